@@ -1,0 +1,268 @@
+"""Public and private keys of the four curves, as raw bytes with their X.509 and PKCS#8 forms.
+
+SimpleX always writes a public key as the DER of its SubjectPublicKeyInfo.  For these curves that is
+a fixed prefix and the raw key, and there is no other valid encoding, so reading and writing keys
+needs no ASN.1 parser.  Keys hold raw bytes only: an agent keeps hundreds of thousands of them.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import ClassVar, Self, TypeVar
+
+from attrs import field, frozen
+from attrs.validators import instance_of
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ed448, x448
+from nacl import bindings as sodium
+from nacl.exceptions import BadSignatureError
+
+from simplex_trio.errors import CryptoError, DecodeError, SignatureInvalid
+from simplex_trio.redaction import Redacted
+
+__all__ = [
+    "AuthPrivateKey",
+    "AuthPublicKey",
+    "Ed448PrivateKey",
+    "Ed448PublicKey",
+    "Ed25519PrivateKey",
+    "Ed25519PublicKey",
+    "PrivateKey",
+    "PublicKey",
+    "SigningKey",
+    "VerifyKey",
+    "X448PrivateKey",
+    "X448PublicKey",
+    "X25519PrivateKey",
+    "X25519PublicKey",
+    "auth_public_key",
+    "private_key",
+    "public_key",
+]
+
+
+@frozen(repr=False)
+class PublicKey(Redacted):
+    """Base of the public keys; ``raw`` is what the curve calls the key."""
+
+    SIZE: ClassVar[int]
+    DER_PREFIX: ClassVar[bytes]
+
+    raw: bytes = field(validator=instance_of(bytes))
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.raw) != self.SIZE:
+            raise ValueError(f"{type(self).__name__} takes {self.SIZE} bytes")
+
+    @property
+    def der(self) -> bytes:
+        """The SubjectPublicKeyInfo."""
+        return self.DER_PREFIX + self.raw
+
+    @classmethod
+    def from_der(cls, der: bytes) -> Self:
+        """Read a SubjectPublicKeyInfo of this curve; anything else raises `DecodeError`."""
+        prefix = cls.DER_PREFIX
+        if len(der) != len(prefix) + cls.SIZE or not der.startswith(prefix):
+            raise DecodeError(f"not an {cls.__name__}")
+        return cls(der[len(prefix) :])
+
+
+@frozen(repr=False)
+class Ed25519PublicKey(PublicKey):
+    SIZE = 32
+    DER_PREFIX = bytes.fromhex("302a300506032b6570032100")
+
+    def verify(self, signature: bytes, message: bytes) -> None:
+        """Return if ``signature`` is this key's over ``message``; otherwise `SignatureInvalid`."""
+        if len(signature) != sodium.crypto_sign_BYTES:
+            raise SignatureInvalid("a signature of the wrong length")
+        try:
+            sodium.crypto_sign_open(signature + message, self.raw)
+        except BadSignatureError as exc:
+            raise SignatureInvalid("the signature does not match") from exc
+
+
+@frozen(repr=False)
+class Ed448PublicKey(PublicKey):
+    SIZE = 57
+    DER_PREFIX = bytes.fromhex("3043300506032b6571033a00")
+
+    def verify(self, signature: bytes, message: bytes) -> None:
+        """Return if ``signature`` is this key's over ``message``; otherwise `SignatureInvalid`."""
+        try:
+            ed448.Ed448PublicKey.from_public_bytes(self.raw).verify(signature, message)
+        except (InvalidSignature, ValueError) as exc:
+            raise SignatureInvalid("the signature does not match") from exc
+
+
+@frozen(repr=False)
+class X25519PublicKey(PublicKey):
+    SIZE = 32
+    DER_PREFIX = bytes.fromhex("302a300506032b656e032100")
+
+
+@frozen(repr=False)
+class X448PublicKey(PublicKey):
+    SIZE = 56
+    DER_PREFIX = bytes.fromhex("3042300506032b656f033900")
+
+
+@frozen(repr=False, eq=False)
+class PrivateKey(Redacted):
+    """Base of the private keys; comparing two of them takes constant time."""
+
+    SIZE: ClassVar[int]
+    DER_PREFIX: ClassVar[bytes]
+
+    raw: bytes = field(validator=instance_of(bytes))
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.raw) != self.SIZE:
+            raise ValueError(f"{type(self).__name__} takes {self.SIZE} bytes")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return hmac.compare_digest(self.raw, other.raw)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.raw))
+
+    @property
+    def der(self) -> bytes:
+        """The PKCS#8 PrivateKeyInfo."""
+        return self.DER_PREFIX + self.raw
+
+    @classmethod
+    def from_der(cls, der: bytes) -> Self:
+        """Read a PKCS#8 PrivateKeyInfo of this curve; anything else raises `DecodeError`."""
+        prefix = cls.DER_PREFIX
+        if len(der) != len(prefix) + cls.SIZE or not der.startswith(prefix):
+            raise DecodeError(f"not an {cls.__name__}")
+        return cls(der[len(prefix) :])
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A fresh key from the system's source of randomness."""
+        return cls(sodium.randombytes(cls.SIZE))
+
+
+@frozen(repr=False, eq=False)
+class Ed25519PrivateKey(PrivateKey):
+    SIZE = 32
+    DER_PREFIX = bytes.fromhex("302e020100300506032b657004220420")
+
+    # libsodium signs with seed and public key together; deriving the latter is as dear as signing.
+    _expanded: bytes | None = field(default=None, init=False, repr=False)
+
+    def _expand(self) -> bytes:
+        if self._expanded is None:
+            _, expanded = sodium.crypto_sign_seed_keypair(self.raw)
+            object.__setattr__(self, "_expanded", expanded)
+            return expanded
+        return self._expanded
+
+    @property
+    def public(self) -> Ed25519PublicKey:
+        return Ed25519PublicKey(self._expand()[32:])
+
+    def sign(self, message: bytes) -> bytes:
+        return sodium.crypto_sign(message, self._expand())[: sodium.crypto_sign_BYTES]
+
+
+@frozen(repr=False, eq=False)
+class Ed448PrivateKey(PrivateKey):
+    SIZE = 57
+    DER_PREFIX = bytes.fromhex("3047020100300506032b6571043b0439")
+
+    @property
+    def public(self) -> Ed448PublicKey:
+        return Ed448PublicKey(self._backend().public_key().public_bytes_raw())
+
+    def sign(self, message: bytes) -> bytes:
+        return self._backend().sign(message)
+
+    def _backend(self) -> ed448.Ed448PrivateKey:
+        return ed448.Ed448PrivateKey.from_private_bytes(self.raw)
+
+
+@frozen(repr=False, eq=False)
+class X25519PrivateKey(PrivateKey):
+    SIZE = 32
+    DER_PREFIX = bytes.fromhex("302e020100300506032b656e04220420")
+
+    @property
+    def public(self) -> X25519PublicKey:
+        return X25519PublicKey(sodium.crypto_scalarmult_base(self.raw))
+
+    def exchange(self, peer: X25519PublicKey) -> bytes:
+        """The 32 bytes of the Diffie-Hellman secret, or `CryptoError` for a degenerate key."""
+        try:
+            return sodium.crypto_scalarmult(self.raw, peer.raw)
+        except Exception as exc:  # PyNaCl raises its own RuntimeError for a point of small order
+            raise CryptoError("the other side's key is degenerate") from exc
+
+
+@frozen(repr=False, eq=False)
+class X448PrivateKey(PrivateKey):
+    SIZE = 56
+    DER_PREFIX = bytes.fromhex("3046020100300506032b656f043a0438")
+
+    @property
+    def public(self) -> X448PublicKey:
+        return X448PublicKey(self._backend().public_key().public_bytes_raw())
+
+    def exchange(self, peer: X448PublicKey) -> bytes:
+        """The 56 bytes of the Diffie-Hellman secret, or `CryptoError` for a degenerate key."""
+        try:
+            return self._backend().exchange(x448.X448PublicKey.from_public_bytes(peer.raw))
+        except ValueError as exc:
+            raise CryptoError("the other side's key is degenerate") from exc
+
+    def _backend(self) -> x448.X448PrivateKey:
+        return x448.X448PrivateKey.from_private_bytes(self.raw)
+
+
+VerifyKey = Ed25519PublicKey | Ed448PublicKey
+"""A public key that checks signatures."""
+
+SigningKey = Ed25519PrivateKey | Ed448PrivateKey
+"""A private key that makes signatures."""
+
+AuthPublicKey = Ed25519PublicKey | Ed448PublicKey | X25519PublicKey
+"""A public key that can authorize commands, by signature or by authenticator."""
+
+AuthPrivateKey = Ed25519PrivateKey | Ed448PrivateKey | X25519PrivateKey
+"""A private key that can authorize commands."""
+
+_PublicT = TypeVar("_PublicT", bound=PublicKey)
+_PrivateT = TypeVar("_PrivateT", bound=PrivateKey)
+
+
+def _first_public(der: bytes, *kinds: type[_PublicT]) -> _PublicT:
+    for kind in kinds:
+        if der.startswith(kind.DER_PREFIX):
+            return kind.from_der(der)
+    raise DecodeError("not a key of a kind that is allowed here")
+
+
+def public_key(der: bytes) -> PublicKey:
+    """The key of any of the four curves that a SubjectPublicKeyInfo holds."""
+    return _first_public(der, Ed25519PublicKey, X25519PublicKey, Ed448PublicKey, X448PublicKey)
+
+
+def auth_public_key(der: bytes) -> AuthPublicKey:
+    """The key that a SubjectPublicKeyInfo holds, if it can authorize commands."""
+    key = public_key(der)
+    if not isinstance(key, AuthPublicKey):
+        raise DecodeError("not a key of a kind that is allowed here")
+    return key
+
+
+def private_key(der: bytes) -> PrivateKey:
+    """The key of any of the four curves that a PKCS#8 PrivateKeyInfo holds."""
+    for kind in (Ed25519PrivateKey, X25519PrivateKey, Ed448PrivateKey, X448PrivateKey):
+        if der.startswith(kind.DER_PREFIX):
+            return kind.from_der(der)
+    raise DecodeError("not a private key of a known curve")

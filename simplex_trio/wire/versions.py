@@ -1,0 +1,89 @@
+"""Version ranges and their negotiation, and what each version of SMP and NTF brought, by name.
+
+A feature gate is a plain integer to compare the agreed version with: ``version >= smp.BATCHES``
+says why, ``version >= 7`` does not.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from simplex_trio.errors import DecodeError
+from simplex_trio.wire.buffer import Reader, word16
+
+__all__ = ["NTF_VERSIONS", "SMP_VERSIONS", "NTFVersion", "SMPVersion", "VersionRange"]
+
+
+@frozen
+class VersionRange:
+    """The versions from ``lowest`` to ``highest``, both included."""
+
+    lowest: int
+    highest: int
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.lowest <= self.highest <= 0xFFFF:
+            raise ValueError("a version range runs from a lower to a higher number of 16 bits")
+
+    def __contains__(self, version: int) -> bool:
+        return self.lowest <= version <= self.highest
+
+    def intersection(self, other: VersionRange) -> VersionRange | None:
+        """What both sides speak; its ``highest`` is the version they agree on."""
+        lowest = max(self.lowest, other.lowest)
+        highest = min(self.highest, other.highest)
+        return VersionRange(lowest, highest) if lowest <= highest else None
+
+    def capped(self, version: int) -> VersionRange | None:
+        """The part up to ``version``, for a peer that named the version to use."""
+        return VersionRange(self.lowest, version) if version in self else None
+
+    def encode(self) -> bytes:
+        return word16(self.lowest) + word16(self.highest)
+
+    @classmethod
+    def decode(cls, reader: Reader) -> VersionRange:
+        lowest, highest = reader.word16(), reader.word16()
+        if lowest > highest:
+            raise DecodeError("a version range that ends before it starts")
+        return cls(lowest, highest)
+
+
+class SMPVersion:
+    """What each version of SMP brought (6 is the oldest that is spoken here)."""
+
+    CREATE_WITHOUT_SUBSCRIBING = 6
+    AUTHENTICATORS = 7
+    """X25519 authenticators; the session id is implied in transmissions, no longer sent."""
+    PROXY = 8
+    SENDER_SECURES = 9
+    """SKEY: the sender may secure a queue."""
+    DELETED_EVENT = 10
+    ENCRYPTED_BLOCKS = 11
+    BLOCKED_ERROR = 12
+    PROXY_FLAG = 14
+    """The client says in its hello that it is a proxy."""
+    SHORT_LINKS = 15
+    SERVICES = 16
+    """Service certificates; a service signature may follow the authorization."""
+    NEW_WITH_NOTIFIER = 17
+    BLOCKED_NOTICE = 18
+    SERVICE_SUBSCRIPTIONS = 19
+    """SUBS, NSUBS, SOKS and ENDS carry the count and the hash of queue ids; messaging services."""
+    NAMES = 20
+
+
+class NTFVersion:
+    """What each version of NTF brought."""
+
+    FIRST = 1
+    BATCHES = 2
+    """Batches, the implied session id, and a signed key in the router's hello."""
+    TOKEN_INVALID_REASON = 3
+
+
+SMP_VERSIONS = VersionRange(6, 20)
+"""The versions of SMP that this package speaks, as client and as router."""
+
+NTF_VERSIONS = VersionRange(1, 3)
+"""The versions of NTF that this package speaks."""
