@@ -14,14 +14,42 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "CertificateError",
+    "CertificateExpired",
+    "CertificateInvalid",
+    "ChainTooLong",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionLost",
     "CryptoError",
     "DecodeError",
     "DecryptionFailed",
+    "DialFailed",
     "EncodeError",
+    "HandshakeFailed",
+    "IdentityMismatch",
+    "MalformedHello",
+    "MalformedResponse",
+    "NoCommonVersion",
+    "NoSuitableHost",
+    "PeerCertificateExpired",
+    "PeerCertificateInvalid",
+    "PeerChainTooLong",
+    "ProxyRefused",
+    "RequestTimeout",
+    "RouterSilent",
+    "ServiceRefused",
+    "SessionKeyUnproven",
+    "SessionMismatch",
     "SignatureInvalid",
     "SimplexError",
+    "SlowConsumer",
+    "SocksSupportMissing",
+    "TLSFailed",
     "TooLarge",
+    "UnexpectedResponseError",
     "UnsupportedVersion",
+    "WrongIdentity",
 ]
 
 
@@ -64,3 +92,145 @@ class DecryptionFailed(CryptoError):
 
 class SignatureInvalid(CryptoError):
     """A signature or an authenticator does not match."""
+
+
+class CertificateError(CryptoError):
+    """A chain of certificates proves nothing."""
+
+
+class CertificateInvalid(CertificateError):
+    """A certificate is not signed by the next in its chain, or says that it must not be used so."""
+
+
+class CertificateExpired(CertificateError):
+    """A certificate is used outside its dates: not any more, or not yet."""
+
+
+class ChainTooLong(CertificateError, DecodeError):
+    """A chain has more certificates than the protocol allows; no decoder returns one."""
+
+
+# --- connecting ---------------------------------------------------------------------------------
+
+
+class ConnectError(SimplexError):
+    """No connection came about, and nothing secret was sent.
+
+    Most of these may pass by themselves: networks come back, captive portals stop answering in the
+    name of others, operators renew certificates.
+    """
+
+    retryable = True
+
+
+class NoSuitableHost(ConnectError):
+    """The configuration excludes all hosts of the address."""
+
+    retryable = False
+
+
+class SocksSupportMissing(ConnectError):
+    """A SOCKS proxy is configured, and the package that speaks to it is not installed."""
+
+    retryable = False
+
+
+class DialFailed(ConnectError):
+    """No host of the address answered, or its name has no address."""
+
+
+class ProxyRefused(ConnectError):
+    """The SOCKS proxy cannot be reached, does not let us in, or cannot reach the host."""
+
+
+class ConnectTimeout(ConnectError, TimeoutError):
+    """The connection was not there in time."""
+
+
+class TLSFailed(ConnectError):
+    """The two sides could not agree on a TLS session, or one of them gave up."""
+
+
+class WrongIdentity(TLSFailed):
+    """Whoever answered is not the server that the address names."""
+
+
+class PeerCertificateExpired(TLSFailed, CertificateExpired):
+    """The other side of a connection shows a certificate outside its dates."""
+
+
+class PeerCertificateInvalid(TLSFailed, CertificateInvalid):
+    """The other side of a connection shows certificates that do not vouch for each other."""
+
+
+class PeerChainTooLong(TLSFailed, ChainTooLong):
+    """The other side of a connection shows more certificates than the protocol allows."""
+
+
+# --- handshakes ---------------------------------------------------------------------------------
+
+
+class HandshakeFailed(SimplexError):
+    """The two sides did not agree; the connection is of no use."""
+
+
+class MalformedHello(HandshakeFailed):
+    """The other side's part of the handshake cannot be read."""
+
+
+class NoCommonVersion(HandshakeFailed):
+    """There is no protocol version that both sides speak."""
+
+
+class SessionMismatch(HandshakeFailed):
+    """The other side sees another TLS session than we do: somebody sits in between."""
+
+
+class IdentityMismatch(HandshakeFailed):
+    """The client looks for a router with another identity."""
+
+
+class SessionKeyUnproven(HandshakeFailed):
+    """A session key is missing, or not signed by the certificate that vouches for it."""
+
+
+class ServiceRefused(HandshakeFailed):
+    """The router does not accept the service's certificate in this role."""
+
+
+# --- requests -----------------------------------------------------------------------------------
+
+
+class ConnectionLost(SimplexError, ConnectionError):
+    """The connection is gone, so the answer to this request will never come.
+
+    ``__cause__`` is the one reason for which it ended, the same for every caller.
+    """
+
+    retryable = True
+
+
+class SlowConsumer(SimplexError):
+    """Too many bytes of events were left unread; unacknowledged messages will come again."""
+
+    retryable = True
+
+
+class RouterSilent(SimplexError):
+    """Several requests in a row had no answer, and nothing else came for a long time."""
+
+    retryable = True
+
+
+class RequestTimeout(SimplexError, TimeoutError):
+    """No answer came in time; it may still come, as an event."""
+
+    retryable = True
+
+
+class UnexpectedResponseError(SimplexError):
+    """The router's answer does not fit the request: another entity, or another kind of message."""
+
+
+class MalformedResponse(SimplexError):
+    """The router's answer to this request cannot be read; ``__cause__`` says what is wrong."""

@@ -15,7 +15,7 @@ from attrs.validators import instance_of
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed448, x448
 from nacl import bindings as sodium
-from nacl.exceptions import BadSignatureError
+from nacl import exceptions as nacl
 
 from simplex_trio.errors import CryptoError, DecodeError, SignatureInvalid
 from simplex_trio.redaction import Redacted
@@ -79,8 +79,14 @@ class Ed25519PublicKey(PublicKey):
             raise SignatureInvalid("a signature of the wrong length")
         try:
             sodium.crypto_sign_open(signature + message, self.raw)
-        except BadSignatureError as exc:
+        except nacl.BadSignatureError as exc:
             raise SignatureInvalid("the signature does not match") from exc
+
+
+# Keys of order 1, 2 and 4 on Ed448, without the byte of the sign.  Some signatures are good for any
+# message under them, and OpenSSL takes such keys; of Ed25519's libsodium does not.
+_ED448_PRIME = 2**448 - 2**224 - 1
+_DEGENERATE_ED448 = frozenset(y.to_bytes(56, "little") for y in (0, 1, _ED448_PRIME - 1))
 
 
 @frozen(repr=False)
@@ -90,6 +96,8 @@ class Ed448PublicKey(PublicKey):
 
     def verify(self, signature: bytes, message: bytes) -> None:
         """Return if ``signature`` is this key's over ``message``; otherwise `SignatureInvalid`."""
+        if self.raw[:56] in _DEGENERATE_ED448:
+            raise SignatureInvalid("a degenerate key signs nothing")
         try:
             ed448.Ed448PublicKey.from_public_bytes(self.raw).verify(signature, message)
         except (InvalidSignature, ValueError) as exc:
@@ -200,7 +208,7 @@ class X25519PrivateKey(PrivateKey):
         """The 32 bytes of the Diffie-Hellman secret, or `CryptoError` for a degenerate key."""
         try:
             return sodium.crypto_scalarmult(self.raw, peer.raw)
-        except Exception as exc:  # PyNaCl raises its own RuntimeError for a point of small order
+        except nacl.RuntimeError as exc:
             raise CryptoError("the other side's key is degenerate") from exc
 
 

@@ -78,7 +78,10 @@ def large(value: bytes) -> bytes:
 
 def utf8(value: str) -> bytes:
     """Text as a *short* string of UTF-8."""
-    return short(value.encode())
+    try:
+        return short(value.encode())
+    except UnicodeEncodeError as exc:
+        raise EncodeError("text with half of a character") from exc
 
 
 def maybe(value: T | None, write: Callable[[T], bytes]) -> bytes:
@@ -122,7 +125,7 @@ class Reader:
         return self._pos
 
     def rewind(self, position: int) -> None:
-        """Go back to a `position` read before, for the few places that try one form, then another."""
+        """Go back to a `position` read before, where one form is tried and then another."""
         if not 0 <= position <= self._pos:
             raise ValueError("a reader rewinds only to where it has been")
         self._pos = position

@@ -29,7 +29,7 @@ def load(file: str) -> list[Case]:
     if path.suffix == ".gz":
         raw = gzip.decompress(raw)
     loaded: list[Case] = json.loads(raw)["cases"]
-    return loaded
+    return [{"file": file, **case} for case in loaded]
 
 
 def cases(file: str, *kinds: str) -> list[Any]:

@@ -1,0 +1,97 @@
+"""What can be run on this project: `nox` lints, type-checks and tests; `nox --list` shows the rest.
+
+Every session makes its own virtual environment and needs nothing but Python and pip.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import nox
+
+nox.needs_version = ">=2025.2"
+nox.options.sessions = ["lint", "typing", "tests"]
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = False  # a machine may have only one Python
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def group(name: str) -> list[str]:
+    """The requirements of one dependency group of pyproject.toml."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+def works(python: str) -> bool:
+    """Whether an interpreter is there and starts (a version manager's shim may only pretend)."""
+    path = shutil.which(f"python{python}")
+    return path is not None and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0
+
+
+OTHER_PYTHONS = [version for version in ("3.11", "3.12", "3.13") if works(version)]
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHONS = OTHER_PYTHONS or [THIS_PYTHON]
+
+
+@nox.session(python=PYTHONS[0])
+def lint(session: nox.Session) -> None:
+    """Style, async mistakes, and the floors of the architecture."""
+    session.install(*group("lint"), ".")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("flake8", "--select=ASYNC", "--enable-async-plugins=trio", "simplex_trio")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session(python=PYTHONS[0])
+def typing(session: nox.Session) -> None:
+    """Strict types inside, and a public API whose types are complete."""
+    session.install(*group("typing"), *group("test"), "-e", ".")
+    session.run("mypy")
+    session.run("basedpyright", "--verifytypes", "simplex_trio", "--ignoreexternal")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The ordinary tests, on every Python that is here."""
+    session.install(*group("test"), ".")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0], name="trio-typing")
+def trio_typing(session: nox.Session) -> None:
+    """Programs that still type against trio-typing can use what we annotate with trio's types."""
+    session.install(*group("test"), *group("trio-typing"), ".")
+    session.run("python", "-m", "pytest", "checks/trio_typing")
+
+
+@nox.session(python=PYTHONS[0])
+def docs(session: nox.Session) -> None:
+    """The documentation; warnings are errors."""
+    session.install(*group("docs"), ".")
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session(python=PYTHONS[0])
+def bench(session: nox.Session) -> None:
+    """Measurements, as ratios within one run; arguments are passed on (see --help)."""
+    session.install(*group("test"), ".[fast]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def fuzz(session: nox.Session) -> None:
+    """Coverage-guided fuzzing of the parsers; `nox -s fuzz -- --seconds 600` for longer."""
+    session.install(*group("fuzz"), ".")
+    session.run("python", "-m", "fuzzing", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def interop(session: nox.Session) -> None:
+    """Against real routers, named by SIMPLEX_TRIO_ROUTER and the like; see CONTRIBUTING.md."""
+    session.install(*group("test"), ".")
+    session.run("python", "-m", "pytest", "interop", *session.posargs)
+
+

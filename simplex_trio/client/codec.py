@@ -1,0 +1,109 @@
+"""The seam between the engine and a protocol: what it must say to be driven by four tasks.
+
+A `Codec` is a plain object that lives as long as its connection.  It turns commands into parts of
+frames and frames into answers and events; it neither waits nor sends.  A `FrameStream` carries its
+frames, whatever they are: blocks of one size under TLS, or length-prefixed messages on a socket.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeVar
+
+import trio
+from attrs import frozen
+
+from simplex_trio.redaction import Redacted
+
+__all__ = ["Codec", "Frame", "FrameStream", "Incoming"]
+
+CommandT_contra = TypeVar("CommandT_contra", contravariant=True)
+MessageT_co = TypeVar("MessageT_co", covariant=True)
+
+
+@frozen(repr=False)
+class Incoming(Redacted):
+    """One answer or event out of a frame.
+
+    An event has an empty correlation id.  ``result`` is a message of the protocol, or the
+    exception that stands for it: an error that the peer answered, or what failed to decode.
+    """
+
+    correlation_id: bytes
+    entity_id: bytes
+    result: Any
+
+
+class Frame(Protocol):
+    """What is sent as one piece, being filled in order."""
+
+    def __len__(self) -> int:
+        """How many commands it holds."""
+        ...
+
+    def add(self, part: bytes) -> bool:
+        """Append an encoded command if there is room."""
+        ...
+
+
+class FrameStream(trio.abc.AsyncResource):
+    """Carries frames over a connection; after an error it can only be closed."""
+
+    @abstractmethod
+    async def send_frames(self, frames: Iterable[bytes]) -> None:
+        """Send all of the frames; cancelled in the middle, the stream is broken for ever."""
+
+    @abstractmethod
+    async def receive_frame(self) -> bytes:
+        """The next frame; `trio.EndOfChannel` when the peer has closed between two frames."""
+
+
+class Codec(Protocol[CommandT_contra, MessageT_co]):
+    """A protocol as the engine sees it, in one session."""
+
+    @property
+    def session_id(self) -> bytes:
+        """What tells this connection from every other one."""
+        ...
+
+    def encode(
+        self, command: CommandT_contra, entity_id: bytes, key: Any, correlation_id: bytes
+    ) -> bytes:
+        """A command, authorized and ready for a frame.
+
+        Raises an `EncodeError` for what this session cannot carry, before anything is sent.
+        """
+        ...
+
+    def ping(self) -> Any:
+        """The command that keeps the connection alive."""
+        ...
+
+    def new_frame(self) -> Frame:
+        """An empty frame that has room for at least one command of any size `encode` allows."""
+        ...
+
+    def seal(self, frame: Frame) -> bytes:
+        """The frame's bytes, to be sent at once and in the order of sealing."""
+        ...
+
+    def open(self, frame: bytes) -> Iterable[Incoming]:
+        """What a received frame holds; raises `DecodeError` or `CryptoError` if it is broken."""
+        ...
+
+    def is_event_too(self, result: object) -> bool:
+        """Whether an answer also belongs into the event stream."""
+        ...
+
+    def event(self, entity_id: bytes, message: object) -> object:
+        """What the reader of events sees for a message; `Notice` if nothing better is known."""
+        ...
+
+    def folds_by(self, event: object) -> object | None:
+        """A key under which only the latest unread events matter, or `None` to keep them all."""
+        ...
+
+    def weight(self, event: object) -> int:
+        """About how many bytes an unread event holds on to."""
+        ...

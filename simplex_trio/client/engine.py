@@ -1,0 +1,507 @@
+"""`ProtocolClient`: one connection, driven by four tasks in one cancel scope.
+
+* **send** takes what callers have queued, as soon as the stream is free, and writes it;
+* **receive** reads frames, and notes when the last bytes came;
+* **process** opens frames, and wakes callers or hands out events;
+* **monitor** pings a quiet connection, and gives up on a silent one.
+
+The first of them to end, in whatever way, cancels the other three.  The reason is kept once; every
+caller that waits is failed in one place; the disconnect callback runs once, after that.  A lost
+connection cancels none of the program's own tasks: they see `ConnectionLost` where they wait, or at
+their next call.  Only a bug inside a task comes out of the nursery as the exception that it is.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+import trio
+from attrs import field, frozen
+
+from simplex_trio.client.codec import Codec, FrameStream, Incoming
+from simplex_trio.client.events import (
+    EVENT_LIMIT,
+    EventBuffer,
+    EventStream,
+    ExpiredResponse,
+    MalformedEvent,
+    UnexpectedResponse,
+)
+from simplex_trio.client.outbox import Outbox
+from simplex_trio.client.pending import (
+    Answered,
+    Late,
+    Misdirected,
+    PendingTable,
+    Request,
+    RequestState,
+    Unknown,
+)
+from simplex_trio.client.timeouts import (
+    BACKGROUND,
+    CONNECT_TIMEOUTS,
+    REQUEST_TIMEOUTS,
+    Patience,
+    Timeouts,
+)
+from simplex_trio.errors import (
+    ConnectionLost,
+    RequestTimeout,
+    RouterSilent,
+    SimplexError,
+    SlowConsumer,
+    UnexpectedResponseError,
+)
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.redaction import Redacted
+
+__all__ = ["Call", "ClientStatistics", "EngineConfig", "ProtocolClient", "driven"]
+
+CommandT = TypeVar("CommandT")
+MessageT = TypeVar("MessageT")
+ClientT = TypeVar("ClientT", bound="ProtocolClient[Any, Any]")
+
+CORRELATION_ID_SIZE = 24
+"""Correlation ids double as nonces of 24 bytes."""
+
+_RECEIVED_FRAMES = 4  # frames between receive and process; process never waits, so few are enough
+
+_LIVELY = 1.0  # seconds: a ping that would be due sooner than this is not put off any more
+
+_NETWORK_ENDS = (
+    trio.EndOfChannel,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    SimplexError,
+)
+"""How a connection ends in the ordinary way; anything else that a task raises is a bug."""
+
+
+@frozen
+class EngineConfig:
+    """How one client waits and how much it holds."""
+
+    connect_timeouts: Timeouts = CONNECT_TIMEOUTS
+    request_timeouts: Timeouts = REQUEST_TIMEOUTS
+    ping_interval: float = 600
+    """Seconds of quiet after which a connection is pinged; 0 for no monitor at all."""
+    max_timeouts: int = 3
+    """Time-outs in a row after which a silent connection is given up; 0 for never."""
+    silence: float = 15 * 60
+    """Seconds without a byte that it also takes to give up."""
+    event_limit: int = EVENT_LIMIT
+    """Bytes of unread events at which the connection is dropped as `SlowConsumer`."""
+    random: Callable[[int], bytes] = secrets.token_bytes
+
+
+@frozen(repr=False)
+class Call(Redacted, Generic[CommandT]):
+    """One command of a batch: to whom it goes, and the key that authorizes it.
+
+    ``correlation_id`` is chosen at random unless the command needs a certain one, as a nonce.
+    """
+
+    command: CommandT
+    entity_id: bytes = b""
+    key: Any = field(default=None)
+    correlation_id: bytes | None = None
+
+
+@frozen
+class ClientStatistics:
+    """What a connection has done so far, and what waits on it."""
+
+    requests: int
+    timeouts: int
+    frames_sent: int
+    frames_received: int
+    queued: int
+    pending: int
+    expired: int
+    unread_events: int
+    unread_bytes: int
+    folded_events: int
+
+
+class _Waiter:
+    """Wakes one caller when all of its requests have left the pending state."""
+
+    __slots__ = ("_done", "_remaining")
+
+    def __init__(self) -> None:
+        self._remaining = 0
+        self._done = trio.Event()
+
+    def add(self) -> None:
+        self._remaining += 1
+
+    def one_done(self) -> None:
+        self._remaining -= 1
+        if not self._remaining:
+            self._done.set()
+
+    async def wait(self) -> None:
+        if self._remaining:
+            await self._done.wait()
+        else:
+            await trio.lowlevel.checkpoint()
+
+
+_Pending = Request[CommandT, object, _Waiter]
+
+
+class ProtocolClient(Generic[CommandT, MessageT]):
+    """A connection that is ready for use; see `open_client` and its kin for how to get one.
+
+    All methods belong to the thread of the Trio program; any number of tasks may use them at once.
+    """
+
+    def __init__(
+        self,
+        stream: FrameStream,
+        codec: Codec[CommandT, MessageT],
+        config: EngineConfig | None = None,
+        *,
+        disconnected: Callable[[BaseException], object] | None = None,
+    ) -> None:
+        self._stream = stream
+        self._codec = codec
+        self._config = config or EngineConfig()
+        self._disconnected = disconnected
+        self._table: PendingTable[CommandT, object, _Waiter] = PendingTable()
+        self._outbox = Outbox()
+        self._buffer: EventBuffer[object] = EventBuffer(limit=self._config.event_limit)
+        self._events = EventStream(self._buffer)
+        self._scope = trio.CancelScope()
+        self._over = trio.Event()
+        self._reason: BaseException | None = None
+        self._last_received = trio.current_time()
+        self._timeouts_in_a_row = 0
+        self._pings_enabled = False
+        self._requests = self._timeouts = self._frames_sent = self._frames_received = 0
+
+    def __repr__(self) -> str:
+        state = "connected" if self._reason is None else "disconnected"
+        return f"<{type(self).__name__} {state}, {self._table.pending_count} requests pending>"
+
+    # --- using it -----------------------------------------------------------------------------
+
+    @property
+    def session_id(self) -> bytes:
+        """What tells this connection from every other one."""
+        return self._codec.session_id
+
+    @property
+    def connected(self) -> bool:
+        """Whether requests can still be answered."""
+        return self._reason is None
+
+    @property
+    def reason(self) -> BaseException | None:
+        """Why the connection ended, once it has."""
+        return self._reason
+
+    @property
+    def events(self) -> EventStream[object]:
+        """What the router says unasked; it ends when the connection has and all was read."""
+        return self._events
+
+    def statistics(self) -> ClientStatistics:
+        """Numbers for people and graphs."""
+        return ClientStatistics(
+            requests=self._requests,
+            timeouts=self._timeouts,
+            frames_sent=self._frames_sent,
+            frames_received=self._frames_received,
+            queued=len(self._outbox),
+            pending=self._table.pending_count,
+            expired=self._table.expired_count,
+            unread_events=len(self._buffer),
+            unread_bytes=self._buffer.weight,
+            folded_events=self._buffer.folded,
+        )
+
+    def enable_pings(self) -> None:
+        """From now on keep the connection alive when it is quiet, as a subscriber needs it."""
+        self._pings_enabled = True
+
+    def inject_event(self, entity_id: bytes, message: MessageT) -> None:
+        """Write a message straight into the event stream, past the command pipeline."""
+        if self._reason is None:
+            try:
+                self._put_event(self._codec.event(entity_id, message))
+            except SlowConsumer as exc:
+                self._end(exc)
+
+    async def request(
+        self,
+        command: CommandT,
+        entity_id: bytes = b"",
+        key: Any = None,
+        *,
+        correlation_id: bytes | None = None,
+        patience: Patience = BACKGROUND,
+        timeout: float | None = None,
+    ) -> MessageT:
+        """Send one command and wait for its answer.
+
+        Waits as long as the configuration says for ``patience``, or ``timeout`` seconds if given,
+        for room in the queue and for the answer each.
+
+        Raises an `EncodeError` for a command that this session cannot carry (nothing is sent),
+        `RequestTimeout`, `ConnectionLost`, `MalformedResponse`, `UnexpectedResponseError`, or the
+        protocol's error for what the router refuses.
+
+        Cancelled, or timed out, a command that is still queued is not written any more; an answer
+        to one that was written becomes an `ExpiredResponse` event.
+        """
+        call = Call(command, entity_id, key, correlation_id)
+        (result,) = await self._exchange((call,), self._seconds(patience, timeout))
+        if isinstance(result, SimplexError):
+            raise result
+        return result
+
+    async def request_many(
+        self,
+        calls: Iterable[Call[CommandT]],
+        *,
+        patience: Patience = BACKGROUND,
+        timeout: float | None = None,
+    ) -> list[MessageT | SimplexError]:
+        """Send commands together and wait for all answers: a result or an error each, in order.
+
+        One failure never fails the others.  The batch times out as one, counted from when its last
+        command was queued.  Raises `ConnectionLost` only if the connection was gone before; see
+        `request` for the rest.
+        """
+        return await self._exchange(tuple(calls), self._seconds(patience, timeout))
+
+    async def aclose(self) -> None:
+        """End the connection and wait until its tasks are gone.
+
+        Cancelled, it still ends, without being waited for.
+        """
+        self.close()
+        await self._over.wait()
+
+    def close(self) -> None:
+        """End the connection soon; its tasks end at their next checkpoint."""
+        self._end(trio.ClosedResourceError("this side closed the connection"))
+
+    async def wait_disconnected(self) -> BaseException:
+        """Wait until the connection has ended, for whatever reason, and return the reason."""
+        await self._over.wait()
+        assert self._reason is not None
+        return self._reason
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def _seconds(self, patience: Patience, timeout: float | None) -> float:
+        return self._config.request_timeouts.seconds(patience) if timeout is None else timeout
+
+    async def _exchange(
+        self, calls: Sequence[Call[CommandT]], seconds: float
+    ) -> list[MessageT | SimplexError]:
+        if self._reason is not None:
+            await trio.lowlevel.checkpoint()
+            raise self._lost() from self._reason
+        waiter = _Waiter()
+        waiter.add()  # for the loop, so that it is not woken half way
+        entered: list[_Pending[CommandT] | SimplexError] = []
+        try:
+            with trio.move_on_after(seconds) as queueing:
+                for call in calls:
+                    entered.append(await self._enter(call, waiter))
+                    queueing.deadline = trio.current_time() + seconds
+            waiter.one_done()
+            with trio.move_on_after(seconds):
+                await waiter.wait()
+        finally:
+            now = trio.current_time()
+            expired = [
+                self._table.expire(request, now)
+                for request in entered
+                if isinstance(request, Request)
+            ]
+        self._count_timeouts(sum(expired))
+        results = [self._result(request) for request in entered]
+        missing = len(calls) - len(entered)
+        return results + [RequestTimeout("no room in the queue in time") for _ in range(missing)]
+
+    async def _enter(
+        self, call: Call[CommandT], waiter: _Waiter
+    ) -> _Pending[CommandT] | SimplexError:
+        await self._outbox.wait_for_room()
+        if self._reason is not None:
+            return self._lost()
+        correlation_id = call.correlation_id or self._config.random(CORRELATION_ID_SIZE)
+        try:
+            part = self._codec.encode(call.command, call.entity_id, call.key, correlation_id)
+        except SimplexError as exc:
+            return exc
+        request = self._table.register(correlation_id, call.entity_id, call.command, waiter)
+        waiter.add()
+        self._requests += 1
+        self._outbox.put(request, part)
+        return request
+
+    def _result(self, entered: _Pending[CommandT] | SimplexError) -> MessageT | SimplexError:
+        if isinstance(entered, SimplexError):
+            return entered
+        match entered.state:
+            case RequestState.EXPIRED:
+                return RequestTimeout("the router did not answer in time")
+            case RequestState.FAILED if entered.result is None:
+                return self._lost()
+            case _:
+                result: MessageT | SimplexError = entered.result  # type: ignore[assignment]
+                return result
+
+    def _count_timeouts(self, count: int) -> None:
+        if count:
+            self._timeouts += count
+            self._timeouts_in_a_row += count
+
+    def _lost(self) -> ConnectionLost:
+        lost = ConnectionLost("the connection is gone")
+        lost.__cause__ = self._reason
+        return lost
+
+    # --- the four tasks -----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Drive the connection until it ends; `open_client` and its kin start this.
+
+        Returns when the connection was lost or closed; raises only for a bug, or when cancelled.
+        """
+        to_process, received = trio.open_memory_channel[bytes](_RECEIVED_FRAMES)
+        try:
+            with self._scope:
+                async with open_inner_nursery() as nursery:
+                    nursery.start_soon(self._race, self._send)
+                    nursery.start_soon(self._race, self._receive, to_process)
+                    nursery.start_soon(self._race, self._process, received)
+                    if self._config.ping_interval > 0:
+                        nursery.start_soon(self._race, self._monitor)
+        finally:
+            self._end(trio.ClosedResourceError("the program left the connection's nursery"))
+            self._fail_everything()
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(self._stream)
+            self._over.set()
+            if self._disconnected is not None:
+                assert self._reason is not None
+                self._disconnected(self._reason)
+
+    async def _race(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
+        try:
+            await task(*args)
+        except _NETWORK_ENDS as exc:
+            self._end(exc)
+        except Exception as exc:
+            self._end(exc)  # waiting callers learn of it, and so does the program, as of any bug
+            raise
+
+    async def _send(self) -> None:
+        codec, outbox = self._codec, self._outbox
+        while True:
+            await outbox.wait_for_work()
+            frames = [codec.seal(frame) for frame in outbox.take_frames(codec.new_frame)]
+            outbox.let_callers_in()
+            if frames:
+                self._frames_sent += len(frames)
+                await self._stream.send_frames(frames)
+
+    async def _receive(self, to_process: trio.MemorySendChannel[bytes]) -> None:
+        while True:
+            frame = await self._stream.receive_frame()
+            self._last_received = trio.current_time()
+            self._timeouts_in_a_row = 0
+            self._frames_received += 1
+            await to_process.send(frame)
+
+    async def _process(self, received: trio.MemoryReceiveChannel[bytes]) -> None:
+        async for frame in received:
+            for incoming in self._codec.open(frame):
+                self._dispatch(incoming)
+
+    async def _monitor(self) -> None:
+        interval = self._config.ping_interval
+        delay = interval
+        while True:
+            await trio.sleep(delay)
+            quiet_left = interval - (trio.current_time() - self._last_received)
+            if quiet_left > _LIVELY:
+                delay = quiet_left
+                continue
+            delay = interval
+            if self._pings_enabled:
+                await self._exchange((Call(self._codec.ping()),), self._seconds(BACKGROUND, None))
+            self._check_silence()
+
+    def _check_silence(self) -> None:
+        most = self._config.max_timeouts
+        silence = trio.current_time() - self._last_received
+        if 0 < most <= self._timeouts_in_a_row and silence >= self._config.silence:
+            raise RouterSilent("requests had no answer, and nothing else came for long")
+
+    # --- what comes in ------------------------------------------------------------------------
+
+    def _dispatch(self, incoming: Incoming) -> None:
+        entity_id, result = incoming.entity_id, incoming.result
+        if not incoming.correlation_id:
+            self._put_event(self._event(entity_id, result))
+            return
+        match self._table.resolve(incoming.correlation_id, entity_id, result):
+            case Answered(request):
+                self._share(entity_id, result)
+                request.waiter.one_done()
+            case Misdirected(request):
+                request.result = UnexpectedResponseError("the answer is about another entity")
+                request.waiter.one_done()
+            case Late(request):
+                self._share(entity_id, result)
+                self._put_event(ExpiredResponse(entity_id, request.command, result))
+            case Unknown():
+                self._put_event(UnexpectedResponse(entity_id, result))
+
+    def _event(self, entity_id: bytes, result: object) -> object:
+        if isinstance(result, SimplexError):
+            return MalformedEvent(entity_id, result)
+        return self._codec.event(entity_id, result)
+
+    def _share(self, entity_id: bytes, result: object) -> None:
+        if self._codec.is_event_too(result):
+            self._put_event(self._codec.event(entity_id, result))
+
+    def _put_event(self, event: object) -> None:
+        codec = self._codec
+        if not self._events.put(event, codec.weight(event), codec.folds_by(event)):
+            raise SlowConsumer("too many bytes of events were left unread")
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def _end(self, reason: BaseException) -> None:
+        if self._reason is None:
+            self._reason = reason
+        self._scope.cancel()
+
+    def _fail_everything(self) -> None:
+        for request in self._table.fail_all():
+            request.waiter.one_done()
+        self._outbox.close()
+        self._events.end()
+
+
+@asynccontextmanager
+async def driven(client: ClientT) -> AsyncIterator[ClientT]:
+    """Drive a connected client for as long as the block lasts; its tasks are gone afterwards."""
+    async with open_inner_nursery() as nursery:
+        nursery.start_soon(client.run, name=repr(client))
+        try:
+            yield client
+        finally:
+            client.close()

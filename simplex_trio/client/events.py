@@ -1,0 +1,188 @@
+"""Events of a connection, and the bounded buffer in which they wait to be read.
+
+Answers and events share one stream of blocks.  If a program that does not read its events could
+stop the reader, it would also stop the answers it waits for, so events wait in a buffer.  The
+buffer is bounded in bytes; at the bound the connection is dropped, which loses nothing, since
+messages that were not acknowledged come again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+import trio
+from attrs import define, frozen
+
+from simplex_trio.errors import SimplexError
+from simplex_trio.redaction import Redacted
+
+__all__ = [
+    "EVENT_LIMIT",
+    "MAX_FOLDED",
+    "EventBuffer",
+    "EventStream",
+    "ExpiredResponse",
+    "MalformedEvent",
+    "Notice",
+    "UnexpectedResponse",
+]
+
+EVENT_LIMIT = 64 * 1024 * 1024
+"""Bytes of unread events at which a connection is dropped: some 4,000 blocks."""
+
+MAX_FOLDED = 8
+"""Unread notifications about one queue that are kept; a further one takes the place of the newest,
+because all they say is that something is there."""
+
+EventT = TypeVar("EventT")
+
+
+@frozen(repr=False)
+class Notice(Redacted):
+    """A message that the router sent by itself (or that answered and is an event too)."""
+
+    entity_id: bytes
+    message: object
+
+
+@frozen(repr=False)
+class ExpiredResponse(Redacted):
+    """The answer to a command whose caller had stopped waiting: a message or an error."""
+
+    entity_id: bytes
+    command: object
+    result: object
+
+
+@frozen(repr=False)
+class UnexpectedResponse(Redacted):
+    """An answer to nothing that was asked, or about another entity than was asked about."""
+
+    entity_id: bytes
+    result: object
+
+
+@frozen(repr=False)
+class MalformedEvent(Redacted):
+    """An event that could not be read, or an error that the router told to nobody."""
+
+    entity_id: bytes
+    error: SimplexError
+
+
+@define(eq=False)
+class _Entry(Generic[EventT]):
+    event: EventT
+    weight: int
+    fold_key: object
+
+
+class EventBuffer(Generic[EventT]):
+    """Unread events in order.  Pure: it decides what is kept and when it is too much."""
+
+    def __init__(self, *, limit: int = EVENT_LIMIT, max_folded: int = MAX_FOLDED) -> None:
+        self._limit = limit
+        self._max_folded = max_folded
+        self._entries: deque[_Entry[EventT]] = deque()
+        self._folding: dict[object, list[_Entry[EventT]]] = {}
+        self._weight = 0
+        self.folded = 0
+        """How many events have taken the place of an older one."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def weight(self) -> int:
+        """Bytes held by unread events."""
+        return self._weight
+
+    def put(self, event: EventT, weight: int, fold_key: object = None) -> bool:
+        """Keep ``event``; False if the bound was reached, and then it is not kept."""
+        unread = None if fold_key is None else self._folding.get(fold_key)
+        if unread is not None and len(unread) >= self._max_folded:
+            newest = unread[-1]
+            self._weight += weight - newest.weight
+            newest.event, newest.weight = event, weight
+            self.folded += 1
+            return True
+        if self._weight + weight > self._limit:
+            return False
+        entry = _Entry(event, weight, fold_key)
+        self._entries.append(entry)
+        if fold_key is not None:
+            self._folding.setdefault(fold_key, []).append(entry)
+        self._weight += weight
+        return True
+
+    def pop(self) -> EventT:
+        """The oldest unread event."""
+        entry = self._entries.popleft()
+        self._weight -= entry.weight
+        if entry.fold_key is not None:
+            unread = self._folding[entry.fold_key]
+            unread.remove(entry)
+            if not unread:
+                del self._folding[entry.fold_key]
+        return entry.event
+
+
+class EventStream(trio.abc.ReceiveChannel[EventT]):
+    """The events of a connection, for ``async for`` or `receive`.
+
+    It ends when the connection has ended and everything has been read.  Several tasks may read;
+    each event goes to one of them.  Closing it only stops the reading.
+    """
+
+    def __init__(self, buffer: EventBuffer[EventT]) -> None:
+        self._buffer = buffer
+        self._readers = trio.lowlevel.ParkingLot()
+        self._ended = False
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<EventStream: {len(self._buffer)} unread>"
+
+    async def receive(self) -> EventT:
+        """The next event, in order.  Cancelled, it has taken none.
+
+        Raises `trio.EndOfChannel` after the last one, `trio.ClosedResourceError` after `aclose`.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self._closed and not self._buffer and not self._ended:
+            await self._readers.park()
+        if self._closed:
+            raise trio.ClosedResourceError
+        if not self._buffer:
+            raise trio.EndOfChannel
+        event = self._buffer.pop()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return event
+
+    def receive_nowait(self) -> EventT:
+        """The next event if one is there; otherwise `trio.WouldBlock`, or what `receive` raises."""
+        if self._closed:
+            raise trio.ClosedResourceError
+        if self._buffer:
+            return self._buffer.pop()
+        raise trio.EndOfChannel if self._ended else trio.WouldBlock
+
+    def put(self, event: EventT, weight: int, fold_key: object = None) -> bool:
+        """For the connection: hand over an event; False if there are too many unread bytes."""
+        if self._ended:
+            return True
+        kept = self._buffer.put(event, weight, fold_key)
+        if kept:
+            self._readers.unpark()
+        return kept
+
+    def end(self) -> None:
+        """For the connection: no further event will come."""
+        self._ended = True
+        self._readers.unpark_all()
+
+    async def aclose(self) -> None:
+        self._closed = True
+        self._readers.unpark_all()
+        await trio.lowlevel.checkpoint()

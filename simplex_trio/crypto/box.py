@@ -1,0 +1,99 @@
+"""The box: XSalsa20-Poly1305 under a key that HSalsa20 has been applied to.
+
+This is NaCl's ``crypto_box`` for a secret agreed by Diffie-Hellman, and the same construction for
+any other key of 32 bytes; NaCl's ``crypto_secretbox`` leaves the first step out and is something
+else.  `BoxKey` holds the key after that step, so an agreement or a step of a chain pays for it
+once, and every box after that costs the cipher alone.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Self
+
+from attrs import field, frozen
+from attrs.validators import instance_of
+from nacl import bindings as sodium
+from nacl import exceptions as nacl
+
+from simplex_trio.crypto.hsalsa20 import hsalsa20
+from simplex_trio.crypto.keys import X25519PrivateKey, X25519PublicKey
+from simplex_trio.crypto.padding import pad, unpad
+from simplex_trio.errors import CryptoError, DecryptionFailed
+from simplex_trio.redaction import Redacted
+
+__all__ = ["KEY_SIZE", "NONCE_SIZE", "TAG_SIZE", "BoxKey", "nonce_from", "reverse_nonce"]
+
+KEY_SIZE = 32
+NONCE_SIZE = 24
+TAG_SIZE = 16
+
+
+def nonce_from(data: bytes) -> bytes:
+    """A nonce out of an identifier of any length: its first 24 bytes, or it and zeros."""
+    return data[:NONCE_SIZE].ljust(NONCE_SIZE, b"\0")
+
+
+def reverse_nonce(nonce: bytes) -> bytes:
+    """The bytes of a nonce in reverse order: the nonce of the answer to a proxied command."""
+    return nonce[::-1]
+
+
+@frozen(repr=False, eq=False)
+class BoxKey(Redacted):
+    """A key that seals and opens boxes; comparing two of them takes constant time.
+
+    A nonce has 24 bytes and must never be used twice with one key for different messages; other
+    lengths raise `ValueError`.
+    """
+
+    subkey: bytes = field(validator=instance_of(bytes))
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.subkey) != KEY_SIZE:
+            raise ValueError(f"a box key has {KEY_SIZE} bytes")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BoxKey):
+            return NotImplemented
+        return hmac.compare_digest(self.subkey, other.subkey)
+
+    def __hash__(self) -> int:
+        return hash((BoxKey, self.subkey))
+
+    @classmethod
+    def agree(cls, private: X25519PrivateKey, public: X25519PublicKey) -> Self:
+        """The key that two sides share; `CryptoError` if the public key is degenerate."""
+        try:
+            return cls(sodium.crypto_box_beforenm(public.raw, private.raw))
+        except nacl.CryptoError as exc:
+            raise CryptoError("the other side's key is degenerate") from exc
+
+    @classmethod
+    def from_secret(cls, secret: bytes) -> Self:
+        """The box key of a symmetric key, or of an X25519 secret that was agreed before."""
+        return cls(hsalsa20(secret))
+
+    def seal(self, nonce: bytes, message: bytes) -> bytes:
+        """The tag and the ciphertext, 16 bytes more than the message."""
+        return sodium.crypto_box_afternm(message, nonce, self.subkey)
+
+    def open(self, nonce: bytes, ciphertext: bytes) -> bytes:
+        """The message in what `seal` made; `DecryptionFailed` if it is not authentic."""
+        if len(nonce) != NONCE_SIZE:
+            raise ValueError(f"a nonce has {NONCE_SIZE} bytes")
+        try:
+            return sodium.crypto_box_open_afternm(ciphertext, nonce, self.subkey)
+        except nacl.CryptoError as exc:
+            raise DecryptionFailed("a box cannot be opened") from exc
+
+    def seal_padded(self, nonce: bytes, message: bytes, padded_length: int) -> bytes:
+        """The message padded and sealed, ``padded_length`` + 16 bytes; else `TooLarge`."""
+        return self.seal(nonce, pad(message, padded_length))
+
+    def open_padded(self, nonce: bytes, ciphertext: bytes) -> bytes:
+        """The message in what `seal_padded` made.
+
+        Raises `DecryptionFailed`, or `DecodeError` for an authentic box with wrong padding.
+        """
+        return unpad(self.open(nonce, ciphertext))

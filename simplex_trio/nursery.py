@@ -1,0 +1,32 @@
+"""`open_inner_nursery`: a nursery that its caller need not know about."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+__all__ = ["open_inner_nursery"]
+
+
+@asynccontextmanager
+async def open_inner_nursery() -> AsyncIterator[trio.Nursery]:
+    """Open a nursery that is a detail of some other context manager.
+
+    A single exception, from the body or from a task, comes out as it is instead of in a group; only
+    where several tasks failed is there a group of them.
+    """
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        sole = group.exceptions[0]
+        context = sole.__context__
+        try:
+            raise sole
+        finally:
+            sole.__context__ = context  # not the group, which says nothing more
+            del sole, context

@@ -1,0 +1,363 @@
+"""OpenSSL: contexts for the TLS that SimpleX speaks, and an adapter for `trio.SSLStream`.
+
+This is the only module that imports pyOpenSSL.  The standard `ssl` module cannot do what is needed:
+look at certificates while they are being verified (so that a client's certificate never reaches the
+wrong server, and a server can take certificates that no authority signed), restrict the cipher
+suites of TLS 1.3, or tell the Finished messages that sessions are named for.
+
+`trio.SSLStream` keeps the hard part: retrying, locking and closing.  Of what it takes for an
+`ssl.SSLContext` and an `ssl.SSLObject` it needs very little, and `TlsConnection` is both.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Protocol, Self, TypeVar
+
+from attrs import frozen
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+from OpenSSL import SSL, crypto
+from OpenSSL._util import lib as _lib
+
+from simplex_trio.errors import PeerCertificateInvalid, TLSFailed
+
+__all__ = [
+    "ROUTER_LISTS",
+    "WEB_LISTS",
+    "CertificateJudge",
+    "Context",
+    "TlsConnection",
+    "TlsLists",
+    "client_context",
+    "server_context",
+]
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Context = SSL.Context
+"""What connections are made from; nothing about it can change after the first one."""
+
+_MAX_RECORD = 16384
+
+_Code = SSL.X509VerificationCodes
+
+# OpenSSL is given no authority to trust, as whom to trust is a matter of fingerprints.  That, dates
+# (with a clock of its own) and what a certificate says about its use are decided by the judge.
+_FOR_THE_JUDGE = frozenset(
+    {
+        _Code.OK,
+        _Code.ERR_CERT_HAS_EXPIRED,
+        _Code.ERR_CERT_NOT_YET_VALID,
+        _Code.ERR_CERT_UNTRUSTED,
+        _Code.ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+        _Code.ERR_INVALID_CA,
+        _Code.ERR_INVALID_PURPOSE,
+        _Code.ERR_SELF_SIGNED_CERT_IN_CHAIN,
+        _Code.ERR_UNABLE_TO_GET_ISSUER_CERT,
+        _Code.ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+        _Code.ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+    }
+)
+
+
+@frozen
+class TlsLists:
+    """What one side offers or accepts, best first."""
+
+    suites: tuple[str, ...]
+    groups: tuple[str, ...]
+    signatures: tuple[str, ...]
+
+
+ROUTER_LISTS = TlsLists(
+    suites=("TLS_CHACHA20_POLY1305_SHA256",),
+    groups=("x448", "x25519"),
+    signatures=("ed448", "ed25519"),
+)
+"""The only choices between SimpleX programs."""
+
+WEB_LISTS = TlsLists(
+    suites=(*ROUTER_LISTS.suites, "TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"),
+    groups=("x25519", "x448", "secp256r1", "secp384r1", "secp521r1"),
+    signatures=(
+        *ROUTER_LISTS.signatures,
+        "ecdsa_secp256r1_sha256",
+        "ecdsa_secp384r1_sha384",
+        "ecdsa_secp521r1_sha512",
+        "rsa_pss_rsae_sha256",
+        "rsa_pss_rsae_sha384",
+        "rsa_pss_rsae_sha512",
+        "rsa_pkcs1_sha256",
+        "rsa_pkcs1_sha384",
+        "rsa_pkcs1_sha512",
+    ),
+)
+"""The wider choices of a port that serves browsers too: they hold for all who connect to it, since
+what is on offer cannot be changed any more when the client has said whom it looks for."""
+
+
+class CertificateJudge(Protocol):
+    """Decides about the other side's certificates while OpenSSL goes through them.
+
+    The certificates come from the root down to the leaf, some of them more than once.
+    """
+
+    fault: TLSFailed | None
+    """The reason for which the handshake was stopped."""
+    certificate_sent: bool
+    """Whether this side, as a client, has sent a certificate of its own."""
+
+    def consider(self, depth: int, certificate: bytes) -> TLSFailed | None:
+        """What is wrong with the certificate at ``depth`` (0: the leaf), if anything."""
+        ...
+
+    def conclude(self, presented: tuple[bytes, ...] | None) -> TLSFailed | None:
+        """What is wrong with the chain as a whole, if anything.
+
+        It is called last; ``presented`` is what the other side sent, if that is known already.
+        """
+        ...
+
+
+def _ders(certificates: Sequence[crypto.X509]) -> tuple[bytes, ...]:
+    return tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in certificates)
+
+
+def _verify(connection: SSL.Connection, cert: crypto.X509, error: int, depth: int, ok: int) -> bool:
+    judge: CertificateJudge = connection.get_app_data()
+    if error not in _FOR_THE_JUDGE:
+        judge.fault = PeerCertificateInvalid(f"OpenSSL finds fault with a certificate ({error})")
+        return False
+    judge.fault = judge.consider(depth, *_ders([cert]))
+    if judge.fault is None and ok and depth == 0:
+        presented = connection.get_peer_cert_chain()
+        judge.fault = judge.conclude(None if presented is None else _ders(presented))
+    return judge.fault is None
+
+
+def _note_certificate(connection: SSL.Connection, where: int, _: int) -> None:
+    # A client proves its key in a message of its own, which it sends only with a certificate.
+    if where & SSL.SSL_CB_LOOP and b"write certificate verify" in connection.get_state_string():
+        connection.get_app_data().certificate_sent = True
+
+
+def _new_context(method: int, lists: TlsLists) -> Context:
+    context = SSL.Context(method)
+    context.set_min_proto_version(SSL.TLS1_3_VERSION)
+    context.set_tls13_ciphersuites(":".join(lists.suites).encode())
+    _restrict(context, "SSL_CTX_set1_curves_list", lists.groups)
+    _restrict(context, "SSL_CTX_set1_sigalgs_list", lists.signatures)
+    # OpenSSL sends tickets in TLS 1.3 even so (its issue 8077), but there is nothing behind them.
+    context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 32 KiB for each idle connection
+    context.set_verify(SSL.VERIFY_PEER, _verify)
+    return context
+
+
+def _restrict(context: Context, setter: str, names: Sequence[str]) -> None:
+    """Set a list that pyOpenSSL has no method for; what was negotiated is checked in any case."""
+    function = getattr(_lib, setter, None)
+    if function is None or function(context._context, ":".join(names).encode()) != 1:
+        _lib.ERR_clear_error()
+        _log.warning("%s does not work here, so more is offered than accepted", setter)
+
+
+def _use(context: Context, certificates: Sequence[bytes], private_key: bytes) -> None:
+    leaf, *others = (x509.load_der_x509_certificate(der) for der in certificates)
+    try:
+        context.use_certificate(leaf)
+        # The types leave out what the kind of key is known to be once it is loaded.
+        context.use_privatekey(load_der_private_key(private_key, None))  # type: ignore[arg-type]
+        context.check_privatekey()
+    except SSL.Error as exc:
+        raise ValueError("a certificate and a private key that do not belong together") from exc
+    for each in others:
+        context.add_extra_chain_cert(each)
+
+
+def client_context(certificates: Sequence[bytes] = (), private_key: bytes = b"") -> Context:
+    """The context of a client, with the certificates in DER and the PKCS#8 key of a service.
+
+    Raises `ValueError` for certificates and keys that cannot be used.
+    """
+    context = _new_context(SSL.TLS_CLIENT_METHOD, ROUTER_LISTS)
+    if certificates:
+        _use(context, certificates, private_key)
+        context.set_info_callback(_note_certificate)
+    return context
+
+
+def server_context(
+    certificates: Sequence[bytes],
+    private_key: bytes,
+    *,
+    alpn: Sequence[str],
+    lists: TlsLists,
+    named: Context | None = None,
+) -> Context:
+    """The context of a server; ``named`` takes the place of it for clients that send a name.
+
+    Raises `ValueError` for certificates and keys that cannot be used.
+    """
+    context = _new_context(SSL.TLS_SERVER_METHOD, lists)
+    _use(context, certificates, private_key)
+    known = frozenset(name.encode() for name in alpn)
+
+    def select_alpn(_: SSL.Connection, offered: list[bytes]) -> object:
+        chosen = (name for name in offered if name in known)
+        return next(chosen, SSL.NO_OVERLAPPING_PROTOCOLS)
+
+    context.set_alpn_select_callback(select_alpn)  # type: ignore[arg-type]
+    if named is not None:
+
+        def switch(connection: SSL.Connection) -> None:
+            if connection.get_servername() is not None:
+                connection.set_context(named)
+
+        context.set_tlsext_servername_callback(switch)
+    return context
+
+
+class TlsConnection:
+    """One TLS connection, in the shape that `trio.SSLStream` expects.
+
+    Bytes go through two pairs of memory buffers, those of `trio.SSLStream` and those of pyOpenSSL,
+    since neither library takes the other's.
+    """
+
+    def __init__(
+        self, context: Context, judge: CertificateJudge, *, alpn: Sequence[str] = ()
+    ) -> None:
+        self.server_side = False
+        self._connection = SSL.Connection(context)
+        self._connection.set_app_data(judge)
+        if alpn:
+            self._connection.set_alpn_protos([name.encode() for name in alpn])
+        self._incoming = self._outgoing = ssl.MemoryBIO()
+        self._ended = False
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool,
+        server_hostname: bytes | None,
+    ) -> Self:
+        """Take the buffers to work on, once; the connection is its own SSL object."""
+        self._incoming, self._outgoing = incoming, outgoing
+        self.server_side = server_side
+        if server_side:
+            self._connection.set_accept_state()
+        else:
+            self._connection.set_connect_state()
+            if server_hostname is not None:
+                self._connection.set_tlsext_host_name(server_hostname)
+        return self
+
+    def do_handshake(self) -> None:
+        self._run(self._connection.do_handshake)
+
+    def read(self, max_bytes: int) -> bytes:
+        try:
+            return self._run(self._connection.recv, min(max_bytes, _MAX_RECORD))
+        except ssl.SSLZeroReturnError:
+            return b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        # pyOpenSSL lets a write stop after one record, and trio would not notice: it ignores the
+        # count.  Record by record, the buffers in between stay small, too.
+        with memoryview(data) as view:
+            done = 0
+            while done < len(view):
+                with view[done : done + _MAX_RECORD] as record:
+                    done += self._run(self._connection.send, record)
+            return done
+
+    def unwrap(self) -> None:
+        # The first call says goodbye; the second looks whether the other side has done so.
+        if not self._run(self._connection.shutdown) and not self._run(self._connection.shutdown):
+            raise ssl.SSLWantReadError
+
+    def version(self) -> str:
+        return self._connection.get_protocol_version_name()
+
+    def _run(self, function: Callable[..., T], *args: object) -> T:
+        """Call ``function`` on what has arrived, and hand over what it wants to send.
+
+        What it wants to send is handed over after failures too: it says why to the other side.
+        """
+        if arrived := self._incoming.read():
+            self._connection.bio_write(arrived)
+        if self._incoming.eof and not self._ended:
+            self._ended = True
+            self._connection.bio_shutdown()
+        try:
+            return function(*args)
+        except SSL.WantReadError:
+            raise ssl.SSLWantReadError from None
+        except SSL.ZeroReturnError:
+            raise ssl.SSLZeroReturnError from None
+        except SSL.SysCallError as exc:
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the other side has gone") from exc
+        except SSL.Error as exc:
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, _reason(exc)) from exc
+        finally:
+            try:
+                while True:
+                    self._outgoing.write(self._connection.bio_read(2 * _MAX_RECORD))
+            except SSL.WantReadError:
+                pass
+
+    def unsent(self) -> bytes:
+        """What nobody sends any more after a failure: an alert for the other side."""
+        return self._outgoing.read()
+
+    def session_id(self) -> bytes:
+        """The client's Finished message, the same on both sides."""
+        ours, theirs = self._connection.get_finished, self._connection.get_peer_finished
+        finished = theirs() if self.server_side else ours()
+        assert finished is not None, "only known after the handshake"
+        return finished
+
+    def alpn(self) -> str | None:
+        return _text(self._connection.get_alpn_proto_negotiated()) or None
+
+    def suite(self) -> str | None:
+        return self._connection.get_cipher_name()
+
+    def group(self) -> str | None:
+        """The group of the key exchange, where OpenSSL can tell."""
+        try:
+            return self._connection.get_group_name()
+        except NotImplementedError:
+            return None
+
+    def server_name(self) -> str | None:
+        """The name that the client looks for, on the server's side."""
+        name = self._connection.get_servername() if self.server_side else None
+        return None if name is None else _text(name)
+
+    def peer_certificates(self) -> tuple[bytes, ...]:
+        """What the other side presented, leaf first."""
+        chain = self._connection.get_peer_cert_chain() or []
+        if self.server_side:  # there OpenSSL keeps the leaf apart
+            leaf = self._connection.get_peer_certificate()
+            chain = chain if leaf is None else [leaf, *chain]
+        return _ders(chain)
+
+
+def _reason(error: SSL.Error) -> str:
+    """The texts of OpenSSL's errors, which come from its tables and never from the connection."""
+    stack = error.args[0] if error.args else ()
+    return "; ".join(str(entry[-1]) for entry in stack) or "TLS failed"
+
+
+def _text(name: bytes) -> str:
+    """A name from the other side, whatever its bytes."""
+    return name.decode("ascii", "backslashreplace")

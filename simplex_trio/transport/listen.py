@@ -1,0 +1,287 @@
+"""The listener of a router: accepting connections, TLS, and an account of all sockets.
+
+A listener outlives whatever is wrong with single connections, and shortages of the whole system;
+nothing that a stranger sends reaches beyond the stranger's own connection.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import trio
+from attrs import define, field, frozen
+from attrs.validators import ge, gt
+
+from simplex_trio.errors import ConnectError
+from simplex_trio.transport.config import KeepAlive
+from simplex_trio.transport.quick_ack import QuickAckStream, set_keep_alive
+from simplex_trio.transport.tls import ServerContext, TlsStream, server_handshake, utc_now
+
+__all__ = ["ListenLimits", "SocketStatistics", "open_listeners", "serve_tls"]
+
+_log = logging.getLogger(__name__)
+
+
+def _numbers(*names: str) -> frozenset[int]:
+    return frozenset(getattr(errno, name) for name in names if hasattr(errno, name))
+
+
+# Failures of the connection that was to be accepted, which `accept` happens to report.
+_TRY_NEXT = _numbers(
+    "EAGAIN",
+    "ECONNABORTED",
+    "EHOSTDOWN",
+    "EHOSTUNREACH",
+    "ENETDOWN",
+    "ENETUNREACH",
+    "ENONET",
+    "ENOPROTOOPT",
+    "EOPNOTSUPP",
+    "EPROTO",
+)
+
+# The process or the system is short of something; the connection stays in the queue meanwhile.
+_TRY_LATER = _numbers("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM")
+
+# Long enough not to burn the processor, short enough for nobody to notice.
+_SHORTAGE_SECONDS = 0.1
+
+_NO_SUCH_FAMILY = _numbers("EAFNOSUPPORT", "EADDRNOTAVAIL", "EPROTONOSUPPORT")
+
+_BACKLOG = 1024
+
+
+@define
+class SocketStatistics:
+    """How many connections there were and are; `leaked` is 0 unless the program is wrong."""
+
+    accepted: int = 0
+    closed: int = 0
+    active: int = 0
+
+    @property
+    def leaked(self) -> int:
+        """Connections that were neither closed nor have a task that will."""
+        return self.accepted - self.closed - self.active
+
+
+@frozen
+class ListenLimits:
+    """Bounds for the connections of one router."""
+
+    connections: int = field(default=10_000, validator=ge(1))
+    """The most at a time: half of what a process may open where the limit is 20,000 files, as the
+    others may be needed for the store and for relays.  When it is reached, nothing more is accepted
+    than the one that waits for a place."""
+    full_seconds: float = field(default=5, validator=gt(0))
+    """How long that one waits before it is closed, so that its client tries elsewhere or later."""
+    handshake_seconds: float = field(default=60, validator=gt(0))
+    """For TLS, as in the reference: slow networks behind proxies need tens of seconds."""
+    close_seconds: float = field(default=1, validator=gt(0))
+    """For saying goodbye when a connection ends; after that it is cut."""
+
+
+async def open_listeners(port: int, *, host: str | None = None) -> list[trio.SocketListener]:
+    """Listen on ``port`` (0: one that the system chooses) of ``host``, or of the whole machine.
+
+    Without a host a single listener takes connections over IPv6 and IPv4 both, or over IPv4 where
+    the system has no IPv6; ``"::"`` and ``"0.0.0.0"`` stand for either alone.  A name may have
+    several addresses: each has its listener, those of IPv6 first, except on port 0, where there is
+    one for the first that works, since each would get another port.
+
+    The caller owns what it returns.  Raises `OSError` if nothing can be opened.
+    """
+    if host is None:
+        return [_listen_everywhere(port)]
+    found = await trio.socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    addresses = [(family, address) for family, _, _, _, address in found]
+    addresses.sort(key=lambda each: each[0] != socket.AF_INET6)
+    listeners: list[trio.SocketListener] = []
+    missing: OSError | None = None
+    try:
+        for family, address in addresses:
+            try:
+                listeners.append(_listen(family, address, dual=False))
+            except OSError as exc:
+                if exc.errno not in _NO_SUCH_FAMILY:
+                    raise
+                missing = exc
+            if listeners and port == 0:
+                break
+    except BaseException:
+        for listener in listeners:
+            listener.socket.close()
+        raise
+    if missing is not None and not listeners:
+        raise missing
+    return listeners
+
+
+def _listen_everywhere(port: int) -> trio.SocketListener:
+    if socket.has_dualstack_ipv6():
+        try:
+            return _listen(socket.AF_INET6, ("::", port), dual=True)
+        except OSError as exc:
+            if exc.errno not in _NO_SUCH_FAMILY:
+                raise
+    return _listen(socket.AF_INET, ("0.0.0.0", port), dual=False)  # noqa: S104
+
+
+def _listen(family: int, address: tuple[Any, ...], *, dual: bool) -> trio.SocketListener:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+        return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def serve_tls(
+    handler: Callable[[TlsStream], Awaitable[object]],
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+    context: ServerContext,
+    *,
+    limits: ListenLimits | None = None,
+    statistics: SocketStatistics | None = None,
+    keep_alive: KeepAlive | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Accept connections until it is cancelled, and run ``handler`` for each when TLS is there.
+
+    A connection is closed when its handler returns or raises, which is logged and concerns no other
+    connection.  ``statistics`` is kept up to date.  ``keep_alive`` is off by default: its probes
+    wake up phones.
+
+    The listeners belong to this call.  Cancelling it closes them, cancels all handlers and closes
+    their connections, politely if that takes no longer than ``limits.close_seconds``; nothing is
+    left when it returns.  Raises the `OSError` of a listener that cannot go on.
+    """
+    server = _Server(
+        handler,
+        context,
+        limits or ListenLimits(),
+        statistics or SocketStatistics(),
+        keep_alive,
+        clock,
+    )
+    await server.run(listeners, task_status)
+
+
+@define(eq=False)
+class _Server:
+    handler: Callable[[TlsStream], Awaitable[object]]
+    context: ServerContext
+    limits: ListenLimits
+    statistics: SocketStatistics
+    keep_alive: KeepAlive | None
+    clock: Callable[[], datetime]
+    places: trio.Semaphore = field(init=False)
+    failure: OSError | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self.places = trio.Semaphore(self.limits.connections)
+
+    async def run(
+        self,
+        listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        async with trio.open_nursery() as nursery:
+            for listener in listeners:
+                nursery.start_soon(self.accept_all, listener, nursery)
+            task_status.started()
+        if self.failure is not None:
+            raise self.failure
+
+    async def accept_all(
+        self, listener: trio.abc.Listener[trio.abc.Stream], nursery: trio.Nursery
+    ) -> None:
+        try:
+            async with listener:
+                while True:
+                    stream = await self.accept(listener)
+                    await nursery.start(self.serve, stream)
+        except OSError as exc:
+            _log.error("a listener cannot go on: %s", exc.strerror)
+            self.failure = exc
+            nursery.cancel_scope.cancel()
+
+    async def accept(self, listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Stream:
+        reported = False
+        while True:
+            try:
+                return await listener.accept()
+            except OSError as exc:
+                if exc.errno in _TRY_NEXT:
+                    _log.debug("a connection was gone before it was accepted: %s", exc.strerror)
+                    await trio.lowlevel.checkpoint()
+                elif exc.errno in _TRY_LATER:
+                    if not reported:
+                        _log.warning("no connection can be accepted now: %s", exc.strerror)
+                        reported = True
+                    await trio.sleep(_SHORTAGE_SECONDS)
+                else:
+                    raise
+
+    async def serve(self, stream: trio.abc.Stream, task_status: trio.TaskStatus[None]) -> None:
+        """See to one connection; "started" when there is a place for it, or it was turned away."""
+        self.statistics.accepted += 1
+        self.statistics.active += 1
+        try:
+            with trio.move_on_after(self.limits.full_seconds) as waiting:
+                await self.places.acquire()
+            task_status.started()
+            if waiting.cancelled_caught:
+                _log.warning("a connection was turned away: there are as many as allowed")
+                return
+            try:
+                await self.converse(stream)
+            finally:
+                self.places.release()
+        finally:
+            try:
+                with trio.CancelScope(shield=True):
+                    await trio.aclose_forcefully(stream)
+                self.statistics.closed += 1
+            finally:
+                self.statistics.active -= 1
+
+    async def converse(self, stream: trio.abc.Stream) -> None:
+        try:
+            tls = await self.secure(stream)
+        except (ConnectError, trio.TooSlowError) as exc:
+            _log.debug("a client did not get through TLS: %s", type(exc).__name__)
+            return
+        try:
+            try:
+                await self.handler(tls)
+            finally:
+                with trio.move_on_after(self.limits.close_seconds, shield=True):
+                    await tls.aclose()
+        except trio.BrokenResourceError:
+            _log.debug("a client is gone")
+        except Exception:
+            _log.exception("the handler of a connection failed")
+
+    async def secure(self, stream: trio.abc.Stream) -> TlsStream:
+        if isinstance(stream, trio.SocketStream):
+            if self.keep_alive is not None:
+                set_keep_alive(stream.socket, self.keep_alive)
+            stream = QuickAckStream(stream)
+        with trio.fail_after(self.limits.handshake_seconds):
+            return await server_handshake(stream, self.context, clock=self.clock)

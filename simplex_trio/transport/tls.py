@@ -1,0 +1,368 @@
+"""TLS 1.3 over any trio stream: who the other side is, and what names the session.
+
+A client knows the fingerprint of the server's identity and nothing else about it: no names, no
+authorities.  It compares while the certificates are being verified, so that its own certificate is
+only ever shown to the right server, and looks at everything again when the handshake is over.  A
+server asks for a certificate, takes what is valid, from nobody in particular, and takes none.
+
+Sessions are named by the client's Finished message, to which both sides bind what they sign.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ssl
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from functools import cache
+from typing import Self, cast
+
+import trio
+from attrs import define, field, frozen
+from attrs.validators import deep_iterable, instance_of, min_len
+
+from simplex_trio.crypto.certificates import (
+    MAX_CERTIFICATES,
+    CertificateChain,
+    fingerprint,
+    validate,
+)
+from simplex_trio.crypto.keys import SigningKey
+from simplex_trio.errors import (
+    CertificateError,
+    CertificateExpired,
+    ChainTooLong,
+    DecodeError,
+    PeerCertificateExpired,
+    PeerCertificateInvalid,
+    PeerChainTooLong,
+    TLSFailed,
+    WrongIdentity,
+)
+from simplex_trio.redaction import Redacted
+from simplex_trio.transport import _openssl
+
+__all__ = [
+    "ServerContext",
+    "TlsCredentials",
+    "TlsSession",
+    "TlsStream",
+    "client_handshake",
+    "server_handshake",
+    "utc_now",
+]
+
+_TLS_1_3 = "TLSv1.3"
+
+# Telling the other side why is a courtesy that must not delay anything; a few bytes take no time.
+_ALERT_SECONDS = 1
+
+
+def utc_now() -> datetime:
+    """The time by which certificates are judged, unless another clock is given."""
+    return datetime.now(UTC)
+
+
+@frozen(repr=False)
+class TlsCredentials(Redacted):
+    """Certificates in DER, leaf first, and the leaf's private key as PKCS#8 in DER."""
+
+    certificates: tuple[bytes, ...] = field(
+        validator=[deep_iterable(instance_of(bytes), instance_of(tuple)), min_len(1)]
+    )
+    private_key: bytes = field(validator=instance_of(bytes), eq=False)
+
+    @classmethod
+    def of(cls, chain: CertificateChain, key: SigningKey) -> Self:
+        """The credentials of a router or a service: its chain and the key of its leaf."""
+        return cls(chain.certificates, key.der)
+
+
+@frozen(repr=False)
+class TlsSession(Redacted):
+    """What TLS knows about a connection; it never changes."""
+
+    session_id: bytes
+    """The client's Finished message, which is the same on both sides and nowhere else."""
+    tls_version: str
+    alpn: str | None
+    """The protocol that was agreed by name, if the two sides had one in common."""
+    peer_chain: CertificateChain | None
+    """The other side's certificates; a server's, or those of a client that has some."""
+    server_name: str | None
+    """On servers, the name that the client asked for; SMP clients ask for none."""
+    certificate_sent: bool
+    """Whether the client showed a certificate."""
+    suite: str
+    group: str | None
+
+
+class ServerContext:
+    """What a listener needs for TLS, built once for all of its connections.
+
+    Clients that send a server name get the ``web`` credentials if there are some, and then the
+    whole port accepts what browsers need.  ``alpn`` are the protocols by name, of which the first
+    that the client lists is taken.  Raises `ValueError` for credentials that cannot be used.
+    """
+
+    def __init__(
+        self,
+        credentials: TlsCredentials,
+        *,
+        alpn: Sequence[str],
+        web: TlsCredentials | None = None,
+    ) -> None:
+        self.serves_web = web is not None
+        self._lists = _openssl.ROUTER_LISTS if web is None else _openssl.WEB_LISTS
+        named = None if web is None else self._context(web, alpn, None)
+        self._openssl = self._context(credentials, alpn, named)
+
+    def _context(
+        self, credentials: TlsCredentials, alpn: Sequence[str], named: _openssl.Context | None
+    ) -> _openssl.Context:
+        return _openssl.server_context(
+            credentials.certificates,
+            credentials.private_key,
+            alpn=alpn,
+            lists=self._lists,
+            named=named,
+        )
+
+
+class TlsStream(trio.abc.Stream):
+    """A connection over TLS and its `session`; it owns the stream below.
+
+    Unlike `trio.SSLStream` it takes it for an ordinary end when the other side closes the
+    connection without saying goodbye.  Blocks have a fixed size, so nothing can be cut off
+    unnoticed.
+    """
+
+    def __init__(self, stream: trio.SSLStream[trio.abc.Stream], session: TlsSession) -> None:
+        self.session = session
+        self._stream = stream
+        self._ended = False
+
+    def __repr__(self) -> str:
+        return f"<TlsStream: {self.session!r}>"
+
+    @property
+    def transport_stream(self) -> trio.abc.Stream:
+        """The stream below."""
+        return self._stream.transport_stream
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self._ended:
+            await trio.lowlevel.checkpoint()
+            return b""
+        try:
+            return await self._stream.receive_some(max_bytes)
+        except trio.BrokenResourceError as exc:
+            if not isinstance(exc.__cause__, ssl.SSLEOFError):
+                raise
+            self._ended = True
+            return b""
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+@define
+class _Judge:
+    """Decides about the other side's certificates: see `_openssl.CertificateJudge`.
+
+    ``pin`` is the fingerprint that the identity must have, or `None` for anyone.
+    """
+
+    pin: bytes | None
+    now: datetime
+    fault: TLSFailed | None = None
+    certificate_sent: bool = False
+    accepted: CertificateChain | None = None
+    _seen: dict[int, bytes] = field(factory=dict)
+
+    def consider(self, depth: int, certificate: bytes) -> TLSFailed | None:
+        if depth >= MAX_CERTIFICATES:
+            return PeerChainTooLong(f"a chain of more than {MAX_CERTIFICATES} certificates")
+        self._seen[depth] = certificate
+        if depth == 1 and not self._is_pinned(certificate):
+            return WrongIdentity("the other side is not who it should be")
+        return None
+
+    def conclude(self, presented: tuple[bytes, ...] | None) -> TLSFailed | None:
+        built = tuple(self._seen[depth] for depth in sorted(self._seen))
+        return self._judge(built if presented is None else presented)
+
+    def review(self, presented: tuple[bytes, ...]) -> TLSFailed | None:
+        """What is wrong with what the other side presented, now that all of it is known."""
+        if not presented:
+            return None if self.pin is None else WrongIdentity("the other side shows no identity")
+        if self.accepted is not None and self.accepted.certificates == presented:
+            return None
+        return self._judge(presented)
+
+    def _judge(self, certificates: tuple[bytes, ...]) -> TLSFailed | None:
+        self.accepted = None
+        try:
+            chain = CertificateChain(certificates)
+            validate(chain, at=self.now)
+            chain.leaf_key()  # its kind is that of the signature that TLS has checked
+        except (CertificateError, DecodeError) as exc:
+            return _as_fault(exc)
+        if self.pin is not None and len(certificates) == 1:
+            return PeerCertificateInvalid("a server shows at least two certificates")
+        if not self._is_pinned(chain.identity):
+            return WrongIdentity("the other side is not who it should be")
+        self.accepted = chain
+        return None
+
+    def _is_pinned(self, certificate: bytes) -> bool:
+        return self.pin is None or hmac.compare_digest(fingerprint(certificate), self.pin)
+
+
+def _as_fault(error: CertificateError | DecodeError) -> TLSFailed:
+    kind: type[TLSFailed]
+    match error:
+        case CertificateExpired():
+            kind = PeerCertificateExpired
+        case ChainTooLong():
+            kind = PeerChainTooLong
+        case _:
+            kind = PeerCertificateInvalid
+    fault = kind(str(error))
+    # Its traceback would keep the connection alive in a circle.
+    fault.__cause__ = error.with_traceback(None)
+    return fault
+
+
+@cache
+def _anonymous_context() -> _openssl.Context:
+    return _openssl.client_context()
+
+
+async def client_handshake(
+    stream: trio.abc.Stream,
+    *,
+    pin: bytes,
+    alpn: Sequence[str] = (),
+    server_name: str | None = None,
+    credentials: TlsCredentials | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> TlsStream:
+    """Make ``stream`` a TLS connection to the server whose identity has the SHA-256 digest ``pin``.
+
+    ``credentials`` are those of a service, shown if the server asks for them, after the server has
+    proven to be the right one.  A ``server_name`` is for servers of other kinds: routers of SMP
+    take a client that sends one for a browser.
+
+    The stream belongs to this call: it is closed if the call fails or is cancelled, and goes over
+    to what it returns otherwise.  Raises `WrongIdentity`, `PeerCertificateExpired`,
+    `PeerCertificateInvalid` or `PeerChainTooLong` for the server's certificates, and `TLSFailed`
+    for whatever else goes wrong.
+    """
+    async with _closed_on_failure(stream):
+        if credentials is None:
+            context = _anonymous_context()
+        else:
+            context = _openssl.client_context(credentials.certificates, credentials.private_key)
+        judge = _Judge(pin, clock())
+        connection = _openssl.TlsConnection(context, judge, alpn=alpn)
+        ssl_stream = _wrap(stream, connection, server_name=server_name)
+        return await _handshake(ssl_stream, connection, judge, _openssl.ROUTER_LISTS)
+
+
+async def server_handshake(
+    stream: trio.abc.Stream,
+    context: ServerContext,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> TlsStream:
+    """Make ``stream`` a TLS connection as its server.
+
+    The client may show no certificate, a single one that signed itself, or a chain; whose they are
+    is for the caller to judge.  The stream belongs to this call: it is closed if the call fails or
+    is cancelled, and goes over to what it returns otherwise.  Raises the same errors as
+    `client_handshake`, except that there is no wrong identity.
+    """
+    async with _closed_on_failure(stream):
+        judge = _Judge(None, clock())
+        connection = _openssl.TlsConnection(context._openssl, judge)
+        ssl_stream = _wrap(stream, connection, server_side=True)
+        return await _handshake(ssl_stream, connection, judge, context._lists)
+
+
+@asynccontextmanager
+async def _closed_on_failure(stream: trio.abc.Stream) -> AsyncGenerator[None]:
+    try:
+        yield
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+
+
+def _wrap(
+    stream: trio.abc.Stream,
+    connection: _openssl.TlsConnection,
+    *,
+    server_name: str | None = None,
+    server_side: bool = False,
+) -> trio.SSLStream[trio.abc.Stream]:
+    return trio.SSLStream(
+        stream,
+        cast("ssl.SSLContext", connection),
+        server_hostname=server_name,
+        server_side=server_side,
+    )
+
+
+async def _handshake(
+    stream: trio.SSLStream[trio.abc.Stream],
+    connection: _openssl.TlsConnection,
+    judge: _Judge,
+    lists: _openssl.TlsLists,
+) -> TlsStream:
+    try:
+        await stream.do_handshake()
+    except trio.BrokenResourceError as exc:
+        await _send_alert(stream.transport_stream, connection.unsent())
+        raise (judge.fault or TLSFailed("the TLS handshake failed")) from exc
+    if fault := judge.review(connection.peer_certificates()):
+        raise fault
+    return TlsStream(stream, _session(connection, judge, lists))
+
+
+async def _send_alert(stream: trio.abc.Stream, alert: bytes) -> None:
+    if alert:
+        gone = (trio.BrokenResourceError, trio.ClosedResourceError)
+        with trio.move_on_after(_ALERT_SECONDS), suppress(*gone):
+            await stream.send_all(alert)
+
+
+def _session(
+    connection: _openssl.TlsConnection, judge: _Judge, lists: _openssl.TlsLists
+) -> TlsSession:
+    """The session, checked to be one that we wanted, whatever OpenSSL let us restrict."""
+    suite, group = connection.suite(), connection.group()
+    if (
+        connection.version() != _TLS_1_3
+        or suite not in lists.suites
+        or (group is not None and group.lower() not in lists.groups)
+    ):
+        raise TLSFailed("TLS was agreed with choices that are not allowed here")
+    server = connection.server_side
+    return TlsSession(
+        session_id=connection.session_id(),
+        tls_version=connection.version(),
+        alpn=connection.alpn(),
+        peer_chain=judge.accepted,
+        server_name=connection.server_name(),
+        certificate_sent=judge.accepted is not None if server else judge.certificate_sent,
+        suite=suite,
+        group=group,
+    )

@@ -1,0 +1,222 @@
+"""How commands are authorized, from both sides.
+
+The key of a queue either signs a transmission (Ed25519, Ed448) or, from version 7 on, agrees a
+secret with the router's session key and makes an *authenticator* that only the router can check and
+that proves nothing to anybody else.  In the session of a service some commands carry a second
+signature by the service's session key; the queue's key then also covers the service's certificate,
+so that nobody between the two can put another service in its place.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from simplex_trio.crypto.authenticator import (
+    AUTHENTICATOR_SIZE,
+    authenticate,
+    verify_authenticator,
+)
+from simplex_trio.crypto.box import BoxKey, nonce_from
+from simplex_trio.crypto.keys import (
+    AuthPrivateKey,
+    AuthPublicKey,
+    Ed448PrivateKey,
+    Ed448PublicKey,
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+    VerifyKey,
+    X25519PrivateKey,
+    X25519PublicKey,
+)
+from simplex_trio.errors import CryptoError, EncodeError, SignatureInvalid
+from simplex_trio.wire.handshake import PeerService, Service
+from simplex_trio.wire.transmissions import Transmission, UnsentTransmission
+
+__all__ = ["Authorizer", "NoRouterKey", "Verifier", "authorization_is_well_formed"]
+
+MAX_AGREED_KEYS = 1024
+"""How many keys keep their agreed secret at hand; with more in use the oldest is agreed anew, which
+costs some 40 microseconds each.  The table takes at most 300 KiB."""
+
+# Checked against when there is no fitting key, so that a wrong guess takes the same time whatever
+# was wrong with it: the base points of the curves, at hand and valid.  The outcome is ignored.
+_NOBODY_X25519 = X25519PublicKey((9).to_bytes(32, "little"))
+_NOBODY_ED25519 = Ed25519PublicKey(b"\x58" + b"\x66" * 31)
+_NOBODY_ED448 = Ed448PublicKey(
+    (
+        0x693F46716EB6BC248876203756C9C7624BEA73736CA3984087789C1E << 224
+        | 0x05A0C2D73AD3FF1CE67C39C4FDBD132C4ED7C8AD9808795BF230FA14
+    ).to_bytes(57, "little")
+)
+
+_NOBODY_BY_SIGNATURE_SIZE: dict[int, VerifyKey] = {64: _NOBODY_ED25519, 114: _NOBODY_ED448}
+
+
+class NoRouterKey(EncodeError):
+    """An X25519 key cannot authorize here: the router has no session key to agree with."""
+
+
+def authorization_is_well_formed(authorization: bytes) -> bool:
+    """Whether bytes have the size of no authorization, a signature or an authenticator."""
+    size = len(authorization)
+    return size in (0, AUTHENTICATOR_SIZE) or size in _NOBODY_BY_SIGNATURE_SIZE
+
+
+class _AgreedKeys:
+    """Agreed secrets by the raw key that changes, the latest ones kept at hand."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[bytes, BoxKey] = OrderedDict()
+
+    def get(self, raw: bytes) -> BoxKey | None:
+        return self._keys.get(raw)
+
+    def keep(self, raw: bytes, agreed: BoxKey) -> None:
+        self._keys[raw] = agreed
+        if len(self._keys) > MAX_AGREED_KEYS:
+            self._keys.popitem(last=False)
+
+
+class Authorizer:
+    """Authorizes a client's transmissions in one session."""
+
+    def __init__(self, router_key: X25519PublicKey | None, service: Service | None = None) -> None:
+        self._router_key = router_key
+        self._service = service
+        self._agreed = _AgreedKeys()
+
+    def finish(
+        self,
+        unsent: UnsentTransmission,
+        key: AuthPrivateKey | None,
+        nonce: bytes,
+        *,
+        with_service: bool = False,
+    ) -> bytes:
+        """The authorized transmission.
+
+        ``with_service`` is for the commands that a service also signs; it means nothing where the
+        session has no service.  Raises `NoRouterKey` for an X25519 key in a session without a
+        router's key.
+        """
+        if key is None:
+            return unsent.finish()
+        service = self._service if with_service else None
+        if service is None:
+            return unsent.finish(self._authorize(key, nonce, unsent.authorized))
+        covered = service.certificate_hash + unsent.authorized
+        return unsent.finish(
+            self._authorize(key, nonce, covered), service.session_key.sign(unsent.authorized)
+        )
+
+    def _authorize(self, key: AuthPrivateKey, nonce: bytes, covered: bytes) -> bytes:
+        match key:
+            case X25519PrivateKey():
+                if self._router_key is None:
+                    raise NoRouterKey("this session cannot use keys of this kind")
+                agreed = self._agreed.get(key.raw)
+                if agreed is None:
+                    agreed = BoxKey.agree(key, self._router_key)
+                    self._agreed.keep(key.raw, agreed)
+                return authenticate(agreed, nonce, covered)
+            case Ed25519PrivateKey() | Ed448PrivateKey():
+                return key.sign(covered)
+
+
+class Verifier:
+    """Checks a router's incoming transmissions in one session.
+
+    Whatever is wrong with an authorization, checking it costs about the same: where the key has
+    another kind than the authorization, or there is no key, the work is done with nobody's key.
+    """
+
+    def __init__(
+        self, session_key: X25519PrivateKey | None, service: PeerService | None = None
+    ) -> None:
+        self._session_key = session_key
+        self._service = service
+        self._agreed = _AgreedKeys()
+
+    def accepts(self, transmission: Transmission, keys: Iterable[AuthPublicKey]) -> bool:
+        """Whether one of ``keys`` authorized it; without keys this only takes the time."""
+        covered = transmission.authorized
+        if transmission.service_signature is not None and self._service is not None:
+            covered = self._service.certificate_hash + covered
+        accepted = False
+        tried = False
+        for key in keys:
+            tried = True
+            accepted |= self._matches(transmission, covered, key)
+        if not tried:
+            self._matches(transmission, covered, None)
+        return accepted
+
+    def accepts_service(self, transmission: Transmission, *, is_used: bool) -> bool:
+        """Whether the service signature is what the session and the command ask for.
+
+        ``is_used`` says whether the command is one that a service also signs.
+        """
+        signature = transmission.service_signature
+        if not is_used:
+            return signature is None
+        if self._service is None or signature is None:
+            return self._service is None and signature is None
+        return _signed(self._service.session_key, signature, transmission.authorized)
+
+    def accepts_as_service(self, transmission: Transmission) -> bool:
+        """Whether the session's service itself authorized the transmission, for itself."""
+        service = self._service
+        if service is None or transmission.service_signature is not None:
+            return False
+        if transmission.entity_id != service.id:
+            return False
+        return _signed(service.session_key, transmission.authorization, transmission.authorized)
+
+    def _matches(
+        self, transmission: Transmission, covered: bytes, key: AuthPublicKey | None
+    ) -> bool:
+        authorization = transmission.authorization
+        if not authorization:
+            return False
+        if len(authorization) == AUTHENTICATOR_SIZE:
+            return self._authenticated(transmission, covered, key)
+        nobody = _NOBODY_BY_SIGNATURE_SIZE.get(len(authorization))
+        if nobody is None:
+            return False
+        if isinstance(key, Ed25519PublicKey | Ed448PublicKey) and type(key) is type(nobody):
+            return _signed(key, authorization, covered)
+        _signed(nobody, authorization, covered)
+        return False
+
+    def _authenticated(
+        self, transmission: Transmission, covered: bytes, key: AuthPublicKey | None
+    ) -> bool:
+        if self._session_key is None:
+            return False
+        genuine = isinstance(key, X25519PublicKey)
+        peer = key if isinstance(key, X25519PublicKey) else _NOBODY_X25519
+        known = self._agreed.get(peer.raw)
+        try:
+            agreed = known or BoxKey.agree(self._session_key, peer)
+        except CryptoError:  # a degenerate key authorizes nothing
+            return False
+        nonce = nonce_from(transmission.correlation_id)
+        accepted = genuine & verify_authenticator(
+            agreed, nonce, covered, transmission.authorization
+        )
+        # Kept only for who has proven the key: otherwise the second guess at a queue that exists
+        # would be faster than one at a queue that does not.
+        if accepted and known is None:
+            self._agreed.keep(peer.raw, agreed)
+        return accepted
+
+
+def _signed(key: VerifyKey, signature: bytes, message: bytes) -> bool:
+    try:
+        key.verify(signature, message)
+    except SignatureInvalid:
+        return False
+    return True

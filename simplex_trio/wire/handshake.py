@@ -1,0 +1,187 @@
+"""What the handshakes of the protocols share: how they are driven, and what they end in.
+
+A handshake is a plain object.  Whoever owns the connection sends what `ClientHandshake.receive`
+returns and feeds it the content of each block that arrives, until `ClientHandshake.agreement` is
+there.  The router's side starts by speaking, and may have to look a service up in between.  Both
+ignore bytes after what they understand, so that later versions can say more.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Protocol
+
+from attrs import field, frozen
+
+from simplex_trio.crypto.block_keys import KeyChain
+from simplex_trio.crypto.certificates import CertificateChain
+from simplex_trio.crypto.keys import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+    SigningKey,
+    X25519PrivateKey,
+    X25519PublicKey,
+)
+from simplex_trio.crypto.signed_key import SignedKey
+from simplex_trio.errors import (
+    CryptoError,
+    DecodeError,
+    NoCommonVersion,
+    SessionKeyUnproven,
+    SessionMismatch,
+)
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.blocks import BlockCodec, EncryptedBlocks, PaddedBlocks
+from simplex_trio.wire.certificates import ProvenKey
+from simplex_trio.wire.session import SessionParameters
+from simplex_trio.wire.versions import VersionRange
+
+__all__ = [
+    "BlockChains",
+    "ClientAgreement",
+    "ClientHandshake",
+    "PeerService",
+    "RouterAgreement",
+    "Service",
+    "ServiceRole",
+]
+
+
+class ServiceRole(Enum):
+    """What a service with a long-term certificate does on a router."""
+
+    MESSAGING = b"M"
+    NOTIFIER = b"N"
+    PROXY = b"P"
+
+
+@frozen(repr=False)
+class Service(Redacted):
+    """This connection's own service, as the router knows it.
+
+    The service's session key signs what the service may do as a whole; its certificate's hash goes
+    into what the key of each queue signs.
+    """
+
+    id: bytes
+    role: ServiceRole
+    certificate_hash: bytes
+    session_key: Ed25519PrivateKey
+
+
+@frozen(repr=False)
+class PeerService(Redacted):
+    """The service at the other end of a router's connection."""
+
+    id: bytes
+    role: ServiceRole
+    certificate_hash: bytes
+    session_key: Ed25519PublicKey
+
+
+@frozen(repr=False)
+class BlockChains(Redacted):
+    """The two key chains of block encryption, as one side sees them."""
+
+    sending: KeyChain = field(repr=False)
+    receiving: KeyChain = field(repr=False)
+
+
+def block_codec(block_size: int, chains: BlockChains | None) -> BlockCodec:
+    """The codec for the blocks that follow a handshake."""
+    if chains is None:
+        return PaddedBlocks(block_size)
+    return EncryptedBlocks(block_size, sending=chains.sending, receiving=chains.receiving)
+
+
+@frozen(repr=False)
+class ClientAgreement(Redacted):
+    """What a client has when its handshake is over.
+
+    ``router_key`` authorizes commands together with the keys of queues; ``router_proof`` shows a
+    third party that it is the router's.  ``shared_secret`` exists where the client sent a key.
+    """
+
+    session: SessionParameters
+    versions: VersionRange
+    router_key: X25519PublicKey | None
+    router_proof: ProvenKey | None
+    shared_secret: bytes | None
+    chains: BlockChains | None
+    service: Service | None
+
+    def block_codec(self) -> BlockCodec:
+        return block_codec(self.session.block_size, self.chains)
+
+
+@frozen(repr=False)
+class RouterAgreement(Redacted):
+    """What a router has when a client's handshake is over."""
+
+    session: SessionParameters
+    versions: VersionRange
+    session_key: X25519PrivateKey
+    shared_secret: bytes | None
+    chains: BlockChains | None
+    service: PeerService | None
+    client_is_proxy: bool
+
+    def block_codec(self) -> BlockCodec:
+        return block_codec(self.session.block_size, self.chains)
+
+
+class ClientHandshake(Protocol):
+    """The client's side of a handshake, driven by whoever owns the connection."""
+
+    def receive(self, content: bytes) -> bytes | None:
+        """Take the content of a block; the content to send in answer, if there is one.
+
+        Raises a `HandshakeFailed` when the two sides cannot agree; the connection must then be
+        closed.
+        """
+        ...
+
+    @property
+    def agreement(self) -> ClientAgreement | None:
+        """What was agreed, once it is."""
+        ...
+
+
+def agreed_versions(ours: VersionRange, theirs: VersionRange) -> VersionRange:
+    """The versions both sides speak, or `NoCommonVersion`."""
+    both = ours.intersection(theirs)
+    if both is None:
+        raise NoCommonVersion("no protocol version is spoken by both sides")
+    return both
+
+
+def check_session_id(ours: bytes, theirs: bytes) -> None:
+    """Refuse a router that sees another TLS session."""
+    if ours != theirs:
+        raise SessionMismatch("the router is in another TLS session")
+
+
+def agreed_secret(ours: X25519PrivateKey, theirs: X25519PublicKey) -> bytes:
+    """The secret of the two session keys; a degenerate key, whose secret is public, is refused."""
+    try:
+        return ours.exchange(theirs)
+    except CryptoError as exc:
+        raise SessionKeyUnproven("the other side's session key is degenerate") from exc
+
+
+def verified_session_key(signed: SignedKey, tls_chain: CertificateChain) -> X25519PublicKey:
+    """The router's session key, if the leaf certificate of its TLS connection signed it."""
+    try:
+        key = signed.verify(tls_chain.leaf_key())
+    except (CryptoError, DecodeError) as exc:
+        raise SessionKeyUnproven("the router's session key is not signed by its TLS key") from exc
+    if not isinstance(key, X25519PublicKey):
+        raise SessionKeyUnproven("the router's session key is of another kind")
+    return key
+
+
+def sign_session_key(
+    key: X25519PublicKey | Ed25519PublicKey, chain: CertificateChain, signing_key: SigningKey
+) -> ProvenKey:
+    """Put a session key under a certificate."""
+    return ProvenKey(chain, SignedKey.sign(signing_key, key))

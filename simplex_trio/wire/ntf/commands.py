@@ -1,0 +1,226 @@
+"""The commands of NTF, named as on the wire, for versions 1 to 3.
+
+A command is a value; the id of the token or the subscription that it is about, and the
+authorization, are around it (`simplex_trio.wire.transmissions`).  `decode_command` finds the class
+by the tag.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from attrs import frozen
+
+from simplex_trio.crypto.keys import (
+    AuthPrivateKey,
+    AuthPublicKey,
+    X25519PublicKey,
+    auth_public_key,
+    private_key,
+)
+from simplex_trio.errors import DecodeError
+from simplex_trio.wire.buffer import Reader, short, word16
+from simplex_trio.wire.ntf.queues import NotifierQueue
+from simplex_trio.wire.ntf.tokens import DeviceToken
+from simplex_trio.wire.smp.credentials import CommandCredentials
+from simplex_trio.wire.smp.tagged import SMPDecodeError, Tagged, decode_tagged
+from simplex_trio.wire.versions import NTF_VERSIONS
+
+__all__ = [
+    "COMMANDS",
+    "PING",
+    "SCHK",
+    "SDEL",
+    "SNEW",
+    "TCHK",
+    "TCRN",
+    "TDEL",
+    "TNEW",
+    "TRPL",
+    "TVFY",
+    "Command",
+    "CommandDecodeError",
+    "decode_command",
+]
+
+
+class CommandDecodeError(SMPDecodeError):
+    """Bytes are not a command; ``error`` is what a router answers."""
+
+
+@frozen(repr=False)
+class Command(Tagged):
+    """What a client asks of a notification router."""
+
+    MIN_VERSION = NTF_VERSIONS.lowest
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.KEY_AND_ENTITY
+
+
+# --- tokens -------------------------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class TNEW(Command):
+    """Register a device, to receive notifications that are encrypted with ``dh_key``.
+
+    The router sends the device a code; TVFY returns it.
+    """
+
+    TAG = b"TNEW"
+    CREDENTIALS = CommandCredentials.KEY_ONLY
+
+    device_token: DeviceToken
+    auth_key: AuthPublicKey
+    dh_key: X25519PublicKey
+
+    def encode(self, version: int) -> bytes:
+        keys = short(self.auth_key.der) + short(self.dh_key.der)
+        return b"TNEW T" + self.device_token.encode() + keys
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" T")
+        return cls(
+            DeviceToken.decode(reader),
+            auth_public_key(reader.short()),
+            X25519PublicKey.from_der(reader.short()),
+        )
+
+
+@frozen(repr=False)
+class TVFY(Command):
+    """Return the code that the device was sent, so that its token becomes active."""
+
+    TAG = b"TVFY"
+
+    code: bytes
+
+    def encode(self, version: int) -> bytes:
+        return b"TVFY " + short(self.code)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.short())
+
+
+@frozen(repr=False)
+class TCHK(Command):
+    """Ask for the status of a token."""
+
+    TAG = b"TCHK"
+
+
+@frozen(repr=False)
+class TRPL(Command):
+    """Replace the device's token by another; its subscriptions stay."""
+
+    TAG = b"TRPL"
+
+    device_token: DeviceToken
+
+    def encode(self, version: int) -> bytes:
+        return b"TRPL " + self.device_token.encode()
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(DeviceToken.decode(reader))
+
+
+@frozen(repr=False)
+class TDEL(Command):
+    """Delete a token with its subscriptions."""
+
+    TAG = b"TDEL"
+
+
+@frozen(repr=False)
+class TCRN(Command):
+    """Have the device woken up regularly: every so many minutes, at least 20, or 0 for never."""
+
+    TAG = b"TCRN"
+
+    interval: int
+
+    def encode(self, version: int) -> bytes:
+        return b"TCRN " + word16(self.interval)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.word16())
+
+
+# --- subscriptions ------------------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class SNEW(Command):
+    """Have the device notified of messages in a queue.
+
+    The router gets the private key that it subscribes to the queue's notifications with.
+    """
+
+    TAG = b"SNEW"
+    CREDENTIALS = CommandCredentials.KEY_ONLY
+
+    token_id: bytes
+    queue: NotifierQueue
+    notifier_key: AuthPrivateKey
+
+    def encode(self, version: int) -> bytes:
+        return b"SNEW S%b%b%b" % (
+            short(self.token_id),
+            self.queue.encode(),
+            short(self.notifier_key.der),
+        )
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" S")
+        token_id, queue = reader.short(), NotifierQueue.decode(reader)
+        key = private_key(reader.short())
+        if not isinstance(key, AuthPrivateKey):
+            raise DecodeError("not a key of a kind that is allowed here")
+        return cls(token_id, queue, key)
+
+
+@frozen(repr=False)
+class SCHK(Command):
+    """Ask for the status of a subscription."""
+
+    TAG = b"SCHK"
+
+
+@frozen(repr=False)
+class SDEL(Command):
+    """Delete a subscription."""
+
+    TAG = b"SDEL"
+
+
+@frozen(repr=False)
+class PING(Command):
+    """Ask for a sign of life."""
+
+    TAG = b"PING"
+    CREDENTIALS = CommandCredentials.NONE
+
+
+COMMANDS: tuple[type[Command], ...] = (
+    *(TNEW, TVFY, TCHK, TRPL, TDEL, TCRN),
+    *(SNEW, SCHK, SDEL, PING),
+)
+"""All commands."""
+
+_BY_TAG = {command.TAG: command for command in COMMANDS}
+
+
+def decode_command(data: bytes, version: int, newest: int = NTF_VERSIONS.highest) -> Command:
+    """The command that ``data`` is at ``version``.
+
+    ``newest`` is the highest version that this side speaks.  Raises `CommandDecodeError`, and
+    nothing else, for any other bytes.
+    """
+    return decode_tagged(_BY_TAG, CommandDecodeError, data, version, newest)

@@ -1,0 +1,157 @@
+"""The NTF handshake, versions 1 to 3: shorter than SMP's, without a client key and services.
+
+From version 2 on the router's hello ends with its session key, signed by its TLS certificate but,
+unlike in SMP, without the chain, which the client has from TLS.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from simplex_trio.crypto.certificates import CertificateChain, fingerprint
+from simplex_trio.crypto.keys import SigningKey, X25519PrivateKey
+from simplex_trio.errors import (
+    DecodeError,
+    IdentityMismatch,
+    MalformedHello,
+    NoCommonVersion,
+)
+from simplex_trio.wire.buffer import Reader, short, word16
+from simplex_trio.wire.certificates import ProvenKey, decode_signed_key, encode_signed_key
+from simplex_trio.wire.handshake import (
+    ClientAgreement,
+    RouterAgreement,
+    agreed_versions,
+    check_session_id,
+    sign_session_key,
+    verified_session_key,
+)
+from simplex_trio.wire.session import SessionParameters
+from simplex_trio.wire.versions import NTF_VERSIONS, NTFVersion, VersionRange
+
+__all__ = ["NTF_BLOCK_SIZE", "NTFClientHandshake", "NTFRouterHandshake"]
+
+NTF_BLOCK_SIZE = 512
+
+LEGACY_ROUTER_VERSIONS = VersionRange(1, 1)
+"""What a router offers when the client negotiated no application protocol in TLS."""
+
+
+def _session(version: int, session_id: bytes) -> SessionParameters:
+    modern = version >= NTFVersion.BATCHES
+    return SessionParameters(
+        version=version,
+        session_id=session_id,
+        block_size=NTF_BLOCK_SIZE,
+        implies_session_id=modern,
+        batches=modern,
+        has_service_signatures=False,
+    )
+
+
+class NTFClientHandshake:
+    """The client's side: one block in, one block out."""
+
+    def __init__(
+        self,
+        *,
+        session_id: bytes,
+        identity: bytes,
+        tls_chain: CertificateChain,
+        versions: VersionRange = NTF_VERSIONS,
+    ) -> None:
+        self._session_id = session_id
+        self._identity = identity
+        self._tls_chain = tls_chain
+        self._versions = versions
+        self._agreement: ClientAgreement | None = None
+
+    @property
+    def agreement(self) -> ClientAgreement | None:
+        """What was agreed, once it is."""
+        return self._agreement
+
+    def receive(self, content: bytes) -> bytes | None:
+        """Take the router's hello; the client's to send in answer."""
+        if self._agreement is not None:
+            raise RuntimeError("the handshake is over")
+        reader = Reader(content)
+        try:
+            offered, session_id = VersionRange.decode(reader), reader.short()
+            signed = None
+            if offered.highest >= NTFVersion.BATCHES:
+                signed = decode_signed_key(reader)
+        except DecodeError as exc:
+            raise MalformedHello("the router's hello cannot be read") from exc
+        check_session_id(self._session_id, session_id)
+        versions = agreed_versions(self._versions, offered)
+        router_key = proof = None
+        if signed is not None:
+            router_key = verified_session_key(signed, self._tls_chain)
+            proof = ProvenKey(self._tls_chain, signed)
+        self._agreement = ClientAgreement(
+            session=_session(versions.highest, session_id),
+            versions=versions,
+            router_key=router_key,
+            router_proof=proof,
+            shared_secret=None,
+            chains=None,
+            service=None,
+        )
+        return word16(versions.highest) + short(self._identity)
+
+
+class NTFRouterHandshake:
+    """The router's side: say `hello`, then take the client's."""
+
+    def __init__(
+        self,
+        *,
+        session_id: bytes,
+        chain: CertificateChain,
+        signing_key: SigningKey,
+        session_key: X25519PrivateKey,
+        alpn: str | None,
+        versions: VersionRange = NTF_VERSIONS,
+    ) -> None:
+        self._session_id = session_id
+        self._chain = chain
+        self._signing_key = signing_key
+        self._session_key = session_key
+        self._versions = LEGACY_ROUTER_VERSIONS if alpn is None else versions
+        self._agreement: RouterAgreement | None = None
+
+    @property
+    def agreement(self) -> RouterAgreement | None:
+        """What was agreed, once it is."""
+        return self._agreement
+
+    def hello(self) -> bytes:
+        """The first block of the connection."""
+        hello = self._versions.encode() + short(self._session_id)
+        if self._versions.highest >= NTFVersion.BATCHES:
+            proof = sign_session_key(self._session_key.public, self._chain, self._signing_key)
+            hello += encode_signed_key(proof.signed_key)
+        return hello
+
+    def receive(self, content: bytes) -> None:
+        """Take the client's hello, or raise a `HandshakeFailed`."""
+        reader = Reader(content)
+        try:
+            version, identity = reader.word16(), reader.short()
+        except DecodeError as exc:
+            raise MalformedHello("the client's hello cannot be read") from exc
+        if not hmac.compare_digest(identity, fingerprint(self._chain.identity)):
+            raise IdentityMismatch("the client looks for another router")
+        versions = self._versions.capped(version)
+        if versions is None:
+            raise NoCommonVersion("the client chose a version that was not offered")
+        self._agreement = RouterAgreement(
+            session=_session(version, self._session_id),
+            versions=versions,
+            session_key=self._session_key,
+            shared_secret=None,
+            chains=None,
+            service=None,
+            client_is_proxy=False,
+        )

@@ -1,0 +1,76 @@
+"""Device tokens, by which a push provider knows a device."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import final
+
+from attrs import field, frozen
+from attrs.validators import and_, instance_of, max_len
+
+from simplex_trio.errors import DecodeError
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.buffer import Reader, short
+from simplex_trio.wire.ntf.words import one_of
+
+__all__ = ["DeviceToken", "PushProvider"]
+
+_MAX_SHORT = 0xFF
+
+_HEX = re.compile(r"(?:[0-9a-f]{2})*")
+_NAME_OF_NULL_TOKEN = "test_ntf_token"  # noqa: S105 - a word of the protocol, not a secret
+
+
+class PushProvider(Enum):
+    """Who delivers the notifications; ``str(provider)`` is its name in text."""
+
+    APNS_DEV = b"AD"
+    """Apple's service for development."""
+    APNS_PROD = b"AP"
+    """Apple's service for applications from its store."""
+    APNS_TEST = b"AT"
+    """A stand-in for Apple's service in tests of a notification router."""
+    APNS_NULL = b"AN"
+    """Nobody: with it a client tests that a notification router answers."""
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def parse(cls, text: str) -> PushProvider:
+        for provider in cls:
+            if str(provider) == text:
+                return provider
+        raise DecodeError("not a PushProvider")
+
+
+@final
+@frozen(repr=False)
+class DeviceToken(Redacted):
+    """A token as its provider wrote it, usually hexadecimal; ``str(token)`` is its text form."""
+
+    provider: PushProvider = field(validator=instance_of(PushProvider))
+    token: bytes = field(validator=and_(instance_of(bytes), max_len(_MAX_SHORT)))
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.token.decode('ascii', 'backslashreplace')}"
+
+    @classmethod
+    def parse(cls, text: str) -> DeviceToken:
+        """Read the text of a hexadecimal token, or of the one that stands for no device."""
+        name, space, token = text.partition(" ")
+        provider = PushProvider.parse(name)
+        stands_for_none = provider is PushProvider.APNS_NULL and token == _NAME_OF_NULL_TOKEN
+        spelled = space and (stands_for_none or _HEX.fullmatch(token))
+        if not spelled or len(token) > _MAX_SHORT:
+            raise DecodeError("not a device token")
+        return cls(provider, token.encode())
+
+    def encode(self) -> bytes:
+        provider: bytes = self.provider.value
+        return provider + short(self.token)
+
+    @classmethod
+    def decode(cls, reader: Reader) -> DeviceToken:
+        return cls(one_of(PushProvider, reader.take(2)), reader.short())

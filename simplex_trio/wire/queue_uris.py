@@ -1,0 +1,267 @@
+"""Addresses of SMP queues, as one party gives them to another: as text and in binary form.
+
+A `QueueURI` is an invitation and names the range of *client* versions that its author understands
+(these versions are of the messages between clients, not of SMP).  A `VersionedQueue` answers in one
+version.  What a version has no room for is left out, so that reading back may give less than was
+written:
+
+- version 1 has one host in the server's address; the text puts the others behind it (``srv=``);
+- version 2 has all hosts;
+- version 3 says whether the sender may secure the queue;
+- version 4 says in its place which kind of queue it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import final
+from urllib.parse import quote, unquote_to_bytes
+
+from attrs import field, frozen
+from attrs.validators import and_, instance_of, max_len, optional
+
+from simplex_trio.crypto.keys import X25519PublicKey
+from simplex_trio.errors import DecodeError
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.buffer import Reader, boolean, short, word16
+from simplex_trio.wire.hosts import Host, parse_hosts
+from simplex_trio.wire.presets import with_known_onion_host
+from simplex_trio.wire.smp.new_queue import QueueMode
+from simplex_trio.wire.text import decimal, from_base64url, to_base64url
+from simplex_trio.wire.versions import VersionRange
+
+__all__ = ["QueueAddress", "QueueURI", "SMPClientVersion", "VersionedQueue"]
+
+_MAX_SHORT = 0xFF
+_MAX_WORD16 = 0xFFFF
+
+
+class SMPClientVersion:
+    """What each version of the messages between SMP clients brought."""
+
+    FIRST = 1
+    SERVER_HOSTS = 2
+    SENDER_SECURES = 3
+    SHORT_LINKS = 4
+
+
+@frozen(repr=False)
+class QueueAddress(Redacted):
+    """What is needed to send to a queue, and to agree on a secret with its recipient."""
+
+    server: ServerAddress = field(validator=instance_of(ServerAddress))
+    sender_id: bytes = field(validator=and_(instance_of(bytes), max_len(_MAX_SHORT)))
+    dh_key: X25519PublicKey = field(validator=instance_of(X25519PublicKey))
+    mode: QueueMode | None = field(default=None, validator=optional(instance_of(QueueMode)))
+    """`None` if the author's version does not say."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.server.protocol is not ServerProtocol.SMP:
+            raise ValueError("queues are on SMP servers")
+
+    @property
+    def sender_secures(self) -> bool:
+        """Whether the sender may secure the queue."""
+        return self.mode is QueueMode.MESSAGING
+
+    def _encode(self) -> bytes:
+        return self.server.encode() + self._after_server()
+
+    def _encode_legacy(self) -> bytes:
+        return self.server.encode_legacy() + self._after_server()
+
+    def _after_server(self) -> bytes:
+        return short(self.sender_id) + short(self.dh_key.der)
+
+    def _mode_letter(self) -> bytes:
+        return b"" if self.mode is None else self.mode.value
+
+    @classmethod
+    def _decode(
+        cls, reader: Reader, server: Callable[[Reader], ServerAddress] = ServerAddress.decode
+    ) -> QueueAddress:
+        # The last byte is absent in old versions, and any version may have either form of it.
+        modes = {
+            b"M": QueueMode.MESSAGING,
+            b"T": QueueMode.MESSAGING,
+            b"C": QueueMode.CONTACT,
+            b"F": QueueMode.CONTACT,
+        }
+        address = server(reader)
+        sender_id = reader.short()
+        key = X25519PublicKey.from_der(reader.short())
+        mode = modes.get(reader.peek())
+        if mode is not None:
+            reader.take(1)
+        return cls(address, sender_id, key, mode)
+
+
+@final
+@frozen(repr=False)
+class QueueURI(Redacted):
+    """A queue as it is offered; ``str(uri)`` is the text to pass on."""
+
+    client_versions: VersionRange = field(validator=instance_of(VersionRange))
+    queue: QueueAddress = field(validator=instance_of(QueueAddress))
+
+    def at_version(self, client_version: int) -> VersionedQueue:
+        """The same queue in one version, which the caller has chosen from both sides' ranges."""
+        return VersionedQueue(client_version, self.queue)
+
+    def __str__(self) -> str:
+        versions, queue = self.client_versions, self.queue
+        server = queue.server
+        lowest, highest = versions.lowest, versions.highest
+        parameters = [
+            ("v", f"{lowest}" if lowest == highest else f"{lowest}-{highest}"),
+            ("dh", to_base64url(queue.dh_key.der)),
+        ]
+        if queue.mode is not None:
+            parameters.append(("q", queue.mode.value.decode().lower()))
+        if queue.sender_secures and lowest < SMPClientVersion.SHORT_LINKS:
+            parameters.append(("k", "s"))
+        if lowest >= SMPClientVersion.SERVER_HOSTS:
+            place = str(server)
+        else:
+            place = server.first_host_text
+            if more := server.hosts[1:]:
+                parameters.append(("srv", ",".join(map(str, more))))
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
+        return f"{place}/{to_base64url(queue.sender_id)}#/?{query}"
+
+    @classmethod
+    def parse(cls, text: str) -> QueueURI:
+        """Read the address of a queue in any of its forms; `DecodeError` if it is none."""
+        found = _QUEUE_URI.fullmatch(text)
+        if found is None:
+            raise DecodeError("not the address of a queue")
+        server = ServerAddress.parse(found["server"])
+        key, query = found["key"], found["query"]
+        if query is None:
+            if key is None:
+                raise DecodeError("the address of a queue without a key")
+            versions = VersionRange(SMPClientVersion.FIRST, SMPClientVersion.FIRST)
+            more_hosts: tuple[Host, ...] = ()
+            mode = None
+        else:
+            parameters = _parameters(query)
+            versions = _versions(_required(parameters, "v"))
+            key = key if key is not None else _required(parameters, "dh")
+            more_hosts = _more_hosts(parameters.get("srv", ""))
+            mode = _mode(parameters)
+        try:
+            server = ServerAddress(
+                server.protocol, server.hosts + more_hosts, server.port, server.key_hash
+            )
+            if versions.highest < SMPClientVersion.SERVER_HOSTS:
+                server = with_known_onion_host(server)
+            dh_key = X25519PublicKey.from_der(from_base64url(key))
+            sender_id = from_base64url(found["sender_id"])
+            return cls(versions, QueueAddress(server, sender_id, dh_key, mode))
+        except ValueError as exc:
+            raise DecodeError("the address of a queue with a part that cannot be right") from exc
+
+    def encode(self) -> bytes:
+        encoded = self.client_versions.encode() + self.queue._encode()
+        lowest, highest = self.client_versions.lowest, self.client_versions.highest
+        if lowest >= SMPClientVersion.SHORT_LINKS:
+            return encoded + self.queue._mode_letter()
+        secures = self.queue.sender_secures
+        # Readers of version 2 know nothing of it, so it is written to them only if it says yes.
+        if lowest >= SMPClientVersion.SENDER_SECURES or (
+            highest >= SMPClientVersion.SENDER_SECURES and secures
+        ):
+            return encoded + boolean(secures)
+        return encoded
+
+    @classmethod
+    def decode(cls, reader: Reader) -> QueueURI:
+        return cls(VersionRange.decode(reader), QueueAddress._decode(reader))
+
+
+@final
+@frozen(repr=False)
+class VersionedQueue(Redacted):
+    """A queue in one version, as it is sent in reply."""
+
+    client_version: int = field(validator=instance_of(int))
+    queue: QueueAddress = field(validator=instance_of(QueueAddress))
+
+    def encode(self) -> bytes:
+        version, queue = word16(self.client_version), self.queue
+        if self.client_version < SMPClientVersion.SERVER_HOSTS:
+            return version + queue._encode_legacy()
+        encoded = version + queue._encode()
+        if self.client_version >= SMPClientVersion.SHORT_LINKS:
+            return encoded + queue._mode_letter()
+        if self.client_version >= SMPClientVersion.SENDER_SECURES and queue.sender_secures:
+            return encoded + boolean(True)
+        return encoded
+
+    @classmethod
+    def decode(cls, reader: Reader) -> VersionedQueue:
+        version = reader.word16()
+        if version >= SMPClientVersion.SERVER_HOSTS:
+            return cls(version, QueueAddress._decode(reader))
+        return cls(version, QueueAddress._decode(reader, _legacy_server))
+
+
+def _legacy_server(reader: Reader) -> ServerAddress:
+    return with_known_onion_host(ServerAddress.decode_legacy(reader))
+
+
+_QUEUE_URI = re.compile(
+    r"(?P<server>smp://[^/]*)/(?P<sender_id>[0-9A-Za-z_-]+=*)/?"
+    r"#(?P<key>[0-9A-Za-z_-]+=*)?(?:/?\?(?P<query>[^ \n]*))?"
+)
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """The parameters by name; of several with one name the first counts."""
+    parameters: dict[str, str] = {}
+    for item in re.split("[&;]", query):
+        name, _, value = item.partition("=")
+        parameters.setdefault(_unquoted(name), _unquoted(value))
+    return parameters
+
+
+def _unquoted(text: str) -> str:
+    # Latin-1 gives every byte a character; no parameter that is used here has any beyond ASCII.
+    raw = text.replace("+", " ").encode("utf-8", "surrogatepass")
+    return unquote_to_bytes(raw).decode("latin-1")
+
+
+def _required(parameters: dict[str, str], name: str) -> str:
+    if name not in parameters:
+        raise DecodeError("a part of the address of a queue is missing")
+    return parameters[name]
+
+
+def _versions(text: str) -> VersionRange:
+    lowest, dash, highest = text.partition("-")
+    first = decimal(lowest, _MAX_WORD16)
+    last = decimal(highest, _MAX_WORD16) if dash else first
+    if first > last:
+        raise DecodeError("a version range that ends before it starts")
+    return VersionRange(first, last)
+
+
+def _more_hosts(text: str) -> tuple[Host, ...]:
+    if not text:
+        return ()
+    hosts, end = parse_hosts(text)
+    if end != len(text):
+        raise DecodeError("something follows the hosts")
+    return hosts
+
+
+def _mode(parameters: dict[str, str]) -> QueueMode | None:
+    match parameters.get("q"):
+        case "m":
+            return QueueMode.MESSAGING
+        case "c":
+            return QueueMode.CONTACT
+        case _:
+            return QueueMode.MESSAGING if parameters.get("k") == "s" else None

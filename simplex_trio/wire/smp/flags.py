@@ -1,0 +1,36 @@
+"""What a sender says about a message in the clear: whether it is worth a notification."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import frozen
+
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.buffer import Reader, boolean
+
+__all__ = ["MessageFlags"]
+
+
+@frozen(repr=False)
+class MessageFlags(Redacted):
+    """The flags of a message; later versions may add more, up to the next space."""
+
+    notification: bool = False
+
+    MOST_SIZE: ClassVar[int] = 7
+    """Flags never take more bytes than this, now or later."""
+
+    def encode(self) -> bytes:
+        return boolean(self.notification)
+
+    @classmethod
+    def decode(cls, reader: Reader) -> MessageFlags:
+        notification = reader.boolean()
+        if reader.peek() != b" ":
+            reader.until(b" ")
+        return _NOTIFIED if notification else _SILENT
+
+
+_NOTIFIED = MessageFlags(notification=True)
+_SILENT = MessageFlags()

@@ -1,0 +1,271 @@
+"""Commands about one queue: from its owner, its sender, the finder of its link, its notifier."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from attrs import frozen
+
+from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
+from simplex_trio.errors import EncodeError
+from simplex_trio.wire.buffer import Reader, listed, short
+from simplex_trio.wire.handshake import ServiceRole
+from simplex_trio.wire.smp.command import Command, RecipientCommand, SenderCommand
+from simplex_trio.wire.smp.credentials import CommandCredentials
+from simplex_trio.wire.smp.flags import MessageFlags
+from simplex_trio.wire.smp.links import QueueLinkData
+from simplex_trio.wire.smp.new_queue import NotifierKeys
+from simplex_trio.wire.versions import SMPVersion
+
+__all__ = [
+    "ACK",
+    "DEL",
+    "GET",
+    "KEY",
+    "LDEL",
+    "LGET",
+    "LKEY",
+    "LSET",
+    "NDEL",
+    "NKEY",
+    "NSUB",
+    "OFF",
+    "QUE",
+    "RKEY",
+    "SEND",
+    "SKEY",
+    "SUB",
+]
+
+
+def _read_auth_key(reader: Reader) -> AuthPublicKey:
+    reader.expect(b" ")
+    return auth_public_key(reader.short())
+
+
+# --- from its owner -------------------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class SUB(RecipientCommand):
+    """Subscribe to a queue."""
+
+    TAG = b"SUB"
+    USES_SERVICE_SIGNATURE = True
+
+
+@frozen(repr=False)
+class KEY(RecipientCommand):
+    """Secure a queue: from now on only the owner of ``sender_key`` may send."""
+
+    TAG = b"KEY"
+
+    sender_key: AuthPublicKey
+
+    def encode(self, version: int) -> bytes:
+        return b"KEY " + short(self.sender_key.der)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        return cls(_read_auth_key(reader))
+
+
+@frozen(repr=False)
+class RKEY(RecipientCommand):
+    """Replace the owner's keys of a contact queue; there is at least one."""
+
+    TAG = b"RKEY"
+    MIN_VERSION = SMPVersion.SHORT_LINKS
+
+    recipient_keys: tuple[AuthPublicKey, ...]
+
+    def encode(self, version: int) -> bytes:
+        if not self.recipient_keys:
+            raise EncodeError("RKEY needs a key")
+        return b"RKEY " + listed(short(key.der) for key in self.recipient_keys)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.listed(lambda: auth_public_key(reader.short()), at_least=1))
+
+
+@frozen(repr=False)
+class LSET(RecipientCommand):
+    """Add a short link to a queue, or replace the data that its owner may replace."""
+
+    TAG = b"LSET"
+    MIN_VERSION = SMPVersion.SHORT_LINKS
+
+    link_id: bytes
+    data: QueueLinkData
+
+    def encode(self, version: int) -> bytes:
+        return b"LSET " + short(self.link_id) + self.data.encode()
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.short(), QueueLinkData.decode(reader))
+
+
+@frozen(repr=False)
+class LDEL(RecipientCommand):
+    """Remove the short link of a queue."""
+
+    TAG = b"LDEL"
+    MIN_VERSION = SMPVersion.SHORT_LINKS
+
+
+@frozen(repr=False)
+class NKEY(RecipientCommand):
+    """Let a notifier subscribe to notifications about a queue."""
+
+    TAG = b"NKEY"
+
+    keys: NotifierKeys
+
+    def encode(self, version: int) -> bytes:
+        return b"NKEY " + self.keys.encode()
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(NotifierKeys.decode(reader))
+
+
+@frozen(repr=False)
+class NDEL(RecipientCommand):
+    """End notifications about a queue."""
+
+    TAG = b"NDEL"
+
+
+@frozen(repr=False)
+class GET(RecipientCommand):
+    """Take one message without subscribing."""
+
+    TAG = b"GET"
+
+
+@frozen(repr=False)
+class ACK(RecipientCommand):
+    """Have a message deleted, and the next one delivered."""
+
+    TAG = b"ACK"
+
+    message_id: bytes
+
+    def encode(self, version: int) -> bytes:
+        return b"ACK " + short(self.message_id)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.short())
+
+
+@frozen(repr=False)
+class OFF(RecipientCommand):
+    """Suspend a queue: no more messages are accepted."""
+
+    TAG = b"OFF"
+
+
+@frozen(repr=False)
+class DEL(RecipientCommand):
+    """Delete a queue with its messages."""
+
+    TAG = b"DEL"
+
+
+@frozen(repr=False)
+class QUE(RecipientCommand):
+    """Ask for the state of a queue, for debugging."""
+
+    TAG = b"QUE"
+
+
+# --- from its sender ------------------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class SKEY(SenderCommand):
+    """Secure a messaging queue as its sender."""
+
+    TAG = b"SKEY"
+    MIN_VERSION = SMPVersion.SENDER_SECURES
+
+    sender_key: AuthPublicKey
+
+    def encode(self, version: int) -> bytes:
+        return b"SKEY " + short(self.sender_key.der)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        return cls(_read_auth_key(reader))
+
+
+@frozen(repr=False)
+class SEND(SenderCommand):
+    """Send a message: an encoded `ClientEnvelope`."""
+
+    TAG = b"SEND"
+    CREDENTIALS = CommandCredentials.ENTITY_AND_OPTIONAL_KEY
+
+    flags: MessageFlags
+    body: bytes
+
+    def encode(self, version: int) -> bytes:
+        return b"SEND %b %b" % (self.flags.encode(), self.body)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        flags = MessageFlags.decode(reader)
+        reader.expect(b" ")
+        return cls(flags, reader.tail())
+
+
+# --- through a short link -------------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class LKEY(Command):
+    """Secure a queue through its invitation link, and get the link's data.
+
+    The entity of this command and of LGET is the link id.
+    """
+
+    TAG = b"LKEY"
+    MIN_VERSION = SMPVersion.SHORT_LINKS
+
+    sender_key: AuthPublicKey
+
+    def encode(self, version: int) -> bytes:
+        return b"LKEY " + short(self.sender_key.der)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        return cls(_read_auth_key(reader))
+
+
+@frozen(repr=False)
+class LGET(Command):
+    """Get the data of a contact queue's link."""
+
+    TAG = b"LGET"
+    MIN_VERSION = SMPVersion.SHORT_LINKS
+    CREDENTIALS = CommandCredentials.ENTITY_ONLY
+
+
+# --- from a notifier ------------------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class NSUB(Command):
+    """Subscribe to notifications about a queue; the entity is the notifier id."""
+
+    TAG = b"NSUB"
+    ROLE = ServiceRole.NOTIFIER
+    USES_SERVICE_SIGNATURE = True

@@ -1,0 +1,155 @@
+"""Commands that are not about one queue: of services, through proxies, names and PING."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from attrs import frozen
+
+from simplex_trio.crypto.hashes import IDS_HASH_SIZE
+from simplex_trio.crypto.keys import X25519PublicKey
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.buffer import Reader, int64, maybe, short, word16
+from simplex_trio.wire.handshake import ServiceRole
+from simplex_trio.wire.smp.basic_auth import decode_basic_auth, encode_basic_auth
+from simplex_trio.wire.smp.command import Command
+from simplex_trio.wire.smp.credentials import CommandCredentials
+from simplex_trio.wire.smp.names import Domain
+from simplex_trio.wire.versions import SMPVersion
+
+__all__ = ["NSUBS", "PFWD", "PING", "PRXY", "RFWD", "RSLV", "SUBS"]
+
+
+@frozen(repr=False)
+class _ServiceSubscription(Command):
+    """Subscribe to all queues of a service at once; the entity is the service id.
+
+    ``count`` and ``ids_hash`` are what the service expects to be subscribed to.  Before version 19
+    they do not exist, and are read as `UNKNOWN_COUNT` and zeros.  The router takes a hash of any
+    length: it compares, and does not object.
+    """
+
+    MIN_VERSION = SMPVersion.SERVICES
+    UNKNOWN_COUNT: ClassVar[int] = -1
+
+    count: int = UNKNOWN_COUNT
+    ids_hash: bytes = bytes(IDS_HASH_SIZE)
+
+    def encode(self, version: int) -> bytes:
+        if version < SMPVersion.SERVICE_SUBSCRIPTIONS:
+            return self.TAG
+        return b"%b %b%b" % (self.TAG, int64(self.count), short(self.ids_hash))
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        if version < SMPVersion.SERVICE_SUBSCRIPTIONS:
+            return cls()
+        reader.expect(b" ")
+        return cls(reader.int64(), reader.short())
+
+
+@frozen(repr=False)
+class SUBS(_ServiceSubscription):
+    """Subscribe to all queues that are associated with a messaging service."""
+
+    TAG = b"SUBS"
+
+
+@frozen(repr=False)
+class NSUBS(_ServiceSubscription):
+    """Subscribe to notifications about all queues that are associated with a notifier service."""
+
+    TAG = b"NSUBS"
+    ROLE = ServiceRole.NOTIFIER
+
+
+@frozen(repr=False)
+class PRXY(Command):
+    """Have the router, as a proxy, open a session with a relay."""
+
+    TAG = b"PRXY"
+    MIN_VERSION = SMPVersion.PROXY
+    CREDENTIALS = CommandCredentials.NONE
+
+    server: ServerAddress
+    basic_auth: bytes | None = None
+
+    def encode(self, version: int) -> bytes:
+        return b"PRXY " + self.server.encode() + maybe(self.basic_auth, encode_basic_auth)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(
+            ServerAddress.decode(reader),
+            reader.maybe(lambda: decode_basic_auth(reader)),
+        )
+
+
+@frozen(repr=False)
+class PFWD(Command):
+    """Have a sealed transmission passed on to a relay; the entity is the relay's session id."""
+
+    TAG = b"PFWD"
+    MIN_VERSION = SMPVersion.PROXY
+    CREDENTIALS = CommandCredentials.ENTITY_ONLY
+
+    version: int
+    key: X25519PublicKey
+    sealed: bytes
+
+    def encode(self, version: int) -> bytes:
+        return b"PFWD " + word16(self.version) + short(self.key.der) + self.sealed
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.word16(), X25519PublicKey.from_der(reader.short()), reader.tail())
+
+
+@frozen(repr=False)
+class RFWD(Command):
+    """Hand a relay a transmission: a `FwdTransmission`, sealed for the session with the proxy."""
+
+    TAG = b"RFWD"
+    MIN_VERSION = SMPVersion.PROXY
+    CREDENTIALS = CommandCredentials.NONE
+    ROLE = ServiceRole.PROXY
+
+    sealed: bytes
+
+    def encode(self, version: int) -> bytes:
+        return b"RFWD " + self.sealed
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.tail())
+
+
+@frozen(repr=False)
+class RSLV(Command):
+    """Resolve a name."""
+
+    TAG = b"RSLV"
+    MIN_VERSION = SMPVersion.NAMES
+    CREDENTIALS = CommandCredentials.NONE
+
+    domain: Domain
+
+    def encode(self, version: int) -> bytes:
+        return b"RSLV " + self.domain.encode()
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(Domain.decode(reader))
+
+
+@frozen(repr=False)
+class PING(Command):
+    """Ask for a sign of life."""
+
+    TAG = b"PING"
+    CREDENTIALS = CommandCredentials.NONE
+    ROLE = None

@@ -1,0 +1,206 @@
+"""Messages that are not about one queue: to services, through proxies, names, OK and errors."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from attrs import frozen
+
+from simplex_trio.crypto.hashes import IDS_HASH_SIZE
+from simplex_trio.wire.buffer import Reader, int64, short
+from simplex_trio.wire.certificates import ProvenKey, decode_proven_key, encode_proven_key
+from simplex_trio.wire.smp.credentials import MessageEntity
+from simplex_trio.wire.smp.error_decoding import decode_router_error
+from simplex_trio.wire.smp.errors import Blocked, Code, Name, Protocol, Proxy, RouterErrorValue
+from simplex_trio.wire.smp.message import Message
+from simplex_trio.wire.smp.names import NameRecord
+from simplex_trio.wire.versions import SMPVersion, VersionRange
+
+__all__ = ["ALLS", "ENDS", "ERR", "OK", "PKEY", "PONG", "PRES", "RNAME", "RRES", "SOKS"]
+
+
+@frozen(repr=False)
+class _ServiceQueues(Message):
+    """How many queues a service is, or was, subscribed to, and the hash of their ids.
+
+    Before version 19 there is no hash, and zeros are read.
+    """
+
+    MIN_VERSION = SMPVersion.SERVICES
+
+    count: int
+    ids_hash: bytes = bytes(IDS_HASH_SIZE)
+
+    def encode(self, version: int) -> bytes:
+        counted = b"%b %b" % (self.TAG, int64(self.count))
+        if version < SMPVersion.SERVICE_SUBSCRIPTIONS:
+            return counted
+        return counted + short(self.ids_hash)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        count = reader.int64()
+        if version < SMPVersion.SERVICE_SUBSCRIPTIONS:
+            return cls(count)
+        return cls(count, reader.short())
+
+
+@frozen(repr=False)
+class SOKS(_ServiceQueues):
+    """A service is subscribed to its queues."""
+
+    TAG = b"SOKS"
+
+
+@frozen(repr=False)
+class ENDS(_ServiceQueues):
+    """A service's subscriptions have moved to another connection."""
+
+    TAG = b"ENDS"
+
+
+@frozen(repr=False)
+class ALLS(Message):
+    """The first message of each queue of a service has been delivered."""
+
+    TAG = b"ALLS"
+    MIN_VERSION = SMPVersion.SERVICE_SUBSCRIPTIONS
+    ENTITY = MessageEntity.NONE
+
+
+@frozen(repr=False)
+class PKEY(Message):
+    """A proxy has a session with the relay.
+
+    The session id is the relay's TLS session with the proxy, ``versions`` what may be spoken
+    through it, and ``proof`` the relay's session key, signed so that the proxy cannot put another
+    in its place.
+    """
+
+    TAG = b"PKEY"
+    MIN_VERSION = SMPVersion.PROXY
+    ENTITY = MessageEntity.NONE
+
+    session_id: bytes
+    versions: VersionRange
+    proof: ProvenKey
+
+    def encode(self, version: int) -> bytes:
+        proof = encode_proven_key(self.proof)
+        return b"PKEY " + short(self.session_id) + self.versions.encode() + proof
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.short(), VersionRange.decode(reader), decode_proven_key(reader))
+
+
+@frozen(repr=False)
+class RRES(Message):
+    """A relay's answer to RFWD: a `FwdResponse`, sealed for the session with the proxy."""
+
+    TAG = b"RRES"
+    MIN_VERSION = SMPVersion.PROXY
+    ENTITY = MessageEntity.NONE
+
+    sealed: bytes
+
+    def encode(self, version: int) -> bytes:
+        return b"RRES " + self.sealed
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.tail())
+
+
+@frozen(repr=False)
+class PRES(Message):
+    """A proxy's answer to PFWD: the relay's transmission, sealed for the client."""
+
+    TAG = b"PRES"
+    MIN_VERSION = SMPVersion.PROXY
+
+    sealed: bytes
+
+    def encode(self, version: int) -> bytes:
+        return b"PRES " + self.sealed
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.tail())
+
+
+@frozen(repr=False)
+class RNAME(Message):
+    """What is registered for a name."""
+
+    TAG = b"RNAME"
+    MIN_VERSION = SMPVersion.NAMES
+    ENTITY = MessageEntity.NONE
+
+    record: NameRecord
+
+    def encode(self, version: int) -> bytes:
+        return b"RNAME " + self.record.encode()
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(NameRecord.decode(reader.tail()))
+
+
+@frozen(repr=False)
+class OK(Message):
+    """Done."""
+
+    TAG = b"OK"
+
+
+@frozen(repr=False)
+class PONG(Message):
+    """The sign of life that PING asks for."""
+
+    TAG = b"PONG"
+    ENTITY = MessageEntity.NONE
+
+
+@frozen(repr=False)
+class ERR(Message):
+    """Not done.
+
+    A blocked queue is reported as AUTH before version 12 and without its notice before 18, unless
+    the error comes from behind a proxy.
+    """
+
+    TAG = b"ERR"
+    ENTITY = MessageEntity.ANY
+
+    error: RouterErrorValue
+
+    @property
+    def required_version(self) -> int:
+        error = self.error
+        if isinstance(error, Blocked):
+            if error.notice is not None:
+                return SMPVersion.BLOCKED_NOTICE
+            return SMPVersion.BLOCKED_ERROR
+        while isinstance(error, Proxy) and isinstance(error.error, Protocol):
+            error = error.error.error
+        return SMPVersion.NAMES if isinstance(error, Name) else self.MIN_VERSION
+
+    def encode(self, version: int) -> bytes:
+        error = self.error
+        if isinstance(error, Blocked):
+            if version < SMPVersion.BLOCKED_ERROR:
+                error = Code.AUTH
+            elif version < SMPVersion.BLOCKED_NOTICE:
+                error = Blocked(error.reason)
+        return b"ERR " + error.encode()
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(decode_router_error(reader))
