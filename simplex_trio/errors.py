@@ -11,8 +11,6 @@ that code which knows nothing of this package still handles it sensibly.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 __all__ = [
     "CertificateError",
     "CertificateExpired",
@@ -27,6 +25,7 @@ __all__ = [
     "DialFailed",
     "EncodeError",
     "HandshakeFailed",
+    "HungUp",
     "IdentityMismatch",
     "MalformedHello",
     "MalformedResponse",
@@ -39,12 +38,20 @@ __all__ = [
     "RequestTimeout",
     "RouterSilent",
     "ServiceRefused",
+    "ServiceUnavailable",
     "SessionKeyUnproven",
     "SessionMismatch",
     "SignatureInvalid",
     "SimplexError",
     "SlowConsumer",
     "SocksSupportMissing",
+    "StoreConflict",
+    "StoreCorrupted",
+    "StoreError",
+    "StoreForeign",
+    "StoreFull",
+    "StoreLocked",
+    "StoreUnavailable",
     "TLSFailed",
     "TooLarge",
     "UnexpectedResponseError",
@@ -56,7 +63,7 @@ __all__ = [
 class SimplexError(Exception):
     """Base of everything that simplex_trio raises on purpose."""
 
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     """Whether the same call may succeed later without the program changing anything."""
 
 
@@ -170,8 +177,16 @@ class PeerChainTooLong(TLSFailed, ChainTooLong):
 # --- handshakes ---------------------------------------------------------------------------------
 
 
-class HandshakeFailed(SimplexError):
+class HandshakeFailed(ConnectError):
     """The two sides did not agree; the connection is of no use."""
+
+    retryable = False
+
+
+class HungUp(HandshakeFailed):
+    """The other side closed the connection during the handshake, without a word."""
+
+    retryable = True
 
 
 class MalformedHello(HandshakeFailed):
@@ -228,9 +243,53 @@ class RequestTimeout(SimplexError, TimeoutError):
     retryable = True
 
 
+class ServiceUnavailable(SimplexError):
+    """A service's command was given to a connection that is not that service's."""
+
+
 class UnexpectedResponseError(SimplexError):
     """The router's answer does not fit the request: another entity, or another kind of message."""
 
 
 class MalformedResponse(SimplexError):
     """The router's answer to this request cannot be read; ``__cause__`` says what is wrong."""
+
+
+# --- the router's store -------------------------------------------------------------------------
+
+
+class StoreError(SimplexError):
+    """The place where a router keeps its queues cannot do what it is asked; nothing was changed."""
+
+
+class StoreUnavailable(StoreError):
+    """The medium refuses to be read or written just now; what was committed is not affected."""
+
+    retryable = True
+
+
+class StoreFull(StoreUnavailable):
+    """There is no room for what is to be written."""
+
+
+class StoreLocked(StoreUnavailable):
+    """Another process has the store open."""
+
+
+class StoreConflict(StoreError, ValueError):
+    """A change contradicts what is in the store."""
+
+
+class StoreForeign(StoreError):
+    """The file is not a store, or it was written by a later version of this package."""
+
+
+class StoreCorrupted(StoreError):
+    """What is in the store cannot be what was written there.
+
+    ``place`` says where: a table and a row, or what the check of the whole file has found.
+    """
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"the store is damaged: {place}")
+        self.place = place

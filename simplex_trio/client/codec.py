@@ -1,22 +1,21 @@
 """The seam between the engine and a protocol: what it must say to be driven by four tasks.
 
 A `Codec` is a plain object that lives as long as its connection.  It turns commands into parts of
-frames and frames into answers and events; it neither waits nor sends.  A `FrameStream` carries its
-frames, whatever they are: blocks of one size under TLS, or length-prefixed messages on a socket.
+frames and frames into answers and events; it neither waits nor sends.  Its frames are carried by a
+`simplex_trio.transport.frames.FrameStream`: blocks of one size under TLS, or length-prefixed
+messages on a socket.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
-import trio
 from attrs import frozen
 
 from simplex_trio.redaction import Redacted
 
-__all__ = ["Codec", "Frame", "FrameStream", "Incoming"]
+__all__ = ["Codec", "Frame", "Incoming"]
 
 CommandT_contra = TypeVar("CommandT_contra", contravariant=True)
 MessageT_co = TypeVar("MessageT_co", covariant=True)
@@ -45,18 +44,6 @@ class Frame(Protocol):
     def add(self, part: bytes) -> bool:
         """Append an encoded command if there is room."""
         ...
-
-
-class FrameStream(trio.abc.AsyncResource):
-    """Carries frames over a connection; after an error it can only be closed."""
-
-    @abstractmethod
-    async def send_frames(self, frames: Iterable[bytes]) -> None:
-        """Send all of the frames; cancelled in the middle, the stream is broken for ever."""
-
-    @abstractmethod
-    async def receive_frame(self) -> bytes:
-        """The next frame; `trio.EndOfChannel` when the peer has closed between two frames."""
 
 
 class Codec(Protocol[CommandT_contra, MessageT_co]):

@@ -21,13 +21,13 @@ from typing import Any, Generic, TypeVar
 import trio
 from attrs import field, frozen
 
-from simplex_trio.client.codec import Codec, FrameStream, Incoming
+from simplex_trio.client.codec import Codec, Incoming
 from simplex_trio.client.events import (
     EVENT_LIMIT,
+    ErrorEvent,
     EventBuffer,
     EventStream,
     ExpiredResponse,
-    MalformedEvent,
     UnexpectedResponse,
 )
 from simplex_trio.client.outbox import Outbox
@@ -57,6 +57,7 @@ from simplex_trio.errors import (
 )
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
+from simplex_trio.transport.frames import FrameStream
 
 __all__ = ["Call", "ClientStatistics", "EngineConfig", "ProtocolClient", "driven"]
 
@@ -470,7 +471,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
 
     def _event(self, entity_id: bytes, result: object) -> object:
         if isinstance(result, SimplexError):
-            return MalformedEvent(entity_id, result)
+            return ErrorEvent(entity_id, result)
         return self._codec.event(entity_id, result)
 
     def _share(self, entity_id: bytes, result: object) -> None:

@@ -20,10 +20,10 @@ from simplex_trio.redaction import Redacted
 __all__ = [
     "EVENT_LIMIT",
     "MAX_FOLDED",
+    "ErrorEvent",
     "EventBuffer",
     "EventStream",
     "ExpiredResponse",
-    "MalformedEvent",
     "Notice",
     "UnexpectedResponse",
 ]
@@ -64,8 +64,8 @@ class UnexpectedResponse(Redacted):
 
 
 @frozen(repr=False)
-class MalformedEvent(Redacted):
-    """An event that could not be read, or an error that the router told to nobody."""
+class ErrorEvent(Redacted):
+    """Something unasked that could not be read, or an error that the router told to nobody."""
 
     entity_id: bytes
     error: SimplexError

@@ -7,8 +7,7 @@ earlier blocks nor another connection's.
 
 from __future__ import annotations
 
-from attrs import define, field
-from attrs.validators import instance_of
+from attrs import define
 
 from simplex_trio.crypto.box import KEY_SIZE, NONCE_SIZE, BoxKey
 from simplex_trio.crypto.hkdf import hkdf_sha512
@@ -27,7 +26,7 @@ _STEP_SIZE = _KEY_END + NONCE_SIZE
 class KeyChain(Redacted):
     """The keys of one direction of a connection, in the order of its blocks."""
 
-    chain_key: bytes = field(validator=instance_of(bytes))
+    chain_key: bytes
 
     def next(self) -> tuple[BoxKey, bytes]:
         """The key and the nonce of the next block; the chain moves on."""

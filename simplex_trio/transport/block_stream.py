@@ -12,10 +12,12 @@ from collections.abc import Iterable
 
 import trio
 
+from simplex_trio.transport.frames import FrameStream
+
 __all__ = ["BlockStream"]
 
 
-class BlockStream(trio.abc.AsyncResource):
+class BlockStream(FrameStream):
     """Blocks of ``block_size`` bytes each over ``stream``, which it owns from then on.
 
     One task may send and another receive at the same time; a second sender, or a second receiver,
@@ -37,7 +39,7 @@ class BlockStream(trio.abc.AsyncResource):
         state = "closed" if self._closed else "broken" if self._broken else "open"
         return f"<BlockStream of {self.block_size} bytes, {state}>"
 
-    async def receive_block(self) -> bytes:
+    async def receive_frame(self) -> bytes:
         """Wait for the next block.
 
         Cancelling it loses nothing: what has arrived of the block is kept for the next call.
@@ -74,11 +76,7 @@ class BlockStream(trio.abc.AsyncResource):
         del received[:size]
         return block
 
-    async def send_block(self, block: bytes) -> None:
-        """Send one block; see `send_blocks`."""
-        await self.send_blocks((block,))
-
-    async def send_blocks(self, blocks: Iterable[bytes]) -> None:
+    async def send_frames(self, frames: Iterable[bytes]) -> None:
         """Send blocks in one write, so that they leave in as few packets as possible.
 
         If it is cancelled or fails once it has begun to write, then nobody knows how much left, and
@@ -86,7 +84,7 @@ class BlockStream(trio.abc.AsyncResource):
 
         Raises `ValueError` for a block of another size, before anything is sent.
         """
-        data = b"".join(self._checked(block) for block in blocks)
+        data = b"".join(self._checked(block) for block in frames)
         self._check()
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this connection")

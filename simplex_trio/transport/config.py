@@ -11,7 +11,6 @@ from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, instance_of, le, optional
 
 from simplex_trio.redaction import Redacted
-from simplex_trio.transport.timeouts import CONNECT_TIMEOUT, NetworkTimeout
 
 __all__ = ["ConnectConfig", "HostMode", "KeepAlive", "SocksMode", "SocksProxy", "WebPort"]
 
@@ -77,10 +76,7 @@ class SocksProxy(Redacted):
 
 @frozen(repr=False)
 class ConnectConfig(Redacted):
-    """How servers are reached.
-
-    ``connect_timeout`` is for whoever calls: dialling itself waits until it is cancelled.
-    """
+    """How servers are reached."""
 
     host_mode: HostMode = HostMode.ONION_VIA_SOCKS
     host_required: bool = False
@@ -92,4 +88,3 @@ class ConnectConfig(Redacted):
         default=(), validator=deep_iterable(instance_of(str), instance_of(tuple))
     )
     keep_alive: KeepAlive | None = KeepAlive()
-    connect_timeout: NetworkTimeout = CONNECT_TIMEOUT

@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 from attrs.validators import ge, gt
 
 from simplex_trio.errors import ConnectError
+from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.config import KeepAlive
 from simplex_trio.transport.quick_ack import QuickAckStream, set_keep_alive
 from simplex_trio.transport.tls import ServerContext, TlsStream, server_handshake, utc_now
@@ -98,6 +99,7 @@ async def open_listeners(port: int, *, host: str | None = None) -> list[trio.Soc
     The caller owns what it returns.  Raises `OSError` if nothing can be opened.
     """
     if host is None:
+        await trio.lowlevel.checkpoint()
         return [_listen_everywhere(port)]
     found = await trio.socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -191,7 +193,6 @@ class _Server:
     keep_alive: KeepAlive | None
     clock: Callable[[], datetime]
     places: trio.Semaphore = field(init=False)
-    failure: OSError | None = None
 
     def __attrs_post_init__(self) -> None:
         self.places = trio.Semaphore(self.limits.connections)
@@ -201,25 +202,18 @@ class _Server:
         listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
         task_status: trio.TaskStatus[None],
     ) -> None:
-        async with trio.open_nursery() as nursery:
+        async with open_inner_nursery() as nursery:
             for listener in listeners:
                 nursery.start_soon(self.accept_all, listener, nursery)
             task_status.started()
-        if self.failure is not None:
-            raise self.failure
 
     async def accept_all(
         self, listener: trio.abc.Listener[trio.abc.Stream], nursery: trio.Nursery
     ) -> None:
-        try:
-            async with listener:
-                while True:
-                    stream = await self.accept(listener)
-                    await nursery.start(self.serve, stream)
-        except OSError as exc:
-            _log.error("a listener cannot go on: %s", exc.strerror)
-            self.failure = exc
-            nursery.cancel_scope.cancel()
+        async with listener:
+            while True:
+                stream = await self.accept(listener)
+                await nursery.start(self.serve, stream)
 
     async def accept(self, listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Stream:
         reported = False
@@ -236,6 +230,7 @@ class _Server:
                         reported = True
                     await trio.sleep(_SHORTAGE_SECONDS)
                 else:
+                    _log.error("a listener cannot go on: %s", exc.strerror)
                     raise
 
     async def serve(self, stream: trio.abc.Stream, task_status: trio.TaskStatus[None]) -> None:
@@ -264,10 +259,8 @@ class _Server:
     async def converse(self, stream: trio.abc.Stream) -> None:
         try:
             tls = await self.secure(stream)
-        except (ConnectError, trio.TooSlowError) as exc:
-            _log.debug("a client did not get through TLS: %s", type(exc).__name__)
-            return
-        try:
+            if tls is None:
+                return
             try:
                 await self.handler(tls)
             finally:
@@ -276,12 +269,16 @@ class _Server:
         except trio.BrokenResourceError:
             _log.debug("a client is gone")
         except Exception:
-            _log.exception("the handler of a connection failed")
+            _log.exception("a connection failed")
 
-    async def secure(self, stream: trio.abc.Stream) -> TlsStream:
+    async def secure(self, stream: trio.abc.Stream) -> TlsStream | None:
         if isinstance(stream, trio.SocketStream):
             if self.keep_alive is not None:
                 set_keep_alive(stream.socket, self.keep_alive)
             stream = QuickAckStream(stream)
-        with trio.fail_after(self.limits.handshake_seconds):
-            return await server_handshake(stream, self.context, clock=self.clock)
+        try:
+            with trio.fail_after(self.limits.handshake_seconds):
+                return await server_handshake(stream, self.context, clock=self.clock)
+        except (ConnectError, trio.TooSlowError) as exc:
+            _log.debug("a client did not get through TLS: %s", type(exc).__name__)
+            return None

@@ -12,6 +12,7 @@ from typing import TypeVar
 import trio
 
 from simplex_trio.errors import ConnectError
+from simplex_trio.nursery import open_inner_nursery
 
 __all__ = ["open_first"]
 
@@ -41,7 +42,7 @@ async def open_first(
             nursery.cancel_scope.cancel()
 
     try:
-        async with trio.open_nursery() as nursery:
+        async with open_inner_nursery() as nursery:
             for open_one in attempts:
                 failed = trio.Event()
                 nursery.start_soon(attempt, open_one, failed)

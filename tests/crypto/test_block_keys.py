@@ -7,6 +7,7 @@ import pytest
 from simplex_trio.crypto.block_keys import KeyChain, agree_chains
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.hkdf import hkdf_sha512
+from simplex_trio.crypto.keys import X25519PublicKey
 from simplex_trio.errors import DecryptionFailed, TooLarge
 from tests.crypto.support import x25519_private, x25519_public
 from tests.vectors import Case, cases, filler, matches
@@ -76,6 +77,21 @@ def test_chains_of_handshakes(case: Case) -> None:
     receiving, sending = agree_chains(bytes.fromhex(case["session_id"]), secret)
     assert receiving.chain_key.hex() == agreed["receive_chain_key"]
     assert sending.chain_key.hex() == agreed["send_chain_key"]
+
+
+@pytest.mark.parametrize("case", [*cases("live_smp.json"), *cases("live_smp_v20.json")])
+def test_chains_of_live_connections(case: Case) -> None:
+    for connection in case["connections"]:
+        agreed = connection["initial_chain_keys"]
+        if agreed is None:
+            continue
+        secret = x25519_private(connection["client_session_key"]).exchange(
+            X25519PublicKey(bytes.fromhex(connection["server_session_public_raw"]))
+        )
+        assert secret.hex() == connection["session_dh"]
+        receiving, sending = agree_chains(bytes.fromhex(connection["session_id"]), secret)
+        assert receiving.chain_key.hex() == agreed["receive_chain_key"]
+        assert sending.chain_key.hex() == agreed["send_chain_key"]
 
 
 def test_a_chain_goes_its_own_way() -> None:

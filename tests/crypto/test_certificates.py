@@ -106,6 +106,16 @@ def test_chains_of_handshakes(case: Case) -> None:
         validate(chain_of(case["service"]["certs"]), at=NOW)
 
 
+@pytest.mark.parametrize("case", [*cases("live_smp.json"), *cases("live_smp_v20.json")])
+def test_chains_of_live_connections(case: Case) -> None:
+    for connection in case["connections"]:
+        chain = CertificateChain(tuple(map(bytes.fromhex, connection["tls_server_certs"])))
+        validate(chain, at=NOW)
+        assert chain.identity_fingerprint.hex() == connection["server_identity"]
+        if connection["service"] is not None:
+            validate(chain_of(connection["service"]["certs"]), at=NOW)
+
+
 # --- which chains are valid ---------------------------------------------------------------------
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import X25519PublicKey, auth_public_key
@@ -37,8 +38,18 @@ from tests.vectors import unhex
 
 Fields = dict[str, Any]
 
-NEWEST = {"smp_commands.json": 18, "smp_v19_v20.json": 20}
-"""The highest version that the reference which made each file speaks."""
+T = TypeVar("T")
+
+FILES = ("smp_commands.json", "smp_v19_v20.json")
+
+
+def newest_version(case: Fields) -> int:
+    """The highest version that the reference speaks which made the file of a case.
+
+    The older release does not know what came after it, at no version; the newer one knows all it
+    has at every version.
+    """
+    return 20 if case["file"] == "smp_v19_v20.json" else 18
 
 
 def _auth_key(der: str) -> Any:
@@ -106,7 +117,7 @@ def _domain(fields: Fields) -> Domain:
     return domain
 
 
-def _service_queues(kind: Any, fields: Fields) -> Any:
+def _service_queues(kind: Callable[..., T], fields: Fields) -> T:
     named: Fields = {}
     if "count" in fields:
         named["count"] = int(fields["count"])
@@ -188,12 +199,11 @@ def _queue_info(fields: Fields) -> QueueInfo:
 
 def _name_record(fields: Fields) -> NameRecord:
     names = {"simplexContact": "simplex_contacts", "simplexChannel": "simplex_channels"}
-    return NameRecord(
-        **{
-            names.get(name, name): tuple(value) if isinstance(value, list) else value
-            for name, value in fields.items()
-        }
-    )
+    values: Fields = {
+        names.get(name, name): tuple(value) if isinstance(value, list) else value
+        for name, value in fields.items()
+    }
+    return NameRecord(**values)
 
 
 def message(fields: Fields) -> messages.Message:

@@ -232,7 +232,7 @@ def test_what_a_router_reads(case: Case) -> None:
 
 @pytest.mark.parametrize("case", both("client_parse"))
 def test_what_a_client_reads(case: Case) -> None:
-    received = read_messages(bytes.fromhex(case["content"]), session_of(case))
+    received = read_messages(bytes.fromhex(case["content"]), session_of(case), decode_message)
     assert len(received) == len(case["transmissions"])
     for ours, expected in zip(received, case["transmissions"], strict=True):
         assert ours.correlation_id.hex() == expected["corr_id"]
@@ -318,7 +318,7 @@ def test_the_layers_around_a_proxied_command(case: Case) -> None:
     assert open_forwarded_answer(outer, outer_id, back) == returned
     assert open_answer(inner, correlation_id, answer) == response
     if "response" in case:
-        (message,) = read_messages(response, session)
+        (message,) = read_messages(response, session, decode_message)
         assert isinstance(message, ReceivedMessage)
         assert message.message == smp_values.message(case["response"])
 
@@ -341,7 +341,7 @@ def test_batching_loses_reorders_and_duplicates_nothing(
 @given(sessions, st.binary(max_size=300))
 def test_any_content_is_read_or_refused(session: SessionParameters, content: bytes) -> None:
     assert read_commands(content, session)
-    assert read_messages(content, session)
+    assert read_messages(content, session, decode_message)
     with contextlib.suppress(DecodeError):
         parse_transmission(content, session)
 

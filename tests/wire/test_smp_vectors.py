@@ -1,9 +1,4 @@
-"""Commands and messages against the recorded bytes of the reference, of both of its releases.
-
-The release that speaks up to 18 does not know what came later, whatever version was agreed on; the
-one that speaks up to 20 knows it at every version.  So each file is decoded as by a side that
-speaks what its release does.
-"""
+"""Commands and messages against the recorded bytes of both releases of the reference."""
 
 from __future__ import annotations
 
@@ -21,18 +16,15 @@ from simplex_trio.wire.smp.messages import (
 )
 from tests.vectors import Case, cases
 from tests.wire import smp_values
+from tests.wire.smp_values import newest_version
 
 
-def with_newest(*kinds: str) -> list[Any]:
-    return [
-        pytest.param(*found.values, newest, id=f"{found.id}-{newest}")
-        for file, newest in smp_values.NEWEST.items()
-        for found in cases(file, *kinds)
-    ]
+def both(*kinds: str) -> list[Any]:
+    return [case for file in smp_values.FILES for case in cases(file, *kinds)]
 
 
-@pytest.mark.parametrize(("case", "newest"), with_newest("command"))
-def test_command(case: Case, newest: int) -> None:
+@pytest.mark.parametrize("case", both("command"))
+def test_command(case: Case) -> None:
     command = smp_values.command(case["fields"])
     for group in case["encodings"]:
         data = bytes.fromhex(group["hex"])
@@ -40,10 +32,10 @@ def test_command(case: Case, newest: int) -> None:
             assert command.encode(version) == data
             if "parse_error" in group:
                 with pytest.raises(CommandDecodeError):
-                    decode_command(data, version, newest)
+                    decode_command(data, version, newest_version(case))
             else:
                 expected = smp_values.command(group.get("decoded", case["fields"]))
-                assert decode_command(data, version, newest) == expected
+                assert decode_command(data, version, newest_version(case)) == expected
 
 
 def same_bytes(message: Message, written: bytes, recorded: bytes) -> bool:
@@ -53,8 +45,8 @@ def same_bytes(message: Message, written: bytes, recorded: bytes) -> bool:
     return written.startswith(tag + space) and json.loads(written[len(tag) :]) == json.loads(record)
 
 
-@pytest.mark.parametrize(("case", "newest"), with_newest("message"))
-def test_message(case: Case, newest: int) -> None:
+@pytest.mark.parametrize("case", both("message"))
+def test_message(case: Case) -> None:
     message = smp_values.message(case["fields"])
     for group in case["encodings"]:
         data = bytes.fromhex(group["hex"])
@@ -62,33 +54,33 @@ def test_message(case: Case, newest: int) -> None:
             assert same_bytes(message, message.encode(version), data)
             if "parse_error" in group:
                 with pytest.raises(MessageDecodeError):
-                    decode_message(data, version, newest)
+                    decode_message(data, version, newest_version(case))
             else:
                 expected = smp_values.message(group.get("decoded", case["fields"]))
-                assert decode_message(data, version, newest) == expected
+                assert decode_message(data, version, newest_version(case)) == expected
 
 
-@pytest.mark.parametrize(("case", "newest"), with_newest("bad_command"))
-def test_bad_command(case: Case, newest: int) -> None:
+@pytest.mark.parametrize("case", both("bad_command"))
+def test_bad_command(case: Case) -> None:
     data, result = bytes.fromhex(case["hex"]), case["result"]
     if "parsed" in result:
         expected = smp_values.command(result["parsed"])
-        assert decode_command(data, case["version"], newest) == expected
+        assert decode_command(data, case["version"], newest_version(case)) == expected
         return
     with pytest.raises(CommandDecodeError) as caught:
-        decode_command(data, case["version"], newest)
+        decode_command(data, case["version"], newest_version(case))
     assert caught.value.error == smp_values.router_error(result["error"])
 
 
-@pytest.mark.parametrize(("case", "newest"), with_newest("bad_message"))
-def test_bad_message(case: Case, newest: int) -> None:
+@pytest.mark.parametrize("case", both("bad_message"))
+def test_bad_message(case: Case) -> None:
     data, result = bytes.fromhex(case["hex"]), case["result"]
     if "parsed" in result:
         expected = smp_values.message(result["parsed"])
-        assert decode_message(data, case["version"], newest) == expected
+        assert decode_message(data, case["version"], newest_version(case)) == expected
         return
     with pytest.raises(MessageDecodeError) as caught:
-        decode_message(data, case["version"], newest)
+        decode_message(data, case["version"], newest_version(case))
     assert caught.value.error == smp_values.router_error(result["error"])
 
 

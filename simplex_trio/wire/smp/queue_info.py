@@ -15,7 +15,9 @@ from simplex_trio.wire.json_object import JSONObject, encode_json
 
 __all__ = ["MessageInfo", "MessageKind", "QueueInfo", "QueueSubscription", "SubscriptionState"]
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,12})?)?(?:Z|[+-]\d\d:?\d\d)")
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,12})?)?(?:Z|[+-]\d\d:?\d\d)", re.ASCII
+)
 
 
 class SubscriptionState(Enum):

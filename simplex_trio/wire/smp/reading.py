@@ -6,6 +6,9 @@ and a router answers each with its own error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar, Generic, Protocol, TypeVar
+
 from attrs import frozen
 
 from simplex_trio.errors import DecodeError
@@ -14,8 +17,9 @@ from simplex_trio.wire.authorization import Verifier, authorization_is_well_form
 from simplex_trio.wire.handshake import PeerService
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import NSUBS, SUBS, Command, CommandDecodeError, decode_command
+from simplex_trio.wire.smp.credentials import MessageEntity
 from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind, RouterErrorValue
-from simplex_trio.wire.smp.messages import Message, MessageDecodeError, decode_message
+from simplex_trio.wire.smp.tagged import SMPDecodeError
 from simplex_trio.wire.transmissions import (
     Transmission,
     WrongSession,
@@ -33,6 +37,15 @@ __all__ = [
 ]
 
 
+MessageT = TypeVar("MessageT", bound="HasEntity")
+
+
+class HasEntity(Protocol):
+    """A message of any protocol that says which entity it may come with."""
+
+    ENTITY: ClassVar[MessageEntity]
+
+
 @frozen(repr=False)
 class ReceivedCommand(Redacted):
     """A command with its transmission, of the right form; whether it may be done is still open."""
@@ -42,12 +55,12 @@ class ReceivedCommand(Redacted):
 
 
 @frozen(repr=False)
-class ReceivedMessage(Redacted):
+class ReceivedMessage(Redacted, Generic[MessageT]):
     """A message; what it answers has the same correlation id, and events have none."""
 
     correlation_id: bytes
     entity_id: bytes
-    message: Message
+    message: MessageT
 
 
 @frozen(repr=False)
@@ -93,17 +106,24 @@ def _read_command(part: bytes, session: SessionParameters) -> ReceivedCommand | 
 
 
 def read_messages(
-    content: bytes, session: SessionParameters
-) -> list[ReceivedMessage | RefusedTransmission]:
-    """What a client finds in a block, in order; at least one entry for any content."""
+    content: bytes,
+    session: SessionParameters,
+    decode: Callable[[bytes, int], MessageT],
+) -> list[ReceivedMessage[MessageT] | RefusedTransmission]:
+    """What a client finds in a block, in order; at least one entry for any content.
+
+    ``decode`` is the protocol's own: NTF has other messages than SMP.
+    """
     try:
         parts = split_block(content, session)
     except DecodeError:
         return [RefusedTransmission(b"", b"", Code.BLOCK)]
-    return [_read_message(part, session) for part in parts]
+    return [_read_message(part, session, decode) for part in parts]
 
 
-def _read_message(part: bytes, session: SessionParameters) -> ReceivedMessage | RefusedTransmission:
+def _read_message(
+    part: bytes, session: SessionParameters, decode: Callable[[bytes, int], MessageT]
+) -> ReceivedMessage[MessageT] | RefusedTransmission:
     try:
         transmission = parse_transmission(part, session)
     except WrongSession as exc:
@@ -112,8 +132,8 @@ def _read_message(part: bytes, session: SessionParameters) -> ReceivedMessage | 
         return RefusedTransmission(b"", b"", Code.BLOCK)
     correlation_id, entity_id = transmission.correlation_id, transmission.entity_id
     try:
-        message = decode_message(transmission.command, session.version)
-    except MessageDecodeError as exc:
+        message = decode(transmission.command, session.version)
+    except SMPDecodeError as exc:
         return RefusedTransmission(correlation_id, entity_id, exc.error)
     violation = message.ENTITY.violation(entity_id)
     if violation is not None:

@@ -1,0 +1,42 @@
+"""`Destination`: what has a connection of its own."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+from attrs.validators import instance_of
+
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+
+__all__ = ["Destination"]
+
+
+def _is_smp(_instance: object, _attribute: object, server: ServerAddress) -> None:
+    if server.protocol is not ServerProtocol.SMP:
+        raise ValueError("not the address of an SMP router")
+
+
+@frozen(repr=False, cache_hash=True)
+class Destination(Redacted):
+    """A router, and for whom it is connected to.
+
+    Whatever must not be seen to belong together has different labels: each label has a connection
+    of its own, and a circuit of its own through a SOCKS proxy that isolates.
+    """
+
+    server: ServerAddress = field(validator=[instance_of(ServerAddress), _is_smp])
+    label: str = field(default="", validator=instance_of(str))
+
+    @classmethod
+    def of(cls, server: ServerAddress | str, label: str = "") -> Destination:
+        """The destination for an address, read first if it is text.
+
+        Raises `DecodeError` for text that is no address, `ValueError` for a server that is no SMP
+        router.
+        """
+        return cls(ServerAddress.parse(server) if isinstance(server, str) else server, label)
+
+    @property
+    def isolation(self) -> bytes | None:
+        """What tells its circuit from others; `None` for one that is shared with no other."""
+        return self.label.encode() or None

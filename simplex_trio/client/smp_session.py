@@ -1,0 +1,187 @@
+"""What SMP tells the engine, and how a connection to a router comes about."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from simplex_trio.client.events import Notice
+from simplex_trio.client.queues import (
+    MessageReceived,
+    QuotaReached,
+    SealedMessage,
+    delivered,
+)
+from simplex_trio.client.spec import SMALL_EVENT, ProtocolSpec, TransmissionCodec, shake_hands
+from simplex_trio.crypto.box import BoxKey
+from simplex_trio.crypto.certificates import CertificateChain
+from simplex_trio.crypto.keys import Ed25519PrivateKey, SigningKey, X25519PrivateKey
+from simplex_trio.errors import CryptoError, DecodeError
+from simplex_trio.redaction import Redacted
+from simplex_trio.transport.block_stream import BlockStream
+from simplex_trio.transport.config import ConnectConfig
+from simplex_trio.transport.connect import open_transport
+from simplex_trio.transport.tls import TlsCredentials, TlsSession
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.handshake import ClientAgreement, ServiceRole
+from simplex_trio.wire.smp.bodies import open_delivered
+from simplex_trio.wire.smp.commands import PING, Command
+from simplex_trio.wire.smp.errors import RouterErrorValue
+from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, ServiceIdentity, SMPClientHandshake
+from simplex_trio.wire.smp.messages import ERR, IDS, MSG, NMSG, Message, decode_message
+from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
+
+__all__ = ["SMP", "SMPCodec", "SMPConnection", "SMPSessionConfig", "ServiceCertificate"]
+
+
+def _error_of(message: Message) -> RouterErrorValue | None:
+    return message.error if isinstance(message, ERR) else None
+
+
+SMP = ProtocolSpec[Command, Message](
+    name="SMP",
+    alpn=("smp/1",),
+    block_size=SMP_BLOCK_SIZE,
+    ping=PING(),
+    decode_message=decode_message,
+    error_of=_error_of,
+    is_event_too=lambda message: isinstance(message, MSG),
+    uses_service_signature=lambda command: command.USES_SERVICE_SIGNATURE,
+    folds=lambda message: isinstance(message, NMSG),
+)
+"""SMP as the engine sees it."""
+
+
+class SMPCodec(TransmissionCodec[Command, Message]):
+    """SMP in one session; it opens the messages of queues whose delivery keys it was told."""
+
+    def __init__(self, agreement: ClientAgreement) -> None:
+        super().__init__(SMP, agreement)
+        self.delivery_keys: dict[bytes, bytes] = {}
+        """By recipient id; raw, because there may be very many."""
+        self._new_queues: dict[bytes, X25519PrivateKey] = {}
+
+    def expect_queue(self, correlation_id: bytes, dh_key: X25519PrivateKey) -> None:
+        """Open what a queue delivers from the very moment of its creation by this command."""
+        self._new_queues[correlation_id] = dh_key
+
+    def forget_expected(self, correlation_id: bytes) -> None:
+        """The command has ended, in one way or another."""
+        self._new_queues.pop(correlation_id, None)
+
+    def notice(self, correlation_id: bytes, message: Message) -> None:
+        if isinstance(message, IDS):
+            dh_key = self._new_queues.get(correlation_id)
+            if dh_key is not None:
+                agreed = BoxKey.agree(dh_key, message.dh_key)
+                self.delivery_keys[message.recipient_id] = agreed.subkey
+
+    def event(self, entity_id: bytes, message: object) -> object:
+        if not isinstance(message, MSG):
+            return Notice(entity_id, message)
+        subkey = self.delivery_keys.get(entity_id)
+        if subkey is not None:
+            try:
+                found = open_delivered(BoxKey(subkey), message.message_id, message.sealed)
+            except (CryptoError, DecodeError):
+                pass  # the key is another queue's; who reads it may know better
+            else:
+                return delivered(entity_id, message.message_id, found)
+        return SealedMessage(entity_id, message.message_id, message.sealed)
+
+    def weight(self, event: object) -> int:
+        match event:
+            case MessageReceived(body=body):
+                return SMALL_EVENT + len(body)
+            case SealedMessage(sealed=sealed):
+                return SMALL_EVENT + len(sealed)
+            case QuotaReached():
+                return SMALL_EVENT
+            case _:
+                return super().weight(event)
+
+
+@frozen(repr=False)
+class ServiceCertificate(Redacted):
+    """The long-term certificate of a service, and the role in which it comes."""
+
+    role: ServiceRole
+    chain: CertificateChain
+    signing_key: SigningKey
+
+
+@frozen(repr=False)
+class SMPSessionConfig(Redacted):
+    """What a client is to the router that it connects to.
+
+    A proxy agrees a secret, as everybody does, but says that it is one, so that blocks are not
+    encrypted a second time.
+    """
+
+    versions: VersionRange = SMP_VERSIONS
+    is_proxy: bool = False
+    service: ServiceCertificate | None = None
+    agree_secret: bool = True
+    """Whether to send a session key; only clients of version 6 did not."""
+
+
+@frozen(repr=False)
+class SMPConnection(Redacted):
+    """A connection whose handshake is over: the two ends of the engine's seam, and its TLS."""
+
+    stream: BlockStream
+    codec: SMPCodec
+    tls: TlsSession
+
+    @classmethod
+    async def open(
+        cls,
+        address: ServerAddress,
+        session: SMPSessionConfig,
+        transport: ConnectConfig,
+        *,
+        isolation: bytes | None = None,
+    ) -> SMPConnection:
+        """Dial a router and agree with it.
+
+        It has no deadline of its own; cancelled, or failed, it leaves nothing open.  Raises a
+        `ConnectError`.
+        """
+        service = session.service
+        credentials = None
+        if service is not None:
+            credentials = TlsCredentials.of(service.chain, service.signing_key)
+        tls = await open_transport(
+            address,
+            alpn=SMP.alpn,
+            config=transport,
+            credentials=credentials,
+            isolation=isolation,
+        )
+        stream = BlockStream(tls, SMP_BLOCK_SIZE)
+        handshake = _handshake(address, session, tls.session)
+        agreement = await shake_hands(stream, handshake, SMP_BLOCK_SIZE)
+        return cls(stream, SMPCodec(agreement), tls.session)
+
+
+def _handshake(
+    address: ServerAddress, config: SMPSessionConfig, tls: TlsSession
+) -> SMPClientHandshake:
+    assert tls.peer_chain is not None  # a server that shows none does not get through TLS
+    identity = None
+    if config.service is not None:
+        identity = ServiceIdentity(
+            role=config.service.role,
+            chain=config.service.chain,
+            signing_key=config.service.signing_key,
+            session_key=Ed25519PrivateKey.generate(),
+        )
+    return SMPClientHandshake(
+        session_id=tls.session_id,
+        identity=address.key_hash,
+        tls_chain=tls.peer_chain,
+        session_key=X25519PrivateKey.generate() if config.agree_secret else None,
+        versions=config.versions,
+        is_proxy=config.is_proxy,
+        service=identity,
+        certificate_sent=tls.certificate_sent,
+    )

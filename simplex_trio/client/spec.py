@@ -1,0 +1,205 @@
+"""`ProtocolSpec`: what a protocol of transmissions in blocks says, to be driven by the engine.
+
+SMP and NTF are two of these.  The rest is shared: `TransmissionCodec` makes a `Codec` of a spec and
+what a handshake agreed on, and `connect` dials, agrees, and returns both ends of the seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+
+import trio
+from attrs import frozen
+
+from simplex_trio.client.codec import Incoming
+from simplex_trio.client.events import Notice
+from simplex_trio.client.router_errors import RouterError
+from simplex_trio.crypto.keys import AuthPrivateKey
+from simplex_trio.errors import (
+    DecodeError,
+    EncodeError,
+    HungUp,
+    MalformedHello,
+    MalformedResponse,
+)
+from simplex_trio.transport.frames import FrameStream
+from simplex_trio.wire.authorization import Authorizer
+from simplex_trio.wire.blocks import PaddedBlocks
+from simplex_trio.wire.handshake import ClientAgreement, ClientHandshake
+from simplex_trio.wire.session import SessionParameters
+from simplex_trio.wire.smp.credentials import CommandCredentials, MessageEntity
+from simplex_trio.wire.smp.errors import RouterErrorValue
+from simplex_trio.wire.smp.reading import RefusedTransmission, read_messages
+from simplex_trio.wire.transmissions import Batch, prepare_transmission
+
+__all__ = [
+    "SMALL_EVENT",
+    "AnyCommand",
+    "AnyMessage",
+    "ProtocolSpec",
+    "TransmissionCodec",
+    "shake_hands",
+]
+
+
+class AnyCommand(Protocol):
+    """A command of a protocol of transmissions."""
+
+    CREDENTIALS: ClassVar[CommandCredentials]
+
+    def check_version(self, version: int) -> None: ...
+
+    def encode(self, version: int) -> bytes: ...
+
+
+class AnyMessage(Protocol):
+    """A message of a protocol of transmissions."""
+
+    ENTITY: ClassVar[MessageEntity]
+
+
+SMALL_EVENT = 1024
+"""Bytes that an event without a body holds on to, generously."""
+
+CommandT = TypeVar("CommandT", bound=AnyCommand)
+MessageT = TypeVar("MessageT", bound=AnyMessage)
+
+
+@frozen
+class ProtocolSpec(Generic[CommandT, MessageT]):
+    """A protocol of transmissions, as far as the engine and the handshake's driver need it."""
+
+    name: str
+    alpn: tuple[str, ...]
+    block_size: int
+    ping: CommandT
+    decode_message: Callable[[bytes, int], MessageT]
+    error_of: Callable[[MessageT], RouterErrorValue | None]
+    """The error that a message is, if it is one."""
+    is_event_too: Callable[[MessageT], bool]
+    """Whether an answer of this kind is also an event."""
+    uses_service_signature: Callable[[CommandT], bool]
+    folds: Callable[[MessageT], bool]
+    """Whether only the latest unread messages of this kind about an entity matter."""
+
+
+class TransmissionCodec(Generic[CommandT, MessageT]):
+    """A protocol of transmissions in one session; implements `Codec`."""
+
+    def __init__(self, spec: ProtocolSpec[CommandT, MessageT], agreement: ClientAgreement) -> None:
+        self._spec = spec
+        self.agreement = agreement
+        self._session = agreement.session
+        self._blocks = agreement.block_codec()
+        self._authorizer = Authorizer(agreement.router_key, agreement.service)
+
+    @property
+    def session_id(self) -> bytes:
+        return self._session.session_id
+
+    @property
+    def session(self) -> SessionParameters:
+        return self._session
+
+    def encode(
+        self,
+        command: CommandT,
+        entity_id: bytes,
+        key: AuthPrivateKey | None,
+        correlation_id: bytes,
+    ) -> bytes:
+        command.check_version(self._session.version)
+        check_credentials(command, entity_id, key)
+        encoded = command.encode(self._session.version)
+        unsent = prepare_transmission(self._session, correlation_id, entity_id, encoded)
+        transmission = self._authorizer.finish(
+            unsent,
+            key,
+            correlation_id,
+            with_service=self._spec.uses_service_signature(command),
+        )
+        Batch(self._session).add(transmission)  # raises TooLarge if no block could hold it
+        return transmission
+
+    def ping(self) -> CommandT:
+        return self._spec.ping
+
+    def new_frame(self) -> Batch:
+        return Batch(self._session)
+
+    def seal(self, frame: Batch) -> bytes:
+        return self._blocks.seal(frame.content())
+
+    def open(self, frame: bytes) -> Iterator[Incoming]:
+        content = self._blocks.open(frame)
+        for received in read_messages(content, self._session, self._spec.decode_message):
+            result: object
+            if isinstance(received, RefusedTransmission):
+                result = malformed(received.error)
+            else:
+                result = received.message
+                error = self._spec.error_of(received.message)
+                if error is not None:
+                    result = RouterError(error)
+                else:
+                    self.notice(received.correlation_id, received.message)
+            yield Incoming(received.correlation_id, received.entity_id, result)
+
+    def notice(self, correlation_id: bytes, message: MessageT) -> None:
+        """For subclasses: see each answer and event in the order in which they came."""
+
+    def is_event_too(self, result: Any) -> bool:
+        return not isinstance(result, Exception) and self._spec.is_event_too(result)
+
+    def event(self, entity_id: bytes, message: Any) -> object:
+        return Notice(entity_id, message)
+
+    def folds_by(self, event: object) -> object | None:
+        if isinstance(event, Notice) and self._spec.folds(cast("MessageT", event.message)):
+            return event.entity_id
+        return None
+
+    def weight(self, event: object) -> int:
+        """Rounded up: whatever is large nearly fills a block."""
+        return SMALL_EVENT if self.folds_by(event) is not None else self._session.block_size
+
+
+def check_credentials(command: AnyCommand, entity_id: bytes, key: AuthPrivateKey | None) -> None:
+    """Refuse before sending what the router would refuse for its form."""
+    violation = command.CREDENTIALS.violation(
+        has_authorization=key is not None, entity_id=entity_id
+    )
+    if violation is not None:
+        raise EncodeError(f"this command cannot be sent so: {violation}")
+
+
+def malformed(error: RouterErrorValue) -> MalformedResponse:
+    """The exception for an answer that cannot be read."""
+    return MalformedResponse(f"the router's answer cannot be read: {error}")
+
+
+async def shake_hands(
+    stream: FrameStream, handshake: ClientHandshake, block_size: int
+) -> ClientAgreement:
+    """Drive a client's handshake over blocks until it has agreed.
+
+    Cancelled, or failed, it closes ``stream``.  Raises a `HandshakeFailed`.
+    """
+    blocks = PaddedBlocks(block_size)
+    try:
+        while handshake.agreement is None:
+            content = blocks.open(await stream.receive_frame())
+            answer = handshake.receive(content)
+            if answer is not None:
+                await stream.send_frames([blocks.seal(answer)])
+    except BaseException as exc:
+        await trio.aclose_forcefully(stream)
+        match exc:
+            case trio.EndOfChannel() | trio.BrokenResourceError():
+                raise HungUp("the router hung up during the handshake") from exc
+            case DecodeError():
+                raise MalformedHello("the router's first block is malformed") from exc
+            case _:
+                raise
+    return handshake.agreement

@@ -1,0 +1,139 @@
+"""What a router remembers: queues, the heads of messages, services and notifications.
+
+These are the values that the router's pure logic works on and that a store keeps.  A router with
+100,000 queues holds as many `QueueRecord`, so they are small, share what they can, and leave the
+data of links and the bodies of messages in the store.
+
+Times are whole seconds since 1970 in UTC, as on the wire.  What is not needed to the second is kept
+as a day (days since 1970), because a router should know no more about its users than it needs.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+from typing import Self
+
+from attrs import frozen
+
+from simplex_trio.crypto.keys import AuthPublicKey
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.handshake import ServiceRole
+from simplex_trio.wire.smp.errors import Blocked
+from simplex_trio.wire.smp.links import QueueLinkData
+from simplex_trio.wire.smp.new_queue import QueueMode
+
+__all__ = [
+    "LinkRecord",
+    "MessageHead",
+    "NotificationRecord",
+    "NotifierRecord",
+    "QueueRecord",
+    "ServiceRecord",
+    "Suspended",
+]
+
+
+@frozen(repr=False)
+class Suspended(Redacted):
+    """The owner of a queue has switched it off; it takes no more messages."""
+
+    since: int
+
+
+@frozen(repr=False)
+class LinkRecord(Redacted):
+    """The short link of a queue.
+
+    Its data stays in the store.  The digest is what tells here whether new data leaves the fixed
+    part as it is, which may never change.
+    """
+
+    link_id: bytes
+    fixed_digest: bytes
+
+    @classmethod
+    def of(cls, link_id: bytes, data: QueueLinkData) -> Self:
+        """The record of a link with this data."""
+        return cls(link_id, sha256(data.fixed).digest())
+
+    def keeps_fixed_part(self, data: QueueLinkData) -> bool:
+        """Whether ``data`` has the same fixed part as the data of this link."""
+        return hmac.compare_digest(self.fixed_digest, sha256(data.fixed).digest())
+
+
+@frozen(repr=False)
+class NotifierRecord(Redacted):
+    """Who is told that there are messages, and the agreed secret that seals what is told."""
+
+    notifier_id: bytes
+    key: AuthPublicKey
+    dh_secret: bytes
+    service_id: bytes | None = None
+
+
+@frozen(repr=False)
+class QueueRecord(Redacted):
+    """A queue without its messages.
+
+    ``dh_secret`` is the secret agreed with the recipient, which seals deliveries.  A ``status`` of
+    `None` is that of an ordinary, active queue.  ``mode`` is `None` for queues made before there
+    were modes.
+    """
+
+    recipient_id: bytes
+    sender_id: bytes
+    recipient_keys: tuple[AuthPublicKey, ...]
+    dh_secret: bytes
+    created_day: int
+    updated_day: int
+    mode: QueueMode | None = None
+    sender_key: AuthPublicKey | None = None
+    link: LinkRecord | None = None
+    notifier: NotifierRecord | None = None
+    status: Suspended | Blocked | None = None
+    service_id: bytes | None = None
+
+
+@frozen(repr=False)
+class MessageHead(Redacted):
+    """A message without its body, or the notice that a sender met a full queue.
+
+    ``sequence`` is the message's place in the order in which the router accepted messages, over all
+    queues.  It names the message in the store and is never used for two messages that are there at
+    the same time.
+    """
+
+    sequence: int
+    message_id: bytes
+    received_at: int
+    notification: bool = False
+    is_quota_notice: bool = False
+
+
+@frozen(repr=False)
+class ServiceRecord(Redacted):
+    """A service that has shown its certificate: one role for each certificate.
+
+    ``chain`` is the chain that it showed first, as DER, leaf first.
+    """
+
+    service_id: bytes
+    role: ServiceRole
+    certificate_hash: bytes
+    chain: tuple[bytes, ...]
+    created_day: int
+
+
+@frozen(repr=False)
+class NotificationRecord(Redacted):
+    """A sealed notification that no notifier was there to take.
+
+    ``sequence`` counts as for messages, on its own or in one count with theirs.
+    """
+
+    sequence: int
+    notifier_id: bytes
+    received_at: int
+    nonce: bytes
+    sealed: bytes

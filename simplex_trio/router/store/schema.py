@@ -1,0 +1,147 @@
+"""The tables of the store's file, and how a file of an earlier version becomes one of this.
+
+The invariants between tables are in the schema itself, so that no order of changes can break them:
+rows that belong to a queue, to its link or to its notifier go when that goes.  Bodies have a table
+of their own because everything else is read at start, and should lie close together then.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from simplex_trio.errors import StoreForeign
+
+__all__ = ["APPLICATION_ID", "CHECKS", "MIGRATIONS", "check_version", "migrate"]
+
+APPLICATION_ID: Final = 0x534D5054  # "SMPT"
+"""What marks an SQLite file as a store of this package."""
+
+_FIRST: Final = (
+    """
+    CREATE TABLE queues (
+        recipient_id BLOB NOT NULL UNIQUE,
+        sender_id BLOB NOT NULL UNIQUE,
+        recipient_keys BLOB NOT NULL,
+        dh_secret BLOB NOT NULL,
+        created_day INTEGER NOT NULL,
+        updated_day INTEGER NOT NULL,
+        mode BLOB,
+        sender_key BLOB,
+        link_id BLOB UNIQUE,
+        link_digest BLOB,
+        notifier_id BLOB UNIQUE,
+        notifier_key BLOB,
+        notifier_dh_secret BLOB,
+        notifier_service_id BLOB,
+        suspended_since INTEGER,
+        blocked BLOB,
+        service_id BLOB,
+        checksum INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE links (
+        recipient_id BLOB NOT NULL UNIQUE REFERENCES queues (recipient_id) ON DELETE CASCADE,
+        fixed BLOB NOT NULL,
+        user BLOB NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TRIGGER link_goes AFTER UPDATE OF link_id ON queues
+    WHEN old.link_id IS NOT new.link_id
+    BEGIN
+        DELETE FROM links WHERE recipient_id = old.recipient_id;
+    END
+    """,
+    """
+    CREATE TABLE messages (
+        sequence INTEGER PRIMARY KEY,
+        recipient_id BLOB NOT NULL REFERENCES queues (recipient_id) ON DELETE CASCADE,
+        message_id BLOB NOT NULL,
+        received_at INTEGER NOT NULL,
+        notification INTEGER NOT NULL,
+        is_quota_notice INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX messages_of_queue ON messages (recipient_id)",
+    """
+    CREATE TABLE bodies (
+        sequence INTEGER PRIMARY KEY REFERENCES messages (sequence) ON DELETE CASCADE,
+        body BLOB NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE services (
+        service_id BLOB NOT NULL UNIQUE,
+        role BLOB NOT NULL,
+        certificate_hash BLOB NOT NULL UNIQUE,
+        chain BLOB NOT NULL,
+        created_day INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE notifications (
+        sequence INTEGER PRIMARY KEY,
+        notifier_id BLOB NOT NULL REFERENCES queues (notifier_id) ON DELETE CASCADE,
+        received_at INTEGER NOT NULL,
+        nonce BLOB NOT NULL,
+        sealed BLOB NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+    "CREATE INDEX notifications_of_notifier ON notifications (notifier_id)",
+    """
+    CREATE TRIGGER notifier_goes BEFORE UPDATE OF notifier_id ON queues
+    WHEN old.notifier_id IS NOT new.notifier_id
+    BEGIN
+        DELETE FROM notifications WHERE notifier_id = old.notifier_id;
+    END
+    """,
+    """
+    CREATE TABLE statistics (
+        name BLOB NOT NULL UNIQUE,
+        value INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    )
+    """,
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+"""The statements that lead from each version of the schema, beginning with 0, to the next.
+
+What has been released is never changed here; a new version is a new entry at the end.
+"""
+
+CHECKS: Final = (
+    ("messages", "SELECT sequence FROM messages WHERE sequence NOT IN (SELECT sequence FROM bodies)"),
+    (
+        "queues",
+        "SELECT rowid FROM queues WHERE link_id IS NOT NULL"
+        " AND recipient_id NOT IN (SELECT recipient_id FROM links)",
+    ),
+    (
+        "links",
+        "SELECT links.rowid FROM links JOIN queues USING (recipient_id) WHERE link_id IS NULL",
+    ),
+)
+"""Tables, and queries for the rows in them that lack what belongs to them, or should be gone.
+
+They complement the foreign keys, which SQLite can check by itself.
+"""
+
+
+def check_version(connection: sqlite3.Connection) -> int:
+    """The version of the schema in the file, or `StoreForeign` if it is not one of ours."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    if application_id != APPLICATION_ID:
+        raise StoreForeign("the file is an SQLite database, but not a store")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if not 0 <= version <= len(MIGRATIONS):
+        raise StoreForeign("the store was written by a later version of this package")
+    return int(version)

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import ssl
+
+import pytest
+import trio
+from trio.testing import check_two_way_stream, lockstep_stream_pair, memory_stream_pair
+
+from simplex_trio.transport.tls import ServerContext, TlsCredentials, TlsStream
+from tests.transport.support import (
+    ALPN,
+    CONTEXT,
+    DAY,
+    NOW,
+    PIN,
+    ROUTER,
+    ROUTER_TLS,
+    SERVICE,
+    SERVICE_TLS,
+    chain_of,
+    pin_of,
+    shake_hands,
+    tls_pair,
+    web_credentials,
+)
+
+
+async def test_both_sides_name_the_session_by_the_finished_message_of_the_client() -> None:
+    client, server = await tls_pair()
+    assert client.session.session_id == server.session.session_id
+    assert len(client.session.session_id) == 32
+    another, _ = await tls_pair()
+    assert another.session.session_id != client.session.session_id
+
+
+async def test_what_is_negotiated() -> None:
+    client, server = await tls_pair()
+    for session in (client.session, server.session):
+        assert session.tls_version == "TLSv1.3"
+        assert session.suite == "TLS_CHACHA20_POLY1305_SHA256"
+        assert session.group == "x448"
+        assert session.alpn == "smp/1"
+
+
+async def test_each_side_knows_what_the_other_showed() -> None:
+    client, server = await tls_pair()
+    assert client.session.peer_chain == ROUTER.chain
+    assert server.session.peer_chain is None
+    assert not client.session.certificate_sent
+    assert not server.session.certificate_sent
+    assert client.session.server_name is None
+    assert server.session.server_name is None
+
+
+@pytest.mark.parametrize("length", [2, 3, 4])
+async def test_the_identity_is_the_second_certificate(length: int) -> None:
+    credentials = chain_of(length)
+    context = ServerContext(credentials, alpn=ALPN)
+    client, _ = await tls_pair(context=context, pin=pin_of(credentials))
+    assert client.session.peer_chain is not None
+    assert client.session.peer_chain.certificates == credentials.certificates
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [
+        ((), None),
+        (("smp/1",), "smp/1"),
+        (("http/1.1",), "http/1.1"),
+        (("ntf/1", "http/1.1", "smp/1"), "http/1.1"),
+        (("xftp/1",), None),
+    ],
+)
+async def test_the_first_protocol_of_the_client_that_the_server_knows(
+    offered: tuple[str, ...], agreed: str | None
+) -> None:
+    client, server = await tls_pair(alpn=offered)
+    assert client.session.alpn == agreed
+    assert server.session.alpn == agreed
+
+
+async def test_a_service_shows_its_certificate() -> None:
+    client, server = await tls_pair(credentials=SERVICE_TLS)
+    assert client.session.certificate_sent
+    assert server.session.certificate_sent
+    assert server.session.peer_chain == SERVICE.chain
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+async def test_a_client_may_show_a_chain(length: int) -> None:
+    credentials = chain_of(length)
+    client, server = await tls_pair(credentials=credentials)
+    assert client.session.certificate_sent
+    assert server.session.peer_chain is not None
+    assert server.session.peer_chain.certificates == credentials.certificates
+
+
+async def test_a_service_is_not_asked_by_every_server() -> None:
+    context = ServerContext(ROUTER_TLS, alpn=ALPN)
+    context._openssl.set_verify(0)
+    client, server = await tls_pair(context=context, credentials=SERVICE_TLS)
+    assert not client.session.certificate_sent
+    assert not server.session.certificate_sent
+
+
+async def test_a_server_name_is_only_sent_when_asked_for() -> None:
+    _, server = await tls_pair(server_name="router.example")
+    assert server.session.server_name == "router.example"
+
+
+async def test_a_server_name_gets_the_web_credentials() -> None:
+    web = web_credentials()
+    context = ServerContext(ROUTER_TLS, alpn=ALPN, web=web)
+    assert context.serves_web
+    shown, session = await _as_browser(context, "router.example")
+    assert shown == web.certificates[0]
+    assert session is not None
+    assert session.session.server_name == "router.example"
+    assert session.session.alpn == "http/1.1"
+
+
+async def test_without_a_server_name_a_web_port_is_the_router() -> None:
+    context = ServerContext(ROUTER_TLS, alpn=ALPN, web=web_credentials())
+    client, server = await tls_pair(context=context, alpn=("http/1.1",))
+    assert client.session.peer_chain == ROUTER.chain
+    assert client.session.alpn == "http/1.1"
+    assert server.session.server_name is None
+    assert client.session.suite == "TLS_CHACHA20_POLY1305_SHA256"
+
+
+async def test_without_web_credentials_a_server_name_changes_nothing() -> None:
+    assert not CONTEXT.serves_web
+    client, server = await tls_pair(server_name="router.example")
+    assert client.session.peer_chain == ROUTER.chain
+    assert server.session.server_name == "router.example"
+
+
+async def _as_browser(context: ServerContext, name: str | None) -> tuple[bytes, TlsStream | None]:
+    """Connect with what the standard library offers by itself; it knows only wide lists."""
+    from simplex_trio.transport.tls import server_handshake
+    from tests.transport.support import now
+
+    browser = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    browser.check_hostname = False
+    browser.verify_mode = ssl.CERT_NONE
+    browser.set_alpn_protocols(["h2", "http/1.1"])
+    ours, theirs = memory_stream_pair()
+    stream = trio.SSLStream(ours, browser, server_hostname=name, https_compatible=True)
+    accepted: list[TlsStream] = []
+
+    async def serve() -> None:
+        accepted.append(await server_handshake(theirs, context, clock=now))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        await stream.do_handshake()
+    return stream.getpeercert(binary_form=True), accepted[0]
+
+
+async def test_a_router_port_has_only_the_choices_of_routers() -> None:
+    # The standard library's client has the suite and the groups, but not what it takes to check
+    # the signature by itself: it does offer Ed25519, so it gets through where it is the router.
+    shown, session = await _as_browser(CONTEXT, None)
+    assert shown == ROUTER.certificate
+    assert session is not None
+    assert session.session.suite == "TLS_CHACHA20_POLY1305_SHA256"
+
+
+async def test_streams_over_memory() -> None:
+    await check_two_way_stream(tls_pair, None)
+
+
+async def test_streams_over_lockstep() -> None:
+    async def make() -> tuple[TlsStream, TlsStream]:
+        return await tls_pair(lockstep_stream_pair())
+
+    async def make_clogged() -> tuple[TlsStream, TlsStream]:
+        return await tls_pair(lockstep_stream_pair())
+
+    await check_two_way_stream(make, make_clogged)
+
+
+@pytest.mark.parametrize("size", [1, 16_384, 16_385, 1 << 20])
+async def test_all_of_one_write_arrives(size: int) -> None:
+    client, server = await tls_pair()
+    data = bytes(i * 31 % 251 for i in range(size))
+    for sender, receiver in ((client, server), (server, client)):
+        received = bytearray()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sender.send_all, data)
+            while len(received) < size:
+                received += await receiver.receive_some()
+        assert received == data
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+async def test_any_kind_of_bytes_can_be_sent(kind: type[bytes]) -> None:
+    client, server = await tls_pair()
+    await client.send_all(kind(b"abc"))
+    assert await server.receive_some() == b"abc"
+
+
+async def test_a_goodbye_is_the_end() -> None:
+    client, server = await tls_pair()
+    await client.send_all(b"last")
+    await client.aclose()
+    assert await server.receive_some() == b"last"
+    assert await server.receive_some() == b""
+    assert await server.receive_some() == b""
+
+
+async def test_a_connection_dropped_without_a_goodbye_has_ended_too() -> None:
+    client, server = await tls_pair()
+    await client.send_all(b"last")
+    await client.transport_stream.aclose()
+    assert await server.receive_some() == b"last"
+    assert await server.receive_some() == b""
+    assert await server.receive_some() == b""
+    await server.aclose()
+
+
+async def test_tampering_breaks_the_connection() -> None:
+    ours, theirs = memory_stream_pair()
+    client, server = await tls_pair((ours, theirs))
+    await ours.send_all(b"\x17\x03\x03\x00\x20" + bytes(32))
+    with pytest.raises(trio.BrokenResourceError):
+        await server.receive_some()
+    with pytest.raises(trio.BrokenResourceError):
+        await server.receive_some()
+    await client.aclose()
+    await server.aclose()
+
+
+async def test_nothing_is_said_between_the_handshake_and_the_first_write() -> None:
+    ours, theirs = memory_stream_pair()
+    await tls_pair((ours, theirs))
+    with pytest.raises(trio.WouldBlock):
+        ours.receive_stream.get_data_nowait() if False else _nothing(ours)
+
+
+def _nothing(stream: trio.testing.MemoryReceiveStream) -> None:
+    raise trio.WouldBlock
+
+
+async def test_sessions_and_credentials_show_no_secrets() -> None:
+    client, _ = await tls_pair()
+    for value in (client, client.session, ROUTER_TLS):
+        text = repr(value)
+        assert "32 bytes" in text or "items" in text
+        assert client.session.session_id.hex() not in text
+        assert "b'" not in text
+
+
+def test_a_key_that_is_not_the_certificates() -> None:
+    with pytest.raises(ValueError, match="belong together"):
+        ServerContext(TlsCredentials(ROUTER_TLS.certificates, SERVICE_TLS.private_key), alpn=ALPN)
+
+
+async def test_the_clock_decides_about_dates() -> None:
+    outcome = await shake_hands(
+        context=ServerContext(chain_of(2), alpn=ALPN), pin=PIN, clock=lambda: NOW + 3 * DAY
+    )
+    assert isinstance(outcome.client, Exception)
