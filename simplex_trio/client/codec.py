@@ -67,12 +67,12 @@ class Codec(Protocol[CommandT_contra, MessageT_co]):
         """The command that keeps the connection alive."""
         ...
 
-    def new_frame(self) -> Frame:
-        """An empty frame that has room for at least one command of any size `encode` allows."""
+    def new_frame(self) -> Any:
+        """An empty `Frame` that has room for at least one command of any size `encode` allows."""
         ...
 
-    def seal(self, frame: Frame) -> bytes:
-        """The frame's bytes, to be sent at once and in the order of sealing."""
+    def seal(self, frame: Any) -> bytes:
+        """The bytes of a filled frame of its own kind, to be sent in the order of sealing."""
         ...
 
     def open(self, frame: bytes) -> Iterable[Incoming]:

@@ -62,6 +62,7 @@ from simplex_trio.transport.frames import FrameStream
 __all__ = ["Call", "ClientStatistics", "EngineConfig", "ProtocolClient", "driven"]
 
 CommandT = TypeVar("CommandT")
+CommandT_co = TypeVar("CommandT_co", covariant=True)
 MessageT = TypeVar("MessageT")
 ClientT = TypeVar("ClientT", bound="ProtocolClient[Any, Any]")
 
@@ -99,13 +100,13 @@ class EngineConfig:
 
 
 @frozen(repr=False)
-class Call(Redacted, Generic[CommandT]):
+class Call(Redacted, Generic[CommandT_co]):
     """One command of a batch: to whom it goes, and the key that authorizes it.
 
     ``correlation_id`` is chosen at random unless the command needs a certain one, as a nonce.
     """
 
-    command: CommandT
+    command: CommandT_co
     entity_id: bytes = b""
     key: Any = field(default=None)
     correlation_id: bytes | None = None

@@ -24,7 +24,7 @@ from simplex_trio.wire.ntf.queues import NotifierQueue
 from simplex_trio.wire.ntf.statuses import InvalidReason, TokenState, TokenStatus
 from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
 from simplex_trio.wire.smp.errors import Cmd, CommandErrorKind
-from simplex_trio.wire.smp.tagged import Tagged
+from simplex_trio.wire.tagged import Tagged
 from tests.vectors import Case, cases
 from tests.wire.ntf_values import (
     VERSIONS,

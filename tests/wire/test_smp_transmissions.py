@@ -22,6 +22,12 @@ from simplex_trio.errors import DecodeError, TooLarge
 from simplex_trio.wire.authorization import Authorizer, NoRouterKey, Verifier
 from simplex_trio.wire.blocks import PaddedBlocks
 from simplex_trio.wire.handshake import PeerService, Service, ServiceRole
+from simplex_trio.wire.reading import (
+    ReceivedCommand,
+    ReceivedMessage,
+    RefusedTransmission,
+    read_messages,
+)
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import NEW, NSUBS, SEND, SUBS, Command, decode_command
 from simplex_trio.wire.smp.errors import Code
@@ -38,14 +44,7 @@ from simplex_trio.wire.smp.proxied import (
     seal_forwarded,
     seal_forwarded_answer,
 )
-from simplex_trio.wire.smp.reading import (
-    ReceivedCommand,
-    ReceivedMessage,
-    RefusedTransmission,
-    read_commands,
-    read_messages,
-    service_refusal,
-)
+from simplex_trio.wire.smp.reading import read_commands, service_refusal
 from simplex_trio.wire.transmissions import (
     Batch,
     batches,
@@ -55,6 +54,7 @@ from simplex_trio.wire.transmissions import (
 )
 from tests.vectors import Case, cases, filler, matches
 from tests.wire import smp_values
+from tests.wire.smp_values import newest_version
 
 FILES = ("smp_transmissions.json", "smp_v19_v20.json")
 
@@ -120,7 +120,7 @@ def verdict(
     return {"verified": True}
 
 
-def accepted(received: ReceivedCommand, verifier: Verifier, key: Any) -> bool:
+def accepted(received: ReceivedCommand[Command], verifier: Verifier, key: Any) -> bool:
     if isinstance(received.command, NEW):
         key = received.command.auth_key
     return verifier.accepts(received.transmission, [key])
@@ -172,7 +172,9 @@ def check_parsed(content: bytes, session: SessionParameters, case: Case) -> None
     check_authorization(received, parsed["authorization"])
 
 
-def check_authorization(received: ReceivedCommand, expected: dict[str, Any] | None) -> None:
+def check_authorization(
+    received: ReceivedCommand[Command], expected: dict[str, Any] | None
+) -> None:
     transmission = received.transmission
     if expected is None:
         assert transmission.authorization == b""
@@ -213,7 +215,7 @@ def test_keys_of_another_kind_verify_nothing(case: Case) -> None:
 
 @pytest.mark.parametrize("case", both("server_parse"))
 def test_what_a_router_reads(case: Case) -> None:
-    received = read_commands(bytes.fromhex(case["content"]), session_of(case))
+    received = read_commands(bytes.fromhex(case["content"]), session_of(case), newest_version(case))
     assert len(received) == len(case["transmissions"])
     for ours, expected in zip(received, case["transmissions"], strict=True):
         if "error" in expected:

@@ -13,7 +13,7 @@ from typing import Final
 
 from simplex_trio.errors import StoreForeign
 
-__all__ = ["APPLICATION_ID", "CHECKS", "MIGRATIONS", "check_version", "migrate"]
+__all__ = ["APPLICATION_ID", "CHECKS", "COLUMNS", "MIGRATIONS", "check_version", "migrate"]
 
 APPLICATION_ID: Final = 0x534D5054  # "SMPT"
 """What marks an SQLite file as a store of this package."""
@@ -112,6 +112,44 @@ _FIRST: Final = (
     """,
 )
 
+COLUMNS: Final = {
+    "queues": (
+        "recipient_id",
+        "sender_id",
+        "recipient_keys",
+        "dh_secret",
+        "created_day",
+        "updated_day",
+        "mode",
+        "sender_key",
+        "link_id",
+        "link_digest",
+        "notifier_id",
+        "notifier_key",
+        "notifier_dh_secret",
+        "notifier_service_id",
+        "suspended_since",
+        "blocked",
+        "service_id",
+        "checksum",
+    ),
+    "links": ("recipient_id", "fixed", "user", "checksum"),
+    "messages": (
+        "sequence",
+        "recipient_id",
+        "message_id",
+        "received_at",
+        "notification",
+        "is_quota_notice",
+        "checksum",
+    ),
+    "bodies": ("sequence", "body", "checksum"),
+    "services": ("service_id", "role", "certificate_hash", "chain", "created_day", "checksum"),
+    "notifications": ("sequence", "notifier_id", "received_at", "nonce", "sealed", "checksum"),
+    "statistics": ("name", "value", "checksum"),
+}
+"""The columns of each table in the order in which `simplex_trio.router.store.rows` has them."""
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
 """The statements that lead from each version of the schema, beginning with 0, to the next.
 
@@ -136,12 +174,34 @@ They complement the foreign keys, which SQLite can check by itself.
 """
 
 
-def check_version(connection: sqlite3.Connection) -> int:
-    """The version of the schema in the file, or `StoreForeign` if it is not one of ours."""
+def check_version(
+    connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
+) -> None:
+    """Return if the file is a store that `migrate` can handle; otherwise `StoreForeign`."""
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     if application_id != APPLICATION_ID:
-        raise StoreForeign("the file is an SQLite database, but not a store")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if not 0 <= version <= len(MIGRATIONS):
+        raise StoreForeign("the file is a database, but not a store")
+    if _version(connection) > len(migrations):
         raise StoreForeign("the store was written by a later version of this package")
+
+
+def migrate(
+    connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
+) -> None:
+    """Bring the schema up to date, one version and one transaction at a time."""
+    for version in range(_version(connection), len(migrations)):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in migrations[version]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)

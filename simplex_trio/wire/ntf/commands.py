@@ -20,10 +20,10 @@ from simplex_trio.crypto.keys import (
 )
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.buffer import Reader, short, word16
+from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.ntf.queues import NotifierQueue
 from simplex_trio.wire.ntf.tokens import DeviceToken
-from simplex_trio.wire.smp.credentials import CommandCredentials
-from simplex_trio.wire.smp.tagged import SMPDecodeError, Tagged, decode_tagged
+from simplex_trio.wire.tagged import TagDecodeError, Tagged, decode_tagged
 from simplex_trio.wire.versions import NTF_VERSIONS
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 
-class CommandDecodeError(SMPDecodeError):
+class CommandDecodeError(TagDecodeError):
     """Bytes are not a command; ``error`` is what a router answers."""
 
 

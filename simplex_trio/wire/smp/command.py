@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.handshake import ServiceRole
-from simplex_trio.wire.smp.credentials import CommandCredentials
-from simplex_trio.wire.smp.tagged import SMPDecodeError, Tagged
+from simplex_trio.wire.tagged import TagDecodeError, Tagged
 
 __all__ = ["Command", "CommandDecodeError", "RecipientCommand", "SenderCommand"]
 
 
-class CommandDecodeError(SMPDecodeError):
+class CommandDecodeError(TagDecodeError):
     """Bytes are not a command; ``error`` is what a router answers."""
 
 

@@ -33,7 +33,7 @@ from simplex_trio.wire.smp.queue_commands import (
     SUB,
 )
 from simplex_trio.wire.smp.router_commands import NSUBS, PFWD, PING, PRXY, RFWD, RSLV, SUBS
-from simplex_trio.wire.smp.tagged import decode_tagged
+from simplex_trio.wire.tagged import decode_tagged
 from simplex_trio.wire.versions import SMP_VERSIONS
 
 __all__ = [

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from simplex_trio.wire.smp.credentials import MessageEntity
-from simplex_trio.wire.smp.tagged import SMPDecodeError, Tagged
+from simplex_trio.wire.credentials import MessageEntity
+from simplex_trio.wire.tagged import TagDecodeError, Tagged
 
 __all__ = ["Message", "MessageDecodeError"]
 
 
-class MessageDecodeError(SMPDecodeError):
+class MessageDecodeError(TagDecodeError):
     """Bytes are not a message of a router."""
 
 

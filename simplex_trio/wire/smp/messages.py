@@ -22,7 +22,7 @@ from simplex_trio.wire.smp.router_messages import (
     RRES,
     SOKS,
 )
-from simplex_trio.wire.smp.tagged import decode_tagged
+from simplex_trio.wire.tagged import decode_tagged
 from simplex_trio.wire.versions import SMP_VERSIONS
 
 __all__ = [

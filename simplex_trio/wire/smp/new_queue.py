@@ -15,9 +15,9 @@ from simplex_trio.crypto.keys import AuthPublicKey, X25519PublicKey, auth_public
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, boolean, maybe, short
+from simplex_trio.wire.credentials import CommandCredentials, MessageEntity
 from simplex_trio.wire.smp.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.smp.command import Command
-from simplex_trio.wire.smp.credentials import CommandCredentials, MessageEntity
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.message import Message
 from simplex_trio.wire.smp.queue_mode import QueueMode

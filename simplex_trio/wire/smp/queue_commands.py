@@ -9,9 +9,9 @@ from attrs import frozen
 from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
 from simplex_trio.errors import EncodeError
 from simplex_trio.wire.buffer import Reader, listed, short
+from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.command import Command, RecipientCommand, SenderCommand
-from simplex_trio.wire.smp.credentials import CommandCredentials
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.new_queue import NotifierKeys

@@ -16,12 +16,12 @@ from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.smp.errors import Cmd, CommandErrorKind
 from simplex_trio.wire.versions import SMP_VERSIONS
 
-__all__ = ["SMPDecodeError", "Tagged", "decode_tagged"]
+__all__ = ["TagDecodeError", "Tagged", "decode_tagged"]
 
 _LONGEST_TAG = 5
 
 
-class SMPDecodeError(DecodeError):
+class TagDecodeError(DecodeError):
     """Bytes are not a command, or not a message; ``error`` says which kind of not."""
 
     def __init__(self, kind: CommandErrorKind) -> None:
@@ -51,7 +51,7 @@ class Tagged(Redacted):
         """Raise `UnsupportedVersion` if the agreed version cannot say this."""
         if version < self.required_version:
             tag = self.TAG.decode()
-            raise UnsupportedVersion(f"version {version} of SMP does not have this {tag}")
+            raise UnsupportedVersion(f"version {version} does not have this {tag}")
 
     def encode(self, version: int) -> bytes:
         """The bytes at ``version``, tag included."""
@@ -70,7 +70,7 @@ T = TypeVar("T", bound=Tagged)
 
 def decode_tagged(
     known: Mapping[bytes, type[T]],
-    refusal: type[SMPDecodeError],
+    refusal: type[TagDecodeError],
     data: bytes,
     version: int,
     newest: int,

@@ -1,0 +1,227 @@
+"""`QueueTable`: all queues of a router in memory, found by each of their ids. Pure.
+
+What is here are the steps that every command is made of; which command may take which step is
+decided elsewhere.  Each step keeps the ways to find a queue in order, and notes in a `Transaction`
+what the store has to do and how to unmake it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import Factory, define
+
+from simplex_trio.crypto.box import BoxKey
+from simplex_trio.router.service_queues import ServiceQueues
+from simplex_trio.router.store.interface import (
+    DeleteMessages,
+    DeleteQueue,
+    PutMessage,
+    PutQueue,
+)
+from simplex_trio.router.store.records import MessageHead, QueueRecord
+from simplex_trio.router.transaction import Transaction
+from simplex_trio.wire.smp.links import QueueLinkData
+
+__all__ = ["Queue", "QueueTable"]
+
+
+@define(eq=False)
+class Queue:
+    """A queue: its record, which is replaced and never changed, and the heads of its messages.
+
+    The last ``unstored`` messages are not in the store yet; nobody must see them before they are.
+    """
+
+    record: QueueRecord
+    messages: list[MessageHead] = Factory(list)
+    unstored: int = 0
+    exists: bool = True
+
+    @property
+    def first(self) -> MessageHead | None:
+        """The message to deliver next, if there is one that can be."""
+        return self.messages[0] if len(self.messages) > self.unstored else None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether a sender has met the full queue and not all messages have been taken since."""
+        return bool(self.messages) and self.messages[-1].is_quota_notice
+
+    @property
+    def box_key(self) -> BoxKey:
+        """The key that seals deliveries."""
+        return BoxKey(self.record.dh_secret)
+
+
+class QueueTable:
+    """The queues of a router."""
+
+    def __init__(self) -> None:
+        self.service_queues = ServiceQueues()
+        self._by_recipient: dict[bytes, Queue] = {}
+        self._by_sender: dict[bytes, Queue] = {}
+        self._by_link: dict[bytes, Queue] = {}
+        self._by_notifier: dict[bytes, Queue] = {}
+        self._messages = 0
+
+    def __len__(self) -> int:
+        return len(self._by_recipient)
+
+    def __iter__(self) -> Iterator[Queue]:
+        return iter(self._by_recipient.values())
+
+    def recipient_ids(self) -> tuple[bytes, ...]:
+        """The ids of all queues now, for going through them while they change."""
+        return tuple(self._by_recipient)
+
+    @property
+    def message_count(self) -> int:
+        """How many messages wait in all queues, quota notices included."""
+        return self._messages
+
+    @property
+    def notifier_count(self) -> int:
+        """How many queues have a notifier."""
+        return len(self._by_notifier)
+
+    # --- finding ------------------------------------------------------------------------------
+
+    def for_recipient(self, recipient_id: bytes) -> Queue | None:
+        return self._by_recipient.get(recipient_id)
+
+    def for_sender(self, sender_id: bytes) -> Queue | None:
+        return self._by_sender.get(sender_id)
+
+    def for_link(self, link_id: bytes) -> Queue | None:
+        return self._by_link.get(link_id)
+
+    def for_notifier(self, notifier_id: bytes) -> Queue | None:
+        return self._by_notifier.get(notifier_id)
+
+    def has_id_of(self, record: QueueRecord) -> bool:
+        """Whether any id of a new queue is taken."""
+        return (
+            record.recipient_id in self._by_recipient
+            or record.sender_id in self._by_sender
+            or (record.link is not None and record.link.link_id in self._by_link)
+            or (record.notifier is not None and record.notifier.notifier_id in self._by_notifier)
+        )
+
+    # --- from the store -----------------------------------------------------------------------
+
+    def load(self, record: QueueRecord, messages: Iterable[MessageHead]) -> None:
+        """Take over a queue that the store already has."""
+        queue = Queue(record, list(messages))
+        self._insert(queue)
+        self._messages += len(queue.messages)
+
+    # --- steps --------------------------------------------------------------------------------
+
+    def create(
+        self, transaction: Transaction, record: QueueRecord, link_data: QueueLinkData | None = None
+    ) -> Queue:
+        """Add a queue whose ids are free."""
+        queue = Queue(record)
+        self._insert(queue)
+        transaction.add(PutQueue(record, link_data), lambda: self._remove(queue))
+        return queue
+
+    def replace(
+        self,
+        transaction: Transaction,
+        queue: Queue,
+        record: QueueRecord,
+        link_data: QueueLinkData | None = None,
+    ) -> None:
+        """Give a queue another record; ids that are new in it are free."""
+        before = queue.record
+        self._exchange(queue, record)
+        transaction.add(PutQueue(record, link_data), lambda: self._exchange(queue, before))
+
+    def delete(self, transaction: Transaction, queue: Queue) -> None:
+        """Remove a queue with its messages."""
+        self._remove(queue)
+        self._messages -= len(queue.messages)
+
+        def restore() -> None:
+            self._insert(queue)
+            self._messages += len(queue.messages)
+
+        transaction.add(DeleteQueue(queue.record.recipient_id), restore)
+
+    def add_message(
+        self, transaction: Transaction, queue: Queue, head: MessageHead, body: bytes
+    ) -> None:
+        """Put a message behind the others; `message_stored` makes it visible."""
+        queue.messages.append(head)
+        queue.unstored += 1
+        self._messages += 1
+
+        def withdraw() -> None:
+            queue.messages.pop()
+            queue.unstored -= 1
+            self._messages -= 1
+
+        transaction.add(PutMessage(queue.record.recipient_id, head, body), withdraw)
+
+    def message_stored(self, queue: Queue) -> None:
+        """The oldest of the unstored messages of a queue has been stored."""
+        queue.unstored -= 1
+
+    def drop_first(self, transaction: Transaction, queue: Queue, count: int = 1) -> None:
+        """Remove the first messages of a queue, all of which are in the store."""
+        dropped = queue.messages[:count]
+        del queue.messages[:count]
+        self._messages -= count
+
+        def restore() -> None:
+            queue.messages[:0] = dropped
+            self._messages += count
+
+        transaction.add(DeleteMessages(tuple(head.sequence for head in dropped)), restore)
+
+    # --- the ways to find a queue -------------------------------------------------------------
+
+    def _insert(self, queue: Queue) -> None:
+        record = queue.record
+        self._by_recipient[record.recipient_id] = queue
+        self._by_sender[record.sender_id] = queue
+        queue.exists = True
+        self._insert_optional(queue)
+
+    def _remove(self, queue: Queue) -> None:
+        record = queue.record
+        del self._by_recipient[record.recipient_id]
+        del self._by_sender[record.sender_id]
+        queue.exists = False
+        self._remove_optional(queue)
+
+    def _exchange(self, queue: Queue, record: QueueRecord) -> None:
+        self._remove_optional(queue)
+        queue.record = record
+        self._insert_optional(queue)
+
+    def _insert_optional(self, queue: Queue) -> None:
+        record = queue.record
+        if record.link is not None:
+            self._by_link[record.link.link_id] = queue
+        if record.service_id is not None:
+            self.service_queues.add(record.service_id, record.recipient_id)
+        notifier = record.notifier
+        if notifier is not None:
+            self._by_notifier[notifier.notifier_id] = queue
+            if notifier.service_id is not None:
+                self.service_queues.add(notifier.service_id, notifier.notifier_id)
+
+    def _remove_optional(self, queue: Queue) -> None:
+        record = queue.record
+        if record.link is not None:
+            del self._by_link[record.link.link_id]
+        if record.service_id is not None:
+            self.service_queues.remove(record.service_id, record.recipient_id)
+        notifier = record.notifier
+        if notifier is not None:
+            del self._by_notifier[notifier.notifier_id]
+            if notifier.service_id is not None:
+                self.service_queues.remove(notifier.service_id, notifier.notifier_id)

@@ -1,0 +1,217 @@
+"""Who is subscribed to what, on one side of the router: recipients, or notifiers. Pure.
+
+There are two instances of `Subscribers`, alike but for what they deliver.  A queue has at most one
+subscriber: a connection that named the queue, or, where the queue is associated with a service, the
+connection of that service.  Whoever subscribes takes over, and the one before is told (END; ENDS if
+it was a service that loses all of its queues; DELD if the queue is gone).
+
+Each connection also remembers what it was given and has not acknowledged, one message for a queue
+at most, and which queues it reads with GET, which excludes subscribing to them.
+"""
+
+from __future__ import annotations
+
+from attrs import Factory, define, frozen
+
+from simplex_trio.crypto.hashes import ServiceSubs
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.smp.messages import DELD, END, ENDS, Message
+
+__all__ = ["Subscriber", "Subscribers", "Subscription", "Told"]
+
+
+@define(eq=False)
+class Subscription:
+    """One queue on one connection.
+
+    ``delivered`` is the id of the message that waits to be acknowledged, and ``acknowledging`` says
+    that its acknowledgement is on its way to the store.
+    """
+
+    by_get: bool = False
+    delivered: bytes | None = None
+    acknowledging: bool = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the next message may be delivered as soon as it is there."""
+        return self.delivered is None and not self.by_get
+
+
+@define(eq=False)
+class Subscriber:
+    """A connection as a subscriber; ``service_id`` is that of its service, if it is one.
+
+    ``subscribed`` has the queues that the connection named, those that it reads with GET, and those
+    of its service that something was delivered from.  ``service_queues`` is what the connection
+    believes of its service: what the answer to its first SUBS said, and what changed since.
+    """
+
+    service_id: bytes | None = None
+    subscribed: dict[bytes, Subscription] = Factory(dict)
+    service_queues: ServiceSubs = ServiceSubs()
+    asked_for_all: bool = False
+
+
+@frozen(repr=False)
+class Told(Redacted):
+    """Something that another connection has to be told: a message, and the entity it is about."""
+
+    subscriber: Subscriber
+    entity_id: bytes
+    message: Message
+
+
+class Subscribers:
+    """All subscriptions of one side."""
+
+    def __init__(self) -> None:
+        self._by_queue: dict[bytes, Subscriber] = {}
+        self._by_service: dict[bytes, Subscriber] = {}
+
+    @property
+    def queue_count(self) -> int:
+        """How many queues are subscribed by name."""
+        return len(self._by_queue)
+
+    @property
+    def service_count(self) -> int:
+        """How many services are subscribed."""
+        return len(self._by_service)
+
+    def subscriber(self, entity_id: bytes, service_id: bytes | None) -> Subscriber | None:
+        """Who is subscribed to a queue that is associated with this service, or with none."""
+        if service_id is not None:
+            return self._by_service.get(service_id)
+        return self._by_queue.get(entity_id)
+
+    def receiving(self, entity_id: bytes, service_id: bytes | None) -> Subscription | None:
+        """The subscription through which a message of this queue can be delivered now."""
+        subscriber = self.subscriber(entity_id, service_id)
+        if subscriber is None:
+            return None
+        subscription = subscriber.subscribed.get(entity_id)
+        if subscription is None:
+            if service_id is None:
+                return None
+            subscription = subscriber.subscribed[entity_id] = Subscription()
+        return subscription if subscription.is_waiting else None
+
+    def is_subscribed(self, subscriber: Subscriber) -> bool:
+        """Whether a connection has any subscription, of which GET is none."""
+        service_id = subscriber.service_id
+        if service_id is not None and self._by_service.get(service_id) is subscriber:
+            return True
+        return any(not each.by_get for each in subscriber.subscribed.values())
+
+    # --- subscribing --------------------------------------------------------------------------
+
+    def subscribe_new(self, subscriber: Subscriber, entity_id: bytes) -> list[Told]:
+        """Subscribe the connection that has just created a queue."""
+        if subscriber.service_id is None:
+            subscriber.subscribed[entity_id] = Subscription()
+            self._by_queue[entity_id] = subscriber
+            return []
+        subscriber.service_queues += ServiceSubs.of((entity_id,))
+        return self._take_service(subscriber, subscriber.service_id)
+
+    def subscribe(
+        self, subscriber: Subscriber, entity_id: bytes, service_before: bytes | None
+    ) -> list[Told]:
+        """Subscribe a connection to a queue, which is now associated with its service or none.
+
+        ``service_before`` is the service that the queue was associated with so far.
+        """
+        service_id = subscriber.service_id
+        if service_id is None:
+            return self._subscribe_by_name(subscriber, entity_id, service_before)
+        if service_before == service_id:
+            if subscriber.service_queues.count:
+                return []
+        else:
+            told = self._end_in_service(subscriber, entity_id, service_before, END())
+            told += self._end_by_name(subscriber, entity_id, END())
+            subscriber.service_queues += ServiceSubs.of((entity_id,))
+            return told + self._take_service(subscriber, service_id)
+        subscriber.service_queues += ServiceSubs.of((entity_id,))
+        return self._take_service(subscriber, service_id)
+
+    def _subscribe_by_name(
+        self, subscriber: Subscriber, entity_id: bytes, service_before: bytes | None
+    ) -> list[Told]:
+        known = entity_id in subscriber.subscribed
+        if not known:
+            subscriber.subscribed[entity_id] = Subscription()
+        elif service_before is None:
+            return []
+        told = self._end_by_name(subscriber, entity_id, END())
+        self._by_queue[entity_id] = subscriber
+        return told + self._end_in_service(subscriber, entity_id, service_before, END())
+
+    def subscribe_service(
+        self, subscriber: Subscriber, service_id: bytes, stored: ServiceSubs
+    ) -> list[Told]:
+        """Subscribe the connection of a service to all of its queues.
+
+        This happens once in the life of a connection: who was displaced stays displaced.
+        ``stored`` is what the service is associated with.
+        """
+        subscriber.asked_for_all = True
+        subscriber.service_queues = stored
+        return self._take_service(subscriber, service_id)
+
+    def _take_service(self, subscriber: Subscriber, service_id: bytes) -> list[Told]:
+        before = self._by_service.get(service_id)
+        self._by_service[service_id] = subscriber
+        if before is None or before is subscriber:
+            return []
+        lost = before.service_queues
+        before.service_queues = ServiceSubs()
+        before.subscribed.clear()
+        return [Told(before, service_id, ENDS(lost.count, lost.ids_hash))]
+
+    # --- ending -------------------------------------------------------------------------------
+
+    def delete(
+        self, requester: Subscriber | None, entity_id: bytes, service_id: bytes | None
+    ) -> list[Told]:
+        """End the subscription to a queue that is gone; the requester knows that it is."""
+        told = self._end_by_name(requester, entity_id, DELD())
+        if requester is not None:
+            requester.subscribed.pop(entity_id, None)
+            if service_id is not None and requester.service_id == service_id:
+                requester.service_queues -= ServiceSubs.of((entity_id,))
+        return told + self._end_in_service(requester, entity_id, service_id, DELD())
+
+    def forget(self, subscriber: Subscriber) -> None:
+        """End all subscriptions of a connection that is gone."""
+        for entity_id in subscriber.subscribed:
+            if self._by_queue.get(entity_id) is subscriber:
+                del self._by_queue[entity_id]
+        service_id = subscriber.service_id
+        if service_id is not None and self._by_service.get(service_id) is subscriber:
+            del self._by_service[service_id]
+        subscriber.subscribed.clear()
+
+    def _end_by_name(
+        self, requester: Subscriber | None, entity_id: bytes, message: Message
+    ) -> list[Told]:
+        before = self._by_queue.pop(entity_id, None)
+        if before is None or before is requester:
+            return []
+        before.subscribed.pop(entity_id, None)
+        return [Told(before, entity_id, message)]
+
+    def _end_in_service(
+        self,
+        requester: Subscriber | None,
+        entity_id: bytes,
+        service_id: bytes | None,
+        message: Message,
+    ) -> list[Told]:
+        before = None if service_id is None else self._by_service.get(service_id)
+        if before is None or before is requester:
+            return []
+        before.subscribed.pop(entity_id, None)
+        before.service_queues -= ServiceSubs.of((entity_id,))
+        return [Told(before, entity_id, message)]

@@ -1,0 +1,148 @@
+"""From the content of a block to commands, as a router reads them, or messages, as a client does.
+
+Whatever is wrong with one transmission concerns that one alone: the others in its block are read,
+and a router answers each with its own error.  A protocol brings the decoder of its commands or
+messages; SMP and NTF have the errors in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from attrs import frozen
+
+from simplex_trio.errors import DecodeError
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.authorization import authorization_is_well_formed
+from simplex_trio.wire.credentials import CommandCredentials, MessageEntity
+from simplex_trio.wire.session import SessionParameters
+from simplex_trio.wire.smp.errors import Cmd, Code, RouterErrorValue
+from simplex_trio.wire.tagged import TagDecodeError
+from simplex_trio.wire.transmissions import (
+    Transmission,
+    WrongSession,
+    parse_transmission,
+    split_block,
+)
+
+__all__ = [
+    "ReceivedCommand",
+    "ReceivedMessage",
+    "RefusedTransmission",
+    "read_commands",
+    "read_messages",
+]
+
+
+class _AnyCommand(Protocol):
+    CREDENTIALS: ClassVar[CommandCredentials]
+
+
+class _AnyMessage(Protocol):
+    ENTITY: ClassVar[MessageEntity]
+
+
+CommandT = TypeVar("CommandT", bound=_AnyCommand)
+MessageT = TypeVar("MessageT", bound=_AnyMessage)
+
+
+@frozen(repr=False)
+class ReceivedCommand(Redacted, Generic[CommandT]):
+    """A command with its transmission, of the right form; whether it may be done is still open."""
+
+    transmission: Transmission
+    command: CommandT
+
+
+@frozen(repr=False)
+class ReceivedMessage(Redacted, Generic[MessageT]):
+    """A message; what it answers has the same correlation id, and events have none."""
+
+    correlation_id: bytes
+    entity_id: bytes
+    message: MessageT
+
+
+@frozen(repr=False)
+class RefusedTransmission(Redacted):
+    """What cannot be read, and the error that stands for it; ids are empty where none was read."""
+
+    correlation_id: bytes
+    entity_id: bytes
+    error: RouterErrorValue
+
+
+def read_commands(
+    content: bytes, session: SessionParameters, decode: Callable[[bytes, int], CommandT]
+) -> list[ReceivedCommand[CommandT] | RefusedTransmission]:
+    """What a router finds in a block, in order; at least one entry for any content."""
+    return [
+        part if isinstance(part, RefusedTransmission) else _read_command(part, session, decode)
+        for part in _transmissions(content, session)
+    ]
+
+
+def read_messages(
+    content: bytes, session: SessionParameters, decode: Callable[[bytes, int], MessageT]
+) -> list[ReceivedMessage[MessageT] | RefusedTransmission]:
+    """What a client finds in a block, in order; at least one entry for any content."""
+    return [
+        part if isinstance(part, RefusedTransmission) else _read_message(part, session, decode)
+        for part in _transmissions(content, session)
+    ]
+
+
+def _transmissions(
+    content: bytes, session: SessionParameters
+) -> list[Transmission | RefusedTransmission]:
+    try:
+        parts = split_block(content, session)
+    except DecodeError:
+        return [RefusedTransmission(b"", b"", Code.BLOCK)]
+    return [_transmission(part, session) for part in parts]
+
+
+def _transmission(part: bytes, session: SessionParameters) -> Transmission | RefusedTransmission:
+    try:
+        return parse_transmission(part, session)
+    except WrongSession as exc:
+        return RefusedTransmission(exc.correlation_id, b"", Code.SESSION)
+    except DecodeError:
+        return RefusedTransmission(b"", b"", Code.BLOCK)
+
+
+def _read_command(
+    transmission: Transmission,
+    session: SessionParameters,
+    decode: Callable[[bytes, int], CommandT],
+) -> ReceivedCommand[CommandT] | RefusedTransmission:
+    correlation_id, entity_id = transmission.correlation_id, transmission.entity_id
+    if not authorization_is_well_formed(transmission.authorization):
+        return RefusedTransmission(correlation_id, b"", Code.BLOCK)
+    try:
+        command = decode(transmission.command, session.version)
+    except TagDecodeError as exc:
+        return RefusedTransmission(correlation_id, entity_id, exc.error)
+    violation = command.CREDENTIALS.violation(
+        has_authorization=bool(transmission.authorization), entity_id=entity_id
+    )
+    if violation is not None:
+        return RefusedTransmission(correlation_id, entity_id, Cmd(violation))
+    return ReceivedCommand(transmission, command)
+
+
+def _read_message(
+    transmission: Transmission,
+    session: SessionParameters,
+    decode: Callable[[bytes, int], MessageT],
+) -> ReceivedMessage[MessageT] | RefusedTransmission:
+    correlation_id, entity_id = transmission.correlation_id, transmission.entity_id
+    try:
+        message = decode(transmission.command, session.version)
+    except TagDecodeError as exc:
+        return RefusedTransmission(correlation_id, entity_id, exc.error)
+    violation = message.ENTITY.violation(entity_id)
+    if violation is not None:
+        return RefusedTransmission(correlation_id, entity_id, Cmd(violation))
+    return ReceivedMessage(correlation_id, entity_id, message)
