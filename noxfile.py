@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 
 import nox
 
 nox.needs_version = ">=2025.2"
 nox.options.sessions = ["lint", "typing", "tests"]
 nox.options.default_venv_backend = "virtualenv"
-nox.options.error_on_missing_interpreters = False  # a machine may have only one Python
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
@@ -26,16 +24,17 @@ def group(name: str) -> list[str]:
 
 def works(python: str) -> bool:
     """Whether an interpreter is there and starts (a version manager's shim may only pretend)."""
-    path = shutil.which(f"python{python}")
-    return path is not None and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0
+    path = shutil.which(python)
+    return (
+        path is not None and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0
+    )
 
 
-OTHER_PYTHONS = [version for version in ("3.11", "3.12", "3.13") if works(version)]
-THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-PYTHONS = OTHER_PYTHONS or [THIS_PYTHON]
+# None is the Python that runs nox, for a machine where no other name leads to one.
+PYTHONS = [f"python{v}" for v in ("3.11", "3.12", "3.13") if works(f"python{v}")] or None
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, async mistakes, and the floors of the architecture."""
     session.install(*group("lint"), ".")
@@ -45,53 +44,51 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", "--no-cache")
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session
 def typing(session: nox.Session) -> None:
     """Strict types inside, and a public API whose types are complete."""
-    session.install(*group("typing"), *group("test"), "-e", ".")
+    session.install(*group("typing"), *group("test"), ".")
     session.run("mypy")
     session.run("basedpyright", "--verifytypes", "simplex_trio", "--ignoreexternal")
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The ordinary tests, on every Python that is here."""
+    """The ordinary tests, on every Python that is here; arguments go to pytest."""
     session.install(*group("test"), ".")
     session.run("python", "-m", "pytest", *session.posargs)
 
 
-@nox.session(python=PYTHONS[0], name="trio-typing")
-def trio_typing(session: nox.Session) -> None:
-    """Programs that still type against trio-typing can use what we annotate with trio's types."""
-    session.install(*group("test"), *group("trio-typing"), ".")
-    session.run("python", "-m", "pytest", "checks/trio_typing")
-
-
-@nox.session(python=PYTHONS[0])
+@nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation; warnings are errors."""
+    """The documentation, as pages under docs/_build/html; warnings are errors."""
     session.install(*group("docs"), ".")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session
 def bench(session: nox.Session) -> None:
-    """Measurements, as ratios within one run; arguments are passed on (see --help)."""
-    session.install(*group("test"), ".[fast]")
-    session.run("python", "-m", "benchmarks", *session.posargs)
+    """Measurements, beside a baseline from the same run; `nox -s bench -- --help` says more."""
+    session.install(".[fast]")
+    session.run("python", "-m", "simplex_trio.bench", *session.posargs)
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session
 def fuzz(session: nox.Session) -> None:
-    """Coverage-guided fuzzing of the parsers; `nox -s fuzz -- --seconds 600` for longer."""
-    session.install(*group("fuzz"), ".")
-    session.run("python", "-m", "fuzzing", *session.posargs)
+    """Coverage-guided fuzzing of what reads untrusted bytes; `-- --seconds 600` for longer."""
+    session.install(*group("test"), *group("fuzz"), ".")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
-@nox.session(python=PYTHONS[0])
+@nox.session
 def interop(session: nox.Session) -> None:
     """Against real routers, named by SIMPLEX_TRIO_ROUTER and the like; see CONTRIBUTING.md."""
     session.install(*group("test"), ".")
-    session.run("python", "-m", "pytest", "interop", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/interop", *session.posargs)
 
 
+@nox.session(name="trio-typing")
+def trio_typing(session: nox.Session) -> None:
+    """Programs that still type against trio-typing can use what we annotate with trio's types."""
+    session.install(*group("test"), *group("trio-typing"), ".")
+    session.run("python", "-m", "pytest", "tests/trio_typing", *session.posargs)

@@ -12,7 +12,7 @@ one that is there, so that cleaning up late after an old connection never remove
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
@@ -120,11 +120,8 @@ class Pool(Generic[KeyT, ClientT, WaiterT]):
         return f"<Pool: {len(self._attempts)} connections, {len(self._failures)} failures>"
 
     def __len__(self) -> int:
+        """How many connections and attempts there are."""
         return len(self._attempts)
-
-    def __iter__(self) -> Iterator[Attempt[KeyT, ClientT, WaiterT]]:
-        """The attempts that are connecting or connected."""
-        return iter(tuple(self._attempts.values()))
 
     @property
     def failure_count(self) -> int:
@@ -154,10 +151,9 @@ class Pool(Generic[KeyT, ClientT, WaiterT]):
         self._attempts[destination] = attempt
         return Connect(attempt)
 
-    def connection(self, destination: KeyT) -> Attempt[KeyT, ClientT, WaiterT] | None:
-        """The destination's connection, if there is one."""
-        attempt = self._attempts.get(destination)
-        return attempt if attempt and attempt.state is AttemptState.CONNECTED else None
+    def current(self, destination: KeyT) -> Attempt[KeyT, ClientT, WaiterT] | None:
+        """The destination's connection or attempt, if there is one."""
+        return self._attempts.get(destination)
 
     def succeed(self, attempt: Attempt[KeyT, ClientT, WaiterT], client: ClientT) -> bool:
         """Note that an attempt led to a connection; False if it had been given up meanwhile."""

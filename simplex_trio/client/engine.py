@@ -226,6 +226,10 @@ class ProtocolClient(Generic[CommandT, MessageT]):
             folded_events=self._buffer.folded,
         )
 
+    def new_correlation_id(self) -> bytes:
+        """A random id for a command that needs to know its own, as a nonce."""
+        return self._config.random(CORRELATION_ID_SIZE)
+
     def enable_pings(self) -> None:
         """From now on keep the connection alive when it is quiet, as a subscriber needs it."""
         self._pings_enabled = True
@@ -339,7 +343,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         await self._outbox.wait_for_room()
         if self._reason is not None:
             return self._lost()
-        correlation_id = call.correlation_id or self._config.random(CORRELATION_ID_SIZE)
+        correlation_id = call.correlation_id or self.new_correlation_id()
         try:
             part = self._codec.encode(call.command, call.entity_id, call.key, correlation_id)
         except SimplexError as exc:

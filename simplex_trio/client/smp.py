@@ -15,19 +15,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 import trio
 from attrs import field, frozen
 
-from simplex_trio.client.deadline import connect_deadline
+from simplex_trio.client.answers import expect, read_each, unexpected
+from simplex_trio.client.connection import (
+    ClientConfig,
+    Connection,
+    address_for,
+    open_connection,
+)
 from simplex_trio.client.engine import (
-    CORRELATION_ID_SIZE,
     Call,
-    EngineConfig,
     ProtocolClient,
     driven,
 )
+from simplex_trio.client.proxy import ProxiedRelay, forward
 from simplex_trio.client.queues import (
     MessageReceived,
     NotifierCredentials,
@@ -37,7 +41,7 @@ from simplex_trio.client.queues import (
     SealedMessage,
     ServiceSubscription,
 )
-from simplex_trio.client.smp_session import SMPConnection, SMPSessionConfig
+from simplex_trio.client.smp_session import SMP, SMPCodec, SMPSessionConfig, smp_spec
 from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.hashes import ServiceSubs, sender_id
@@ -48,21 +52,17 @@ from simplex_trio.crypto.keys import (
     X25519PrivateKey,
 )
 from simplex_trio.errors import (
-    DecodeError,
     EncodeError,
     ServiceUnavailable,
     SimplexError,
-    TooLarge,
-    UnexpectedResponseError,
 )
-from simplex_trio.redaction import Redacted
-from simplex_trio.transport.config import ConnectConfig
 from simplex_trio.transport.tls import TlsSession
-from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.handshake import Service
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.commands import Command
 from simplex_trio.wire.smp.flags import MessageFlags
+from simplex_trio.wire.smp.forwarding import FwdTransmission
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import (
     IDS,
@@ -85,55 +85,23 @@ from simplex_trio.wire.smp.new_queue import (
     QueueRequest,
 )
 from simplex_trio.wire.smp.queue_info import QueueInfo
-from simplex_trio.wire.smp.sizes import max_message_length
 from simplex_trio.wire.versions import SMPVersion
 
 __all__ = ["SMPClient", "SMPClientConfig", "connect_smp_client", "open_smp_client"]
 
 
 @frozen(repr=False)
-class SMPClientConfig(Redacted):
-    """How a client connects, what it is to the router, and how it waits."""
+class SMPClientConfig(ClientConfig):
+    """How a client reaches its router, how it waits, and what it is to the router."""
 
-    transport: ConnectConfig = field(factory=ConnectConfig)
     session: SMPSessionConfig = field(factory=SMPSessionConfig)
-    engine: EngineConfig = field(factory=EngineConfig)
 
-
-MessageT = TypeVar("MessageT", bound=Message)
-ResultT = TypeVar("ResultT")
 
 _SUB = smp.SUB()
 
 
-def _expect(answer: Message, kind: type[MessageT]) -> MessageT:
-    if not isinstance(answer, kind):
-        raise _unexpected(answer)
-    return answer
-
-
-def _unexpected(answer: Message) -> UnexpectedResponseError:
-    return UnexpectedResponseError(f"the router answered {answer.TAG.decode()}")
-
-
-def _each(
-    answers: Iterable[Message | SimplexError], read: Callable[[Message], ResultT]
-) -> list[ResultT | SimplexError]:
-    """Read each answer of a batch; one that does not fit is an error of its own."""
-    results: list[ResultT | SimplexError] = []
-    for answer in answers:
-        if isinstance(answer, SimplexError):
-            results.append(answer)
-            continue
-        try:
-            results.append(read(answer))
-        except SimplexError as exc:
-            results.append(exc)
-    return results
-
-
 def _read_ok(answer: Message) -> None:
-    _expect(answer, OK)
+    expect(answer, OK)
 
 
 def _read_subscribed(answer: Message) -> bytes | None:
@@ -144,11 +112,11 @@ def _read_subscribed(answer: Message) -> bytes | None:
         case OK() | MSG():
             return None
         case _:
-            raise _unexpected(answer)
+            raise unexpected(answer)
 
 
 def _read_notifier(answer: Message) -> NotifierIds:
-    return _expect(answer, NID).ids
+    return expect(answer, NID).ids
 
 
 class SMPClient(ProtocolClient[Command, Message]):
@@ -167,18 +135,17 @@ class SMPClient(ProtocolClient[Command, Message]):
     def __init__(
         self,
         address: ServerAddress,
-        connection: SMPConnection,
+        connection: Connection,
         config: SMPClientConfig | None = None,
         *,
         disconnected: Callable[[BaseException], object] | None = None,
     ) -> None:
         config = config or SMPClientConfig()
-        super().__init__(
-            connection.stream, connection.codec, config.engine, disconnected=disconnected
-        )
-        self._smp = connection.codec
+        self._smp = SMPCodec(connection.agreement)
+        super().__init__(connection.stream, self._smp, config.engine, disconnected=disconnected)
         self._address = address
         self._tls = connection.tls
+        self._relays: dict[ServerAddress, ProxiedRelay] = {}
 
     @property
     def address(self) -> ServerAddress:
@@ -225,7 +192,7 @@ class SMPClient(ProtocolClient[Command, Message]):
             queue_request = MessagingRequest()
         link = None if queue_request is None else queue_request.link
         if correlation_id is None:
-            correlation_id = self._config.random(CORRELATION_ID_SIZE)
+            correlation_id = self.new_correlation_id()
         if link is not None and link.sender_id != sender_id(correlation_id):
             raise EncodeError("the link's sender id does not follow from the correlation id")
         key = key or Ed25519PrivateKey.generate()
@@ -248,7 +215,7 @@ class SMPClient(ProtocolClient[Command, Message]):
             )
         finally:
             self._smp.forget_expected(correlation_id)
-        ids = _expect(answer, IDS)
+        ids = expect(answer, IDS)
         if subscribe:
             self.enable_pings()
         return ReceivingQueue(
@@ -283,7 +250,7 @@ class SMPClient(ProtocolClient[Command, Message]):
             self._learn(queue)
         self.enable_pings()
         calls = [Call(_SUB, queue.recipient_id, queue.key) for queue in queues]
-        return _each(await self.request_many(calls, patience=patience), _read_subscribed)
+        return read_each(await self.request_many(calls, patience=patience), _read_subscribed)
 
     async def get(
         self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE
@@ -302,7 +269,7 @@ class SMPClient(ProtocolClient[Command, Message]):
                 assert isinstance(event, MessageReceived | QuotaReached | SealedMessage)
                 return event
             case _:
-                raise _unexpected(answer)
+                raise unexpected(answer)
 
     async def acknowledge(
         self, queue: OwnedQueue, message_id: bytes, *, patience: Patience = BACKGROUND
@@ -310,7 +277,7 @@ class SMPClient(ProtocolClient[Command, Message]):
         """Say that a message is safe; the router deletes it and delivers the next one."""
         answer = await self._ask(smp.ACK(message_id), queue, patience)
         if not isinstance(answer, OK | MSG):
-            raise _unexpected(answer)
+            raise unexpected(answer)
 
     async def secure(
         self, queue: OwnedQueue, sender_key: AuthPublicKey, *, patience: Patience = INTERACTIVE
@@ -359,7 +326,7 @@ class SMPClient(ProtocolClient[Command, Message]):
         """Delete queues together: `None`, or an error, for each."""
         queues = list(queues)
         calls = [Call(smp.DEL(), queue.recipient_id, queue.key) for queue in queues]
-        results = _each(await self.request_many(calls, patience=patience), _read_ok)
+        results = read_each(await self.request_many(calls, patience=patience), _read_ok)
         for queue, result in zip(queues, results, strict=True):
             if result is None:
                 self.forget(queue.recipient_id)
@@ -367,7 +334,7 @@ class SMPClient(ProtocolClient[Command, Message]):
 
     async def queue_info(self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE) -> QueueInfo:
         """What the router says about a queue's state."""
-        return _expect(await self._ask(smp.QUE(), queue, patience), INFO).info
+        return expect(await self._ask(smp.QUE(), queue, patience), INFO).info
 
     def forget(self, recipient_id: bytes) -> None:
         """Drop a queue's delivery key; should it still deliver, its messages arrive sealed."""
@@ -401,7 +368,7 @@ class SMPClient(ProtocolClient[Command, Message]):
             Call(smp.NKEY(NotifierKeys(key, dh_key.public)), queue.recipient_id, queue.key)
             for (queue, key), dh_key in zip(queues, dh_keys, strict=True)
         ]
-        answers = _each(await self.request_many(calls, patience=patience), _read_notifier)
+        answers = read_each(await self.request_many(calls, patience=patience), _read_notifier)
         return [
             ids
             if isinstance(ids, SimplexError)
@@ -420,7 +387,7 @@ class SMPClient(ProtocolClient[Command, Message]):
     ) -> list[SimplexError | None]:
         """Take the notifiers of queues away together: `None`, or an error, for each."""
         calls = [Call(smp.NDEL(), queue.recipient_id, queue.key) for queue in queues]
-        return _each(await self.request_many(calls, patience=patience), _read_ok)
+        return read_each(await self.request_many(calls, patience=patience), _read_ok)
 
     async def subscribe_notifications(
         self, notifier_id: bytes, key: AuthPrivateKey, *, patience: Patience = BACKGROUND
@@ -443,7 +410,7 @@ class SMPClient(ProtocolClient[Command, Message]):
         """Subscribe to notifications together, as `subscribe_notifications` does."""
         self.enable_pings()
         calls = [Call(smp.NSUB(), notifier_id, key) for notifier_id, key in notifiers]
-        return _each(await self.request_many(calls, patience=patience), _read_subscribed)
+        return read_each(await self.request_many(calls, patience=patience), _read_subscribed)
 
     # --- services -------------------------------------------------------------------------------
 
@@ -475,7 +442,7 @@ class SMPClient(ProtocolClient[Command, Message]):
         self.enable_pings()
         asked = command() if expected is None else command(expected.count, expected.ids_hash)
         answer = await self.request(asked, service.id, service.session_key, patience=patience)
-        found = _expect(answer, SOKS)
+        found = expect(answer, SOKS)
         agrees = found.count == asked.count
         if self.version >= SMPVersion.SERVICE_SUBSCRIPTIONS:
             agrees &= found.ids_hash == asked.ids_hash
@@ -495,7 +462,7 @@ class SMPClient(ProtocolClient[Command, Message]):
         patience: Patience = INTERACTIVE,
     ) -> None:
         """Put a message into a queue; ``key`` is needed once the queue is secured."""
-        command = send_command(body, notify=notify, version=self.version)
+        command = smp.SEND(MessageFlags(notification=notify), body)
         _read_ok(await self.request(command, sender_id, key, patience=patience))
 
     async def secure_as_sender(
@@ -507,24 +474,53 @@ class SMPClient(ProtocolClient[Command, Message]):
 
     async def read_link(self, link_id: bytes, *, patience: Patience = INTERACTIVE) -> LNK:
         """The data of a contact queue's link, and the queue's sender id."""
-        return _expect(await self.request(smp.LGET(), link_id, patience=patience), LNK)
+        return expect(await self.request(smp.LGET(), link_id, patience=patience), LNK)
 
     async def secure_and_read_link(
         self, link_id: bytes, key: AuthPrivateKey, *, patience: Patience = INTERACTIVE
     ) -> LNK:
         """Secure a messaging queue by its link, once, and read the link's data."""
         command = smp.LKEY(key.public)
-        return _expect(await self.request(command, link_id, key, patience=patience), LNK)
+        return expect(await self.request(command, link_id, key, patience=patience), LNK)
+
+    # --- proxies --------------------------------------------------------------------------------
+
+    def relay(
+        self, address: ServerAddress | str, *, basic_auth: bytes | None = None
+    ) -> ProxiedRelay:
+        """Another router, to be reached through this one; one object for each address.
+
+        ``basic_auth`` is for this router to act as a proxy, if it asks for that.
+        """
+        address = address_for(SMP, address)
+        known = self._relays.get(address)
+        if known is None:
+            engine = self._config
+            known = self._relays[address] = ProxiedRelay(
+                self,
+                address,
+                basic_auth=basic_auth,
+                connect_timeouts=engine.connect_timeouts,
+                request_timeouts=engine.request_timeouts,
+            )
+        return known
+
+    async def forward(self, forwarded: FwdTransmission) -> bytes:
+        """As a proxy connected to a relay, pass on what a client sealed for it.
+
+        Returns what the relay sealed for that client.  See `simplex_trio.client.proxy.forward`.
+        """
+        return await forward(self, self._smp.agreement.shared_secret, forwarded)
 
     # --- the router itself ----------------------------------------------------------------------
 
     async def ping(self, *, patience: Patience = INTERACTIVE) -> None:
         """See whether the router answers."""
-        _expect(await self.request(smp.PING(), patience=patience), PONG)
+        expect(await self.request(smp.PING(), patience=patience), PONG)
 
     async def resolve_name(self, domain: Domain, *, patience: Patience = INTERACTIVE) -> NameRecord:
         """What is registered for a name; the router sees who asks."""
-        return _expect(await self.request(smp.RSLV(domain), patience=patience), RNAME).record
+        return expect(await self.request(smp.RSLV(domain), patience=patience), RNAME).record
 
     async def _ask(self, command: Command, queue: OwnedQueue, patience: Patience) -> Message:
         return await self.request(command, queue.recipient_id, queue.key, patience=patience)
@@ -534,13 +530,6 @@ class SMPClient(ProtocolClient[Command, Message]):
             self._smp.delivery_keys[queue.recipient_id] = queue.delivery_key.subkey
 
 
-def send_command(body: bytes, *, notify: bool, version: int) -> smp.SEND:
-    """SEND for a version; `TooLarge` if the body is longer than it allows."""
-    if len(body) > max_message_length(version):
-        raise TooLarge(f"a message has at most {max_message_length(version)} bytes")
-    return smp.SEND(MessageFlags(notification=notify), body)
-
-
 def _notifier(ids: NotifierIds | None, dh_key: X25519PrivateKey) -> NotifierCredentials | None:
     if ids is None:
         return None
@@ -548,18 +537,23 @@ def _notifier(ids: NotifierIds | None, dh_key: X25519PrivateKey) -> NotifierCred
 
 
 async def _connect(
-    address: ServerAddress,
+    address: ServerAddress | str,
     config: SMPClientConfig | None,
-    *,
     isolation: bytes | None,
     patience: Patience,
     disconnected: Callable[[BaseException], object] | None,
 ) -> SMPClient:
     config = config or SMPClientConfig()
-    with connect_deadline(config.engine.connect_timeouts, patience):
-        connection = await SMPConnection.open(
-            address, config.session, config.transport, isolation=isolation
-        )
+    address = address_for(SMP, address)
+    service = config.session.service
+    connection = await open_connection(
+        smp_spec(config.session),
+        address,
+        config,
+        credentials=None if service is None else service.tls_credentials(),
+        isolation=isolation,
+        patience=patience,
+    )
     return SMPClient(address, connection, config, disconnected=disconnected)
 
 
@@ -582,13 +576,7 @@ async def open_smp_client(
     the configuration passes) if no connection comes about; cancelled meanwhile, it leaves nothing
     open.
     """
-    client = await _connect(
-        as_address(address),
-        config,
-        isolation=isolation,
-        patience=patience,
-        disconnected=disconnected,
-    )
+    client = await _connect(address, config, isolation, patience, disconnected)
     async with driven(client):
         yield client
 
@@ -607,20 +595,6 @@ async def connect_smp_client(
     As `open_smp_client`, except that it lasts until `ProtocolClient.aclose`, the loss of the
     connection, or the cancellation of the nursery.
     """
-    client = await _connect(
-        as_address(address),
-        config,
-        isolation=isolation,
-        patience=patience,
-        disconnected=disconnected,
-    )
+    client = await _connect(address, config, isolation, patience, disconnected)
     nursery.start_soon(client.run)
     return client
-
-
-def as_address(address: ServerAddress | str) -> ServerAddress:
-    """An address, or its text, of an SMP router; `DecodeError` for anything else."""
-    parsed = ServerAddress.parse(address) if isinstance(address, str) else address
-    if parsed.protocol is not ServerProtocol.SMP:
-        raise DecodeError("this is not the address of an SMP router")
-    return parsed

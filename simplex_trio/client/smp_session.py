@@ -1,8 +1,10 @@
-"""What SMP tells the engine, and how a connection to a router comes about."""
+"""What SMP tells the engine, and what a client is to a router."""
 
 from __future__ import annotations
 
-from attrs import frozen
+from functools import partial
+
+from attrs import evolve, frozen
 
 from simplex_trio.client.events import Notice
 from simplex_trio.client.queues import (
@@ -11,17 +13,14 @@ from simplex_trio.client.queues import (
     SealedMessage,
     delivered,
 )
-from simplex_trio.client.spec import SMALL_EVENT, ProtocolSpec, TransmissionCodec, shake_hands
+from simplex_trio.client.spec import SMALL_EVENT, ProtocolSpec, TransmissionCodec
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import Ed25519PrivateKey, SigningKey, X25519PrivateKey
 from simplex_trio.errors import CryptoError, DecodeError
 from simplex_trio.redaction import Redacted
-from simplex_trio.transport.block_stream import BlockStream
-from simplex_trio.transport.config import ConnectConfig
-from simplex_trio.transport.connect import open_transport
 from simplex_trio.transport.tls import TlsCredentials, TlsSession
-from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.handshake import ClientAgreement, ServiceRole
 from simplex_trio.wire.smp.bodies import open_delivered
 from simplex_trio.wire.smp.commands import PING, Command
@@ -30,7 +29,59 @@ from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, ServiceIdentity, SMP
 from simplex_trio.wire.smp.messages import ERR, IDS, MSG, NMSG, Message, decode_message
 from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
 
-__all__ = ["SMP", "SMPCodec", "SMPConnection", "SMPSessionConfig", "ServiceCertificate"]
+__all__ = ["SMP", "SMPCodec", "SMPSessionConfig", "ServiceCertificate", "smp_spec"]
+
+
+@frozen(repr=False)
+class ServiceCertificate(Redacted):
+    """The long-term certificate of a service, and the role in which it comes."""
+
+    role: ServiceRole
+    chain: CertificateChain
+    signing_key: SigningKey
+
+    def tls_credentials(self) -> TlsCredentials:
+        """What the service shows in TLS, which must be the same as in the handshake."""
+        return TlsCredentials.of(self.chain, self.signing_key)
+
+
+@frozen(repr=False)
+class SMPSessionConfig(Redacted):
+    """What a client is to the router that it connects to.
+
+    A proxy agrees a secret, as everybody does, but says that it is one, so that blocks are not
+    encrypted a second time.
+    """
+
+    versions: VersionRange = SMP_VERSIONS
+    is_proxy: bool = False
+    service: ServiceCertificate | None = None
+    agree_secret: bool = True
+    """Whether to send a session key; only clients of version 6 did not."""
+
+
+def _handshake(
+    config: SMPSessionConfig, address: ServerAddress, tls: TlsSession
+) -> SMPClientHandshake:
+    assert tls.peer_chain is not None  # a server that shows none does not get through TLS
+    identity = None
+    if config.service is not None:
+        identity = ServiceIdentity(
+            role=config.service.role,
+            chain=config.service.chain,
+            signing_key=config.service.signing_key,
+            session_key=Ed25519PrivateKey.generate(),
+        )
+    return SMPClientHandshake(
+        session_id=tls.session_id,
+        identity=address.key_hash,
+        tls_chain=tls.peer_chain,
+        session_key=X25519PrivateKey.generate() if config.agree_secret else None,
+        versions=config.versions,
+        is_proxy=config.is_proxy,
+        service=identity,
+        certificate_sent=tls.certificate_sent,
+    )
 
 
 def _error_of(message: Message) -> RouterErrorValue | None:
@@ -39,8 +90,10 @@ def _error_of(message: Message) -> RouterErrorValue | None:
 
 SMP = ProtocolSpec[Command, Message](
     name="SMP",
+    protocol=ServerProtocol.SMP,
     alpn=("smp/1",),
     block_size=SMP_BLOCK_SIZE,
+    handshake=partial(_handshake, SMPSessionConfig()),
     ping=PING(),
     decode_message=decode_message,
     error_of=_error_of,
@@ -48,7 +101,12 @@ SMP = ProtocolSpec[Command, Message](
     uses_service_signature=lambda command: command.USES_SERVICE_SIGNATURE,
     folds=lambda message: isinstance(message, NMSG),
 )
-"""SMP as the engine sees it."""
+"""SMP as the engine sees it, from a client that is neither a proxy nor a service."""
+
+
+def smp_spec(config: SMPSessionConfig) -> ProtocolSpec[Command, Message]:
+    """SMP from a client that is to the router what ``config`` says."""
+    return evolve(SMP, handshake=partial(_handshake, config))
 
 
 class SMPCodec(TransmissionCodec[Command, Message]):
@@ -98,90 +156,3 @@ class SMPCodec(TransmissionCodec[Command, Message]):
                 return SMALL_EVENT
             case _:
                 return super().weight(event)
-
-
-@frozen(repr=False)
-class ServiceCertificate(Redacted):
-    """The long-term certificate of a service, and the role in which it comes."""
-
-    role: ServiceRole
-    chain: CertificateChain
-    signing_key: SigningKey
-
-
-@frozen(repr=False)
-class SMPSessionConfig(Redacted):
-    """What a client is to the router that it connects to.
-
-    A proxy agrees a secret, as everybody does, but says that it is one, so that blocks are not
-    encrypted a second time.
-    """
-
-    versions: VersionRange = SMP_VERSIONS
-    is_proxy: bool = False
-    service: ServiceCertificate | None = None
-    agree_secret: bool = True
-    """Whether to send a session key; only clients of version 6 did not."""
-
-
-@frozen(repr=False)
-class SMPConnection(Redacted):
-    """A connection whose handshake is over: the two ends of the engine's seam, and its TLS."""
-
-    stream: BlockStream
-    codec: SMPCodec
-    tls: TlsSession
-
-    @classmethod
-    async def open(
-        cls,
-        address: ServerAddress,
-        session: SMPSessionConfig,
-        transport: ConnectConfig,
-        *,
-        isolation: bytes | None = None,
-    ) -> SMPConnection:
-        """Dial a router and agree with it.
-
-        It has no deadline of its own; cancelled, or failed, it leaves nothing open.  Raises a
-        `ConnectError`.
-        """
-        service = session.service
-        credentials = None
-        if service is not None:
-            credentials = TlsCredentials.of(service.chain, service.signing_key)
-        tls = await open_transport(
-            address,
-            alpn=SMP.alpn,
-            config=transport,
-            credentials=credentials,
-            isolation=isolation,
-        )
-        stream = BlockStream(tls, SMP_BLOCK_SIZE)
-        handshake = _handshake(address, session, tls.session)
-        agreement = await shake_hands(stream, handshake, SMP_BLOCK_SIZE)
-        return cls(stream, SMPCodec(agreement), tls.session)
-
-
-def _handshake(
-    address: ServerAddress, config: SMPSessionConfig, tls: TlsSession
-) -> SMPClientHandshake:
-    assert tls.peer_chain is not None  # a server that shows none does not get through TLS
-    identity = None
-    if config.service is not None:
-        identity = ServiceIdentity(
-            role=config.service.role,
-            chain=config.service.chain,
-            signing_key=config.service.signing_key,
-            session_key=Ed25519PrivateKey.generate(),
-        )
-    return SMPClientHandshake(
-        session_id=tls.session_id,
-        identity=address.key_hash,
-        tls_chain=tls.peer_chain,
-        session_key=X25519PrivateKey.generate() if config.agree_secret else None,
-        versions=config.versions,
-        is_proxy=config.is_proxy,
-        service=identity,
-        certificate_sent=tls.certificate_sent,
-    )

@@ -1,7 +1,7 @@
 """`ProtocolSpec`: what a protocol of transmissions in blocks says, to be driven by the engine.
 
-SMP and NTF are two of these.  The rest is shared: `TransmissionCodec` makes a `Codec` of a spec and
-what a handshake agreed on, and `connect` dials, agrees, and returns both ends of the seam.
+SMP and NTF are two of these.  The rest is shared: `shake_hands` drives a handshake, and
+`TransmissionCodec` makes a `Codec` of a spec and what the handshake agreed on.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from simplex_trio.errors import (
     MalformedResponse,
 )
 from simplex_trio.transport.frames import FrameStream
+from simplex_trio.transport.tls import TlsSession
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.authorization import Authorizer
 from simplex_trio.wire.blocks import PaddedBlocks
 from simplex_trio.wire.credentials import CommandCredentials, MessageEntity
@@ -71,8 +73,11 @@ class ProtocolSpec(Generic[CommandT, MessageT]):
     """A protocol of transmissions, as far as the engine and the handshake's driver need it."""
 
     name: str
+    protocol: ServerProtocol
     alpn: tuple[str, ...]
     block_size: int
+    handshake: Callable[[ServerAddress, TlsSession], ClientHandshake]
+    """The client's side of a handshake with this router in this TLS session."""
     ping: CommandT
     decode_message: Callable[[bytes, int], MessageT]
     error_of: Callable[[MessageT], RouterErrorValue | None]

@@ -83,8 +83,8 @@ def _check_serial(der: bytes) -> None:
 class CertificateChain(Redacted):
     """One to four certificates in DER, the leaf first, each to be signed by the one after it.
 
-    Making one raises `DecodeError` if it is empty or something in it is not a certificate, and
-    `ChainTooLong` if it is; whether the chain is valid only `validate` tells.
+    Making one raises `DecodeError` if there is none or something that is not a certificate, and
+    `ChainTooLong` if there are more; whether the chain is valid only `validate` tells.
     """
 
     certificates: tuple[bytes, ...] = field(

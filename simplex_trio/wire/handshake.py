@@ -8,13 +8,14 @@ ignore bytes after what they understand, so that later versions can say more.
 
 from __future__ import annotations
 
+import hmac
 from enum import Enum
 from typing import Protocol
 
 from attrs import field, frozen
 
 from simplex_trio.crypto.block_keys import KeyChain
-from simplex_trio.crypto.certificates import CertificateChain
+from simplex_trio.crypto.certificates import CertificateChain, fingerprint
 from simplex_trio.crypto.keys import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
@@ -167,6 +168,13 @@ def agreed_secret(ours: X25519PrivateKey, theirs: X25519PublicKey) -> bytes:
         return ours.exchange(theirs)
     except CryptoError as exc:
         raise SessionKeyUnproven("the other side's session key is degenerate") from exc
+
+
+def check_identity(chain: CertificateChain, identity: bytes) -> None:
+    """Refuse a chain that is not of the router whose identity has this SHA-256 digest."""
+    shown = fingerprint(chain.identity)
+    if len(chain.certificates) < 2 or not hmac.compare_digest(shown, identity):
+        raise SessionKeyUnproven("the certificates are those of another identity")
 
 
 def verified_session_key(signed: SignedKey, tls_chain: CertificateChain) -> X25519PublicKey:

@@ -229,6 +229,12 @@ def test_who_may_sign_in_between(
             validate(chain, at=NOW)
 
 
+def test_a_root_is_trusted_without_saying_that_it_is_one() -> None:
+    """As RFC 5280 has it for trust anchors: the pinned fingerprint says it already."""
+    root = certificate("identity", IDENTITY.public, "identity", IDENTITY)
+    validate(CertificateChain((GENUINE, root)), at=NOW)
+
+
 def test_an_authority_with_too_many_under_it() -> None:
     narrow = (x509.BasicConstraints(ca=True, path_length=0), True)
     identity = certificate("identity", IDENTITY.public, "operator", OPERATOR, AUTHORITY)

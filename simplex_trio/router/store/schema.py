@@ -9,11 +9,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Final
 
-from simplex_trio.errors import StoreForeign
+from simplex_trio.errors import StoreCorrupted, StoreForeign
 
-__all__ = ["APPLICATION_ID", "CHECKS", "COLUMNS", "MIGRATIONS", "check_version", "migrate"]
+__all__ = [
+    "APPLICATION_ID",
+    "CHECKS",
+    "COLUMNS",
+    "MIGRATIONS",
+    "check_schema",
+    "check_version",
+    "migrate",
+]
 
 APPLICATION_ID: Final = 0x534D5054  # "SMPT"
 """What marks an SQLite file as a store of this package."""
@@ -97,7 +106,7 @@ _FIRST: Final = (
     """,
     "CREATE INDEX notifications_of_notifier ON notifications (notifier_id)",
     """
-    CREATE TRIGGER notifier_goes BEFORE UPDATE OF notifier_id ON queues
+    CREATE TRIGGER notifier_goes AFTER UPDATE OF notifier_id ON queues
     WHEN old.notifier_id IS NOT new.notifier_id
     BEGIN
         DELETE FROM notifications WHERE notifier_id = old.notifier_id;
@@ -157,7 +166,10 @@ What has been released is never changed here; a new version is a new entry at th
 """
 
 CHECKS: Final = (
-    ("messages", "SELECT sequence FROM messages WHERE sequence NOT IN (SELECT sequence FROM bodies)"),
+    (
+        "messages",
+        "SELECT sequence FROM messages WHERE sequence NOT IN (SELECT sequence FROM bodies)",
+    ),
     (
         "queues",
         "SELECT rowid FROM queues WHERE link_id IS NOT NULL"
@@ -185,6 +197,21 @@ def check_version(
         raise StoreForeign("the store was written by a later version of this package")
 
 
+def check_schema(
+    connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
+) -> None:
+    """Return if the tables are those of the schema's version; otherwise `StoreCorrupted`.
+
+    SQLite keeps its schema as text and believes what it reads there: one wrong letter can turn a
+    trigger off, and one wrong bit in the version makes a migration run again.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        model.text_factory = connection.text_factory
+        migrate(model, migrations[: _version(connection)])
+        if _schema(connection) != _schema(model):
+            raise StoreCorrupted("the schema is not that of its version")
+
+
 def migrate(
     connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
 ) -> None:
@@ -205,3 +232,8 @@ def migrate(
 def _version(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
+
+
+def _schema(connection: sqlite3.Connection) -> list[object]:
+    schema = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    return connection.execute(schema).fetchall()

@@ -50,6 +50,7 @@ from simplex_trio.wire.handshake import (
     ServiceRole,
     agreed_secret,
     agreed_versions,
+    check_identity,
     check_session_id,
     sign_session_key,
     verified_session_key,
@@ -242,10 +243,7 @@ class SMPClientHandshake:
             raise SessionKeyUnproven("the router's session key is missing or malformed") from exc
 
     def _verified(self, proof: ProvenKey) -> X25519PublicKey:
-        certificates = proof.chain.certificates
-        shown = fingerprint(proof.chain.identity)
-        if len(certificates) < 2 or not hmac.compare_digest(shown, self._identity):
-            raise SessionKeyUnproven("the router's hello names another identity")
+        check_identity(proof.chain, self._identity)
         return verified_session_key(proof.signed_key, self._tls_chain)
 
     def _hello(self, version: int, service: ServiceIdentity | None) -> bytes:

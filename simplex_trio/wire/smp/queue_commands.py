@@ -7,7 +7,7 @@ from typing import Self
 from attrs import frozen
 
 from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
-from simplex_trio.errors import EncodeError
+from simplex_trio.errors import EncodeError, TooLarge
 from simplex_trio.wire.buffer import Reader, listed, short
 from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.handshake import ServiceRole
@@ -15,6 +15,7 @@ from simplex_trio.wire.smp.command import Command, RecipientCommand, SenderComma
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.new_queue import NotifierKeys
+from simplex_trio.wire.smp.sizes import max_message_length
 from simplex_trio.wire.versions import SMPVersion
 
 __all__ = [
@@ -215,6 +216,13 @@ class SEND(SenderCommand):
 
     flags: MessageFlags
     body: bytes
+
+    def check_version(self, version: int) -> None:
+        """Also raise `TooLarge` for a body that is longer than ``version`` allows."""
+        super().check_version(version)
+        most = max_message_length(version)
+        if len(self.body) > most:
+            raise TooLarge(f"a message has at most {most} bytes")
 
     def encode(self, version: int) -> bytes:
         return b"SEND %b %b" % (self.flags.encode(), self.body)

@@ -15,38 +15,23 @@ from attrs import Factory, define, frozen
 
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.redaction import Redacted
+from simplex_trio.router.core.replies import Event, Outlet, Subscription
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, Message
 
-__all__ = ["Subscriber", "Subscribers", "Subscription", "Told"]
-
-
-@define(eq=False)
-class Subscription:
-    """One queue on one connection.
-
-    ``delivered`` is the id of the message that waits to be acknowledged, and ``acknowledging`` says
-    that its acknowledgement is on its way to the store.
-    """
-
-    by_get: bool = False
-    delivered: bytes | None = None
-    acknowledging: bool = False
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the next message may be delivered as soon as it is there."""
-        return self.delivered is None and not self.by_get
+__all__ = ["Subscriber", "Subscribers", "Told"]
 
 
 @define(eq=False)
 class Subscriber:
     """A connection as a subscriber; ``service_id`` is that of its service, if it is one.
 
+    ``outlet`` is where it takes what it is told.
     ``subscribed`` has the queues that the connection named, those that it reads with GET, and those
     of its service that something was delivered from.  ``service_queues`` is what the connection
     believes of its service: what the answer to its first SUBS said, and what changed since.
     """
 
+    outlet: Outlet
     service_id: bytes | None = None
     subscribed: dict[bytes, Subscription] = Factory(dict)
     service_queues: ServiceSubs = ServiceSubs()
@@ -55,11 +40,10 @@ class Subscriber:
 
 @frozen(repr=False)
 class Told(Redacted):
-    """Something that another connection has to be told: a message, and the entity it is about."""
+    """What a connection has to be told of a subscription that it had."""
 
     subscriber: Subscriber
-    entity_id: bytes
-    message: Message
+    event: Event
 
 
 class Subscribers:
@@ -85,8 +69,10 @@ class Subscribers:
             return self._by_service.get(service_id)
         return self._by_queue.get(entity_id)
 
-    def receiving(self, entity_id: bytes, service_id: bytes | None) -> Subscription | None:
-        """The subscription through which a message of this queue can be delivered now."""
+    def receiving(
+        self, entity_id: bytes, service_id: bytes | None
+    ) -> tuple[Subscriber, Subscription] | None:
+        """Who can be delivered a message of this queue now, and on which subscription."""
         subscriber = self.subscriber(entity_id, service_id)
         if subscriber is None:
             return None
@@ -95,7 +81,7 @@ class Subscribers:
             if service_id is None:
                 return None
             subscription = subscriber.subscribed[entity_id] = Subscription()
-        return subscription if subscription.is_waiting else None
+        return (subscriber, subscription) if subscription.is_waiting else None
 
     def is_subscribed(self, subscriber: Subscriber) -> bool:
         """Whether a connection has any subscription, of which GET is none."""
@@ -125,16 +111,13 @@ class Subscribers:
         service_id = subscriber.service_id
         if service_id is None:
             return self._subscribe_by_name(subscriber, entity_id, service_before)
-        if service_before == service_id:
-            if subscriber.service_queues.count:
-                return []
-        else:
-            told = self._end_in_service(subscriber, entity_id, service_before, END())
-            told += self._end_by_name(subscriber, entity_id, END())
-            subscriber.service_queues += ServiceSubs.of((entity_id,))
-            return told + self._take_service(subscriber, service_id)
+        if service_before == service_id and subscriber.service_queues.count:
+            return []
+        told = self._end_by_name(subscriber, entity_id, END())
+        if service_before != service_id:
+            told += self._end_in_service(subscriber, entity_id, service_before, END())
         subscriber.service_queues += ServiceSubs.of((entity_id,))
-        return self._take_service(subscriber, service_id)
+        return told + self._take_service(subscriber, service_id)
 
     def _subscribe_by_name(
         self, subscriber: Subscriber, entity_id: bytes, service_before: bytes | None
@@ -168,7 +151,7 @@ class Subscribers:
         lost = before.service_queues
         before.service_queues = ServiceSubs()
         before.subscribed.clear()
-        return [Told(before, service_id, ENDS(lost.count, lost.ids_hash))]
+        return [Told(before, Event(service_id, ENDS(lost.count, lost.ids_hash)))]
 
     # --- ending -------------------------------------------------------------------------------
 
@@ -200,7 +183,7 @@ class Subscribers:
         if before is None or before is requester:
             return []
         before.subscribed.pop(entity_id, None)
-        return [Told(before, entity_id, message)]
+        return [Told(before, Event(entity_id, message))]
 
     def _end_in_service(
         self,
@@ -214,4 +197,4 @@ class Subscribers:
             return []
         before.subscribed.pop(entity_id, None)
         before.service_queues -= ServiceSubs.of((entity_id,))
-        return [Told(before, entity_id, message)]
+        return [Told(before, Event(entity_id, message))]

@@ -1,0 +1,252 @@
+"""`Connections`: the connections of an agent, each looked after by a task of its own.
+
+What is decided about them is in `simplex_trio.agent.pool`.  A task connects, tells the pool how
+that went, and stays with the connection until it has ended; meanwhile a second one carries what the
+router delivers to where the program reads, as fast as the program reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import trio
+from attrs import define, field
+
+from simplex_trio.agent.destination import Destination
+from simplex_trio.agent.pool import Attempt, Connect, Pool, Refuse, Use
+from simplex_trio.client.deadline import connect_deadline
+from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_client
+from simplex_trio.client.timeouts import BACKGROUND, Timeouts
+from simplex_trio.errors import ConnectionLost, SimplexError
+from simplex_trio.nursery import open_inner_nursery
+
+__all__ = ["Connection", "Connections", "Connector", "Observer", "direct_connector"]
+
+Connector = Callable[[trio.Nursery, Destination], Awaitable[SMPClient]]
+"""Makes a connection that the nursery drives; raises a `SimplexError` or `OSError` if it cannot."""
+
+CONNECT_ERRORS = (SimplexError, OSError)
+"""How connecting fails in the ordinary way; anything else is a bug."""
+
+
+@define(eq=False, repr=False)
+class Connection:
+    """A connection in the pool."""
+
+    destination: Destination
+    client: SMPClient
+    over: trio.Event = field(factory=trio.Event, init=False)
+    """Set when the connection has ended and is out of the pool."""
+
+    def __repr__(self) -> str:
+        return f"<Connection: {self.client!r}>"
+
+
+class Observer(Protocol):
+    """Who is told about connections.  None of these may wait."""
+
+    def connected(self, connection: Connection) -> None:
+        """There is a new connection."""
+        ...
+
+    def could_not_connect(self, destination: Destination, error: BaseException) -> None:
+        """An attempt failed."""
+        ...
+
+    def delivered(self, connection: Connection, event: object, *, left_over: bool) -> None:
+        """The connection's stream had this event; ``left_over`` if the connection had ended."""
+        ...
+
+    def disconnected(self, connection: Connection, reason: BaseException) -> None:
+        """A connection has ended, and will deliver nothing more."""
+        ...
+
+    async def ready_for_more(self, destination: Destination) -> None:
+        """Wait until the program can take another delivery.  This one may wait."""
+        ...
+
+
+def direct_connector(config: SMPClientConfig) -> Connector:
+    """A connector that connects as `connect_smp_client` does, to all servers in the same way."""
+
+    async def connect(nursery: trio.Nursery, destination: Destination) -> SMPClient:
+        return await connect_smp_client(
+            nursery,
+            destination.server,
+            config,
+            isolation=destination.isolation,
+            patience=BACKGROUND,
+        )
+
+    return connect
+
+
+@define(eq=False, repr=False)
+class _Waiter:
+    """What an attempt is waited for, and cancelled, with."""
+
+    decided: trio.Event = field(factory=trio.Event)
+    connecting: trio.CancelScope = field(factory=trio.CancelScope)
+
+
+_Attempt = Attempt[Destination, Connection, _Waiter]
+
+
+class Connections:
+    """The connections of one agent, in one nursery."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        observer: Observer,
+        *,
+        connect_timeouts: Timeouts,
+        remember_failure: float,
+    ) -> None:
+        self._connector = connector
+        self._observer = observer
+        self._connect_timeouts = connect_timeouts
+        self._nursery: trio.Nursery | None = None
+        self._pool = Pool[Destination, Connection, _Waiter](remember_failure=remember_failure)
+        self._by_session: dict[bytes, Connection] = {}
+
+    def __repr__(self) -> str:
+        return f"<Connections: {len(self._by_session)} of {len(self._pool)} connected>"
+
+    @property
+    def connected_count(self) -> int:
+        return len(self._by_session)
+
+    @property
+    def connecting_count(self) -> int:
+        return len(self._pool) - len(self._by_session)
+
+    @property
+    def failure_count(self) -> int:
+        """How many failures to connect are remembered."""
+        return self._pool.failure_count
+
+    def open_in(self, nursery: trio.Nursery) -> None:
+        """Run what belongs to connections in ``nursery`` from now on."""
+        self._nursery = nursery
+
+    async def get(self, destination: Destination, *, despite_failure: bool = False) -> Connection:
+        """The connection to a destination, made first if there is none.
+
+        Cancelled, it leaves an attempt to those who share it, or to whoever asks next.  Raises what
+        the attempt failed with, also of an earlier one that is remembered unless
+        ``despite_failure``.
+        """
+        while True:
+            decision = self._pool.ask(
+                destination, trio.current_time(), _Waiter, despite_failure=despite_failure
+            )
+            if isinstance(decision, Refuse):
+                await trio.lowlevel.checkpoint()
+                raise decision.error.with_traceback(None)
+            attempt = decision.attempt
+            if not isinstance(decision, Use):
+                if isinstance(decision, Connect):
+                    assert self._nursery is not None
+                    self._nursery.start_soon(self._keep, attempt)
+                await attempt.waiter.decided.wait()
+                if attempt.client is None:
+                    assert attempt.error is not None
+                    raise attempt.error.with_traceback(None)
+                return attempt.client
+            assert attempt.client is not None
+            if attempt.client.client.connected:
+                await trio.lowlevel.checkpoint()
+                return attempt.client
+            await attempt.client.over.wait()
+
+    async def settled(self, destination: Destination) -> None:
+        """Wait until a connection that is about to end has ended.  Otherwise no checkpoint."""
+        attempt = self._pool.current(destination)
+        connection = None if attempt is None else attempt.client
+        if connection is not None and not connection.client.connected:
+            await connection.over.wait()
+
+    def by_session_id(self, session_id: bytes) -> Connection | None:
+        """The connection with that session, if it still stands."""
+        connection = self._by_session.get(session_id)
+        return connection if connection is not None and connection.client.connected else None
+
+    def close(self, destination: Destination) -> None:
+        """End the connection to a destination, or give up the attempt to make one."""
+        attempt = self._pool.current(destination)
+        if attempt is None:
+            return
+        if attempt.client is not None:
+            attempt.client.client.close()
+        elif self._pool.drop(attempt, ConnectionLost("the program let go of the server")):
+            attempt.waiter.connecting.cancel()
+            attempt.waiter.decided.set()
+
+    def forget_failures(self) -> None:
+        """Let everybody try again."""
+        self._pool.forget_failures()
+
+    # --- the tasks ----------------------------------------------------------------------------
+
+    async def _keep(self, attempt: _Attempt) -> None:
+        try:
+            async with open_inner_nursery() as nursery:
+                connection = await self._connect(nursery, attempt)
+                if connection is None:
+                    nursery.cancel_scope.cancel()  # whatever a connector may have begun
+                else:
+                    await self._attend(nursery, attempt, connection)
+        finally:
+            if self._pool.drop(attempt, trio.ClosedResourceError("the agent was closed")):
+                attempt.waiter.decided.set()
+
+    async def _connect(self, nursery: trio.Nursery, attempt: _Attempt) -> Connection | None:
+        client = None
+        try:
+            with attempt.waiter.connecting, connect_deadline(self._connect_timeouts, BACKGROUND):
+                client = await self._connector(nursery, attempt.destination)
+        except CONNECT_ERRORS as exc:
+            if self._pool.fail(attempt, exc, trio.current_time()):
+                self._observer.could_not_connect(attempt.destination, exc)
+                attempt.waiter.decided.set()
+        if client is None:
+            return None
+        connection = Connection(attempt.destination, client)
+        if not self._pool.succeed(attempt, connection):
+            return None
+        self._by_session[client.session_id] = connection
+        self._observer.connected(connection)
+        attempt.waiter.decided.set()
+        return connection
+
+    async def _attend(
+        self, nursery: trio.Nursery, attempt: _Attempt, connection: Connection
+    ) -> None:
+        events = connection.client.events
+        delivering = trio.CancelScope()
+        nursery.start_soon(self._deliver, connection, delivering)
+        reason = await connection.client.wait_disconnected()
+        delivering.cancel()
+        try:
+            while True:
+                self._observer.delivered(connection, events.receive_nowait(), left_over=True)
+        except trio.EndOfChannel:
+            pass
+        self._pool.drop(attempt, reason)
+        del self._by_session[connection.client.session_id]
+        self._observer.disconnected(connection, reason)
+        connection.over.set()
+
+    async def _deliver(self, connection: Connection, scope: trio.CancelScope) -> None:
+        events = connection.client.events
+        with scope:
+            while True:
+                # In this order, so that nothing is in hand when it is cancelled.
+                await self._observer.ready_for_more(connection.destination)
+                try:
+                    event = await events.receive()
+                except trio.EndOfChannel:
+                    return
+                self._observer.delivered(connection, event, left_over=False)

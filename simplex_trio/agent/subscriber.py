@@ -1,0 +1,218 @@
+"""`Subscriber`: keeps subscribed what the program asked for.
+
+What is pending at a destination is seen to by one worker there, which ends when nothing is pending.
+It connects, or uses the connection that there is, subscribes the service and then queue by queue in
+chunks, and waits between tries.  What is decided on the way is in `subscriptions`, `workers` and
+`simplex_trio.client.backoff`; here is what has to be waited for, and what the program is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import trio
+from attrs import define, field
+
+from simplex_trio.agent.config import AgentConfig, AgentRole
+from simplex_trio.agent.connections import CONNECT_ERRORS, Connection, Connections
+from simplex_trio.agent.destination import Destination
+from simplex_trio.agent.events import (
+    CannotConnect,
+    Connected,
+    Disconnected,
+    RouterEvent,
+    ServiceDisconnected,
+    ServiceEnded,
+    ServiceSubscribed,
+    ServiceSubscriptionError,
+    ServiceUnavailable,
+    Subscribed,
+    SubscriptionEnded,
+    SubscriptionError,
+)
+from simplex_trio.agent.stored_keys import load_keys
+from simplex_trio.agent.stream import AgentEvents
+from simplex_trio.agent.subscriptions import (
+    Answer,
+    Answers,
+    ServerSubscriptions,
+    ServiceState,
+    ServiceVerdict,
+    Subscribing,
+)
+from simplex_trio.agent.workers import Workers
+from simplex_trio.client.backoff import Retries
+from simplex_trio.client.events import ExpiredResponse, Notice, UnexpectedResponse
+from simplex_trio.client.queues import (
+    MessageReceived,
+    QueueAccess,
+    QuotaReached,
+    SealedMessage,
+)
+from simplex_trio.client.smp import SMPClient
+from simplex_trio.crypto.hashes import ServiceSubs
+from simplex_trio.errors import ConnectionLost, SimplexError
+from simplex_trio.wire.smp.commands import NSUB, SUB
+from simplex_trio.wire.smp.messages import DELD, END, ENDS, OK, SOK
+
+__all__ = ["Server", "Subscriber"]
+
+_Stored = tuple[bytes, bytes]
+"""A queue and its keys, as `ServerSubscriptions` has them."""
+
+
+@define(eq=False)
+class Server:
+    """What there is to know about a destination."""
+
+    retries: Retries
+    subscriptions: ServerSubscriptions = field(factory=ServerSubscriptions)
+    told: type[BaseException] | None = None
+    """The kind of failure to connect that the program knows of."""
+    alarm: trio.Event | None = None
+    """Ends the worker's waiting before its time."""
+
+    def wake(self) -> None:
+        """End the worker's waiting, if it waits."""
+        if self.alarm is not None:
+            self.alarm.set()
+
+
+class Subscriber:
+    """The subscriptions of one agent; the observer of its connections."""
+
+    def __init__(self, config: AgentConfig, events: AgentEvents) -> None:
+        self._config = config
+        self._events = events
+        self._servers: dict[Destination, Server] = {}
+        self._workers = Workers[Destination]()
+        self._connections: Connections | None = None
+        self._nursery: trio.Nursery | None = None
+
+    def __repr__(self) -> str:
+        return f"<Subscriber: {len(self._servers)} servers, {len(self._workers)} workers>"
+
+    def open_in(self, nursery: trio.Nursery, connections: Connections) -> None:
+        """Run workers in ``nursery`` from now on, over these connections."""
+        self._nursery = nursery
+        self._connections = connections
+
+    @property
+    def worker_count(self) -> int:
+        return len(self._workers)
+
+    def servers(self) -> Iterable[Server]:
+        """All destinations that have a connection, a worker or a subscription."""
+        return self._servers.values()
+
+    def find(self, destination: Destination) -> Server | None:
+        """What there is at a destination."""
+        return self._servers.get(destination)
+
+    # --- what the program asks for ------------------------------------------------------------
+
+    def subscribe(self, destination: Destination, queues: Iterable[_Stored]) -> None:
+        """Subscribe to queues; what becomes of it is told by events."""
+        subscriptions = self._server(destination).subscriptions
+        known = []
+        for queue_id, keys in queues:
+            if subscriptions.subscribe(queue_id, keys) is Subscribing.ACTIVE:
+                known.append(queue_id)
+        session = subscriptions.session
+        if known:
+            assert session is not None
+            self._events.put(Subscribed(destination, session, tuple(known)))
+        self._see_to(destination)
+
+    def subscribe_service(self, destination: Destination, service: ServiceState) -> None:
+        """Subscribe to a service; what becomes of it is told by events."""
+        self._server(destination).subscriptions.subscribe_service(service)
+        self._see_to(destination)
+
+    def remove(self, destination: Destination, queue_ids: Iterable[bytes]) -> list[_Stored]:
+        """Forget queues; those that were known, with their keys."""
+        server = self._servers.get(destination)
+        if server is None:
+            return []
+        removed = []
+        for queue_id in queue_ids:
+            keys = server.subscriptions.remove(queue_id)
+            if keys is not None:
+                removed.append((queue_id, keys))
+        self._tidy(destination)
+        return removed
+
+    def remove_service(self, destination: Destination) -> bool:
+        """Forget the service; whether there was one."""
+        server = self._servers.get(destination)
+        removed = server is not None and server.subscriptions.remove_service()
+        self._tidy(destination)
+        return removed
+
+    def try_now(self) -> None:
+        """Let every worker try again at once."""
+        for server in self._servers.values():
+            server.retries.reset()
+            server.wake()
+
+    # --- what happens to connections ----------------------------------------------------------
+
+    def connected(self, connection: Connection) -> None:
+        destination, client = connection.destination, connection.client
+        server = self._server(destination)
+        service = client.service
+        if service is not None and service.role is not self._config.role.service_role:
+            service = None
+        service_id = None if service is None else service.id
+        server.subscriptions.session_started(client.session_id, service_id)
+        server.retries.succeeded(trio.current_time())
+        server.told = None
+        server.wake()
+        self._events.put(Connected(destination, client.session_id, service_id))
+
+    def could_not_connect(self, destination: Destination, error: BaseException) -> None:
+        if destination not in self._workers:
+            return  # whoever asked is told
+        server = self._server(destination)
+        server.retries.failed(trio.current_time(), self._config.random())
+        if server.told is not type(error):
+            server.told = type(error)
+            self._events.put(CannotConnect(destination, error))
+
+    def disconnected(self, connection: Connection, reason: BaseException) -> None:
+        destination, session = connection.destination, connection.client.session_id
+        server = self._server(destination)
+        ended = server.subscriptions.session_ended(session)
+        server.retries.broke(trio.current_time(), self._config.random())
+        news: list[Disconnected | ServiceDisconnected] = []
+        if ended.service is not None:
+            news.append(ServiceDisconnected(destination, session, ended.service))
+        news.append(Disconnected(destination, session, ended.queues, reason))
+        self._events.end_session(*news)
+        self._see_to(destination)
+        self._tidy(destination)
+
+    async def ready_for_more(self, destination: Destination) -> None:
+        await self._events.wait_for_room(destination)
+
+    def delivered(self, connection: Connection, event: object, *, left_over: bool) -> None:
+        destination, session = connection.destination, connection.client.session_id
+        subscriptions = self._server(destination).subscriptions
+        match event:
+            case Notice(queue_id, END() | DELD() as message):
+                if subscriptions.ended(session, queue_id):
+                    deleted = isinstance(message, DELD)
+                    self._events.put(SubscriptionEnded(destination, session, queue_id, deleted))
+                    return
+            case Notice(_, ENDS()):
+                service = subscriptions.service_ended(session)
+                if service is not None:
+                    self._events.put(ServiceEnded(destination, session, service))
+                    return
+            case ExpiredResponse(queue_id, SUB() | NSUB(), OK() | SOK() as message):
+                if self._subscribed_late(connection, queue_id, message):
+                    return
+            case UnexpectedResponse(queue_id, SOK() as message):
+                if self._subscribed_late(connection, queue_id, message):
+                    return
+        self._deliver(RouterEvent(destination, session, _queue_of(event), event), left_over)

@@ -1,0 +1,148 @@
+"""How a connection comes about: dial, TLS, handshake, and then a client on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import trio
+from attrs import field, frozen
+
+from simplex_trio.client.deadline import connect_deadline
+from simplex_trio.client.engine import EngineConfig, ProtocolClient, driven
+from simplex_trio.client.spec import (
+    AnyCommand,
+    AnyMessage,
+    ProtocolSpec,
+    TransmissionCodec,
+    shake_hands,
+)
+from simplex_trio.client.timeouts import INTERACTIVE, Patience
+from simplex_trio.errors import DecodeError
+from simplex_trio.redaction import Redacted
+from simplex_trio.transport.block_stream import BlockStream
+from simplex_trio.transport.config import ConnectConfig
+from simplex_trio.transport.connect import open_transport
+from simplex_trio.transport.tls import TlsCredentials, TlsSession
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.handshake import ClientAgreement
+
+__all__ = [
+    "ClientConfig",
+    "Connection",
+    "address_for",
+    "connect_protocol_client",
+    "open_connection",
+    "open_protocol_client",
+]
+
+CommandT = TypeVar("CommandT", bound=AnyCommand)
+MessageT = TypeVar("MessageT", bound=AnyMessage)
+
+
+@frozen(repr=False)
+class ClientConfig(Redacted):
+    """How a client reaches its router, and how it waits."""
+
+    transport: ConnectConfig = field(factory=ConnectConfig)
+    engine: EngineConfig = field(factory=EngineConfig)
+
+
+@frozen(repr=False)
+class Connection(Redacted):
+    """A connection whose handshake is over, not yet driven by anything."""
+
+    stream: BlockStream
+    agreement: ClientAgreement
+    tls: TlsSession
+
+
+async def open_connection(
+    spec: ProtocolSpec[CommandT, MessageT],
+    address: ServerAddress,
+    config: ClientConfig,
+    *,
+    credentials: TlsCredentials | None = None,
+    isolation: bytes | None = None,
+    patience: Patience = INTERACTIVE,
+) -> Connection:
+    """Dial a router and agree with it, within the deadline of the configuration.
+
+    Cancelled, or failed, it leaves nothing open.  Raises a `ConnectError`, of which
+    `ConnectTimeout` and the `HandshakeFailed` are some.
+    """
+    with connect_deadline(config.engine.connect_timeouts, patience):
+        tls = await open_transport(
+            address,
+            alpn=spec.alpn,
+            config=config.transport,
+            credentials=credentials,
+            isolation=isolation,
+        )
+        stream = BlockStream(tls, spec.block_size)
+        handshake = spec.handshake(address, tls.session)
+        agreement = await shake_hands(stream, handshake, spec.block_size)
+    return Connection(stream, agreement, tls.session)
+
+
+def address_for(
+    spec: ProtocolSpec[CommandT, MessageT], address: ServerAddress | str
+) -> ServerAddress:
+    """An address, or its text, of a router of this protocol; `DecodeError` for anything else."""
+    parsed = ServerAddress.parse(address) if isinstance(address, str) else address
+    if parsed.protocol is not spec.protocol:
+        raise DecodeError(f"this is not the address of a router that speaks {spec.name}")
+    return parsed
+
+
+@asynccontextmanager
+async def open_protocol_client(
+    spec: ProtocolSpec[CommandT, MessageT],
+    address: ServerAddress | str,
+    config: ClientConfig | None = None,
+    *,
+    patience: Patience = INTERACTIVE,
+    disconnected: Callable[[BaseException], object] | None = None,
+) -> AsyncIterator[ProtocolClient[CommandT, MessageT]]:
+    """Connect to a router of any protocol for as long as the block lasts.
+
+    ``disconnected`` is called once, with the reason, when the connection has ended and everybody
+    who waited knows.  A lost connection does not cancel the block: it sees `ConnectionLost` at its
+    next call.  Leaving the block closes the connection.  Raises a `ConnectError` if no connection
+    comes about; cancelled meanwhile, it leaves nothing open.
+    """
+    async with driven(await _connect(spec, address, config, patience, disconnected)) as client:
+        yield client
+
+
+async def connect_protocol_client(
+    nursery: trio.Nursery,
+    spec: ProtocolSpec[CommandT, MessageT],
+    address: ServerAddress | str,
+    config: ClientConfig | None = None,
+    *,
+    patience: Patience = INTERACTIVE,
+    disconnected: Callable[[BaseException], object] | None = None,
+) -> ProtocolClient[CommandT, MessageT]:
+    """Connect to a router of any protocol and let ``nursery`` drive the connection until it ends.
+
+    As `open_protocol_client`, except that it lasts until `ProtocolClient.aclose`, the loss of the
+    connection, or the cancellation of the nursery.
+    """
+    client = await _connect(spec, address, config, patience, disconnected)
+    nursery.start_soon(client.run)
+    return client
+
+
+async def _connect(
+    spec: ProtocolSpec[CommandT, MessageT],
+    address: ServerAddress | str,
+    config: ClientConfig | None,
+    patience: Patience,
+    disconnected: Callable[[BaseException], object] | None,
+) -> ProtocolClient[CommandT, MessageT]:
+    config = config or ClientConfig()
+    connection = await open_connection(spec, address_for(spec, address), config, patience=patience)
+    codec = TransmissionCodec(spec, connection.agreement)
+    return ProtocolClient(connection.stream, codec, config.engine, disconnected=disconnected)

@@ -1,0 +1,285 @@
+"""`NTFClient`: a connection to a notification router, with every command as a typed method.
+
+A notification router subscribes to the notifiers of queues, and has a device woken up when a
+message arrives.  It is the same engine as SMP's, on smaller blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+import trio
+from attrs import frozen
+
+from simplex_trio.client.answers import expect, read_each
+from simplex_trio.client.connection import (
+    ClientConfig,
+    Connection,
+    address_for,
+    open_connection,
+)
+from simplex_trio.client.engine import Call, ProtocolClient, driven
+from simplex_trio.client.spec import ProtocolSpec, TransmissionCodec
+from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
+from simplex_trio.crypto.box import BoxKey
+from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.errors import SimplexError
+from simplex_trio.redaction import Redacted
+from simplex_trio.transport.tls import TlsSession
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.ntf import commands as ntf
+from simplex_trio.wire.ntf.commands import Command
+from simplex_trio.wire.ntf.handshake import NTF_BLOCK_SIZE, NTFClientHandshake
+from simplex_trio.wire.ntf.messages import (
+    ERR,
+    IDSUB,
+    IDTKN,
+    OK,
+    PONG,
+    SUB,
+    TKN,
+    Message,
+    decode_message,
+)
+from simplex_trio.wire.ntf.queues import NotifierQueue
+from simplex_trio.wire.ntf.statuses import SubscriptionStatus, TokenStatus
+from simplex_trio.wire.ntf.tokens import DeviceToken
+from simplex_trio.wire.smp.errors import RouterErrorValue
+
+__all__ = ["NTF", "NTFClient", "RegisteredToken", "connect_ntf_client", "open_ntf_client"]
+
+
+def _handshake(address: ServerAddress, tls: TlsSession) -> NTFClientHandshake:
+    assert tls.peer_chain is not None  # a server that shows none does not get through TLS
+    return NTFClientHandshake(
+        session_id=tls.session_id, identity=address.key_hash, tls_chain=tls.peer_chain
+    )
+
+
+def _error_of(message: Message) -> RouterErrorValue | None:
+    return message.error if isinstance(message, ERR) else None
+
+
+NTF = ProtocolSpec[Command, Message](
+    name="NTF",
+    protocol=ServerProtocol.NTF,
+    alpn=("ntf/1",),
+    block_size=NTF_BLOCK_SIZE,
+    handshake=_handshake,
+    ping=ntf.PING(),
+    decode_message=decode_message,
+    error_of=_error_of,
+    is_event_too=lambda message: False,
+    uses_service_signature=lambda command: False,
+    folds=lambda message: False,
+)
+"""NTF as the engine sees it."""
+
+
+@frozen(repr=False)
+class RegisteredToken(Redacted):
+    """A device that a notification router knows; keep all of it.
+
+    ``key`` authorizes everything about it, ``push_key`` opens what the device is sent.
+    """
+
+    token_id: bytes
+    key: AuthPrivateKey
+    push_key: BoxKey
+
+
+def _read_ok(answer: Message) -> None:
+    expect(answer, OK)
+
+
+def _read_subscription(answer: Message) -> SubscriptionStatus:
+    return expect(answer, SUB).status
+
+
+class NTFClient(ProtocolClient[Command, Message]):
+    """A connection to a notification router; see `open_ntf_client` and `connect_ntf_client`.
+
+    Every method sends one command and has the contract of `ProtocolClient.request`: what cancelling
+    does, and the errors it may raise, with the router's own as `RouterError`.
+    """
+
+    def __init__(
+        self,
+        address: ServerAddress,
+        connection: Connection,
+        config: ClientConfig | None = None,
+        *,
+        disconnected: Callable[[BaseException], object] | None = None,
+    ) -> None:
+        config = config or ClientConfig()
+        self._ntf = TransmissionCodec(NTF, connection.agreement)
+        super().__init__(connection.stream, self._ntf, config.engine, disconnected=disconnected)
+        self._address = address
+        self._tls = connection.tls
+
+    @property
+    def address(self) -> ServerAddress:
+        """The router at the other end."""
+        return self._address
+
+    @property
+    def tls(self) -> TlsSession:
+        """What TLS knows about the connection."""
+        return self._tls
+
+    @property
+    def version(self) -> int:
+        """The version of NTF that was agreed."""
+        return self._ntf.session.version
+
+    # --- tokens ---------------------------------------------------------------------------------
+
+    async def register_token(
+        self,
+        device_token: DeviceToken,
+        *,
+        key: AuthPrivateKey | None = None,
+        dh_key: X25519PrivateKey | None = None,
+        patience: Patience = INTERACTIVE,
+    ) -> RegisteredToken:
+        """Make a device known; the router sends it a code, which `verify_token` takes."""
+        key = key or Ed25519PrivateKey.generate()
+        dh_key = dh_key or X25519PrivateKey.generate()
+        command = ntf.TNEW(device_token, key.public, dh_key.public)
+        answer = expect(await self.request(command, key=key, patience=patience), IDTKN)
+        return RegisteredToken(answer.token_id, key, BoxKey.agree(dh_key, answer.dh_key))
+
+    async def verify_token(
+        self, token: RegisteredToken, code: bytes, *, patience: Patience = INTERACTIVE
+    ) -> None:
+        """Show that the device got the code; from then on it can have subscriptions."""
+        _read_ok(await self._ask(ntf.TVFY(code), token, patience))
+
+    async def check_token(
+        self, token: RegisteredToken, *, patience: Patience = INTERACTIVE
+    ) -> TokenStatus:
+        """How far a token's registration has come, or what became of it."""
+        return expect(await self._ask(ntf.TCHK(), token, patience), TKN).status
+
+    async def replace_token(
+        self,
+        token: RegisteredToken,
+        device_token: DeviceToken,
+        *,
+        patience: Patience = INTERACTIVE,
+    ) -> None:
+        """Give the device another push token; it has to be verified again."""
+        _read_ok(await self._ask(ntf.TRPL(device_token), token, patience))
+
+    async def delete_token(
+        self, token: RegisteredToken, *, patience: Patience = INTERACTIVE
+    ) -> None:
+        """Forget the device and all of its subscriptions."""
+        _read_ok(await self._ask(ntf.TDEL(), token, patience))
+
+    async def set_periodic_notifications(
+        self, token: RegisteredToken, minutes: int, *, patience: Patience = INTERACTIVE
+    ) -> None:
+        """Wake the device every so many minutes, at least 20; 0 for never."""
+        _read_ok(await self._ask(ntf.TCRN(minutes), token, patience))
+
+    # --- subscriptions --------------------------------------------------------------------------
+
+    async def create_subscription(
+        self,
+        token: RegisteredToken,
+        queue: NotifierQueue,
+        notifier_key: AuthPrivateKey,
+        *,
+        patience: Patience = INTERACTIVE,
+    ) -> bytes:
+        """Have the device notified about a queue; returns the subscription's id.
+
+        The router gets the notifier's private key, and subscribes with it.
+        """
+        command = ntf.SNEW(token.token_id, queue, notifier_key)
+        answer = await self.request(command, key=token.key, patience=patience)
+        return expect(answer, IDSUB).subscription_id
+
+    async def check_subscription(
+        self, token: RegisteredToken, subscription_id: bytes, *, patience: Patience = INTERACTIVE
+    ) -> SubscriptionStatus:
+        """How a subscription stands."""
+        command = ntf.SCHK()
+        answer = await self.request(command, subscription_id, token.key, patience=patience)
+        return _read_subscription(answer)
+
+    async def check_subscriptions(
+        self,
+        token: RegisteredToken,
+        subscription_ids: Iterable[bytes],
+        *,
+        patience: Patience = BACKGROUND,
+    ) -> list[SubscriptionStatus | SimplexError]:
+        """How subscriptions stand: a status, or an error, for each."""
+        calls = [Call(ntf.SCHK(), each, token.key) for each in subscription_ids]
+        return read_each(await self.request_many(calls, patience=patience), _read_subscription)
+
+    async def delete_subscription(
+        self, token: RegisteredToken, subscription_id: bytes, *, patience: Patience = INTERACTIVE
+    ) -> None:
+        """Stop notifying the device about a queue."""
+        command = ntf.SDEL()
+        _read_ok(await self.request(command, subscription_id, token.key, patience=patience))
+
+    async def ping(self, *, patience: Patience = INTERACTIVE) -> None:
+        """See whether the router answers."""
+        expect(await self.request(ntf.PING(), patience=patience), PONG)
+
+    async def _ask(self, command: Command, token: RegisteredToken, patience: Patience) -> Message:
+        return await self.request(command, token.token_id, token.key, patience=patience)
+
+
+async def _connect(
+    address: ServerAddress | str,
+    config: ClientConfig | None,
+    isolation: bytes | None,
+    patience: Patience,
+    disconnected: Callable[[BaseException], object] | None,
+) -> NTFClient:
+    config = config or ClientConfig()
+    address = address_for(NTF, address)
+    connection = await open_connection(NTF, address, config, isolation=isolation, patience=patience)
+    return NTFClient(address, connection, config, disconnected=disconnected)
+
+
+@asynccontextmanager
+async def open_ntf_client(
+    address: ServerAddress | str,
+    config: ClientConfig | None = None,
+    *,
+    isolation: bytes | None = None,
+    patience: Patience = INTERACTIVE,
+    disconnected: Callable[[BaseException], object] | None = None,
+) -> AsyncIterator[NTFClient]:
+    """Connect to a notification router for as long as the block lasts.
+
+    The contract is that of `simplex_trio.client.smp.open_smp_client`.
+    """
+    client = await _connect(address, config, isolation, patience, disconnected)
+    async with driven(client):
+        yield client
+
+
+async def connect_ntf_client(
+    nursery: trio.Nursery,
+    address: ServerAddress | str,
+    config: ClientConfig | None = None,
+    *,
+    isolation: bytes | None = None,
+    patience: Patience = INTERACTIVE,
+    disconnected: Callable[[BaseException], object] | None = None,
+) -> NTFClient:
+    """Connect to a notification router and let ``nursery`` drive the connection until it ends.
+
+    The contract is that of `simplex_trio.client.smp.connect_smp_client`.
+    """
+    client = await _connect(address, config, isolation, patience, disconnected)
+    nursery.start_soon(client.run)
+    return client

@@ -1,0 +1,315 @@
+"""Sending through a proxy, and passing on as one.
+
+A sender that reaches a relay directly shows it where it comes from.  Through a proxy it does not:
+the proxy sees neither what is sent nor to which queue, the relay not by whom.  `ProxiedRelay` is
+the sender's end of that; `forward` is what a proxy does with each command.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeVar
+
+import trio
+from attrs import frozen
+
+from simplex_trio.client.engine import ProtocolClient
+from simplex_trio.client.router_errors import (
+    ProxyFailed,
+    ProxyMalformedResponse,
+    ProxyUnexpectedResponse,
+    RouterError,
+    is_no_session,
+)
+from simplex_trio.client.spec import check_credentials, malformed
+from simplex_trio.client.timeouts import INTERACTIVE, Patience, Timeouts
+from simplex_trio.crypto.box import BoxKey
+from simplex_trio.crypto.certificates import validate
+from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey, X25519PublicKey
+from simplex_trio.errors import (
+    CertificateError,
+    CryptoError,
+    DecodeError,
+    MalformedResponse,
+    SessionKeyUnproven,
+    UnexpectedResponseError,
+)
+from simplex_trio.redaction import Redacted
+from simplex_trio.transport.tls import utc_now
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.authorization import Authorizer
+from simplex_trio.wire.certificates import ProvenKey
+from simplex_trio.wire.handshake import agreed_versions, check_identity, verified_session_key
+from simplex_trio.wire.reading import RefusedTransmission, read_messages
+from simplex_trio.wire.session import SessionParameters
+from simplex_trio.wire.smp import commands as smp
+from simplex_trio.wire.smp.commands import Command
+from simplex_trio.wire.smp.flags import MessageFlags
+from simplex_trio.wire.smp.forwarding import FwdTransmission
+from simplex_trio.wire.smp.handshake import smp_session
+from simplex_trio.wire.smp.messages import (
+    ERR,
+    LNK,
+    OK,
+    PKEY,
+    PRES,
+    RNAME,
+    RRES,
+    Message,
+    decode_message,
+)
+from simplex_trio.wire.smp.names import Domain, NameRecord
+from simplex_trio.wire.smp.proxied import (
+    open_answer,
+    open_forwarded_answer,
+    seal_command,
+    seal_forwarded,
+)
+from simplex_trio.wire.transmissions import Batch, prepare_transmission
+from simplex_trio.wire.versions import SMP_VERSIONS
+
+__all__ = ["ProxiedRelay", "RelaySession", "forward", "relay_key"]
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+@frozen(repr=False)
+class RelaySession(Redacted):
+    """A proxy's session with a relay, as its clients use it: the relay's id, version and key."""
+
+    session: SessionParameters
+    relay_key: X25519PublicKey
+
+
+def relay_key(proof: ProvenKey, relay: ServerAddress, at: datetime) -> X25519PublicKey:
+    """The relay's session key, if the proof is the relay's own and valid ``at`` this time.
+
+    The proxy hands it on and must not be able to put another in its place.  Raises
+    `SessionKeyUnproven`.
+    """
+    check_identity(proof.chain, relay.key_hash)
+    try:
+        validate(proof.chain, at=at)
+    except CertificateError as exc:
+        raise SessionKeyUnproven("the relay's certificates are not valid") from exc
+    return verified_session_key(proof.signed_key, proof.chain)
+
+
+class ProxiedRelay:
+    """A relay as a sender reaches it through the proxy at the other end of a connection.
+
+    The session between proxy and relay is asked for at the first command and kept; when the proxy
+    has lost it, it is asked for again and the command, which has gone nowhere, is sent once more.
+
+    Every method raises the relay's own error as `RouterError`, `UnexpectedResponseError` or
+    `MalformedResponse`, exactly as a direct connection would, and whatever is the proxy's fault, or
+    that of its connection to the relay, as `ProxyFailed`.  `SessionKeyUnproven` says that the proxy
+    showed a key that is not the relay's.  The rest is as for any request to the proxy.
+    """
+
+    def __init__(
+        self,
+        proxy: ProtocolClient[Command, Message],
+        relay: ServerAddress,
+        *,
+        basic_auth: bytes | None,
+        connect_timeouts: Timeouts,
+        request_timeouts: Timeouts,
+    ) -> None:
+        self._proxy = proxy
+        self._relay = relay
+        self._basic_auth = basic_auth
+        self._connect_timeouts = connect_timeouts
+        self._request_timeouts = request_timeouts
+        self._asking = trio.Lock()
+        self._session: RelaySession | None = None
+
+    def __repr__(self) -> str:
+        state = "no session yet" if self._session is None else "in session"
+        return f"<{type(self).__name__}, {state}>"
+
+    async def send(
+        self,
+        sender_id: bytes,
+        body: bytes,
+        key: AuthPrivateKey | None = None,
+        *,
+        notify: bool = False,
+        patience: Patience = INTERACTIVE,
+    ) -> None:
+        """Put a message into a queue; ``key`` is needed once the queue is secured."""
+        command = smp.SEND(MessageFlags(notification=notify), body)
+        await self._expect(OK, command, sender_id, key, patience)
+
+    async def secure_as_sender(
+        self, sender_id: bytes, key: AuthPrivateKey, *, patience: Patience = INTERACTIVE
+    ) -> None:
+        """Secure a messaging queue with the sender's own key, so that it can send at once."""
+        await self._expect(OK, smp.SKEY(key.public), sender_id, key, patience)
+
+    async def read_link(self, link_id: bytes, *, patience: Patience = INTERACTIVE) -> LNK:
+        """The data of a contact queue's link, and the queue's sender id."""
+        return await self._expect(LNK, smp.LGET(), link_id, None, patience)
+
+    async def secure_and_read_link(
+        self, link_id: bytes, key: AuthPrivateKey, *, patience: Patience = INTERACTIVE
+    ) -> LNK:
+        """Secure a messaging queue by its link, once, and read the link's data."""
+        return await self._expect(LNK, smp.LKEY(key.public), link_id, key, patience)
+
+    async def resolve_name(self, domain: Domain, *, patience: Patience = INTERACTIVE) -> NameRecord:
+        """What is registered for a name; the relay does not see who asks."""
+        return (await self._expect(RNAME, smp.RSLV(domain), b"", None, patience)).record
+
+    async def request(
+        self,
+        command: Command,
+        entity_id: bytes = b"",
+        key: AuthPrivateKey | None = None,
+        *,
+        patience: Patience = INTERACTIVE,
+    ) -> Message:
+        """Send any command that proxies pass on, and return the relay's answer."""
+        session = await self.session(patience=patience)
+        try:
+            return await self._pass_on(session, command, entity_id, key, patience)
+        except ProxyFailed as exc:
+            if not is_no_session(exc.error):
+                raise
+        self.forget(session)
+        session = await self.session(patience=patience)
+        return await self._pass_on(session, command, entity_id, key, patience)
+
+    async def session(self, *, patience: Patience = INTERACTIVE) -> RelaySession:
+        """The session with the relay; tasks that ask for it at the same time share one answer."""
+        async with self._asking:
+            if self._session is None:
+                self._session = await self._ask_for_session(patience)
+            return self._session
+
+    def forget(self, session: RelaySession) -> None:
+        """Ask for a new session at the next command, unless that has happened already."""
+        if self._session is session:
+            self._session = None
+
+    async def _ask_for_session(self, patience: Patience) -> RelaySession:
+        seconds = self._connect_timeouts.seconds(patience)
+        seconds += self._request_timeouts.seconds(patience)
+        answer = await self._ask_proxy(smp.PRXY(self._relay, self._basic_auth), b"", None, seconds)
+        if not isinstance(answer, PKEY):
+            raise ProxyUnexpectedResponse
+        version = agreed_versions(SMP_VERSIONS, answer.versions).highest
+        key = relay_key(answer.proof, self._relay, utc_now())
+        return RelaySession(smp_session(version, answer.session_id), key)
+
+    async def _pass_on(
+        self,
+        relay: RelaySession,
+        command: Command,
+        entity_id: bytes,
+        key: AuthPrivateKey | None,
+        patience: Patience,
+    ) -> Message:
+        correlation_id = self._proxy.new_correlation_id()
+        content = _content(relay, command, entity_id, key, correlation_id)
+        once = X25519PrivateKey.generate()
+        box = BoxKey.agree(once, relay.relay_key)
+        passed = smp.PFWD(
+            relay.session.version, once.public, seal_command(box, correlation_id, content)
+        )
+        seconds = 2 * self._request_timeouts.seconds(patience)
+        answer = await self._ask_proxy(passed, relay.session.session_id, correlation_id, seconds)
+        if not isinstance(answer, PRES):
+            raise ProxyUnexpectedResponse
+        try:
+            content = open_answer(box, correlation_id, answer.sealed)
+        except (CryptoError, DecodeError) as exc:
+            raise ProxyMalformedResponse from exc
+        return _answer_of_relay(content, relay, correlation_id, entity_id)
+
+    async def _ask_proxy(
+        self, command: Command, entity_id: bytes, correlation_id: bytes | None, seconds: float
+    ) -> Message:
+        try:
+            return await self._proxy.request(
+                command, entity_id, correlation_id=correlation_id, timeout=seconds
+            )
+        except RouterError as exc:
+            raise ProxyFailed(exc.error) from exc
+        except UnexpectedResponseError as exc:
+            raise ProxyUnexpectedResponse from exc
+        except MalformedResponse as exc:
+            raise ProxyMalformedResponse from exc
+
+    async def _expect(
+        self,
+        kind: type[MessageT],
+        command: Command,
+        entity_id: bytes,
+        key: AuthPrivateKey | None,
+        patience: Patience,
+    ) -> MessageT:
+        answer = await self.request(command, entity_id, key, patience=patience)
+        if not isinstance(answer, kind):
+            raise UnexpectedResponseError(f"the relay answered {answer.TAG.decode()}")
+        return answer
+
+
+def _content(
+    relay: RelaySession,
+    command: Command,
+    entity_id: bytes,
+    key: AuthPrivateKey | None,
+    correlation_id: bytes,
+) -> bytes:
+    """The block that the relay is to find inside the layers; never signed by a service."""
+    version = relay.session.version
+    command.check_version(version)
+    check_credentials(command, entity_id, key)
+    unsent = prepare_transmission(relay.session, correlation_id, entity_id, command.encode(version))
+    batch = Batch(relay.session)
+    batch.add(Authorizer(relay.relay_key).finish(unsent, key, correlation_id))
+    return batch.content()
+
+
+def _answer_of_relay(
+    content: bytes, relay: RelaySession, correlation_id: bytes, entity_id: bytes
+) -> Message:
+    received = read_messages(content, relay.session, decode_message)
+    if len(received) != 1:
+        raise MalformedResponse("the relay's answer is more than one")
+    (answer,) = received
+    if isinstance(answer, RefusedTransmission):
+        raise malformed(answer.error)
+    if answer.correlation_id != correlation_id:
+        raise UnexpectedResponseError("the relay answered another command")
+    if isinstance(answer.message, ERR):
+        raise RouterError(answer.message.error)
+    if answer.entity_id != entity_id:
+        raise UnexpectedResponseError("the answer is about another entity")
+    return answer.message
+
+
+async def forward(
+    relay: ProtocolClient[Command, Message], secret: bytes | None, forwarded: FwdTransmission
+) -> bytes:
+    """As a proxy, pass a client's command on to a relay; returns what the relay sealed for it.
+
+    ``secret`` is what this connection's handshake agreed on.  Raises what
+    `ProtocolClient.request` raises, and `MalformedResponse` for an answer that cannot be opened.
+    """
+    if secret is None:
+        raise SessionKeyUnproven("this connection has no secret to seal with")
+    box = BoxKey.from_secret(secret)
+    correlation_id = relay.new_correlation_id()
+    command = smp.RFWD(seal_forwarded(box, correlation_id, forwarded))
+    answer = await relay.request(command, correlation_id=correlation_id)
+    if not isinstance(answer, RRES):
+        raise UnexpectedResponseError(f"the relay answered {answer.TAG.decode()}")
+    try:
+        response = open_forwarded_answer(box, correlation_id, answer.sealed)
+    except (CryptoError, DecodeError) as exc:
+        raise MalformedResponse("the relay's answer cannot be opened") from exc
+    if response.correlation_id != forwarded.correlation_id:
+        raise UnexpectedResponseError("the relay answered another command")
+    return response.sealed

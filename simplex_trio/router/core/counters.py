@@ -1,0 +1,73 @@
+"""What a router counts over its whole life, across restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+__all__ = ["Count", "Counters"]
+
+
+class Count(StrEnum):
+    """The names of the counters; a value is what the store and the metrics call it."""
+
+    QUEUES_CREATED = "queues_created"
+    QUEUES_SECURED = "queues_secured"
+    QUEUES_SUSPENDED = "queues_suspended"
+    QUEUES_DELETED = "queues_deleted"
+    QUEUES_EXPIRED = "queues_expired"
+    MESSAGES_SENT = "messages_sent"
+    MESSAGES_RECEIVED = "messages_received"
+    """Acknowledged."""
+    MESSAGES_GOT = "messages_got"
+    """Answers to GET."""
+    MESSAGES_EXPIRED = "messages_expired"
+    SENDS_UNAUTHORIZED = "sends_unauthorized"
+    SENDS_OVER_QUOTA = "sends_over_quota"
+    SENDS_TOO_LARGE = "sends_too_large"
+    SUBSCRIPTIONS_MADE = "subscriptions_made"
+    SUBSCRIPTIONS_REPEATED = "subscriptions_repeated"
+    SUBSCRIPTIONS_REFUSED = "subscriptions_refused"
+    SUBSCRIPTIONS_ENDED = "subscriptions_ended"
+    """Told to connections: END, ENDS and DELD."""
+    NOTIFIERS_CREATED = "notifiers_created"
+    NOTIFIERS_DELETED = "notifiers_deleted"
+    NOTIFIER_SUBSCRIPTIONS = "notifier_subscriptions"
+    NOTIFICATIONS_SENT = "notifications_sent"
+    NOTIFICATIONS_EXPIRED = "notifications_expired"
+    SERVICES_CREATED = "services_created"
+    SERVICE_SUBSCRIPTIONS = "service_subscriptions"
+    """Of all queues at once, where the service and the router agreed about them."""
+    SERVICE_EXPECTED_MORE = "service_expected_more"
+    SERVICE_EXPECTED_FEWER = "service_expected_fewer"
+    SERVICE_EXPECTED_OTHERS = "service_expected_others"
+    """As many queues as the router knew, but not the same ones."""
+    COMMANDS_REFUSED = "commands_refused"
+    """Answered with an error before anything was looked up, or for want of authorization."""
+    PROXIED_RECEIVED = "proxied_received"
+    """As the destination of a proxy."""
+    RELAY_SESSIONS_REQUESTED = "relay_sessions_requested"
+    RELAY_SESSIONS_REFUSED = "relay_sessions_refused"
+    RELAY_SESSIONS_FAILED = "relay_sessions_failed"
+    PROXIED_FORWARDED = "proxied_forwarded"
+    """As a proxy, with an answer of the relay."""
+    PROXIED_FAILED = "proxied_failed"
+    NAMES_REQUESTED = "names_requested"
+    NAMES_RESOLVED = "names_resolved"
+
+
+class Counters:
+    """Numbers that only grow, by name; those of names unknown here are kept and not touched."""
+
+    def __init__(self, values: Mapping[str, int] | None = None) -> None:
+        self._values: dict[str, int] = {count.value: 0 for count in Count} | dict(values or {})
+
+    def add(self, count: Count, number: int = 1) -> None:
+        self._values[count] += number
+
+    def __getitem__(self, count: Count) -> int:
+        return self._values[count]
+
+    def values(self) -> dict[str, int]:
+        """All counters now."""
+        return dict(self._values)

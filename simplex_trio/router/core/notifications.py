@@ -1,0 +1,91 @@
+"""`PendingNotifications`: what notifiers will be told when they come. Pure.
+
+A notification is sent once and not acknowledged, so it waits only while its notifier is not
+subscribed, or does not read.  Only the latest ones are kept: for whoever is notified, one is as good
+as many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from simplex_trio.router.store.interface import DeleteNotifications, PutNotification
+from simplex_trio.router.store.records import NotificationRecord
+from simplex_trio.router.core.transaction import Transaction
+
+__all__ = ["MAX_PENDING", "PendingNotifications"]
+
+MAX_PENDING: Final = 128
+"""How many wait for one notifier, as many as there can be messages in a queue of the default size.
+When there are more the oldest are dropped, and nobody is told."""
+
+
+class PendingNotifications:
+    """The notifications that wait, by notifier id, the oldest first."""
+
+    def __init__(self, records: Iterable[NotificationRecord] = ()) -> None:
+        self._by_notifier: dict[bytes, list[NotificationRecord]] = {}
+        self._count = 0
+        for record in records:
+            self._insert(record)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, transaction: Transaction, record: NotificationRecord) -> None:
+        """Keep a notification, dropping the oldest of its notifier if there are too many."""
+        self._insert(record)
+        transaction.add(PutNotification(record), lambda: self._remove((record,)))
+        waiting = self._by_notifier[record.notifier_id]
+        if len(waiting) > MAX_PENDING:
+            self._drop(transaction, waiting[:-MAX_PENDING])
+
+    def notifier_ids(self) -> tuple[bytes, ...]:
+        """The notifiers for which something waits."""
+        return tuple(self._by_notifier)
+
+    def take(self, transaction: Transaction, notifier_id: bytes) -> list[NotificationRecord]:
+        """Remove and return what waits for a notifier, which has come or is no more."""
+        taken = self._by_notifier.get(notifier_id, [])[:]
+        if taken:
+            self._drop(transaction, taken)
+        return taken
+
+    def expire(self, transaction: Transaction, received_before: int) -> int:
+        """Remove what came before this time; how many that were."""
+        expired = [
+            record
+            for waiting in self._by_notifier.values()
+            if waiting[0].received_at < received_before
+            for record in waiting
+            if record.received_at < received_before
+        ]
+        if expired:
+            self._drop(transaction, expired)
+        return len(expired)
+
+    def _drop(self, transaction: Transaction, records: list[NotificationRecord]) -> None:
+        self._remove(records)
+
+        def restore() -> None:
+            for record in records:
+                self._insert(record)
+
+        sequences = tuple(record.sequence for record in records)
+        transaction.add(DeleteNotifications(sequences), restore)
+
+    def _insert(self, record: NotificationRecord) -> None:
+        waiting = self._by_notifier.setdefault(record.notifier_id, [])
+        waiting.append(record)
+        if len(waiting) > 1 and waiting[-2].sequence > record.sequence:
+            waiting.sort(key=lambda each: each.sequence)
+        self._count += 1
+
+    def _remove(self, records: Iterable[NotificationRecord]) -> None:
+        for record in records:
+            waiting = self._by_notifier[record.notifier_id]
+            waiting.remove(record)
+            if not waiting:
+                del self._by_notifier[record.notifier_id]
+            self._count -= 1

@@ -1,0 +1,156 @@
+"""`RouterState`: everything that a router knows while it runs, and what commands share. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, evolve, frozen
+
+from simplex_trio.crypto.box import BoxKey
+from simplex_trio.crypto.keys import X25519PrivateKey
+from simplex_trio.redaction import Redacted
+from simplex_trio.router.config import QueuePolicy
+from simplex_trio.router.core.counters import Count, Counters
+from simplex_trio.router.core.notifications import PendingNotifications
+from simplex_trio.router.core.queues import Queue, QueueTable
+from simplex_trio.router.core.replies import Reply
+from simplex_trio.router.core.services import Services
+from simplex_trio.router.core.subscriptions import Subscriber, Subscribers, Told
+from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.store.interface import Snapshot
+from simplex_trio.wire.authorization import Verifier
+from simplex_trio.wire.handshake import PeerService
+from simplex_trio.wire.session import SessionParameters
+from simplex_trio.wire.smp.commands import Command
+from simplex_trio.wire.smp.messages import Message
+from simplex_trio.wire.smp.reading import ReceivedCommand
+from simplex_trio.wire.transmissions import Transmission
+
+__all__ = ["ID_SIZE", "Client", "Decision", "Request", "RouterState"]
+
+ID_SIZE = 24
+"""Of all ids that the router chooses; that of a message is also a nonce, and cannot be shorter."""
+
+DAY = 86400
+
+
+@define(eq=False)
+class Client:
+    """A connection as commands see it; ``recipient`` and ``notifier`` are its subscriptions.
+
+    ``proxied`` checks what a proxy passes on over this connection, and ``proxy_key`` seals the
+    layer between the two routers; there is none without a key in the client's hello.
+    """
+
+    session: SessionParameters
+    verifier: Verifier
+    service: PeerService | None
+    recipient: Subscriber
+    notifier: Subscriber
+    session_key: X25519PrivateKey
+    proxy_key: BoxKey | None
+
+    @property
+    def service_id(self) -> bytes | None:
+        return None if self.service is None else self.service.id
+
+
+@frozen(repr=False)
+class Request(Redacted):
+    """A command that a client may give, the time it came, and where its changes are noted."""
+
+    client: Client
+    received: ReceivedCommand
+    version: int
+    now: int
+    transaction: Transaction
+
+    @property
+    def command(self) -> Command:
+        return self.received.command
+
+    @property
+    def transmission(self) -> Transmission:
+        return self.received.transmission
+
+    @property
+    def entity_id(self) -> bytes:
+        return self.received.transmission.entity_id
+
+    @property
+    def day(self) -> int:
+        return self.now // DAY
+
+
+def _nothing() -> None:
+    pass
+
+
+@frozen(eq=False)
+class Decision:
+    """A command that has been decided and not been answered.
+
+    ``finish`` is called when what was decided is stored, in the order of the decisions.  Where
+    ``needs_store`` says that the answer stands for something stored, and the store refuses, then
+    ``abandon`` is called instead, after the transaction was rolled back.
+    """
+
+    finish: Callable[[], Reply]
+    needs_store: bool = False
+    abandon: Callable[[], None] = _nothing
+
+
+Answered = Message | Decision
+"""What becomes of a command: an answer that needs nothing more, or a decision."""
+
+
+class RouterState:
+    """All that a router knows.
+
+    ``random`` gives so many bytes that nobody can predict.  ``submit`` takes changes to the store
+    that no answer waits for.
+    """
+
+    def __init__(
+        self,
+        policy: QueuePolicy,
+        snapshot: Snapshot,
+        *,
+        random: Callable[[int], bytes],
+        submit: Callable[[Transaction], None],
+    ) -> None:
+        self.policy = policy
+        self.random = random
+        self.submit = submit
+        self.queues = QueueTable()
+        self.services = Services(snapshot.services)
+        self.notifications = PendingNotifications(snapshot.notifications)
+        self.counters = Counters(snapshot.statistics)
+        self.recipients = Subscribers()
+        self.notifiers = Subscribers()
+        self._next_sequence = snapshot.next_sequence
+        for record in snapshot.queues:
+            self.queues.load(record, snapshot.messages.get(record.recipient_id, ()))
+
+    def new_id(self) -> bytes:
+        """A random id, unlike all others but by chance."""
+        return self.random(ID_SIZE)
+
+    def new_sequence(self) -> int:
+        """The number of the next message or notification."""
+        sequence = self._next_sequence
+        self._next_sequence += 1
+        return sequence
+
+    def touch(self, request: Request, queue: Queue) -> None:
+        """Note that a queue is in use, once a day."""
+        if queue.record.updated_day != request.day:
+            record = evolve(queue.record, updated_day=request.day)
+            self.queues.replace(request.transaction, queue, record)
+
+    def tell(self, told: list[Told]) -> None:
+        """Tell other connections what has become of their subscriptions."""
+        for each in told:
+            each.subscriber.outlet.tell(each.event)
+        if told:
+            self.counters.add(Count.SUBSCRIPTIONS_ENDED, len(told))

@@ -1,0 +1,118 @@
+"""Which queue a command is about, and whether whoever sent it may. Pure.
+
+An AUTH error never tells why: no queue, no key, the wrong key and the wrong kind of key take the
+same time, which is that of checking an authorization of the kind that came.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from simplex_trio.crypto.keys import AuthPublicKey
+from simplex_trio.router.core.queues import Queue
+from simplex_trio.router.core.state import Client, RouterState
+from simplex_trio.router.store.records import QueueRecord
+from simplex_trio.wire.authorization import Verifier
+from simplex_trio.wire.smp.commands import (
+    LGET,
+    LKEY,
+    NEW,
+    NSUB,
+    SEND,
+    SKEY,
+    Command,
+    RecipientCommand,
+    SenderCommand,
+)
+from simplex_trio.wire.smp.errors import Code, RouterErrorValue
+from simplex_trio.wire.smp.queue_mode import QueueMode
+from simplex_trio.wire.smp.reading import ReceivedCommand, service_refusal
+
+__all__ = ["find_queue", "is_contact_queue", "is_secured_for_messaging", "refusal", "same_key"]
+
+
+def find_queue(state: RouterState, command: Command, entity_id: bytes) -> Queue | None:
+    """The queue that a command is about, if it is about one and there is one."""
+    match command:
+        case RecipientCommand():
+            return state.queues.for_recipient(entity_id)
+        case SenderCommand():
+            return state.queues.for_sender(entity_id)
+        case LKEY() | LGET():
+            return state.queues.for_link(entity_id)
+        case NSUB():
+            return state.queues.for_notifier(entity_id)
+        case _:
+            return None
+
+
+def refusal(
+    client: Client, received: ReceivedCommand, queue: Queue | None
+) -> RouterErrorValue | None:
+    """Why a client's own command is not taken, as far as authorization goes; `None` if it is."""
+    error = service_refusal(received, client.verifier, client.service)
+    if error is not None:
+        return error
+    return unauthorized(client.verifier, received, queue)
+
+
+def unauthorized(
+    verifier: Verifier, received: ReceivedCommand, queue: Queue | None
+) -> RouterErrorValue | None:
+    """Why a command is not authorized; `None` if it is, or needs no key."""
+    command, transmission = received.command, received.transmission
+    match command:
+        case SEND() if not transmission.authorization:
+            allowed = queue is not None and queue.record.sender_key is None
+        case LGET():
+            allowed = queue is not None and is_contact_queue(queue.record)
+        case NEW(auth_key=key):
+            allowed = verifier.accepts(transmission, (key,))
+        case RecipientCommand() | SenderCommand() | LKEY() | NSUB():
+            allowed = verifier.accepts(transmission, _keys(command, queue))
+        case _:
+            return None  # what needs no key, and the commands of a service about itself
+    return None if allowed else Code.AUTH
+
+
+def _keys(command: Command, queue: Queue | None) -> tuple[AuthPublicKey, ...]:
+    if queue is None:
+        return ()
+    record = queue.record
+    match command:
+        case RecipientCommand():
+            return record.recipient_keys
+        case SEND():
+            return () if record.sender_key is None else (record.sender_key,)
+        case SKEY(sender_key=key) | LKEY(sender_key=key):
+            return (key,) if _may_secure(record, key) else ()
+        case NSUB():
+            return () if record.notifier is None else (record.notifier.key,)
+        case _:
+            raise AssertionError("a command without keys of a queue")
+
+
+def _may_secure(record: QueueRecord, key: AuthPublicKey) -> bool:
+    if record.mode is not QueueMode.MESSAGING:
+        return False
+    return record.sender_key is None or same_key(record.sender_key, key)
+
+
+def same_key(key: AuthPublicKey, other: AuthPublicKey) -> bool:
+    """Whether two keys are the same, in a time that does not tell where they differ."""
+    return hmac.compare_digest(key.der, other.der)
+
+
+def is_contact_queue(record: QueueRecord) -> bool:
+    """Whether anybody may find the queue through its link.
+
+    Queues from before there were modes are for contact as long as no sender has secured them.
+    """
+    if record.mode is None:
+        return record.sender_key is None
+    return record.mode is QueueMode.CONTACT
+
+
+def is_secured_for_messaging(record: QueueRecord) -> bool:
+    """Whether the queue has its one sender, so that its link has done what it was for."""
+    return record.mode is not QueueMode.CONTACT and record.sender_key is not None

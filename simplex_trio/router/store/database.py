@@ -1,0 +1,203 @@
+"""`Database`: the store's file as plain, blocking calls, made by one thread at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from simplex_trio.errors import DecodeError, StoreConflict, StoreCorrupted
+from simplex_trio.router.store.failures import translated
+from simplex_trio.router.store.file import open_file
+from simplex_trio.router.store.interface import (
+    Change,
+    DeleteMessages,
+    DeleteNotifications,
+    DeleteQueue,
+    PutMessage,
+    PutNotification,
+    PutQueue,
+    PutService,
+    PutStatistics,
+    Snapshot,
+)
+from simplex_trio.router.store.records import MessageHead
+from simplex_trio.router.store.rows import (
+    body_row,
+    counter_row,
+    head_row,
+    link_row,
+    notification_row,
+    queue_row,
+    read_body,
+    read_counter,
+    read_head,
+    read_link,
+    read_notification,
+    read_queue,
+    read_service,
+    service_row,
+)
+from simplex_trio.router.store.statements import delete, insert, select, upsert
+from simplex_trio.wire.smp.links import QueueLinkData
+
+__all__ = ["Changes", "Database"]
+
+Changes: TypeAlias = tuple[Change, ...]
+"""What one call of `Store.commit` asks for."""
+
+Columns: TypeAlias = Sequence[object]
+"""The columns of a row, as far as SQLite can tell."""
+
+T = TypeVar("T")
+
+_PUT_QUEUE = upsert("queues")
+_PUT_LINK = upsert("links")
+_PUT_HEAD = insert("messages")
+_PUT_BODY = insert("bodies")
+_PUT_SERVICE = upsert("services")
+_PUT_NOTIFICATION = insert("notifications")
+_PUT_COUNTER = upsert("statistics")
+_DELETE_QUEUE = delete("queues")
+_DELETE_MESSAGE = delete("messages")
+_DELETE_NOTIFICATION = delete("notifications")
+
+_HAS_LINK = "SELECT 1 FROM links WHERE recipient_id = ?"
+_LINK = "SELECT rowid, recipient_id, fixed, user, checksum FROM links WHERE recipient_id = ?"
+_BODY = (
+    "SELECT bodies.sequence, body, bodies.checksum"
+    " FROM messages LEFT JOIN bodies USING (sequence) WHERE messages.sequence = ?"
+)
+
+
+class Database:
+    """An open store file.
+
+    All methods raise what `simplex_trio.router.store.interface.Store` says of theirs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file as `open_file` does."""
+        self._connection = open_file(path)
+
+    def close(self) -> None:
+        """Let go of the file; what is in the log moves to where it belongs."""
+        with translated("the file"):
+            self._connection.close()
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def write(self, commits: Sequence[Changes]) -> list[Exception | None]:
+        """Make commits durable at the price of one, and say for each what kept it from being so.
+
+        Together they are one transaction.  If that fails, each is tried on its own, so that one
+        which is too large, or contradicts the store, fails alone.
+        """
+        try:
+            self._transact(change for changes in commits for change in changes)
+        except Exception as exc:
+            if len(commits) == 1:
+                return [exc]
+            return [self._error_of(changes) for changes in commits]
+        return [None] * len(commits)
+
+    def _error_of(self, changes: Changes) -> Exception | None:
+        try:
+            self._transact(changes)
+        except Exception as exc:
+            return exc
+        return None
+
+    def _transact(self, changes: Iterable[Change]) -> None:
+        execute = self._connection.execute
+        with translated("the pages that a change concerns"):
+            execute("BEGIN IMMEDIATE")
+            try:
+                for change in changes:
+                    self._apply(change)
+                execute("COMMIT")
+            except BaseException:
+                # SQLite has rolled back by itself after some failures.
+                if self._connection.in_transaction:
+                    execute("ROLLBACK")
+                raise
+
+    def _apply(self, change: Change) -> None:
+        execute, execute_many = self._connection.execute, self._connection.executemany
+        match change:
+            case PutMessage(recipient_id, head, body):
+                execute(_PUT_HEAD, head_row(recipient_id, head))
+                execute(_PUT_BODY, body_row(head.sequence, body))
+            case DeleteMessages(sequences):
+                execute_many(_DELETE_MESSAGE, ((sequence,) for sequence in sequences))
+            case PutQueue():
+                self._put_queue(change)
+            case DeleteQueue(recipient_id):
+                execute(_DELETE_QUEUE, (recipient_id,))
+            case PutNotification(notification):
+                execute(_PUT_NOTIFICATION, notification_row(notification))
+            case DeleteNotifications(sequences):
+                execute_many(_DELETE_NOTIFICATION, ((sequence,) for sequence in sequences))
+            case PutService(service):
+                execute(_PUT_SERVICE, service_row(service))
+            case PutStatistics(counters):
+                execute_many(_PUT_COUNTER, (counter_row(*item) for item in counters.items()))
+
+    def _put_queue(self, change: PutQueue) -> None:
+        queue, link_data = change.record, change.link_data
+        self._connection.execute(_PUT_QUEUE, queue_row(queue))
+        if link_data is not None:
+            self._connection.execute(_PUT_LINK, link_row(queue.recipient_id, link_data))
+        elif queue.link is not None:
+            found = self._connection.execute(_HAS_LINK, (queue.recipient_id,)).fetchone()
+            if found is None:
+                raise StoreConflict("a new link has no data")
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def load(self) -> Snapshot:
+        """Everything but bodies and link data."""
+        queues = list(self._records("queues", read_queue))
+        # The ids of queues and their messages are equal; keep them once.
+        ids = {queue.recipient_id: queue.recipient_id for queue in queues}
+        messages: dict[bytes, list[MessageHead]] = {}
+        for recipient_id, head in self._records("messages", read_head):
+            messages.setdefault(ids[recipient_id], []).append(head)
+        return Snapshot(
+            queues,
+            messages,
+            list(self._records("services", read_service)),
+            list(self._records("notifications", read_notification)),
+            dict(self._records("statistics", read_counter)),
+        )
+
+    def _records(self, table: str, read: Callable[[Columns], T]) -> Iterator[T]:
+        with translated(f"table {table}"):
+            for number, *row in self._connection.execute(select(table)):
+                yield _read(table, number, row, read)
+
+    def bodies(self, sequences: Iterable[int]) -> dict[int, bytes]:
+        """The bodies that are there."""
+        found = {}
+        with translated("table bodies"):
+            for sequence in sequences:
+                row = self._connection.execute(_BODY, (sequence,)).fetchone()
+                if row is not None:
+                    found[sequence] = _read("bodies", sequence, row, read_body)
+        return found
+
+    def link_data(self, recipient_id: bytes) -> QueueLinkData | None:
+        """The data of a queue's link."""
+        with translated("table links"):
+            found = self._connection.execute(_LINK, (recipient_id,)).fetchone()
+        if found is None:
+            return None
+        number, *row = found
+        return _read("links", number, row, read_link)
+
+
+def _read(table: str, number: int, row: Columns, read: Callable[[Columns], T]) -> T:
+    try:
+        return read(row)
+    except DecodeError as exc:
+        raise StoreCorrupted(f"table {table}, row {number}") from exc

@@ -1,0 +1,279 @@
+"""The handshake of XFTP: two requests, each a block or nothing, and its form for browsers.
+
+A client asks for the router's hello with an empty request, and answers it with its own.  The
+router proves its session key as in SMP.  A browser cannot see certificates or the TLS session: it
+sends a challenge, which the router signs together with the session id, and says in headers which
+step its request is, since several tabs may share one connection.
+
+Without a protocol agreed by name in TLS there is no handshake, and the version is 1.
+"""
+
+from __future__ import annotations
+
+import hmac
+from enum import Enum, auto
+
+from attrs import frozen
+
+from simplex_trio.crypto.certificates import CertificateChain, fingerprint
+from simplex_trio.crypto.keys import SigningKey, X25519PrivateKey, X25519PublicKey
+from simplex_trio.crypto.padding import pad, unpad
+from simplex_trio.errors import (
+    DecodeError,
+    HandshakeFailed,
+    IdentityMismatch,
+    MalformedHello,
+    NoCommonVersion,
+    SessionKeyUnproven,
+)
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.buffer import Reader, maybe, short, word16
+from simplex_trio.wire.certificates import decode_proven_key, encode_proven_key
+from simplex_trio.wire.handshake import (
+    agreed_versions,
+    check_session_id,
+    sign_session_key,
+    verified_session_key,
+)
+from simplex_trio.wire.session import SessionParameters
+from simplex_trio.wire.versions import VersionRange
+from simplex_trio.wire.xftp.blocks import XFTP_BLOCK_SIZE, xftp_session
+from simplex_trio.wire.xftp.errors import XFTPCode
+from simplex_trio.wire.xftp.versions import XFTP_VERSIONS, XFTPVersion
+
+__all__ = [
+    "ALPN",
+    "CHALLENGE_SIZE",
+    "HANDSHAKE_HEADER",
+    "HELLO_HEADER",
+    "WEB_ALPN",
+    "WebStep",
+    "XFTPAgreement",
+    "XFTPClientHandshake",
+    "XFTPRouterHandshake",
+    "decode_client_hello",
+    "encode_client_hello",
+    "without_handshake",
+]
+
+ALPN = "xftp/1"
+"""The name of the protocol in TLS."""
+
+WEB_ALPN = "h2"
+"""What browsers call it."""
+
+HELLO_HEADER = "xftp-web-hello"
+HANDSHAKE_HEADER = "xftp-handshake"
+"""The headers by which a browser says which step of the handshake its request is."""
+
+CHALLENGE_SIZE = 32
+
+
+@frozen(repr=False)
+class XFTPAgreement(Redacted):
+    """What either side has when the handshake is over, or where there was none."""
+
+    session: SessionParameters
+    router_key: X25519PublicKey | None = None
+    """On the client: what commands are authorized for, besides signatures."""
+    session_key: X25519PrivateKey | None = None
+    """On the router: what it checks such authorizations with."""
+
+
+def without_handshake(session_id: bytes) -> XFTPAgreement:
+    """What is agreed where TLS named no protocol."""
+    return XFTPAgreement(xftp_session(XFTPVersion.FIRST, session_id))
+
+
+# --- a browser's first request ------------------------------------------------------------------
+
+
+def encode_client_hello(challenge: bytes | None) -> bytes:
+    """What a client says first; one that is no browser says nothing at all instead."""
+    return maybe(challenge, short)
+
+
+def decode_client_hello(content: bytes) -> bytes | None:
+    """The challenge of a browser, if it sends one; else `DecodeError`."""
+    reader = Reader(content)
+    challenge = reader.maybe(reader.short)
+    if challenge is not None and len(challenge) != CHALLENGE_SIZE:
+        raise DecodeError(f"a challenge has {CHALLENGE_SIZE} bytes")
+    return challenge
+
+
+# --- the client ---------------------------------------------------------------------------------
+
+
+class XFTPClientHandshake:
+    """The client's side: take the router's hello, send what `receive` returns."""
+
+    def __init__(
+        self,
+        *,
+        session_id: bytes,
+        identity: bytes,
+        tls_chain: CertificateChain,
+        versions: VersionRange = XFTP_VERSIONS,
+    ) -> None:
+        self._session_id = session_id
+        self._identity = identity
+        self._tls_chain = tls_chain
+        self._versions = versions
+        self._agreement: XFTPAgreement | None = None
+
+    @property
+    def agreement(self) -> XFTPAgreement | None:
+        """What was agreed, once it is; the router may still refuse it."""
+        return self._agreement
+
+    def receive(self, block: bytes) -> bytes:
+        """Take the block of the router's hello; the block to send in answer.
+
+        Raises a `HandshakeFailed` when the two sides cannot agree.
+        """
+        try:
+            reader = Reader(_unpadded(block))
+            offered, session_id = VersionRange.decode(reader), reader.short()
+        except DecodeError as exc:
+            raise MalformedHello("the router's hello cannot be read") from exc
+        check_session_id(self._session_id, session_id)
+        version = agreed_versions(self._versions, offered).highest
+        router_key = self._verified_key(reader)
+        self._agreement = XFTPAgreement(xftp_session(version, session_id), router_key)
+        return pad(word16(version) + short(self._identity), XFTP_BLOCK_SIZE)
+
+    def _verified_key(self, reader: Reader) -> X25519PublicKey:
+        try:
+            proof = decode_proven_key(reader)
+        except DecodeError as exc:
+            raise SessionKeyUnproven("the router's session key is missing or malformed") from exc
+        shown = fingerprint(proof.chain.identity)
+        is_chain = len(proof.chain.certificates) > 1
+        if not (is_chain and hmac.compare_digest(shown, self._identity)):
+            raise SessionKeyUnproven("the router's hello names another identity")
+        return verified_session_key(proof.signed_key, self._tls_chain)
+
+    def conclude(self, answer: bytes) -> XFTPAgreement:
+        """Take the answer to our hello, which is empty if the router has accepted it."""
+        if self._agreement is None:
+            raise RuntimeError("the router's hello has not come yet")
+        if answer:
+            raise HandshakeFailed(f"the router answered {_refusal_in(answer)}")
+        return self._agreement
+
+
+def _unpadded(block: bytes) -> bytes:
+    if len(block) != XFTP_BLOCK_SIZE:
+        raise DecodeError("not a block")
+    return unpad(block)
+
+
+def _refusal_in(answer: bytes) -> str:
+    """The code that a router refused with, or the fact that there is none."""
+    try:
+        return str(XFTPCode(unpad(answer).decode("ascii")))
+    except ValueError:
+        return "something else than was expected"
+
+
+# --- the router ---------------------------------------------------------------------------------
+
+
+class _State(Enum):
+    AWAITS_HELLO = auto()
+    AWAITS_HANDSHAKE = auto()
+    AGREED = auto()
+
+
+@frozen
+class WebStep:
+    """What the headers of a browser's request say; other clients have none of them."""
+
+    is_hello: bool = False
+    is_handshake: bool = False
+
+
+class XFTPRouterHandshake:
+    """The router's side of one connection: every request goes through `answer` first.
+
+    ``is_web`` says whether the client named the server in TLS, as only browsers do.
+    """
+
+    def __init__(
+        self,
+        *,
+        session_id: bytes,
+        chain: CertificateChain,
+        signing_key: SigningKey,
+        session_key: X25519PrivateKey,
+        is_web: bool = False,
+        versions: VersionRange = XFTP_VERSIONS,
+    ) -> None:
+        self._session_id = session_id
+        self._chain = chain
+        self._signing_key = signing_key
+        self._session_key = session_key
+        self._is_web = is_web
+        self._versions = versions
+        self._state = _State.AWAITS_HELLO
+        self._agreement: XFTPAgreement | None = None
+
+    @property
+    def agreement(self) -> XFTPAgreement | None:
+        """What was agreed, once it is."""
+        return self._agreement if self._state is _State.AGREED else None
+
+    def answer(self, body: bytes, step: WebStep = WebStep()) -> bytes | None:
+        """The answer to a request that is part of the handshake, or `None` if it is a command.
+
+        ``body`` is what the request carries, up to a block of it.  A browser may begin again at any
+        time.  A refusal is an answer too: a block with the bare code.
+        """
+        try:
+            if self._is_web:
+                return self._answer_browser(body, step)
+            match self._state:
+                case _State.AWAITS_HELLO:
+                    if body:
+                        raise DecodeError("the first request of a connection is empty")
+                    return self._hello(None)
+                case _State.AWAITS_HANDSHAKE:
+                    return self._agree(body)
+                case _State.AGREED:
+                    return None
+        except (DecodeError, HandshakeFailed):
+            return pad(XFTPCode.HANDSHAKE.encode(), XFTP_BLOCK_SIZE)
+
+    def _answer_browser(self, body: bytes, step: WebStep) -> bytes | None:
+        if step.is_hello:
+            return self._hello(decode_client_hello(unpad(body)) if body else None)
+        match self._state:
+            case _State.AWAITS_HELLO:
+                return pad(XFTPCode.SESSION.encode(), XFTP_BLOCK_SIZE)
+            case _State.AWAITS_HANDSHAKE:
+                return self._agree(body)
+            case _State.AGREED:
+                return self._agree(body) if step.is_handshake else None
+
+    def _hello(self, challenge: bytes | None) -> bytes:
+        proof = sign_session_key(self._session_key.public, self._chain, self._signing_key)
+        identity_proof = b""
+        if challenge is not None:
+            identity_proof = self._signing_key.sign(challenge + self._session_id)
+        self._state = _State.AWAITS_HANDSHAKE
+        hello = self._versions.encode() + short(self._session_id)
+        return pad(hello + encode_proven_key(proof) + short(identity_proof), XFTP_BLOCK_SIZE)
+
+    def _agree(self, body: bytes) -> bytes:
+        reader = Reader(_unpadded(body))
+        version, identity = reader.word16(), reader.short()
+        if not hmac.compare_digest(identity, fingerprint(self._chain.identity)):
+            raise IdentityMismatch("the client looks for another router")
+        if version not in self._versions:
+            raise NoCommonVersion("the client chose a version that was not offered")
+        self._agreement = XFTPAgreement(
+            xftp_session(version, self._session_id), session_key=self._session_key
+        )
+        self._state = _State.AGREED
+        return b""

@@ -1,0 +1,159 @@
+"""What an XFTP router answers, named as on the wire, for versions 1 to 3."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from attrs import frozen
+
+from simplex_trio.crypto.box import NONCE_SIZE
+from simplex_trio.crypto.keys import X25519PublicKey
+from simplex_trio.errors import EncodeError
+from simplex_trio.wire.buffer import Reader, listed, short
+from simplex_trio.wire.credentials import MessageEntity
+from simplex_trio.wire.tagged import TagDecodeError, Tagged, decode_tagged
+from simplex_trio.wire.xftp.errors import Blocked, XFTPCode, XFTPErrorValue, decode_xftp_error
+from simplex_trio.wire.xftp.versions import XFTP_VERSIONS, XFTPVersion
+
+__all__ = [
+    "ERR",
+    "FILE",
+    "MESSAGES",
+    "OK",
+    "PONG",
+    "RIDS",
+    "SIDS",
+    "Message",
+    "MessageDecodeError",
+    "decode_message",
+]
+
+
+class MessageDecodeError(TagDecodeError):
+    """Bytes are not an answer of an XFTP router."""
+
+
+@frozen(repr=False)
+class Message(Tagged):
+    """What an XFTP router answers to a client."""
+
+    MIN_VERSION = XFTP_VERSIONS.lowest
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.REQUIRED
+
+
+def _encode_ids(ids: tuple[bytes, ...]) -> bytes:
+    return listed(short(each) for each in ids)
+
+
+def _decode_ids(reader: Reader) -> tuple[bytes, ...]:
+    return reader.listed(reader.short, at_least=1)
+
+
+@frozen(repr=False)
+class SIDS(Message):
+    """A packet is registered; these are its ids."""
+
+    TAG = b"SIDS"
+    ENTITY = MessageEntity.NONE
+
+    sender_id: bytes
+    recipient_ids: tuple[bytes, ...]
+    """In the order of the keys that they belong to."""
+
+    def encode(self, version: int) -> bytes:
+        return b"SIDS " + short(self.sender_id) + _encode_ids(self.recipient_ids)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(reader.short(), _decode_ids(reader))
+
+
+@frozen(repr=False)
+class RIDS(Message):
+    """Recipients are added; these are their ids, in the order of the keys."""
+
+    TAG = b"RIDS"
+
+    recipient_ids: tuple[bytes, ...]
+
+    def encode(self, version: int) -> bytes:
+        return b"RIDS " + _encode_ids(self.recipient_ids)
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(_decode_ids(reader))
+
+
+@frozen(repr=False)
+class FILE(Message):
+    """The body follows, in a box of which this is the router's key and the nonce."""
+
+    TAG = b"FILE"
+
+    dh_key: X25519PublicKey
+    nonce: bytes
+
+    def encode(self, version: int) -> bytes:
+        if len(self.nonce) != NONCE_SIZE:
+            raise EncodeError(f"a nonce has {NONCE_SIZE} bytes")
+        return b"FILE " + short(self.dh_key.der) + self.nonce
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(X25519PublicKey.from_der(reader.short()), reader.take(NONCE_SIZE))
+
+
+@frozen(repr=False)
+class OK(Message):
+    """Done."""
+
+    TAG = b"OK"
+
+
+@frozen(repr=False)
+class ERR(Message):
+    """Not done; before version 3 a blocked packet is like one that is not there."""
+
+    TAG = b"ERR"
+    ENTITY = MessageEntity.ANY
+
+    error: XFTPErrorValue
+
+    @property
+    def required_version(self) -> int:
+        return XFTPVersion.BLOCKED_ERROR if isinstance(self.error, Blocked) else self.MIN_VERSION
+
+    def encode(self, version: int) -> bytes:
+        error = XFTPCode.AUTH if version < self.required_version else self.error
+        return b"ERR " + error.encode()
+
+    @classmethod
+    def decode_parameters(cls, reader: Reader, version: int) -> Self:
+        reader.expect(b" ")
+        return cls(decode_xftp_error(reader))
+
+
+@frozen(repr=False)
+class PONG(Message):
+    """The answer to PING."""
+
+    TAG = b"PONG"
+    ENTITY = MessageEntity.NONE
+
+
+MESSAGES: tuple[type[Message], ...] = (SIDS, RIDS, FILE, OK, ERR, PONG)
+"""All answers."""
+
+_BY_TAG = {message.TAG: message for message in MESSAGES}
+
+
+def decode_message(data: bytes, version: int, newest: int = XFTP_VERSIONS.highest) -> Message:
+    """The answer that ``data`` is at ``version``.
+
+    ``newest`` is the highest version that this side speaks.  Raises `MessageDecodeError`, and
+    nothing else, for any other bytes.
+    """
+    return decode_tagged(_BY_TAG, MessageDecodeError, data, version, newest)
