@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -180,3 +180,39 @@ async def shake_hands(
 async def tls_pair(pair: StreamPair | None = None, **settings: Any) -> tuple[TlsStream, TlsStream]:
     """A client's and a server's end of one connection."""
     return (await shake_hands(pair, **settings)).streams
+
+
+class _CancelAtStep(trio.abc.Instrument):
+    def __init__(self, task: trio.lowlevel.Task, scope: trio.CancelScope, step: int) -> None:
+        self.task = task
+        self.scope = scope
+        self.left = step
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self.task:
+            self.left -= 1
+            if self.left == 0:
+                self.scope.cancel()
+
+
+async def cancelled_at_step(step: int, function: Callable[[], Awaitable[object]]) -> bool:
+    """Run ``function`` and cancel it when it is run for the ``step``-th time since it began.
+
+    Returns whether it was cancelled; if not, then it has fewer steps and is through.
+    """
+    cancelled = True
+
+    async def run() -> None:
+        nonlocal cancelled
+        with trio.CancelScope() as scope:
+            instrument = _CancelAtStep(trio.lowlevel.current_task(), scope, step)
+            trio.lowlevel.add_instrument(instrument)
+            try:
+                await function()
+            finally:
+                trio.lowlevel.remove_instrument(instrument)
+        cancelled = scope.cancelled_caught
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+    return cancelled

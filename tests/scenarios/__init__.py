@@ -1,0 +1,1 @@
+"""What any router must do, told as scenarios that run against our own and against real ones."""

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+from itertools import count, pairwise
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import (
+    lockstep_stream_pair,
+    memory_stream_pair,
+    wait_all_tasks_blocked,
+)
+
+from simplex_trio.transport.block_stream import BlockStream
+from tests.transport.support import cancelled_at_step, tls_pair
+
+SIZE = 16
+
+
+def block(number: int) -> bytes:
+    return bytes([number]) * SIZE
+
+
+def pair() -> tuple[BlockStream, BlockStream]:
+    ours, theirs = memory_stream_pair()
+    return BlockStream(ours, SIZE), BlockStream(theirs, SIZE)
+
+
+@given(
+    blocks=st.lists(st.binary(min_size=SIZE, max_size=SIZE), max_size=6),
+    cuts=st.lists(st.integers(0, 6 * SIZE), max_size=12),
+    rest=st.binary(max_size=SIZE - 1),
+)
+async def test_it_does_not_matter_where_the_bytes_are_split(
+    blocks: list[bytes], cuts: list[int], rest: bytes
+) -> None:
+    ours, theirs = memory_stream_pair()
+    data = b"".join(blocks) + rest
+    places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+
+    async def send() -> None:
+        for start, stop in pairwise(places):
+            await ours.send_all(data[start:stop])
+            await wait_all_tasks_blocked()
+        await ours.send_eof()
+
+    stream = BlockStream(theirs, SIZE)
+    received = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        for _ in blocks:
+            received.append(await stream.receive_block())
+        with pytest.raises(trio.BrokenResourceError if rest else trio.EndOfChannel):
+            await stream.receive_block()
+    assert received == blocks
+
+
+async def test_blocks_sent_together_leave_in_one_write() -> None:
+    ours, theirs = lockstep_stream_pair()
+    sender = BlockStream(ours, SIZE)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sender.send_blocks, [block(1), block(2), block(3)])
+        assert await theirs.receive_some() == block(1) + block(2) + block(3)
+
+
+async def test_the_end_between_two_blocks() -> None:
+    ours, theirs = pair()
+    await ours.send_block(block(1))
+    await ours.aclose()
+    assert await theirs.receive_block() == block(1)
+    for _ in range(2):
+        with pytest.raises(trio.EndOfChannel):
+            await theirs.receive_block()
+
+
+async def test_the_end_inside_a_block() -> None:
+    ours, theirs = memory_stream_pair()
+    stream = BlockStream(theirs, SIZE)
+    await ours.send_all(block(1) + b"part")
+    await ours.send_eof()
+    assert await stream.receive_block() == block(1)
+    for _ in range(2):
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.receive_block()
+    with pytest.raises(trio.BrokenResourceError):
+        await stream.send_block(block(2))
+    assert "broken" in repr(stream)
+
+
+@pytest.mark.parametrize("size", [0, SIZE - 1, SIZE + 1])
+async def test_a_block_of_another_size_is_not_sent(size: int) -> None:
+    ours, theirs = pair()
+    with pytest.raises(ValueError, match="block"):
+        await ours.send_blocks([block(1), bytes(size)])
+    await ours.send_block(block(2))
+    assert await theirs.receive_block() == block(2)
+
+
+def test_blocks_have_a_size() -> None:
+    ours, _ = memory_stream_pair()
+    with pytest.raises(ValueError, match="at least one byte"):
+        BlockStream(ours, 0)
+
+
+async def test_one_sender_and_one_receiver_at_a_time() -> None:
+    ours, theirs = lockstep_stream_pair()
+    stream = BlockStream(ours, SIZE)
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.send_block, block(1))
+            nursery.start_soon(stream.receive_block)
+            await wait_all_tasks_blocked()
+            with pytest.raises(trio.BusyResourceError):
+                await stream.send_block(block(2))
+            with pytest.raises(trio.BusyResourceError):
+                await stream.receive_block()
+            # The ones that were there first are not disturbed.
+            assert await theirs.receive_some() == block(1)
+            scope.cancel()
+
+
+async def test_a_cancelled_receive_loses_nothing() -> None:
+    """Wherever it is cancelled, the next call goes on with what has arrived."""
+    for step in count(1):
+        ours, theirs = memory_stream_pair()
+        stream = BlockStream(theirs, SIZE)
+        received: list[bytes] = []
+
+        async def send(ours: trio.abc.Stream = ours) -> None:
+            data = block(1) + block(2) + block(3)
+            for start in range(0, len(data), 7):
+                await ours.send_all(data[start : start + 7])
+                await wait_all_tasks_blocked()
+
+        async def receive(
+            stream: BlockStream = stream, received: list[bytes] = received
+        ) -> None:
+            while len(received) < 3:
+                received.append(await stream.receive_block())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            cancelled = await cancelled_at_step(step, receive)
+            await receive()
+        assert received == [block(1), block(2), block(3)]
+        if not cancelled:
+            assert step > 5
+            break
+
+
+async def test_a_write_that_was_cancelled_in_the_middle_breaks_the_stream() -> None:
+    ours, theirs = lockstep_stream_pair()
+    stream = BlockStream(ours, SIZE)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send_block, block(1))
+        await wait_all_tasks_blocked()
+        assert await theirs.receive_some(3) == block(1)[:3]
+        nursery.cancel_scope.cancel()
+    with pytest.raises(trio.BrokenResourceError):
+        await stream.send_block(block(2))
+    with pytest.raises(trio.BrokenResourceError):
+        await stream.receive_block()
+    await stream.aclose()
+    with pytest.raises(trio.ClosedResourceError):
+        await stream.send_block(block(2))
+    assert await theirs.receive_some() == b""
+
+
+async def test_a_write_that_was_cancelled_before_it_began_does_no_harm() -> None:
+    ours, theirs = pair()
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await ours.send_block(block(1))
+    assert scope.cancelled_caught
+    await ours.send_block(block(2))
+    assert await theirs.receive_block() == block(2)
+
+
+async def test_a_write_that_failed_breaks_the_stream() -> None:
+    ours, theirs = pair()
+    await theirs.aclose()
+    with pytest.raises(trio.BrokenResourceError):
+        await ours.send_block(block(1))
+    with pytest.raises(trio.BrokenResourceError):
+        await ours.receive_block()
+
+
+async def test_a_cancelled_write_loses_nothing_or_breaks_the_stream() -> None:
+    """Wherever a write is cancelled, what the other side sees next is a whole block or the end."""
+    for step in count(1):
+        ours, theirs = pair()
+        cancelled = await cancelled_at_step(step, lambda ours=ours: ours.send_block(block(1)))
+        received = []
+        try:
+            await ours.send_block(block(2))
+        except trio.BrokenResourceError:
+            pass
+        await ours.aclose()
+        with pytest.raises(trio.EndOfChannel):
+            while True:
+                received.append(await theirs.receive_block())
+        assert received in ([block(2)], [block(1)], [block(1), block(2)], [])
+        if not cancelled:
+            assert received == [block(1), block(2)]
+            break
+
+
+async def test_closing_ends_what_waits() -> None:
+    ours, theirs = lockstep_stream_pair()
+    stream = BlockStream(ours, SIZE)
+
+    async def waits(function: object, *args: object) -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await function(*args)  # type: ignore[operator]
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(waits, stream.receive_block)
+        nursery.start_soon(waits, stream.send_block, block(1))
+        await wait_all_tasks_blocked()
+        await stream.aclose()
+    await waits(stream.receive_block)
+    assert "closed" in repr(stream)
+    assert await theirs.receive_some() == b""
+
+
+async def test_closing_does_not_wait_for_a_write_over_tls_that_goes_nowhere() -> None:
+    client, _ = await tls_pair(lockstep_stream_pair())
+    stream = BlockStream(client, SIZE)
+
+    async def send() -> None:
+        with pytest.raises((trio.ClosedResourceError, trio.BrokenResourceError)):
+            await stream.send_block(block(1))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        await wait_all_tasks_blocked()
+        await stream.aclose()
+
+
+async def test_blocks_over_tls_both_ways_at_once() -> None:
+    size = 16_384
+    client, server = await tls_pair()
+    numbers = range(20)
+
+    async def send(stream: BlockStream) -> None:
+        await stream.send_blocks(bytes([n]) * size for n in numbers[:10])
+        for n in numbers[10:]:
+            await stream.send_block(bytes([n]) * size)
+
+    async def receive(stream: BlockStream) -> None:
+        for n in numbers:
+            assert await stream.receive_block() == bytes([n]) * size
+
+    async with trio.open_nursery() as nursery:
+        for tls in (client, server):
+            stream = BlockStream(tls, size)
+            nursery.start_soon(send, stream)
+            nursery.start_soon(receive, stream)
