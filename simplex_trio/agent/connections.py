@@ -21,7 +21,7 @@ from simplex_trio.client.timeouts import BACKGROUND, Timeouts
 from simplex_trio.errors import ConnectionLost, SimplexError
 from simplex_trio.nursery import open_inner_nursery
 
-__all__ = ["Connection", "Connections", "Connector", "Observer", "direct_connector"]
+__all__ = ["Connections", "Connector", "Observer", "PooledClient", "direct_connector"]
 
 Connector = Callable[[trio.Nursery, Destination], Awaitable[SMPClient]]
 """Makes a connection that the nursery drives; raises a `SimplexError` or `OSError` if it cannot."""
@@ -31,8 +31,8 @@ CONNECT_ERRORS = (SimplexError, OSError)
 
 
 @define(eq=False, repr=False)
-class Connection:
-    """A connection in the pool."""
+class PooledClient:
+    """A connection in the pool, driven by the agent."""
 
     destination: Destination
     client: SMPClient
@@ -40,13 +40,13 @@ class Connection:
     """Set when the connection has ended and is out of the pool."""
 
     def __repr__(self) -> str:
-        return f"<Connection: {self.client!r}>"
+        return f"<PooledClient: {self.client!r}>"
 
 
 class Observer(Protocol):
     """Who is told about connections.  None of these may wait."""
 
-    def connected(self, connection: Connection) -> None:
+    def connected(self, connection: PooledClient) -> None:
         """There is a new connection."""
         ...
 
@@ -54,11 +54,11 @@ class Observer(Protocol):
         """An attempt failed."""
         ...
 
-    def delivered(self, connection: Connection, event: object, *, left_over: bool) -> None:
+    def delivered(self, connection: PooledClient, event: object, *, left_over: bool) -> None:
         """The connection's stream had this event; ``left_over`` if the connection had ended."""
         ...
 
-    def disconnected(self, connection: Connection, reason: BaseException) -> None:
+    def disconnected(self, connection: PooledClient, reason: BaseException) -> None:
         """A connection has ended, and will deliver nothing more."""
         ...
 
@@ -90,7 +90,7 @@ class _Waiter:
     connecting: trio.CancelScope = field(factory=trio.CancelScope)
 
 
-_Attempt = Attempt[Destination, Connection, _Waiter]
+_Attempt = Attempt[Destination, PooledClient, _Waiter]
 
 
 class Connections:
@@ -108,8 +108,8 @@ class Connections:
         self._observer = observer
         self._connect_timeouts = connect_timeouts
         self._nursery: trio.Nursery | None = None
-        self._pool = Pool[Destination, Connection, _Waiter](remember_failure=remember_failure)
-        self._by_session: dict[bytes, Connection] = {}
+        self._pool = Pool[Destination, PooledClient, _Waiter](remember_failure=remember_failure)
+        self._by_session: dict[bytes, PooledClient] = {}
 
     def __repr__(self) -> str:
         return f"<Connections: {len(self._by_session)} of {len(self._pool)} connected>"
@@ -131,7 +131,7 @@ class Connections:
         """Run what belongs to connections in ``nursery`` from now on."""
         self._nursery = nursery
 
-    async def get(self, destination: Destination, *, despite_failure: bool = False) -> Connection:
+    async def get(self, destination: Destination, *, despite_failure: bool = False) -> PooledClient:
         """The connection to a destination, made first if there is none.
 
         Cancelled, it leaves an attempt to those who share it, or to whoever asks next.  Raises what
@@ -168,7 +168,7 @@ class Connections:
         if connection is not None and not connection.client.connected:
             await connection.over.wait()
 
-    def by_session_id(self, session_id: bytes) -> Connection | None:
+    def by_session_id(self, session_id: bytes) -> PooledClient | None:
         """The connection with that session, if it still stands."""
         connection = self._by_session.get(session_id)
         return connection if connection is not None and connection.client.connected else None
@@ -202,7 +202,7 @@ class Connections:
             if self._pool.drop(attempt, trio.ClosedResourceError("the agent was closed")):
                 attempt.waiter.decided.set()
 
-    async def _connect(self, nursery: trio.Nursery, attempt: _Attempt) -> Connection | None:
+    async def _connect(self, nursery: trio.Nursery, attempt: _Attempt) -> PooledClient | None:
         client = None
         try:
             with attempt.waiter.connecting, connect_deadline(self._connect_timeouts, BACKGROUND):
@@ -213,7 +213,7 @@ class Connections:
                 attempt.waiter.decided.set()
         if client is None:
             return None
-        connection = Connection(attempt.destination, client)
+        connection = PooledClient(attempt.destination, client)
         if not self._pool.succeed(attempt, connection):
             return None
         self._by_session[client.session_id] = connection
@@ -222,7 +222,7 @@ class Connections:
         return connection
 
     async def _attend(
-        self, nursery: trio.Nursery, attempt: _Attempt, connection: Connection
+        self, nursery: trio.Nursery, attempt: _Attempt, connection: PooledClient
     ) -> None:
         events = connection.client.events
         delivering = trio.CancelScope()
@@ -239,7 +239,7 @@ class Connections:
         self._observer.disconnected(connection, reason)
         connection.over.set()
 
-    async def _deliver(self, connection: Connection, scope: trio.CancelScope) -> None:
+    async def _deliver(self, connection: PooledClient, scope: trio.CancelScope) -> None:
         events = connection.client.events
         with scope:
             while True:

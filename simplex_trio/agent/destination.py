@@ -1,19 +1,15 @@
-"""`Destination`: what has a connection of its own."""
+"""`Destination`: what has a connection of its own.  Pure."""
 
 from __future__ import annotations
 
 from attrs import field, frozen
 from attrs.validators import instance_of
 
+from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 
 __all__ = ["Destination"]
-
-
-def _is_smp(_instance: object, _attribute: object, server: ServerAddress) -> None:
-    if server.protocol is not ServerProtocol.SMP:
-        raise ValueError("not the address of an SMP router")
 
 
 @frozen(repr=False, cache_hash=True)
@@ -24,17 +20,16 @@ class Destination(Redacted):
     of its own, and a circuit of its own through a SOCKS proxy that isolates.
     """
 
-    server: ServerAddress = field(validator=[instance_of(ServerAddress), _is_smp])
+    server: ServerAddress = field(validator=instance_of(ServerAddress))
     label: str = field(default="", validator=instance_of(str))
 
     @classmethod
     def of(cls, server: ServerAddress | str, label: str = "") -> Destination:
-        """The destination for an address, read first if it is text.
-
-        Raises `DecodeError` for text that is no address, `ValueError` for a server that is no SMP
-        router.
-        """
-        return cls(ServerAddress.parse(server) if isinstance(server, str) else server, label)
+        """The destination for an address or its text; `DecodeError` if it is no SMP router's."""
+        address = ServerAddress.parse(server) if isinstance(server, str) else server
+        if address.protocol is not ServerProtocol.SMP:
+            raise DecodeError("this is not the address of an SMP router")
+        return cls(address, label)
 
     @property
     def isolation(self) -> bytes | None:

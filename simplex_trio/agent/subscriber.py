@@ -8,13 +8,14 @@ chunks, and waits between tries.  What is decided on the way is in `subscription
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import trio
 from attrs import define, field
 
-from simplex_trio.agent.config import AgentConfig, AgentRole
-from simplex_trio.agent.connections import CONNECT_ERRORS, Connection, Connections
+from simplex_trio.agent.asking import asking_for
+from simplex_trio.agent.config import AgentConfig
+from simplex_trio.agent.connections import CONNECT_ERRORS, Connections, PooledClient
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.events import (
     CannotConnect,
@@ -30,7 +31,6 @@ from simplex_trio.agent.events import (
     SubscriptionEnded,
     SubscriptionError,
 )
-from simplex_trio.agent.stored_keys import load_keys
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import (
     Answer,
@@ -38,27 +38,28 @@ from simplex_trio.agent.subscriptions import (
     ServerSubscriptions,
     ServiceState,
     ServiceVerdict,
+    StoredQueue,
     Subscribing,
 )
 from simplex_trio.agent.workers import Workers
 from simplex_trio.client.backoff import Retries
-from simplex_trio.client.events import ExpiredResponse, Notice, UnexpectedResponse
+from simplex_trio.client.events import (
+    ErrorEvent,
+    ExpiredResponse,
+    Notice,
+    UnexpectedResponse,
+)
 from simplex_trio.client.queues import (
     MessageReceived,
-    QueueAccess,
     QuotaReached,
     SealedMessage,
 )
-from simplex_trio.client.smp import SMPClient
 from simplex_trio.crypto.hashes import ServiceSubs
-from simplex_trio.errors import ConnectionLost, SimplexError
+from simplex_trio.errors import SimplexError
 from simplex_trio.wire.smp.commands import NSUB, SUB
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, OK, SOK
 
 __all__ = ["Server", "Subscriber"]
-
-_Stored = tuple[bytes, bytes]
-"""A queue and its keys, as `ServerSubscriptions` has them."""
 
 
 @define(eq=False)
@@ -86,6 +87,7 @@ class Subscriber:
         self._events = events
         self._servers: dict[Destination, Server] = {}
         self._workers = Workers[Destination]()
+        self._asking = asking_for(config.role)
         self._connections: Connections | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -111,7 +113,7 @@ class Subscriber:
 
     # --- what the program asks for ------------------------------------------------------------
 
-    def subscribe(self, destination: Destination, queues: Iterable[_Stored]) -> None:
+    def subscribe(self, destination: Destination, queues: Iterable[StoredQueue]) -> None:
         """Subscribe to queues; what becomes of it is told by events."""
         subscriptions = self._server(destination).subscriptions
         known = []
@@ -129,7 +131,7 @@ class Subscriber:
         self._server(destination).subscriptions.subscribe_service(service)
         self._see_to(destination)
 
-    def remove(self, destination: Destination, queue_ids: Iterable[bytes]) -> list[_Stored]:
+    def remove(self, destination: Destination, queue_ids: Iterable[bytes]) -> list[StoredQueue]:
         """Forget queues; those that were known, with their keys."""
         server = self._servers.get(destination)
         if server is None:
@@ -149,6 +151,14 @@ class Subscriber:
         self._tidy(destination)
         return removed
 
+    def clear(self, destination: Destination) -> None:
+        """Forget everything there."""
+        server = self._servers.get(destination)
+        if server is not None:
+            server.subscriptions.clear()
+            server.wake()
+        self._tidy(destination)
+
     def try_now(self) -> None:
         """Let every worker try again at once."""
         for server in self._servers.values():
@@ -157,7 +167,7 @@ class Subscriber:
 
     # --- what happens to connections ----------------------------------------------------------
 
-    def connected(self, connection: Connection) -> None:
+    def connected(self, connection: PooledClient) -> None:
         destination, client = connection.destination, connection.client
         server = self._server(destination)
         service = client.service
@@ -179,7 +189,7 @@ class Subscriber:
             server.told = type(error)
             self._events.put(CannotConnect(destination, error))
 
-    def disconnected(self, connection: Connection, reason: BaseException) -> None:
+    def disconnected(self, connection: PooledClient, reason: BaseException) -> None:
         destination, session = connection.destination, connection.client.session_id
         server = self._server(destination)
         ended = server.subscriptions.session_ended(session)
@@ -195,12 +205,13 @@ class Subscriber:
     async def ready_for_more(self, destination: Destination) -> None:
         await self._events.wait_for_room(destination)
 
-    def delivered(self, connection: Connection, event: object, *, left_over: bool) -> None:
+    def delivered(self, connection: PooledClient, event: object, *, left_over: bool) -> None:
         destination, session = connection.destination, connection.client.session_id
         subscriptions = self._server(destination).subscriptions
         match event:
             case Notice(queue_id, END() | DELD() as message):
                 if subscriptions.ended(session, queue_id):
+                    connection.client.forget(queue_id)
                     deleted = isinstance(message, DELD)
                     self._events.put(SubscriptionEnded(destination, session, queue_id, deleted))
                     return
@@ -216,3 +227,152 @@ class Subscriber:
                 if self._subscribed_late(connection, queue_id, message):
                     return
         self._deliver(RouterEvent(destination, session, _queue_of(event), event), left_over)
+
+    def _subscribed_late(
+        self, connection: PooledClient, queue_id: bytes, message: OK | SOK
+    ) -> bool:
+        """Whether an answer that nobody waited for any more says that a queue is subscribed to."""
+        session = connection.client.session_id
+        subscriptions = self._server(connection.destination).subscriptions
+        keys = subscriptions.keys_of_pending(session, queue_id)
+        if keys is None:
+            return False
+        service_id = message.service_id if isinstance(message, SOK) else None
+        changed = subscriptions.answered(session, [Answer(queue_id, keys, service_id)])
+        assert changed is not None  # the keys are of the current session
+        self._tell(connection, changed)
+        return True
+
+    def _deliver(self, event: RouterEvent, left_over: bool) -> None:
+        if not left_over or self._events.has_room(event.destination):
+            self._events.put(event)
+        elif not isinstance(event.event, MessageReceived | QuotaReached | SealedMessage):
+            self._events.put_left_over(event)
+
+    def _tell(self, connection: PooledClient, changed: Answers) -> None:
+        destination, client = connection.destination, connection.client
+        if changed.active:
+            active = tuple(changed.active)
+            self._events.put(Subscribed(destination, client.session_id, active))
+        if changed.of_service:
+            assert client.service is not None
+            of_service = tuple(changed.of_service)
+            self._events.put(
+                Subscribed(destination, client.session_id, of_service, client.service.id)
+            )
+        if changed.failed:
+            for queue_id, _ in changed.failed:
+                client.forget(queue_id)
+            failures = tuple(changed.failed)
+            self._events.put(SubscriptionError(destination, client.session_id, failures))
+
+    # --- workers ------------------------------------------------------------------------------
+
+    def _see_to(self, destination: Destination) -> None:
+        has_work = self._server(destination).subscriptions.has_work
+        if self._workers.may_start(destination, has_work=has_work):
+            assert self._nursery is not None
+            self._nursery.start_soon(self._work, destination)
+
+    async def _work(self, destination: Destination) -> None:
+        assert self._connections is not None
+        server = self._server(destination)
+        while self._workers.goes_on(destination, has_work=server.subscriptions.has_work):
+            await self._connections.settled(destination)
+            await self._wait_until_due(server)
+            try:
+                connection = await self._connections.get(destination, despite_failure=True)
+            except CONNECT_ERRORS:
+                continue  # told and counted in `could_not_connect`
+            if (
+                not await self._subscribe_pending(connection, server)
+                and connection.client.connected
+            ):
+                server.retries.failed(trio.current_time(), self._config.random())
+        self._tidy(destination)
+
+    async def _wait_until_due(self, server: Server) -> None:
+        while (seconds := server.retries.wait(trio.current_time())) > 0:
+            server.alarm = trio.Event()
+            with trio.move_on_after(seconds):
+                await server.alarm.wait()
+            server.alarm = None
+
+    async def _subscribe_pending(self, connection: PooledClient, server: Server) -> bool:
+        """Subscribe to what is pending; False if it should be tried again later.
+
+        Each chunk has the time of a request, and nothing limits how many there are.
+        """
+        subscriptions = server.subscriptions
+        client = connection.client
+        if not await self._subscribe_pending_service(connection, subscriptions):
+            return False
+        for chunk in subscriptions.chunks(subscriptions.pending(), self._config.chunk):
+            frames = client.statistics().frames_received
+            answers = await self._asking.queues(client, chunk)
+            changed = subscriptions.answered(client.session_id, answers)
+            if changed is None:
+                return False
+            self._tell(connection, changed)
+            if changed.temporary:
+                if client.statistics().frames_received == frames:
+                    client.close()  # it took all of that in, and was silent
+                return False
+        return True
+
+    async def _subscribe_pending_service(
+        self, connection: PooledClient, subscriptions: ServerSubscriptions
+    ) -> bool:
+        destination, client = connection.destination, connection.client
+        session = client.session_id
+        unavailable = subscriptions.take_unavailable_service(session)
+        if unavailable is not None:
+            self._events.put(ServiceUnavailable(destination, session, unavailable))
+        asked = subscriptions.pending_service
+        if asked is None:
+            return True
+        result = await self._asking.service(client, asked.queues)
+        match subscriptions.service_answered(session, asked, result):
+            case ServiceVerdict.ACTIVE:
+                assert isinstance(result, ServiceSubs)
+                self._events.put(
+                    ServiceSubscribed(destination, session, asked.service_id, asked.queues, result)
+                )
+            case ServiceVerdict.UNAVAILABLE:
+                self._events.put(ServiceUnavailable(destination, session, asked))
+            case ServiceVerdict.FAILED:
+                assert isinstance(result, SimplexError)
+                self._events.put(ServiceSubscriptionError(destination, session, asked, result))
+            case ServiceVerdict.TEMPORARY:
+                return False
+            case ServiceVerdict.STALE:
+                return client.connected
+        return True
+
+    # --- details ------------------------------------------------------------------------------
+
+    def _server(self, destination: Destination) -> Server:
+        server = self._servers.get(destination)
+        if server is None:
+            server = self._servers[destination] = Server(Retries(self._config.backoff))
+        return server
+
+    def _tidy(self, destination: Destination) -> None:
+        """Forget a destination at which there is nothing any more."""
+        server = self._servers.get(destination)
+        if (
+            server is not None
+            and server.subscriptions.is_empty
+            and destination not in self._workers
+        ):
+            del self._servers[destination]
+
+
+def _queue_of(event: object) -> bytes:
+    match event:
+        case MessageReceived() | QuotaReached() | SealedMessage():
+            return event.recipient_id
+        case Notice() | ExpiredResponse() | UnexpectedResponse() | ErrorEvent():
+            return event.entity_id
+        case _:
+            return b""

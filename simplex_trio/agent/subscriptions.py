@@ -32,8 +32,12 @@ __all__ = [
     "ServerSubscriptions",
     "ServiceState",
     "ServiceVerdict",
+    "StoredQueue",
     "Subscribing",
 ]
+
+StoredQueue = tuple[bytes, bytes]
+"""A queue's id, and its keys as `simplex_trio.agent.stored_keys` has them."""
 
 
 @frozen(repr=False)
@@ -164,7 +168,7 @@ class ServerSubscriptions:
     def is_active(self, queue_id: bytes) -> bool:
         return self._session_of(queue_id) is not None
 
-    def chunks(self, queue_ids: Sequence[bytes], size: int) -> Iterator[list[tuple[bytes, bytes]]]:
+    def chunks(self, queue_ids: Sequence[bytes], size: int) -> Iterator[list[StoredQueue]]:
         """Those of ``queue_ids`` that are pending when each chunk is taken, with their keys."""
         pending = self._pending
         for start in range(0, len(queue_ids), size):
@@ -202,6 +206,12 @@ class ServerSubscriptions:
         there_was = self.pending_service is not None or self._active_service is not None
         self.pending_service = self._active_service = None
         return there_was
+
+    def clear(self) -> None:
+        """Forget all queues and the service."""
+        self._pending = {}
+        self._active = {}
+        self.remove_service()
 
     # --- what happens to connections ----------------------------------------------------------
 

@@ -65,9 +65,9 @@ class Retries:
         self._due = 0.0
 
     def succeeded(self, now: float) -> None:
-        """Note that a try succeeded; later calls only say that it still holds."""
-        if self._succeeded is None:
-            self._succeeded = now
+        """Note that a try succeeded; there is nothing to wait for any more."""
+        self._succeeded = now
+        self._due = now
 
     def failed(self, now: float, random: float) -> None:
         """Note that a try failed, or that what had succeeded does not do what it should."""

@@ -259,7 +259,9 @@ async def test_what_is_not_tls(noise: bytes) -> None:
         await theirs.send_all(b"anything")
 
 
-@pytest.mark.parametrize("noise", [b"", b"\x16\x03\x03", b"HTTP/1.1 400 Bad\r\n\r\n", bytes(70_000)])
+@pytest.mark.parametrize(
+    "noise", [b"", b"\x16\x03\x03", b"HTTP/1.1 400 Bad\r\n\r\n", bytes(70_000)]
+)
 async def test_a_server_that_does_not_speak_tls(noise: bytes) -> None:
     ours, theirs = memory_stream_pair()
     await theirs.send_all(noise)
@@ -319,7 +321,7 @@ async def test_a_service_with_certificates_that_do_not_belong() -> None:
     assert await outcome.client.receive_some() == b""
 
 
-# --- where OpenSSL cannot be restricted ------------------------------------------------------------
+# --- where OpenSSL cannot be restricted -----------------------------------------------------------
 
 
 async def test_what_was_negotiated_is_checked_where_it_cannot_be_restricted(

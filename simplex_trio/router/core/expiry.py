@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.deletion import delete_queue
@@ -14,14 +14,14 @@ from simplex_trio.router.store.records import Suspended
 __all__ = ["expire_messages", "expire_notifications", "expire_queues"]
 
 
-def expire_messages(state: RouterState, transaction: Transaction, queue: Queue, now: int) -> None:
-    """Drop the messages at the start of a queue that are too old.
+def expire_messages(state: RouterState, transaction: Transaction, queue: Queue, now: int) -> bool:
+    """Drop the messages at the start of a queue that are too old; whether there were any.
 
     A quota notice never is: until the recipient has seen it, nothing more is accepted.
     """
     ttl = state.policy.message_ttl
     if ttl is None:
-        return
+        return False
     stored = len(queue.messages) - queue.unstored
     expired = 0
     while expired < stored:
@@ -32,9 +32,34 @@ def expire_messages(state: RouterState, transaction: Transaction, queue: Queue, 
     if expired:
         state.queues.drop_first(transaction, queue, expired)
         state.counters.add(Count.MESSAGES_EXPIRED, expired)
+    return expired > 0
 
 
-def expire_queues(
-    state: RouterState, recipient_ids: Iterable[bytes], now: int
-) -> Callable[[], None] | None:
-    ...
+def expire_queues(state: RouterState, recipient_ids: Iterable[bytes], now: int) -> None:
+    """Go through some queues, dropping what is too old in them, or them."""
+    for recipient_id in recipient_ids:
+        queue = state.queues.for_recipient(recipient_id)
+        if queue is None:
+            continue
+        transaction = Transaction()
+        if _is_abandoned(state, queue, now):
+            finish = delete_queue(state, transaction, queue)
+            state.counters.add(Count.QUEUES_EXPIRED)
+            state.submit(transaction, finish)
+        elif expire_messages(state, transaction, queue, now):
+            state.submit(transaction, None)
+
+
+def _is_abandoned(state: RouterState, queue: Queue, now: int) -> bool:
+    status, ttl = queue.record.status, state.policy.suspended_ttl
+    return isinstance(status, Suspended) and ttl is not None and status.since < now - ttl
+
+
+def expire_notifications(state: RouterState, now: int) -> None:
+    """Drop the notifications that are too old to be of use."""
+    transaction = Transaction()
+    before = now - state.policy.notification_ttl
+    expired = state.notifications.expire(transaction, before)
+    if expired:
+        state.counters.add(Count.NOTIFICATIONS_EXPIRED, expired)
+        state.submit(transaction, None)

@@ -124,7 +124,7 @@ def _notify(state: RouterState, record: NotificationRecord) -> None:
     elif state.queues.for_notifier(record.notifier_id) is not None:
         transaction = Transaction()
         state.notifications.add(transaction, record)
-        state.submit(transaction)
+        state.submit(transaction, None)
 
 
 def _send_pending(state: RouterState, notifier_id: bytes) -> None:
@@ -142,7 +142,7 @@ def _take_pending(state: RouterState, notifier_ids: tuple[bytes, ...]) -> tuple[
         for record in state.notifications.take(transaction, notifier_id)
     )
     if transaction:
-        state.submit(transaction)
+        state.submit(transaction, None)
     return events
 
 

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.delivery import deliver_waiting
-from simplex_trio.router.core.notifying import notification_event, send_pending
+from simplex_trio.router.core.expiry import expire_messages
+from simplex_trio.router.core.notifying import announce
 from simplex_trio.router.core.queues import Queue
 from simplex_trio.router.core.replies import LinkDue, Reply
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState
-from simplex_trio.router.core.verification import (
-    is_contact_queue,
-    is_secured_for_messaging,
-    same_key,
-)
-from simplex_trio.router.store.records import MessageHead, NotificationRecord, NotifierRecord
-from simplex_trio.wire.smp.bodies import NotificationMeta
+from simplex_trio.router.core.verification import is_secured_for_messaging, same_key
+from simplex_trio.router.store.records import MessageHead
 from simplex_trio.wire.smp.commands import LKEY, SEND, SKEY
 from simplex_trio.wire.smp.errors import Blocked, Code
 from simplex_trio.wire.smp.messages import ERR, OK
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from simplex_trio.wire.smp.sizes import max_message_length
 
-__all__ = ["get_link", "secure", "secure_as_sender", "secure_through_link", "send"]
+__all__ = ["get_link", "secure_as_sender", "secure_queue", "secure_through_link", "send"]
 
 
 # --- SEND ---------------------------------------------------------------------------------------
@@ -44,8 +38,7 @@ def send(state: RouterState, request: Request, queue: Queue) -> Answered:
     if status is not None:
         counters.add(Count.SENDS_UNAUTHORIZED)
         return ERR(Code.AUTH)
-    if state.policy.message_ttl is not None:
-        expire_messages(state, request, queue, request.now - state.policy.message_ttl)
+    expire_messages(state, request.transaction, queue, request.now)
     if queue.record.link is not None and is_secured_for_messaging(queue.record):
         # The invitation has been taken up, so nobody needs its link any more.
         record = evolve(queue.record, link=None)
@@ -74,36 +67,63 @@ def _close(state: RouterState, request: Request, queue: Queue) -> Decision:
 
 def _accept(state: RouterState, request: Request, queue: Queue, command: SEND) -> Decision:
     notified = command.flags.notification
-    head = MessageHead(
-        state.new_sequence(), state.new_id(), request.now, notification=notified
-    )
+    head = MessageHead(state.new_sequence(), state.new_id(), request.now, notification=notified)
     state.queues.add_message(request.transaction, queue, head, command.body)
     notifier = queue.record.notifier if notified else None
-    notification = None if notifier is None else _notification(state, head, notifier)
-    kept = notification is not None and not _can_notify(state, notifier)
-    if kept and notification is not None:
-        state.notifications.add(request.transaction, notification)
+    tell_notifier = None
+    if notifier is not None:
+        tell_notifier = announce(state, request.transaction, notifier, head)
 
     def finish() -> Reply:
         state.queues.message_stored(queue)
         deliver_waiting(state, queue)
-        if notifier is not None and notification is not None:
-            _notify(state, notifier, notification, kept=kept)
+        if tell_notifier is not None:
+            tell_notifier()
         state.counters.add(Count.MESSAGES_SENT)
         return Reply(OK())
 
     return Decision(finish, needs_store=True)
 
 
-def expire_messages(state: RouterState, request: Request, queue: Queue, before: int) -> None:
-    """Drop the messages at the start of a queue that came before this time."""
-    stored = len(queue.messages) - queue.unstored
-    expired = 0
-    while expired < stored:
-        head = queue.messages[expired]
-        if head.is_quota_notice or head.received_at >= before:
-            break
-        expired += 1
-    if expired:
-        state.queues.drop_first(request.transaction, queue, expired)
-        state.counters.add(Count.MESSAGES_EXPIRED, expired)
+# --- SKEY, LKEY and LGET ------------------------------------------------------------------------
+
+
+def secure_queue(state: RouterState, request: Request, queue: Queue, key: AuthPublicKey) -> bool:
+    """Let the owner of ``key`` be the only sender; False if another one is already.
+
+    The store has to do with it unless the queue was secured with the same key before.
+    """
+    record = queue.record
+    if record.sender_key is not None:
+        return same_key(record.sender_key, key)
+    state.queues.replace(request.transaction, queue, evolve(record, sender_key=key))
+    state.counters.add(Count.QUEUES_SECURED)
+    return True
+
+
+def secure_as_sender(state: RouterState, request: Request, queue: Queue) -> Answered:
+    """SKEY: only for messaging queues, which authorization has seen to."""
+    command = request.command
+    assert isinstance(command, SKEY)
+    secure_queue(state, request, queue, command.sender_key)
+    return Decision(lambda: Reply(OK()), needs_store=True)
+
+
+def secure_through_link(state: RouterState, request: Request, queue: Queue) -> Answered:
+    """LKEY: as SKEY, and the data of the link is the answer."""
+    command = request.command
+    assert isinstance(command, LKEY)
+    secure_queue(state, request, queue, command.sender_key)
+    return Decision(lambda: _link(request, queue), needs_store=True)
+
+
+def get_link(state: RouterState, request: Request, queue: Queue) -> Answered:
+    """LGET: only for contact queues, which authorization has seen to."""
+    return Decision(lambda: _link(request, queue))
+
+
+def _link(request: Request, queue: Queue) -> Reply:
+    link = queue.record.link
+    if not queue.exists or link is None or link.link_id != request.entity_id:
+        return Reply(ERR(Code.AUTH))
+    return Reply(LinkDue(queue, link.link_id))

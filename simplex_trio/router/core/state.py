@@ -26,7 +26,7 @@ from simplex_trio.wire.smp.messages import Message
 from simplex_trio.wire.smp.reading import ReceivedCommand
 from simplex_trio.wire.transmissions import Transmission
 
-__all__ = ["ID_SIZE", "Client", "Decision", "Request", "RouterState"]
+__all__ = ["ID_SIZE", "Answered", "Client", "Decision", "Errand", "Request", "RouterState"]
 
 ID_SIZE = 24
 """Of all ids that the router chooses; that of a message is also a nonce, and cannot be shorter."""
@@ -86,6 +86,10 @@ def _nothing() -> None:
     pass
 
 
+def _as_it_is(message: Message) -> Message:
+    return message
+
+
 @frozen(eq=False)
 class Decision:
     """A command that has been decided and not been answered.
@@ -98,17 +102,30 @@ class Decision:
     finish: Callable[[], Reply]
     needs_store: bool = False
     abandon: Callable[[], None] = _nothing
+    seal: Callable[[Message], Message] = _as_it_is
+    """What to do with the error that takes the place of the answer."""
 
 
-Answered = Message | Decision
-"""What becomes of a command: an answer that needs nothing more, or a decision."""
+@frozen(repr=False, eq=False)
+class Errand(Redacted):
+    """A command that takes the time of others: PRXY, PFWD, or RSLV.
+
+    It is answered whenever that is done, with what ``seal`` makes of the answer.
+    """
+
+    received: ReceivedCommand
+    seal: Callable[[Message], Message] = _as_it_is
+
+
+Answered = Message | Decision | Errand
+"""What becomes of a command: an answer that needs nothing more, a decision, or an errand."""
 
 
 class RouterState:
     """All that a router knows.
 
-    ``random`` gives so many bytes that nobody can predict.  ``submit`` takes changes to the store
-    that no answer waits for.
+    ``random`` gives so many bytes that nobody can predict.  ``submit`` takes changes that no answer
+    waits for, and what is to be called when they are stored, if anything.
     """
 
     def __init__(
@@ -117,11 +134,13 @@ class RouterState:
         snapshot: Snapshot,
         *,
         random: Callable[[int], bytes],
-        submit: Callable[[Transaction], None],
+        submit: Callable[[Transaction, Callable[[], None] | None], None],
+        resolves_names: bool = False,
     ) -> None:
         self.policy = policy
         self.random = random
         self.submit = submit
+        self.resolves_names = resolves_names
         self.queues = QueueTable()
         self.services = Services(snapshot.services)
         self.notifications = PendingNotifications(snapshot.notifications)

@@ -10,9 +10,10 @@ import hmac
 
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.router.core.queues import Queue
-from simplex_trio.router.core.state import Client, RouterState
+from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.store.records import QueueRecord
 from simplex_trio.wire.authorization import Verifier
+from simplex_trio.wire.handshake import PeerService
 from simplex_trio.wire.smp.commands import (
     LGET,
     LKEY,
@@ -47,19 +48,12 @@ def find_queue(state: RouterState, command: Command, entity_id: bytes) -> Queue 
 
 
 def refusal(
-    client: Client, received: ReceivedCommand, queue: Queue | None
+    verifier: Verifier, service: PeerService | None, received: ReceivedCommand, queue: Queue | None
 ) -> RouterErrorValue | None:
-    """Why a client's own command is not taken, as far as authorization goes; `None` if it is."""
-    error = service_refusal(received, client.verifier, client.service)
+    """Why a command is not taken in a session with, or without, this service; `None` if it is."""
+    error = service_refusal(received, verifier, service)
     if error is not None:
         return error
-    return unauthorized(client.verifier, received, queue)
-
-
-def unauthorized(
-    verifier: Verifier, received: ReceivedCommand, queue: Queue | None
-) -> RouterErrorValue | None:
-    """Why a command is not authorized; `None` if it is, or needs no key."""
     command, transmission = received.command, received.transmission
     match command:
         case SEND() if not transmission.authorization:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from simplex_trio.errors import StoreCorrupted, StoreUnavailable
 from simplex_trio.router.store.failures import translated
-from simplex_trio.router.store.log_check import read_log
+from simplex_trio.router.store.log_check import check_log
 from simplex_trio.router.store.schema import (
     APPLICATION_ID,
     CHECKS,
@@ -35,30 +35,27 @@ _PROBLEMS_SHOWN = 3
 def open_file(path: Path) -> sqlite3.Connection:
     """A connection to the store at ``path``, which nobody else can open until it is closed.
 
-    The file is made if neither it nor its log exists, and readable by its owner only.  Raises
-    `StoreLocked`, `StoreForeign`, `StoreCorrupted` or `StoreUnavailable`.
+    The file is made if neither it nor its log exists, and becomes readable by its owner only.
+    Raises `StoreLocked`, `StoreForeign`, `StoreCorrupted` or `StoreUnavailable`.
     """
+    path = path.resolve()  # as SQLite does, for the log lies beside the real file
     try:
         if not path.exists():
             _create(path)
-        path.chmod(_OWNER_ONLY)
         if not path.stat().st_size:
             raise StoreCorrupted("the file is empty")
-        log = read_log(_log_path(path))
+        check_log(_log_path(path))
     except OSError as exc:
         raise StoreUnavailable("the store's file cannot be opened") from exc
     connection = _connect(path)
     try:
-        with translated("the file's first page"):
-            _take_over(connection)
-            check_version(connection)
-            (_, frames_read, _) = connection.execute("PRAGMA wal_checkpoint").fetchone()
-        log.check(frames_read)
         with translated("the file's pages"):
+            check_version(connection)
             check_schema(connection)
             _check(connection)
+            _restrict(path)
+            _settle(connection)
             migrate(connection)
-            connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         connection.close()
         raise
@@ -81,7 +78,7 @@ def _create(path: Path) -> None:
     os.close(descriptor)
     try:
         with translated("a new file"), closing(_connect(Path(name))) as connection:
-            _take_over(connection)
+            _settle(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             migrate(connection)
         with suppress(FileExistsError):
@@ -95,21 +92,35 @@ def _connect(path: Path) -> sqlite3.Connection:
     with translated("the file"):
         # Transactions are begun and ended here by name, and all threads take turns.
         connection = sqlite3.connect(
-            path.absolute(), timeout=0, isolation_level=None, check_same_thread=False
+            path, timeout=0, isolation_level=None, check_same_thread=False
         )
     # Text that is damaged must not raise errors of its own; none of the columns holds text.
     connection.text_factory = bytes
+    for setting in (
+        "locking_mode = EXCLUSIVE",  # from the first access on
+        "cell_size_check = ON",  # damage inside a page is found when the page is read
+        "trusted_schema = OFF",
+    ):
+        connection.execute(f"PRAGMA {setting}")
     return connection
 
 
-def _take_over(connection: sqlite3.Connection) -> None:
-    """Keep everybody else out, and settle how commits reach the disk."""
+def _restrict(path: Path) -> None:
+    """Let nobody but the owner read the file and its log."""
+    try:
+        for part in (path, _log_path(path)):
+            if part.exists():
+                part.chmod(_OWNER_ONLY)
+    except OSError as exc:
+        raise StoreUnavailable("the store's file cannot be made private") from exc
+
+
+def _settle(connection: sqlite3.Connection) -> None:
+    """How this connection writes."""
     for setting in (
-        "locking_mode = EXCLUSIVE",
         "journal_mode = WAL",
         "synchronous = FULL",  # a commit survives the loss of power, not only of the process
-        "cell_size_check = ON",  # damage inside a page is found when the page is read
-        "trusted_schema = OFF",
+        "foreign_keys = ON",
         "secure_delete = FAST",  # keys of deleted queues are wiped wherever that costs no writing
     ):
         connection.execute(f"PRAGMA {setting}")

@@ -29,7 +29,7 @@ from simplex_trio.wire.handshake import (
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.versions import NTF_VERSIONS, NTFVersion, VersionRange
 
-__all__ = ["NTF_BLOCK_SIZE", "NTFClientHandshake", "NTFRouterHandshake"]
+__all__ = ["NTF_BLOCK_SIZE", "NTFClientHandshake", "NTFRouterHandshake", "ntf_session"]
 
 NTF_BLOCK_SIZE = 512
 
@@ -37,7 +37,8 @@ LEGACY_ROUTER_VERSIONS = VersionRange(1, 1)
 """What a router offers when the client negotiated no application protocol in TLS."""
 
 
-def _session(version: int, session_id: bytes) -> SessionParameters:
+def ntf_session(version: int, session_id: bytes) -> SessionParameters:
+    """How transmissions are laid out at ``version`` of NTF."""
     modern = version >= NTFVersion.BATCHES
     return SessionParameters(
         version=version,
@@ -90,7 +91,7 @@ class NTFClientHandshake:
             router_key = verified_session_key(signed, self._tls_chain)
             proof = ProvenKey(self._tls_chain, signed)
         self._agreement = ClientAgreement(
-            session=_session(versions.highest, session_id),
+            session=ntf_session(versions.highest, session_id),
             versions=versions,
             router_key=router_key,
             router_proof=proof,
@@ -147,7 +148,7 @@ class NTFRouterHandshake:
         if versions is None:
             raise NoCommonVersion("the client chose a version that was not offered")
         self._agreement = RouterAgreement(
-            session=_session(version, self._session_id),
+            session=ntf_session(version, self._session_id),
             versions=versions,
             session_key=self._session_key,
             shared_secret=None,

@@ -7,7 +7,7 @@ from functools import partial
 from simplex_trio.wire import reading
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.handshake import PeerService
-from simplex_trio.wire.reading import RefusedTransmission
+from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import NSUBS, SUBS, Command, decode_command
 from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind, RouterErrorValue
@@ -15,13 +15,9 @@ from simplex_trio.wire.versions import SMP_VERSIONS
 
 __all__ = ["ReceivedCommand", "RefusedTransmission", "read_commands", "service_refusal"]
 
-ReceivedCommand = reading.ReceivedCommand[Command]
-"""A command of SMP with its transmission."""
-
-
 def read_commands(
     content: bytes, session: SessionParameters, newest: int = SMP_VERSIONS.highest
-) -> list[ReceivedCommand | RefusedTransmission]:
+) -> list[ReceivedCommand[Command] | RefusedTransmission]:
     """The commands in a client's block, in order; at least one entry for any content.
 
     ``newest`` is the highest version that this router speaks.
@@ -30,7 +26,7 @@ def read_commands(
 
 
 def service_refusal(
-    received: ReceivedCommand, verifier: Verifier, service: PeerService | None
+    received: ReceivedCommand[Command], verifier: Verifier, service: PeerService | None
 ) -> RouterErrorValue | None:
     """Why a router does not take a command in a session with, or without, this service.
 

@@ -16,12 +16,18 @@ PACKET_SIZES = (64 * KIB, 256 * KIB, MIB, 4 * MIB)
 """The sizes that routers take unless their operators say otherwise."""
 
 
-# The biggest first; what is too small even for the bigger one of the last pair uses it all the same.
-_PAIRS = ((MIB, 4 * MIB), (256 * KIB, MIB), (64 * KIB, 256 * KIB))
-
-
 def _three_quarters(size: int) -> int:
     return size * 3 // 4
+
+
+def _sizes_for(size: int) -> tuple[int, int]:
+    """The two sizes that a file of ``size`` bytes uses, the small one first."""
+    smallest, small, big, biggest = PACKET_SIZES
+    if size > _three_quarters(biggest):
+        return big, biggest
+    if size > _three_quarters(big):
+        return small, big
+    return smallest, small
 
 
 def packet_sizes(size: int) -> tuple[int, ...]:
@@ -31,12 +37,8 @@ def packet_sizes(size: int) -> tuple[int, ...]:
     """
     if size < 1:
         raise ValueError("an encrypted file has at least one byte")
-    for small, big in _PAIRS:
-        if size > _three_quarters(big):
-            break
+    small, big = _sizes_for(size)
     count, rest = divmod(size, big)
-    if not rest:
-        return (big,) * count
     if rest > _three_quarters(big):
         return (big,) * (count + 1)
     return (big,) * count + (small,) * -(-rest // small)

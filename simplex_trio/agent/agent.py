@@ -1,0 +1,368 @@
+"""`SMPClientAgent`: connections to many routers, and subscriptions that outlive each of them.
+
+::
+
+    async with open_smp_agent() as agent:
+        agent.subscribe(router, queues)
+        async for event in agent.events:
+            match event:
+                case RouterEvent(event=MessageReceived() as message):
+                    client = await agent.client(event.server)
+                    await client.acknowledge(queues[message.recipient_id], message.message_id)
+
+The agent connects when somebody needs a connection, and again, with growing waits, as long as there
+is something to subscribe to.  What becomes of subscriptions is told by events only: asking for them
+neither waits nor fails because of a router.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import trio
+from attrs import frozen
+
+from simplex_trio.agent.config import AgentConfig, AgentRole
+from simplex_trio.agent.connections import Connections, Connector, direct_connector
+from simplex_trio.agent.destination import Destination
+from simplex_trio.agent.stored_keys import store_keys
+from simplex_trio.agent.stream import AgentEvents
+from simplex_trio.agent.subscriber import Subscriber
+from simplex_trio.agent.subscriptions import ServerSubscriptions, ServiceState
+from simplex_trio.client.proxy import ProxiedRelay
+from simplex_trio.client.queues import OwnedQueue
+from simplex_trio.client.smp import SMPClient
+from simplex_trio.crypto.hashes import ServiceSubs
+from simplex_trio.crypto.keys import AuthPrivateKey
+from simplex_trio.errors import EncodeError
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+
+__all__ = [
+    "AgentStatistics",
+    "SMPClientAgent",
+    "SubscriptionsView",
+    "open_smp_agent",
+    "start_smp_agent",
+]
+
+_MAX_ENTITY_ID = 0xFF
+
+
+@frozen
+class AgentStatistics:
+    """What an agent has at the moment."""
+
+    connected: int
+    connecting: int
+    remembered_failures: int
+    workers: int
+    """Servers at which something is being subscribed to, or waits for it."""
+    pending_queues: int
+    active_queues: int
+    pending_services: int
+    active_services: int
+    unread_events: int
+    dropped_deliveries: int
+    """Deliveries other than messages that were lost because nobody read them."""
+
+
+@frozen(repr=False)
+class SubscriptionsView(Redacted):
+    """The subscriptions at one destination, at one moment."""
+
+    pending: tuple[bytes, ...] = ()
+    active: tuple[bytes, ...] = ()
+    pending_service: ServiceState | None = None
+    active_service: ServiceState | None = None
+
+
+class SMPClientAgent:
+    """Many connections and their subscriptions; see `open_smp_agent` and `start_smp_agent`.
+
+    Servers are given as addresses or their text, which raises `DecodeError` if it is none.  After
+    the agent was closed everything raises `trio.ClosedResourceError`.
+
+    All methods belong to the thread of the Trio program; any number of tasks may use them at once.
+    """
+
+    def __init__(self, config: AgentConfig, connector: Connector | None = None) -> None:
+        self._config = config
+        self._events = AgentEvents()
+        self._subscriber = Subscriber(config, self._events)
+        self._connections = Connections(
+            connector or direct_connector(config.client_config),
+            self._subscriber,
+            connect_timeouts=config.client.engine.connect_timeouts,
+            remember_failure=config.remember_failure,
+        )
+        self._scope = trio.CancelScope()
+        self._closed = False
+        self._over = trio.Event()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<SMPClientAgent for a {self._config.role.name.lower()}, {state}>"
+
+    @property
+    def events(self) -> AgentEvents:
+        """What all connections bring, and what becomes of subscriptions.
+
+        Who does not read holds up what routers deliver: it then waits in the buffer of its
+        connection, which is given up as `SlowConsumer` at that buffer's limit.  Answers, and
+        connecting again, do not wait for the reader.
+        """
+        return self._events
+
+    # --- connections --------------------------------------------------------------------------
+
+    async def client(self, server: ServerAddress | str, *, label: str = "") -> SMPClient:
+        """A connection to a server, made first if there is none; for sending, for example.
+
+        The connection belongs to the agent: it is shared, and its events are read by the agent.
+        Tasks that ask while it is being made share the attempt and its outcome.  A failure is
+        remembered for a while and raised to others who ask.
+
+        Raises what connecting raises.  Cancelled, it leaves the attempt to whoever asks next.
+        """
+        destination = Destination.of(server, label)
+        self._check_open()
+        return (await self._connections.get(destination)).client
+
+    async def relay(
+        self,
+        proxy: ServerAddress | str,
+        relay: ServerAddress | str,
+        *,
+        basic_auth: bytes | None = None,
+        label: str = "",
+    ) -> ProxiedRelay:
+        """A server to send to through another one, so that it does not see where that comes from.
+
+        All who ask for the same two share one session of the proxy with the relay.  It is bound to
+        the connection to the proxy: when that is lost, ask again.  ``basic_auth`` is for the proxy,
+        if it wants one.  Raises what connecting to the proxy raises; the relay is only reached when
+        something is sent.
+        """
+        relay = Destination.of(relay).server
+        return (await self.client(proxy, label=label)).relay(relay, basic_auth=basic_auth)
+
+    def client_by_session_id(self, session_id: bytes) -> SMPClient | None:
+        """The connection with that session, if it still stands; so a proxy finds its relays."""
+        connection = self._connections.by_session_id(session_id)
+        return None if connection is None else connection.client
+
+    def is_own(self, server: ServerAddress) -> bool:
+        """Whether a server is one of the program's own, by its domain."""
+        return self._config.is_own(server)
+
+    def network_came_back(self) -> None:
+        """Try again at once whatever waits to be tried again."""
+        self._connections.forget_failures()
+        self._subscriber.try_now()
+
+    # --- subscriptions ------------------------------------------------------------------------
+
+    def subscribe(
+        self, server: ServerAddress | str, queues: Iterable[OwnedQueue], *, label: str = ""
+    ) -> None:
+        """Receive from queues, and never stop.
+
+        A queue that already is subscribed to is reported as such at once; one that is waiting to be
+        keeps its place.  Either takes the new keys if they are others.
+
+        Raises `EncodeError` for ids and keys that cannot be right, before anything has changed.
+        """
+        self._check_role(AgentRole.RECIPIENT)
+        destination = Destination.of(server, label)
+        self._subscriber.subscribe(
+            destination,
+            [
+                (_checked_id(queue.recipient_id), store_keys(queue.key, queue.delivery_key))
+                for queue in queues
+            ],
+        )
+
+    def subscribe_notifications(
+        self,
+        server: ServerAddress | str,
+        notifiers: Iterable[tuple[bytes, AuthPrivateKey]],
+        *,
+        label: str = "",
+    ) -> None:
+        """Be told when messages arrive in the queues of others, and never stop; as `subscribe`."""
+        self._check_role(AgentRole.NOTIFIER)
+        destination = Destination.of(server, label)
+        self._subscriber.subscribe(
+            destination,
+            [(_checked_id(notifier_id), store_keys(key)) for notifier_id, key in notifiers],
+        )
+
+    def subscribe_service(
+        self,
+        server: ServerAddress | str,
+        service_id: bytes,
+        expected: ServiceSubs | None = None,
+        *,
+        label: str = "",
+    ) -> None:
+        """Receive from all queues of a service at once, and never stop.
+
+        There is one service for each server and label; asking for another takes its place.  Queues
+        can be subscribed to one by one at the same time; those that the router then counts among
+        the service's are added to it.
+        """
+        self._check_role(AgentRole.RECIPIENT, AgentRole.NOTIFIER)
+        service = ServiceState(_checked_id(service_id), expected or ServiceSubs())
+        self._subscriber.subscribe_service(Destination.of(server, label), service)
+
+    def unsubscribe(
+        self, server: ServerAddress | str, queue_ids: Iterable[bytes], *, label: str = ""
+    ) -> int:
+        """Forget queues; how many were known.
+
+        The protocol has no command for it, so the router goes on delivering from them until the
+        connection ends.
+        """
+        self._check_open()
+        return len(self._subscriber.remove(Destination.of(server, label), queue_ids))
+
+    def unsubscribe_service(self, server: ServerAddress | str, *, label: str = "") -> bool:
+        """Forget the service; whether there was one."""
+        self._check_open()
+        return self._subscriber.remove_service(Destination.of(server, label))
+
+    def remove(self, server: ServerAddress | str, *, label: str = "") -> None:
+        """Forget all that was asked for at a server, and end the connection."""
+        self._check_open()
+        destination = Destination.of(server, label)
+        self._subscriber.clear(destination)
+        self._connections.close(destination)
+
+    def move(
+        self,
+        server: ServerAddress | str,
+        queue_ids: Iterable[bytes],
+        *,
+        label: str = "",
+        to_label: str,
+        to_server: ServerAddress | str | None = None,
+    ) -> int:
+        """Subscribe to queues through another connection instead; how many were known.
+
+        ``to_server`` is for another address of the same router.
+        """
+        self._check_open()
+        source = Destination.of(server, label)
+        target = Destination.of(server if to_server is None else to_server, to_label)
+        moved = self._subscriber.remove(source, queue_ids)
+        if moved:
+            self._subscriber.subscribe(target, moved)
+        return len(moved)
+
+    def subscriptions(self, server: ServerAddress | str, *, label: str = "") -> SubscriptionsView:
+        """What is subscribed to at a server, and what is waiting to be."""
+        found = self._subscriber.find(Destination.of(server, label))
+        return SubscriptionsView() if found is None else _view(found.subscriptions)
+
+    def statistics(self) -> AgentStatistics:
+        """Numbers for people and graphs."""
+        connections, subscriber = self._connections, self._subscriber
+        all_subscriptions = [server.subscriptions for server in subscriber.servers()]
+        return AgentStatistics(
+            connected=connections.connected_count,
+            connecting=connections.connecting_count,
+            remembered_failures=connections.failure_count,
+            workers=subscriber.worker_count,
+            pending_queues=sum(each.pending_count for each in all_subscriptions),
+            active_queues=sum(each.active_count for each in all_subscriptions),
+            pending_services=sum(each.pending_service is not None for each in all_subscriptions),
+            active_services=sum(each.active_service is not None for each in all_subscriptions),
+            unread_events=self._events.unread,
+            dropped_deliveries=self._events.dropped,
+        )
+
+    # --- lifetime -----------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the agent until it is closed; `open_smp_agent` and `start_smp_agent` do this."""
+        try:
+            with self._scope:
+                async with open_inner_nursery() as nursery:
+                    self._connections.open_in(nursery)
+                    self._subscriber.open_in(nursery, self._connections)
+                    task_status.started()
+                    await trio.sleep_forever()
+        finally:
+            self._closed = True
+            self._events.end()
+            self._over.set()
+
+    def close(self) -> None:
+        """Close all connections soon, and stop."""
+        self._closed = True
+        self._scope.cancel()
+
+    async def aclose(self) -> None:
+        """Close all connections, and wait until nothing of the agent runs any more.
+
+        Cancelled, it still closes, without being waited for.
+        """
+        self.close()
+        await self._over.wait()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError("the agent was closed")
+
+    def _check_role(self, *roles: AgentRole) -> None:
+        self._check_open()
+        if self._config.role not in roles:
+            raise RuntimeError("an agent of this role does not subscribe to this")
+
+
+def _checked_id(entity_id: bytes) -> bytes:
+    if not (isinstance(entity_id, bytes) and 1 <= len(entity_id) <= _MAX_ENTITY_ID):
+        raise EncodeError(f"the id of a queue has 1 to {_MAX_ENTITY_ID} bytes")
+    return entity_id
+
+
+def _view(subscriptions: ServerSubscriptions) -> SubscriptionsView:
+    return SubscriptionsView(
+        subscriptions.pending(),
+        subscriptions.active(),
+        subscriptions.pending_service,
+        subscriptions.active_service,
+    )
+
+
+@asynccontextmanager
+async def open_smp_agent(
+    config: AgentConfig | None = None, *, connector: Connector | None = None
+) -> AsyncIterator[SMPClientAgent]:
+    """Have an agent for as long as the block lasts.
+
+    Leaving the block closes every connection, and returns when nothing of the agent runs any more.
+    ``connector`` replaces the way in which connections are made.
+    """
+    agent = SMPClientAgent(config or AgentConfig(), connector)
+    async with open_inner_nursery() as nursery:
+        await nursery.start(agent.run)
+        try:
+            yield agent
+        finally:
+            agent.close()
+
+
+async def start_smp_agent(
+    nursery: trio.Nursery,
+    config: AgentConfig | None = None,
+    *,
+    connector: Connector | None = None,
+) -> SMPClientAgent:
+    """Have an agent run in ``nursery`` until `SMPClientAgent.aclose`, or until it is cancelled."""
+    agent = SMPClientAgent(config or AgentConfig(), connector)
+    await nursery.start(agent.run)
+    return agent

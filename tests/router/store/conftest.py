@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from simplex_trio.router.store import MemoryStore, Store, open_sqlite_store
+from tests.router.store.support import Opener
+
+
+@asynccontextmanager
+async def _memory_store() -> AsyncIterator[Store]:
+    store = MemoryStore()
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    """Opens a store of each kind; that in a file is the same one whenever it is opened."""
+    if request.param == "memory":
+        return _memory_store
+    return lambda: open_sqlite_store(tmp_path / "router.db")
