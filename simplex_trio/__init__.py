@@ -1,0 +1,101 @@
+"""simplex_trio: the SimpleX messaging stack for programs built on Trio.
+
+From the ground up, each floor knowing only those below it:
+
+* `simplex_trio.errors` -- everything that is raised on purpose;
+* `simplex_trio.crypto` and `simplex_trio.wire` -- keys, boxes and bytes, without any waiting;
+* `simplex_trio.transport` -- TLS, dialling, listening, blocks;
+* `simplex_trio.client` -- one connection to one router, used by many tasks;
+* `simplex_trio.agent` -- many connections, and subscriptions that are never forgotten;
+* `simplex_trio.router` -- a router to develop, test and self-host against;
+* `simplex_trio.testing` -- what programs need for their own tests.
+
+The names that most programs need are here.
+"""
+
+from simplex_trio.client.connection import (
+    ClientConfig,
+    connect_protocol_client,
+    open_protocol_client,
+)
+from simplex_trio.client.engine import Call, EngineConfig, ProtocolClient
+from simplex_trio.client.events import (
+    ErrorEvent,
+    ExpiredResponse,
+    Notice,
+    UnexpectedResponse,
+)
+from simplex_trio.client.ntf import NTFClient, connect_ntf_client, open_ntf_client
+from simplex_trio.client.proxy import ProxiedRelay
+from simplex_trio.client.queues import (
+    MessageReceived,
+    QueueAccess,
+    QuotaReached,
+    ReceivingQueue,
+    SealedMessage,
+    ServiceSubscription,
+)
+from simplex_trio.client.router_errors import ProxyFailed, RouterError
+from simplex_trio.client.smp import (
+    SMPClient,
+    SMPClientConfig,
+    connect_smp_client,
+    open_smp_client,
+)
+from simplex_trio.client.smp_session import ServiceCertificate, SMPSessionConfig
+from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience, Timeouts
+from simplex_trio.errors import (
+    ConnectError,
+    ConnectionLost,
+    RequestTimeout,
+    SimplexError,
+    SlowConsumer,
+)
+from simplex_trio.transport.config import ConnectConfig, HostMode, SocksMode, SocksProxy
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+
+__all__ = [
+    "BACKGROUND",
+    "INTERACTIVE",
+    "Call",
+    "ClientConfig",
+    "ConnectConfig",
+    "ConnectError",
+    "ConnectionLost",
+    "EngineConfig",
+    "ErrorEvent",
+    "ExpiredResponse",
+    "HostMode",
+    "MessageReceived",
+    "NTFClient",
+    "Notice",
+    "Patience",
+    "ProtocolClient",
+    "ProxiedRelay",
+    "ProxyFailed",
+    "QueueAccess",
+    "QuotaReached",
+    "ReceivingQueue",
+    "RequestTimeout",
+    "RouterError",
+    "SMPClient",
+    "SMPClientConfig",
+    "SMPSessionConfig",
+    "SealedMessage",
+    "ServerAddress",
+    "ServerProtocol",
+    "ServiceCertificate",
+    "ServiceSubscription",
+    "SimplexError",
+    "SlowConsumer",
+    "SocksMode",
+    "SocksProxy",
+    "Timeouts",
+    "UnexpectedResponse",
+    "connect_ntf_client",
+    "connect_protocol_client",
+    "connect_smp_client",
+    "open_ntf_client",
+    "open_protocol_client",
+    "open_smp_client",
+]

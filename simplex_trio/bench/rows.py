@@ -1,36 +1,81 @@
-"""Rows: the functions that measure something, and under which names they are known."""
+"""Rows: the functions that measure something, and the names that they are known by."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from enum import Enum, auto
 
-import trio
 from attrs import field, frozen
 
 from simplex_trio.bench.figures import Figures
-from simplex_trio.client.smp import SMPClient, open_smp_client
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddressWithAuth
 
-__all__ = ["Conditions", "Row", "Rows", "SubjectMissing"]
+__all__ = ["Conditions", "Row", "Rows", "Subject"]
 
 
-class SubjectMissing(Exception):
-    """What a row is about is not there; the text says what and why."""
+class Subject(Enum):
+    """A process at the other end of connections."""
+
+    ROUTER = auto()
+    RELAY = auto()
+    """A second router, to be reached through the first as a proxy."""
+    ECHO = auto()
+    """Sends back each block that it gets."""
 
 
 @frozen(repr=False)
 class Conditions(Redacted):
-    """What a row finds: the routers, and how long it may take."""
+    """What a row finds when it is run: whom it may talk to, and how long it should take."""
 
-    router: ServerAddressWithAuth | None = None
-    relay: ServerAddressWithAuth | None = None
-    echo: ServerAddressWithAuth | None = None
+    addresses: dict[Subject, ServerAddressWithAuth] = field(factory=dict)
     scale: float = 1.0
 
     def times(self, count: int) -> int:
         """How often to do what is done ``count`` times at full length."""
         return max(1, round(count * self.scale))
 
-    def client(self) -> trio.abc.AsyncResource:
-        raise NotImplementedError
+
+Measure = Callable[[Conditions], Awaitable[Figures] | Figures]
+"""What measures; plain functions are for what only computes."""
+
+
+@frozen
+class Row:
+    """Something that is measured; ``baseline`` is the row beside which it is to be seen."""
+
+    name: str
+    about: str
+    measure: Measure
+    needs: frozenset[Subject]
+    baseline: str | None
+
+
+class Rows:
+    """The rows of one group, in the order in which their functions are written."""
+
+    def __init__(self, name: str, title: str, *needs: Subject) -> None:
+        self.name = name
+        self.title = title
+        self._needs = needs
+        self._rows: list[Row] = []
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    def row(
+        self, *also_needs: Subject, baseline: str | None = None
+    ) -> Callable[[Measure], Measure]:
+        """Decorate a function that measures; its name and the docstring's first line describe it.
+
+        ``baseline`` is the name of another row.
+        """
+
+        def register(measure: Measure) -> Measure:
+            name = measure.__name__.replace("_", "-")
+            about = (measure.__doc__ or "").partition("\n")[0].rstrip(".")
+            needs = frozenset((*self._needs, *also_needs))
+            self._rows.append(Row(name, about, measure, needs, baseline))
+            return measure
+
+        return register

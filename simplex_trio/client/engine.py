@@ -318,10 +318,10 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         waiter.add()  # for the loop, so that it is not woken half way
         entered: list[_Pending[CommandT] | SimplexError] = []
         try:
-            with trio.move_on_after(seconds) as queueing:
-                for call in calls:
-                    entered.append(await self._enter(call, waiter))
-                    queueing.deadline = trio.current_time() + seconds
+            for call in calls:
+                if self._outbox.is_full and not await self._wait_for_room(seconds):
+                    break
+                entered.append(self._enter(call, waiter))
             waiter.one_done()
             with trio.move_on_after(seconds):
                 await waiter.wait()
@@ -337,10 +337,14 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         missing = len(calls) - len(entered)
         return results + [RequestTimeout("no room in the queue in time") for _ in range(missing)]
 
-    async def _enter(
+    async def _wait_for_room(self, seconds: float) -> bool:
+        with trio.move_on_after(seconds):
+            await self._outbox.wait_for_room()
+        return not self._outbox.is_full
+
+    def _enter(
         self, call: Call[CommandT], waiter: _Waiter
     ) -> _Pending[CommandT] | SimplexError:
-        await self._outbox.wait_for_room()
         if self._reason is not None:
             return self._lost()
         correlation_id = call.correlation_id or self.new_correlation_id()

@@ -38,9 +38,14 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._queue)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether callers have to wait; never after `close`, when there is nothing to wait for."""
+        return len(self._queue) >= self._limit and not self._closed
+
     async def wait_for_room(self) -> None:
-        """Wait until a command may be put; returns at once when the outbox was closed."""
-        while len(self._queue) >= self._limit and not self._closed:
+        """Wait until a command may be put."""
+        while self.is_full:
             await self._callers.park()
 
     def put(self, request: Request[Any, Any, Any], part: bytes) -> None:

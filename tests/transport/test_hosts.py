@@ -144,7 +144,7 @@ def test_what_goes_through_the_proxy() -> None:
     ],
 )
 def test_proxies_that_make_no_sense(settings: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="port|login"):
+    with pytest.raises(ValueError, match=r"port|login"):
         SocksProxy(**settings)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Commands, answers and descriptions of XFTP as the recorded vectors describe them, as our values."""
+"""What the recorded vectors of XFTP describe, made into our values."""
 
 from __future__ import annotations
 

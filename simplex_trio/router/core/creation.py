@@ -58,16 +58,21 @@ class _Choice:
 
 def _choice(command: NEW) -> _Choice:
     match command.queue_request:
-        case MessagingRequest(link=None):
-            return _Choice(QueueMode.MESSAGING)
-        case MessagingRequest(link=link):
-            return _Choice(QueueMode.MESSAGING, link.sender_id, None, link.data)
-        case ContactRequest(link=None):
-            return _Choice(QueueMode.CONTACT)
-        case ContactRequest(link=link):
-            return _Choice(QueueMode.CONTACT, link.sender_id, link.link_id, link.data)
         case None:
             return _Choice(None)
+        case MessagingRequest(link):
+            if link is None:
+                return _Choice(QueueMode.MESSAGING)
+            return _Choice(QueueMode.MESSAGING, link.sender_id, None, link.data)
+        case ContactRequest(contact_link):
+            if contact_link is None:
+                return _Choice(QueueMode.CONTACT)
+            return _Choice(
+                QueueMode.CONTACT,
+                contact_link.sender_id,
+                contact_link.link_id,
+                contact_link.data,
+            )
 
 
 def may_create(state: RouterState, password: bytes | None) -> bool:

@@ -18,7 +18,7 @@ from simplex_trio.router.core.replies import ForwardedDue, Reply, Said
 from simplex_trio.router.core.state import Answered, Client, Decision, Errand, Request, RouterState
 from simplex_trio.router.core.verification import find_queue, refusal
 from simplex_trio.wire.session import SessionParameters
-from simplex_trio.wire.smp.commands import LGET, LKEY, RFWD, RSLV, SEND, SKEY
+from simplex_trio.wire.smp.commands import LGET, LKEY, RFWD, RSLV, SEND, SKEY, Command
 from simplex_trio.wire.smp.errors import (
     Broker,
     Cmd,
@@ -92,7 +92,7 @@ def _decide_inner(state: RouterState, request: Request, opened: _Opened) -> Answ
 class _Opened(Redacted):
     """What was inside of the two layers, and what the answer needs to go back through them."""
 
-    received: ReceivedCommand | RefusedTransmission
+    received: ReceivedCommand[Command] | RefusedTransmission
     session: SessionParameters
     client_key: BoxKey
     client_correlation_id: bytes

@@ -1,7 +1,7 @@
 """`PendingNotifications`: what notifiers will be told when they come. Pure.
 
 A notification is sent once and not acknowledged, so it waits only while its notifier is not
-subscribed, or does not read.  Only the latest ones are kept: for whoever is notified, one is as good
+subscribed, or does not read.  Only the latest ones are kept: to whoever is notified, one is as good
 as many.
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import DeleteNotifications, PutNotification
 from simplex_trio.router.store.records import NotificationRecord
-from simplex_trio.router.core.transaction import Transaction
 
 __all__ = ["MAX_PENDING", "PendingNotifications"]
 

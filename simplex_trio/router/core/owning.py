@@ -1,4 +1,4 @@
-"""What the owners of queues do with them: keys, links, notifiers, suspension, deletion, QUE. Pure."""
+"""What owners do with their queues, other than receiving: keys, links, notifiers and the end. Pure."""
 
 from __future__ import annotations
 

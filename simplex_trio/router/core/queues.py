@@ -13,6 +13,7 @@ from attrs import Factory, define
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.router.core.service_queues import ServiceQueues
+from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import (
     DeleteMessages,
     DeleteQueue,
@@ -20,7 +21,6 @@ from simplex_trio.router.store.interface import (
     PutQueue,
 )
 from simplex_trio.router.store.records import MessageHead, QueueRecord
-from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.wire.smp.links import QueueLinkData
 
 __all__ = ["Queue", "QueueTable"]

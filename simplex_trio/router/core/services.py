@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import PutService
 from simplex_trio.router.store.records import ServiceRecord
-from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.wire.smp.handshake import ServiceClaim
 
 __all__ = ["Services"]

@@ -44,6 +44,7 @@ class Client:
 
     session: SessionParameters
     verifier: Verifier
+    proxied: Verifier
     service: PeerService | None
     recipient: Subscriber
     notifier: Subscriber
@@ -60,7 +61,7 @@ class Request(Redacted):
     """A command that a client may give, the time it came, and where its changes are noted."""
 
     client: Client
-    received: ReceivedCommand
+    received: ReceivedCommand[Command]
     version: int
     now: int
     transaction: Transaction
@@ -113,7 +114,7 @@ class Errand(Redacted):
     It is answered whenever that is done, with what ``seal`` makes of the answer.
     """
 
-    received: ReceivedCommand
+    received: ReceivedCommand[Command]
     seal: Callable[[Message], Message] = _as_it_is
 
 

@@ -34,7 +34,7 @@ class Subscriber:
     outlet: Outlet
     service_id: bytes | None = None
     subscribed: dict[bytes, Subscription] = Factory(dict)
-    service_queues: ServiceSubs = ServiceSubs()
+    service_queues: ServiceSubs = Factory(ServiceSubs)
     asked_for_all: bool = False
 
 

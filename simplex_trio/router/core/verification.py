@@ -48,7 +48,10 @@ def find_queue(state: RouterState, command: Command, entity_id: bytes) -> Queue 
 
 
 def refusal(
-    verifier: Verifier, service: PeerService | None, received: ReceivedCommand, queue: Queue | None
+    verifier: Verifier,
+    service: PeerService | None,
+    received: ReceivedCommand[Command],
+    queue: Queue | None,
 ) -> RouterErrorValue | None:
     """Why a command is not taken in a session with, or without, this service; `None` if it is."""
     error = service_refusal(received, verifier, service)

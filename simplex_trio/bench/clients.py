@@ -1,0 +1,247 @@
+"""Rows of the SMP client: whole commands against a router, one connection unless said otherwise.
+
+Recipients have Ed25519 keys, senders X25519 keys.  Bodies have 100 bytes unless said otherwise; one
+of 15,900 bytes fills a block.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import trio
+
+from simplex_trio.bench.figures import Figures, Point
+from simplex_trio.bench.queues import (
+    acknowledge_all,
+    all_at_once,
+    client_of,
+    create_many,
+    fill,
+    one_by_one,
+    open_queues,
+    sends,
+    succeeded,
+)
+from simplex_trio.bench.rows import Conditions, Rows, Subject
+from simplex_trio.client.queues import MessageReceived, ReceivingQueue
+
+__all__ = ["ROWS"]
+
+ROWS = Rows("client", "SMP client", Subject.ROUTER)
+
+_SMALL, _LARGE = bytes(100), bytes(15_900)
+_QUEUES = 20
+_CALLERS = (1, 4, 16, 64, 256, 1024)
+
+
+@ROWS.row(baseline="echo-connect")
+async def connect(conditions: Conditions) -> Figures:
+    """TCP, TLS and the SMP handshake."""
+    seconds = []
+    for _ in range(conditions.times(50)):
+        start = perf_counter()
+        async with client_of(conditions):
+            seconds.append(perf_counter() - start)
+    return Figures.of_each(seconds)
+
+
+@ROWS.row(baseline="echo-sequential")
+async def ping_sequential(conditions: Conditions) -> Figures:
+    """PING, one at a time."""
+    async with client_of(conditions) as client:
+        return await one_by_one(conditions.times(1000), lambda _: client.ping())
+
+
+@ROWS.row()
+async def ping_pipelined(conditions: Conditions) -> Figures:
+    """PING from 2,000 tasks at once."""
+    async with client_of(conditions) as client:
+        return await all_at_once(conditions.times(2000), lambda _: client.ping())
+
+
+@ROWS.row(baseline="echo-sequential")
+async def send_sequential(conditions: Conditions) -> Figures:
+    """SEND, one at a time, while a subscriber acknowledges on another connection."""
+    async with (
+        open_queues(conditions, 1) as (owner, queues),
+        client_of(conditions) as sender,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(acknowledge_all, owner, queues)
+        (only,) = queues
+
+        async def send(_: int) -> None:
+            await sender.send(only.queue.sender_id, _SMALL, only.sender_key)
+
+        figures = await one_by_one(conditions.times(500), send)
+        nursery.cancel_scope.cancel()
+        return figures
+
+
+@ROWS.row()
+async def send_pipelined(conditions: Conditions) -> Figures:
+    """SEND from 2,000 tasks at once, to 20 queues."""
+    async with (
+        open_queues(conditions, _QUEUES, subscribe=False) as (_, queues),
+        client_of(conditions) as sender,
+    ):
+
+        async def send(number: int) -> None:
+            each = queues[number % _QUEUES]
+            await sender.send(each.queue.sender_id, _SMALL, each.sender_key)
+
+        return await all_at_once(conditions.times(2000), send)
+
+
+async def _send_batch(conditions: Conditions, count: int, body: bytes) -> Figures:
+    async with (
+        open_queues(conditions, _QUEUES, subscribe=False) as (_, queues),
+        client_of(conditions) as sender,
+    ):
+        calls = sends(queues, count, body)
+        start = perf_counter()
+        succeeded(await sender.request_many(calls))
+        return Figures.of_all(count, perf_counter() - start)
+
+
+@ROWS.row()
+async def send_batched(conditions: Conditions) -> Figures:
+    """The same 2,000 as one batch."""
+    return await _send_batch(conditions, conditions.times(2000), _SMALL)
+
+
+@ROWS.row(baseline="echo-pipelined")
+async def send_batched_large(conditions: Conditions) -> Figures:
+    """2,000 bodies of 15,900 bytes as one batch."""
+    return await _send_batch(conditions, conditions.times(2000), _LARGE)
+
+
+@ROWS.row()
+async def send_by_callers(conditions: Conditions) -> Figures:
+    """SEND by more and more tasks, each one at a time: how coalescing scales."""
+    points = []
+    for callers in _CALLERS:
+        each = conditions.times(max(2, 2000 // callers))
+        async with (
+            open_queues(conditions, _QUEUES) as (owner, queues),
+            client_of(conditions) as sender,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(acknowledge_all, owner, queues)
+
+            async def caller(number: int, sender=sender, queues=queues, each=each) -> None:
+                own = queues[number % _QUEUES]
+                for _ in range(each):
+                    await sender.send(own.queue.sender_id, _SMALL, own.sender_key)
+
+            figures = await all_at_once(callers, caller)
+            nursery.cancel_scope.cancel()
+        assert figures.rate is not None
+        points.append(Point(callers, figures.rate * each))
+    return Figures(rate=points[-1].rate, points=tuple(points))
+
+
+@ROWS.row()
+async def drain(conditions: Conditions) -> Figures:
+    """SUB, then MSG and ACK until 2,000 messages in 20 queues are gone."""
+    count = conditions.times(2000)
+    async with open_queues(conditions, _QUEUES, subscribe=False) as (_, queues):
+        await fill(conditions, queues, count, _SMALL)
+        async with client_of(conditions) as reader:
+            start = perf_counter()
+            succeeded(await reader.subscribe_many([each.queue for each in queues]))
+            await acknowledge_all(reader, queues, count)
+            return Figures.of_all(count, perf_counter() - start)
+
+
+@ROWS.row(baseline="echo-sequential")
+async def round_trip(conditions: Conditions) -> Figures:
+    """SEND, MSG, opened, ACK, one at a time, over two connections."""
+    async with (
+        open_queues(conditions, 1) as (owner, ((only),)),
+        client_of(conditions) as sender,
+    ):
+
+        async def there_and_back(_: int) -> None:
+            await sender.send(only.queue.sender_id, _SMALL, only.sender_key)
+            event = await owner.events.receive()
+            assert isinstance(event, MessageReceived)
+            await owner.acknowledge(only.queue, event.message_id)
+
+        return await one_by_one(conditions.times(300), there_and_back)
+
+
+@ROWS.row(baseline="echo-sequential")
+async def new_sequential(conditions: Conditions) -> Figures:
+    """NEW, one at a time."""
+    basic_auth = conditions.addresses[Subject.ROUTER].basic_auth
+    created: list[ReceivingQueue] = []
+
+    async with client_of(conditions) as owner:
+
+        async def create(_: int) -> None:
+            created.append(await owner.create_queue(basic_auth=basic_auth))
+
+        figures = await one_by_one(conditions.times(200), create)
+        succeeded(await owner.delete_many(created))
+        return figures
+
+
+@ROWS.row()
+async def new_pipelined(conditions: Conditions) -> Figures:
+    """NEW from 1,000 tasks at once."""
+    count = conditions.times(1000)
+    async with client_of(conditions) as owner:
+        start = perf_counter()
+        created = await create_many(conditions, owner, count)
+        figures = Figures.of_all(count, perf_counter() - start)
+        succeeded(await owner.delete_many(created))
+        return figures
+
+
+@ROWS.row()
+async def sub_batch(conditions: Conditions) -> Figures:
+    """SUB of 1,000 queues in one call, on a new connection."""
+    count = conditions.times(1000)
+    async with open_queues(conditions, count, subscribe=False) as (_, queues):
+        owned = [each.queue for each in queues]
+        async with client_of(conditions) as reader:
+            start = perf_counter()
+            succeeded(await reader.subscribe_many(owned))
+            return Figures.of_all(count, perf_counter() - start)
+
+
+@ROWS.row(baseline="echo-sequential")
+async def sub_sequential(conditions: Conditions) -> Figures:
+    """SUB, one at a time, on a new connection."""
+    count = conditions.times(200)
+    async with (
+        open_queues(conditions, count, subscribe=False) as (_, queues),
+        client_of(conditions) as reader,
+    ):
+        return await one_by_one(count, lambda number: reader.subscribe(queues[number].queue))
+
+
+@ROWS.row(Subject.RELAY, baseline="echo-sequential")
+async def proxied_send_sequential(conditions: Conditions) -> Figures:
+    """SEND through the router as a proxy to the relay, one at a time."""
+    count = conditions.times(200)
+    async with (
+        open_queues(conditions, 1, subject=Subject.RELAY) as (owner, queues),
+        client_of(conditions) as sender,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(acknowledge_all, owner, queues)
+        (only,) = queues
+        proxy = conditions.addresses[Subject.ROUTER]
+        relay = sender.relay(
+            conditions.addresses[Subject.RELAY].address, basic_auth=proxy.basic_auth
+        )
+        await relay.session()
+
+        async def send(_: int) -> None:
+            await relay.send(only.queue.sender_id, _SMALL, only.sender_key)
+
+        figures = await one_by_one(count, send)
+        nursery.cancel_scope.cancel()
+        return figures

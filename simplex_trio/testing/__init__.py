@@ -1,0 +1,1 @@
+"""Helpers for tests of programs that use this package, in memory and without a network."""

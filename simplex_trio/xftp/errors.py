@@ -1,0 +1,117 @@
+"""What can go wrong with packets and files, beyond what goes wrong with every connection."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from simplex_trio.errors import SimplexError
+from simplex_trio.wire.xftp.errors import XFTPCode, XFTPErrorValue
+
+__all__ = [
+    "DigestMismatch",
+    "FileChanged",
+    "FileTooLarge",
+    "NoSuchReplica",
+    "RedirectRefused",
+    "StateMismatch",
+    "StorageFailed",
+    "StorageFull",
+    "StreamReset",
+    "WrongBodySize",
+    "XFTPRouterError",
+    "XFTPSupportMissing",
+    "storage_errors",
+]
+
+
+class XFTPSupportMissing(SimplexError, ImportError):
+    """The libraries of the extra ``xftp`` are not installed."""
+
+
+# --- packets ------------------------------------------------------------------------------------
+
+_MAY_PASS = (XFTPCode.QUOTA, XFTPCode.TIMEOUT, XFTPCode.INTERNAL, XFTPCode.FILE_IO)
+
+
+class XFTPRouterError(SimplexError):
+    """The router answered with an error; ``error`` says which."""
+
+    def __init__(self, error: XFTPErrorValue) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retryable = error in _MAY_PASS
+
+
+class StreamReset(SimplexError):
+    """The other side gave up this one request, and the connection goes on."""
+
+    retryable = True
+
+
+class WrongBodySize(SimplexError):
+    """A body ended too early, or goes on for too long."""
+
+    retryable = True
+
+
+class DigestMismatch(SimplexError):
+    """Bytes are not those whose digest was promised."""
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+class FileTooLarge(SimplexError, ValueError):
+    """A file is larger than the caller wants to handle, or than any description can say."""
+
+
+class FileChanged(SimplexError):
+    """The file that is being sent is not what it was when sending began."""
+
+
+class NoSuchReplica(SimplexError):
+    """None of the routers that a packet should be on has given it; ``__cause__`` is the last try.
+
+    ``retryable`` says whether any of them may give it later.
+    """
+
+    def __init__(self, number: int, *, retryable: bool) -> None:
+        super().__init__(f"packet {number} is not to be had from any router")
+        self.number = number
+        self.retryable = retryable
+
+
+class RedirectRefused(SimplexError):
+    """A description leads to something that it does not describe, or to a further description."""
+
+
+class StateMismatch(SimplexError, ValueError):
+    """A state file is not one, or belongs to another transfer."""
+
+
+# --- the disk -----------------------------------------------------------------------------------
+
+
+class StorageFailed(SimplexError):
+    """A file cannot be read or written; ``__cause__`` is the system's reason."""
+
+
+class StorageFull(StorageFailed):
+    """There is no room on the disk."""
+
+    retryable = True
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn the system's errors about files into `StorageFailed`."""
+    try:
+        yield
+    except OSError as exc:
+        kind = StorageFull if exc.errno in _FULL else StorageFailed
+        raise kind(exc.strerror or "a file cannot be used") from exc

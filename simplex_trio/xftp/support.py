@@ -1,0 +1,19 @@
+"""What the package does not install by itself, and the error when it is missing."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from simplex_trio.xftp.errors import XFTPSupportMissing
+
+__all__ = ["require_support"]
+
+_NEEDED = ("h2", "Cryptodome")
+
+
+def require_support() -> None:
+    """Raise `XFTPSupportMissing` unless what XFTP needs is installed."""
+    if not all(map(find_spec, _NEEDED)):
+        raise XFTPSupportMissing(
+            "XFTP needs h2 and pycryptodomex: pip install 'simplex-trio[xftp]'"
+        )

@@ -1,0 +1,49 @@
+"""Random changes have the same outcome in every store as in the model, reopened or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simplex_trio.errors import StoreConflict
+from simplex_trio.router.store import Change, MemoryStore, Store, open_sqlite_store
+from tests.router.store.model import Conflict, Model, changes
+from tests.router.store.support import contents
+
+_commits = st.lists(st.lists(changes(), min_size=1, max_size=6), max_size=12)
+
+
+async def _commit(store: Store, model: Model, commit: list[Change]) -> Model:
+    try:
+        expected = model.after(commit)
+    except Conflict:
+        expected = None
+    try:
+        await store.commit(commit)
+    except StoreConflict:
+        assert expected is None
+        expected = model
+    assert expected is not None
+    assert await contents(store) == expected.contents()
+    return expected
+
+
+@given(commits=_commits)
+async def test_memory(commits: list[list[Change]]) -> None:
+    store, model = MemoryStore(), Model()
+    for commit in commits:
+        model = await _commit(store, model, commit)
+
+
+@given(runs=st.lists(_commits, max_size=4))
+async def test_sqlite(runs: list[list[list[Change]]]) -> None:
+    model = Model()
+    with TemporaryDirectory() as directory:
+        for commits in runs:
+            async with open_sqlite_store(Path(directory, "router.db")) as store:
+                assert await contents(store) == model.contents()
+                for commit in commits:
+                    model = await _commit(store, model, commit)
