@@ -241,6 +241,7 @@ class Subscriber:
         changed = subscriptions.answered(session, [Answer(queue_id, keys, service_id)])
         assert changed is not None  # the keys are of the current session
         self._tell(connection, changed)
+        self._see_to(connection.destination)
         return True
 
     def _deliver(self, event: RouterEvent, left_over: bool) -> None:

@@ -291,7 +291,7 @@ class ServerSubscriptions:
         self, session: bytes, asked: ServiceState, result: SimplexError | ServiceSubs
     ) -> ServiceVerdict:
         """Note the answer to subscribing to a service: its queues as the router knows them."""
-        if session != self._session or self.pending_service is not asked:
+        if session != self._session or self.pending_service != asked:
             return ServiceVerdict.STALE
         if not isinstance(result, ServiceSubs):
             if is_temporary(result):

@@ -6,12 +6,16 @@ of 15,900 bytes fills a block.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from math import ceil
 from time import perf_counter
 
 import trio
 
 from simplex_trio.bench.figures import Figures, Point
 from simplex_trio.bench.queues import (
+    SecuredQueue,
     acknowledge_all,
     all_at_once,
     client_of,
@@ -24,14 +28,19 @@ from simplex_trio.bench.queues import (
 )
 from simplex_trio.bench.rows import Conditions, Rows, Subject
 from simplex_trio.client.queues import MessageReceived, ReceivingQueue
+from simplex_trio.client.smp import SMPClient
 
 __all__ = ["ROWS"]
 
 ROWS = Rows("client", "SMP client", Subject.ROUTER)
 
 _SMALL, _LARGE = bytes(100), bytes(15_900)
-_QUEUES = 20
 _CALLERS = (1, 4, 16, 64, 256, 1024)
+
+
+def _queues_for(messages: int) -> int:
+    """How many queues take so many messages without getting full: 20, unless there are many."""
+    return max(20, ceil(messages / 100))
 
 
 @ROWS.row(baseline="echo-connect")
@@ -62,18 +71,14 @@ async def ping_pipelined(conditions: Conditions) -> Figures:
 @ROWS.row(baseline="echo-sequential")
 async def send_sequential(conditions: Conditions) -> Figures:
     """SEND, one at a time, while a subscriber acknowledges on another connection."""
+    count = conditions.times(500)
     async with (
-        open_queues(conditions, 1) as (owner, queues),
+        open_queues(conditions, _queues_for(count)) as (owner, queues),
         client_of(conditions) as sender,
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(acknowledge_all, owner, queues)
-        (only,) = queues
-
-        async def send(_: int) -> None:
-            await sender.send(only.queue.sender_id, _SMALL, only.sender_key)
-
-        figures = await one_by_one(conditions.times(500), send)
+        figures = await one_by_one(count, partial(_send, sender, queues))
         nursery.cancel_scope.cancel()
         return figures
 
@@ -81,21 +86,22 @@ async def send_sequential(conditions: Conditions) -> Figures:
 @ROWS.row()
 async def send_pipelined(conditions: Conditions) -> Figures:
     """SEND from 2,000 tasks at once, to 20 queues."""
+    count = conditions.times(2000)
     async with (
-        open_queues(conditions, _QUEUES, subscribe=False) as (_, queues),
+        open_queues(conditions, _queues_for(count), subscribe=False) as (_, queues),
         client_of(conditions) as sender,
     ):
+        return await all_at_once(count, partial(_send, sender, queues))
 
-        async def send(number: int) -> None:
-            each = queues[number % _QUEUES]
-            await sender.send(each.queue.sender_id, _SMALL, each.sender_key)
 
-        return await all_at_once(conditions.times(2000), send)
+async def _send(sender: SMPClient, queues: Sequence[SecuredQueue], number: int) -> None:
+    each = queues[number % len(queues)]
+    await sender.send(each.queue.sender_id, _SMALL, each.sender_key)
 
 
 async def _send_batch(conditions: Conditions, count: int, body: bytes) -> Figures:
     async with (
-        open_queues(conditions, _QUEUES, subscribe=False) as (_, queues),
+        open_queues(conditions, _queues_for(count), subscribe=False) as (_, queues),
         client_of(conditions) as sender,
     ):
         calls = sends(queues, count, body)
@@ -118,34 +124,33 @@ async def send_batched_large(conditions: Conditions) -> Figures:
 
 @ROWS.row()
 async def send_by_callers(conditions: Conditions) -> Figures:
-    """SEND by more and more tasks, each one at a time: how coalescing scales."""
-    points = []
-    for callers in _CALLERS:
-        each = conditions.times(max(2, 2000 // callers))
-        async with (
-            open_queues(conditions, _QUEUES) as (owner, queues),
-            client_of(conditions) as sender,
-            trio.open_nursery() as nursery,
-        ):
-            nursery.start_soon(acknowledge_all, owner, queues)
-
-            async def caller(number: int, sender=sender, queues=queues, each=each) -> None:
-                own = queues[number % _QUEUES]
-                for _ in range(each):
-                    await sender.send(own.queue.sender_id, _SMALL, own.sender_key)
-
-            figures = await all_at_once(callers, caller)
-            nursery.cancel_scope.cancel()
-        assert figures.rate is not None
-        points.append(Point(callers, figures.rate * each))
+    """SEND by 1 to 1,024 tasks, each one at a time: how coalescing scales."""
+    points = [await _send_by(conditions, callers) for callers in _CALLERS]
     return Figures(rate=points[-1].rate, points=tuple(points))
+
+
+async def _send_by(conditions: Conditions, callers: int) -> Point:
+    each = conditions.times(max(2, 2000 // callers))
+    count = callers * each
+    async with (
+        open_queues(conditions, _queues_for(count), subscribe=False) as (_, queues),
+        client_of(conditions) as sender,
+    ):
+
+        async def caller(number: int) -> None:
+            for turn in range(each):
+                await _send(sender, queues, number * each + turn)
+
+        start = perf_counter()
+        await all_at_once(callers, caller)
+        return Point(callers, count / (perf_counter() - start))
 
 
 @ROWS.row()
 async def drain(conditions: Conditions) -> Figures:
     """SUB, then MSG and ACK until 2,000 messages in 20 queues are gone."""
     count = conditions.times(2000)
-    async with open_queues(conditions, _QUEUES, subscribe=False) as (_, queues):
+    async with open_queues(conditions, _queues_for(count), subscribe=False) as (_, queues):
         await fill(conditions, queues, count, _SMALL)
         async with client_of(conditions) as reader:
             start = perf_counter()
@@ -158,7 +163,7 @@ async def drain(conditions: Conditions) -> Figures:
 async def round_trip(conditions: Conditions) -> Figures:
     """SEND, MSG, opened, ACK, one at a time, over two connections."""
     async with (
-        open_queues(conditions, 1) as (owner, ((only),)),
+        open_queues(conditions, 1) as (owner, (only,)),
         client_of(conditions) as sender,
     ):
 
@@ -226,22 +231,17 @@ async def sub_sequential(conditions: Conditions) -> Figures:
 async def proxied_send_sequential(conditions: Conditions) -> Figures:
     """SEND through the router as a proxy to the relay, one at a time."""
     count = conditions.times(200)
-    async with (
-        open_queues(conditions, 1, subject=Subject.RELAY) as (owner, queues),
-        client_of(conditions) as sender,
-        trio.open_nursery() as nursery,
-    ):
-        nursery.start_soon(acknowledge_all, owner, queues)
-        (only,) = queues
-        proxy = conditions.addresses[Subject.ROUTER]
-        relay = sender.relay(
-            conditions.addresses[Subject.RELAY].address, basic_auth=proxy.basic_auth
-        )
+    address = conditions.addresses[Subject.RELAY].address
+    basic_auth = conditions.addresses[Subject.ROUTER].basic_auth
+    queues_there = open_queues(
+        conditions, _queues_for(count), subscribe=False, subject=Subject.RELAY
+    )
+    async with queues_there as (_, queues), client_of(conditions) as sender:
+        relay = sender.relay(address, basic_auth=basic_auth)
         await relay.session()
 
-        async def send(_: int) -> None:
-            await relay.send(only.queue.sender_id, _SMALL, only.sender_key)
+        async def send(number: int) -> None:
+            each = queues[number % len(queues)]
+            await relay.send(each.queue.sender_id, _SMALL, each.sender_key)
 
-        figures = await one_by_one(count, send)
-        nursery.cancel_scope.cancel()
-        return figures
+        return await one_by_one(count, send)

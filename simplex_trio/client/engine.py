@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import trio
 from attrs import field, frozen
+from attrs.validators import instance_of, optional
 
 from simplex_trio.client.codec import Codec, Incoming
 from simplex_trio.client.events import (
@@ -49,6 +50,8 @@ from simplex_trio.client.timeouts import (
 )
 from simplex_trio.errors import (
     ConnectionLost,
+    CryptoError,
+    DecodeError,
     RequestTimeout,
     RouterSilent,
     SimplexError,
@@ -77,7 +80,9 @@ _NETWORK_ENDS = (
     trio.EndOfChannel,
     trio.BrokenResourceError,
     trio.ClosedResourceError,
-    SimplexError,
+    DecodeError,
+    CryptoError,
+    RouterSilent,
 )
 """How a connection ends in the ordinary way; anything else that a task raises is a bug."""
 
@@ -99,6 +104,11 @@ class EngineConfig:
     random: Callable[[int], bytes] = secrets.token_bytes
 
 
+def _is_of_the_right_size(_instance: object, _attribute: object, value: bytes) -> None:
+    if len(value) != CORRELATION_ID_SIZE:
+        raise ValueError(f"a correlation id has {CORRELATION_ID_SIZE} bytes")
+
+
 @frozen(repr=False)
 class Call(Redacted, Generic[CommandT_co]):
     """One command of a batch: to whom it goes, and the key that authorizes it.
@@ -107,9 +117,11 @@ class Call(Redacted, Generic[CommandT_co]):
     """
 
     command: CommandT_co
-    entity_id: bytes = b""
+    entity_id: bytes = field(default=b"", validator=instance_of(bytes))
     key: Any = field(default=None)
-    correlation_id: bytes | None = None
+    correlation_id: bytes | None = field(
+        default=None, validator=optional([instance_of(bytes), _is_of_the_right_size])
+    )
 
 
 @frozen
@@ -236,11 +248,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
 
     def inject_event(self, entity_id: bytes, message: MessageT) -> None:
         """Write a message straight into the event stream, past the command pipeline."""
-        if self._reason is None:
-            try:
-                self._put_event(self._codec.event(entity_id, message))
-            except SlowConsumer as exc:
-                self._end(exc)
+        self._put_event(self._codec.event(entity_id, message))
 
     async def request(
         self,
@@ -325,6 +333,9 @@ class ProtocolClient(Generic[CommandT, MessageT]):
             waiter.one_done()
             with trio.move_on_after(seconds):
                 await waiter.wait()
+        except BaseException:
+            self._share_unclaimed(entered)
+            raise
         finally:
             now = trio.current_time()
             expired = [
@@ -342,21 +353,26 @@ class ProtocolClient(Generic[CommandT, MessageT]):
             await self._outbox.wait_for_room()
         return not self._outbox.is_full
 
-    def _enter(
-        self, call: Call[CommandT], waiter: _Waiter
-    ) -> _Pending[CommandT] | SimplexError:
+    def _enter(self, call: Call[CommandT], waiter: _Waiter) -> _Pending[CommandT] | SimplexError:
         if self._reason is not None:
             return self._lost()
         correlation_id = call.correlation_id or self.new_correlation_id()
         try:
             part = self._codec.encode(call.command, call.entity_id, call.key, correlation_id)
+            request = self._table.register(correlation_id, call.entity_id, call.command, waiter)
         except SimplexError as exc:
+            self._outbox.let_callers_in()  # to the room that this one had waited for
             return exc
-        request = self._table.register(correlation_id, call.entity_id, call.command, waiter)
         waiter.add()
         self._requests += 1
         self._outbox.put(request, part)
         return request
+
+    def _share_unclaimed(self, entered: Iterable[_Pending[CommandT] | SimplexError]) -> None:
+        """The caller was cancelled; what was answered by then nobody but the events can have."""
+        for request in entered:
+            if isinstance(request, Request) and request.state is RequestState.ANSWERED:
+                self._put_event(ExpiredResponse(request.entity_id, request.command, request.result))
 
     def _result(self, entered: _Pending[CommandT] | SimplexError) -> MessageT | SimplexError:
         if isinstance(entered, SimplexError):
@@ -399,12 +415,14 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         finally:
             self._end(trio.ClosedResourceError("the program left the connection's nursery"))
             self._fail_everything()
-            with trio.CancelScope(shield=True):
-                await trio.aclose_forcefully(self._stream)
-            self._over.set()
-            if self._disconnected is not None:
-                assert self._reason is not None
-                self._disconnected(self._reason)
+            try:
+                with trio.CancelScope(shield=True):
+                    await trio.aclose_forcefully(self._stream)
+            finally:
+                self._over.set()
+                if self._disconnected is not None:
+                    assert self._reason is not None
+                    self._disconnected(self._reason)
 
     async def _race(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
         try:
@@ -412,7 +430,9 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         except _NETWORK_ENDS as exc:
             self._end(exc)
         except Exception as exc:
-            self._end(exc)  # waiting callers learn of it, and so does the program, as of any bug
+            # Waiting callers learn of it, and so does the program, as of any bug.  It cancels the
+            # other tasks by itself: after `_end` it would come out in a group with their ends.
+            self._keep_reason(exc)
             raise
 
     async def _send(self) -> None:
@@ -443,6 +463,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         delay = interval
         while True:
             await trio.sleep(delay)
+            self._table.sweep(trio.current_time())
             quiet_left = interval - (trio.current_time() - self._last_received)
             if quiet_left > _LIVELY:
                 delay = quiet_left
@@ -489,15 +510,20 @@ class ProtocolClient(Generic[CommandT, MessageT]):
 
     def _put_event(self, event: object) -> None:
         codec = self._codec
-        if not self._events.put(event, codec.weight(event), codec.folds_by(event)):
-            raise SlowConsumer("too many bytes of events were left unread")
+        if self._reason is None and not self._events.put(
+            event, codec.weight(event), codec.folds_by(event)
+        ):
+            self._end(SlowConsumer("too many bytes of events were left unread"))
 
     # --- the end ------------------------------------------------------------------------------
 
     def _end(self, reason: BaseException) -> None:
+        self._keep_reason(reason)
+        self._scope.cancel()
+
+    def _keep_reason(self, reason: BaseException) -> None:
         if self._reason is None:
             self._reason = reason
-        self._scope.cancel()
 
     def _fail_everything(self) -> None:
         for request in self._table.fail_all():

@@ -100,20 +100,20 @@ class EventBuffer(Generic[EventT]):
 
     def put(self, event: EventT, weight: int, fold_key: object = None) -> bool:
         """Keep ``event``; False if the bound was reached, and then it is not kept."""
-        unread = None if fold_key is None else self._folding.get(fold_key)
-        if unread is not None and len(unread) >= self._max_folded:
-            newest = unread[-1]
-            self._weight += weight - newest.weight
+        unread = [] if fold_key is None else self._folding.get(fold_key, [])
+        newest = unread[-1] if len(unread) >= self._max_folded else None
+        weight_then = self._weight + weight - (0 if newest is None else newest.weight)
+        if weight_then > self._limit:
+            return False
+        self._weight = weight_then
+        if newest is not None:
             newest.event, newest.weight = event, weight
             self.folded += 1
             return True
-        if self._weight + weight > self._limit:
-            return False
         entry = _Entry(event, weight, fold_key)
         self._entries.append(entry)
         if fold_key is not None:
             self._folding.setdefault(fold_key, []).append(entry)
-        self._weight += weight
         return True
 
     def pop(self) -> EventT:

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
 
+from simplex_trio.errors import EncodeError
 from simplex_trio.redaction import Redacted
 
 __all__ = [
@@ -127,9 +128,16 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
     def register(
         self, correlation_id: bytes, entity_id: bytes, command: CommandT, waiter: WaiterT
     ) -> Request[CommandT, ResultT, WaiterT]:
-        """Enter a request; its id must not be in use."""
-        if correlation_id in self._pending or correlation_id in self._expired:
-            raise ValueError("this correlation id is in use on the connection")
+        """Enter a request; raises `EncodeError` if its id is in use.
+
+        A command that expired may be sent again under the same id, which it needs if the id is a
+        part of what it says; an answer to either sending then answers both.
+        """
+        expired = self._expired.get(correlation_id)
+        if expired is not None and (expired.entity_id, expired.command) == (entity_id, command):
+            del self._expired[correlation_id]
+        elif expired is not None or correlation_id in self._pending:
+            raise EncodeError("this correlation id is in use on the connection")
         request = Request[CommandT, ResultT, WaiterT](correlation_id, entity_id, command, waiter)
         self._pending[correlation_id] = request
         return request

@@ -58,7 +58,7 @@ from simplex_trio.errors import (
 )
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress
-from simplex_trio.wire.handshake import Service
+from simplex_trio.wire.handshake import ClientAgreement, Service
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.commands import Command
 from simplex_trio.wire.smp.flags import MessageFlags
@@ -161,6 +161,11 @@ class SMPClient(ProtocolClient[Command, Message]):
     def version(self) -> int:
         """The version of SMP that was agreed."""
         return self._smp.session.version
+
+    @property
+    def agreement(self) -> ClientAgreement:
+        """What the handshake ended in; a proxy hands its versions and proof on to clients."""
+        return self._smp.agreement
 
     @property
     def service(self) -> Service | None:

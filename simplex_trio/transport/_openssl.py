@@ -44,6 +44,9 @@ Context = SSL.Context
 
 _MAX_RECORD = 16384
 
+# What a buffer may have held and still be kept.
+_SMALL = 4096
+
 _Code = SSL.X509VerificationCodes
 
 # OpenSSL is given no authority to trust, as whom to trust is a matter of fingerprints.  That, dates
@@ -169,16 +172,16 @@ def _restrict(context: Context, setter: str, names: Sequence[str]) -> None:
 
 
 def _use(context: Context, certificates: Sequence[bytes], private_key: bytes) -> None:
-    leaf, *others = (x509.load_der_x509_certificate(der) for der in certificates)
     try:
+        leaf, *others = map(x509.load_der_x509_certificate, certificates)
         context.use_certificate(leaf)
         # The types leave out what the kind of key is known to be once it is loaded.
         context.use_privatekey(load_der_private_key(private_key, None))  # type: ignore[arg-type]
         context.check_privatekey()
-    except SSL.Error as exc:
-        raise ValueError("a certificate and a private key that do not belong together") from exc
-    for each in others:
-        context.add_extra_chain_cert(each)
+        for each in others:
+            context.add_extra_chain_cert(each)
+    except Exception as exc:  # of many types, and neither library promises which
+        raise ValueError("certificates, or a private key, that OpenSSL does not take") from exc
 
 
 def client_context(certificates: Sequence[bytes] = (), private_key: bytes = b"") -> Context:
@@ -241,6 +244,7 @@ class TlsConnection:
             self._connection.set_alpn_protos([name.encode() for name in alpn])
         self._incoming = self._outgoing = ssl.MemoryBIO()
         self._ended = False
+        self._grown_in = False
 
     def wrap_bio(
         self,
@@ -268,6 +272,11 @@ class TlsConnection:
             return self._run(self._connection.recv, min(max_bytes, _MAX_RECORD))
         except ssl.SSLZeroReturnError:
             return b""
+        except ssl.SSLWantReadError:
+            if self._grown_in and not self._ended:  # all that arrived has been taken
+                self._grown_in = False
+                self._renew(incoming=True)
+            raise
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         # pyOpenSSL lets a write stop after one record, and trio would not notice: it ignores the
@@ -277,7 +286,9 @@ class TlsConnection:
             while done < len(view):
                 with view[done : done + _MAX_RECORD] as record:
                     done += self._run(self._connection.send, record)
-            return done
+        if done > _SMALL:
+            self._renew(incoming=False)
+        return done
 
     def unwrap(self) -> None:
         # The first call says goodbye; the second looks whether the other side has done so.
@@ -294,6 +305,7 @@ class TlsConnection:
         """
         if arrived := self._incoming.read():
             self._connection.bio_write(arrived)
+            self._grown_in = self._grown_in or len(arrived) > _SMALL
         if self._incoming.eof and not self._ended:
             self._ended = True
             self._connection.bio_shutdown()
@@ -313,6 +325,21 @@ class TlsConnection:
                     self._outgoing.write(self._connection.bio_read(2 * _MAX_RECORD))
             except SSL.WantReadError:
                 pass
+
+    def _renew(self, *, incoming: bool) -> None:
+        """Put a new buffer in the place of the incoming or the outgoing one, which is empty.
+
+        OpenSSL's never shrink, and after one block each way they would take 40 KiB of every idle
+        connection for good; making a new one costs a microsecond or two.
+        """
+        connection = self._connection
+        new = _lib.BIO_new(_lib.BIO_s_mem())
+        if incoming:
+            connection._into_ssl = new
+        else:
+            connection._from_ssl = new
+        # This takes possession of the new one, and frees the one whose place it takes.
+        _lib.SSL_set_bio(connection._ssl, connection._into_ssl, connection._from_ssl)
 
     def unsent(self) -> bytes:
         """What nobody sends any more after a failure: an alert for the other side."""

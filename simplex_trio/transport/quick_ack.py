@@ -21,6 +21,10 @@ __all__ = ["QuickAckStream", "set_keep_alive"]
 
 _log = logging.getLogger(__name__)
 
+# A block and what TLS adds to it (16,406 bytes), in one read.  More at once is not faster, and the
+# buffers that it passes through stay as large as the most that they ever held.
+_RECEIVE_SIZE = 20_480
+
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 # macOS has another name for the same option.
@@ -60,7 +64,7 @@ class QuickAckStream(trio.abc.HalfCloseableStream):
             # A connection that is gone says so itself below, in terms that callers know.
             with contextlib.suppress(OSError):
                 self.stream.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
-        return await self.stream.receive_some(max_bytes)
+        return await self.stream.receive_some(_RECEIVE_SIZE if max_bytes is None else max_bytes)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self.stream.send_all(data)

@@ -196,8 +196,10 @@ class _Judge:
         return None
 
     def conclude(self, presented: tuple[bytes, ...] | None) -> TLSFailed | None:
+        # OpenSSL leaves out what it had no use for; on servers it knows only that much here.
         built = tuple(self._seen[depth] for depth in sorted(self._seen))
-        return self._judge(built if presented is None else presented)
+        complete = presented is not None and presented[:1] == built[:1]
+        return self._judge(presented if presented is not None and complete else built)
 
     def review(self, presented: tuple[bytes, ...]) -> TLSFailed | None:
         """What is wrong with what the other side presented, now that all of it is known."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     invariant,
+    multiple,
     precondition,
     rule,
 )
@@ -139,7 +141,7 @@ class PoolModel(RuleBasedStateMachine):
         self.failed_at: dict[str, float] = {}
 
     @rule(target=made, destination=DESTINATIONS, despite=st.booleans())
-    def ask(self, destination: str, despite: bool) -> Attempts:
+    def ask(self, destination: str, despite: bool) -> Attempts | MultipleResults[Attempts]:
         there = self.there.get(destination)
         decision = self.pool.ask(destination, self.now, object, despite_failure=despite)
         remembered = self.now - self.failed_at.get(destination, -1e9) < 30
@@ -154,7 +156,7 @@ class PoolModel(RuleBasedStateMachine):
                 assert there is None
                 assert remembered
                 assert not despite
-                return Attempt("nowhere", object())
+                return multiple()
             case Connect(attempt):
                 assert there is None
                 assert despite or not remembered

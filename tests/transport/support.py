@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509.oid import NameOID
-from trio.testing import memory_stream_pair
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import (
@@ -35,7 +36,7 @@ from simplex_trio.transport.tls import (
 NOW = datetime(2030, 6, 1, 12, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 
-StreamPair = tuple[trio.abc.Stream, trio.abc.Stream]
+StreamPair = tuple[trio.abc.HalfCloseableStream, trio.abc.HalfCloseableStream]
 Key = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 
 
@@ -147,8 +148,12 @@ async def shake_hands(
     server_name: str | None = None,
     credentials: TlsCredentials | None = None,
     clock: Callable[[], datetime] = now,
+    patient: bool = True,
 ) -> Outcome:
-    """Let both sides do their part, wherever it leads them."""
+    """Let both sides do their part, wherever it leads them.
+
+    Without patience the connection ends when both wait for the other.
+    """
     client, server = memory_stream_pair() if pair is None else pair
     outcome = Outcome()
 
@@ -171,9 +176,17 @@ async def shake_hands(
         except Exception as exc:
             outcome.server = exc
 
+    async def hang_up() -> None:
+        await wait_all_tasks_blocked()
+        for stream in (client, server):
+            with suppress(trio.ClosedResourceError):
+                await stream.send_eof()
+
     async with trio.open_nursery() as nursery:
         nursery.start_soon(client_side)
         nursery.start_soon(server_side)
+        if not patient:
+            nursery.start_soon(hang_up)
     return outcome
 
 

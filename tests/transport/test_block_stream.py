@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from itertools import count, pairwise
 
 import pytest
@@ -191,7 +192,7 @@ async def test_a_cancelled_write_loses_nothing_or_breaks_the_stream() -> None:
     """Wherever a write is cancelled, what the other side sees next is a whole block or the end."""
     for step in count(1):
         ours, theirs = pair()
-        cancelled = await cancelled_at_step(step, lambda ours=ours: ours.send_frames([block(1)]))
+        cancelled = await cancelled_at_step(step, partial(ours.send_frames, [block(1)]))
         received = []
         with suppress(trio.BrokenResourceError):
             await ours.send_frames([block(2)])

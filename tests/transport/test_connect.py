@@ -4,7 +4,6 @@ import errno
 import gc
 import socket
 import sys
-import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -144,8 +143,14 @@ async def test_another_host_is_tried_when_one_does_not_answer() -> None:
             await echoes(stream)
 
 
-def whole_text(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error)) + repr(error)
+def whole_text(error: BaseException | None) -> str:
+    """All that an error says, with what caused it and what it hides."""
+    if error is None:
+        return ""
+    texts = [repr(error), str(error), whole_text(error.__cause__), whole_text(error.__context__)]
+    if isinstance(error, BaseExceptionGroup):
+        texts += map(whole_text, error.exceptions)
+    return "\n".join(texts)
 
 
 async def test_nobody_answers() -> None:
@@ -210,7 +215,7 @@ def _family(text: str) -> int:
 
 
 class FakeSocket(trio.socket.SocketType):
-    type = socket.SOCK_STREAM  # type: ignore[assignment]
+    type = socket.SOCK_STREAM
 
     def __init__(self, network: FakeNetwork) -> None:
         self.network = network
@@ -237,7 +242,7 @@ class FakeSocket(trio.socket.SocketType):
 
 
 @pytest.fixture
-async def network(autojump_clock: MockClock) -> FakeNetwork:
+async def network() -> FakeNetwork:
     fake = FakeNetwork()
     trio.socket.set_custom_hostname_resolver(fake)
     trio.socket.set_custom_socket_factory(fake)
@@ -248,7 +253,9 @@ async def dial(hosts: str) -> trio.SocketStream:
     return await connect._dial(DialPlan(parse_hosts(hosts)[0], 5223, (), None), None)
 
 
-async def test_happy_eyeballs_between_addresses_and_hosts(network: FakeNetwork) -> None:
+async def test_happy_eyeballs_between_addresses_and_hosts(
+    autojump_clock: MockClock, network: FakeNetwork
+) -> None:
     network.names = {
         "one.example": ["2001:db8::1", "192.0.2.1"],
         "two.example": ["192.0.2.2"],
@@ -262,7 +269,9 @@ async def test_happy_eyeballs_between_addresses_and_hosts(network: FakeNetwork) 
     await stream.aclose()
 
 
-async def test_a_host_without_an_address_costs_no_time(network: FakeNetwork) -> None:
+async def test_a_host_without_an_address_costs_no_time(
+    autojump_clock: MockClock, network: FakeNetwork
+) -> None:
     network.names = {"two.example": ["192.0.2.2"]}
     network.answers = {"192.0.2.2": 0}
     async with await dial("one.example,two.example") as stream:
@@ -272,7 +281,9 @@ async def test_a_host_without_an_address_costs_no_time(network: FakeNetwork) -> 
         await dial("one.example")
 
 
-async def test_each_reason_is_given_once_and_without_addresses(network: FakeNetwork) -> None:
+async def test_each_reason_is_given_once_and_without_addresses(
+    autojump_clock: MockClock, network: FakeNetwork
+) -> None:
     addresses = [f"192.0.2.{n}" for n in range(1, 4)]
     network.names = {"one.example": addresses}
     codes = (errno.ENETUNREACH, errno.ECONNREFUSED, errno.ENETUNREACH)
@@ -286,7 +297,7 @@ async def test_each_reason_is_given_once_and_without_addresses(network: FakeNetw
     assert network.open == 0
 
 
-async def test_a_deadline_of_the_caller(network: FakeNetwork) -> None:
+async def test_a_deadline_of_the_caller(autojump_clock: MockClock, network: FakeNetwork) -> None:
     network.names = {"one.example": ["192.0.2.1", "192.0.2.2"], "two.example": ["192.0.2.3"]}
     with trio.move_on_after(15) as scope:
         await open_transport(address("one.example,two.example", None))

@@ -126,8 +126,12 @@ def test_what_goes_through_the_proxy() -> None:
     assert plan("one.example", socks=PROXY, socks_mode=onion_only)[3] is False
     assert plan("aaaa.onion", socks=PROXY, socks_mode=onion_only)[3]
     # The first host decides about the port of all, as in the reference.
-    preset = {"web_port": WebPort.PRESET, "preset_domains": ("example",)}
-    assert plan(both, socks=PROXY, **preset) == (["aaaa.onion"], 443, ("http/1.1",), True)
+    assert plan(both, socks=PROXY, preset_domains=("example",)) == (
+        ["aaaa.onion"],
+        443,
+        ("http/1.1",),
+        True,
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,36 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import count
 
 import pytest
 import trio
-from trio.testing import check_two_way_stream, lockstep_stream_pair, memory_stream_pair
+from trio.testing import (
+    check_two_way_stream,
+    lockstep_stream_pair,
+    memory_stream_pair,
+    wait_all_tasks_blocked,
+)
 
+from simplex_trio.errors import TLSFailed
 from simplex_trio.transport.tls import (
     ServerContext,
     TlsCredentials,
     TlsStream,
+    client_handshake,
     server_handshake,
 )
 from tests.transport.support import (
     ALPN,
     CONTEXT,
+    PIN,
     ROUTER,
     ROUTER_TLS,
     SERVICE,
     SERVICE_TLS,
+    cancelled_at_step,
     chain_of,
     now,
     pin_of,
@@ -187,6 +199,37 @@ async def test_all_of_one_write_arrives(size: int) -> None:
         assert received == data
 
 
+async def test_the_buffers_of_an_idle_connection_are_small() -> None:
+    client, server = await tls_pair()
+
+    def buffers(stream: TlsStream) -> tuple[object, object]:
+        openssl = stream._stream._ssl_object._connection  # type: ignore[attr-defined]
+        return openssl._into_ssl, openssl._from_ssl
+
+    async def exchange(size: int) -> None:
+        async def receive(stream: TlsStream) -> None:
+            left = size
+            while left:
+                left -= len(await stream.receive_some())
+
+        async with trio.open_nursery() as nursery:
+            for stream in (client, server):
+                nursery.start_soon(receive, stream)
+            await wait_all_tasks_blocked()
+            for stream in (client, server):
+                nursery.start_soon(stream.send_all, bytes(size))
+
+    await exchange(100)
+    before = buffers(client) + buffers(server)
+    await exchange(100)
+    assert buffers(client) + buffers(server) == before
+    # The reader looks for more once it has all, which is when its buffer is known to be empty.
+    await exchange(16_384)
+    await exchange(1)
+    for old, new in zip(before, buffers(client) + buffers(server), strict=True):
+        assert new is not old
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 async def test_any_kind_of_bytes_can_be_sent(kind: type[bytes]) -> None:
     client, server = await tls_pair()
@@ -235,5 +278,32 @@ async def test_sessions_and_credentials_show_no_secrets() -> None:
 
 
 def test_a_key_that_is_not_the_certificates() -> None:
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="does not take"):
         ServerContext(TlsCredentials(ROUTER_TLS.certificates, SERVICE_TLS.private_key), alpn=ALPN)
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+async def test_cancelling_a_handshake_closes_the_stream(side: str) -> None:
+    for step in count(1):
+        ours, theirs = memory_stream_pair()
+
+        async def be_client(stream: trio.abc.Stream = ours) -> TlsStream:
+            return await client_handshake(stream, pin=PIN, clock=now)
+
+        async def be_server(stream: trio.abc.Stream = theirs) -> TlsStream:
+            return await server_handshake(stream, CONTEXT, clock=now)
+
+        async def the_other(run: Callable[[], Awaitable[TlsStream]]) -> None:
+            with suppress(TLSFailed):
+                await run()
+
+        run, other = (be_client, be_server) if side == "client" else (be_server, be_client)
+        stream = ours if side == "client" else theirs
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(the_other, other)
+            cancelled = await cancelled_at_step(step, run)
+        if not cancelled:
+            assert step > 2
+            break
+        with pytest.raises(trio.ClosedResourceError):
+            await stream.send_all(b"anything")

@@ -11,6 +11,8 @@ import trio
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given
+from hypothesis import strategies as st
 from OpenSSL import SSL
 from trio.testing import memory_stream_pair
 
@@ -268,6 +270,48 @@ async def test_a_server_that_does_not_speak_tls(noise: bytes) -> None:
     await theirs.send_eof()
     with pytest.raises(TLSFailed):
         await client_handshake(ours, pin=PIN)
+
+
+@given(from_client=st.booleans(), position=st.integers(0, 1_400), difference=st.integers(1, 255))
+async def test_tampering_with_a_handshake(
+    from_client: bool, position: int, difference: int
+) -> None:
+    """Whatever byte is changed on the way, a side has a stream or one kind of error."""
+    pair = memory_stream_pair()
+    seen = 0
+    changed = pair[0] if from_client else pair[1]
+    send_all = changed.send_all
+
+    async def meddle(data: bytes) -> None:
+        nonlocal seen
+        place, seen = position - seen, seen + len(data)
+        altered = bytearray(data)
+        if 0 <= place < len(data):
+            altered[place] ^= difference
+        await send_all(altered)
+
+    changed.send_all = meddle  # type: ignore[method-assign, assignment]
+    outcome = await shake_hands(pair, credentials=SERVICE_TLS, patient=False)
+    assert isinstance(outcome.client, TlsStream | TLSFailed), repr(outcome.client)
+    assert isinstance(outcome.server, TlsStream | TLSFailed), repr(outcome.server)
+    if isinstance(outcome.client, TlsStream) and isinstance(outcome.server, TlsStream):
+        assert outcome.client.session.session_id == outcome.server.session.session_id
+
+
+@given(which=st.integers(0, 1), position=st.integers(0, 600), difference=st.integers(1, 255))
+async def test_tampering_with_certificates(which: int, position: int, difference: int) -> None:
+    """Whatever bytes of its certificates a server changes, no client takes it for the right one."""
+    certificates = [bytearray(each) for each in ROUTER_TLS.certificates]
+    changed = certificates[which]
+    changed[position % len(changed)] ^= difference
+    credentials = TlsCredentials(tuple(map(bytes, certificates)), ROUTER_TLS.private_key)
+    try:
+        context = ServerContext(credentials, alpn=ALPN)
+    except ValueError:
+        return  # OpenSSL does not even take it
+    outcome = await shake_hands(context=context)
+    assert isinstance(outcome.client, TLSFailed), repr(outcome.client)
+    assert isinstance(outcome.server, TLSFailed), repr(outcome.server)
 
 
 # --- client certificates, as the server sees them -------------------------------------------------

@@ -30,8 +30,12 @@ def deliver_waiting(state: RouterState, queue: Queue) -> None:
 
 
 def delivery_failed(state: RouterState, due: MessageDue) -> None:
-    """The message was gone before it could be written: deliver the next one instead."""
+    """A message could not be written after all.
+
+    If it is gone, the next one is delivered instead; if it is not, it waits for another occasion.
+    """
     subscription = due.subscription
     if subscription.delivered == due.head.message_id and not subscription.acknowledging:
         subscription.delivered = None
-        deliver_waiting(state, due.queue)
+        if due.queue.first is not due.head:
+            deliver_waiting(state, due.queue)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from simplex_trio.crypto.box import BoxKey, nonce_from, reverse_nonce
+from simplex_trio.crypto.box import BoxKey, nonce_from
 from simplex_trio.errors import CryptoError, DecodeError, TooLarge
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.counters import Count
@@ -29,10 +29,15 @@ from simplex_trio.wire.smp.errors import (
     TransportError,
     TransportErrorKind,
 )
-from simplex_trio.wire.smp.forwarding import FwdResponse, FwdTransmission
+from simplex_trio.wire.smp.forwarding import FwdResponse
 from simplex_trio.wire.smp.messages import ERR, RRES, Message
+from simplex_trio.wire.smp.proxied import (
+    open_command,
+    open_forwarded,
+    seal_answer,
+    seal_forwarded_answer,
+)
 from simplex_trio.wire.smp.reading import ReceivedCommand, RefusedTransmission, read_commands
-from simplex_trio.wire.smp.sizes import PROXIED_TRANSMISSION_PADDED
 from simplex_trio.wire.transmissions import Batch, prepare_transmission
 from simplex_trio.wire.versions import SMPVersion
 
@@ -111,16 +116,14 @@ class _Opened(Redacted):
         batch = Batch(self.session)
         try:
             batch.add(prepare_transmission(self.session, *ids, encoded).finish())
-            inner = self.client_key.seal_padded(
-                reverse_nonce(nonce_from(self.client_correlation_id)),
-                batch.content(),
-                PROXIED_TRANSMISSION_PADDED,
+            inner = seal_answer(
+                self.client_key, nonce_from(self.client_correlation_id), batch.content()
             )
         except TooLarge:
             return ERR(Code.BLOCK)
-        response = FwdResponse(self.client_correlation_id, inner).encode()
-        nonce = reverse_nonce(nonce_from(self.proxy_correlation_id))
-        return RRES(self.proxy_key.seal(nonce, response))
+        response = FwdResponse(self.client_correlation_id, inner)
+        nonce = nonce_from(self.proxy_correlation_id)
+        return RRES(seal_forwarded_answer(self.proxy_key, nonce, response))
 
 
 def _open(client: Client, correlation_id: bytes, sealed: bytes) -> _Opened | RouterErrorValue:
@@ -128,17 +131,15 @@ def _open(client: Client, correlation_id: bytes, sealed: bytes) -> _Opened | Rou
     if proxy_key is None:
         return _NO_SECRET
     try:
-        outer = proxy_key.open(nonce_from(correlation_id), sealed)
+        forwarded = open_forwarded(proxy_key, nonce_from(correlation_id), sealed)
     except CryptoError:
         return Code.CRYPTO
-    try:
-        forwarded = FwdTransmission.decode(outer)
     except DecodeError:
         return Cmd(CommandErrorKind.SYNTAX)
     try:
         client_key = BoxKey.agree(client.session_key, forwarded.key)
         nonce = nonce_from(forwarded.correlation_id)
-        content = client_key.open_padded(nonce, forwarded.sealed)
+        content = open_command(client_key, nonce, forwarded.sealed)
     except (CryptoError, DecodeError):
         return Code.CRYPTO
     session = client.session.at_version(

@@ -109,7 +109,10 @@ def _subscriber(state: RouterState, notifier_id: bytes) -> Subscriber | None:
 
 def _reachable(state: RouterState, notifier_id: bytes) -> Subscriber | None:
     subscriber = _subscriber(state, notifier_id)
-    return subscriber if subscriber is not None and subscriber.outlet.has_room else None
+    if subscriber is None or subscriber.outlet.has_room:
+        return subscriber
+    subscriber.missed = True
+    return None
 
 
 def _event(state: RouterState, record: NotificationRecord) -> Event:
@@ -153,5 +156,6 @@ def _pending_for(state: RouterState, subscriber: Subscriber) -> tuple[bytes, ...
 
 def catch_up(state: RouterState, subscriber: Subscriber) -> None:
     """Send what had to wait because the notifier read too slowly, while it has room."""
+    subscriber.missed = False
     for notifier_id in _pending_for(state, subscriber):
         _send_pending(state, notifier_id)

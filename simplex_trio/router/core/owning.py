@@ -1,4 +1,4 @@
-"""What owners do with their queues, other than receiving: keys, links, notifiers and the end. Pure."""
+"""What owners do with queues, other than receiving: keys, links, notifiers and the end. Pure."""
 
 from __future__ import annotations
 

@@ -76,6 +76,7 @@ def _accept(state: RouterState, request: Request, queue: Queue, command: SEND) -
 
     def finish() -> Reply:
         state.queues.message_stored(queue)
+        state.recent_bodies.put(head.sequence, command.body)
         deliver_waiting(state, queue)
         if tell_notifier is not None:
             tell_notifier()

@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 from attrs import define, evolve, frozen
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.redaction import Redacted
-from simplex_trio.router.config import QueuePolicy
 from simplex_trio.router.core.counters import Count, Counters
 from simplex_trio.router.core.notifications import PendingNotifications
+from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.queues import Queue, QueueTable
-from simplex_trio.router.core.replies import Reply
+from simplex_trio.router.core.recent import RecentBodies
+from simplex_trio.router.core.replies import Outlet, Reply
 from simplex_trio.router.core.services import Services
 from simplex_trio.router.core.subscriptions import Subscriber, Subscribers, Told
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import Snapshot
 from simplex_trio.wire.authorization import Verifier
-from simplex_trio.wire.handshake import PeerService
+from simplex_trio.wire.handshake import PeerService, RouterAgreement
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import Command
+from simplex_trio.wire.smp.errors import RouterErrorValue
 from simplex_trio.wire.smp.messages import Message
 from simplex_trio.wire.smp.reading import ReceivedCommand
 from simplex_trio.wire.transmissions import Transmission
+from simplex_trio.wire.versions import SMPVersion
 
-__all__ = ["ID_SIZE", "Answered", "Client", "Decision", "Errand", "Request", "RouterState"]
+__all__ = [
+    "ID_SIZE",
+    "Answered",
+    "Client",
+    "Decision",
+    "Errand",
+    "Refusal",
+    "Request",
+    "RouterState",
+]
 
 ID_SIZE = 24
 """Of all ids that the router chooses; that of a message is also a nonce, and cannot be shorter."""
@@ -38,8 +51,7 @@ DAY = 86400
 class Client:
     """A connection as commands see it; ``recipient`` and ``notifier`` are its subscriptions.
 
-    ``proxied`` checks what a proxy passes on over this connection, and ``proxy_key`` seals the
-    layer between the two routers; there is none without a key in the client's hello.
+    ``proxied`` checks what a proxy passes on over this connection.
     """
 
     session: SessionParameters
@@ -49,11 +61,36 @@ class Client:
     recipient: Subscriber
     notifier: Subscriber
     session_key: X25519PrivateKey
-    proxy_key: BoxKey | None
+    shared_secret: bytes | None
+
+    @classmethod
+    def of(cls, agreement: RouterAgreement, outlet: Outlet) -> Self:
+        """The client at the other end of a handshake."""
+        service = agreement.service
+        service_id = None if service is None else service.id
+        # Before there were authenticators nobody had a key to make them with.
+        knows_key = agreement.session.version >= SMPVersion.AUTHENTICATORS
+        session_key = agreement.session_key if knows_key else None
+        return cls(
+            session=agreement.session,
+            verifier=Verifier(session_key, service),
+            proxied=Verifier(agreement.session_key),
+            service=service,
+            recipient=Subscriber(outlet, service_id),
+            notifier=Subscriber(outlet, service_id),
+            session_key=agreement.session_key,
+            shared_secret=agreement.shared_secret,
+        )
 
     @property
     def service_id(self) -> bytes | None:
         return None if self.service is None else self.service.id
+
+    @property
+    def proxy_key(self) -> BoxKey | None:
+        """What seals the layer between a proxy and this router, if the hello brought a key."""
+        secret = self.shared_secret
+        return None if secret is None else BoxKey.from_secret(secret)
 
 
 @frozen(repr=False)
@@ -118,6 +155,13 @@ class Errand(Redacted):
     seal: Callable[[Message], Message] = _as_it_is
 
 
+@frozen(repr=False)
+class Refusal(Redacted):
+    """A command that was not looked into any further, as nobody may give it, or not this client."""
+
+    error: RouterErrorValue
+
+
 Answered = Message | Decision | Errand
 """What becomes of a command: an answer that needs nothing more, a decision, or an errand."""
 
@@ -148,6 +192,7 @@ class RouterState:
         self.counters = Counters(snapshot.statistics)
         self.recipients = Subscribers()
         self.notifiers = Subscribers()
+        self.recent_bodies = RecentBodies()
         self._next_sequence = snapshot.next_sequence
         for record in snapshot.queues:
             self.queues.load(record, snapshot.messages.get(record.recipient_id, ()))

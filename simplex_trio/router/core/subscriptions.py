@@ -36,6 +36,8 @@ class Subscriber:
     subscribed: dict[bytes, Subscription] = Factory(dict)
     service_queues: ServiceSubs = Factory(ServiceSubs)
     asked_for_all: bool = False
+    missed: bool = False
+    """Whether notifications were kept back because too much waited to be written."""
 
 
 @frozen(repr=False)

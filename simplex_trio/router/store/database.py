@@ -23,6 +23,7 @@ from simplex_trio.router.store.interface import (
 )
 from simplex_trio.router.store.records import MessageHead
 from simplex_trio.router.store.rows import (
+    Columns,
     body_row,
     counter_row,
     head_row,
@@ -45,9 +46,6 @@ __all__ = ["Changes", "Database"]
 
 Changes: TypeAlias = tuple[Change, ...]
 """What one call of `Store.commit` asks for."""
-
-Columns: TypeAlias = Sequence[object]
-"""The columns of a row, as far as SQLite can tell."""
 
 T = TypeVar("T")
 

@@ -29,7 +29,13 @@ _UNAVAILABLE = frozenset(
     )
 )
 
-_CORRUPTED = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+_CORRUPTED = frozenset(
+    (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_ERROR,  # our statements do not change, so what they meet has changed
+        sqlite3.SQLITE_NOTADB,
+    )
+)
 
 _CORRUPTED_IO = frozenset((sqlite3.SQLITE_IOERR_CORRUPTFS,))
 """Extended codes of input and output that speak of damage, not of a passing failure."""
@@ -48,6 +54,9 @@ def translated(place: str) -> Iterator[None]:
         if error is None:
             raise
         raise error from exc
+    except UnicodeDecodeError as exc:
+        # SQLite quotes damaged text in its message, which Python then cannot read.
+        raise StoreCorrupted(place) from exc
 
 
 def _translate(exc: sqlite3.Error, place: str) -> StoreError | None:

@@ -28,6 +28,9 @@ __all__ = ["open_file"]
 
 _OWNER_ONLY = stat.S_IRUSR | stat.S_IWUSR
 
+_SMALLEST = 512
+"""The smallest page that SQLite knows; it takes a file that is smaller for a new one."""
+
 _PROBLEMS_SHOWN = 3
 """How much of what SQLite's check finds goes into the error; there may be one for every row."""
 
@@ -42,8 +45,8 @@ def open_file(path: Path) -> sqlite3.Connection:
     try:
         if not path.exists():
             _create(path)
-        if not path.stat().st_size:
-            raise StoreCorrupted("the file is empty")
+        if path.stat().st_size < _SMALLEST:
+            raise StoreCorrupted("the file is cut short")
         check_log(_log_path(path))
     except OSError as exc:
         raise StoreUnavailable("the store's file cannot be opened") from exc
@@ -91,9 +94,7 @@ def _create(path: Path) -> None:
 def _connect(path: Path) -> sqlite3.Connection:
     with translated("the file"):
         # Transactions are begun and ended here by name, and all threads take turns.
-        connection = sqlite3.connect(
-            path, timeout=0, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     # Text that is damaged must not raise errors of its own; none of the columns holds text.
     connection.text_factory = bytes
     for setting in (

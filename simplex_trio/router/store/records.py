@@ -64,7 +64,10 @@ class LinkRecord(Redacted):
 
 @frozen(repr=False)
 class NotifierRecord(Redacted):
-    """Who is told that there are messages, and the agreed secret that seals what is told."""
+    """Who is told that there are messages, and the key that seals what is told.
+
+    ``dh_secret`` is the `BoxKey.subkey` of the secret agreed with the recipient.
+    """
 
     notifier_id: bytes
     key: AuthPublicKey
@@ -76,9 +79,9 @@ class NotifierRecord(Redacted):
 class QueueRecord(Redacted):
     """A queue without its messages.
 
-    ``dh_secret`` is the secret agreed with the recipient, which seals deliveries.  A ``status`` of
-    `None` is that of an ordinary, active queue.  ``mode`` is `None` for queues made before there
-    were modes.
+    ``dh_secret`` is the `BoxKey.subkey` of the secret agreed with the recipient, which seals
+    deliveries.  A ``status`` of `None` is that of an ordinary, active queue.  ``mode`` is `None`
+    for queues made by clients that know no modes.
     """
 
     recipient_id: bytes

@@ -30,9 +30,11 @@ from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.new_queue import QueueMode
 
 __all__ = [
+    "Columns",
     "Row",
     "Value",
     "body_row",
+    "checksum",
     "counter_row",
     "head_row",
     "link_row",
@@ -54,10 +56,14 @@ Value: TypeAlias = bytes | int | None
 Row: TypeAlias = tuple[Value, ...]
 """The values of a row in the order of its columns, the checksum last."""
 
+Columns: TypeAlias = Sequence[object]
+"""What has the width of such a row, and may hold anything that SQLite finds in a file."""
+
 T = TypeVar("T")
 
 
-def _checksum(values: Sequence[object]) -> int:
+def checksum(values: Columns) -> int:
+    """What the last column of a row with these values holds; `DecodeError` for other kinds."""
     parts = []
     for value in values:
         match value:
@@ -73,12 +79,12 @@ def _checksum(values: Sequence[object]) -> int:
 
 
 def _sealed(*values: Value) -> Row:
-    return (*values, _checksum(values))
+    return (*values, checksum(values))
 
 
-def _opened(row: Sequence[object]) -> Sequence[object]:
+def _opened(row: Columns) -> Columns:
     values = row[:-1]
-    if row[-1] != _checksum(values):
+    if row[-1] != checksum(values):
         raise DecodeError("a row does not have its checksum")
     return values
 
@@ -131,7 +137,7 @@ def _notifier_values(notifier: NotifierRecord) -> Row:
     )
 
 
-def read_queue(row: Sequence[object]) -> QueueRecord:
+def read_queue(row: Columns) -> QueueRecord:
     """What `queue_row` has written."""
     (
         recipient_id,
@@ -204,7 +210,7 @@ def link_row(recipient_id: bytes, data: QueueLinkData) -> Row:
     return _sealed(recipient_id, data.fixed, data.user)
 
 
-def read_link(row: Sequence[object]) -> QueueLinkData:
+def read_link(row: Columns) -> QueueLinkData:
     """What `link_row` has written, without the queue."""
     _, fixed, user = _opened(row)
     return QueueLinkData(_octets(fixed), _octets(user))
@@ -225,7 +231,7 @@ def head_row(recipient_id: bytes, head: MessageHead) -> Row:
     )
 
 
-def read_head(row: Sequence[object]) -> tuple[bytes, MessageHead]:
+def read_head(row: Columns) -> tuple[bytes, MessageHead]:
     """What `head_row` has written: the recipient id and the head."""
     sequence, recipient_id, message_id, received_at, notification, is_quota_notice = _opened(row)
     head = MessageHead(
@@ -243,7 +249,7 @@ def body_row(sequence: int, body: bytes) -> Row:
     return _sealed(sequence, body)
 
 
-def read_body(row: Sequence[object]) -> bytes:
+def read_body(row: Columns) -> bytes:
     """What `body_row` has written, without the sequence number."""
     _, body = _opened(row)
     return _octets(body)
@@ -263,7 +269,7 @@ def service_row(service: ServiceRecord) -> Row:
     )
 
 
-def read_service(row: Sequence[object]) -> ServiceRecord:
+def read_service(row: Columns) -> ServiceRecord:
     """What `service_row` has written."""
     service_id, role, certificate_hash, chain, created_day = _opened(row)
     return ServiceRecord(
@@ -300,7 +306,7 @@ def notification_row(notification: NotificationRecord) -> Row:
     )
 
 
-def read_notification(row: Sequence[object]) -> NotificationRecord:
+def read_notification(row: Columns) -> NotificationRecord:
     """What `notification_row` has written."""
     sequence, notifier_id, received_at, nonce, sealed = _opened(row)
     return NotificationRecord(
@@ -317,7 +323,7 @@ def counter_row(name: str, value: int) -> Row:
     return _sealed(name.encode(), value)
 
 
-def read_counter(row: Sequence[object]) -> tuple[str, int]:
+def read_counter(row: Columns) -> tuple[str, int]:
     """What `counter_row` has written."""
     name, value = _opened(row)
     try:

@@ -33,7 +33,7 @@ from tests.router.store.support import (
     service,
 )
 
-__all__ = ["Conflict", "Model", "changes"]
+__all__ = ["BEGINNING", "Conflict", "Model", "changes"]
 
 
 class Conflict(Exception):
@@ -105,21 +105,21 @@ class Model:
             [record.sender_id for record in records],
             [record.link.link_id for record in records if record.link is not None],
             self._notifier_ids(),
-            [message.head.sequence for message in self.messages],
-            [notification.record.sequence for notification in self.notifications],
-            [service.record.certificate_hash for service in self.services],
+            [m.head.sequence for m in self.messages],
+            [n.record.sequence for n in self.notifications],
+            [s.record.certificate_hash for s in self.services],
         ):
             if len(unique) != len(set(unique)):
                 raise Conflict
         known = [record.recipient_id for record in records]
-        if any(message.recipient_id not in known for message in self.messages):
+        if any(m.recipient_id not in known for m in self.messages):
             raise Conflict
         if any(record.link is not None and data is None for record, data in self.queues):
             raise Conflict
 
     def contents(self) -> Contents:
         """What a store that has seen the same changes must hold."""
-        in_order = sorted(self.messages, key=lambda message: message.head.sequence)
+        in_order = sorted(self.messages, key=lambda m: m.head.sequence)
         return Contents(
             {record.recipient_id: record for record, _ in self.queues},
             {
@@ -135,8 +135,11 @@ class Model:
 
 
 _names = st.sampled_from("abc")
-_numbers = st.integers(1, 12)
+_numbers = st.integers(1, 30)
 _fixed = QueueLinkData(b"fixed", b"")
+
+BEGINNING: list[Change] = [PutQueue(queue(name, notifier=notifier(name))) for name in "ab"]
+"""Without any queues most random changes would be conflicts."""
 
 
 @st.composite
@@ -160,7 +163,7 @@ def _put_queue(draw: st.DrawFn) -> PutQueue:
 def changes() -> st.SearchStrategy[Change]:
     """One change about a few queues, so that changes often meet."""
     certificates = _names.map(lambda name: octets(f"certificate {name}", 32))
-    few = st.lists(_numbers, max_size=4).map(tuple)
+    few = st.lists(_numbers, max_size=8).map(tuple)
     return st.one_of(
         _put_queue(),
         _put_queue(),

@@ -187,5 +187,3 @@ def cancelled_at(step: int) -> Iterator[trio.CancelScope]:
             yield scope
         finally:
             trio.lowlevel.remove_instrument(instrument)
-
-

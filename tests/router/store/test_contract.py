@@ -312,7 +312,7 @@ async def test_commits_of_many_tasks_take_effect_in_their_order(open_store: Open
 
 
 async def test_a_conflict_fails_its_own_caller_only(open_store: Opener) -> None:
-    failed = []
+    failed: list[int] = []
 
     async def put(number: int, name: str) -> None:
         try:

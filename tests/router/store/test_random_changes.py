@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from simplex_trio.errors import StoreConflict
 from simplex_trio.router.store import Change, MemoryStore, Store, open_sqlite_store
-from tests.router.store.model import Conflict, Model, changes
+from tests.router.store.model import BEGINNING, Conflict, Model, changes
 from tests.router.store.support import contents
 
 _commits = st.lists(st.lists(changes(), min_size=1, max_size=6), max_size=12)
@@ -34,7 +34,7 @@ async def _commit(store: Store, model: Model, commit: list[Change]) -> Model:
 @given(commits=_commits)
 async def test_memory(commits: list[list[Change]]) -> None:
     store, model = MemoryStore(), Model()
-    for commit in commits:
+    for commit in [BEGINNING, *commits]:
         model = await _commit(store, model, commit)
 
 
@@ -42,7 +42,7 @@ async def test_memory(commits: list[list[Change]]) -> None:
 async def test_sqlite(runs: list[list[list[Change]]]) -> None:
     model = Model()
     with TemporaryDirectory() as directory:
-        for commits in runs:
+        for commits in [[BEGINNING], *runs]:
             async with open_sqlite_store(Path(directory, "router.db")) as store:
                 assert await contents(store) == model.contents()
                 for commit in commits:

@@ -1,0 +1,201 @@
+"""The command line of the measurements."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from simplex_trio.bench import clients, echo, memory, wire
+from simplex_trio.bench.children import open_child
+from simplex_trio.bench.figures import Figures, typical
+from simplex_trio.bench.plot import svg
+from simplex_trio.bench.report import Report, load_report, table
+from simplex_trio.bench.rows import Conditions, Row, Rows, Subject
+from simplex_trio.errors import DecodeError, SimplexError
+from simplex_trio.wire.addresses import ServerAddressWithAuth
+
+__all__ = ["GROUPS", "main"]
+
+GROUPS: tuple[Rows, ...] = (wire.ROWS, echo.ROWS, clients.ROWS, memory.ROWS)
+"""All rows there are, in the order in which they are run."""
+
+_MODULES = {
+    Subject.ROUTER: "simplex_trio.bench.embedded",
+    Subject.RELAY: "simplex_trio.bench.embedded",
+    Subject.ECHO: "simplex_trio.bench.echo",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what the arguments ask for; the exit status is 1 if rows had to be left out."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.list:
+        print(_list())
+        return 0
+    try:
+        rows = _chosen(options.rows)
+        other = None if options.compare is None else load_report(options.compare)
+    except (DecodeError, OSError) as exc:
+        parser.error(str(exc))
+    named = {Subject.ROUTER: options.router, Subject.RELAY: options.relay}
+    report = trio.run(_measure, rows, named, options.repeat, options.scale)
+    print(table(report, GROUPS, other))
+    if options.json is not None:
+        options.json.write_text(report.to_json() + "\n")
+    if options.svg is not None:
+        options.svg.write_text(svg(report, GROUPS, other))
+    return 1 if report.left_out else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m simplex_trio.bench",
+        description="Measure this package beside a baseline from the same run.",
+    )
+    add = parser.add_argument
+    add("--rows", nargs="+", metavar="NAME", default=[], help="only these rows, or groups of rows")
+    add("--list", action="store_true", help="say which rows there are, and measure nothing")
+    add(
+        "--router",
+        metavar="ADDRESS",
+        type=_address,
+        help="the router to use, smp://...; without it one of this package's own is started",
+    )
+    add(
+        "--relay",
+        metavar="ADDRESS",
+        type=_address,
+        help="a second router, to be reached through the first as a proxy",
+    )
+    add("--compare", metavar="FILE", type=Path, help="show another report's figures beside ours")
+    add("--json", metavar="FILE", type=Path, help="write the figures, as --compare reads them")
+    add("--svg", metavar="FILE", type=Path, help="write a plot")
+    add(
+        "--repeat",
+        metavar="N",
+        type=_positive(int),
+        default=3,
+        help="run each row N times and keep the run in the middle (3)",
+    )
+    add(
+        "--scale",
+        metavar="X",
+        type=_positive(float),
+        default=1.0,
+        help="do X times as many operations as usual, for a quick look or a long one (1.0)",
+    )
+    return parser
+
+
+def _address(text: str) -> ServerAddressWithAuth:
+    try:
+        return ServerAddressWithAuth.parse(text)
+    except DecodeError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not value > 0:
+            raise argparse.ArgumentTypeError("a positive number is needed")
+        return value
+
+    return parse
+
+
+def _list() -> str:
+    lines = []
+    for group in GROUPS:
+        lines += [f"{group.name}: {group.title}"]
+        lines += [f"  {row.name:26}{row.about}" for row in group]
+    return "\n".join(lines)
+
+
+def _chosen(names: Iterable[str]) -> list[Row]:
+    """The rows of these names and groups, and the rows beside which they are to be seen."""
+    names = set(names)
+    known = {row.name: row for group in GROUPS for row in group}
+    unknown = names - known.keys() - {group.name for group in GROUPS}
+    if unknown:
+        raise DecodeError(f"no row has this name: {', '.join(sorted(unknown))}")
+    wanted = {
+        row.name
+        for group in GROUPS
+        for row in group
+        if not names or group.name in names or row.name in names
+    }
+    wanted |= {row.baseline for name, row in known.items() if name in wanted and row.baseline}
+    return [row for name, row in known.items() if name in wanted]
+
+
+async def _measure(
+    rows: Sequence[Row],
+    named: dict[Subject, ServerAddressWithAuth | None],
+    repeat: int,
+    scale: float,
+) -> Report:
+    figures: dict[str, Figures] = {}
+    left_out: dict[str, str] = {}
+    async with _subjects(rows, named) as (addresses, missing):
+        conditions = Conditions(addresses, scale)
+        for row in rows:
+            reasons = [missing[subject] for subject in row.needs if subject in missing]
+            if reasons:
+                left_out[row.name] = reasons[0]
+                continue
+            _progress(row)
+            try:
+                figures[row.name] = typical([await _run(row, conditions) for _ in range(repeat)])
+            except* (SimplexError, OSError) as failed:
+                left_out[row.name] = _reason(failed)
+    return Report.here(figures, left_out)
+
+
+async def _run(row: Row, conditions: Conditions) -> Figures:
+    measured = row.measure(conditions)
+    return measured if isinstance(measured, Figures) else await measured
+
+
+def _progress(row: Row) -> None:
+    if sys.stderr.isatty():
+        print(f"{row.name}: {row.about}", file=sys.stderr)
+
+
+def _reason(failed: BaseExceptionGroup[Exception]) -> str:
+    first: BaseException = failed
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return f"{type(first).__name__}: {first}"
+
+
+@asynccontextmanager
+async def _subjects(
+    rows: Iterable[Row], named: dict[Subject, ServerAddressWithAuth | None]
+) -> AsyncIterator[tuple[dict[Subject, ServerAddressWithAuth], dict[Subject, str]]]:
+    """Addresses of what the rows need, started here unless named; and what is missing, and why."""
+    addresses: dict[Subject, ServerAddressWithAuth] = {}
+    missing: dict[Subject, str] = {}
+    async with AsyncExitStack() as stack:
+        for subject in sorted({each for row in rows for each in row.needs}, key=lambda s: s.value):
+            given = named.get(subject)
+            if given is not None:
+                addresses[subject] = given
+            elif subject is Subject.RELAY and named[Subject.ROUTER] is not None:
+                missing[subject] = "a router of yours is the proxy, so name the relay too: --relay"
+            else:
+                try:
+                    child = await stack.enter_async_context(open_child(_MODULES[subject]))
+                    addresses[subject] = child
+                except ChildProcessError as exc:
+                    missing[subject] = f"{exc}; name one that runs already"
+        yield addresses, missing

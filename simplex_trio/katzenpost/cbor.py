@@ -1,0 +1,100 @@
+"""CBOR, read in bounded time and memory: `encode` and `decode`.
+
+The reading itself is done by the package cbor2.  What it is given has been walked over first, by a
+loop that neither recurses nor allocates, so that nobody can make it nest, count or interpret more
+than the protocol has any use for.  Only what the daemon's encoder writes gets through: one item of
+definite lengths, without tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from simplex_trio.errors import DecodeError, EncodeError
+from simplex_trio.katzenpost.errors import CborSupportMissing
+
+__all__ = ["MAX_DEPTH", "MAX_ITEMS", "decode", "encode", "require_cbor"]
+
+MAX_DEPTH = 32
+"""Maps and lists inside each other; a consensus document with its replicas has five."""
+
+MAX_ITEMS = 262_144
+"""Items of one message, keys included.  The largest answer is the 65,536 elements of one copy
+stream; a million empty lists would cost a hundred times their size."""
+
+_STRINGS, _LIST, _MAP, _TAG = (2, 3), 4, 5, 6
+
+
+def require_cbor() -> None:
+    """Raise `CborSupportMissing` if CBOR cannot be read or written here."""
+    _codec()
+
+
+@cache
+def _codec() -> tuple[Callable[[bytes], Any], Callable[[Any], bytes]]:
+    try:
+        import cbor2
+    except ImportError as exc:
+        raise CborSupportMissing(
+            "the daemon speaks CBOR, which needs cbor2: pip install 'simplex-trio[katzenpost]'"
+        ) from exc
+    return cbor2.loads, cbor2.dumps
+
+
+def encode(value: object) -> bytes:
+    """The CBOR of plain values: maps, lists, bytes, text, numbers, flags and `None`.
+
+    Raises `EncodeError` for anything else.
+    """
+    dumps = _codec()[1]
+    try:
+        return dumps(value)
+    except Exception as exc:  # which ones is up to cbor2
+        raise EncodeError("a value that CBOR does not have") from exc
+
+
+def decode(data: bytes) -> Any:
+    """The one CBOR item that ``data`` is; raises `DecodeError` for anything else."""
+    loads = _codec()[0]
+    _check_shape(data)
+    try:
+        return loads(data)
+    except Exception as exc:  # which ones is up to cbor2
+        raise DecodeError("not CBOR") from exc
+
+
+def _check_shape(data: bytes) -> None:
+    size = len(data)
+    position = 0
+    items = left = 1  # all items announced so far, and those of them that are still to come
+    outside: list[int] = []  # for each open container, how many were to come after it
+    while left:
+        if left > size - position:
+            raise DecodeError("CBOR that ends too early")
+        first = data[position]
+        position += 1
+        major, value = first >> 5, first & 0x1F
+        if value >= 24:
+            if value > 27:
+                raise DecodeError("CBOR of indefinite length")
+            width = 1 << (value - 24)
+            value = int.from_bytes(data[position : position + width], "big")
+            position += width
+        left -= 1
+        if major in _STRINGS:
+            position += value
+        elif _LIST <= major <= _MAP:
+            while outside and outside[-1] > left:
+                outside.pop()
+            outside.append(left)
+            count = value if major == _LIST else 2 * value
+            left += count
+            items += count
+            if len(outside) > MAX_DEPTH or items > MAX_ITEMS:
+                raise DecodeError("CBOR that nests too deep, or has too many items")
+        elif major == _TAG:
+            raise DecodeError("CBOR with a tag")
+    if position != size:
+        raise DecodeError("CBOR that ends too early, or too late")

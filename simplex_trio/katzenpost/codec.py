@@ -1,0 +1,122 @@
+"""The daemon's protocol as the engine sees it: one message to a frame, answers known by query id.
+
+The engine's correlation id is the query id.  There are no entities, so entity ids are empty, and no
+keys: whoever can reach the daemon may use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import define, field
+
+from simplex_trio.errors import DecodeError
+from simplex_trio.client.codec import Incoming
+from simplex_trio.katzenpost.cbor import decode
+from simplex_trio.katzenpost.events import DaemonEvent, read_event
+from simplex_trio.katzenpost.fields import Fields
+from simplex_trio.katzenpost.framing import MAX_FRAME_SIZE
+from simplex_trio.katzenpost.requests import Answer, get_authorities
+from simplex_trio.redaction import Redacted
+
+__all__ = ["KatzenpostCodec", "Outgoing", "read_message"]
+
+_SMALL_EVENT = 16 * 1024
+"""Bytes that an unread event holds on to, generously; only documents are larger, and shared."""
+
+
+@define(repr=False, eq=False)
+class Outgoing(Redacted):
+    """A message on its way to the daemon.
+
+    The engine remembers its requests for a while; it need not remember ten megabytes with each, so
+    whoever sent one lets go of the bytes as soon as it stops waiting.
+    """
+
+    name: str
+    encoded: bytes
+
+    def let_go(self) -> None:
+        """Forget the bytes; a message that is still queued is sent all the same."""
+        self.encoded = b""
+
+
+class _Frame:
+    """A frame holds one message."""
+
+    __slots__ = ("content",)
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def __len__(self) -> int:
+        return 1 if self.content else 0
+
+    def add(self, part: bytes) -> bool:
+        if self.content:
+            return False
+        self.content = part
+        return True
+
+
+def read_message(frame: bytes) -> Iterator[tuple[bytes, Answer | DaemonEvent]]:
+    """What a message from the daemon says: answers with their query ids, and events with none.
+
+    Of the many names that it may have, all but one are null.  A name that is not known is left
+    alone.  Raises `DecodeError` for a message that is not a map, and for an answer to nobody.
+    """
+    for name, value in Fields(decode(frame)).present():
+        if not isinstance(name, str):
+            continue
+        event = read_event(name, value)
+        if event is not None:
+            yield b"", event
+        elif name.endswith("_reply") and name != "session_token_reply":
+            fields = Fields(value)
+            query_id = fields.binary("query_id")
+            if not query_id:
+                raise DecodeError("an answer without a query id")
+            yield query_id, Answer(name, fields)
+
+
+class KatzenpostCodec:
+    """Messages on one connection; implements `simplex_trio.client.codec.Codec`."""
+
+    def __init__(self, instance_token: bytes) -> None:
+        self._session_id = instance_token
+
+    @property
+    def session_id(self) -> bytes:
+        """The daemon's instance token."""
+        return self._session_id
+
+    def encode(
+        self, command: Outgoing, entity_id: bytes, key: Any, correlation_id: bytes
+    ) -> bytes:
+        return command.encoded
+
+    def ping(self) -> Outgoing:
+        raise NotImplementedError
+
+    def new_frame(self) -> _Frame:
+        return _Frame()
+
+    def seal(self, frame: _Frame) -> bytes:
+        return frame.content
+
+    def open(self, frame: bytes) -> Iterator[Incoming]:
+        for query_id, result in read_message(frame):
+            yield Incoming(query_id, b"", result)
+
+    def is_event_too(self, result: object) -> bool:
+        return False
+
+    def event(self, entity_id: bytes, message: object) -> object:
+        return message
+
+    def folds_by(self, event: object) -> object | None:
+        return None
+
+    def weight(self, event: object) -> int:
+        return _SMALL_EVENT

@@ -1,0 +1,42 @@
+"""What the operator of a router decides about its queues. Pure."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+from attrs.validators import ge, instance_of, optional
+
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import is_basic_auth
+
+__all__ = ["QueuePolicy"]
+
+_HOUR = 3600
+_DAY = 24 * _HOUR
+
+
+def _is_password(_instance: object, _attribute: object, value: str) -> None:
+    if not value or not is_basic_auth(value.encode()):
+        raise ValueError("a password is printable, and without spaces, '@', ':' and '/'")
+
+
+def _is_time(_instance: object, _attribute: object, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ValueError("a time of at least one second, or none")
+
+
+@frozen(repr=False, kw_only=True)
+class QueuePolicy(Redacted):
+    """Who may create queues, how much they hold, and for how long; times in seconds."""
+
+    quota: int = field(default=128, validator=ge(1))
+    """Messages in a queue, as many as the reference's routers allow."""
+    allow_new_queues: bool = True
+    password: str | None = field(default=None, validator=optional([instance_of(str), _is_password]))
+    """What clients have to show to create queues, and to use the router as a proxy."""
+    message_ttl: int | None = field(default=21 * _DAY, validator=_is_time)
+    """After which messages are dropped; `None`: never."""
+    notification_ttl: int = field(default=24 * _HOUR, validator=ge(1))
+    """After which nobody needs to be told of a message any more."""
+    suspended_ttl: int | None = field(default=21 * _DAY, validator=_is_time)
+    """After which a queue that its owner has suspended is deleted; `None`: never.  Its messages
+    have expired by then, and there will be no others."""

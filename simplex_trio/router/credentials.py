@@ -1,0 +1,79 @@
+"""Reading a router's credentials from the folder where its operator keeps them.
+
+The files are those of the reference's router and can be taken over as they are: ``ca.crt`` with the
+identity, ``server.crt`` with the leaf, alone or with what follows it in the chain, and
+``server.key``.  The key of the identity is not needed, and best kept elsewhere.  For browsers there
+are ``web.crt`` and ``web.key``, from any authority that browsers trust.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import trio
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from simplex_trio.crypto.certificates import validate
+from simplex_trio.crypto.credentials import (
+    RouterCredentials,
+    load_chain_pem,
+    load_key_pem,
+)
+from simplex_trio.crypto.pem import from_pem
+from simplex_trio.errors import CertificateInvalid, DecodeError
+from simplex_trio.transport.tls import TlsCredentials
+
+__all__ = ["load_credentials", "load_web_credentials"]
+
+
+async def load_credentials(folder: Path, *, at: datetime) -> RouterCredentials:
+    """The router's credentials in a folder.
+
+    Raises `OSError` for files that cannot be read, `DecodeError` for what is no certificate or key,
+    and `CertificateError` for a chain that is not valid ``at`` this time, or not the key's.
+    """
+    place = trio.Path(folder)
+    leaf = load_chain_pem(await (place / "server.crt").read_bytes()).certificates
+    authorities: tuple[bytes, ...] = ()
+    if await (place / "ca.crt").exists():
+        authorities = load_chain_pem(await (place / "ca.crt").read_bytes()).certificates
+    key = load_key_pem(await (place / "server.key").read_bytes())
+    certificates = (*leaf, *(each for each in authorities if each not in leaf))
+    if len(certificates) < 2:
+        raise CertificateInvalid("the certificate of the identity is missing")
+    certificate, identity, *operators = certificates
+    credentials = RouterCredentials(
+        certificate=certificate,
+        ca_certificate=identity,
+        operator_certificates=tuple(operators),
+        key=key,
+    )
+    validate(credentials.chain, at=at)
+    return credentials
+
+
+async def load_web_credentials(folder: Path) -> TlsCredentials:
+    """The credentials for browsers in a folder, whose certificate may be of any usual kind.
+
+    Raises `OSError` for files that cannot be read, and `DecodeError` for what is in them.
+    """
+    place = trio.Path(folder)
+    chain = from_pem("CERTIFICATE", await (place / "web.crt").read_bytes())
+    key_text = await (place / "web.key").read_bytes()
+    if not chain:
+        raise DecodeError("there is no certificate for browsers")
+    try:
+        for certificate in chain:
+            x509.load_der_x509_certificate(certificate)
+        key = load_pem_private_key(key_text, None)
+        der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    except (ValueError, TypeError) as exc:  # the latter for a key with a password
+        raise DecodeError("the credentials for browsers cannot be read") from exc
+    return TlsCredentials(chain, der)

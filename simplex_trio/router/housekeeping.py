@@ -1,0 +1,58 @@
+"""What a router does by itself from time to time: expiry, idle clients, storing its counters."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+
+import trio
+
+from simplex_trio.errors import StoreError
+from simplex_trio.router.core.expiry import expire_notifications, expire_queues
+from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.hub import Hub
+from simplex_trio.router.store.interface import PutStatistics
+
+__all__ = ["disconnect_idle", "expire", "store_counters", "store_counters_regularly"]
+
+_log = logging.getLogger(__name__)
+
+_QUEUES_AT_ONCE = 500
+"""How many queues are gone through before others get a turn: about a millisecond's worth."""
+
+
+async def expire(hub: Hub) -> None:
+    """Drop what is too old, at once and then regularly, until cancelled."""
+    while True:
+        remaining = iter(hub.state.queues.recipient_ids())
+        while chunk := tuple(islice(remaining, _QUEUES_AT_ONCE)):
+            expire_queues(hub.state, chunk, hub.now())
+            await trio.lowlevel.checkpoint()
+        expire_notifications(hub.state, hub.now())
+        await trio.sleep(hub.config.intervals.expiry)
+
+
+async def disconnect_idle(hub: Hub) -> None:
+    """Disconnect clients that are of no use to anybody, regularly, until cancelled."""
+    while True:
+        await trio.sleep(hub.config.intervals.idle_check)
+        now = trio.current_time()
+        for guest in tuple(hub.guests):
+            guest.close_if_idle(now)
+
+
+async def store_counters_regularly(hub: Hub) -> None:
+    """Store the counters regularly, until cancelled."""
+    while True:
+        await trio.sleep(hub.config.intervals.statistics)
+        await store_counters(hub)
+
+
+async def store_counters(hub: Hub) -> None:
+    """Store the counters; a store that refuses is only logged, as there is another time."""
+    transaction = Transaction()
+    transaction.add(PutStatistics(hub.state.counters.values()), lambda: None)
+    try:
+        await hub.commits.store(transaction)
+    except StoreError as exc:
+        _log.warning("the counters could not be stored: %s", exc)

@@ -1,0 +1,98 @@
+"""`Hub`: what all connections of one router share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import Factory, define
+
+from simplex_trio.crypto.credentials import RouterCredentials
+from simplex_trio.router.commits import Commits
+from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.core.counters import Count
+from simplex_trio.router.core.state import DAY, RouterState
+from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.fulfilment import Fulfilment
+from simplex_trio.router.names import NameResolver, resolve_name
+from simplex_trio.router.postponed import Postponed
+from simplex_trio.router.proxying import Proxying
+from simplex_trio.wire.smp.commands import PFWD, PRXY, RSLV, Command
+from simplex_trio.wire.smp.errors import Proxy, ProxyErrorKind
+from simplex_trio.wire.smp.handshake import ServiceClaim
+from simplex_trio.wire.smp.messages import ERR, RNAME, Message
+from simplex_trio.wire.smp.reading import ReceivedCommand
+
+__all__ = ["Guest", "Hub"]
+
+
+class Guest(Protocol):
+    """A connection, as far as those who keep the house are concerned."""
+
+    def close_if_idle(self, now: float) -> None:
+        """End it if it is of no use to anybody; ``now`` is Trio's time."""
+        ...
+
+
+@define(eq=False, kw_only=True)
+class Hub:
+    """A router without its tasks and sockets.
+
+    ``clock`` tells the seconds since 1970.  Without ``proxying`` the router is no proxy, without a
+    ``resolver`` it knows no names.
+    """
+
+    config: RouterConfig
+    credentials: RouterCredentials
+    state: RouterState
+    commits: Commits
+    fulfilment: Fulfilment
+    ends: Postponed
+    notifications: Postponed
+    proxying: Proxying | None = None
+    resolver: NameResolver | None = None
+    clock: Callable[[], float] = time.time
+    guests: set[Guest] = Factory(set)
+
+    def now(self) -> int:
+        """The time that messages are stamped with."""
+        return int(self.clock())
+
+    async def service_id(self, claim: ServiceClaim) -> bytes | None:
+        """The id of a service, new if its certificate is; `None` if that has another role.
+
+        Raises `StoreError` if a new one cannot be stored.
+        """
+        services = self.state.services
+        known = services.find(claim.certificate_hash)
+        transaction = Transaction()
+        if known is None:
+            day = self.now() // DAY
+            known = services.add(transaction, claim, self.state.new_id(), day)
+            self.state.counters.add(Count.SERVICES_CREATED)
+        # A service that is known may still be on its way to the store.
+        await self.commits.store(transaction)
+        return known.service_id if known.role is claim.role else None
+
+    async def run_errand(self, received: ReceivedCommand[Command]) -> Message:
+        """Do for a client what takes the time of others; the answer."""
+        command, transmission = received.command, received.transmission
+        match command:
+            case PRXY() if self.proxying is not None:
+                return await self.proxying.open_session(command)
+            case PRXY():
+                return ERR(Proxy(ProxyErrorKind.BASIC_AUTH))
+            case PFWD() if self.proxying is not None:
+                correlation_id = transmission.correlation_id
+                return await self.proxying.forward(transmission.entity_id, correlation_id, command)
+            case PFWD():
+                return ERR(Proxy(ProxyErrorKind.NO_SESSION))
+            case RSLV(domain) if self.resolver is not None:
+                self.state.counters.add(Count.NAMES_REQUESTED)
+                answer = await resolve_name(self.resolver, domain)
+                if isinstance(answer, RNAME):
+                    self.state.counters.add(Count.NAMES_RESOLVED)
+                return answer
+            case _:
+                raise AssertionError("a command that takes nobody's time")

@@ -1,0 +1,28 @@
+"""How fast one connection may create queues. Pure."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+__all__ = ["TokenBucket"]
+
+
+@define(eq=False)
+class TokenBucket:
+    """``burst`` tokens to begin with, and ``per_second`` new ones up to that many."""
+
+    burst: float
+    per_second: float
+    _tokens: float = field(init=False)
+    _at: float | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self._tokens = self.burst
+
+    def take(self, now: float) -> float:
+        """Take a token; how many seconds whoever takes it has to wait, mostly none."""
+        if self._at is not None:
+            self._tokens = min(self.burst, self._tokens + (now - self._at) * self.per_second)
+        self._at = now
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self.per_second)

@@ -1,0 +1,35 @@
+"""Resolving names for clients: what a router that does so has to be given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from simplex_trio.errors import SimplexError
+from simplex_trio.wire.smp.errors import Name, NameErrorKind, NameErrorValue, Resolver
+from simplex_trio.wire.smp.messages import ERR, RNAME, Message
+from simplex_trio.wire.smp.names import Domain, NameRecord
+
+__all__ = ["NameNotFound", "NameResolver", "ResolverFailed", "resolve_name"]
+
+NameResolver = Callable[[Domain], Awaitable[NameRecord]]
+"""Finds what is registered for a domain; raises `NameNotFound` or `ResolverFailed`."""
+
+
+class NameNotFound(SimplexError):
+    """Nothing is registered for a name."""
+
+
+class ResolverFailed(SimplexError):
+    """The resolver could not be asked; the message goes to the client and names no secrets."""
+
+
+async def resolve_name(resolver: NameResolver, domain: Domain) -> Message:
+    """The answer to RSLV."""
+    error: NameErrorValue
+    try:
+        return RNAME(await resolver(domain))
+    except NameNotFound:
+        error = NameErrorKind.NOT_FOUND
+    except ResolverFailed as exc:
+        error = Resolver(str(exc))
+    return ERR(Name(error))

@@ -1,0 +1,136 @@
+"""`Outbox`: what waits to be written to one client, in order, and how much of it there may be."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+from attrs import frozen
+
+from simplex_trio.redaction import Redacted
+from simplex_trio.router.core.replies import Event, Said
+from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
+from simplex_trio.wire.smp.messages import PRES, RNAME, RRES, Message
+
+__all__ = ["MAX_NOTIFICATIONS", "Outbox", "Outgoing"]
+
+MAX_NOTIFICATIONS: Final = 1024
+"""Entries with which the outbox is too full for notifications, which nobody acknowledges."""
+
+_BLOCKS_AT_ONCE = 8
+"""About as many go out in one write.  More would save nothing and hold up what comes after."""
+
+_SMALL = 200
+"""Roughly the size of an answer that carries nothing."""
+
+_BIG = (PRES, RRES, RNAME)
+
+
+@frozen(repr=False, eq=False)
+class Outgoing(Redacted):
+    """An answer, or an event, whose correlation id is empty, as that of an answer may be."""
+
+    correlation_id: bytes
+    entity_id: bytes
+    said: Said
+    is_answer: bool = True
+
+    @property
+    def size(self) -> int:
+        """About how much of a block it takes."""
+        said = self.said
+        return (
+            _SMALL if isinstance(said, Message) and not isinstance(said, _BIG) else SMP_BLOCK_SIZE
+        )
+
+
+def _event(event: Event) -> Outgoing:
+    return Outgoing(b"", event.entity_id, event.said, is_answer=False)
+
+
+class Outbox:
+    """A queue between those who decide and the task that writes.
+
+    ``limit`` is the number of commands on their way, from being read to their answers being
+    written; whoever reads waits for that.  `None` between entries says that what follows begins a
+    block of its own.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: deque[Outgoing | None] = deque()
+        self._commands = 0
+        self._closed = False
+        self._work = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is room for notifications."""
+        return len(self._entries) < MAX_NOTIFICATIONS and not self._closed
+
+    def take_in(self, commands: int) -> None:
+        """So many commands have been read, and an answer to each will be put."""
+        self._commands += commands
+
+    async def wait_for_room(self) -> None:
+        """Wait until another block of commands may be read."""
+        while self._commands >= self._limit:
+            await self._room.park()
+
+    def put_answers(
+        self,
+        refusals: Sequence[Outgoing],
+        answers: Sequence[Outgoing],
+        following: Sequence[Event] = (),
+    ) -> None:
+        """Put what answers the commands of one block: refusals in a block of their own, first."""
+        if self._closed:
+            return
+        if refusals:
+            self._entries.append(None)
+            self._entries.extend(refusals)
+            self._entries.append(None)
+        self._entries.extend(answers)
+        self._entries.extend(map(_event, following))
+        self._work.unpark()
+
+    def put_event(self, event: Event) -> None:
+        """Put something that answers nothing."""
+        if not self._closed:
+            self._entries.append(_event(event))
+            self._work.unpark()
+
+    async def take(self) -> list[list[Outgoing]]:
+        """Wait for something to write, and take a few blocks of it, in groups for separate blocks.
+
+        `written` is to be called when it is.
+        """
+        while not self._entries:
+            await self._work.park()
+        groups: list[list[Outgoing]] = [[]]
+        size = 0
+        while self._entries and size < _BLOCKS_AT_ONCE * SMP_BLOCK_SIZE:
+            entry = self._entries.popleft()
+            if entry is not None:
+                groups[-1].append(entry)
+                size += entry.size
+            elif groups[-1]:
+                groups.append([])
+        return groups
+
+    def written(self, groups: Sequence[Sequence[Outgoing]]) -> None:
+        """What was taken has been written."""
+        self._commands -= sum(each.is_answer for group in groups for each in group)
+        if self._commands < self._limit:
+            self._room.unpark_all()
+
+    def close(self) -> None:
+        """Nothing will be written any more."""
+        self._closed = True
+        self._entries.clear()

@@ -1,0 +1,128 @@
+"""Which relays a proxy connects to for its clients, and how it tells them what went wrong. Pure.
+
+A proxy connects wherever strangers tell it to.  So it is refused to connect into networks that are
+not public, where it could reach what only its own machine and its neighbours should reach.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+
+from attrs import field, frozen
+from attrs.validators import deep_iterable, instance_of, optional
+
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.hosts import DomainHost, Host, IPv4Host, IPv6Host, OnionHost
+
+__all__ = ["ProxyPolicy", "is_public"]
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+_PRIVATE_NAMES = ("localhost", "local", "internal", "lan", "home.arpa")
+"""Domains that mean something only here."""
+
+_MAX_PORT = 0xFFFF
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+def is_public(address: IPAddress) -> bool:
+    """Whether an address belongs to the public internet and to one machine in it."""
+    if isinstance(address, IPv6Address):
+        embedded = address.ipv4_mapped or address.sixtofour
+        if embedded is None and address in _NAT64:
+            embedded = IPv4Address(int(address) & 0xFFFFFFFF)
+        if embedded is not None:
+            return is_public(embedded)
+    return address.is_global and not address.is_multicast
+
+
+def _network(pattern: str) -> IPNetwork | None:
+    try:
+        return ip_network(pattern, strict=False)
+    except ValueError:
+        return None
+
+
+def _is_pattern(_instance: object, _attribute: object, value: str) -> None:
+    if not value or any(character in value for character in " ,@"):
+        raise ValueError("not a domain, a host name or a network")
+
+
+def _is_socks(_instance: object, _attribute: object, value: str) -> None:
+    host, _, port = value.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) <= _MAX_PORT):
+        raise ValueError("a SOCKS proxy is given as host:port")
+
+
+_patterns = deep_iterable([instance_of(str), _is_pattern], instance_of(tuple))
+
+
+@frozen(repr=False, kw_only=True)
+class ProxyPolicy(Redacted):
+    """What a router does as a proxy.
+
+    ``allow`` and ``deny`` are lists of domains, which include their sub-domains, and of IP
+    addresses and networks.  With an ``allow`` list only what it names is connected to; what the
+    ``deny`` list names never is.  A relay with several hosts is reached by those that are left.
+    """
+
+    enabled: bool = True
+    allow: tuple[str, ...] = field(default=(), validator=_patterns)
+    deny: tuple[str, ...] = field(default=(), validator=_patterns)
+    allow_private: bool = False
+    """Whether to connect to addresses that are not public, which tests need and nobody else."""
+    own_domains: tuple[str, ...] = field(default=(), validator=_patterns)
+    """Domains of the operator's other routers."""
+    socks: str | None = field(default=None, validator=optional(_is_socks))
+    """``host:port`` of a SOCKS5 proxy by which onion hosts are reached; without one they are not.
+    """
+
+    def hosts(self, relay: ServerAddress) -> tuple[Host, ...]:
+        """The hosts by which a relay may be reached, as far as its address tells."""
+        return tuple(host for host in relay.hosts if self._allows_host(host))
+
+    def allows_address(self, address: IPAddress) -> bool:
+        """Whether an address, which a name was resolved to, may be connected to."""
+        if not (self.allow_private or is_public(address)):
+            return False
+        return not any(_names_address(pattern, address) for pattern in self.deny)
+
+    def _allows_host(self, host: Host) -> bool:
+        match host:
+            case IPv4Host(address) | IPv6Host(address):
+                if not self.allows_address(address):
+                    return False
+            case DomainHost(name):
+                if not self.allow_private and _is_under(name, _PRIVATE_NAMES):
+                    return False
+            case OnionHost():
+                pass
+        if any(_names_host(pattern, host) for pattern in self.deny):
+            return False
+        return not self.allow or any(_names_host(pattern, host) for pattern in self.allow)
+
+
+def _names_host(pattern: str, host: Host) -> bool:
+    match host:
+        case IPv4Host(address) | IPv6Host(address):
+            return _names_address(pattern, address)
+        case DomainHost(name) | OnionHost(name):
+            return _is_under(name, (pattern,))
+
+
+def _names_address(pattern: str, address: IPAddress) -> bool:
+    network = _network(pattern)
+    return network is not None and address in network
+
+
+def _is_under(name: str, domains: tuple[str, ...]) -> bool:
+    """Whether a name is one of the domains or a sub-domain of it."""
+    labels = name.lower().rstrip(".").split(".")
+    for domain in domains:
+        wanted = domain.lower().strip(".").split(".")
+        if labels[-len(wanted) :] == wanted:
+            return True
+    return False

@@ -1,0 +1,214 @@
+"""Being a proxy: PRXY opens a session with a relay, PFWD passes commands on over it.
+
+`Relays` is what a router needs for that from whoever keeps the connections.  All clients share one
+session with each relay, and name it by its session id.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from typing import Protocol
+
+from simplex_trio.errors import (
+    ConnectError,
+    ConnectionLost,
+    CryptoError,
+    HandshakeFailed,
+    IdentityMismatch,
+    MalformedHello,
+    MalformedResponse,
+    NoCommonVersion,
+    NoSuitableHost,
+    RequestTimeout,
+    SessionKeyUnproven,
+    SessionMismatch,
+    SimplexError,
+    TooLarge,
+    UnexpectedResponseError,
+)
+from simplex_trio.router.core.counters import Count, Counters
+from simplex_trio.router.core.policy import QueuePolicy
+from simplex_trio.router.proxy_rules import ProxyPolicy
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.certificates import ProvenKey
+from simplex_trio.wire.smp import errors as wire
+from simplex_trio.wire.smp.commands import PFWD, PRXY
+from simplex_trio.wire.smp.errors import (
+    Broker,
+    BrokerErrorKind,
+    BrokerErrorValue,
+    Code,
+    HandshakeErrorKind,
+    Network,
+    Proxy,
+    ProxyErrorKind,
+    RouterErrorValue,
+    TransportError,
+    TransportErrorKind,
+)
+from simplex_trio.wire.smp.forwarding import PROXIED_VERSIONS, FwdTransmission
+from simplex_trio.wire.smp.messages import ERR, PKEY, PRES, Message
+from simplex_trio.wire.versions import SMPVersion, VersionRange
+
+__all__ = ["Proxying", "RelayRefused", "RelaySession", "Relays", "proxy_error"]
+
+_log = logging.getLogger(__name__)
+
+
+class RelayRefused(SimplexError):
+    """The relay answered with an error of its own."""
+
+    def __init__(self, error: RouterErrorValue) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class RelaySession(Protocol):
+    """The connection between this router and a relay."""
+
+    @property
+    def session_id(self) -> bytes:
+        """What clients name it by."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """What the two agreed on."""
+        ...
+
+    @property
+    def versions(self) -> VersionRange:
+        """What both of them speak."""
+        ...
+
+    @property
+    def proof(self) -> ProvenKey | None:
+        """The relay's session key, which clients check; `None` from a relay without one."""
+        ...
+
+    async def forward(self, forwarded: FwdTransmission) -> bytes:
+        """Pass a client's command on; returns what the relay sealed for the client.
+
+        Raises `RelayRefused`, or another `SimplexError`.
+        """
+        ...
+
+
+class Relays(Protocol):
+    """The connections to all relays."""
+
+    async def session(self, relay: ServerAddress) -> RelaySession:
+        """The connection to a relay, made if there is none, shared by all who ask.
+
+        Raises a `SimplexError`, also from what is remembered of an attempt a moment ago.
+        """
+        ...
+
+    def find(self, session_id: bytes) -> RelaySession | None:
+        """The connection with this session id, if it still stands."""
+        ...
+
+
+class Proxying:
+    """What a router does for its clients as a proxy."""
+
+    def __init__(
+        self, relays: Relays, policy: ProxyPolicy, queues: QueuePolicy, counters: Counters
+    ) -> None:
+        self._relays = relays
+        self._policy = policy
+        self._password = queues.password
+        self._counters = counters
+
+    async def open_session(self, command: PRXY) -> Message:
+        """PRXY: answered with the session to use, or with what is in the way of one."""
+        self._counters.add(Count.RELAY_SESSIONS_REQUESTED)
+        if not self._may_use(command.basic_auth):
+            self._counters.add(Count.RELAY_SESSIONS_REFUSED)
+            return ERR(Proxy(ProxyErrorKind.BASIC_AUTH))
+        if not self._policy.hosts(command.server):
+            self._counters.add(Count.RELAY_SESSIONS_REFUSED)
+            return ERR(Proxy(Broker(BrokerErrorKind.HOST)))
+        try:
+            session = await self._relays.session(command.server)
+        except SimplexError as exc:
+            _log.info("a relay cannot be reached: %s", type(exc).__name__)
+            self._counters.add(Count.RELAY_SESSIONS_FAILED)
+            return ERR(proxy_error(exc))
+        versions = session.versions.intersection(PROXIED_VERSIONS)
+        if versions is None or session.version < SMPVersion.PROXY:
+            return ERR(_transport(TransportError(TransportErrorKind.VERSION)))
+        if session.proof is None:
+            return ERR(_transport(TransportError(TransportErrorKind.NO_AUTH)))
+        return PKEY(session.session_id, versions, session.proof)
+
+    async def forward(self, session_id: bytes, correlation_id: bytes, command: PFWD) -> Message:
+        """PFWD: answered with what the relay sealed, or with why there is nothing."""
+        session = self._relays.find(session_id)
+        if session is None:
+            self._counters.add(Count.PROXIED_FAILED)
+            return ERR(Proxy(ProxyErrorKind.NO_SESSION))
+        if session.version < SMPVersion.PROXY:
+            self._counters.add(Count.PROXIED_FAILED)
+            return ERR(_transport(TransportError(TransportErrorKind.VERSION)))
+        forwarded = FwdTransmission(correlation_id, command.version, command.key, command.sealed)
+        try:
+            sealed = await session.forward(forwarded)
+        except SimplexError as exc:
+            refused = isinstance(exc, RelayRefused)
+            self._counters.add(Count.PROXIED_FORWARDED if refused else Count.PROXIED_FAILED)
+            return ERR(proxy_error(exc))
+        self._counters.add(Count.PROXIED_FORWARDED)
+        return PRES(sealed)
+
+    def _may_use(self, password: bytes | None) -> bool:
+        if not self._policy.enabled:
+            return False
+        if self._password is None:
+            return True
+        return hmac.compare_digest(self._password.encode(), password or b"")
+
+
+def proxy_error(error: SimplexError) -> RouterErrorValue:
+    """What a client is told about something that went wrong between the proxy and the relay."""
+    match error:
+        case RelayRefused():
+            return Proxy(wire.Protocol(error.error))
+        case CryptoError() if not isinstance(error, ConnectError):
+            return Code.CRYPTO
+    broker = _broker_error(error)
+    return Code.INTERNAL if broker is None else Proxy(Broker(broker))
+
+
+def _transport(error: TransportError) -> RouterErrorValue:
+    return Proxy(Broker(error))
+
+
+_HANDSHAKE_ERRORS: dict[type[HandshakeFailed], TransportError] = {
+    NoCommonVersion: TransportError(TransportErrorKind.VERSION),
+    SessionMismatch: TransportError(TransportErrorKind.SESSION),
+    SessionKeyUnproven: TransportError.of_handshake(HandshakeErrorKind.BAD_AUTH),
+    IdentityMismatch: TransportError.of_handshake(HandshakeErrorKind.IDENTITY),
+    MalformedHello: TransportError.of_handshake(HandshakeErrorKind.PARSE),
+}
+
+
+def _broker_error(error: SimplexError) -> BrokerErrorValue | None:
+    match error:
+        case NoSuitableHost():
+            return BrokerErrorKind.HOST
+        case RequestTimeout():
+            return BrokerErrorKind.TIMEOUT
+        case HandshakeFailed() if type(error) in _HANDSHAKE_ERRORS:
+            return _HANDSHAKE_ERRORS[type(error)]
+        case ConnectError() | ConnectionLost():
+            return Network()
+        case MalformedResponse():
+            return wire.Response(str(error))
+        case UnexpectedResponseError():
+            return wire.Unexpected(str(error))
+        case TooLarge():
+            return TransportError(TransportErrorKind.LARGE_MSG)
+        case _:
+            return None

@@ -1,0 +1,312 @@
+"""`Session`: one client's connection, from its first block to its end.
+
+One task reads blocks and decides what is in them, another one writes.  In between lies the store:
+a block of commands is answered when everything that the answers stand for is stored.  Answers keep
+the order of the commands, except where a command takes the time of others (PRXY, PFWD, RSLV).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import trio
+from attrs import Factory, define
+
+from simplex_trio.errors import CryptoError, DecodeError, HandshakeFailed, StoreError
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.router.core.decide import decide
+from simplex_trio.router.core.notifying import catch_up
+from simplex_trio.router.core.replies import Event, Said
+from simplex_trio.router.core.state import (
+    Answered,
+    Client,
+    Decision,
+    Errand,
+    Refusal,
+    Request,
+)
+from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.fulfilment import STORE_REFUSED
+from simplex_trio.router.handshake import shake_hands
+from simplex_trio.router.hub import Hub
+from simplex_trio.router.limits import TokenBucket
+from simplex_trio.router.outbox import Outbox, Outgoing
+from simplex_trio.transport.frames import FrameStream
+from simplex_trio.transport.tls import TlsSession
+from simplex_trio.wire.handshake import RouterAgreement
+from simplex_trio.wire.smp.commands import NEW, RSLV, Command
+from simplex_trio.wire.smp.errors import Code
+from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
+from simplex_trio.wire.smp.messages import DELD, END, ENDS, ERR, NMSG, Message
+from simplex_trio.wire.smp.reading import ReceivedCommand, RefusedTransmission, read_commands
+from simplex_trio.wire.transmissions import batches, prepare_transmission
+
+__all__ = ["serve_client"]
+
+_log = logging.getLogger(__name__)
+
+_DECIDE_AT_ONCE = 32
+"""How many commands of a block are decided before others get a turn: a few milliseconds' worth."""
+
+# A block holds its length, a count, the transmission's length, and what encryption adds.
+_MAX_TRANSMISSION = SMP_BLOCK_SIZE - 2 - 1 - 2 - 16
+
+_GONE = (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+async def serve_client(hub: Hub, frames: FrameStream, tls: TlsSession) -> None:
+    """Serve a client until either side has had enough; nothing of it is left afterwards.
+
+    ``frames`` stays open, and belongs to the caller.  Cancelling ends it at once.
+    """
+    try:
+        with trio.fail_after(hub.config.limits.handshake_seconds):
+            agreement = await shake_hands(hub, frames, tls)
+    except (HandshakeFailed, StoreError, trio.TooSlowError, *_GONE) as exc:
+        _log.debug("a handshake failed: %s", type(exc).__name__)
+        return
+    await Session(hub, frames, agreement).run()
+
+
+@define(eq=False)
+class _Block:
+    """The answers to the commands of one block, as far as they are there."""
+
+    refusals: list[Outgoing] = Factory(list)
+    answers: list[Outgoing] = Factory(list)
+    following: list[Event] = Factory(list)
+
+    def add(
+        self,
+        received: ReceivedCommand[Command],
+        answered: Message | Decision,
+        failure: StoreError | None,
+    ) -> None:
+        """Finish a decision, now that it is stored, or that it cannot be."""
+        if isinstance(answered, Message):
+            self.answers.append(_answer(received, answered))
+        elif failure is not None and answered.needs_store:
+            answered.abandon()
+            self.answers.append(_answer(received, answered.seal(STORE_REFUSED)))
+        else:
+            reply = answered.finish()
+            self.answers.append(_answer(received, reply.answer))
+            self.following += reply.following
+
+
+@define(eq=False)
+class _Work:
+    """Commands that were decided together and will be stored together."""
+
+    block: _Block = Factory(_Block)
+    decided: list[tuple[ReceivedCommand[Command], Message | Decision]] = Factory(list)
+    transaction: Transaction = Factory(Transaction)
+
+
+class Session:
+    """A connection after its handshake."""
+
+    def __init__(self, hub: Hub, frames: FrameStream, agreement: RouterAgreement) -> None:
+        limits = hub.config.limits
+        self._hub = hub
+        self._frames = frames
+        self._blocks = agreement.block_codec()
+        self._outbox = Outbox(limits.commands_in_flight)
+        self._client = Client.of(agreement, self)
+        self._scope = trio.CancelScope()
+        self._active_at = trio.current_time()
+        self._new_queues = TokenBucket(limits.queues_at_once, limits.queues_per_second)
+        self._proxied = trio.Semaphore(limits.proxied_at_once)
+        self._names = trio.Semaphore(limits.names_at_once)
+        self._over = False
+
+    # --- what others tell it ------------------------------------------------------------------
+
+    def tell(self, event: Event) -> None:
+        """Send an event; see `Outlet`."""
+        said = event.said
+        if isinstance(said, NMSG):
+            self._hub.notifications.put(self._outbox, event)
+        elif isinstance(said, END | ENDS | DELD):
+            self._hub.ends.put(self._outbox, event)
+        else:
+            self._outbox.put_event(event)
+
+    @property
+    def has_room(self) -> bool:
+        """See `Outlet`."""
+        return self._outbox.has_room
+
+    def close_if_idle(self, now: float) -> None:
+        """See `Guest`."""
+        state, client = self._hub.state, self._client
+        if now - self._active_at < self._hub.config.limits.idle_seconds:
+            return
+        if state.recipients.is_subscribed(client.recipient):
+            return
+        if not state.notifiers.is_subscribed(client.notifier):
+            self._scope.cancel()
+
+    # --- its life -----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Read and write until the end."""
+        self._hub.guests.add(self)
+        try:
+            with self._scope:
+                async with open_inner_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    await self._read(nursery)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        self._hub.guests.discard(self)
+        self._outbox.close()
+        self._hub.ends.forget(self._outbox)
+        self._hub.notifications.forget(self._outbox)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._hub.state.recipients.forget(self._client.recipient)
+        self._hub.state.notifiers.forget(self._client.notifier)
+
+    # --- reading ------------------------------------------------------------------------------
+
+    async def _read(self, nursery: trio.Nursery) -> None:
+        session, newest = self._client.session, self._hub.config.highest_version
+        while True:
+            await self._outbox.wait_for_room()
+            try:
+                block = await self._frames.receive_frame()
+            except _GONE:
+                self._scope.cancel()
+                return
+            self._active_at = trio.current_time()
+            try:
+                content = self._blocks.open(block)
+            except (DecodeError, CryptoError):
+                content = b""  # which is no list of commands, and is answered so
+            received = read_commands(content, session, newest)
+            self._outbox.take_in(len(received))
+            await self._decide_all(nursery, received)
+
+    async def _decide_all(
+        self,
+        nursery: trio.Nursery,
+        received: Sequence[ReceivedCommand[Command] | RefusedTransmission],
+    ) -> None:
+        work = _Work()
+        for each in received:
+            if isinstance(each, RefusedTransmission):
+                refused = Outgoing(each.correlation_id, each.entity_id, ERR(each.error))
+                work.block.refusals.append(refused)
+                continue
+            if isinstance(each.command, NEW):
+                delay = self._new_queues.take(trio.current_time())
+                if delay:
+                    work = self._submit(work)
+                    await trio.sleep(delay)
+            answered = self._decide(each, work)
+            if isinstance(answered, Errand):
+                work = self._submit(work)
+                await self._start(nursery, each, answered)
+            elif len(work.decided) >= _DECIDE_AT_ONCE:
+                work = self._submit(work, more=True)
+                await trio.lowlevel.checkpoint()
+        self._submit(work)
+
+    def _decide(self, received: ReceivedCommand[Command], work: _Work) -> Answered | Refusal:
+        request = Request(
+            self._client,
+            received,
+            self._client.session.version,
+            self._hub.now(),
+            work.transaction,
+        )
+        answered = decide(self._hub.state, request)
+        if isinstance(answered, Refusal):
+            work.block.refusals.append(_answer(received, ERR(answered.error)))
+        elif not isinstance(answered, Errand):
+            work.decided.append((received, answered))
+        return answered
+
+    def _submit(self, work: _Work, *, more: bool = False) -> _Work:
+        """Have decisions stored; what to go on with, in the same block of answers if ``more``."""
+
+        def settled(failure: StoreError | None) -> None:
+            for received, answered in work.decided:
+                work.block.add(received, answered, failure)
+            if not more:
+                self._outbox.put_answers(
+                    work.block.refusals, work.block.answers, work.block.following
+                )
+            if self._over:
+                self._forget()  # what was decided before the end may have subscribed since
+
+        self._hub.commits.submit(work.transaction, settled)
+        return _Work(work.block) if more else _Work()
+
+    # --- commands that take the time of others ------------------------------------------------
+
+    async def _start(
+        self, nursery: trio.Nursery, received: ReceivedCommand[Command], errand: Errand
+    ) -> None:
+        of_names = isinstance(errand.received.command, RSLV)
+        places = self._names if of_names else self._proxied
+        await places.acquire()
+        nursery.start_soon(self._run_errand, received, errand, places)
+
+    async def _run_errand(
+        self, received: ReceivedCommand[Command], errand: Errand, places: trio.Semaphore
+    ) -> None:
+        try:
+            answer = await self._hub.run_errand(errand.received)
+        finally:
+            places.release()
+        self._outbox.put_answers((), (_answer(received, errand.seal(answer)),))
+
+    # --- writing ------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        limits = self._hub.config.limits
+        while True:
+            groups = await self._outbox.take()
+            frames = [frame for group in groups for frame in await self._sealed(group)]
+            try:
+                with trio.fail_after(limits.write_seconds):
+                    await self._frames.send_frames(frames)
+            except (trio.TooSlowError, *_GONE):
+                self._scope.cancel()
+                return
+            self._active_at = trio.current_time()
+            self._outbox.written(groups)
+            if self._client.notifier.missed and self.has_room:
+                catch_up(self._hub.state, self._client.notifier)
+
+    async def _sealed(self, group: Sequence[Outgoing]) -> list[bytes]:
+        messages = await self._hub.fulfilment.messages(group)
+        transmissions = [
+            self._transmission(outgoing, message)
+            for outgoing, message in zip(group, messages, strict=True)
+            if message is not None
+        ]
+        filled = batches(transmissions, self._client.session)
+        return [self._blocks.seal(batch.content()) for batch in filled]
+
+    def _transmission(self, outgoing: Outgoing, message: Message) -> bytes:
+        session = self._client.session
+        ids = outgoing.correlation_id, outgoing.entity_id
+        encoded = message.encode(session.version)
+        transmission = prepare_transmission(session, *ids, encoded).finish()
+        if len(transmission) > _MAX_TRANSMISSION:
+            encoded = ERR(Code.LARGE_MSG).encode(session.version)
+            return prepare_transmission(session, *ids, encoded).finish()
+        return transmission
+
+
+def _answer(received: ReceivedCommand[Command], message: Said) -> Outgoing:
+    transmission = received.transmission
+    return Outgoing(transmission.correlation_id, transmission.entity_id, message)

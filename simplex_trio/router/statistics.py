@@ -1,0 +1,62 @@
+"""`RouterStatistics`: a router in numbers, for people and graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from simplex_trio.router.core.state import RouterState
+from simplex_trio.transport.listen import SocketStatistics
+
+__all__ = ["RouterStatistics", "take_statistics"]
+
+
+@frozen(kw_only=True)
+class RouterStatistics:
+    """What a router has at the moment, and what it has done in its life."""
+
+    queues: int
+    messages: int
+    """Waiting in all queues, quota notices included."""
+    notifiers: int
+    notifications: int
+    """Waiting for notifiers."""
+    services: int
+    clients: int
+    """Connections whose handshake is over."""
+    subscribed_queues: int
+    """By name, and not through a service."""
+    subscribed_services: int
+    subscribed_notifiers: int
+    subscribed_notifier_services: int
+    sockets_accepted: int
+    sockets_closed: int
+    sockets_active: int
+    sockets_leaked: int
+    """Accepted, and neither closed nor active; always 0."""
+    counters: Mapping[str, int]
+    """Since the router was created; see `simplex_trio.router.core.counters.Count`."""
+
+
+def take_statistics(
+    state: RouterState, *, clients: int, sockets: SocketStatistics
+) -> RouterStatistics:
+    """The numbers now."""
+    return RouterStatistics(
+        queues=len(state.queues),
+        messages=state.queues.message_count,
+        notifiers=state.queues.notifier_count,
+        notifications=len(state.notifications),
+        services=len(state.services),
+        clients=clients,
+        subscribed_queues=state.recipients.queue_count,
+        subscribed_services=state.recipients.service_count,
+        subscribed_notifiers=state.notifiers.queue_count,
+        subscribed_notifier_services=state.notifiers.service_count,
+        sockets_accepted=sockets.accepted,
+        sockets_closed=sockets.closed,
+        sockets_active=sockets.active,
+        sockets_leaked=sockets.leaked,
+        counters=state.counters.values(),
+    )

@@ -1,0 +1,77 @@
+"""`MemoryLink`: a connection in memory that can be held up, even in the middle of a block."""
+
+from __future__ import annotations
+
+import math
+
+import trio
+from trio.testing import MemoryReceiveStream, memory_stream_one_way_pair
+
+__all__ = ["MemoryLink"]
+
+
+class _HeldSendStream(trio.abc.SendStream):
+    """Writes into a memory stream as far as it is allowed to, and waits there."""
+
+    def __init__(self, receiver: MemoryReceiveStream) -> None:
+        self.allowed: float = math.inf
+        self._receiver = receiver
+        self._waiting = trio.lowlevel.ParkingLot()
+        self._closed = False
+
+    def allow(self, size: float) -> None:
+        self.allowed = size
+        self._waiting.unpark_all()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+        rest = bytes(data)
+        while rest:
+            if self._closed:
+                raise trio.ClosedResourceError
+            size = int(min(len(rest), self.allowed))
+            if not size:
+                await self._waiting.park()
+                continue
+            try:
+                self._receiver.put_data(rest[:size])
+            except trio.ClosedResourceError:
+                raise trio.BrokenResourceError("the peer has stopped reading") from None
+            self.allowed -= size
+            rest = rest[size:]
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        self._closed = True
+        self._receiver.put_eof()
+        self._waiting.unpark_all()
+        await trio.lowlevel.checkpoint()
+
+
+class MemoryLink:
+    """A connection in memory: the ``client``'s end of it, and the ``peer``'s.
+
+    Either may be replaced by a stream on top of it, as TLS is.
+    """
+
+    def __init__(self) -> None:
+        to_client, from_peer = memory_stream_one_way_pair()
+        self._received = MemoryReceiveStream()
+        self._held = _HeldSendStream(self._received)
+        self.client: trio.abc.Stream = trio.StapledStream(self._held, from_peer)
+        self.peer: trio.abc.Stream = trio.StapledStream(to_client, self._received)
+
+    def hold(self, *, after: int = 0) -> None:
+        """Let so many more bytes of what the client writes through, and then none."""
+        self._held.allow(after)
+
+    def release(self) -> None:
+        """Let everything through, beginning with what was held up."""
+        self._held.allow(math.inf)
+
+    def stop_reading(self) -> None:
+        """Make the client's writing fail, while what the peer sends still arrives."""
+        self._received.close()
+        self.release()

@@ -1,0 +1,39 @@
+"""How files are transferred."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from random import Random
+
+from attrs import field, frozen
+from attrs.validators import and_, ge, le
+
+from simplex_trio.client.backoff import Backoff
+from simplex_trio.redaction import Redacted
+from simplex_trio.xftp.client import XFTPClientConfig
+
+__all__ = ["MAX_FILE_SIZE", "TransferConfig"]
+
+MAX_FILE_SIZE = 5 * 1024**3
+"""The limit of the reference; its command line program sends no more than 1 GiB."""
+
+
+@frozen(repr=False)
+class TransferConfig(Redacted):
+    """Bounds and patience of one transfer."""
+
+    client: XFTPClientConfig = field(factory=XFTPClientConfig)
+    parallel: int = field(default=4, validator=and_(ge(1), le(32)))
+    """Packets at a time.  A sender holds each of them in memory, and one more: 20 MiB."""
+    attempts: int = field(default=5, validator=ge(1))
+    """How often a packet is tried, on each of its routers."""
+    backoff: Backoff = field(
+        factory=lambda: Backoff(initial=1, increase_after=0, factor=2, maximum=30)
+    )
+    """How long to wait between attempts."""
+    max_size: int = field(default=MAX_FILE_SIZE, validator=ge(1))
+    """Larger files are neither sent nor received; bytes, as encrypted."""
+    random: Callable[[int], bytes] = secrets.token_bytes
+    chance: Random = field(factory=secrets.SystemRandom)
+    """Chooses routers."""

@@ -1,0 +1,146 @@
+"""`Http2Client`: requests over one connection, as many at a time as both sides allow."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import trio
+from h2 import events
+from h2.errors import ErrorCodes
+from h2.exceptions import H2Error
+
+from simplex_trio.errors import ConnectionLost, SimplexError
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.xftp.http2.connection import (
+    Http2Connection,
+    Http2Limits,
+    Http2ProtocolError,
+    header_map,
+)
+from simplex_trio.xftp.http2.stream import Http2Stream
+
+__all__ = ["Http2Client", "open_http2_client"]
+
+_RESET_SECONDS = 0.3
+"""Between two resets: reference routers end a connection that has more than four in a second."""
+
+
+class Http2Client(Http2Connection):
+    """The client's side; see `open_http2_client` for how to get one."""
+
+    def __init__(self, stream: trio.abc.Stream, limits: Http2Limits | None = None) -> None:
+        super().__init__(stream, client_side=True, limits=limits)
+        self._refuses_more: SimplexError | None = None
+        self._doomed: deque[int] = deque()
+        self._doom = trio.lowlevel.ParkingLot()
+
+    @property
+    def is_usable(self) -> bool:
+        return super().is_usable and self._refuses_more is None
+
+    def _tasks(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        return (*super()._tasks(), self._reset_doomed)
+
+    @asynccontextmanager
+    async def request(self, headers: Mapping[str, str]) -> AsyncIterator[Http2Stream]:
+        """Begin a request; its body and the answer are sent and received inside.
+
+        Waits while there are as many requests as the two sides allow.  A request that is not over
+        at the end of the block, because of an exception, a cancellation or for no reason, is taken
+        back, and the connection stays usable.
+
+        Raises `ConnectionLost`.
+        """
+        stream = await self._begin(headers)
+        try:
+            yield stream
+        finally:
+            self._take_back(stream)
+
+    def _take_back(self, stream: Http2Stream) -> None:
+        """Forget a request, and have it reset if it is not over.
+
+        Routers of the reference implementation close the connection for a reset, unless it comes
+        after the end of the request and says that there is no error.  So a body that is given up is
+        cut off first, which no router takes for a whole packet.
+        """
+        self._forget(stream)
+        if self.is_usable and not (stream.sent_end and stream.received_end):
+            if not stream.sent_end:
+                with suppress(H2Error):
+                    self._h2.end_stream(stream.id)
+            self._doomed.append(stream.id)
+            self._doom.unpark_all()
+            self.flush()
+
+    async def _reset_doomed(self) -> None:
+        """Reset what was taken back, no faster than routers put up with.
+
+        What still arrives in the meantime is dropped, and no more of it is asked for.
+        """
+        while True:
+            while not self._doomed:
+                await self._doom.park()
+            with suppress(H2Error):  # it may have ended by itself
+                self._h2.reset_stream(self._doomed.popleft(), ErrorCodes.NO_ERROR)
+                self.flush()
+                self._room.unpark_all()
+                await trio.sleep(_RESET_SECONDS)
+
+    async def _begin(self, headers: Mapping[str, str]) -> Http2Stream:
+        await trio.lowlevel.checkpoint()
+        while True:
+            self.check()
+            if self._refuses_more is not None:
+                raise ConnectionLost("the router takes no more requests") from self._refuses_more
+            allowed = min(self.limits.streams, self._h2.remote_settings.max_concurrent_streams)
+            if max(len(self._streams), self._h2.open_outbound_streams) < allowed:
+                break
+            await self.wait_for_room()
+        try:
+            stream_id = self._h2.get_next_available_stream_id()
+            self._h2.send_headers(stream_id, list(headers.items()))
+        except H2Error as exc:
+            raise ConnectionLost("no further request can be made") from exc
+        self.flush()
+        return self._new_stream(stream_id)
+
+    def _handle(self, event: events.Event) -> None:
+        match event:
+            case events.ResponseReceived():
+                if stream := self._streams.get(event.stream_id):
+                    stream.put_headers(header_map(event.headers))
+            case _:
+                super()._handle(event)
+
+    def _take_goodbye(self, event: events.ConnectionTerminated) -> None:
+        """Requests that the router has begun with may still be answered."""
+        self._refuses_more = Http2ProtocolError(f"the router says goodbye: {event.error_code}")
+        last = event.last_stream_id or 0
+        served = [each for each in self._streams.values() if each.id <= last]
+        if event.error_code or not served:
+            raise self._refuses_more
+        for stream in self._streams.values():
+            if stream.id > last:
+                stream.put_reset()
+        self._room.unpark_all()
+
+
+@asynccontextmanager
+async def open_http2_client(
+    stream: trio.abc.Stream, limits: Http2Limits | None = None
+) -> AsyncIterator[Http2Client]:
+    """Speak HTTP/2 over ``stream``, which is closed at the end of the block.
+
+    A connection that breaks inside of the block cancels nothing: requests raise `ConnectionLost`.
+    """
+    client = Http2Client(stream, limits)
+    async with open_inner_nursery() as nursery:
+        await nursery.start(client.run)
+        try:
+            yield client
+        finally:
+            with trio.CancelScope(shield=True):
+                await client.aclose()

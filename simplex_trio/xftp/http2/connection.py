@@ -1,0 +1,357 @@
+"""`Http2Connection`: what a client and a server of HTTP/2 have in common.
+
+One task reads and one writes.  The reader never waits for the writer: with bodies going both ways
+at once, two sides that wait for each other to read would wait for ever.  So what is to be written
+is put into an outbox, which senders of bodies wait for when it is full, and which nothing else can
+fill by more than a small amount before the connection is given up as flooded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+
+import trio
+from attrs import field, frozen
+from attrs.validators import and_, ge, le
+from h2 import events
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.exceptions import H2Error, NoSuchStreamError, StreamClosedError
+from h2.settings import SettingCodes, Settings
+
+from simplex_trio.errors import ConnectionLost, SimplexError
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.xftp.http2.floods import FloodGuard
+from simplex_trio.xftp.http2.stream import Http2Stream
+
+__all__ = ["Http2Connection", "Http2Limits", "Http2ProtocolError"]
+
+KIB = 1024
+MIB = 1024 * KIB
+
+_READ_SIZE = 64 * KIB
+_HEADERS_SIZE = 16 * KIB
+
+_LARGEST_WINDOW = 2**31 - 1
+
+_NETWORK_ENDS = (
+    trio.EndOfChannel,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    SimplexError,
+)
+"""How a connection ends in the ordinary way; anything else that a task raises is a bug."""
+
+
+class Http2ProtocolError(SimplexError):
+    """The other side does not keep to the rules of HTTP/2, or makes too much of them."""
+
+    retryable = True
+
+
+@frozen
+class Http2Limits:
+    """Bounds for one connection."""
+
+    streams: int = field(default=32, validator=ge(1))
+    """Requests at a time; more wait."""
+    stream_window: int = field(default=MIB, validator=and_(ge(64 * KIB), le(_LARGEST_WINDOW)))
+    """Bytes of one body that the other side may send ahead of what was received."""
+    connection_window: int = field(
+        default=4 * MIB, validator=and_(ge(64 * KIB), le(_LARGEST_WINDOW))
+    )
+    """The same for all bodies together, and so what a connection may hold in memory."""
+    frame_size: int = field(default=64 * KIB, validator=and_(ge(16 * KIB), le(MIB)))
+    """The longest frame that the other side may send."""
+    outbox: int = field(default=256 * KIB, validator=ge(64 * KIB))
+    """Bytes waiting to be written at which bodies wait."""
+    backlog: int = field(default=MIB, validator=ge(64 * KIB))
+    """Bytes waiting to be written at which the connection is given up: the other side asks for
+    answers and does not take them."""
+    write_seconds: float = 300
+    """For writing what is in the outbox; as long as a packet may take."""
+    close_seconds: float = 1
+    """For saying goodbye."""
+
+
+# What the kinds of frames cost the one who sent them; the default is 1.
+_COSTS: dict[type[events.Event], float] = {
+    events.DataReceived: 0,  # see `_cost`
+    events.StreamEnded: 0,  # goes with a frame that was paid for
+    events.StreamReset: 10,
+    events.PriorityUpdated: 2,
+}
+
+_SMALL_DATA = 512
+_DATA_PER_POINT = 4 * KIB  # so that a window update for every frame of data is paid for
+
+
+class Http2Connection:
+    """One connection; it owns ``stream``."""
+
+    def __init__(
+        self, stream: trio.abc.Stream, *, client_side: bool, limits: Http2Limits | None = None
+    ) -> None:
+        self.limits = limits or Http2Limits()
+        self._stream = stream
+        self._streams: dict[int, Http2Stream] = {}
+        self._outbox: list[bytes] = []
+        self._outbox_size = 0
+        self._writing = False
+        self._has_output = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
+        self._guard = FloodGuard()
+        self._scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self._reason: BaseException | None = None
+        self._over = trio.Event()
+        self.last_active = trio.current_time()
+        self._h2 = self._new_state(client_side=client_side)
+
+    def _new_state(self, *, client_side: bool) -> H2Connection:
+        state = H2Connection(H2Configuration(client_side=client_side, header_encoding=None))
+        limits = self.limits
+        state.local_settings = Settings(
+            client=client_side,
+            initial_values={
+                SettingCodes.ENABLE_PUSH: 0,
+                SettingCodes.MAX_CONCURRENT_STREAMS: limits.streams,
+                SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window,
+                SettingCodes.MAX_FRAME_SIZE: limits.frame_size,
+                SettingCodes.MAX_HEADER_LIST_SIZE: _HEADERS_SIZE,
+            },
+        )
+        state.max_inbound_frame_size = limits.frame_size
+        state.decoder.max_header_list_size = _HEADERS_SIZE
+        return state
+
+    def __repr__(self) -> str:
+        state = "open" if self._reason is None else "over"
+        return f"<{type(self).__name__} {state}, {len(self._streams)} requests>"
+
+    # --- its life -----------------------------------------------------------------------------
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether new requests can be made on it."""
+        return self._reason is None
+
+    def check(self) -> None:
+        """Raise `ConnectionLost` if the connection is over."""
+        if self._reason is not None:
+            raise ConnectionLost("the connection is gone") from self._reason
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read and write until the connection ends, or this is cancelled.
+
+        However it ends, all requests have failed and the stream below is closed when it returns.
+        """
+        try:
+            with self._scope:
+                async with open_inner_nursery() as nursery:
+                    self._nursery = nursery
+                    self._h2.initiate_connection()
+                    self._widen_window()
+                    self.flush()
+                    for task in self._tasks():
+                        nursery.start_soon(self._until_it_ends, task)
+                    task_status.started()
+        finally:
+            self._end(trio.ClosedResourceError("this side has closed the connection"))
+            with trio.CancelScope(shield=True):
+                await trio.aclose_forcefully(self._stream)
+            self._over.set()
+
+    def _tasks(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        """What runs as long as the connection does; the first to end, ends it."""
+        return (self._write_all, self._read_all)
+
+    async def _until_it_ends(self, task: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await task()
+        except _NETWORK_ENDS as exc:
+            self._end(exc)
+
+    def _widen_window(self) -> None:
+        widened = self.limits.connection_window - self._h2.inbound_flow_control_window
+        if widened > 0:
+            self._h2.increment_flow_control_window(widened)
+
+    def _end(self, reason: BaseException) -> None:
+        if self._reason is None:
+            self._reason = reason
+        for stream in self._streams.values():
+            stream.put_fault(None)
+        self._room.unpark_all()
+        self._scope.cancel()
+
+    async def aclose(self) -> None:
+        """Say goodbye, and wait until the connection is over.
+
+        Cancelled, or after ``limits.close_seconds``, the connection is cut.
+        """
+        try:
+            with trio.move_on_after(self.limits.close_seconds):
+                if self._reason is None:
+                    self._say_goodbye()
+                    while self._reason is None and (self._outbox or self._writing):
+                        await self._room.park()
+                    if self._reason is None:
+                        await self._stream.aclose()
+        except trio.BrokenResourceError:
+            pass  # the other side did not wait for it
+        finally:
+            self._end(trio.ClosedResourceError("this side has closed the connection"))
+            with trio.CancelScope(shield=True):
+                await self._over.wait()
+
+    def _say_goodbye(self, code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
+        try:
+            self._h2.close_connection(code)
+        except H2Error:
+            return  # goodbye was said already
+        self.flush()
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Give what h2 has produced to the writer."""
+        data = self._h2.data_to_send()
+        if data:
+            self._outbox.append(data)
+            self._outbox_size += len(data)
+            self._has_output.unpark_all()
+
+    async def _write_all(self) -> None:
+        while True:
+            while not self._outbox:
+                self._room.unpark_all()
+                await self._has_output.park()
+            data = b"".join(self._outbox)
+            self._outbox.clear()
+            self._outbox_size = 0
+            self._room.unpark_all()
+            self._writing = True
+            with trio.move_on_after(self.limits.write_seconds) as scope:
+                await self._stream.send_all(data)
+            if scope.cancelled_caught:
+                raise Http2ProtocolError("the other side takes nothing any more")
+            self._writing = False
+
+    def room_for(self, stream_id: int) -> int:
+        """How many bytes of a body can be sent now, in one frame."""
+        if self._outbox_size >= self.limits.outbox:
+            return 0
+        try:
+            window = self._h2.local_flow_control_window(stream_id)
+        except (StreamClosedError, NoSuchStreamError) as exc:
+            raise ConnectionLost("the request is over") from exc
+        return max(min(window, self._h2.max_outbound_frame_size), 0)
+
+    async def wait_for_room(self) -> None:
+        """Wait until `room_for` may say something else."""
+        await self._room.park()
+
+    def send_data(self, stream_id: int, data: memoryview, *, end: bool) -> None:
+        """Send one frame of a body; there must be room for it."""
+        try:
+            self._h2.send_data(stream_id, bytes(data), end_stream=end)
+        except H2Error as exc:
+            raise ConnectionLost("the request is over") from exc
+        self._guard.earn(4)
+        self.last_active = trio.current_time()
+        self.flush()
+
+    # --- reading ------------------------------------------------------------------------------
+
+    async def _read_all(self) -> None:
+        while True:
+            data = await self._stream.receive_some(_READ_SIZE)
+            if not data:
+                raise trio.EndOfChannel
+            self.last_active = trio.current_time()
+            try:
+                happened = self._h2.receive_data(data)
+            except (H2Error, ValueError) as exc:
+                self.flush()
+                raise Http2ProtocolError("the other side breaks the rules of HTTP/2") from exc
+            for event in happened:
+                self._pay_for(event)
+                self._handle(event)
+            self.flush()
+            if self._outbox_size > self.limits.backlog:
+                raise Http2ProtocolError("the other side asks, and does not take the answers")
+
+    def _pay_for(self, event: events.Event) -> None:
+        if not self._guard.spend(self._cost(event), trio.current_time()):
+            self._say_goodbye(ErrorCodes.ENHANCE_YOUR_CALM)
+            raise Http2ProtocolError("the other side floods the connection")
+
+    def _cost(self, event: events.Event) -> float:
+        if isinstance(event, events.DataReceived):
+            size = len(event.data)
+            self._guard.earn(size / _DATA_PER_POINT)
+            return 1 if size < _SMALL_DATA else 0
+        return _COSTS.get(type(event), 1)
+
+    def _handle(self, event: events.Event) -> None:
+        match event:
+            case events.DataReceived():
+                self._take_data(event)
+            case events.StreamEnded():
+                if stream := self._streams.get(event.stream_id):
+                    stream.put_end()
+            case events.StreamReset():
+                if stream := self._streams.get(event.stream_id):
+                    stream.put_reset()
+                self._room.unpark_all()
+            case events.WindowUpdated() | events.RemoteSettingsChanged():
+                self._room.unpark_all()
+            case events.ConnectionTerminated():
+                self._take_goodbye(event)
+            case _:
+                pass
+
+    def _take_data(self, event: events.DataReceived) -> None:
+        weight = event.flow_controlled_length
+        stream = self._streams.get(event.stream_id)
+        if stream is None:  # it was given up while this was on its way
+            self._drop(weight)
+        elif event.data or weight:
+            stream.put_data(event.data, weight)
+
+    def _take_goodbye(self, event: events.ConnectionTerminated) -> None:
+        raise Http2ProtocolError(f"the other side ends the connection: {event.error_code}")
+
+    def acknowledge(self, stream_id: int, weight: int) -> None:
+        """Let the other side send as much again."""
+        if weight and self._reason is None:
+            with suppress(H2Error):  # the connection may be ending
+                self._h2.acknowledge_received_data(weight, stream_id)
+            self.flush()
+
+    # --- streams ------------------------------------------------------------------------------
+
+    def _new_stream(self, stream_id: int) -> Http2Stream:
+        stream = self._streams[stream_id] = Http2Stream(self, stream_id)
+        return stream
+
+    def _forget(self, stream: Http2Stream) -> None:
+        """Drop a stream, and what it has received and nobody will read."""
+        if self._streams.pop(stream.id, None) is not None:
+            self._drop(stream.drop_unread())
+            self._room.unpark_all()
+
+    def _drop(self, weight: int) -> None:
+        """Let the other side send as much again, but no more on the stream that it came by."""
+        if weight and self._reason is None:
+            with suppress(H2Error):  # the connection may be ending
+                self._h2.increment_flow_control_window(weight)
+            self.flush()
+
+
+def header_map(headers: list[tuple[bytes, bytes]] | None) -> Mapping[bytes, bytes]:
+    """Headers by name."""
+    return dict(headers or ())

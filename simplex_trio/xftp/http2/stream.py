@@ -1,0 +1,137 @@
+"""`Http2Stream`: one request with its answer, as seen from either side."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import trio
+
+from simplex_trio.errors import SimplexError
+from simplex_trio.xftp.errors import StreamReset
+
+if TYPE_CHECKING:
+    from simplex_trio.xftp.http2.connection import Http2Connection
+
+__all__ = ["Http2Stream"]
+
+
+class Http2Stream:
+    """A body coming in and a body going out, each at the pace of whoever is slower.
+
+    What has arrived and was not received yet is bounded by the windows of flow control.  One task
+    may send and another receive.
+    """
+
+    def __init__(self, connection: Http2Connection, stream_id: int) -> None:
+        self.id = stream_id
+        self._connection = connection
+        self._headers: Mapping[bytes, bytes] | None = None
+        self._arrived: deque[tuple[bytes, int]] = deque()
+        self._unread = 0  # bytes of flow control that are still to be acknowledged
+        self._ended = False
+        self._fault: SimplexError | None = None
+        self._news = trio.lowlevel.ParkingLot()
+        self.sent_end = False
+
+    def __repr__(self) -> str:
+        return f"<Http2Stream {self.id}>"
+
+    # --- receiving ----------------------------------------------------------------------------
+
+    @property
+    def received_end(self) -> bool:
+        """Whether the other side has sent all it will; some of it may be unread."""
+        return self._ended
+
+    @property
+    def fault(self) -> SimplexError | None:
+        """What ended the stream before its time."""
+        return self._fault
+
+    async def receive_headers(self) -> Mapping[bytes, bytes]:
+        """The other side's headers; of several with one name, the last.
+
+        Raises `StreamReset`, or `ConnectionLost`.  Cancelling it loses nothing.
+        """
+        while self._headers is None:
+            self._check()
+            await self._news.park()
+        await trio.lowlevel.checkpoint()
+        return self._headers
+
+    async def receive_some(self) -> bytes:
+        """The next bytes of the body; empty at its end.
+
+        Raises `StreamReset`, or `ConnectionLost`.  Cancelling it loses nothing.
+        """
+        await trio.lowlevel.checkpoint()
+        while True:
+            if self._arrived:
+                data, weight = self._arrived.popleft()
+                self._unread -= weight
+                self._connection.acknowledge(self.id, weight)
+                return data
+            if self._ended:
+                return b""
+            self._check()
+            await self._news.park()
+
+    def _check(self) -> None:
+        """Raise what ended the stream, a new exception for each caller."""
+        if self._fault is not None:
+            raise type(self._fault)(*self._fault.args) from self._fault.__cause__
+        self._connection.check()
+
+    # --- sending ------------------------------------------------------------------------------
+
+    async def send(self, data: bytes | bytearray | memoryview, *, end: bool = False) -> None:
+        """Send a piece of the body, the last one with ``end``.
+
+        It returns when everything is on its way as far as flow control allows.  Cancelled in the
+        middle, part of it may have been sent: the stream is to be given up then.  Raises
+        `StreamReset`, or `ConnectionLost`.
+        """
+        await trio.lowlevel.checkpoint()
+        rest = memoryview(data)
+        while rest or (end and not self.sent_end):
+            self._check()
+            size = min(len(rest), self._connection.room_for(self.id))
+            if rest and not size:
+                await self._connection.wait_for_room()
+                continue
+            is_last = end and size == len(rest)
+            self._connection.send_data(self.id, rest[:size], end=is_last)
+            self.sent_end = is_last
+            rest = rest[size:]
+
+    # --- for the connection -------------------------------------------------------------------
+
+    def put_headers(self, headers: Mapping[bytes, bytes]) -> None:
+        self._headers = headers
+        self._news.unpark_all()
+
+    def put_data(self, data: bytes, weight: int) -> None:
+        self._arrived.append((data, weight))
+        self._unread += weight
+        self._news.unpark_all()
+
+    def put_end(self) -> None:
+        self._ended = True
+        self._news.unpark_all()
+
+    def put_fault(self, fault: SimplexError | None) -> None:
+        """Wake whoever waits; without a fault the connection has one to tell."""
+        if self._fault is None:
+            self._fault = fault
+        self._news.unpark_all()
+
+    def put_reset(self) -> None:
+        self.put_fault(StreamReset("the other side gave up this request"))
+
+    def drop_unread(self) -> int:
+        """Forget what was not received; the bytes of flow control that it held."""
+        self._arrived.clear()
+        unread, self._unread = self._unread, 0
+        return unread

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from simplex_trio.bench.command import GROUPS, main
+from simplex_trio.bench.rows import Row
+
+ROWS = [row for group in GROUPS for row in group]
+
+
+def test_the_names_of_rows_are_unique_and_described() -> None:
+    names = [row.name for row in ROWS]
+    assert len(names) == len(set(names))
+    assert all(row.about for row in ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_baselines_are_rows(row: Row) -> None:
+    assert row.baseline is None or row.baseline in {each.name for each in ROWS}
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    assert "seal-x25519" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--rows", "no-such-row"],
+        ["--router", "not an address"],
+        ["--repeat", "0"],
+        ["--scale", "-1"],
+        ["--scale", "fast"],
+        ["--compare", "no such file"],
+    ],
+)
+def test_arguments_that_make_no_sense(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_rows_without_a_router(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures, plot = tmp_path / "figures.json", tmp_path / "plot.svg"
+    arguments = ["--rows", "wire", "echo", "--scale", "0.002", "--repeat", "1"]
+    assert main([*arguments, "--json", str(figures), "--svg", str(plot)]) == 0
+    found = json.loads(figures.read_text())["rows"]
+    assert set(found) == {row.name for group in GROUPS[:2] for row in group}
+    assert all(row["rate"] > 0 for row in found.values())
+    assert plot.read_text().startswith("<svg")
+    assert "bare cryptography" in capsys.readouterr().out
+
+
+def test_rows_of_one_router_named_and_no_relay(capsys: pytest.CaptureFixture[str]) -> None:
+    nobody = "smp://" + "A" * 43 + "=@127.0.0.1:1"
+    rows = ["connect", "proxied-send-sequential"]
+    arguments = ["--rows", *rows, "--router", nobody, "--scale", "0.001", "--repeat", "1"]
+    assert main(arguments) == 1
+    printed = capsys.readouterr().out
+    assert "left out: connect: DialFailed" in printed
+    assert "left out: proxied-send-sequential" in printed
+    assert "echo-connect" in printed

@@ -1,0 +1,10 @@
+"""All targets there are."""
+
+from __future__ import annotations
+
+from tests.fuzz import trust, wire
+from tests.fuzz.target import Target
+
+__all__ = ["TARGETS"]
+
+TARGETS: dict[str, Target] = {target.name: target for target in (*wire.TARGETS, *trust.TARGETS)}
