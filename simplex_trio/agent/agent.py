@@ -257,10 +257,7 @@ class SMPClientAgent:
         self._check_open()
         source = Destination.of(server, label)
         target = Destination.of(server if to_server is None else to_server, to_label)
-        moved = self._subscriber.remove(source, queue_ids)
-        if moved:
-            self._subscriber.subscribe(target, moved)
-        return len(moved)
+        return len(self._subscriber.move(source, target, queue_ids))
 
     def subscriptions(self, server: ServerAddress | str, *, label: str = "") -> SubscriptionsView:
         """What is subscribed to at a server, and what is waiting to be."""

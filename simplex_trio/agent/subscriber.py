@@ -35,6 +35,7 @@ from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import (
     Answer,
     Answers,
+    EndVerdict,
     ServerSubscriptions,
     ServiceState,
     ServiceVerdict,
@@ -144,6 +145,17 @@ class Subscriber:
         self._tidy(destination)
         return removed
 
+    def move(
+        self, source: Destination, target: Destination, queue_ids: Iterable[bytes]
+    ) -> list[StoredQueue]:
+        """Subscribe to queues at another destination instead; those that were known."""
+        moved = self.remove(source, queue_ids)
+        if moved:
+            subscriptions = self._server(target).subscriptions
+            subscriptions.has_moved_here((queue_id for queue_id, _ in moved), trio.current_time())
+            self.subscribe(target, moved)
+        return moved
+
     def remove_service(self, destination: Destination) -> bool:
         """Forget the service; whether there was one."""
         server = self._servers.get(destination)
@@ -210,10 +222,8 @@ class Subscriber:
         subscriptions = self._server(destination).subscriptions
         match event:
             case Notice(queue_id, END() | DELD() as message):
-                if subscriptions.ended(session, queue_id):
-                    connection.client.forget(queue_id)
-                    deleted = isinstance(message, DELD)
-                    self._events.put(SubscriptionEnded(destination, session, queue_id, deleted))
+                deleted = isinstance(message, DELD)
+                if self._subscription_ended(connection, queue_id, deleted=deleted):
                     return
             case Notice(_, ENDS()):
                 service = subscriptions.service_ended(session)
@@ -227,6 +237,23 @@ class Subscriber:
                 if self._subscribed_late(connection, queue_id, message):
                     return
         self._deliver(RouterEvent(destination, session, _queue_of(event), event), left_over)
+
+    def _subscription_ended(
+        self, connection: PooledClient, queue_id: bytes, *, deleted: bool
+    ) -> bool:
+        """Whether a queue that was subscribed to is so no more."""
+        destination, session = connection.destination, connection.client.session_id
+        subscriptions = self._server(destination).subscriptions
+        now = trio.current_time()
+        match subscriptions.ended(session, queue_id, now, deleted=deleted):
+            case EndVerdict.NOTHING:
+                return False
+            case EndVerdict.DOUBTFUL:
+                self._see_to(destination)
+            case EndVerdict.FINAL:
+                connection.client.forget(queue_id)
+                self._events.put(SubscriptionEnded(destination, session, queue_id, deleted))
+        return True
 
     def _subscribed_late(
         self, connection: PooledClient, queue_id: bytes, message: OK | SOK

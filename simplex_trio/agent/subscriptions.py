@@ -26,8 +26,10 @@ from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
 
 __all__ = [
+    "MOVE_ECHO",
     "Answer",
     "Answers",
+    "EndVerdict",
     "Ended",
     "ServerSubscriptions",
     "ServiceState",
@@ -35,6 +37,10 @@ __all__ = [
     "StoredQueue",
     "Subscribing",
 ]
+
+MOVE_ECHO = 60.0
+"""Seconds for which a router may still report that we ourselves have moved a queue: the reference
+collects such reports for 15, and a command may be on its way for 30."""
 
 StoredQueue = tuple[bytes, bytes]
 """A queue's id, and its keys as `simplex_trio.agent.stored_keys` has them."""
@@ -81,6 +87,18 @@ class Answers(Redacted):
     """How many queues stay pending because of the network."""
 
 
+class EndVerdict(Enum):
+    """What the news that a queue's subscription has moved away means."""
+
+    NOTHING = auto()
+    """It was not this session's."""
+    FINAL = auto()
+    """The queue is forgotten: somebody else has it."""
+    DOUBTFUL = auto()
+    """Perhaps it is the echo of moving the queue between our own connections, so that the queue is
+    pending again."""
+
+
 class ServiceVerdict(Enum):
     """What came of subscribing to a service."""
 
@@ -107,6 +125,7 @@ class ServerSubscriptions:
     __slots__ = (
         "_active",
         "_active_service",
+        "_moved_until",
         "_pending",
         "_service_id",
         "_session",
@@ -119,6 +138,7 @@ class ServerSubscriptions:
         self._pending: dict[bytes, bytes] = {}
         self._active: dict[bytes, dict[bytes, bytes]] = {}  # by session id
         self._active_service: tuple[bytes, ServiceState] | None = None
+        self._moved_until: dict[bytes, float] = {}
         self.pending_service: ServiceState | None = None
         """What is to be subscribed to as a whole, and has not been answered yet."""
 
@@ -190,6 +210,17 @@ class ServerSubscriptions:
         self._pending[queue_id] = keys
         return Subscribing.PENDING
 
+    def has_moved_here(self, queue_ids: Iterable[bytes], now: float) -> None:
+        """Note that queues came from another connection of ours.
+
+        Routers may collect for a while what they say about subscriptions that moved, and commands
+        of two connections may overtake each other.  So the next such news about these queues may
+        well be about our own doing.
+        """
+        moved = {queue: until for queue, until in self._moved_until.items() if until > now}
+        moved.update(dict.fromkeys(queue_ids, now + MOVE_ECHO))
+        self._moved_until = moved
+
     def subscribe_service(self, service: ServiceState) -> None:
         """Ask for a service, in place of what was pending; there is only one here."""
         self.pending_service = service
@@ -211,6 +242,7 @@ class ServerSubscriptions:
         """Forget all queues and the service."""
         self._pending = {}
         self._active = {}
+        self._moved_until = {}
         self.remove_service()
 
     # --- what happens to connections ----------------------------------------------------------
@@ -263,13 +295,18 @@ class ServerSubscriptions:
         """
         return self._pending.get(queue_id) if session == self._session else None
 
-    def ended(self, session: bytes, queue_id: bytes) -> bool:
-        """Forget a queue whose subscription this session has lost; whether it had it."""
+    def ended(
+        self, session: bytes, queue_id: bytes, now: float, *, deleted: bool = False
+    ) -> EndVerdict:
+        """Note that this session has lost a queue's subscription, or its queue was deleted."""
         queues = self._active.get(session)
         if queues is None or queue_id not in queues:
-            return False
-        self._forget_active(session, queue_id)
-        return True
+            return EndVerdict.NOTHING
+        keys = self._forget_active(session, queue_id)
+        if deleted or now >= self._moved_until.get(queue_id, now):
+            return EndVerdict.FINAL
+        self._pending[queue_id] = keys
+        return EndVerdict.DOUBTFUL
 
     def service_ended(self, session: bytes) -> ServiceState | None:
         """Forget the service whose subscription this session has lost, if it had it."""

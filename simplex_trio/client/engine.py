@@ -293,6 +293,24 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         """
         return await self._exchange(tuple(calls), self._seconds(patience, timeout))
 
+    async def tell(
+        self,
+        command: CommandT,
+        entity_id: bytes = b"",
+        key: Any = None,
+        *,
+        patience: Patience = BACKGROUND,
+        timeout: float | None = None,
+    ) -> None:
+        """Send a command that has no answer, and wait until it has been written.
+
+        Raises what `request` raises before there is an answer.  Cancelled, or timed out, a command
+        that is still queued is not written any more.
+        """
+        await self._exchange(
+            (Call(command, entity_id, key),), self._seconds(patience, timeout), self._told
+        )
+
     async def aclose(self) -> None:
         """End the connection and wait until its tasks are gone.
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import define, field
+from attrs import define
 
-from simplex_trio.errors import DecodeError
 from simplex_trio.client.codec import Incoming
+from simplex_trio.errors import DecodeError
 from simplex_trio.katzenpost.cbor import decode
-from simplex_trio.katzenpost.events import DaemonEvent, read_event
+from simplex_trio.katzenpost.events import DaemonEvent, SessionReply, read_event
 from simplex_trio.katzenpost.fields import Fields
-from simplex_trio.katzenpost.framing import MAX_FRAME_SIZE
-from simplex_trio.katzenpost.requests import Answer, get_authorities
+from simplex_trio.katzenpost.requests import Answer
 from simplex_trio.redaction import Redacted
 
 __all__ = ["KatzenpostCodec", "Outgoing", "read_message"]
@@ -60,8 +59,8 @@ class _Frame:
         return True
 
 
-def read_message(frame: bytes) -> Iterator[tuple[bytes, Answer | DaemonEvent]]:
-    """What a message from the daemon says: answers with their query ids, and events with none.
+def read_message(frame: bytes) -> Iterator[tuple[bytes, Answer | DaemonEvent | SessionReply]]:
+    """What a message from the daemon says: answers with their query ids, all else with none.
 
     Of the many names that it may have, all but one are null.  A name that is not known is left
     alone.  Raises `DecodeError` for a message that is not a map, and for an answer to nobody.
@@ -72,7 +71,7 @@ def read_message(frame: bytes) -> Iterator[tuple[bytes, Answer | DaemonEvent]]:
         event = read_event(name, value)
         if event is not None:
             yield b"", event
-        elif name.endswith("_reply") and name != "session_token_reply":
+        elif name.endswith("_reply"):
             fields = Fields(value)
             query_id = fields.binary("query_id")
             if not query_id:
@@ -91,13 +90,12 @@ class KatzenpostCodec:
         """The daemon's instance token."""
         return self._session_id
 
-    def encode(
-        self, command: Outgoing, entity_id: bytes, key: Any, correlation_id: bytes
-    ) -> bytes:
+    def encode(self, command: Outgoing, entity_id: bytes, key: Any, correlation_id: bytes) -> bytes:
         return command.encoded
 
     def ping(self) -> Outgoing:
-        raise NotImplementedError
+        """There is none: keep-alive probes of the system watch over the connection."""
+        raise NotImplementedError("connections to the daemon are not pinged")
 
     def new_frame(self) -> _Frame:
         return _Frame()
@@ -107,7 +105,8 @@ class KatzenpostCodec:
 
     def open(self, frame: bytes) -> Iterator[Incoming]:
         for query_id, result in read_message(frame):
-            yield Incoming(query_id, b"", result)
+            if not isinstance(result, SessionReply):
+                yield Incoming(query_id, b"", result)
 
     def is_event_too(self, result: object) -> bool:
         return False

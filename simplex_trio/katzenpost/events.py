@@ -24,6 +24,7 @@ __all__ = [
     "MessageReply",
     "MessageSent",
     "NewDocument",
+    "SessionReply",
     "ShuttingDown",
     "Unreadable",
     "read_event",
@@ -108,6 +109,13 @@ DaemonEvent = (
 
 
 @frozen
+class SessionReply:
+    """The end of the greeting: whether the daemon knows us.  Subscribers do not see it."""
+
+    resumed: bool
+
+
+@frozen
 class DaemonConnected:
     """There is a connection to the daemon, again."""
 
@@ -175,17 +183,22 @@ def _forgotten(fields: Fields) -> MessageForgotten:
     return MessageForgotten(fields.binary("message_id"))
 
 
-_READERS: dict[str, Callable[[Fields], DaemonEvent]] = {
+def _session(fields: Fields) -> SessionReply:
+    return SessionReply(fields.flag("resumed"))
+
+
+_READERS: dict[str, Callable[[Fields], DaemonEvent | SessionReply]] = {
     "connection_status_event": _status,
     "new_pki_document_event": _document,
     "message_sent_event": _sent,
     "message_reply_event": _reply,
     "message_id_garbage_collected": _forgotten,
+    "session_token_reply": _session,
     "shutdown_event": lambda _fields: ShuttingDown(),
 }
 
 
-def read_event(name: str, value: object) -> DaemonEvent | None:
+def read_event(name: str, value: object) -> DaemonEvent | SessionReply | None:
     """An event by its name on the wire; `None` for a name that is not known.
 
     One that cannot be read becomes `Unreadable`.

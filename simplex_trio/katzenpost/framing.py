@@ -67,28 +67,38 @@ class LengthPrefixedStream(FrameStream):
 
     async def _receive(self) -> bytes:
         received = self._received
-        waited = False
+        if received:
+            await trio.lowlevel.checkpoint()  # before taking a frame, which must not get lost
+            frame = self._take()
+            if frame is not None:
+                return frame
         while True:
-            if len(received) >= _PREFIX_SIZE:
-                size = int.from_bytes(received[:_PREFIX_SIZE], "big")
-                if size > MAX_FRAME_SIZE:
-                    self._broken = True
-                    raise DecodeError("a message is announced that is too large")
-                end = _PREFIX_SIZE + size
-                if len(received) >= end:
-                    if not waited:
-                        await trio.lowlevel.checkpoint()  # before taking it, lest it get lost
-                    frame = bytes(memoryview(received)[_PREFIX_SIZE:end])
-                    del received[:end]
-                    return frame
             data = await self.stream.receive_some(_READ_SIZE)
-            waited = True
             if not data:
                 if not received:
                     raise trio.EndOfChannel
                 self._broken = True
                 raise trio.BrokenResourceError("the connection ended inside a message")
             received += data
+            frame = self._take()
+            if frame is not None:
+                return frame
+
+    def _take(self) -> bytes | None:
+        """The next frame, if all of it has arrived."""
+        received = self._received
+        if len(received) < _PREFIX_SIZE:
+            return None
+        size = int.from_bytes(received[:_PREFIX_SIZE], "big")
+        if size > MAX_FRAME_SIZE:
+            self._broken = True
+            raise DecodeError("a message is announced that is too large")
+        end = _PREFIX_SIZE + size
+        if len(received) < end:
+            return None
+        frame = bytes(received[_PREFIX_SIZE:end])
+        del received[:end]
+        return frame
 
     async def send_frames(self, frames: Iterable[bytes]) -> None:
         """Send frames in one write, so that they leave in as few packets as possible.

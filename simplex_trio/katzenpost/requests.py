@@ -122,9 +122,7 @@ THIN_CLOSE: Mapping[str, object] = {"thin_close": {}}
 """The client leaves for good: the daemon forgets all that it does for it."""
 
 
-def send_message(
-    payload: bytes, node_hash: bytes, queue_id: bytes, surb_id: bytes | None
-) -> bytes:
+def send_message(payload: bytes, node_hash: bytes, queue_id: bytes, surb_id: bytes | None) -> bytes:
     """A message to a service, with a reply block of that id unless it is `None`."""
     if len(node_hash) != HASH_SIZE:
         raise EncodeError(f"the hash of a node has {HASH_SIZE} bytes, not {len(node_hash)}")

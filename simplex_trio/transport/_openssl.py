@@ -20,6 +20,7 @@ from attrs import frozen
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from OpenSSL import SSL, crypto
+from OpenSSL._util import ffi as _ffi
 from OpenSSL._util import lib as _lib
 
 from simplex_trio.errors import PeerCertificateInvalid, TLSFailed
@@ -273,7 +274,8 @@ class TlsConnection:
         except ssl.SSLZeroReturnError:
             return b""
         except ssl.SSLWantReadError:
-            if self._grown_in and not self._ended:  # all that arrived has been taken
+            unread = _lib.BIO_get_mem_data(self._connection._into_ssl, _ffi.NULL)
+            if self._grown_in and not self._ended and unread == 0:
                 self._grown_in = False
                 self._renew(incoming=True)
             raise

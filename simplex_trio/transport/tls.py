@@ -170,6 +170,11 @@ class TlsStream(trio.abc.Stream):
             return b""
 
     async def aclose(self) -> None:
+        """Say goodbye and close.
+
+        Where the other side does not read, that may wait until it is cancelled, which cuts the
+        connection.
+        """
         await self._stream.aclose()
 
 

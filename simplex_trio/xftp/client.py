@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
@@ -62,15 +63,19 @@ from simplex_trio.xftp.bodies import PIECE_SIZE, BodyReader, WaitBudget
 from simplex_trio.xftp.box_stream import BoxStream
 from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize, XFTPRouterError
 from simplex_trio.xftp.support import require_support
+from simplex_trio.xftp.tasks import open_tasks
 
 if TYPE_CHECKING:
     from simplex_trio.xftp.http2.client import Http2Client
     from simplex_trio.xftp.http2.connection import Http2Limits
     from simplex_trio.xftp.http2.stream import Http2Stream
 
-__all__ = ["RegisteredPacket", "XFTPClient", "XFTPClientConfig", "open_xftp_client"]
+__all__ = ["Body", "RegisteredPacket", "XFTPClient", "XFTPClientConfig", "open_xftp_client"]
 
 MessageT = TypeVar("MessageT", bound=Message)
+
+Body = AsyncIterable[bytes | memoryview]
+"""What is uploaded, in pieces of any length."""
 
 _KIB = 1024
 
@@ -144,6 +149,10 @@ class XFTPClient:
         """Whether further requests can be made."""
         return self._http.is_usable
 
+    async def wait_until_over(self) -> None:
+        """Return when the connection has ended, for whatever reason."""
+        await self._http.wait_until_over()
+
     # --- the sender's commands ----------------------------------------------------------------
 
     async def register(
@@ -175,7 +184,11 @@ class XFTPClient:
         return message.recipient_ids
 
     async def upload(
-        self, key: AuthPrivateKey, sender_id: bytes, size: int, body: AsyncIterable[bytes]
+        self,
+        key: AuthPrivateKey,
+        sender_id: bytes,
+        size: int,
+        body: Body,
     ) -> None:
         """Send the body of a packet, ``size`` bytes in pieces of any length.
 
@@ -185,11 +198,11 @@ class XFTPClient:
         seconds = self._config.body_seconds(size)
         async with self._exchange(FPUT(), sender_id, key, seconds) as exchange:
             with _time_limit(seconds):
-                async with open_inner_nursery() as nursery:
-                    nursery.start_soon(exchange.send, body, size)
+                async with open_tasks() as tasks:
+                    tasks.start(partial(exchange.send, body, size))
                     # A router that refuses need not wait for the body to say so.
                     await exchange.conclude(OK)
-                    nursery.cancel_scope.cancel()
+                    tasks.cancel()
 
     async def delete(self, key: AuthPrivateKey, sender_id: bytes) -> None:
         """Delete a packet, for everybody."""
@@ -273,7 +286,7 @@ class _Exchange(Redacted):
     _correlation_id: bytes
     _entity_id: bytes
 
-    async def send(self, body: AsyncIterable[bytes] | None = None, size: int = 0) -> None:
+    async def send(self, body: Body | None = None, size: int = 0) -> None:
         """Send the block of the request, and what follows it."""
         await self._stream.send(self._block, end=body is None)
         if body is None:

@@ -15,6 +15,7 @@ __all__ = [
     "FileTooLarge",
     "NoSuchReplica",
     "RedirectRefused",
+    "RouterUnreachable",
     "StateMismatch",
     "StorageFailed",
     "StorageFull",
@@ -58,6 +59,14 @@ class WrongBodySize(SimplexError):
 
 class DigestMismatch(SimplexError):
     """Bytes are not those whose digest was promised."""
+
+
+class RouterUnreachable(SimplexError):
+    """There is no connection to a router that a transfer needs; ``__cause__`` says why."""
+
+    def __init__(self, cause: SimplexError) -> None:
+        super().__init__("a router cannot be reached")
+        self.retryable = cause.retryable
 
 
 # --- files --------------------------------------------------------------------------------------

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from simplex_trio.agent.subscriptions import (
+    MOVE_ECHO,
     Answer,
     Answers,
+    EndVerdict,
     ServerSubscriptions,
     ServiceState,
     ServiceVerdict,
@@ -175,10 +177,30 @@ def test_chunks_have_what_is_still_pending() -> None:
 def test_a_subscription_that_moved_away_is_forgotten_if_it_was_this_sessions() -> None:
     subscriptions = connected()
     activate(subscriptions, b"q")
-    assert not subscriptions.ended(TWO, b"q")
-    assert not subscriptions.ended(ONE, b"another")
-    assert subscriptions.ended(ONE, b"q")
+    assert subscriptions.ended(TWO, b"q", 0.0) is EndVerdict.NOTHING
+    assert subscriptions.ended(ONE, b"another", 0.0) is EndVerdict.NOTHING
+    assert subscriptions.ended(ONE, b"q", 0.0) is EndVerdict.FINAL
     assert subscriptions.remove(b"q") is None
+
+
+def test_news_of_a_queue_that_we_have_moved_ourselves_is_doubtful_for_a_while() -> None:
+    subscriptions = connected()
+    activate(subscriptions, b"q", b"other")
+    subscriptions.has_moved_here([b"q"], now=0.0)
+    assert subscriptions.ended(ONE, b"q", MOVE_ECHO - 1) is EndVerdict.DOUBTFUL
+    assert subscriptions.pending() == (b"q",)
+    assert subscriptions.ended(ONE, b"other", MOVE_ECHO - 1) is EndVerdict.FINAL
+    answer(subscriptions, ONE, b"q")
+    subscriptions.has_moved_here([], now=1.0)
+    assert subscriptions.ended(ONE, b"q", MOVE_ECHO) is EndVerdict.FINAL
+    assert subscriptions.pending() == ()
+
+
+def test_that_a_moved_queue_was_deleted_is_not_doubtful() -> None:
+    subscriptions = connected()
+    activate(subscriptions, b"q")
+    subscriptions.has_moved_here([b"q"], now=0.0)
+    assert subscriptions.ended(ONE, b"q", 1.0, deleted=True) is EndVerdict.FINAL
 
 
 def test_removing_what_is_not_known() -> None:

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 
 from simplex_trio.agent.subscriptions import (
     Answer,
+    EndVerdict,
     ServerSubscriptions,
     ServiceState,
     ServiceVerdict,
@@ -169,7 +170,8 @@ class SubscriptionsModel(RuleBasedStateMachine):
         known = self.known.get(queue_id)
         had_it = known is not None and known.session is not None and known.session == self.current
         session = self.current or b"none"
-        assert self.subscriptions.ended(session, queue_id) == had_it
+        verdict = self.subscriptions.ended(session, queue_id, 0.0)
+        assert verdict is (EndVerdict.FINAL if had_it else EndVerdict.NOTHING)
         if had_it:
             del self.known[queue_id]
 

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from simplex_trio.errors import ConnectionLost, SimplexError
+from simplex_trio.errors import SimplexError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.client import XFTPClient, XFTPClientConfig, open_xftp_client
+from simplex_trio.xftp.errors import RouterUnreachable
 
 __all__ = ["ClientPool", "open_client_pool"]
 
@@ -39,7 +40,7 @@ class ClientPool:
     async def client(self, server: ServerAddress) -> XFTPClient:
         """A connection to ``server``: the one that there is, or a new one.
 
-        Who asks while it is being opened waits for the same one.  Raises what opening it raises.
+        Who asks while it is being opened waits for the same one.  Raises `RouterUnreachable`.
         """
         connecting = self._connections.get(server)
         if connecting is None or not connecting.is_worth_waiting_for:
@@ -47,7 +48,7 @@ class ClientPool:
             self._nursery.start_soon(self._keep_open, server, connecting)
         await connecting.concluded.wait()
         if connecting.error is not None:
-            raise ConnectionLost("the router cannot be reached") from connecting.error
+            raise RouterUnreachable(connecting.error) from connecting.error
         assert connecting.client is not None
         return connecting.client
 

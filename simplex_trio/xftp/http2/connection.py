@@ -187,6 +187,10 @@ class Http2Connection:
         self._room.unpark_all()
         self._scope.cancel()
 
+    async def wait_until_over(self) -> None:
+        """Return when the connection has ended, for whatever reason."""
+        await self._over.wait()
+
     async def aclose(self) -> None:
         """Say goodbye, and wait until the connection is over.
 

@@ -24,7 +24,7 @@ from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.authorization import Verifier
-from simplex_trio.wire.blocks import PaddedBlocks
+from simplex_trio.wire.blocks import BlockCodec, PaddedBlocks
 from simplex_trio.wire.handshake import RouterAgreement
 from simplex_trio.wire.hosts import parse_host
 from simplex_trio.wire.reading import ReceivedCommand
@@ -77,12 +77,12 @@ class SimulatedSession:
     random: Random
     max_delay: float
     verifier: Verifier = field(init=False)
-    _blocks: object = field(init=False)
+    blocks: BlockCodec = field(init=False)
     _writing: trio.Lock = field(factory=trio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.verifier = Verifier(self.agreement.session_key, self.agreement.service)
-        self._blocks = self.agreement.block_codec()
+        self.blocks = self.agreement.block_codec()
 
     @property
     def session_id(self) -> bytes:
@@ -105,7 +105,7 @@ class SimulatedSession:
         try:
             async with self._writing:
                 for batch in batches(said, session):
-                    await self.frames.send_frames([self._blocks.seal(batch.content())])
+                    await self.frames.send_frames([self.blocks.seal(batch.content())])
         except _GONE:
             self.nursery.cancel_scope.cancel()
 
@@ -226,9 +226,7 @@ class SimulatedRouter:
             frames = BlockStream(stream, SMP_BLOCK_SIZE)
             agreement = await self._shake_hands(frames, session_id)
             async with trio.open_nursery() as nursery:
-                session = SimulatedSession(
-                    agreement, frames, nursery, self.random, self.max_delay
-                )
+                session = SimulatedSession(agreement, frames, nursery, self.random, self.max_delay)
                 self.sessions.append(session)
                 try:
                     await self._serve_session(session)
@@ -268,10 +266,8 @@ class SimulatedRouter:
         return handshake.agreement
 
     async def _serve_session(self, session: SimulatedSession) -> None:
-        blocks = session.agreement.block_codec()
-        session._blocks = blocks
         while True:
-            content = blocks.open(await session.frames.receive_frame())
+            content = session.blocks.open(await session.frames.receive_frame())
             received = read_commands(content, session.agreement.session)
             answers = []
             for each in received:
@@ -279,9 +275,7 @@ class SimulatedRouter:
                 answer = self.respond(session, each)
                 if answer is not None:
                     transmission = each.transmission
-                    answers.append(
-                        (transmission.correlation_id, transmission.entity_id, answer)
-                    )
+                    answers.append((transmission.correlation_id, transmission.entity_id, answer))
             self.random.shuffle(answers)
             middle = self.random.randint(0, len(answers))
             session.say(*answers[:middle])

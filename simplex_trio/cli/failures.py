@@ -1,0 +1,94 @@
+"""What a person, or a script, learns when a command fails: one plain sentence, and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+from simplex_trio import ConnectError, ProxyFailed, RequestTimeout, RouterError, SimplexError
+from simplex_trio.errors import DecodeError, StoreError, WrongIdentity
+from simplex_trio.wire.smp.errors import Code
+
+__all__ = ["CommandFailed", "ExitCode", "explained"]
+
+
+class ExitCode(IntEnum):
+    """What became of a command; scripts may rely on it."""
+
+    OK = 0
+    FAILED = 1
+    """Something that is none of the others."""
+    USAGE = 2
+    """The command line, a file or an address makes no sense."""
+    UNREACHABLE = 3
+    """No connection, or the wrong router at the other end."""
+    REFUSED = 4
+    """The router answered, and said no."""
+    INTERRUPTED = 130
+    """Ctrl-C, as shells have it."""
+
+
+class CommandFailed(SimplexError):
+    """A command cannot do what it was told; the message says why and what to do next."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+_REFUSALS = {
+    Code.AUTH: "the queue does not exist, or this key does not belong to it.",
+    Code.QUOTA: "the queue is full; its owner has to read it first.",
+    Code.NO_MSG: "there is no such message to acknowledge.",
+    Code.LARGE_MSG: "the message is too large; the limit is about 16 kB.",
+}
+
+
+def _explain(error: BaseException) -> tuple[str, ExitCode]:
+    match error:
+        case CommandFailed():
+            return str(error), error.code
+        case WrongIdentity():
+            return (
+                "Whoever answered is not the router that the address names. Check the address; "
+                "if it is right, somebody may be in between.",
+                ExitCode.UNREACHABLE,
+            )
+        case ConnectError():
+            return (
+                f"No connection: {error}. Check the address and the network, and try again.",
+                ExitCode.UNREACHABLE,
+            )
+        case RouterError():
+            known = _REFUSALS.get(error.error) if isinstance(error.error, Code) else None
+            return f"The router refused: {known or error}", ExitCode.REFUSED
+        case ProxyFailed():
+            return f"The proxy could not pass it on: {error}.", ExitCode.REFUSED
+        case RequestTimeout():
+            return "The router did not answer in time; try again later.", ExitCode.UNREACHABLE
+        case StoreError():
+            return f"The store cannot be used: {error}.", ExitCode.FAILED
+        case DecodeError():
+            return f"This cannot be read: {error}.", ExitCode.USAGE
+        case SimplexError():
+            return f"It did not work: {error}.", ExitCode.FAILED
+        case OSError():
+            where = f" ({error.filename})" if error.filename else ""
+            return f"{error.strerror or error}{where}.", ExitCode.FAILED
+        case _:
+            raise error
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn expected errors into a sentence on standard error and an exit code; bugs stay bugs."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except (SimplexError, OSError) as exc:
+        sentence, code = _explain(exc)
+        print(f"simplex-trio: {sentence}", file=sys.stderr)
+        sys.exit(code)

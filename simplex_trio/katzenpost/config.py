@@ -1,0 +1,137 @@
+"""How the daemon is reached, and how patient the client is.
+
+`load_dial` reads ``thinclient.toml``, the small file that the daemon's installation comes
+with: one table ``Dial``, with one table in it that says how.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+from attrs.validators import ge, gt
+
+from simplex_trio.client.backoff import Backoff
+from simplex_trio.katzenpost.errors import ConfigError
+
+__all__ = ["RECONNECT", "ClientConfig", "DialConfig", "TcpDial", "UnixDial", "load_dial"]
+
+RECONNECT = Backoff(initial=1.0, increase_after=0.0, factor=2.0, maximum=60.0)
+"""From one second, doubling to a minute, each shortened by a random part of up to three tenths."""
+
+Network = Literal["tcp", "tcp4", "tcp6"]
+
+_NETWORKS: tuple[Network, ...] = ("tcp", "tcp4", "tcp6")
+
+
+@frozen
+class TcpDial:
+    """A daemon on a TCP port, which should be of this machine: nothing on the way is encrypted."""
+
+    host: str
+    port: int
+    network: Network = "tcp"
+    """Which versions of IP: both, or one of them."""
+
+
+@frozen
+class UnixDial:
+    """A daemon on a Unix socket; a name that starts with ``@`` is an abstract one, of Linux."""
+
+    address: str
+
+
+DialConfig = TcpDial | UnixDial
+
+
+@frozen
+class ClientConfig:
+    """How a client waits; all times are seconds."""
+
+    connect_timeout: float = field(default=60.0, validator=ge(40))
+    """For everything until the daemon knows us.  It holds back its first message for up to 30
+    seconds while it has no consensus document, so less than 40 would be too little."""
+    request_timeout: float = field(default=60.0, validator=gt(0))
+    """For what the daemon answers by itself.  It stops reading while 16 operations of a client wait
+    to be sent, so that an answer can take a while."""
+    reply_timeout: float = field(default=60.0, validator=gt(0))
+    """For a service's reply."""
+    close_timeout: float = field(default=1.0, validator=gt(0))
+    """For telling the daemon, when the client is closed."""
+    reconnect: Backoff = RECONNECT
+    """Between tries to reach the daemon again."""
+    steady_after: float = field(default=10.0, validator=gt(0))
+    """How long a connection must have lasted to count as a success: the waits between tries start
+    over, and so does the count of ``hang_ups``."""
+    hang_ups: int = field(default=5, validator=ge(1))
+    """An operation fails with `DaemonHangsUp` when so many connections in a row that it was sent on
+    ended before they had lasted."""
+    max_unread_events: int = field(default=1000, validator=ge(1))
+    """For each subscriber; as many as the daemon keeps for a client that is away."""
+
+
+def load_dial(path: str | Path) -> DialConfig:
+    """Read ``thinclient.toml``; raises `ConfigError`, also for a file that cannot be read."""
+    try:
+        data = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"the configuration cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:  # which TOML's error is, and that of text that is not UTF-8
+        raise ConfigError("the configuration is not TOML") from exc
+    return _dial(data)
+
+
+def _dial(data: Mapping[str, Any]) -> DialConfig:
+    stale = {"SphinxGeometry", "PigeonholeGeometry"} & data.keys()
+    if stale:
+        raise ConfigError(f"the daemon tells {stale.pop()} itself now: remove it from the file")
+    dial = _only_table(data, "the configuration", ("Dial",))["Dial"]
+    kinds = _only_table(_table(dial, "Dial"), "[Dial]", ("Tcp", "Unix"))
+    (kind,) = kinds
+    table = _table(kinds[kind], f"Dial.{kind}")
+    known = {"Address", "Network"} if kind == "Tcp" else {"Address"}
+    _no_unknown(table, f"[Dial.{kind}]", known)
+    address = table.get("Address")
+    if not isinstance(address, str) or not address:
+        raise ConfigError(f"[Dial.{kind}] needs an Address")
+    if kind == "Unix":
+        return UnixDial(address)
+    network = table.get("Network", "tcp")
+    if network not in _NETWORKS:
+        raise ConfigError("the Network of [Dial.Tcp] is tcp, tcp4 or tcp6")
+    return _tcp(address, network)
+
+
+def _tcp(address: str, network: Network) -> TcpDial:
+    host, colon, port = address.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ConfigError("an IPv6 address belongs into brackets: [::1]:64331")
+    if not colon or not host or not (port.isascii() and port.isdigit()):
+        raise ConfigError("the Address of [Dial.Tcp] is a host and a port: localhost:64331")
+    if not 1 <= int(port) <= 0xFFFF:
+        raise ConfigError("a port is a number from 1 to 65535")
+    return TcpDial(host, int(port), network)
+
+
+def _only_table(table: Mapping[str, Any], where: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+    _no_unknown(table, where, set(known))
+    if len(table) != 1:
+        raise ConfigError(f"{where} has exactly one table: {' or '.join(known)}")
+    return table
+
+
+def _table(value: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{name} is not a table")
+    return value
+
+
+def _no_unknown(table: Mapping[str, Any], where: str, known: set[str]) -> None:
+    unknown = table.keys() - known
+    if unknown:
+        raise ConfigError(f"{where} has what does not belong there: {', '.join(sorted(unknown))}")

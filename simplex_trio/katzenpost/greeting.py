@@ -1,0 +1,89 @@
+"""The first messages on a connection: what the daemon is, and who we are.
+
+The daemon speaks first: whether it is connected to the mixnet, then the consensus document.  Then
+we say which client we are, and it answers whether it knows us.  Anything else may come in between,
+above all the replies that it kept for us while we were away.
+"""
+
+from __future__ import annotations
+
+import trio
+from attrs import frozen
+
+from simplex_trio.errors import DecodeError, HungUp, MalformedHello
+from simplex_trio.katzenpost.codec import read_message
+from simplex_trio.katzenpost.errors import IncompatibleDaemon
+from simplex_trio.katzenpost.events import (
+    ConnectionStatus,
+    DaemonEvent,
+    NewDocument,
+    SessionReply,
+    Unreadable,
+)
+from simplex_trio.katzenpost.framing import LengthPrefixedStream
+from simplex_trio.katzenpost.requests import Answer, session_token
+from simplex_trio.redaction import Redacted
+
+__all__ = ["Greeting", "greet"]
+
+_MAX_EVENTS = 4096
+"""During the greeting: four times the replies that the daemon keeps for a client that is away."""
+
+
+@frozen(repr=False)
+class Greeting(Redacted):
+    """What was learned before the first request."""
+
+    status: ConnectionStatus
+    """The latest."""
+    resumed: bool
+    """Whether the daemon knew us."""
+    events: tuple[DaemonEvent, ...]
+    """All that came, in order."""
+
+
+async def greet(stream: LengthPrefixedStream, token: bytes) -> Greeting:
+    """Exchange the first messages.  Cancelled, or failed, it closes ``stream``.
+
+    Raises a `HandshakeFailed`: `HungUp`, `MalformedHello`, or `IncompatibleDaemon`.
+    """
+    try:
+        return await _greet(stream, token)
+    except BaseException as exc:
+        await trio.aclose_forcefully(stream)
+        match exc:
+            case trio.EndOfChannel() | trio.BrokenResourceError():
+                raise HungUp("the daemon hung up during the greeting") from exc
+            case DecodeError():
+                raise MalformedHello("a message of the daemon's greeting is malformed") from exc
+            case _:
+                raise
+
+
+async def _greet(stream: LengthPrefixedStream, token: bytes) -> Greeting:
+    events: list[DaemonEvent] = []
+    status: ConnectionStatus | None = None
+    introduced = False
+    while len(events) < _MAX_EVENTS:
+        if status is not None and not introduced and _has_document(events):
+            await stream.send_frames([session_token(token)])
+            introduced = True
+        for _, message in read_message(await stream.receive_frame()):
+            match message:
+                case Answer():
+                    continue  # to somebody else's question, as far as we know
+                case SessionReply():
+                    if status is None or not introduced:
+                        raise DecodeError("an answer before there was a question")
+                    return Greeting(status, message.resumed, tuple(events))
+                case Unreadable() if status is None:
+                    raise IncompatibleDaemon("the daemon's first message cannot be read")
+                case ConnectionStatus():
+                    status = message
+            events.append(message)
+    raise DecodeError("too many messages during the greeting")
+
+
+def _has_document(events: list[DaemonEvent]) -> bool:
+    # One that cannot be read is no reason not to talk to the daemon.
+    return any(isinstance(event, NewDocument | Unreadable) for event in events)

@@ -1,0 +1,98 @@
+"""What sending a file comes to, and what it has come to so far.  Pure values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import field, frozen
+from attrs.validators import and_, ge, instance_of, le
+
+from simplex_trio.crypto.keys import AuthPrivateKey
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.xftp.description import (
+    FileDescription,
+    FileParty,
+    Packet,
+    Redirect,
+    Replica,
+)
+from simplex_trio.wire.xftp.file_header import FileHeader
+
+__all__ = ["MAX_RECIPIENTS", "Plan", "StoredPacket", "describe", "registered_recipients"]
+
+MAX_RECIPIENTS = 1024
+"""Descriptions that one sending makes; ids and keys of each are kept for every packet, some 60 MB
+for 256 packets."""
+
+
+def registered_recipients(wanted: int) -> int:
+    """How many recipients routers are told of: the next power of two, to conceal how many are."""
+    return 1 << (wanted - 1).bit_length()
+
+
+@frozen(repr=False)
+class Plan(Redacted):
+    """What was decided before the first packet was sent."""
+
+    header: FileHeader
+    content_size: int = field(validator=ge(0))
+    key: bytes
+    nonce: bytes
+    recipients: int = field(validator=[instance_of(int), and_(ge(1), le(MAX_RECIPIENTS))])
+    replicas: int = field(validator=[instance_of(int), ge(1)])
+    sizes: tuple[int, ...]
+
+    @property
+    def encrypted_size(self) -> int:
+        return sum(self.sizes)
+
+
+@frozen(repr=False)
+class StoredPacket(Redacted):
+    """A packet on one router, with the ids and keys of everybody."""
+
+    digest: bytes
+    server: ServerAddress
+    sender_id: bytes
+    sender_key: AuthPrivateKey
+    recipients: tuple[tuple[bytes, AuthPrivateKey], ...]
+
+
+def describe(
+    plan: Plan,
+    digest: bytes,
+    stored: Mapping[int, Sequence[StoredPacket]],
+    redirect: Redirect | None = None,
+) -> tuple[FileDescription, tuple[FileDescription, ...]]:
+    """The sender's description and those of the recipients, when all packets are stored.
+
+    ``stored`` has the replicas of each packet by its number, from 1.
+    """
+
+    def packets(of: int | None) -> tuple[Packet, ...]:
+        return tuple(
+            Packet(size, stored[number][0].digest, tuple(_replica(s, of) for s in stored[number]))
+            for number, size in enumerate(plan.sizes, 1)
+        )
+
+    def description(of: int | None) -> FileDescription:
+        return FileDescription(
+            party=FileParty.SENDER if of is None else FileParty.RECIPIENT,
+            size=plan.encrypted_size,
+            digest=digest,
+            key=plan.key,
+            nonce=plan.nonce,
+            packet_size=plan.sizes[0],
+            packets=packets(of),
+            redirect=None if of is None else redirect,
+        )
+
+    return description(None), tuple(map(description, range(plan.recipients)))
+
+
+def _replica(stored: StoredPacket, of: int | None) -> Replica:
+    """The replica as the sender, or the recipient with this number, knows it."""
+    if of is None:
+        return Replica(stored.server, stored.sender_id, stored.sender_key)
+    return Replica(stored.server, *stored.recipients[of])

@@ -1,0 +1,111 @@
+"""Putting a received file in place: whole, under a name of its own, and once.
+
+The content goes to a file that nobody looks at, and only if all of it is right that file gets its
+name, which must be free: nothing is ever overwritten.  A crash in between leaves enough in the
+state file to tell whether the name was given already.
+
+Everything here is for worker threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from simplex_trio.xftp.files.encryption import FileOpener
+from simplex_trio.xftp.files.names import candidates, safe_name
+from simplex_trio.xftp.files.receive_state import ReceiveState
+
+__all__ = ["finish_placing", "place"]
+
+
+def finish_placing(state: ReceiveState, folder: Path, part: Path) -> Path | None:
+    """The file, if it was placed before a crash; what is left of an attempt is removed."""
+    name = state.placed_name
+    placed = None if name is None else folder / name
+    if part.exists():
+        if placed is not None and placed.exists() and placed.samefile(part):
+            part.unlink()
+            return placed
+        part.unlink()
+        state.note_placed_name(None)
+        return None
+    return placed
+
+
+def place(
+    state: ReceiveState, folder: Path, part: Path, report: Callable[[int], object]
+) -> Path:
+    """Decrypt what the state holds, and give it a name in ``folder``.
+
+    ``report`` is told the size of each piece, and may raise to stop it.  Raises `DecodeError`,
+    `DecryptionFailed` or `DigestMismatch` for a file that is not right; then, and whatever else
+    happens, ``part`` is gone.
+    """
+    try:
+        header_name = _decrypt(state, part, report)
+        return _give_name(state, folder, part, safe_name(header_name))
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def decrypted(state: ReceiveState) -> Iterator[bytes]:
+    """The content, in pieces; right only if the iteration ends without an exception."""
+    opener = _opener(state)
+    for piece in state.pieces(0, state.description.size):
+        yield opener.feed(piece)
+    opener.finish()
+
+
+def _opener(state: ReceiveState) -> FileOpener:
+    description = state.description
+    return FileOpener(
+        key=description.key,
+        nonce=description.nonce,
+        encrypted_size=description.size,
+        digest=description.digest,
+    )
+
+
+def _decrypt(state: ReceiveState, part: Path, report: Callable[[int], object]) -> str:
+    """Write the content to ``part``; the name that the sender has given."""
+    opener = _opener(state)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with os.fdopen(os.open(part, flags, 0o666), "wb", buffering=0) as file:
+        for piece in state.pieces(0, state.description.size):
+            content = memoryview(opener.feed(piece))
+            while content:
+                content = content[file.write(content) or 0 :]
+            report(len(piece))
+        opener.finish()
+        # Routers are told to forget the packets soon after.
+        os.fsync(file.fileno())
+    assert opener.header is not None  # `finish` has seen all of the file
+    return opener.header.name
+
+
+def _give_name(state: ReceiveState, folder: Path, part: Path, name: str) -> Path:
+    for each in candidates(name):
+        path = folder / each
+        if path.exists() or path.is_symlink():
+            continue
+        state.note_placed_name(each)
+        try:
+            _link(part, path)
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError("all names like that are taken")
+
+
+def _link(part: Path, path: Path) -> None:
+    """Give ``part`` the name ``path`` as well, which must be free."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without links: taking the name first is the next best.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        os.replace(part, path)

@@ -1,0 +1,182 @@
+"""The state file of a receiving: the packets that are there, and what to do with them.
+
+::
+
+    format, name of the placed file, description, packets
+
+The packets are at the places that they have in the encrypted file.  Which of them are there is not
+noted anywhere: their digests tell, whatever a crash has left.  Without a path the same is kept in a
+file that has no name, and is gone with the program.
+
+Everything here is for worker threads.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+from simplex_trio.errors import DecodeError
+from simplex_trio.wire.xftp.description import FileDescription
+from simplex_trio.wire.xftp.description_text import (
+    MAX_DESCRIPTION_SIZE,
+    decode_description,
+    encode_description,
+)
+from simplex_trio.xftp.bodies import PIECE_SIZE
+from simplex_trio.xftp.errors import StateMismatch
+
+__all__ = ["ReceiveState"]
+
+_FORMAT = b"simplex-trio xftp receiving 1\n"
+_NAME = struct.Struct(">H510s")
+_LENGTHS = struct.Struct(">32sI")  # the digest of the description that was asked for; a length
+_NAME_AT = len(_FORMAT)
+_LENGTHS_AT = _NAME_AT + _NAME.size
+_TEXT_AT = _LENGTHS_AT + _LENGTHS.size
+_ALIGNMENT = 4096
+
+
+def _identity(description: FileDescription) -> bytes:
+    return sha256(encode_description(description).encode()).digest()
+
+
+class ReceiveState:
+    """An open state file; the caller closes it."""
+
+    def __init__(
+        self, file: BinaryIO, path: Path | None, description: FileDescription, packets_at: int
+    ) -> None:
+        self.description = description
+        """Of the file itself, where the one that was asked for has led to it."""
+        self.path = path
+        self._file = file
+        self._packets_at = packets_at
+
+    @classmethod
+    def open(cls, path: Path, asked: FileDescription) -> ReceiveState | None:
+        """The state in the file at ``path``, or `None` if there is none yet.
+
+        Raises `StateMismatch` if the file is something else, or about another description.
+        """
+        try:
+            file = path.open("r+b", buffering=0)
+        except FileNotFoundError:
+            return None
+        try:
+            description, packets_at = _read_head(file, _identity(asked))
+        except BaseException:
+            file.close()
+            raise
+        return cls(file, path, description, packets_at)
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | None,
+        folder: Path,
+        asked: FileDescription,
+        description: FileDescription,
+    ) -> ReceiveState:
+        """A state without packets, in a new file: at ``path``, or nameless in ``folder``."""
+        text = encode_description(description).encode()
+        end = _TEXT_AT + len(text)
+        packets_at = -(-end // _ALIGNMENT) * _ALIGNMENT
+        head = _FORMAT + bytes(_NAME.size) + _LENGTHS.pack(_identity(asked), len(text)) + text
+        file: BinaryIO
+        if path is None:
+            file = tempfile.TemporaryFile(dir=folder, buffering=0)
+        else:
+            # Whole or not at all: whatever has this name is a state.
+            unfinished = path.with_name(path.name + ".new")
+            with suppress(FileNotFoundError):
+                unfinished.unlink()
+            descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            file = os.fdopen(descriptor, "r+b", buffering=0)
+        try:
+            file.write(head)
+            file.truncate(packets_at + description.size)
+            if path is not None:
+                os.replace(unfinished, path)
+        except BaseException:
+            file.close()
+            if path is not None:
+                unfinished.unlink(missing_ok=True)
+            raise
+        return cls(file, path, description, packets_at)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def discard(self) -> None:
+        """Remove the file; it is of no more use."""
+        self.close()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    # --- packets ------------------------------------------------------------------------------
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Put a piece at ``offset`` of the encrypted file."""
+        view = memoryview(data)
+        at = self._packets_at + offset
+        while view:
+            written = os.pwrite(self._file.fileno(), view, at)
+            view, at = view[written:], at + written
+
+    def pieces(self, offset: int, size: int) -> Iterator[bytes]:
+        """A part of the encrypted file, in pieces."""
+        while size:
+            piece = os.pread(
+                self._file.fileno(), min(PIECE_SIZE, size), self._packets_at + offset
+            )
+            if not piece:
+                raise StateMismatch("the state file is shorter than it was")
+            yield piece
+            offset += len(piece)
+            size -= len(piece)
+
+    def has_packet(self, offset: int, size: int, digest: bytes) -> bool:
+        """Whether the packet with this digest is there."""
+        hashed = sha256()
+        for piece in self.pieces(offset, size):
+            hashed.update(piece)
+        return hmac.compare_digest(hashed.digest(), digest)
+
+    # --- the placed file ----------------------------------------------------------------------
+
+    @property
+    def placed_name(self) -> str | None:
+        """The name under which the file was placed, or was about to be."""
+        length, name = _NAME.unpack(os.pread(self._file.fileno(), _NAME.size, _NAME_AT))
+        return os.fsdecode(name[:length]) if length else None
+
+    def note_placed_name(self, name: str | None) -> None:
+        encoded = b"" if name is None else os.fsencode(name)
+        os.pwrite(self._file.fileno(), _NAME.pack(len(encoded), encoded), _NAME_AT)
+
+
+def _read_head(file: BinaryIO, asked: bytes) -> tuple[FileDescription, int]:
+    head = file.read(_TEXT_AT)
+    if len(head) != _TEXT_AT or not head.startswith(_FORMAT):
+        raise StateMismatch("the state file is not that of a file being received")
+    identity, length = _LENGTHS.unpack(head[_LENGTHS_AT:])
+    if not hmac.compare_digest(identity, asked):
+        raise StateMismatch("the state file belongs to another transfer")
+    if length > MAX_DESCRIPTION_SIZE:
+        raise StateMismatch("the state file is damaged")
+    try:
+        description = decode_description(file.read(length))
+    except DecodeError as exc:
+        raise StateMismatch("the state file is damaged") from exc
+    packets_at = -(-(_TEXT_AT + length) // _ALIGNMENT) * _ALIGNMENT
+    # A disk that was full may have kept the file from having its size.
+    file.truncate(packets_at + description.size)
+    return description, packets_at

@@ -1,0 +1,306 @@
+"""A router without sockets and TLS, and clients that speak to it block by block."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from itertools import count
+
+import trio
+from attrs import Factory, define, frozen
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+
+from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
+from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey
+from simplex_trio.errors import StoreError
+from simplex_trio.router.commits import Commits
+from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.core.state import RouterState
+from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.fulfilment import Fulfilment
+from simplex_trio.router.hub import Hub
+from simplex_trio.router.names import NameResolver
+from simplex_trio.router.postponed import Postponed
+from simplex_trio.router.proxying import Proxying, Relays
+from simplex_trio.router.session import serve_client
+from simplex_trio.router.store.interface import Store
+from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.transport.block_stream import BlockStream
+from simplex_trio.transport.tls import TlsSession
+from simplex_trio.wire.authorization import Authorizer
+from simplex_trio.wire.blocks import BlockCodec, PaddedBlocks
+from simplex_trio.wire.handshake import ClientAgreement
+from simplex_trio.wire.reading import ReceivedMessage, read_messages
+from simplex_trio.wire.session import SessionParameters
+from simplex_trio.wire.smp.commands import Command
+from simplex_trio.wire.smp.handshake import (
+    SMP_BLOCK_SIZE,
+    ServiceIdentity,
+    SMPClientHandshake,
+)
+from simplex_trio.wire.smp.messages import Message, decode_message
+from simplex_trio.wire.transmissions import batches, prepare_transmission
+from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
+
+NOW = 1_800_000_000
+DATE = datetime(2026, 6, 1, tzinfo=UTC)
+
+CREDENTIALS = generate_router_credentials(now=DATE)
+
+
+def predictable_random() -> Callable[[int], bytes]:
+    """Bytes that are different at each call, and the same in each run."""
+    numbers = count(1)
+    return lambda size: next(numbers).to_bytes(8, "big").rjust(size, b"\x55")
+
+
+@define(eq=False)
+class House:
+    """A router's hub and the nursery of its connections; `now` can be set."""
+
+    hub: Hub
+    nursery: trio.Nursery
+    credentials: RouterCredentials
+    clock: list[float]
+    _session_ids: count[int] = Factory(lambda: count(1))
+
+    def later(self, seconds: float) -> None:
+        """Let time pass for what the router writes down, not for what waits."""
+        self.clock[0] += seconds
+
+    async def connect(
+        self,
+        *,
+        versions: VersionRange = SMP_VERSIONS,
+        alpn: str | None = "smp/1",
+        session_key: X25519PrivateKey | None = None,
+        with_key: bool = True,
+        is_proxy: bool = False,
+        service: ServiceIdentity | None = None,
+    ) -> RawClient:
+        """A client after its handshake."""
+        raw = self.dial(alpn=alpn, service=service)
+        handshake = SMPClientHandshake(
+            session_id=raw.tls.session_id,
+            identity=self.credentials.identity_fingerprint,
+            tls_chain=self.credentials.chain,
+            session_key=(session_key or X25519PrivateKey.generate()) if with_key else None,
+            versions=versions,
+            is_proxy=is_proxy,
+            service=service,
+            certificate_sent=service is not None,
+        )
+        blocks = PaddedBlocks(SMP_BLOCK_SIZE)
+        while handshake.agreement is None:
+            content = handshake.receive(blocks.open(await raw.frames.receive_frame()))
+            if content is not None:
+                await raw.frames.send_frames([blocks.seal(content)])
+        agreement = handshake.agreement
+        return RawClient(raw.frames, agreement, agreement.block_codec())
+
+    def dial(self, *, alpn: str | None = "smp/1", service: ServiceIdentity | None = None) -> Dialled:
+        """A connection on which nothing has been said yet."""
+        ours, theirs = memory_stream_pair()
+        tls = TlsSession(
+            session_id=next(self._session_ids).to_bytes(32, "big"),
+            tls_version="TLSv1.3",
+            alpn=alpn,
+            peer_chain=None if service is None else service.chain,
+            server_name=None,
+            certificate_sent=service is not None,
+            suite="TLS_CHACHA20_POLY1305_SHA256",
+            group="x25519",
+        )
+        self.nursery.start_soon(self._serve, BlockStream(theirs, SMP_BLOCK_SIZE), tls)
+        return Dialled(BlockStream(ours, SMP_BLOCK_SIZE), tls)
+
+    async def _serve(self, frames: BlockStream, tls: TlsSession) -> None:
+        await serve_client(self.hub, frames, tls)
+        await frames.aclose()
+
+
+@frozen
+class Dialled:
+    frames: BlockStream
+    tls: TlsSession
+
+
+@frozen
+class Said:
+    """What the router said in one transmission."""
+
+    correlation_id: bytes
+    entity_id: bytes
+    message: Message
+
+
+class RawClient:
+    """A connection on which a test sends commands one by one, and reads blocks one by one."""
+
+    def __init__(
+        self, frames: BlockStream, agreement: ClientAgreement, blocks: BlockCodec
+    ) -> None:
+        self.frames = frames
+        self.agreement = agreement
+        self.blocks = blocks
+        self.unread: list[Said] = []
+        self._authorizer = Authorizer(agreement.router_key, agreement.service)
+        self._correlation_ids = count(1)
+
+    @property
+    def session(self) -> SessionParameters:
+        return self.agreement.session
+
+    def new_correlation_id(self) -> bytes:
+        return next(self._correlation_ids).to_bytes(24, "big")
+
+    def transmission(
+        self,
+        command: Command,
+        entity_id: bytes = b"",
+        key: AuthPrivateKey | None = None,
+        correlation_id: bytes | None = None,
+    ) -> bytes:
+        """An authorized command, as bytes."""
+        correlation_id = self.new_correlation_id() if correlation_id is None else correlation_id
+        encoded = command.encode(self.session.version)
+        unsent = prepare_transmission(self.session, correlation_id, entity_id, encoded)
+        uses_service = command.USES_SERVICE_SIGNATURE
+        return self._authorizer.finish(unsent, key, correlation_id, with_service=uses_service)
+
+    async def send_content(self, content: bytes) -> None:
+        """Send a block with this content."""
+        await self.frames.send_frames([self.blocks.seal(content)])
+
+    async def send(self, *transmissions: bytes) -> None:
+        """Send transmissions in as few blocks as they need."""
+        for batch in batches(transmissions, self.session):
+            await self.send_content(batch.content())
+
+    async def read_block(self) -> list[Said]:
+        """What the router says in its next block."""
+        content = self.blocks.open(await self.frames.receive_frame())
+        said = []
+        for each in read_messages(content, self.session, decode_message):
+            assert isinstance(each, ReceivedMessage)
+            said.append(Said(each.correlation_id, each.entity_id, each.message))
+        return said
+
+    async def read(self) -> Said:
+        """The next thing that the router says."""
+        while not self.unread:
+            self.unread += await self.read_block()
+        return self.unread.pop(0)
+
+    async def ask(
+        self,
+        command: Command,
+        entity_id: bytes = b"",
+        key: AuthPrivateKey | None = None,
+        correlation_id: bytes | None = None,
+    ) -> Message:
+        """Send one command and return what answers it, which must be the next thing said."""
+        await self.send(self.transmission(command, entity_id, key, correlation_id))
+        answer = await self.read()
+        assert answer.correlation_id != b"", f"{answer.message!r} is no answer"
+        return answer.message
+
+    async def read_all(self) -> list[list[Said]]:
+        """All blocks that are there when everybody waits."""
+        found: list[list[Said]] = []
+        while True:
+            await wait_all_tasks_blocked()
+            with trio.move_on_after(0):
+                found.append(await self.read_block())
+                continue
+            return found
+
+    async def nothing_more(self) -> None:
+        """Check that the router has nothing more to say."""
+        assert not self.unread, f"{self.unread[0].message!r} is unread"
+        assert await self.read_all() == []
+
+    async def read_until_closed(self) -> list[Said]:
+        """What the router says until it closes the connection."""
+        said: list[Said] = []
+        with suppress(trio.EndOfChannel, trio.BrokenResourceError):
+            while True:
+                said += await self.read_block()
+        return said
+
+    async def aclose(self) -> None:
+        await self.frames.aclose()
+
+
+def make_hub(
+    config: RouterConfig,
+    store: Store,
+    state: RouterState,
+    commits: Commits,
+    *,
+    clock: Callable[[], float],
+    relays: Relays | None = None,
+    resolver: NameResolver | None = None,
+) -> Hub:
+    """A hub out of parts."""
+    proxying = None
+    if relays is not None:
+        proxying = Proxying(relays, config.proxy, config.queues, state.counters)
+    return Hub(
+        config=config,
+        credentials=CREDENTIALS,
+        state=state,
+        commits=commits,
+        fulfilment=Fulfilment(state, store),
+        ends=Postponed(config.intervals.end_events),
+        notifications=Postponed(config.intervals.notifications),
+        proxying=proxying,
+        resolver=resolver,
+        clock=clock,
+    )
+
+
+@asynccontextmanager
+async def open_house(
+    config: RouterConfig | None = None,
+    *,
+    store: Store | None = None,
+    random: Callable[[int], bytes] | None = None,
+    relays: Relays | None = None,
+    resolver: NameResolver | None = None,
+) -> AsyncIterator[House]:
+    """A router that stands still when nobody asks it anything."""
+    config = config or RouterConfig()
+    store = store or MemoryStore()
+    commits = Commits(store)
+    clock = [float(NOW)]
+
+    def submit(transaction: Transaction, finish: Callable[[], None] | None) -> None:
+        def settled(failure: StoreError | None) -> None:
+            if failure is None and finish is not None:
+                finish()
+
+        commits.submit(transaction, settled)
+
+    state = RouterState(
+        config.queues,
+        await store.load(),
+        random=random or predictable_random(),
+        submit=submit,
+        resolves_names=resolver is not None,
+    )
+    hub = make_hub(
+        config,
+        store,
+        state,
+        commits,
+        clock=lambda: clock[0],
+        relays=relays,
+        resolver=resolver,
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(commits.run)
+        yield House(hub, nursery, CREDENTIALS, clock)
+        nursery.cancel_scope.cancel()
+        commits.close()
