@@ -22,6 +22,10 @@ def group(name: str) -> list[str]:
     return nox.project.dependency_groups(PYPROJECT, name)
 
 
+# The package with every extra, for what looks at all of it.
+WHOLE = f".[{','.join(PYPROJECT['project']['optional-dependencies'])}]"
+
+
 def works(python: str) -> bool:
     """Whether an interpreter is there and starts (a version manager's shim may only pretend)."""
     path = shutil.which(python)
@@ -47,7 +51,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Strict types inside, and a public API whose types are complete."""
-    session.install(*group("typing"), *group("test"), ".")
+    session.install(*group("typing"), *group("test"), WHOLE)
     session.run("mypy")
     session.run("basedpyright", "--verifytypes", "simplex_trio", "--ignoreexternal")
 
@@ -55,14 +59,14 @@ def typing(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The ordinary tests, on every Python that is here; arguments go to pytest."""
-    session.install(*group("test"), ".")
+    session.install(*group("test"), WHOLE)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, as pages under docs/_build/html; warnings are errors."""
-    session.install(*group("docs"), ".")
+    session.install(*group("docs"), WHOLE)
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
 
 
@@ -76,19 +80,19 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Coverage-guided fuzzing of what reads untrusted bytes; `-- --seconds 600` for longer."""
-    session.install(*group("test"), *group("fuzz"), ".")
+    session.install(*group("test"), *group("fuzz"), WHOLE)
     session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session
 def interop(session: nox.Session) -> None:
     """Against real routers, named by SIMPLEX_TRIO_ROUTER and the like; see CONTRIBUTING.md."""
-    session.install(*group("test"), ".")
+    session.install(*group("test"), WHOLE)
     session.run("python", "-m", "pytest", "tests/interop", *session.posargs)
 
 
 @nox.session(name="trio-typing")
 def trio_typing(session: nox.Session) -> None:
     """Programs that still type against trio-typing can use what we annotate with trio's types."""
-    session.install(*group("test"), *group("trio-typing"), ".")
+    session.install(*group("test"), *group("trio-typing"), WHOLE)
     session.run("python", "-m", "pytest", "tests/trio_typing", *session.posargs)

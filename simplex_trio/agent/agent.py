@@ -294,6 +294,7 @@ class SMPClientAgent:
                     await trio.sleep_forever()
         finally:
             self._closed = True
+            self._connections.end()
             self._events.end()
             self._over.set()
 

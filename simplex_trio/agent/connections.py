@@ -14,7 +14,7 @@ import trio
 from attrs import define, field
 
 from simplex_trio.agent.destination import Destination
-from simplex_trio.agent.pool import Attempt, Connect, Pool, Refuse, Use
+from simplex_trio.agent.pool import Attempt, Connect, Join, Pool, Refuse, Use
 from simplex_trio.client.deadline import connect_deadline
 from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_client
 from simplex_trio.client.timeouts import BACKGROUND, Timeouts
@@ -136,30 +136,36 @@ class Connections:
 
         Cancelled, it leaves an attempt to those who share it, or to whoever asks next.  Raises what
         the attempt failed with, also of an earlier one that is remembered unless
-        ``despite_failure``.
+        ``despite_failure``; `trio.ClosedResourceError` when the agent is closed meanwhile.
         """
         while True:
+            if self._nursery is None:
+                raise trio.ClosedResourceError("the agent was closed")
             decision = self._pool.ask(
                 destination, trio.current_time(), _Waiter, despite_failure=despite_failure
             )
-            if isinstance(decision, Refuse):
-                await trio.lowlevel.checkpoint()
-                raise decision.error.with_traceback(None)
-            attempt = decision.attempt
-            if not isinstance(decision, Use):
-                if isinstance(decision, Connect):
-                    assert self._nursery is not None
+            match decision:
+                case Refuse(error):
+                    await trio.lowlevel.checkpoint()
+                    raise error.with_traceback(None)
+                case Use(Attempt(client=PooledClient() as connection)):
+                    if connection.client.connected:
+                        await trio.lowlevel.checkpoint()
+                        return connection
+                    await connection.over.wait()
+                case Connect(attempt):
                     self._nursery.start_soon(self._keep, attempt)
-                await attempt.waiter.decided.wait()
-                if attempt.client is None:
-                    assert attempt.error is not None
-                    raise attempt.error.with_traceback(None)
-                return attempt.client
-            assert attempt.client is not None
-            if attempt.client.client.connected:
-                await trio.lowlevel.checkpoint()
-                return attempt.client
-            await attempt.client.over.wait()
+                    return await self._outcome(attempt)
+                case Join(attempt):
+                    return await self._outcome(attempt)
+
+    @staticmethod
+    async def _outcome(attempt: _Attempt) -> PooledClient:
+        await attempt.waiter.decided.wait()
+        if attempt.client is None:
+            assert attempt.error is not None
+            raise attempt.error.with_traceback(None)
+        return attempt.client
 
     async def settled(self, destination: Destination) -> None:
         """Wait until a connection that is about to end has ended.  Otherwise no checkpoint."""
@@ -172,6 +178,14 @@ class Connections:
         """The connection with that session, if it still stands."""
         connection = self._by_session.get(session_id)
         return connection if connection is not None and connection.client.connected else None
+
+    def end(self) -> None:
+        """Let everybody go who waits, when the nursery is over."""
+        self._nursery = None
+        for attempt in self._pool.clear(trio.ClosedResourceError("the agent was closed")):
+            attempt.waiter.decided.set()
+            if attempt.client is not None:
+                attempt.client.over.set()
 
     def close(self, destination: Destination) -> None:
         """End the connection to a destination, or give up the attempt to make one."""
@@ -191,16 +205,12 @@ class Connections:
     # --- the tasks ----------------------------------------------------------------------------
 
     async def _keep(self, attempt: _Attempt) -> None:
-        try:
-            async with open_inner_nursery() as nursery:
-                connection = await self._connect(nursery, attempt)
-                if connection is None:
-                    nursery.cancel_scope.cancel()  # whatever a connector may have begun
-                else:
-                    await self._attend(nursery, attempt, connection)
-        finally:
-            if self._pool.drop(attempt, trio.ClosedResourceError("the agent was closed")):
-                attempt.waiter.decided.set()
+        async with open_inner_nursery() as nursery:
+            connection = await self._connect(nursery, attempt)
+            if connection is None:
+                nursery.cancel_scope.cancel()  # whatever a connector may have begun
+            else:
+                await self._attend(nursery, attempt, connection)
 
     async def _connect(self, nursery: trio.Nursery, attempt: _Attempt) -> PooledClient | None:
         client = None
@@ -224,20 +234,28 @@ class Connections:
     async def _attend(
         self, nursery: trio.Nursery, attempt: _Attempt, connection: PooledClient
     ) -> None:
-        events = connection.client.events
+        session_id = connection.client.session_id
+        try:
+            reason = await self._deliver_until_the_end(nursery, connection)
+        finally:
+            del self._by_session[session_id]
+        self._pool.drop(attempt, reason)
+        self._observer.disconnected(connection, reason)
+        connection.over.set()
+
+    async def _deliver_until_the_end(
+        self, nursery: trio.Nursery, connection: PooledClient
+    ) -> BaseException:
         delivering = trio.CancelScope()
         nursery.start_soon(self._deliver, connection, delivering)
         reason = await connection.client.wait_disconnected()
         delivering.cancel()
         try:
             while True:
-                self._observer.delivered(connection, events.receive_nowait(), left_over=True)
+                event = connection.client.events.receive_nowait()
+                self._observer.delivered(connection, event, left_over=True)
         except trio.EndOfChannel:
-            pass
-        self._pool.drop(attempt, reason)
-        del self._by_session[connection.client.session_id]
-        self._observer.disconnected(connection, reason)
-        connection.over.set()
+            return reason
 
     async def _deliver(self, connection: PooledClient, scope: trio.CancelScope) -> None:
         events = connection.client.events

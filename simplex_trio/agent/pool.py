@@ -192,6 +192,13 @@ class Pool(Generic[KeyT, ClientT, WaiterT]):
         attempt.error = error
         return True
 
+    def clear(self, error: BaseException) -> list[Attempt[KeyT, ClientT, WaiterT]]:
+        """Take everything out of the pool; returns what was there."""
+        attempts = list(self._attempts.values())
+        for attempt in attempts:
+            self.drop(attempt, error)
+        return attempts
+
     def forget_failures(self) -> None:
         """Let everybody try again."""
         self._failures.clear()

@@ -19,7 +19,7 @@ class AgentEvents(trio.abc.ReceiveChannel[AgentEvent]):
     """
 
     def __init__(self, lanes: Lanes | None = None) -> None:
-        self._lanes = lanes or Lanes()
+        self._lanes = Lanes() if lanes is None else lanes
         self._readers = trio.lowlevel.ParkingLot()
         self._deliverers: dict[Destination, trio.lowlevel.ParkingLot] = {}
         self._ended = False

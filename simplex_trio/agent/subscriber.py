@@ -13,7 +13,6 @@ from collections.abc import Iterable
 import trio
 from attrs import define, field
 
-from simplex_trio.agent.asking import asking_for
 from simplex_trio.agent.config import AgentConfig
 from simplex_trio.agent.connections import CONNECT_ERRORS, Connections, PooledClient
 from simplex_trio.agent.destination import Destination
@@ -24,21 +23,15 @@ from simplex_trio.agent.events import (
     RouterEvent,
     ServiceDisconnected,
     ServiceEnded,
-    ServiceSubscribed,
-    ServiceSubscriptionError,
-    ServiceUnavailable,
     Subscribed,
     SubscriptionEnded,
-    SubscriptionError,
 )
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import (
     Answer,
-    Answers,
     EndVerdict,
     ServerSubscriptions,
     ServiceState,
-    ServiceVerdict,
     StoredQueue,
     Subscribing,
 )
@@ -55,8 +48,6 @@ from simplex_trio.client.queues import (
     QuotaReached,
     SealedMessage,
 )
-from simplex_trio.crypto.hashes import ServiceSubs
-from simplex_trio.errors import SimplexError
 from simplex_trio.wire.smp.commands import NSUB, SUB
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, OK, SOK
 
@@ -88,7 +79,7 @@ class Subscriber:
         self._events = events
         self._servers: dict[Destination, Server] = {}
         self._workers = Workers[Destination]()
-        self._asking = asking_for(config.role)
+        self._subscribing = Resubscription(config, events)
         self._connections: Connections | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -261,13 +252,15 @@ class Subscriber:
         """Whether an answer that nobody waited for any more says that a queue is subscribed to."""
         session = connection.client.session_id
         subscriptions = self._server(connection.destination).subscriptions
+        if subscriptions.is_active(queue_id):
+            return True  # the answer to another try was in time
         keys = subscriptions.keys_of_pending(session, queue_id)
         if keys is None:
             return False
         service_id = message.service_id if isinstance(message, SOK) else None
         changed = subscriptions.answered(session, [Answer(queue_id, keys, service_id)])
         assert changed is not None  # the keys are of the current session
-        self._tell(connection, changed)
+        self._subscribing.tell(connection, changed)
         self._see_to(connection.destination)
         return True
 
@@ -276,23 +269,6 @@ class Subscriber:
             self._events.put(event)
         elif not isinstance(event.event, MessageReceived | QuotaReached | SealedMessage):
             self._events.put_left_over(event)
-
-    def _tell(self, connection: PooledClient, changed: Answers) -> None:
-        destination, client = connection.destination, connection.client
-        if changed.active:
-            active = tuple(changed.active)
-            self._events.put(Subscribed(destination, client.session_id, active))
-        if changed.of_service:
-            assert client.service is not None
-            of_service = tuple(changed.of_service)
-            self._events.put(
-                Subscribed(destination, client.session_id, of_service, client.service.id)
-            )
-        if changed.failed:
-            for queue_id, _ in changed.failed:
-                client.forget(queue_id)
-            failures = tuple(changed.failed)
-            self._events.put(SubscriptionError(destination, client.session_id, failures))
 
     # --- workers ------------------------------------------------------------------------------
 
@@ -325,57 +301,6 @@ class Subscriber:
             with trio.move_on_after(seconds):
                 await server.alarm.wait()
             server.alarm = None
-
-    async def _subscribe_pending(self, connection: PooledClient, server: Server) -> bool:
-        """Subscribe to what is pending; False if it should be tried again later.
-
-        Each chunk has the time of a request, and nothing limits how many there are.
-        """
-        subscriptions = server.subscriptions
-        client = connection.client
-        if not await self._subscribe_pending_service(connection, subscriptions):
-            return False
-        for chunk in subscriptions.chunks(subscriptions.pending(), self._config.chunk):
-            frames = client.statistics().frames_received
-            answers = await self._asking.queues(client, chunk)
-            changed = subscriptions.answered(client.session_id, answers)
-            if changed is None:
-                return False
-            self._tell(connection, changed)
-            if changed.temporary:
-                if client.statistics().frames_received == frames:
-                    client.close()  # it took all of that in, and was silent
-                return False
-        return True
-
-    async def _subscribe_pending_service(
-        self, connection: PooledClient, subscriptions: ServerSubscriptions
-    ) -> bool:
-        destination, client = connection.destination, connection.client
-        session = client.session_id
-        unavailable = subscriptions.take_unavailable_service(session)
-        if unavailable is not None:
-            self._events.put(ServiceUnavailable(destination, session, unavailable))
-        asked = subscriptions.pending_service
-        if asked is None:
-            return True
-        result = await self._asking.service(client, asked.queues)
-        match subscriptions.service_answered(session, asked, result):
-            case ServiceVerdict.ACTIVE:
-                assert isinstance(result, ServiceSubs)
-                self._events.put(
-                    ServiceSubscribed(destination, session, asked.service_id, asked.queues, result)
-                )
-            case ServiceVerdict.UNAVAILABLE:
-                self._events.put(ServiceUnavailable(destination, session, asked))
-            case ServiceVerdict.FAILED:
-                assert isinstance(result, SimplexError)
-                self._events.put(ServiceSubscriptionError(destination, session, asked, result))
-            case ServiceVerdict.TEMPORARY:
-                return False
-            case ServiceVerdict.STALE:
-                return client.connected
-        return True
 
     # --- details ------------------------------------------------------------------------------
 

@@ -1,22 +1,33 @@
-"""``simplex-trio``: the commands together, and what happens when one fails."""
+"""``simplex-trio``: what is installed under that name, and what happens when a command fails."""
 
 from __future__ import annotations
 
 import sys
-
-from simplex_trio.cli.failures import ExitCode, explained
+from collections.abc import Sequence
 
 __all__ = ["main"]
 
+_EXTRA = ("cyclopts", "rich", "segno")
 
-def main() -> None:
-    """Run the command line; the entry point that is installed as ``simplex-trio``."""
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; the entry point that is installed as ``simplex-trio``."""
     try:
+        from cyclopts import CycloptsError
+
         from simplex_trio.cli.commands import app
+        from simplex_trio.cli.failures import ExitCode, explained
     except ModuleNotFoundError as exc:
-        if exc.name in ("cyclopts", "rich", "segno"):
-            sys.exit(f'The command line needs more packages: pip install "simplex-trio[cli]" ({exc.name}).')
-        raise
+        if exc.name not in _EXTRA:
+            raise
+        sys.exit(
+            f"simplex-trio: {exc.name} is missing, which the command line needs; "
+            'install it with: pip install "simplex-trio[cli]"'
+        )
     with explained():
-        app()
-    sys.exit(ExitCode.OK)
+        try:
+            result = app(sys.argv[1:] if arguments is None else arguments)
+        except CycloptsError as exc:
+            print(f"simplex-trio: {exc} Try --help.", file=sys.stderr)
+            sys.exit(ExitCode.USAGE)
+    sys.exit(ExitCode.OK if result is None else result)

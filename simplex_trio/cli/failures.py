@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import NoReturn
 
-from simplex_trio import ConnectError, ProxyFailed, RequestTimeout, RouterError, SimplexError
-from simplex_trio.errors import DecodeError, StoreError, WrongIdentity
+from simplex_trio import ConnectError, ConnectionLost, ProxyFailed, RequestTimeout, RouterError
+from simplex_trio.cli.running import Interrupted
+from simplex_trio.errors import CertificateError, DecodeError, SimplexError, StoreError, WrongIdentity
 from simplex_trio.wire.smp.errors import Code
 
 __all__ = ["CommandFailed", "ExitCode", "explained"]
 
 
 class ExitCode(IntEnum):
-    """What became of a command; scripts may rely on it."""
+    """What became of a command; scripts may rely on it.
+
+    A command that was stopped by a signal ends with 128 and the number of the signal, as shells
+    have it: 130 for Ctrl-C.
+    """
 
     OK = 0
     FAILED = 1
@@ -26,8 +33,10 @@ class ExitCode(IntEnum):
     """No connection, or the wrong router at the other end."""
     REFUSED = 4
     """The router answered, and said no."""
-    INTERRUPTED = 130
-    """Ctrl-C, as shells have it."""
+
+
+_INTERRUPTED = 128 + 2
+_NO_READER = 128 + 13  # SIGPIPE, which Python turns into an exception
 
 
 class CommandFailed(SimplexError):
@@ -39,7 +48,7 @@ class CommandFailed(SimplexError):
 
 
 _REFUSALS = {
-    Code.AUTH: "the queue does not exist, or this key does not belong to it.",
+    Code.AUTH: "it does not know this queue, or the key or password for it is another.",
     Code.QUOTA: "the queue is full; its owner has to read it first.",
     Code.NO_MSG: "there is no such message to acknowledge.",
     Code.LARGE_MSG: "the message is too large; the limit is about 16 kB.",
@@ -61,21 +70,27 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
                 f"No connection: {error}. Check the address and the network, and try again.",
                 ExitCode.UNREACHABLE,
             )
+        case ConnectionLost():
+            return "The connection was lost before the answer came; try again.", ExitCode.UNREACHABLE
         case RouterError():
             known = _REFUSALS.get(error.error) if isinstance(error.error, Code) else None
-            return f"The router refused: {known or error}", ExitCode.REFUSED
+            return f"The router refused: {known or f'{error}.'}", ExitCode.REFUSED
         case ProxyFailed():
             return f"The proxy could not pass it on: {error}.", ExitCode.REFUSED
         case RequestTimeout():
             return "The router did not answer in time; try again later.", ExitCode.UNREACHABLE
         case StoreError():
             return f"The store cannot be used: {error}.", ExitCode.FAILED
+        case CertificateError():
+            return f"The certificates cannot be used: {error}.", ExitCode.USAGE
         case DecodeError():
             return f"This cannot be read: {error}.", ExitCode.USAGE
+        case SimplexError() if isinstance(error, ValueError):
+            return f"This cannot be used: {error}.", ExitCode.USAGE
         case SimplexError():
             return f"It did not work: {error}.", ExitCode.FAILED
         case OSError():
-            where = f" ({error.filename})" if error.filename else ""
+            where = f": {error.filename}" if error.filename else ""
             return f"{error.strerror or error}{where}.", ExitCode.FAILED
         case _:
             raise error
@@ -87,8 +102,30 @@ def explained() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+        sys.exit(_INTERRUPTED)
+    except Interrupted as exc:
+        sys.exit(128 + exc.signal)
+    except BrokenPipeError:
+        # Whoever read our output has gone, which is how "| head" ends; Python would complain once
+        # more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_NO_READER)
     except (SimplexError, OSError) as exc:
-        sentence, code = _explain(exc)
-        print(f"simplex-trio: {sentence}", file=sys.stderr)
-        sys.exit(code)
+        _give_up(exc)
+    except BaseExceptionGroup as group:
+        expected, bugs = group.split((SimplexError, OSError))
+        if bugs is not None or expected is None:
+            raise
+        _give_up(_first(expected))
+
+
+def _give_up(error: BaseException) -> NoReturn:
+    sentence, code = _explain(error)
+    print(f"simplex-trio: {sentence}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group

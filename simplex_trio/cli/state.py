@@ -1,14 +1,18 @@
 """The file in which ``simplex-trio queue`` keeps the queues that it made, keys included.
 
 It is written as a whole beside itself and then put in place, so that a crash leaves the old one or
-the new one, and never with more permissions than its owner's.
+the new one, and never with more permissions than its owner's.  Whoever changes it holds a lock
+meanwhile, so that commands that run at the same time do not undo each other.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +21,25 @@ from attrs import define, field, frozen
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.client.queues import ReceivingQueue
 from simplex_trio.crypto.box import BoxKey
-from simplex_trio.crypto.keys import AuthPrivateKey, private_key
+from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey, private_key
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, SMPClientVersion
+from simplex_trio.wire.smp.queue_mode import QueueMode
+from simplex_trio.wire.versions import VersionRange
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["SavedQueue", "State", "default_path"]
 
 _VERSION = 1
+
+_OTHERS = 0o077
+"""The permissions of everybody but the owner."""
+
+_CLIENT_VERSIONS = VersionRange(SMPClientVersion.SENDER_SECURES, SMPClientVersion.SHORT_LINKS)
 
 
 def default_path() -> Path:
@@ -37,13 +52,23 @@ def default_path() -> Path:
 class SavedQueue(Redacted):
     """A queue with the router that it is on and the name that its owner gave it.
 
-    ``sender_key`` is there for a queue that is secured, and belongs to whoever may send.
+    ``sealing_key`` opens what senders have sealed for this queue; its public half is in the address
+    that they get.  ``sender_key`` is there for a queue to which only this file's owner can send.
     """
 
     name: str
     router: ServerAddress
     queue: ReceivingQueue
+    sealing_key: X25519PrivateKey
     sender_key: AuthPrivateKey | None = None
+
+    @property
+    def uri(self) -> QueueURI:
+        """What to give to whoever may send."""
+        queue = self.queue
+        public = self.sealing_key.public
+        address = QueueAddress(self.router, queue.sender_id, public, queue.mode)
+        return QueueURI(_CLIENT_VERSIONS, address)
 
 
 @define(repr=False)
@@ -60,24 +85,34 @@ class State(Redacted):
             text = path.read_text("utf-8")
         except FileNotFoundError:
             return cls(path)
+        except UnicodeDecodeError as exc:
+            raise _damaged(path) from exc
+        if path.stat().st_mode & _OTHERS:
+            with suppress(OSError):  # a file system may not have permissions
+                path.chmod(0o600)
         try:
             loaded = json.loads(text)
             if loaded["version"] != _VERSION:
                 raise DecodeError("another version")
             saved = [_read(each) for each in loaded["queues"]]
-        except (ValueError, KeyError, TypeError) as exc:
-            raise CommandFailed(
-                f"{path} is not a file of this program, or damaged; name another with --state.",
-                ExitCode.USAGE,
-            ) from exc
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise _damaged(path) from exc
         return cls(path, {each.name: each for each in saved})
 
-    def save(self) -> None:
-        """Write all of it, safely: after a crash the file is the old one or the new one."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    @classmethod
+    @contextmanager
+    def change(cls, path: Path) -> Iterator[State]:
+        """The state, to be changed in the block and saved at its end, unless the block fails."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _locked(path.with_name(f".{path.name}.lock")):
+            state = cls.load(path)
+            yield state
+            state._save()
+
+    def _save(self) -> None:
         content = {"version": _VERSION, "queues": [_write(each) for each in self.queues.values()]}
         # A temporary file is for its owner's eyes only from the start.
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=".queues-")
+        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(content, file, indent=1)
@@ -87,6 +122,7 @@ class State(Redacted):
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+        _make_durable(self.path.parent)
 
     def find(self, name: str) -> SavedQueue:
         """The queue with this name."""
@@ -95,8 +131,42 @@ class State(Redacted):
         except KeyError:
             known = ", ".join(sorted(self.queues)) or "none yet"
             raise CommandFailed(
-                f"There is no queue {name!r} here; known: {known}.", ExitCode.USAGE
+                f"There is no queue {name!r} in {self.path}; known: {known}.", ExitCode.USAGE
             ) from None
+
+    def check_free(self, name: str) -> None:
+        """Raise `CommandFailed` if there is a queue with this name already."""
+        if name in self.queues:
+            raise CommandFailed(
+                f"There is a queue {name!r} already; delete it first, or take another name.",
+                ExitCode.USAGE,
+            )
+
+
+def _damaged(path: Path) -> CommandFailed:
+    return CommandFailed(
+        f"{path} is not a file of this program, or damaged; name another with --state.",
+        ExitCode.USAGE,
+    )
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        if sys.platform != "win32":
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make_durable(folder: Path) -> None:
+    """Write down on the disk, too, that a file has taken the place of another."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write(saved: SavedQueue) -> dict[str, Any]:
@@ -106,29 +176,40 @@ def _write(saved: SavedQueue) -> dict[str, Any]:
         "router": str(saved.router),
         "recipient_id": queue.recipient_id.hex(),
         "sender_id": queue.sender_id.hex(),
+        "mode": None if queue.mode is None else queue.mode.value.decode(),
         "key": queue.key.der.hex(),
         "delivery_key": queue.delivery_key.subkey.hex(),
+        "sealing_key": saved.sealing_key.der.hex(),
         "sender_key": None if saved.sender_key is None else saved.sender_key.der.hex(),
     }
 
 
 def _read(fields: dict[str, Any]) -> SavedQueue:
-    sender_key = fields["sender_key"]
+    mode, sender_key = fields["mode"], fields["sender_key"]
     return SavedQueue(
         name=str(fields["name"]),
         router=ServerAddress.parse(fields["router"]),
         queue=ReceivingQueue(
             recipient_id=bytes.fromhex(fields["recipient_id"]),
             sender_id=bytes.fromhex(fields["sender_id"]),
-            key=_key(fields["key"]),
+            key=_auth_key(fields["key"]),
             delivery_key=BoxKey(bytes.fromhex(fields["delivery_key"])),
+            mode=None if mode is None else QueueMode(mode.encode()),
         ),
-        sender_key=None if sender_key is None else _key(sender_key),
+        sealing_key=_sealing_key(fields["sealing_key"]),
+        sender_key=None if sender_key is None else _auth_key(sender_key),
     )
 
 
-def _key(text: str) -> AuthPrivateKey:
+def _auth_key(text: str) -> AuthPrivateKey:
     key = private_key(bytes.fromhex(text))
     if not isinstance(key, AuthPrivateKey):
         raise DecodeError("not a key that authorizes")
+    return key
+
+
+def _sealing_key(text: str) -> X25519PrivateKey:
+    key = private_key(bytes.fromhex(text))
+    if not isinstance(key, X25519PrivateKey):
+        raise DecodeError("not a key to agree on secrets with")
     return key

@@ -14,6 +14,7 @@ their next call.  Only a bug inside a task comes out of the nursery as the excep
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
@@ -113,7 +114,8 @@ def _is_of_the_right_size(_instance: object, _attribute: object, value: bytes) -
 class Call(Redacted, Generic[CommandT_co]):
     """One command of a batch: to whom it goes, and the key that authorizes it.
 
-    ``correlation_id`` is chosen at random unless the command needs a certain one, as a nonce.
+    ``correlation_id`` is chosen at random unless the command needs a certain one, as a nonce.  One
+    to which there is no answer is not ``answered``: it is done when it has been written.
     """
 
     command: CommandT_co
@@ -122,6 +124,7 @@ class Call(Redacted, Generic[CommandT_co]):
     correlation_id: bytes | None = field(
         default=None, validator=optional([instance_of(bytes), _is_of_the_right_size])
     )
+    answered: bool = True
 
 
 @frozen
@@ -187,6 +190,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         self._disconnected = disconnected
         self._table: PendingTable[CommandT, object, _Waiter] = PendingTable()
         self._outbox = Outbox()
+        self._told: deque[_Pending[CommandT]] = deque()  # in the order of the outbox
         self._buffer: EventBuffer[object] = EventBuffer(limit=self._config.event_limit)
         self._events = EventStream(self._buffer)
         self._scope = trio.CancelScope()
@@ -307,9 +311,10 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         Raises what `request` raises before there is an answer.  Cancelled, or timed out, a command
         that is still queued is not written any more.
         """
-        await self._exchange(
-            (Call(command, entity_id, key),), self._seconds(patience, timeout), self._told
-        )
+        call = Call(command, entity_id, key, answered=False)
+        (result,) = await self._exchange((call,), self._seconds(patience, timeout))
+        if isinstance(result, SimplexError):
+            raise result
 
     async def aclose(self) -> None:
         """End the connection and wait until its tasks are gone.
@@ -384,6 +389,8 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         waiter.add()
         self._requests += 1
         self._outbox.put(request, part)
+        if not call.answered:
+            self._told.append(request)
         return request
 
     def _share_unclaimed(self, entered: Iterable[_Pending[CommandT] | SimplexError]) -> None:
@@ -462,6 +469,16 @@ class ProtocolClient(Generic[CommandT, MessageT]):
             if frames:
                 self._frames_sent += len(frames)
                 await self._stream.send_frames(frames)
+            self._finish_told()
+
+    def _finish_told(self) -> None:
+        """What has no answer is done when it is written, or when nobody waits for it any more."""
+        told = self._told
+        while told and (told[0].written or told[0].state is not RequestState.PENDING):
+            request = told.popleft()
+            if request.state is RequestState.PENDING:
+                self._table.resolve(request.correlation_id, request.entity_id, None)
+                request.waiter.one_done()
 
     async def _receive(self, to_process: trio.MemorySendChannel[bytes]) -> None:
         while True:

@@ -38,8 +38,8 @@ class RouterError(SimplexError):
 
     def __init__(self, error: RouterErrorValue) -> None:
         super().__init__(str(error))
-        self.error = error
-        self.retryable = error in (Code.QUOTA, Code.INTERNAL) or isinstance(error, Store)
+        self.error: RouterErrorValue = error
+        self.retryable: bool = error in (Code.QUOTA, Code.INTERNAL) or isinstance(error, Store)
 
 
 class ProxyFailed(SimplexError):
@@ -50,8 +50,8 @@ class ProxyFailed(SimplexError):
 
     def __init__(self, error: RouterErrorValue | None, message: str | None = None) -> None:
         super().__init__(str(error) if message is None else message)
-        self.error = error
-        self.retryable = is_no_session(error) or (
+        self.error: RouterErrorValue | None = error
+        self.retryable: bool = is_no_session(error) or (
             isinstance(error, Proxy) and isinstance(error.error, Broker)
         )
 

@@ -70,7 +70,7 @@ class PublicKey(Redacted):
 
 @frozen(repr=False)
 class Ed25519PublicKey(PublicKey):
-    SIZE = 32
+    SIZE: ClassVar[int] = 32
     DER_PREFIX = bytes.fromhex("302a300506032b6570032100")
 
     def verify(self, signature: bytes, message: bytes) -> None:
@@ -91,7 +91,7 @@ _DEGENERATE_ED448 = frozenset(y.to_bytes(56, "little") for y in (0, 1, _ED448_PR
 
 @frozen(repr=False)
 class Ed448PublicKey(PublicKey):
-    SIZE = 57
+    SIZE: ClassVar[int] = 57
     DER_PREFIX = bytes.fromhex("3043300506032b6571033a00")
 
     def verify(self, signature: bytes, message: bytes) -> None:
@@ -106,13 +106,13 @@ class Ed448PublicKey(PublicKey):
 
 @frozen(repr=False)
 class X25519PublicKey(PublicKey):
-    SIZE = 32
+    SIZE: ClassVar[int] = 32
     DER_PREFIX = bytes.fromhex("302a300506032b656e032100")
 
 
 @frozen(repr=False)
 class X448PublicKey(PublicKey):
-    SIZE = 56
+    SIZE: ClassVar[int] = 56
     DER_PREFIX = bytes.fromhex("3042300506032b656f033900")
 
 
@@ -158,7 +158,7 @@ class PrivateKey(Redacted):
 
 @frozen(repr=False, eq=False)
 class Ed25519PrivateKey(PrivateKey):
-    SIZE = 32
+    SIZE: ClassVar[int] = 32
     DER_PREFIX = bytes.fromhex("302e020100300506032b657004220420")
 
     # libsodium signs with seed and public key together; deriving the latter is as dear as signing.
@@ -181,7 +181,7 @@ class Ed25519PrivateKey(PrivateKey):
 
 @frozen(repr=False, eq=False)
 class Ed448PrivateKey(PrivateKey):
-    SIZE = 57
+    SIZE: ClassVar[int] = 57
     DER_PREFIX = bytes.fromhex("3047020100300506032b6571043b0439")
 
     @property
@@ -197,7 +197,7 @@ class Ed448PrivateKey(PrivateKey):
 
 @frozen(repr=False, eq=False)
 class X25519PrivateKey(PrivateKey):
-    SIZE = 32
+    SIZE: ClassVar[int] = 32
     DER_PREFIX = bytes.fromhex("302e020100300506032b656e04220420")
 
     @property
@@ -214,7 +214,7 @@ class X25519PrivateKey(PrivateKey):
 
 @frozen(repr=False, eq=False)
 class X448PrivateKey(PrivateKey):
-    SIZE = 56
+    SIZE: ClassVar[int] = 56
     DER_PREFIX = bytes.fromhex("3046020100300506032b656f043a0438")
 
     @property

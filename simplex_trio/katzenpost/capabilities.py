@@ -75,7 +75,7 @@ class _Opaque(Redacted):
 class WriteCap(_Opaque):
     """What it takes to write a channel's boxes, and to delete them."""
 
-    SIZE = 168
+    SIZE: ClassVar[int] = 168
 
     @property
     def hash(self) -> bytes:
@@ -87,14 +87,14 @@ class WriteCap(_Opaque):
 class ReadCap(_Opaque):
     """What it takes to read a channel's boxes."""
 
-    SIZE = 136
+    SIZE: ClassVar[int] = 136
 
 
 @frozen(repr=False, eq=False)
 class BoxIndex(_Opaque):
     """Which box of a channel is meant; the daemon makes each from the one before it."""
 
-    SIZE = 104
+    SIZE: ClassVar[int] = 104
 
 
 @frozen(repr=False)

@@ -1,7 +1,7 @@
 """The daemon's protocol as the engine sees it: one message to a frame, answers known by query id.
 
-The engine's correlation id is the query id.  There are no entities, so entity ids are empty, and no
-keys: whoever can reach the daemon may use it.
+The engine's correlation id is the query id, filled up with zeros.  There are no entities, so entity
+ids are empty, and no keys: whoever can reach the daemon may use it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,19 @@ from typing import Any
 from attrs import define
 
 from simplex_trio.client.codec import Incoming
-from simplex_trio.errors import DecodeError
+from simplex_trio.client.engine import CORRELATION_ID_SIZE
+from simplex_trio.errors import DecodeError, TooLarge
 from simplex_trio.katzenpost.cbor import decode
 from simplex_trio.katzenpost.events import DaemonEvent, SessionReply, read_event
 from simplex_trio.katzenpost.fields import Fields
-from simplex_trio.katzenpost.requests import Answer
+from simplex_trio.katzenpost.framing import MAX_FRAME_SIZE
+from simplex_trio.katzenpost.operations import OperationKey
+from simplex_trio.katzenpost.requests import ID_SIZE, Answer
 from simplex_trio.redaction import Redacted
 
-__all__ = ["KatzenpostCodec", "Outgoing", "read_message"]
+__all__ = ["KatzenpostCodec", "Outgoing", "correlation_id", "read_message"]
+
+_FILLING = bytes(CORRELATION_ID_SIZE - ID_SIZE)
 
 _SMALL_EVENT = 16 * 1024
 """Bytes that an unread event holds on to, generously; only documents are larger, and shared."""
@@ -35,10 +40,17 @@ class Outgoing(Redacted):
 
     name: str
     encoded: bytes
+    operation: OperationKey | None = None
+    """What it sets going, if it does."""
 
     def let_go(self) -> None:
         """Forget the bytes; a message that is still queued is sent all the same."""
         self.encoded = b""
+
+
+def correlation_id(query_id: bytes) -> bytes:
+    """The engine's id for a request with this query id."""
+    return query_id + _FILLING
 
 
 class _Frame:
@@ -91,6 +103,8 @@ class KatzenpostCodec:
         return self._session_id
 
     def encode(self, command: Outgoing, entity_id: bytes, key: Any, correlation_id: bytes) -> bytes:
+        if len(command.encoded) > MAX_FRAME_SIZE:
+            raise TooLarge(f"a request of more than {MAX_FRAME_SIZE} bytes")
         return command.encoded
 
     def ping(self) -> Outgoing:
@@ -106,7 +120,7 @@ class KatzenpostCodec:
     def open(self, frame: bytes) -> Iterator[Incoming]:
         for query_id, result in read_message(frame):
             if not isinstance(result, SessionReply):
-                yield Incoming(query_id, b"", result)
+                yield Incoming(query_id and correlation_id(query_id), b"", result)
 
     def is_event_too(self, result: object) -> bool:
         return False

@@ -6,8 +6,9 @@ with: one table ``Dial``, with one table in it that says how.
 
 from __future__ import annotations
 
+import random
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,6 +70,8 @@ class ClientConfig:
     hang_ups: int = field(default=5, validator=ge(1))
     """An operation fails with `DaemonHangsUp` when so many connections in a row that it was sent on
     ended before they had lasted."""
+    random: Callable[[], float] = random.random
+    """From 0 to 1, for the waits between tries and the choice among instances of a service."""
     max_unread_events: int = field(default=1000, validator=ge(1))
     """For each subscriber; as many as the daemon keeps for a client that is away."""
 

@@ -35,7 +35,6 @@ from simplex_trio.redaction import Redacted
 
 __all__ = [
     "ID_SIZE",
-    "THIN_CLOSE",
     "Answer",
     "Authority",
     "Request",
@@ -50,6 +49,7 @@ __all__ = [
     "read_index",
     "send_message",
     "session_token",
+    "thin_close",
 ]
 
 ID_SIZE = 16
@@ -118,8 +118,9 @@ def session_token(token: bytes) -> bytes:
     return encode({"session_token": {"client_instance_token": token}})
 
 
-THIN_CLOSE: Mapping[str, object] = {"thin_close": {}}
-"""The client leaves for good: the daemon forgets all that it does for it."""
+def thin_close() -> bytes:
+    """The client leaves for good: the daemon forgets all that it does for it."""
+    return encode({"thin_close": {}})
 
 
 def send_message(payload: bytes, node_hash: bytes, queue_id: bytes, surb_id: bytes | None) -> bytes:

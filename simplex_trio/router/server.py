@@ -37,7 +37,9 @@ from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.credentials import load_credentials, load_web_credentials
 from simplex_trio.router.deadlines import PromptStream
 from simplex_trio.router.fulfilment import Fulfilment
+from simplex_trio.router.http import answer_one
 from simplex_trio.router.hub import Hub
+from simplex_trio.router.metrics import serve_metrics
 from simplex_trio.router.names import NameResolver
 from simplex_trio.router.postponed import Postponed
 from simplex_trio.router.proxy_rules import ProxyPolicy
@@ -48,6 +50,7 @@ from simplex_trio.router.statistics import RouterStatistics, take_statistics
 from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.router.store.sqlite import open_sqlite_store
+from simplex_trio.router.web import WebPage
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.transport.listen import (
     ListenLimits,
@@ -86,8 +89,11 @@ class Router:
         """What clients take."""
         self.ports = ports
         """Where it listens, in the order of the configuration."""
+        self.metrics_port: int | None = None
+        """Where Prometheus finds metrics, if it does."""
+        self.sockets = sockets
+        """What became of the connections so far."""
         self._hub = hub
-        self._sockets = sockets
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._hub.guests)} clients>"
@@ -95,7 +101,7 @@ class Router:
     def statistics(self) -> RouterStatistics:
         """The router in numbers, now."""
         clients = len(self._hub.guests)
-        return take_statistics(self._hub.state, clients=clients, sockets=self._sockets)
+        return take_statistics(self._hub.state, clients=clients, sockets=self.sockets)
 
 
 @asynccontextmanager
@@ -236,6 +242,9 @@ async def _run(hub: Hub, web: TlsCredentials | None, task_status: trio.TaskStatu
                 nursery.start_soon(hub.ends.run)
                 nursery.start_soon(hub.notifications.run)
                 router = await _listen(hub, web, nursery)
+                if config.metrics_port is not None:
+                    serve = partial(serve_metrics, router.statistics, config.metrics_port)
+                    router.metrics_port = await nursery.start(serve)
                 _log.info("a router with %d queues is listening", len(hub.state.queues))
                 task_status.started(router)
         finally:
@@ -249,20 +258,47 @@ async def _run(hub: Hub, web: TlsCredentials | None, task_status: trio.TaskStatu
 
 async def _listen(hub: Hub, web: TlsCredentials | None, nursery: trio.Nursery) -> Router:
     config = hub.config
-    credentials = TlsCredentials.of(hub.credentials.chain, hub.credentials.key)
-    plain = ServerContext(credentials, alpn=_ALPN)
-    sockets = SocketStatistics()
-    limits = _listen_limits(config.limits)
-    ports: list[int] = []
-    for port in config.ports:
-        context = plain
-        if port in config.web_ports:
-            context = ServerContext(credentials, alpn=_ALPN, web=web)
-        listeners = await open_listeners(port, host=config.listen)
-        ports.append(listeners[0].socket.getsockname()[1])
-        serve = partial(serve_tls, limits=limits, statistics=sockets)
-        await nursery.start(serve, partial(_serve_connection, hub), listeners, context)
-    return Router(_address(hub, ports[0]), hub, sockets, tuple(ports))
+    found = await _open_ports(config)
+    ports = tuple(listeners[0].socket.getsockname()[1] for _, listeners in found)
+    router = Router(_address(hub, ports[0]), hub, SocketStatistics(), ports)
+    page = WebPage(router.address)
+    for is_web in (False, True):
+        listeners = [
+            listener
+            for port, opened in found
+            if (port in config.web_ports) == is_web
+            for listener in opened
+        ]
+        if listeners:
+            context = ServerContext(
+                TlsCredentials.of(hub.credentials.chain, hub.credentials.key),
+                alpn=_ALPN,
+                web=web if is_web else None,
+            )
+            await nursery.start(
+                partial(
+                    serve_tls,
+                    partial(_serve_connection, hub, page if context.serves_web else None),
+                    listeners,
+                    context,
+                    limits=_listen_limits(config.limits),
+                    statistics=router.sockets,
+                )
+            )
+    return router
+
+
+async def _open_ports(config: RouterConfig) -> list[tuple[int, list[trio.SocketListener]]]:
+    found: list[tuple[int, list[trio.SocketListener]]] = []
+    try:
+        for port in config.ports:
+            found.append((port, await open_listeners(port, host=config.listen)))
+    except BaseException:
+        for _, listeners in found:
+            for listener in listeners:
+                listener.socket.close()
+        raise
+    return found
 
 
 def _listen_limits(limits: ClientLimits) -> ListenLimits:
@@ -279,7 +315,10 @@ def _address(hub: Hub, port: int) -> ServerAddress:
     )
 
 
-async def _serve_connection(hub: Hub, tls: TlsStream) -> None:
+async def _serve_connection(hub: Hub, page: WebPage | None, tls: TlsStream) -> None:
+    if page is not None and tls.session.server_name is not None:
+        await answer_one(tls, page.answer)  # only browsers send a name
+        return
     seconds = hub.config.limits.block_seconds
     blocks = BlockStream(PromptStream(tls, SMP_BLOCK_SIZE, seconds), SMP_BLOCK_SIZE)
     await serve_client(hub, blocks, tls.session)

@@ -237,8 +237,13 @@ class Session:
         """Have decisions stored; what to go on with, in the same block of answers if ``more``."""
 
         def settled(failure: StoreError | None) -> None:
-            for received, answered in work.decided:
-                work.block.add(received, answered, failure)
+            try:
+                for received, answered in work.decided:
+                    work.block.add(received, answered, failure)
+            except Exception:
+                # A bug, met in the task that serves all connections: it shall cost this one alone.
+                _log.exception("a command could not be answered")
+                self._scope.cancel()
             if not more:
                 self._outbox.put_answers(
                     work.block.refusals, work.block.answers, work.block.following

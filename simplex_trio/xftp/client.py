@@ -9,8 +9,15 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterator,
+    Sequence,
+)
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
@@ -228,7 +235,8 @@ class XFTPClient:
                 await exchange.send()
                 answer = await exchange.answer(FILE)
             box = BoxStream(BoxKey.agree(ephemeral, answer.dh_key), answer.nonce)
-            yield _opened(exchange.reader, box, size, digest)
+            async with aclosing(_opened(exchange.reader, box, size, digest)) as pieces:
+                yield pieces
 
     async def acknowledge(self, key: AuthPrivateKey, recipient_id: bytes) -> None:
         """Say that a packet is received: its id is of no use any more."""
@@ -347,7 +355,7 @@ async def check_status(stream: Http2Stream) -> None:
 
 async def _opened(
     reader: BodyReader, box: BoxStream, size: int, digest: bytes
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """The body of a packet, decrypted by pieces, and checked when all of it is there."""
     hashed = sha256()
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from simplex_trio.errors import SimplexError
 from simplex_trio.wire.xftp.errors import XFTPCode, XFTPErrorValue
 
@@ -14,6 +10,7 @@ __all__ = [
     "FileChanged",
     "FileTooLarge",
     "NoSuchReplica",
+    "NotDeleted",
     "RedirectRefused",
     "RouterUnreachable",
     "StateMismatch",
@@ -23,7 +20,6 @@ __all__ = [
     "WrongBodySize",
     "XFTPRouterError",
     "XFTPSupportMissing",
-    "storage_errors",
 ]
 
 
@@ -92,6 +88,15 @@ class NoSuchReplica(SimplexError):
         self.retryable = retryable
 
 
+class NotDeleted(SimplexError):
+    """Some packets of a file could not be deleted; ``__cause__`` is why one of them could not."""
+
+    def __init__(self, count: int, *, retryable: bool) -> None:
+        super().__init__(f"{count} packets could not be deleted")
+        self.count = count
+        self.retryable = retryable
+
+
 class RedirectRefused(SimplexError):
     """A description leads to something that it does not describe, or to a further description."""
 
@@ -111,16 +116,3 @@ class StorageFull(StorageFailed):
     """There is no room on the disk."""
 
     retryable = True
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turn the system's errors about files into `StorageFailed`."""
-    try:
-        yield
-    except OSError as exc:
-        kind = StorageFull if exc.errno in _FULL else StorageFailed
-        raise kind(exc.strerror or "a file cannot be used") from exc

@@ -117,6 +117,16 @@ def test_an_attempt_that_was_given_up_counts_for_nothing() -> None:
     assert isinstance(shared.ask("router", 0.0, object), Connect)
 
 
+def test_clearing() -> None:
+    shared = pool()
+    first, second = connecting(shared), connecting(shared, to="another")
+    shared.succeed(second, "client")
+    assert shared.clear(GONE) == [first, second]
+    assert first.state is second.state is AttemptState.OVER
+    assert first.error is GONE
+    assert len(shared) == 0
+
+
 def test_reprs_tell_nothing() -> None:
     shared = pool()
     attempt = connecting(shared, to="a secret name")

@@ -58,6 +58,15 @@ def test_rows_without_a_router(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "bare cryptography" in capsys.readouterr().out
 
 
+def test_rows_with_routers_of_our_own(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    arguments = ["--rows", "client", "memory", "--scale", "0.005", "--repeat", "1"]
+    assert main([*arguments, "--json", str(figures)]) == 0
+    found = json.loads(figures.read_text())["rows"]
+    assert set(found) == {row.name for group in GROUPS[1:] for row in group}
+    assert found["memory-per-client"]["python_kib"] > 0
+
+
 def test_rows_of_one_router_named_and_no_relay(capsys: pytest.CaptureFixture[str]) -> None:
     nobody = "smp://" + "A" * 43 + "=@127.0.0.1:1"
     rows = ["connect", "proxied-send-sequential"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
 from simplex_trio.client.engine import Call
 from simplex_trio.client.events import Notice
@@ -84,7 +84,7 @@ async def closed_by_the_program(client: SMPClient, peer: Peer) -> None:
     ],
 )
 async def test_the_first_task_to_end_ends_the_connection(
-    ending: Ending, kind: type[BaseException]
+    autojump_clock: MockClock, ending: Ending, kind: type[BaseException]
 ) -> None:
     told: list[tuple[BaseException, int]] = []
 
@@ -165,7 +165,9 @@ def buggy(*_arguments: object) -> Any:
     ("owner", "method"),
     [("_codec", "seal"), ("_stream", "receive_frame"), ("_codec", "open"), ("_codec", "ping")],
 )
-async def test_a_bug_in_a_task_comes_out_as_it_is(owner: str, method: str) -> None:
+async def test_a_bug_in_a_task_comes_out_as_it_is(
+    autojump_clock: MockClock, owner: str, method: str
+) -> None:
     told: list[BaseException] = []
     callers: list[Outcome] = []
 
@@ -200,7 +202,7 @@ async def test_what_no_network_raises_is_a_bug(error: Exception) -> None:
 
     async def live() -> None:
         async with connected() as (client, _peer):
-            client._codec.seal = seal  # type: ignore[method-assign]
+            setattr(client._codec, "seal", seal)
             start(users, client.ping)
             await trio.sleep_forever()
 
@@ -213,7 +215,7 @@ async def test_what_no_network_raises_is_a_bug(error: Exception) -> None:
 async def test_a_bug_reaches_the_nursery_of_a_connection_that_has_no_block() -> None:
     connection, _peer = await ROUTER.connect()
     client = SMPClient(ROUTER.address, connection)
-    client._codec.seal = buggy  # type: ignore[method-assign]
+    setattr(client._codec, "seal", buggy)
 
     async def live() -> None:
         async with trio.open_nursery() as nursery:
@@ -229,7 +231,7 @@ async def test_a_bug_reaches_the_nursery_of_a_connection_that_has_no_block() -> 
 # --- leaving --------------------------------------------------------------------------------------
 
 
-async def test_leaving_the_block_closes_the_connection() -> None:
+async def test_leaving_the_block_closes_the_connection(autojump_clock: MockClock) -> None:
     told: list[BaseException] = []
     async with connected(told.append) as (client, peer):
         assert client.connected
@@ -261,7 +263,7 @@ async def test_a_group_of_the_body_s_own_stays_a_group() -> None:
     assert len(told) == 1
 
 
-async def test_a_cancelled_body() -> None:
+async def test_a_cancelled_body(autojump_clock: MockClock) -> None:
     told: list[BaseException] = []
     with trio.move_on_after(5) as scope:
         async with connected(told.append) as (client, peer):
@@ -287,7 +289,9 @@ async def test_a_cancelled_nursery() -> None:
     assert isinstance(caller.error, ConnectionLost)
 
 
-async def test_a_connection_whose_nursery_is_cancelled_before_it_begins() -> None:
+async def test_a_connection_whose_nursery_is_cancelled_before_it_begins(
+    autojump_clock: MockClock,
+) -> None:
     told: list[BaseException] = []
     connection, peer = await ROUTER.connect()
     client = SMPClient(ROUTER.address, connection, disconnected=told.append)
@@ -402,7 +406,7 @@ async def test_a_stream_that_cannot_be_closed_is_the_program_s_problem() -> None
     told: list[BaseException] = []
     with pytest.raises(BugInATaskError):
         async with connected(told.append) as (client, _peer):
-            client._stream.aclose = buggy  # type: ignore[method-assign]
+            setattr(client._stream, "aclose", buggy)
     assert told == [client.reason]
     await client.aclose()
 
@@ -420,7 +424,7 @@ async def test_what_came_before_the_end_is_not_lost(blocks: int) -> None:
         await peer.send(peer.answer(ping, PONG()))
         await peer.hang_up()
         await client.wait_disconnected()
-        assert [event.entity_id async for event in client.events] == [
-            bytes([number]) for number in range(blocks)
+        assert [event async for event in client.events] == [
+            Notice(bytes([number]), END()) for number in range(blocks)
         ]
     assert caller.error is None

@@ -7,11 +7,12 @@ written to files; ``--replay TARGET FILE`` shows one of them again, without athe
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from hashlib import sha1
+from hashlib import sha256
 from pathlib import Path
 
 # A decoder that is still busy after so many seconds, or holds so much memory, is a finding.
@@ -28,7 +29,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("targets", nargs="*", metavar="TARGET", help="only these; all if none is named")
     add("--seconds", type=int, default=30, help="for each target (30)")
     add("--corpus", type=Path, help="a folder that keeps inputs worth starting from next time")
-    add("--findings", type=Path, default=Path("fuzz-findings"), help="where findings are written")
+    add("--findings", type=Path, default=Path("build/fuzz"), help="where findings are written")
     add("--list", action="store_true", help="say which targets there are")
     add("--replay", nargs=2, metavar=("TARGET", "FILE"), help="run one input once")
     add("--one", metavar="TARGET", help=argparse.SUPPRESS)  # how a target's process is started
@@ -45,13 +46,11 @@ def fuzz_all(options: argparse.Namespace) -> int:
     options.findings.mkdir(parents=True, exist_ok=True)
     failed = []
     with tempfile.TemporaryDirectory() as temporary:
-        corpora = options.corpus or Path(temporary)
         for name in names:
-            corpus = corpora / name
+            corpus = (options.corpus or Path(temporary)) / name
             corpus.mkdir(parents=True, exist_ok=True)
             for seed in TARGETS[name].seeds():
-                (corpus / sha1(seed).hexdigest()).write_bytes(seed)
-            print(f"== {name}", flush=True)
+                (corpus / sha256(seed).hexdigest()).write_bytes(seed)
             if fuzz_one(name, corpus, options):
                 failed.append(name)
     print(
@@ -62,6 +61,7 @@ def fuzz_all(options: argparse.Namespace) -> int:
 
 def fuzz_one(name: str, corpus: Path, options: argparse.Namespace) -> bool:
     """Fuzz one target in a new process; whether something was found."""
+    known = len(list(corpus.iterdir()))
     libfuzzer = [
         str(corpus),
         f"-max_total_time={options.seconds}",
@@ -70,10 +70,20 @@ def fuzz_one(name: str, corpus: Path, options: argparse.Namespace) -> bool:
         f"-max_len={MOST_BYTES}",
         f"-artifact_prefix={options.findings / name}-",
         "-print_final_stats=1",
-        "-verbosity=0",
     ]
     command = [sys.executable, "-m", "tests.fuzz", "--one", name, "--", *libfuzzer]
-    return subprocess.run(command, check=False).returncode != 0
+    done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
+    log = done.stdout + done.stderr
+    if done.returncode:
+        print(log)
+    runs = re.search(r"number_of_executed_units:\s*(\d+)", log)
+    new = len(list(corpus.iterdir())) - known
+    print(
+        f"{name:28}{int(runs[1]) if runs else 0:>12,} runs, {known:>4} seeds, {new:>5} inputs that"
+        " led somewhere new",
+        flush=True,
+    )
+    return done.returncode != 0
 
 
 def run_one(name: str, libfuzzer: Sequence[str]) -> None:

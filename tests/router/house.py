@@ -99,7 +99,9 @@ class House:
         agreement = handshake.agreement
         return RawClient(raw.frames, agreement, agreement.block_codec())
 
-    def dial(self, *, alpn: str | None = "smp/1", service: ServiceIdentity | None = None) -> Dialled:
+    def dial(
+        self, *, alpn: str | None = "smp/1", service: ServiceIdentity | None = None
+    ) -> Dialled:
         """A connection on which nothing has been said yet."""
         ours, theirs = memory_stream_pair()
         tls = TlsSession(
@@ -138,9 +140,7 @@ class Said:
 class RawClient:
     """A connection on which a test sends commands one by one, and reads blocks one by one."""
 
-    def __init__(
-        self, frames: BlockStream, agreement: ClientAgreement, blocks: BlockCodec
-    ) -> None:
+    def __init__(self, frames: BlockStream, agreement: ClientAgreement, blocks: BlockCodec) -> None:
         self.frames = frames
         self.agreement = agreement
         self.blocks = blocks
@@ -209,12 +209,17 @@ class RawClient:
     async def read_all(self) -> list[list[Said]]:
         """All blocks that are there when everybody waits."""
         found: list[list[Said]] = []
-        while True:
+
+        async def read() -> None:
+            with suppress(trio.EndOfChannel):
+                while True:
+                    found.append(await self.read_block())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
             await wait_all_tasks_blocked()
-            with trio.move_on_after(0):
-                found.append(await self.read_block())
-                continue
-            return found
+            nursery.cancel_scope.cancel()
+        return found
 
     async def nothing_more(self) -> None:
         """Check that the router has nothing more to say."""
@@ -301,6 +306,8 @@ async def open_house(
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(commits.run)
-        yield House(hub, nursery, CREDENTIALS, clock)
-        nursery.cancel_scope.cancel()
-        commits.close()
+        try:
+            yield House(hub, nursery, CREDENTIALS, clock)
+        finally:
+            nursery.cancel_scope.cancel()
+            commits.close()

@@ -9,7 +9,7 @@ import pytest
 from simplex_trio.crypto.keys import AuthPrivateKey
 from simplex_trio.router.server import open_router
 from simplex_trio.wire.versions import SMP_VERSIONS
-from tests.scenarios import proxy, smp
+from tests.scenarios import smp
 
 VERSIONS = range(SMP_VERSIONS.lowest, SMP_VERSIONS.highest + 1)
 

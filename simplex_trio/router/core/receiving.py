@@ -13,6 +13,7 @@ from simplex_trio.router.core.state import Answered, Client, Decision, Request, 
 from simplex_trio.wire.smp.commands import ACK, NSUBS, SUBS
 from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.messages import ALLS, ERR, OK, SOK, SOKS
+from simplex_trio.wire.versions import SMPVersion
 
 __all__ = ["acknowledge", "count_drift", "get", "subscribe", "subscribe_service"]
 
@@ -89,7 +90,8 @@ def _service_subscribed(state: RouterState, request: Request) -> Reply:
             due = hand_over(queue, subscription)
             if due is not None:
                 following.append(Event(recipient_id, due))
-        following.append(Event(b"", ALLS()))
+        if request.version >= SMPVersion.SERVICE_SUBSCRIPTIONS:
+            following.append(Event(b"", ALLS()))
     subscribed = subscriber.service_queues
     return Reply(SOKS(subscribed.count, subscribed.ids_hash), tuple(following))
 

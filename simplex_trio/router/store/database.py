@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
-from simplex_trio.errors import DecodeError, StoreConflict, StoreCorrupted
+from simplex_trio.errors import (
+    DecodeError,
+    StoreConflict,
+    StoreCorrupted,
+    StoreFull,
+    StoreUnavailable,
+)
 from simplex_trio.router.store.failures import translated
 from simplex_trio.router.store.file import open_file
 from simplex_trio.router.store.interface import (
@@ -42,7 +49,7 @@ from simplex_trio.router.store.rows import (
 from simplex_trio.router.store.statements import delete, insert, select, upsert
 from simplex_trio.wire.smp.links import QueueLinkData
 
-__all__ = ["Changes", "Database"]
+__all__ = ["ROOM_KEPT", "Changes", "Database"]
 
 Changes: TypeAlias = tuple[Change, ...]
 """What one call of `Store.commit` asks for."""
@@ -68,6 +75,15 @@ _BODY = (
 )
 
 
+ROOM_KEPT: Final = 16 * 1024 * 1024
+"""So many bytes, free on the disk or unused in the file, are kept for deleting.
+
+To delete is to write as well, to the log and then to the file, and both may be about to grow: the
+log by 4 MiB or so until it is moved into the file, and the file by as much.  Without this a disk
+that the router has filled could never be emptied by its clients.
+"""
+
+
 class Database:
     """An open store file.
 
@@ -76,7 +92,9 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         """Open the file as `open_file` does."""
+        self._path = path
         self._connection = open_file(path)
+        self._has_room = True
 
     def close(self) -> None:
         """Let go of the file; what is in the log moves to where it belongs."""
@@ -109,6 +127,7 @@ class Database:
     def _transact(self, changes: Iterable[Change]) -> None:
         execute = self._connection.execute
         with translated("the pages that a change concerns"):
+            self._has_room = self._free_room() >= ROOM_KEPT
             execute("BEGIN IMMEDIATE")
             try:
                 for change in changes:
@@ -120,10 +139,28 @@ class Database:
                     execute("ROLLBACK")
                 raise
 
+    def _free_room(self) -> int:
+        """The room for new data, as far as it matters whether there is any."""
+        try:
+            free = shutil.disk_usage(self._path).free
+        except OSError as exc:  # somebody has removed the file: what is written now is lost
+            raise StoreUnavailable("the store's file is not where it was") from exc
+        if free < ROOM_KEPT:
+            execute = self._connection.execute
+            (pages,) = execute("PRAGMA freelist_count").fetchone()
+            (page_size,) = execute("PRAGMA page_size").fetchone()
+            free += pages * page_size
+        return free
+
+    def _check_room(self) -> None:
+        if not self._has_room:
+            raise StoreFull("the room that is left is kept for deleting")
+
     def _apply(self, change: Change) -> None:
         execute, execute_many = self._connection.execute, self._connection.executemany
         match change:
             case PutMessage(recipient_id, head, body):
+                self._check_room()
                 execute(_PUT_HEAD, head_row(recipient_id, head))
                 execute(_PUT_BODY, body_row(head.sequence, body))
             case DeleteMessages(sequences):
@@ -145,6 +182,7 @@ class Database:
         queue, link_data = change.record, change.link_data
         self._connection.execute(_PUT_QUEUE, queue_row(queue))
         if link_data is not None:
+            self._check_room()
             self._connection.execute(_PUT_LINK, link_row(queue.recipient_id, link_data))
         elif queue.link is not None:
             found = self._connection.execute(_HAS_LINK, (queue.recipient_id,)).fetchone()

@@ -165,8 +165,9 @@ class Store(Protocol):
 
         Commits take effect in the order of the calls.  Raises
 
-        - `StoreUnavailable` (`StoreFull` if that is the reason) when the medium refuses; nothing
-          that was committed before is lost, and the same call may succeed later;
+        - `StoreUnavailable` when the medium refuses; nothing that was committed before is lost, and
+          the same call may succeed later; it is `StoreFull` when there is no room, or so little
+          that it is kept for deleting: then commits without new messages and link data still work;
         - `StoreConflict` when a change contradicts what is there: an id that is taken, a sequence
           number that is in use, a message for an unknown queue, a notification for an unknown
           notifier, a new link without data;

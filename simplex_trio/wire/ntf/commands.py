@@ -66,8 +66,8 @@ class TNEW(Command):
     The router sends the device a code; TVFY returns it.
     """
 
-    TAG = b"TNEW"
-    CREDENTIALS = CommandCredentials.KEY_ONLY
+    TAG: ClassVar[bytes] = b"TNEW"
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.KEY_ONLY
 
     device_token: DeviceToken
     auth_key: AuthPublicKey
@@ -91,7 +91,7 @@ class TNEW(Command):
 class TVFY(Command):
     """Return the code that the device was sent, so that its token becomes active."""
 
-    TAG = b"TVFY"
+    TAG: ClassVar[bytes] = b"TVFY"
 
     code: bytes
 
@@ -108,14 +108,14 @@ class TVFY(Command):
 class TCHK(Command):
     """Ask for the status of a token."""
 
-    TAG = b"TCHK"
+    TAG: ClassVar[bytes] = b"TCHK"
 
 
 @frozen(repr=False)
 class TRPL(Command):
     """Replace the device's token by another; its subscriptions stay."""
 
-    TAG = b"TRPL"
+    TAG: ClassVar[bytes] = b"TRPL"
 
     device_token: DeviceToken
 
@@ -132,14 +132,14 @@ class TRPL(Command):
 class TDEL(Command):
     """Delete a token with its subscriptions."""
 
-    TAG = b"TDEL"
+    TAG: ClassVar[bytes] = b"TDEL"
 
 
 @frozen(repr=False)
 class TCRN(Command):
     """Have the device woken up regularly: every so many minutes, at least 20, or 0 for never."""
 
-    TAG = b"TCRN"
+    TAG: ClassVar[bytes] = b"TCRN"
 
     interval: int
 
@@ -162,8 +162,8 @@ class SNEW(Command):
     The router gets the private key that it subscribes to the queue's notifications with.
     """
 
-    TAG = b"SNEW"
-    CREDENTIALS = CommandCredentials.KEY_ONLY
+    TAG: ClassVar[bytes] = b"SNEW"
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.KEY_ONLY
 
     token_id: bytes
     queue: NotifierQueue
@@ -190,22 +190,22 @@ class SNEW(Command):
 class SCHK(Command):
     """Ask for the status of a subscription."""
 
-    TAG = b"SCHK"
+    TAG: ClassVar[bytes] = b"SCHK"
 
 
 @frozen(repr=False)
 class SDEL(Command):
     """Delete a subscription."""
 
-    TAG = b"SDEL"
+    TAG: ClassVar[bytes] = b"SDEL"
 
 
 @frozen(repr=False)
 class PING(Command):
     """Ask for a sign of life."""
 
-    TAG = b"PING"
-    CREDENTIALS = CommandCredentials.NONE
+    TAG: ClassVar[bytes] = b"PING"
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.NONE
 
 
 COMMANDS: tuple[type[Command], ...] = (

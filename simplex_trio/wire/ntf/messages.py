@@ -50,8 +50,8 @@ class Message(Tagged):
 class IDTKN(Message):
     """A token is registered; ``dh_key`` is the router's half of the notifications' key."""
 
-    TAG = b"IDTKN"
-    ENTITY = MessageEntity.NONE
+    TAG: ClassVar[bytes] = b"IDTKN"
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
     token_id: bytes
     dh_key: X25519PublicKey
@@ -69,8 +69,8 @@ class IDTKN(Message):
 class IDSUB(Message):
     """A subscription is created."""
 
-    TAG = b"IDSUB"
-    ENTITY = MessageEntity.NONE
+    TAG: ClassVar[bytes] = b"IDSUB"
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
     subscription_id: bytes
 
@@ -87,7 +87,7 @@ class IDSUB(Message):
 class TKN(Message):
     """The status of a token; before version 3 it does not say why a token is invalid."""
 
-    TAG = b"TKN"
+    TAG: ClassVar[bytes] = b"TKN"
 
     status: TokenStatus
 
@@ -110,7 +110,7 @@ class TKN(Message):
 class SUB(Message):
     """The status of a subscription."""
 
-    TAG = b"SUB"
+    TAG: ClassVar[bytes] = b"SUB"
 
     status: SubscriptionStatus
 
@@ -127,15 +127,15 @@ class SUB(Message):
 class OK(Message):
     """Done."""
 
-    TAG = b"OK"
+    TAG: ClassVar[bytes] = b"OK"
 
 
 @frozen(repr=False)
 class ERR(Message):
     """Not done; NTF has the errors of SMP, the same at each version."""
 
-    TAG = b"ERR"
-    ENTITY = MessageEntity.ANY
+    TAG: ClassVar[bytes] = b"ERR"
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.ANY
 
     error: RouterErrorValue
 
@@ -152,8 +152,8 @@ class ERR(Message):
 class PONG(Message):
     """The answer to PING."""
 
-    TAG = b"PONG"
-    ENTITY = MessageEntity.NONE
+    TAG: ClassVar[bytes] = b"PONG"
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
 
 MESSAGES: tuple[type[Message], ...] = (IDTKN, IDSUB, TKN, SUB, OK, ERR, PONG)

@@ -7,7 +7,7 @@ notifier, to which the router announces messages.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from attrs import frozen
 
@@ -147,9 +147,9 @@ class NEW(Command):
     before 17 the notifier must come later, with NKEY.
     """
 
-    TAG = b"NEW"
-    CREDENTIALS = CommandCredentials.KEY_ONLY
-    USES_SERVICE_SIGNATURE = True
+    TAG: ClassVar[bytes] = b"NEW"
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.KEY_ONLY
+    USES_SERVICE_SIGNATURE: ClassVar[bool] = True
 
     auth_key: AuthPublicKey
     dh_key: X25519PublicKey
@@ -227,8 +227,8 @@ class IDS(Message):
     no ``notifier``; from 9 to 14 a queue without a mode is read as one for contact.
     """
 
-    TAG = b"IDS"
-    ENTITY = MessageEntity.ANY
+    TAG: ClassVar[bytes] = b"IDS"
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.ANY
 
     recipient_id: bytes
     sender_id: bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from attrs import frozen
 
@@ -51,15 +51,15 @@ def _read_auth_key(reader: Reader) -> AuthPublicKey:
 class SUB(RecipientCommand):
     """Subscribe to a queue."""
 
-    TAG = b"SUB"
-    USES_SERVICE_SIGNATURE = True
+    TAG: ClassVar[bytes] = b"SUB"
+    USES_SERVICE_SIGNATURE: ClassVar[bool] = True
 
 
 @frozen(repr=False)
 class KEY(RecipientCommand):
     """Secure a queue: from now on only the owner of ``sender_key`` may send."""
 
-    TAG = b"KEY"
+    TAG: ClassVar[bytes] = b"KEY"
 
     sender_key: AuthPublicKey
 
@@ -75,8 +75,8 @@ class KEY(RecipientCommand):
 class RKEY(RecipientCommand):
     """Replace the owner's keys of a contact queue; there is at least one."""
 
-    TAG = b"RKEY"
-    MIN_VERSION = SMPVersion.SHORT_LINKS
+    TAG: ClassVar[bytes] = b"RKEY"
+    MIN_VERSION: ClassVar[int] = SMPVersion.SHORT_LINKS
 
     recipient_keys: tuple[AuthPublicKey, ...]
 
@@ -95,8 +95,8 @@ class RKEY(RecipientCommand):
 class LSET(RecipientCommand):
     """Add a short link to a queue, or replace the data that its owner may replace."""
 
-    TAG = b"LSET"
-    MIN_VERSION = SMPVersion.SHORT_LINKS
+    TAG: ClassVar[bytes] = b"LSET"
+    MIN_VERSION: ClassVar[int] = SMPVersion.SHORT_LINKS
 
     link_id: bytes
     data: QueueLinkData
@@ -114,15 +114,15 @@ class LSET(RecipientCommand):
 class LDEL(RecipientCommand):
     """Remove the short link of a queue."""
 
-    TAG = b"LDEL"
-    MIN_VERSION = SMPVersion.SHORT_LINKS
+    TAG: ClassVar[bytes] = b"LDEL"
+    MIN_VERSION: ClassVar[int] = SMPVersion.SHORT_LINKS
 
 
 @frozen(repr=False)
 class NKEY(RecipientCommand):
     """Let a notifier subscribe to notifications about a queue."""
 
-    TAG = b"NKEY"
+    TAG: ClassVar[bytes] = b"NKEY"
 
     keys: NotifierKeys
 
@@ -139,21 +139,21 @@ class NKEY(RecipientCommand):
 class NDEL(RecipientCommand):
     """End notifications about a queue."""
 
-    TAG = b"NDEL"
+    TAG: ClassVar[bytes] = b"NDEL"
 
 
 @frozen(repr=False)
 class GET(RecipientCommand):
     """Take one message without subscribing."""
 
-    TAG = b"GET"
+    TAG: ClassVar[bytes] = b"GET"
 
 
 @frozen(repr=False)
 class ACK(RecipientCommand):
     """Have a message deleted, and the next one delivered."""
 
-    TAG = b"ACK"
+    TAG: ClassVar[bytes] = b"ACK"
 
     message_id: bytes
 
@@ -170,21 +170,21 @@ class ACK(RecipientCommand):
 class OFF(RecipientCommand):
     """Suspend a queue: no more messages are accepted."""
 
-    TAG = b"OFF"
+    TAG: ClassVar[bytes] = b"OFF"
 
 
 @frozen(repr=False)
 class DEL(RecipientCommand):
     """Delete a queue with its messages."""
 
-    TAG = b"DEL"
+    TAG: ClassVar[bytes] = b"DEL"
 
 
 @frozen(repr=False)
 class QUE(RecipientCommand):
     """Ask for the state of a queue, for debugging."""
 
-    TAG = b"QUE"
+    TAG: ClassVar[bytes] = b"QUE"
 
 
 # --- from its sender ------------------------------------------------------------------------------
@@ -194,8 +194,8 @@ class QUE(RecipientCommand):
 class SKEY(SenderCommand):
     """Secure a messaging queue as its sender."""
 
-    TAG = b"SKEY"
-    MIN_VERSION = SMPVersion.SENDER_SECURES
+    TAG: ClassVar[bytes] = b"SKEY"
+    MIN_VERSION: ClassVar[int] = SMPVersion.SENDER_SECURES
 
     sender_key: AuthPublicKey
 
@@ -211,8 +211,8 @@ class SKEY(SenderCommand):
 class SEND(SenderCommand):
     """Send a message: an encoded `ClientEnvelope`."""
 
-    TAG = b"SEND"
-    CREDENTIALS = CommandCredentials.ENTITY_AND_OPTIONAL_KEY
+    TAG: ClassVar[bytes] = b"SEND"
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.ENTITY_AND_OPTIONAL_KEY
 
     flags: MessageFlags
     body: bytes
@@ -245,8 +245,8 @@ class LKEY(Command):
     The entity of this command and of LGET is the link id.
     """
 
-    TAG = b"LKEY"
-    MIN_VERSION = SMPVersion.SHORT_LINKS
+    TAG: ClassVar[bytes] = b"LKEY"
+    MIN_VERSION: ClassVar[int] = SMPVersion.SHORT_LINKS
 
     sender_key: AuthPublicKey
 
@@ -262,9 +262,9 @@ class LKEY(Command):
 class LGET(Command):
     """Get the data of a contact queue's link."""
 
-    TAG = b"LGET"
-    MIN_VERSION = SMPVersion.SHORT_LINKS
-    CREDENTIALS = CommandCredentials.ENTITY_ONLY
+    TAG: ClassVar[bytes] = b"LGET"
+    MIN_VERSION: ClassVar[int] = SMPVersion.SHORT_LINKS
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.ENTITY_ONLY
 
 
 # --- from a notifier ------------------------------------------------------------------------------
@@ -274,6 +274,6 @@ class LGET(Command):
 class NSUB(Command):
     """Subscribe to notifications about a queue; the entity is the notifier id."""
 
-    TAG = b"NSUB"
-    ROLE = ServiceRole.NOTIFIER
-    USES_SERVICE_SIGNATURE = True
+    TAG: ClassVar[bytes] = b"NSUB"
+    ROLE: ClassVar[ServiceRole | None] = ServiceRole.NOTIFIER
+    USES_SERVICE_SIGNATURE: ClassVar[bool] = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from attrs import frozen
 
@@ -25,8 +25,8 @@ class SOK(Message):
     Before version 16 the router says OK instead.
     """
 
-    TAG = b"SOK"
-    MIN_VERSION = SMPVersion.SERVICES
+    TAG: ClassVar[bytes] = b"SOK"
+    MIN_VERSION: ClassVar[int] = SMPVersion.SERVICES
 
     service_id: bytes | None = None
 
@@ -45,15 +45,15 @@ class SOK(Message):
 class END(Message):
     """The subscription to a queue has moved to another connection."""
 
-    TAG = b"END"
+    TAG: ClassVar[bytes] = b"END"
 
 
 @frozen(repr=False)
 class DELD(Message):
     """The queue has been deleted through another connection; before version 10 this is END."""
 
-    TAG = b"DELD"
-    MIN_VERSION = SMPVersion.DELETED_EVENT
+    TAG: ClassVar[bytes] = b"DELD"
+    MIN_VERSION: ClassVar[int] = SMPVersion.DELETED_EVENT
 
     def encode(self, version: int) -> bytes:
         return END.TAG if version < SMPVersion.DELETED_EVENT else self.TAG
@@ -66,7 +66,7 @@ class MSG(Message):
     `simplex_trio.wire.smp.bodies` opens it.
     """
 
-    TAG = b"MSG"
+    TAG: ClassVar[bytes] = b"MSG"
 
     message_id: bytes
     sealed: bytes
@@ -84,7 +84,7 @@ class MSG(Message):
 class NMSG(Message):
     """A message has arrived in a queue: a sealed `NotificationMeta` for its recipient."""
 
-    TAG = b"NMSG"
+    TAG: ClassVar[bytes] = b"NMSG"
 
     nonce: bytes
     sealed: bytes
@@ -104,8 +104,8 @@ class NMSG(Message):
 class LNK(Message):
     """The data of a short link, and the sender id of its queue."""
 
-    TAG = b"LNK"
-    MIN_VERSION = SMPVersion.SHORT_LINKS
+    TAG: ClassVar[bytes] = b"LNK"
+    MIN_VERSION: ClassVar[int] = SMPVersion.SHORT_LINKS
 
     sender_id: bytes
     data: QueueLinkData
@@ -123,7 +123,7 @@ class LNK(Message):
 class NID(Message):
     """A queue has a notifier."""
 
-    TAG = b"NID"
+    TAG: ClassVar[bytes] = b"NID"
 
     ids: NotifierIds
 
@@ -140,7 +140,7 @@ class NID(Message):
 class INFO(Message):
     """The state of a queue."""
 
-    TAG = b"INFO"
+    TAG: ClassVar[bytes] = b"INFO"
 
     info: QueueInfo
 

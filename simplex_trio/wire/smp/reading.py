@@ -15,6 +15,7 @@ from simplex_trio.wire.versions import SMP_VERSIONS
 
 __all__ = ["ReceivedCommand", "RefusedTransmission", "read_commands", "service_refusal"]
 
+
 def read_commands(
     content: bytes, session: SessionParameters, newest: int = SMP_VERSIONS.highest
 ) -> list[ReceivedCommand[Command] | RefusedTransmission]:

@@ -29,7 +29,7 @@ class _ServiceSubscription(Command):
     length: it compares, and does not object.
     """
 
-    MIN_VERSION = SMPVersion.SERVICES
+    MIN_VERSION: ClassVar[int] = SMPVersion.SERVICES
     UNKNOWN_COUNT: ClassVar[int] = -1
 
     count: int = UNKNOWN_COUNT
@@ -52,24 +52,24 @@ class _ServiceSubscription(Command):
 class SUBS(_ServiceSubscription):
     """Subscribe to all queues that are associated with a messaging service."""
 
-    TAG = b"SUBS"
+    TAG: ClassVar[bytes] = b"SUBS"
 
 
 @frozen(repr=False)
 class NSUBS(_ServiceSubscription):
     """Subscribe to notifications about all queues that are associated with a notifier service."""
 
-    TAG = b"NSUBS"
-    ROLE = ServiceRole.NOTIFIER
+    TAG: ClassVar[bytes] = b"NSUBS"
+    ROLE: ClassVar[ServiceRole | None] = ServiceRole.NOTIFIER
 
 
 @frozen(repr=False)
 class PRXY(Command):
     """Have the router, as a proxy, open a session with a relay."""
 
-    TAG = b"PRXY"
-    MIN_VERSION = SMPVersion.PROXY
-    CREDENTIALS = CommandCredentials.NONE
+    TAG: ClassVar[bytes] = b"PRXY"
+    MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.NONE
 
     server: ServerAddress
     basic_auth: bytes | None = None
@@ -90,9 +90,9 @@ class PRXY(Command):
 class PFWD(Command):
     """Have a sealed transmission passed on to a relay; the entity is the relay's session id."""
 
-    TAG = b"PFWD"
-    MIN_VERSION = SMPVersion.PROXY
-    CREDENTIALS = CommandCredentials.ENTITY_ONLY
+    TAG: ClassVar[bytes] = b"PFWD"
+    MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.ENTITY_ONLY
 
     version: int
     key: X25519PublicKey
@@ -111,10 +111,10 @@ class PFWD(Command):
 class RFWD(Command):
     """Hand a relay a transmission: a `FwdTransmission`, sealed for the session with the proxy."""
 
-    TAG = b"RFWD"
-    MIN_VERSION = SMPVersion.PROXY
-    CREDENTIALS = CommandCredentials.NONE
-    ROLE = ServiceRole.PROXY
+    TAG: ClassVar[bytes] = b"RFWD"
+    MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.NONE
+    ROLE: ClassVar[ServiceRole | None] = ServiceRole.PROXY
 
     sealed: bytes
 
@@ -131,9 +131,9 @@ class RFWD(Command):
 class RSLV(Command):
     """Resolve a name."""
 
-    TAG = b"RSLV"
-    MIN_VERSION = SMPVersion.NAMES
-    CREDENTIALS = CommandCredentials.NONE
+    TAG: ClassVar[bytes] = b"RSLV"
+    MIN_VERSION: ClassVar[int] = SMPVersion.NAMES
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.NONE
 
     domain: Domain
 
@@ -150,6 +150,6 @@ class RSLV(Command):
 class PING(Command):
     """Ask for a sign of life."""
 
-    TAG = b"PING"
-    CREDENTIALS = CommandCredentials.NONE
-    ROLE = None
+    TAG: ClassVar[bytes] = b"PING"
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.NONE
+    ROLE: ClassVar[ServiceRole | None] = None

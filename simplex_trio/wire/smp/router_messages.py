@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from attrs import frozen
 
@@ -26,7 +26,7 @@ class _ServiceQueues(Message):
     Before version 19 there is no hash, and zeros are read.
     """
 
-    MIN_VERSION = SMPVersion.SERVICES
+    MIN_VERSION: ClassVar[int] = SMPVersion.SERVICES
 
     count: int
     ids_hash: bytes = bytes(IDS_HASH_SIZE)
@@ -50,23 +50,23 @@ class _ServiceQueues(Message):
 class SOKS(_ServiceQueues):
     """A service is subscribed to its queues."""
 
-    TAG = b"SOKS"
+    TAG: ClassVar[bytes] = b"SOKS"
 
 
 @frozen(repr=False)
 class ENDS(_ServiceQueues):
     """A service's subscriptions have moved to another connection."""
 
-    TAG = b"ENDS"
+    TAG: ClassVar[bytes] = b"ENDS"
 
 
 @frozen(repr=False)
 class ALLS(Message):
     """The first message of each queue of a service has been delivered."""
 
-    TAG = b"ALLS"
-    MIN_VERSION = SMPVersion.SERVICE_SUBSCRIPTIONS
-    ENTITY = MessageEntity.NONE
+    TAG: ClassVar[bytes] = b"ALLS"
+    MIN_VERSION: ClassVar[int] = SMPVersion.SERVICE_SUBSCRIPTIONS
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
 
 @frozen(repr=False)
@@ -78,9 +78,9 @@ class PKEY(Message):
     in its place.
     """
 
-    TAG = b"PKEY"
-    MIN_VERSION = SMPVersion.PROXY
-    ENTITY = MessageEntity.NONE
+    TAG: ClassVar[bytes] = b"PKEY"
+    MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
     session_id: bytes
     versions: VersionRange
@@ -100,9 +100,9 @@ class PKEY(Message):
 class RRES(Message):
     """A relay's answer to RFWD: a `FwdResponse`, sealed for the session with the proxy."""
 
-    TAG = b"RRES"
-    MIN_VERSION = SMPVersion.PROXY
-    ENTITY = MessageEntity.NONE
+    TAG: ClassVar[bytes] = b"RRES"
+    MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
     sealed: bytes
 
@@ -119,8 +119,8 @@ class RRES(Message):
 class PRES(Message):
     """A proxy's answer to PFWD: the relay's transmission, sealed for the client."""
 
-    TAG = b"PRES"
-    MIN_VERSION = SMPVersion.PROXY
+    TAG: ClassVar[bytes] = b"PRES"
+    MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
 
     sealed: bytes
 
@@ -137,9 +137,9 @@ class PRES(Message):
 class RNAME(Message):
     """What is registered for a name."""
 
-    TAG = b"RNAME"
-    MIN_VERSION = SMPVersion.NAMES
-    ENTITY = MessageEntity.NONE
+    TAG: ClassVar[bytes] = b"RNAME"
+    MIN_VERSION: ClassVar[int] = SMPVersion.NAMES
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
     record: NameRecord
 
@@ -156,15 +156,15 @@ class RNAME(Message):
 class OK(Message):
     """Done."""
 
-    TAG = b"OK"
+    TAG: ClassVar[bytes] = b"OK"
 
 
 @frozen(repr=False)
 class PONG(Message):
     """The sign of life that PING asks for."""
 
-    TAG = b"PONG"
-    ENTITY = MessageEntity.NONE
+    TAG: ClassVar[bytes] = b"PONG"
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
 
 @frozen(repr=False)
@@ -175,8 +175,8 @@ class ERR(Message):
     the error comes from behind a proxy.
     """
 
-    TAG = b"ERR"
-    ENTITY = MessageEntity.ANY
+    TAG: ClassVar[bytes] = b"ERR"
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.ANY
 
     error: RouterErrorValue
 

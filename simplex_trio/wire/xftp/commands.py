@@ -82,8 +82,8 @@ def _decode_keys(reader: Reader) -> tuple[AuthPublicKey, ...]:
 class FNEW(Command):
     """Register a packet; its sender key authorizes this very command too."""
 
-    TAG = b"FNEW"
-    CREDENTIALS = CommandCredentials.KEY_ONLY
+    TAG: ClassVar[bytes] = b"FNEW"
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.KEY_ONLY
     FROM_SENDER = True
 
     info: PacketInfo = field(validator=instance_of(PacketInfo))
@@ -109,7 +109,7 @@ class FNEW(Command):
 class FADD(Command):
     """Add recipients to a packet."""
 
-    TAG = b"FADD"
+    TAG: ClassVar[bytes] = b"FADD"
     FROM_SENDER = True
 
     recipient_keys: tuple[AuthPublicKey, ...]
@@ -127,7 +127,7 @@ class FADD(Command):
 class FPUT(Command):
     """Upload the body, which follows the block of the request."""
 
-    TAG = b"FPUT"
+    TAG: ClassVar[bytes] = b"FPUT"
     FROM_SENDER = True
 
 
@@ -135,7 +135,7 @@ class FPUT(Command):
 class FDEL(Command):
     """Delete a packet, for everybody."""
 
-    TAG = b"FDEL"
+    TAG: ClassVar[bytes] = b"FDEL"
     FROM_SENDER = True
 
 
@@ -146,7 +146,7 @@ class FDEL(Command):
 class FGET(Command):
     """Download the body, which follows the block of the answer, encrypted for ``dh_key``."""
 
-    TAG = b"FGET"
+    TAG: ClassVar[bytes] = b"FGET"
 
     dh_key: X25519PublicKey
 
@@ -163,15 +163,15 @@ class FGET(Command):
 class FACK(Command):
     """The packet has been received: the router forgets this recipient."""
 
-    TAG = b"FACK"
+    TAG: ClassVar[bytes] = b"FACK"
 
 
 @frozen(repr=False)
 class PING(Command):
     """Ask for a sign of life."""
 
-    TAG = b"PING"
-    CREDENTIALS = CommandCredentials.NONE
+    TAG: ClassVar[bytes] = b"PING"
+    CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.NONE
 
 
 COMMANDS: tuple[type[Command], ...] = (FNEW, FADD, FPUT, FDEL, FGET, FACK, PING)

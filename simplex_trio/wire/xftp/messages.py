@@ -53,8 +53,8 @@ def _decode_ids(reader: Reader) -> tuple[bytes, ...]:
 class SIDS(Message):
     """A packet is registered; these are its ids."""
 
-    TAG = b"SIDS"
-    ENTITY = MessageEntity.NONE
+    TAG: ClassVar[bytes] = b"SIDS"
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
     sender_id: bytes
     recipient_ids: tuple[bytes, ...]
@@ -73,7 +73,7 @@ class SIDS(Message):
 class RIDS(Message):
     """Recipients are added; these are their ids, in the order of the keys."""
 
-    TAG = b"RIDS"
+    TAG: ClassVar[bytes] = b"RIDS"
 
     recipient_ids: tuple[bytes, ...]
 
@@ -90,7 +90,7 @@ class RIDS(Message):
 class FILE(Message):
     """The body follows, in a box of which this is the router's key and the nonce."""
 
-    TAG = b"FILE"
+    TAG: ClassVar[bytes] = b"FILE"
 
     dh_key: X25519PublicKey
     nonce: bytes
@@ -110,15 +110,15 @@ class FILE(Message):
 class OK(Message):
     """Done."""
 
-    TAG = b"OK"
+    TAG: ClassVar[bytes] = b"OK"
 
 
 @frozen(repr=False)
 class ERR(Message):
     """Not done; before version 3 a blocked packet is like one that is not there."""
 
-    TAG = b"ERR"
-    ENTITY = MessageEntity.ANY
+    TAG: ClassVar[bytes] = b"ERR"
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.ANY
 
     error: XFTPErrorValue
 
@@ -140,8 +140,8 @@ class ERR(Message):
 class PONG(Message):
     """The answer to PING."""
 
-    TAG = b"PONG"
-    ENTITY = MessageEntity.NONE
+    TAG: ClassVar[bytes] = b"PONG"
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
 
 MESSAGES: tuple[type[Message], ...] = (SIDS, RIDS, FILE, OK, ERR, PONG)

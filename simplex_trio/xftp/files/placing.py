@@ -34,9 +34,7 @@ def finish_placing(state: ReceiveState, folder: Path, part: Path) -> Path | None
     return placed
 
 
-def place(
-    state: ReceiveState, folder: Path, part: Path, report: Callable[[int], object]
-) -> Path:
+def place(state: ReceiveState, folder: Path, part: Path, report: Callable[[int], object]) -> Path:
     """Decrypt what the state holds, and give it a name in ``folder``.
 
     ``report`` is told the size of each piece, and may raise to stop it.  Raises `DecodeError`,

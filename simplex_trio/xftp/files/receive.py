@@ -7,7 +7,6 @@ as a whole and put in place, and the routers are told that it has been received.
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
@@ -15,19 +14,21 @@ from itertools import accumulate
 from pathlib import Path
 
 import trio
-from attrs import evolve, frozen
+from attrs import frozen
 
-from simplex_trio.errors import ConnectError, CryptoError, DecodeError, SimplexError
+from simplex_trio.errors import CryptoError, DecodeError, SimplexError
 from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.description import FileDescription, FileParty, Packet, Replica
-from simplex_trio.wire.xftp.description_text import MAX_DESCRIPTION_SIZE, decode_description
+from simplex_trio.wire.xftp.description_text import decode_description, encode_description
+from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import (
     DigestMismatch,
     FileTooLarge,
     NoSuchReplica,
     RedirectRefused,
     StorageFailed,
-    storage_errors,
+    XFTPRouterError,
 )
 from simplex_trio.xftp.files.clients import ClientPool, open_client_pool
 from simplex_trio.xftp.files.config import TransferConfig
@@ -36,3 +37,262 @@ from simplex_trio.xftp.files.progress import Counter, Listener, Phase, nobody
 from simplex_trio.xftp.files.receive_state import ReceiveState
 from simplex_trio.xftp.files.retries import persistently
 from simplex_trio.xftp.tasks import open_tasks
+
+__all__ = ["ReceivedFile", "receive_file"]
+
+MAX_REDIRECT_SIZE = 4 * 1024 * 1024
+"""The largest packet: a description that leads to another one is sent as a single packet."""
+
+
+@frozen(repr=False)
+class ReceivedFile(Redacted):
+    """A file in its place."""
+
+    path: Path
+
+
+async def receive_file(
+    description: FileDescription,
+    folder: str | Path,
+    *,
+    state: str | Path | None = None,
+    acknowledge: bool = True,
+    config: TransferConfig | None = None,
+    tell: Listener = nobody,
+) -> ReceivedFile:
+    """Receive a file into ``folder``, under the name that its sender gave it, made safe.
+
+    Nothing that exists is overwritten: the name gets a number if it is taken.  With ``acknowledge``
+    the routers are told to forget the recipient, so that the description is of no more use.
+
+    With a ``state`` file an interrupted transfer is continued.  It holds what was received so far,
+    encrypted, and is removed in the end, or if the file turns out not to be what was described.
+    Without one everything is lost when the transfer is interrupted or cancelled.
+
+    Raises `ValueError` for the description of a sender, `FileTooLarge`, `NoSuchReplica` if a packet
+    is not to be had, `RedirectRefused`, `StorageFailed`, `StateMismatch` for the state file of
+    another transfer, and `DecodeError`, `DigestMismatch` or `DecryptionFailed` if the file is not
+    what was described.
+    """
+    if description.party is not FileParty.RECIPIENT:
+        raise ValueError("a file is received with the description for a recipient")
+    config = config or TransferConfig()
+    path = None if state is None else Path(state)
+    receiving = _Receiving(description, Path(folder), path, config, tell)
+    return ReceivedFile(await receiving.receive(acknowledge=acknowledge))
+
+
+class _Receiving:
+    """One call of `receive_file`."""
+
+    def __init__(
+        self,
+        asked: FileDescription,
+        folder: Path,
+        state_path: Path | None,
+        config: TransferConfig,
+        tell: Listener,
+    ) -> None:
+        self.config = config
+        self.tell = tell
+        self._asked = asked
+        self._folder = folder
+        self._state_path = state_path
+        self._fetched_from: dict[bytes, Replica] = {}
+
+    async def receive(self, *, acknowledge: bool) -> Path:
+        """The path of the file."""
+        self._check_size(self._asked)
+        async with open_client_pool(self.config.client) as clients:
+            state, is_new = await self._open_state(clients)
+            try:
+                path = await self._receive(state, clients, is_new=is_new)
+                if acknowledge:
+                    await self._acknowledge(state.description, clients)
+                await in_thread(state.discard)
+            except (CryptoError, DecodeError, DigestMismatch):
+                await in_thread(state.discard)  # it would be no better another time
+                raise
+            finally:
+                state.close()
+        return path
+
+    def _check_size(self, description: FileDescription) -> None:
+        if description.size > self.config.max_size:
+            raise FileTooLarge("the file is larger than is wanted")
+
+    # --- the state ----------------------------------------------------------------------------
+
+    async def _open_state(self, clients: ClientPool) -> tuple[ReceiveState, bool]:
+        if self._state_path is not None:
+            state = await in_thread(partial(ReceiveState.open, self._state_path, self._asked))
+            if state is not None:
+                return state, False
+        description = self._asked
+        if description.redirect is not None:
+            description = await self._follow(clients)
+        create = partial(
+            ReceiveState.create, self._state_path, self._folder, self._asked, description
+        )
+        return await in_thread(create), True
+
+    async def _follow(self, clients: ClientPool) -> FileDescription:
+        """The description that the one that was asked for leads to."""
+        asked = self._asked
+        assert asked.redirect is not None
+        if asked.size > MAX_REDIRECT_SIZE:
+            raise RedirectRefused("a description leads to something too large for a description")
+        create = partial(ReceiveState.create, None, self._folder, asked, asked)
+        state = await in_thread(create)
+        try:
+            await self._download(state, clients, is_new=True)
+            text = await in_thread(lambda: b"".join(decrypted(state)))
+            found = decode_description(text)
+        except (DecodeError, CryptoError, DigestMismatch) as exc:
+            raise RedirectRefused("a description leads to something that is none") from exc
+        finally:
+            state.close()
+        if found.party is not FileParty.RECIPIENT or found.redirect is not None:
+            raise RedirectRefused("a description leads to one of another kind")
+        if (found.size, found.digest) != (asked.redirect.size, asked.redirect.digest):
+            raise RedirectRefused("a description leads to another file than it says")
+        self._check_size(found)
+        return found
+
+    # --- the file -----------------------------------------------------------------------------
+
+    async def _receive(self, state: ReceiveState, clients: ClientPool, *, is_new: bool) -> Path:
+        identity = sha256(encode_description(state.description).encode()).hexdigest()[:16]
+        part = self._folder / f".{identity}.xftp-part"
+        if not is_new:
+            placed = await in_thread(partial(finish_placing, state, self._folder, part))
+            if placed is not None:
+                return placed
+        await self._download(state, clients, is_new=is_new)
+        counter = Counter(Phase.DECRYPTING, state.description.size, self.tell)
+
+        def report(size: int) -> None:
+            trio.from_thread.check_cancelled()
+            trio.from_thread.run_sync(counter.add, 0, size)
+
+        return await in_thread(partial(place, state, self._folder, part, report))
+
+    async def _download(self, state: ReceiveState, clients: ClientPool, *, is_new: bool) -> None:
+        """Fetch the packets that are not there yet."""
+        packets = state.description.packets
+        offsets = accumulate((packet.size for packet in packets), initial=0)
+        placed = list(zip(range(1, len(packets) + 1), packets, offsets, strict=False))
+        missing = placed if is_new else await self._missing(state, placed)
+        total = state.description.size
+        counter = Counter(Phase.DOWNLOADING, total, self.tell)
+        there = total - sum(packet.size for _, packet, _ in missing)
+        if there:
+            counter.add(0, there)
+        places = trio.Semaphore(self.config.parallel)
+        async with open_tasks() as tasks:
+            for number, packet, offset in missing:
+                await places.acquire()
+                fetching = _Fetching(self, state, clients, counter, number, packet, offset)
+                tasks.start(partial(fetching.run, places))
+
+    async def _missing(
+        self, state: ReceiveState, placed: list[tuple[int, Packet, int]]
+    ) -> list[tuple[int, Packet, int]]:
+        counter = Counter(Phase.CHECKING, state.description.size, self.tell)
+        missing: list[tuple[int, Packet, int]] = []
+        for number, packet, offset in placed:
+            check = partial(state.has_packet, offset, packet.size, packet.digest)
+            if not await in_thread(check):
+                missing.append((number, packet, offset))
+            counter.add(number, packet.size)
+        return missing
+
+    def note_fetched(self, packet: Packet, replica: Replica) -> None:
+        self._fetched_from[packet.digest] = replica
+
+    # --- afterwards ---------------------------------------------------------------------------
+
+    async def _acknowledge(self, description: FileDescription, clients: ClientPool) -> None:
+        """Tell the routers that gave the packets; without them knowing the file is there too."""
+        packets = list(description.packets)
+        if self._asked.redirect is not None:
+            packets += self._asked.packets
+        by_server: dict[ServerAddress, list[Replica]] = {}
+        for packet in packets:
+            replica = self._fetched_from.get(packet.digest, packet.replicas[0])
+            by_server.setdefault(replica.server, []).append(replica)
+        with trio.move_on_after(self.config.client.request_seconds):
+            async with open_tasks() as tasks:
+                for server, replicas in by_server.items():
+                    tasks.start(partial(_acknowledge_to, clients, server, replicas))
+
+
+async def _acknowledge_to(
+    clients: ClientPool, server: ServerAddress, replicas: list[Replica]
+) -> None:
+    with suppress(SimplexError):
+        client = await clients.client(server)
+        for replica in replicas:
+            with suppress(XFTPRouterError):  # it may have been acknowledged before a crash
+                await client.acknowledge(replica.key, replica.id)
+
+
+class _Fetching:
+    """A packet on its way from one of its routers."""
+
+    def __init__(
+        self,
+        receiving: _Receiving,
+        state: ReceiveState,
+        clients: ClientPool,
+        counter: Counter,
+        number: int,
+        packet: Packet,
+        offset: int,
+    ) -> None:
+        self._receiving = receiving
+        self._state = state
+        self._clients = clients
+        self._counter = counter
+        self._number = number
+        self._packet = packet
+        self._offset = offset
+        self._replicas = list(packet.replicas)
+
+    async def run(self, places: trio.Semaphore) -> None:
+        """Fetch the packet; give its place back then."""
+        receiving = self._receiving
+        try:
+            await persistently(self._try_replicas, self._number, receiving.config, receiving.tell)
+        finally:
+            places.release()
+
+    async def _try_replicas(self) -> None:
+        """Fetch the packet from the first router that has it."""
+        failure: SimplexError | None = None
+        for replica in tuple(self._replicas):
+            try:
+                await self._fetch(replica)
+            except StorageFailed:
+                raise
+            except SimplexError as exc:
+                failure = exc
+                if not exc.retryable:
+                    self._replicas.remove(replica)
+            else:
+                self._receiving.note_fetched(self._packet, replica)
+                return
+        raise NoSuchReplica(self._number, retryable=bool(self._replicas)) from failure
+
+    async def _fetch(self, replica: Replica) -> None:
+        packet = self._packet
+        client = await self._clients.client(replica.server)
+        self._counter.begin_again(self._number)
+        offset = self._offset
+        async with client.download(
+            replica.key, replica.id, size=packet.size, digest=packet.digest
+        ) as pieces:
+            async for piece in pieces:
+                await in_thread(partial(self._state.write, offset, piece))
+                offset += len(piece)
+                self._counter.add(self._number, len(piece))

@@ -17,6 +17,7 @@ import hmac
 import os
 import struct
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -59,6 +60,7 @@ class ReceiveState:
         self.path = path
         self._file = file
         self._packets_at = packets_at
+        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: Path, asked: FileDescription) -> ReceiveState | None:
@@ -92,7 +94,7 @@ class ReceiveState:
         head = _FORMAT + bytes(_NAME.size) + _LENGTHS.pack(_identity(asked), len(text)) + text
         file: BinaryIO
         if path is None:
-            file = tempfile.TemporaryFile(dir=folder, buffering=0)
+            file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         else:
             # Whole or not at all: whatever has this name is a state.
             unfinished = path.with_name(path.name + ".new")
@@ -125,23 +127,26 @@ class ReceiveState:
 
     def write(self, offset: int, data: bytes) -> None:
         """Put a piece at ``offset`` of the encrypted file."""
-        view = memoryview(data)
-        at = self._packets_at + offset
-        while view:
-            written = os.pwrite(self._file.fileno(), view, at)
-            view, at = view[written:], at + written
+        with self._lock:
+            self._file.seek(self._packets_at + offset)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
 
     def pieces(self, offset: int, size: int) -> Iterator[bytes]:
         """A part of the encrypted file, in pieces."""
         while size:
-            piece = os.pread(
-                self._file.fileno(), min(PIECE_SIZE, size), self._packets_at + offset
-            )
+            piece = self._read(self._packets_at + offset, min(PIECE_SIZE, size))
             if not piece:
                 raise StateMismatch("the state file is shorter than it was")
             yield piece
             offset += len(piece)
             size -= len(piece)
+
+    def _read(self, at: int, size: int) -> bytes:
+        with self._lock:
+            self._file.seek(at)
+            return self._file.read(size)
 
     def has_packet(self, offset: int, size: int, digest: bytes) -> bool:
         """Whether the packet with this digest is there."""
@@ -155,12 +160,14 @@ class ReceiveState:
     @property
     def placed_name(self) -> str | None:
         """The name under which the file was placed, or was about to be."""
-        length, name = _NAME.unpack(os.pread(self._file.fileno(), _NAME.size, _NAME_AT))
+        length, name = _NAME.unpack(self._read(_NAME_AT, _NAME.size))
         return os.fsdecode(name[:length]) if length else None
 
     def note_placed_name(self, name: str | None) -> None:
         encoded = b"" if name is None else os.fsencode(name)
-        os.pwrite(self._file.fileno(), _NAME.pack(len(encoded), encoded), _NAME_AT)
+        with self._lock:
+            self._file.seek(_NAME_AT)
+            self._file.write(_NAME.pack(len(encoded), encoded))
 
 
 def _read_head(file: BinaryIO, asked: bytes) -> tuple[FileDescription, int]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import trio
 
 from simplex_trio.errors import SimplexError
+from simplex_trio.xftp.errors import StorageFailed
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.progress import Listener, Retrying
 
@@ -21,7 +22,8 @@ async def persistently(
 ) -> T:
     """What ``attempt`` returns in the end.
 
-    Raises its last error: one that is not ``retryable``, or that of the last attempt.
+    Raises its last error: one that is not ``retryable``, or that of the last attempt; and what has
+    to do with this side's disk at once.
     """
     started = trio.current_time()
     wait: float | None = None
@@ -31,7 +33,7 @@ async def persistently(
         try:
             return await attempt()
         except SimplexError as exc:
-            if not (exc.retryable and attempts):
+            if isinstance(exc, StorageFailed) or not (exc.retryable and attempts):
                 raise
             error = exc
         wait = config.backoff.next_wait(wait, trio.current_time() - started)

@@ -8,14 +8,16 @@ encrypted anew, with the same result, and those that routers have already are pa
 
 from __future__ import annotations
 
+import os
 from collections.abc import (
-    AsyncIterator,
+    AsyncGenerator,
     Awaitable,
     Callable,
     Collection,
     Iterator,
     Sequence,
 )
+from contextlib import aclosing
 from functools import partial
 from hashlib import sha256, sha512
 from pathlib import Path
@@ -34,13 +36,13 @@ from simplex_trio.wire.xftp.description_text import encode_description
 from simplex_trio.wire.xftp.file_header import FileHeader
 from simplex_trio.wire.xftp.packet_sizes import packet_sizes, single_packet_size
 from simplex_trio.xftp.bodies import PIECE_SIZE
+from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import (
     FileChanged,
     FileTooLarge,
     StateMismatch,
     StorageFailed,
     XFTPRouterError,
-    storage_errors,
 )
 from simplex_trio.xftp.files.clients import ClientPool, open_client_pool
 from simplex_trio.xftp.files.config import TransferConfig
@@ -101,16 +103,15 @@ async def send_file(
     """
     path = Path(path)
     config = config or TransferConfig()
-    with storage_errors():
-        source = await trio.to_thread.run_sync(path.open, "rb")
+    source = await in_thread(lambda: path.open("rb"))
     try:
-        size = await trio.to_thread.run_sync(source.seek, 0, 2)
+        size = await in_thread(partial(source.seek, 0, os.SEEK_END))
         header = FileHeader(_readable(path.name if name is None else name))
         sizes = _sizes(header, size, config)
         sending = _Sending(servers, config, tell, recipients, replicas)
         return await sending.send(header, size, sizes, _pieces(source), state)
     finally:
-        await trio.to_thread.run_sync(source.close)
+        source.close()
 
 
 async def send_description(
@@ -271,8 +272,7 @@ class _Sending:
         async with open_client_pool(self.config.client) as clients, open_tasks() as tasks:
             while True:
                 await places.acquire()
-                with storage_errors():
-                    packet = await trio.to_thread.run_sync(sealer.next)
+                packet = await in_thread(sealer.next)
                 if packet is None:
                     break
                 placing = _Placing(self, state, clients, counter, packet, places)
@@ -393,9 +393,10 @@ class _Placing:
         client = await self._clients.client(stored.server)
         self._counter.begin_again(self._packet.number)
         size = len(self._packet.data)
-        await client.upload(stored.sender_key, stored.sender_id, size, self._body())
+        async with aclosing(self._body()) as body:
+            await client.upload(stored.sender_key, stored.sender_id, size, body)
 
-    async def _body(self) -> AsyncIterator[memoryview]:
+    async def _body(self) -> AsyncGenerator[memoryview]:
         data = memoryview(self._packet.data)
         for start in range(0, len(data), PIECE_SIZE):
             piece = data[start : start + PIECE_SIZE]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from simplex_trio.errors import DecodeError
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.text import from_base64url, to_base64url
 from simplex_trio.wire.xftp.file_header import FileHeader
-from simplex_trio.xftp.errors import StateMismatch, storage_errors
+from simplex_trio.xftp.disk import in_thread
+from simplex_trio.xftp.errors import StateMismatch
 from simplex_trio.xftp.files.layout import Plan, StoredPacket
 
 __all__ = ["SendState"]
@@ -49,10 +51,9 @@ class SendState:
         Raises `StateMismatch` if the file is something else, and `StorageFailed`.
         """
         if path is not None:
-            with storage_errors():
-                data = await trio.to_thread.run_sync(_read, path)
+            data = await in_thread(partial(_read, path))
             if data:
-                return await trio.to_thread.run_sync(cls._parse, path, data)
+                return await in_thread(partial(cls._parse, path, data))
         state = cls(new_plan(), path)
         await state._append(_plan_record(state.plan))
         return state
@@ -139,8 +140,7 @@ class SendState:
             return
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         async with self._lock:
-            with storage_errors():
-                await trio.to_thread.run_sync(_append_line, self._path, line)
+            await in_thread(partial(_append_line, self._path, line))
 
 
 # --- the file -----------------------------------------------------------------------------------

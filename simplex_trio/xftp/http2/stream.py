@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ class Http2Stream:
         self.id = stream_id
         self._connection = connection
         self._headers: Mapping[bytes, bytes] | None = None
-        self._arrived: deque[tuple[bytes, int]] = deque()
+        self._arrived: list[bytes] = []
         self._unread = 0  # bytes of flow control that are still to be acknowledged
         self._ended = False
         self._fault: SimplexError | None = None
@@ -62,16 +61,16 @@ class Http2Stream:
         return self._headers
 
     async def receive_some(self) -> bytes:
-        """The next bytes of the body; empty at its end.
+        """What has come of the body, at least a byte; empty at its end.
 
         Raises `StreamReset`, or `ConnectionLost`.  Cancelling it loses nothing.
         """
         await trio.lowlevel.checkpoint()
         while True:
-            if self._arrived:
-                data, weight = self._arrived.popleft()
-                self._unread -= weight
-                self._connection.acknowledge(self.id, weight)
+            data = b"".join(self._arrived)
+            if self._unread:
+                self._connection.acknowledge(self.id, self.drop_unread())
+            if data:
                 return data
             if self._ended:
                 return b""
@@ -113,7 +112,7 @@ class Http2Stream:
         self._news.unpark_all()
 
     def put_data(self, data: bytes, weight: int) -> None:
-        self._arrived.append((data, weight))
+        self._arrived.append(data)
         self._unread += weight
         self._news.unpark_all()
 

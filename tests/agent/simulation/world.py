@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 
 import trio
-from attrs import evolve, frozen
+from attrs import frozen
 
 # There is no public way to make Trio's scheduling follow from a seed.  Importing hypothesis makes
 # it use nothing but this, for the same reason.
@@ -270,8 +270,3 @@ def simulate(seed: int) -> Outcome:
     trio_random.seed(seed)
     world = World(seed)
     return trio.run(world.run, clock=MockClock(autojump_threshold=0))
-
-
-def without_times(outcome: Outcome) -> Outcome:
-    """For comparing runs whose clocks started differently."""
-    return evolve(outcome, history=tuple(line.split(" ", 1)[1] for line in outcome.history))

@@ -18,7 +18,6 @@ from simplex_trio.router.store import (
     NotificationRecord,
     NotifierRecord,
     PutMessage,
-    PutQueue,
     QueueRecord,
     ServiceRecord,
     Snapshot,

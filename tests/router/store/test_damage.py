@@ -7,12 +7,10 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-import trio
 
-from simplex_trio.errors import StoreCorrupted, StoreError, StoreForeign
+from simplex_trio.errors import StoreCorrupted, StoreForeign
 from simplex_trio.router.store import (
     DeleteMessages,
     DeleteQueue,
@@ -65,8 +63,7 @@ async def _is_refused(path: Path, expected: Contents) -> bool:
     """Whether the store says that it is damaged; otherwise it must hold what is expected."""
     try:
         found = await _read(path)
-    except (StoreCorrupted, StoreForeign) as exc:
-        assert len(str(exc)) < 1000
+    except (StoreCorrupted, StoreForeign):
         return True
     assert found == expected
     return False

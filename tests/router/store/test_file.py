@@ -19,13 +19,17 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def _names(directory: Path) -> list[str]:
+    return sorted(os.listdir(directory))
+
+
 async def test_only_the_owner_may_read(tmp_path: Path) -> None:
     path, log = tmp_path / "router.db", tmp_path / "router.db-wal"
     umask = os.umask(0)
     try:
         async with open_sqlite_store(path) as store:
             await store.commit([PutQueue(queue())])
-            assert sorted(tmp_path.iterdir()) == [path, log]
+            assert _names(tmp_path) == ["router.db", "router.db-wal"]
             assert _mode(path) == _mode(log) == 0o600
         path.chmod(0o666)
         async with open_sqlite_store(path) as store:
@@ -33,7 +37,7 @@ async def test_only_the_owner_may_read(tmp_path: Path) -> None:
             assert _mode(path) == _mode(log) == 0o600
     finally:
         os.umask(umask)
-    assert list(tmp_path.iterdir()) == [path]
+    assert _names(tmp_path) == ["router.db"]
 
 
 async def test_a_path_may_be_text_or_lead_through_a_link(tmp_path: Path) -> None:
@@ -96,12 +100,10 @@ async def test_two_that_make_the_same_store(
                     pytest.fail("two stores in one file")
     async with open_sqlite_store(path) as store:
         assert (await store.load()).queues == [queue()]
-    assert list(tmp_path.iterdir()) == [path]
+    assert _names(tmp_path) == ["router.db"]
 
 
-async def test_a_store_that_cannot_be_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_store_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("not here")
 
@@ -122,7 +124,7 @@ async def test_a_store_that_cannot_be_made(
 
 async def test_a_cancelled_opening_leaves_nothing_open(tmp_path: Path) -> None:
     outcomes = set()
-    for step in range(8):
+    for step in range(16):
         with cancelled_at(step) as scope:
             async with open_sqlite_store(tmp_path / "router.db") as store:
                 await store.commit([PutStatistics({"last": step})])

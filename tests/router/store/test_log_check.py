@@ -86,10 +86,9 @@ async def test_a_log_that_is_damaged(tmp_path: Path) -> None:
         copy = _with_log(path, bytes(damaged), f"{number}.db")
         try:
             last = await _last_commit(copy)
-        except StoreCorrupted as exc:
-            assert exc.place.startswith("write-ahead log")
+        except StoreCorrupted:
             refused += 1
-            with pytest.raises(StoreCorrupted):  # and it stays so
+            with pytest.raises(StoreCorrupted, match="write-ahead log, "):  # and it stays so
                 await _last_commit(copy)
         else:
             assert last >= _COMMITS - 1

@@ -13,7 +13,7 @@ from simplex_trio.router.store import Change, MemoryStore, Store, open_sqlite_st
 from tests.router.store.model import BEGINNING, Conflict, Model, changes
 from tests.router.store.support import contents
 
-_commits = st.lists(st.lists(changes(), min_size=1, max_size=6), max_size=12)
+_commits = st.lists(st.lists(changes(), min_size=1, max_size=6), max_size=8)
 
 
 async def _commit(store: Store, model: Model, commit: list[Change]) -> Model:
@@ -38,7 +38,7 @@ async def test_memory(commits: list[list[Change]]) -> None:
         model = await _commit(store, model, commit)
 
 
-@given(runs=st.lists(_commits, max_size=4))
+@given(runs=st.lists(_commits, max_size=3))
 async def test_sqlite(runs: list[list[list[Change]]]) -> None:
     model = Model()
     with TemporaryDirectory() as directory:

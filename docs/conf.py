@@ -1,0 +1,32 @@
+"""Settings of the documentation; `nox -s docs` builds it, with warnings as errors."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "simplex_trio"
+author = "The simplex_trio developers"
+project_copyright = author
+version = release = installed_version("simplex-trio")
+
+extensions = ["myst_parser", "public_names", "sphinx.ext.autodoc", "sphinxcontrib_trio"]
+exclude_patterns = ["_build"]
+
+default_role = "py:obj"  # docstrings name things in single backticks
+myst_heading_anchors = 3
+
+autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+
+# Several protocols have a Message and a Command; a short name in a type may then lead to either.
+suppress_warnings = ["ref.python"]
+
+html_theme = "furo"
+html_title = "simplex_trio"

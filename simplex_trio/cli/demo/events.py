@@ -1,0 +1,120 @@
+"""What happens in the demonstration, one thing after the other.  Pure values.
+
+Times are seconds since it began; routers, queues and messages are known by their numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from attrs import frozen
+
+__all__ = [
+    "ConnectionChanged",
+    "ConnectionState",
+    "Event",
+    "Finding",
+    "MessageChanged",
+    "MessageState",
+    "RouterReady",
+    "Scene",
+    "SubscriptionChanged",
+    "SubscriptionState",
+    "Teller",
+    "Way",
+]
+
+
+class ConnectionState(Enum):
+    """The connection between the agent and a router."""
+
+    CONNECTED = "connected"
+    CUT = "cut"
+    TRYING = "cut; trying again"
+
+
+class SubscriptionState(Enum):
+    """Whether the agent receives from a queue."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    LOST = "lost, pending again"
+    REFUSED = "refused"
+    TAKEN = "taken over"
+    ENDED = "ended, queue deleted"
+
+
+class Way(Enum):
+    """How a message gets to its router."""
+
+    DIRECT = "directly"
+    PROXY = "by proxy"
+
+
+class MessageState(Enum):
+    """How far a message has come."""
+
+    SENDING = "sending"
+    ACCEPTED = "accepted by the router"
+    RECEIVED = "received"
+    AGAIN = "received again"
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+
+
+@frozen
+class Event:
+    """Base of all of them."""
+
+    at: float
+
+
+@frozen
+class Scene(Event):
+    """What is about to happen."""
+
+    text: str
+
+
+@frozen
+class RouterReady(Event):
+    """A router is there, and proved to be the one that its address names."""
+
+    router: int
+    place: str
+    embedded: bool
+    version: int
+
+
+@frozen
+class ConnectionChanged(Event):
+    router: int
+    state: ConnectionState
+
+
+@frozen
+class SubscriptionChanged(Event):
+    queue: int
+    router: int
+    state: SubscriptionState
+
+
+@frozen
+class MessageChanged(Event):
+    message: int
+    queue: int
+    way: Way
+    state: MessageState
+
+
+@frozen
+class Finding(Event):
+    """A line of the account: what was to be shown, and whether it held."""
+
+    claim: str
+    holds: bool
+
+
+Teller = Callable[[Event], None]
+"""Takes events as they happen, and shows them."""

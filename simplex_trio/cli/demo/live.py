@@ -1,0 +1,186 @@
+"""Telling the demonstration as one picture that changes, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from attrs import define, field
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from simplex_trio.cli.demo.events import (
+    ConnectionChanged,
+    ConnectionState,
+    Event,
+    Finding,
+    MessageChanged,
+    MessageState,
+    RouterReady,
+    Scene,
+    SubscriptionChanged,
+    SubscriptionState,
+    Teller,
+)
+from simplex_trio.cli.demo.plain import words
+
+__all__ = ["Picture", "telling_live"]
+
+_WIDE = 100
+"""Columns from which there is room to say when things happened."""
+
+_STYLES: dict[Enum, str] = {
+    ConnectionState.CONNECTED: "green",
+    ConnectionState.CUT: "bold red",
+    ConnectionState.TRYING: "red",
+    SubscriptionState.PENDING: "yellow",
+    SubscriptionState.ACTIVE: "green",
+    SubscriptionState.LOST: "bold red",
+    SubscriptionState.REFUSED: "bold red",
+    SubscriptionState.TAKEN: "bold red",
+    SubscriptionState.ENDED: "dim",
+    MessageState.SENDING: "dim",
+    MessageState.ACCEPTED: "yellow",
+    MessageState.RECEIVED: "cyan",
+    MessageState.AGAIN: "bold magenta",
+    MessageState.ACKNOWLEDGED: "green",
+    MessageState.REFUSED: "bold red",
+}
+
+_SHORT: dict[Enum, str] = {
+    MessageState.ACCEPTED: "at the router",
+    SubscriptionState.LOST: "lost, pending",
+    SubscriptionState.ENDED: "queue deleted",
+}
+"""Words for a narrow column."""
+
+_COLUMNS = (
+    (MessageState.ACCEPTED,),
+    (MessageState.RECEIVED, MessageState.AGAIN),
+    (MessageState.ACKNOWLEDGED,),
+)
+"""Which states have their times in a column."""
+
+# So many are expected; their rows are there from the start, so that the picture does not jump.
+_ROUTERS, _QUEUES, _MESSAGES = range(1, 3), range(1, 6), range(1, 11)
+
+
+@define
+class Picture:
+    """Everything that was told so far, as far as it still is so."""
+
+    scene: str = ""
+    at: float = 0.0
+    routers: dict[int, RouterReady] = field(factory=dict)
+    connections: dict[int, ConnectionState] = field(factory=dict)
+    subscriptions: dict[int, SubscriptionChanged] = field(factory=dict)
+    messages: dict[int, list[MessageChanged]] = field(factory=dict)
+
+    def add(self, event: Event) -> None:
+        """Bring it up to date."""
+        self.at = event.at
+        match event:
+            case Scene(text=text):
+                self.scene = text
+            case RouterReady(router=router):
+                self.routers[router] = event
+            case ConnectionChanged(router=router, state=state):
+                self.connections[router] = state
+            case SubscriptionChanged(queue=queue):
+                self.subscriptions[queue] = event
+            case MessageChanged(message=message):
+                self.messages.setdefault(message, []).append(event)
+
+    # --- drawing ------------------------------------------------------------------------------
+
+    def draw(self, width: int) -> RenderableType:
+        """The picture, for a screen so many columns wide."""
+        wide = width >= _WIDE
+        scene = Panel(
+            Text(self.scene),
+            title="simplex-trio demo",
+            title_align="left",
+            subtitle=f"{self.at:.1f} s",
+            subtitle_align="right",
+            border_style="blue",
+            height=4,
+        )
+        columns = Table.grid(padding=(0, 2), expand=True)
+        columns.add_column(ratio=9)
+        columns.add_column(ratio=12 if wide else 10)
+        columns.add_row(Group(self._routers(), Text(), self._subscriptions()), self._messages(wide))
+        return Group(scene, columns)
+
+    def _routers(self) -> Table:
+        table = _table("Router", "Agent's connection")
+        for number in _ROUTERS:
+            ready = self.routers.get(number)
+            place = f"{number}" if ready is None else f"{number}  {ready.place}"
+            table.add_row(place, _shown(self.connections.get(number)))
+        return table
+
+    def _subscriptions(self) -> Table:
+        table = _table("Queue", "Subscription")
+        for number in _QUEUES:
+            event = self.subscriptions.get(number)
+            if event is None:
+                table.add_row(f"{number}", "")
+            else:
+                table.add_row(f"{number}  on router {event.router}", _shown(event.state))
+        return table
+
+    def _messages(self, wide: bool) -> Table:
+        headers = ("accepted", "received", "acknowledged") if wide else ()
+        table = _table("Message", "to", "State", *headers)
+        for number in _MESSAGES:
+            events = self.messages.get(number)
+            if events is None:
+                table.add_row(f"{number}")
+                continue
+            latest = events[-1]
+            times = [_times(events, *states) for states in _COLUMNS] if wide else []
+            name = f"{number:<2} {latest.way.value}"
+            table.add_row(name, f"{latest.queue}", _shown(latest.state), *times)
+        return table
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", expand=False)
+    for header in headers:
+        table.add_column(header, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _shown(state: ConnectionState | SubscriptionState | MessageState | None) -> Text:
+    if state is None:
+        return Text()
+    return Text(_SHORT.get(state, state.value), style=_STYLES[state])
+
+
+def _times(events: list[MessageChanged], *states: MessageState) -> str:
+    return ", ".join(f"{event.at:.1f} s" for event in events if event.state in states)
+
+
+@contextmanager
+def telling_live(console: Console) -> Iterator[Teller]:
+    """Show a picture that follows what the block tells, and below it, at the end, the account."""
+    picture = Picture()
+    findings: list[Finding] = []
+    with Live(picture.draw(console.width), console=console, auto_refresh=False) as live:
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Finding):
+                findings.append(event)
+                return
+            picture.add(event)
+            live.update(picture.draw(console.width), refresh=True)
+
+        yield tell
+    console.print()
+    for finding in findings:
+        style = "green" if finding.holds else "bold red"
+        console.print(Text(words(finding), style=style), soft_wrap=False)

@@ -1,0 +1,76 @@
+"""Telling the demonstration in lines: of words for people and files, or of JSON for programs."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import attrs
+
+from simplex_trio.cli.demo.events import (
+    ConnectionChanged,
+    Event,
+    Finding,
+    MessageChanged,
+    RouterReady,
+    Scene,
+    SubscriptionChanged,
+)
+from simplex_trio.cli.output import OUT, print_json
+
+__all__ = ["as_json", "tell_json", "tell_plainly", "verdict", "words"]
+
+
+def tell_plainly(event: Event) -> None:
+    """Print an event as a line of words, and an empty one before each scene."""
+    if isinstance(event, Scene):
+        OUT.print()
+    OUT.print(words(event), markup=False)
+
+
+def words(event: Event) -> str:
+    """An event in words."""
+    match event:
+        case Scene(text=text):
+            return text
+        case Finding(claim=claim, holds=holds):
+            return f"{'held' if holds else 'FAILED':<6}  {claim}"
+        case _:
+            return f"{event.at:6.2f} s   {_news(event)}"
+
+
+def _news(event: Event) -> str:
+    match event:
+        case RouterReady(router=router, place=place, embedded=embedded, version=version):
+            kind = "embedded, " if embedded else ""
+            return f"router {router} is what its address says ({kind}at {place}, SMP {version})"
+        case ConnectionChanged(router=router, state=state):
+            return f"the agent's connection to router {router}: {state.value}"
+        case SubscriptionChanged(queue=queue, router=router, state=state):
+            return f"queue {queue} on router {router}: subscription {state.value}"
+        case MessageChanged(message=message, queue=queue, way=way, state=state):
+            return f"message {message} to queue {queue}, {way.value}: {state.value}"
+        case _:
+            raise TypeError(f"a narrator does not know {type(event).__name__}")
+
+
+def verdict(*, held: bool) -> str:
+    """The last line."""
+    if held:
+        return "Everything held."
+    return "Not everything held; see the lines that say FAILED."
+
+
+def tell_json(event: Event) -> None:
+    """Print an event as a JSON object on a line of its own."""
+    print_json(as_json(event))
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """An event for programs: its fields, and its kind as ``event``."""
+
+    def plain(_instance: object, _attribute: object, value: Any) -> Any:
+        return value.value if isinstance(value, Enum) else value
+
+    fields = attrs.asdict(event, value_serializer=plain)
+    return {"event": type(event).__name__, **fields, "at": round(event.at, 3)}

@@ -1,0 +1,214 @@
+"""``simplex-trio queue watch``: print messages as they come, and tell the router that they came."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any
+
+import trio
+from attrs import define, field, frozen
+from cyclopts import Parameter
+
+from simplex_trio import MessageReceived, QuotaReached
+from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
+from simplex_trio.agent.events import (
+    AgentEvent,
+    CannotConnect,
+    Connected,
+    Disconnected,
+    RouterEvent,
+    SubscriptionEnded,
+    SubscriptionError,
+)
+from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.options import AsJson, StateFile
+from simplex_trio.cli.output import ERR, OUT, one_line, print_json
+from simplex_trio.cli.running import run
+from simplex_trio.cli.sealing import open_sealed
+from simplex_trio.cli.state import SavedQueue, State, default_path
+from simplex_trio.errors import SimplexError
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+
+__all__ = ["Watch", "chosen", "watch"]
+
+
+def watch(
+    *names: str,
+    keep: bool = False,
+    count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
+    seconds: float | None = None,
+    state: StateFile = None,
+    json: AsJson = False,
+) -> int:
+    """Print the messages of queues as they come, until Ctrl-C; those printed are acknowledged.
+
+    Connections that are lost are made again, and no message is printed twice.
+
+    Parameters
+    ----------
+    names
+        Queues in the state file; all of them unless given.
+    keep
+        Do not acknowledge: the router keeps the first message of each queue and gives no other.
+    count
+        Stop after so many messages.
+    seconds
+        Stop after this time; that fails if fewer messages came than asked for.
+    """
+    queues = chosen(State.load(state or default_path()), names)
+    tell = _tell_program if json else _tell_person
+    done = run(partial(_watch, queues, tell, keep=keep, count=count, seconds=seconds))
+    return ExitCode.OK if done else ExitCode.FAILED
+
+
+def chosen(state: State, names: Iterable[str]) -> list[SavedQueue]:
+    """The queues of these names, or all; `CommandFailed` if that is none."""
+    queues = [state.find(name) for name in names] or list(state.queues.values())
+    if not queues:
+        raise CommandFailed(
+            "There is no queue yet; make one with: simplex-trio queue create NAME SERVER",
+            ExitCode.USAGE,
+        )
+    return queues
+
+
+# --- watching -----------------------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class Arrived(Redacted):
+    """A message, as far as it is for the screen."""
+
+    queue: str
+    at: datetime
+    body: bytes
+    sealed: bool
+    """Whether nobody but the sender and we could read it."""
+
+
+@define(repr=False)
+class Watch(Redacted):
+    """What has been printed, and what is still subscribed to.  Pure."""
+
+    queues: dict[tuple[ServerAddress, bytes], SavedQueue]
+    keep: bool = False
+    printed: int = 0
+    _last: dict[tuple[ServerAddress, bytes], bytes] = field(factory=dict)
+
+    @classmethod
+    def over(cls, queues: Iterable[SavedQueue], *, keep: bool = False) -> Watch:
+        return cls({(each.router, each.queue.recipient_id): each for each in queues}, keep)
+
+    def arrived(self, server: ServerAddress, message: MessageReceived) -> Arrived | None:
+        """What to print; nothing for a message that comes once more, as nobody acknowledged it."""
+        place = server, message.recipient_id
+        if self._last.get(place) == message.message_id:
+            return None
+        self._last[place] = message.message_id
+        self.printed += 1
+        saved = self.queues[place]
+        opened = open_sealed(saved.sealing_key, message.body)
+        at = datetime.fromtimestamp(message.timestamp, UTC)
+        body = message.body if opened is None else opened
+        return Arrived(saved.name, at, body, sealed=opened is not None)
+
+    def lost(self, server: ServerAddress, recipient_id: bytes) -> str:
+        """The name of a queue that is not subscribed to any more."""
+        return self.queues.pop((server, recipient_id)).name
+
+
+async def _watch(
+    queues: list[SavedQueue],
+    tell: Callable[[Arrived], None],
+    *,
+    keep: bool,
+    count: int | None,
+    seconds: float | None,
+) -> bool:
+    """Whether all came that was waited for."""
+    watch = Watch.over(queues, keep=keep)
+    with trio.move_on_after(math.inf if seconds is None else seconds):
+        async with open_smp_agent() as agent, open_inner_nursery() as acknowledging:
+            for saved in queues:
+                agent.subscribe(saved.router, [saved.queue])
+            async for event in agent.events:
+                _note(watch, agent, event, tell, acknowledging)
+                if count is not None and watch.printed >= count:
+                    break
+    return count is None or watch.printed >= count
+
+
+def _note(
+    watch: Watch,
+    agent: SMPClientAgent,
+    event: AgentEvent,
+    tell: Callable[[Arrived], None],
+    acknowledging: trio.Nursery,
+) -> None:
+    place = f"{event.server.hosts[0]}:{event.server.effective_port}"
+    match event:
+        case RouterEvent(event=MessageReceived() | QuotaReached() as message):
+            saved = watch.queues.get((event.server, message.recipient_id))
+            if saved is None:
+                return  # it was on its way when somebody else took the queue
+            if isinstance(message, MessageReceived):
+                arrived = watch.arrived(event.server, message)
+                if arrived is not None:
+                    tell(arrived)
+            if not watch.keep:
+                acknowledging.start_soon(_acknowledge, agent, saved, message.message_id)
+        case Connected():
+            _aside(f"connected to {place}")
+        case Disconnected():
+            _aside(f"the connection to {place} is lost; connecting again")
+        case CannotConnect():
+            _aside(f"no connection to {place}: {event.error}; trying again")
+        case SubscriptionError():
+            for recipient_id, error in event.failures:
+                _aside(f"{watch.lost(event.server, recipient_id)}: the router refused: {error}")
+        case SubscriptionEnded():
+            why = "was deleted" if event.deleted else "is read by another program now"
+            _aside(f"{watch.lost(event.server, event.queue_id)} {why}")
+    if not watch.queues:
+        raise CommandFailed("There is no queue left to watch.", ExitCode.REFUSED)
+
+
+async def _acknowledge(agent: SMPClientAgent, saved: SavedQueue, message_id: bytes) -> None:
+    try:
+        client = await agent.client(saved.router)
+        await client.acknowledge(saved.queue, message_id)
+    except (SimplexError, OSError):
+        pass  # then it comes again, and is recognized
+
+
+# --- printing -----------------------------------------------------------------------------------
+
+
+def _aside(text: str) -> None:
+    ERR.print(f"[{text}]", style="dim", markup=False)
+
+
+def _tell_person(arrived: Arrived) -> None:
+    time = arrived.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    text = one_line(arrived.body.decode("utf-8", "backslashreplace"))
+    note = "" if arrived.sealed else "  (not sealed: the router could read it)"
+    OUT.print(f"{time}  {arrived.queue}  {text}{note}", markup=False)
+
+
+def _tell_program(arrived: Arrived) -> None:
+    found: dict[str, Any] = {
+        "queue": arrived.queue,
+        "time": arrived.at.isoformat(),
+        "sealed": arrived.sealed,
+    }
+    try:
+        found["text"] = arrived.body.decode()
+    except UnicodeDecodeError:
+        found["base64"] = base64.b64encode(arrived.body).decode()
+    print_json(found)

@@ -1,0 +1,356 @@
+"""``simplex-trio queue``: queues of one's own, from the shell."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import trio
+from attrs import frozen
+from cyclopts import Parameter
+
+from simplex_trio import ReceivingQueue, RouterError, SMPClient, open_smp_client
+from simplex_trio.cli.addresses import read_address
+from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.options import AsJson, Server, StateFile
+from simplex_trio.cli.output import OUT, print_json, waiting
+from simplex_trio.cli.qr import qr_code
+from simplex_trio.cli.running import run
+from simplex_trio.cli.sealing import seal
+from simplex_trio.cli.state import SavedQueue, State, default_path
+from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.errors import DecodeError
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddressWithAuth, ServerProtocol
+from simplex_trio.wire.queue_uris import QueueURI
+from simplex_trio.wire.smp.errors import Code
+from simplex_trio.wire.smp.new_queue import ContactRequest
+from simplex_trio.wire.smp.queue_info import QueueInfo
+from simplex_trio.wire.text import to_base64url
+
+__all__ = ["create", "delete", "info", "list_queues", "send"]
+
+_MOST_INPUT = 16_384
+"""Bytes of a message that are read; more would not fit into any block."""
+
+
+# --- create -------------------------------------------------------------------------------------
+
+
+def create(
+    name: str,
+    server: Server,
+    /,
+    *,
+    contact: bool = False,
+    only_me: bool = False,
+    qr: bool = False,
+    state: StateFile = None,
+    json: AsJson = False,
+) -> None:
+    """Create a queue on a router, keep its keys, and print the address for senders.
+
+    Whoever has the address can send. The keys stay in the state file.
+
+    Parameters
+    ----------
+    name
+        What to call the queue here.
+    contact
+        A queue for contact, which no sender can take for itself.
+    only_me
+        Secure it at once, so that only this state file can send to it.
+    qr
+        Show the address as a QR code, too.
+    """
+    router = read_address(server, ServerProtocol.SMP)
+    path = state or default_path()
+    saved = run(partial(_create, name, router, path, contact=contact, only_me=only_me))
+    address = str(saved.uri)
+    if json:
+        print_json({"name": name, "router": str(saved.router), "address": address})
+        return
+    OUT.print(f"Queue {name!r} is made; its keys are in {path}.", markup=False)
+    OUT.print("Whoever is to send to it needs this address:" if not only_me else "Its address:")
+    OUT.print(address, markup=False)
+    if qr:
+        OUT.print(qr_code(address), markup=False)
+
+
+async def _create(
+    name: str, router: ServerAddressWithAuth, path: Path, *, contact: bool, only_me: bool
+) -> SavedQueue:
+    State.load(path).check_free(name)
+    request = ContactRequest() if contact else None
+    with waiting("creating a queue"):
+        async with open_smp_client(router.address) as client:
+            # Once the router has been asked for a queue, its keys must not be lost.
+            with trio.CancelScope(shield=True):
+                try:
+                    queue = await client.create_queue(
+                        request, basic_auth=router.basic_auth, subscribe=False
+                    )
+                except RouterError as exc:
+                    raise _not_created(exc) from exc
+                return await _keep(client, name, queue, path, only_me=only_me)
+
+
+async def _keep(
+    client: SMPClient, name: str, queue: ReceivingQueue, path: Path, *, only_me: bool
+) -> SavedQueue:
+    sender_key = Ed25519PrivateKey.generate() if only_me else None
+    saved = SavedQueue(name, client.address, queue, X25519PrivateKey.generate(), sender_key)
+    try:
+        if sender_key is not None:
+            await client.secure(queue, sender_key.public)
+        with State.change(path) as state:
+            state.check_free(name)
+            state.queues[name] = saved
+    except BaseException:
+        await client.delete(queue)
+        raise
+    return saved
+
+
+def _not_created(error: RouterError) -> Exception:
+    if error.error is not Code.AUTH:
+        return error
+    return CommandFailed(
+        "The router creates queues only for those who know its password; "
+        "put its address with the password into a file, and write @FILE in its place.",
+        ExitCode.REFUSED,
+    )
+
+
+# --- list ---------------------------------------------------------------------------------------
+
+
+def list_queues(*, state: StateFile = None, json: AsJson = False) -> None:
+    """List the queues in the state file, without asking any router."""
+    path = state or default_path()
+    saved = State.load(path).queues.values()
+    if json:
+        print_json([{"name": each.name, "router": str(each.router)} for each in saved])
+        return
+    if not saved:
+        OUT.print("There are none yet; make one with: simplex-trio queue create NAME SERVER")
+    for each in saved:
+        OUT.print(f"{each.name}  on {_place(each)}", markup=False)
+
+
+def _place(saved: SavedQueue) -> str:
+    return f"{saved.router.hosts[0]}:{saved.router.effective_port}"
+
+
+# --- send ---------------------------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class _Target(Redacted):
+    uri: QueueURI
+    key: AuthPrivateKey | None = None
+
+
+def send(
+    queue: str,
+    text: str | None = None,
+    /,
+    *,
+    file: Path | None = None,
+    through: Annotated[str | None, Parameter(name="--through")] = None,
+    notify: bool = False,
+    state: StateFile = None,
+    json: AsJson = False,
+) -> None:
+    """Send a message to a queue, sealed so that no router can read it.
+
+    Without a text it comes from standard input: others on this machine can see command lines.
+
+    Parameters
+    ----------
+    queue
+        The name of a queue in the state file, or the address that its owner gave you; `@FILE` for
+        an address in a file.
+    text
+        The message.
+    file
+        Send the content of a file, of up to 15,900 bytes.
+    through
+        The address of a router to send through as a proxy, so that the queue's router does not see
+        where the message comes from.
+    notify
+        Let those be told who are notified of messages of this queue.
+    """
+    target = _target(queue, state or default_path())
+    proxy = None if through is None else read_address(through, ServerProtocol.SMP)
+    body = seal(target.uri, _body(text, file))
+    run(partial(_send, target, body, proxy, notify=notify))
+    if json:
+        print_json({"accepted": True, "through_proxy": proxy is not None})
+    else:
+        OUT.print("The router has accepted the message.")
+
+
+def _target(queue: str, path: Path) -> _Target:
+    if not queue.startswith(("smp://", "@")):
+        saved = State.load(path).find(queue)
+        return _Target(saved.uri, saved.sender_key)
+    text = queue
+    if queue.startswith("@"):
+        text = Path(queue[1:]).read_text("utf-8").strip()
+    try:
+        return _Target(QueueURI.parse(text))
+    except DecodeError as exc:
+        raise CommandFailed(
+            "This is no address of a queue; take the one that 'queue create' or 'queue info' "
+            "has printed, in quotes.",
+            ExitCode.USAGE,
+        ) from exc
+
+
+def _body(text: str | None, file: Path | None) -> bytes:
+    if text is not None and file is not None:
+        raise CommandFailed("Give a text or a file, not both.", ExitCode.USAGE)
+    if text is not None:
+        return text.encode()
+    if file is not None:
+        with file.open("rb") as opened:
+            return opened.read(_MOST_INPUT)
+    if sys.stdin.isatty():
+        OUT.print("Message, and then Ctrl-D on a line of its own:")
+    return sys.stdin.buffer.read(_MOST_INPUT).removesuffix(b"\n")
+
+
+async def _send(
+    target: _Target, body: bytes, proxy: ServerAddressWithAuth | None, *, notify: bool
+) -> None:
+    server, sender_id = target.uri.queue.server, target.uri.queue.sender_id
+    with waiting("sending"):
+        if proxy is None:
+            async with open_smp_client(server) as client:
+                await client.send(sender_id, body, target.key, notify=notify)
+        else:
+            async with open_smp_client(proxy.address) as client:
+                relay = client.relay(server, basic_auth=proxy.basic_auth)
+                await relay.send(sender_id, body, target.key, notify=notify)
+
+
+# --- info ---------------------------------------------------------------------------------------
+
+
+def info(
+    name: str,
+    /,
+    *,
+    show_keys: bool = False,
+    qr: bool = False,
+    state: StateFile = None,
+    json: AsJson = False,
+) -> None:
+    """Say how a queue is doing, and print the address for senders again.
+
+    Parameters
+    ----------
+    name
+        A queue in the state file.
+    show_keys
+        Print the keys of the queue, too. Whoever has them owns the queue.
+    qr
+        Show the address as a QR code, too.
+    """
+    saved = State.load(state or default_path()).find(name)
+    found = run(partial(_info, saved))
+    keys = _keys(saved) if show_keys else {}
+    if json:
+        print_json(_facts(saved, found) | keys)
+        return
+    OUT.print(f"Queue {name!r} on {_place(saved)}", markup=False)
+    OUT.print(f"{found.size} messages are waiting.")
+    OUT.print("Only the owner of a key can send." if found.secured else "Anybody with its address can send.")
+    if found.has_notifier:
+        OUT.print("Somebody is notified of messages.")
+    OUT.print(f"Address for senders: {saved.uri}", markup=False)
+    for label, key in keys.items():
+        OUT.print(f"{label}: {key}", markup=False)
+    if qr:
+        OUT.print(qr_code(str(saved.uri)), markup=False)
+
+
+async def _info(saved: SavedQueue) -> QueueInfo:
+    with waiting("asking the router"):
+        async with open_smp_client(saved.router) as client:
+            return await client.queue_info(saved.queue)
+
+
+def _facts(saved: SavedQueue, found: QueueInfo) -> dict[str, Any]:
+    return {
+        "name": saved.name,
+        "router": str(saved.router),
+        "address": str(saved.uri),
+        "messages": found.size,
+        "secured": found.secured,
+        "has_notifier": found.has_notifier,
+    }
+
+
+def _keys(saved: SavedQueue) -> dict[str, str]:
+    queue = saved.queue
+    keys = {
+        "recipient_id": queue.recipient_id,
+        "key": queue.key.der,
+        "delivery_key": queue.delivery_key.subkey,
+        "sealing_key": saved.sealing_key.der,
+    }
+    if saved.sender_key is not None:
+        keys["sender_key"] = saved.sender_key.der
+    return {label: to_base64url(key) for label, key in keys.items()}
+
+
+# --- delete -------------------------------------------------------------------------------------
+
+
+def delete(
+    name: str,
+    /,
+    *,
+    forget: bool = False,
+    state: StateFile = None,
+    json: AsJson = False,
+) -> None:
+    """Delete a queue on its router, with the messages in it, and forget its keys.
+
+    Parameters
+    ----------
+    name
+        A queue in the state file.
+    forget
+        Only forget the keys, for a router that is gone for good.
+    """
+    path = state or default_path()
+    saved = State.load(path).find(name)
+    deleted = False if forget else run(partial(_delete, saved))
+    with State.change(path) as changed:
+        changed.queues.pop(name, None)
+    if json:
+        print_json({"name": name, "deleted": deleted})
+    elif deleted:
+        OUT.print(f"Queue {name!r} is deleted.", markup=False)
+    elif forget:
+        OUT.print(f"The keys of {name!r} are forgotten; the router still has the queue.", markup=False)
+    else:
+        OUT.print(f"Queue {name!r} was gone already; its keys are forgotten.", markup=False)
+
+
+async def _delete(saved: SavedQueue) -> bool:
+    """Whether there was something to delete."""
+    with waiting("deleting the queue"):
+        async with open_smp_client(saved.router) as client:
+            try:
+                await client.delete(saved.queue)
+            except RouterError as exc:
+                if exc.error is not Code.AUTH:
+                    raise
+                return False
+    return True

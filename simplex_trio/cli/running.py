@@ -1,0 +1,58 @@
+"""Running a command's async part so that Ctrl-C ends it in order, not in the middle of a statement."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import trio
+
+from simplex_trio.nursery import open_inner_nursery
+
+__all__ = ["Interrupted", "run"]
+
+T = TypeVar("T")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """The command was told to stop before it was done, and has cleaned up after itself.
+
+    Like `KeyboardInterrupt`, whose place it takes, it passes by whoever handles ordinary errors.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal = signal.Signals(number)
+
+
+def run(function: Callable[[], Awaitable[T]]) -> T:
+    """Run ``function`` in a Trio loop of its own, and return what it returns.
+
+    SIGINT and SIGTERM cancel it, and when it has ended raise `Interrupted`.  A second signal is not
+    waited for: it has its usual effect.  Call it in the main thread.
+    """
+    return trio.run(_run, function)
+
+
+async def _run(function: Callable[[], Awaitable[T]]) -> T:
+    result: list[T] = []
+    caught: list[int] = []
+    async with open_inner_nursery() as nursery:
+
+        async def watch(task_status: trio.TaskStatus[None]) -> None:
+            with trio.open_signal_receiver(*_SIGNALS) as signals:
+                task_status.started()
+                async for number in signals:
+                    caught.append(number)
+                    break
+            nursery.cancel_scope.cancel()
+
+        await nursery.start(watch)
+        result.append(await function())
+        nursery.cancel_scope.cancel()
+    if not result:
+        raise Interrupted(caught[0])
+    return result[0]

@@ -1,0 +1,46 @@
+"""`Link`: one connection to the daemon, from the socket to the engine that drives it."""
+
+from __future__ import annotations
+
+import trio
+from attrs import define
+
+from simplex_trio.client.engine import EngineConfig, ProtocolClient
+from simplex_trio.errors import ConnectTimeout
+from simplex_trio.katzenpost.codec import KatzenpostCodec, Outgoing
+from simplex_trio.katzenpost.dial import Dialler
+from simplex_trio.katzenpost.framing import LengthPrefixedStream
+from simplex_trio.katzenpost.greeting import Greeting, greet
+from simplex_trio.katzenpost.requests import Answer
+
+__all__ = ["Link", "open_link"]
+
+_ENGINE = EngineConfig(ping_interval=0)
+
+
+@define(eq=False)
+class Link:
+    """A connection whose greeting is over; `client` has yet to be run."""
+
+    client: ProtocolClient[Outgoing, Answer]
+    greeting: Greeting
+    opened_at: float
+
+    def has_lasted(self, seconds: float) -> bool:
+        """Whether it was opened at least so long ago."""
+        return trio.current_time() - self.opened_at >= seconds
+
+
+async def open_link(dial: Dialler, token: bytes, *, timeout: float) -> Link:
+    """Connect to the daemon and exchange greetings.
+
+    Cancelled, or failed, it leaves nothing open.  Raises a `ConnectError`, of which `DialFailed`,
+    `ConnectTimeout` and the `HandshakeFailed` are some.
+    """
+    with trio.move_on_after(timeout):
+        stream = LengthPrefixedStream(await dial())
+        greeting = await greet(stream, token)
+        codec = KatzenpostCodec(greeting.status.instance_token)
+        client = ProtocolClient[Outgoing, Answer](stream, codec, _ENGINE)
+        return Link(client, greeting, trio.current_time())
+    raise ConnectTimeout("the daemon did not greet in time")

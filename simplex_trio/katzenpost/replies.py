@@ -1,0 +1,69 @@
+"""Who waits for the reply of a service, by the id of its reply block."""
+
+from __future__ import annotations
+
+import trio
+
+from simplex_trio.errors import SimplexError
+from simplex_trio.katzenpost.errors import MessageNotSent
+from simplex_trio.katzenpost.events import MessageReply, MessageSent
+
+__all__ = ["PendingReply", "ReplyTable"]
+
+
+class PendingReply:
+    """One reply that somebody waits for."""
+
+    def __init__(self) -> None:
+        self._done = trio.Event()
+        self._outcome: bytes | SimplexError = b""
+
+    def resolve(self, outcome: bytes | SimplexError) -> None:
+        """The reply, or why there is none; only the first counts."""
+        if not self._done.is_set():
+            self._outcome = outcome
+            self._done.set()
+
+    async def wait(self) -> bytes:
+        """The reply's payload; raises the error that stands in its place."""
+        await self._done.wait()
+        if isinstance(self._outcome, SimplexError):
+            raise self._outcome
+        return self._outcome
+
+
+class ReplyTable:
+    """The replies of one client.
+
+    They outlive connections: the daemon keeps replies while we are away.
+    """
+
+    def __init__(self) -> None:
+        self._pending: dict[bytes, PendingReply] = {}
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def expect(self, surb_id: bytes) -> PendingReply:
+        """Wait for the reply to this block, until `forget`."""
+        pending = self._pending[surb_id] = PendingReply()
+        return pending
+
+    def forget(self, surb_id: bytes) -> None:
+        """Nobody waits for this reply any more."""
+        self._pending.pop(surb_id, None)
+
+    def note(self, event: MessageReply | MessageSent) -> None:
+        """Something happened to a message."""
+        pending = self._pending.get(event.surb_id)
+        if pending is None:
+            return
+        if isinstance(event, MessageReply):
+            pending.resolve(event.error or event.payload)
+        elif event.failure is not None:
+            pending.resolve(MessageNotSent("the daemon could not send the message"))
+
+    def fail_all(self, error: SimplexError) -> None:
+        """No reply will come any more."""
+        for pending in self._pending.values():
+            pending.resolve(error)

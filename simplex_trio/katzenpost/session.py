@@ -1,0 +1,270 @@
+"""`Session`: what this client asks of the daemon, while connections come and go.
+
+Callers whose operations the daemon resends notice nothing of that but time: each sends its request
+again on the new connection, byte by byte the same, with the same query id.  That is done after
+every reconnect, also to a daemon that still knows us, because it drops the answers to operations
+that it gets while we are away.  What the daemon answers by itself fails at once, and can be asked
+again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import secrets
+from typing import TypeVar
+
+import trio
+
+from simplex_trio.client.events import ExpiredResponse
+from simplex_trio.errors import ConnectionLost, RequestTimeout, SimplexError
+from simplex_trio.katzenpost.codec import Outgoing, correlation_id
+from simplex_trio.katzenpost.config import ClientConfig
+from simplex_trio.katzenpost.connections import Connections
+from simplex_trio.katzenpost.dial import Dialler
+from simplex_trio.katzenpost.errors import (
+    ClientClosed,
+    DaemonHangsUp,
+    OperationCancelled,
+    ReplyLost,
+)
+from simplex_trio.katzenpost.events import (
+    ConnectionStatus,
+    DaemonConnected,
+    DaemonDisconnected,
+    DaemonEvent,
+    Event,
+    MessageReply,
+    MessageSent,
+    NewDocument,
+)
+from simplex_trio.katzenpost.hub import EventHub, Subscription
+from simplex_trio.katzenpost.knowledge import Knowledge
+from simplex_trio.katzenpost.link import Link
+from simplex_trio.katzenpost.operations import Operation, OperationKey
+from simplex_trio.katzenpost.replies import PendingReply, ReplyTable
+from simplex_trio.katzenpost.requests import ID_SIZE, Answer, Request
+from simplex_trio.katzenpost.resending import Debts, InFlight, OperationTable
+from simplex_trio.nursery import open_inner_nursery
+
+__all__ = ["Session"]
+
+ValueT = TypeVar("ValueT")
+
+
+class Session:
+    """One client of the daemon, across all of its connections.
+
+    All methods belong to the thread of the Trio program; any number of tasks may use them at once.
+    """
+
+    def __init__(self, dial: Dialler, config: ClientConfig, token: bytes) -> None:
+        self._config = config
+        self._connections = Connections(
+            dial, config, token, note=self._note, attend=self._pay_debts
+        )
+        self.knowledge = Knowledge()
+        self._hub = EventHub(config.max_unread_events)
+        self._disconnected: DaemonDisconnected | None = None
+        self._operations = OperationTable()
+        self._debts = Debts()
+        self._new_debt = trio.Event()
+        self._replies = ReplyTable()
+
+    def __repr__(self) -> str:
+        return f"<Session: {self._connections!r}, {len(self._operations)} operations in flight>"
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to the daemon now."""
+        return self._connections.is_connected
+
+    @property
+    def in_flight(self) -> int:
+        """How many operations are being resent."""
+        return len(self._operations)
+
+    # --- its life -------------------------------------------------------------------------------
+
+    async def connect(self) -> Link:
+        """The first connection, for `run`; raises a `ConnectError`."""
+        return await self._connections.open()
+
+    async def run(self, link: Link) -> None:
+        """Keep a connection to the daemon until `close`; raises only for a bug, or if cancelled."""
+        try:
+            await self._connections.run(link)
+        finally:
+            self._replies.fail_all(ClientClosed("the client was closed"))
+            self._hub.end()
+
+    async def close(self, *, forget: bool) -> None:
+        """As `Connections.close`; everybody who waits gets `ClientClosed`."""
+        await self._connections.close(forget=forget)
+
+    async def wait_connected(self) -> None:
+        """Wait until there is a connection to the daemon; raises `ClientClosed`."""
+        await self._connections.next()
+
+    def subscribe(self) -> Subscription:
+        """All events from now on, after what is known already."""
+        known: list[Event] = [*self.knowledge.as_events()]
+        if self._disconnected is not None:
+            known.append(self._disconnected)
+        return self._hub.subscribe(known)
+
+    def _note(self, event: object) -> None:
+        match event:
+            case ConnectionStatus() | NewDocument():
+                self.knowledge.note(event)
+            case MessageReply() | MessageSent():
+                self._replies.note(event)
+            case DaemonConnected(resumed=resumed):
+                self._disconnected = None
+                if not resumed:
+                    self._debts.forget_all()
+                    self._replies.fail_all(ReplyLost("the daemon has forgotten the reply block"))
+            case DaemonDisconnected():
+                self._disconnected = event
+            case ExpiredResponse(command=Outgoing(operation=OperationKey() as key)):
+                self._debts.settle(key)
+        if isinstance(event, DaemonEvent | DaemonConnected | DaemonDisconnected):
+            self._hub.put(event)  # and not answers to those who left, or second answers
+
+    # --- what the daemon answers by itself --------------------------------------------------------
+
+    async def ask(self, request: Request[ValueT]) -> ValueT:
+        """Have the daemon answer something now.
+
+        Raises `DaemonAway` if there is no connection, `ConnectionLost` if it ends meanwhile,
+        `RequestTimeout`, or what `Request.read` raises.
+        """
+        return await self._ask_on(await self._connections.now(), request)
+
+    async def ask_again(self, request: Request[ValueT]) -> ValueT:
+        """As `ask`, but wait for a connection, and ask again when one was lost.
+
+        Raises `DaemonHangsUp` when that goes on.
+        """
+        return await self._until_answered(request, None)
+
+    async def _ask_on(self, link: Link, request: Request[ValueT]) -> ValueT:
+        query_id = secrets.token_bytes(ID_SIZE)
+        outgoing = Outgoing(request.name, request.encode(query_id))
+        timeout = self._config.request_timeout
+        return request.read(await self._exchange(link, outgoing, query_id, timeout))
+
+    async def _exchange(
+        self, link: Link, outgoing: Outgoing, query_id: bytes, timeout: float
+    ) -> Answer:
+        try:
+            return await link.client.request(
+                outgoing, correlation_id=correlation_id(query_id), timeout=timeout
+            )
+        except RequestTimeout as exc:
+            raise RequestTimeout("the daemon did not answer in time") from exc
+        except ConnectionLost as exc:
+            if self._connections.closed:
+                raise ClientClosed("the client was closed") from exc
+            raise
+        finally:
+            outgoing.let_go()
+
+    async def _until_answered(self, request: Request[ValueT], in_flight: InFlight | None) -> ValueT:
+        query_id = secrets.token_bytes(ID_SIZE)
+        encoded = request.encode(query_id)
+        timeout = self._config.request_timeout if in_flight is None else math.inf
+        hang_ups = 0
+        while True:
+            link = await self._connections.next()
+            outgoing = Outgoing(request.name, encoded)
+            if in_flight is not None:
+                outgoing.operation = in_flight.key
+                in_flight.sent = True
+            try:
+                answer = await self._exchange(link, outgoing, query_id, timeout)
+            except ClientClosed:
+                raise
+            except ConnectionLost as exc:
+                hang_ups = 0 if link.has_lasted(self._config.steady_after) else hang_ups + 1
+                if hang_ups >= self._config.hang_ups:
+                    raise DaemonHangsUp("the daemon hangs up whenever it is asked this") from exc
+                continue
+            if in_flight is not None:
+                in_flight.answered = True
+            return request.read(answer)
+
+    # --- what the daemon resends ------------------------------------------------------------------
+
+    async def resend(self, operation: Operation[ValueT]) -> ValueT:
+        """Have an operation done, however many connections it takes.
+
+        Raises `OperationInProgress`, `OperationCancelled`, `DaemonHangsUp`, `ClientClosed`, or what
+        `Request.read` raises.  Cancelled, it has the daemon told to end the operation.
+        """
+        in_flight = self._operations.start(operation.key)
+        self._debts.settle(operation.key)
+        try:
+            with in_flight.scope:
+                return await self._until_answered(operation.request, in_flight)
+        finally:
+            self._operations.end(in_flight)
+            if in_flight.sent and not in_flight.answered:
+                self._owe(operation.key)
+        raise OperationCancelled
+
+    async def cancel(self, key: OperationKey) -> None:
+        """End an operation, whoever started it, and wake whoever waits for it.
+
+        A daemon that is away, or does not answer, is told later.
+        """
+        operation = self._operations.get(key)
+        try:
+            await self.ask(key.cancel())
+        except (ConnectionLost, RequestTimeout):
+            self._owe(key)
+        finally:
+            # As a rule it has been answered by now, unless the daemon did not know it yet.
+            if operation is not None and self._operations.get(key) is operation:
+                operation.cancel()
+
+    async def cancel_all(self) -> None:
+        """End all operations that are in flight."""
+        async with open_inner_nursery() as nursery:
+            for key in self._operations:
+                nursery.start_soon(self.cancel, key)
+
+    def _owe(self, key: OperationKey) -> None:
+        self._debts.owe(key, trio.current_time())
+        self._new_debt.set()
+
+    async def _pay_debts(self, link: Link) -> None:
+        while True:
+            for key in self._debts.take_due(trio.current_time()):
+                with contextlib.suppress(SimplexError):
+                    await self._ask_on(link, key.cancel())
+            self._new_debt = trio.Event()
+            due = self._debts.due_at()
+            with trio.move_on_at(math.inf if due is None else due):
+                await self._new_debt.wait()
+
+    # --- services -----------------------------------------------------------------------------------
+
+    async def send(self, message: bytes) -> None:
+        """Hand an encoded message to the daemon; raises as `ask` does."""
+        link = await self._connections.now()
+        outgoing = Outgoing("send_message", message)
+        try:
+            await link.client.tell(outgoing, timeout=self._config.request_timeout)
+        except RequestTimeout as exc:
+            raise RequestTimeout("the daemon does not read") from exc
+        finally:
+            outgoing.let_go()
+
+    def expect_reply(self, surb_id: bytes) -> PendingReply:
+        """Keep the reply to a message when it comes, until `forget_reply`."""
+        return self._replies.expect(surb_id)
+
+    def forget_reply(self, surb_id: bytes) -> None:
+        """Nobody waits for this reply any more."""
+        self._replies.forget(surb_id)

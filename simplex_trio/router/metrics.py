@@ -1,0 +1,92 @@
+"""Metrics for Prometheus, at ``/metrics`` on a port of this machine only.
+
+The package `prometheus_client` writes them; it comes with the extra ``metrics``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+
+import attrs
+import trio
+
+from simplex_trio.errors import SimplexError
+from simplex_trio.router.http import Request, Response, answer_one
+from simplex_trio.router.statistics import RouterStatistics
+
+__all__ = ["MetricsSupportMissing", "metrics_writer", "serve_metrics"]
+
+_PREFIX = "simplex_router_"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class MetricsSupportMissing(SimplexError):
+    """Metrics are configured, and the package that writes them is not installed."""
+
+
+def metrics_writer(statistics: Callable[[], RouterStatistics]) -> Callable[[], Response]:
+    """What writes all metrics as they are at the moment; raises `MetricsSupportMissing`."""
+    try:
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+        from prometheus_client.metrics_core import (
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            Metric,
+        )
+        from prometheus_client.registry import Collector
+    except ImportError as exc:
+        raise MetricsSupportMissing(
+            "metrics need prometheus-client: pip install 'simplex-trio[metrics]'"
+        ) from exc
+
+    class _Router(Collector):
+        def collect(self) -> Iterable[Metric]:
+            taken = statistics()
+            for field in attrs.fields(RouterStatistics):
+                value = getattr(taken, field.name)
+                if isinstance(value, int):
+                    text = field.name.replace("_", " ")
+                    yield GaugeMetricFamily(_PREFIX + field.name, f"Now: {text}", value)
+            for name, value in taken.counters.items():
+                if _NAME.fullmatch(name):
+                    text = name.replace("_", " ")
+                    yield CounterMetricFamily(_PREFIX + name, f"Since creation: {text}", value)
+
+    registry = CollectorRegistry()
+    registry.register(_Router())
+    return lambda: Response(generate_latest(registry), CONTENT_TYPE_LATEST)
+
+
+def _answer(write: Callable[[], Response], request: Request) -> Response:
+    if request.path == "/metrics":
+        return write()
+    return Response(b"404 Not Found\n", status=HTTPStatus.NOT_FOUND)
+
+
+async def _serve(write: Callable[[], Response], stream: trio.abc.Stream) -> None:
+    async with stream:
+        with suppress(trio.BrokenResourceError):
+            await answer_one(stream, partial(_answer, write))
+
+
+async def serve_metrics(
+    statistics: Callable[[], RouterStatistics],
+    port: int,
+    *,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer Prometheus on ``port`` of 127.0.0.1 until cancelled; the status is the actual port.
+
+    Raises `MetricsSupportMissing`, or `OSError` if the port cannot be opened.
+    """
+    write = metrics_writer(statistics)
+    (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        serve = partial(trio.serve_listeners, partial(_serve, write), [listener])
+        await nursery.start(serve)
+        task_status.started(listener.socket.getsockname()[1])

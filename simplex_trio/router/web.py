@@ -1,0 +1,64 @@
+"""The page that browsers get from a router: what it is, its address, and that as a QR code."""
+
+from __future__ import annotations
+
+import io
+from html import escape
+from http import HTTPStatus
+from typing import Final
+
+from simplex_trio.router.http import Request, Response
+from simplex_trio.wire.addresses import ServerAddress
+
+__all__ = ["WebPage"]
+
+_POLICY: Final = (
+    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+)
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>SMP router</title>
+<style>
+body {{ font-family: sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; }}
+code {{ overflow-wrap: anywhere; }}
+svg {{ width: 16rem; height: 16rem; }}
+</style>
+<h1>SMP router</h1>
+<p>This is a messaging router of the SimpleX network.  Apps take its address:</p>
+<p><code>{address}</code></p>
+{code}
+</html>
+"""
+
+
+def _qr_code(text: str) -> str:
+    """A QR code as SVG; nothing where the package that draws it is not installed."""
+    try:
+        import segno
+    except ImportError:
+        return ""
+    drawn = io.BytesIO()
+    code = segno.make(text, micro=False)
+    code.save(drawn, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=4)
+    return f"<figure>{drawn.getvalue().decode()}</figure>"
+
+
+class WebPage:
+    """The answers to whatever browsers ask of a router."""
+
+    def __init__(self, address: ServerAddress) -> None:
+        text = str(address)
+        page = _PAGE.format(address=escape(text), code=_qr_code(text))
+        self._page = Response(page.encode(), "text/html; charset=utf-8", headers=_POLICY)
+
+    def answer(self, request: Request) -> Response:
+        """The page itself at ``/``, and nothing anywhere else."""
+        if request.path == "/":
+            return self._page
+        return Response(b"404 Not Found\n", status=HTTPStatus.NOT_FOUND, headers=_POLICY)

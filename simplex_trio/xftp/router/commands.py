@@ -1,0 +1,246 @@
+"""What a router does with a command, once it knows that it may.
+
+An answer is a message, and with FILE the body that follows it.  What cannot be done is answered
+with the error that says so; nothing that a client sends raises anything here but a failure of the
+storage.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+import trio
+from attrs import frozen
+
+from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
+from simplex_trio.crypto.keys import X25519PrivateKey
+from simplex_trio.errors import CryptoError, RequestTimeout
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.authorization import Verifier
+from simplex_trio.wire.reading import ReceivedCommand
+from simplex_trio.wire.xftp.commands import (
+    FACK,
+    FADD,
+    FDEL,
+    FGET,
+    FNEW,
+    FPUT,
+    PING,
+    Command,
+)
+from simplex_trio.wire.xftp.errors import XFTPCode, XFTPErrorValue
+from simplex_trio.wire.xftp.messages import ERR, FILE, OK, PONG, RIDS, SIDS, Message
+from simplex_trio.xftp.bodies import PIECE_SIZE, BodyReader
+from simplex_trio.xftp.box_stream import BoxStream
+from simplex_trio.xftp.disk import in_thread
+from simplex_trio.xftp.errors import DigestMismatch, StorageFailed, WrongBodySize
+from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
+from simplex_trio.xftp.router.records import PacketRecord
+from simplex_trio.xftp.router.statistics import Count
+from simplex_trio.xftp.router.storage import Storage
+
+__all__ = ["Answer", "Commands"]
+
+_HOUR = 3600
+
+
+@frozen(repr=False)
+class Answer(Redacted):
+    """What is sent back."""
+
+    message: Message
+    body: AsyncGenerator[bytes] | None = None
+    """To be closed by whoever sends it."""
+
+
+def _refused(error: XFTPErrorValue) -> Answer:
+    return Answer(ERR(error))
+
+
+class Commands:
+    """The commands of all clients of a router."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        policy: PacketPolicy,
+        limits: XFTPClientLimits,
+        counters: Counter[Count],
+        *,
+        clock: Callable[[], float],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._storage = storage
+        self._policy = policy
+        self._limits = limits
+        self._counters = counters
+        self._clock = clock
+        self._random = random
+
+    def _count(self, count: Count, by: int = 1) -> None:
+        self._counters[count] += by
+
+    async def answer(
+        self, received: ReceivedCommand[Command], verifier: Verifier, body: BodyReader
+    ) -> Answer:
+        """Do what a command says, if it is authorized; ``body`` is what follows it."""
+        try:
+            answer = await self._answer(received, verifier, body)
+        except StorageFailed:
+            answer = _refused(XFTPCode.FILE_IO)
+        except RequestTimeout:
+            answer = _refused(XFTPCode.TIMEOUT)
+        if isinstance(answer.message, ERR):
+            self._count(Count.REQUESTS_REFUSED)
+        return answer
+
+    async def _answer(
+        self, received: ReceivedCommand[Command], verifier: Verifier, body: BodyReader
+    ) -> Answer:
+        command, transmission = received.command, received.transmission
+        if not isinstance(command, FPUT) and not await body.at_end():
+            return _refused(XFTPCode.HAS_FILE)
+        if isinstance(command, PING):
+            return Answer(PONG())
+        if isinstance(command, FNEW):
+            if not verifier.accepts(transmission, [command.info.sender_key]):
+                return _refused(XFTPCode.AUTH)
+            return await self._register(command)
+        entity_id = transmission.entity_id
+        packet = await self._storage.find(entity_id, from_sender=command.FROM_SENDER)
+        if not verifier.accepts(transmission, [] if packet is None else [packet.key]):
+            return _refused(XFTPCode.AUTH)
+        assert packet is not None  # without a key nothing is accepted
+        if packet.blocked is not None:
+            return _refused(packet.blocked)
+        match command:
+            case FADD():
+                return await self._add_recipients(command, packet)
+            case FPUT():
+                return await self._upload(packet, body)
+            case FDEL():
+                return await self._delete(packet)
+            case FGET():
+                return await self._download(command, packet)
+            case FACK():
+                await self._storage.acknowledge(entity_id)
+                self._count(Count.RECIPIENTS_ACKNOWLEDGED)
+                return Answer(OK())
+            case _:
+                return _refused(XFTPCode.INTERNAL)
+
+    # --- from senders -------------------------------------------------------------------------
+
+    async def _register(self, command: FNEW) -> Answer:
+        policy, keys = self._policy, command.recipient_keys
+        if not (policy.accept_new and self._knows_password(command.basic_auth)):
+            return _refused(XFTPCode.AUTH)
+        if not policy.takes_size(command.info.size):
+            return _refused(XFTPCode.SIZE)
+        if self._storage.packets >= policy.max_packets or len(keys) > policy.max_recipients:
+            return _refused(XFTPCode.QUOTA)
+        hour = int(self._clock()) // _HOUR
+        sender_id, recipient_ids = await self._storage.register(command.info, keys, hour)
+        self._count(Count.PACKETS_REGISTERED)
+        self._count(Count.RECIPIENTS_ADDED, len(keys))
+        return Answer(SIDS(sender_id, recipient_ids))
+
+    def _knows_password(self, given: bytes | None) -> bool:
+        password = self._policy.password
+        return password is None or hmac.compare_digest(given or b"", password.encode())
+
+    async def _add_recipients(self, command: FADD, packet: PacketRecord) -> Answer:
+        keys = command.recipient_keys
+        ids = await self._storage.add_recipients(
+            packet.sender_id, keys, self._policy.max_recipients
+        )
+        if ids is None:
+            return _refused(XFTPCode.QUOTA)
+        self._count(Count.RECIPIENTS_ADDED, len(keys))
+        return Answer(RIDS(ids))
+
+    async def _upload(self, packet: PacketRecord, body: BodyReader) -> Answer:
+        size = packet.info.size
+        if await body.at_end():
+            return _refused(XFTPCode.NO_FILE)
+        if packet.has_body:
+            # What is there must not change, and a client that repeats itself must not fail.
+            return await self._take_again(body, size)
+        with self._storage.reserved(size) as has_room:
+            if not has_room:
+                return _refused(XFTPCode.QUOTA)
+            return await self._take(packet, body)
+
+    async def _take(self, packet: PacketRecord, body: BodyReader) -> Answer:
+        self._count(Count.UPLOADS_FAILED)  # until it has succeeded
+        try:
+            with trio.move_on_after(self._limits.body_seconds):
+                async with aclosing(_pieces(body)) as pieces:
+                    is_kept = await self._storage.store(packet, pieces)
+                self._count(Count.UPLOADS_FAILED, -1)
+                if is_kept:
+                    self._count(Count.PACKETS_UPLOADED)
+                    return Answer(OK())
+                return await self._outcome_of_another(packet)
+        except WrongBodySize:
+            return _refused(XFTPCode.SIZE)
+        except DigestMismatch:
+            return _refused(XFTPCode.DIGEST)
+        return _refused(XFTPCode.TIMEOUT)
+
+    async def _outcome_of_another(self, packet: PacketRecord) -> Answer:
+        """The answer to a body that came too late: another one was first, or there is no packet."""
+        now = await self._storage.find(packet.sender_id, from_sender=True)
+        if now is None:
+            return _refused(XFTPCode.AUTH)
+        return _refused(now.blocked) if now.blocked is not None else Answer(OK())
+
+    async def _take_again(self, body: BodyReader, size: int) -> Answer:
+        with trio.move_on_after(self._limits.body_seconds):
+            while size > 0 and (piece := await body.read_up_to(PIECE_SIZE)):
+                size -= len(piece)
+            is_whole = size == 0 and await body.at_end()
+            return Answer(OK()) if is_whole else _refused(XFTPCode.SIZE)
+        return _refused(XFTPCode.TIMEOUT)
+
+    async def _delete(self, packet: PacketRecord) -> Answer:
+        if not await self._storage.delete(packet.sender_id):
+            return _refused(XFTPCode.AUTH)
+        self._count(Count.PACKETS_DELETED)
+        return Answer(OK())
+
+    # --- from recipients ----------------------------------------------------------------------
+
+    async def _download(self, command: FGET, packet: PacketRecord) -> Answer:
+        if not packet.has_body:
+            return _refused(XFTPCode.NO_FILE)
+        ephemeral, nonce = X25519PrivateKey(self._random(32)), self._random(NONCE_SIZE)
+        try:
+            box = BoxStream(BoxKey.agree(ephemeral, command.dh_key), nonce)
+        except CryptoError:
+            return _refused(XFTPCode.CRYPTO)
+        pieces = self._storage.pieces(packet)
+        try:
+            first = await anext(pieces)
+        except (FileNotFoundError, StopAsyncIteration):
+            return _refused(XFTPCode.AUTH)
+        return Answer(FILE(ephemeral.public, nonce), self._sealed(box, first, pieces))
+
+    async def _sealed(
+        self, box: BoxStream, piece: bytes, rest: AsyncGenerator[bytes]
+    ) -> AsyncGenerator[bytes]:
+        """A body in the box that is made for this one download."""
+        async with aclosing(rest):
+            yield await in_thread(lambda: box.seal(piece))
+            async for each in rest:
+                yield await in_thread(lambda: box.seal(each))  # noqa: B023
+            yield box.tag()
+            self._count(Count.PACKETS_DOWNLOADED)
+
+
+async def _pieces(body: BodyReader) -> AsyncGenerator[bytes]:
+    while piece := await body.read_up_to(PIECE_SIZE):
+        yield piece

@@ -1,0 +1,284 @@
+"""What a router knows of packets: a small database beside their bodies.
+
+Everything is asked of the database when it is needed, so that memory does not grow with the number
+of packets.  All of this is for the one worker thread that owns the connection.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import frozen
+
+from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
+from simplex_trio.errors import DecodeError
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.buffer import Reader
+from simplex_trio.wire.xftp.commands import PacketInfo
+from simplex_trio.wire.xftp.errors import Blocked, decode_xftp_error
+from simplex_trio.xftp.errors import StorageFailed, StorageFull
+
+__all__ = ["PacketRecord", "Records"]
+
+_APPLICATION_ID = 0x53585046  # "SXPF"
+_VERSION = 1
+
+_SCHEMA = (
+    """
+    CREATE TABLE packets (
+        sender_id BLOB PRIMARY KEY,
+        sender_key BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        created_hour INTEGER NOT NULL,
+        has_body INTEGER NOT NULL DEFAULT 0,
+        blocked BLOB
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX packets_by_age ON packets (created_hour)",
+    """
+    CREATE TABLE recipients (
+        recipient_id BLOB PRIMARY KEY,
+        sender_id BLOB NOT NULL REFERENCES packets (sender_id) ON DELETE CASCADE,
+        key BLOB NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX recipients_of_packet ON recipients (sender_id)",
+)
+
+_BY_SENDER = """
+    SELECT sender_id, sender_key, size, digest, has_body, blocked, sender_key
+    FROM packets WHERE sender_id = ?
+"""
+
+_BY_RECIPIENT = """
+    SELECT p.sender_id, p.sender_key, p.size, p.digest, p.has_body, p.blocked, r.key
+    FROM recipients r JOIN packets p ON p.sender_id = r.sender_id WHERE r.recipient_id = ?
+"""
+
+
+@frozen(repr=False)
+class PacketRecord(Redacted):
+    """A packet, as it was when it was looked up, and the key of who asks for it."""
+
+    sender_id: bytes
+    info: PacketInfo
+    has_body: bool
+    blocked: Blocked | None
+    key: AuthPublicKey
+
+
+class Records:
+    """The open database."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or make it.
+
+        Raises `StorageFailed` if it cannot be opened, is used by another process, or is no such
+        database.
+        """
+        with _database_errors():
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            with _database_errors():
+                self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        db = self._db
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA foreign_keys = ON")
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        with self._transaction():
+            if (application, version) == (0, 0):
+                for statement in _SCHEMA:
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {_VERSION}")
+            elif (application, version) != (_APPLICATION_ID, _VERSION):
+                raise StorageFailed("the file with the records is something else")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _database_errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        self._db.close()
+
+    # --- numbers ------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        """How many packets there are."""
+        (count,) = self._ask("SELECT count(*) FROM packets")
+        assert isinstance(count, int)
+        return count
+
+    def bytes_stored(self) -> int:
+        """How large all bodies are together."""
+        (size,) = self._ask("SELECT coalesce(sum(size), 0) FROM packets WHERE has_body")
+        assert isinstance(size, int)
+        return size
+
+    # --- packets ------------------------------------------------------------------------------
+
+    def add(
+        self,
+        sender_id: bytes,
+        info: PacketInfo,
+        recipients: Sequence[tuple[bytes, AuthPublicKey]],
+        hour: int,
+    ) -> None:
+        """Note a new packet, registered in the hour with this number since 1970."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO packets (sender_id, sender_key, size, digest, created_hour)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (sender_id, info.sender_key.der, info.size, info.digest, hour),
+            )
+            self._add_recipients(sender_id, recipients)
+
+    def add_recipients(
+        self, sender_id: bytes, recipients: Sequence[tuple[bytes, AuthPublicKey]], limit: int
+    ) -> bool:
+        """Note further recipients, unless there were more than ``limit`` then.
+
+        Raises `StorageFailed` for a packet that was deleted meanwhile.
+        """
+        with self._transaction():
+            query = "SELECT count(*) FROM recipients WHERE sender_id = ?"
+            (count,) = self._db.execute(query, (sender_id,)).fetchone()
+            if count + len(recipients) > limit:
+                return False
+            self._add_recipients(sender_id, recipients)
+        return True
+
+    def _add_recipients(
+        self, sender_id: bytes, recipients: Sequence[tuple[bytes, AuthPublicKey]]
+    ) -> None:
+        self._db.executemany(
+            "INSERT INTO recipients (recipient_id, sender_id, key) VALUES (?, ?, ?)",
+            [(recipient_id, sender_id, key.der) for recipient_id, key in recipients],
+        )
+
+    def by_sender(self, sender_id: bytes) -> PacketRecord | None:
+        """The packet with this id of its sender."""
+        return _record(self._ask(_BY_SENDER, sender_id))
+
+    def by_recipient(self, recipient_id: bytes) -> PacketRecord | None:
+        """The packet with this id of a recipient."""
+        return _record(self._ask(_BY_RECIPIENT, recipient_id))
+
+    def awaits_body(self, sender_id: bytes) -> bool:
+        """Whether the packet is there, without a body, and may have one."""
+        query = (
+            "SELECT count(*) FROM packets WHERE sender_id = ? AND NOT has_body AND blocked IS NULL"
+        )
+        return self._ask(query, sender_id) == (1,)
+
+    def note_body(self, sender_id: bytes) -> None:
+        """Note that the packet has its body."""
+        with _database_errors():
+            self._db.execute("UPDATE packets SET has_body = 1 WHERE sender_id = ?", (sender_id,))
+
+    def block(self, sender_id: bytes, reason: Blocked) -> int | None:
+        """Note that the packet is blocked and has no body any more; see `delete`."""
+        with self._transaction():
+            freed = self._body_size(sender_id)
+            self._db.execute(
+                "UPDATE packets SET has_body = 0, blocked = ? WHERE sender_id = ?",
+                (reason.encode(), sender_id),
+            )
+        return freed
+
+    def delete(self, sender_id: bytes) -> int | None:
+        """Forget a packet and its recipients.
+
+        Returns the size of the body that it had, 0 if it had none, `None` if it is not there.
+        """
+        with self._transaction():
+            freed = self._body_size(sender_id)
+            self._db.execute("DELETE FROM packets WHERE sender_id = ?", (sender_id,))
+        return freed
+
+    def _body_size(self, sender_id: bytes) -> int | None:
+        query = "SELECT size * has_body FROM packets WHERE sender_id = ?"
+        row = self._db.execute(query, (sender_id,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def delete_recipient(self, recipient_id: bytes) -> None:
+        """Forget a recipient."""
+        with _database_errors():
+            query = "DELETE FROM recipients WHERE recipient_id = ?"
+            self._db.execute(query, (recipient_id,))
+
+    def created_before(self, hour: int, limit: int) -> list[bytes]:
+        """The ids of some of the packets from before an hour."""
+        with _database_errors():
+            rows = self._db.execute(
+                "SELECT sender_id FROM packets WHERE created_hour < ? LIMIT ?", (hour, limit)
+            ).fetchall()
+        return [bytes(sender_id) for (sender_id,) in rows]
+
+    def has_body(self, sender_id: bytes) -> bool:
+        """Whether the packet is there with its body."""
+        query = "SELECT count(*) FROM packets WHERE sender_id = ? AND has_body"
+        return self._ask(query, sender_id) == (1,)
+
+    def _ask(self, query: str, *values: object) -> tuple[object, ...]:
+        with _database_errors():
+            return tuple(self._db.execute(query, values).fetchone() or ())
+
+
+def _record(row: tuple[object, ...]) -> PacketRecord | None:
+    if not row:
+        return None
+    sender_id, sender_key, size, digest, has_body, blocked, key = row
+    assert isinstance(sender_id, bytes)
+    assert isinstance(sender_key, bytes)
+    assert isinstance(size, int)
+    assert isinstance(digest, bytes)
+    assert isinstance(key, bytes)
+    try:
+        return PacketRecord(
+            sender_id,
+            PacketInfo(auth_public_key(sender_key), size, digest),
+            bool(has_body),
+            _blocked(blocked),
+            auth_public_key(key),
+        )
+    except DecodeError as exc:
+        raise StorageFailed("a record of a packet is damaged") from exc
+
+
+def _blocked(value: object) -> Blocked | None:
+    if value is None:
+        return None
+    assert isinstance(value, bytes)
+    error = decode_xftp_error(Reader(value))
+    if not isinstance(error, Blocked):
+        raise DecodeError("a packet that is blocked for no reason")
+    return error
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as exc:
+        full = getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        raise (StorageFull if full else StorageFailed)("the records cannot be used") from exc

@@ -1,0 +1,193 @@
+"""One client's connection to a router: its handshake, its requests, and when it is over."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Final
+
+import trio
+
+from simplex_trio.crypto.credentials import RouterCredentials
+from simplex_trio.crypto.keys import X25519PrivateKey
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.transport.tls import TlsStream
+from simplex_trio.wire.authorization import Verifier
+from simplex_trio.wire.transmissions import prepare_transmission
+from simplex_trio.wire.xftp.blocks import (
+    XFTP_BLOCK_SIZE,
+    RefusedRequest,
+    read_request,
+    seal_transmission,
+)
+from simplex_trio.wire.xftp.handshake import (
+    HANDSHAKE_HEADER,
+    HELLO_HEADER,
+    WebStep,
+    XFTPAgreement,
+    XFTPRouterHandshake,
+    without_handshake,
+)
+from simplex_trio.wire.xftp.messages import ERR
+from simplex_trio.xftp.bodies import BodyReader, WaitBudget
+from simplex_trio.xftp.http2.connection import Http2Limits
+from simplex_trio.xftp.http2.server import Http2Server, ServerRequest
+from simplex_trio.xftp.router.commands import Answer, Commands
+from simplex_trio.xftp.router.config import XFTPClientLimits
+
+__all__ = ["serve_client"]
+
+_PREFLIGHT: Final = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "POST, OPTIONS",
+    "access-control-allow-headers": "*",
+    "access-control-max-age": "86400",
+}
+"""What a browser asks before it lets a page of another origin speak to the router."""
+
+_FOR_ANY_ORIGIN: Final = {
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "*",
+}
+
+_MIB = 1024 * 1024
+
+_LARGEST_REST = 4 * _MIB
+"""What is received of a body that is of no use, which is no more than a whole one."""
+
+
+async def serve_client(
+    tls: TlsStream,
+    credentials: RouterCredentials,
+    commands: Commands,
+    limits: XFTPClientLimits,
+    *,
+    serves_browsers: bool,
+) -> None:
+    """Serve a client until it leaves, or is idle for too long."""
+    session = _Session(tls, credentials, commands, limits, serves_browsers=serves_browsers)
+    await session.run()
+
+
+class _Session:
+    def __init__(
+        self,
+        tls: TlsStream,
+        credentials: RouterCredentials,
+        commands: Commands,
+        limits: XFTPClientLimits,
+        *,
+        serves_browsers: bool,
+    ) -> None:
+        self._commands = commands
+        self._limits = limits
+        # Only browsers say whom they look for.
+        self._is_web = serves_browsers and tls.session.server_name is not None
+        self._handshake: XFTPRouterHandshake | None = None
+        self._agreement: XFTPAgreement | None = None
+        if tls.session.alpn is None:
+            self._agree(without_handshake(tls.session.session_id))
+        else:
+            self._handshake = XFTPRouterHandshake(
+                session_id=tls.session.session_id,
+                chain=credentials.chain,
+                signing_key=credentials.key,
+                session_key=X25519PrivateKey.generate(),
+                is_web=self._is_web,
+            )
+        buffered = limits.buffered
+        self._http = Http2Server(
+            tls,
+            self._serve,
+            Http2Limits(
+                streams=limits.requests,
+                stream_window=min(buffered, _MIB),
+                connection_window=buffered,
+                write_seconds=limits.body_seconds,
+            ),
+        )
+
+    def _agree(self, agreement: XFTPAgreement) -> None:
+        self._agreement = agreement
+        self._verifier = Verifier(agreement.session_key)
+
+    async def run(self) -> None:
+        async with open_inner_nursery() as nursery:
+            nursery.start_soon(self._disconnect_idle, nursery.cancel_scope)
+            await self._http.run()
+            nursery.cancel_scope.cancel()
+
+    async def _disconnect_idle(self, scope: trio.CancelScope) -> None:
+        limits = self._limits
+        await trio.sleep(limits.handshake_seconds)
+        if self._agreement is not None:
+            while True:
+                quiet = trio.current_time() - self._http.last_active
+                if quiet >= limits.idle_seconds and not self._http.open_requests:
+                    break
+                await trio.sleep(max(limits.idle_seconds - quiet, 1))
+        await self._http.aclose()
+        scope.cancel()
+
+    # --- requests -----------------------------------------------------------------------------
+
+    async def _serve(self, request: ServerRequest) -> None:
+        if request.method == b"OPTIONS" and self._is_web:
+            await request.respond(_PREFLIGHT, end=True)
+        elif request.method != b"POST":
+            await request.respond(status=405, end=True)
+        else:
+            await self._serve_post(request)
+
+    async def _serve_post(self, request: ServerRequest) -> None:
+        limits = self._limits
+        budget = WaitBudget(limits.request_seconds + limits.body_seconds, limits.request_seconds)
+        body = BodyReader(request.stream, budget)
+        block = await body.read_up_to(XFTP_BLOCK_SIZE)
+        if self._handshake is not None:
+            step = WebStep(
+                is_hello=HELLO_HEADER.encode() in request.headers,
+                is_handshake=HANDSHAKE_HEADER.encode() in request.headers,
+            )
+            answer = self._handshake.answer(block, step)
+            if self._handshake.agreement not in (None, self._agreement):
+                assert self._handshake.agreement is not None
+                self._agree(self._handshake.agreement)
+            if answer is not None:
+                await self._respond(request)
+                await request.stream.send(answer, end=True)
+                return
+        await self._serve_command(request, block, body)
+
+    async def _serve_command(self, request: ServerRequest, block: bytes, body: BodyReader) -> None:
+        agreement, verifier = self._agreement, self._verifier
+        assert agreement is not None  # otherwise it would have been a part of the handshake
+        received = read_request(block, agreement.session)
+        if isinstance(received, RefusedRequest):
+            correlation_id, entity_id = received.correlation_id, received.entity_id
+            answer = Answer(ERR(received.error))
+        else:
+            correlation_id = received.transmission.correlation_id
+            entity_id = received.transmission.entity_id
+            answer = await self._commands.answer(received, verifier, body)
+        session = agreement.session
+        encoded = answer.message.encode(session.version)
+        unsent = prepare_transmission(session, correlation_id, entity_id, encoded)
+        await self._send(request, seal_transmission(unsent.finish(), session), answer)
+        # A client that is refused may go on sending, and look at the answer only afterwards.
+        with trio.move_on_after(self._limits.body_seconds):
+            await request.drain(_LARGEST_REST)
+
+    async def _send(self, request: ServerRequest, block: bytes, answer: Answer) -> None:
+        await self._respond(request)
+        if answer.body is None:
+            await request.stream.send(block, end=True)
+            return
+        async with aclosing(answer.body) as pieces:
+            with trio.move_on_after(self._limits.body_seconds):
+                await request.stream.send(block)
+                async for piece in pieces:
+                    await request.stream.send(piece)
+                await request.stream.send(b"", end=True)
+
+    async def _respond(self, request: ServerRequest) -> None:
+        await request.respond(_FOR_ANY_ORIGIN if self._is_web else None)

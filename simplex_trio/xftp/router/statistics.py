@@ -1,0 +1,72 @@
+"""An XFTP router in numbers, for people and graphs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from enum import Enum
+
+from attrs import frozen
+
+from simplex_trio.transport.listen import SocketStatistics
+
+__all__ = ["Count", "XFTPRouterStatistics", "take_statistics"]
+
+
+class Count(Enum):
+    """What is counted from the start of a router on."""
+
+    PACKETS_REGISTERED = "packets_registered"
+    RECIPIENTS_ADDED = "recipients_added"
+    PACKETS_UPLOADED = "packets_uploaded"
+    UPLOADS_FAILED = "uploads_failed"
+    PACKETS_DOWNLOADED = "packets_downloaded"
+    """How often a packet was given to the end, to whomever."""
+    RECIPIENTS_ACKNOWLEDGED = "recipients_acknowledged"
+    PACKETS_DELETED = "packets_deleted"
+    PACKETS_EXPIRED = "packets_expired"
+    PACKETS_BLOCKED = "packets_blocked"
+    REQUESTS_REFUSED = "requests_refused"
+    """Answered with an error of any kind."""
+
+
+@frozen(kw_only=True)
+class XFTPRouterStatistics:
+    """What a router has at the moment, and what it has done since it was started."""
+
+    packets: int
+    """Registered, with a body or without."""
+    bytes_stored: int
+    bytes_reserved: int
+    """For uploads that are under way."""
+    clients: int
+    sockets_accepted: int
+    sockets_closed: int
+    sockets_active: int
+    sockets_leaked: int
+    """Accepted, and neither closed nor active; always 0."""
+    counters: Mapping[str, int]
+    """See `Count`."""
+
+
+def take_statistics(
+    *,
+    packets: int,
+    bytes_stored: int,
+    bytes_reserved: int,
+    clients: int,
+    sockets: SocketStatistics,
+    counters: Counter[Count],
+) -> XFTPRouterStatistics:
+    """The numbers now."""
+    return XFTPRouterStatistics(
+        packets=packets,
+        bytes_stored=bytes_stored,
+        bytes_reserved=bytes_reserved,
+        clients=clients,
+        sockets_accepted=sockets.accepted,
+        sockets_closed=sockets.closed,
+        sockets_active=sockets.active,
+        sockets_leaked=sockets.leaked,
+        counters={count.value: counters[count] for count in Count},
+    )

@@ -1,0 +1,264 @@
+"""`Storage`: packets on the disk, with a quota, and the records about them.
+
+A body is written to a file of its own and checked while it arrives; only when all of it is there
+and right the file gets its name, and then the record says so.  A crash in between leaves a file
+that no record knows, which is removed at the next start.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import trio
+
+from simplex_trio.crypto.keys import AuthPublicKey
+from simplex_trio.errors import DecodeError
+from simplex_trio.wire.text import from_base64url, to_base64url
+from simplex_trio.wire.xftp.commands import PacketInfo
+from simplex_trio.wire.xftp.errors import Blocked
+from simplex_trio.xftp.bodies import PIECE_SIZE
+from simplex_trio.xftp.disk import in_thread, storage_errors
+from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
+from simplex_trio.xftp.router.records import PacketRecord, Records
+
+__all__ = ["IncomingBody", "Storage", "open_storage"]
+
+T = TypeVar("T")
+
+_RECORDS = "records.sqlite"
+_BODIES = "packets"
+_UNFINISHED = ".new"
+_ID_SIZE = 24
+_EXPIRED_AT_ONCE = 100
+
+
+class IncomingBody:
+    """The body of a packet while it arrives; for worker threads."""
+
+    def __init__(self, path: Path, expected: PacketInfo) -> None:
+        self.path = path
+        self._expected = expected
+        self._size = 0
+        self._hashed = sha256()
+        self._file: BinaryIO = path.open("xb", buffering=0)
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece; `WrongBodySize` if the body is getting too long."""
+        self._size += len(piece)
+        if self._size > self._expected.size:
+            raise WrongBodySize("a body that is longer than was registered")
+        self._hashed.update(piece)
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def check(self) -> None:
+        """Make sure that the body is the one that was registered, and on the disk.
+
+        Raises `WrongBodySize` or `DigestMismatch`.
+        """
+        if self._size != self._expected.size:
+            raise WrongBodySize("a body that is shorter than was registered")
+        if not hmac.compare_digest(self._hashed.digest(), self._expected.digest):
+            raise DigestMismatch("another body than was registered")
+        os.fsync(self._file.fileno())
+
+    def give_name(self, path: Path) -> None:
+        """Put the body where it belongs."""
+        self._file.close()
+        os.replace(self.path, path)
+
+    def discard(self) -> None:
+        """Remove what has no name yet."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class Storage:
+    """See `open_storage` for how to get one.  Every method may raise `StorageFailed`."""
+
+    def __init__(
+        self, folder: Path, records: Records, quota: int, random: Callable[[int], bytes]
+    ) -> None:
+        self._bodies = folder / _BODIES
+        self._records = records
+        self._quota = quota
+        self._random = random
+        self._owner = trio.CapacityLimiter(1)  # the database belongs to one thread at a time
+        self.packets = records.count()
+        self.bytes_stored = records.bytes_stored()
+        self.bytes_reserved = 0
+
+    async def _on_records(self, work: Callable[[], T]) -> T:
+        """Ask or change the records; once begun it is not cancelled."""
+        with storage_errors():
+            return await trio.to_thread.run_sync(work, limiter=self._owner)
+
+    def _path(self, sender_id: bytes) -> Path:
+        return self._bodies / to_base64url(sender_id)
+
+    def _new_recipients(
+        self, keys: Sequence[AuthPublicKey]
+    ) -> tuple[tuple[bytes, AuthPublicKey], ...]:
+        return tuple((self._random(_ID_SIZE), key) for key in keys)
+
+    # --- packets ------------------------------------------------------------------------------
+
+    async def find(self, entity_id: bytes, *, from_sender: bool) -> PacketRecord | None:
+        """The packet with this id, of its sender or of a recipient."""
+        records = self._records
+        look_up = records.by_sender if from_sender else records.by_recipient
+        return await self._on_records(partial(look_up, entity_id))
+
+    async def register(
+        self, info: PacketInfo, keys: Sequence[AuthPublicKey], hour: int
+    ) -> tuple[bytes, tuple[bytes, ...]]:
+        """Note a packet; its sender's id, and those of its recipients."""
+        sender_id, recipients = self._random(_ID_SIZE), self._new_recipients(keys)
+        await self._on_records(partial(self._records.add, sender_id, info, recipients, hour))
+        self.packets += 1
+        return sender_id, tuple(recipient_id for recipient_id, _ in recipients)
+
+    async def add_recipients(
+        self, sender_id: bytes, keys: Sequence[AuthPublicKey], limit: int
+    ) -> tuple[bytes, ...] | None:
+        """The ids of further recipients, or `None` if there would be more than ``limit``."""
+        recipients = self._new_recipients(keys)
+        add = partial(self._records.add_recipients, sender_id, recipients, limit)
+        if not await self._on_records(add):
+            return None
+        return tuple(recipient_id for recipient_id, _ in recipients)
+
+    async def acknowledge(self, recipient_id: bytes) -> None:
+        """Forget a recipient."""
+        await self._on_records(partial(self._records.delete_recipient, recipient_id))
+
+    async def delete(self, sender_id: bytes) -> bool:
+        """Forget a packet and remove its body; false if somebody did so before."""
+        if not await self._remove(sender_id, self._records.delete):
+            return False
+        self.packets -= 1
+        return True
+
+    async def block(self, sender_id: bytes, reason: Blocked) -> bool:
+        """Remove the body of a packet, for good; false if the packet is not there."""
+        return await self._remove(sender_id, lambda each: self._records.block(each, reason))
+
+    async def delete_created_before(self, hour: int) -> int:
+        """Delete the packets from before an hour; how many there were."""
+        count = 0
+        look_up = partial(self._records.created_before, hour, _EXPIRED_AT_ONCE)
+        while old := await self._on_records(look_up):
+            for sender_id in old:
+                count += await self.delete(sender_id)
+        return count
+
+    async def _remove(self, sender_id: bytes, forget: Callable[[bytes], int | None]) -> bool:
+        path = self._path(sender_id)
+
+        def remove() -> int | None:
+            freed = forget(sender_id)
+            path.unlink(missing_ok=True)
+            return freed
+
+        freed = await self._on_records(remove)
+        if freed is None:
+            return False
+        self.bytes_stored -= freed
+        return True
+
+    # --- bodies -------------------------------------------------------------------------------
+
+    @contextmanager
+    def reserved(self, size: int) -> Iterator[bool]:
+        """Keep room for a body inside of the block; whether there is any."""
+        has_room = self.bytes_stored + self.bytes_reserved + size <= self._quota
+        kept = size if has_room else 0
+        self.bytes_reserved += kept
+        try:
+            yield has_room
+        finally:
+            self.bytes_reserved -= kept
+
+    async def store(self, packet: PacketRecord, pieces: AsyncIterator[bytes]) -> bool:
+        """Write the body of a packet; false if it has got one meanwhile, or is gone.
+
+        Raises `WrongBodySize` or `DigestMismatch` for another body than was registered.  Cancelled,
+        nothing is left of it.
+        """
+        name = to_base64url(packet.sender_id) + to_base64url(self._random(_ID_SIZE)) + _UNFINISHED
+        body = await in_thread(partial(IncomingBody, self._bodies / name, packet.info))
+        try:
+            async for piece in pieces:
+                await in_thread(partial(body.write, piece))
+            await in_thread(body.check)
+            return await self._keep(packet, body)
+        finally:
+            with trio.CancelScope(shield=True):
+                await in_thread(body.discard)
+
+    async def _keep(self, packet: PacketRecord, body: IncomingBody) -> bool:
+        path = self._path(packet.sender_id)
+
+        def keep() -> bool:
+            if not self._records.awaits_body(packet.sender_id):
+                return False
+            body.give_name(path)
+            self._records.note_body(packet.sender_id)
+            return True
+
+        if not await self._on_records(keep):
+            return False
+        self.bytes_stored += packet.info.size
+        return True
+
+    async def pieces(self, packet: PacketRecord) -> AsyncGenerator[bytes]:
+        """The body of a packet; `FileNotFoundError` at the first piece if it is not there."""
+        path = self._path(packet.sender_id)
+        file = await trio.to_thread.run_sync(lambda: path.open("rb", buffering=0))
+        try:
+            while piece := await in_thread(partial(file.read, PIECE_SIZE)):
+                yield piece
+        finally:
+            file.close()
+
+
+@asynccontextmanager
+async def open_storage(
+    folder: Path, quota: int, random: Callable[[int], bytes]
+) -> AsyncIterator[Storage]:
+    """The packets in ``folder``, which is made if it is not there.
+
+    Raises `StorageFailed` if it cannot be used, or is used by another router.
+    """
+    records = await in_thread(partial(_open_records, folder))
+    try:
+        yield await in_thread(partial(Storage, folder, records, quota, random))
+    finally:
+        records.close()
+
+
+def _open_records(folder: Path) -> Records:
+    (folder / _BODIES).mkdir(mode=0o700, parents=True, exist_ok=True)
+    records = Records(folder / _RECORDS)
+    try:
+        for path in (folder / _BODIES).iterdir():
+            if not _is_known(records, path.name):
+                path.unlink()
+    except BaseException:
+        records.close()
+        raise
+    return records
+
+
+def _is_known(records: Records, name: str) -> bool:
+    with suppress(DecodeError):
+        return records.has_body(from_base64url(name))
+    return False

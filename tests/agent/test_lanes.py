@@ -1,0 +1,240 @@
+"""Events that wait for the program: order, turns, room, and what does not pile up."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from simplex_trio.agent.destination import Destination
+from simplex_trio.agent.events import (
+    AgentEvent,
+    CannotConnect,
+    Connected,
+    Disconnected,
+    RouterEvent,
+    ServiceDisconnected,
+    ServiceSubscribed,
+    Subscribed,
+    SubscriptionError,
+)
+from simplex_trio.agent.lanes import Lanes
+from simplex_trio.agent.stream import AgentEvents
+from simplex_trio.agent.subscriptions import ServiceState
+from simplex_trio.crypto.hashes import ServiceSubs
+from simplex_trio.errors import ConnectionLost, DialFailed
+
+HASH = "A" * 43 + "="
+HERE, THERE = (Destination.of(f"smp://{HASH}@{name}.test") for name in ("here", "there"))
+REASON = ConnectionLost()
+
+
+def delivery(number: int, destination: Destination = HERE, session: bytes = b"1") -> RouterEvent:
+    return RouterEvent(destination, session, b"queue", number)
+
+
+def a_whole_session(session: bytes) -> list[AgentEvent]:
+    return [
+        Connected(HERE, session, None),
+        ServiceSubscribed(HERE, session, b"service", ServiceSubs(), ServiceSubs()),
+        Subscribed(HERE, session, (b"q",)),
+    ]
+
+
+def end(session: bytes) -> list[Disconnected | ServiceDisconnected]:
+    return [
+        ServiceDisconnected(HERE, session, ServiceState(b"service")),
+        Disconnected(HERE, session, (b"q",), REASON),
+    ]
+
+
+def drained(lanes: Lanes) -> list[AgentEvent]:
+    events = []
+    while (event := lanes.pop()) is not None:
+        events.append(event)
+    assert len(lanes) == 0
+    return events
+
+
+def test_in_order_for_each_destination_and_in_turns_between_them() -> None:
+    lanes = Lanes()
+    for number in range(3):
+        lanes.put(delivery(number))
+    lanes.put(delivery(10, THERE))
+    lanes.put(delivery(11, THERE))
+    assert len(lanes) == 5
+    numbers = [event.event for event in drained(lanes) if isinstance(event, RouterEvent)]
+    assert numbers == [0, 10, 1, 11, 2]
+    assert lanes.pop() is None
+
+
+def test_deliveries_take_room_and_other_events_do_not() -> None:
+    lanes = Lanes(room=2)
+    lanes.put(Connected(HERE, b"1", None))
+    lanes.put(delivery(0))
+    assert lanes.has_room(HERE)
+    lanes.put(delivery(1))
+    assert not lanes.has_room(HERE)
+    assert lanes.has_room(THERE)
+    lanes.pop()
+    assert not lanes.has_room(HERE)
+    lanes.pop()
+    assert lanes.has_room(HERE)
+    assert lanes.is_half_empty(HERE)
+
+
+def test_a_session_that_nobody_has_read_of_leaves_no_trace() -> None:
+    lanes = Lanes()
+    for event in a_whole_session(b"1"):
+        lanes.put(event)
+    lanes.end_session(*end(b"1"))
+    assert drained(lanes) == []
+
+
+def test_what_a_session_settled_for_good_is_kept() -> None:
+    lanes = Lanes()
+    failed = SubscriptionError(HERE, b"1", ((b"q", REASON),))
+    for event in [*a_whole_session(b"1"), failed, delivery(0)]:
+        lanes.put(event)
+    lanes.end_session(*end(b"1"))
+    assert drained(lanes) == [failed, delivery(0)]
+
+
+def test_the_end_of_a_session_is_news_to_whoever_has_read_of_its_beginning() -> None:
+    lanes = Lanes()
+    for event in a_whole_session(b"1"):
+        lanes.put(event)
+    lanes.pop()
+    lanes.end_session(*end(b"1"))
+    assert drained(lanes) == [*a_whole_session(b"1")[1:], *end(b"1")]
+
+
+def test_a_thousand_sessions_that_nobody_reads_of_take_no_room() -> None:
+    lanes = Lanes()
+    lanes.put(Connected(HERE, b"0", None))
+    lanes.pop()
+    lanes.end_session(*end(b"0"))
+    for number in range(1, 1000):
+        session = b"%d" % number
+        lanes.put(CannotConnect(HERE, DialFailed()))
+        for event in a_whole_session(session):
+            lanes.put(event)
+        lanes.end_session(*end(session))
+    assert [type(event) for event in drained(lanes)] == [
+        ServiceDisconnected,
+        Disconnected,
+        CannotConnect,
+    ]
+
+
+def test_of_several_failures_to_connect_the_latest_is_kept() -> None:
+    lanes = Lanes()
+    for error in (DialFailed("first"), DialFailed("second")):
+        lanes.put(CannotConnect(HERE, error))
+        lanes.put(CannotConnect(THERE, error))
+    errors = [str(event.error) for event in drained(lanes) if isinstance(event, CannotConnect)]
+    assert errors == ["second", "second"]
+
+
+def test_what_connections_leave_behind_is_bounded() -> None:
+    lanes = Lanes(room=2, max_left_over=3)
+    for number in range(7):
+        lanes.put_left_over(delivery(number))
+    assert lanes.dropped == 2
+    assert len(lanes) == 5
+
+
+def test_reprs_and_places_of_events() -> None:
+    lanes = Lanes()
+    event = Subscribed(Destination.of(f"smp://{HASH}@secret.test", "secret"), b"1", (b"secret",))
+    lanes.put(event)
+    assert "secret" not in repr(event) + repr(lanes)
+    assert event.label == "secret"
+    assert str(event.server.hosts[0]) == "secret.test"
+
+
+# --- the stream ---------------------------------------------------------------------------------
+
+
+async def test_a_reader_waits_for_events() -> None:
+    events = AgentEvents()
+    received = []
+
+    async def read() -> None:
+        async for event in events:
+            received.append(event)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        events.put(delivery(0))
+        await trio.testing.wait_all_tasks_blocked()
+        assert received == [delivery(0)]
+        events.put(delivery(1))
+        events.end()
+    assert received == [delivery(0), delivery(1)]
+
+
+async def test_each_event_goes_to_one_of_several_readers() -> None:
+    events = AgentEvents()
+    received = []
+
+    async def read() -> None:
+        async for event in events:
+            assert isinstance(event, RouterEvent)
+            received.append(event.event)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(10):
+            events.put(delivery(number))
+        events.end()
+    assert sorted(received) == list(range(10))
+
+
+async def test_a_cancelled_reader_has_taken_nothing() -> None:
+    events = AgentEvents()
+    events.put(delivery(0))
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await events.receive()
+    assert scope.cancelled_caught
+    assert events.receive_nowait() == delivery(0)
+
+
+async def test_the_end_and_closing() -> None:
+    events = AgentEvents()
+    with pytest.raises(trio.WouldBlock):
+        events.receive_nowait()
+    events.put(delivery(0))
+    events.end()
+    assert await events.receive() == delivery(0)
+    with pytest.raises(trio.EndOfChannel):
+        await events.receive()
+    with pytest.raises(trio.EndOfChannel):
+        events.receive_nowait()
+    await events.aclose()
+    with pytest.raises(trio.ClosedResourceError):
+        await events.receive()
+
+
+async def test_who_delivers_waits_until_there_is_room_again() -> None:
+    events = AgentEvents(Lanes(room=4))
+    for number in range(4):
+        events.put(delivery(number))
+    let_in = []
+
+    async def deliver() -> None:
+        await events.wait_for_room(HERE)
+        let_in.append(True)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(deliver)
+        await trio.testing.wait_all_tasks_blocked()
+        events.receive_nowait()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not let_in
+        events.receive_nowait()
+    assert let_in
+    await events.wait_for_room(THERE)
