@@ -265,7 +265,7 @@ class StoreError(SimplexError):
 class StoreUnavailable(StoreError):
     """The medium refuses to be read or written just now; what was committed is not affected."""
 
-    retryable = True
+    retryable: bool = True
 
 
 class StoreFull(StoreUnavailable):
@@ -281,7 +281,7 @@ class StoreConflict(StoreError, ValueError):
 
 
 class StoreForeign(StoreError):
-    """The file is not a store, or it was written by a later version of this package."""
+    """What is at the store's path is not a store, or one of a later version of this package."""
 
 
 class StoreCorrupted(StoreError):

@@ -1,9 +1,9 @@
 """`Subscriber`: keeps subscribed what the program asked for.
 
 What is pending at a destination is seen to by one worker there, which ends when nothing is pending.
-It connects, or uses the connection that there is, subscribes the service and then queue by queue in
-chunks, and waits between tries.  What is decided on the way is in `subscriptions`, `workers` and
-`simplex_trio.client.backoff`; here is what has to be waited for, and what the program is told.
+It connects, or uses the connection that there is, asks for everything, and waits between tries.
+What is decided on the way is in `subscriptions`, `workers` and `simplex_trio.client.backoff`; here
+is what has to be waited for, and what the program is told.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from simplex_trio.agent.events import (
     Subscribed,
     SubscriptionEnded,
 )
+from simplex_trio.agent.resubscription import Resubscription
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import (
     Answer,
@@ -62,13 +63,19 @@ class Server:
     subscriptions: ServerSubscriptions = field(factory=ServerSubscriptions)
     told: type[BaseException] | None = None
     """The kind of failure to connect that the program knows of."""
-    alarm: trio.Event | None = None
-    """Ends the worker's waiting before its time."""
+    _alarm: trio.Event | None = field(default=None, init=False)
+
+    async def rest(self, seconds: float) -> None:
+        """For the worker: wait, unless it is woken."""
+        self._alarm = trio.Event()
+        with trio.move_on_after(seconds):
+            await self._alarm.wait()
+        self._alarm = None
 
     def wake(self) -> None:
-        """End the worker's waiting, if it waits."""
-        if self.alarm is not None:
-            self.alarm.set()
+        """End the worker's rest, if it rests."""
+        if self._alarm is not None:
+            self._alarm.set()
 
 
 class Subscriber:
@@ -283,24 +290,17 @@ class Subscriber:
         server = self._server(destination)
         while self._workers.goes_on(destination, has_work=server.subscriptions.has_work):
             await self._connections.settled(destination)
-            await self._wait_until_due(server)
+            if seconds := server.retries.wait(trio.current_time()):
+                await server.rest(seconds)
+                continue  # perhaps there is nothing to do any more
             try:
                 connection = await self._connections.get(destination, despite_failure=True)
             except CONNECT_ERRORS:
                 continue  # told and counted in `could_not_connect`
-            if (
-                not await self._subscribe_pending(connection, server)
-                and connection.client.connected
-            ):
+            done = await self._subscribing.run(connection, server.subscriptions)
+            if not done and connection.client.connected:
                 server.retries.failed(trio.current_time(), self._config.random())
         self._tidy(destination)
-
-    async def _wait_until_due(self, server: Server) -> None:
-        while (seconds := server.retries.wait(trio.current_time())) > 0:
-            server.alarm = trio.Event()
-            with trio.move_on_after(seconds):
-                await server.alarm.wait()
-            server.alarm = None
 
     # --- details ------------------------------------------------------------------------------
 

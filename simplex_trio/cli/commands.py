@@ -7,9 +7,14 @@ from importlib.metadata import PackageNotFoundError, version
 from cyclopts import App, Parameter
 
 from simplex_trio.cli import queues
+from simplex_trio.cli.agent_watch import agent_watch
+from simplex_trio.cli.bench import bench
 from simplex_trio.cli.demo.command import demo
 from simplex_trio.cli.ping import ping
 from simplex_trio.cli.queue_watch import watch
+from simplex_trio.cli.router_init import init
+from simplex_trio.cli.router_start import start
+from simplex_trio.cli.router_stats import stats
 
 __all__ = ["app"]
 
@@ -18,7 +23,7 @@ def _version() -> str:
     try:
         return version("simplex-trio")
     except PackageNotFoundError:
-        return "unknown: the package is not installed"
+        return "unknown, as the package is not installed"
 
 
 def _examples(*lines: str) -> str:
@@ -27,8 +32,12 @@ def _examples(*lines: str) -> str:
 
 app = App(
     name="simplex-trio",
-    help="The SimpleX messaging stack from the shell: try it, look at routers, run one.",
-    help_epilogue=_examples("simplex-trio demo", "simplex-trio queue create --help"),
+    help="The SimpleX messaging stack from the shell: watch it work, use queues, run a router.",
+    help_epilogue=_examples(
+        "simplex-trio demo",
+        "simplex-trio queue create inbox smp://...@smp.example.com",
+        "simplex-trio router init --host smp.example.com",
+    ),
     help_format="markdown",
     version=_version,
     default_parameter=Parameter(negative=()),
@@ -51,4 +60,88 @@ app.command(
         "simplex-trio ping smp://...@smp.example.com",
         "simplex-trio ping --count 10 --json ntf://...@ntf.example.com",
     ),
+)
+app.command(bench, help_flags=[], version_flags=[])
+
+queue = App(
+    name="queue",
+    help="Make queues, send to them, and read them.",
+    help_epilogue=_examples("simplex-trio queue create inbox smp://...@smp.example.com"),
+)
+app.command(queue)
+queue.command(
+    queues.create,
+    help_epilogue=_examples(
+        "simplex-trio queue create inbox smp://...@smp.example.com",
+        "simplex-trio queue create inbox @router.txt --qr",
+    ),
+)
+queue.command(queues.list_queues, name="list", help_epilogue=_examples("simplex-trio queue list"))
+queue.command(
+    queues.send,
+    help_epilogue=_examples(
+        "simplex-trio queue send inbox < letter.txt",
+        "simplex-trio queue send 'smp://...@smp.example.com/...' 'hello'",
+        "simplex-trio queue send inbox 'hello' --through smp://...@proxy.example.com",
+    ),
+)
+queue.command(
+    watch,
+    help_epilogue=_examples(
+        "simplex-trio queue watch",
+        "simplex-trio queue watch inbox --count 1 --seconds 60 --json",
+    ),
+)
+queue.command(
+    queues.info,
+    help_epilogue=_examples(
+        "simplex-trio queue info inbox", "simplex-trio queue info inbox --qr --show-keys"
+    ),
+)
+queue.command(
+    queues.delete,
+    help_epilogue=_examples(
+        "simplex-trio queue delete inbox", "simplex-trio queue delete inbox --forget"
+    ),
+)
+
+agent = App(
+    name="agent",
+    help="See an agent keep subscriptions.",
+    help_epilogue=_examples("simplex-trio agent watch"),
+)
+app.command(agent)
+agent.command(
+    agent_watch,
+    name="watch",
+    help_epilogue=_examples(
+        "simplex-trio agent watch", "simplex-trio agent watch --json --every 10 --seconds 60"
+    ),
+)
+
+router = App(
+    name="router",
+    help="Run a router of your own.",
+    help_epilogue=_examples(
+        "simplex-trio router init /etc/smp --host smp.example.com",
+        "simplex-trio router start /etc/smp",
+    ),
+)
+app.command(router)
+router.command(
+    init,
+    help_epilogue=_examples(
+        "simplex-trio router init",
+        "simplex-trio router init /etc/smp --host smp.example.com --password",
+    ),
+)
+router.command(
+    start,
+    help_epilogue=_examples(
+        "simplex-trio router start", "simplex-trio router start /etc/smp --log json"
+    ),
+)
+router.command(
+    stats,
+    help_epilogue=_examples("simplex-trio router stats", "simplex-trio router stats --json"),
 )

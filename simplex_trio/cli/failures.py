@@ -11,7 +11,13 @@ from typing import NoReturn
 
 from simplex_trio import ConnectError, ConnectionLost, ProxyFailed, RequestTimeout, RouterError
 from simplex_trio.cli.running import Interrupted
-from simplex_trio.errors import CertificateError, DecodeError, SimplexError, StoreError, WrongIdentity
+from simplex_trio.errors import (
+    CertificateError,
+    DecodeError,
+    SimplexError,
+    StoreError,
+    WrongIdentity,
+)
 from simplex_trio.wire.smp.errors import Code
 
 __all__ = ["CommandFailed", "ExitCode", "explained"]
@@ -71,7 +77,10 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
                 ExitCode.UNREACHABLE,
             )
         case ConnectionLost():
-            return "The connection was lost before the answer came; try again.", ExitCode.UNREACHABLE
+            return (
+                "The connection was lost before the answer came; try again.",
+                ExitCode.UNREACHABLE,
+            )
         case RouterError():
             known = _REFUSALS.get(error.error) if isinstance(error.error, Code) else None
             return f"The router refused: {known or f'{error}.'}", ExitCode.REFUSED

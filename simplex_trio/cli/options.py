@@ -7,9 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-__all__ = ["AsJson", "Server", "StateFile"]
+__all__ = ["AsJson", "Flag", "Server", "StateFile"]
 
-AsJson = Annotated[bool, Parameter(name="--json", help="Print JSON instead of words.")]
+Flag = Annotated[bool, Parameter(show_default=False)]
+"""An option that is off unless given."""
+
+AsJson = Annotated[Flag, Parameter(name="--json", help="Print JSON instead of words.")]
 
 Server = Annotated[
     str,

@@ -10,13 +10,23 @@ from typing import Any
 
 from rich.console import Console
 
-__all__ = ["ERR", "OUT", "one_line", "print_json", "waiting"]
+__all__ = ["ERR", "OUT", "aside", "one_line", "print_json", "say", "waiting"]
 
-OUT = Console(highlight=False, soft_wrap=True)
+OUT = Console(highlight=False)
 """Standard output; colours and live views only where it is a terminal."""
 
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False)
 """Standard error, for what is not the result: progress, and what goes wrong on the way."""
+
+
+def say(text: str = "", *, style: str | None = None) -> None:
+    """A line of the result, as it is: no line is broken, and nothing in it is taken for markup."""
+    OUT.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def aside(text: str) -> None:
+    """A line about what happens on the way, which is not the result."""
+    ERR.print(text, style="dim", markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -26,7 +36,7 @@ def print_json(value: Any) -> None:
 
 
 def one_line(text: str) -> str:
-    """Text from elsewhere as one harmless line: what would move the cursor, or ring, is spelt out."""
+    """Text from elsewhere as one harmless line: what would move the cursor is spelt out."""
     return "".join(each if each.isprintable() else _spelt(each) for each in text)
 
 

@@ -1,16 +1,20 @@
-"""``simplex-trio ping``: is a router there, is it the right one, what does it speak, how far is it?"""
+"""``simplex-trio ping``: whether a router is there, is the right one, and how far away it is."""
 
 from __future__ import annotations
 
-import math
 from functools import partial
+from statistics import median
 from typing import Annotated, Any
 
 import trio
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from simplex_trio import NTFClient, SMPClient, open_ntf_client, open_smp_client
-from simplex_trio.cli.output import OUT, print_json, waiting
+from simplex_trio.cli.addresses import read_address
+from simplex_trio.cli.options import AsJson, Server
+from simplex_trio.cli.output import print_json, say, waiting
+from simplex_trio.cli.running import run
 from simplex_trio.crypto.certificates import fingerprint
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.text import to_base64url
@@ -19,29 +23,30 @@ __all__ = ["ping"]
 
 
 def ping(
-    server: str,
+    server: Server,
     /,
     *,
-    count: Annotated[int, Parameter(name=["--count", "-n"])] = 3,
-    json: bool = False,
+    count: Annotated[int, Parameter(name=["--count", "-n"], validator=Number(gte=1))] = 3,
+    json: AsJson = False,
 ) -> None:
     """Connect to a router, check that it is the one its address names, and measure round trips.
-
-    Examples: `simplex-trio ping smp://…@smp.example.com`, `simplex-trio ping ntf://…@ntf.example.com`.
 
     Parameters
     ----------
     server
-        The router's address, `smp://…` or `ntf://…`.
+        The router's address, `smp://…` or `ntf://…`; `@FILE` for one in a file.
     count
         How many round trips to measure.
-    json
-        Print one JSON object instead of words.
     """
-    trio.run(partial(_ping, ServerAddress.parse(server), max(count, 1), json))
+    address = read_address(server, ServerProtocol.SMP, ServerProtocol.NTF).address
+    report = run(partial(_ping, address, count))
+    if json:
+        print_json(report)
+    else:
+        _say(report)
 
 
-async def _ping(address: ServerAddress, count: int, as_json: bool) -> None:
+async def _ping(address: ServerAddress, count: int) -> dict[str, Any]:
     began = trio.current_time()
     opened = open_ntf_client if address.protocol is ServerProtocol.NTF else open_smp_client
     with waiting("connecting"):
@@ -52,30 +57,29 @@ async def _ping(address: ServerAddress, count: int, as_json: bool) -> None:
                 began = trio.current_time()
                 await client.ping()
                 trips.append(trio.current_time() - began)
-            report = _report(client, connecting, trips)
-    if as_json:
-        print_json(report)
-    else:
-        _say(report)
+            return _report(client, connecting, trips)
 
 
 def _report(client: SMPClient | NTFClient, connecting: float, trips: list[float]) -> dict[str, Any]:
     tls = client.tls
     chain = () if tls.peer_chain is None else tls.peer_chain.certificates
-    return {
+    report: dict[str, Any] = {
         "protocol": client.address.protocol.value,
         "version": client.version,
-        "versions": [client.agreement.versions.lowest, client.agreement.versions.highest],
         "identity": to_base64url(client.address.key_hash),
         "certificates": [fingerprint(each).hex() for each in chain],
         "tls": tls.tls_version,
         "cipher": tls.suite,
         "group": tls.group,
         "alpn": tls.alpn,
-        "block_encryption": client.agreement.chains is not None,
         "connect_ms": _ms(connecting),
         "round_trips_ms": [_ms(trip) for trip in trips],
     }
+    if isinstance(client, SMPClient):
+        versions = client.agreement.versions
+        report["common_versions"] = [versions.lowest, versions.highest]
+        report["block_encryption"] = client.agreement.chains is not None
+    return report
 
 
 def _ms(seconds: float) -> float:
@@ -83,14 +87,21 @@ def _ms(seconds: float) -> float:
 
 
 def _say(report: dict[str, Any]) -> None:
-    trips = sorted(report["round_trips_ms"])
-    middle = trips[math.floor(len(trips) / 2)]
-    lowest, highest = report["versions"]
-    OUT.print(f"[bold green]It is the router that the address names[/] ({report['identity']}).")
-    OUT.print(f"Speaks {report['protocol'].upper()} {lowest} to {highest}; agreed on {report['version']}.")
-    OUT.print(f"{report['tls']}, {report['cipher']}, {report['group']}, ALPN {report['alpn'] or 'none'}.")
+    trips = report["round_trips_ms"]
+    say("It is the router that the address names.", style="bold green")
+    say(f"Identity: {report['identity']}")
     for number, digest in enumerate(report["certificates"]):
-        OUT.print(f"Certificate {number}: {digest}")
-    extra = "and once more by block keys" if report["block_encryption"] else "by TLS alone"
-    OUT.print(f"Blocks are encrypted by TLS {extra}." if report["block_encryption"] else f"Blocks are encrypted {extra}.")
-    OUT.print(f"Connected in {report['connect_ms']:.0f} ms; round trip {middle:.2f} ms in the middle of {len(trips)}.")
+        say(f"Certificate {number}: {digest}")
+    say(f"TLS: {report['tls']}, {report['cipher']}, {report['group']}, ALPN {report['alpn']}")
+    say(f"Version: {report['protocol'].upper()} {report['version']}{_others(report)}")
+    if report.get("block_encryption"):
+        say("Blocks are encrypted once more inside TLS.")
+    say(f"Connected in {report['connect_ms']:.0f} ms")
+    say(f"Round trip: {median(trips):.2f} ms (median of {len(trips)}), {max(trips):.2f} ms at most")
+
+
+def _others(report: dict[str, Any]) -> str:
+    if "common_versions" not in report:
+        return ""
+    lowest, highest = report["common_versions"]
+    return f", of {lowest} to {highest} that both speak"

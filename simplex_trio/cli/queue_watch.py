@@ -25,8 +25,8 @@ from simplex_trio.agent.events import (
     SubscriptionError,
 )
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.options import AsJson, StateFile
-from simplex_trio.cli.output import ERR, OUT, one_line, print_json
+from simplex_trio.cli.options import AsJson, Flag, StateFile
+from simplex_trio.cli.output import aside, one_line, print_json, say
 from simplex_trio.cli.running import run
 from simplex_trio.cli.sealing import open_sealed
 from simplex_trio.cli.state import SavedQueue, State, default_path
@@ -40,7 +40,7 @@ __all__ = ["Watch", "chosen", "watch"]
 
 def watch(
     *names: str,
-    keep: bool = False,
+    keep: Flag = False,
     count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
     seconds: float | None = None,
     state: StateFile = None,
@@ -164,17 +164,17 @@ def _note(
             if not watch.keep:
                 acknowledging.start_soon(_acknowledge, agent, saved, message.message_id)
         case Connected():
-            _aside(f"connected to {place}")
+            aside(f"connected to {place}")
         case Disconnected():
-            _aside(f"the connection to {place} is lost; connecting again")
+            aside(f"the connection to {place} is lost; connecting again")
         case CannotConnect():
-            _aside(f"no connection to {place}: {event.error}; trying again")
+            aside(f"no connection to {place}: {event.error}; trying again")
         case SubscriptionError():
             for recipient_id, error in event.failures:
-                _aside(f"{watch.lost(event.server, recipient_id)}: the router refused: {error}")
+                aside(f"{watch.lost(event.server, recipient_id)}: the router refused: {error}")
         case SubscriptionEnded():
             why = "was deleted" if event.deleted else "is read by another program now"
-            _aside(f"{watch.lost(event.server, event.queue_id)} {why}")
+            aside(f"{watch.lost(event.server, event.queue_id)} {why}")
     if not watch.queues:
         raise CommandFailed("There is no queue left to watch.", ExitCode.REFUSED)
 
@@ -190,15 +190,11 @@ async def _acknowledge(agent: SMPClientAgent, saved: SavedQueue, message_id: byt
 # --- printing -----------------------------------------------------------------------------------
 
 
-def _aside(text: str) -> None:
-    ERR.print(f"[{text}]", style="dim", markup=False)
-
-
 def _tell_person(arrived: Arrived) -> None:
     time = arrived.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     text = one_line(arrived.body.decode("utf-8", "backslashreplace"))
     note = "" if arrived.sealed else "  (not sealed: the router could read it)"
-    OUT.print(f"{time}  {arrived.queue}  {text}{note}", markup=False)
+    say(f"{time}  {arrived.queue}  {text}{note}")
 
 
 def _tell_program(arrived: Arrived) -> None:

@@ -14,8 +14,8 @@ from cyclopts import Parameter
 from simplex_trio import ReceivingQueue, RouterError, SMPClient, open_smp_client
 from simplex_trio.cli.addresses import read_address
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.options import AsJson, Server, StateFile
-from simplex_trio.cli.output import OUT, print_json, waiting
+from simplex_trio.cli.options import AsJson, Flag, Server, StateFile
+from simplex_trio.cli.output import print_json, say, waiting
 from simplex_trio.cli.qr import qr_code
 from simplex_trio.cli.running import run
 from simplex_trio.cli.sealing import seal
@@ -44,9 +44,9 @@ def create(
     server: Server,
     /,
     *,
-    contact: bool = False,
-    only_me: bool = False,
-    qr: bool = False,
+    contact: Flag = False,
+    only_me: Flag = False,
+    qr: Flag = False,
     state: StateFile = None,
     json: AsJson = False,
 ) -> None:
@@ -72,11 +72,11 @@ def create(
     if json:
         print_json({"name": name, "router": str(saved.router), "address": address})
         return
-    OUT.print(f"Queue {name!r} is made; its keys are in {path}.", markup=False)
-    OUT.print("Whoever is to send to it needs this address:" if not only_me else "Its address:")
-    OUT.print(address, markup=False)
+    say(f"Queue {name!r} is made; its keys are in {path}.")
+    say("Whoever is to send to it needs this address:" if not only_me else "Its address:")
+    say(address)
     if qr:
-        OUT.print(qr_code(address), markup=False)
+        say(qr_code(address))
 
 
 async def _create(
@@ -94,7 +94,8 @@ async def _create(
                     )
                 except RouterError as exc:
                     raise _not_created(exc) from exc
-                return await _keep(client, name, queue, path, only_me=only_me)
+                saved = await _keep(client, name, queue, path, only_me=only_me)
+    return saved
 
 
 async def _keep(
@@ -135,9 +136,9 @@ def list_queues(*, state: StateFile = None, json: AsJson = False) -> None:
         print_json([{"name": each.name, "router": str(each.router)} for each in saved])
         return
     if not saved:
-        OUT.print("There are none yet; make one with: simplex-trio queue create NAME SERVER")
+        say("There are none yet; make one with: simplex-trio queue create NAME SERVER")
     for each in saved:
-        OUT.print(f"{each.name}  on {_place(each)}", markup=False)
+        say(f"{each.name}  on {_place(each)}")
 
 
 def _place(saved: SavedQueue) -> str:
@@ -160,7 +161,7 @@ def send(
     *,
     file: Path | None = None,
     through: Annotated[str | None, Parameter(name="--through")] = None,
-    notify: bool = False,
+    notify: Flag = False,
     state: StateFile = None,
     json: AsJson = False,
 ) -> None:
@@ -190,7 +191,7 @@ def send(
     if json:
         print_json({"accepted": True, "through_proxy": proxy is not None})
     else:
-        OUT.print("The router has accepted the message.")
+        say("The router has accepted the message.")
 
 
 def _target(queue: str, path: Path) -> _Target:
@@ -219,7 +220,7 @@ def _body(text: str | None, file: Path | None) -> bytes:
         with file.open("rb") as opened:
             return opened.read(_MOST_INPUT)
     if sys.stdin.isatty():
-        OUT.print("Message, and then Ctrl-D on a line of its own:")
+        say("Message, and then Ctrl-D on a line of its own:")
     return sys.stdin.buffer.read(_MOST_INPUT).removesuffix(b"\n")
 
 
@@ -244,8 +245,8 @@ def info(
     name: str,
     /,
     *,
-    show_keys: bool = False,
-    qr: bool = False,
+    show_keys: Flag = False,
+    qr: Flag = False,
     state: StateFile = None,
     json: AsJson = False,
 ) -> None:
@@ -266,16 +267,20 @@ def info(
     if json:
         print_json(_facts(saved, found) | keys)
         return
-    OUT.print(f"Queue {name!r} on {_place(saved)}", markup=False)
-    OUT.print(f"{found.size} messages are waiting.")
-    OUT.print("Only the owner of a key can send." if found.secured else "Anybody with its address can send.")
+    say(f"Queue {name!r} on {_place(saved)}")
+    say(f"Messages waiting: {found.size}")
+    say(
+        "Only the owner of a key can send."
+        if found.secured
+        else "Anybody with its address can send."
+    )
     if found.has_notifier:
-        OUT.print("Somebody is notified of messages.")
-    OUT.print(f"Address for senders: {saved.uri}", markup=False)
+        say("Somebody is notified of messages.")
+    say(f"Address for senders: {saved.uri}")
     for label, key in keys.items():
-        OUT.print(f"{label}: {key}", markup=False)
+        say(f"{label}: {key}")
     if qr:
-        OUT.print(qr_code(str(saved.uri)), markup=False)
+        say(qr_code(str(saved.uri)))
 
 
 async def _info(saved: SavedQueue) -> QueueInfo:
@@ -315,7 +320,7 @@ def delete(
     name: str,
     /,
     *,
-    forget: bool = False,
+    forget: Flag = False,
     state: StateFile = None,
     json: AsJson = False,
 ) -> None:
@@ -336,11 +341,11 @@ def delete(
     if json:
         print_json({"name": name, "deleted": deleted})
     elif deleted:
-        OUT.print(f"Queue {name!r} is deleted.", markup=False)
+        say(f"Queue {name!r} is deleted.")
     elif forget:
-        OUT.print(f"The keys of {name!r} are forgotten; the router still has the queue.", markup=False)
+        say(f"The keys of {name!r} are forgotten; the router still has the queue.")
     else:
-        OUT.print(f"Queue {name!r} was gone already; its keys are forgotten.", markup=False)
+        say(f"Queue {name!r} was gone already; its keys are forgotten.")
 
 
 async def _delete(saved: SavedQueue) -> bool:

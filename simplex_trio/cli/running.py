@@ -1,4 +1,4 @@
-"""Running a command's async part so that Ctrl-C ends it in order, not in the middle of a statement."""
+"""Running a command's async part so that Ctrl-C ends it in order, not wherever it happens to be."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class Session:
         if isinstance(event, DaemonEvent | DaemonConnected | DaemonDisconnected):
             self._hub.put(event)  # and not answers to those who left, or second answers
 
-    # --- what the daemon answers by itself --------------------------------------------------------
+    # --- what the daemon answers by itself ------------------------------------------------------
 
     async def ask(self, request: Request[ValueT]) -> ValueT:
         """Have the daemon answer something now.
@@ -194,7 +194,7 @@ class Session:
                 in_flight.answered = True
             return request.read(answer)
 
-    # --- what the daemon resends ------------------------------------------------------------------
+    # --- what the daemon resends ----------------------------------------------------------------
 
     async def resend(self, operation: Operation[ValueT]) -> ValueT:
         """Have an operation done, however many connections it takes.
@@ -248,7 +248,7 @@ class Session:
             with trio.move_on_at(math.inf if due is None else due):
                 await self._new_debt.wait()
 
-    # --- services -----------------------------------------------------------------------------------
+    # --- services ---------------------------------------------------------------------------------
 
     async def send(self, message: bytes) -> None:
         """Hand an encoded message to the daemon; raises as `ask` does."""

@@ -22,7 +22,7 @@ import secrets
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 import trio
@@ -206,12 +206,16 @@ class ScriptedRouter(ABC, Generic[CommandT]):
         session_id: bytes,
         client_chain: CertificateChain | None = None,
     ) -> ScriptedPeer[CommandT]:
-        """Do the router's part of a handshake; raises a `HandshakeFailed`.
+        """Do the router's part of a handshake; raises a `HandshakeFailed`, and then hangs up.
 
         ``session_id`` and the client's certificates are what TLS knows of the connection.
         """
         raw = RawPeer(link, self._block_size)
-        agreement = await self._shake_hands(raw, session_id, client_chain)
+        try:
+            agreement = await self._shake_hands(raw, session_id, client_chain)
+        except BaseException:
+            await trio.aclose_forcefully(link.peer)
+            raise
         return ScriptedPeer(raw, agreement, self._decode_command)
 
     @abstractmethod
@@ -228,7 +232,9 @@ class ScriptedRouter(ABC, Generic[CommandT]):
         peers: list[ScriptedPeer[CommandT]] = []
 
         async def accept() -> None:
-            peers.append(await self.accept(link, tls.session_id, client_chain))
+            # Whatever goes wrong here goes wrong on the client's side too, which is the one to tell.
+            with suppress(HandshakeFailed, trio.EndOfChannel, trio.BrokenResourceError):
+                peers.append(await self.accept(link, tls.session_id, client_chain))
 
         async with open_inner_nursery() as nursery:
             nursery.start_soon(accept)

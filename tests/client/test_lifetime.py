@@ -166,7 +166,7 @@ def buggy(*_arguments: object) -> Any:
     [("_codec", "seal"), ("_stream", "receive_frame"), ("_codec", "open"), ("_codec", "ping")],
 )
 async def test_a_bug_in_a_task_comes_out_as_it_is(
-    autojump_clock: MockClock, owner: str, method: str
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, owner: str, method: str
 ) -> None:
     told: list[BaseException] = []
     callers: list[Outcome] = []
@@ -176,7 +176,7 @@ async def test_a_bug_in_a_task_comes_out_as_it_is(
             client.enable_pings()
             callers.append(start(users, lambda: client.request(PING(), timeout=FOR_EVER)))
             await wait_all_tasks_blocked()
-            setattr(getattr(client, owner), method, buggy)
+            monkeypatch.setattr(getattr(client, owner), method, buggy)
             callers.append(start(users, lambda: client.request(PING(), timeout=FOR_EVER)))
             await wait_all_tasks_blocked()
             if method in ("receive_frame", "open"):
@@ -196,13 +196,15 @@ async def test_a_bug_in_a_task_comes_out_as_it_is(
 
 
 @pytest.mark.parametrize("error", [TooLarge("a frame"), OSError("of the system")])
-async def test_what_no_network_raises_is_a_bug(error: Exception) -> None:
+async def test_what_no_network_raises_is_a_bug(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def seal(_frame: object) -> bytes:
         raise error
 
     async def live() -> None:
         async with connected() as (client, _peer):
-            setattr(client._codec, "seal", seal)
+            monkeypatch.setattr(client._codec, "seal", seal)
             start(users, client.ping)
             await trio.sleep_forever()
 
@@ -212,10 +214,12 @@ async def test_what_no_network_raises_is_a_bug(error: Exception) -> None:
     assert caught.value is error
 
 
-async def test_a_bug_reaches_the_nursery_of_a_connection_that_has_no_block() -> None:
+async def test_a_bug_reaches_the_nursery_of_a_connection_that_has_no_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     connection, _peer = await ROUTER.connect()
     client = SMPClient(ROUTER.address, connection)
-    setattr(client._codec, "seal", buggy)
+    monkeypatch.setattr(client._codec, "seal", buggy)
 
     async def live() -> None:
         async with trio.open_nursery() as nursery:
@@ -402,11 +406,13 @@ async def test_an_error_in_the_callback_is_the_program_s() -> None:
     assert isinstance(waiting[1].error, ConnectionLost)
 
 
-async def test_a_stream_that_cannot_be_closed_is_the_program_s_problem() -> None:
+async def test_a_stream_that_cannot_be_closed_is_the_program_s_problem(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     told: list[BaseException] = []
     with pytest.raises(BugInATaskError):
         async with connected(told.append) as (client, _peer):
-            setattr(client._stream, "aclose", buggy)
+            monkeypatch.setattr(client._stream, "aclose", buggy)
     assert told == [client.reason]
     await client.aclose()
 

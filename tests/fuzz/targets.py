@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tests.fuzz import trust, wire
+from tests.fuzz import trust, wire, xftp
 from tests.fuzz.target import Target
 
 __all__ = ["TARGETS"]
 
-TARGETS: dict[str, Target] = {target.name: target for target in (*wire.TARGETS, *trust.TARGETS)}
+TARGETS: dict[str, Target] = {
+    target.name: target for target in (*wire.TARGETS, *trust.TARGETS, *xftp.TARGETS)
+}

@@ -9,7 +9,7 @@ from itertools import count
 
 import trio
 from attrs import Factory, define, frozen
-from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import MemorySendStream, memory_stream_pair, wait_all_tasks_blocked
 
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
 from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey
@@ -97,7 +97,7 @@ class House:
             if content is not None:
                 await raw.frames.send_frames([blocks.seal(content)])
         agreement = handshake.agreement
-        return RawClient(raw.frames, agreement, agreement.block_codec())
+        return RawClient(raw, agreement, agreement.block_codec())
 
     def dial(
         self, *, alpn: str | None = "smp/1", service: ServiceIdentity | None = None
@@ -115,7 +115,7 @@ class House:
             group="x25519",
         )
         self.nursery.start_soon(self._serve, BlockStream(theirs, SMP_BLOCK_SIZE), tls)
-        return Dialled(BlockStream(ours, SMP_BLOCK_SIZE), tls)
+        return Dialled(BlockStream(ours, SMP_BLOCK_SIZE), tls, theirs.send_stream)
 
     async def _serve(self, frames: BlockStream, tls: TlsSession) -> None:
         await serve_client(self.hub, frames, tls)
@@ -126,6 +126,7 @@ class House:
 class Dialled:
     frames: BlockStream
     tls: TlsSession
+    writes_of_router: MemorySendStream
 
 
 @frozen
@@ -140,8 +141,9 @@ class Said:
 class RawClient:
     """A connection on which a test sends commands one by one, and reads blocks one by one."""
 
-    def __init__(self, frames: BlockStream, agreement: ClientAgreement, blocks: BlockCodec) -> None:
-        self.frames = frames
+    def __init__(self, raw: Dialled, agreement: ClientAgreement, blocks: BlockCodec) -> None:
+        self.frames = raw.frames
+        self._writes_of_router = raw.writes_of_router
         self.agreement = agreement
         self.blocks = blocks
         self.unread: list[Said] = []
@@ -233,6 +235,10 @@ class RawClient:
             while True:
                 said += await self.read_block()
         return said
+
+    def stop_reading(self) -> None:
+        """From now on nothing that the router writes gets through."""
+        self._writes_of_router.send_all_hook = trio.sleep_forever
 
     async def aclose(self) -> None:
         await self.frames.aclose()

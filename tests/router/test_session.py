@@ -1,32 +1,400 @@
-"""One connection: the order of answers, blocks, limits, and what happens to whom it concerns."""
+"""One connection: the order of answers and blocks, limits, idleness, and a store that refuses."""
 
 from __future__ import annotations
 
+import pytest
+import trio
+from attrs import evolve
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
-from simplex_trio.wire.smp.commands import NEW, PING, SEND, SUB
+from simplex_trio.router.config import ClientLimits, Intervals, RouterConfig
+from simplex_trio.router.core.policy import QueuePolicy
+from simplex_trio.router.core.recent import RecentBodies
+from simplex_trio.router.housekeeping import disconnect_idle
+from simplex_trio.wire.smp.bodies import QuotaNotice, ReceivedBody, open_delivered
+from simplex_trio.wire.smp.commands import (
+    ACK,
+    DEL,
+    GET,
+    LGET,
+    LSET,
+    NEW,
+    NKEY,
+    NSUB,
+    PING,
+    SEND,
+    SUB,
+)
+from simplex_trio.wire.smp.errors import Code, Store
 from simplex_trio.wire.smp.flags import MessageFlags
-from simplex_trio.wire.smp.messages import IDS, MSG, OK, PONG, SOK
-from tests.router.house import open_house
+from simplex_trio.wire.smp.links import QueueLinkData
+from simplex_trio.wire.smp.messages import (
+    DELD,
+    END,
+    ERR,
+    IDS,
+    LNK,
+    MSG,
+    NID,
+    NMSG,
+    OK,
+    PONG,
+    SOK,
+    Message,
+)
+from simplex_trio.wire.smp.new_queue import ContactRequest, NotifierKeys
+from tests.router.house import NOW, House, RawClient, open_house
+from tests.router.stores import ReluctantStore
+
+KEY = Ed25519PrivateKey(b"\x01" * 32)
+NOTIFIER_KEY = Ed25519PrivateKey(b"\x02" * 32)
+DH_KEY = X25519PrivateKey(b"\x03" * 32)
+SILENT = MessageFlags()
 
 
-async def test_ping() -> None:
+async def create(client: RawClient, *, subscribe: bool = True) -> IDS:
+    command = NEW(KEY.public, DH_KEY.public, None, subscribe, ContactRequest())
+    ids = await client.ask(command, key=KEY)
+    assert isinstance(ids, IDS)
+    return ids
+
+
+def opened(ids: IDS, message: Message) -> ReceivedBody | QuotaNotice:
+    assert isinstance(message, MSG), message
+    key = BoxKey.agree(DH_KEY, ids.dh_key)
+    return open_delivered(key, message.message_id, message.sealed)
+
+
+def error(message: Message) -> object:
+    assert isinstance(message, ERR), message
+    return message.error
+
+
+def config(**limits: float) -> RouterConfig:
+    return RouterConfig(limits=ClientLimits(**limits))  # type: ignore[arg-type]
+
+
+# --- messages -----------------------------------------------------------------------------------
+
+
+async def test_life_of_a_message() -> None:
     async with open_house() as house:
-        client = await house.connect()
-        assert isinstance(await client.ask(PING()), PONG)
-        await client.nothing_more()
-
-
-async def test_first() -> None:
-    key, dh = Ed25519PrivateKey.generate(), X25519PrivateKey.generate()
-    async with open_house() as house:
-        client = await house.connect()
-        ids = await client.ask(NEW(key.public, dh.public), key=key)
-        assert isinstance(ids, IDS)
-        sender = await house.connect()
-        assert isinstance(await sender.ask(SEND(MessageFlags(), b"x"), ids.sender_id), OK)
-        said = await client.read()
+        recipient, sender = await house.connect(), await house.connect()
+        ids = await create(recipient)
+        flags = MessageFlags(notification=True)
+        assert await sender.ask(SEND(flags, b"hello"), ids.sender_id) == OK()
+        said = await recipient.read()
+        assert (said.correlation_id, said.entity_id) == (b"", ids.recipient_id)
+        assert opened(ids, said.message) == ReceivedBody(NOW, flags, b"hello")
         assert isinstance(said.message, MSG)
-        other = await house.connect()
-        await other.send(other.transmission(SUB(), ids.recipient_id, key))
+        acknowledged = await recipient.ask(ACK(said.message.message_id), ids.recipient_id, KEY)
+        assert acknowledged == OK()
+        await recipient.nothing_more()
+
+
+async def test_quota_notice_reaches_the_recipient() -> None:
+    policy = RouterConfig(queues=QueuePolicy(quota=1))
+    async with open_house(policy) as house:
+        client = await house.connect()
+        ids = await create(client, subscribe=False)
+        assert await client.ask(SEND(SILENT, b"x"), ids.sender_id) == OK()
+        house.later(7)
+        assert error(await client.ask(SEND(SILENT, b"y"), ids.sender_id)) is Code.QUOTA
+        message = await client.ask(GET(), ids.recipient_id, KEY)
+        assert isinstance(message, MSG)
+        await client.ask(ACK(message.message_id), ids.recipient_id, KEY)
+        notice = await client.ask(GET(), ids.recipient_id, KEY)
+        assert opened(ids, notice) == QuotaNotice(NOW + 7)
+
+
+async def test_messages_are_read_from_the_store_when_they_are_needed() -> None:
+    async with open_house() as house:
+        client = await house.connect()
+        ids = await create(client, subscribe=False)
+        for body in (b"first", b"second"):
+            await client.ask(SEND(SILENT, body), ids.sender_id)
+        house.hub.state.recent_bodies = RecentBodies(0)
+        assert await client.ask(SUB(), ids.recipient_id, KEY) == SOK()
+        first = (await client.read()).message
+        assert opened(ids, first) == ReceivedBody(NOW, SILENT, b"first")
+        assert isinstance(first, MSG)
+        second = await client.ask(ACK(first.message_id), ids.recipient_id, KEY)
+        assert opened(ids, second) == ReceivedBody(NOW, SILENT, b"second")
+
+
+async def test_link_data() -> None:
+    data = QueueLinkData(b"fixed", b"user")
+    async with open_house() as house:
+        client = await house.connect()
+        ids = await create(client)
+        assert await client.ask(LSET(b"link", data), ids.recipient_id, KEY) == OK()
+        assert await client.ask(LGET(), b"link") == LNK(ids.sender_id, data)
+
+
+# --- blocks -------------------------------------------------------------------------------------
+
+
+async def test_answers_come_in_order_and_in_one_block() -> None:
+    async with open_house() as house:
+        client = await house.connect()
+        commands = [client.transmission(PING()) for _ in range(100)]
+        await client.send(*commands)
+        (block,) = await client.read_all()
+        assert [int.from_bytes(said.correlation_id, "big") for said in block] == [*range(1, 101)]
+
+
+async def test_message_follows_all_answers_in_their_block() -> None:
+    async with open_house() as house:
+        client, other = await house.connect(), await house.connect()
+        queues = [await create(client, subscribe=False) for _ in range(3)]
+        await client.ask(SEND(SILENT, b"x"), queues[0].sender_id)
+        await other.send(
+            *(other.transmission(SUB(), ids.recipient_id, KEY) for ids in queues),
+            other.transmission(PING()),
+        )
         (block,) = await other.read_all()
-        assert [type(each.message) for each in block] == [SOK, MSG]
+        assert [type(said.message) for said in block] == [SOK, SOK, SOK, PONG, MSG]
+
+
+async def test_what_is_refused_comes_first_and_apart() -> None:
+    async with open_house() as house:
+        client = await house.connect()
+        await client.send(
+            client.transmission(PING()),
+            client.transmission(SUB(), b"?" * 24, KEY),
+            b"nonsense",
+            client.transmission(PING()),
+        )
+        refused, answered = await client.read_all()
+        assert [error(said.message) for said in refused] == [Code.AUTH, Code.BLOCK]
+        assert [said.message for said in answered] == [PONG(), PONG()]
+
+
+async def test_full_block_of_commands() -> None:
+    async with open_house() as house:
+        client = await house.connect()
+        await client.send(*(client.transmission(PING(), correlation_id=b"") for _ in range(255)))
+        (block,) = await client.read_all()
+        assert len(block) == 255
+
+
+# --- whom it concerns ---------------------------------------------------------------------------
+
+
+async def test_displaced_and_deleted() -> None:
+    async with open_house() as house:
+        first, second = await house.connect(), await house.connect()
+        ids = await create(first)
+        assert await second.ask(SUB(), ids.recipient_id, KEY) == SOK()
+        assert (await first.read()).message == END()
+        assert await first.ask(DEL(), ids.recipient_id, KEY) == OK()
+        assert (await second.read()).message == DELD()
+
+
+async def test_events_that_are_collected(autojump_clock: MockClock) -> None:
+    slow = RouterConfig(intervals=Intervals(end_events=15, notifications=1.5))
+    async with open_house(slow) as house, trio.open_nursery() as nursery:
+        nursery.start_soon(house.hub.ends.run)
+        nursery.start_soon(house.hub.notifications.run)
+        first, second, notifier = [await house.connect() for _ in range(3)]
+        ids = await create(first)
+        keys = NotifierKeys(NOTIFIER_KEY.public, DH_KEY.public)
+        nid = await first.ask(NKEY(keys), ids.recipient_id, KEY)
+        assert isinstance(nid, NID)
+        await notifier.ask(NSUB(), nid.ids.notifier_id, NOTIFIER_KEY)
+        await second.ask(SUB(), ids.recipient_id, KEY)
+        await second.ask(SEND(MessageFlags(notification=True), b"x"), ids.sender_id)
+        assert isinstance((await notifier.read()).message, NMSG)
+        assert trio.current_time() == 1.5
+        assert (await first.read()).message == END()
+        assert trio.current_time() == 15
+        nursery.cancel_scope.cancel()
+
+
+async def test_subscriptions_end_with_the_connection() -> None:
+    async with open_house() as house:
+        client = await house.connect()
+        ids = await create(client)
+        await client.aclose()
+        await wait_all_tasks_blocked()
+        assert not house.hub.guests
+        assert house.hub.state.recipients.queue_count == 0
+        sender = await house.connect()
+        assert await sender.ask(SEND(SILENT, b"x"), ids.sender_id) == OK()
+
+
+async def test_subscriptions_made_while_the_connection_ends() -> None:
+    store = ReluctantStore()
+    async with open_house(store=store) as house:
+        client, other = await house.connect(), await house.connect()
+        ids = await create(client)
+        store.go = trio.Event()
+        await other.send(
+            other.transmission(SEND(SILENT, b"x"), ids.sender_id),
+            other.transmission(SUB(), ids.recipient_id, KEY),
+        )
+        await wait_all_tasks_blocked()
+        await other.aclose()
+        await wait_all_tasks_blocked()
+        store.go.set()
+        await wait_all_tasks_blocked()
+        assert house.hub.state.recipients.queue_count == 0
+        first, second = await client.read(), await client.read()
+        assert [type(first.message), type(second.message)] == [MSG, END]
+
+
+# --- limits -------------------------------------------------------------------------------------
+
+
+async def test_no_more_is_read_while_many_answers_wait() -> None:
+    store = ReluctantStore()
+    async with open_house(config(commands_in_flight=10), store=store) as house:
+        client = await house.connect()
+        ids = await create(client)
+        store.go = trio.Event()
+        for _ in range(5):
+            await client.send(
+                *(client.transmission(SEND(SILENT, b"x"), ids.sender_id) for _ in range(4))
+            )
+        await wait_all_tasks_blocked()
+        assert house.hub.state.queues.message_count == 12  # the third block went over the limit
+        store.go.set()
+        answers = [said for block in await client.read_all() for said in block]
+        assert sum(said.message == OK() for said in answers) == 20
+
+
+async def test_new_queues_are_slowed_down(autojump_clock: MockClock) -> None:
+    async with open_house(config(queues_at_once=3, queues_per_second=2)) as house:
+        client, other = await house.connect(), await house.connect()
+        for _ in range(3):
+            await create(client)
+        assert trio.current_time() == 0
+        await create(client)
+        assert trio.current_time() == pytest.approx(0.5)
+        await create(client)
+        assert trio.current_time() == pytest.approx(1)
+        await create(other)
+        assert trio.current_time() == pytest.approx(1)
+
+
+async def test_what_came_before_a_slow_command_is_answered(autojump_clock: MockClock) -> None:
+    async with open_house(config(queues_at_once=1, queues_per_second=1)) as house:
+        client = await house.connect()
+        await create(client)
+        command = NEW(KEY.public, DH_KEY.public)
+        await client.send(client.transmission(PING()), client.transmission(command, key=KEY))
+        assert (await client.read()).message == PONG()
+        assert trio.current_time() == 0
+        assert isinstance((await client.read()).message, IDS)
+        assert trio.current_time() == pytest.approx(1)
+
+
+async def test_client_that_does_not_read_is_disconnected(autojump_clock: MockClock) -> None:
+    async with open_house(config(write_seconds=30)) as house:
+        client = await house.connect()
+        client.stop_reading()
+        await client.send(client.transmission(PING()))
+        await trio.sleep(29)
+        assert house.hub.guests
+        await trio.sleep(2)
+        assert not house.hub.guests
+
+
+# --- idleness -----------------------------------------------------------------------------------
+
+
+async def _idle_house(house: House, nursery: trio.Nursery) -> None:
+    nursery.start_soon(disconnect_idle, house.hub)
+
+
+async def test_idle_clients_are_disconnected(autojump_clock: MockClock) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        await _idle_house(house, nursery)
+        idle, subscribed, busy = [await house.connect() for _ in range(3)]
+        await create(subscribed)
+        for _ in range(8):
+            await trio.sleep(3600)
+            await busy.ask(PING())
+        assert len(house.hub.guests) == 2
+        assert await idle.read_until_closed() == []
+        await subscribed.ask(PING())
+        nursery.cancel_scope.cancel()
+
+
+async def test_getting_keeps_no_connection_alive(autojump_clock: MockClock) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        await _idle_house(house, nursery)
+        client = await house.connect()
+        ids = await create(client, subscribe=False)
+        await client.ask(GET(), ids.recipient_id, KEY)
+        await trio.sleep(8 * 3600)
+        assert not house.hub.guests
+        nursery.cancel_scope.cancel()
+
+
+async def test_notifiers_are_subscribed_too(autojump_clock: MockClock) -> None:
+    async with open_house() as house, trio.open_nursery() as nursery:
+        await _idle_house(house, nursery)
+        client, notifier = await house.connect(), await house.connect()
+        ids = await create(client)
+        keys = NotifierKeys(NOTIFIER_KEY.public, DH_KEY.public)
+        nid = await client.ask(NKEY(keys), ids.recipient_id, KEY)
+        assert isinstance(nid, NID)
+        await notifier.ask(NSUB(), nid.ids.notifier_id, NOTIFIER_KEY)
+        await trio.sleep(8 * 3600)
+        assert len(house.hub.guests) == 2
+        nursery.cancel_scope.cancel()
+
+
+# --- a store that refuses -----------------------------------------------------------------------
+
+
+async def test_full_store() -> None:
+    store = ReluctantStore()
+    async with open_house(store=store) as house:
+        client = await house.connect()
+        ids = await create(client)
+        store.is_full = True
+        answer = await client.ask(SEND(SILENT, b"x"), ids.sender_id)
+        assert isinstance(error(answer), Store)
+        assert await client.ask(PING()) == PONG()
+        assert await client.ask(SUB(), ids.recipient_id, KEY) == SOK()
+        await client.nothing_more()
+        store.is_full = False
+        await client.send(client.transmission(SEND(SILENT, b"y"), ids.sender_id))
+        delivered, answered = await client.read(), await client.read()
+        assert opened(ids, delivered.message) == ReceivedBody(NOW, SILENT, b"y")
+        assert answered.message == OK()
+
+
+async def test_bodies_that_cannot_be_read() -> None:
+    store = ReluctantStore()
+    async with open_house(store=store) as house:
+        client = await house.connect()
+        ids = await create(client, subscribe=False)
+        await client.ask(LSET(b"link", QueueLinkData(b"f", b"u")), ids.recipient_id, KEY)
+        await client.ask(SEND(SILENT, b"x"), ids.sender_id)
+        house.hub.state.recent_bodies = RecentBodies(0)
+        store.is_unreadable = True
+        assert isinstance(error(await client.ask(GET(), ids.recipient_id, KEY)), Store)
+        assert isinstance(error(await client.ask(LGET(), b"link")), Store)
+        other = await house.connect()
+        assert await other.ask(SUB(), ids.recipient_id, KEY) == SOK()
+        await other.nothing_more()
+        store.is_unreadable = False
+        assert isinstance(await client.ask(GET(), ids.recipient_id, KEY), MSG)
+
+
+async def test_message_that_is_gone_before_it_is_written() -> None:
+    store = ReluctantStore()
+    async with open_house(store=store) as house:
+        client = await house.connect()
+        ids = await create(client, subscribe=False)
+        await client.ask(SEND(SILENT, b"x"), ids.sender_id)
+        house.hub.state.recent_bodies = RecentBodies(0)
+        queue = house.hub.state.queues.for_recipient(ids.recipient_id)
+        assert queue is not None
+        queue.messages[0] = evolve(queue.messages[0], sequence=10_000)
+        assert await client.ask(GET(), ids.recipient_id, KEY) == OK()

@@ -16,8 +16,8 @@ from simplex_trio.cli.demo.plain import tell_json, tell_plainly, verdict
 from simplex_trio.cli.demo.stage import open_stage
 from simplex_trio.cli.demo.story import FAST, WATCHED, Pace, tell_story
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.options import AsJson
-from simplex_trio.cli.output import OUT
+from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.output import OUT, say
 from simplex_trio.cli.running import run
 from simplex_trio.wire.addresses import ServerAddressWithAuth, ServerProtocol
 
@@ -29,7 +29,7 @@ _MOST_ROUTERS = 2
 def demo(
     *,
     router: Annotated[list[str] | None, Parameter(name="--router", negative=())] = None,
-    plain: bool = False,
+    plain: Flag = False,
     json: AsJson = False,
 ) -> int:
     """Watch an agent receive messages, lose a connection, and lose nothing else.
@@ -50,11 +50,11 @@ def demo(
     if len(named) > _MOST_ROUTERS:
         raise CommandFailed("The demonstration has two routers; name no more.", ExitCode.USAGE)
     live = OUT.is_terminal and not (plain or json)
-    tell = tell_json if json else tell_plainly
-    with telling_live(OUT) if live else nullcontext(tell) as tell:
+    tell_each = tell_json if json else tell_plainly
+    with telling_live(OUT) if live else nullcontext(tell_each) as tell:
         held = run(partial(_perform, named, tell, WATCHED if live else FAST))
     if not json:
-        OUT.print(f"\n{verdict(held=held)}", style="bold green" if held else "bold red")
+        say(f"\n{verdict(held=held)}", style="bold green" if held else "bold red")
     return ExitCode.OK if held else ExitCode.FAILED
 
 

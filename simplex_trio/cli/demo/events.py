@@ -53,7 +53,7 @@ class Way(Enum):
 
 
 class MessageState(Enum):
-    """How far a message has come."""
+    """How far a message has come, in this order."""
 
     SENDING = "sending"
     ACCEPTED = "accepted by the router"

@@ -47,16 +47,6 @@ class TrackedMessage:
     waited: bool = False
     """Accepted, and not received, while the agent was away."""
 
-    @property
-    def state(self) -> MessageState:
-        if self.acknowledged:
-            return MessageState.ACKNOWLEDGED
-        if self.receptions:
-            return MessageState.RECEIVED if self.receptions == 1 else MessageState.AGAIN
-        if self.refused:
-            return MessageState.REFUSED
-        return MessageState.ACCEPTED if self.accepted else MessageState.SENDING
-
 
 @define
 class Ledger:
@@ -97,19 +87,19 @@ class Ledger:
         """A new message is on its way to a queue."""
         message = TrackedMessage(len(self.messages) + 1, queue, way)
         self.messages[message.number] = message
-        return self._told(message, at)
+        return self._told(message, MessageState.SENDING, at)
 
-    def accepted(self, number: int, at: float) -> MessageChanged | None:
-        """The router has it; nothing to tell if it has come further meanwhile."""
+    def accepted(self, number: int, at: float) -> MessageChanged:
+        """The sender knows that the router has it, which may have come further meanwhile."""
         message = self.messages[number]
         message.accepted = True
-        return self._told(message, at) if message.state is MessageState.ACCEPTED else None
+        return self._told(message, MessageState.ACCEPTED, at)
 
     def refused(self, number: int, at: float) -> MessageChanged:
         """Nobody took it."""
         message = self.messages[number]
         message.refused = True
-        return self._told(message, at)
+        return self._told(message, MessageState.REFUSED, at)
 
     def received(self, number: int, at: float) -> MessageChanged:
         """The agent has it, for the first time or once more."""
@@ -117,13 +107,14 @@ class Ledger:
         if not message.receptions:
             self.queues[message.queue].arrivals.append(number)
         message.receptions += 1
-        return self._told(message, at)
+        state = MessageState.RECEIVED if message.receptions == 1 else MessageState.AGAIN
+        return self._told(message, state, at)
 
     def acknowledged(self, number: int, at: float) -> MessageChanged:
         """The router knows that the agent has it, and has deleted it."""
         message = self.messages[number]
         message.acknowledged = True
-        return self._told(message, at)
+        return self._told(message, MessageState.ACKNOWLEDGED, at)
 
     def note_waiting(self) -> int:
         """Remember which messages wait at a router, and say how many."""
@@ -138,5 +129,5 @@ class Ledger:
         return all(queue.arrivals == sorted(queue.arrivals) for queue in self.queues.values())
 
     @staticmethod
-    def _told(message: TrackedMessage, at: float) -> MessageChanged:
-        return MessageChanged(at, message.number, message.queue, message.way, message.state)
+    def _told(message: TrackedMessage, state: MessageState, at: float) -> MessageChanged:
+        return MessageChanged(at, message.number, message.queue, message.way, state)

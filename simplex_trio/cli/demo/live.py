@@ -58,6 +58,8 @@ _SHORT: dict[Enum, str] = {
 }
 """Words for a narrow column."""
 
+_ORDER = list(MessageState)
+
 _COLUMNS = (
     (MessageState.ACCEPTED,),
     (MessageState.RECEIVED, MessageState.AGAIN),
@@ -110,8 +112,8 @@ class Picture:
             height=4,
         )
         columns = Table.grid(padding=(0, 2), expand=True)
-        columns.add_column(ratio=9)
-        columns.add_column(ratio=12 if wide else 10)
+        columns.add_column(width=43 if wide else 39)
+        columns.add_column()
         columns.add_row(Group(self._routers(), Text(), self._subscriptions()), self._messages(wide))
         return Group(scene, columns)
 
@@ -141,10 +143,10 @@ class Picture:
             if events is None:
                 table.add_row(f"{number}")
                 continue
-            latest = events[-1]
+            furthest = max(events, key=lambda event: _ORDER.index(event.state))
             times = [_times(events, *states) for states in _COLUMNS] if wide else []
-            name = f"{number:<2} {latest.way.value}"
-            table.add_row(name, f"{latest.queue}", _shown(latest.state), *times)
+            name = f"{number:<2} {furthest.way.value}"
+            table.add_row(name, f"{furthest.queue}", _shown(furthest.state), *times)
         return table
 
 

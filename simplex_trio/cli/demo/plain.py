@@ -16,7 +16,7 @@ from simplex_trio.cli.demo.events import (
     Scene,
     SubscriptionChanged,
 )
-from simplex_trio.cli.output import OUT, print_json
+from simplex_trio.cli.output import print_json, say
 
 __all__ = ["as_json", "tell_json", "tell_plainly", "verdict", "words"]
 
@@ -24,8 +24,8 @@ __all__ = ["as_json", "tell_json", "tell_plainly", "verdict", "words"]
 def tell_plainly(event: Event) -> None:
     """Print an event as a line of words, and an empty one before each scene."""
     if isinstance(event, Scene):
-        OUT.print()
-    OUT.print(words(event), markup=False)
+        say()
+    say(words(event))
 
 
 def words(event: Event) -> str:

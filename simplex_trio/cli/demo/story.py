@@ -78,7 +78,7 @@ class Pace:
 FAST = Pace(0, Backoff(initial=0.02))
 """For programs: nobody is watching."""
 
-WATCHED = Pace(1, Backoff(initial=0.6))
+WATCHED = Pace(1, Backoff(initial=0.5))
 """For people: some eight seconds in all."""
 
 
@@ -128,10 +128,9 @@ class _Story:
     def now(self) -> float:
         return trio.current_time() - self._began
 
-    def tell(self, event: Event | None) -> None:
-        if event is not None:
-            self._tell(event)
-            self._changed.unpark_all()
+    def tell(self, event: Event) -> None:
+        self._tell(event)
+        self._changed.unpark_all()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something; give up on it after a while, which the account will show."""
@@ -141,7 +140,7 @@ class _Story:
 
     async def scene(self, text: str) -> None:
         self.tell(Scene(self.now, text))
-        await self.pace.pause(0.7)
+        await self.pace.pause(0.6)
 
     # --- the scenes ---------------------------------------------------------------------------
 
@@ -176,11 +175,13 @@ class _Story:
             self.seen.impostor_found_out = True
 
     async def _subscribe(self) -> None:
-        await self.scene("An agent subscribes to three queues on router one, and two on router two.")
+        await self.scene(
+            "An agent subscribes to three queues on router one, and two on router two."
+        )
         for place in (self.stage.one,) * 3 + (self.stage.two,) * 2:
             await self._add_queue(place)
         await self.until(lambda: self.ledger.count(SubscriptionState.ACTIVE) == 5)
-        await self.pace.pause(0.5)
+        await self.pace.pause(0.2)
 
     async def _send_both_ways(self) -> None:
         await self.scene(
@@ -189,7 +190,7 @@ class _Story:
         )
         for queue, way in ((1, Way.DIRECT), (4, Way.DIRECT), (2, Way.PROXY), (3, Way.PROXY)):
             await self._send(queue, way)
-            await self.pace.pause(0.25)
+            await self.pace.pause(0.2)
         await self.until(self._all_acknowledged)
 
     async def _cut(self) -> None:
@@ -204,7 +205,7 @@ class _Story:
         self.stage.one.cable.cut()
         await self.until(lambda: self.ledger.count(SubscriptionState.LOST, router=1) == 3)
         self._unacknowledged.clear()
-        await self.pace.pause(0.6)
+        await self.pace.pause(0.5)
 
     async def _be_away(self) -> None:
         await self.scene(
@@ -213,7 +214,7 @@ class _Story:
         )
         for queue, way in ((1, Way.DIRECT), (2, Way.DIRECT), (3, Way.PROXY), (4, Way.DIRECT)):
             await self._send(queue, way)
-            await self.pace.pause(0.25)
+            await self.pace.pause(0.2)
         await self.until(lambda: self.ledger.messages[9].acknowledged)
         self.seen.waited = self.ledger.note_waiting()
         await self.pace.pause(0.4)
@@ -227,7 +228,7 @@ class _Story:
         await self.until(self._all_acknowledged)
         await self._send(3, Way.PROXY)
         await self.until(self._all_acknowledged)
-        await self.pace.pause(0.5)
+        await self.pace.pause(0.2)
 
     async def _look_for_leftovers(self) -> None:
         await self.scene("At last the queues, which should be empty, are looked into and deleted.")
@@ -270,7 +271,7 @@ class _Story:
         self._numbers[queue.recipient_id] = event.queue
         self.tell(event)
         self.agent.subscribe(place.cable.address, [queue])
-        await self.pace.pause(0.12)
+        await self.pace.pause(0.08)
 
     async def _send(self, queue: int, way: Way) -> None:
         event = self.ledger.sending(queue, way, self.now)
@@ -319,9 +320,7 @@ class _Story:
         for recipient_id in queues:
             self.tell(self.ledger.subscription_is(self._numbers[recipient_id], state, self.now))
 
-    def _receive(
-        self, message: MessageReceived, event: RouterEvent, nursery: trio.Nursery
-    ) -> None:
+    def _receive(self, message: MessageReceived, event: RouterEvent, nursery: trio.Nursery) -> None:
         number = _number(message.body)
         if number not in self.ledger.messages:
             return  # this is none of ours
@@ -329,9 +328,7 @@ class _Story:
         if number not in self._unacknowledged:
             nursery.start_soon(self._acknowledge, number, message, event)
 
-    async def _acknowledge(
-        self, number: int, message: MessageReceived, event: RouterEvent
-    ) -> None:
+    async def _acknowledge(self, number: int, message: MessageReceived, event: RouterEvent) -> None:
         queue = self._queues[self._numbers[message.recipient_id]]
         try:
             client = await self.agent.client(event.server)

@@ -13,7 +13,7 @@ import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 
-from simplex_trio.errors import StoreCorrupted, StoreUnavailable
+from simplex_trio.errors import StoreCorrupted, StoreForeign, StoreUnavailable
 from simplex_trio.router.store.failures import translated
 from simplex_trio.router.store.log_check import check_log
 from simplex_trio.router.store.schema import (
@@ -45,6 +45,8 @@ def open_file(path: Path) -> sqlite3.Connection:
     try:
         if not path.exists():
             _create(path)
+        if not path.is_file():
+            raise StoreForeign("the store's path is not that of a file")
         if path.stat().st_size < _SMALLEST:
             raise StoreCorrupted("the file is cut short")
         check_log(_log_path(path))
@@ -100,6 +102,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     for setting in (
         "locking_mode = EXCLUSIVE",  # from the first access on
         "cell_size_check = ON",  # damage inside a page is found when the page is read
+        "temp_store = MEMORY",  # nothing of the store goes anywhere else on the disk
         "trusted_schema = OFF",
     ):
         connection.execute(f"PRAGMA {setting}")

@@ -163,13 +163,14 @@ class _Tables:
 
     def apply(self, changes: Iterable[Change]) -> None:
         """All of the changes, or none and what is wrong with one of them."""
-        self._journal = _Journal()
         try:
             for change in changes:
                 self._apply(change)
         except BaseException:
             self._journal.take_back()
             raise
+        finally:
+            self._journal = _Journal()
 
     def _apply(self, change: Change) -> None:
         match change:

@@ -33,6 +33,7 @@ class Http2Client(Http2Connection):
     def __init__(self, stream: trio.abc.Stream, limits: Http2Limits | None = None) -> None:
         super().__init__(stream, client_side=True, limits=limits)
         self._refuses_more: SimplexError | None = None
+        self._knows_settings = False
         self._doomed: deque[int] = deque()
         self._doom = trio.lowlevel.ParkingLot()
 
@@ -89,14 +90,20 @@ class Http2Client(Http2Connection):
                 self._room.unpark_all()
                 await trio.sleep(_RESET_SECONDS)
 
+    @property
+    def _allowed(self) -> int:
+        """How many requests there may be at a time; before the router has said so, one."""
+        if not self._knows_settings:
+            return 1
+        return min(self.limits.streams, self._h2.remote_settings.max_concurrent_streams)
+
     async def _begin(self, headers: Mapping[str, str]) -> Http2Stream:
         await trio.lowlevel.checkpoint()
         while True:
             self.check()
             if self._refuses_more is not None:
                 raise ConnectionLost("the router takes no more requests") from self._refuses_more
-            allowed = min(self.limits.streams, self._h2.remote_settings.max_concurrent_streams)
-            if max(len(self._streams), self._h2.open_outbound_streams) < allowed:
+            if max(len(self._streams), self._h2.open_outbound_streams) < self._allowed:
                 break
             await self.wait_for_room()
         try:
@@ -112,6 +119,9 @@ class Http2Client(Http2Connection):
             case events.ResponseReceived():
                 if stream := self._streams.get(event.stream_id):
                     stream.put_headers(header_map(event.headers))
+            case events.RemoteSettingsChanged():
+                self._knows_settings = True
+                super()._handle(event)
             case _:
                 super()._handle(event)
 

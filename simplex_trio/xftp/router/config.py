@@ -78,7 +78,7 @@ class XFTPClientLimits:
 
     connections: int = field(default=10_000, validator=ge(1))
     """The most at a time."""
-    requests: int = field(default=32, validator=ge(1))
+    requests: int = field(default=100, validator=ge(1))
     """Of one connection at a time; a client that begins more breaks the rules of HTTP/2."""
     buffered: int = field(default=1024 * 1024, validator=ge(64 * 1024))
     """Bytes of bodies of one connection that have arrived and are not on the disk yet."""

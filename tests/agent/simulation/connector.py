@@ -1,8 +1,10 @@
-"""How an agent connects to simulated routers: everything is real but TCP and TLS."""
+"""How an agent connects to routers in a `MemoryNetwork`: everything is real but TCP and TLS."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
+from typing import Protocol
 
 import trio
 
@@ -12,40 +14,46 @@ from simplex_trio.client.connection import Connection
 from simplex_trio.client.smp import SMPClient, SMPClientConfig
 from simplex_trio.client.smp_session import smp_spec
 from simplex_trio.client.spec import shake_hands
+from simplex_trio.crypto.certificates import CertificateChain
+from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import DialFailed
+from simplex_trio.testing.network import MemoryNetwork
 from simplex_trio.transport.block_stream import BlockStream
-from simplex_trio.transport.tls import TlsSession
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 
-from .router import SESSION_ID_SIZE, SimulatedRouter
+from . import stand_in
+
+
+class Reachable(Protocol):
+    """A router, as far as connecting to it is concerned."""
+
+    network: MemoryNetwork
+    name: str
+    address: ServerAddress
+    credentials: RouterCredentials
+    client_chains: dict[bytes, CertificateChain]
+    """Where the client leaves what TLS would have shown of it, by session id."""
 
 
 def simulated_connector(
-    routers: list[SimulatedRouter], random: Random, config: SMPClientConfig
+    routers: Sequence[Reachable], random: Random, config: SMPClientConfig
 ) -> Connector:
-    """Connects to these routers; the client begins by naming its session, in place of TLS."""
-    by_address = {router.address: router for router in routers}
+    """Connects to these routers, of which there may be more by and by."""
 
     async def connect(nursery: trio.Nursery, destination: Destination) -> SMPClient:
-        router = by_address[destination.server]
+        (router,) = (each for each in routers if each.address == destination.server)
         service = config.session.service
-        session_id = random.randbytes(SESSION_ID_SIZE)
+        session_id = random.randbytes(32)
         if service is not None:
             router.client_chains[session_id] = service.chain
         try:
             stream = await router.network.connect(router.name)
-            await stream.send_all(session_id)
+            await stand_in.begin_as_client(stream, session_id)
         except (OSError, trio.BrokenResourceError) as exc:
             raise DialFailed("the router is not there") from exc
-        tls = TlsSession(
-            session_id=session_id,
-            tls_version="TLSv1.3",
-            alpn="smp/1",
-            peer_chain=router.credentials.chain,
-            server_name=None,
-            certificate_sent=service is not None,
-            suite="TLS_CHACHA20_POLY1305_SHA256",
-            group="X25519",
+        tls = stand_in.session(
+            session_id, router.credentials.chain, certificate_sent=service is not None
         )
         frames = BlockStream(stream, SMP_BLOCK_SIZE)
         handshake = smp_spec(config.session).handshake(destination.server, tls)

@@ -15,9 +15,10 @@ from random import Random
 import trio
 from attrs import define, field
 
+from simplex_trio.client.queues import OwnedQueue, QueueAccess
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
-from simplex_trio.crypto.keys import AuthPublicKey, X25519PrivateKey
+from simplex_trio.crypto.keys import AuthPublicKey, Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import CryptoError, DecodeError, HandshakeFailed
 from simplex_trio.testing.network import MemoryNetwork
 from simplex_trio.transport.block_stream import BlockStream
@@ -36,7 +37,8 @@ from simplex_trio.wire.smp.reading import read_commands
 from simplex_trio.wire.transmissions import batches, prepare_transmission
 from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
 
-SESSION_ID_SIZE = 32
+from . import stand_in
+
 SERVICE_ID = b"the id of the service"
 
 _GONE = (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -162,6 +164,17 @@ class SimulatedRouter:
         queue = self.queues[recipient_id] = SimulatedQueue(recipient_id, key)
         return queue
 
+    async def new_queue(self, key: Ed25519PrivateKey) -> QueueAccess:
+        await trio.lowlevel.checkpoint()
+        queue_id = b"queue %d at %b" % (len(self.queues), self.name.encode())
+        self.add_queue(queue_id, key.public)
+        return QueueAccess(queue_id, key)
+
+    async def accept(self, queue: OwnedQueue, body: bytes) -> bool:
+        await trio.lowlevel.checkpoint()
+        self.accept_message(queue.recipient_id, body)
+        return True
+
     def accept_message(self, recipient_id: bytes, body: bytes) -> None:
         """Put a message into a queue, and deliver it if it is the first."""
         queue = self.queues[recipient_id]
@@ -222,7 +235,7 @@ class SimulatedRouter:
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         try:
-            session_id = await self._read_session_id(stream)
+            session_id = await stand_in.begin_as_router(stream)
             frames = BlockStream(stream, SMP_BLOCK_SIZE)
             agreement = await self._shake_hands(frames, session_id)
             async with trio.open_nursery() as nursery:
@@ -235,15 +248,6 @@ class SimulatedRouter:
                     self._forget(session)
         except* (*_GONE, HandshakeFailed, DecodeError, CryptoError):
             pass
-
-    async def _read_session_id(self, stream: trio.abc.Stream) -> bytes:
-        received = b""
-        while len(received) < SESSION_ID_SIZE:
-            data = await stream.receive_some(SESSION_ID_SIZE - len(received))
-            if not data:
-                raise trio.EndOfChannel
-            received += data
-        return received
 
     async def _shake_hands(self, frames: BlockStream, session_id: bytes) -> RouterAgreement:
         handshake = SMPRouterHandshake(

@@ -26,7 +26,7 @@ from simplex_trio.agent.events import (
     Subscribed,
 )
 from simplex_trio.client.engine import EngineConfig
-from simplex_trio.client.queues import QueueAccess, SealedMessage
+from simplex_trio.client.queues import MessageReceived, OwnedQueue, SealedMessage
 from simplex_trio.client.smp import SMPClientConfig
 from simplex_trio.client.timeouts import Timeouts
 from simplex_trio.crypto.keys import Ed25519PrivateKey
@@ -34,7 +34,10 @@ from simplex_trio.errors import SimplexError
 from simplex_trio.testing.network import MemoryNetwork, Trouble
 
 from .connector import simulated_connector
+from .own_router import OwnRouter
 from .router import SimulatedRouter
+
+RouterInWorld = SimulatedRouter | OwnRouter
 
 TROUBLED_SECONDS = 150
 CALM_SECONDS = 3600
@@ -67,33 +70,30 @@ class World:
                 delay=random.choice([0, 0.01, 0.5]),
             ),
         )
-        self.routers = [
-            SimulatedRouter(
-                self.network,
-                f"router{number}.test",
-                random,
-                number=number,
-                max_delay=random.choice([0, 0.1, 2]),
-            )
-            for number in range(random.randint(1, 3))
-        ]
-        self.queues: dict[SimulatedRouter, dict[bytes, QueueAccess]] = {
-            router: self._queues(router) for router in self.routers
-        }
+        self.routers = [self._router(number) for number in range(random.randint(1, 3))]
+        self.queues: dict[RouterInWorld, dict[bytes, OwnedQueue]] = {}
         self.sent: set[bytes] = set()
         self.received: dict[bytes, int] = {}
         self.history: list[str] = []
+        self._bodies = 0
         self.connections = 0
         self.sessions: dict[bytes, int] = {}
 
-    def _queues(self, router: SimulatedRouter) -> dict[bytes, QueueAccess]:
-        queues = {}
-        for number in range(self.random.choice([1, 5, 17])):
-            key = Ed25519PrivateKey(self.random.randbytes(32))
-            queue_id = b"queue %d at %b" % (number, router.name.encode())
-            router.add_queue(queue_id, key.public)
-            queues[queue_id] = QueueAccess(queue_id, key)
-        return queues
+    def _router(self, number: int) -> RouterInWorld:
+        name, random = f"router{number}.test", self.random
+        if random.random() < 0.5:
+            ends = random.choice([0, 15])
+            return OwnRouter(self.network, name, random, number=number, ends=ends)
+        delay = random.choice([0, 0.1, 2])
+        return SimulatedRouter(self.network, name, random, number=number, max_delay=delay)
+
+    async def _make_queues(self) -> None:
+        for router in self.routers:
+            queues = [
+                await router.new_queue(Ed25519PrivateKey(self.random.randbytes(32)))
+                for _ in range(self.random.choice([1, 5, 17]))
+            ]
+            self.queues[router] = {queue.recipient_id: queue for queue in queues}
 
     # --- the whole of it ----------------------------------------------------------------------
 
@@ -102,6 +102,7 @@ class World:
         async with trio.open_nursery() as outside:
             for router in self.routers:
                 await router.start(outside)
+            await self._make_queues()
             await self._run_agent(outside)
             for router in self.routers:
                 router.stop()
@@ -139,10 +140,12 @@ class World:
                     trouble.start_soon(self._send_messages)
                     trouble.start_soon(self._change_labels, agent)
             await self._calm_down(outside)
-            deadline = trio.current_time() + CALM_SECONDS
-            while missing := self._missing(agent):
-                assert trio.current_time() < deadline, missing
-                await trio.sleep(STEP)
+            await self._wait_until_nothing_is_missing(agent)
+            # That the agent calls a queue active proves little; that it delivers does.
+            for router, queues in self.queues.items():
+                for queue in queues.values():
+                    await self._send(router, queue)
+            await self._wait_until_nothing_is_missing(agent)
             nursery.cancel_scope.cancel()
 
     async def _calm_down(self, outside: trio.Nursery) -> None:
@@ -152,20 +155,19 @@ class World:
                 await router.start(outside)
         self._note("calm")
 
+    async def _wait_until_nothing_is_missing(self, agent: SMPClientAgent) -> None:
+        deadline = trio.current_time() + CALM_SECONDS
+        while missing := self._missing(agent):
+            assert trio.current_time() < deadline, missing
+            await trio.sleep(STEP)
+
     def _missing(self, agent: SMPClientAgent) -> list[str]:
-        """What is not as it should be, as the routers see it and as the agent does."""
+        """What is not as it should be, as the agent and its program see it."""
         missing = []
         for router, queues in self.queues.items():
             view = agent.subscriptions(router.address)
-            missing += [f"{queue} is pending" for queue in view.pending]
-            missing += [f"{queue} is unknown" for queue in queues if queue not in view.active]
-            for queue in router.queues.values():
-                if queue.messages:
-                    missing.append(f"{queue.recipient_id} has {len(queue.messages)} messages")
-                if queue.subscriber is None:
-                    missing.append(f"{queue.recipient_id} has no subscriber")
-                elif agent.client_by_session_id(queue.subscriber.session_id) is None:
-                    missing.append(f"{queue.recipient_id} has a subscriber that is gone")
+            missing += [f"{queue!r} is pending" for queue in view.pending]
+            missing += [f"{queue!r} is unknown" for queue in queues if queue not in view.active]
         missing += [f"{body!r} has not arrived" for body in self.sent - self.received.keys()]
         if agent.statistics().workers:
             missing.append("a worker is still there")
@@ -189,7 +191,7 @@ class World:
         while True:
             await trio.sleep(self.random.uniform(10, 60))
             router = self.random.choice(self.routers)
-            some = self.random.sample(sorted(router.queues), 1)
+            some = self.random.sample(list(self.queues[router]), 1)
             agent.move(router.address, some, to_label="apart")
             try:
                 await trio.sleep(self.random.uniform(0, 10))
@@ -202,19 +204,21 @@ class World:
             self._note_event(event)
             if slow and self.random.random() < 0.2:
                 await trio.sleep(self.random.uniform(0, 5))
-            if isinstance(event, RouterEvent) and isinstance(event.event, SealedMessage):
-                message = event.event
-                self.received[message.sealed] = self.received.get(message.sealed, 0) + 1
-                nursery.start_soon(self._acknowledge, agent, event, message)
+            if not isinstance(event, RouterEvent):
+                continue
+            match event.event:
+                case SealedMessage(sealed=body) | MessageReceived(body=body) as message:
+                    self.received[body] = self.received.get(body, 0) + 1
+                    nursery.start_soon(self._acknowledge, agent, event, message.message_id)
 
     async def _acknowledge(
-        self, agent: SMPClientAgent, event: RouterEvent, message: SealedMessage
+        self, agent: SMPClientAgent, event: RouterEvent, message_id: bytes
     ) -> None:
-        router = next(each for each in self.routers if each.address == event.server)
-        queue = self.queues[router][message.recipient_id]
+        (router,) = (each for each in self.routers if each.address == event.server)
+        queue = self.queues[router][event.queue_id]
         try:
             client = await agent.client(event.server, label=event.label)
-            await client.acknowledge(queue, message.message_id)
+            await client.acknowledge(queue, message_id)
         except SimplexError:
             pass  # it comes again
 
@@ -240,10 +244,13 @@ class World:
         while True:
             await trio.sleep(self.random.uniform(0, 10))
             router = self.random.choice(self.routers)
-            queue_id = self.random.choice(sorted(router.queues))
-            body = b"message %d" % len(self.sent)
+            await self._send(router, self.random.choice(list(self.queues[router].values())))
+
+    async def _send(self, router: RouterInWorld, queue: OwnedQueue) -> None:
+        self._bodies += 1
+        body = b"message %d" % self._bodies
+        if await router.accept(queue, body):
             self.sent.add(body)
-            router.accept_message(queue_id, body)
 
     # --- the history --------------------------------------------------------------------------
 
@@ -257,8 +264,8 @@ class World:
         match event:
             case Subscribed(queues=queues) | Disconnected(queues=queues):
                 what += f": {queues}"
-            case RouterEvent(event=SealedMessage(sealed=sealed)):
-                what += f": {sealed!r}"
+            case RouterEvent(event=SealedMessage(sealed=body) | MessageReceived(body=body)):
+                what += f": {body!r}"
         self._note(f"{event.server.hosts[0]} {event.label} {what}")
 
     def _note(self, what: str) -> None:

@@ -77,6 +77,8 @@ class Kept:
     messages: dict[int, tuple[bytes, MessageHead, bytes]] = Factory(dict)
     services: dict[bytes, ServiceRecord] = Factory(dict)
     notifications: dict[int, NotificationRecord] = Factory(dict)
+    all_messages: dict[int, tuple[MessageHead, bytes]] = Factory(dict)
+    """Also those that are gone."""
 
     def apply(self, change: Change) -> None:
         match change:
@@ -96,6 +98,7 @@ class Kept:
                 assert recipient_id in self.queues
                 assert head.sequence not in self.messages
                 self.messages[head.sequence] = (recipient_id, head, body)
+                self.all_messages[head.sequence] = (head, body)
             case DeleteMessages(sequences):
                 for sequence in sequences:
                     self.messages.pop(sequence, None)
@@ -130,18 +133,28 @@ class Undecided:
     transaction: Transaction
     answered: Answered | None
     finish: Callable[[], None] | None = None
+    received: ReceivedCommand[Command] | None = None
+
+
+@frozen(eq=False)
+class Answer:
+    """What a command was answered with, in the log of a bench; events are there as they are."""
+
+    received: ReceivedCommand[Command]
+    said: object
+    was_stored: bool
 
 
 class Bench:
     """A router; `hold` keeps decisions from the store until `store` or `refuse`."""
 
-    def __init__(
-        self, policy: QueuePolicy | None = None, *, resolves_names: bool = False
-    ) -> None:
+    def __init__(self, policy: QueuePolicy | None = None, *, resolves_names: bool = False) -> None:
         self.kept = Kept()
         self.now = NOW
         self.hold = False
         self.waiting: list[Undecided] = []
+        self.log: list[Answer | Event] = []
+        """All that was said, to whomever, in this order."""
         self._random = predictable_random()
         self._clients = count(1)
         self._policy = policy or QueuePolicy()
@@ -197,18 +210,25 @@ class Bench:
 
     def _settle(self, each: Undecided, *, stored: bool) -> None:
         answered = each.answered
+        if answered is None:
+            if each.finish is not None and stored:
+                each.finish()
+            return
+        said: object = answered
+        following: tuple[Event, ...] = ()
+        needs_store = isinstance(answered, Decision) and answered.needs_store
         if isinstance(answered, Decision):
-            if not stored and answered.needs_store:
+            if needs_store and not stored:
                 answered.abandon()
-                each.client.answers.append(STORE_FAILED)
-                return
-            reply = answered.finish()
-            each.client.answers.append(reply.answer)
-            each.client.events += reply.following
-        elif answered is not None:
-            each.client.answers.append(answered)
-        elif each.finish is not None and stored:
-            each.finish()
+                said = STORE_FAILED
+            else:
+                reply = answered.finish()
+                said, following = reply.answer, reply.following
+        assert each.received is not None
+        self.log.append(Answer(each.received, said, was_stored=stored and needs_store))
+        each.client.answers.append(said)
+        for event in following:
+            each.client.tell(event)
 
 
 @frozen
@@ -253,6 +273,7 @@ class BenchClient:
 
     def tell(self, event: Event) -> None:
         self.events.append(event)
+        self.bench.log.append(event)
 
     # --- what it says ---------------------------------------------------------------------------
 
@@ -271,20 +292,16 @@ class BenchClient:
         unsent = prepare_transmission(self._session, correlation_id, entity_id, encoded)
         uses_service = command.USES_SERVICE_SIGNATURE if with_service is None else with_service
         batch = Batch(self._session)
-        batch.add(
-            self._authorizer.finish(unsent, key, correlation_id, with_service=uses_service)
-        )
+        batch.add(self._authorizer.finish(unsent, key, correlation_id, with_service=uses_service))
         (received,) = read_commands(batch.content(), self._session)
         assert isinstance(received, ReceivedCommand), received.error
         transaction = Transaction()
-        request = Request(
-            self.client, received, self._session.version, self.bench.now, transaction
-        )
+        request = Request(self.client, received, self._session.version, self.bench.now, transaction)
         answered = decide(self.bench.state, request)
         if isinstance(answered, Refusal):
             self.answers.append(ERR(answered.error))
         else:
-            self.bench.waiting.append(Undecided(self, transaction, answered))
+            self.bench.waiting.append(Undecided(self, transaction, answered, None, received))
         self.bench.settle()
         return answered
 
@@ -299,9 +316,7 @@ class BenchClient:
     ) -> Said:
         """Give a command and take its answer."""
         assert not self.answers
-        self.give(
-            command, entity_id, key, correlation_id=correlation_id, with_service=with_service
-        )
+        self.give(command, entity_id, key, correlation_id=correlation_id, with_service=with_service)
         (answer,) = self.answers
         self.answers.clear()
         assert not isinstance(answer, str)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from simplex_trio.crypto.hashes import sender_id
-from simplex_trio.crypto.keys import Ed448PrivateKey, Ed25519PrivateKey, X25519PrivateKey, X25519PublicKey
+from simplex_trio.crypto.keys import (
+    Ed448PrivateKey,
+    Ed25519PrivateKey,
+    X25519PrivateKey,
+    X25519PublicKey,
+)
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import LinkDue

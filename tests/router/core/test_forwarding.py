@@ -1,4 +1,4 @@
-"""Being the destination of a proxy: what may come through one, and what is wrong with the layers."""
+"""Being the destination of a proxy: what may come through, and what is wrong with the layers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from simplex_trio.wire.reading import ReceivedMessage, read_messages
 from simplex_trio.wire.smp.commands import (
     LGET,
     LKEY,
+    LSET,
     PING,
     RFWD,
     RSLV,
@@ -36,7 +37,7 @@ from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.forwarding import FwdTransmission
 from simplex_trio.wire.smp.handshake import smp_session
 from simplex_trio.wire.smp.links import QueueLinkData
-from simplex_trio.wire.smp.messages import LNK, OK, RRES, Message, decode_message
+from simplex_trio.wire.smp.messages import ERR, LNK, OK, RRES, Message, decode_message
 from simplex_trio.wire.smp.names import Domain
 from simplex_trio.wire.smp.new_queue import MessagingRequest
 from simplex_trio.wire.smp.proxied import (
@@ -126,15 +127,12 @@ def test_links_come_when_they_are_read() -> None:
     queue = owner.create(MessagingRequest())
     command = sender.sealed(sender.content(LGET(), b"no such link"))
     assert error(sender.open(sender.proxy.ask(command, correlation_id=OUTER_ID))) is Code.AUTH
-    transaction_data = QueueLinkData(b"fixed", b"user")
-    link_id = b"link"
-    from simplex_trio.wire.smp.commands import LSET
-
-    owner.ask(LSET(link_id, transaction_data), queue.recipient_id, KEY)
-    command = sender.sealed(sender.content(LKEY(OTHER_KEY.public), link_id, OTHER_KEY))
+    data = QueueLinkData(b"fixed", b"user")
+    owner.ask(LSET(b"link", data), queue.recipient_id, KEY)
+    command = sender.sealed(sender.content(LKEY(OTHER_KEY.public), b"link", OTHER_KEY))
     due = sender.proxy.ask(command, correlation_id=OUTER_ID)
     assert isinstance(due, ForwardedDue)
-    link = LNK(queue.sender_id, transaction_data)
+    link = LNK(queue.sender_id, data)
     assert sender.open(due.seal(link)) == link
 
 
@@ -151,7 +149,8 @@ def test_names_that_take_their_time() -> None:
     errand = sender.proxy.give(command, correlation_id=OUTER_ID)
     assert isinstance(errand, Errand)
     assert isinstance(errand.received.command, RSLV)
-    assert sender.open(errand.seal(OK())) == OK()
+    not_found = ERR(Name(NameErrorKind.NOT_FOUND))
+    assert sender.open(errand.seal(not_found)) == not_found
 
 
 @pytest.mark.parametrize(

@@ -38,15 +38,13 @@ _PAGE = 4096
 
 async def _fill(path: Path, crashed: Path | None = None) -> Contents:
     """Write something of everything; ``crashed`` gets a copy as if the process had died."""
+    numbers = {number: f"queue {number}" for number in range(20)}
+    linked = [PutQueue(full_queue(name), LINK_DATA) for name in list(numbers.values())[:4]]
+    others = [PutQueue(full_queue(name, link=None)) for name in list(numbers.values())[4:]]
     async with open_sqlite_store(path) as store:
-        for number in range(20):
-            name = f"queue {number}"
-            if number < 4:
-                await store.commit([PutQueue(full_queue(name), LINK_DATA)])
-            else:
-                await store.commit([PutQueue(full_queue(name, link=None))])
-            await store.commit([message(number, name, 200 + 800 * number)])
-            await store.commit([PutNotification(notification(number, name))])
+        await store.commit([*linked, *others])
+        await store.commit([message(n, name, 200 + 800 * n) for n, name in numbers.items()])
+        await store.commit([PutNotification(notification(*item)) for item in numbers.items()])
         await store.commit([PutService(service()), PutStatistics({"sent": 5, "received": 4})])
         await store.commit([DeleteMessages((3, 19)), DeleteQueue(queue("queue 5").recipient_id)])
         if crashed is not None:

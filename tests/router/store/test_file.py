@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from simplex_trio.errors import StoreLocked, StoreUnavailable
+from simplex_trio.errors import StoreForeign, StoreLocked, StoreUnavailable
 from simplex_trio.router.store import PutQueue, PutStatistics, open_sqlite_store
 from tests.router.store.support import cancelled_at, contents, message, queue
 
@@ -62,7 +62,7 @@ async def test_nobody_else_opens_an_open_store(tmp_path: Path) -> None:
 
 _OPEN_ELSEWHERE = """
 import sys, trio
-from simplex_trio.errors import StoreLocked
+from simplex_trio.errors import StoreForeign, StoreLocked
 from simplex_trio.router.store import open_sqlite_store
 async def main():
     try:
@@ -117,7 +117,7 @@ async def test_a_store_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(StoreUnavailable):
         async with open_sqlite_store(tmp_path / "missing" / "router.db"):
             pytest.fail("a store that is not there")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreForeign):
         async with open_sqlite_store(tmp_path):
             pytest.fail("a store that is a directory")
 

@@ -1,0 +1,88 @@
+"""``simplex-trio router start``: run a router until it is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.logs import LogFormat, log_to_stderr
+from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.output import aside, print_json, say
+from simplex_trio.cli.qr import qr_code
+from simplex_trio.cli.router_init import CONFIG, shown_address
+from simplex_trio.cli.running import Interrupted, run
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.server import Router, serve_router
+
+__all__ = ["load_config", "start"]
+
+
+def load_config(path: Path) -> RouterConfig:
+    """The configuration in a file, or in the one of its usual name in a folder."""
+    if path.is_dir():
+        path = path / CONFIG
+    try:
+        return RouterConfig.load(path)
+    except FileNotFoundError as exc:
+        raise CommandFailed(
+            f"There is no {path}; make a router with: simplex-trio router init", ExitCode.USAGE
+        ) from exc
+
+
+def start(
+    config: Path = Path("router"),
+    /,
+    *,
+    log: Annotated[LogFormat | None, Parameter(name="--log")] = None,
+    verbose: Flag = False,
+    show_password: Flag = False,
+    qr: Flag = False,
+    json: AsJson = False,
+) -> int:
+    """Run a router until SIGINT or SIGTERM, which it obeys in order: that is a success.
+
+    The address goes to standard output as soon as clients can connect, the log to standard error.
+
+    Parameters
+    ----------
+    config
+        The configuration, or the folder with it.
+    log
+        How log lines are written; `text` on a terminal and `json` elsewhere unless given.
+    verbose
+        Log more.
+    show_password
+        Print the address with the router's password in it.
+    qr
+        Show the address as a QR code, too.
+    """
+    loaded = load_config(config)
+    password = loaded.queues.password if show_password else None
+
+    def ready(router: Router) -> None:
+        address = shown_address(router.address, password)
+        if json:
+            print_json({"address": address, "ports": list(router.ports)})
+            return
+        say(address)
+        if qr:
+            say(qr_code(address))
+
+    log_to_stderr(log, verbose=verbose)
+    try:
+        run(partial(_serve, loaded, ready))
+    except Interrupted as exc:
+        if not json:
+            aside(f"The router has stopped, as {exc.signal.name} asked it to.")
+    return ExitCode.OK
+
+
+async def _serve(config: RouterConfig, ready: Callable[[Router], None]) -> None:
+    async with open_inner_nursery() as nursery:
+        ready(await nursery.start(serve_router, config))

@@ -1,0 +1,176 @@
+"""A client of the Katzenpost mixnet's local daemon.
+
+`open_thin_client` connects to the daemon; the `ThinClient` that it gives finds services, sends them
+messages, and reads and writes Pigeonhole channels box by box.  `WriteChannel`, `ReadChannel` and
+`CopyStream` do the latter with less to carry about.
+
+Below that, from the wire up: `framing`, `cbor`, `fields` and `codec` read and write messages;
+`requests`, `copy_requests`, `operations`, `events` and `documents` give them a meaning; `greeting`,
+`link` and `connections` keep up a connection, on the engine of `simplex_trio.client`; and `session`
+belongs to the callers, who should notice nothing of all that.
+
+It needs the extra ``katzenpost``: ``pip install 'simplex-trio[katzenpost]'``.
+"""
+
+from simplex_trio.katzenpost.capabilities import (
+    BoxIndex,
+    Keypair,
+    ReadCap,
+    ReadEnvelope,
+    WriteCap,
+    WriteEnvelope,
+)
+from simplex_trio.katzenpost.channels import (
+    Message,
+    MessageReader,
+    ReadChannel,
+    ReadState,
+    WriteChannel,
+    WriteState,
+    new_channel,
+)
+from simplex_trio.katzenpost.client import ThinClient, new_client_token, open_thin_client
+from simplex_trio.katzenpost.codes import DaemonCode, ReplicaCode
+from simplex_trio.katzenpost.config import ClientConfig, TcpDial, UnixDial, load_dial
+from simplex_trio.katzenpost.copy_requests import CopyPayload, Elements
+from simplex_trio.katzenpost.copying import CopyState, CopyStream, copy, new_copy
+from simplex_trio.katzenpost.documents import (
+    COURIER,
+    ECHO,
+    Destination,
+    Document,
+    Node,
+    Replica,
+    Service,
+)
+from simplex_trio.katzenpost.errors import (
+    AmbiguousError,
+    AnswerTooLate,
+    BoxAlreadyExists,
+    BoxNotFound,
+    BoxTombstoned,
+    CborSupportMissing,
+    ClientClosed,
+    CodedError,
+    ConfigError,
+    CopyFailed,
+    CourierError,
+    DaemonAway,
+    DaemonError,
+    DaemonHangsUp,
+    EnvelopeUnreadable,
+    IncompatibleDaemon,
+    KatzenpostError,
+    MessageNotSent,
+    MixnetOffline,
+    NoDocument,
+    NoSuchService,
+    OperationCancelled,
+    OperationInProgress,
+    PayloadTooLarge,
+    ReplicaError,
+    ReplyLost,
+    StaleEnvelope,
+)
+from simplex_trio.katzenpost.events import (
+    ConnectionStatus,
+    DaemonConnected,
+    DaemonDisconnected,
+    Event,
+    EventsDropped,
+    MessageForgotten,
+    MessageReply,
+    MessageSent,
+    NewDocument,
+    ShuttingDown,
+    Unreadable,
+)
+from simplex_trio.katzenpost.geometry import PigeonholeGeometry, SphinxGeometry
+from simplex_trio.katzenpost.hub import Subscription
+from simplex_trio.katzenpost.operations import Resent
+from simplex_trio.katzenpost.requests import Authority, SignedDocument
+from simplex_trio.katzenpost.tombstones import TombstoneRange, TombstonesIncomplete
+
+__all__ = [
+    "COURIER",
+    "ECHO",
+    "AmbiguousError",
+    "AnswerTooLate",
+    "Authority",
+    "BoxAlreadyExists",
+    "BoxIndex",
+    "BoxNotFound",
+    "BoxTombstoned",
+    "CborSupportMissing",
+    "ClientClosed",
+    "ClientConfig",
+    "CodedError",
+    "ConfigError",
+    "ConnectionStatus",
+    "CopyFailed",
+    "CopyPayload",
+    "CopyState",
+    "CopyStream",
+    "CourierError",
+    "DaemonAway",
+    "DaemonCode",
+    "DaemonConnected",
+    "DaemonDisconnected",
+    "DaemonError",
+    "DaemonHangsUp",
+    "Destination",
+    "Document",
+    "Elements",
+    "EnvelopeUnreadable",
+    "Event",
+    "EventsDropped",
+    "IncompatibleDaemon",
+    "KatzenpostError",
+    "Keypair",
+    "Message",
+    "MessageForgotten",
+    "MessageNotSent",
+    "MessageReader",
+    "MessageReply",
+    "MessageSent",
+    "MixnetOffline",
+    "NewDocument",
+    "NoDocument",
+    "NoSuchService",
+    "Node",
+    "OperationCancelled",
+    "OperationInProgress",
+    "PayloadTooLarge",
+    "PigeonholeGeometry",
+    "ReadCap",
+    "ReadChannel",
+    "ReadEnvelope",
+    "ReadState",
+    "Replica",
+    "ReplicaCode",
+    "ReplicaError",
+    "ReplyLost",
+    "Resent",
+    "Service",
+    "ShuttingDown",
+    "SignedDocument",
+    "SphinxGeometry",
+    "StaleEnvelope",
+    "Subscription",
+    "TcpDial",
+    "ThinClient",
+    "TombstoneRange",
+    "TombstonesIncomplete",
+    "UnixDial",
+    "Unreadable",
+    "WriteCap",
+    "WriteChannel",
+    "WriteEnvelope",
+    "WriteState",
+    "copy",
+    "load_dial",
+    "new_channel",
+    "new_client_token",
+    "new_copy",
+    "open_thin_client",
+]

@@ -1,0 +1,53 @@
+"""Writing a box in one go: encrypt, resend, and again if that took too long."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from simplex_trio.katzenpost.capabilities import BoxIndex, WriteCap
+from simplex_trio.katzenpost.client import ThinClient
+from simplex_trio.katzenpost.errors import StaleEnvelope
+from simplex_trio.katzenpost.requests import encrypt_write
+
+__all__ = ["with_fresh_envelopes", "write_box"]
+
+_FRESH_TRIES = 3
+"""How often an envelope that has become too old is made anew before that is an error."""
+
+ValueT = TypeVar("ValueT")
+
+
+async def with_fresh_envelopes(attempt: Callable[[], Awaitable[ValueT]]) -> ValueT:
+    """Try again with a new envelope when a courier finds that the old one is too old.
+
+    A read may wait for weeks, and a daemon be away for days.
+    """
+    for _ in range(_FRESH_TRIES):
+        try:
+            return await attempt()
+        except StaleEnvelope:
+            continue
+    return await attempt()
+
+
+async def write_box(
+    client: ThinClient,
+    plaintext: bytes,
+    write_cap: WriteCap,
+    index: BoxIndex,
+    *,
+    verify: bool = False,
+) -> BoxIndex:
+    """Write one box, or delete what is in it if ``plaintext`` is empty; returns the next index.
+
+    Raises what `ThinClient.ask_again` and `ThinClient.start_resending` do; `BoxAlreadyExists` only
+    with ``verify``, which takes twice the time.
+    """
+
+    async def attempt() -> BoxIndex:
+        envelope = await client.ask_again(encrypt_write(plaintext, write_cap, index))
+        await client.start_resending(envelope, no_idempotent_box_already_exists=verify)
+        return envelope.next_index
+
+    return await with_fresh_envelopes(attempt)

@@ -1,0 +1,130 @@
+"""This project's own router in a `MemoryNetwork`: all of it but listening and TLS."""
+
+from __future__ import annotations
+
+from random import Random
+
+import trio
+
+from simplex_trio.client.connection import Connection
+from simplex_trio.client.queues import OwnedQueue, ReceivingQueue
+from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp_session import SMP
+from simplex_trio.client.spec import shake_hands
+from simplex_trio.crypto.certificates import CertificateChain
+from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.errors import SimplexError
+from simplex_trio.router.commits import Commits
+from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.core.state import RouterState
+from simplex_trio.router.fulfilment import Fulfilment
+from simplex_trio.router.hub import Hub
+from simplex_trio.router.postponed import Postponed
+from simplex_trio.router.session import serve_client
+from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.testing.network import MemoryNetwork
+from simplex_trio.transport.block_stream import BlockStream
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.hosts import parse_host
+from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
+
+from . import stand_in
+from .router import credentials
+
+_NOW = 1_800_000_000
+
+
+class OwnRouter:
+    """A router whose store survives that it is taken down.
+
+    Queues are made and messages sent over a connection that has no part in any trouble.
+    """
+
+    def __init__(
+        self, network: MemoryNetwork, name: str, random: Random, *, number: int = 0, ends: float = 0
+    ) -> None:
+        self.network = network
+        self.name = name
+        self.random = random
+        self.credentials = credentials(number)
+        self.address = ServerAddress(
+            ServerProtocol.SMP, (parse_host(name),), None, self.credentials.identity_fingerprint
+        )
+        self.client_chains: dict[bytes, CertificateChain] = {}
+        self._ends = ends
+        self._store = MemoryStore()
+        self._sender: SMPClient | None = None
+        self._running: trio.CancelScope | None = None
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        await nursery.start(self._run)
+
+    def stop(self) -> None:
+        self.network.take_down(self.name)
+        assert self._running is not None
+        self._running.cancel()
+        self._sender = None
+
+    async def new_queue(self, key: Ed25519PrivateKey) -> ReceivingQueue:
+        assert self._sender is not None
+        return await self._sender.create_queue(key=key, subscribe=False)
+
+    async def accept(self, queue: OwnedQueue, body: bytes) -> bool:
+        """Whether the router has taken a message in."""
+        assert isinstance(queue, ReceivingQueue)
+        if self._sender is None:
+            await trio.lowlevel.checkpoint()
+            return False
+        try:
+            await self._sender.send(queue.sender_id, body)
+        except SimplexError:
+            return False
+        return True
+
+    async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        commits = Commits(self._store)
+        state = RouterState(
+            RouterConfig().queues,
+            await self._store.load(),
+            random=self.random.randbytes,
+            submit=lambda transaction, finish: commits.submit(
+                transaction, lambda failure: finish and not failure and finish()
+            ),
+        )
+        hub = Hub(
+            config=RouterConfig(),
+            credentials=self.credentials,
+            state=state,
+            commits=commits,
+            fulfilment=Fulfilment(state, self._store),
+            ends=Postponed(self._ends),
+            notifications=Postponed(0),
+            clock=lambda: _NOW,
+        )
+        with trio.CancelScope() as self._running:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(commits.run)
+                nursery.start_soon(hub.ends.run)
+                self._sender = await self._connect(hub, nursery)
+
+                async def serve(stream: trio.abc.Stream) -> None:
+                    try:
+                        session_id = await stand_in.begin_as_router(stream)
+                    except (trio.EndOfChannel, trio.BrokenResourceError):
+                        return
+                    tls = stand_in.session(session_id, None)
+                    await serve_client(hub, BlockStream(stream, SMP_BLOCK_SIZE), tls)
+
+                await self.network.run_server(self.name, serve, task_status=task_status)
+
+    async def _connect(self, hub: Hub, nursery: trio.Nursery) -> SMPClient:
+        ours, theirs = trio.testing.memory_stream_pair()
+        session_id = self.random.randbytes(32)
+        frames = BlockStream(theirs, SMP_BLOCK_SIZE)
+        nursery.start_soon(serve_client, hub, frames, stand_in.session(session_id, None))
+        tls = stand_in.session(session_id, self.credentials.chain)
+        stream = BlockStream(ours, SMP_BLOCK_SIZE)
+        agreement = await shake_hands(stream, SMP.handshake(self.address, tls), SMP_BLOCK_SIZE)
+        client = SMPClient(self.address, Connection(stream, agreement, tls))
+        nursery.start_soon(client.run)
+        return client

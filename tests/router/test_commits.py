@@ -1,0 +1,167 @@
+"""The way to the store: together, in order, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from simplex_trio.errors import StoreError, StoreFull
+from simplex_trio.router.commits import Commits
+from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.store.interface import PutStatistics
+from tests.router.stores import ReluctantStore
+
+
+class Notes:
+    """A number in memory, and what became of each change to it."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.settled: list[tuple[str, StoreError | None]] = []
+
+    def change(self, commits: Commits, name: str, by: int) -> None:
+        transaction = Transaction()
+        before = self.value
+        self.value += by
+
+        def restore() -> None:
+            self.value = before
+
+        transaction.add(PutStatistics({name: by}), restore)
+        commits.submit(transaction, lambda failure: self.settled.append((name, failure)))
+
+    def ask(self, commits: Commits, name: str) -> None:
+        commits.submit(Transaction(), lambda failure: self.settled.append((name, failure)))
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.settled]
+
+
+@asynccontextmanager
+async def running(store: ReluctantStore) -> AsyncIterator[tuple[Commits, Notes]]:
+    commits = Commits(store)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(commits.run)
+        try:
+            yield commits, Notes()
+        finally:
+            commits.close()
+
+
+async def test_what_needs_no_store_is_settled_at_once() -> None:
+    async with running(ReluctantStore()) as (commits, notes):
+        notes.ask(commits, "a")
+        assert notes.settled == [("a", None)]
+
+
+async def test_changes_are_settled_when_they_are_stored() -> None:
+    store = ReluctantStore()
+    store.go = trio.Event()
+    async with running(store) as (commits, notes):
+        notes.change(commits, "a", 1)
+        notes.ask(commits, "b")  # and what comes after them waits its turn
+        await wait_all_tasks_blocked()
+        assert not notes.settled
+        store.go.set()
+        await commits.drained()
+        assert notes.settled == [("a", None), ("b", None)]
+        assert (await store.load()).statistics == {"a": 1}
+
+
+async def test_what_was_decided_meanwhile_is_stored_together() -> None:
+    store = ReluctantStore()
+    store.go = trio.Event()
+    async with running(store) as (commits, notes):
+        notes.change(commits, "a", 1)
+        await wait_all_tasks_blocked()
+        for name in "bcd":
+            notes.change(commits, name, 1)
+        store.go.set()
+        await commits.drained()
+        assert notes.names == ["a", "b", "c", "d"]
+        assert store.commits == [1, 3]
+
+
+async def test_what_the_store_refuses_is_taken_back_with_all_that_builds_on_it() -> None:
+    store = ReluctantStore()
+    store.go, store.is_full = trio.Event(), True
+    async with running(store) as (commits, notes):
+        notes.change(commits, "a", 1)
+        await wait_all_tasks_blocked()
+        notes.change(commits, "b", 10)
+        notes.ask(commits, "c")
+        assert notes.value == 11
+        store.go.set()
+        await commits.drained()
+        assert notes.value == 0
+        assert notes.names == ["a", "b", "c"]
+        assert all(isinstance(failure, StoreFull) for _, failure in notes.settled)
+        store.is_full = False
+        notes.change(commits, "d", 5)
+        await commits.drained()
+        assert (notes.value, notes.settled[-1]) == (5, ("d", None))
+
+
+async def test_whoever_is_told_may_have_more_to_store() -> None:
+    store = ReluctantStore()
+    async with running(store) as (commits, notes):
+        first = Transaction()
+        first.add(PutStatistics({"a": 1}), lambda: None)
+        commits.submit(first, lambda _: notes.change(commits, "b", 1))
+        await commits.drained()
+        assert notes.names == ["b"]
+        assert (await store.load()).statistics == {"a": 1, "b": 1}
+
+
+async def test_waiting_for_a_transaction() -> None:
+    store = ReluctantStore()
+    async with running(store) as (commits, _):
+        transaction = Transaction()
+        transaction.add(PutStatistics({"a": 1}), lambda: None)
+        await commits.store(transaction)
+        assert store.commits == [1]
+        store.is_full = True
+        transaction = Transaction()
+        transaction.add(PutStatistics({"a": 2}), lambda: None)
+        with pytest.raises(StoreFull):
+            await commits.store(transaction)
+
+
+async def test_everybody_else_gets_a_turn() -> None:
+    store = ReluctantStore()
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with running(store) as (commits, notes), trio.open_nursery() as nursery:
+        nursery.start_soon(count_turns)
+        for number in range(1000):
+            notes.change(commits, str(number), 1)
+        await commits.drained()
+        assert turns >= 30
+        nursery.cancel_scope.cancel()
+
+
+async def test_cancelling_does_not_reach_it() -> None:
+    store = ReluctantStore()
+    store.go = trio.Event()
+    commits, notes = Commits(store), Notes()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(commits.run)
+        notes.change(commits, "a", 1)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+        store.go.set()
+        with trio.CancelScope(shield=True):
+            await commits.drained()
+        commits.close()
+    assert notes.settled == [("a", None)]
