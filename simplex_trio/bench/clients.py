@@ -80,7 +80,7 @@ async def send_sequential(conditions: Conditions) -> Figures:
         nursery.start_soon(acknowledge_all, owner, queues)
         figures = await one_by_one(count, partial(_send, sender, queues))
         nursery.cancel_scope.cancel()
-        return figures
+    return figures
 
 
 @ROWS.row()

@@ -78,7 +78,8 @@ async def echo_pipelined(conditions: Conditions) -> Figures:
         nursery.start_soon(send)
         for _ in range(count):
             await stream.receive_frame()
-        return Figures.of_all(count, perf_counter() - start)
+        seconds = perf_counter() - start
+    return Figures.of_all(count, seconds)
 
 
 async def _echo(stream: TlsStream) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import trio
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +26,7 @@ from simplex_trio.client.queues import MessageReceived, QuotaReached
 from simplex_trio.errors import SimplexError
 from simplex_trio.nursery import open_inner_nursery
 
-__all__ = ["agent_watch", "table"]
+__all__ = ["agent_watch", "picture"]
 
 Lines = Sequence[dict[str, Any]]
 
@@ -115,11 +115,11 @@ async def _acknowledge(agent: SMPClientAgent, saved: SavedQueue, message_id: byt
 @contextmanager
 def _showing_live(console: Console) -> Iterator[Callable[[Lines], None]]:
     with Live(Text("connecting"), console=console, auto_refresh=False) as live:
-        yield lambda lines: live.update(table(lines), refresh=True)
+        yield lambda lines: live.update(picture(lines), refresh=True)
 
 
-def table(lines: Lines) -> Table:
-    """The lines as a table for a terminal."""
+def picture(lines: Lines) -> RenderableType:
+    """The lines as a table for a terminal, and below it what is wrong."""
     found = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", expand=True)
     found.add_column("Server", overflow="ellipsis", no_wrap=True, ratio=1)
     found.add_column("Connection", no_wrap=True)
@@ -136,9 +136,8 @@ def table(lines: Lines) -> Table:
             str(line["messages"]),
             f"{line['messages_per_second']:.1f}",
         )
-        for note in _notes(line):
-            found.add_row(Text(f"  {note}", style="dim"))
-    return found
+    notes = [Text(f"{line['server']}: {note}") for line in lines for note in _notes(line)]
+    return Group(found, *notes)
 
 
 def _notes(line: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from cyclopts import App, Parameter
 
-from simplex_trio.cli import queues
+from simplex_trio.cli import queues, xftp_files
 from simplex_trio.cli.agent_watch import agent_watch
 from simplex_trio.cli.bench import bench
 from simplex_trio.cli.demo.command import demo
@@ -15,6 +15,7 @@ from simplex_trio.cli.queue_watch import watch
 from simplex_trio.cli.router_init import init
 from simplex_trio.cli.router_start import start
 from simplex_trio.cli.router_stats import stats
+from simplex_trio.cli.xftp_router import router as xftp_router
 
 __all__ = ["app"]
 
@@ -144,4 +145,40 @@ router.command(
 router.command(
     stats,
     help_epilogue=_examples("simplex-trio router stats", "simplex-trio router stats --json"),
+)
+
+xftp = App(
+    name="xftp",
+    help="Send and receive files through routers, or run one for files.",
+    help_epilogue=_examples(
+        "simplex-trio xftp send photo.jpg xftp://...@xftp.example.com",
+        "simplex-trio xftp receive photo.jpg.xftp/rcv1.xftp",
+    ),
+)
+app.command(xftp)
+xftp.command(
+    xftp_files.send,
+    help_epilogue=_examples(
+        "simplex-trio xftp send photo.jpg xftp://...@xftp.example.com",
+        "simplex-trio xftp send photo.jpg @one.txt @two.txt --recipients 3 --replicas 2",
+    ),
+)
+xftp.command(
+    xftp_files.receive,
+    help_epilogue=_examples(
+        "simplex-trio xftp receive rcv1.xftp --to Downloads",
+        "simplex-trio xftp receive - < link.txt",
+    ),
+)
+xftp.command(
+    xftp_files.delete,
+    help_epilogue=_examples("simplex-trio xftp delete photo.jpg.xftp/snd.xftp.private"),
+)
+xftp.command(xftp_files.info, help_epilogue=_examples("simplex-trio xftp info rcv1.xftp --json"))
+xftp.command(
+    xftp_router,
+    help_epilogue=_examples(
+        "simplex-trio xftp router",
+        "simplex-trio xftp router /etc/xftp --host xftp.example.com --quota 100",
+    ),
 )

@@ -19,6 +19,8 @@ from simplex_trio.errors import (
     WrongIdentity,
 )
 from simplex_trio.wire.smp.errors import Code
+from simplex_trio.wire.xftp.errors import XFTPCode
+from simplex_trio.xftp.errors import NoSuchReplica, RouterUnreachable, XFTPRouterError
 
 __all__ = ["CommandFailed", "ExitCode", "explained"]
 
@@ -53,11 +55,15 @@ class CommandFailed(SimplexError):
         self.code = code
 
 
-_REFUSALS = {
+_UNREACHABLE = ExitCode.UNREACHABLE
+
+_REFUSALS: dict[object, str] = {
     Code.AUTH: "it does not know this queue, or the key or password for it is another.",
     Code.QUOTA: "the queue is full; its owner has to read it first.",
     Code.NO_MSG: "there is no such message to acknowledge.",
     Code.LARGE_MSG: "the message is too large; the limit is about 16 kB.",
+    XFTPCode.AUTH: "it does not know this packet, or the key or password for it is another.",
+    XFTPCode.QUOTA: "its storage is full; try again later, or another router.",
 }
 
 
@@ -69,25 +75,32 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
             return (
                 "Whoever answered is not the router that the address names. Check the address; "
                 "if it is right, somebody may be in between.",
-                ExitCode.UNREACHABLE,
+                _UNREACHABLE,
             )
         case ConnectError():
             return (
                 f"No connection: {error}. Check the address and the network, and try again.",
-                ExitCode.UNREACHABLE,
+                _UNREACHABLE,
             )
         case ConnectionLost():
             return (
                 "The connection was lost before the answer came; try again.",
-                ExitCode.UNREACHABLE,
+                _UNREACHABLE,
             )
-        case RouterError():
-            known = _REFUSALS.get(error.error) if isinstance(error.error, Code) else None
+        case RouterError() | XFTPRouterError():
+            known = _REFUSALS.get(error.error)
             return f"The router refused: {known or f'{error}.'}", ExitCode.REFUSED
         case ProxyFailed():
             return f"The proxy could not pass it on: {error}.", ExitCode.REFUSED
+        case NoSuchReplica():
+            return (
+                f"{str(error).capitalize()}; the file may have expired, or been received already.",
+                ExitCode.REFUSED,
+            )
+        case RouterUnreachable():
+            return f"{str(error).capitalize()}; check the network, and try again.", _UNREACHABLE
         case RequestTimeout():
-            return "The router did not answer in time; try again later.", ExitCode.UNREACHABLE
+            return "The router did not answer in time; try again later.", _UNREACHABLE
         case StoreError():
             return f"The store cannot be used: {error}.", ExitCode.FAILED
         case CertificateError():

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import json as json_format
-import os
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from attrs import frozen
 from cyclopts import Parameter
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import OUT, print_json, say
 from simplex_trio.cli.qr import qr_code
-from simplex_trio.crypto.certificates import CertificateChain
-from simplex_trio.crypto.credentials import (
-    RouterCredentials,
-    dump_chain_pem,
-    dump_key_pem,
-    generate_router_credentials,
-)
-from simplex_trio.redaction import Redacted
+from simplex_trio.cli.router_folder import CA_KEY, NewFile, credential_files, write_new_files
+from simplex_trio.crypto.credentials import generate_router_credentials
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth, ServerProtocol
 from simplex_trio.wire.hosts import parse_host
 
 __all__ = ["CONFIG", "init", "shown_address"]
 
 CONFIG = "router.toml"
-
-_PRIVATE = 0o600
-_PUBLIC = 0o644
 
 
 def init(
@@ -67,7 +56,8 @@ def init(
     secret = secrets.token_urlsafe(24) if password else None
     credentials = generate_router_credentials(now=datetime.now(UTC), common_name=names[0])
     address = _address(names, port, credentials.identity_fingerprint)
-    _write(folder, _files(credentials, _configuration(names, port, secret)))
+    configuration = NewFile(CONFIG, _configuration(names, port, secret).encode())
+    write_new_files(folder, [*credential_files(credentials), configuration])
     shown = shown_address(address, secret if show_password else None)
     if json:
         print_json({"folder": str(folder), "address": shown})
@@ -114,56 +104,6 @@ def _quoted(text: str) -> str:
     return json_format.dumps(text)  # strings of JSON are strings of TOML
 
 
-@frozen(repr=False)
-class _File(Redacted):
-    name: str
-    content: bytes
-    permissions: int
-
-
-def _files(credentials: RouterCredentials, configuration: str) -> list[_File]:
-    authority = CertificateChain((credentials.ca_certificate,))
-    leaf = CertificateChain((credentials.certificate,))
-    assert credentials.ca_key is not None
-    return [
-        _File("ca.key", dump_key_pem(credentials.ca_key), _PRIVATE),
-        _File("ca.crt", dump_chain_pem(authority), _PUBLIC),
-        _File("server.key", dump_key_pem(credentials.key), _PRIVATE),
-        _File("server.crt", dump_chain_pem(leaf), _PUBLIC),
-        _File(CONFIG, configuration.encode(), _PRIVATE),
-    ]
-
-
-def _write(folder: Path, files: list[_File]) -> None:
-    """Write all of them or none."""
-    is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    written: list[Path] = []
-    try:
-        for file in files:
-            path = folder / file.name
-            _write_new(path, file)
-            written.append(path)
-    except BaseException:
-        for path in written:
-            path.unlink()
-        if is_new:
-            folder.rmdir()
-        raise
-
-
-def _write_new(path: Path, file: _File) -> None:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file.permissions)
-    except FileExistsError as exc:
-        raise CommandFailed(
-            f"{path} is there already, and stays as it is; name another folder.",
-            ExitCode.USAGE,
-        ) from exc
-    with os.fdopen(handle, "wb") as opened:
-        opened.write(file.content)
-
-
 def _say(folder: Path, address: str, *, has_password: bool, qr: bool) -> None:
     say(f"Your router is in {folder}. Its address, which clients need:")
     say(address)
@@ -172,6 +112,6 @@ def _say(folder: Path, address: str, *, has_password: bool, qr: bool) -> None:
     if qr:
         say(qr_code(address))
     say()
-    say(f"Take {folder / 'ca.key'} off this machine, and keep it safe: it is the router's")
+    say(f"Take {folder / CA_KEY} off this machine, and keep it safe: it is the router's")
     say("identity, and is only needed to renew the router's certificate.")
     say(f"Start the router with: simplex-trio router start {folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,10 @@ from cyclopts import Parameter
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.logs import LogFormat, log_to_stderr
 from simplex_trio.cli.options import AsJson, Flag
-from simplex_trio.cli.output import aside, print_json, say
+from simplex_trio.cli.output import print_json, say
 from simplex_trio.cli.qr import qr_code
 from simplex_trio.cli.router_init import CONFIG, shown_address
-from simplex_trio.cli.running import Interrupted, run
+from simplex_trio.cli.running import run_service
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.server import Router, serve_router
@@ -44,7 +45,7 @@ def start(
     show_password: Flag = False,
     qr: Flag = False,
     json: AsJson = False,
-) -> int:
+) -> None:
     """Run a router until SIGINT or SIGTERM, which it obeys in order: that is a success.
 
     The address goes to standard output as soon as clients can connect, the log to standard error.
@@ -75,12 +76,8 @@ def start(
             say(qr_code(address))
 
     log_to_stderr(log, verbose=verbose)
-    try:
-        run(partial(_serve, loaded, ready))
-    except Interrupted as exc:
-        if not json:
-            aside(f"The router has stopped, as {exc.signal.name} asked it to.")
-    return ExitCode.OK
+    signal = run_service(partial(_serve, loaded, ready))
+    logging.getLogger(__name__).info("the router has stopped after %s", signal)
 
 
 async def _serve(config: RouterConfig, ready: Callable[[Router], None]) -> None:

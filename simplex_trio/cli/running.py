@@ -10,7 +10,7 @@ import trio
 
 from simplex_trio.nursery import open_inner_nursery
 
-__all__ = ["Interrupted", "run"]
+__all__ = ["Interrupted", "run", "run_service"]
 
 T = TypeVar("T")
 
@@ -35,6 +35,15 @@ def run(function: Callable[[], Awaitable[T]]) -> T:
     waited for: it has its usual effect.  Call it in the main thread.
     """
     return trio.run(_run, function)
+
+
+def run_service(function: Callable[[], Awaitable[object]]) -> str | None:
+    """Run something that only a signal ends, which is no failure then; the name of the signal."""
+    try:
+        run(function)
+    except Interrupted as exc:
+        return exc.signal.name
+    return None
 
 
 async def _run(function: Callable[[], Awaitable[T]]) -> T:

@@ -396,7 +396,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
     def _share_unclaimed(self, entered: Iterable[_Pending[CommandT] | SimplexError]) -> None:
         """The caller was cancelled; what was answered by then nobody but the events can have."""
         for request in entered:
-            if isinstance(request, Request) and request.state is RequestState.ANSWERED:
+            if isinstance(request, Request) and request.result is not None:
                 self._put_event(ExpiredResponse(request.entity_id, request.command, request.result))
 
     def _result(self, entered: _Pending[CommandT] | SimplexError) -> MessageT | SimplexError:

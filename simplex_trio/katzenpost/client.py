@@ -428,7 +428,7 @@ async def open_thin_client(
     session = Session(dial, config, token)
     link = await session.connect()
     async with open_inner_nursery() as nursery:
-        nursery.start_soon(session.run, link)
+        await nursery.start(session.run, link)
         client = ThinClient(session, config, token)
         try:
             yield client

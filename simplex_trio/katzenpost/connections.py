@@ -96,15 +96,19 @@ class Connections:
         """
         return await open_link(self._dial, self._token, timeout=self._config.connect_timeout)
 
-    async def run(self, link: Link) -> None:
+    async def run(
+        self, link: Link, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Keep a connection until `close`; raises only for a bug, or when cancelled."""
         try:
             with self._scope:
+                self._begin(link)
+                task_status.started()
                 while True:
-                    self._begin(link)
                     await self._drive(link)
                     self._end(link)
                     link = await self._reconnect(steady=link.has_lasted(self._config.steady_after))
+                    self._begin(link)
         finally:
             self._closed = True
             self._link = None

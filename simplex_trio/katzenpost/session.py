@@ -90,10 +90,12 @@ class Session:
         """The first connection, for `run`; raises a `ConnectError`."""
         return await self._connections.open()
 
-    async def run(self, link: Link) -> None:
+    async def run(
+        self, link: Link, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Keep a connection to the daemon until `close`; raises only for a bug, or if cancelled."""
         try:
-            await self._connections.run(link)
+            await self._connections.run(link, task_status=task_status)
         finally:
             self._replies.fail_all(ClientClosed("the client was closed"))
             self._hub.end()

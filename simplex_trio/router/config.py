@@ -147,6 +147,8 @@ class RouterConfig(Redacted):
     def __attrs_post_init__(self) -> None:
         if not set(self.web_ports) <= set(self.ports):
             raise ValueError("web_ports has a port that is not among ports")
+        if self.web_ports and self.credentials is None:
+            raise ValueError("web_ports need a folder with credentials")
         if not SMP_VERSIONS.lowest <= self.lowest_version <= self.highest_version:
             raise ValueError("the lowest version is too low, or above the highest")
         if self.highest_version > SMP_VERSIONS.highest:

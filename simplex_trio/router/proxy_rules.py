@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from attrs import field, frozen
-from attrs.validators import deep_iterable, instance_of, optional
+from attrs.validators import deep_iterable, ge, instance_of, optional
 
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
@@ -74,6 +74,9 @@ class ProxyPolicy(Redacted):
     deny: tuple[str, ...] = field(default=(), validator=_patterns)
     allow_private: bool = False
     """Whether to connect to addresses that are not public, which tests need and nobody else."""
+    max_relays: int = field(default=1000, validator=ge(1))
+    """The most relays to be connected to at a time, since strangers decide to which; the next one
+    is out of reach until another has ended."""
     own_domains: tuple[str, ...] = field(default=(), validator=_patterns)
     """Domains of the operator's other routers."""
     socks: str | None = field(default=None, validator=optional(_is_socks))

@@ -52,7 +52,7 @@ async def open_relays(policy: ProxyPolicy) -> AsyncIterator[Relays]:
         open_inner_nursery() as nursery,
     ):
         nursery.start_soon(_drain, agent)
-        yield _AgentRelays(agent)
+        yield _AgentRelays(agent, policy.max_relays)
         nursery.cancel_scope.cancel()
 
 
@@ -119,11 +119,26 @@ async def resolve(name: str) -> list[IPAddress]:
 
 
 class _AgentRelays:
-    def __init__(self, agent: SMPClientAgent) -> None:
+    def __init__(self, agent: SMPClientAgent, most: int) -> None:
         self._agent = agent
+        self._most = most
+        self._known: dict[ServerAddress, bytes] = {}
 
     async def session(self, relay: ServerAddress) -> RelaySession:
-        return _AgentRelay(await self._agent.client(relay))
+        if not self._is_connected(relay):
+            statistics = self._agent.statistics()
+            if statistics.connected + statistics.connecting >= self._most:
+                raise DialFailed("this proxy is connected to as many relays as it may be")
+        client = await self._agent.client(relay)
+        self._known[relay] = client.session_id
+        return _AgentRelay(client)
+
+    def _is_connected(self, relay: ServerAddress) -> bool:
+        session_id = self._known.get(relay)
+        if session_id is not None and self._agent.client_by_session_id(session_id) is None:
+            del self._known[relay]
+            session_id = None
+        return session_id is not None
 
     def find(self, session_id: bytes) -> RelaySession | None:
         client = self._agent.client_by_session_id(session_id)

@@ -209,7 +209,11 @@ class Session:
                 if delay:
                     work = self._submit(work)
                     await trio.sleep(delay)
-            answered = self._decide(each, work)
+            try:
+                answered = self._decide(each, work)
+            except BaseException:  # a bug; nobody shall build on half of a decision
+                work.transaction.roll_back()
+                raise
             if isinstance(answered, Errand):
                 work = self._submit(work)
                 await self._start(nursery, each, answered)

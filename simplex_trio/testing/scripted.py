@@ -153,21 +153,19 @@ class ScriptedPeer(Generic[CommandT]):
     async def serve(
         self, respond: Callable[[ReceivedCommand[CommandT]], Tagged | Iterable[bytes] | None]
     ) -> None:
-        """Answer each command, in a block of its own, until the client closes the connection.
+        """Answer each command, in a block of its own, until the connection ends.
 
         ``respond`` gives the answer, or the transmissions to send if there are several, or `None`
         for silence.
         """
-        while True:
-            try:
+        with suppress(trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
+            while True:
                 command = await self.next_command()
-            except trio.EndOfChannel:
-                return
-            response = respond(command)
-            if isinstance(response, Tagged):
-                await self.send(self.answer(command, response))
-            elif response is not None:
-                await self.send(*response)
+                response = respond(command)
+                if isinstance(response, Tagged):
+                    await self.send(self.answer(command, response))
+                elif response is not None:
+                    await self.send(*response)
 
     async def hang_up(self) -> None:
         """Close the connection."""
@@ -232,7 +230,7 @@ class ScriptedRouter(ABC, Generic[CommandT]):
         peers: list[ScriptedPeer[CommandT]] = []
 
         async def accept() -> None:
-            # Whatever goes wrong here goes wrong on the client's side too, which is the one to tell.
+            # Whatever goes wrong here does so on the client's side too, which is the one to tell.
             with suppress(HandshakeFailed, trio.EndOfChannel, trio.BrokenResourceError):
                 peers.append(await self.accept(link, tls.session_id, client_chain))
 

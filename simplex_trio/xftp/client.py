@@ -41,7 +41,7 @@ from simplex_trio.redaction import Redacted
 from simplex_trio.transport.config import ConnectConfig
 from simplex_trio.transport.connect import open_transport
 from simplex_trio.transport.tls import TlsSession
-from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.authorization import Authorizer
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.transmissions import prepare_transmission
@@ -69,6 +69,7 @@ from simplex_trio.wire.xftp.versions import XFTP_VERSIONS
 from simplex_trio.xftp.bodies import PIECE_SIZE, BodyReader, WaitBudget
 from simplex_trio.xftp.box_stream import BoxStream
 from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize, XFTPRouterError
+from simplex_trio.xftp.servers import AnyServer, server_with_auth
 from simplex_trio.xftp.support import require_support
 from simplex_trio.xftp.tasks import open_tasks
 
@@ -390,7 +391,7 @@ def _request_headers(server: ServerAddress) -> dict[str, str]:
 
 @asynccontextmanager
 async def open_xftp_client(
-    server: ServerAddress,
+    server: AnyServer,
     config: XFTPClientConfig | None = None,
     *,
     patience: Patience = BACKGROUND,
@@ -402,29 +403,28 @@ async def open_xftp_client(
     connection that breaks inside of the block cancels nothing: requests raise `ConnectionLost`.
 
     Raises a `ConnectError`, a `HandshakeFailed`, `ConnectionLost`, `UnexpectedResponseError`,
-    `XFTPSupportMissing` without the libraries for it, and `ValueError` for the address of a router
-    of another protocol.
+    `XFTPSupportMissing` without the libraries for it, and `ValueError` for what is not the address
+    of an XFTP router.
     """
     require_support()
     from simplex_trio.xftp.http2.client import Http2Client
 
-    if server.protocol is not ServerProtocol.XFTP:
-        raise ValueError("the address is that of a router of another protocol")
+    address = server_with_auth(server).address
     config = config or XFTPClientConfig()
     async with open_inner_nursery() as nursery:
         with connect_deadline(config.connect_timeouts, patience):
             tls = await open_transport(
-                server, alpn=(ALPN,), config=config.connect, isolation=isolation
+                address, alpn=(ALPN,), config=config.connect, isolation=isolation
             )
             http = Http2Client(tls, config.limits)
             await nursery.start(http.run)
             try:
-                agreement = await _shake_hands(server, http, tls.session, config)
+                agreement = await _shake_hands(address, http, tls.session, config)
             except BaseException:
                 nursery.cancel_scope.cancel()
                 raise
         try:
-            yield XFTPClient(server, http, agreement, config)
+            yield XFTPClient(address, http, agreement, config)
         finally:
             with trio.CancelScope(shield=True):
                 await http.aclose()

@@ -148,14 +148,14 @@ async def test_answers_come_in_order_and_in_one_block() -> None:
 async def test_message_follows_all_answers_in_their_block() -> None:
     async with open_house() as house:
         client, other = await house.connect(), await house.connect()
-        queues = [await create(client, subscribe=False) for _ in range(3)]
+        queues = [await create(client, subscribe=False) for _ in range(2)]
         await client.ask(SEND(SILENT, b"x"), queues[0].sender_id)
         await other.send(
             *(other.transmission(SUB(), ids.recipient_id, KEY) for ids in queues),
             other.transmission(PING()),
         )
         (block,) = await other.read_all()
-        assert [type(said.message) for said in block] == [SOK, SOK, SOK, PONG, MSG]
+        assert [type(said.message) for said in block] == [SOK, SOK, PONG, MSG]
 
 
 async def test_what_is_refused_comes_first_and_apart() -> None:
@@ -205,7 +205,7 @@ async def test_events_that_are_collected(autojump_clock: MockClock) -> None:
         assert isinstance(nid, NID)
         await notifier.ask(NSUB(), nid.ids.notifier_id, NOTIFIER_KEY)
         await second.ask(SUB(), ids.recipient_id, KEY)
-        await second.ask(SEND(MessageFlags(notification=True), b"x"), ids.sender_id)
+        await notifier.ask(SEND(MessageFlags(notification=True), b"x"), ids.sender_id)
         assert isinstance((await notifier.read()).message, NMSG)
         assert trio.current_time() == 1.5
         assert (await first.read()).message == END()

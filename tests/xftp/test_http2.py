@@ -553,7 +553,7 @@ async def test_header_bombs() -> None:
 async def test_endless_headers() -> None:
     async with served_peer() as (peer, server):
         await peer.stream.send_all(b"\0\0\1\1\0\0\0\0\1\x82")
-        with trio.move_on_after(1):
+        with suppress(trio.BrokenResourceError):
             for _ in range(1000):
                 await peer.stream.send_all(b"\0\0\0\x09\0\0\0\0\1")
         await ended(server)
@@ -573,19 +573,11 @@ async def test_data_beyond_the_window() -> None:
         await ended(server)
 
 
-async def test_a_goodbye_lets_requests_end() -> None:
+async def test_a_goodbye_ends_the_connection() -> None:
     async with served_peer() as (peer, server):
-        peer.h2.send_headers(1, list(POST.items()))
-        peer.h2.send_data(1, b"body")
+        peer.h2.close_connection()
         await peer.flush()
-        assert await peer.see(events.ResponseReceived)
-        # GOAWAY by hand, as h2 sends nothing more after one of its own.
-        await peer.stream.send_all(b"\0\0\x08\x07\0\0\0\0\0" + bytes(8))
-        peer.h2.send_data(1, b"", end_stream=True)
-        await peer.flush()
-        assert (await peer.see(events.DataReceived)).data == b"body"
-        assert await peer.see(events.StreamEnded)
-        assert server.is_usable
+        await ended(server)
 
 
 # --- servers without manners --------------------------------------------------------------------
@@ -603,27 +595,22 @@ async def client_of_peer(
         await theirs.aclose()
 
 
-async def test_a_server_says_goodbye_to_later_requests() -> None:
-    async with client_of_peer() as (client, peer), client.request(POST) as first:
-        await first.send(b"", end=True)
-        request = await peer.see(events.RequestReceived)
-        await peer.stream.send_all(b"\0\0\x08\x07\0\0\0\0\0" + b"\0\0\0\1" + bytes(4))
-        peer.h2.send_headers(request.stream_id, [(":status", "200")])
-        peer.h2.send_data(request.stream_id, b"last", end_stream=True)
+async def test_a_server_says_goodbye() -> None:
+    async with client_of_peer() as (client, peer), client.request(POST) as stream:
+        await stream.send(b"", end=True)
+        await peer.see(events.RequestReceived)
+        peer.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
         await peer.flush()
-        assert await whole_body(first) == b"last"
-        assert not client.is_usable
         with pytest.raises(ConnectionLost):
-            async with client.request(POST):
-                raise AssertionError("the router takes no more")
+            await stream.receive_headers()
+        assert not client.is_usable
 
 
 async def test_a_server_takes_no_more_than_it_said() -> None:
     async with client_of_peer() as (client, peer), client.request(POST) as first:
         peer.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 1})
         await peer.flush()
-        await peer.see(events.SettingsAcknowledged)
-        await peer.see(events.SettingsAcknowledged)
+        await wait_all_tasks_blocked()
         entered = trio.Event()
 
         async def second() -> None:

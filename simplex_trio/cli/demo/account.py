@@ -44,7 +44,7 @@ def account(ledger: Ledger, seen: Observations, at: float) -> list[Finding]:
     twice = {each.number for each in messages if each.receptions > 1}
     lines = [
         (
-            "An impostor in place of router one was found out before anything was sent.",
+            "An impostor in router one's place was found out before anything was sent.",
             seen.impostor_found_out,
         ),
         (f"{active} of {_QUEUES} subscriptions became active.", active == _QUEUES),
@@ -70,7 +70,7 @@ def account(ledger: Ledger, seen: Observations, at: float) -> list[Finding]:
             twice == {_REPEATED},
         ),
         (
-            f"{len(proxied)} of {expected_proxied} came by the proxy, from a sender that never "
+            f"{len(proxied)} of {expected_proxied} came by the proxy; their sender never "
             "connected to router one.",
             len(proxied) == expected_proxied
             and seen.counted_as_proxied in (None, expected_proxied),

@@ -30,7 +30,7 @@ from simplex_trio.cli.demo.plain import words
 
 __all__ = ["Picture", "telling_live"]
 
-_WIDE = 100
+_WIDE = 118
 """Columns from which there is room to say when things happened."""
 
 _STYLES: dict[Enum, str] = {

@@ -30,7 +30,7 @@ from simplex_trio.crypto.box import KEY_SIZE, NONCE_SIZE
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
-from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.description import FileDescription, Redirect
 from simplex_trio.wire.xftp.description_text import encode_description
 from simplex_trio.wire.xftp.file_header import FileHeader
@@ -56,6 +56,7 @@ from simplex_trio.xftp.files.layout import (
 from simplex_trio.xftp.files.progress import Counter, Listener, Phase, nobody
 from simplex_trio.xftp.files.retries import persistently
 from simplex_trio.xftp.files.send_state import SendState
+from simplex_trio.xftp.servers import AnyServer, server_with_auth
 from simplex_trio.xftp.tasks import open_tasks
 
 __all__ = ["SentFile", "send_description", "send_file"]
@@ -78,7 +79,7 @@ class SentFile(Redacted):
 
 async def send_file(
     path: str | Path,
-    servers: Sequence[ServerAddress | ServerAddressWithAuth],
+    servers: Sequence[AnyServer],
     *,
     recipients: int = 1,
     replicas: int = 1,
@@ -97,9 +98,9 @@ async def send_file(
     descriptions again.  Without one a transfer that is interrupted, or cancelled, leaves packets on
     routers until they expire.
 
-    Raises `ValueError` for too few servers, `FileTooLarge`, `FileChanged` if the file is changed
-    meanwhile, `StateMismatch` for the state file of another transfer, `StorageFailed`, and what
-    `XFTPClient` raises when no other attempt can help.
+    Raises `ValueError` for too few servers or what is no address of one, `FileTooLarge`,
+    `FileChanged` if the file is changed meanwhile, `StateMismatch` for the state file of another
+    transfer, `StorageFailed`, and what `XFTPClient` raises when no other attempt can help.
     """
     path = Path(path)
     config = config or TransferConfig()
@@ -116,7 +117,7 @@ async def send_file(
 
 async def send_description(
     description: FileDescription,
-    servers: Sequence[ServerAddress | ServerAddressWithAuth],
+    servers: Sequence[AnyServer],
     *,
     recipients: int = 1,
     replicas: int = 1,
@@ -215,14 +216,14 @@ class _Sending:
 
     def __init__(
         self,
-        servers: Sequence[ServerAddress | ServerAddressWithAuth],
+        servers: Sequence[AnyServer],
         config: TransferConfig,
         tell: Listener,
         recipients: int,
         replicas: int,
         redirect: Redirect | None = None,
     ) -> None:
-        self.servers = {each.address: each.basic_auth for each in map(_with_auth, servers)}
+        self.servers = {each.address: each.basic_auth for each in map(server_with_auth, servers)}
         if not 1 <= replicas <= len(self.servers):
             raise ValueError("there must be as many servers as replicas, and at least one")
         self.config = config
@@ -402,7 +403,3 @@ class _Placing:
             piece = data[start : start + PIECE_SIZE]
             yield piece
             self._counter.add(self._packet.number, len(piece))
-
-
-def _with_auth(server: ServerAddress | ServerAddressWithAuth) -> ServerAddressWithAuth:
-    return ServerAddressWithAuth(server) if isinstance(server, ServerAddress) else server

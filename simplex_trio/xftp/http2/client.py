@@ -11,12 +11,11 @@ from h2 import events
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
 
-from simplex_trio.errors import ConnectionLost, SimplexError
+from simplex_trio.errors import ConnectionLost
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.xftp.http2.connection import (
     Http2Connection,
     Http2Limits,
-    Http2ProtocolError,
     header_map,
 )
 from simplex_trio.xftp.http2.stream import Http2Stream
@@ -32,14 +31,9 @@ class Http2Client(Http2Connection):
 
     def __init__(self, stream: trio.abc.Stream, limits: Http2Limits | None = None) -> None:
         super().__init__(stream, client_side=True, limits=limits)
-        self._refuses_more: SimplexError | None = None
         self._knows_settings = False
         self._doomed: deque[int] = deque()
         self._doom = trio.lowlevel.ParkingLot()
-
-    @property
-    def is_usable(self) -> bool:
-        return super().is_usable and self._refuses_more is None
 
     def _tasks(self) -> Sequence[Callable[[], Awaitable[None]]]:
         return (*super()._tasks(), self._reset_doomed)
@@ -101,9 +95,7 @@ class Http2Client(Http2Connection):
         await trio.lowlevel.checkpoint()
         while True:
             self.check()
-            if self._refuses_more is not None:
-                raise ConnectionLost("the router takes no more requests") from self._refuses_more
-            if max(len(self._streams), self._h2.open_outbound_streams) < self._allowed:
+            if self._h2.open_outbound_streams < self._allowed:
                 break
             await self.wait_for_room()
         try:
@@ -124,18 +116,6 @@ class Http2Client(Http2Connection):
                 super()._handle(event)
             case _:
                 super()._handle(event)
-
-    def _take_goodbye(self, event: events.ConnectionTerminated) -> None:
-        """Requests that the router has begun with may still be answered."""
-        self._refuses_more = Http2ProtocolError(f"the router says goodbye: {event.error_code}")
-        last = event.last_stream_id or 0
-        served = [each for each in self._streams.values() if each.id <= last]
-        if event.error_code or not served:
-            raise self._refuses_more
-        for stream in self._streams.values():
-            if stream.id > last:
-                stream.put_reset()
-        self._room.unpark_all()
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from h2.settings import SettingCodes, Settings
 from simplex_trio.errors import ConnectionLost, SimplexError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.xftp.http2.floods import FloodGuard
+from simplex_trio.xftp.http2.frame_lengths import FrameLengths
 from simplex_trio.xftp.http2.stream import Http2Stream
 
 __all__ = ["Http2Connection", "Http2Limits", "Http2ProtocolError"]
@@ -108,6 +109,7 @@ class Http2Connection:
         self._reason: BaseException | None = None
         self._over = trio.Event()
         self.last_active = trio.current_time()
+        self._lengths = FrameLengths(self.limits.frame_size, after_preface=not client_side)
         self._h2 = self._new_state(client_side=client_side)
 
     def _new_state(self, *, client_side: bool) -> H2Connection:
@@ -276,6 +278,8 @@ class Http2Connection:
             if not data:
                 raise trio.EndOfChannel
             self.last_active = trio.current_time()
+            if not self._lengths.allow(data):
+                raise Http2ProtocolError("the other side sends a frame that is too long")
             try:
                 happened = self._h2.receive_data(data)
             except (H2Error, ValueError) as exc:
@@ -307,6 +311,7 @@ class Http2Connection:
             case events.StreamEnded():
                 if stream := self._streams.get(event.stream_id):
                     stream.put_end()
+                self._room.unpark_all()
             case events.StreamReset():
                 if stream := self._streams.get(event.stream_id):
                     stream.put_reset()
@@ -314,7 +319,8 @@ class Http2Connection:
             case events.WindowUpdated() | events.RemoteSettingsChanged():
                 self._room.unpark_all()
             case events.ConnectionTerminated():
-                self._take_goodbye(event)
+                # h2 neither reads nor writes anything after that.
+                raise Http2ProtocolError(f"the other side says goodbye: {event.error_code}")
             case _:
                 pass
 
@@ -325,9 +331,6 @@ class Http2Connection:
             self._drop(weight)
         elif event.data or weight:
             stream.put_data(event.data, weight)
-
-    def _take_goodbye(self, event: events.ConnectionTerminated) -> None:
-        raise Http2ProtocolError(f"the other side ends the connection: {event.error_code}")
 
     def acknowledge(self, stream_id: int, weight: int) -> None:
         """Let the other side send as much again."""

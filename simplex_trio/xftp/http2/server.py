@@ -124,11 +124,6 @@ class Http2Server(Http2Connection):
                 self._h2.reset_stream(stream.id, code)
             self.flush()
 
-    def _take_goodbye(self, event: events.ConnectionTerminated) -> None:
-        """A client that asks for nothing more may still wait for answers."""
-        if event.error_code or not self._scopes:
-            super()._take_goodbye(event)
-
     def send_head(
         self, stream: Http2Stream, headers: Mapping[str, str], *, end: bool = False
     ) -> None:

@@ -115,7 +115,10 @@ class OwnRouter:
                     tls = stand_in.session(session_id, None)
                     await serve_client(hub, BlockStream(stream, SMP_BLOCK_SIZE), tls)
 
-                await self.network.run_server(self.name, serve, task_status=task_status)
+                try:
+                    await self.network.run_server(self.name, serve, task_status=task_status)
+                finally:
+                    commits.close()
 
     async def _connect(self, hub: Hub, nursery: trio.Nursery) -> SMPClient:
         ours, theirs = trio.testing.memory_stream_pair()

@@ -1,0 +1,74 @@
+"""Folders of routers: files that are made once, and never written over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.crypto.certificates import CertificateChain
+from simplex_trio.crypto.credentials import RouterCredentials, dump_chain_pem, dump_key_pem
+from simplex_trio.redaction import Redacted
+
+__all__ = ["CA_KEY", "NewFile", "credential_files", "write_new_files"]
+
+CA_KEY = "ca.key"
+"""The one file that should not stay."""
+
+_PRIVATE = 0o600
+_PUBLIC = 0o644
+
+
+@frozen(repr=False)
+class NewFile(Redacted):
+    """A file that is to be made."""
+
+    name: str
+    content: bytes
+    permissions: int = _PRIVATE
+
+
+def credential_files(credentials: RouterCredentials) -> list[NewFile]:
+    """The files in which a router finds its credentials, and the key of its authority."""
+    assert credentials.ca_key is not None
+    authority = CertificateChain((credentials.ca_certificate,))
+    leaf = CertificateChain((credentials.certificate,))
+    return [
+        NewFile(CA_KEY, dump_key_pem(credentials.ca_key)),
+        NewFile("ca.crt", dump_chain_pem(authority), _PUBLIC),
+        NewFile("server.key", dump_key_pem(credentials.key)),
+        NewFile("server.crt", dump_chain_pem(leaf), _PUBLIC),
+    ]
+
+
+def write_new_files(folder: Path, files: Sequence[NewFile]) -> None:
+    """Write all of them, or none if one is there already, which raises `CommandFailed`."""
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    written: list[Path] = []
+    try:
+        for file in files:
+            path = folder / file.name
+            handle = _create(path, file.permissions)
+            written.append(path)
+            with os.fdopen(handle, "wb") as opened:
+                opened.write(file.content)
+    except BaseException:
+        for path in written:
+            path.unlink()
+        if is_new:
+            folder.rmdir()
+        raise
+
+
+def _create(path: Path, permissions: int) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
+    except FileExistsError as exc:
+        raise CommandFailed(
+            f"{path} is there already, and stays as it is; name another folder.",
+            ExitCode.USAGE,
+        ) from exc

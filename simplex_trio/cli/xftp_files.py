@@ -1,0 +1,268 @@
+"""``simplex-trio xftp``: send files, receive and delete them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from simplex_trio.cli.addresses import read_address
+from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.output import aside, print_json, say
+from simplex_trio.cli.running import Interrupted, run
+from simplex_trio.cli.xftp_bars import showing_progress
+from simplex_trio.errors import DecodeError
+from simplex_trio.wire.addresses import ServerProtocol
+from simplex_trio.wire.xftp.description import FileDescription, FileParty
+from simplex_trio.wire.xftp.description_text import (
+    MAX_DESCRIPTION_SIZE,
+    decode_description,
+)
+from simplex_trio.wire.xftp.links import FileLink, parse_file_link
+from simplex_trio.xftp.errors import NoSuchReplica, StateMismatch, StorageFailed
+from simplex_trio.xftp.files.delete import DeletedFile, delete_file
+from simplex_trio.xftp.files.descriptions import load_description, save_descriptions
+from simplex_trio.xftp.files.progress import Listener
+from simplex_trio.xftp.files.receive import ReceivedFile, receive_file
+from simplex_trio.xftp.files.send import SentFile, send_file
+
+__all__ = ["delete", "info", "receive", "send"]
+
+T = TypeVar("T")
+
+_LINKS = ("simplex:", "https://", "http://")
+
+_MOST_INPUT = 4 * MAX_DESCRIPTION_SIZE
+"""Bytes of a description from standard input, which may be a link with everything escaped."""
+
+Count = Annotated[int, Parameter(validator=Number(gte=1, lte=2048))]
+
+Description = Annotated[
+    str,
+    Parameter(
+        help="The file with the description, or with a link to it; `-` for standard input. "
+        "Whoever has the description has the file."
+    ),
+]
+
+
+# --- send ---------------------------------------------------------------------------------------
+
+
+def send(
+    file: Path,
+    /,
+    *routers: str,
+    to: Path = Path(),
+    recipients: Count = 1,
+    replicas: Count = 1,
+    name: str | None = None,
+    link: Flag = False,
+    json: AsJson = False,
+) -> None:
+    """Send a file, encrypted, to routers, and write down for each recipient how to get it.
+
+    A transfer that was interrupted goes on where it was when the same command is given again.
+
+    Parameters
+    ----------
+    file
+        The file.
+    routers
+        Addresses of the routers to put it on, `xftp://…`, or `@FILE` for one in a file.
+    to
+        The folder in which to make another, `NAME.xftp`, with the descriptions.
+    recipients
+        How many people are to get the file. Each needs a description of their own.
+    replicas
+        On how many of the routers each part of the file is put.
+    name
+        What the recipients see instead of the file's own name.
+    link
+        Print the first recipient's description as a link, too. Whoever has it has the file.
+    """
+    servers = [read_address(each, ServerProtocol.XFTP) for each in routers]
+    if len(servers) < replicas:
+        raise CommandFailed(
+            "Name the routers to send to after the file, at least as many as --replicas.",
+            ExitCode.USAGE,
+        )
+    if not file.is_file():
+        raise CommandFailed(f"There is no file {file}.", ExitCode.USAGE)
+    to.mkdir(parents=True, exist_ok=True)
+    state = to / f".{file.name}.xftp-sending"
+
+    async def transfer(tell: Listener) -> tuple[SentFile, list[Path]]:
+        sent = await send_file(
+            file,
+            servers,
+            recipients=recipients,
+            replicas=replicas,
+            name=name,
+            state=state,
+            tell=tell,
+        )
+        paths = await save_descriptions(sent, to, file.name)
+        state.unlink()
+        return sent, paths
+
+    sent, (*described, private) = _transfer(transfer, state)
+    if json:
+        report = {"descriptions": [str(path) for path in described], "private": str(private)}
+        print_json(report | ({"link": _link(sent)} if link else {}))
+        return
+    say("The file is on the routers. Give one of these to each recipient:")
+    for path in described:
+        say(f"  {path}")
+    say(f"Keep this one, with which the file can be deleted: {private}")
+    if link:
+        say("Or give this link to one of them:")
+        say(_link(sent))
+
+
+def _link(sent: SentFile) -> str:
+    return str(FileLink(sent.recipients[0]))
+
+
+def _transfer(transfer: Callable[[Listener], Awaitable[T]], state: Path) -> T:
+    """Run a transfer with bars; say what to do next if it did not come to its end."""
+    try:
+        with showing_progress() as tell:
+            return run(partial(transfer, tell))
+    except Interrupted:
+        aside("Interrupted; the same command goes on where it was.")
+        raise
+    except StateMismatch as exc:
+        raise CommandFailed(
+            f"{state} belongs to another transfer; delete it to begin a new one.", ExitCode.USAGE
+        ) from exc
+
+
+# --- receive ------------------------------------------------------------------------------------
+
+
+def receive(
+    description: Description,
+    /,
+    *,
+    to: Path = Path(),
+    keep: Flag = False,
+    json: AsJson = False,
+) -> None:
+    """Receive a file.
+
+    It gets the name that its sender gave it, made safe; nothing that is there is overwritten. A
+    transfer that was interrupted goes on where it was when the same command is given again.
+
+    Parameters
+    ----------
+    to
+        The folder to put it in.
+    keep
+        Leave it on the routers, so that the description can be used again until it expires.
+    """
+    found = _described(description)
+    if found.party is not FileParty.RECIPIENT:
+        raise CommandFailed(
+            "This is the sender's description; recipients have their own, rcv1.xftp and so on.",
+            ExitCode.USAGE,
+        )
+    to.mkdir(parents=True, exist_ok=True)
+    state = to / f".{found.digest.hex()[:16]}.xftp-receiving"
+
+    async def transfer(tell: Listener) -> ReceivedFile:
+        try:
+            return await receive_file(found, to, state=state, acknowledge=not keep, tell=tell)
+        except NoSuchReplica as exc:
+            if not exc.retryable:
+                state.unlink(missing_ok=True)  # what is there of it will never be whole
+            raise
+
+    received = _transfer(transfer, state)
+    if json:
+        print_json({"path": str(received.path)})
+    else:
+        say(f"Received {received.path}")
+
+
+# --- delete, info -------------------------------------------------------------------------------
+
+
+def delete(description: Description, /, *, json: AsJson = False) -> None:
+    """Delete a file from its routers, with the description that its sender has kept.
+
+    Parameters
+    ----------
+    description
+        `snd.xftp.private`, or `-` for standard input.
+    """
+    found = _described(description)
+    if found.party is not FileParty.SENDER:
+        raise CommandFailed(
+            "Only the sender's description, snd.xftp.private, deletes a file.", ExitCode.USAGE
+        )
+
+    async def transfer() -> DeletedFile:
+        return await delete_file(found, tell=tell)
+
+    with showing_progress() as tell:
+        deleted = run(transfer)
+    if json:
+        print_json({"deleted": deleted.deleted, "unknown": deleted.unknown})
+        return
+    say(f"Deleted {deleted.deleted} packets.")
+    if deleted.unknown:
+        say(f"The routers did not know {deleted.unknown} others, which may have expired.")
+
+
+def info(description: Description, /, *, json: AsJson = False) -> None:
+    """Say what a description describes, without asking any router."""
+    facts = _facts(_described(description))
+    if json:
+        print_json(facts)
+        return
+    whom = "its sender" if facts["party"] == FileParty.SENDER.value else "a recipient"
+    say(f"A description for {whom}")
+    say(f"Size: {facts['bytes']:,} bytes, encrypted, in {facts['packets']} packets")
+    say("Routers: " + ", ".join(facts["routers"]))
+    if facts["leads_to_bytes"] is not None:
+        say(f"It leads to another description, of a file of {facts['leads_to_bytes']:,} bytes.")
+
+
+def _facts(description: FileDescription) -> dict[str, Any]:
+    redirect = description.redirect
+    return {
+        "party": description.party.value,
+        "bytes": description.size,
+        "packets": len(description.packets),
+        "routers": [f"{each.hosts[0]}:{each.effective_port}" for each in description.servers],
+        "leads_to_bytes": None if redirect is None else redirect.size,
+    }
+
+
+def _described(source: str) -> FileDescription:
+    try:
+        if source == "-":
+            return _read(sys.stdin.buffer.read(_MOST_INPUT))
+        if source.startswith(_LINKS):
+            aside("A link on a command line can be seen by others; '-' reads it from elsewhere.")
+        return run(partial(load_description, source))
+    except DecodeError as exc:
+        raise CommandFailed(
+            "This is no description of a file, and no link to one.", ExitCode.USAGE
+        ) from exc
+    except StorageFailed as exc:
+        raise CommandFailed(f"{source} cannot be read: {exc}.", ExitCode.USAGE) from exc
+
+
+def _read(data: bytes) -> FileDescription:
+    text = data.decode("utf-8", "replace")
+    if text.startswith(_LINKS):
+        return parse_file_link(text).description
+    return decode_description(data)

@@ -1,0 +1,121 @@
+"""``simplex-trio xftp router``: run a router for files until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from attrs import evolve
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.logs import LogFormat, log_to_stderr
+from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.output import aside, print_json, say
+from simplex_trio.cli.router_folder import CA_KEY, credential_files, write_new_files
+from simplex_trio.cli.running import run_service
+from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.router.credentials import load_credentials
+from simplex_trio.xftp.router.config import PacketPolicy, XFTPRouterConfig
+from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, serve_xftp_router
+
+__all__ = ["router"]
+
+_GIB = 1024**3
+_MOST_PASSWORD = 1000
+
+
+def router(
+    folder: Path | None = None,
+    /,
+    *,
+    host: Annotated[list[str] | None, Parameter(name="--host", negative=())] = None,
+    port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=0xFFFF))] = None,
+    quota: Annotated[float, Parameter(validator=Number(gte=0))] = 10,
+    password_file: Path | None = None,
+    log: Annotated[LogFormat | None, Parameter(name="--log")] = None,
+    verbose: Flag = False,
+    json: AsJson = False,
+) -> None:
+    """Run a router for files until SIGINT or SIGTERM, which it obeys in order.
+
+    The address goes to standard output as soon as clients can connect, the log to standard error.
+
+    Parameters
+    ----------
+    folder
+        Where its credentials and the files are; both are made if they are missing. Without a folder
+        the router is for trying: only this machine reaches it, and everything ends with it.
+    host
+        The name or address under which clients find the router; may be given several times.
+    port
+        The port that it listens on; 443 unless given.
+    quota
+        How much it stores at most, in GiB.
+    password_file
+        A file with the password that senders have to know.
+    log
+        How log lines are written; `text` on a terminal and `json` elsewhere unless given.
+    verbose
+        Log more.
+    """
+    packets = PacketPolicy(quota=int(quota * _GIB), password=_password(password_file))
+    config = _config(folder, host, port, packets)
+
+    def ready(running: XFTPRouter) -> None:
+        if json:
+            print_json({"address": str(running.address), "ports": list(running.ports)})
+        else:
+            say(str(running.address))
+
+    log_to_stderr(log, verbose=verbose)
+    signal = run_service(partial(_serve, config, folder, ready))
+    logging.getLogger(__name__).info("the router has stopped after %s", signal)
+
+
+def _config(
+    folder: Path | None, hosts: list[str] | None, port: int | None, packets: PacketPolicy
+) -> XFTPRouterConfig:
+    config = EMBEDDED if folder is None else XFTPRouterConfig(folder=folder / "files")
+    config = evolve(config, packets=packets)
+    try:
+        if hosts:
+            config = evolve(config, hosts=tuple(hosts), listen=None)
+        if port is not None:
+            config = evolve(config, ports=(port,))
+    except ValueError as exc:
+        raise CommandFailed(
+            "This host cannot be; a host is a domain name or an IP address.", ExitCode.USAGE
+        ) from exc
+    return config
+
+
+def _password(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    with path.open(encoding="utf-8") as file:
+        return file.read(_MOST_PASSWORD).strip()
+
+
+async def _serve(
+    config: XFTPRouterConfig, folder: Path | None, ready: Callable[[XFTPRouter], None]
+) -> None:
+    credentials = None if folder is None else await _credentials(folder, config.hosts[0])
+    async with open_inner_nursery() as nursery:
+        serve = partial(serve_xftp_router, config, credentials=credentials)
+        ready(await nursery.start(serve))
+
+
+async def _credentials(folder: Path, host: str) -> RouterCredentials:
+    now = datetime.now(UTC)
+    if not (folder / "server.key").exists():
+        made = generate_router_credentials(now=now, common_name=host)
+        write_new_files(folder, credential_files(made))
+        aside(f"Made new credentials. Take {folder / CA_KEY} off this machine, and keep it safe.")
+    return await load_credentials(folder, at=now)

@@ -1,0 +1,32 @@
+"""A simulated Katzenpost client daemon, to develop and test against.
+
+It speaks the protocol of the real one, ``kpclientd``, on real sockets, to any client of it.  **It
+simulates, and protects nothing**: there is no mixnet behind it, everything happens in its memory,
+and whoever can reach it can read what others write.
+
+`open_simulated_daemon` listens in this program, and `serve_simulated_daemon` for others;
+`running_daemon` needs no socket, and suits virtual time.  A `SimulatedMixnet` keeps the boxes,
+outlives daemons, and can be slowed down, taken offline, and made to fail.
+"""
+
+from simplex_trio.testing.kpclientd.daemon import SimulatedDaemon, running_daemon
+from simplex_trio.testing.kpclientd.mixnet import AT_ONCE, LIFELIKE, Pace, SimulatedMixnet
+from simplex_trio.testing.kpclientd.serving import (
+    DEFAULT_LISTEN,
+    ListeningDaemon,
+    open_simulated_daemon,
+    serve_simulated_daemon,
+)
+
+__all__ = [
+    "AT_ONCE",
+    "DEFAULT_LISTEN",
+    "LIFELIKE",
+    "ListeningDaemon",
+    "Pace",
+    "SimulatedDaemon",
+    "SimulatedMixnet",
+    "open_simulated_daemon",
+    "running_daemon",
+    "serve_simulated_daemon",
+]

@@ -1,0 +1,128 @@
+"""One client's connection to the simulated daemon: reading, sending on, and answering."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import trio
+
+from simplex_trio.errors import DecodeError
+from simplex_trio.katzenpost.framing import LengthPrefixedStream
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.testing.kpclientd.apps import App
+from simplex_trio.testing.kpclientd.messages import encode_response, read_request
+
+__all__ = ["MAX_WAITING", "ClientConnection", "Daemon"]
+
+MAX_WAITING = 16
+"""Requests that may wait to be sent into the mixnet; meanwhile nothing more is read."""
+
+_WRITE_SECONDS = 60.0
+
+_MIXNET_REQUESTS = (
+    "send_message",
+    "start_resending_encrypted_message",
+    "start_resending_copy_command",
+)
+
+
+class Daemon(Protocol):
+    """The daemon, as its connections know it."""
+
+    def introduce(self, connection: ClientConnection, token: bytes) -> None:
+        """The client said who it is."""
+        ...
+
+    def answer(self, app: App, name: str, request: Mapping[str, Any]) -> None:
+        """The client asked something that needs no mixnet."""
+        ...
+
+    async def send_on(self, app: App, name: str, request: Mapping[str, Any]) -> None:
+        """It is the turn of a request that does."""
+        ...
+
+
+class ClientConnection:
+    """A connection, from after the daemon's first messages on."""
+
+    def __init__(self, daemon: Daemon, stream: LengthPrefixedStream) -> None:
+        self._daemon = daemon
+        self._stream = stream
+        self._scope = trio.CancelScope()
+        self._unsent: deque[bytes] = deque()
+        self._more = trio.Event()
+        self._writing = False
+        self._written = trio.lowlevel.ParkingLot()
+        self.app = App(connection=self)
+        self.said_farewell = False
+
+    def put(self, name: str, fields: Mapping[str, object]) -> None:
+        """Queue a response; there is no limit to them but the time that a write may take."""
+        self._unsent.append(encode_response(name, fields))
+        self._more.set()
+
+    def drop(self) -> None:
+        """End the connection without a word."""
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        """Serve the client until one side has had enough."""
+        waiting, to_send = trio.open_memory_channel[tuple[str, Mapping[str, Any]]](MAX_WAITING)
+        try:
+            with self._scope:
+                async with open_inner_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    nursery.start_soon(self._send_on, to_send)
+                    await self._read(waiting)
+                    nursery.cancel_scope.cancel()
+        finally:
+            self._scope.cancel()
+            self._written.unpark_all()
+            await trio.aclose_forcefully(self._stream)
+
+    async def drained(self) -> None:
+        """Wait until what was queued has been written, or the connection has ended."""
+        while (self._unsent or self._writing) and not self._scope.cancel_called:
+            await self._written.park()
+
+    async def _read(self, waiting: trio.MemorySendChannel[tuple[str, Mapping[str, Any]]]) -> None:
+        while True:
+            try:
+                received = read_request(await self._stream.receive_frame())
+            except (DecodeError, trio.EndOfChannel, trio.BrokenResourceError):
+                return  # which hangs up
+            if received is None:
+                continue
+            name, request = received
+            if name == "thin_close":
+                self.said_farewell = True
+                return
+            if name == "session_token":
+                self._daemon.introduce(self, request["client_instance_token"])
+            elif name in _MIXNET_REQUESTS:
+                await waiting.send((name, request))
+            else:
+                self._daemon.answer(self.app, name, request)
+
+    async def _send_on(
+        self, to_send: trio.MemoryReceiveChannel[tuple[str, Mapping[str, Any]]]
+    ) -> None:
+        async for name, request in to_send:
+            await self._daemon.send_on(self.app, name, request)
+
+    async def _write(self) -> None:
+        while True:
+            while self._unsent:
+                frames, self._unsent = self._unsent, deque()
+                self._writing = True
+                try:
+                    with trio.fail_after(_WRITE_SECONDS):
+                        await self._stream.send_frames(frames)
+                except (trio.TooSlowError, trio.BrokenResourceError):
+                    self.drop()
+            self._writing = False
+            self._written.unpark_all()
+            self._more = trio.Event()
+            await self._more.wait()

@@ -1,0 +1,118 @@
+"""Running the simulated daemon on real sockets, for this program or for others."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import trio
+
+from simplex_trio.katzenpost.cbor import require_cbor
+from simplex_trio.katzenpost.config import DialConfig, TcpDial, UnixDial
+from simplex_trio.katzenpost.dial import unix_address
+from simplex_trio.testing.kpclientd.daemon import SimulatedDaemon
+from simplex_trio.testing.kpclientd.mixnet import LIFELIKE, Pace, SimulatedMixnet
+
+__all__ = [
+    "DEFAULT_LISTEN",
+    "ListeningDaemon",
+    "config_text",
+    "open_simulated_daemon",
+    "serve_simulated_daemon",
+]
+
+DEFAULT_LISTEN = TcpDial("localhost", 64331)
+"""Where the real daemon usually listens."""
+
+_ANY_PORT = TcpDial("localhost", 0, "tcp4")
+
+_log = logging.getLogger(__name__)
+
+
+class ListeningDaemon(SimulatedDaemon):
+    """A simulated daemon on a socket; ``dial`` is what clients dial."""
+
+    def __init__(self, mixnet: SimulatedMixnet | None, dial: DialConfig) -> None:
+        super().__init__(mixnet)
+        self.dial = dial
+
+    def write_config(self, path: str | Path) -> None:
+        """Write a ``thinclient.toml`` that leads here."""
+        Path(path).write_text(config_text(self.dial), "utf-8")
+
+
+def config_text(dial: DialConfig) -> str:
+    """The ``thinclient.toml`` for a daemon that is reached so."""
+    if isinstance(dial, UnixDial):
+        return f'[Dial.Unix]\nAddress = "{dial.address}"\n'
+    host = f"[{dial.host}]" if ":" in dial.host else dial.host
+    return f'[Dial.Tcp]\nAddress = "{host}:{dial.port}"\nNetwork = "{dial.network}"\n'
+
+
+async def _listeners(listen: DialConfig) -> list[trio.SocketListener]:
+    if isinstance(listen, TcpDial):
+        return await trio.open_tcp_listeners(listen.port, host=listen.host)
+    sock = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        await sock.bind(unix_address(listen.address))
+        sock.listen()
+    except BaseException:
+        sock.close()
+        raise
+    return [trio.SocketListener(sock)]
+
+
+def _dial_to(listen: DialConfig, listeners: list[trio.SocketListener]) -> DialConfig:
+    """Where to dial what listens there; the system may have chosen the port."""
+    if isinstance(listen, UnixDial):
+        return listen
+    host, port, *_ = listeners[0].socket.getsockname()
+    return listen if listen.port else TcpDial(host, port, listen.network)
+
+
+@asynccontextmanager
+async def open_simulated_daemon(
+    listen: DialConfig = _ANY_PORT, mixnet: SimulatedMixnet | None = None
+) -> AsyncIterator[ListeningDaemon]:
+    """Have a simulated daemon listen for as long as the block lasts.
+
+    It listens on a port of its own choice of this machine unless told otherwise.  Leaving the block
+    ends it and its connections.  Raises `OSError` if it cannot listen there.
+    """
+    require_cbor()
+    listeners = await _listeners(listen)
+    daemon = ListeningDaemon(mixnet, _dial_to(listen, listeners))
+    try:
+        async with daemon.running() as nursery:
+            nursery.start_soon(trio.serve_listeners, daemon.serve_stream, listeners)
+            yield daemon
+    finally:
+        for listener in listeners:
+            await trio.aclose_forcefully(listener)
+        if isinstance(listen, UnixDial) and not listen.address.startswith("@"):
+            with suppress(OSError):
+                os.unlink(listen.address)
+
+
+async def serve_simulated_daemon(
+    listen: DialConfig = DEFAULT_LISTEN,
+    *,
+    pace: Pace = LIFELIKE,
+    config_path: str | Path | None = None,
+    task_status: trio.TaskStatus[ListeningDaemon] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Be a simulated daemon for any program, until cancelled.
+
+    If ``config_path`` is given, a ``thinclient.toml`` that leads here is written there.  Raises
+    `OSError` if it cannot listen there, or write that.
+    """
+    async with open_simulated_daemon(listen, SimulatedMixnet(pace=pace)) as daemon:
+        if config_path is not None:
+            daemon.write_config(config_path)
+        _log.warning("this daemon simulates a mixnet and protects nothing")
+        task_status.started(daemon)
+        await trio.sleep_forever()

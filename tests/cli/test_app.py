@@ -1,0 +1,107 @@
+"""The command line as a whole: help, mistakes, and what they are called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+from cyclopts import App
+
+from simplex_trio.cli import commands
+from tests.cli.support import Result
+
+Cli = Callable[..., Result]
+
+
+def all_commands(app: App, *path: str) -> Iterator[tuple[str, ...]]:
+    for name in app:
+        if not name.startswith("-"):
+            yield (*path, name)
+            if app[name].default_command is None:
+                yield from all_commands(app[name], *path, name)
+
+
+EVERY = list(all_commands(commands.app))
+
+
+def test_the_commands_are_all_there() -> None:
+    names = {" ".join(path) for path in EVERY}
+    assert names >= {
+        "demo",
+        "ping",
+        "bench",
+        "agent watch",
+        *(f"queue {each}" for each in ("create", "list", "send", "watch", "info", "delete")),
+        *(f"router {each}" for each in ("init", "start", "stats")),
+        *(f"xftp {each}" for each in ("send", "receive", "delete", "info", "router")),
+    }
+
+
+@pytest.mark.parametrize("path", [(), *EVERY], ids=" ".join)
+def test_every_command_has_help(cli: Cli, path: tuple[str, ...]) -> None:
+    result = cli(*path, "--help")
+    assert result.code == 0
+    assert result.err == ""
+    if path != ("bench",):  # which has the help of the measurements themselves
+        assert "Examples" in result.out
+        assert f"simplex-trio {' '.join(path[:1])}" in result.out
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_every_option_says_what_it_does(cli: Cli, path: tuple[str, ...]) -> None:
+    for line in cli(*path, "--help").out.splitlines():
+        if line.startswith("│ -"):
+            option, _, about = line.strip("│ ").partition("  ")
+            assert about.strip(), option
+
+
+def test_no_arguments_show_the_help(cli: Cli) -> None:
+    assert cli().code == 0
+    assert "Commands" in cli().out
+
+
+def test_version(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(commands, "version", lambda name: "1.2.3")
+    assert cli("--version").out == "1.2.3\n"
+    monkeypatch.setattr(commands, "version", missing)
+    assert "not installed" in cli("--version").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "about"),
+    [
+        (("queue", "creat"), "create"),
+        (("ping",), "SERVER"),
+        (("ping", "--nonsense"), "--nonsense"),
+        (("ping", "x", "--count", "many"), "many"),
+        (("ping", "x", "--count", "0"), "1"),
+    ],
+)
+def test_mistakes_are_named_in_a_sentence(cli: Cli, arguments: tuple[str, ...], about: str) -> None:
+    result = cli(*arguments)
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("simplex-trio: ")
+    assert about in result.err
+    assert result.err.endswith("--help.\n")
+
+
+def test_what_to_install(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from simplex_trio.cli.app import main
+
+    monkeypatch.delitem(sys.modules, "simplex_trio.cli.commands")
+    monkeypatch.setitem(sys.modules, "cyclopts", None)
+    with pytest.raises(SystemExit) as exited:
+        main(["demo"])
+    assert 'pip install "simplex-trio[cli]"' in str(exited.value.code)
+
+
+def test_bench_takes_its_own_arguments(cli: Cli) -> None:
+    result = cli("bench", "--list")
+    assert result.code == 0
+    assert "send" in result.out

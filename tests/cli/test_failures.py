@@ -1,0 +1,96 @@
+"""Errors as sentences and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import signal
+
+import pytest
+
+from simplex_trio import (
+    ConnectionLost,
+    ProxyFailed,
+    RequestTimeout,
+    RouterError,
+)
+from simplex_trio.cli.failures import CommandFailed, ExitCode, explained
+from simplex_trio.cli.running import Interrupted
+from simplex_trio.errors import (
+    CertificateExpired,
+    DecodeError,
+    DialFailed,
+    EncodeError,
+    ServiceUnavailable,
+    StoreFull,
+    WrongIdentity,
+)
+from simplex_trio.wire.smp.errors import Code, Proxy, ProxyErrorKind
+from simplex_trio.wire.xftp.errors import XFTPCode
+from simplex_trio.xftp.errors import NoSuchReplica, RouterUnreachable, XFTPRouterError
+
+ERRORS: list[tuple[BaseException, int]] = [
+    (CommandFailed("Do this.", ExitCode.REFUSED), 4),
+    (WrongIdentity("not it"), 3),
+    (DialFailed("no host answers"), 3),
+    (ConnectionLost("gone"), 3),
+    (RequestTimeout("slow"), 3),
+    (RouterUnreachable(DialFailed("no host answers")), 3),
+    (RouterError(Code.AUTH), 4),
+    (RouterError(Code.INTERNAL), 4),
+    (ProxyFailed(Proxy(ProxyErrorKind.NO_SESSION)), 4),
+    (XFTPRouterError(XFTPCode.QUOTA), 4),
+    (NoSuchReplica(1, retryable=False), 4),
+    (StoreFull("no room"), 1),
+    (CertificateExpired("too old"), 2),
+    (DecodeError("not that"), 2),
+    (EncodeError("not that"), 2),
+    (ServiceUnavailable("not that"), 1),
+    (FileNotFoundError(errno.ENOENT, "No such file or directory", "x.toml"), 1),
+    (OSError("something"), 1),
+    (BaseExceptionGroup("two", [RouterError(Code.AUTH), OSError("something")]), 4),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), ERRORS, ids=lambda each: type(each).__name__)
+def test_expected_errors(
+    capsys: pytest.CaptureFixture[str], error: BaseException, code: int
+) -> None:
+    with pytest.raises(SystemExit) as exited, explained():
+        raise error
+    assert exited.value.code == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("simplex-trio: ")
+    assert said.err.count("\n") == 1
+    assert said.err.rstrip().endswith(".")
+
+
+def test_a_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), explained():
+        open("/no/such/file")
+    assert "/no/such/file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bug", [KeyError("a bug"), ZeroDivisionError()])
+def test_bugs_stay_bugs(bug: Exception) -> None:
+    with pytest.raises(type(bug)), explained():
+        raise bug
+    with pytest.RaisesGroup(type(bug), OSError), explained():
+        raise BaseExceptionGroup("two", [bug, OSError()])
+
+
+@pytest.mark.parametrize(
+    ("interruption", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (Interrupted(signal.SIGINT), 130),
+        (Interrupted(signal.SIGTERM), 143),
+    ],
+)
+def test_interruptions_say_nothing(
+    capsys: pytest.CaptureFixture[str], interruption: BaseException, code: int
+) -> None:
+    with pytest.raises(SystemExit) as exited, explained():
+        raise interruption
+    assert exited.value.code == code
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,68 @@
+"""What signals do to a command."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+import trio
+import trio.testing
+
+from simplex_trio.cli.running import Interrupted, run, run_service
+
+
+async def seven() -> int:
+    await trio.lowlevel.checkpoint()
+    return 7
+
+
+def test_the_result() -> None:
+    assert run(seven) == 7
+
+
+def test_an_error_comes_out_as_it_is() -> None:
+    async def fail() -> None:
+        await trio.lowlevel.checkpoint()
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        run(fail)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels(number: signal.Signals) -> None:
+    cleaned = False
+
+    async def wait() -> None:
+        nonlocal cleaned
+        signal.raise_signal(number)
+        try:
+            await trio.sleep_forever()
+        finally:
+            cleaned = True
+
+    with pytest.raises(Interrupted) as interrupted:
+        run(wait)
+    assert interrupted.value.signal is number
+    assert cleaned
+
+
+def test_the_second_signal_is_not_waited_for() -> None:
+    async def stubborn() -> None:
+        signal.raise_signal(signal.SIGINT)
+        with trio.CancelScope(shield=True):
+            await trio.testing.wait_all_tasks_blocked()
+            signal.raise_signal(signal.SIGINT)
+            await trio.sleep_forever()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stubborn)
+
+
+def test_a_service_ends_by_a_signal() -> None:
+    async def serve() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        await trio.sleep_forever()
+
+    assert run_service(serve) == "SIGTERM"
+    assert run_service(seven) is None

@@ -1,0 +1,411 @@
+"""How clients come about: the three pairs, their deadlines, and every way to fail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
+from typing import Any, cast
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from simplex_trio import (
+    EngineConfig,
+    NTFClient,
+    Patience,
+    ProtocolClient,
+    SMPClient,
+    SMPClientConfig,
+    Timeouts,
+    connect_ntf_client,
+    connect_protocol_client,
+    connect_smp_client,
+    open_ntf_client,
+    open_protocol_client,
+    open_smp_client,
+)
+from simplex_trio.client import connection
+from simplex_trio.client.smp_session import SMP
+from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE
+from simplex_trio.errors import (
+    ConnectError,
+    ConnectionLost,
+    ConnectTimeout,
+    DecodeError,
+    DialFailed,
+    HungUp,
+    MalformedHello,
+    NoCommonVersion,
+    NoSuitableHost,
+    ProxyRefused,
+    SessionKeyUnproven,
+    SessionMismatch,
+    TLSFailed,
+    WrongIdentity,
+)
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.testing.memory_link import MemoryLink
+from simplex_trio.testing.scripted import ScriptedNTFRouter, ScriptedRouter, ScriptedSMPRouter
+from simplex_trio.transport.tls import TlsSession, TlsStream
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.ntf.messages import PONG as NTF_PONG
+from simplex_trio.wire.smp.messages import PONG
+from simplex_trio.wire.versions import VersionRange
+from tests.client.support import cancelled_at_every_step
+
+AnyClient = ProtocolClient[Any, Any]
+Opened = AbstractAsyncContextManager[AnyClient]
+
+SMP_ROUTER = ScriptedSMPRouter()
+NTF_ROUTER = ScriptedNTFRouter()
+
+
+class Network:
+    """Stands in for names, TCP and TLS: every connection is a link in memory."""
+
+    def __init__(self, router: ScriptedRouter[Any]) -> None:
+        self.router = router
+        self.links: list[tuple[MemoryLink, TlsSession]] = []
+        self.error: Exception | None = None
+        self.dialling: float = 0
+        self.alpn: Sequence[str] = ()
+        self._arrived, self._arriving = trio.open_memory_channel[None](1000)
+
+    async def open_transport(
+        self, address: ServerAddress, *, alpn: Sequence[str], **_settings: Any
+    ) -> TlsStream:
+        self.alpn = alpn
+        await trio.sleep(self.dialling)
+        if self.error is not None:
+            raise self.error
+        link, tls = MemoryLink(), self.router.tls()
+        self.links.append((link, tls))
+        self._arrived.send_nowait(None)
+        return TlsStream(cast("Any", link.client), tls)
+
+    async def next_link(self) -> tuple[MemoryLink, TlsSession]:
+        """The next connection that is made, as the router gets it."""
+        await self._arriving.receive()
+        return self.links[-1]
+
+    async def serve(self) -> None:
+        """Be a router for the next connection, and answer its pings."""
+        link, tls = await self.next_link()
+        try:
+            peer = await self.router.accept(link, tls.session_id)
+        except (trio.EndOfChannel, trio.BrokenResourceError):
+            return
+        pong = PONG() if isinstance(self.router, ScriptedSMPRouter) else NTF_PONG()
+        await peer.serve(lambda _received: pong)
+
+    async def check_that_nothing_is_open(self) -> None:
+        for link, _tls in self.links:
+            with suppress(trio.ClosedResourceError):  # by the router itself
+                while await link.peer.receive_some():
+                    pass
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Network:
+    """Where clients connect to while a test runs: the router that the test names, or SMP's."""
+    router = getattr(request, "param", SMP_ROUTER)
+    network = Network(router)
+    monkeypatch.setattr(connection, "open_transport", network.open_transport)
+    return network
+
+
+@asynccontextmanager
+async def connected(
+    connect: Callable[..., Awaitable[AnyClient]], *arguments: Any, **settings: Any
+) -> AsyncIterator[AnyClient]:
+    """A client of a function that takes a nursery, as if it had a block of its own."""
+    async with open_inner_nursery() as nursery:
+        client = await connect(nursery, *arguments, **settings)
+        yield client
+        await client.aclose()
+
+
+async def connect_smp_by_its_spec(nursery: trio.Nursery, *rest: Any, **settings: Any) -> AnyClient:
+    return await connect_protocol_client(nursery, SMP, *rest, **settings)
+
+
+OPENERS: list[Any] = [
+    pytest.param(open_smp_client, SMP_ROUTER, id="open_smp_client"),
+    pytest.param(partial(connected, connect_smp_client), SMP_ROUTER, id="connect_smp_client"),
+    pytest.param(open_ntf_client, NTF_ROUTER, id="open_ntf_client"),
+    pytest.param(partial(connected, connect_ntf_client), NTF_ROUTER, id="connect_ntf_client"),
+    pytest.param(partial(open_protocol_client, SMP), SMP_ROUTER, id="open_protocol_client"),
+    pytest.param(
+        partial(connected, connect_smp_by_its_spec), SMP_ROUTER, id="connect_protocol_client"
+    ),
+]
+
+
+# --- coming about ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("opener", "network"), OPENERS, indirect=["network"])
+@pytest.mark.parametrize("as_text", [True, False])
+async def test_each_way_to_a_client(
+    opener: Callable[..., Opened], network: Network, as_text: bool
+) -> None:
+    told: list[BaseException] = []
+    address = network.router.address
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(network.serve)
+        opened = opener(str(address) if as_text else address, disconnected=told.append)
+        async with opened as client:
+            ping = client._codec.ping()
+            assert isinstance(await client.request(ping), PONG | NTF_PONG)
+            assert client.connected
+            assert told == []
+        assert not client.connected
+        assert told == [client.reason]
+        with pytest.raises(ConnectionLost):
+            await client.request(ping)
+    await network.check_that_nothing_is_open()
+
+
+async def test_the_types_of_clients(network: Network) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(network.serve)
+        async with open_smp_client(network.router.address) as client:
+            assert isinstance(client, SMPClient)
+            assert network.alpn == ("smp/1",)
+    network.router = NTF_ROUTER
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(network.serve)
+        async with open_ntf_client(NTF_ROUTER.address) as ntf_client:
+            assert isinstance(ntf_client, NTFClient)
+            assert network.alpn == ("ntf/1",)
+
+
+async def test_a_connection_outlives_the_task_that_made_it(network: Network) -> None:
+    made: list[SMPClient] = []
+
+    async def make() -> None:
+        made.append(await connect_smp_client(owners, network.router.address))
+
+    async with trio.open_nursery() as nursery, trio.open_nursery() as owners:
+        nursery.start_soon(network.serve)
+        async with trio.open_nursery() as makers:
+            makers.start_soon(make)
+        await made[0].ping()
+        await made[0].aclose()
+        assert not owners.child_tasks
+
+
+async def test_a_lost_connection_leaves_its_nursery_alone(network: Network) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(network.serve)
+        client = await connect_smp_client(nursery, network.router.address)
+        await client.ping()
+        await network.links[0][0].peer.aclose()
+        assert isinstance(await client.wait_disconnected(), trio.EndOfChannel)
+        assert not nursery.cancel_scope.cancel_called
+
+
+# --- addresses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("opener", "network"), OPENERS, indirect=["network"])
+async def test_an_address_of_something_else(
+    opener: Callable[..., Opened], network: Network
+) -> None:
+    other = NTF_ROUTER if network.router is SMP_ROUTER else SMP_ROUTER
+    for address in (other.address, str(other.address), "not an address", ""):
+        with pytest.raises(DecodeError):
+            async with opener(address):
+                raise AssertionError("never gets here")
+    assert network.links == []
+
+
+# --- deadlines ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        ({}, 15),
+        ({"patience": INTERACTIVE}, 15),
+        ({"patience": Patience.after(1)}, 22.5),
+        ({"patience": Patience.after(3)}, 50.625),
+        ({"patience": BACKGROUND}, 45),
+        ({"config": SMPClientConfig(engine=EngineConfig(connect_timeouts=Timeouts(7, 3)))}, 3),
+    ],
+)
+@pytest.mark.parametrize("stuck_at", ["dialling", "the handshake"])
+async def test_connecting_has_a_deadline(
+    autojump_clock: MockClock,
+    network: Network,
+    settings: dict[str, Any],
+    seconds: float,
+    stuck_at: str,
+) -> None:
+    network.dialling = 1e6 if stuck_at == "dialling" else seconds / 2
+    with pytest.raises(ConnectTimeout) as late:
+        async with open_smp_client(network.router.address, **settings):
+            raise AssertionError("never gets here")
+    assert trio.current_time() == pytest.approx(seconds)
+    assert isinstance(late.value, TimeoutError)
+    assert late.value.retryable
+    assert len(network.links) == (stuck_at != "dialling")
+    await network.check_that_nothing_is_open()
+
+
+async def test_the_deadline_is_for_connecting_only(
+    autojump_clock: MockClock, network: Network
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(network.serve)
+        async with open_smp_client(network.router.address) as client:
+            await trio.sleep(1000)
+            await client.ping()
+
+
+async def test_a_shorter_deadline_of_the_program_s(
+    autojump_clock: MockClock, network: Network
+) -> None:
+    with trio.move_on_after(2) as scope:
+        async with open_smp_client(network.router.address):
+            raise AssertionError("never gets here")
+    assert scope.cancelled_caught
+    assert trio.current_time() == 2
+    await network.check_that_nothing_is_open()
+
+
+# --- ways to fail ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", [DialFailed, ProxyRefused, NoSuitableHost, TLSFailed, WrongIdentity, ConnectError]
+)
+async def test_errors_before_the_handshake_come_out_as_they_are(
+    network: Network, kind: type[ConnectError]
+) -> None:
+    network.error = kind("for a reason")
+    network.error.__cause__ = KeyError("the reason")
+    with pytest.raises(kind) as failed:
+        async with open_smp_client(network.router.address):
+            raise AssertionError("never gets here")
+    assert failed.value is network.error
+    assert isinstance(failed.value.__cause__, KeyError)
+
+
+Act = Callable[[Network, MemoryLink, TlsSession], Awaitable[None]]
+
+
+async def hang_up(_network: Network, link: MemoryLink, _tls: TlsSession) -> None:
+    await link.peer.aclose()
+
+
+async def hang_up_inside_the_hello(_network: Network, link: MemoryLink, _tls: TlsSession) -> None:
+    await link.peer.send_all(bytes(100))
+    await link.peer.aclose()
+
+
+async def stop_reading(network: Network, link: MemoryLink, tls: TlsSession) -> None:
+    link.stop_reading()
+    with pytest.raises(trio.ClosedResourceError):
+        await network.router.accept(link, tls.session_id)
+
+
+async def send_garbage(_network: Network, link: MemoryLink, _tls: TlsSession) -> None:
+    await link.peer.send_all(b"\xff" * 16384)
+
+
+async def send_zeros(_network: Network, link: MemoryLink, _tls: TlsSession) -> None:
+    await link.peer.send_all(bytes(16384))
+
+
+async def speak_later_versions(_network: Network, link: MemoryLink, tls: TlsSession) -> None:
+    router = ScriptedSMPRouter(VersionRange(21, 22))
+    with pytest.raises(trio.EndOfChannel):
+        await router.accept(link, tls.session_id)
+
+
+async def see_another_session(network: Network, link: MemoryLink, _tls: TlsSession) -> None:
+    with pytest.raises(trio.EndOfChannel):
+        await network.router.accept(link, bytes(32))
+
+
+async def be_somebody_else(_network: Network, link: MemoryLink, tls: TlsSession) -> None:
+    with pytest.raises(trio.EndOfChannel):
+        await ScriptedSMPRouter().accept(link, tls.session_id)
+
+
+@pytest.mark.parametrize(
+    ("act", "kind", "retryable"),
+    [
+        (hang_up, HungUp, True),
+        (hang_up_inside_the_hello, HungUp, True),
+        (stop_reading, HungUp, True),
+        (send_garbage, MalformedHello, False),
+        (send_zeros, MalformedHello, False),
+        (speak_later_versions, NoCommonVersion, False),
+        (see_another_session, SessionMismatch, False),
+        (be_somebody_else, SessionKeyUnproven, False),
+    ],
+)
+async def test_each_way_for_a_handshake_to_fail(
+    network: Network, act: Act, kind: type[ConnectError], retryable: bool
+) -> None:
+    told: list[BaseException] = []
+
+    async def misbehave() -> None:
+        await act(network, *await network.next_link())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(misbehave)
+        with pytest.raises(kind) as failed:
+            async with open_smp_client(network.router.address, disconnected=told.append):
+                raise AssertionError("never gets here")
+        assert isinstance(failed.value, ConnectError)
+        assert failed.value.retryable == retryable
+    assert told == []
+    await network.check_that_nothing_is_open()
+
+
+async def test_a_router_that_hangs_up_after_the_handshake(network: Network) -> None:
+    async def serve() -> None:
+        link, tls = await network.next_link()
+        peer = await network.router.accept(link, tls.session_id)
+        await peer.hang_up()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        async with open_smp_client(network.router.address) as client:
+            assert isinstance(await client.wait_disconnected(), trio.EndOfChannel)
+
+
+# --- cancelled at every step ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("opener", "network"), OPENERS, indirect=["network"])
+async def test_connecting_cancelled_at_every_step(
+    opener: Callable[..., Opened], network: Network
+) -> None:
+    told: list[BaseException] = []
+    opened: list[AnyClient] = []
+
+    async def call() -> None:
+        async with opener(network.router.address, disconnected=told.append) as client:
+            opened.append(client)
+            await client.request(client._codec.ping())
+
+    async def serve_for_ever() -> None:
+        while True:
+            await network.serve()
+
+    async def check(_cut_short: bool) -> None:
+        await wait_all_tasks_blocked()
+        assert told == [client.reason for client in opened]
+        await network.check_that_nothing_is_open()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_for_ever)
+        await wait_all_tasks_blocked()
+        assert await cancelled_at_every_step(call, check) > 20
+        nursery.cancel_scope.cancel()
