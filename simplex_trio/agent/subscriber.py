@@ -136,10 +136,13 @@ class Subscriber:
         if server is None:
             return []
         removed = []
+        connection = None if self._connections is None else self._connections.find(destination)
         for queue_id in queue_ids:
             keys = server.subscriptions.remove(queue_id)
             if keys is not None:
                 removed.append((queue_id, keys))
+                if connection is not None:
+                    connection.client.forget(queue_id)
         self._tidy(destination)
         return removed
 

@@ -74,31 +74,35 @@ async def _watch(
 ) -> None:
     board = Board.over(saved.router for saved in queues)
     known = {(saved.router, saved.queue.recipient_id): saved for saved in queues}
-    with trio.move_on_after(math.inf if seconds is None else seconds):
-        async with open_smp_agent() as agent, open_inner_nursery() as nursery:
-            for saved in queues:
-                agent.subscribe(saved.router, [saved.queue])
-            nursery.start_soon(_look, agent, board, show, every)
+    async with open_smp_agent() as agent, open_inner_nursery() as nursery:
+        for saved in queues:
+            agent.subscribe(saved.router, [saved.queue])
+        nursery.start_soon(_look_regularly, agent, board, show, every)
+        with trio.move_on_after(math.inf if seconds is None else seconds):
             async for event in agent.events:
                 board.note(event, trio.current_time())
                 match event:
                     case RouterEvent(event=MessageReceived() | QuotaReached() as message) if drain:
-                        place = event.server, message.recipient_id
-                        if place in known:
-                            acknowledge = (agent, known[place], message.message_id)
-                            nursery.start_soon(_acknowledge, *acknowledge)
-    show(board.lines(trio.current_time()))
+                        saved_queue = known.get((event.server, message.recipient_id))
+                        if saved_queue is not None:
+                            nursery.start_soon(_acknowledge, agent, saved_queue, message.message_id)
+        _look(agent, board, show)
+        nursery.cancel_scope.cancel()
 
 
-async def _look(
+async def _look_regularly(
     agent: SMPClientAgent, board: Board, show: Callable[[Lines], None], every: float
 ) -> None:
     while True:
-        for server, line in board.servers.items():
-            subscriptions = agent.subscriptions(server)
-            line.pending, line.active = len(subscriptions.pending), len(subscriptions.active)
-        show(board.lines(trio.current_time()))
+        _look(agent, board, show)
         await trio.sleep(every)
+
+
+def _look(agent: SMPClientAgent, board: Board, show: Callable[[Lines], None]) -> None:
+    for server, line in board.servers.items():
+        subscriptions = agent.subscriptions(server)
+        line.pending, line.active = len(subscriptions.pending), len(subscriptions.active)
+    show(board.lines(trio.current_time()))
 
 
 async def _acknowledge(agent: SMPClientAgent, saved: SavedQueue, message_id: bytes) -> None:
@@ -120,7 +124,7 @@ def _showing_live(console: Console) -> Iterator[Callable[[Lines], None]]:
 
 def picture(lines: Lines) -> RenderableType:
     """The lines as a table for a terminal, and below it what is wrong."""
-    found = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", expand=True)
+    found = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", expand=True)
     found.add_column("Server", overflow="ellipsis", no_wrap=True, ratio=1)
     found.add_column("Connection", no_wrap=True)
     for header in ("Pending", "Active", "Reconnects", "Messages", "per s"):

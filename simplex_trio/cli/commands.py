@@ -10,6 +10,7 @@ from simplex_trio.cli import queues, xftp_files
 from simplex_trio.cli.agent_watch import agent_watch
 from simplex_trio.cli.bench import bench
 from simplex_trio.cli.demo.command import demo
+from simplex_trio.cli.katzenpost_simulate import simulate
 from simplex_trio.cli.ping import ping
 from simplex_trio.cli.queue_watch import watch
 from simplex_trio.cli.router_init import init
@@ -180,5 +181,19 @@ xftp.command(
     help_epilogue=_examples(
         "simplex-trio xftp router",
         "simplex-trio xftp router /etc/xftp --host xftp.example.com --quota 100",
+    ),
+)
+
+katzenpost = App(
+    name="katzenpost",
+    help="Develop against a Katzenpost daemon without a mixnet.",
+    help_epilogue=_examples("simplex-trio katzenpost simulate --config thinclient.toml"),
+)
+app.command(katzenpost)
+katzenpost.command(
+    simulate,
+    help_epilogue=_examples(
+        "simplex-trio katzenpost simulate --config thinclient.toml",
+        "simplex-trio katzenpost simulate @kpclientd --fast",
     ),
 )

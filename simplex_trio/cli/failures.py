@@ -127,27 +127,27 @@ def explained() -> Iterator[None]:
         sys.exit(_INTERRUPTED)
     except Interrupted as exc:
         sys.exit(128 + exc.signal)
-    except BrokenPipeError:
-        # Whoever read our output has gone, which is how "| head" ends; Python would complain once
-        # more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_NO_READER)
-    except (SimplexError, OSError) as exc:
-        _give_up(exc)
-    except BaseExceptionGroup as group:
-        expected, bugs = group.split((SimplexError, OSError))
-        if bugs is not None or expected is None:
+    except (SimplexError, OSError, BaseExceptionGroup) as exc:
+        errors = list(_leaves(exc))
+        if not all(isinstance(each, SimplexError | OSError) for each in errors):
             raise
-        _give_up(_first(expected))
+        if any(isinstance(each, BrokenPipeError) for each in errors):
+            _leave_quietly()
+        sentence, code = _explain(errors[0])
+        print(f"simplex-trio: {sentence}", file=sys.stderr)
+        sys.exit(code)
 
 
-def _give_up(error: BaseException) -> NoReturn:
-    sentence, code = _explain(error)
-    print(f"simplex-trio: {sentence}", file=sys.stderr)
-    sys.exit(code)
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
 
 
-def _first(group: BaseException) -> BaseException:
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
+def _leave_quietly() -> NoReturn:
+    """End because whoever read our output has gone, which is how ``| head`` ends."""
+    # Python would complain once more when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(_NO_READER)

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from attrs import frozen
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.crypto.certificates import CertificateChain
-from simplex_trio.crypto.credentials import RouterCredentials, dump_chain_pem, dump_key_pem
+from simplex_trio.crypto.credentials import (
+    RouterCredentials,
+    dump_chain_pem,
+    dump_key_pem,
+    generate_router_credentials,
+)
 from simplex_trio.redaction import Redacted
 
-__all__ = ["CA_KEY", "NewFile", "credential_files", "write_new_files"]
+__all__ = ["CA_KEY", "NewFile", "credential_files", "new_credentials", "write_new_files"]
 
 CA_KEY = "ca.key"
 """The one file that should not stay."""
 
 _PRIVATE = 0o600
 _PUBLIC = 0o644
+
+_LONGEST_NAME = 64
+"""Bytes of a common name, as X.509 has it."""
 
 
 @frozen(repr=False)
@@ -29,6 +38,13 @@ class NewFile(Redacted):
     name: str
     content: bytes
     permissions: int = _PRIVATE
+
+
+def new_credentials(host: str) -> RouterCredentials:
+    """Credentials for a router that is known by this name, among others."""
+    # Nothing looks at the name in the certificate, and long ones do not fit.
+    name = host if 0 < len(host.encode()) <= _LONGEST_NAME else "localhost"
+    return generate_router_credentials(now=datetime.now(UTC), common_name=name)
 
 
 def credential_files(credentials: RouterCredentials) -> list[NewFile]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_format
 import secrets
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +13,13 @@ from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import OUT, print_json, say
 from simplex_trio.cli.qr import qr_code
-from simplex_trio.cli.router_folder import CA_KEY, NewFile, credential_files, write_new_files
-from simplex_trio.crypto.credentials import generate_router_credentials
+from simplex_trio.cli.router_folder import (
+    CA_KEY,
+    NewFile,
+    credential_files,
+    new_credentials,
+    write_new_files,
+)
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth, ServerProtocol
 from simplex_trio.wire.hosts import parse_host
 
@@ -54,7 +58,7 @@ def init(
     """
     names = tuple(host or ("localhost",))
     secret = secrets.token_urlsafe(24) if password else None
-    credentials = generate_router_credentials(now=datetime.now(UTC), common_name=names[0])
+    credentials = new_credentials(names[0])
     address = _address(names, port, credentials.identity_fingerprint)
     configuration = NewFile(CONFIG, _configuration(names, port, secret).encode())
     write_new_files(folder, [*credential_files(credentials), configuration])

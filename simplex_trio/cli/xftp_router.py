@@ -17,9 +17,14 @@ from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.logs import LogFormat, log_to_stderr
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import aside, print_json, say
-from simplex_trio.cli.router_folder import CA_KEY, credential_files, write_new_files
+from simplex_trio.cli.router_folder import (
+    CA_KEY,
+    credential_files,
+    new_credentials,
+    write_new_files,
+)
 from simplex_trio.cli.running import run_service
-from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
+from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.credentials import load_credentials
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPRouterConfig
@@ -113,9 +118,7 @@ async def _serve(
 
 
 async def _credentials(folder: Path, host: str) -> RouterCredentials:
-    now = datetime.now(UTC)
     if not (folder / "server.key").exists():
-        made = generate_router_credentials(now=now, common_name=host)
-        write_new_files(folder, credential_files(made))
+        write_new_files(folder, credential_files(new_credentials(host)))
         aside(f"Made new credentials. Take {folder / CA_KEY} off this machine, and keep it safe.")
-    return await load_credentials(folder, at=now)
+    return await load_credentials(folder, at=datetime.now(UTC))

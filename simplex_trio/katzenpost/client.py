@@ -426,9 +426,9 @@ async def open_thin_client(
     config = config or ClientConfig()
     token = token or new_client_token()
     session = Session(dial, config, token)
-    link = await session.connect()
+    await session.connect()
     async with open_inner_nursery() as nursery:
-        await nursery.start(session.run, link)
+        nursery.start_soon(session.run)
         client = ThinClient(session, config, token)
         try:
             yield client

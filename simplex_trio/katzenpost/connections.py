@@ -48,7 +48,7 @@ class Connections:
         self._instance_token: bytes | None = None
         self._shutting_down = False
         self._waiting = trio.lowlevel.ParkingLot()
-        self._scope = trio.CancelScope()
+        self._scope = trio.CancelScope(shield=True)
         self._closed = False
         self._over = trio.Event()
         self._wait: float | None = None  # before the latest try to reconnect
@@ -90,25 +90,34 @@ class Connections:
     # --- their life -----------------------------------------------------------------------------
 
     async def open(self) -> Link:
-        """A connection that has yet to be driven; `run` takes the first.
+        """A connection for `begin`.
 
         Cancelled, or failed, it leaves nothing open.  Raises a `ConnectError`.
         """
         return await open_link(self._dial, self._token, timeout=self._config.connect_timeout)
 
-    async def run(
-        self, link: Link, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        """Keep a connection until `close`; raises only for a bug, or when cancelled."""
+    def begin(self, link: Link) -> None:
+        """Make this the connection; `run` has to drive it."""
+        greeting = link.greeting
+        before, self._instance_token = self._instance_token, greeting.status.instance_token
+        self._link = link
+        self._shutting_down = False
+        for event in greeting.events:
+            self._note(event)
+        same_daemon = before == self._instance_token
+        self._note(DaemonConnected(same_daemon=same_daemon, resumed=greeting.resumed))
+        self._waiting.unpark_all()
+
+    async def run(self) -> None:
+        """Keep a connection until `close`; raises only for a bug.
+
+        Only `close` ends it, which says farewell first, and not the cancellation of the program.
+        """
         try:
             with self._scope:
-                self._begin(link)
-                task_status.started()
                 while True:
-                    await self._drive(link)
-                    self._end(link)
-                    link = await self._reconnect(steady=link.has_lasted(self._config.steady_after))
-                    self._begin(link)
+                    steady = await self._drive()
+                    self.begin(await self._reconnect(steady=steady))
         finally:
             self._closed = True
             self._link = None
@@ -122,26 +131,20 @@ class Connections:
         `ClientConfig.close_timeout`; otherwise it keeps the session for a while.
         """
         link, self._closed = self._link, True
-        if forget and link is not None and link.client.connected:
-            with trio.CancelScope(shield=True), contextlib.suppress(SimplexError):
-                farewell = Outgoing("thin_close", thin_close())
-                await link.client.tell(farewell, timeout=self._config.close_timeout)
-        self._scope.cancel()
-        self._waiting.unpark_all()
+        try:
+            if forget and link is not None and link.client.connected:
+                with trio.CancelScope(shield=True), contextlib.suppress(SimplexError):
+                    farewell = Outgoing("thin_close", thin_close())
+                    await link.client.tell(farewell, timeout=self._config.close_timeout)
+        finally:
+            self._scope.cancel()
+            self._waiting.unpark_all()
         await self._over.wait()
 
-    def _begin(self, link: Link) -> None:
-        greeting = link.greeting
-        before, self._instance_token = self._instance_token, greeting.status.instance_token
-        self._link = link
-        self._shutting_down = False
-        for event in greeting.events:
-            self._note(event)
-        same_daemon = before == self._instance_token
-        self._note(DaemonConnected(same_daemon=same_daemon, resumed=greeting.resumed))
-        self._waiting.unpark_all()
-
-    async def _drive(self, link: Link) -> None:
+    async def _drive(self) -> bool:
+        """Until the connection ends; whether it had lasted."""
+        link = self._link
+        assert link is not None
         async with open_inner_nursery() as nursery:
             nursery.start_soon(link.client.run)
             nursery.start_soon(self._attend, link)
@@ -150,11 +153,10 @@ class Connections:
                     self._shutting_down = True
                 self._note(event)
             nursery.cancel_scope.cancel()
-
-    def _end(self, link: Link) -> None:
         self._link = None
         _log.info("the connection to the daemon ended")
         self._note(DaemonDisconnected(self._shutting_down, link.client.reason))
+        return link.has_lasted(self._config.steady_after)
 
     async def _reconnect(self, *, steady: bool) -> Link:
         config = self._config

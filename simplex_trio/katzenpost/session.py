@@ -86,16 +86,17 @@ class Session:
 
     # --- its life -------------------------------------------------------------------------------
 
-    async def connect(self) -> Link:
-        """The first connection, for `run`; raises a `ConnectError`."""
-        return await self._connections.open()
+    async def connect(self) -> None:
+        """Find the daemon; `run` has to be called at once.
 
-    async def run(
-        self, link: Link, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        """Keep a connection to the daemon until `close`; raises only for a bug, or if cancelled."""
+        Cancelled, or failed, it leaves nothing open.  Raises a `ConnectError`.
+        """
+        self._connections.begin(await self._connections.open())
+
+    async def run(self) -> None:
+        """Keep a connection to the daemon until `close`; raises only for a bug."""
         try:
-            await self._connections.run(link, task_status=task_status)
+            await self._connections.run()
         finally:
             self._replies.fail_all(ClientClosed("the client was closed"))
             self._hub.end()

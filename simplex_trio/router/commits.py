@@ -39,10 +39,14 @@ class _Entry:
 
 
 class Commits:
-    """The way from decisions to the store; `run` is its task."""
+    """The way from decisions to the store; `run` is its task.
 
-    def __init__(self, store: Store) -> None:
+    ``refused`` is told what the store refuses with, before anybody else is.
+    """
+
+    def __init__(self, store: Store, refused: Callable[[StoreError], None]) -> None:
         self._store = store
+        self._refused = refused
         self._waiting: deque[_Entry] = deque()
         self._working = False
         self._scope = trio.CancelScope(shield=True)
@@ -119,6 +123,7 @@ class Commits:
             except StoreError as exc:
                 _log.error("the store has refused %d changes: %s", len(changes), exc)
                 failure = exc
+                self._refused(exc)
         if failure is not None:
             entries += self._waiting
             self._waiting.clear()

@@ -22,7 +22,17 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 from attrs import Factory, field, frozen
-from attrs.validators import deep_iterable, ge, gt, instance_of, le, max_len, min_len
+from attrs.validators import (
+    and_,
+    deep_iterable,
+    ge,
+    gt,
+    instance_of,
+    le,
+    max_len,
+    min_len,
+    optional,
+)
 
 from simplex_trio.errors import DecodeError, SimplexError
 from simplex_trio.redaction import Redacted
@@ -110,7 +120,8 @@ def _is_host(_instance: object, _attribute: object, value: str) -> None:
         raise ValueError("a host of the router's address cannot be right") from exc
 
 
-_ports = deep_iterable([instance_of(int), ge(0), le(_MAX_PORT)], instance_of(tuple))
+_is_port = and_(instance_of(int), ge(0), le(_MAX_PORT))
+_ports = deep_iterable(_is_port, instance_of(tuple))
 
 
 @frozen(repr=False, kw_only=True)
@@ -139,7 +150,7 @@ class RouterConfig(Redacted):
     proxy: ProxyPolicy = Factory(ProxyPolicy)
     limits: ClientLimits = Factory(ClientLimits)
     intervals: Intervals = Factory(Intervals)
-    metrics_port: int | None = field(default=None)
+    metrics_port: int | None = field(default=None, validator=optional(_is_port))
     """The port of 127.0.0.1 where Prometheus finds metrics, if that is installed and wanted."""
     lowest_version: int = field(default=SMP_VERSIONS.lowest)
     highest_version: int = field(default=SMP_VERSIONS.highest)

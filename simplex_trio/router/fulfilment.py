@@ -8,20 +8,18 @@ from collections.abc import Sequence
 from simplex_trio.errors import StoreError
 from simplex_trio.router.core.delivery import delivery_failed
 from simplex_trio.router.core.replies import ForwardedDue, LinkDue, MessageDue, Said
+from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.outbox import Outgoing
 from simplex_trio.router.store.interface import Store
 from simplex_trio.wire.smp.bodies import QuotaNotice, ReceivedBody, seal_delivered
 from simplex_trio.wire.smp.errors import Code
-from simplex_trio.wire.smp.errors import Store as StoreRefused
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.messages import ERR, LNK, MSG, OK, Message
 
-__all__ = ["STORE_REFUSED", "Fulfilment"]
+__all__ = ["Fulfilment"]
 
 _log = logging.getLogger(__name__)
-
-STORE_REFUSED = ERR(StoreRefused("the router cannot read or write its store now"))
 
 
 class Fulfilment:

@@ -41,7 +41,7 @@ class BadRequest(Exception):
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
-        self.status = status
+        self.status: HTTPStatus = status
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from attrs import Factory, define
 
 from simplex_trio.crypto.credentials import RouterCredentials
+from simplex_trio.errors import StoreError, StoreFull
 from simplex_trio.router.commits import Commits
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
@@ -17,14 +19,15 @@ from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.fulfilment import Fulfilment
 from simplex_trio.router.names import NameResolver, resolve_name
 from simplex_trio.router.postponed import Postponed
-from simplex_trio.router.proxying import Proxying
+from simplex_trio.router.proxying import Proxying, Relays
+from simplex_trio.router.store.interface import Store
 from simplex_trio.wire.smp.commands import PFWD, PRXY, RSLV, Command
 from simplex_trio.wire.smp.errors import Proxy, ProxyErrorKind
 from simplex_trio.wire.smp.handshake import ServiceClaim
 from simplex_trio.wire.smp.messages import ERR, RNAME, Message
 from simplex_trio.wire.smp.reading import ReceivedCommand
 
-__all__ = ["Guest", "Hub"]
+__all__ = ["Guest", "Hub", "assemble_hub"]
 
 
 class Guest(Protocol):
@@ -96,3 +99,52 @@ class Hub:
                 return answer
             case _:
                 raise AssertionError("a command that takes nobody's time")
+
+
+async def assemble_hub(
+    config: RouterConfig,
+    credentials: RouterCredentials,
+    store: Store,
+    *,
+    relays: Relays | None = None,
+    resolver: NameResolver | None = None,
+    clock: Callable[[], float] = time.time,
+    random: Callable[[int], bytes] = secrets.token_bytes,
+) -> Hub:
+    """A hub that knows what is in the store; raises `StoreError` if that cannot be read."""
+    snapshot = await store.load()
+
+    def refused(failure: StoreError) -> None:
+        if isinstance(failure, StoreFull):
+            state.shortage.begin(int(clock()))
+
+    def submit(transaction: Transaction, finish: Callable[[], None] | None) -> None:
+        def settled(failure: StoreError | None) -> None:
+            if failure is None and finish is not None:
+                finish()
+
+        commits.submit(transaction, settled)
+
+    commits = Commits(store, refused)
+    state = RouterState(
+        config.queues,
+        snapshot,
+        random=random,
+        submit=submit,
+        resolves_names=resolver is not None,
+    )
+    proxying = None
+    if relays is not None:
+        proxying = Proxying(relays, config.proxy, config.queues, state.counters)
+    return Hub(
+        config=config,
+        credentials=credentials,
+        state=state,
+        commits=commits,
+        fulfilment=Fulfilment(state, store),
+        ends=Postponed(config.intervals.end_events),
+        notifications=Postponed(config.intervals.notifications),
+        proxying=proxying,
+        resolver=resolver,
+        clock=clock,
+    )

@@ -6,7 +6,6 @@ session with each relay, and name it by its session id.
 
 from __future__ import annotations
 
-import hmac
 import logging
 from typing import Protocol
 
@@ -61,7 +60,7 @@ class RelayRefused(SimplexError):
 
     def __init__(self, error: RouterErrorValue) -> None:
         super().__init__(str(error))
-        self.error = error
+        self.error: RouterErrorValue = error
 
 
 class RelaySession(Protocol):
@@ -118,13 +117,13 @@ class Proxying:
     ) -> None:
         self._relays = relays
         self._policy = policy
-        self._password = queues.password
+        self._queues = queues
         self._counters = counters
 
     async def open_session(self, command: PRXY) -> Message:
         """PRXY: answered with the session to use, or with what is in the way of one."""
         self._counters.add(Count.RELAY_SESSIONS_REQUESTED)
-        if not self._may_use(command.basic_auth):
+        if not (self._policy.enabled and self._queues.accepts(command.basic_auth)):
             self._counters.add(Count.RELAY_SESSIONS_REFUSED)
             return ERR(Proxy(ProxyErrorKind.BASIC_AUTH))
         if not self._policy.hosts(command.server):
@@ -161,13 +160,6 @@ class Proxying:
             return ERR(proxy_error(exc))
         self._counters.add(Count.PROXIED_FORWARDED)
         return PRES(sealed)
-
-    def _may_use(self, password: bytes | None) -> bool:
-        if not self._policy.enabled:
-            return False
-        if self._password is None:
-            return True
-        return hmac.compare_digest(self._password.encode(), password or b"")
 
 
 def proxy_error(error: SimplexError) -> RouterErrorValue:

@@ -16,13 +16,17 @@ import trio
 from attrs import evolve, frozen
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
+from simplex_trio.agent.clients import (
+    BACKGROUND,
+    RouterError,
+    SMPClient,
+    SMPClientConfig,
+    SMPSessionConfig,
+    connect_smp_client,
+)
 from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.agent.connections import Connector
 from simplex_trio.agent.destination import Destination
-from simplex_trio.client.router_errors import RouterError
-from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_client
-from simplex_trio.client.smp_session import SMPSessionConfig
-from simplex_trio.client.timeouts import BACKGROUND
 from simplex_trio.errors import DialFailed, NoSuitableHost
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.proxy_rules import IPAddress, ProxyPolicy
@@ -125,20 +129,20 @@ class _AgentRelays:
         self._known: dict[ServerAddress, bytes] = {}
 
     async def session(self, relay: ServerAddress) -> RelaySession:
-        if not self._is_connected(relay):
+        if not self._stands(relay):
             statistics = self._agent.statistics()
             if statistics.connected + statistics.connecting >= self._most:
                 raise DialFailed("this proxy is connected to as many relays as it may be")
         client = await self._agent.client(relay)
         self._known[relay] = client.session_id
+        if len(self._known) > 2 * self._most:
+            self._known = {each: self._known[each] for each in self._known if self._stands(each)}
         return _AgentRelay(client)
 
-    def _is_connected(self, relay: ServerAddress) -> bool:
+    def _stands(self, relay: ServerAddress) -> bool:
+        """Whether there is a connection to a relay."""
         session_id = self._known.get(relay)
-        if session_id is not None and self._agent.client_by_session_id(session_id) is None:
-            del self._known[relay]
-            session_id = None
-        return session_id is not None
+        return session_id is not None and self.find(session_id) is not None
 
     def find(self, session_id: bytes) -> RelaySession | None:
         client = self._agent.client_by_session_id(session_id)

@@ -18,7 +18,6 @@ reads a `RouterConfig` from a file::
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -27,23 +26,17 @@ from functools import partial
 import trio
 
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
-from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router import housekeeping
-from simplex_trio.router.commits import Commits
 from simplex_trio.router.config import ClientLimits, RouterConfig
-from simplex_trio.router.core.state import RouterState
-from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.credentials import load_credentials, load_web_credentials
 from simplex_trio.router.deadlines import PromptStream
-from simplex_trio.router.fulfilment import Fulfilment
 from simplex_trio.router.http import answer_one
-from simplex_trio.router.hub import Hub
+from simplex_trio.router.hub import Hub, assemble_hub
 from simplex_trio.router.metrics import serve_metrics
 from simplex_trio.router.names import NameResolver
-from simplex_trio.router.postponed import Postponed
 from simplex_trio.router.proxy_rules import ProxyPolicy
-from simplex_trio.router.proxying import Proxying, Relays
+from simplex_trio.router.proxying import Relays
 from simplex_trio.router.relays import open_relays
 from simplex_trio.router.session import serve_client
 from simplex_trio.router.statistics import RouterStatistics, take_statistics
@@ -85,13 +78,13 @@ class Router:
     def __init__(
         self, address: ServerAddress, hub: Hub, sockets: SocketStatistics, ports: tuple[int, ...]
     ) -> None:
-        self.address = address
+        self.address: ServerAddress = address
         """What clients take."""
-        self.ports = ports
+        self.ports: tuple[int, ...] = ports
         """Where it listens, in the order of the configuration."""
         self.metrics_port: int | None = None
         """Where Prometheus finds metrics, if it does."""
-        self.sockets = sockets
+        self.sockets: SocketStatistics = sockets
         """What became of the connections so far."""
         self._hub = hub
 
@@ -162,7 +155,9 @@ async def serve_router(
         _opened_store(config, store) as opened,
         _opened_relays(config.proxy) as relays,
     ):
-        hub = await _hub(config, credentials, opened, relays, resolver, clock)
+        hub = await assemble_hub(
+            config, credentials, opened, relays=relays, resolver=resolver, clock=clock
+        )
         await _run(hub, web, task_status)
 
 
@@ -183,48 +178,6 @@ def _opened_store(config: RouterConfig, given: Store | None) -> AbstractAsyncCon
 
 def _opened_relays(policy: ProxyPolicy) -> AbstractAsyncContextManager[Relays | None]:
     return open_relays(policy) if policy.enabled else nullcontext(None)
-
-
-async def _hub(
-    config: RouterConfig,
-    credentials: RouterCredentials,
-    store: Store,
-    relays: Relays | None,
-    resolver: NameResolver | None,
-    clock: Callable[[], float],
-) -> Hub:
-    commits = Commits(store)
-
-    def submit(transaction: Transaction, finish: Callable[[], None] | None) -> None:
-        def settled(failure: StoreError | None) -> None:
-            if failure is None and finish is not None:
-                finish()
-
-        commits.submit(transaction, settled)
-
-    snapshot = await store.load()
-    state = RouterState(
-        config.queues,
-        snapshot,
-        random=secrets.token_bytes,
-        submit=submit,
-        resolves_names=resolver is not None,
-    )
-    proxying = None
-    if relays is not None:
-        proxying = Proxying(relays, config.proxy, config.queues, state.counters)
-    return Hub(
-        config=config,
-        credentials=credentials,
-        state=state,
-        commits=commits,
-        fulfilment=Fulfilment(state, store),
-        ends=Postponed(config.intervals.end_events),
-        notifications=Postponed(config.intervals.notifications),
-        proxying=proxying,
-        resolver=resolver,
-        clock=clock,
-    )
 
 
 async def _run(hub: Hub, web: TlsCredentials | None, task_status: trio.TaskStatus[Router]) -> None:

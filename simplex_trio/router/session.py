@@ -18,6 +18,7 @@ from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.core.decide import decide
 from simplex_trio.router.core.notifying import catch_up
 from simplex_trio.router.core.replies import Event, Said
+from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import (
     Answered,
     Client,
@@ -27,7 +28,6 @@ from simplex_trio.router.core.state import (
     Request,
 )
 from simplex_trio.router.core.transaction import Transaction
-from simplex_trio.router.fulfilment import STORE_REFUSED
 from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.limits import TokenBucket
@@ -199,7 +199,7 @@ class Session:
         received: Sequence[ReceivedCommand[Command] | RefusedTransmission],
     ) -> None:
         work = _Work()
-        for each in received:
+        for number, each in enumerate(received, start=1):
             if isinstance(each, RefusedTransmission):
                 refused = Outgoing(each.correlation_id, each.entity_id, ERR(each.error))
                 work.block.refusals.append(refused)
@@ -217,7 +217,7 @@ class Session:
             if isinstance(answered, Errand):
                 work = self._submit(work)
                 await self._start(nursery, each, answered)
-            elif len(work.decided) >= _DECIDE_AT_ONCE:
+            elif number % _DECIDE_AT_ONCE == 0:
                 work = self._submit(work, more=True)
                 await trio.lowlevel.checkpoint()
         self._submit(work)

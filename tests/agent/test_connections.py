@@ -128,6 +128,21 @@ def test_labels_isolate_and_no_label_shares_with_none() -> None:
     assert Destination.of(SOMEWHERE, "me").isolation == b"me"
 
 
+async def test_the_label_is_what_isolates_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[bytes | None] = []
+
+    async def connect(*args: object, isolation: bytes | None, **kwargs: object) -> SMPClient:
+        found.append(isolation)
+        raise DialFailed
+
+    monkeypatch.setattr("simplex_trio.agent.connections.connect_smp_client", connect)
+    async with open_smp_agent() as agent:
+        for label in ("", "me"):
+            with pytest.raises(DialFailed):
+                await agent.client(SOMEWHERE, label=label)
+    assert found == [None, b"me"]
+
+
 # --- failing ------------------------------------------------------------------------------------
 
 

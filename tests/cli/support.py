@@ -106,8 +106,8 @@ class Program:
         self.process.kill()
         self.process.communicate()
 
-    def first_line(self) -> str:
-        """Wait for it to print a line."""
+    def next_line(self) -> str:
+        """Wait for the next line that it prints."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().rstrip("\n")
 

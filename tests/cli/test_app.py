@@ -91,7 +91,9 @@ def test_mistakes_are_named_in_a_sentence(cli: Cli, arguments: tuple[str, ...], 
     assert result.err.endswith("--help.\n")
 
 
-def test_what_to_install(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from simplex_trio.cli.app import main
 
     monkeypatch.delitem(sys.modules, "simplex_trio.cli.commands")

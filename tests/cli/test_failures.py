@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_expected_errors(
 
 def test_a_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), explained():
-        open("/no/such/file")
+        Path("/no/such/file").read_bytes()
     assert "/no/such/file" in capsys.readouterr().err
 
 

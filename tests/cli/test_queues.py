@@ -29,7 +29,9 @@ def secrets_in(state_file: Path) -> list[str]:
     """Everything in the state that nobody else may see, in all ways in which it might be shown."""
     content = json.loads(state_file.read_text())
     names = ("recipient_id", "key", "delivery_key", "sealing_key", "sender_key")
-    found = [bytes.fromhex(queue[name]) for queue in content["queues"] for name in names if queue[name]]
+    found = [
+        bytes.fromhex(queue[name]) for queue in content["queues"] for name in names if queue[name]
+    ]
     return [form for each in found for form in (each.hex(), to_base64url(each), repr(each))]
 
 
@@ -62,7 +64,9 @@ def test_in_words(cli: Cli, router: str, state_file: Path) -> None:
     assert "queue create" in cli("queue", "list").out
     created = cli("queue", "create", "in[bold]box", router)
     assert str(state_file) in created.out
-    assert cli("queue", "send", "in[bold]box", "hello").out == "The router has accepted the message.\n"
+    assert (
+        cli("queue", "send", "in[bold]box", "hello").out == "The router has accepted the message.\n"
+    )
     watched = cli("queue", "watch", "--count", "1", "--seconds", "20")
     assert watched.out.endswith("  in[bold]box  hello\n")
     assert "connected to" in watched.err

@@ -271,14 +271,15 @@ async def test_injected_messages_are_events_like_others() -> None:
 
 
 async def test_injecting_at_the_limit_drops_the_connection() -> None:
-    async with connected(event_limit=BLOCK) as (client, _peer), trio.open_nursery() as nursery:
+    limit = BLOCK + 2000
+    async with connected(event_limit=limit) as (client, _peer), trio.open_nursery() as nursery:
         caller = start(nursery, client.ping)
         await wait_all_tasks_blocked()
         client.inject_event(QUEUE, END())
         assert client.connected
         client.inject_event(QUEUE, END())
         assert isinstance(client.reason, SlowConsumer)
-        client.inject_event(QUEUE, END())
+        client.inject_event(QUEUE, notification(1))  # for which there would be room
         await client.wait_disconnected()
         assert len([event async for event in client.events]) == 1
     assert isinstance(caller.error, ConnectionLost)

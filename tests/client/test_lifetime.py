@@ -131,12 +131,12 @@ async def check_that_it_is_over(client: SMPClient) -> None:
     """Whatever is tried afterwards is refused at once, whatever was left unread can be read."""
     assert not client.connected
     before = trio.current_time()
-    with pytest.raises(ConnectionLost) as lost, assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(ConnectionLost) as lost:
         await client.ping()
     assert lost.value.__cause__ is client.reason
-    with pytest.raises(ConnectionLost), assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(ConnectionLost):
         await client.request_many([Call(PING())])
-    with pytest.raises(ConnectionLost), assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(ConnectionLost):
         await client.request_many([])
     client.inject_event(QUEUE, END())
     async for event in client.events:

@@ -195,7 +195,8 @@ async def test_subscribing_enables_pings(
 
 
 async def when_it_ends(client: SMPClient) -> float:
-    reason = await client.wait_disconnected()
+    with trio.fail_after(A_DAY):
+        reason = await client.wait_disconnected()
     assert isinstance(reason, RouterSilent)
     return trio.current_time()
 

@@ -68,7 +68,7 @@ async def answer_all(peer: Peer, count: int) -> list[list[int]]:
 # --- coalescing -----------------------------------------------------------------------------------
 
 
-async def test_ten_tasks_that_ping_at_once_cost_one_block() -> None:
+async def test_ten_tasks_that_ping_at_once_cost_one_block(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         callers = [start(nursery, client.ping) for _ in range(10)]
         block = await peer.next_block()
@@ -80,7 +80,7 @@ async def test_ten_tasks_that_ping_at_once_cost_one_block() -> None:
         assert client.statistics().frames_received == 1
 
 
-async def test_what_is_queued_during_a_write_goes_together() -> None:
+async def test_what_is_queued_during_a_write_goes_together(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         peer.link.hold(after=100)
         for number in range(100):
@@ -91,7 +91,7 @@ async def test_what_is_queued_during_a_write_goes_together() -> None:
         assert await answer_all(peer, 100) == [[0], [*range(1, 100)]]
 
 
-async def test_a_block_takes_as_many_as_fit_in_order() -> None:
+async def test_a_block_takes_as_many_as_fit_in_order(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         sizes = [5_000] * 10 + [3, 16_000, 3, 3]
         send_all(nursery, client, sizes)
@@ -99,7 +99,7 @@ async def test_a_block_takes_as_many_as_fit_in_order() -> None:
         assert blocks == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10], [11, 12, 13]]
 
 
-async def test_a_block_takes_255_commands() -> None:
+async def test_a_block_takes_255_commands(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         caller = start(nursery, lambda: client.request_many([Call(PING())] * 600))
         blocks = [await peer.next_block() for _ in range(3)]
@@ -110,7 +110,7 @@ async def test_a_block_takes_255_commands() -> None:
     assert len(caller.result) == 600
 
 
-async def test_writes_are_not_longer_than_a_few_blocks() -> None:
+async def test_writes_are_not_longer_than_a_few_blocks(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         peer.link.hold()
         send_all(nursery, client, [16_000] * (2 * MAX_FRAMES_AT_ONCE))
@@ -122,7 +122,7 @@ async def test_writes_are_not_longer_than_a_few_blocks() -> None:
         assert blocks == [[number] for number in range(2 * MAX_FRAMES_AT_ONCE)]
 
 
-async def test_old_versions_batch_too() -> None:
+async def test_old_versions_batch_too(autojump_clock: MockClock) -> None:
     async with (
         ROUTER.open_client(config(version=6)) as (client, peer),
         trio.open_nursery() as nursery,
@@ -135,7 +135,9 @@ async def test_old_versions_batch_too() -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1, 16_383, 16_384, 20_000])
-async def test_a_stuck_peer_stops_the_writer_and_not_the_reader(after: int) -> None:
+async def test_a_stuck_peer_stops_the_writer_and_not_the_reader(
+    autojump_clock: MockClock, after: int
+) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         early = start(nursery, lambda: client.request(PING(), timeout=FOR_EVER))
         ping = await peer.next_command()
@@ -189,7 +191,7 @@ async def test_callers_learn_at_once_that_writing_failed(autojump_clock: MockClo
 # --- backpressure ---------------------------------------------------------------------------------
 
 
-async def test_callers_wait_for_room() -> None:
+async def test_callers_wait_for_room(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         peer.link.hold()
         first = send(nursery, client, 0)
@@ -214,7 +216,7 @@ async def test_callers_wait_for_room() -> None:
         await client.aclose()
 
 
-async def test_a_batch_that_is_longer_than_the_queue() -> None:
+async def test_a_batch_that_is_longer_than_the_queue(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         nursery.start_soon(peer.serve, agreeable)
         results = await client.request_many([Call(PING())] * (MAX_QUEUED + 1))
@@ -265,7 +267,9 @@ async def test_a_batch_that_finds_room_for_a_part(autojump_clock: MockClock) -> 
         nursery.cancel_scope.cancel()
 
 
-async def test_a_connection_that_is_lost_while_callers_wait_for_room() -> None:
+async def test_a_connection_that_is_lost_while_callers_wait_for_room(
+    autojump_clock: MockClock,
+) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         crowded(client)
         peer.link.hold()
@@ -284,7 +288,7 @@ async def test_a_connection_that_is_lost_while_callers_wait_for_room() -> None:
         assert error.__cause__ is client.reason
 
 
-async def test_callers_get_room_in_the_order_of_their_coming() -> None:
+async def test_callers_get_room_in_the_order_of_their_coming(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         crowded(client)
         peer.link.hold()
@@ -295,7 +299,7 @@ async def test_callers_get_room_in_the_order_of_their_coming() -> None:
         assert [*chain(*await answer_all(peer, 10))] == [*range(10)]
 
 
-async def test_a_cancelled_caller_gives_its_place_to_the_next() -> None:
+async def test_a_cancelled_caller_gives_its_place_to_the_next(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         crowded(client)
         peer.link.hold()
@@ -312,7 +316,9 @@ async def test_a_cancelled_caller_gives_its_place_to_the_next() -> None:
         assert client.statistics().pending == client.statistics().expired == 0
 
 
-async def test_a_caller_that_cannot_use_its_room_gives_it_to_the_next() -> None:
+async def test_a_caller_that_cannot_use_its_room_gives_it_to_the_next(
+    autojump_clock: MockClock,
+) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         crowded(client)
         peer.link.hold()
@@ -335,7 +341,7 @@ async def test_a_caller_that_cannot_use_its_room_gives_it_to_the_next() -> None:
 # --- commands without an answer -------------------------------------------------------------------
 
 
-async def test_telling_waits_until_it_is_written() -> None:
+async def test_telling_waits_until_it_is_written(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         peer.link.hold()
         first, second = (start(nursery, lambda: client.tell(PING())) for _ in range(2))
@@ -372,7 +378,7 @@ async def test_telling_can_fail(autojump_clock: MockClock) -> None:
         await client.tell(PING())
 
 
-async def test_telling_cancelled_at_every_step() -> None:
+async def test_telling_cancelled_at_every_step(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
 
         async def call() -> None:

@@ -13,16 +13,10 @@ from trio.testing import MemorySendStream, memory_stream_pair, wait_all_tasks_bl
 
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
 from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey
-from simplex_trio.errors import StoreError
-from simplex_trio.router.commits import Commits
 from simplex_trio.router.config import RouterConfig
-from simplex_trio.router.core.state import RouterState
-from simplex_trio.router.core.transaction import Transaction
-from simplex_trio.router.fulfilment import Fulfilment
-from simplex_trio.router.hub import Hub
+from simplex_trio.router.hub import Hub, assemble_hub
 from simplex_trio.router.names import NameResolver
-from simplex_trio.router.postponed import Postponed
-from simplex_trio.router.proxying import Proxying, Relays
+from simplex_trio.router.proxying import Relays
 from simplex_trio.router.session import serve_client
 from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
@@ -63,6 +57,8 @@ class House:
     nursery: trio.Nursery
     credentials: RouterCredentials
     clock: list[float]
+    failures: list[Exception] = Factory(list)
+    """What ended a connection that should not have been able to."""
     _session_ids: count[int] = Factory(lambda: count(1))
 
     def later(self, seconds: float) -> None:
@@ -118,7 +114,10 @@ class House:
         return Dialled(BlockStream(ours, SMP_BLOCK_SIZE), tls, theirs.send_stream)
 
     async def _serve(self, frames: BlockStream, tls: TlsSession) -> None:
-        await serve_client(self.hub, frames, tls)
+        try:
+            await serve_client(self.hub, frames, tls)
+        except Exception as exc:  # as the listener does
+            self.failures.append(exc)
         await frames.aclose()
 
 
@@ -244,34 +243,6 @@ class RawClient:
         await self.frames.aclose()
 
 
-def make_hub(
-    config: RouterConfig,
-    store: Store,
-    state: RouterState,
-    commits: Commits,
-    *,
-    clock: Callable[[], float],
-    relays: Relays | None = None,
-    resolver: NameResolver | None = None,
-) -> Hub:
-    """A hub out of parts."""
-    proxying = None
-    if relays is not None:
-        proxying = Proxying(relays, config.proxy, config.queues, state.counters)
-    return Hub(
-        config=config,
-        credentials=CREDENTIALS,
-        state=state,
-        commits=commits,
-        fulfilment=Fulfilment(state, store),
-        ends=Postponed(config.intervals.end_events),
-        notifications=Postponed(config.intervals.notifications),
-        proxying=proxying,
-        resolver=resolver,
-        clock=clock,
-    )
-
-
 @asynccontextmanager
 async def open_house(
     config: RouterConfig | None = None,
@@ -282,38 +253,22 @@ async def open_house(
     resolver: NameResolver | None = None,
 ) -> AsyncIterator[House]:
     """A router that stands still when nobody asks it anything."""
-    config = config or RouterConfig()
-    store = store or MemoryStore()
-    commits = Commits(store)
     clock = [float(NOW)]
-
-    def submit(transaction: Transaction, finish: Callable[[], None] | None) -> None:
-        def settled(failure: StoreError | None) -> None:
-            if failure is None and finish is not None:
-                finish()
-
-        commits.submit(transaction, settled)
-
-    state = RouterState(
-        config.queues,
-        await store.load(),
-        random=random or predictable_random(),
-        submit=submit,
-        resolves_names=resolver is not None,
-    )
-    hub = make_hub(
-        config,
-        store,
-        state,
-        commits,
-        clock=lambda: clock[0],
+    hub = await assemble_hub(
+        config or RouterConfig(),
+        CREDENTIALS,
+        store or MemoryStore(),
         relays=relays,
         resolver=resolver,
+        clock=lambda: clock[0],
+        random=random or predictable_random(),
     )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(commits.run)
+        nursery.start_soon(hub.commits.run)
         try:
-            yield House(hub, nursery, CREDENTIALS, clock)
+            house = House(hub, nursery, CREDENTIALS, clock)
+            yield house
+            assert not house.failures
         finally:
             nursery.cancel_scope.cancel()
-            commits.close()
+            hub.commits.close()

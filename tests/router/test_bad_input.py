@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
@@ -34,7 +34,6 @@ async def _survives(contents: list[bytes], version: int) -> None:
         assert house.hub.state.queues.for_recipient(ids.recipient_id) is not None
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.binary(max_size=200), max_size=5), st.sampled_from([6, 11, 16, 20]))
 def test_any_contents(contents: list[bytes], version: int) -> None:
     trio.run(_survives, contents, version)
@@ -65,7 +64,6 @@ _transmissions = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_transmissions, min_size=1, max_size=8))
 def test_any_commands(transmissions: list[bytes]) -> None:
     content = bytes([len(transmissions)]) + b"".join(map(_large, transmissions))

@@ -44,7 +44,7 @@ class Notes:
 
 @asynccontextmanager
 async def running(store: ReluctantStore) -> AsyncIterator[tuple[Commits, Notes]]:
-    commits = Commits(store)
+    commits = Commits(store, lambda _: None)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(commits.run)
         try:
@@ -154,7 +154,7 @@ async def test_everybody_else_gets_a_turn() -> None:
 async def test_cancelling_does_not_reach_it() -> None:
     store = ReluctantStore()
     store.go = trio.Event()
-    commits, notes = Commits(store), Notes()
+    commits, notes = Commits(store, lambda _: None), Notes()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(commits.run)
         notes.change(commits, "a", 1)

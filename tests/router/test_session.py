@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 import trio
 from attrs import evolve
@@ -10,8 +12,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.router.config import ClientLimits, Intervals, RouterConfig
+from simplex_trio.router.core import dispatch
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.recent import RecentBodies
+from simplex_trio.router.core.state import Decision
 from simplex_trio.router.housekeeping import disconnect_idle
 from simplex_trio.wire.smp.bodies import QuotaNotice, ReceivedBody, open_delivered
 from simplex_trio.wire.smp.commands import (
@@ -398,3 +402,47 @@ async def test_message_that_is_gone_before_it_is_written() -> None:
         assert queue is not None
         queue.messages[0] = evolve(queue.messages[0], sequence=10_000)
         assert await client.ask(GET(), ids.recipient_id, KEY) == OK()
+
+
+# --- bugs ---------------------------------------------------------------------------------------
+
+
+class Bug(Exception):
+    pass
+
+
+def fail(*_: object) -> NoReturn:
+    raise Bug
+
+
+async def test_bug_in_a_decision_costs_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ReluctantStore()
+    async with open_house(store=store) as house:
+        client, other = await house.connect(), await house.connect()
+        ids = await create(client, subscribe=False)
+        with monkeypatch.context() as patch:
+            patch.setitem(dispatch._ABOUT_QUEUE, GET, fail)
+            await client.send(
+                client.transmission(SEND(SILENT, b"x"), ids.sender_id),
+                client.transmission(GET(), ids.recipient_id, KEY),
+            )
+            assert await client.read_until_closed() == []
+        assert await other.ask(GET(), ids.recipient_id, KEY) == OK()
+        assert not (await store.load()).messages  # what came with it has not happened
+        (failure,) = house.failures
+        assert isinstance(failure, Bug)
+        house.failures.clear()
+
+
+async def test_bug_in_an_answer_costs_one_connection(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_house() as house:
+        client, other = await house.connect(), await house.connect()
+        ids = await create(client)
+        with monkeypatch.context() as patch:
+            patch.setitem(dispatch._ABOUT_QUEUE, GET, lambda *_: Decision(fail))
+            await client.send(client.transmission(GET(), ids.recipient_id, KEY))
+            assert await client.read_until_closed() == []
+        assert await other.ask(GET(), ids.recipient_id, KEY) == OK()
+        assert "a command could not be answered" in caplog.text

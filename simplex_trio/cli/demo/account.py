@@ -44,7 +44,7 @@ def account(ledger: Ledger, seen: Observations, at: float) -> list[Finding]:
     twice = {each.number for each in messages if each.receptions > 1}
     lines = [
         (
-            "An impostor in router one's place was found out before anything was sent.",
+            "An impostor in router one's place was found out, and told nothing.",
             seen.impostor_found_out,
         ),
         (f"{active} of {_QUEUES} subscriptions became active.", active == _QUEUES),

@@ -14,6 +14,7 @@ from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.deletion import delete_notifier, notifier_gone
 from simplex_trio.router.core.queues import Queue
 from simplex_trio.router.core.replies import Reply
+from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState
 from simplex_trio.router.store.records import LinkRecord, NotifierRecord, QueueRecord
 from simplex_trio.wire.smp.commands import NEW, NKEY
@@ -28,7 +29,7 @@ from simplex_trio.wire.smp.new_queue import (
 )
 from simplex_trio.wire.smp.queue_mode import QueueMode
 
-__all__ = ["add_notifier", "create_queue", "may_create"]
+__all__ = ["add_notifier", "create_queue"]
 
 _TRIES = 3
 """How often ids are chosen anew when one is taken, which does not happen by chance."""
@@ -75,25 +76,17 @@ def _choice(command: NEW) -> _Choice:
             )
 
 
-def may_create(state: RouterState, password: bytes | None) -> bool:
-    """Whether new queues are allowed to whoever shows this password."""
-    policy = state.policy
-    if not policy.allow_new_queues:
-        return False
-    if policy.password is None:
-        return True
-    return hmac.compare_digest(policy.password.encode(), password or b"")
-
-
 def create_queue(state: RouterState, request: Request) -> Answered:
     """NEW: the queue, its link and its notifier come into being together or not at all."""
     command, client = request.command, request.client
     assert isinstance(command, NEW)
-    if not may_create(state, command.basic_auth):
+    if not (state.policy.allow_new_queues and state.policy.accepts(command.basic_auth)):
         return ERR(Code.AUTH)
     if client.service is not None and not command.subscribe:
         return ERR(Cmd(CommandErrorKind.PROHIBITED))
     choice = _choice(command)
+    if choice.link_data is not None and state.shortage.refuses(request.now):
+        return STORE_REFUSED
     if choice.sender_id is not None and not hmac.compare_digest(
         choice.sender_id, sender_id(request.transmission.correlation_id)
     ):
@@ -118,6 +111,8 @@ def create_queue(state: RouterState, request: Request) -> Answered:
     queue = state.queues.create(request.transaction, record, choice.link_data)
 
     def finish() -> Reply:
+        if choice.link_data is not None:
+            state.shortage.end()
         if command.subscribe and queue.exists:
             state.tell(state.recipients.subscribe_new(client.recipient, record.recipient_id))
         state.counters.add(Count.QUEUES_CREATED)

@@ -6,7 +6,8 @@ store.  Nobody acknowledges it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from attrs import evolve
 
@@ -23,7 +24,17 @@ from simplex_trio.wire.smp.bodies import NotificationMeta
 from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.messages import ERR, NMSG, SOK, SOKS
 
-__all__ = ["announce", "catch_up", "subscribe_notifier", "subscribe_notifier_service"]
+__all__ = [
+    "MAX_AT_ONCE",
+    "announce",
+    "catch_up",
+    "subscribe_notifier",
+    "subscribe_notifier_service",
+]
+
+MAX_AT_ONCE: Final = 1024
+"""About how many notifications a service gets at once when it comes; the others follow when these
+are written.  It is what may wait to be written in any case."""
 
 
 # --- NSUB and NSUBS -----------------------------------------------------------------------------
@@ -52,7 +63,7 @@ def _notifier_subscribed(
         return Reply(ERR(Code.AUTH))
     state.tell(state.notifiers.subscribe(client.notifier, notifier_id, service_before))
     state.counters.add(Count.NOTIFIER_SUBSCRIPTIONS)
-    return Reply(SOK(client.service_id), _take_pending(state, (notifier_id,)))
+    return Reply(SOK(client.service_id), _take_pending(state, notifier_id))
 
 
 def subscribe_notifier_service(state: RouterState, request: Request) -> Answered:
@@ -63,14 +74,18 @@ def subscribe_notifier_service(state: RouterState, request: Request) -> Answered
 def _notifier_service_subscribed(state: RouterState, request: Request) -> Reply:
     subscriber = request.client.notifier
     service_id = request.entity_id
-    pending: tuple[Event, ...] = ()
+    pending: list[Event] = []
     if not subscriber.asked_for_all:
         stored = state.queues.service_queues.of(service_id)
         count_drift(state, request, stored)
         state.tell(state.notifiers.subscribe_service(subscriber, service_id, stored))
-        pending = _take_pending(state, _pending_for(state, subscriber))
+        for notifier_id in _pending_for(state, subscriber):
+            if len(pending) >= MAX_AT_ONCE:
+                subscriber.missed = True
+                break
+            pending += _take_pending(state, notifier_id)
     subscribed = subscriber.service_queues
-    return Reply(SOKS(subscribed.count, subscribed.ids_hash), pending)
+    return Reply(SOKS(subscribed.count, subscribed.ids_hash), tuple(pending))
 
 
 # --- notifications ------------------------------------------------------------------------------
@@ -133,25 +148,23 @@ def _notify(state: RouterState, record: NotificationRecord) -> None:
 def _send_pending(state: RouterState, notifier_id: bytes) -> None:
     subscriber = _reachable(state, notifier_id)
     if subscriber is not None:
-        for event in _take_pending(state, (notifier_id,)):
+        for event in _take_pending(state, notifier_id):
             subscriber.outlet.tell(event)
 
 
-def _take_pending(state: RouterState, notifier_ids: tuple[bytes, ...]) -> tuple[Event, ...]:
+def _take_pending(state: RouterState, notifier_id: bytes) -> tuple[Event, ...]:
     transaction = Transaction()
-    events = tuple(
-        _event(state, record)
-        for notifier_id in notifier_ids
-        for record in state.notifications.take(transaction, notifier_id)
-    )
+    taken = state.notifications.take(transaction, notifier_id)
+    events = tuple(_event(state, record) for record in taken)
     if transaction:
         state.submit(transaction, None)
     return events
 
 
-def _pending_for(state: RouterState, subscriber: Subscriber) -> tuple[bytes, ...]:
+def _pending_for(state: RouterState, subscriber: Subscriber) -> Iterator[bytes]:
+    """The notifiers of a subscriber for which something waits."""
     waiting = state.notifications.notifier_ids()
-    return tuple(each for each in waiting if _subscriber(state, each) is subscriber)
+    return (each for each in waiting if _subscriber(state, each) is subscriber)
 
 
 def catch_up(state: RouterState, subscriber: Subscriber) -> None:
@@ -159,3 +172,5 @@ def catch_up(state: RouterState, subscriber: Subscriber) -> None:
     subscriber.missed = False
     for notifier_id in _pending_for(state, subscriber):
         _send_pending(state, notifier_id)
+        if subscriber.missed:
+            break

@@ -12,6 +12,7 @@ from simplex_trio.router.core.deletion import delete_notifier, delete_queue, not
 from simplex_trio.router.core.queues import Queue
 from simplex_trio.router.core.replies import Reply, Subscription
 from simplex_trio.router.core.sending import secure_queue
+from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState
 from simplex_trio.router.core.verification import is_secured_for_messaging
 from simplex_trio.router.store.records import LinkRecord, MessageHead, Suspended
@@ -66,6 +67,8 @@ def set_link(state: RouterState, request: Request, queue: Queue) -> Answered:
     record = queue.record
     if is_secured_for_messaging(record):
         return ERR(Code.AUTH)
+    if state.shortage.refuses(request.now):
+        return STORE_REFUSED
     link = record.link
     if link is not None:
         if link.link_id != command.link_id or not link.keeps_fixed_part(command.data):
@@ -75,7 +78,12 @@ def set_link(state: RouterState, request: Request, queue: Queue) -> Answered:
     else:
         link = LinkRecord.of(command.link_id, command.data)
     state.queues.replace(request.transaction, queue, evolve(record, link=link), command.data)
-    return _STORED
+
+    def finish() -> Reply:
+        state.shortage.end()
+        return Reply(OK())
+
+    return Decision(finish, needs_store=True)
 
 
 def delete_link(state: RouterState, request: Request, queue: Queue) -> Answered:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 from attrs import field, frozen
 from attrs.validators import ge, instance_of, optional
 
@@ -40,3 +42,9 @@ class QueuePolicy(Redacted):
     suspended_ttl: int | None = field(default=21 * _DAY, validator=_is_time)
     """After which a queue that its owner has suspended is deleted; `None`: never.  Its messages
     have expired by then, and there will be no others."""
+
+    def accepts(self, password: bytes | None) -> bool:
+        """Whether whoever shows this password, or none, may do what the password is for."""
+        if self.password is None:
+            return True
+        return hmac.compare_digest(self.password.encode(), password or b"")

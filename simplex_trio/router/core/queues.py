@@ -58,7 +58,7 @@ class QueueTable:
     """The queues of a router."""
 
     def __init__(self) -> None:
-        self.service_queues = ServiceQueues()
+        self.service_queues: ServiceQueues = ServiceQueues()
         self._by_recipient: dict[bytes, Queue] = {}
         self._by_sender: dict[bytes, Queue] = {}
         self._by_link: dict[bytes, Queue] = {}

@@ -11,6 +11,7 @@ from simplex_trio.router.core.expiry import expire_messages
 from simplex_trio.router.core.notifying import announce
 from simplex_trio.router.core.queues import Queue
 from simplex_trio.router.core.replies import LinkDue, Reply
+from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState
 from simplex_trio.router.core.verification import is_secured_for_messaging, same_key
 from simplex_trio.router.store.records import MessageHead
@@ -43,6 +44,8 @@ def send(state: RouterState, request: Request, queue: Queue) -> Answered:
         # The invitation has been taken up, so nobody needs its link any more.
         record = evolve(queue.record, link=None)
         state.queues.replace(request.transaction, queue, record)
+    if state.shortage.refuses(request.now):
+        return STORE_REFUSED
     if queue.is_closed:
         counters.add(Count.SENDS_OVER_QUOTA)
         return ERR(Code.QUOTA)
@@ -57,6 +60,7 @@ def _close(state: RouterState, request: Request, queue: Queue) -> Decision:
     state.queues.add_message(request.transaction, queue, head, b"")
 
     def finish() -> Reply:
+        state.shortage.end()
         state.queues.message_stored(queue)
         deliver_waiting(state, queue)
         state.counters.add(Count.SENDS_OVER_QUOTA)
@@ -75,6 +79,7 @@ def _accept(state: RouterState, request: Request, queue: Queue, command: SEND) -
         tell_notifier = announce(state, request.transaction, notifier, head)
 
     def finish() -> Reply:
+        state.shortage.end()
         state.queues.message_stored(queue)
         state.recent_bodies.put(head.sequence, command.body)
         deliver_waiting(state, queue)

@@ -17,6 +17,7 @@ from simplex_trio.router.core.queues import Queue, QueueTable
 from simplex_trio.router.core.recent import RecentBodies
 from simplex_trio.router.core.replies import Outlet, Reply
 from simplex_trio.router.core.services import Services
+from simplex_trio.router.core.shortage import Shortage
 from simplex_trio.router.core.subscriptions import Subscriber, Subscribers, Told
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import Snapshot
@@ -39,6 +40,7 @@ __all__ = [
     "Refusal",
     "Request",
     "RouterState",
+    "Submit",
 ]
 
 ID_SIZE = 24
@@ -166,11 +168,14 @@ Answered = Message | Decision | Errand
 """What becomes of a command: an answer that needs nothing more, a decision, or an errand."""
 
 
+Submit = Callable[[Transaction, Callable[[], None] | None], None]
+"""Takes changes that no answer waits for, and what is to be called when they are stored."""
+
+
 class RouterState:
     """All that a router knows.
 
-    ``random`` gives so many bytes that nobody can predict.  ``submit`` takes changes that no answer
-    waits for, and what is to be called when they are stored, if anything.
+    ``random`` gives so many bytes that nobody can predict.
     """
 
     def __init__(
@@ -179,20 +184,21 @@ class RouterState:
         snapshot: Snapshot,
         *,
         random: Callable[[int], bytes],
-        submit: Callable[[Transaction, Callable[[], None] | None], None],
+        submit: Submit,
         resolves_names: bool = False,
     ) -> None:
-        self.policy = policy
-        self.random = random
-        self.submit = submit
-        self.resolves_names = resolves_names
-        self.queues = QueueTable()
-        self.services = Services(snapshot.services)
-        self.notifications = PendingNotifications(snapshot.notifications)
-        self.counters = Counters(snapshot.statistics)
-        self.recipients = Subscribers()
-        self.notifiers = Subscribers()
-        self.recent_bodies = RecentBodies()
+        self.policy: QueuePolicy = policy
+        self.random: Callable[[int], bytes] = random
+        self.submit: Submit = submit
+        self.resolves_names: bool = resolves_names
+        self.queues: QueueTable = QueueTable()
+        self.services: Services = Services(snapshot.services)
+        self.notifications: PendingNotifications = PendingNotifications(snapshot.notifications)
+        self.counters: Counters = Counters(snapshot.statistics)
+        self.recipients: Subscribers = Subscribers()
+        self.notifiers: Subscribers = Subscribers()
+        self.recent_bodies: RecentBodies = RecentBodies()
+        self.shortage: Shortage = Shortage()
         self._next_sequence = snapshot.next_sequence
         for record in snapshot.queues:
             self.queues.load(record, snapshot.messages.get(record.recipient_id, ()))

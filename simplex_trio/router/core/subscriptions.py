@@ -25,10 +25,10 @@ __all__ = ["Subscriber", "Subscribers", "Told"]
 class Subscriber:
     """A connection as a subscriber; ``service_id`` is that of its service, if it is one.
 
-    ``outlet`` is where it takes what it is told.
-    ``subscribed`` has the queues that the connection named, those that it reads with GET, and those
-    of its service that something was delivered from.  ``service_queues`` is what the connection
-    believes of its service: what the answer to its first SUBS said, and what changed since.
+    It takes what it is told at its ``outlet``.  ``subscribed`` has the queues that the connection
+    named, those that it reads with GET, and those of its service that something was delivered from.
+    ``service_queues`` is what the connection believes of its service: what the answer to its first
+    SUBS said, and what changed since.
     """
 
     outlet: Outlet

@@ -284,5 +284,5 @@ def _contents(table: QueueTable) -> Any:
     )
 
 
-RouterMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+RouterMachine.TestCase.settings = settings(stateful_step_count=40)
 test_any_commands = RouterMachine.TestCase

@@ -7,6 +7,9 @@ import pytest
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.router.core.counters import Count
+from simplex_trio.router.core.notifications import MAX_PENDING
+from simplex_trio.router.core.notifying import MAX_AT_ONCE, catch_up
+from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import MessageDue
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import (
@@ -288,6 +291,27 @@ def test_what_waits_for_a_notifier_service() -> None:
     service = bench.client(service=NOTIFYING)
     subscribe_all(service, to=NSUBS)
     assert messages(service.events) == [NMSG]
+    assert not bench.kept.notifications
+
+
+def test_many_notifications_for_a_service_come_bit_by_bit() -> None:
+    bench = Bench(QueuePolicy(quota=1000))
+    owner = bench.client()
+    first = bench.client(service=NOTIFYING)
+    for _ in range(MAX_AT_ONCE // MAX_PENDING + 2):
+        queue = owner.create(subscribe=False)
+        first.ask(NSUB(), owner.add_notifier(queue, NOTIFIER_KEY), NOTIFIER_KEY)
+        first.disconnect()
+        for _ in range(MAX_PENDING):
+            owner.send(queue, notify=True)
+    service = bench.client(service=NOTIFYING)
+    subscribe_all(service, to=NSUBS)
+    assert messages(service.take_events()) == [NMSG] * MAX_AT_ONCE
+    assert service.client.notifier.missed
+    catch_up(bench.state, service.client.notifier)
+    bench.settle()
+    assert messages(service.take_events()) == [NMSG] * (2 * MAX_PENDING)
+    assert not service.client.notifier.missed
     assert not bench.kept.notifications
 
 

@@ -1,0 +1,217 @@
+"""``simplex-trio router``: made, started, asked, and stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from simplex_trio.cli.router_stats import numbers_in_metrics
+from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.credentials import load_credentials
+from simplex_trio.transport.tls import utc_now
+from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
+from tests.cli.support import Program, Result
+
+Cli = Callable[..., Result]
+
+
+# --- init ---------------------------------------------------------------------------------------
+
+
+def test_init(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "router"
+    made = cli("router", "init", folder, "--host", "smp.example.com", "--host", "192.0.2.1")
+    assert made.code == 0
+    assert f"Take {folder / 'ca.key'} off this machine" in made.out
+
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()}
+    assert modes == {
+        "ca.key": 0o600,
+        "ca.crt": 0o644,
+        "server.key": 0o600,
+        "server.crt": 0o644,
+        "router.toml": 0o600,
+    }
+    config = RouterConfig.load(folder / "router.toml")
+    assert config.hosts == ("smp.example.com", "192.0.2.1")
+    assert config.queues.password is None
+
+    address = ServerAddress.parse(made.out.splitlines()[1])
+    assert [str(host) for host in address.hosts] == ["smp.example.com", "192.0.2.1"]
+    assert address.port is None
+    assert address.key_hash == credentials_in(folder).identity_fingerprint
+
+
+def credentials_in(folder: Path):  # type: ignore[no-untyped-def]
+    async def load():  # type: ignore[no-untyped-def]
+        return await load_credentials(folder, at=utc_now())
+
+    return trio.run(load)
+
+
+def test_the_key_of_the_authority_is_not_needed(cli: Cli, tmp_path: Path) -> None:
+    cli("router", "init", tmp_path / "router")
+    (tmp_path / "router" / "ca.key").unlink()
+    assert credentials_in(tmp_path / "router").ca_key is None
+
+
+def test_passwords_are_shown_when_asked_for(cli: Cli, tmp_path: Path) -> None:
+    def password(folder: str) -> str:
+        found = RouterConfig.load(tmp_path / folder / "router.toml").queues.password
+        assert found is not None
+        return found
+
+    hidden = cli("router", "init", tmp_path / "one", "--password")
+    assert password("one") not in hidden.out
+    assert "--show-password" in hidden.out
+    arguments = ("--password", "--show-password", "--json")
+    shown = cli("router", "init", tmp_path / "two", *arguments).json()
+    server = ServerAddressWithAuth.parse(shown["address"])
+    assert server.basic_auth == password("two").encode()
+    assert password("one") != password("two")
+
+
+@pytest.mark.parametrize("taken", ["ca.key", "server.crt", "router.toml"])
+def test_nothing_is_overwritten(cli: Cli, tmp_path: Path, taken: str) -> None:
+    (tmp_path / taken).write_text("precious")
+    before = set(tmp_path.iterdir())
+    refused = cli("router", "init", tmp_path)
+    assert refused.code == 2
+    assert f"{taken} is there already" in refused.err
+    assert (tmp_path / taken).read_text() == "precious"
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--host", "two words"), ("--host", ""), ("--port", "70000")]
+)
+def test_init_checks_before_it_writes(cli: Cli, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert cli("router", "init", tmp_path / "router", *arguments).code == 2
+    assert not (tmp_path / "router").exists()
+
+
+def test_long_names(cli: Cli, tmp_path: Path) -> None:
+    name = ".".join(["a" * 60] * 4)
+    assert cli("router", "init", tmp_path / "router", "--host", name).code == 0
+    assert RouterConfig.load(tmp_path / "router" / "router.toml").hosts == (name,)
+
+
+def test_hosts_are_quoted(cli: Cli, tmp_path: Path) -> None:
+    cli("router", "init", tmp_path / "router", "--host", 'a"b\\c')
+    assert RouterConfig.load(tmp_path / "router" / "router.toml").hosts == ('a"b\\c',)
+
+
+# --- start, stats -------------------------------------------------------------------------------
+
+
+def a_router(cli: Cli, folder: Path, more: str = "") -> None:
+    """A router on a port that the system chooses."""
+    cli("router", "init", folder, "--host", "127.0.0.1", "--port", "0", "--password")
+    path = folder / "router.toml"
+    path.write_text(f'listen = "127.0.0.1"\n{more}\n{path.read_text()}')
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_life_of_a_router(cli: Cli, tmp_path: Path, number: signal.Signals) -> None:
+    folder = tmp_path / "router"
+    a_router(cli, folder)
+    password = RouterConfig.load(folder / "router.toml").queues.password
+    with Program("router", "start", folder, "--show-password", folder=tmp_path) as program:
+        (tmp_path / "address").write_text(program.next_line())
+        at = f"@{tmp_path / 'address'}"
+        assert cli("ping", at, "-n", "1").code == 0
+        assert cli("queue", "create", "inbox", at).code == 0
+        assert cli("queue", "send", "inbox", "hello").code == 0
+        locked = cli("router", "stats", folder)
+        assert locked.code == 1
+        assert "metrics_port" in locked.err
+        stopped = program.stop(number)
+    assert stopped.code == 0
+    assert stopped.out == ""
+    log = [json.loads(line) for line in stopped.err.splitlines()]
+    assert {"time", "level", "logger", "message"} == set(log[0])
+    assert number.name in log[-1]["message"]
+    assert password is not None
+    assert password not in stopped.err
+
+    numbers = cli("router", "stats", folder, "--json").json()
+    assert numbers["now"] == {
+        "queues": 1,
+        "messages": 1,
+        "notifiers": 0,
+        "notifications": 0,
+        "services": 0,
+    }
+    assert numbers["counters"]["messages_sent"] == 1
+    words = cli("router", "stats", folder)
+    assert "messages sent" in words.out
+    assert "names resolved" not in words.out
+    assert "names resolved" in cli("router", "stats", folder, "--zeros").out
+
+
+def test_a_running_router_is_asked(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "router"
+    port = a_free_port()
+    a_router(cli, folder, f"metrics_port = {port}")
+    with Program("router", "start", folder / "router.toml", "--json", folder=tmp_path) as program:
+        started = json.loads(program.next_line())
+        assert cli("ping", started["address"], "-n", "1").code == 0
+        numbers = cli("router", "stats", folder, "--json").json()
+        assert numbers["now"]["sockets_leaked"] == 0
+        assert numbers["counters"]["messages_sent"] == 0
+        program.stop(signal.SIGTERM)
+    assert cli("router", "stats", folder, "--json").json()["now"]["queues"] == 0
+
+
+def a_free_port() -> int:
+    async def ask() -> int:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        async with listener:
+            port: int = listener.socket.getsockname()[1]
+            return port
+
+    return trio.run(ask)
+
+
+def test_metrics() -> None:
+    text = (
+        "# HELP simplex_router_queues Now: queues\n"
+        "# TYPE simplex_router_queues gauge\n"
+        "simplex_router_queues 3.0\n"
+        "simplex_router_messages_sent_total 1.2e+06\n"
+        "python_info 1.0\n"
+        "nonsense\n"
+    )
+    assert numbers_in_metrics(text) == ({"queues": 3}, {"messages_sent": 1_200_000})
+
+
+def test_a_router_that_never_ran(cli: Cli, tmp_path: Path) -> None:
+    a_router(cli, tmp_path / "router")
+    nothing = cli("router", "stats", tmp_path / "router")
+    assert nothing.code == 2
+    assert not (tmp_path / "router" / "router.sqlite").exists()
+
+
+@pytest.mark.parametrize("command", ["start", "stats"])
+def test_no_configuration(cli: Cli, tmp_path: Path, command: str) -> None:
+    missing = cli("router", command, tmp_path / "nowhere")
+    assert missing.code == 2
+    assert "router init" in missing.err
+    (tmp_path / "router.toml").write_text("hosts = 7")
+    wrong = cli("router", command, tmp_path)
+    assert wrong.code == 2
+    assert "hosts" in wrong.err
+
+
+def test_a_store_that_is_damaged(cli: Cli, tmp_path: Path) -> None:
+    a_router(cli, tmp_path / "router")
+    (tmp_path / "router" / "router.sqlite").write_bytes(b"nothing of the kind" * 1000)
+    broken = cli("router", "stats", tmp_path / "router")
+    assert broken.code == 1
+    assert broken.err.startswith("simplex-trio: The store cannot be used")

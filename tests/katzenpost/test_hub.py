@@ -1,0 +1,77 @@
+"""Subscribers: each gets every event, in order, and holds up nobody."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from simplex_trio.katzenpost import EventsDropped, NewDocument, ShuttingDown
+from simplex_trio.katzenpost.events import DaemonConnected
+from simplex_trio.katzenpost.hub import EventHub
+
+FIRST = NewDocument(None)
+SECOND = ShuttingDown()
+THIRD = DaemonConnected(same_daemon=True, resumed=True)
+
+
+async def test_everybody_gets_everything_in_order() -> None:
+    hub = EventHub(10)
+    one, two = hub.subscribe([FIRST]), hub.subscribe([])
+    hub.put(SECOND)
+    hub.put(THIRD)
+    hub.end()
+    assert [event async for event in one] == [FIRST, SECOND, THIRD]
+    assert [event async for event in two] == [SECOND, THIRD]
+
+
+async def test_who_does_not_read_loses_events_and_learns_how_many() -> None:
+    hub = EventHub(2)
+    slow, quick = hub.subscribe([]), hub.subscribe([])
+    for _ in range(5):
+        hub.put(SECOND)
+        assert await quick.receive() == SECOND
+    assert [slow.receive_nowait() for _ in range(3)] == [SECOND, SECOND, EventsDropped(3)]
+    hub.put(THIRD)
+    assert await slow.receive() == THIRD
+
+
+async def test_what_was_dropped_is_told_before_what_came_later() -> None:
+    hub = EventHub(1)
+    slow = hub.subscribe([])
+    hub.put(FIRST)
+    hub.put(SECOND)
+    assert slow.receive_nowait() == FIRST
+    hub.put(THIRD)  # there would be room again, but not for the order
+    assert slow.receive_nowait() == EventsDropped(2)
+
+
+async def test_waiting_for_an_event() -> None:
+    hub = EventHub(1)
+    events = hub.subscribe([])
+    with pytest.raises(trio.WouldBlock):
+        events.receive_nowait()
+    async with trio.open_nursery() as nursery:
+
+        async def read() -> None:
+            assert await events.receive() == FIRST
+
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        hub.put(FIRST)
+
+
+async def test_leaving() -> None:
+    hub = EventHub(1)
+    async with hub.subscribe([]) as events:
+        hub.put(FIRST)
+    hub.put(SECOND)
+    with pytest.raises(trio.ClosedResourceError):
+        await events.receive()
+    assert "1 unread" in repr(events)
+    await events.aclose()
+
+
+async def test_who_comes_too_late_gets_what_is_known() -> None:
+    hub = EventHub(1)
+    hub.end()
+    assert [event async for event in hub.subscribe([FIRST])] == [FIRST]

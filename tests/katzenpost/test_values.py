@@ -1,0 +1,413 @@
+"""Capabilities, fields, errors, documents and requests: the pure parts, one by one."""
+
+from __future__ import annotations
+
+import contextlib
+from hashlib import blake2b
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simplex_trio.errors import (
+    CryptoError,
+    DecodeError,
+    EncodeError,
+    MalformedResponse,
+    SimplexError,
+    TooLarge,
+    UnexpectedResponseError,
+)
+from simplex_trio.katzenpost import (
+    AmbiguousError,
+    BoxAlreadyExists,
+    BoxIndex,
+    BoxNotFound,
+    BoxTombstoned,
+    CodedError,
+    CopyFailed,
+    CourierError,
+    DaemonCode,
+    DaemonError,
+    EnvelopeUnreadable,
+    OperationCancelled,
+    PayloadTooLarge,
+    ReadCap,
+    ReplicaCode,
+    ReplicaError,
+    StaleEnvelope,
+    WriteCap,
+    copy_requests,
+    requests,
+)
+from simplex_trio.katzenpost.copy_requests import CopyPayload
+from simplex_trio.katzenpost.documents import decode_document
+from simplex_trio.katzenpost.errors import box_error, copy_error, daemon_error
+from simplex_trio.katzenpost.events import (
+    ConnectionStatus,
+    MessageReply,
+    NewDocument,
+    Unreadable,
+    read_event,
+)
+from simplex_trio.katzenpost.fields import Fields
+from simplex_trio.katzenpost.operations import OperationKey, OperationKind
+from simplex_trio.katzenpost.requests import Answer
+from simplex_trio.testing.kpclientd.consensus import document
+from tests.katzenpost.support import STATUS
+
+# --- capabilities -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "size"), [(WriteCap, 168), (ReadCap, 136), (BoxIndex, 104)])
+def test_opaque_values_have_one_length(kind: Any, size: int) -> None:
+    value = kind(bytes(size))
+    assert value == kind(bytes(size))
+    assert hash(value) == hash(kind(bytes(size)))
+    assert value != kind(b"\1" * size)
+    assert value != bytes(size)
+    for wrong in (size - 1, size + 1, 0):
+        with pytest.raises(EncodeError):
+            kind(bytes(wrong))
+    with pytest.raises(TypeError):
+        kind("x" * size)
+
+
+def test_opaque_values_of_two_kinds_differ() -> None:
+    assert WriteCap(bytes(168)) != ReadCap(bytes(136))
+
+
+def test_the_hash_of_a_capability() -> None:
+    assert WriteCap(bytes(168)).hash == blake2b(bytes(168), digest_size=32).digest()
+
+
+@pytest.mark.parametrize("size", [0, 31, 33, 64])
+def test_seeds_have_one_length(size: int) -> None:
+    with pytest.raises(EncodeError):
+        requests.new_keypair(bytes(size))
+
+
+def test_operations_have_hashes_of_one_length() -> None:
+    with pytest.raises(EncodeError):
+        OperationKey(OperationKind.BOX, bytes(31))
+
+
+# --- fields -------------------------------------------------------------------------------------
+
+
+def test_missing_and_null_fields_are_empty() -> None:
+    for fields in (Fields({}), Fields({"x": None})):
+        assert fields.binary("x") == b""
+        assert fields.optional_binary("x") is None
+        assert fields.text("x") == ""
+        assert fields.flag("x") is False
+        assert fields.integer("x") == fields.unsigned("x") == 0
+        assert fields.items("x") == []
+        assert fields.binaries("x") == ()
+        assert fields.mapping("x") == {}
+
+
+@given(
+    st.sampled_from(["binary", "text", "flag", "unsigned", "items", "binaries", "mapping"]),
+    st.one_of(st.binary(), st.text(), st.booleans(), st.integers(), st.floats(), st.just([1])),
+)
+def test_a_field_has_its_type_or_is_an_error(method: str, value: object) -> None:
+    with contextlib.suppress(DecodeError):
+        getattr(Fields({"x": value}), method)("x")
+
+
+def test_a_length_is_insisted_on() -> None:
+    for value in (None, b"", b"12"):
+        with pytest.raises(DecodeError):
+            Fields({"x": value}).binary("x", size=3)
+    assert Fields({"x": b"123"}).binary("x", size=3) == b"123"
+
+
+@pytest.mark.parametrize("value", [None, 1, b"", [], "x"])
+def test_only_a_map_has_fields(value: object) -> None:
+    with pytest.raises(DecodeError):
+        Fields(value)
+
+
+# --- errors -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (1, BoxNotFound),
+        (2, ReplicaError),
+        (3, AmbiguousError),
+        (4, AmbiguousError),
+        (5, ReplicaError),
+        (6, ReplicaError),
+        (7, ReplicaError),
+        (8, ReplicaError),
+        (9, ReplicaError),
+        (10, BoxAlreadyExists),
+        (11, BoxTombstoned),
+        (12, CourierError),
+        (13, CourierError),
+        (22, EnvelopeUnreadable),
+        (23, EnvelopeUnreadable),
+        (24, OperationCancelled),
+        (25, EnvelopeUnreadable),
+        (27, PayloadTooLarge),
+        (31, CourierError),
+        (32, StaleEnvelope),
+        (99, DaemonError),
+    ],
+)
+def test_errors_of_operations_on_boxes(code: int, kind: type[CodedError]) -> None:
+    error = box_error(code)
+    assert type(error) is kind
+    assert error.code == code
+    assert error.expected is (code in (1, 10, 11))
+
+
+def test_what_is_ambiguous_has_both_readings() -> None:
+    error = box_error(3)
+    assert isinstance(error, AmbiguousError)
+    assert error.readings == (ReplicaCode.INVALID_SIGNATURE, DaemonCode.INVALID_REQUEST)
+    assert "invalid signature" in str(error)
+    assert "invalid request" in str(error)
+    assert isinstance(error, ReplicaError)
+    assert isinstance(error, DaemonError)
+    no_document = box_error(4)
+    assert "database failure" in str(no_document)
+    assert "internal error" in str(no_document)
+    assert no_document.retryable
+
+
+@pytest.mark.parametrize("code", range(1, 40))
+def test_every_code_of_the_daemon_is_an_error_of_its_own(code: int) -> None:
+    error = daemon_error(code)
+    assert error.code == code
+    assert not isinstance(error, ReplicaError)
+    assert isinstance(error, SimplexError)
+    assert str(error)
+
+
+def test_errors_are_also_what_others_know() -> None:
+    assert issubclass(PayloadTooLarge, TooLarge)
+    assert issubclass(EnvelopeUnreadable, CryptoError)
+
+
+def test_errors_of_copy_commands() -> None:
+    error = copy_error(26, 10, 3)
+    assert isinstance(error, CopyFailed)
+    assert (error.replica_code, error.failed_envelope) == (ReplicaCode.BOX_ALREADY_EXISTS, 3)
+    assert "envelope 3" in str(error)
+    unexplained = copy_error(26, 0, 0)
+    assert isinstance(unexplained, CopyFailed)
+    assert unexplained.replica_code is None
+    assert type(copy_error(4, 0, 0)) is DaemonError  # not ambiguous here
+
+
+# --- requests and answers -----------------------------------------------------------------------
+
+INDEX = BoxIndex(bytes(104))
+
+
+def test_a_request_is_the_same_bytes_for_the_same_query_id() -> None:
+    request = requests.next_box_index(INDEX)
+    assert request.encode(bytes(16)) == request.encode(bytes(16))
+    assert cbor2.loads(request.encode(b"q" * 16)) == {
+        "next_message_box_index": {"query_id": b"q" * 16, "message_box_index": bytes(104)}
+    }
+
+
+def answer(name: str, **fields: object) -> Answer:
+    return Answer(name, Fields({"query_id": bytes(16), "error_code": 0, **fields}))
+
+
+def test_an_answer_is_read() -> None:
+    request = requests.box_index_counter(INDEX)
+    assert request.read(answer("get_message_box_index_counter_reply", counter=2**63)) == 2**63
+
+
+def test_an_answer_to_something_else() -> None:
+    with pytest.raises(UnexpectedResponseError):
+        requests.box_index_counter(INDEX).read(answer("new_keypair_reply"))
+
+
+@pytest.mark.parametrize("index", [None, b"", bytes(103), bytes(105), "x" * 104, 7])
+def test_an_answer_that_cannot_be_read(index: object) -> None:
+    request = requests.next_box_index(INDEX)
+    with pytest.raises(MalformedResponse):
+        request.read(answer("next_message_box_index_reply", next_message_box_index=index))
+
+
+@pytest.mark.parametrize("code", [-1, "3", 2**64, 1.5])
+def test_an_error_code_that_is_none(code: object) -> None:
+    with pytest.raises(MalformedResponse):
+        requests.next_box_index(INDEX).read(answer("next_message_box_index_reply", error_code=code))
+
+
+def test_an_error_comes_without_the_other_fields() -> None:
+    request = requests.encrypt_read(ReadCap(bytes(136)), INDEX)
+    with pytest.raises(DaemonError) as caught:
+        request.read(answer("encrypt_read_reply", error_code=4, next_message_box_index=None))
+    assert caught.value.code is DaemonCode.INTERNAL_ERROR
+    assert caught.value.retryable
+
+
+def test_lengths_are_checked_before_sending() -> None:
+    with pytest.raises(EncodeError):
+        requests.session_token(bytes(15))
+    for node_hash, queue_id, surb_id in (
+        (bytes(31), b"q", None),
+        (bytes(32), b"", None),
+        (bytes(32), bytes(33), None),
+        (bytes(32), b"q", bytes(17)),
+    ):
+        with pytest.raises(EncodeError):
+            requests.send_message(b"", node_hash, queue_id, surb_id)
+    with pytest.raises(EncodeError):
+        requests.get_document(-1)
+
+
+def test_what_is_copied_is_bounded() -> None:
+    to = CopyPayload(bytes(10 * 1024 * 1024 + 1), WriteCap(bytes(168)), INDEX)
+    with pytest.raises(TooLarge):
+        copy_requests.elements_of_payload(to, is_start=True, is_last=True)
+    with pytest.raises(TooLarge):
+        copy_requests.elements_of_payloads([to], is_start=True, is_last=True)
+    with pytest.raises(EncodeError):
+        copy_requests.elements_of_payloads([], is_start=True, is_last=True)
+    for count in (0, 2**32):
+        with pytest.raises(EncodeError):
+            copy_requests.elements_of_tombstones(
+                to.write_cap, INDEX, count, is_start=True, is_last=True
+            )
+
+
+# --- documents ----------------------------------------------------------------------------------
+
+
+def test_a_document_is_read() -> None:
+    found = decode_document(document(42))
+    assert found.epoch == 42
+    assert [len(layer) for layer in found.layers] == [2, 2, 2]
+    assert [node.name for node in found.gateways] == ["gateway1"]
+    assert [node.name for node in found.service_nodes] == ["servicenode1", "servicenode2"]
+    assert [replica.replica_id for replica in found.replicas] == [0, 1, 2]
+    assert found.unreadable == 0
+    (first, second) = found.services("echo")
+    assert first.destination.queue_id == b"+echo"
+    assert first.destination.node_hash == found.service_nodes[0].hash
+    assert first.destination != second.destination
+    assert found.services("nothing") == ()
+
+
+def test_a_node_without_services_is_one() -> None:
+    found = decode_document(document(42, idle_service_node=True))
+    assert found.service_nodes[0].services == ()
+    assert len(found.services("echo")) == 2
+
+
+def altered(**changes: object) -> bytes:
+    return cbor2.dumps(cbor2.loads(document(42)) | changes)
+
+
+def node(**changes: object) -> bytes:
+    (first, *_) = cbor2.loads(document(42))["ServiceNodes"]
+    return cbor2.dumps(cbor2.loads(first) | changes)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"", b"\xff", 7, cbor2.dumps([]), node(IdentityKey=None), node(Name=7), node(Kaetzchen=[1])],
+)
+def test_a_node_that_cannot_be_read_is_left_out(bad: object) -> None:
+    found = decode_document(altered(ServiceNodes=[bad, node()]))
+    assert len(found.service_nodes) == 1
+    assert found.unreadable == 1
+    assert len(found.services("echo")) == 1
+
+
+@pytest.mark.parametrize(
+    "services",
+    [
+        {"echo": None},
+        {"echo": {"endpoint": 7}},
+        {"echo": {"endpoint": ""}},
+        {"echo": {}},
+        {7: {"endpoint": "x"}},
+        {"echo": "+echo"},
+    ],
+)
+def test_a_service_that_cannot_be_reached_is_none(services: object) -> None:
+    found = decode_document(altered(ServiceNodes=[node(Kaetzchen=services)]))
+    assert found.services("echo") == ()
+    assert found.unreadable == 0
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"garbage",
+        cbor2.dumps([]),
+        altered(Epoch=-1),
+        altered(Topology=[7]),
+        altered(ServiceNodes=7),
+        altered(StorageReplicas={}),
+    ],
+)
+def test_a_document_that_cannot_be_read(payload: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode_document(payload)
+
+
+def test_unknown_fields_of_documents_are_kept_as_they_came() -> None:
+    found = decode_document(altered(Something={b"\0": [1], 7: None}))
+    assert found.raw["Something"] == {b"\0": [1], 7: None}
+
+
+@given(st.binary(max_size=100), st.integers(0, 10_000))
+def test_damaged_documents_are_documents_or_errors(noise: bytes, place: int) -> None:
+    whole = document(42)
+    place %= len(whole)
+    with contextlib.suppress(DecodeError):
+        decode_document(whole[:place] + noise + whole[place + len(noise) :])
+
+
+# --- events -------------------------------------------------------------------------------------
+
+
+def test_a_status_may_have_sizes_that_nobody_knows_yet() -> None:
+    later = {
+        **STATUS,
+        "sphinx_geometry": {"UserForwardPayloadLength": 2000, "Added": "later"},
+        "pigeonhole_geometry": {"MaxPlaintextPayloadLength": 1500, "Added": [1]},
+        "added": 7,
+    }
+    status = read_event("connection_status_event", later)
+    assert isinstance(status, ConnectionStatus)
+    assert (status.sphinx.max_payload, status.pigeonhole.max_plaintext) == (2000, 1500)
+
+
+@pytest.mark.parametrize("geometry", [None, {}, 7, {"UserForwardPayloadLength": -1}])
+def test_a_status_without_sizes_is_none(geometry: object) -> None:
+    event = read_event("connection_status_event", {**STATUS, "sphinx_geometry": geometry})
+    assert isinstance(event, Unreadable)
+
+
+@pytest.mark.parametrize("payload", [None, b""])
+def test_no_document_yet_is_no_error(payload: bytes | None) -> None:
+    assert read_event("new_pki_document_event", {"payload": payload}) == NewDocument(None)
+
+
+def test_a_reply_with_an_error() -> None:
+    event = read_event("message_reply_event", {"surbid": bytes(16), "error_code": 2})
+    assert isinstance(event, MessageReply)
+    assert isinstance(event.error, DaemonError)
+    assert event.payload == b""
+
+
+def test_events_that_are_not_known_are_none() -> None:
+    assert read_event("something_new_event", {}) is None
+    assert isinstance(read_event("message_sent_event", 7), Unreadable)
