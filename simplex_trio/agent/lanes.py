@@ -58,7 +58,7 @@ class Lanes:
         self._most = room + max_left_over
         self._lanes: OrderedDict[Destination, _Lane] = OrderedDict()  # none of them is empty
         self._count = 0
-        self.dropped = 0
+        self.dropped: int = 0
         """How many deliveries were dropped with their connections, messages not counted."""
 
     def __len__(self) -> int:

@@ -32,7 +32,7 @@ def _examples(*lines: str) -> str:
     return "\n".join(["**Examples**", "", "```", *lines, "```"])
 
 
-app = App(
+app: App = App(
     name="simplex-trio",
     help="The SimpleX messaging stack from the shell: watch it work, use queues, run a router.",
     help_epilogue=_examples(
@@ -65,7 +65,7 @@ app.command(
 )
 app.command(bench, help_flags=[], version_flags=[])
 
-queue = App(
+queue: App = App(
     name="queue",
     help="Make queues, send to them, and read them.",
     help_epilogue=_examples("simplex-trio queue create inbox smp://...@smp.example.com"),
@@ -107,7 +107,7 @@ queue.command(
     ),
 )
 
-agent = App(
+agent: App = App(
     name="agent",
     help="See an agent keep subscriptions.",
     help_epilogue=_examples("simplex-trio agent watch"),
@@ -121,7 +121,7 @@ agent.command(
     ),
 )
 
-router = App(
+router: App = App(
     name="router",
     help="Run a router of your own.",
     help_epilogue=_examples(
@@ -148,7 +148,7 @@ router.command(
     help_epilogue=_examples("simplex-trio router stats", "simplex-trio router stats --json"),
 )
 
-xftp = App(
+xftp: App = App(
     name="xftp",
     help="Send and receive files through routers, or run one for files.",
     help_epilogue=_examples(
@@ -184,7 +184,7 @@ xftp.command(
     ),
 )
 
-katzenpost = App(
+katzenpost: App = App(
     name="katzenpost",
     help="Develop against a Katzenpost daemon without a mixnet.",
     help_epilogue=_examples("simplex-trio katzenpost simulate --config thinclient.toml"),

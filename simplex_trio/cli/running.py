@@ -25,7 +25,7 @@ class Interrupted(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.signal = signal.Signals(number)
+        self.signal: signal.Signals = signal.Signals(number)
 
 
 def run(function: Callable[[], Awaitable[T]]) -> T:

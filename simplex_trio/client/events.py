@@ -87,7 +87,7 @@ class EventBuffer(Generic[EventT]):
         self._entries: deque[_Entry[EventT]] = deque()
         self._folding: dict[object, list[_Entry[EventT]]] = {}
         self._weight = 0
-        self.folded = 0
+        self.folded: int = 0
         """How many events have taken the place of an older one."""
 
     def __len__(self) -> int:

@@ -59,7 +59,7 @@ class _Frame:
     __slots__ = ("content",)
 
     def __init__(self) -> None:
-        self.content = b""
+        self.content: bytes = b""
 
     def __len__(self) -> int:
         return 1 if self.content else 0

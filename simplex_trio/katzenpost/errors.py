@@ -156,7 +156,7 @@ class DaemonError(CodedError):
 
     def __init__(self, code: int, meaning: str | None = None) -> None:
         super().__init__(code, meaning)
-        self.retryable = code in _PASSING_AT_DAEMON
+        self.retryable: bool = code in _PASSING_AT_DAEMON
 
 
 class OperationCancelled(DaemonError):
@@ -197,7 +197,7 @@ class CourierError(CodedError):
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
-        self.retryable = code == DaemonCode.COURIER_PROPAGATION_ERROR
+        self.retryable: bool = code == DaemonCode.COURIER_PROPAGATION_ERROR
 
 
 class StaleEnvelope(CourierError):
@@ -211,7 +211,7 @@ class ReplicaError(CodedError):
 
     def __init__(self, code: int, meaning: str | None = None) -> None:
         super().__init__(code, meaning)
-        self.retryable = code in _PASSING_AT_REPLICA
+        self.retryable: bool = code in _PASSING_AT_REPLICA
 
 
 class BoxNotFound(ReplicaError):
@@ -239,11 +239,11 @@ class AmbiguousError(ReplicaError, DaemonError):
     """
 
     def __init__(self, code: int) -> None:
-        self.readings = (ReplicaCode(code), DaemonCode(code))
+        self.readings: tuple[ReplicaCode, DaemonCode] = (ReplicaCode(code), DaemonCode(code))
         at_replica, at_daemon = map(_words, self.readings)
         meaning = f"the storage replica: {at_replica}; or the daemon: {at_daemon}"
         super().__init__(code, meaning)
-        self.retryable = code == DaemonCode.INTERNAL_ERROR
+        self.retryable: bool = code == DaemonCode.INTERNAL_ERROR
 
 
 _PASSING_AT_DAEMON = frozenset(

@@ -47,17 +47,17 @@ async def greet(stream: LengthPrefixedStream, token: bytes) -> Greeting:
 
     Raises a `HandshakeFailed`: `HungUp`, `MalformedHello`, or `IncompatibleDaemon`.
     """
+    greeting: Greeting | None = None
     try:
-        return await _greet(stream, token)
-    except BaseException as exc:
-        await trio.aclose_forcefully(stream)
-        match exc:
-            case trio.EndOfChannel() | trio.BrokenResourceError():
-                raise HungUp("the daemon hung up during the greeting") from exc
-            case DecodeError():
-                raise MalformedHello("a message of the daemon's greeting is malformed") from exc
-            case _:
-                raise
+        greeting = await _greet(stream, token)
+    except (trio.EndOfChannel, trio.BrokenResourceError) as exc:
+        raise HungUp("the daemon hung up during the greeting") from exc
+    except DecodeError as exc:
+        raise MalformedHello("a message of the daemon's greeting is malformed") from exc
+    finally:
+        if greeting is None:
+            await trio.aclose_forcefully(stream)
+    return greeting
 
 
 async def _greet(stream: LengthPrefixedStream, token: bytes) -> Greeting:

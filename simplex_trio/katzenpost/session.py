@@ -63,7 +63,7 @@ class Session:
         self._connections = Connections(
             dial, config, token, note=self._note, attend=self._pay_debts
         )
-        self.knowledge = Knowledge()
+        self.knowledge: Knowledge = Knowledge()
         self._hub = EventHub(config.max_unread_events)
         self._disconnected: DaemonDisconnected | None = None
         self._operations = OperationTable()

@@ -9,6 +9,7 @@ trouble again, provided that the program does the same.
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
@@ -91,28 +92,39 @@ class _Pipe:
         self._last_due = 0.0
         self._size = 0
         self._reader_gone = False
+        self._writer_gone = False
         self._changed = trio.lowlevel.ParkingLot()
         line.when_broken(self._changed.unpark_all)
 
     async def send(self, data: bytes) -> None:
         await trio.lowlevel.checkpoint()
         while data:
-            while self._size >= _WINDOW and not self._is_known_to_be_over:
-                await self._changed.park()
-            if self._is_known_to_be_over:
-                raise trio.BrokenResourceError("the connection broke")
+            await self.wait_for_room()
             piece, data = data[: _WINDOW - self._size], data[_WINDOW - self._size :]
             piece = piece[: self._line.let_through(len(piece))]
             if piece:
                 self._put(piece)
 
+    async def wait_for_room(self) -> None:
+        """Return, without a checkpoint if it can, when something can be sent."""
+        while self._size >= _WINDOW and not self._is_known_to_be_over:
+            await self._changed.park()
+        if self._writer_gone:
+            raise trio.ClosedResourceError
+        if self._is_known_to_be_over:
+            raise trio.BrokenResourceError("the connection broke")
+
     @property
     def _is_known_to_be_over(self) -> bool:
-        return self._line.broken or (self._reader_gone and not self._line.silent)
+        if self._line.broken or self._writer_gone:
+            return True
+        return self._reader_gone and not self._line.silent
 
     async def receive(self, max_bytes: int) -> bytes:
         await trio.lowlevel.checkpoint()
         while True:
+            if self._reader_gone:
+                raise trio.ClosedResourceError
             if self._pieces and self._pieces[0][0] <= trio.current_time():
                 return self._take(max_bytes)
             if self._pieces:
@@ -122,12 +134,12 @@ class _Pipe:
                 raise trio.BrokenResourceError("the connection broke")
             else:
                 await self._changed.park()
-            if self._reader_gone:
-                raise trio.ClosedResourceError
 
     def end(self) -> None:
+        self._writer_gone = True
         if not (self._line.silent or self._line.broken):
             self._put(b"")
+        self._changed.unpark_all()
 
     def stop_reading(self) -> None:
         self._reader_gone = True
@@ -160,20 +172,26 @@ class _End(trio.abc.Stream):
         self._incoming = incoming
         self._outgoing = outgoing
         self._closed = False
+        self._sending = _OneAtATime("another task is sending")
+        self._receiving = _OneAtATime("another task is receiving")
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        self._check()
-        await self._outgoing.send(bytes(data))
+        with self._sending:
+            self._check()
+            await self._outgoing.send(bytes(data))
 
     async def wait_send_all_might_not_block(self) -> None:
-        self._check()
-        await trio.lowlevel.checkpoint()
+        with self._sending:
+            self._check()
+            await trio.lowlevel.checkpoint()
+            await self._outgoing.wait_for_room()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        self._check()
-        received = await self._incoming.receive(_WINDOW if max_bytes is None else max_bytes)
-        self._check()
-        return received
+        if max_bytes is not None and operator.index(max_bytes) < 1:
+            raise ValueError("at least one byte can be asked for")
+        with self._receiving:
+            self._check()
+            return await self._incoming.receive(_WINDOW if max_bytes is None else max_bytes)
 
     async def aclose(self) -> None:
         if not self._closed:
@@ -185,6 +203,22 @@ class _End(trio.abc.Stream):
     def _check(self) -> None:
         if self._closed:
             raise trio.ClosedResourceError
+
+
+class _OneAtATime:
+    """Refuses a second task where only one may be."""
+
+    def __init__(self, message: str) -> None:
+        self._message = message
+        self._busy = False
+
+    def __enter__(self) -> None:
+        if self._busy:
+            raise trio.BusyResourceError(self._message)
+        self._busy = True
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self._busy = False
 
 
 Serve = Callable[[trio.abc.Stream], Awaitable[object]]
@@ -202,7 +236,7 @@ class MemoryNetwork:
     """Connects clients to the servers that are up, through whatever trouble there is."""
 
     def __init__(self, random: Random, trouble: Trouble | None = None) -> None:
-        self.trouble = trouble or Trouble()
+        self.trouble: Trouble = trouble or Trouble()
         """May be replaced at any time; it holds for connections made from then on."""
         self._random = random
         self._servers: dict[str, _Server] = {}

@@ -34,7 +34,7 @@ from simplex_trio.client.smp import SMPClient, SMPClientConfig
 from simplex_trio.client.smp_session import SMP, SMPSessionConfig, smp_spec
 from simplex_trio.client.spec import ProtocolSpec, shake_hands
 from simplex_trio.crypto.certificates import CertificateChain
-from simplex_trio.crypto.credentials import generate_router_credentials
+from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.errors import HandshakeFailed
 from simplex_trio.nursery import open_inner_nursery
@@ -188,8 +188,8 @@ class ScriptedRouter(ABC, Generic[CommandT]):
     ) -> None:
         self.versions = versions
         self.alpn = alpn
-        self.credentials = generate_router_credentials(now=utc_now())
-        self.address = ServerAddress(
+        self.credentials: RouterCredentials = generate_router_credentials(now=utc_now())
+        self.address: ServerAddress = ServerAddress(
             spec.protocol,
             (parse_host("scripted.test"),),
             None,

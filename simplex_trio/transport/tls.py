@@ -113,7 +113,7 @@ class ServerContext:
         alpn: Sequence[str],
         web: TlsCredentials | None = None,
     ) -> None:
-        self.serves_web = web is not None
+        self.serves_web: bool = web is not None
         self._lists = _openssl.ROUTER_LISTS if web is None else _openssl.WEB_LISTS
         named = None if web is None else self._context(web, alpn, None)
         self._openssl = self._context(credentials, alpn, named)

@@ -26,7 +26,7 @@ class TagDecodeError(DecodeError):
 
     def __init__(self, kind: CommandErrorKind) -> None:
         super().__init__(f"not in the protocol: {kind}")
-        self.error = Cmd(kind)
+        self.error: Cmd = Cmd(kind)
 
 
 @frozen(repr=False)

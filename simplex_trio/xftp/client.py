@@ -17,14 +17,14 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 from attrs import field, frozen
-from attrs.validators import gt
+from attrs.validators import ge, gt
 
 from simplex_trio.client.deadline import connect_deadline
 from simplex_trio.client.timeouts import BACKGROUND, CONNECT_TIMEOUTS, Patience, Timeouts
@@ -99,6 +99,10 @@ class XFTPClientConfig(Redacted):
     """For an answer, and for each next byte of a body."""
     seconds_per_kib: float = field(default=0.1, validator=gt(0))
     """Added for the size of a body: who sends less than 10 KiB in a second is given up."""
+    sending: int = field(default=3, validator=ge(1))
+    """Requests that are being sent at a time, from their first byte to their last.  Routers of the
+    reference implementation work on three; when a fourth one fills the window of the connection
+    with what nobody reads, the other three wait for ever."""
     limits: Http2Limits | None = None
     random: Callable[[int], bytes] = secrets.token_bytes
 
@@ -138,6 +142,7 @@ class XFTPClient:
         self._authorizer = Authorizer(agreement.router_key)
         self._config = config
         self._headers = _request_headers(server)
+        self._sending = trio.Semaphore(config.sending)
 
     def __repr__(self) -> str:
         return f"<XFTPClient at version {self.version}: {self._http!r}>"
@@ -273,15 +278,29 @@ class XFTPClient:
         unsent = prepare_transmission(self._session, correlation_id, entity_id, encoded)
         transmission = self._authorizer.finish(unsent, key, correlation_id)
         block = seal_transmission(transmission, self._session)
-        async with self._http.request(self._headers) as stream:
+        async with (
+            _place_in(self._sending) as give_back,
+            self._http.request(self._headers) as stream,
+        ):
+            budget = WaitBudget(seconds, self._config.request_seconds)
             yield _Exchange(
                 stream,
-                BodyReader(stream, WaitBudget(seconds, self._config.request_seconds)),
+                BodyReader(stream, budget),
                 self._session,
                 block,
                 correlation_id,
                 entity_id,
+                give_back,
             )
+
+
+@asynccontextmanager
+async def _place_in(places: trio.Semaphore) -> AsyncIterator[Callable[[], None]]:
+    """One of so many places, until the end of the block, or until what this yields is called."""
+    await places.acquire()
+    with ExitStack() as place:
+        place.callback(places.release)
+        yield place.close
 
 
 @frozen(repr=False)
@@ -294,20 +313,22 @@ class _Exchange(Redacted):
     _block: bytes
     _correlation_id: bytes
     _entity_id: bytes
+    _sent: Callable[[], None]
+    """To be called when the request is sent."""
 
     async def send(self, body: Body | None = None, size: int = 0) -> None:
         """Send the block of the request, and what follows it."""
         await self._stream.send(self._block, end=body is None)
-        if body is None:
-            return
-        async for piece in body:
-            size -= len(piece)
-            if size < 0:
-                break
-            await self._stream.send(piece)
-        if size:
-            raise WrongBodySize("a body is not as long as was said")
-        await self._stream.send(b"", end=True)
+        if body is not None:
+            async for piece in body:
+                size -= len(piece)
+                if size < 0:
+                    break
+                await self._stream.send(piece)
+            if size:
+                raise WrongBodySize("a body is not as long as was said")
+            await self._stream.send(b"", end=True)
+        self._sent()
 
     async def answer(self, expected: type[MessageT]) -> MessageT:
         """The message that the answer begins with."""

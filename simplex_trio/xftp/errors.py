@@ -38,7 +38,7 @@ class XFTPRouterError(SimplexError):
     def __init__(self, error: XFTPErrorValue) -> None:
         super().__init__(str(error))
         self.error = error
-        self.retryable = error in _MAY_PASS
+        self.retryable: bool = error in _MAY_PASS
 
 
 class StreamReset(SimplexError):
@@ -62,7 +62,7 @@ class RouterUnreachable(SimplexError):
 
     def __init__(self, cause: SimplexError) -> None:
         super().__init__("a router cannot be reached")
-        self.retryable = cause.retryable
+        self.retryable: bool = cause.retryable
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ class NoSuchReplica(SimplexError):
     def __init__(self, number: int, *, retryable: bool) -> None:
         super().__init__(f"packet {number} is not to be had from any router")
         self.number = number
-        self.retryable = retryable
+        self.retryable: bool = retryable
 
 
 class NotDeleted(SimplexError):
@@ -94,7 +94,7 @@ class NotDeleted(SimplexError):
     def __init__(self, count: int, *, retryable: bool) -> None:
         super().__init__(f"{count} packets could not be deleted")
         self.count = count
-        self.retryable = retryable
+        self.retryable: bool = retryable
 
 
 class RedirectRefused(SimplexError):

@@ -7,7 +7,7 @@ from typing import Any
 import cbor2
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
@@ -191,7 +191,6 @@ names = st.sampled_from(
 
 
 @given(st.dictionaries(names, noise | st.dictionaries(st.sampled_from(list(STATUS)), noise)))
-@settings(max_examples=200)
 def test_any_message_is_read_or_refused(message: dict[str, Any]) -> None:
     try:
         list(KatzenpostCodec(bytes(16)).open(cbor2.dumps(message)))

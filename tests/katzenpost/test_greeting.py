@@ -91,11 +91,12 @@ async def test_other_messages_in_between() -> None:
     assert len(found.events) == 24
 
 
-async def test_a_daemon_that_floods_us() -> None:
+async def test_a_daemon_that_floods_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simplex_trio.katzenpost.greeting._MAX_EVENTS", 40)
     async with greeting() as (peer, result):
         await peer.put("connection_status_event", STATUS)
         with contextlib.suppress(trio.BrokenResourceError):
-            for _ in range(5000):
+            for _ in range(50):
                 await peer.put("message_reply_event", {"surbid": bytes(16)})
         with pytest.raises(MalformedHello):
             await result()

@@ -22,7 +22,7 @@ class Cable:
     """A port on this machine that leads to a router; see `open_cable`."""
 
     def __init__(self, router: ServerAddress, port: int) -> None:
-        self.address = evolve(router, hosts=(parse_host(_LOOPBACK),), port=port)
+        self.address: ServerAddress = evolve(router, hosts=(parse_host(_LOOPBACK),), port=port)
         """The router's address by way of the cable."""
         self._router = router
         self._host = next(each for each in router.hosts if not isinstance(each, OnionHost))

@@ -55,8 +55,8 @@ class ClientConnection:
         self._more = trio.Event()
         self._writing = False
         self._written = trio.lowlevel.ParkingLot()
-        self.app = App(connection=self)
-        self.said_farewell = False
+        self.app: App = App(connection=self)
+        self.said_farewell: bool = False
 
     def put(self, name: str, fields: Mapping[str, object]) -> None:
         """Queue a response; there is no limit to them but the time that a write may take."""

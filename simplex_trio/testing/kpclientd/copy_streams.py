@@ -49,7 +49,7 @@ class StreamReader:
     """A courier's reading of the boxes of a copy stream, in order."""
 
     def __init__(self) -> None:
-        self.is_complete = False
+        self.is_complete: bool = False
         self._data = b""
 
     def read(self, element: bytes) -> Iterator[Envelope]:

@@ -40,8 +40,8 @@ class SimulatedDaemon:
     """
 
     def __init__(self, mixnet: SimulatedMixnet | None = None) -> None:
-        self.mixnet = mixnet or SimulatedMixnet()
-        self.instance_token = secrets.token_bytes(16)
+        self.mixnet: SimulatedMixnet = mixnet or SimulatedMixnet()
+        self.instance_token: bytes = secrets.token_bytes(16)
         self.requests: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=_REMEMBERED_REQUESTS)
         """The latest that clients asked, in order."""
         self._asked = trio.lowlevel.ParkingLot()

@@ -85,7 +85,7 @@ class SimulatedMixnet:
         has_authorities: bool = True,
     ) -> None:
         self.pace = pace
-        self.boxes = Boxes()
+        self.boxes: Boxes = Boxes()
         self.has_authorities = has_authorities
         self.replica_epoch = 1
         """Envelopes from before the previous one are too old."""

@@ -88,7 +88,7 @@ async def open_simulated_daemon(
     daemon = ListeningDaemon(mixnet, _dial_to(listen, listeners))
     try:
         async with daemon.running() as nursery:
-            nursery.start_soon(trio.serve_listeners, daemon.serve_stream, listeners)
+            await nursery.start(trio.serve_listeners, daemon.serve_stream, listeners)
             yield daemon
     finally:
         for listener in listeners:

@@ -84,7 +84,7 @@ class FNEW(Command):
 
     TAG: ClassVar[bytes] = b"FNEW"
     CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.KEY_ONLY
-    FROM_SENDER = True
+    FROM_SENDER: ClassVar[bool] = True
 
     info: PacketInfo = field(validator=instance_of(PacketInfo))
     recipient_keys: tuple[AuthPublicKey, ...]
@@ -110,7 +110,7 @@ class FADD(Command):
     """Add recipients to a packet."""
 
     TAG: ClassVar[bytes] = b"FADD"
-    FROM_SENDER = True
+    FROM_SENDER: ClassVar[bool] = True
 
     recipient_keys: tuple[AuthPublicKey, ...]
 
@@ -128,7 +128,7 @@ class FPUT(Command):
     """Upload the body, which follows the block of the request."""
 
     TAG: ClassVar[bytes] = b"FPUT"
-    FROM_SENDER = True
+    FROM_SENDER: ClassVar[bool] = True
 
 
 @frozen(repr=False)
@@ -136,7 +136,7 @@ class FDEL(Command):
     """Delete a packet, for everybody."""
 
     TAG: ClassVar[bytes] = b"FDEL"
-    FROM_SENDER = True
+    FROM_SENDER: ClassVar[bool] = True
 
 
 # --- from a recipient ---------------------------------------------------------------------------

@@ -95,7 +95,7 @@ class Http2Connection:
     def __init__(
         self, stream: trio.abc.Stream, *, client_side: bool, limits: Http2Limits | None = None
     ) -> None:
-        self.limits = limits or Http2Limits()
+        self.limits: Http2Limits = limits or Http2Limits()
         self._stream = stream
         self._streams: dict[int, Http2Stream] = {}
         self._outbox: list[bytes] = []
@@ -108,7 +108,7 @@ class Http2Connection:
         self._nursery: trio.Nursery | None = None
         self._reason: BaseException | None = None
         self._over = trio.Event()
-        self.last_active = trio.current_time()
+        self.last_active: float = trio.current_time()
         self._lengths = FrameLengths(self.limits.frame_size, after_preface=not client_side)
         self._h2 = self._new_state(client_side=client_side)
 

@@ -32,7 +32,7 @@ class Http2Stream:
         self._ended = False
         self._fault: SimplexError | None = None
         self._news = trio.lowlevel.ParkingLot()
-        self.sent_end = False
+        self.sent_end: bool = False
 
     def __repr__(self) -> str:
         return f"<Http2Stream {self.id}>"

@@ -92,9 +92,9 @@ class Storage:
         self._quota = quota
         self._random = random
         self._owner = trio.CapacityLimiter(1)  # the database belongs to one thread at a time
-        self.packets = records.count()
-        self.bytes_stored = records.bytes_stored()
-        self.bytes_reserved = 0
+        self.packets: int = records.count()
+        self.bytes_stored: int = records.bytes_stored()
+        self.bytes_reserved: int = 0
 
     async def _on_records(self, work: Callable[[], T]) -> T:
         """Ask or change the records; once begun it is not cancelled."""

@@ -1,0 +1,155 @@
+"""`SMPClient` as a whole, and how to get one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from simplex_trio.client.answers import expect
+from simplex_trio.client.connection import Connection, address_for, open_connection
+from simplex_trio.client.engine import driven
+from simplex_trio.client.proxy import ProxiedRelay, forward
+from simplex_trio.client.smp.notifying import NotificationCommands
+from simplex_trio.client.smp.owning import OwnerCommands
+from simplex_trio.client.smp.requests import SMPClientConfig
+from simplex_trio.client.smp.sending import SenderCommands
+from simplex_trio.client.smp.serving import ServiceCommands
+from simplex_trio.client.smp_session import SMP, smp_spec
+from simplex_trio.client.timeouts import INTERACTIVE, Patience
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.smp import commands as smp
+from simplex_trio.wire.smp.forwarding import FwdTransmission
+from simplex_trio.wire.smp.messages import PONG, RNAME
+from simplex_trio.wire.smp.names import Domain, NameRecord
+
+__all__ = ["SMPClient", "connect_smp_client", "open_smp_client"]
+
+
+class SMPClient(OwnerCommands, NotificationCommands, ServiceCommands, SenderCommands):
+    """A connection to an SMP router; see `open_smp_client` and `connect_smp_client`.
+
+    Every method sends one command (those in the plural one each) and has the contract of
+    `ProtocolClient.request`: what cancelling does, and the errors `RequestTimeout`,
+    `ConnectionLost`, `RouterError` with the router's error, `UnexpectedResponseError`,
+    `MalformedResponse`, and an `EncodeError` such as `UnsupportedVersion` before anything is sent.
+
+    Messages reach `events`, also those that answer a command, as `MessageReceived`, `QuotaReached`
+    or, if their queue's delivery key was never told, `SealedMessage`; what else the router says
+    unasked (END, DELD, NMSG, ENDS, ALLS) as a `Notice`.
+    """
+
+    def __init__(
+        self,
+        address: ServerAddress,
+        connection: Connection,
+        config: SMPClientConfig | None = None,
+        *,
+        disconnected: Callable[[BaseException], object] | None = None,
+    ) -> None:
+        super().__init__(address, connection, config, disconnected=disconnected)
+        self._relays: dict[ServerAddress, ProxiedRelay] = {}
+
+    # --- proxies --------------------------------------------------------------------------------
+
+    def relay(
+        self, address: ServerAddress | str, *, basic_auth: bytes | None = None
+    ) -> ProxiedRelay:
+        """Another router, to be reached through this one; one object for each address.
+
+        ``basic_auth`` is for this router to act as a proxy, if it asks for that.
+        """
+        address = address_for(SMP, address)
+        known = self._relays.get(address)
+        if known is None:
+            engine = self._config
+            known = self._relays[address] = ProxiedRelay(
+                self,
+                address,
+                basic_auth=basic_auth,
+                connect_timeouts=engine.connect_timeouts,
+                request_timeouts=engine.request_timeouts,
+            )
+        return known
+
+    async def forward(self, forwarded: FwdTransmission) -> bytes:
+        """As a proxy connected to a relay, pass on what a client sealed for it.
+
+        Returns what the relay sealed for that client.  See `simplex_trio.client.proxy.forward`.
+        """
+        return await forward(self, self._smp.agreement.shared_secret, forwarded)
+
+    # --- the router itself ----------------------------------------------------------------------
+
+    async def ping(self, *, patience: Patience = INTERACTIVE) -> None:
+        """See whether the router answers."""
+        expect(await self.request(smp.PING(), patience=patience), PONG)
+
+    async def resolve_name(self, domain: Domain, *, patience: Patience = INTERACTIVE) -> NameRecord:
+        """What is registered for a name; the router sees who asks."""
+        return expect(await self.request(smp.RSLV(domain), patience=patience), RNAME).record
+
+
+async def _connect(
+    address: ServerAddress | str,
+    config: SMPClientConfig | None,
+    isolation: bytes | None,
+    patience: Patience,
+    disconnected: Callable[[BaseException], object] | None,
+) -> SMPClient:
+    config = config or SMPClientConfig()
+    address = address_for(SMP, address)
+    service = config.session.service
+    connection = await open_connection(
+        smp_spec(config.session),
+        address,
+        config,
+        credentials=None if service is None else service.tls_credentials(),
+        isolation=isolation,
+        patience=patience,
+    )
+    return SMPClient(address, connection, config, disconnected=disconnected)
+
+
+@asynccontextmanager
+async def open_smp_client(
+    address: ServerAddress | str,
+    config: SMPClientConfig | None = None,
+    *,
+    isolation: bytes | None = None,
+    patience: Patience = INTERACTIVE,
+    disconnected: Callable[[BaseException], object] | None = None,
+) -> AsyncIterator[SMPClient]:
+    """Connect to a router for as long as the block lasts.
+
+    ``isolation`` tells unrelated connections apart to a SOCKS proxy.  ``disconnected`` is called
+    once, with the reason, when the connection has ended and everybody who waited knows.
+
+    A lost connection does not cancel the block: it sees `ConnectionLost` at its next call.  Leaving
+    the block closes the connection.  Raises a `ConnectError` (`ConnectTimeout` when the deadline of
+    the configuration passes) if no connection comes about; cancelled meanwhile, it leaves nothing
+    open.
+    """
+    client = await _connect(address, config, isolation, patience, disconnected)
+    async with driven(client):
+        yield client
+
+
+async def connect_smp_client(
+    nursery: trio.Nursery,
+    address: ServerAddress | str,
+    config: SMPClientConfig | None = None,
+    *,
+    isolation: bytes | None = None,
+    patience: Patience = INTERACTIVE,
+    disconnected: Callable[[BaseException], object] | None = None,
+) -> SMPClient:
+    """Connect to a router and let ``nursery`` drive the connection until it ends.
+
+    As `open_smp_client`, except that it lasts until `ProtocolClient.aclose`, the loss of the
+    connection, or the cancellation of the nursery.
+    """
+    client = await _connect(address, config, isolation, patience, disconnected)
+    nursery.start_soon(client.run)
+    return client

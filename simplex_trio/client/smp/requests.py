@@ -1,0 +1,81 @@
+"""What all commands of SMP need of their connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import field, frozen
+
+from simplex_trio.client.connection import ClientConfig, Connection
+from simplex_trio.client.engine import ProtocolClient
+from simplex_trio.client.queues import OwnedQueue
+from simplex_trio.client.smp_session import SMPCodec, SMPSessionConfig
+from simplex_trio.client.timeouts import Patience
+from simplex_trio.transport.tls import TlsSession
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.handshake import ClientAgreement, Service
+from simplex_trio.wire.smp.commands import Command
+from simplex_trio.wire.smp.messages import Message
+
+__all__ = ["SMPClientConfig", "SMPRequests"]
+
+
+@frozen(repr=False)
+class SMPClientConfig(ClientConfig):
+    """How a client reaches its router, how it waits, and what it is to the router."""
+
+    session: SMPSessionConfig = field(factory=SMPSessionConfig)
+
+
+class SMPRequests(ProtocolClient[Command, Message]):
+    """A connection to an SMP router, without the commands."""
+
+    def __init__(
+        self,
+        address: ServerAddress,
+        connection: Connection,
+        config: SMPClientConfig | None = None,
+        *,
+        disconnected: Callable[[BaseException], object] | None = None,
+    ) -> None:
+        config = config or SMPClientConfig()
+        self._smp = SMPCodec(connection.agreement)
+        super().__init__(connection.stream, self._smp, config.engine, disconnected=disconnected)
+        self._address = address
+        self._tls = connection.tls
+
+    @property
+    def address(self) -> ServerAddress:
+        """The router at the other end."""
+        return self._address
+
+    @property
+    def tls(self) -> TlsSession:
+        """What TLS knows about the connection."""
+        return self._tls
+
+    @property
+    def version(self) -> int:
+        """The version of SMP that was agreed."""
+        return self._smp.session.version
+
+    @property
+    def agreement(self) -> ClientAgreement:
+        """What the handshake ended in; a proxy hands its versions and proof on to clients."""
+        return self._smp.agreement
+
+    @property
+    def service(self) -> Service | None:
+        """What this connection is to the router, if it is a service's."""
+        return self._smp.agreement.service
+
+    def forget(self, recipient_id: bytes) -> None:
+        """Drop a queue's delivery key; should it still deliver, its messages arrive sealed."""
+        self._smp.delivery_keys.pop(recipient_id, None)
+
+    async def _ask(self, command: Command, queue: OwnedQueue, patience: Patience) -> Message:
+        return await self.request(command, queue.recipient_id, queue.key, patience=patience)
+
+    def _learn(self, queue: OwnedQueue) -> None:
+        if queue.delivery_key is not None:
+            self._smp.delivery_keys[queue.recipient_id] = queue.delivery_key.subkey
