@@ -1,9 +1,11 @@
-"""``simplex-trio katzenpost simulate``: be a daemon for other programs, and misbehave when asked."""
+"""``simplex-trio katzenpost simulate``: a daemon to test with, which misbehaves when asked."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.logs import log_to_stderr
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import aside, print_json, say
 from simplex_trio.cli.running import run_service
@@ -58,6 +61,7 @@ def simulate(
         ready = partial(_tell_program, config)
     else:
         ready = partial(_tell_person, config)
+    log_to_stderr(None, verbose=False)
     run_service(partial(_serve, place, AT_ONCE if fast else LIFELIKE, config, ready))
 
 
@@ -78,7 +82,6 @@ def _dialled(daemon: ListeningDaemon) -> str:
 
 
 def _tell_person(config: Path | None, daemon: ListeningDaemon) -> None:
-    say("This daemon simulates a mixnet and protects nothing.", style="bold")
     say(f"It listens at {_dialled(daemon)}")
     if config is not None:
         say(f"Its configuration for clients is in {config}")
@@ -101,8 +104,19 @@ async def _serve(
         serve = partial(serve_simulated_daemon, place, pace=pace, config_path=config)
         daemon: ListeningDaemon = await nursery.start(serve)
         ready(daemon)
-        while line := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-            await obey(daemon, line.strip())
+        async with aclosing(_lines_of_input()) as lines:
+            async for line in lines:
+                await obey(daemon, line)
+
+
+async def _lines_of_input() -> AsyncGenerator[str]:
+    # The thread may still be reading when the program ends; Python's own buffer would then be
+    # locked, which is fatal to the interpreter.
+    descriptor, rest = sys.stdin.fileno(), b""
+    while data := await trio.to_thread.run_sync(os.read, descriptor, 4096, abandon_on_cancel=True):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace")
 
 
 async def obey(daemon: ListeningDaemon, command: str) -> None:

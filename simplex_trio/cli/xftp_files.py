@@ -46,8 +46,9 @@ Count = Annotated[int, Parameter(validator=Number(gte=1, lte=2048))]
 Description = Annotated[
     str,
     Parameter(
+        allow_leading_hyphen=True,
         help="The file with the description, or with a link to it; `-` for standard input. "
-        "Whoever has the description has the file."
+        "Whoever has the description has the file.",
     ),
 ]
 

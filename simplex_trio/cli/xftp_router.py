@@ -70,8 +70,7 @@ def router(
     verbose
         Log more.
     """
-    packets = PacketPolicy(quota=int(quota * _GIB), password=_password(password_file))
-    config = _config(folder, host, port, packets)
+    config = _config(folder, host, port, int(quota * _GIB), _password(password_file))
 
     def ready(running: XFTPRouter) -> None:
         if json:
@@ -85,19 +84,21 @@ def router(
 
 
 def _config(
-    folder: Path | None, hosts: list[str] | None, port: int | None, packets: PacketPolicy
+    folder: Path | None,
+    hosts: list[str] | None,
+    port: int | None,
+    quota: int,
+    password: str | None,
 ) -> XFTPRouterConfig:
     config = EMBEDDED if folder is None else XFTPRouterConfig(folder=folder / "files")
-    config = evolve(config, packets=packets)
     try:
+        config = evolve(config, packets=PacketPolicy(quota=quota, password=password))
         if hosts:
             config = evolve(config, hosts=tuple(hosts), listen=None)
         if port is not None:
             config = evolve(config, ports=(port,))
     except ValueError as exc:
-        raise CommandFailed(
-            "This host cannot be; a host is a domain name or an IP address.", ExitCode.USAGE
-        ) from exc
+        raise CommandFailed(f"A router cannot be so: {exc}.", ExitCode.USAGE) from exc
     return config
 
 

@@ -24,7 +24,9 @@ MAX_ITEMS = 262_144
 """Items of one message, keys included.  The largest answer is the 65,536 elements of one copy
 stream; a million empty lists would cost a hundred times their size."""
 
-_STRINGS, _LIST, _MAP, _TAG = (2, 3), 4, 5, 6
+_SHORT, _OTHER = -1, -2
+
+_NUMBERS, _STRINGS, _LIST, _TAG = (0, 1, 7), (2, 3), 4, 6
 
 
 def require_cbor() -> None:
@@ -65,36 +67,64 @@ def decode(data: bytes) -> Any:
         raise DecodeError("not CBOR") from exc
 
 
+def _skips() -> list[int]:
+    """For each first byte how many bytes follow, if that is all that there is to an item.
+
+    Otherwise `_SHORT` for strings whose length is in the next byte, and `_OTHER` for the rest.
+    """
+    skips = [_OTHER] * 256
+    for first in range(256):
+        major, value = first >> 5, first & 0x1F
+        if major in _STRINGS:
+            skips[first] = value if value < 24 else _SHORT if value == 24 else _OTHER
+        elif major in _NUMBERS and value < 28:
+            skips[first] = 0 if value < 24 else 1 << (value - 24)
+    return skips
+
+
+_SKIPS = _skips()
+
+
 def _check_shape(data: bytes) -> None:
     size = len(data)
     position = 0
     items = left = 1  # all items announced so far, and those of them that are still to come
     outside: list[int] = []  # for each open container, how many were to come after it
-    while left:
-        if left > size - position:
-            raise DecodeError("CBOR that ends too early")
-        first = data[position]
-        position += 1
-        major, value = first >> 5, first & 0x1F
-        if value >= 24:
+    try:
+        while left:
+            first = data[position]
+            position += 1
+            left -= 1
+            skip = _SKIPS[first]
+            if skip >= 0:  # nearly all are of these two kinds, so they are the quick ones
+                position += skip
+                continue
+            if skip == _SHORT:
+                position += 1 + data[position]
+                continue
+            major, value = first >> 5, first & 0x1F
             if value > 27:
                 raise DecodeError("CBOR of indefinite length")
-            width = 1 << (value - 24)
-            value = int.from_bytes(data[position : position + width], "big")
-            position += width
-        left -= 1
-        if major in _STRINGS:
-            position += value
-        elif _LIST <= major <= _MAP:
+            if value >= 24:
+                width = 1 << (value - 24)
+                value = int.from_bytes(data[position : position + width], "big")
+                position += width
+            if major in _STRINGS:
+                position += value
+                continue
+            if major == _TAG:
+                raise DecodeError("CBOR with a tag")
             while outside and outside[-1] > left:
                 outside.pop()
             outside.append(left)
             count = value if major == _LIST else 2 * value
             left += count
             items += count
+            if left > size - position:
+                break
             if len(outside) > MAX_DEPTH or items > MAX_ITEMS:
                 raise DecodeError("CBOR that nests too deep, or has too many items")
-        elif major == _TAG:
-            raise DecodeError("CBOR with a tag")
-    if position != size:
+    except IndexError:
+        pass  # past the end, as below
+    if left or position != size:
         raise DecodeError("CBOR that ends too early, or too late")

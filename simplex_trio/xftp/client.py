@@ -205,6 +205,7 @@ class XFTPClient:
     ) -> None:
         """Send the body of a packet, ``size`` bytes in pieces of any length.
 
+        If ``body`` is a generator it is closed in the end.
         A body that is uploaded already is not changed, and that is no error.  Cancelled, the router
         keeps nothing of it.  Raises `WrongBodySize` if ``body`` has another length than it should.
         """
@@ -320,15 +321,22 @@ class _Exchange(Redacted):
         """Send the block of the request, and what follows it."""
         await self._stream.send(self._block, end=body is None)
         if body is not None:
-            async for piece in body:
+            await self._send_body(aiter(body), size)
+        self._sent()
+
+    async def _send_body(self, pieces: AsyncIterator[bytes | memoryview], size: int) -> None:
+        try:
+            async for piece in pieces:
                 size -= len(piece)
                 if size < 0:
                     break
                 await self._stream.send(piece)
-            if size:
-                raise WrongBodySize("a body is not as long as was said")
-            await self._stream.send(b"", end=True)
-        self._sent()
+        finally:
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+        if size:
+            raise WrongBodySize("a body is not as long as was said")
+        await self._stream.send(b"", end=True)
 
     async def answer(self, expected: type[MessageT]) -> MessageT:
         """The message that the answer begins with."""
@@ -442,7 +450,8 @@ async def open_xftp_client(
             try:
                 agreement = await _shake_hands(address, http, tls.session, config)
             except BaseException:
-                nursery.cancel_scope.cancel()
+                with trio.CancelScope(shield=True):
+                    await http.aclose()
                 raise
         try:
             yield XFTPClient(address, http, agreement, config)

@@ -6,22 +6,31 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
+from typing import TypeVar
 
 import trio
 from attrs import define, evolve, field
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.config import AgentConfig
-from simplex_trio.agent.events import Connected, RouterEvent
+from simplex_trio.agent.events import (
+    AgentEvent,
+    CannotConnect,
+    Connected,
+    RouterEvent,
+    Subscribed,
+)
 from simplex_trio.client.backoff import Backoff
 from simplex_trio.client.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
-from simplex_trio.errors import SimplexError
+from simplex_trio.errors import SimplexError, WrongIdentity
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.server import EMBEDDED, Router, open_router
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress
+
+EventT = TypeVar("EventT", bound=AgentEvent)
 
 QUICK = AgentConfig(
     backoff=Backoff(initial=0.02, increase_after=60, maximum=0.05), remember_failure=0
@@ -177,6 +186,32 @@ async def test_a_thousand_queues_receive_while_their_router_is_killed_again_and_
             nursery.cancel_scope.cancel()
 
 
+async def test_a_router_whose_identity_changed() -> None:
+    router = RestartingRouter()
+    impostor = RestartingRouter()
+    async with open_smp_agent(QUICK) as agent:
+        async with router.up() as running:
+            address = running.address
+            impostor.config = router.config
+            queues = await create_queues(agent, address, 1)
+            agent.subscribe(address, queues.values())
+            await next_of(agent, Subscribed)
+        async with impostor.up():
+            while not isinstance((await next_of(agent, CannotConnect)).error, WrongIdentity):
+                pass  # it was down in between
+            assert agent.subscriptions(address).pending == tuple(queues)
+        async with router.up():
+            assert (await next_of(agent, Subscribed)).queues == tuple(queues)
+
+
+async def next_of(agent: SMPClientAgent, kind: type[EventT]) -> EventT:
+    """The next event of a kind; others are passed over."""
+    async for event in agent.events:
+        if isinstance(event, kind):
+            return event
+    raise AssertionError("the events have ended")
+
+
 async def test_messages_through_a_proxy_whose_connection_to_the_relay_is_cut() -> None:
     random = Random(0)
     cable = Cable()
@@ -196,7 +231,10 @@ async def test_messages_through_a_proxy_whose_connection_to_the_relay_is_cut() -
         (queue,) = queues.values()
         failures: list[SimplexError] = []
 
-        async def send(body: bytes) -> None:
+        accepted = 0
+
+        async def send(body: bytes, *, then_cut: bool) -> None:
+            nonlocal accepted
             while True:
                 try:
                     through = await sender.relay(proxy.address, through_the_cable)
@@ -205,15 +243,19 @@ async def test_messages_through_a_proxy_whose_connection_to_the_relay_is_cut() -
                     failures.append(exc)
                     await trio.sleep(0.01)
                 else:
-                    return
+                    break
+            accepted += 1
+            if then_cut:  # while others are on their way
+                cable.cut()
 
         messages = 0
         while len(failures) < 3:
+            unlucky = random.randrange(10)
             async with trio.open_nursery() as sending:
-                for _ in range(20):
+                for number in range(20):
                     messages += 1
-                    sending.start_soon(send, b"message %d" % messages)
-                await trio.sleep(random.uniform(0, 0.02))
-                cable.cut()
+                    body = b"message %d" % messages
+                    sending.start_soon(partial(send, body, then_cut=number == unlucky))
+        assert accepted == messages
         await receiver.wait_until(lambda: len(receiver.bodies) == messages)
         nursery.cancel_scope.cancel()

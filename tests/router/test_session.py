@@ -15,6 +15,7 @@ from simplex_trio.router.config import ClientLimits, Intervals, RouterConfig
 from simplex_trio.router.core import dispatch
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.recent import RecentBodies
+from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.router.core.state import Decision
 from simplex_trio.router.housekeeping import disconnect_idle
 from simplex_trio.wire.smp.bodies import QuotaNotice, ReceivedBody, open_delivered
@@ -367,10 +368,34 @@ async def test_full_store() -> None:
         assert await client.ask(SUB(), ids.recipient_id, KEY) == SOK()
         await client.nothing_more()
         store.is_full = False
+        house.later(RETRY_SECONDS)
         await client.send(client.transmission(SEND(SILENT, b"y"), ids.sender_id))
         delivered, answered = await client.read(), await client.read()
         assert opened(ids, delivered.message) == ReceivedBody(NOW, SILENT, b"y")
         assert answered.message == OK()
+
+
+async def test_queues_are_drained_while_the_store_has_no_room() -> None:
+    store = ReluctantStore()
+    async with open_house(store=store) as house:
+        client = await house.connect()
+        ids = await create(client)
+        await client.send(client.transmission(SEND(SILENT, b"x"), ids.sender_id))
+        delivered = (await client.read()).message
+        assert isinstance(delivered, MSG)
+        assert (await client.read()).message == OK()
+        store.is_full = True
+        assert isinstance(error(await client.ask(SEND(SILENT, b"y"), ids.sender_id)), Store)
+        store.is_full = False  # for what only deletes
+        before = len(store.commits)
+        await client.send(
+            client.transmission(SEND(SILENT, b"z"), ids.sender_id),
+            client.transmission(ACK(delivered.message_id), ids.recipient_id, KEY),
+        )
+        refused, acknowledged = await client.read(), await client.read()
+        assert isinstance(error(refused.message), Store)
+        assert acknowledged.message == OK()
+        assert store.commits[before:] == [1]
 
 
 async def test_bodies_that_cannot_be_read() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import trio
 
-from simplex_trio.errors import DecodeError
+from simplex_trio.errors import DecodeError, TooLarge
 from simplex_trio.katzenpost.framing import LengthPrefixedStream
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.kpclientd.apps import App
@@ -120,7 +120,7 @@ class ClientConnection:
                 try:
                     with trio.fail_after(_WRITE_SECONDS):
                         await self._stream.send_frames(frames)
-                except (trio.TooSlowError, trio.BrokenResourceError):
+                except (trio.TooSlowError, trio.BrokenResourceError, TooLarge):
                     self.drop()
             self._writing = False
             self._written.unpark_all()

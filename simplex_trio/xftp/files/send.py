@@ -17,7 +17,6 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from contextlib import aclosing
 from functools import partial
 from hashlib import sha256, sha512
 from pathlib import Path
@@ -394,8 +393,7 @@ class _Placing:
         client = await self._clients.client(stored.server)
         self._counter.begin_again(self._packet.number)
         size = len(self._packet.data)
-        async with aclosing(self._body()) as body:
-            await client.upload(stored.sender_key, stored.sender_id, size, body)
+        await client.upload(stored.sender_key, stored.sender_id, size, self._body())
 
     async def _body(self) -> AsyncGenerator[memoryview]:
         data = memoryview(self._packet.data)

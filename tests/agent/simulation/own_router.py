@@ -14,12 +14,8 @@ from simplex_trio.client.spec import shake_hands
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import SimplexError
-from simplex_trio.router.commits import Commits
-from simplex_trio.router.config import RouterConfig
-from simplex_trio.router.core.state import RouterState
-from simplex_trio.router.fulfilment import Fulfilment
-from simplex_trio.router.hub import Hub
-from simplex_trio.router.postponed import Postponed
+from simplex_trio.router.config import Intervals, RouterConfig
+from simplex_trio.router.hub import Hub, assemble_hub
 from simplex_trio.router.session import serve_client
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.testing.network import MemoryNetwork
@@ -51,7 +47,7 @@ class OwnRouter:
             ServerProtocol.SMP, (parse_host(name),), None, self.credentials.identity_fingerprint
         )
         self.client_chains: dict[bytes, CertificateChain] = {}
-        self._ends = ends
+        self._config = RouterConfig(intervals=Intervals(end_events=ends))
         self._store = MemoryStore()
         self._sender: SMPClient | None = None
         self._running: trio.CancelScope | None = None
@@ -82,28 +78,16 @@ class OwnRouter:
         return True
 
     async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
-        commits = Commits(self._store)
-        state = RouterState(
-            RouterConfig().queues,
-            await self._store.load(),
-            random=self.random.randbytes,
-            submit=lambda transaction, finish: commits.submit(
-                transaction, lambda failure: finish and not failure and finish()
-            ),
-        )
-        hub = Hub(
-            config=RouterConfig(),
-            credentials=self.credentials,
-            state=state,
-            commits=commits,
-            fulfilment=Fulfilment(state, self._store),
-            ends=Postponed(self._ends),
-            notifications=Postponed(0),
+        hub = await assemble_hub(
+            self._config,
+            self.credentials,
+            self._store,
             clock=lambda: _NOW,
+            random=self.random.randbytes,
         )
         with trio.CancelScope() as self._running:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(commits.run)
+                nursery.start_soon(hub.commits.run)
                 nursery.start_soon(hub.ends.run)
                 self._sender = await self._connect(hub, nursery)
 
@@ -118,7 +102,7 @@ class OwnRouter:
                 try:
                     await self.network.run_server(self.name, serve, task_status=task_status)
                 finally:
-                    commits.close()
+                    hub.commits.close()
 
     async def _connect(self, hub: Hub, nursery: trio.Nursery) -> SMPClient:
         ours, theirs = trio.testing.memory_stream_pair()

@@ -1,0 +1,228 @@
+"""``simplex-trio xftp``, against a router."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import evolve
+from rich.console import Console
+
+from simplex_trio.cli import xftp_bars
+from simplex_trio.cli.xftp_bars import showing_progress
+from simplex_trio.errors import DialFailed
+from simplex_trio.xftp.files.progress import Phase, Progress, Retrying
+from simplex_trio.xftp.router.config import PacketPolicy
+from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
+from tests.cli.support import Program, Result, in_background
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[XFTPRouter]:
+    with in_background(open_xftp_router) as router:
+        yield router
+
+
+@pytest.fixture
+def server(running: XFTPRouter) -> str:
+    return str(running.address)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(bytes(range(256)) * 400)
+    return path
+
+
+def test_there_and_back(cli: Cli, server: str, photo: Path, tmp_path: Path) -> None:
+    sent = cli(
+        "xftp", "send", photo, server, "--recipients", "2", "--to", tmp_path / "out", "--json"
+    )
+    assert sent.code == 0
+    first, second = sent.json()["descriptions"]
+    private = sent.json()["private"]
+    assert all(stat.S_IMODE(Path(each).stat().st_mode) == 0o600 for each in (first, private))
+    assert {each.name for each in (tmp_path / "out").iterdir()} == {"photo.jpg.xftp"}
+
+    facts = cli("xftp", "info", first, "--json").json()
+    assert facts["party"] == "recipient"
+    assert facts["bytes"] >= photo.stat().st_size
+    assert facts["routers"] == [server.partition("@")[2]]
+
+    received = cli("xftp", "receive", first, "--to", tmp_path / "in", "--json")
+    assert Path(received.json()["path"]).read_bytes() == photo.read_bytes()
+    again = cli("xftp", "receive", first, "--to", tmp_path / "in")
+    assert again.code == 4
+    assert "received already" in again.err
+    kept = cli("xftp", "receive", second, "--to", tmp_path / "in", "--keep")
+    assert kept.out == f"Received {tmp_path / 'in' / 'photo_1.jpg'}\n"
+    assert len(list((tmp_path / "in").iterdir())) == 2
+
+    deleted = cli("xftp", "delete", private, "--json").json()
+    assert deleted["unknown"] == 0
+    assert deleted["deleted"] == facts["packets"]
+    assert cli("xftp", "receive", second, "--to", tmp_path / "in").code == 4
+    assert len(list((tmp_path / "in").iterdir())) == 2
+    assert "did not know" in cli("xftp", "delete", private).out
+
+
+def test_in_words(cli: Cli, server: str, photo: Path, tmp_path: Path) -> None:
+    sent = cli("xftp", "send", photo, server, "--to", tmp_path, "--name", "holiday.jpg", "--link")
+    description = tmp_path / "photo.jpg.xftp" / "rcv1.xftp"
+    assert str(description) in sent.out
+    link = sent.out.splitlines()[-1]
+    assert link.startswith("simplex:/file#/")
+    assert "A description for a recipient" in cli("xftp", "info", description).out
+    private = tmp_path / "photo.jpg.xftp" / "snd.xftp.private"
+    assert "A description for its sender" in cli("xftp", "info", private).out
+    (tmp_path / "link.txt").write_text(link)
+    assert cli("xftp", "receive", tmp_path / "link.txt", "--to", tmp_path).code == 0
+    assert (tmp_path / "holiday.jpg").read_bytes() == photo.read_bytes()
+    seen = cli("xftp", "info", link)
+    assert seen.code == 0
+    assert "can be seen by others" in seen.err
+
+
+def test_keys_are_not_shown(cli: Cli, server: str, photo: Path, tmp_path: Path) -> None:
+    sent = cli("xftp", "send", photo, server, "--to", tmp_path)
+    text = (tmp_path / "photo.jpg.xftp" / "rcv1.xftp").read_text()
+    (key,) = [line.split()[1] for line in text.splitlines() if line.startswith("key:")]
+    told = cli("xftp", "info", tmp_path / "photo.jpg.xftp" / "rcv1.xftp")
+    for each in (sent, told):
+        assert key.rstrip("=") not in each.out + each.err
+
+
+@pytest.mark.parametrize("as_link", [False, True])
+def test_from_standard_input(
+    cli: Cli,
+    server: str,
+    photo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    as_link: bool,
+) -> None:
+    sent = cli("xftp", "send", photo, server, "--to", tmp_path, "--link", "--json").json()
+    text = sent["link"] if as_link else Path(sent["descriptions"][0]).read_text()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert cli("xftp", "info", "-", "--json").json()["party"] == "recipient"
+
+
+def test_descriptions_of_the_other_kind(cli: Cli, server: str, photo: Path, tmp_path: Path) -> None:
+    sent = cli("xftp", "send", photo, server, "--to", tmp_path, "--json").json()
+    assert cli("xftp", "receive", sent["private"]).code == 2
+    assert cli("xftp", "delete", sent["descriptions"][0]).code == 2
+
+
+def test_mistakes(cli: Cli, server: str, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "nonsense").write_text("nothing of the kind")
+    for arguments in (
+        ("send", photo),
+        ("send", tmp_path / "missing", server),
+        ("send", photo, "smp://nonsense"),
+        ("send", photo, server, "--replicas", "2"),
+        ("send", photo, server, "--recipients", "0"),
+        ("receive", tmp_path / "missing"),
+        ("receive", tmp_path / "nonsense"),
+        ("delete", tmp_path / "nonsense"),
+        ("info", "simplex:/file#/?desc=nonsense"),
+    ):
+        result = cli("xftp", *arguments)
+        assert result.code == 2, arguments
+        assert result.out == ""
+
+
+def test_a_state_file_of_another_transfer(
+    cli: Cli, server: str, photo: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".photo.jpg.xftp-sending").write_text('{"step": "dance"}\n')
+    result = cli("xftp", "send", photo, server, "--to", tmp_path)
+    assert result.code == 2
+    assert "delete it" in result.err
+
+
+def test_passwords(cli: Cli, photo: Path, tmp_path: Path) -> None:
+    config = evolve(EMBEDDED, packets=PacketPolicy(password="sesame"))
+    with in_background(lambda: open_xftp_router(config)) as router:
+        refused = cli("xftp", "send", photo, router.address, "--to", tmp_path)
+        assert refused.code == 4
+        assert "password" in refused.err
+        (tmp_path / "router").write_text(str(router.address).replace("@", ":sesame@"))
+        at = f"@{tmp_path / 'router'}"
+        assert cli("xftp", "send", photo, at, "--to", tmp_path / "out").code == 0
+
+
+# --- the router ---------------------------------------------------------------------------------
+
+
+def test_the_life_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "router"
+    arguments = ("xftp", "router", folder, "--host", "127.0.0.1", "--port", "0", "--json")
+    with Program(*arguments, folder=tmp_path) as program:
+        address = json.loads(program.next_line())["address"]
+        sent = cli("xftp", "send", photo, address, "--to", tmp_path, "--json").json()
+        stopped = program.stop(signal.SIGTERM)
+    assert stopped.code == 0
+    first, *log = stopped.err.splitlines()
+    assert "ca.key off this machine" in first
+    assert "SIGTERM" in json.loads(log[-1])["message"]
+    (folder / "ca.key").unlink()
+    with Program(*arguments, folder=tmp_path) as program:
+        again = json.loads(program.next_line())["address"]
+        assert again.partition("@")[0] == address.partition("@")[0]
+        assert cli("xftp", "info", sent["private"]).code == 0
+        assert program.stop().code == 0
+
+
+def test_a_router_for_trying(tmp_path: Path) -> None:
+    with Program("xftp", "router", "--quota", "0.1", folder=tmp_path) as program:
+        assert program.next_line().startswith("xftp://")
+        assert program.stop(signal.SIGINT).code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_routers_that_cannot_be(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("two words")
+    assert cli("xftp", "router", "--host", "two words").code == 2
+    assert cli("xftp", "router", "--password-file", tmp_path / "password").code == 2
+    assert cli("xftp", "router", "--port", "70000").code == 2
+
+
+# --- progress -----------------------------------------------------------------------------------
+
+RETRYING = Retrying(3, DialFailed("no host answers"), 2.0)
+
+
+async def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, width=80, force_terminal=True, highlight=False)
+    monkeypatch.setattr(xftp_bars, "ERR", console)
+    with showing_progress() as tell:
+        for done in range(0, 101, 10):
+            tell(Progress(Phase.UPLOADING, done * 2**20, 100 * 2**20))
+        tell(RETRYING)
+        tell(Progress(Phase.DECRYPTING, 100, 100))
+    shown = screen.getvalue()
+    assert "uploading" in shown
+    assert "decrypting" in shown
+    assert "100.0/100.0 MiB" in shown
+    assert "packet 3: no host answers; again in 2 s" in shown
+
+
+async def test_no_bars_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with showing_progress() as tell:
+        tell(Progress(Phase.UPLOADING, 1, 2))
+        tell(RETRYING)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "packet 3: no host answers; again in 2 s\n"
+    await trio.lowlevel.checkpoint()
