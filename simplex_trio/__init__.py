@@ -13,6 +13,8 @@ From the ground up, each floor knowing only those below it:
 The names that most programs need are here.
 """
 
+from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent, start_smp_agent
+from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.client.connection import (
     ClientConfig,
     connect_protocol_client,
@@ -51,12 +53,16 @@ from simplex_trio.errors import (
     SimplexError,
     SlowConsumer,
 )
+from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.server import Router, open_router, serve_router
 from simplex_trio.transport.config import ConnectConfig, HostMode, SocksMode, SocksProxy
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 
 __all__ = [
     "BACKGROUND",
     "INTERACTIVE",
+    "AgentConfig",
+    "AgentRole",
     "Call",
     "ClientConfig",
     "ConnectConfig",
@@ -77,8 +83,11 @@ __all__ = [
     "QuotaReached",
     "ReceivingQueue",
     "RequestTimeout",
+    "Router",
+    "RouterConfig",
     "RouterError",
     "SMPClient",
+    "SMPClientAgent",
     "SMPClientConfig",
     "SMPSessionConfig",
     "SealedMessage",
@@ -97,5 +106,9 @@ __all__ = [
     "connect_smp_client",
     "open_ntf_client",
     "open_protocol_client",
+    "open_router",
+    "open_smp_agent",
     "open_smp_client",
+    "serve_router",
+    "start_smp_agent",
 ]

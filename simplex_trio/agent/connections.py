@@ -169,7 +169,8 @@ class Connections:
 
     async def settled(self, destination: Destination) -> None:
         """Wait until a connection that is about to end has ended.  Otherwise no checkpoint."""
-        connection = self.find(destination)
+        attempt = self._pool.current(destination)
+        connection = None if attempt is None else attempt.client
         if connection is not None and not connection.client.connected:
             await connection.over.wait()
 
@@ -177,11 +178,6 @@ class Connections:
         """The connection with that session, if it still stands."""
         connection = self._by_session.get(session_id)
         return connection if connection is not None and connection.client.connected else None
-
-    def find(self, destination: Destination) -> PooledClient | None:
-        """The connection to a destination, if there is one."""
-        attempt = self._pool.current(destination)
-        return None if attempt is None else attempt.client
 
     def end(self) -> None:
         """Let everybody go who waits, when the nursery is over."""

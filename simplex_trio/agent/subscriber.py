@@ -124,6 +124,7 @@ class Subscriber:
             assert session is not None
             self._events.put(Subscribed(destination, session, tuple(known)))
         self._see_to(destination)
+        self._tidy(destination)
 
     def subscribe_service(self, destination: Destination, service: ServiceState) -> None:
         """Subscribe to a service; what becomes of it is told by events."""
@@ -131,18 +132,18 @@ class Subscriber:
         self._see_to(destination)
 
     def remove(self, destination: Destination, queue_ids: Iterable[bytes]) -> list[StoredQueue]:
-        """Forget queues; those that were known, with their keys."""
+        """Forget queues; those that were known, with their keys.
+
+        Until it ends the connection keeps the keys that open messages: some are still to come.
+        """
         server = self._servers.get(destination)
         if server is None:
             return []
         removed = []
-        connection = None if self._connections is None else self._connections.find(destination)
         for queue_id in queue_ids:
             keys = server.subscriptions.remove(queue_id)
             if keys is not None:
                 removed.append((queue_id, keys))
-                if connection is not None:
-                    connection.client.forget(queue_id)
         self._tidy(destination)
         return removed
 

@@ -15,12 +15,19 @@ from simplex_trio.errors import (
     CertificateError,
     DecodeError,
     SimplexError,
+    SocksSupportMissing,
     StoreError,
     WrongIdentity,
 )
+from simplex_trio.katzenpost.errors import CborSupportMissing
 from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.xftp.errors import XFTPCode
-from simplex_trio.xftp.errors import NoSuchReplica, RouterUnreachable, XFTPRouterError
+from simplex_trio.xftp.errors import (
+    NoSuchReplica,
+    RouterUnreachable,
+    XFTPRouterError,
+    XFTPSupportMissing,
+)
 
 __all__ = ["CommandFailed", "ExitCode", "explained"]
 
@@ -71,6 +78,8 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
     match error:
         case CommandFailed():
             return str(error), error.code
+        case SocksSupportMissing() | CborSupportMissing() | XFTPSupportMissing():
+            return f"A package is missing: {error}.", ExitCode.FAILED
         case WrongIdentity():
             return (
                 "Whoever answered is not the router that the address names. Check the address; "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import trio
 from cyclopts import Parameter
@@ -18,8 +20,25 @@ from simplex_trio.cli.running import run
 from simplex_trio.crypto.certificates import fingerprint
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.text import to_base64url
+from simplex_trio.xftp.client import open_xftp_client
 
 __all__ = ["ping"]
+
+
+class _Pinged(Protocol):
+    """What clients of all protocols have."""
+
+    @property
+    def version(self) -> int: ...
+
+    async def ping(self) -> None: ...
+
+
+_OPENED: dict[ServerProtocol, Callable[[ServerAddress], AbstractAsyncContextManager[_Pinged]]] = {
+    ServerProtocol.SMP: open_smp_client,
+    ServerProtocol.NTF: open_ntf_client,
+    ServerProtocol.XFTP: open_xftp_client,
+}
 
 
 def ping(
@@ -34,11 +53,11 @@ def ping(
     Parameters
     ----------
     server
-        The router's address, `smp://…` or `ntf://…`; `@FILE` for one in a file.
+        The router's address, `smp://…`, `ntf://…` or `xftp://…`; `@FILE` for one in a file.
     count
         How many round trips to measure.
     """
-    address = read_address(server, ServerProtocol.SMP, ServerProtocol.NTF).address
+    address = read_address(server, *_OPENED).address
     report = run(partial(_ping, address, count))
     if json:
         print_json(report)
@@ -48,38 +67,40 @@ def ping(
 
 async def _ping(address: ServerAddress, count: int) -> dict[str, Any]:
     began = trio.current_time()
-    opened = open_ntf_client if address.protocol is ServerProtocol.NTF else open_smp_client
     with waiting("connecting"):
-        async with opened(address) as client:
+        async with _OPENED[address.protocol](address) as client:
             connecting = trio.current_time() - began
             trips = []
             for _ in range(count):
                 began = trio.current_time()
                 await client.ping()
                 trips.append(trio.current_time() - began)
-            return _report(client, connecting, trips)
+            return {
+                "protocol": address.protocol.value,
+                "version": client.version,
+                "identity": to_base64url(address.key_hash),
+                "connect_ms": _ms(connecting),
+                "round_trips_ms": [_ms(trip) for trip in trips],
+                **_about(client),
+            }
 
 
-def _report(client: SMPClient | NTFClient, connecting: float, trips: list[float]) -> dict[str, Any]:
-    tls = client.tls
-    chain = () if tls.peer_chain is None else tls.peer_chain.certificates
-    report: dict[str, Any] = {
-        "protocol": client.address.protocol.value,
-        "version": client.version,
-        "identity": to_base64url(client.address.key_hash),
-        "certificates": [fingerprint(each).hex() for each in chain],
-        "tls": tls.tls_version,
-        "cipher": tls.suite,
-        "group": tls.group,
-        "alpn": tls.alpn,
-        "connect_ms": _ms(connecting),
-        "round_trips_ms": [_ms(trip) for trip in trips],
-    }
+def _about(client: object) -> dict[str, Any]:
+    """What else a client tells about its connection, which differs by protocol."""
+    facts: dict[str, Any] = {}
+    if isinstance(client, SMPClient | NTFClient):
+        tls = client.tls
+        chain = () if tls.peer_chain is None else tls.peer_chain.certificates
+        facts["certificates"] = [fingerprint(each).hex() for each in chain]
+        facts["tls"] = tls.tls_version
+        facts["cipher"] = tls.suite
+        facts["group"] = tls.group
+        facts["alpn"] = tls.alpn
     if isinstance(client, SMPClient):
         versions = client.agreement.versions
-        report["common_versions"] = [versions.lowest, versions.highest]
-        report["block_encryption"] = client.agreement.chains is not None
-    return report
+        facts["common_versions"] = [versions.lowest, versions.highest]
+        facts["block_encryption"] = client.agreement.chains is not None
+    return facts
 
 
 def _ms(seconds: float) -> float:
@@ -90,9 +111,10 @@ def _say(report: dict[str, Any]) -> None:
     trips = report["round_trips_ms"]
     say("It is the router that the address names.", style="bold green")
     say(f"Identity: {report['identity']}")
-    for number, digest in enumerate(report["certificates"]):
+    for number, digest in enumerate(report.get("certificates", ())):
         say(f"Certificate {number}: {digest}")
-    say(f"TLS: {report['tls']}, {report['cipher']}, {report['group']}, ALPN {report['alpn']}")
+    if "tls" in report:
+        say(f"TLS: {report['tls']}, {report['cipher']}, {report['group']}, ALPN {report['alpn']}")
     say(f"Version: {report['protocol'].upper()} {report['version']}{_others(report)}")
     if report.get("block_encryption"):
         say("Blocks are encrypted once more inside TLS.")

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import trio
 from attrs import frozen
 from cyclopts import Parameter
 
@@ -15,13 +14,14 @@ from simplex_trio import ReceivingQueue, RouterError, SMPClient, open_smp_client
 from simplex_trio.cli.addresses import read_address
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag, Server, StateFile
-from simplex_trio.cli.output import print_json, say, waiting
+from simplex_trio.cli.output import aside, print_json, say, waiting
+from simplex_trio.cli.protected import open_protected_client
 from simplex_trio.cli.qr import qr_code
 from simplex_trio.cli.running import run
-from simplex_trio.cli.sealing import seal
+from simplex_trio.cli.sealing import MAX_MESSAGE, seal
 from simplex_trio.cli.state import SavedQueue, State, default_path
 from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey
-from simplex_trio.errors import DecodeError
+from simplex_trio.errors import DecodeError, TooLarge
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddressWithAuth, ServerProtocol
 from simplex_trio.wire.queue_uris import QueueURI
@@ -85,17 +85,15 @@ async def _create(
     State.load(path).check_free(name)
     request = ContactRequest() if contact else None
     with waiting("creating a queue"):
-        async with open_smp_client(router.address) as client:
-            # Once the router has been asked for a queue, its keys must not be lost.
-            with trio.CancelScope(shield=True):
-                try:
-                    queue = await client.create_queue(
-                        request, basic_auth=router.basic_auth, subscribe=False
-                    )
-                except RouterError as exc:
-                    raise _not_created(exc) from exc
-                saved = await _keep(client, name, queue, path, only_me=only_me)
-    return saved
+        # Once the router has been asked for a queue, its keys must not be lost.
+        async with open_protected_client(router.address) as client:
+            try:
+                queue = await client.create_queue(
+                    request, basic_auth=router.basic_auth, subscribe=False
+                )
+            except RouterError as exc:
+                raise _not_created(exc) from exc
+            return await _keep(client, name, queue, path, only_me=only_me)
 
 
 async def _keep(
@@ -177,7 +175,7 @@ def send(
     text
         The message.
     file
-        Send the content of a file, of up to 15,900 bytes.
+        Send the content of a file, if it is small enough.
     through
         The address of a router to send through as a proxy, so that the queue's router does not see
         where the message comes from.
@@ -186,7 +184,12 @@ def send(
     """
     target = _target(queue, state or default_path())
     proxy = None if through is None else read_address(through, ServerProtocol.SMP)
-    body = seal(target.uri, _body(text, file))
+    try:
+        body = seal(target.uri, _body(text, file))
+    except TooLarge as exc:
+        raise CommandFailed(
+            f"The message is too large; {MAX_MESSAGE:,} bytes fit.", ExitCode.USAGE
+        ) from exc
     run(partial(_send, target, body, proxy, notify=notify))
     if json:
         print_json({"accepted": True, "through_proxy": proxy is not None})
@@ -220,7 +223,7 @@ def _body(text: str | None, file: Path | None) -> bytes:
         with file.open("rb") as opened:
             return opened.read(_MOST_INPUT)
     if sys.stdin.isatty():
-        say("Message, and then Ctrl-D on a line of its own:")
+        aside("Type the message, and end it with Ctrl-D on a line of its own.")
     return sys.stdin.buffer.read(_MOST_INPUT).removesuffix(b"\n")
 
 

@@ -15,7 +15,10 @@ from simplex_trio.wire.queue_uris import QueueURI
 from simplex_trio.wire.smp.envelopes import ClientEnvelope, ClientMessage
 from simplex_trio.wire.smp.sizes import E2E_CONFIRMATION_PADDED
 
-__all__ = ["open_sealed", "seal"]
+__all__ = ["MAX_MESSAGE", "open_sealed", "seal"]
+
+MAX_MESSAGE = E2E_CONFIRMATION_PADDED - 3
+"""Bytes of a message: padding takes two, and saying that no key comes with it one."""
 
 
 def seal(uri: QueueURI, message: bytes) -> bytes:

@@ -34,6 +34,7 @@ from simplex_trio.client.events import (
 )
 from simplex_trio.client.outbox import Outbox
 from simplex_trio.client.pending import (
+    MAX_EXPIRED,
     Answered,
     Late,
     Misdirected,
@@ -394,10 +395,17 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         return request
 
     def _share_unclaimed(self, entered: Iterable[_Pending[CommandT] | SimplexError]) -> None:
-        """The caller was cancelled; what was answered by then nobody but the events can have."""
-        for request in entered:
-            if isinstance(request, Request) and request.result is not None:
-                self._put_event(ExpiredResponse(request.entity_id, request.command, request.result))
+        """The caller was cancelled; what was answered by then nobody but the events can have.
+
+        As of expired requests there is a bound: of a longer batch the first answers are forgotten.
+        """
+        unclaimed = [
+            request
+            for request in entered
+            if isinstance(request, Request) and request.result is not None
+        ]
+        for request in unclaimed[-MAX_EXPIRED:]:
+            self._put_event(ExpiredResponse(request.entity_id, request.command, request.result))
 
     def _result(self, entered: _Pending[CommandT] | SimplexError) -> MessageT | SimplexError:
         if isinstance(entered, SimplexError):

@@ -1,4 +1,4 @@
-"""The daemon's protocol as the engine sees it: one message to a frame, answers known by query id.
+"""The daemon's protocol as the engine sees it: runs of messages, answers known by query id.
 
 The engine's correlation id is the query id, filled up with zeros.  There are no entities, so entity
 ids are empty, and no keys: whoever can reach the daemon may use it.
@@ -13,11 +13,11 @@ from attrs import define
 
 from simplex_trio.client.codec import Incoming
 from simplex_trio.client.engine import CORRELATION_ID_SIZE
-from simplex_trio.errors import DecodeError, TooLarge
+from simplex_trio.errors import DecodeError
 from simplex_trio.katzenpost.cbor import decode
 from simplex_trio.katzenpost.events import DaemonEvent, SessionReply, read_event
 from simplex_trio.katzenpost.fields import Fields
-from simplex_trio.katzenpost.framing import MAX_FRAME_SIZE
+from simplex_trio.katzenpost.framing import framed, split_run
 from simplex_trio.katzenpost.operations import OperationKey
 from simplex_trio.katzenpost.requests import ID_SIZE, Answer
 from simplex_trio.redaction import Redacted
@@ -25,6 +25,9 @@ from simplex_trio.redaction import Redacted
 __all__ = ["KatzenpostCodec", "Outgoing", "correlation_id", "read_message"]
 
 _FILLING = bytes(CORRELATION_ID_SIZE - ID_SIZE)
+
+_RUN_SIZE = 64 * 1024
+"""Bytes of messages that leave as one frame of the engine."""
 
 _SMALL_EVENT = 16 * 1024
 """Bytes that an unread event holds on to, generously; only documents are larger, and shared."""
@@ -53,22 +56,27 @@ def correlation_id(query_id: bytes) -> bytes:
     return query_id + _FILLING
 
 
-class _Frame:
-    """A frame holds one message."""
+class _Run:
+    """A frame of the engine: messages behind their lengths, or one that is as long as it likes."""
 
-    __slots__ = ("content",)
+    __slots__ = ("_parts", "_size")
 
     def __init__(self) -> None:
-        self.content: bytes = b""
+        self._parts: list[bytes] = []
+        self._size = 0
 
     def __len__(self) -> int:
-        return 1 if self.content else 0
+        return len(self._parts)
 
     def add(self, part: bytes) -> bool:
-        if self.content:
+        if self._parts and self._size + len(part) > _RUN_SIZE:
             return False
-        self.content = part
+        self._parts.append(part)
+        self._size += len(part)
         return True
+
+    def content(self) -> bytes:
+        return b"".join(self._parts)
 
 
 def read_message(frame: bytes) -> Iterator[tuple[bytes, Answer | DaemonEvent | SessionReply]]:
@@ -103,24 +111,23 @@ class KatzenpostCodec:
         return self._session_id
 
     def encode(self, command: Outgoing, entity_id: bytes, key: Any, correlation_id: bytes) -> bytes:
-        if len(command.encoded) > MAX_FRAME_SIZE:
-            raise TooLarge(f"a request of more than {MAX_FRAME_SIZE} bytes")
-        return command.encoded
+        return framed(command.encoded)
 
     def ping(self) -> Outgoing:
         """There is none: keep-alive probes of the system watch over the connection."""
         raise NotImplementedError("connections to the daemon are not pinged")
 
-    def new_frame(self) -> _Frame:
-        return _Frame()
+    def new_frame(self) -> _Run:
+        return _Run()
 
-    def seal(self, frame: _Frame) -> bytes:
-        return frame.content
+    def seal(self, frame: _Run) -> bytes:
+        return frame.content()
 
     def open(self, frame: bytes) -> Iterator[Incoming]:
-        for query_id, result in read_message(frame):
-            if not isinstance(result, SessionReply):
-                yield Incoming(query_id and correlation_id(query_id), b"", result)
+        for message in split_run(frame):
+            for query_id, result in read_message(message):
+                if not isinstance(result, SessionReply):
+                    yield Incoming(query_id and correlation_id(query_id), b"", result)
 
     def is_event_too(self, result: object) -> bool:
         return False

@@ -1,15 +1,20 @@
-"""`LengthPrefixedStream`: messages of any length, each behind its length, over any trio stream."""
+"""Messages of any length, each behind its length, over any trio stream.
+
+`LengthPrefixedStream` carries them one by one.  Answers come in crowds, and each step of a program
+costs more than reading a small message does; so the engine is given a `RunStream`, whose frames are
+runs of whole messages, as many as there are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import trio
 
 from simplex_trio.errors import DecodeError, TooLarge
 from simplex_trio.transport.frames import FrameStream
 
-__all__ = ["MAX_FRAME_SIZE", "LengthPrefixedStream", "framed"]
+__all__ = ["MAX_FRAME_SIZE", "LengthPrefixedStream", "RunStream", "framed", "split_run"]
 
 MAX_FRAME_SIZE = 40 * 1024 * 1024
 """Bytes of one message; both sides refuse more, as soon as they see the length."""
@@ -24,6 +29,15 @@ def framed(message: bytes) -> bytes:
     if len(message) > MAX_FRAME_SIZE:
         raise TooLarge(f"a message of {len(message)} bytes, where at most {MAX_FRAME_SIZE} may go")
     return len(message).to_bytes(_PREFIX_SIZE, "big") + message
+
+
+def split_run(run: bytes) -> Iterator[bytes]:
+    """The messages of a run, which are whole."""
+    position = 0
+    while position < len(run):
+        start = position + _PREFIX_SIZE
+        position = start + int.from_bytes(run[position:start], "big")
+        yield run[start:position]
 
 
 class LengthPrefixedStream(FrameStream):
@@ -56,49 +70,56 @@ class LengthPrefixedStream(FrameStream):
         `trio.BrokenResourceError` if it ended inside a frame or is broken otherwise;
         `trio.ClosedResourceError` if this side closed it.
         """
+        return (await self._receive(only_one=True))[_PREFIX_SIZE:]
+
+    async def receive_run(self) -> bytes:
+        """Wait for the next frame, and take all others that have arrived with it.
+
+        They come with their lengths, for `split_run`; otherwise as `receive_frame`.
+        """
+        return await self._receive(only_one=False)
+
+    async def _receive(self, *, only_one: bool) -> bytes:
         self._check()
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving from this connection")
         self._receiving = True
         try:
-            return await self._receive()
+            received = self._received
+            if received:
+                await trio.lowlevel.checkpoint()  # before taking a frame, which must not get lost
+            while not (end := self._end(only_one=only_one)):
+                data = await self.stream.receive_some(_READ_SIZE)
+                if not data:
+                    if not received:
+                        raise trio.EndOfChannel
+                    self._broken = True
+                    raise trio.BrokenResourceError("the connection ended inside a message")
+                received += data
+            frames = bytes(received[:end])
+            del received[:end]
+            return frames
         finally:
             self._receiving = False
 
-    async def _receive(self) -> bytes:
+    def _end(self, *, only_one: bool) -> int:
+        """Where the frames end that have arrived as a whole, or the first of them; 0 for none."""
         received = self._received
-        if received:
-            await trio.lowlevel.checkpoint()  # before taking a frame, which must not get lost
-            frame = self._take()
-            if frame is not None:
-                return frame
-        while True:
-            data = await self.stream.receive_some(_READ_SIZE)
-            if not data:
-                if not received:
-                    raise trio.EndOfChannel
+        end = 0
+        while not (only_one and end):
+            start = end + _PREFIX_SIZE
+            if len(received) < start:
+                break
+            size = int.from_bytes(received[end:start], "big")
+            if size > MAX_FRAME_SIZE:
+                if end:
+                    break  # the ones before it first
                 self._broken = True
-                raise trio.BrokenResourceError("the connection ended inside a message")
-            received += data
-            frame = self._take()
-            if frame is not None:
-                return frame
-
-    def _take(self) -> bytes | None:
-        """The next frame, if all of it has arrived."""
-        received = self._received
-        if len(received) < _PREFIX_SIZE:
-            return None
-        size = int.from_bytes(received[:_PREFIX_SIZE], "big")
-        if size > MAX_FRAME_SIZE:
-            self._broken = True
-            raise DecodeError("a message is announced that is too large")
-        end = _PREFIX_SIZE + size
-        if len(received) < end:
-            return None
-        frame = bytes(received[_PREFIX_SIZE:end])
-        del received[:end]
-        return frame
+                raise DecodeError("a message is announced that is too large")
+            if len(received) < start + size:
+                break
+            end = start + size
+        return end
 
     async def send_frames(self, frames: Iterable[bytes]) -> None:
         """Send frames in one write, so that they leave in as few packets as possible.
@@ -108,7 +129,10 @@ class LengthPrefixedStream(FrameStream):
 
         Raises `TooLarge` for a frame that the other side would refuse, before anything is sent.
         """
-        data = b"".join(framed(frame) for frame in frames)
+        await self.send_run(b"".join(framed(frame) for frame in frames))
+
+    async def send_run(self, run: bytes) -> None:
+        """Send frames that are behind their lengths already; otherwise as `send_frames`."""
         self._check()
         if self._sending:
             raise trio.BusyResourceError("another task is sending on this connection")
@@ -117,7 +141,7 @@ class LengthPrefixedStream(FrameStream):
             # Cancelled here, before the first byte, it leaves the stream as it was.
             await trio.lowlevel.checkpoint_if_cancelled()
             try:
-                await self.stream.send_all(data)
+                await self.stream.send_all(run)
             except BaseException:
                 self._broken = True
                 raise
@@ -140,3 +164,22 @@ class LengthPrefixedStream(FrameStream):
             await trio.aclose_forcefully(self.stream)
         else:
             await self.stream.aclose()
+
+
+class RunStream(FrameStream):
+    """Runs of whole frames over ``stream``, which it owns."""
+
+    def __init__(self, stream: LengthPrefixedStream) -> None:
+        self.stream = stream
+
+    async def receive_frame(self) -> bytes:
+        """As `LengthPrefixedStream.receive_run`."""
+        return await self.stream.receive_run()
+
+    async def send_frames(self, frames: Iterable[bytes]) -> None:
+        """Send runs in one write; otherwise as `LengthPrefixedStream.send_run`."""
+        await self.stream.send_run(b"".join(frames))
+
+    async def aclose(self) -> None:
+        """As `LengthPrefixedStream.aclose`."""
+        await self.stream.aclose()

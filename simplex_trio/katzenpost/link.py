@@ -9,7 +9,7 @@ from simplex_trio.client.engine import EngineConfig, ProtocolClient
 from simplex_trio.errors import ConnectTimeout
 from simplex_trio.katzenpost.codec import KatzenpostCodec, Outgoing
 from simplex_trio.katzenpost.dial import Dialler
-from simplex_trio.katzenpost.framing import LengthPrefixedStream
+from simplex_trio.katzenpost.framing import LengthPrefixedStream, RunStream
 from simplex_trio.katzenpost.greeting import Greeting, greet
 from simplex_trio.katzenpost.requests import Answer
 
@@ -41,6 +41,6 @@ async def open_link(dial: Dialler, token: bytes, *, timeout: float) -> Link:
         stream = LengthPrefixedStream(await dial())
         greeting = await greet(stream, token)
         codec = KatzenpostCodec(greeting.status.instance_token)
-        client = ProtocolClient[Outgoing, Answer](stream, codec, _ENGINE)
+        client = ProtocolClient[Outgoing, Answer](RunStream(stream), codec, _ENGINE)
         return Link(client, greeting, trio.current_time())
     raise ConnectTimeout("the daemon did not greet in time")

@@ -231,10 +231,7 @@ async def test_messages_through_a_proxy_whose_connection_to_the_relay_is_cut() -
         (queue,) = queues.values()
         failures: list[SimplexError] = []
 
-        accepted = 0
-
         async def send(body: bytes, *, then_cut: bool) -> None:
-            nonlocal accepted
             while True:
                 try:
                     through = await sender.relay(proxy.address, through_the_cable)
@@ -244,7 +241,6 @@ async def test_messages_through_a_proxy_whose_connection_to_the_relay_is_cut() -
                     await trio.sleep(0.01)
                 else:
                     break
-            accepted += 1
             if then_cut:  # while others are on their way
                 cable.cut()
 
@@ -256,6 +252,5 @@ async def test_messages_through_a_proxy_whose_connection_to_the_relay_is_cut() -
                     messages += 1
                     body = b"message %d" % messages
                     sending.start_soon(partial(send, body, then_cut=number == unlucky))
-        assert accepted == messages
         await receiver.wait_until(lambda: len(receiver.bodies) == messages)
         nursery.cancel_scope.cancel()

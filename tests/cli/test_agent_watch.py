@@ -115,6 +115,8 @@ def test_against_a_router(cli: Cli, router: str, state_file: Path, tmp_path: Pat
     assert (line["state"], line["pending"], line["reconnects"]) == ("connected", 0, 0)
     assert cli("queue", "info", "a", "--json").json()["messages"] == 1
     with Program(*arguments, "--drain", folder=tmp_path) as program:
+        while not json.loads(program.next_line())["servers"][0]["messages"]:
+            pass
         while cli("queue", "info", "a", "--json").json()["messages"]:
             pass
         program.stop()

@@ -22,6 +22,7 @@ from simplex_trio.errors import (
     DialFailed,
     EncodeError,
     ServiceUnavailable,
+    SocksSupportMissing,
     StoreFull,
     WrongIdentity,
 )
@@ -35,6 +36,7 @@ ERRORS: list[tuple[BaseException, int]] = [
     (DialFailed("no host answers"), 3),
     (ConnectionLost("gone"), 3),
     (RequestTimeout("slow"), 3),
+    (SocksSupportMissing("python-socks: pip install 'simplex-trio[socks]'"), 1),
     (RouterUnreachable(DialFailed("no host answers")), 3),
     (RouterError(Code.AUTH), 4),
     (RouterError(Code.INTERNAL), 4),

@@ -11,6 +11,7 @@ import trio
 from simplex_trio.router.server import Router
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.text import to_base64url
+from simplex_trio.xftp.router.server import open_xftp_router
 from tests.cli.support import Result, in_background
 
 Cli = Callable[..., Result]
@@ -36,6 +37,14 @@ def test_for_people(cli: Cli, router: str) -> None:
     assert result.out.startswith("It is the router that the address names.")
     assert "SMP 20, of 6 to 20 that both speak" in result.out
     assert "median of 3" in result.out
+
+
+def test_routers_for_files(cli: Cli) -> None:
+    with in_background(open_xftp_router) as router:
+        report = cli("ping", router.address, "--json").json()
+        assert report["protocol"] == "xftp"
+        assert report["version"] == 3
+        assert "XFTP 3" in cli("ping", router.address).out
 
 
 def test_an_impostor(cli: Cli, router: str) -> None:
@@ -69,7 +78,7 @@ def test_nobody_there(cli: Cli, running_router: Router) -> None:
     assert closed.err.startswith("simplex-trio: No connection: ")
 
 
-@pytest.mark.parametrize("address", ["", "http://example.com", f"xftp://{'A' * 43}=@x.example"])
+@pytest.mark.parametrize("address", ["", "http://example.com", f"https://{'A' * 43}=@x.example"])
 def test_no_address(cli: Cli, address: str) -> None:
     result = cli("ping", address)
     assert result.code == 2

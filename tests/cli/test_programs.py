@@ -7,7 +7,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cli.support import Program, Result
+from simplex_trio.router.server import open_router
+from tests.cli.support import Program, Result, in_background
 
 Cli = Callable[..., Result]
 
@@ -28,6 +29,17 @@ def test_the_demo_interrupted(tmp_path: Path) -> None:
     assert result.code == 130
     assert result.err == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_interrupted_leaves_nothing_on_real_routers(tmp_path: Path) -> None:
+    with in_background(open_router) as one, in_background(open_router) as two:
+        arguments = ("demo", "--json", "--router", one.address, "--router", two.address)
+        with Program(*arguments, folder=tmp_path) as program:
+            while json.loads(program.next_line())["event"] != "MessageChanged":
+                pass
+            assert one.statistics().queues + two.statistics().queues == 5
+            assert program.stop().code == 130
+        assert one.statistics().queues + two.statistics().queues == 0
 
 
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio.testing
 from attrs import evolve
 
+from simplex_trio import ReceivingQueue, SMPClient
+from simplex_trio.cli import queues
+from simplex_trio.cli.sealing import MAX_MESSAGE
 from simplex_trio.cli.state import State
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.server import EMBEDDED, Router, open_router
@@ -141,6 +147,21 @@ def test_what_cannot_be_saved_is_not_left_on_the_router(
     assert running_router.statistics().queues == before
 
 
+def test_an_interruption_comes_too_late_to_lose_the_keys(
+    router: str, state_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_queue = SMPClient.create_queue
+
+    async def interrupted(client: SMPClient, *args: Any, **options: Any) -> ReceivingQueue:
+        signal.raise_signal(signal.SIGINT)
+        await trio.testing.wait_all_tasks_blocked()
+        return await create_queue(client, *args, **options)
+
+    monkeypatch.setattr(SMPClient, "create_queue", interrupted)
+    queues.create("inbox", router, state=state_file)
+    assert list(State.load(state_file).queues) == ["inbox"]
+
+
 def test_qr_codes(cli: Cli, router: str) -> None:
     assert "█" in cli("queue", "create", "inbox", router, "--qr").out
     assert "█" in cli("queue", "info", "inbox", "--qr").out
@@ -179,10 +200,11 @@ def test_by_proxy(cli: Cli, router: str) -> None:
 
 def test_too_large(cli: Cli, router: str, tmp_path: Path) -> None:
     cli("queue", "create", "inbox", router)
-    (tmp_path / "large").write_bytes(bytes(16_000))
+    (tmp_path / "large").write_bytes(bytes(MAX_MESSAGE + 1))
     failed = cli("queue", "send", "inbox", "--file", tmp_path / "large")
     assert failed.code == 2
-    (tmp_path / "large").write_bytes(bytes(15_900))
+    assert f"{MAX_MESSAGE:,} bytes fit" in failed.err
+    (tmp_path / "large").write_bytes(bytes(MAX_MESSAGE))
     assert cli("queue", "send", "inbox", "--file", tmp_path / "large").code == 0
     cli("queue", "delete", "inbox")
 

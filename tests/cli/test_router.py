@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from simplex_trio.cli.router_stats import numbers_in_metrics
+from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.credentials import load_credentials
 from simplex_trio.transport.tls import utc_now
@@ -48,8 +49,8 @@ def test_init(cli: Cli, tmp_path: Path) -> None:
     assert address.key_hash == credentials_in(folder).identity_fingerprint
 
 
-def credentials_in(folder: Path):  # type: ignore[no-untyped-def]
-    async def load():  # type: ignore[no-untyped-def]
+def credentials_in(folder: Path) -> RouterCredentials:
+    async def load() -> RouterCredentials:
         return await load_credentials(folder, at=utc_now())
 
     return trio.run(load)
@@ -117,8 +118,7 @@ def a_router(cli: Cli, folder: Path, more: str = "") -> None:
     path.write_text(f'listen = "127.0.0.1"\n{more}\n{path.read_text()}')
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_life_of_a_router(cli: Cli, tmp_path: Path, number: signal.Signals) -> None:
+def test_the_life_of_a_router(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "router"
     a_router(cli, folder)
     password = RouterConfig.load(folder / "router.toml").queues.password
@@ -131,12 +131,12 @@ def test_the_life_of_a_router(cli: Cli, tmp_path: Path, number: signal.Signals) 
         locked = cli("router", "stats", folder)
         assert locked.code == 1
         assert "metrics_port" in locked.err
-        stopped = program.stop(number)
+        stopped = program.stop(signal.SIGTERM)
     assert stopped.code == 0
     assert stopped.out == ""
     log = [json.loads(line) for line in stopped.err.splitlines()]
     assert {"time", "level", "logger", "message"} == set(log[0])
-    assert number.name in log[-1]["message"]
+    assert "SIGTERM" in log[-1]["message"]
     assert password is not None
     assert password not in stopped.err
 
@@ -165,7 +165,7 @@ def test_a_running_router_is_asked(cli: Cli, tmp_path: Path) -> None:
         numbers = cli("router", "stats", folder, "--json").json()
         assert numbers["now"]["sockets_leaked"] == 0
         assert numbers["counters"]["messages_sent"] == 0
-        program.stop(signal.SIGTERM)
+        assert program.stop(signal.SIGINT).code == 0
     assert cli("router", "stats", folder, "--json").json()["now"]["queues"] == 0
 
 

@@ -387,6 +387,19 @@ async def test_the_answers_of_a_cancelled_batch_are_events() -> None:
         assert await client.events.receive() == ExpiredResponse(QUEUE, SUB(), SOK())
 
 
+async def test_a_long_batch_that_is_cancelled_does_not_flood_the_events() -> None:
+    async with connected(event_limit=6 * 1024 * 1024) as (client, peer):
+        async with trio.open_nursery() as nursery:
+            caller = start(nursery, lambda: client.request_many([Call(PING())] * 500))
+            asked = [await peer.next_command() for _ in range(500)]
+            for at in range(0, 499, 100):
+                await peer.send(*[peer.answer(each, PONG()) for each in asked[at : at + 99]])
+            await wait_all_tasks_blocked()
+            caller.scope.cancel()
+        assert client.connected
+        assert client.statistics().unread_events == MAX_EXPIRED
+
+
 # --- withdrawn before they are written ------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ from simplex_trio.katzenpost import (
     Unreadable,
 )
 from simplex_trio.katzenpost.codec import KatzenpostCodec
-from simplex_trio.katzenpost.framing import MAX_FRAME_SIZE
+from simplex_trio.katzenpost.framing import MAX_FRAME_SIZE, framed
 from tests.katzenpost.support import SEED, START, STATUS, STEADY, ScriptedDaemon, next_event
 
 INDEX = BoxIndex(bytes(104))
@@ -193,7 +193,7 @@ names = st.sampled_from(
 @given(st.dictionaries(names, noise | st.dictionaries(st.sampled_from(list(STATUS)), noise)))
 def test_any_message_is_read_or_refused(message: dict[str, Any]) -> None:
     try:
-        list(KatzenpostCodec(bytes(16)).open(cbor2.dumps(message)))
+        list(KatzenpostCodec(bytes(16)).open(framed(cbor2.dumps(message))))
     except DecodeError:
         return
 
@@ -201,7 +201,7 @@ def test_any_message_is_read_or_refused(message: dict[str, Any]) -> None:
 @given(st.binary(max_size=100))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
-        list(KatzenpostCodec(bytes(16)).open(data))
+        list(KatzenpostCodec(bytes(16)).open(framed(data)))
     except DecodeError:
         return
 

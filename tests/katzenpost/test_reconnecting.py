@@ -437,7 +437,7 @@ async def test_a_daemon_that_does_not_read_delays_closing_only_a_little(
 ) -> None:
     async with ScriptedDaemon().client() as (client, _):
         stream = client._session._connections._link.client._stream  # type: ignore[union-attr]
-        stream.stream.send_stream.send_all_hook = trio.sleep_forever
+        stream.stream.stream.send_stream.send_all_hook = trio.sleep_forever
     assert trio.current_time() == STEADY.close_timeout
 
 

@@ -13,6 +13,7 @@ import trio
 from attrs import evolve
 
 from simplex_trio.client.queues import MessageReceived, ReceivingQueue
+from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_client, open_smp_client
 from simplex_trio.client.smp_session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.credentials import (
@@ -22,6 +23,7 @@ from simplex_trio.crypto.credentials import (
 from simplex_trio.errors import ConnectionLost, DecodeError, StoreError, WrongIdentity
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
+from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.router.server import EMBEDDED, Router, open_router, serve_router
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.transport.config import ConnectConfig, WebPort
@@ -31,6 +33,7 @@ from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.names import Domain, NameRecord
 from simplex_trio.wire.smp.new_queue import MessagingRequest
 from tests.router.credential_files import write_router, write_web
+from tests.router.house import NOW
 from tests.router.stores import ReluctantStore
 
 
@@ -212,13 +215,17 @@ async def test_full_store_is_told_and_logged_without_details(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    store = ReluctantStore()
-    async with open_router(store=store) as router, open_smp_client(router.address) as client:
+    store, clock = ReluctantStore(), [NOW]
+    async with (
+        open_router(store=store, clock=lambda: clock[0]) as router,
+        open_smp_client(router.address) as client,
+    ):
         queue = await client.create_queue()
         store.is_full = True
-        with pytest.raises(Exception, match="STORE"):
+        with pytest.raises(RouterError, match="STORE"):
             await client.send(queue.sender_id, b"x")
         store.is_full = False
+        clock[0] += RETRY_SECONDS
         await client.send(queue.sender_id, b"y")
     for secret in (queue.sender_id.hex(), repr(queue.sender_id), str(router.address)):
         assert secret not in caplog.text

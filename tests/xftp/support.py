@@ -34,6 +34,13 @@ SESSION = xftp_session(3, b"session".ljust(32))
 SERVER = ServerAddress.parse("xftp://AAAA@router.example")
 
 
+async def eventually(check: Callable[[], bool]) -> None:
+    """Return when ``check`` says so; it is about what other tasks and threads do."""
+    with trio.fail_after(20):
+        while not check():  # noqa: ASYNC110
+            await trio.sleep(0.001)
+
+
 @define
 class Asked:
     """A request that a router has received, and what it may answer with."""

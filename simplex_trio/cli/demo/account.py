@@ -25,8 +25,6 @@ class Observations:
     seconds_to_return: float = 0.0
     left_in_queues: int = 0
     deleted: int = 0
-    failures: int = 0
-    """Of looking into queues and deleting them."""
     counted_as_proxied: int | None = None
     """By router one itself, if it is embedded."""
 
@@ -77,7 +75,7 @@ def account(ledger: Ledger, seen: Observations, at: float) -> list[Finding]:
         ),
         (
             f"All {seen.deleted} queues were empty at last, and are deleted.",
-            seen.deleted == _QUEUES and not seen.left_in_queues and not seen.failures,
+            seen.deleted == _QUEUES and not seen.left_in_queues,
         ),
     ]
     return [Finding(at, claim, holds) for claim, holds in lines]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import trio
 from attrs import define, evolve, field, frozen
@@ -46,6 +46,7 @@ from simplex_trio.cli.demo.events import (
 )
 from simplex_trio.cli.demo.ledger import Ledger
 from simplex_trio.cli.demo.stage import Place, Stage
+from simplex_trio.cli.protected import open_protected_client
 from simplex_trio.client.backoff import Backoff
 from simplex_trio.errors import SimplexError, WrongIdentity
 from simplex_trio.nursery import open_inner_nursery
@@ -178,8 +179,8 @@ class _Story:
         await self.scene(
             "An agent subscribes to three queues on router one, and two on router two."
         )
-        for place in (self.stage.one,) * 3 + (self.stage.two,) * 2:
-            await self._add_queue(place)
+        await self._add_queues(self.stage.one, 3)
+        await self._add_queues(self.stage.two, 2)
         await self.until(lambda: self.ledger.count(SubscriptionState.ACTIVE) == 5)
         await self.pace.pause(0.2)
 
@@ -233,26 +234,30 @@ class _Story:
     async def _look_for_leftovers(self) -> None:
         await self.scene("At last the queues, which should be empty, are looked into and deleted.")
         for number, queue in self._queues.items():
-            try:
-                client = await self.agent.client(self._place_of(number).cable.address)
-                self.seen.left_in_queues += (await client.queue_info(queue)).size
-            except SimplexError:
-                self.seen.failures += 1
+            client = await self.agent.client(self._place_of(number).cable.address)
+            self.seen.left_in_queues += (await client.queue_info(queue)).size
         router = self.stage.one.router
         if router is not None:
             self.seen.counted_as_proxied = router.statistics().counters["proxied_received"]
 
     async def _delete_queues(self) -> None:
-        for number, queue in list(self._queues.items()):
-            place = self._place_of(number)
-            self.agent.unsubscribe(place.cable.address, [queue.recipient_id])
+        """Delete all queues, by new connections: when this is interrupted, the others end."""
+        for place in (self.stage.one, self.stage.two):
+            numbers = [queue.number for queue in self.ledger.at_router(place.number)]
+            queues = [self._queues[number] for number in numbers]
+            with suppress(trio.ClosedResourceError):  # an agent that was interrupted
+                ids = [queue.recipient_id for queue in queues]
+                self.agent.unsubscribe(place.cable.address, ids)
             try:
-                await self.direct[place.number].delete(queue)
+                async with open_protected_client(place.address) as client:
+                    failures = await client.delete_many(queues)
             except SimplexError:
-                self.seen.failures += 1
-            else:
-                self.seen.deleted += 1
-                self.tell(self.ledger.subscription_is(number, SubscriptionState.ENDED, self.now))
+                continue
+            for number, failure in zip(numbers, failures, strict=True):
+                if failure is None:
+                    self.seen.deleted += 1
+                    state = SubscriptionState.ENDED
+                    self.tell(self.ledger.subscription_is(number, state, self.now))
 
     # --- what the scenes are made of ------------------------------------------------------------
 
@@ -262,16 +267,18 @@ class _Story:
     def _place_of(self, queue: int) -> Place:
         return self.stage.one if self.ledger.queues[queue].router == 1 else self.stage.two
 
-    async def _add_queue(self, place: Place) -> None:
-        client = await self.agent.client(place.cable.address)
-        with trio.CancelScope(shield=True):  # so that every queue there is will be deleted
-            queue = await client.create_queue(subscribe=False, basic_auth=place.password)
-        event = self.ledger.asked_for(place.number, self.now)
-        self._queues[event.queue] = queue
-        self._numbers[queue.recipient_id] = event.queue
-        self.tell(event)
-        self.agent.subscribe(place.cable.address, [queue])
-        await self.pace.pause(0.08)
+    async def _add_queues(self, place: Place, count: int) -> None:
+        added = []
+        async with open_protected_client(place.address) as client:
+            for _ in range(count):
+                queue = await client.create_queue(subscribe=False, basic_auth=place.password)
+                event = self.ledger.asked_for(place.number, self.now)
+                self._queues[event.queue] = queue
+                self._numbers[queue.recipient_id] = event.queue
+                added.append(queue)
+                self.tell(event)
+        await self.pace.pause(0.2)
+        self.agent.subscribe(place.cable.address, added)
 
     async def _send(self, queue: int, way: Way) -> None:
         event = self.ledger.sending(queue, way, self.now)

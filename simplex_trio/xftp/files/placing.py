@@ -43,9 +43,13 @@ def place(state: ReceiveState, folder: Path, part: Path, report: Callable[[int],
     """
     try:
         header_name = _decrypt(state, part, report)
-        return _give_name(state, folder, part, safe_name(header_name))
-    finally:
+        placed = _give_name(state, folder, part, safe_name(header_name))
+    except BaseException:
+        state.note_placed_name(None)
         part.unlink(missing_ok=True)
+        raise
+    part.unlink(missing_ok=True)
+    return placed
 
 
 def decrypted(state: ReceiveState) -> Iterator[bytes]:

@@ -31,6 +31,16 @@ _MAX_STATE_SIZE = 256 * 1024 * 1024
 
 Record = dict[str, Any]
 
+# What reading a record may raise: ValueError is every decoder's, RecursionError the JSON reader's.
+_MALFORMED = (
+    StopIteration,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    RecursionError,
+)
+
 
 class SendState:
     """The steps that are done; without a path they are only remembered."""
@@ -65,7 +75,7 @@ class SendState:
             state = cls(_plan(next(records)), path)
             for record in records:
                 state._replay(record)
-        except (StopIteration, KeyError, TypeError, AttributeError, ValueError) as exc:
+        except _MALFORMED as exc:
             raise StateMismatch("the state file is not that of a file being sent") from exc
         return state
 

@@ -178,7 +178,7 @@ class Commands:
         self._count(Count.UPLOADS_FAILED)  # until it has succeeded
         try:
             with trio.move_on_after(self._limits.body_seconds):
-                async with aclosing(_pieces(body)) as pieces:
+                async with aclosing(_pieces(body, packet.info.size)) as pieces:
                     is_kept = await self._storage.store(packet, pieces)
                 self._count(Count.UPLOADS_FAILED, -1)
                 if is_kept:
@@ -241,6 +241,10 @@ class Commands:
             self._count(Count.PACKETS_DOWNLOADED)
 
 
-async def _pieces(body: BodyReader) -> AsyncGenerator[bytes]:
-    while piece := await body.read_up_to(PIECE_SIZE):
+async def _pieces(body: BodyReader, size: int) -> AsyncGenerator[bytes]:
+    """A body of ``size`` bytes, and if it is longer, one byte more."""
+    while piece := await body.read_up_to(min(PIECE_SIZE, size + 1)):
+        size -= len(piece)
         yield piece
+        if size < 0:
+            break

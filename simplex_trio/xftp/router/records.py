@@ -81,7 +81,10 @@ class Records:
         database.
         """
         with _database_errors():
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            # No waiting: whoever has it open keeps it.
+            self._db = sqlite3.connect(
+                path, timeout=0, isolation_level=None, check_same_thread=False
+            )
         try:
             with _database_errors():
                 self._prepare()

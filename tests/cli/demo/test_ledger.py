@@ -87,7 +87,6 @@ def see_other_things(name: str, value: object) -> Callable[[Ledger, Observations
         (see_other_things("waited", 2), "had waited"),
         (see_other_things("left_in_queues", 1), "empty"),
         (see_other_things("deleted", 4), "4 queues"),
-        (see_other_things("failures", 1), "deleted"),
         (see_other_things("counted_as_proxied", 2), "by the proxy"),
     ],
     ids=lambda each: each.__name__ if callable(each) else "",

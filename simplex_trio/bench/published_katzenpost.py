@@ -1,0 +1,44 @@
+"""The published Katzenpost thin client, measured, as a program for an environment that has it.
+
+It needs nothing of this package.  Its arguments are a ``thinclient.toml``, ``sequential`` or
+``concurrent``, and how often; it prints seconds, of each round trip or of all together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from time import perf_counter
+
+from katzenpost_thinclient import Config, ThinClient  # type: ignore[import-not-found]
+
+__all__ = ["main"]
+
+
+async def _measure(path: str, how: str, count: int) -> list[float]:
+    client = ThinClient(Config(path))
+    await client.start(asyncio.get_running_loop())
+    index = (await client.new_keypair(bytes(32))).first_message_index
+    seconds = []
+    if how == "sequential":
+        for _ in range(count):
+            start = perf_counter()
+            await client.next_message_box_index(index)
+            seconds.append(perf_counter() - start)
+    else:
+        start = perf_counter()
+        await asyncio.gather(*(client.next_message_box_index(index) for _ in range(count)))
+        seconds.append(perf_counter() - start)
+    client.stop()
+    return seconds
+
+
+def main() -> None:
+    """Measure what the arguments say."""
+    path, how, count = sys.argv[1:]
+    json.dump(asyncio.run(_measure(path, how, int(count))), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

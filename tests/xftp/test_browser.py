@@ -1,0 +1,188 @@
+"""Browsers: another certificate, no view of TLS, and questions before they ask anything."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+from h2 import events
+
+from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.crypto.padding import pad, unpad
+from simplex_trio.wire.buffer import Reader, short, word16
+from simplex_trio.wire.certificates import decode_proven_key
+from simplex_trio.wire.transmissions import prepare_transmission
+from simplex_trio.wire.versions import VersionRange
+from simplex_trio.wire.xftp.blocks import (
+    XFTP_BLOCK_SIZE,
+    read_response,
+    seal_transmission,
+    xftp_session,
+)
+from simplex_trio.wire.xftp.commands import FGET, FNEW, FPUT, Command, PacketInfo
+from simplex_trio.wire.xftp.handshake import encode_client_hello
+from simplex_trio.wire.xftp.messages import FILE, OK, SIDS, Message
+from simplex_trio.xftp.router.server import XFTPRouter, open_xftp_router
+from tests.scenarios.xftp import NewPacket, client_at
+from tests.transport.support import web_credentials
+from tests.xftp.test_http2 import POST, Peer
+
+
+class Browser:
+    """What a page can do: whole requests, and whole answers."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.peer = Peer(stream, client_side=True)
+
+    async def fetch(
+        self, body: bytes = b"", headers: dict[str, str] | None = None, method: str = "POST"
+    ) -> tuple[dict[bytes, bytes], bytes]:
+        h2 = self.peer.h2
+        stream_id = h2.get_next_available_stream_id()
+        h2.send_headers(stream_id, list({**POST, ":method": method, **(headers or {})}.items()))
+        for start in range(0, len(body), 16384):
+            h2.send_data(stream_id, body[start : start + 16384])
+        h2.end_stream(stream_id)
+        await self.peer.flush()
+        response = await self.peer.see(events.ResponseReceived)
+        answer = b""
+        while not isinstance(event := await self.peer.see(events.Event), events.StreamEnded):
+            if isinstance(event, events.DataReceived):
+                answer += event.data
+                h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
+                await self.peer.flush()
+        return dict(response.headers), answer
+
+
+@asynccontextmanager
+async def browser_at(router: XFTPRouter, alpn: str = "h2") -> AsyncIterator[Browser]:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([alpn])
+    tcp = await trio.open_tcp_stream("127.0.0.1", router.ports[0])
+    async with trio.SSLStream(tcp, context, server_hostname="localhost") as stream:
+        browser = Browser(stream)
+        await browser.peer.flush()
+        yield browser
+
+
+@asynccontextmanager
+async def web_router() -> AsyncIterator[XFTPRouter]:
+    async with open_xftp_router(web=web_credentials()) as router:
+        yield router
+
+
+async def shake_hands(browser: Browser, identity: bytes) -> bytes:
+    """As a page does it; the session id."""
+    challenge = os.urandom(32)
+    hello = pad(encode_client_hello(challenge), XFTP_BLOCK_SIZE)
+    headers, answer = await browser.fetch(hello, {"xftp-web-hello": "1"})
+    assert headers[b"access-control-allow-origin"] == b"*"
+    reader = Reader(unpad(answer))
+    assert VersionRange.decode(reader).highest == 3
+    session_id = reader.short()
+    proof = decode_proven_key(reader)
+    assert proof.chain.identity_fingerprint == identity
+    key = proof.chain.leaf_key()
+    proof.signed_key.verify(key)
+    key.verify(reader.short(), challenge + session_id)
+    _, answer = await browser.fetch(
+        pad(word16(3) + short(identity), XFTP_BLOCK_SIZE), {"xftp-handshake": "1"}
+    )
+    assert answer == b""
+    return session_id
+
+
+async def ask(
+    browser: Browser,
+    session_id: bytes,
+    command: Command,
+    key: Ed25519PrivateKey,
+    entity_id: bytes = b"",
+    body: bytes = b"",
+) -> tuple[Message, bytes]:
+    session = xftp_session(3, session_id)
+    unsent = prepare_transmission(session, b"", entity_id, command.encode(3))
+    block = seal_transmission(unsent.finish(key.sign(unsent.authorized)), session)
+    headers, answer = await browser.fetch(block + body)
+    assert headers[b"access-control-expose-headers"] == b"*"
+    received = read_response(answer[:XFTP_BLOCK_SIZE], session)
+    assert received.correlation_id == b""
+    return received.message, answer[XFTP_BLOCK_SIZE:]
+
+
+async def test_a_packet_from_a_browser() -> None:
+    packet = NewPacket(recipients=1)
+    sender_key, (recipient_key,) = packet.sender_key, packet.recipient_keys
+    assert isinstance(sender_key, Ed25519PrivateKey)
+    assert isinstance(recipient_key, Ed25519PrivateKey)
+    async with web_router() as router, browser_at(router) as browser:
+        session_id = await shake_hands(browser, router.address.key_hash)
+        info = PacketInfo(sender_key.public, len(packet.body), packet.digest)
+        command = FNEW(info, (recipient_key.public,))
+        message, _ = await ask(browser, session_id, command, sender_key)
+        assert isinstance(message, SIDS)
+        message, _ = await ask(
+            browser, session_id, FPUT(), sender_key, message.sender_id, packet.body
+        )
+        assert message == OK()
+
+        async with client_at(str(router.address)) as client:
+            other = NewPacket(recipients=1)
+            await other.register(client)
+            await other.upload(client)
+        key = other.recipient_keys[0]
+        assert isinstance(key, Ed25519PrivateKey)
+        message, body = await ask(
+            browser,
+            session_id,
+            FGET(X25519PrivateKey.generate().public),
+            key,
+            other.ids.recipient_ids[0],
+        )
+        assert isinstance(message, FILE)
+        assert len(body) == len(other.body) + 16
+
+
+async def test_asking_whether_it_may_ask() -> None:
+    async with web_router() as router, browser_at(router) as browser:
+        headers, body = await browser.fetch(method="OPTIONS")
+        assert headers[b":status"] == b"200"
+        assert headers[b"access-control-allow-methods"] == b"POST, OPTIONS"
+        assert headers[b"access-control-allow-headers"] == b"*"
+        assert body == b""
+        headers, _ = await browser.fetch(method="GET")
+        assert headers[b":status"] == b"405"
+
+
+async def test_a_session_that_the_router_does_not_know() -> None:
+    async with web_router() as router, browser_at(router) as browser:
+        _, answer = await browser.fetch(bytes(XFTP_BLOCK_SIZE))
+        assert unpad(answer) == b"SESSION"
+        await shake_hands(browser, router.address.key_hash)
+
+
+async def test_two_tabs_on_one_connection() -> None:
+    packet = NewPacket(recipients=1)
+    key = packet.sender_key
+    assert isinstance(key, Ed25519PrivateKey)
+    info = PacketInfo(key.public, len(packet.body), packet.digest)
+    async with web_router() as router, browser_at(router) as browser:
+        first = await shake_hands(browser, router.address.key_hash)
+        second = await shake_hands(browser, router.address.key_hash)
+        assert first == second
+        command = FNEW(info, (packet.recipient_keys[0].public,))
+        message, _ = await ask(browser, first, command, key)
+        assert isinstance(message, SIDS)
+
+
+async def test_a_router_without_credentials_for_browsers() -> None:
+    """A name that the client looks for means nothing then."""
+    async with open_xftp_router() as router, client_at(str(router.address)) as client:
+        await client.ping()
+    async with web_router() as router, client_at(str(router.address)) as client:
+        await client.ping()
