@@ -52,7 +52,7 @@ def _bars(console: Console) -> Progress:
         TextColumn("{task.description:<11}"),
         BarColumn(bar_width=None),
         TaskProgressColumn(),
-        DownloadColumn(binary_units=True),
+        DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
         console=console,

@@ -78,13 +78,14 @@ _RECEIVED_FRAMES = 4  # frames between receive and process; process never waits,
 
 _LIVELY = 1.0  # seconds: a ping that would be due sooner than this is not put off any more
 
-_NETWORK_ENDS = (
+_ORDINARY_ENDS = (
     trio.EndOfChannel,
     trio.BrokenResourceError,
     trio.ClosedResourceError,
     DecodeError,
     CryptoError,
     RouterSilent,
+    SlowConsumer,
 )
 """How a connection ends in the ordinary way; anything else that a task raises is a bug."""
 
@@ -460,7 +461,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
     async def _race(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
         try:
             await task(*args)
-        except _NETWORK_ENDS as exc:
+        except _ORDINARY_ENDS as exc:
             self._end(exc)
         except Exception as exc:
             # Waiting callers learn of it, and so does the program, as of any bug.  It cancels the
@@ -582,5 +583,10 @@ async def driven(client: ClientT) -> AsyncIterator[ClientT]:
         nursery.start_soon(client.run, name=repr(client))
         try:
             yield client
+        except ConnectionLost as lost:
+            # A bug comes out of the nursery by itself; that it also cost the block its connection
+            # would only wrap it in a group.
+            if lost.__cause__ is not client.reason or isinstance(client.reason, _ORDINARY_ENDS):
+                raise
         finally:
             client.close()

@@ -27,6 +27,7 @@ from simplex_trio.errors import SimplexError, WrongIdentity
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.server import EMBEDDED, Router, open_router
 from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.testing.cable import open_cable
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress
 
@@ -57,44 +58,6 @@ class RestartingRouter:
         ) as router:
             self.config = evolve(EMBEDDED, ports=router.ports)
             yield router
-
-
-@define(eq=False)
-class Cable:
-    """Carries connections to a port of this machine, and can be cut and is whole again at once."""
-
-    port: int = 0
-    _connections: set[trio.CancelScope] = field(factory=set)
-
-    async def lead_to(self, port: int, *, task_status: trio.TaskStatus[int]) -> None:
-        async with trio.open_nursery() as nursery:
-            listeners = await nursery.start(
-                partial(trio.serve_tcp, partial(self._carry, port), 0, host="127.0.0.1")
-            )
-            task_status.started(listeners[0].socket.getsockname()[1])
-
-    async def _carry(self, port: int, near: trio.SocketStream) -> None:
-        async with await trio.open_tcp_stream("127.0.0.1", port) as far:
-            with trio.CancelScope() as scope:
-                self._connections.add(scope)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._copy, near, far, scope)
-                    nursery.start_soon(self._copy, far, near, scope)
-            self._connections.discard(scope)
-
-    async def _copy(
-        self, source: trio.SocketStream, target: trio.SocketStream, scope: trio.CancelScope
-    ) -> None:
-        try:
-            async for data in source:
-                await target.send_all(data)
-        except trio.BrokenResourceError:
-            pass
-        scope.cancel()
-
-    def cut(self) -> None:
-        for scope in self._connections:
-            scope.cancel()
 
 
 @define(eq=False)
@@ -214,16 +177,14 @@ async def next_of(agent: SMPClientAgent, kind: type[EventT]) -> EventT:
 
 async def test_messages_through_a_proxy_whose_connection_to_the_relay_is_cut() -> None:
     random = Random(0)
-    cable = Cable()
     async with (
         open_router() as proxy,
         open_router() as relay,
+        open_cable(relay.address) as cable,
         open_smp_agent(QUICK) as recipient,
         open_smp_agent(QUICK) as sender,
         trio.open_nursery() as nursery,
     ):
-        port = await nursery.start(cable.lead_to, relay.ports[0])
-        through_the_cable = evolve(relay.address, port=port)
         queues = await create_queues(recipient, relay.address, 1)
         recipient.subscribe(relay.address, queues.values())
         receiver = Receiver(recipient, queues)
@@ -234,7 +195,7 @@ async def test_messages_through_a_proxy_whose_connection_to_the_relay_is_cut() -
         async def send(body: bytes, *, then_cut: bool) -> None:
             while True:
                 try:
-                    through = await sender.relay(proxy.address, through_the_cable)
+                    through = await sender.relay(proxy.address, cable.address)
                     await through.send(queue.sender_id, body)
                 except SimplexError as exc:
                     failures.append(exc)
@@ -243,6 +204,7 @@ async def test_messages_through_a_proxy_whose_connection_to_the_relay_is_cut() -
                     break
             if then_cut:  # while others are on their way
                 cable.cut()
+                cable.mend()
 
         messages = 0
         while len(failures) < 3:

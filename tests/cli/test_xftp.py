@@ -214,7 +214,7 @@ async def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = screen.getvalue()
     assert "uploading" in shown
     assert "decrypting" in shown
-    assert "100.0/100.0 MiB" in shown
+    assert "104.9/104.9 MB" in shown
     assert "packet 3: no host answers; again in 2 s" in shown
 
 

@@ -214,6 +214,30 @@ async def test_what_no_network_raises_is_a_bug(
     assert caught.value is error
 
 
+async def test_a_bug_comes_out_alone_though_it_cost_the_body_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def live() -> None:
+        async with connected() as (client, _peer):
+            monkeypatch.setattr(client._codec, "seal", buggy)
+            await client.ping()
+
+    with pytest.raises(BugInATaskError) as caught:
+        await live()
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+async def test_a_lost_connection_that_the_body_does_not_handle() -> None:
+    async def live() -> None:
+        async with connected() as (client, peer):
+            await peer.hang_up()
+            await client.ping()
+
+    with pytest.raises(ConnectionLost) as caught:
+        await live()
+    assert isinstance(caught.value.__cause__, trio.EndOfChannel)
+
+
 async def test_a_bug_reaches_the_nursery_of_a_connection_that_has_no_block(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -47,6 +47,7 @@ from simplex_trio.xftp.files.send import SentFile, send_description, send_file
 from simplex_trio.xftp.http2 import client as http2_client
 from simplex_trio.xftp.router.server import XFTPRouter, open_xftp_router
 from tests.scenarios.xftp import IMPATIENT, file_in, filled, names_in
+from tests.wire.test_xftp_descriptions import DESCRIPTION
 from tests.xftp.test_router import bodies, config
 
 SIZE = 1_500_000
@@ -782,31 +783,46 @@ async def test_a_crash_after_placing(
         received.path.unlink()
 
 
-async def test_a_crash_between_two_names(
-    router: XFTPRouter, path: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("noted", "has_part", "has_file", "is_placed"),
+    [
+        (False, False, False, False),  # nothing was begun
+        (False, True, False, False),  # while it was decrypted
+        (True, True, False, False),  # before it got its name
+        (True, True, True, True),  # when it had both names
+        (True, False, True, True),  # when it had its own
+        (True, False, False, True),  # and somebody has taken it away
+    ],
+)
+def test_where_a_crash_may_happen_while_placing(
+    folder: Path, noted: bool, has_part: bool, has_file: bool, is_placed: bool
 ) -> None:
-    """The file has its name, and the one under which it was written is not removed yet."""
-    sent = await sent_to(router, path)
-    state = tmp_path / "state"
-    original = placing._link
+    part, file = folder / ".part", folder / "file"
+    state = ReceiveState.create(None, folder, DESCRIPTION, DESCRIPTION)
+    if noted:
+        state.note_placed_name("file")
+    if has_part:
+        part.write_bytes(b"content")
+    if has_file and has_part:
+        os.link(part, file)
+    elif has_file:
+        file.write_bytes(b"content")
+    assert placing.finish_placing(state, folder, part) == (file if is_placed else None)
+    assert not part.exists()
+    assert state.placed_name == ("file" if is_placed else None)
+    assert names_in(folder) == (["file"] if has_file else [])
+    state.close()
 
-    def link_and_crash(part: Path, target: Path) -> None:
-        original(part, target)
-        os.link(part, tmp_path / "part")
-        names.append(part.name)
-        raise Interrupted
 
-    names: list[str] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(placing, "_link", link_and_crash)
-        with pytest.RaisesGroup(Interrupted, flatten_subgroups=True, allow_unwrapped=True):
-            await receive_file(sent.recipients[0], folder, state=state, config=IMPATIENT)
-    os.link(tmp_path / "part", folder / names[0])  # as a crash would have left it
-    downloads = router.statistics().counters["packets_downloaded"]
-    received = await receive_file(sent.recipients[0], folder, state=state, config=IMPATIENT)
-    assert received.path == folder / "file"
+def test_somebody_else_has_taken_the_name(folder: Path) -> None:
+    part = folder / ".part"
+    state = ReceiveState.create(None, folder, DESCRIPTION, DESCRIPTION)
+    state.note_placed_name("file")
+    part.write_bytes(b"content")
+    (folder / "file").write_bytes(b"mine")
+    assert placing.finish_placing(state, folder, part) is None
     assert names_in(folder) == ["file"]
-    assert router.statistics().counters["packets_downloaded"] == downloads
+    state.close()
 
 
 async def test_states_of_other_files(

@@ -23,7 +23,8 @@ class Observations:
     waited: int = 0
     """Messages that had been accepted, and not received, when the cable was mended."""
     seconds_to_return: float = 0.0
-    left_in_queues: int = 0
+    empty: int = 0
+    """Queues that had nothing left in them."""
     deleted: int = 0
     counted_as_proxied: int | None = None
     """By router one itself, if it is embedded."""
@@ -74,8 +75,8 @@ def account(ledger: Ledger, seen: Observations, at: float) -> list[Finding]:
             and seen.counted_as_proxied in (None, expected_proxied),
         ),
         (
-            f"All {seen.deleted} queues were empty at last, and are deleted.",
-            seen.deleted == _QUEUES and not seen.left_in_queues,
+            f"{seen.empty} of {_QUEUES} queues were empty at last, and {seen.deleted} are deleted.",
+            seen.empty == seen.deleted == _QUEUES,
         ),
     ]
     return [Finding(at, claim, holds) for claim, holds in lines]

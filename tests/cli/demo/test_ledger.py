@@ -31,7 +31,12 @@ def as_it_should_be() -> tuple[Ledger, Observations]:
             ledger.received(number, 2)
         ledger.acknowledged(number, 3)
     seen = Observations(
-        impostor_found_out=True, waited=3, seconds_to_return=0.5, deleted=5, counted_as_proxied=3
+        impostor_found_out=True,
+        waited=3,
+        seconds_to_return=0.5,
+        empty=5,
+        deleted=5,
+        counted_as_proxied=3,
     )
     return ledger, seen
 
@@ -85,8 +90,8 @@ def see_other_things(name: str, value: object) -> Callable[[Ledger, Observations
         (stay_away, "2 of 3 came back"),
         (see_other_things("impostor_found_out", False), "impostor"),
         (see_other_things("waited", 2), "had waited"),
-        (see_other_things("left_in_queues", 1), "empty"),
-        (see_other_things("deleted", 4), "4 queues"),
+        (see_other_things("empty", 4), "4 of 5 queues were empty"),
+        (see_other_things("deleted", 4), "4 are deleted"),
         (see_other_things("counted_as_proxied", 2), "by the proxy"),
     ],
     ids=lambda each: each.__name__ if callable(each) else "",

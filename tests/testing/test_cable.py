@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from simplex_trio import ConnectError, open_smp_client
-from simplex_trio.cli.demo.cable import open_cable
 from simplex_trio.router.server import open_router
+from simplex_trio.testing.cable import open_cable
 from simplex_trio.wire.addresses import ServerAddress
 
 
