@@ -50,9 +50,9 @@ async def _daemon() -> AsyncIterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         try:
             port = int(await process.stdout.receive_some())
-            path = Path(folder, "thinclient.toml")
-            path.write_text(f'[Dial.Tcp]\nAddress = "127.0.0.1:{port}"\nNetwork = "tcp4"\n')
-            yield path
+            path = trio.Path(folder, "thinclient.toml")
+            await path.write_text(f'[Dial.Tcp]\nAddress = "127.0.0.1:{port}"\nNetwork = "tcp4"\n')
+            yield Path(path)
         finally:
             with trio.CancelScope(shield=True):
                 await process.stdin.aclose()

@@ -17,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         from simplex_trio.cli.commands import app
         from simplex_trio.cli.failures import ExitCode, explained
+        from simplex_trio.cli.output import complain
     except ModuleNotFoundError as exc:
         if exc.name not in _EXTRA:
             raise
@@ -28,6 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             result = app(sys.argv[1:] if arguments is None else arguments)
         except CycloptsError as exc:
-            print(f"simplex-trio: {exc} Try --help.", file=sys.stderr)
+            complain(f"{exc} Try --help.")
             sys.exit(ExitCode.USAGE)
     sys.exit(ExitCode.OK if result is None else result)

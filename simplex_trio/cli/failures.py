@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import NoReturn
 
 from simplex_trio import ConnectError, ConnectionLost, ProxyFailed, RequestTimeout, RouterError
+from simplex_trio.cli.output import complain
 from simplex_trio.cli.running import Interrupted
 from simplex_trio.errors import (
     CertificateError,
@@ -143,7 +144,7 @@ def explained() -> Iterator[None]:
         if any(isinstance(each, BrokenPipeError) for each in errors):
             _leave_quietly()
         sentence, code = _explain(errors[0])
-        print(f"simplex-trio: {sentence}", file=sys.stderr)
+        complain(sentence)
         sys.exit(code)
 
 

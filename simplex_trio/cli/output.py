@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-__all__ = ["ERR", "OUT", "aside", "one_line", "print_json", "say", "waiting"]
+__all__ = ["ERR", "OUT", "aside", "complain", "one_line", "print_json", "say", "waiting"]
 
 OUT = Console(highlight=False)
 """Standard output; colours and live views only where it is a terminal."""
@@ -19,14 +19,24 @@ ERR = Console(stderr=True, highlight=False)
 """Standard error, for what is not the result: progress, and what goes wrong on the way."""
 
 
-def say(text: str = "", *, style: str | None = None) -> None:
-    """A line of the result, as it is: no line is broken, and nothing in it is taken for markup."""
-    OUT.print(text, style=style, markup=False, soft_wrap=True)
+def say(text: str = "", *, style: str | None = None, prose: bool = False) -> None:
+    """A line of the result, as it is: nothing in it is taken for markup.
+
+    Addresses and paths are not broken, so that they can be copied; ``prose`` is, between words, if
+    it does not fit on a terminal.
+    """
+    breaks = prose and OUT.is_terminal
+    OUT.print(text, style=style, markup=False, soft_wrap=not breaks)
 
 
 def aside(text: str) -> None:
     """A line about what happens on the way, which is not the result."""
-    ERR.print(text, style="dim", markup=False, soft_wrap=True)
+    ERR.print(text, style="dim", markup=False, soft_wrap=not ERR.is_terminal)
+
+
+def complain(sentence: str) -> None:
+    """The one sentence about what went wrong."""
+    ERR.print(f"simplex-trio: {sentence}", markup=False, soft_wrap=not ERR.is_terminal)
 
 
 def print_json(value: Any) -> None:

@@ -112,10 +112,14 @@ def _say(folder: Path, address: str, *, has_password: bool, qr: bool) -> None:
     say(f"Your router is in {folder}. Its address, which clients need:")
     say(address)
     if has_password:
-        say(f"Its password is in {folder / CONFIG}, and with --show-password in the address.")
+        config = folder / CONFIG
+        say(f"Its password is in {config}, and with --show-password in the address.", prose=True)
     if qr:
         say(qr_code(address))
     say()
-    say(f"Take {folder / CA_KEY} off this machine, and keep it safe: it is the router's")
-    say("identity, and is only needed to renew the router's certificate.")
+    say(
+        f"Take {folder / CA_KEY} off this machine, and keep it safe: it is the router's identity, "
+        "and is only needed to renew its certificate.",
+        prose=True,
+    )
     say(f"Start the router with: simplex-trio router start {folder}")

@@ -148,10 +148,11 @@ class ClientStatistics:
 class _Waiter:
     """Wakes one caller when all of its requests have left the pending state."""
 
-    __slots__ = ("_done", "_remaining")
+    __slots__ = ("_done", "_latest", "_remaining")
 
     def __init__(self) -> None:
         self._remaining = 0
+        self._latest = 0.0
         self._done = trio.Event()
 
     def add(self) -> None:
@@ -159,14 +160,22 @@ class _Waiter:
 
     def one_done(self) -> None:
         self._remaining -= 1
-        if not self._remaining:
+        if self._remaining:
+            self._latest = trio.current_time()
+        else:
             self._done.set()
 
-    async def wait(self) -> None:
-        if self._remaining:
-            await self._done.wait()
-        else:
+    async def wait_while_answered(self, seconds: float) -> None:
+        """Wait for all, until for so many seconds there was none."""
+        if not self._remaining:
             await trio.lowlevel.checkpoint()
+            return
+        self._latest = trio.current_time()
+        deadline = 0.0
+        while self._remaining and self._latest + seconds > deadline:
+            deadline = self._latest + seconds
+            with trio.move_on_at(deadline):
+                await self._done.wait()
 
 
 _Pending = Request[CommandT, object, _Waiter]
@@ -293,8 +302,9 @@ class ProtocolClient(Generic[CommandT, MessageT]):
     ) -> list[MessageT | SimplexError]:
         """Send commands together and wait for all answers: a result or an error each, in order.
 
-        One failure never fails the others.  The batch times out as one, counted from when its last
-        command was queued.  Raises `ConnectionLost` only if the connection was gone before; see
+        One failure never fails the others.  The batch times out as one, when none of its commands
+        was answered for as long as the answer to a single one may take: a slow router gets through
+        a large batch, a silent one does not hold it up.  Raises `ConnectionLost` only if the connection was gone before; see
         `request` for the rest.
         """
         return await self._exchange(tuple(calls), self._seconds(patience, timeout))
@@ -356,8 +366,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
                     break
                 entered.append(self._enter(call, waiter))
             waiter.one_done()
-            with trio.move_on_after(seconds):
-                await waiter.wait()
+            await waiter.wait_while_answered(seconds)
         except BaseException:
             self._share_unclaimed(entered)
             raise

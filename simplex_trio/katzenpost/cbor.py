@@ -24,8 +24,6 @@ MAX_ITEMS = 262_144
 """Items of one message, keys included.  The largest answer is the 65,536 elements of one copy
 stream; a million empty lists would cost a hundred times their size."""
 
-_SHORT, _OTHER = -1, -2
-
 _NUMBERS, _STRINGS, _LIST, _TAG = (0, 1, 7), (2, 3), 4, 6
 
 
@@ -67,41 +65,45 @@ def decode(data: bytes) -> Any:
         raise DecodeError("not CBOR") from exc
 
 
-def _skips() -> list[int]:
-    """For each first byte how many bytes follow, if that is all that there is to an item.
+_SHORT_STRING, _OTHER = 0, -1
 
-    Otherwise `_SHORT` for strings whose length is in the next byte, and `_OTHER` for the rest.
+
+def _steps() -> list[int]:
+    """For each first byte how long the item is, if that byte alone tells.
+
+    Otherwise `_SHORT_STRING` for a string whose length is in the next byte, and `_OTHER`.
     """
-    skips = [_OTHER] * 256
+    steps = [_OTHER] * 256
     for first in range(256):
         major, value = first >> 5, first & 0x1F
-        if major in _STRINGS:
-            skips[first] = value if value < 24 else _SHORT if value == 24 else _OTHER
+        if major in _STRINGS and value <= 24:
+            steps[first] = 1 + value if value < 24 else _SHORT_STRING
         elif major in _NUMBERS and value < 28:
-            skips[first] = 0 if value < 24 else 1 << (value - 24)
-    return skips
+            steps[first] = 1 if value < 24 else 1 + (1 << (value - 24))
+    return steps
 
 
-_SKIPS = _skips()
+_STEPS = _steps()
 
 
 def _check_shape(data: bytes) -> None:
+    steps = _STEPS
     size = len(data)
     position = 0
     items = left = 1  # all items announced so far, and those of them that are still to come
     outside: list[int] = []  # for each open container, how many were to come after it
     try:
         while left:
+            left -= 1
+            step = steps[data[position]]
+            if step > 0:  # nearly all items are of these two kinds, so they come first
+                position += step
+                continue
+            if step == 0:
+                position += 2 + data[position + 1]
+                continue
             first = data[position]
             position += 1
-            left -= 1
-            skip = _SKIPS[first]
-            if skip >= 0:  # nearly all are of these two kinds, so they are the quick ones
-                position += skip
-                continue
-            if skip == _SHORT:
-                position += 1 + data[position]
-                continue
             major, value = first >> 5, first & 0x1F
             if value > 27:
                 raise DecodeError("CBOR of indefinite length")

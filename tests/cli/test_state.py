@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.queue_uris import QueueURI
 from simplex_trio.wire.smp.queue_mode import QueueMode
+from tests.cli.support import ROOT
 
 ROUTER = ServerAddress.parse(f"smp://{'A' * 43}=@smp.example.com")
 
@@ -105,6 +108,28 @@ def test_a_crash_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
         state.queues.clear()
     assert path.read_bytes() == before
     assert {each.name for each in tmp_path.iterdir()} == {"queues.json", ".queues.json.lock"}
+
+
+_ADDING = """
+import sys
+from pathlib import Path
+from tests.cli.test_state import a_queue, add
+for number in range(10_000):
+    add(Path(sys.argv[1]), a_queue(f"queue{number}"))
+    print(f"queue{number}", flush=True)
+"""
+
+
+def test_a_program_that_is_killed_leaves_all_it_had_saved(tmp_path: Path) -> None:
+    path = tmp_path / "queues.json"
+    command = [sys.executable, "-c", _ADDING, str(path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        saved = [process.stdout.readline().strip() for _ in range(10)]
+        process.kill()
+        saved += process.stdout.read().split()
+    assert set(State.load(path).queues) >= set(saved)
+    add(path, a_queue("another"))  # the lock went with the process
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,7 @@ async def test_a_lost_connection_that_the_body_does_not_handle() -> None:
     async def live() -> None:
         async with connected() as (client, peer):
             await peer.hang_up()
+            await client.wait_disconnected()
             await client.ping()
 
     with pytest.raises(ConnectionLost) as caught:

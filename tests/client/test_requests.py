@@ -553,3 +553,16 @@ async def test_a_wrong_type_in_a_batch_leaves_nothing_behind() -> None:
             (asked,) = await peer.next_block()
             await peer.send(peer.answer(asked, PONG()))
         assert nothing_is_left(client)
+
+
+async def test_a_batch_does_not_expire_while_it_is_being_answered(
+    autojump_clock: MockClock,
+) -> None:
+    async with connected() as (client, peer), trio.open_nursery() as nursery:
+        caller = start(nursery, lambda: client.request_many([sub(QUEUE)] * 4))
+        for _ in range(4):
+            asked = await peer.next_command()
+            await trio.sleep(29)  # each by itself in time, all of them together not
+            await peer.send(peer.answer(asked, SOK()))
+        await wait_all_tasks_blocked()
+        assert kinds(caller.result) == [SOK] * 4

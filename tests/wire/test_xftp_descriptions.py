@@ -38,6 +38,7 @@ from simplex_trio.wire.xftp.links import (
 )
 from simplex_trio.wire.xftp.yaml_subset import parse_yaml, quoted
 from tests.wire.strategies import mutated, texts
+from tests.wire.xftp_values import DESCRIPTION, PACKET, REPLICA
 
 
 def server(number: int) -> ServerAddress:
@@ -83,17 +84,6 @@ def descriptions(draw: st.DrawFn) -> FileDescription:
     )
 
 
-REPLICA = Replica(SERVERS[0], b"id", Ed25519PrivateKey(bytes(32)))
-PACKET = Packet(65536, bytes(32), (REPLICA,))
-DESCRIPTION = FileDescription(
-    party=FileParty.RECIPIENT,
-    size=65536,
-    digest=bytes(64),
-    key=bytes(32),
-    nonce=bytes(24),
-    packet_size=65536,
-    packets=(PACKET,),
-)
 TEXT = encode_description(DESCRIPTION)
 
 
@@ -156,7 +146,7 @@ def test_servers_are_named_once() -> None:
         packet_size=65536,
         packets=(two, PACKET),
     )
-    assert description.servers == (SERVERS[0], SERVERS[2])
+    assert description.servers == (REPLICA.server, SERVERS[2])
 
 
 # --- sizes --------------------------------------------------------------------------------------

@@ -29,6 +29,20 @@ from simplex_trio.wire.xftp.description import (
 
 Fields = dict[str, Any]
 
+REPLICA = Replica(
+    ServerAddress.parse("xftp://AQID@router.example"), b"id", Ed25519PrivateKey(bytes(32))
+)
+PACKET = Packet(65536, bytes(32), (REPLICA,))
+DESCRIPTION = FileDescription(
+    party=FileParty.RECIPIENT,
+    size=65536,
+    digest=bytes(64),
+    key=bytes(32),
+    nonce=bytes(24),
+    packet_size=65536,
+    packets=(PACKET,),
+)
+
 
 def _keys(ders: list[str]) -> tuple[AuthPublicKey, ...]:
     return tuple(auth_public_key(bytes.fromhex(der)) for der in ders)

@@ -83,6 +83,7 @@ def _decrypt(state: ReceiveState, part: Path, report: Callable[[int], object]) -
         opener.finish()
         # Routers are told to forget the packets soon after.
         os.fsync(file.fileno())
+    report(0)  # the last chance to stop it
     assert opener.header is not None  # `finish` has seen all of the file
     return opener.header.name
 

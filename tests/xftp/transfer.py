@@ -1,0 +1,51 @@
+"""A program that sends or receives a file, to be killed at any time and started again.
+
+It prints a line for every bit of progress, so that whoever kills it can choose where.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import trio
+from attrs import evolve
+
+from simplex_trio.wire.xftp.description_text import decode_description, encode_description
+from simplex_trio.xftp.files.progress import TransferEvent
+from simplex_trio.xftp.files.receive import receive_file
+from simplex_trio.xftp.files.send import send_file
+from tests.scenarios.xftp import IMPATIENT
+
+CONFIG = evolve(IMPATIENT, parallel=2)
+
+
+def tell(event: TransferEvent) -> None:
+    print(event, flush=True)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
+async def send(address: str, path: Path, state: Path, description: Path) -> None:
+    sent = await send_file(path, [address], state=state, config=CONFIG, tell=tell)
+    replace(description, encode_description(sent.recipients[0]))
+    state.unlink()
+
+
+async def receive(folder: Path, state: Path, description: Path) -> None:
+    text = description.read_text()
+    await receive_file(decode_description(text), folder, state=state, config=CONFIG, tell=tell)
+
+
+if __name__ == "__main__":
+    print("begun", flush=True)
+    match sys.argv[1:]:
+        case ["send", address, path, state, description]:
+            trio.run(send, address, Path(path), Path(state), Path(description))
+        case ["receive", folder, state, description]:
+            trio.run(receive, Path(folder), Path(state), Path(description))
