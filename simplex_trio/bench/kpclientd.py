@@ -16,23 +16,49 @@ from simplex_trio.katzenpost.framing import framed
 
 __all__ = ["main"]
 
-_EVENTS = """
-shutdown_event connection_status_event new_pki_document_event message_sent_event
-message_reply_event message_id_garbage_collected
-""".split()
-_REQUESTS = """
-session_token new_keypair encrypt_read encrypt_write start_resending_encrypted_message
-cancel_resending_encrypted_message start_resending_copy_command cancel_resending_copy_command
-next_message_box_index get_message_box_index_counter get_pki_document get_directory_authorities
-create_courier_envelopes_from_payload create_courier_envelopes_from_multi_payload
-create_courier_envelopes_from_tombstone_range voucher_mint voucher_induct voucher_open
-voucher_derive_stream
-""".split()
-_SIZES = """
-PacketLength NrHops HeaderLength RoutingInfoLength PerHopRoutingInfoLength SURBLength
-SphinxPlaintextHeaderLength PayloadTagLength ForwardPayloadLength UserForwardPayloadLength
-NextNodeHopLength SPRPKeyMaterialLength
-""".split()
+_EVENTS = [
+    "shutdown_event",
+    "connection_status_event",
+    "new_pki_document_event",
+    "message_sent_event",
+    "message_reply_event",
+    "message_id_garbage_collected",
+]
+_REQUESTS = [
+    "session_token",
+    "new_keypair",
+    "encrypt_read",
+    "encrypt_write",
+    "start_resending_encrypted_message",
+    "cancel_resending_encrypted_message",
+    "start_resending_copy_command",
+    "cancel_resending_copy_command",
+    "next_message_box_index",
+    "get_message_box_index_counter",
+    "get_pki_document",
+    "get_directory_authorities",
+    "create_courier_envelopes_from_payload",
+    "create_courier_envelopes_from_multi_payload",
+    "create_courier_envelopes_from_tombstone_range",
+    "voucher_mint",
+    "voucher_induct",
+    "voucher_open",
+    "voucher_derive_stream",
+]
+_SIZES = [
+    "PacketLength",
+    "NrHops",
+    "HeaderLength",
+    "RoutingInfoLength",
+    "PerHopRoutingInfoLength",
+    "SURBLength",
+    "SphinxPlaintextHeaderLength",
+    "PayloadTagLength",
+    "ForwardPayloadLength",
+    "UserForwardPayloadLength",
+    "NextNodeHopLength",
+    "SPRPKeyMaterialLength",
+]
 
 # Every response names all kinds, as those of the real daemon do.
 _NOTHING = dict.fromkeys([*_EVENTS, *(f"{name}_reply" for name in _REQUESTS)])

@@ -104,12 +104,16 @@ def _bare_seal(count: int) -> None:
         sodium.crypto_box_afternm(padded, nonce, key)
 
 
+_BLOCK_KEY, _BLOCK_NONCE = _block_key()
+_BLOCK = sodium.crypto_box_afternm(bytes(SMP_BLOCK_SIZE - TAG_SIZE), _BLOCK_NONCE, _BLOCK_KEY)
+
+_PUBLIC_KEY, _SIGNING_KEY = sodium.crypto_sign_seed_keypair(_SECRET)
+
+
 def _bare_open(count: int) -> None:
-    key, nonce = _block_key()
-    block = sodium.crypto_box_afternm(bytes(SMP_BLOCK_SIZE - TAG_SIZE), nonce, key)
     for _ in range(count):
         key, nonce = _block_key()
-        sodium.crypto_box_open_afternm(block, nonce, key)
+        sodium.crypto_box_open_afternm(_BLOCK, nonce, key)
 
 
 def _bare_authenticators(covered: bytes, nonces: list[bytes]) -> None:
@@ -118,16 +122,13 @@ def _bare_authenticators(covered: bytes, nonces: list[bytes]) -> None:
 
 
 def _bare_signatures(covered: bytes, count: int) -> None:
-    _, key = sodium.crypto_sign_seed_keypair(_SECRET)
     for _ in range(count):
-        sodium.crypto_sign(covered, key)
+        sodium.crypto_sign(covered, _SIGNING_KEY)
 
 
-def _bare_verifications(covered: bytes, count: int) -> None:
-    public, key = sodium.crypto_sign_seed_keypair(_SECRET)
-    signed = sodium.crypto_sign(covered, key)
+def _bare_verifications(signed: bytes, count: int) -> None:
     for _ in range(count):
-        sodium.crypto_sign_open(signed, public)
+        sodium.crypto_sign_open(signed, _PUBLIC_KEY)
 
 
 # --- commands on their way out ------------------------------------------------------------------
@@ -199,6 +200,7 @@ def _read(conditions: Conditions, key: AuthPrivateKey) -> Figures:
     received = sending.blocks()
     count = len(sending.correlation_ids)
     covered = bytes(_COVERED) + SEND(_FLAGS, _SMALL).encode(_SESSION.version)
+    signed = sodium.crypto_sign(covered, _SIGNING_KEY)
     keys = [key.public]
 
     def whole() -> None:
@@ -212,7 +214,7 @@ def _read(conditions: Conditions, key: AuthPrivateKey) -> Figures:
         if isinstance(key, X25519PrivateKey):
             _bare_authenticators(covered, sending.correlation_ids)
         else:
-            _bare_verifications(covered, count)
+            _bare_verifications(signed, count)
 
     return _compare(count, whole, bare)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.errors import DecodeError
-from simplex_trio.wire.addresses import ServerAddressWithAuth, ServerProtocol
+from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth, ServerProtocol
 
-__all__ = ["read_address"]
+__all__ = ["place_of", "read_address"]
 
 _MAX_FILE = 10_000
 
@@ -47,6 +47,11 @@ def read_address(
             ExitCode.USAGE,
         )
     return server
+
+
+def place_of(server: ServerAddress) -> str:
+    """Where a server is, in short: its first host, and the port."""
+    return f"{server.hosts[0]}:{server.effective_port}"
 
 
 def _content(path: Path, at_most: int) -> str:

@@ -14,16 +14,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
+from simplex_trio import MessageReceived, QuotaReached, SMPClientAgent, open_smp_agent
 from simplex_trio.agent.events import RouterEvent
 from simplex_trio.cli.board import Board
 from simplex_trio.cli.options import AsJson, Flag, StateFile
 from simplex_trio.cli.output import OUT, print_json, say
-from simplex_trio.cli.queue_watch import chosen
+from simplex_trio.cli.queue_watch import acknowledge, chosen
 from simplex_trio.cli.running import run
 from simplex_trio.cli.state import SavedQueue, State, default_path
-from simplex_trio.client.queues import MessageReceived, QuotaReached
-from simplex_trio.errors import SimplexError
 from simplex_trio.nursery import open_inner_nursery
 
 __all__ = ["agent_watch", "picture"]
@@ -85,7 +83,7 @@ async def _watch(
                     case RouterEvent(event=MessageReceived() | QuotaReached() as message) if drain:
                         saved_queue = known.get((event.server, message.recipient_id))
                         if saved_queue is not None:
-                            nursery.start_soon(_acknowledge, agent, saved_queue, message.message_id)
+                            nursery.start_soon(acknowledge, agent, saved_queue, message.message_id)
         _look(agent, board, show)
         nursery.cancel_scope.cancel()
 
@@ -103,14 +101,6 @@ def _look(agent: SMPClientAgent, board: Board, show: Callable[[Lines], None]) ->
         subscriptions = agent.subscriptions(server)
         line.pending, line.active = len(subscriptions.pending), len(subscriptions.active)
     show(board.lines(trio.current_time()))
-
-
-async def _acknowledge(agent: SMPClientAgent, saved: SavedQueue, message_id: bytes) -> None:
-    try:
-        client = await agent.client(saved.router)
-        await client.acknowledge(saved.queue, message_id)
-    except (SimplexError, OSError):
-        pass  # then it comes again
 
 
 # --- showing ------------------------------------------------------------------------------------

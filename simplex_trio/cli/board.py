@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
+from simplex_trio import MessageReceived
 from simplex_trio.agent.events import (
     AgentEvent,
     CannotConnect,
@@ -17,7 +18,7 @@ from simplex_trio.agent.events import (
     SubscriptionEnded,
     SubscriptionError,
 )
-from simplex_trio.client.queues import MessageReceived
+from simplex_trio.cli.addresses import place_of
 from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = ["WINDOW", "Board", "ServerLine"]
@@ -81,7 +82,7 @@ class Board:
 
     @classmethod
     def over(cls, servers: Iterable[ServerAddress]) -> Board:
-        return cls({each: ServerLine(_place(each)) for each in servers})
+        return cls({each: ServerLine(place_of(each)) for each in servers})
 
     def note(self, event: AgentEvent, now: float) -> None:
         """Take in what an agent tells."""
@@ -118,7 +119,3 @@ class Board:
             }
             for server in self.servers.values()
         ]
-
-
-def _place(server: ServerAddress) -> str:
-    return f"{server.hosts[0]}:{server.effective_port}"

@@ -13,8 +13,7 @@ import trio
 from attrs import define, field, frozen
 from cyclopts import Parameter
 
-from simplex_trio import MessageReceived, QuotaReached
-from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
+from simplex_trio import MessageReceived, QuotaReached, SMPClientAgent, open_smp_agent
 from simplex_trio.agent.events import (
     AgentEvent,
     CannotConnect,
@@ -24,6 +23,7 @@ from simplex_trio.agent.events import (
     SubscriptionEnded,
     SubscriptionError,
 )
+from simplex_trio.cli.addresses import place_of
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag, StateFile
 from simplex_trio.cli.output import aside, one_line, print_json, say
@@ -35,7 +35,7 @@ from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 
-__all__ = ["Watch", "chosen", "watch"]
+__all__ = ["Watch", "acknowledge", "chosen", "watch"]
 
 
 def watch(
@@ -151,7 +151,7 @@ def _note(
     tell: Callable[[Arrived], None],
     acknowledging: trio.Nursery,
 ) -> None:
-    place = f"{event.server.hosts[0]}:{event.server.effective_port}"
+    place = place_of(event.server)
     match event:
         case RouterEvent(event=MessageReceived() | QuotaReached() as message):
             saved = watch.queues.get((event.server, message.recipient_id))
@@ -162,7 +162,7 @@ def _note(
                 if arrived is not None:
                     tell(arrived)
             if not watch.keep:
-                acknowledging.start_soon(_acknowledge, agent, saved, message.message_id)
+                acknowledging.start_soon(acknowledge, agent, saved, message.message_id)
         case Connected():
             aside(f"connected to {place}")
         case Disconnected():
@@ -179,12 +179,13 @@ def _note(
         raise CommandFailed("There is no queue left to watch.", ExitCode.REFUSED)
 
 
-async def _acknowledge(agent: SMPClientAgent, saved: SavedQueue, message_id: bytes) -> None:
+async def acknowledge(agent: SMPClientAgent, saved: SavedQueue, message_id: bytes) -> None:
+    """Tell the router that a message is safe; if that fails, the message comes again."""
     try:
         client = await agent.client(saved.router)
         await client.acknowledge(saved.queue, message_id)
     except (SimplexError, OSError):
-        pass  # then it comes again, and is recognized
+        pass
 
 
 # --- printing -----------------------------------------------------------------------------------

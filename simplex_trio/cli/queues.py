@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import trio
 from attrs import frozen
 from cyclopts import Parameter
 
 from simplex_trio import ReceivingQueue, RouterError, SMPClient, open_smp_client
-from simplex_trio.cli.addresses import read_address
+from simplex_trio.cli.addresses import place_of, read_address
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag, Server, StateFile
 from simplex_trio.cli.output import aside, print_json, say, waiting
@@ -32,6 +33,7 @@ from simplex_trio.wire.text import to_base64url
 
 __all__ = ["create", "delete", "info", "list_queues", "send"]
 
+_CLEAN_UP_SECONDS = 5  # for taking back what was begun, when the program is interrupted
 _MOST_INPUT = 16_384
 """Bytes of a message that are read; more would not fit into any block."""
 
@@ -108,7 +110,8 @@ async def _keep(
             state.check_free(name)
             state.queues[name] = saved
     except BaseException:
-        await client.delete(queue)
+        with trio.move_on_after(_CLEAN_UP_SECONDS, shield=True):
+            await client.delete(queue)
         raise
     return saved
 
@@ -136,11 +139,7 @@ def list_queues(*, state: StateFile = None, json: AsJson = False) -> None:
     if not saved:
         say("There are none yet; make one with: simplex-trio queue create NAME SERVER")
     for each in saved:
-        say(f"{each.name}  on {_place(each)}")
-
-
-def _place(saved: SavedQueue) -> str:
-    return f"{saved.router.hosts[0]}:{saved.router.effective_port}"
+        say(f"{each.name}  on {place_of(each.router)}")
 
 
 # --- send ---------------------------------------------------------------------------------------
@@ -270,7 +269,7 @@ def info(
     if json:
         print_json(_facts(saved, found) | keys)
         return
-    say(f"Queue {name!r} on {_place(saved)}")
+    say(f"Queue {name!r} on {place_of(saved.router)}")
     say(f"Messages waiting: {found.size}")
     say(
         "Only the owner of a key can send."

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from simplex_trio.cli.addresses import read_address
+from simplex_trio.cli.addresses import place_of, read_address
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import aside, print_json, say
@@ -242,7 +242,7 @@ def _facts(description: FileDescription) -> dict[str, Any]:
         "party": description.party.value,
         "bytes": description.size,
         "packets": len(description.packets),
-        "routers": [f"{each.hosts[0]}:{each.effective_port}" for each in description.servers],
+        "routers": list(map(place_of, description.servers)),
         "leads_to_bytes": None if redirect is None else redirect.size,
     }
 

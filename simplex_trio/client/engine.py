@@ -13,6 +13,7 @@ their next call.  Only a bug inside a task comes out of the nursery as the excep
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -171,7 +172,7 @@ class _Waiter:
             await trio.lowlevel.checkpoint()
             return
         self._latest = trio.current_time()
-        deadline = 0.0
+        deadline = -math.inf
         while self._remaining and self._latest + seconds > deadline:
             deadline = self._latest + seconds
             with trio.move_on_at(deadline):
@@ -304,8 +305,8 @@ class ProtocolClient(Generic[CommandT, MessageT]):
 
         One failure never fails the others.  The batch times out as one, when none of its commands
         was answered for as long as the answer to a single one may take: a slow router gets through
-        a large batch, a silent one does not hold it up.  Raises `ConnectionLost` only if the connection was gone before; see
-        `request` for the rest.
+        a large batch, a silent one does not hold it up.  Raises `ConnectionLost` only if the
+        connection was gone before; see `request` for the rest.
         """
         return await self._exchange(tuple(calls), self._seconds(patience, timeout))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from attrs import frozen
 
 __all__ = [
@@ -15,7 +13,7 @@ __all__ = [
     "Timeouts",
 ]
 
-_GROWTH = (Fraction(1), Fraction(3, 2), Fraction(9, 4), Fraction(27, 8))
+_GROWTH = (1, 3 / 2, 9 / 4, 27 / 8)
 
 
 @frozen
@@ -54,7 +52,7 @@ class Timeouts:
         if not patience.interactive:
             return self.background
         growth = _GROWTH[min(max(patience.retry, 0), len(_GROWTH) - 1)]
-        return self.interactive * float(growth)
+        return self.interactive * growth
 
 
 CONNECT_TIMEOUTS = Timeouts(background=45, interactive=15)

@@ -28,6 +28,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+_ABSENT, _PRESENT = b"01"
+
 _MAX_SHORT = 0xFF
 _MAX_LARGE = 0xFFFF
 
@@ -106,9 +108,9 @@ class Reader:
 
     __slots__ = ("_data", "_end", "_pos")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, position: int = 0) -> None:
         self._data = data
-        self._pos = 0
+        self._pos = position
         self._end = len(data)
 
     def __repr__(self) -> str:
@@ -195,13 +197,29 @@ class Reader:
             case _:
                 raise DecodeError("neither T nor F")
 
+    # Nearly every field is one of the next two, so they do in place what `take` does.
+
     def short(self) -> bytes:
         """Bytes behind a length of one byte."""
-        return self.take(self.byte())
+        start = self._pos + 1
+        if start > self._end:
+            raise DecodeError("one byte expected, none left")
+        stop = start + self._data[start - 1]
+        if stop > self._end:
+            raise DecodeError(f"{stop - start} bytes expected, {self._end - start} left")
+        self._pos = stop
+        return self._data[start:stop]
 
     def large(self) -> bytes:
         """Bytes behind a length of two bytes."""
-        return self.take(self.word16())
+        data, start = self._data, self._pos + 2
+        if start > self._end:
+            raise DecodeError(f"2 bytes expected, {self.remaining} left")
+        stop = start + (data[start - 2] << 8 | data[start - 1])
+        if stop > self._end:
+            raise DecodeError(f"{stop - start} bytes expected, {self._end - start} left")
+        self._pos = stop
+        return data[start:stop]
 
     def utf8(self) -> str:
         """Text in a *short* string."""
@@ -212,13 +230,12 @@ class Reader:
 
     def maybe(self, read: Callable[[], T]) -> T | None:
         """``0`` as `None`, or ``1`` and what ``read`` reads."""
-        match self.take(1):
-            case b"0":
-                return None
-            case b"1":
-                return read()
-            case _:
-                raise DecodeError("neither 0 nor 1 before an optional value")
+        mark = self.byte()
+        if mark == _ABSENT:
+            return None
+        if mark == _PRESENT:
+            return read()
+        raise DecodeError("neither 0 nor 1 before an optional value")
 
     def listed(self, read: Callable[[], T], *, at_least: int = 0) -> tuple[T, ...]:
         """A count of one byte and that many items."""

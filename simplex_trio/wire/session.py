@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import short
@@ -26,10 +26,11 @@ class SessionParameters(Redacted):
     implies_session_id: bool
     batches: bool
     has_service_signatures: bool
+    authorized_prefix: bytes = field(init=False, repr=False, eq=False)
+    """What precedes an implied-session transmission in the bytes that are authorized."""
 
-    @property
-    def authorized_prefix(self) -> bytes:
-        """What precedes an implied-session transmission in the bytes that are authorized."""
+    @authorized_prefix.default
+    def _authorized_prefix(self) -> bytes:
         return short(self.session_id)
 
     def at_version(self, version: int, *, has_service_signatures: bool) -> SessionParameters:

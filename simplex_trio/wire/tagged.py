@@ -85,9 +85,8 @@ def decode_tagged(
     kind = known.get(tag)
     if kind is None or newest < kind.MIN_VERSION:
         raise refusal(CommandErrorKind.UNKNOWN)
-    reader = Reader(data)
+    reader = Reader(data, len(tag))
     try:
-        reader.expect(tag)
         value = kind.decode_parameters(reader, version)
         reader.end()
     except DecodeError as exc:

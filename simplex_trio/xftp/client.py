@@ -7,46 +7,32 @@ for another.  Cancelling a request takes back that one alone.
 
 from __future__ import annotations
 
-import hmac
-import secrets
 from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
     AsyncIterator,
-    Callable,
-    Iterator,
     Sequence,
 )
-from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
-from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
-from attrs import field, frozen
-from attrs.validators import ge, gt
+from attrs import frozen
 
 from simplex_trio.client.deadline import connect_deadline
-from simplex_trio.client.timeouts import BACKGROUND, CONNECT_TIMEOUTS, Patience, Timeouts
-from simplex_trio.crypto.box import NONCE_SIZE, TAG_SIZE, BoxKey
+from simplex_trio.client.timeouts import BACKGROUND, Patience
+from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, AuthPublicKey, X25519PrivateKey
 from simplex_trio.errors import (
-    DecodeError,
-    MalformedResponse,
-    RequestTimeout,
     UnexpectedResponseError,
 )
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
-from simplex_trio.transport.config import ConnectConfig
 from simplex_trio.transport.connect import open_transport
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.authorization import Authorizer
-from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.transmissions import prepare_transmission
-from simplex_trio.wire.versions import VersionRange
-from simplex_trio.wire.xftp.blocks import XFTP_BLOCK_SIZE, read_response, seal_transmission
+from simplex_trio.wire.xftp.blocks import XFTP_BLOCK_SIZE, seal_transmission
 from simplex_trio.wire.xftp.commands import (
     FACK,
     FADD,
@@ -64,51 +50,28 @@ from simplex_trio.wire.xftp.handshake import (
     XFTPClientHandshake,
     without_handshake,
 )
-from simplex_trio.wire.xftp.messages import ERR, FILE, OK, PONG, RIDS, SIDS, Message
-from simplex_trio.wire.xftp.versions import XFTP_VERSIONS
-from simplex_trio.xftp.bodies import PIECE_SIZE, BodyReader, WaitBudget
+from simplex_trio.wire.xftp.messages import FILE, OK, PONG, RIDS, SIDS, Message
+from simplex_trio.xftp.bodies import BodyReader, WaitBudget
 from simplex_trio.xftp.box_stream import BoxStream
-from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize, XFTPRouterError
+from simplex_trio.xftp.client_config import XFTPClientConfig
+from simplex_trio.xftp.exchange import (
+    Body,
+    Exchange,
+    check_status,
+    opened,
+    place_in,
+    time_limit,
+)
 from simplex_trio.xftp.servers import AnyServer, server_with_auth
 from simplex_trio.xftp.support import require_support
 from simplex_trio.xftp.tasks import open_tasks
 
 if TYPE_CHECKING:
     from simplex_trio.xftp.http2.client import Http2Client
-    from simplex_trio.xftp.http2.connection import Http2Limits
-    from simplex_trio.xftp.http2.stream import Http2Stream
 
-__all__ = ["Body", "RegisteredPacket", "XFTPClient", "XFTPClientConfig", "open_xftp_client"]
+__all__ = ["RegisteredPacket", "XFTPClient", "open_xftp_client"]
 
 MessageT = TypeVar("MessageT", bound=Message)
-
-Body = AsyncIterable[bytes | memoryview]
-"""What is uploaded, in pieces of any length."""
-
-_KIB = 1024
-
-
-@frozen(repr=False)
-class XFTPClientConfig(Redacted):
-    """How one router is reached, and how long it may take over things."""
-
-    connect: ConnectConfig = field(factory=ConnectConfig)
-    connect_timeouts: Timeouts = CONNECT_TIMEOUTS
-    versions: VersionRange = XFTP_VERSIONS
-    request_seconds: float = field(default=30, validator=gt(0))
-    """For an answer, and for each next byte of a body."""
-    seconds_per_kib: float = field(default=0.1, validator=gt(0))
-    """Added for the size of a body: who sends less than 10 KiB in a second is given up."""
-    sending: int = field(default=3, validator=ge(1))
-    """Requests that are being sent at a time, from their first byte to their last.  Routers of the
-    reference implementation work on three; when a fourth one fills the window of the connection
-    with what nobody reads, the other three wait for ever."""
-    limits: Http2Limits | None = None
-    random: Callable[[int], bytes] = secrets.token_bytes
-
-    def body_seconds(self, size: int) -> float:
-        """How long a request with a body may take."""
-        return self.request_seconds + self.seconds_per_kib * size / _KIB
 
 
 @frozen(repr=False)
@@ -211,7 +174,7 @@ class XFTPClient:
         """
         seconds = self._config.body_seconds(size)
         async with self._exchange(FPUT(), sender_id, key, seconds) as exchange:
-            with _time_limit(seconds):
+            with time_limit(seconds):
                 async with open_tasks() as tasks:
                     tasks.start(partial(exchange.send, body, size))
                     # A router that refuses need not wait for the body to say so.
@@ -238,11 +201,11 @@ class XFTPClient:
         ephemeral = X25519PrivateKey.generate()
         seconds = self._config.body_seconds(size)
         async with self._exchange(FGET(ephemeral.public), recipient_id, key, seconds) as exchange:
-            with _time_limit(self._config.request_seconds):
+            with time_limit(self._config.request_seconds):
                 await exchange.send()
                 answer = await exchange.answer(FILE)
             box = BoxStream(BoxKey.agree(ephemeral, answer.dh_key), answer.nonce)
-            async with aclosing(_opened(exchange.reader, box, size, digest)) as pieces:
+            async with aclosing(opened(exchange.reader, box, size, digest)) as pieces:
                 yield pieces
 
     async def acknowledge(self, key: AuthPrivateKey, recipient_id: bytes) -> None:
@@ -265,14 +228,14 @@ class XFTPClient:
         """The answer to a command, neither of them with a body."""
         seconds = self._config.request_seconds
         async with self._exchange(command, entity_id, key, seconds) as exchange:
-            with _time_limit(seconds):
+            with time_limit(seconds):
                 await exchange.send()
                 return await exchange.conclude(expected)
 
     @asynccontextmanager
     async def _exchange(
         self, command: Command, entity_id: bytes, key: AuthPrivateKey | None, seconds: float
-    ) -> AsyncIterator[_Exchange]:
+    ) -> AsyncIterator[Exchange]:
         command.check_version(self.version)
         correlation_id = self._config.random(NONCE_SIZE)
         encoded = command.encode(self.version)
@@ -280,11 +243,11 @@ class XFTPClient:
         transmission = self._authorizer.finish(unsent, key, correlation_id)
         block = seal_transmission(transmission, self._session)
         async with (
-            _place_in(self._sending) as give_back,
+            place_in(self._sending) as give_back,
             self._http.request(self._headers) as stream,
         ):
             budget = WaitBudget(seconds, self._config.request_seconds)
-            yield _Exchange(
+            yield Exchange(
                 stream,
                 BodyReader(stream, budget),
                 self._session,
@@ -295,118 +258,9 @@ class XFTPClient:
             )
 
 
-@asynccontextmanager
-async def _place_in(places: trio.Semaphore) -> AsyncIterator[Callable[[], None]]:
-    """One of so many places, until the end of the block, or until what this yields is called."""
-    await places.acquire()
-    with ExitStack() as place:
-        place.callback(places.release)
-        yield place.close
-
-
-@frozen(repr=False)
-class _Exchange(Redacted):
-    """One request and its answer."""
-
-    _stream: Http2Stream
-    reader: BodyReader
-    _session: SessionParameters
-    _block: bytes
-    _correlation_id: bytes
-    _entity_id: bytes
-    _sent: Callable[[], None]
-    """To be called when the request is sent."""
-
-    async def send(self, body: Body | None = None, size: int = 0) -> None:
-        """Send the block of the request, and what follows it."""
-        await self._stream.send(self._block, end=body is None)
-        if body is not None:
-            await self._send_body(aiter(body), size)
-        self._sent()
-
-    async def _send_body(self, pieces: AsyncIterator[bytes | memoryview], size: int) -> None:
-        try:
-            async for piece in pieces:
-                size -= len(piece)
-                if size < 0:
-                    break
-                await self._stream.send(piece)
-        finally:
-            if isinstance(pieces, AsyncGenerator):
-                await pieces.aclose()
-        if size:
-            raise WrongBodySize("a body is not as long as was said")
-        await self._stream.send(b"", end=True)
-
-    async def answer(self, expected: type[MessageT]) -> MessageT:
-        """The message that the answer begins with."""
-        await check_status(self._stream)
-        try:
-            received = read_response(await self.reader.read_up_to(XFTP_BLOCK_SIZE), self._session)
-        except DecodeError as exc:
-            raise MalformedResponse("the router's answer cannot be read") from exc
-        message = received.message
-        is_ours = hmac.compare_digest(received.correlation_id, self._correlation_id)
-        if isinstance(message, ERR) and (is_ours or not received.correlation_id):
-            raise XFTPRouterError(message.error)
-        if not is_ours:
-            raise UnexpectedResponseError("an answer to another request")
-        if received.entity_id != self._entity_id or not isinstance(message, expected):
-            raise UnexpectedResponseError("the router's answer does not fit the request")
-        return message
-
-    async def conclude(self, expected: type[MessageT]) -> MessageT:
-        """The message that is the whole answer."""
-        message = await self.answer(expected)
-        if not await self.reader.at_end():
-            raise WrongBodySize("something follows the router's answer")
-        return message
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    with trio.move_on_after(seconds) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise RequestTimeout("the router has not answered in time")
-
-
 def _check_count(ids: tuple[bytes, ...], keys: Sequence[AuthPublicKey]) -> None:
     if len(ids) != len(keys):
         raise UnexpectedResponseError("the router gave more ids than keys, or fewer")
-
-
-async def check_status(stream: Http2Stream) -> None:
-    """Wait for the head of an answer, and refuse one that says that there is none."""
-    status = (await stream.receive_headers()).get(b":status")
-    if status != b"200":
-        raise UnexpectedResponseError("the router answers as a web server does")
-
-
-async def _opened(
-    reader: BodyReader, box: BoxStream, size: int, digest: bytes
-) -> AsyncGenerator[bytes]:
-    """The body of a packet, decrypted by pieces, and checked when all of it is there."""
-    hashed = sha256()
-
-    def open_piece(sealed: bytes) -> bytes:
-        piece = box.open(sealed)
-        hashed.update(piece)
-        return piece
-
-    left = size
-    while left:
-        sealed = await reader.read_up_to(min(PIECE_SIZE, left))
-        if not sealed:
-            raise WrongBodySize("the body of a packet ends too early")
-        left -= len(sealed)
-        yield await trio.to_thread.run_sync(open_piece, sealed)
-    tag = await reader.read_up_to(TAG_SIZE)
-    if len(tag) != TAG_SIZE or not await reader.at_end():
-        raise WrongBodySize("the body of a packet is not as long as it should be")
-    box.verify(tag)
-    if not hmac.compare_digest(hashed.digest(), digest):
-        raise DigestMismatch("the router has something else than the packet")
 
 
 # --- connecting ---------------------------------------------------------------------------------

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import trio
@@ -47,12 +47,14 @@ from simplex_trio.errors import (
 )
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.memory_link import MemoryLink
-from simplex_trio.testing.scripted import ScriptedNTFRouter, ScriptedRouter, ScriptedSMPRouter
-from simplex_trio.transport.tls import TlsSession, TlsStream
-from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.testing.scripted import ScriptedNTFRouter, ScriptedSMPRouter
+from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.ntf.messages import PONG as NTF_PONG
-from simplex_trio.wire.smp.messages import PONG
+from simplex_trio.wire.ntf.messages import Message as NTFMessage
+from simplex_trio.wire.smp.commands import PING
+from simplex_trio.wire.smp.messages import PONG, Message
 from simplex_trio.wire.versions import VersionRange
+from tests.client.network import Network
 from tests.client.support import cancelled_at_every_step
 
 AnyClient = ProtocolClient[Any, Any]
@@ -62,51 +64,6 @@ SMP_ROUTER = ScriptedSMPRouter()
 NTF_ROUTER = ScriptedNTFRouter()
 
 
-class Network:
-    """Stands in for names, TCP and TLS: every connection is a link in memory."""
-
-    def __init__(self, router: ScriptedRouter[Any]) -> None:
-        self.router = router
-        self.links: list[tuple[MemoryLink, TlsSession]] = []
-        self.error: Exception | None = None
-        self.dialling: float = 0
-        self.alpn: Sequence[str] = ()
-        self._arrived, self._arriving = trio.open_memory_channel[None](1000)
-
-    async def open_transport(
-        self, address: ServerAddress, *, alpn: Sequence[str], **_settings: Any
-    ) -> TlsStream:
-        self.alpn = alpn
-        await trio.sleep(self.dialling)
-        if self.error is not None:
-            raise self.error
-        link, tls = MemoryLink(), self.router.tls()
-        self.links.append((link, tls))
-        self._arrived.send_nowait(None)
-        return TlsStream(cast("Any", link.client), tls)
-
-    async def next_link(self) -> tuple[MemoryLink, TlsSession]:
-        """The next connection that is made, as the router gets it."""
-        await self._arriving.receive()
-        return self.links[-1]
-
-    async def serve(self) -> None:
-        """Be a router for the next connection, and answer its pings."""
-        link, tls = await self.next_link()
-        try:
-            peer = await self.router.accept(link, tls.session_id)
-        except (trio.EndOfChannel, trio.BrokenResourceError):
-            return
-        pong = PONG() if isinstance(self.router, ScriptedSMPRouter) else NTF_PONG()
-        await peer.serve(lambda _received: pong)
-
-    async def check_that_nothing_is_open(self) -> None:
-        for link, _tls in self.links:
-            with suppress(trio.ClosedResourceError):  # by the router itself
-                while await link.peer.receive_some():
-                    pass
-
-
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Network:
     """Where clients connect to while a test runs: the router that the test names, or SMP's."""
@@ -114,6 +71,11 @@ def network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     network = Network(router)
     monkeypatch.setattr(connection, "open_transport", network.open_transport)
     return network
+
+
+def pong(received: Any) -> Message | NTFMessage:
+    """The answer to a ping of either protocol."""
+    return PONG() if isinstance(received.command, PING) else NTF_PONG()
 
 
 @asynccontextmanager
@@ -154,7 +116,7 @@ async def test_each_way_to_a_client(
     told: list[BaseException] = []
     address = network.router.address
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(network.serve)
+        nursery.start_soon(network.serve, pong)
         opened = opener(str(address) if as_text else address, disconnected=told.append)
         async with opened as client:
             ping = client._codec.ping()
@@ -170,13 +132,13 @@ async def test_each_way_to_a_client(
 
 async def test_the_types_of_clients(network: Network) -> None:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(network.serve)
+        nursery.start_soon(network.serve, pong)
         async with open_smp_client(network.router.address) as client:
             assert isinstance(client, SMPClient)
             assert network.alpn == ("smp/1",)
     network.router = NTF_ROUTER
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(network.serve)
+        nursery.start_soon(network.serve, pong)
         async with open_ntf_client(NTF_ROUTER.address) as ntf_client:
             assert isinstance(ntf_client, NTFClient)
             assert network.alpn == ("ntf/1",)
@@ -189,7 +151,7 @@ async def test_a_connection_outlives_the_task_that_made_it(network: Network) -> 
         made.append(await connect_smp_client(owners, network.router.address))
 
     async with trio.open_nursery() as nursery, trio.open_nursery() as owners:
-        nursery.start_soon(network.serve)
+        nursery.start_soon(network.serve, pong)
         async with trio.open_nursery() as makers:
             makers.start_soon(make)
         await made[0].ping()
@@ -199,7 +161,7 @@ async def test_a_connection_outlives_the_task_that_made_it(network: Network) -> 
 
 async def test_a_lost_connection_leaves_its_nursery_alone(network: Network) -> None:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(network.serve)
+        nursery.start_soon(network.serve, pong)
         client = await connect_smp_client(nursery, network.router.address)
         await client.ping()
         await network.links[0][0].peer.aclose()
@@ -259,7 +221,7 @@ async def test_the_deadline_is_for_connecting_only(
     autojump_clock: MockClock, network: Network
 ) -> None:
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(network.serve)
+        nursery.start_soon(network.serve, pong)
         async with open_smp_client(network.router.address) as client:
             await trio.sleep(1000)
             await client.ping()
@@ -397,7 +359,7 @@ async def test_connecting_cancelled_at_every_step(
 
     async def serve_for_ever() -> None:
         while True:
-            await network.serve()
+            await network.serve(pong)
 
     async def check(_cut_short: bool) -> None:
         await wait_all_tasks_blocked()

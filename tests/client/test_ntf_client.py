@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from simplex_trio.client import connection
 from simplex_trio.client.connection import ClientConfig
 from simplex_trio.client.engine import EngineConfig
 from simplex_trio.client.events import ErrorEvent, ExpiredResponse, UnexpectedResponse
@@ -48,7 +49,9 @@ from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
 from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.versions import VersionRange
+from tests.client.network import Network
 from tests.client.support import cancelled_at_every_step, start
+from tests.scenarios.ntf import life_of_a_token
 
 Received = ReceivedCommand[ntf.Command]
 Peer = ScriptedPeer[ntf.Command]
@@ -348,3 +351,41 @@ async def test_every_method_cancelled_at_every_step(name: str) -> None:
 
         assert await cancelled_at_every_step(call, check) > 5
         await client.aclose()
+
+
+# --- the scenario for real routers ----------------------------------------------------------------
+
+
+class OneToken:
+    """A notification router that knows one token, and nobody who could verify it."""
+
+    def __init__(self) -> None:
+        self.registered = False
+
+    def respond(self, received: Received) -> Message:
+        """What a real one answers as well."""
+        match received.command:
+            case ntf.PING():
+                return PONG()
+            case ntf.TNEW():
+                self.registered = True
+                return IDTKN(TOKEN_ID, DH_KEY.public)
+            case ntf.TCHK() if self.registered:
+                return TKN(TokenStatus(TokenState.REGISTERED))
+            case ntf.TRPL() if self.registered:
+                return OK()
+            case ntf.TCRN(minutes) if self.registered:
+                return OK() if minutes in (0, *range(20, 0x10000)) else ERR(Code.QUOTA)
+            case ntf.TDEL() if self.registered:
+                self.registered = False
+                return OK()
+            case _:
+                return ERR(Code.AUTH)
+
+
+async def test_the_scenario_for_real_routers(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(ROUTER)
+    monkeypatch.setattr(connection, "open_transport", network.open_transport)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(network.serve, OneToken().respond)
+        await life_of_a_token(str(ROUTER.address))

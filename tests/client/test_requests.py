@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
 from simplex_trio.client.codec import Incoming
 from simplex_trio.client.engine import Call
@@ -248,11 +248,11 @@ async def test_how_long_callers_wait(
 
 async def test_a_time_given_for_one_request(autojump_clock: MockClock) -> None:
     async with connected() as (client, _peer):
+        with assert_checkpoints(), pytest.raises(RequestTimeout):
+            await client.request(PING(), timeout=0)
+        assert trio.current_time() == 0
         with pytest.raises(RequestTimeout):
             await client.request(PING(), timeout=77)
-        assert trio.current_time() == 77
-        with pytest.raises(RequestTimeout):
-            await client.request(PING(), timeout=0)
         assert trio.current_time() == 77
 
 
@@ -566,3 +566,15 @@ async def test_a_batch_does_not_expire_while_it_is_being_answered(
             await peer.send(peer.answer(asked, SOK()))
         await wait_all_tasks_blocked()
         assert kinds(caller.result) == [SOK] * 4
+
+
+async def test_a_batch_expires_when_it_is_not_answered_any_more(autojump_clock: MockClock) -> None:
+    async with connected() as (client, peer), trio.open_nursery() as nursery:
+        caller = start(nursery, lambda: client.request_many([sub(QUEUE)] * 4))
+        for seconds in (10, 25):
+            asked = await peer.next_command()
+            await trio.sleep_until(seconds)
+            await peer.send(peer.answer(asked, SOK()))
+        await trio.sleep(100)
+        assert kinds(caller.result) == [SOK, SOK, RequestTimeout, RequestTimeout]
+        assert caller.finished_at == 25 + 30

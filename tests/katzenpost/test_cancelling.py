@@ -60,6 +60,7 @@ async def test_cancelling_one() -> None:
     async with waiting() as (client, daemon, envelopes):
         await client.cancel_resending(envelopes[0])
         await client.cancel_resending(envelopes[1].hash)
+        await trio.testing.wait_all_tasks_blocked()
         assert client.operations == daemon.operations == 1
         await client.cancel_resending(envelopes[2])
 
@@ -67,6 +68,7 @@ async def test_cancelling_one() -> None:
 async def test_cancelling_all() -> None:
     async with waiting() as (client, daemon, _):
         await client.cancel_all()
+        await trio.testing.wait_all_tasks_blocked()
         assert client.operations == daemon.operations == 0
         await client.cancel_all()
 

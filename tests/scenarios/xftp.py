@@ -21,9 +21,9 @@ from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES
 from simplex_trio.xftp.client import (
     RegisteredPacket,
     XFTPClient,
-    XFTPClientConfig,
     open_xftp_client,
 )
+from simplex_trio.xftp.client_config import XFTPClientConfig
 from simplex_trio.xftp.errors import DigestMismatch, XFTPRouterError
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.delete import DeletedFile, delete_file

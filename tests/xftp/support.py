@@ -26,7 +26,8 @@ from simplex_trio.wire.xftp.handshake import XFTPAgreement
 from simplex_trio.wire.xftp.messages import FILE, Message
 from simplex_trio.xftp.bodies import BodyReader, WaitBudget
 from simplex_trio.xftp.box_stream import BoxStream
-from simplex_trio.xftp.client import XFTPClient, XFTPClientConfig
+from simplex_trio.xftp.client import XFTPClient
+from simplex_trio.xftp.client_config import XFTPClientConfig
 from simplex_trio.xftp.http2.client import open_http2_client
 from simplex_trio.xftp.http2.server import Http2Server, ServerRequest
 

@@ -34,7 +34,8 @@ from simplex_trio.wire.versions import VersionRange
 from simplex_trio.wire.xftp.commands import FPUT
 from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
 from simplex_trio.wire.xftp.messages import ERR, OK, PONG, RIDS, SIDS
-from simplex_trio.xftp.client import XFTPClient, XFTPClientConfig, open_xftp_client
+from simplex_trio.xftp.client import XFTPClient, open_xftp_client
+from simplex_trio.xftp.client_config import XFTPClientConfig
 from simplex_trio.xftp.errors import (
     DigestMismatch,
     StreamReset,
@@ -369,17 +370,17 @@ async def test_three_requests_are_sent_at_a_time(autojump_clock: MockClock) -> N
     sending = peak = 0
 
     async def router(asked: Asked) -> None:
-        nonlocal sending, peak
-        sending += 1
-        peak = max(peak, sending)
         await asked.body.read_up_to(1_000_000)
-        sending -= 1
         await trio.sleep(10)  # while it is being answered, others may be sent
         await asked.answer(OK())
 
     async def slow() -> AsyncIterator[bytes]:
+        nonlocal sending, peak
+        sending += 1
+        peak = max(peak, sending)
         await trio.sleep(1)
         yield BODY
+        sending -= 1
 
     async with client_of(router) as client, trio.open_nursery() as nursery:
         for _ in range(9):

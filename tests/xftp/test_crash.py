@@ -54,10 +54,13 @@ async def test_a_transfer_survives_crashes(tmp_path: Path, number: int) -> None:
     size = random.choice([200_000, 900_000, 5_000_000])
     await trio.Path(path).write_bytes(filled(size, number))
     await trio.Path(folder).mkdir()
-    state, description = tmp_path / "state", tmp_path / "description"
+    description, state = tmp_path / "description", tmp_path / "sending"
     async with open_xftp_router() as router:
-        await run_until_done(random, "send", router.address, path, state, description)
+        await run_until_done(
+            random, "send", router.address, path, tmp_path / "sending", description
+        )
+        state = tmp_path / "receiving"
         await run_until_done(random, "receive", folder, state, description)
     assert (folder / "file").read_bytes() == path.read_bytes()
     assert names_in(folder) == ["file"]
-    assert names_in(tmp_path) == ["description", "file", "received"]
+    assert names_in(tmp_path) == ["description", "file", "received", "receiving", "sending"]

@@ -714,10 +714,13 @@ async def test_receiving_goes_on(
     )
     assert received.path == folder / "file"
     assert same(received.path, path)
-    assert not state.exists()
     assert names_in(folder) == ["file"]
     downloads = router.statistics().counters["packets_downloaded"]
     assert downloads == len(sent.sender.packets)
+    assert state.stat().st_size < 8192
+    again = await receive_file(sent.recipients[0], folder, state=state, config=IMPATIENT)
+    assert again == received
+    assert names_in(folder) == ["file"]
     checked = [e for e in told if isinstance(e, Progress) and e.phase is Phase.CHECKING]
     assert checked[-1].done == checked[-1].total
 
@@ -736,6 +739,7 @@ async def test_what_a_crash_has_damaged_is_fetched_again(
     downloads = router.statistics().counters["packets_downloaded"]
     assert downloads == len(sent.sender.packets) + 1
 
+    state.unlink()
     sent = await sent_to(router, path)
     await interrupted_receiving(sent.recipients[0], folder, state, 140_000, Phase.DECRYPTING)
     os.truncate(state, 120_000)
@@ -766,7 +770,7 @@ async def test_a_crash_after_placing(
     for place, leaves in (
         ("simplex_trio.xftp.files.placing._link", 0),
         ("simplex_trio.xftp.client.XFTPClient.acknowledge", 1),
-        ("simplex_trio.xftp.files.receive_state.ReceiveState.discard", 1),
+        ("simplex_trio.xftp.files.receive_state.ReceiveState.complete", 1),
     ):
         sent = await sent_to(router, path)
 
@@ -781,8 +785,8 @@ async def test_a_crash_after_placing(
         received = await receive_file(sent.recipients[0], folder, state=state, config=IMPATIENT)
         assert received.path == folder / "file"
         assert names_in(folder) == ["file"]
-        assert not state.exists()
         received.path.unlink()
+        state.unlink()
 
 
 @pytest.mark.parametrize(

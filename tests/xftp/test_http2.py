@@ -18,7 +18,8 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from simplex_trio.errors import ConnectionLost
 from simplex_trio.xftp.errors import StreamReset
 from simplex_trio.xftp.http2.client import Http2Client, open_http2_client
-from simplex_trio.xftp.http2.connection import Http2Limits, Http2ProtocolError
+from simplex_trio.xftp.http2.connection import Http2ProtocolError
+from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.server import Http2Server, ServerRequest
 from simplex_trio.xftp.http2.stream import Http2Stream
 

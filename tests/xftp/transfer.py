@@ -6,6 +6,7 @@ It prints a line for every bit of progress, so that whoever kills it can choose 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -31,21 +32,20 @@ def replace(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-async def send(address: str, path: Path, state: Path, description: Path) -> None:
-    sent = await send_file(path, [address], state=state, config=CONFIG, tell=tell)
+def send(address: str, path: Path, state: Path, description: Path) -> None:
+    sent = trio.run(partial(send_file, path, [address], state=state, config=CONFIG, tell=tell))
     replace(description, encode_description(sent.recipients[0]))
-    state.unlink()
 
 
-async def receive(folder: Path, state: Path, description: Path) -> None:
-    text = description.read_text()
-    await receive_file(decode_description(text), folder, state=state, config=CONFIG, tell=tell)
+def receive(folder: Path, state: Path, description: Path) -> None:
+    asked = decode_description(description.read_text())
+    trio.run(partial(receive_file, asked, folder, state=state, config=CONFIG, tell=tell))
 
 
 if __name__ == "__main__":
     print("begun", flush=True)
     match sys.argv[1:]:
         case ["send", address, path, state, description]:
-            trio.run(send, address, Path(path), Path(state), Path(description))
+            send(address, Path(path), Path(state), Path(description))
         case ["receive", folder, state, description]:
-            trio.run(receive, Path(folder), Path(state), Path(description))
+            receive(Path(folder), Path(state), Path(description))

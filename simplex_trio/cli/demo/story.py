@@ -16,13 +16,14 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from simplex_trio import (
+    AgentConfig,
     MessageReceived,
     ReceivingQueue,
     SMPClient,
+    SMPClientAgent,
+    open_smp_agent,
     open_smp_client,
 )
-from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
-from simplex_trio.agent.config import AgentConfig
 from simplex_trio.agent.events import (
     AgentEvent,
     CannotConnect,
@@ -33,6 +34,7 @@ from simplex_trio.agent.events import (
     SubscriptionEnded,
     SubscriptionError,
 )
+from simplex_trio.cli.addresses import place_of
 from simplex_trio.cli.demo.account import Observations, account
 from simplex_trio.cli.demo.events import (
     ConnectionChanged,
@@ -165,9 +167,8 @@ class _Story:
         await self.scene("Two routers. Each has to prove that it is the one its address names.")
         for place in (self.stage.one, self.stage.two):
             address, version = place.address, self.direct[place.number].version
-            where = f"{address.hosts[0]}:{address.effective_port}"
             embedded = place.router is not None
-            self.tell(RouterReady(self.now, place.number, where, embedded, version))
+            self.tell(RouterReady(self.now, place.number, place_of(address), embedded, version))
         impostor = evolve(self.stage.one.address, key_hash=secrets.token_bytes(32))
         try:
             async with open_smp_client(impostor):

@@ -10,7 +10,8 @@ import trio
 from simplex_trio.errors import SimplexError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
-from simplex_trio.xftp.client import XFTPClient, XFTPClientConfig, open_xftp_client
+from simplex_trio.xftp.client import XFTPClient, open_xftp_client
+from simplex_trio.xftp.client_config import XFTPClientConfig
 from simplex_trio.xftp.errors import RouterUnreachable
 
 __all__ = ["ClientPool", "open_client_pool"]

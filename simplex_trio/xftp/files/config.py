@@ -11,7 +11,7 @@ from attrs.validators import and_, ge, le
 
 from simplex_trio.client.backoff import Backoff
 from simplex_trio.redaction import Redacted
-from simplex_trio.xftp.client import XFTPClientConfig
+from simplex_trio.xftp.client_config import XFTPClientConfig
 
 __all__ = ["MAX_FILE_SIZE", "TransferConfig"]
 

@@ -65,9 +65,11 @@ async def receive_file(
     Nothing that exists is overwritten: the name gets a number if it is taken.  With ``acknowledge``
     the routers are told to forget the recipient, so that the description is of no more use.
 
-    With a ``state`` file an interrupted transfer is continued.  It holds what was received so far,
-    encrypted, and is removed in the end, or if the file turns out not to be what was described.
-    Without one everything is lost when the transfer is interrupted or cancelled.
+    With a ``state`` file an interrupted transfer is continued; it holds what was received so far,
+    encrypted.  In the end it stays, complete and small, until the caller removes it: until then the
+    same call returns the same path, and nothing is received twice.  It is removed if the file turns
+    out not to be what was described.  Without one everything is lost when the transfer is
+    interrupted or cancelled.
 
     Raises `ValueError` for the description of a sender, `FileTooLarge`, `NoSuchReplica` if a packet
     is not to be had, `RedirectRefused`, `StorageFailed`, `StateMismatch` for the state file of
@@ -107,11 +109,12 @@ class _Receiving:
             state, is_new = await self._open_state(clients)
             try:
                 path = await self._receive(state, clients, is_new=is_new)
-                if acknowledge:
+                if acknowledge and not state.is_complete:
                     await self._acknowledge(state.description, clients)
-                await in_thread(state.discard)
+                await in_thread(state.complete)
             except (CryptoError, DecodeError, DigestMismatch):
-                await in_thread(state.discard)  # it would be no better another time
+                with trio.CancelScope(shield=True):
+                    await in_thread(state.discard)  # it would be no better another time
                 raise
             finally:
                 state.close()

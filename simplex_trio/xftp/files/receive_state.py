@@ -66,6 +66,8 @@ class ReceiveState:
     def open(cls, path: Path, asked: FileDescription) -> ReceiveState | None:
         """The state in the file at ``path``, or `None` if there is none yet.
 
+        What is missing at the end of it, unless it is complete, counts as packets to be fetched.
+
         Raises `StateMismatch` if the file is something else, or about another description.
         """
         try:
@@ -77,7 +79,10 @@ class ReceiveState:
         except BaseException:
             file.close()
             raise
-        return cls(file, path, description, packets_at)
+        state = cls(file, path, description, packets_at)
+        if not state.is_complete:
+            file.truncate(packets_at + description.size)
+        return state
 
     @classmethod
     def create(
@@ -90,7 +95,7 @@ class ReceiveState:
         """A state without packets, in a new file: at ``path``, or nameless in ``folder``."""
         text = encode_description(description).encode()
         end = _TEXT_AT + len(text)
-        packets_at = -(-end // _ALIGNMENT) * _ALIGNMENT
+        packets_at = _packets_at(end)
         head = _FORMAT + bytes(_NAME.size) + _LENGTHS.pack(_identity(asked), len(text)) + text
         file: BinaryIO
         if path is None:
@@ -117,8 +122,21 @@ class ReceiveState:
     def close(self) -> None:
         self._file.close()
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the file is placed, and everything after that is done too."""
+        return self.placed_name is not None and self._size() < self._packets_at
+
+    def complete(self) -> None:
+        """Drop the packets: the file is placed, and everything after that is done too."""
+        self._file.truncate(self._packets_at - 1)
+
+    def _size(self) -> int:
+        with self._lock:
+            return self._file.seek(0, os.SEEK_END)
+
     def discard(self) -> None:
-        """Remove the file; it is of no more use."""
+        """Remove the file; it is of no use."""
         self.close()
         if self.path is not None:
             self.path.unlink(missing_ok=True)
@@ -170,6 +188,11 @@ class ReceiveState:
             self._file.write(_NAME.pack(len(encoded), encoded))
 
 
+def _packets_at(text_end: int) -> int:
+    """Where the packets begin: after the text, and at least a byte of nothing."""
+    return (text_end // _ALIGNMENT + 1) * _ALIGNMENT
+
+
 def _read_head(file: BinaryIO, asked: bytes) -> tuple[FileDescription, int]:
     head = file.read(_TEXT_AT)
     if len(head) != _TEXT_AT or not head.startswith(_FORMAT):
@@ -179,11 +202,9 @@ def _read_head(file: BinaryIO, asked: bytes) -> tuple[FileDescription, int]:
         raise StateMismatch("the state file belongs to another transfer")
     if length > MAX_DESCRIPTION_SIZE:
         raise StateMismatch("the state file is damaged")
+    packets_at = _packets_at(_TEXT_AT + length)
     try:
         description = decode_description(file.read(length))
     except DecodeError as exc:
         raise StateMismatch("the state file is damaged") from exc
-    packets_at = -(-(_TEXT_AT + length) // _ALIGNMENT) * _ALIGNMENT
-    # A disk that was full may have kept the file from having its size.
-    file.truncate(packets_at + description.size)
     return description, packets_at

@@ -15,9 +15,9 @@ from simplex_trio.errors import ConnectionLost
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.xftp.http2.connection import (
     Http2Connection,
-    Http2Limits,
     header_map,
 )
+from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.stream import Http2Stream
 
 __all__ = ["Http2Client", "open_http2_client"]

@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import trio
-from attrs import field, frozen
-from attrs.validators import and_, ge, le
 from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -25,17 +23,15 @@ from simplex_trio.errors import ConnectionLost, SimplexError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.xftp.http2.floods import FloodGuard
 from simplex_trio.xftp.http2.frame_lengths import FrameLengths
+from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.stream import Http2Stream
 
-__all__ = ["Http2Connection", "Http2Limits", "Http2ProtocolError"]
+__all__ = ["Http2Connection", "Http2ProtocolError"]
 
 KIB = 1024
-MIB = 1024 * KIB
 
 _READ_SIZE = 64 * KIB
 _HEADERS_SIZE = 16 * KIB
-
-_LARGEST_WINDOW = 2**31 - 1
 
 _NETWORK_ENDS = (
     trio.EndOfChannel,
@@ -50,31 +46,6 @@ class Http2ProtocolError(SimplexError):
     """The other side does not keep to the rules of HTTP/2, or makes too much of them."""
 
     retryable = True
-
-
-@frozen
-class Http2Limits:
-    """Bounds for one connection."""
-
-    streams: int = field(default=32, validator=ge(1))
-    """Requests at a time; more wait."""
-    stream_window: int = field(default=MIB, validator=and_(ge(64 * KIB), le(_LARGEST_WINDOW)))
-    """Bytes of one body that the other side may send ahead of what was received."""
-    connection_window: int = field(
-        default=4 * MIB, validator=and_(ge(64 * KIB), le(_LARGEST_WINDOW))
-    )
-    """The same for all bodies together, and so what a connection may hold in memory."""
-    frame_size: int = field(default=64 * KIB, validator=and_(ge(16 * KIB), le(MIB)))
-    """The longest frame that the other side may send."""
-    outbox: int = field(default=256 * KIB, validator=ge(64 * KIB))
-    """Bytes waiting to be written at which bodies wait."""
-    backlog: int = field(default=MIB, validator=ge(64 * KIB))
-    """Bytes waiting to be written at which the connection is given up: the other side asks for
-    answers and does not take them."""
-    write_seconds: float = 300
-    """For writing what is in the outbox; as long as a packet may take."""
-    close_seconds: float = 1
-    """For saying goodbye."""
 
 
 # What the kinds of frames cost the one who sent them; the default is 1.

@@ -15,10 +15,10 @@ from simplex_trio.errors import ConnectionLost
 from simplex_trio.xftp.errors import StreamReset
 from simplex_trio.xftp.http2.connection import (
     Http2Connection,
-    Http2Limits,
     Http2ProtocolError,
     header_map,
 )
+from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.stream import Http2Stream
 
 __all__ = ["Handler", "Http2Server", "ServerRequest"]

@@ -40,20 +40,46 @@ from simplex_trio.xftp.errors import DigestMismatch, StorageFailed, WrongBodySiz
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
 from simplex_trio.xftp.router.records import PacketRecord
 from simplex_trio.xftp.router.statistics import Count
-from simplex_trio.xftp.router.storage import Storage
+from simplex_trio.xftp.router.storage import OutgoingBody, Storage
 
-__all__ = ["Answer", "Commands"]
+__all__ = ["Answer", "Commands", "SealedBody"]
 
 _HOUR = 3600
 
 
+class SealedBody:
+    """A body on its way to one recipient, in a box that is made for this one download."""
+
+    def __init__(self, body: OutgoingBody, box: BoxStream, done: Callable[[], None]) -> None:
+        self._body = body
+        self._box = box
+        self._done = done
+
+    async def pieces(self) -> AsyncGenerator[bytes]:
+        """What is sent, with the tag at the end."""
+        while piece := await in_thread(self._next):
+            yield piece
+        yield self._box.tag()
+        self._done()
+
+    def _next(self) -> bytes:
+        return self._box.seal(self._body.read())
+
+    def close(self) -> None:
+        self._body.close()
+
+
 @frozen(repr=False)
 class Answer(Redacted):
-    """What is sent back."""
+    """What is sent back; whoever gets it closes it."""
 
     message: Message
-    body: AsyncGenerator[bytes] | None = None
-    """To be closed by whoever sends it."""
+    body: SealedBody | None = None
+    """What follows the message."""
+
+    def close(self) -> None:
+        if self.body is not None:
+            self.body.close()
 
 
 def _refused(error: XFTPErrorValue) -> Answer:
@@ -222,23 +248,11 @@ class Commands:
             box = BoxStream(BoxKey.agree(ephemeral, command.dh_key), nonce)
         except CryptoError:
             return _refused(XFTPCode.CRYPTO)
-        pieces = self._storage.pieces(packet)
-        try:
-            first = await anext(pieces)
-        except (FileNotFoundError, StopAsyncIteration):
+        body = await self._storage.open_body(packet)
+        if body is None:
             return _refused(XFTPCode.AUTH)
-        return Answer(FILE(ephemeral.public, nonce), self._sealed(box, first, pieces))
-
-    async def _sealed(
-        self, box: BoxStream, piece: bytes, rest: AsyncGenerator[bytes]
-    ) -> AsyncGenerator[bytes]:
-        """A body in the box that is made for this one download."""
-        async with aclosing(rest):
-            yield await in_thread(lambda: box.seal(piece))
-            async for each in rest:
-                yield await in_thread(lambda: box.seal(each))  # noqa: B023
-            yield box.tag()
-            self._count(Count.PACKETS_DOWNLOADED)
+        done = partial(self._count, Count.PACKETS_DOWNLOADED)
+        return Answer(FILE(ephemeral.public, nonce), SealedBody(body, box, done))
 
 
 async def _pieces(body: BodyReader, size: int) -> AsyncGenerator[bytes]:

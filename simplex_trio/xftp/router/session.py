@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Final
 
 import trio
@@ -29,9 +29,9 @@ from simplex_trio.wire.xftp.handshake import (
 )
 from simplex_trio.wire.xftp.messages import ERR
 from simplex_trio.xftp.bodies import BodyReader, WaitBudget
-from simplex_trio.xftp.http2.connection import Http2Limits
+from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.server import Http2Server, ServerRequest
-from simplex_trio.xftp.router.commands import Answer, Commands
+from simplex_trio.xftp.router.commands import Answer, Commands, SealedBody
 from simplex_trio.xftp.router.config import XFTPClientLimits
 
 __all__ = ["serve_client"]
@@ -169,25 +169,26 @@ class _Session:
             correlation_id = received.transmission.correlation_id
             entity_id = received.transmission.entity_id
             answer = await self._commands.answer(received, verifier, body)
-        session = agreement.session
-        encoded = answer.message.encode(session.version)
-        unsent = prepare_transmission(session, correlation_id, entity_id, encoded)
-        await self._send(request, seal_transmission(unsent.finish(), session), answer)
+        with closing(answer):
+            session = agreement.session
+            encoded = answer.message.encode(session.version)
+            unsent = prepare_transmission(session, correlation_id, entity_id, encoded)
+            await self._send(request, seal_transmission(unsent.finish(), session), answer.body)
         # A client that is refused may go on sending, and look at the answer only afterwards.
         with trio.move_on_after(self._limits.body_seconds):
             await request.drain(_LARGEST_REST)
 
-    async def _send(self, request: ServerRequest, block: bytes, answer: Answer) -> None:
+    async def _send(self, request: ServerRequest, block: bytes, body: SealedBody | None) -> None:
         await self._respond(request)
-        if answer.body is None:
+        if body is None:
             await request.stream.send(block, end=True)
             return
-        async with aclosing(answer.body) as pieces:
-            with trio.move_on_after(self._limits.body_seconds):
-                await request.stream.send(block)
+        with trio.move_on_after(self._limits.body_seconds):
+            await request.stream.send(block)
+            async with aclosing(body.pieces()) as pieces:
                 async for piece in pieces:
                     await request.stream.send(piece)
-                await request.stream.send(b"", end=True)
+            await request.stream.send(b"", end=True)
 
     async def _respond(self, request: ServerRequest) -> None:
         await request.respond(_FOR_ANY_ORIGIN if self._is_web else None)

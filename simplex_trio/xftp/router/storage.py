@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from hashlib import sha256
@@ -28,7 +28,7 @@ from simplex_trio.xftp.disk import in_thread, storage_errors
 from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
 from simplex_trio.xftp.router.records import PacketRecord, Records
 
-__all__ = ["IncomingBody", "Storage", "open_storage"]
+__all__ = ["IncomingBody", "OutgoingBody", "Storage", "open_storage"]
 
 T = TypeVar("T")
 
@@ -79,6 +79,20 @@ class IncomingBody:
         """Remove what has no name yet."""
         self._file.close()
         self.path.unlink(missing_ok=True)
+
+
+class OutgoingBody:
+    """The body of a packet while it is read; for worker threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("rb", buffering=0)
+
+    def read(self) -> bytes:
+        """The next piece; empty at the end."""
+        return self._file.read(PIECE_SIZE)
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Storage:
@@ -219,15 +233,12 @@ class Storage:
         self.bytes_stored += packet.info.size
         return True
 
-    async def pieces(self, packet: PacketRecord) -> AsyncGenerator[bytes]:
-        """The body of a packet; `FileNotFoundError` at the first piece if it is not there."""
+    async def open_body(self, packet: PacketRecord) -> OutgoingBody | None:
+        """The body of a packet, to be closed by the caller; `None` if it is not on the disk."""
         path = self._path(packet.sender_id)
-        file = await trio.to_thread.run_sync(lambda: path.open("rb", buffering=0))
-        try:
-            while piece := await in_thread(partial(file.read, PIECE_SIZE)):
-                yield piece
-        finally:
-            file.close()
+        with suppress(FileNotFoundError):
+            return await trio.to_thread.run_sync(OutgoingBody, path)
+        return None
 
 
 @asynccontextmanager

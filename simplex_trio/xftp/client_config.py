@@ -1,0 +1,43 @@
+"""`XFTPClientConfig`: how a router is reached, and how long it may take over things."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from attrs import field, frozen
+from attrs.validators import ge, gt
+
+from simplex_trio.client.timeouts import CONNECT_TIMEOUTS, Timeouts
+from simplex_trio.redaction import Redacted
+from simplex_trio.transport.config import ConnectConfig
+from simplex_trio.wire.versions import VersionRange
+from simplex_trio.wire.xftp.versions import XFTP_VERSIONS
+from simplex_trio.xftp.http2.limits import Http2Limits
+
+__all__ = ["XFTPClientConfig"]
+
+_KIB = 1024
+
+
+@frozen(repr=False)
+class XFTPClientConfig(Redacted):
+    """How one router is reached, and how long it may take over things."""
+
+    connect: ConnectConfig = field(factory=ConnectConfig)
+    connect_timeouts: Timeouts = CONNECT_TIMEOUTS
+    versions: VersionRange = XFTP_VERSIONS
+    request_seconds: float = field(default=30, validator=gt(0))
+    """For an answer, and for each next byte of a body."""
+    seconds_per_kib: float = field(default=0.1, validator=gt(0))
+    """Added for the size of a body: who sends less than 10 KiB in a second is given up."""
+    sending: int = field(default=3, validator=ge(1))
+    """Requests that are being sent at a time, from their first byte to their last.  Routers of the
+    reference implementation work on three; when a fourth one fills the window of the connection
+    with what nobody reads, the other three wait for ever."""
+    limits: Http2Limits = field(factory=Http2Limits)
+    random: Callable[[int], bytes] = secrets.token_bytes
+
+    def body_seconds(self, size: int) -> float:
+        """How long a request with a body may take."""
+        return self.request_seconds + self.seconds_per_kib * size / _KIB

@@ -1,0 +1,148 @@
+"""One request of a client with its answer: blocks, the bodies that follow them, and what to check.
+
+HTTP/2 says which answer belongs to which request; the correlation id and the entity id must say the
+same, so that a router that mixes them up, or repeats one, is not believed.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from hashlib import sha256
+from typing import TypeVar
+
+import trio
+from attrs import frozen
+
+from simplex_trio.errors import (
+    DecodeError,
+    MalformedResponse,
+    RequestTimeout,
+    UnexpectedResponseError,
+)
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.session import SessionParameters
+from simplex_trio.wire.xftp.blocks import XFTP_BLOCK_SIZE, read_response
+from simplex_trio.wire.xftp.messages import ERR, Message
+from simplex_trio.xftp.bodies import PIECE_SIZE, BodyReader
+from simplex_trio.xftp.box_stream import TAG_SIZE, BoxStream
+from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize, XFTPRouterError
+from simplex_trio.xftp.http2.stream import Http2Stream
+
+__all__ = ["Body", "Exchange", "check_status", "opened", "place_in", "time_limit"]
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+Body = AsyncIterable[bytes | memoryview]
+"""What is uploaded, in pieces of any length."""
+
+
+@asynccontextmanager
+async def place_in(places: trio.Semaphore) -> AsyncIterator[Callable[[], None]]:
+    """One of so many places, until the end of the block, or until what this yields is called."""
+    await places.acquire()
+    with ExitStack() as place:
+        place.callback(places.release)
+        yield place.close
+
+
+@frozen(repr=False)
+class Exchange(Redacted):
+    """One request and its answer, to be sent and received once each."""
+
+    _stream: Http2Stream
+    reader: BodyReader
+    _session: SessionParameters
+    _block: bytes
+    _correlation_id: bytes
+    _entity_id: bytes
+    _sent: Callable[[], None]
+    """To be called when the request is sent."""
+
+    async def send(self, body: Body | None = None, size: int = 0) -> None:
+        """Send the block of the request, and what follows it."""
+        await self._stream.send(self._block, end=body is None)
+        if body is not None:
+            await self._send_body(aiter(body), size)
+        self._sent()
+
+    async def _send_body(self, pieces: AsyncIterator[bytes | memoryview], size: int) -> None:
+        try:
+            async for piece in pieces:
+                size -= len(piece)
+                if size < 0:
+                    break
+                await self._stream.send(piece)
+        finally:
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+        if size:
+            raise WrongBodySize("a body is not as long as was said")
+        await self._stream.send(b"", end=True)
+
+    async def answer(self, expected: type[MessageT]) -> MessageT:
+        """The message that the answer begins with."""
+        await check_status(self._stream)
+        try:
+            received = read_response(await self.reader.read_up_to(XFTP_BLOCK_SIZE), self._session)
+        except DecodeError as exc:
+            raise MalformedResponse("the router's answer cannot be read") from exc
+        message = received.message
+        is_ours = hmac.compare_digest(received.correlation_id, self._correlation_id)
+        if isinstance(message, ERR) and (is_ours or not received.correlation_id):
+            raise XFTPRouterError(message.error)
+        if not is_ours:
+            raise UnexpectedResponseError("an answer to another request")
+        if received.entity_id != self._entity_id or not isinstance(message, expected):
+            raise UnexpectedResponseError("the router's answer does not fit the request")
+        return message
+
+    async def conclude(self, expected: type[MessageT]) -> MessageT:
+        """The message that is the whole answer."""
+        message = await self.answer(expected)
+        if not await self.reader.at_end():
+            raise WrongBodySize("something follows the router's answer")
+        return message
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Cancel the block after so many seconds, and raise `RequestTimeout`."""
+    with trio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise RequestTimeout("the router has not answered in time")
+
+
+async def check_status(stream: Http2Stream) -> None:
+    """Wait for the head of an answer, and refuse one that says that there is none."""
+    status = (await stream.receive_headers()).get(b":status")
+    if status != b"200":
+        raise UnexpectedResponseError("the router answers as a web server does")
+
+
+async def opened(
+    reader: BodyReader, box: BoxStream, size: int, digest: bytes
+) -> AsyncGenerator[bytes]:
+    """The body of a packet, decrypted by pieces, and checked when all of it is there."""
+    hashed = sha256()
+
+    def open_piece(sealed: bytes) -> bytes:
+        piece = box.open(sealed)
+        hashed.update(piece)
+        return piece
+
+    left = size
+    while left:
+        sealed = await reader.read_up_to(min(PIECE_SIZE, left))
+        if not sealed:
+            raise WrongBodySize("the body of a packet ends too early")
+        left -= len(sealed)
+        yield await trio.to_thread.run_sync(open_piece, sealed)
+    tag = await reader.read_up_to(TAG_SIZE)
+    if len(tag) != TAG_SIZE or not await reader.at_end():
+        raise WrongBodySize("the body of a packet is not as long as it should be")
+    box.verify(tag)
+    if not hmac.compare_digest(hashed.digest(), digest):
+        raise DigestMismatch("the router has something else than the packet")

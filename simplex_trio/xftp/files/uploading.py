@@ -1,0 +1,160 @@
+"""`Uploading`: one packet put onto as many routers as are wanted, whatever some of them do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from functools import partial
+from random import Random
+from typing import TypeVar
+
+import trio
+from attrs import define, field
+
+from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.errors import SimplexError
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.xftp.bodies import PIECE_SIZE
+from simplex_trio.xftp.errors import FileChanged, StorageFailed, XFTPRouterError
+from simplex_trio.xftp.files.clients import ClientPool
+from simplex_trio.xftp.files.config import TransferConfig
+from simplex_trio.xftp.files.layout import StoredPacket, registered_recipients
+from simplex_trio.xftp.files.progress import Counter, Listener
+from simplex_trio.xftp.files.retries import persistently
+from simplex_trio.xftp.files.sealing import SealedPacket
+from simplex_trio.xftp.files.send_state import SendState
+
+__all__ = ["Destinations", "Uploading"]
+
+T = TypeVar("T")
+
+_KEYS_AT_ONCE = 200
+"""Recipients in one command, as the reference has it; 255 would fit."""
+
+
+@define
+class Destinations:
+    """The routers that packets may go to, with their passwords, and which of them have failed."""
+
+    passwords: Mapping[ServerAddress, bytes | None]
+    _chance: Random
+    failed: set[ServerAddress] = field(factory=set)
+
+    def candidates(self, used: Collection[ServerAddress]) -> list[ServerAddress]:
+        """The others than ``used``, in random order, those that have not failed yet first."""
+        free = [server for server in self.passwords if server not in used]
+        self._chance.shuffle(free)
+        return sorted(free, key=lambda server: server in self.failed)
+
+
+class Uploading:
+    """A packet on its way to its routers."""
+
+    def __init__(
+        self,
+        packet: SealedPacket,
+        state: SendState,
+        clients: ClientPool,
+        destinations: Destinations,
+        config: TransferConfig,
+        tell: Listener,
+        counter: Counter,
+    ) -> None:
+        self._packet = packet
+        self._state = state
+        self._clients = clients
+        self._destinations = destinations
+        self._config = config
+        self._tell = tell
+        self._counter = counter
+
+    async def run(self, places: trio.Semaphore) -> None:
+        """Put the packet onto as many routers as are wanted; give its place back then."""
+        try:
+            await self._place()
+        finally:
+            places.release()
+
+    async def _place(self) -> None:
+        number, state = self._packet.number, self._state
+        for stored in (*state.uploaded(number), *state.unfinished(number)):
+            if stored.digest != self._packet.digest:
+                raise FileChanged("the file is not the one that was begun with")
+        if state.is_placed(number):
+            self._counter.add(number, len(self._packet.data))
+            return
+        for stored in state.unfinished(number):
+            await self._finish(stored)
+        failure: SimplexError | None = None
+        tried: set[ServerAddress] = {stored.server for stored in state.uploaded(number)}
+        while not state.is_placed(number):
+            untried = self._destinations.candidates(tried)
+            if not untried:
+                assert failure is not None  # there are as many routers as replicas
+                raise failure
+            server = untried[0]
+            tried.add(server)
+            try:
+                stored = await self._persistently(partial(self._register, server))
+                await state.add_registered(number, stored)
+                await self._upload_to(stored)
+            except StorageFailed:
+                raise
+            except SimplexError as exc:
+                self._destinations.failed.add(server)
+                failure = exc
+
+    async def _finish(self, stored: StoredPacket) -> None:
+        """Upload a packet that was registered before a crash, if its router still takes it."""
+        try:
+            await self._upload_to(stored)
+        except StorageFailed:
+            raise
+        except XFTPRouterError:
+            await self._state.add_lost(self._packet.number, stored)
+        except SimplexError:
+            self._destinations.failed.add(stored.server)
+
+    async def _upload_to(self, stored: StoredPacket) -> None:
+        await self._persistently(partial(self._upload, stored))
+        await self._state.add_uploaded(self._packet.number, stored)
+
+    async def _persistently(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        return await persistently(attempt, self._packet.number, self._config, self._tell)
+
+    async def _register(self, server: ServerAddress) -> StoredPacket:
+        plan = self._state.plan
+        sender_key = Ed25519PrivateKey.generate()
+        count = registered_recipients(plan.recipients)
+        keys = [Ed25519PrivateKey.generate() for _ in range(count)]
+        batches = [
+            [key.public for key in keys[start : start + _KEYS_AT_ONCE]]
+            for start in range(0, count, _KEYS_AT_ONCE)
+        ]
+        client = await self._clients.client(server)
+        registered = await client.register(
+            sender_key,
+            size=len(self._packet.data),
+            digest=self._packet.digest,
+            recipient_keys=batches[0],
+            basic_auth=self._destinations.passwords[server],
+        )
+        ids = list(registered.recipient_ids)
+        for batch in batches[1:]:
+            ids += await client.add_recipients(sender_key, registered.sender_id, batch)
+        recipients = tuple(zip(ids, keys, strict=True))[: plan.recipients]
+        return StoredPacket(
+            self._packet.digest, server, registered.sender_id, sender_key, recipients
+        )
+
+    async def _upload(self, stored: StoredPacket) -> None:
+        client = await self._clients.client(stored.server)
+        self._counter.begin_again(self._packet.number)
+        size = len(self._packet.data)
+        await client.upload(stored.sender_key, stored.sender_id, size, self._body())
+
+    async def _body(self) -> AsyncGenerator[memoryview]:
+        data = memoryview(self._packet.data)
+        for start in range(0, len(data), PIECE_SIZE):
+            piece = data[start : start + PIECE_SIZE]
+            yield piece
+            self._counter.add(self._packet.number, len(piece))

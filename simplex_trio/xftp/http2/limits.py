@@ -1,0 +1,38 @@
+"""`Http2Limits`: what one connection may hold, and how long it is waited for."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+from attrs.validators import and_, ge, le
+
+__all__ = ["Http2Limits"]
+
+KIB = 1024
+MIB = 1024 * KIB
+
+_LARGEST_WINDOW = 2**31 - 1
+
+
+@frozen
+class Http2Limits:
+    """Bounds for one connection."""
+
+    streams: int = field(default=32, validator=ge(1))
+    """Requests at a time; more wait."""
+    stream_window: int = field(default=MIB, validator=and_(ge(64 * KIB), le(_LARGEST_WINDOW)))
+    """Bytes of one body that the other side may send ahead of what was received."""
+    connection_window: int = field(
+        default=4 * MIB, validator=and_(ge(64 * KIB), le(_LARGEST_WINDOW))
+    )
+    """The same for all bodies together, and so what a connection may hold in memory."""
+    frame_size: int = field(default=64 * KIB, validator=and_(ge(16 * KIB), le(MIB)))
+    """The longest frame that the other side may send."""
+    outbox: int = field(default=256 * KIB, validator=ge(64 * KIB))
+    """Bytes waiting to be written at which bodies wait."""
+    backlog: int = field(default=MIB, validator=ge(64 * KIB))
+    """Bytes waiting to be written at which the connection is given up: the other side asks for
+    answers and does not take them."""
+    write_seconds: float = 300
+    """For writing what is in the outbox; as long as a packet may take."""
+    close_seconds: float = 1
+    """For saying goodbye."""
