@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.bench import clients, echo, memory, wire
+from simplex_trio.bench import agents, clients, echo, memory, routers, wire
 from simplex_trio.bench.children import open_child
 from simplex_trio.bench.figures import Figures, typical
 from simplex_trio.bench.plot import svg
@@ -21,7 +21,14 @@ from simplex_trio.wire.addresses import ServerAddressWithAuth
 
 __all__ = ["GROUPS", "main"]
 
-GROUPS: tuple[Rows, ...] = (wire.ROWS, echo.ROWS, clients.ROWS, memory.ROWS)
+GROUPS: tuple[Rows, ...] = (
+    wire.ROWS,
+    echo.ROWS,
+    clients.ROWS,
+    memory.ROWS,
+    routers.ROWS,
+    agents.ROWS,
+)
 """All rows there are, in the order in which they are run."""
 
 _MODULES = {

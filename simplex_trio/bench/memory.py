@@ -24,11 +24,10 @@ from simplex_trio.bench.rows import Conditions, Rows, Subject
 from simplex_trio.client.smp import open_smp_client
 from simplex_trio.wire.addresses import ServerAddress
 
-__all__ = ["ROWS"]
+__all__ = ["ROWS", "grown", "resident_of"]
 
 ROWS = Rows("memory", "memory", Subject.ROUTER)
 
-_STATM = Path("/proc/self/statm")
 _WARM_UP = 5
 
 
@@ -43,11 +42,19 @@ async def memory_per_client(conditions: Conditions) -> Figures:
     return Figures.from_json(json.loads(answer))
 
 
-def _resident() -> int | None:
-    """Bytes of memory that this process holds, where the system says so."""
-    if not _STATM.exists():
+def resident_of(pid: int | None = None) -> int | None:
+    """Bytes of memory that a process, or this one, holds, where the system says so."""
+    statm = Path("/proc", "self" if pid is None else str(pid), "statm")
+    if not statm.exists():
         return None
-    return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def grown(before: int | None, after: int | None, count: int) -> Figures:
+    """What each of ``count`` things took, if it is known."""
+    if before is None or after is None:
+        return Figures()
+    return Figures(resident_kib=(after - before) / count / 1024)
 
 
 def _traced() -> int:
@@ -63,7 +70,7 @@ async def _measure(address: ServerAddress, count: int) -> Figures:
                 await client.ping()
 
         await open_clients(_WARM_UP)
-        resident = await _growth(_resident, lambda: open_clients(count))
+        resident = await _growth(resident_of, lambda: open_clients(count))
         tracemalloc.start()
         traced = await _growth(_traced, lambda: open_clients(count))
         tracemalloc.stop()

@@ -179,11 +179,13 @@ def receive(
 
     async def transfer(tell: Listener) -> ReceivedFile:
         try:
-            return await receive_file(found, to, state=state, acknowledge=not keep, tell=tell)
+            received = await receive_file(found, to, state=state, acknowledge=not keep, tell=tell)
         except NoSuchReplica as exc:
             if not exc.retryable:
                 state.unlink(missing_ok=True)  # what is there of it will never be whole
             raise
+        state.unlink(missing_ok=True)
+        return received
 
     received = _transfer(transfer, state)
     if json:

@@ -1,0 +1,123 @@
+"""A collector that receives the readings of many sensors, by an agent, over any number of routers.
+
+::
+
+    python examples/collector.py                         # two routers and four sensors, all here
+    python examples/collector.py smp://…@one smp://…@two # print an invitation for each, and collect
+
+An invitation is a router and the id of a queue; each sensor gets one of its own, for
+``python examples/sensor.py``.  The queues of this example last as long as the program; a real one
+stores each `ReceivingQueue` before it hands out the invitation.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from contextlib import suppress
+from functools import partial
+
+import trio
+from sensor import report
+
+from simplex_trio import (
+    MessageReceived,
+    QuotaReached,
+    ReceivingQueue,
+    ServerAddress,
+    SimplexError,
+    SMPClientAgent,
+    open_router,
+    open_smp_agent,
+)
+from simplex_trio.agent.events import (
+    Disconnected,
+    RouterEvent,
+    SubscriptionEnded,
+    SubscriptionError,
+)
+
+SENSORS_PER_ROUTER = 2
+
+
+class Collector:
+    """Queues for sensors, and what came from them."""
+
+    def __init__(self, agent: SMPClientAgent) -> None:
+        self.readings = 0
+        self._agent = agent
+        self._names: dict[bytes, str] = {}
+        self._queues: dict[bytes, ReceivingQueue] = {}
+        self._seen: set[tuple[bytes, int]] = set()
+
+    async def invite(self, router: ServerAddress | str, name: str) -> bytes:
+        """A new queue at a router; returns the id that its sensor sends to."""
+        client = await self._agent.client(router)
+        queue = await client.create_queue(subscribe=False)
+        self._names[queue.recipient_id] = name
+        self._queues[queue.recipient_id] = queue
+        self._agent.subscribe(router, [queue])
+        return queue.sender_id
+
+    async def collect(self, *, until: float = math.inf) -> None:
+        """Print readings until there are so many of them."""
+        while self.readings < until:
+            match event := await self._agent.events.receive():
+                case RouterEvent(event=MessageReceived() | QuotaReached() as message):
+                    if isinstance(message, MessageReceived):
+                        self._take(message)
+                    await self._acknowledge(event.server, message)
+                case Disconnected(queues=queues):
+                    print(f"connection lost, with {len(queues)} queues; the agent connects again")
+                case SubscriptionError() | SubscriptionEnded():
+                    print("a queue is gone, and its sensor with it")
+
+    async def _acknowledge(
+        self, router: ServerAddress, message: MessageReceived | QuotaReached
+    ) -> None:
+        with suppress(SimplexError):  # what cannot be acknowledged now will come again
+            client = await self._agent.client(router)
+            await client.acknowledge(self._queues[message.recipient_id], message.message_id)
+
+    def _take(self, message: MessageReceived) -> None:
+        name = self._names[message.recipient_id]
+        try:
+            reading = json.loads(message.body)
+            number, celsius = int(reading["number"]), float(reading["celsius"])
+        except (ValueError, TypeError, KeyError):
+            print(f"{name}: not a reading")
+            return
+        if (message.recipient_id, number) not in self._seen:
+            self._seen.add((message.recipient_id, number))
+            self.readings += 1
+            print(f"{name}: {celsius} °C")
+
+
+async def main(*routers: str, count: int = 3) -> None:
+    """Collect from sensors elsewhere, for ever; or ``count`` readings from each of four here."""
+    async with open_smp_agent() as agent:
+        collector = Collector(agent)
+        if not routers:
+            await show(collector, count)
+            return
+        for number, router in enumerate(routers, 1):
+            name = f"sensor {number}"
+            print(name, router, (await collector.invite(router, name)).hex(), flush=True)
+        await collector.collect()
+
+
+async def show(collector: Collector, count: int) -> None:
+    """Have routers and sensors, and collect everything from them."""
+    async with open_router() as east, open_router() as west, trio.open_nursery() as nursery:
+        for name, router in {"east": east, "west": west}.items():
+            for number in range(1, SENSORS_PER_ROUTER + 1):
+                sender_id = await collector.invite(router.address, f"{name} {number}")
+                nursery.start_soon(partial(report, router.address, sender_id, count=count))
+        sensors = 2 * SENSORS_PER_ROUTER
+        await collector.collect(until=sensors * count)
+        print(f"{collector.readings} readings from {sensors} sensors")
+
+
+if __name__ == "__main__":
+    trio.run(main, *sys.argv[1:])
