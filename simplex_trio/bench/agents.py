@@ -1,18 +1,27 @@
-"""Rows about the agent: subscribing, subscribing again, and what subscriptions and servers take."""
+"""Rows about the agent: subscribing, subscribing again, and what subscriptions and servers take.
+
+As a program it measures the memory of one of these in a process that has done nothing else.
+"""
 
 from __future__ import annotations
 
 import gc
+import json
+import sys
 from time import perf_counter
+
+import trio
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.config import AgentConfig
 from simplex_trio.agent.events import Subscribed
+from simplex_trio.bench.children import ask_child
 from simplex_trio.bench.figures import Figures, Point
 from simplex_trio.bench.memory import grown, resident_of
 from simplex_trio.bench.queues import client_of, create_many, succeeded
 from simplex_trio.bench.rows import Conditions, Rows, Subject
 from simplex_trio.client.backoff import Backoff
+from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 
 __all__ = ["ROWS"]
 
@@ -20,6 +29,7 @@ ROWS = Rows("agent", "agent", Subject.ROUTER)
 
 _SIZES = (1000, 10_000, 100_000)
 _AT_ONCE = 1000
+_WARM_UP = 5
 _EAGER = AgentConfig(backoff=Backoff(initial=0.001, maximum=0.001, increase_after=1))
 
 
@@ -40,20 +50,35 @@ async def agent_resubscribe(conditions: Conditions) -> Figures:
 @ROWS.row()
 async def agent_memory_per_subscription(conditions: Conditions) -> Figures:
     """KiB for each of 20,000 subscriptions."""
-    return (await _subscribe(conditions, conditions.times(20_000)))[2]
+    return await _in_a_fresh_process("subscriptions", conditions.times(20_000), conditions)
 
 
 @ROWS.row()
 async def agent_memory_per_server(conditions: Conditions) -> Figures:
     """KiB for each of 1,000 connections that an agent holds."""
-    count = conditions.times(1000)
-    address = conditions.addresses[Subject.ROUTER].address
+    return await _in_a_fresh_process("servers", conditions.times(1000), conditions)
+
+
+async def _in_a_fresh_process(what: str, count: int, conditions: Conditions) -> Figures:
+    """Have memory measured where none has been given back before."""
+    address = str(conditions.addresses[Subject.ROUTER].address)
+    answer = await ask_child("simplex_trio.bench.agents", what, str(count), text=address)
+    return Figures.from_json(json.loads(answer))
+
+
+async def _servers(address: ServerAddress, count: int) -> Figures:
     async with open_smp_agent() as agent:
-        await agent.client(address)
+        for number in range(-_WARM_UP, 0):
+            await agent.client(address, label=str(number))
         before = resident_of()
         for number in range(count):
             await agent.client(address, label=str(number))
         return grown(before, resident_of(), count)
+
+
+async def _subscriptions(address: ServerAddress, count: int) -> Figures:
+    conditions = Conditions({Subject.ROUTER: ServerAddressWithAuth(address, None)})
+    return (await _subscribe(conditions, count))[2]
 
 
 async def _subscribe(conditions: Conditions, count: int) -> tuple[Point, Point, Figures]:
@@ -90,3 +115,14 @@ async def _until_active(agent: SMPClientAgent, count: int) -> None:
             count -= len(event.queues)
             if count <= 0:
                 return
+
+
+async def _main() -> None:
+    what, count = sys.argv[1:]
+    measure = {"servers": _servers, "subscriptions": _subscriptions}[what]
+    address = ServerAddress.parse(sys.stdin.read().strip())
+    print(json.dumps((await measure(address, int(count))).to_json()))
+
+
+if __name__ == "__main__":
+    trio.run(_main)
