@@ -21,9 +21,12 @@ async def open_inner_nursery() -> AsyncIterator[trio.Nursery]:
         async with trio.open_nursery() as nursery:
             yield nursery
     except BaseExceptionGroup as group:
-        if len(group.exceptions) > 1:
+        # Tasks that were cancelled beside one that failed have nothing to add to that.
+        _, failures = group.split(trio.Cancelled)
+        left = failures or group
+        if len(left.exceptions) > 1:
             raise
-        sole = group.exceptions[0]
+        sole = left.exceptions[0]
         context = sole.__context__
         try:
             raise sole

@@ -22,7 +22,7 @@ from simplex_trio.bench.figures import Figures
 from simplex_trio.bench.queues import all_at_once, one_by_one
 from simplex_trio.bench.rows import Conditions, Rows
 from simplex_trio.errors import SimplexError
-from simplex_trio.katzenpost.client import open_thin_client
+from simplex_trio.katzenpost.opening import open_thin_client
 
 __all__ = ["PUBLISHED_PYTHON", "ROWS"]
 

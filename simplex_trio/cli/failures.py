@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -121,6 +122,10 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
             return f"This cannot be used: {error}.", ExitCode.USAGE
         case SimplexError():
             return f"It did not work: {error}.", ExitCode.FAILED
+        case OSError(errno=errno.EADDRINUSE):
+            return "The port is in use; stop what uses it, or choose another.", ExitCode.FAILED
+        case OSError(errno=errno.EACCES, filename=None):
+            return "The system does not allow this port; choose one above 1023.", ExitCode.FAILED
         case OSError():
             where = f": {error.filename}" if error.filename else ""
             return f"{error.strerror or error}{where}.", ExitCode.FAILED

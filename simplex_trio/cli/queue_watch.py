@@ -35,7 +35,10 @@ from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 
-__all__ = ["Watch", "acknowledge", "chosen", "watch"]
+__all__ = ["Watch", "acknowledge", "chosen", "tell_person", "tell_program", "watch"]
+
+_POSSIBLE_TIMES = range(0, 2**33)
+"""Seconds since 1970 that a calendar has days for, in every time zone: up to the year 2242."""
 
 
 def watch(
@@ -62,7 +65,7 @@ def watch(
         Stop after this time; that fails if fewer messages came than asked for.
     """
     queues = chosen(State.load(state or default_path()), names)
-    tell = _tell_program if json else _tell_person
+    tell = tell_program if json else tell_person
     done = run(partial(_watch, queues, tell, keep=keep, count=count, seconds=seconds))
     return ExitCode.OK if done else ExitCode.FAILED
 
@@ -86,7 +89,8 @@ class Arrived(Redacted):
     """A message, as far as it is for the screen."""
 
     queue: str
-    at: datetime
+    at: datetime | None
+    """When its router got it; `None` if the router says something impossible."""
     body: bytes
     sealed: bool
     """Whether nobody but the sender and we could read it."""
@@ -114,13 +118,16 @@ class Watch(Redacted):
         self.printed += 1
         saved = self.queues[place]
         opened = open_sealed(saved.sealing_key, message.body)
-        at = datetime.fromtimestamp(message.timestamp, UTC)
         body = message.body if opened is None else opened
-        return Arrived(saved.name, at, body, sealed=opened is not None)
+        return Arrived(saved.name, _time(message.timestamp), body, sealed=opened is not None)
 
     def lost(self, server: ServerAddress, recipient_id: bytes) -> str:
         """The name of a queue that is not subscribed to any more."""
         return self.queues.pop((server, recipient_id)).name
+
+
+def _time(timestamp: int) -> datetime | None:
+    return datetime.fromtimestamp(timestamp, UTC) if timestamp in _POSSIBLE_TIMES else None
 
 
 async def _watch(
@@ -161,6 +168,8 @@ def _note(
                 arrived = watch.arrived(event.server, message)
                 if arrived is not None:
                     tell(arrived)
+            else:
+                aside(f"{saved.name} was full, and senders were refused")
             if not watch.keep:
                 acknowledging.start_soon(acknowledge, agent, saved, message.message_id)
         case Connected():
@@ -191,17 +200,21 @@ async def acknowledge(agent: SMPClientAgent, saved: SavedQueue, message_id: byte
 # --- printing -----------------------------------------------------------------------------------
 
 
-def _tell_person(arrived: Arrived) -> None:
-    time = arrived.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def tell_person(arrived: Arrived) -> None:
+    """Print a message on a line."""
+    time = "at some time"
+    if arrived.at is not None:
+        time = arrived.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     text = one_line(arrived.body.decode("utf-8", "backslashreplace"))
     note = "" if arrived.sealed else "  (not sealed: the router could read it)"
     say(f"{time}  {arrived.queue}  {text}{note}")
 
 
-def _tell_program(arrived: Arrived) -> None:
+def tell_program(arrived: Arrived) -> None:
+    """Print a message as JSON: with its text, or in base64 if it is none."""
     found: dict[str, Any] = {
         "queue": arrived.queue,
-        "time": arrived.at.isoformat(),
+        "time": None if arrived.at is None else arrived.at.isoformat(),
         "sealed": arrived.sealed,
     }
     try:

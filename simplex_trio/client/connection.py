@@ -10,7 +10,7 @@ import trio
 from attrs import field, frozen
 
 from simplex_trio.client.deadline import connect_deadline
-from simplex_trio.client.engine import EngineConfig, ProtocolClient, driven
+from simplex_trio.client.engine import EngineConfig, ProtocolClient, drive, driven
 from simplex_trio.client.spec import (
     AnyCommand,
     AnyMessage,
@@ -131,8 +131,7 @@ async def connect_protocol_client(
     connection, or the cancellation of the nursery.
     """
     client = await _connect(spec, address, config, patience, disconnected)
-    nursery.start_soon(client.run)
-    return client
+    return await drive(nursery, client)
 
 
 async def _connect(

@@ -13,20 +13,16 @@ their next call.  Only a bug inside a task comes out of the nursery as the excep
 
 from __future__ import annotations
 
-import math
-import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
 import trio
-from attrs import field, frozen
-from attrs.validators import instance_of, optional
 
+from simplex_trio.client.calls import CORRELATION_ID_SIZE, Call, ClientStatistics, EngineConfig
 from simplex_trio.client.codec import Codec, Incoming
 from simplex_trio.client.events import (
-    EVENT_LIMIT,
     ErrorEvent,
     EventBuffer,
     EventStream,
@@ -46,11 +42,9 @@ from simplex_trio.client.pending import (
 )
 from simplex_trio.client.timeouts import (
     BACKGROUND,
-    CONNECT_TIMEOUTS,
-    REQUEST_TIMEOUTS,
     Patience,
-    Timeouts,
 )
+from simplex_trio.client.waiter import Waiter
 from simplex_trio.errors import (
     ConnectionLost,
     CryptoError,
@@ -62,18 +56,21 @@ from simplex_trio.errors import (
     UnexpectedResponseError,
 )
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.redaction import Redacted
 from simplex_trio.transport.frames import FrameStream
 
-__all__ = ["Call", "ClientStatistics", "EngineConfig", "ProtocolClient", "driven"]
+__all__ = [
+    "CORRELATION_ID_SIZE",
+    "Call",
+    "ClientStatistics",
+    "EngineConfig",
+    "ProtocolClient",
+    "drive",
+    "driven",
+]
 
 CommandT = TypeVar("CommandT")
-CommandT_co = TypeVar("CommandT_co", covariant=True)
 MessageT = TypeVar("MessageT")
 ClientT = TypeVar("ClientT", bound="ProtocolClient[Any, Any]")
-
-CORRELATION_ID_SIZE = 24
-"""Correlation ids double as nonces of 24 bytes."""
 
 _RECEIVED_FRAMES = 4  # frames between receive and process; process never waits, so few are enough
 
@@ -91,99 +88,11 @@ _ORDINARY_ENDS = (
 """How a connection ends in the ordinary way; anything else that a task raises is a bug."""
 
 
-@frozen
-class EngineConfig:
-    """How one client waits and how much it holds."""
-
-    connect_timeouts: Timeouts = CONNECT_TIMEOUTS
-    request_timeouts: Timeouts = REQUEST_TIMEOUTS
-    ping_interval: float = 600
-    """Seconds of quiet after which a connection is pinged; 0 for no monitor at all."""
-    max_timeouts: int = 3
-    """Time-outs in a row after which a silent connection is given up; 0 for never."""
-    silence: float = 15 * 60
-    """Seconds without a byte that it also takes to give up."""
-    event_limit: int = EVENT_LIMIT
-    """Bytes of unread events at which the connection is dropped as `SlowConsumer`."""
-    random: Callable[[int], bytes] = secrets.token_bytes
-
-
-def _is_of_the_right_size(_instance: object, _attribute: object, value: bytes) -> None:
-    if len(value) != CORRELATION_ID_SIZE:
-        raise ValueError(f"a correlation id has {CORRELATION_ID_SIZE} bytes")
-
-
-@frozen(repr=False)
-class Call(Redacted, Generic[CommandT_co]):
-    """One command of a batch: to whom it goes, and the key that authorizes it.
-
-    ``correlation_id`` is chosen at random unless the command needs a certain one, as a nonce.  One
-    to which there is no answer is not ``answered``: it is done when it has been written.
-    """
-
-    command: CommandT_co
-    entity_id: bytes = field(default=b"", validator=instance_of(bytes))
-    key: Any = field(default=None)
-    correlation_id: bytes | None = field(
-        default=None, validator=optional([instance_of(bytes), _is_of_the_right_size])
-    )
-    answered: bool = True
-
-
-@frozen
-class ClientStatistics:
-    """What a connection has done so far, and what waits on it."""
-
-    requests: int
-    timeouts: int
-    frames_sent: int
-    frames_received: int
-    queued: int
-    pending: int
-    expired: int
-    unread_events: int
-    unread_bytes: int
-    folded_events: int
-
-
-class _Waiter:
-    """Wakes one caller when all of its requests have left the pending state."""
-
-    __slots__ = ("_done", "_latest", "_remaining")
-
-    def __init__(self) -> None:
-        self._remaining = 0
-        self._latest = 0.0
-        self._done = trio.Event()
-
-    def add(self) -> None:
-        self._remaining += 1
-
-    def one_done(self) -> None:
-        self._remaining -= 1
-        if self._remaining:
-            self._latest = trio.current_time()
-        else:
-            self._done.set()
-
-    async def wait_while_answered(self, seconds: float) -> None:
-        """Wait for all, until for so many seconds there was none."""
-        if not self._remaining:
-            await trio.lowlevel.checkpoint()
-            return
-        self._latest = trio.current_time()
-        deadline = -math.inf
-        while self._remaining and self._latest + seconds > deadline:
-            deadline = self._latest + seconds
-            with trio.move_on_at(deadline):
-                await self._done.wait()
-
-
-_Pending = Request[CommandT, object, _Waiter]
+_Pending = Request[CommandT, object, Waiter]
 
 
 class ProtocolClient(Generic[CommandT, MessageT]):
-    """A connection that is ready for use; see `open_client` and its kin for how to get one.
+    """A connection that is ready for use; `open_protocol_client` and its kin make one.
 
     All methods belong to the thread of the Trio program; any number of tasks may use them at once.
     """
@@ -200,7 +109,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         self._codec = codec
         self._config = config or EngineConfig()
         self._disconnected = disconnected
-        self._table: PendingTable[CommandT, object, _Waiter] = PendingTable()
+        self._table: PendingTable[CommandT, object, Waiter] = PendingTable()
         self._outbox = Outbox()
         self._told: deque[_Pending[CommandT]] = deque()  # in the order of the outbox
         self._buffer: EventBuffer[object] = EventBuffer(limit=self._config.event_limit)
@@ -263,7 +172,10 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         self._pings_enabled = True
 
     def inject_event(self, entity_id: bytes, message: MessageT) -> None:
-        """Write a message straight into the event stream, past the command pipeline."""
+        """Write a message straight into the event stream, past the command pipeline.
+
+        It does nothing once the connection has ended, as whoever injects cannot know that.
+        """
         self._put_event(self._codec.event(entity_id, message))
 
     async def request(
@@ -358,7 +270,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         if self._reason is not None:
             await trio.lowlevel.checkpoint()
             raise self._lost() from self._reason
-        waiter = _Waiter()
+        waiter = Waiter()
         waiter.add()  # for the loop, so that it is not woken half way
         entered: list[_Pending[CommandT] | SimplexError] = []
         try:
@@ -388,7 +300,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
             await self._outbox.wait_for_room()
         return not self._outbox.is_full
 
-    def _enter(self, call: Call[CommandT], waiter: _Waiter) -> _Pending[CommandT] | SimplexError:
+    def _enter(self, call: Call[CommandT], waiter: Waiter) -> _Pending[CommandT] | SimplexError:
         if self._reason is not None:
             return self._lost()
         correlation_id = call.correlation_id or self.new_correlation_id()
@@ -443,7 +355,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
     # --- the four tasks -----------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Drive the connection until it ends; `open_client` and its kin start this.
+        """Drive the connection until it ends; `drive` and `driven` start this.
 
         Returns when the connection was lost or closed; raises only for a bug, or when cancelled.
         """
@@ -584,6 +496,16 @@ class ProtocolClient(Generic[CommandT, MessageT]):
             request.waiter.one_done()
         self._outbox.close()
         self._events.end()
+
+
+async def drive(nursery: trio.Nursery, client: ClientT) -> ClientT:
+    """Let ``nursery`` drive a connected client until it ends; if it is closed, close that too."""
+    try:
+        nursery.start_soon(client.run, name=repr(client))
+    except BaseException:
+        await trio.aclose_forcefully(client._stream)
+        raise
+    return client
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ messages that were not acknowledged come again.
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import attrs
 import trio
 from attrs import define, frozen
 
@@ -26,6 +27,7 @@ __all__ = [
     "ExpiredResponse",
     "Notice",
     "UnexpectedResponse",
+    "held_bytes",
 ]
 
 EVENT_LIMIT = 64 * 1024 * 1024
@@ -76,6 +78,20 @@ class _Entry(Generic[EventT]):
     event: EventT
     weight: int
     fold_key: object
+
+
+def held_bytes(value: Any) -> int:
+    """About how many bytes of content a value holds on to, through the values inside it."""
+    match value:
+        case bytes() | str():
+            return len(value)
+        case tuple():
+            return sum(held_bytes(each) for each in value)
+        case _ if attrs.has(type(value)):
+            names = (each.name for each in attrs.fields(type(value)))
+            return sum(held_bytes(getattr(value, name)) for name in names)
+        case _:
+            return 0
 
 
 class EventBuffer(Generic[EventT]):

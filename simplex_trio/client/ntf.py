@@ -19,7 +19,7 @@ from simplex_trio.client.connection import (
     address_for,
     open_connection,
 )
-from simplex_trio.client.engine import Call, ProtocolClient, driven
+from simplex_trio.client.engine import Call, ProtocolClient, drive, driven
 from simplex_trio.client.spec import ProtocolSpec, TransmissionCodec
 from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.crypto.box import BoxKey
@@ -281,5 +281,4 @@ async def connect_ntf_client(
     The contract is that of `simplex_trio.client.smp.connect_smp_client`.
     """
     client = await _connect(address, config, isolation, patience, disconnected)
-    nursery.start_soon(client.run)
-    return client
+    return await drive(nursery, client)

@@ -39,7 +39,12 @@ from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.authorization import Authorizer
 from simplex_trio.wire.certificates import ProvenKey
-from simplex_trio.wire.handshake import agreed_versions, check_identity, verified_session_key
+from simplex_trio.wire.handshake import (
+    agreed_secret,
+    agreed_versions,
+    check_identity,
+    verified_session_key,
+)
 from simplex_trio.wire.reading import RefusedTransmission, read_messages
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp import commands as smp
@@ -92,7 +97,9 @@ def relay_key(proof: ProvenKey, relay: ServerAddress, at: datetime) -> X25519Pub
         validate(proof.chain, at=at)
     except CertificateError as exc:
         raise SessionKeyUnproven("the relay's certificates are not valid") from exc
-    return verified_session_key(proof.signed_key, proof.chain)
+    key = verified_session_key(proof.signed_key, proof.chain)
+    agreed_secret(X25519PrivateKey.generate(), key)  # refuses a degenerate key, once for all
+    return key
 
 
 class ProxiedRelay:
@@ -104,7 +111,8 @@ class ProxiedRelay:
     Every method raises the relay's own error as `RouterError`, `UnexpectedResponseError` or
     `MalformedResponse`, exactly as a direct connection would, and whatever is the proxy's fault, or
     that of its connection to the relay, as `ProxyFailed`.  `SessionKeyUnproven` says that the proxy
-    showed a key that is not the relay's.  The rest is as for any request to the proxy.
+    showed a key that is not the relay's, `NoCommonVersion` that the relay speaks none of our
+    versions.  The rest is as for any request to the proxy.
     """
 
     def __init__(

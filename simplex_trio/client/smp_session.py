@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from attrs import evolve, frozen
@@ -122,16 +123,18 @@ class SMPCodec(TransmissionCodec[Command, Message]):
         """Open what a queue delivers from the very moment of its creation by this command."""
         self._new_queues[correlation_id] = dh_key
 
-    def forget_expected(self, correlation_id: bytes) -> None:
-        """The command has ended, in one way or another."""
-        self._new_queues.pop(correlation_id, None)
+    def forget_expected(self, correlation_id: bytes, dh_key: X25519PrivateKey) -> None:
+        """The command with this key has ended, in one way or another."""
+        if self._new_queues.get(correlation_id) is dh_key:
+            del self._new_queues[correlation_id]
 
     def notice(self, correlation_id: bytes, message: Message) -> None:
         if isinstance(message, IDS):
             dh_key = self._new_queues.get(correlation_id)
             if dh_key is not None:
-                agreed = BoxKey.agree(dh_key, message.dh_key)
-                self.delivery_keys[message.recipient_id] = agreed.subkey
+                with suppress(CryptoError):  # a degenerate key, which is its caller's to learn of
+                    agreed = BoxKey.agree(dh_key, message.dh_key)
+                    self.delivery_keys[message.recipient_id] = agreed.subkey
 
     def event(self, entity_id: bytes, message: object) -> object:
         if not isinstance(message, MSG):

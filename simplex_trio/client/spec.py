@@ -13,7 +13,7 @@ import trio
 from attrs import frozen
 
 from simplex_trio.client.codec import Incoming
-from simplex_trio.client.events import Notice
+from simplex_trio.client.events import Notice, held_bytes
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.keys import AuthPrivateKey
 from simplex_trio.errors import (
@@ -62,7 +62,7 @@ class AnyMessage(Protocol):
 
 
 SMALL_EVENT = 1024
-"""Bytes that an event without a body holds on to, generously."""
+"""Bytes that an event holds on to besides its content, generously."""
 
 CommandT = TypeVar("CommandT", bound=AnyCommand)
 MessageT = TypeVar("MessageT", bound=AnyMessage)
@@ -97,7 +97,9 @@ class TransmissionCodec(Generic[CommandT, MessageT]):
         self.agreement = agreement
         self._session = agreement.session
         self._blocks = agreement.block_codec()
-        self._authorizer = Authorizer(agreement.router_key, agreement.service)
+        # Before authenticators, which came with the implied session id, the key is of no use.
+        router_key = agreement.router_key if self._session.implies_session_id else None
+        self._authorizer = Authorizer(router_key, agreement.service)
 
     @property
     def session_id(self) -> bytes:
@@ -166,8 +168,7 @@ class TransmissionCodec(Generic[CommandT, MessageT]):
         return None
 
     def weight(self, event: object) -> int:
-        """Rounded up: whatever is large nearly fills a block."""
-        return SMALL_EVENT if self.folds_by(event) is not None else self._session.block_size
+        return SMALL_EVENT + held_bytes(event)
 
 
 def check_credentials(command: AnyCommand, entity_id: bytes, key: AuthPrivateKey | None) -> None:

@@ -29,7 +29,7 @@ from simplex_trio.katzenpost.channels import (
     WriteState,
     new_channel,
 )
-from simplex_trio.katzenpost.client import ThinClient, new_client_token, open_thin_client
+from simplex_trio.katzenpost.client import ThinClient
 from simplex_trio.katzenpost.codes import DaemonCode, ReplicaCode
 from simplex_trio.katzenpost.config import ClientConfig, TcpDial, UnixDial, load_dial
 from simplex_trio.katzenpost.copy_requests import CopyPayload, Elements
@@ -87,6 +87,7 @@ from simplex_trio.katzenpost.events import (
 )
 from simplex_trio.katzenpost.geometry import PigeonholeGeometry, SphinxGeometry
 from simplex_trio.katzenpost.hub import Subscription
+from simplex_trio.katzenpost.opening import new_client_token, open_thin_client
 from simplex_trio.katzenpost.operations import Resent
 from simplex_trio.katzenpost.requests import Authority, SignedDocument
 from simplex_trio.katzenpost.tombstones import TombstoneRange, TombstonesIncomplete

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TypeVar
 
 import trio
@@ -20,10 +18,8 @@ from simplex_trio.katzenpost.capabilities import (
     WriteCap,
     WriteEnvelope,
 )
-from simplex_trio.katzenpost.cbor import require_cbor
-from simplex_trio.katzenpost.config import ClientConfig, DialConfig, TcpDial, UnixDial, load_dial
+from simplex_trio.katzenpost.config import ClientConfig
 from simplex_trio.katzenpost.copy_requests import CopyPayload, Elements
-from simplex_trio.katzenpost.dial import Dialler, dialler
 from simplex_trio.katzenpost.documents import Destination, Document, Service
 from simplex_trio.katzenpost.errors import (
     AnswerTooLate,
@@ -43,23 +39,14 @@ from simplex_trio.katzenpost.operations import (
 from simplex_trio.katzenpost.requests import ID_SIZE, Authority, Request, SignedDocument
 from simplex_trio.katzenpost.session import Session
 from simplex_trio.katzenpost.tombstones import TombstoneRange, TombstonesIncomplete
-from simplex_trio.nursery import open_inner_nursery
 
-__all__ = ["ThinClient", "new_client_token", "open_thin_client"]
+__all__ = ["ThinClient"]
 
 ValueT = TypeVar("ValueT")
 
 
-def new_client_token() -> bytes:
-    """A token for `open_thin_client`, by which the daemon knows this client again.
-
-    Keep it to go on in another process with what the daemon does for this one.
-    """
-    return secrets.token_bytes(ID_SIZE)
-
-
 class ThinClient:
-    """One client of the local daemon; see `open_thin_client` for how to get one.
+    """One client of the local daemon; see `simplex_trio.katzenpost.open_thin_client` for how to get one.
 
     All methods belong to the thread of the Trio program; any number of tasks may use them at once.
 
@@ -399,38 +386,3 @@ class ThinClient:
 
 def _destination(to: Destination | Service) -> Destination:
     return to.destination if isinstance(to, Service) else to
-
-
-@asynccontextmanager
-async def open_thin_client(
-    daemon: str | Path | DialConfig | Dialler,
-    config: ClientConfig | None = None,
-    *,
-    token: bytes | None = None,
-) -> AsyncIterator[ThinClient]:
-    """Be a client of the daemon for as long as the block lasts.
-
-    ``daemon`` is the path of its ``thinclient.toml``, what such a file says, or something that
-    opens a stream to it.  ``token`` is that of an earlier client to take over from.
-
-    A lost connection does not cancel the block: another one is sought, for as long as it takes.
-    Leaving the block is `ThinClient.aclose`, unless `ThinClient.detach` came before.
-
-    Raises `ConfigError`, or a `ConnectError` if there is no first connection, which is not tried
-    twice; cancelled meanwhile, it leaves nothing open.
-    """
-    require_cbor()
-    if isinstance(daemon, str | Path):
-        daemon = load_dial(daemon)
-    dial = dialler(daemon) if isinstance(daemon, TcpDial | UnixDial) else daemon
-    config = config or ClientConfig()
-    token = token or new_client_token()
-    session = Session(dial, config, token)
-    await session.connect()
-    async with open_inner_nursery() as nursery:
-        nursery.start_soon(session.run)
-        client = ThinClient(session, config, token)
-        try:
-            yield client
-        finally:
-            await client.aclose()

@@ -49,6 +49,9 @@ ERRORS: list[tuple[BaseException, int]] = [
     (EncodeError("not that"), 2),
     (ServiceUnavailable("not that"), 1),
     (FileNotFoundError(errno.ENOENT, "No such file or directory", "x.toml"), 1),
+    (OSError(errno.EADDRINUSE, "Address already in use"), 1),
+    (PermissionError(errno.EACCES, "Permission denied"), 1),
+    (PermissionError(errno.EACCES, "Permission denied", "x.toml"), 1),
     (OSError("something"), 1),
     (BaseExceptionGroup("two", [RouterError(Code.AUTH), OSError("something")]), 4),
 ]

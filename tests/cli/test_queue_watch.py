@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from simplex_trio import MessageReceived
-from simplex_trio.cli.queue_watch import Watch
+from simplex_trio.cli.queue_watch import Watch, tell_person, tell_program
 from simplex_trio.cli.sealing import open_sealed, seal
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.wire.smp.flags import MessageFlags
@@ -48,6 +50,26 @@ def test_what_comes_again_is_not_printed_again() -> None:
     assert second is not None
     assert (second.body, second.sealed) == (b"two", False)
     assert watch.printed == 2
+
+
+@pytest.mark.parametrize("timestamp", [-1, 2**33, 2**63 - 1, -(2**63)])
+def test_impossible_times(capsys: pytest.CaptureFixture[str], timestamp: int) -> None:
+    arrived = Watch.over([SAVED]).arrived(ROUTER, evolve(message(1), timestamp=timestamp))
+    assert arrived is not None
+    assert arrived.at is None
+    tell_person(arrived)
+    tell_program(arrived)
+    person, program = capsys.readouterr().out.splitlines()
+    assert person.startswith("at some time  inbox")
+    assert json.loads(program)["time"] is None
+
+
+@pytest.mark.parametrize("timestamp", [0, 2**33 - 1])
+def test_possible_times(capsys: pytest.CaptureFixture[str], timestamp: int) -> None:
+    arrived = Watch.over([SAVED]).arrived(ROUTER, evolve(message(1), timestamp=timestamp))
+    assert arrived is not None
+    tell_person(arrived)
+    assert "some time" not in capsys.readouterr().out
 
 
 def test_queues_that_are_lost() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -9,7 +10,7 @@ import trio
 
 from simplex_trio.client.answers import expect
 from simplex_trio.client.connection import Connection, address_for, open_connection
-from simplex_trio.client.engine import driven
+from simplex_trio.client.engine import drive, driven
 from simplex_trio.client.proxy import ProxiedRelay, forward
 from simplex_trio.client.smp.notifying import NotificationCommands
 from simplex_trio.client.smp.owning import OwnerCommands
@@ -24,7 +25,11 @@ from simplex_trio.wire.smp.forwarding import FwdTransmission
 from simplex_trio.wire.smp.messages import PONG, RNAME
 from simplex_trio.wire.smp.names import Domain, NameRecord
 
-__all__ = ["SMPClient", "connect_smp_client", "open_smp_client"]
+__all__ = ["MAX_RELAYS", "SMPClient", "connect_smp_client", "open_smp_client"]
+
+MAX_RELAYS = 1024
+"""Relays whose sessions are kept at hand, as many as a proxy serves; for others it is asked again.
+"""
 
 
 class SMPClient(OwnerCommands, NotificationCommands, ServiceCommands, SenderCommands):
@@ -49,22 +54,25 @@ class SMPClient(OwnerCommands, NotificationCommands, ServiceCommands, SenderComm
         disconnected: Callable[[BaseException], object] | None = None,
     ) -> None:
         super().__init__(address, connection, config, disconnected=disconnected)
-        self._relays: dict[ServerAddress, ProxiedRelay] = {}
+        self._relays: OrderedDict[tuple[ServerAddress, bytes | None], ProxiedRelay] = OrderedDict()
 
     # --- proxies --------------------------------------------------------------------------------
 
     def relay(
         self, address: ServerAddress | str, *, basic_auth: bytes | None = None
     ) -> ProxiedRelay:
-        """Another router, to be reached through this one; one object for each address.
+        """Another router, to be reached through this one.
 
-        ``basic_auth`` is for this router to act as a proxy, if it asks for that.
+        ``basic_auth`` is for this router to act as a proxy, if it asks for that.  Whoever asks for
+        the same shares one object, and with it the session, as long as it is among the latest.
         """
         address = address_for(SMP, address)
-        known = self._relays.get(address)
+        known = self._relays.get((address, basic_auth))
         if known is None:
             engine = self._config
-            known = self._relays[address] = ProxiedRelay(
+            if len(self._relays) >= MAX_RELAYS:
+                self._relays.popitem(last=False)
+            known = self._relays[address, basic_auth] = ProxiedRelay(
                 self,
                 address,
                 basic_auth=basic_auth,
@@ -151,5 +159,4 @@ async def connect_smp_client(
     connection, or the cancellation of the nursery.
     """
     client = await _connect(address, config, isolation, patience, disconnected)
-    nursery.start_soon(client.run)
-    return client
+    return await drive(nursery, client)

@@ -91,7 +91,7 @@ class OwnerCommands(SMPRequests):
                 command, key=key, correlation_id=correlation_id, patience=patience
             )
         finally:
-            self._smp.forget_expected(correlation_id)
+            self._smp.forget_expected(correlation_id, dh_key)
         ids = expect(answer, IDS)
         if subscribe:
             self.enable_pings()

@@ -11,6 +11,7 @@ import hmac
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 
 import trio
 from attrs import frozen

@@ -236,7 +236,7 @@ class Storage:
     async def open_body(self, packet: PacketRecord) -> OutgoingBody | None:
         """The body of a packet, to be closed by the caller; `None` if it is not on the disk."""
         path = self._path(packet.sender_id)
-        with suppress(FileNotFoundError):
+        with storage_errors(), suppress(FileNotFoundError):
             return await trio.to_thread.run_sync(OutgoingBody, path)
         return None
 

@@ -1,0 +1,61 @@
+"""Becoming a client of the daemon: `open_thin_client`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from simplex_trio.katzenpost.cbor import require_cbor
+from simplex_trio.katzenpost.client import ThinClient
+from simplex_trio.katzenpost.config import ClientConfig, DialConfig, TcpDial, UnixDial, load_dial
+from simplex_trio.katzenpost.dial import Dialler, dialler
+from simplex_trio.katzenpost.requests import ID_SIZE
+from simplex_trio.katzenpost.session import Session
+from simplex_trio.nursery import open_inner_nursery
+
+__all__ = ["new_client_token", "open_thin_client"]
+
+
+def new_client_token() -> bytes:
+    """A token for `open_thin_client`, by which the daemon knows this client again.
+
+    Keep it to go on in another process with what the daemon does for this one.
+    """
+    return secrets.token_bytes(ID_SIZE)
+
+
+@asynccontextmanager
+async def open_thin_client(
+    daemon: str | Path | DialConfig | Dialler,
+    config: ClientConfig | None = None,
+    *,
+    token: bytes | None = None,
+) -> AsyncIterator[ThinClient]:
+    """Be a client of the daemon for as long as the block lasts.
+
+    ``daemon`` is the path of its ``thinclient.toml``, what such a file says, or something that
+    opens a stream to it.  ``token`` is that of an earlier client to take over from.
+
+    A lost connection does not cancel the block: another one is sought, for as long as it takes.
+    Leaving the block is `ThinClient.aclose`, unless `ThinClient.detach` came before.
+
+    Raises `ConfigError`, or a `ConnectError` if there is no first connection, which is not tried
+    twice; cancelled meanwhile, it leaves nothing open.
+    """
+    require_cbor()
+    if isinstance(daemon, str | Path):
+        daemon = load_dial(daemon)
+    dial = dialler(daemon) if isinstance(daemon, TcpDial | UnixDial) else daemon
+    config = config or ClientConfig()
+    token = token or new_client_token()
+    session = Session(dial, config, token)
+    await session.connect()
+    async with open_inner_nursery() as nursery:
+        nursery.start_soon(session.run)
+        client = ThinClient(session, config, token)
+        try:
+            yield client
+        finally:
+            await client.aclose()
