@@ -46,7 +46,7 @@ ValueT = TypeVar("ValueT")
 
 
 class ThinClient:
-    """One client of the local daemon; see `simplex_trio.katzenpost.open_thin_client` for how to get one.
+    """One client of the local daemon; see `open_thin_client` for how to get one.
 
     All methods belong to the thread of the Trio program; any number of tasks may use them at once.
 

@@ -271,7 +271,7 @@ async def test_injected_messages_are_events_like_others() -> None:
 
 
 async def test_injecting_at_the_limit_drops_the_connection() -> None:
-    limit = BLOCK + 2000
+    limit = 2000
     async with connected(event_limit=limit) as (client, _peer), trio.open_nursery() as nursery:
         caller = start(nursery, client.ping)
         await wait_all_tasks_blocked()

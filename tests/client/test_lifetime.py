@@ -53,7 +53,7 @@ async def processing_meets_garbage(client: SMPClient, peer: Peer) -> None:
 
 
 async def processing_overflows(client: SMPClient, peer: Peer) -> None:
-    await peer.send(*[peer.event(QUEUE, END()) for _ in range(10)])
+    await peer.send(*[peer.event(QUEUE, END()) for _ in range(100)])
 
 
 async def monitoring_finds_silence(client: SMPClient, peer: Peer) -> None:
