@@ -37,7 +37,7 @@ from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = ["Watch", "acknowledge", "chosen", "tell_person", "tell_program", "watch"]
 
-_POSSIBLE_TIMES = range(0, 2**33)
+_POSSIBLE_TIMES = range(2**33)
 """Seconds since 1970 that a calendar has days for, in every time zone: up to the year 2242."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import cbor2
 import trio
-from trio.testing import memory_stream_pair
+from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_pair
 
 from simplex_trio.errors import DialFailed
 from simplex_trio.katzenpost import ClientConfig, ThinClient, WriteChannel, new_channel
@@ -22,6 +22,8 @@ from simplex_trio.testing.kpclientd.consensus import (
     SPHINX_GEOMETRY,
     document,
 )
+
+MemoryEnd = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 
 SEED = bytes(range(32))
 START = "start_resending_encrypted_message"
@@ -89,6 +91,7 @@ class ScriptedDaemon:
         self._accepted, self._waiting = trio.open_memory_channel[Peer](100)
         self.away = False
         self.dials: list[float] = []
+        self.client_ends: list[MemoryEnd] = []
 
     async def dial(self) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
@@ -97,7 +100,12 @@ class ScriptedDaemon:
             raise DialFailed("away")
         ours, theirs = memory_stream_pair()
         self._accepted.send_nowait(Peer(ours))
+        self.client_ends.append(theirs)
         return theirs
+
+    def stop_reading(self) -> None:
+        """Have the client wait for ever with whatever it writes."""
+        self.client_ends[-1].send_stream.send_all_hook = trio.sleep_forever
 
     async def accept(self) -> Peer:
         return await self._waiting.receive()
@@ -134,19 +142,6 @@ async def simulated(
         open_thin_client(daemon.open_stream, config, token=token) as client,
     ):
         yield client, daemon
-
-
-@asynccontextmanager
-async def raw_client(daemon: SimulatedDaemon, *, token: bytes | None = None) -> AsyncIterator[Peer]:
-    """A connection to a simulated daemon, after the greeting if there is a token."""
-    peer = Peer(await daemon.open_stream())
-    async with peer.frames:
-        if token is not None:
-            await peer.next("connection_status_event")
-            await peer.next("new_pki_document_event")
-            await peer.put("session_token", {"client_instance_token": token})
-            await peer.next("session_token_reply")
-        yield peer
 
 
 async def next_event(events: Subscription, kind: type[Event]) -> Any:

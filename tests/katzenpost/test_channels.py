@@ -69,7 +69,7 @@ async def test_several_tasks_may_write_and_read() -> None:
         received = []
 
         async def read() -> None:
-            received.append((await reader.receive()).plaintext)
+            received.append((await reader.receive()).plaintext or b"")
 
         async with trio.open_nursery() as nursery:
             for number in range(5):

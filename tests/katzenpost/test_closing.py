@@ -22,6 +22,7 @@ from simplex_trio.katzenpost import (
     open_thin_client,
 )
 from simplex_trio.testing.kpclientd import running_daemon
+from tests.katzenpost.operations import Reading, envelope_of
 from tests.katzenpost.support import (
     SEED,
     START,
@@ -31,8 +32,6 @@ from tests.katzenpost.support import (
     next_event,
     simulated,
 )
-
-# --- tokens, and the end ------------------------------------------------------------------------
 
 
 async def test_the_token_is_the_same_on_each_connection(autojump_clock: MockClock) -> None:
@@ -128,9 +127,9 @@ async def test_closing_wakes_who_waits_for_a_daemon(autojump_clock: MockClock) -
 async def test_a_daemon_that_does_not_read_delays_closing_only_a_little(
     autojump_clock: MockClock,
 ) -> None:
-    async with ScriptedDaemon().client() as (client, _):
-        stream = client._session._connections._link.client._stream  # type: ignore[union-attr]
-        stream.stream.stream.send_stream.send_all_hook = trio.sleep_forever
+    daemon = ScriptedDaemon()
+    async with daemon.client():
+        daemon.stop_reading()
     assert trio.current_time() == STEADY.close_timeout
 
 

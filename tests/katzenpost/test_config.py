@@ -95,7 +95,7 @@ def test_the_connect_timeout_leaves_the_daemon_its_half_minute() -> None:
 
 @pytest.mark.parametrize("kind", ["tcp", "tcp4", "tcp6", "name", "unix", "abstract"])
 async def test_sockets(tmp_path: Path, kind: str) -> None:
-    listen = {
+    listen: TcpDial | UnixDial = {
         "tcp": TcpDial("127.0.0.1", 0),
         "tcp4": TcpDial("127.0.0.1", 0, "tcp4"),
         "tcp6": TcpDial("::1", 0, "tcp6"),

@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from simplex_trio.client.backoff import Backoff
 from simplex_trio.errors import ConnectionLost, RequestTimeout
 from simplex_trio.katzenpost import (
     BoxIndex,
@@ -15,15 +16,14 @@ from simplex_trio.katzenpost import (
     DaemonHangsUp,
     ReadCap,
     ReadChannel,
-    ReadEnvelope,
     ReadState,
     Resent,
-    ThinClient,
     WriteCap,
     WriteChannel,
     new_channel,
     open_thin_client,
 )
+from tests.katzenpost.operations import Reading, envelope_of
 from tests.katzenpost.support import (
     COPY,
     SEED,
@@ -34,45 +34,6 @@ from tests.katzenpost.support import (
     next_event,
     simulated,
 )
-
-
-async def envelope_of(client: ThinClient, peer: Peer) -> ReadEnvelope:
-    """An envelope that the scripted daemon made."""
-    result: list[ReadEnvelope] = []
-
-    async def ask() -> None:
-        result.append(await client.encrypt_read(ReadCap(bytes(136)), BoxIndex(bytes(104))))
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(ask)
-        request = await peer.next("encrypt_read")
-        await peer.answer(
-            "encrypt_read",
-            request,
-            message_ciphertext=b"ciphertext",
-            envelope_descriptor=b"descriptor",
-            envelope_hash=b"#" * 32,
-            next_message_box_index=bytes(104),
-        )
-    return result[0]
-
-
-class Reading:
-    """An operation in the background, and how it ended."""
-
-    def __init__(self, client: ThinClient, envelope: ReadEnvelope) -> None:
-        self.client = client
-        self.envelope = envelope
-        self.result: Resent | BaseException | None = None
-        self.scope = trio.CancelScope()
-
-    async def run(self) -> None:
-        with self.scope:
-            try:
-                self.result = await self.client.start_resending(self.envelope)
-            except Exception as exc:
-                self.result = exc
-
 
 # --- operations ---------------------------------------------------------------------------------
 
@@ -166,16 +127,21 @@ async def test_callers_notice_nothing_but_time(autojump_clock: MockClock, how: s
 
 
 async def test_the_daemon_drops_answers_while_we_are_away(autojump_clock: MockClock) -> None:
-    """So an operation has to be sent again even to a daemon that goes on with it."""
-    async with simulated() as (client, daemon), trio.open_nursery() as nursery:
+    """So an operation has to be sent again even to a daemon that went on with it."""
+    slow = ClientConfig(reconnect=Backoff(initial=10.0), random=lambda: 0.0)
+    async with simulated(config=slow) as (client, daemon), trio.open_nursery() as nursery:
         writer, reader = await new_channel(client)
-        nursery.start_soon(reader.receive)
+
+        async def read() -> None:
+            assert (await reader.receive()).plaintext == b"while it was away"
+            assert trio.current_time() == 10
+
+        nursery.start_soon(read)
         await daemon.wait_asked(START)
+        daemon.drop_connections()
         async with open_thin_client(daemon.open_stream, STEADY) as other:
-            daemon.drop_connections()
-            await other.wait_daemon_connected()
             await WriteChannel(other, writer.state).write(b"while it was away")
-            assert daemon.operations <= 1
+        assert daemon.operations == 0
 
 
 # --- what the daemon answers by itself ----------------------------------------------------------

@@ -304,8 +304,8 @@ async def test_replies_that_are_errors_and_replies_to_nobody() -> None:
 
 
 async def test_a_daemon_that_does_not_read(autojump_clock: MockClock) -> None:
-    async with ScriptedDaemon().client() as (client, _peer):
-        stream = client._session._connections._link.client._stream  # type: ignore[union-attr]
-        stream.stream.stream.send_stream.send_all_hook = trio.sleep_forever
+    daemon = ScriptedDaemon()
+    async with daemon.client() as (client, _):
+        daemon.stop_reading()
         with pytest.raises(RequestTimeout):
             await client.send(NOWHERE, b"hello")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,15 +10,21 @@ from trio.testing import MockClock
 
 from simplex_trio.errors import DecodeError, DialFailed
 from simplex_trio.testing.kpclientd import (
-    SimulatedDaemon,
     SimulatedMixnet,
     running_daemon,
 )
 from simplex_trio.testing.kpclientd.messages import read_request
-from tests.katzenpost.support import COPY, SEED, START, Peer, raw_client
+from tests.katzenpost.raw import (
+    QUERY,
+    TOKEN,
+    ask,
+    connected,
+    keys,
+    raw_client,
+    read_envelope,
+)
+from tests.katzenpost.support import COPY, SEED, START
 
-TOKEN = b"a client's token"
-QUERY = b"a query's own id"
 RESPONSES = {
     "session_token_reply", "shutdown_event", "connection_status_event", "new_pki_document_event",
     "message_sent_event", "message_reply_event", "message_id_garbage_collected",
@@ -35,47 +39,6 @@ RESPONSES = {
     "voucher_mint_reply", "voucher_induct_reply", "voucher_open_reply",
     "voucher_derive_stream_reply",
 }  # fmt: skip
-
-
-@asynccontextmanager
-async def connected(
-    mixnet: SimulatedMixnet | None = None,
-) -> AsyncIterator[tuple[SimulatedDaemon, Peer]]:
-    async with running_daemon(mixnet) as daemon, raw_client(daemon, token=TOKEN) as peer:
-        yield daemon, peer
-
-
-async def ask(peer: Peer, name: str, **fields: object) -> Any:
-    await peer.put(name, {"query_id": QUERY, **fields})
-    reply = await peer.next(f"{name}_reply")
-    assert reply["query_id"] == QUERY
-    return reply
-
-
-async def keys(peer: Peer, seed: bytes = SEED) -> Any:
-    return await ask(peer, "new_keypair", seed=seed)
-
-
-async def read_envelope(peer: Peer, pair: Any) -> dict[str, Any]:
-    """The fields of a request to read the first box."""
-    index = pair["first_message_index"]
-    made = await ask(peer, "encrypt_read", read_cap=pair["read_cap"], message_box_index=index)
-    names = ("message_ciphertext", "envelope_descriptor", "envelope_hash")
-    return {
-        "query_id": b"the operation...",
-        "read_cap": pair["read_cap"],
-        "message_box_index": index,
-        **{name: made[name] for name in names},
-    }
-
-
-async def write_first_box(peer: Peer, pair: Any, plaintext: bytes, **flags: bool) -> Any:
-    cap, index = pair["write_cap"], pair["first_message_index"]
-    made = await ask(
-        peer, "encrypt_write", plaintext=plaintext, write_cap=cap, message_box_index=index
-    )
-    names = ("message_ciphertext", "envelope_descriptor", "envelope_hash")
-    return await ask(peer, START, write_cap=cap, **{name: made[name] for name in names}, **flags)
 
 
 # --- greeting, sessions, and the end ------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, memory_stream_pair
 
 from simplex_trio.katzenpost import TcpDial, open_thin_client
 from simplex_trio.testing.kpclientd import (
@@ -23,7 +23,17 @@ from simplex_trio.testing.kpclientd.boxes import Envelope
 from simplex_trio.testing.kpclientd.consensus import endpoints
 from simplex_trio.testing.kpclientd.copy_streams import StreamReader, encode_elements
 from simplex_trio.testing.kpclientd.serving import open_simulated_daemon
-from tests.katzenpost.support import COPY, SEED, START, raw_client
+from tests.katzenpost.raw import (
+    QUERY,
+    TOKEN,
+    ask,
+    connected,
+    keys,
+    raw_client,
+    read_envelope,
+    write_first_box,
+)
+from tests.katzenpost.support import COPY, SEED, START
 
 # --- services -----------------------------------------------------------------------------------
 
@@ -186,12 +196,18 @@ async def test_while_too_much_waits_nothing_is_read(autojump_clock: MockClock) -
         assert (await peer.next("new_keypair_reply"))["query_id"] == QUERY
 
 
-async def test_a_client_that_does_not_read_is_dropped(autojump_clock: MockClock) -> None:
-    async with connected() as (daemon, _peer):
-        (connection,) = daemon._connections
-        connection._stream.stream.send_stream.send_all_hook = trio.sleep_forever
+async def test_a_client_that_does_not_read_is_dropped(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    async with running_daemon() as daemon:
+        ours, theirs = memory_stream_pair()
+        nursery.start_soon(daemon.serve_stream, ours)
+        assert await theirs.receive_some()
+        ours.send_stream.send_all_hook = trio.sleep_forever
         daemon.mixnet.start_epoch(1001)
-        await trio.sleep(61)
+        await trio.sleep(59)
+        assert daemon.connections == 1
+        await trio.sleep(2)
         assert daemon.connections == 0
 
 
