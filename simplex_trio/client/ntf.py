@@ -28,6 +28,7 @@ from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.handshake import ClientAgreement
 from simplex_trio.wire.ntf import commands as ntf
 from simplex_trio.wire.ntf.commands import Command
 from simplex_trio.wire.ntf.handshake import NTF_BLOCK_SIZE, NTFClientHandshake
@@ -127,6 +128,11 @@ class NTFClient(ProtocolClient[Command, Message]):
     def tls(self) -> TlsSession:
         """What TLS knows about the connection."""
         return self._tls
+
+    @property
+    def agreement(self) -> ClientAgreement:
+        """What the handshake ended in."""
+        return self._ntf.agreement
 
     @property
     def version(self) -> int:
