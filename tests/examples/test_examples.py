@@ -6,11 +6,13 @@ import importlib
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 import simplex_trio
 from simplex_trio import MessageReceived, open_router, open_smp_client
@@ -23,12 +25,14 @@ DEADLINE = 60
 
 
 @pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> ModuleType:
-    """The example that a test names, imported as one that runs as a command is."""
+def example(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[ModuleType]:
+    """The example that a test names, imported from where one that runs as a command is."""
     monkeypatch.syspath_prepend(FOLDER)
+    yield importlib.import_module(request.param)
     for name in NAMES:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return importlib.import_module(request.param)
+        sys.modules.pop(name, None)
 
 
 def using(name: str) -> pytest.MarkDecorator:
@@ -128,7 +132,7 @@ async def test_sensor_reports_to_a_queue(example: ModuleType) -> None:
 
 
 @using("sensor")
-async def test_sensor_persists(example: ModuleType, autojump_clock: trio.testing.MockClock) -> None:
+async def test_sensor_persists(example: ModuleType, autojump_clock: MockClock) -> None:
     tries = []
 
     async def deliver(reading: bytes) -> None:
