@@ -57,7 +57,7 @@ async def run_bot(
             case RouterEvent(event=MessageReceived() | QuotaReached() as message):
                 if isinstance(message, MessageReceived):
                     await answer(message.body)
-                with suppress(SimplexError):  # it comes again, and is answered again
+                with suppress(SimplexError):  # it comes again with the next connection
                     client = await agent.client(router)
                     await client.acknowledge(queue, message.message_id)
 

@@ -76,7 +76,7 @@ class Collector:
     async def _acknowledge(
         self, router: ServerAddress, message: MessageReceived | QuotaReached
     ) -> None:
-        with suppress(SimplexError):  # what cannot be acknowledged now will come again
+        with suppress(SimplexError):  # it comes again with the next connection
             client = await self._agent.client(router)
             await client.acknowledge(self._queues[message.recipient_id], message.message_id)
 
@@ -85,7 +85,7 @@ class Collector:
         try:
             reading = json.loads(message.body)
             number, celsius = int(reading["number"]), float(reading["celsius"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             print(f"{name}: not a reading")
             return
         if (message.recipient_id, number) not in self._seen:

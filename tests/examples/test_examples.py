@@ -23,6 +23,9 @@ NAMES = ["bot", "collector", "proxying_router", "sensor"]
 DEADLINE = 60
 """Seconds after which an example hangs; each takes about one."""
 
+NOT_READINGS = [b"", b"\xff", b"[]", b"{}", b'{"number": Infinity, "celsius": 1}', b"[" * 10_000]
+"""What strangers may say to a collector."""
+
 
 @pytest.fixture
 def example(
@@ -113,8 +116,10 @@ async def test_collector_and_sensor_by_invitation(
             name, number, address, sender_id = line.split(" ")
             assert (name, number, address) == ("sensor", "1", str(router.address))
             async with open_smp_client(router.address) as stranger:
-                await stranger.send(bytes.fromhex(sender_id), b"what a stranger says")
-            assert await printed_lines(capsys, 1) == ["sensor 1: not a reading"]
+                for body in NOT_READINGS:
+                    await stranger.send(bytes.fromhex(sender_id), body)
+            complaints = await printed_lines(capsys, len(NOT_READINGS))
+            assert complaints == ["sensor 1: not a reading"] * len(NOT_READINGS)
             await example.report(address, bytes.fromhex(sender_id), count=1)
             assert await printed_lines(capsys, 1) == ["sensor 1: 20.0 °C"]
             nursery.cancel_scope.cancel()
