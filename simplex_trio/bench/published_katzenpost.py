@@ -18,11 +18,10 @@ _ROUNDS = 10
 
 
 async def _measure(path: str, how: str, count: int) -> list[float]:
-    # Here, because nothing else may need that package, the pages about this module least of all.
+    # Here, so that this module can be looked at where that client is not installed.
     from katzenpost_thinclient import Config, ThinClient  # type: ignore[import-not-found]
 
-    # Here, so that this module can be looked at where the client is not installed.
-        client = ThinClient(Config(path))
+    client = ThinClient(Config(path))
     await client.start(asyncio.get_running_loop())
     index = (await client.new_keypair(bytes(32))).first_message_index
     seconds = []
