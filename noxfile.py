@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import nox
 
@@ -73,8 +75,17 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measurements, beside a baseline from the same run; `nox -s bench -- --help` says more."""
-    session.install(".[fast]")
-    session.run("python", "-m", "simplex_trio.bench", *session.posargs)
+    session.install(".[fast,katzenpost]")
+    # The published Katzenpost client is measured beside ours, in an environment of its own.
+    published = Path(session.virtualenv.location, "katzenpost-published")
+    session.run("python", "-m", "venv", str(published), silent=True)
+    python = str(published / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    install = [python, "-m", "pip", "install", "--quiet", *group("katzenpost-published")]
+    session.run(*install, external=True)
+    session.run(
+        *["python", "-m", "simplex_trio.bench", *session.posargs],
+        env={"SIMPLEX_TRIO_KATZENPOST_PYTHON": python},
+    )
 
 
 @nox.session
@@ -91,8 +102,60 @@ def interop(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tests/interop", *session.posargs)
 
 
+@nox.session(name="katzenpost-published")
+def katzenpost_published(session: nox.Session) -> None:
+    """The published Katzenpost client, unchanged, against our simulated daemon."""
+    session.install(*group("test"), *group("katzenpost-published"), ".[katzenpost]")
+    session.run("python", "-m", "pytest", "tests/katzenpost_published", *session.posargs)
+
+
 @nox.session(name="trio-typing")
 def trio_typing(session: nox.Session) -> None:
     """Programs that still type against trio-typing can use what we annotate with trio's types."""
     session.install(*group("test"), *group("trio-typing"), WHOLE)
     session.run("python", "-m", "pytest", "tests/trio_typing", *session.posargs)
+
+
+@nox.session
+def seeds(session: nox.Session) -> None:
+    """The agent in a network that fails, 10,000 times; `-- 137-137` replays one seed."""
+    session.install(*group("test"), WHOLE)
+    count = session.posargs[0] if session.posargs else "10000"
+    session.run(
+        *["python", "-m", "pytest", "-q", "tests/agent/test_simulation.py"],
+        env={"SIMPLEX_TRIO_SEEDS": count},
+    )
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """What a user would install: the built wheel, tested where the source is not."""
+    elsewhere = Path(session.create_tmp()).resolve()
+    shutil.rmtree(elsewhere)
+    tests = elsewhere / "tests"
+    shutil.copytree("tests", tests, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("docs", "examples"):
+        shutil.copytree(folder, elsewhere / folder, ignore=shutil.ignore_patterns("_build"))
+    for file in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
+        shutil.copy(file, elsewhere)
+
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", str(elsewhere / "dist"))
+    [wheel] = (elsewhere / "dist").glob("*.whl")
+    extras = ",".join(PYPROJECT["project"]["optional-dependencies"])
+    session.install(*group("test"), f"{wheel}[{extras}]")
+    with session.chdir(elsewhere):
+        session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Renew requirements-dev.txt: one version, with its hashes, of all that development needs."""
+    session.install("uv")
+    groups = [f"--group={name}" for name in ("dev", "test", "lint", "typing", "docs")]
+    session.run(
+        *["uv", "pip", "compile", "pyproject.toml", "--all-extras", *groups],
+        *["--universal", "--python-version=3.11", "--generate-hashes", "--upgrade"],
+        *["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"],
+        *["--quiet", "--output-file=requirements-dev.txt"],
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.bench import agents, clients, echo, memory, routers, wire
+from simplex_trio.bench import agents, clients, echo, katzenpost, memory, routers, wire
 from simplex_trio.bench.children import open_child
 from simplex_trio.bench.figures import Figures, typical
 from simplex_trio.bench.plot import svg
@@ -28,6 +28,7 @@ GROUPS: tuple[Rows, ...] = (
     memory.ROWS,
     routers.ROWS,
     agents.ROWS,
+    katzenpost.ROWS,
 )
 """All rows there are, in the order in which they are run."""
 

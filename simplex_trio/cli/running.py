@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import trio
 
+from simplex_trio.errors import SimplexError
 from simplex_trio.nursery import open_inner_nursery
 
 __all__ = ["Interrupted", "run", "run_service"]
@@ -49,19 +50,25 @@ def run_service(function: Callable[[], Awaitable[object]]) -> str | None:
 async def _run(function: Callable[[], Awaitable[T]]) -> T:
     result: list[T] = []
     caught: list[int] = []
-    async with open_inner_nursery() as nursery:
 
-        async def watch(task_status: trio.TaskStatus[None]) -> None:
-            with trio.open_signal_receiver(*_SIGNALS) as signals:
-                task_status.started()
-                async for number in signals:
-                    caught.append(number)
-                    break
-            nursery.cancel_scope.cancel()
-
-        await nursery.start(watch)
-        result.append(await function())
+    async def watch(task_status: trio.TaskStatus[None]) -> None:
+        with trio.open_signal_receiver(*_SIGNALS) as signals:
+            task_status.started()
+            async for number in signals:
+                caught.append(number)
+                break
         nursery.cancel_scope.cancel()
+
+    try:
+        async with open_inner_nursery() as nursery:
+            await nursery.start(watch)
+            result.append(await function())
+            nursery.cancel_scope.cancel()
+    except SimplexError as exc:
+        # What is cancelled ends all at once: one part may see a connection to another go first.
+        if caught:
+            raise Interrupted(caught[0]) from exc
+        raise
     if not result:
         raise Interrupted(caught[0])
     return result[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -21,6 +22,10 @@ Dialler = Callable[[], Awaitable[trio.abc.Stream]]
 
 _KEEP_ALIVE = KeepAlive(idle=10, interval=10, count=3)
 """As the daemon's own clients have it: half a minute until a daemon that vanished is noticed."""
+
+_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
+
+_UNACKNOWLEDGED_MS = 30_000
 
 _FAMILIES = {"tcp4": socket.AF_INET, "tcp6": socket.AF_INET6}
 
@@ -44,6 +49,10 @@ async def _open_tcp(config: TcpDial) -> trio.abc.Stream:
         reason = _reason(exc)
     else:
         set_keep_alive(stream.socket, _KEEP_ALIVE)
+        if _USER_TIMEOUT is not None:
+            # A system that refuses it only notices later that a daemon does not acknowledge.
+            with contextlib.suppress(OSError):
+                stream.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, _UNACKNOWLEDGED_MS)
         return stream
     # Not caused by what was caught, since its text has the address in it.
     raise DialFailed(f"no daemon answers at the configured port: {reason}")

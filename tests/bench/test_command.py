@@ -63,7 +63,8 @@ def test_rows_with_routers_of_our_own(tmp_path: Path) -> None:
     arguments = ["--rows", "client", "memory", "--scale", "0.005", "--repeat", "1"]
     assert main([*arguments, "--json", str(figures)]) == 0
     found = json.loads(figures.read_text())["rows"]
-    assert set(found) == {row.name for group in GROUPS[1:] for row in group}
+    chosen = {"echo", "client", "memory"}
+    assert set(found) == {row.name for group in GROUPS if group.name in chosen for row in group}
     assert found["memory-per-client"]["python_kib"] > 0
 
 

@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from simplex_trio.cli.running import Interrupted, run, run_service
+from simplex_trio.errors import ConnectionLost
 
 
 async def seven() -> int:
@@ -45,6 +46,19 @@ def test_a_signal_cancels(number: signal.Signals) -> None:
         run(wait)
     assert interrupted.value.signal is number
     assert cleaned
+
+
+def test_a_failure_while_it_is_being_cancelled_is_only_the_cause() -> None:
+    async def lose_the_connection() -> None:
+        signal.raise_signal(signal.SIGINT)
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ConnectionLost("the other part went first")
+
+    with pytest.raises(Interrupted) as caught:
+        run(lose_the_connection)
+    assert isinstance(caught.value.__cause__, ConnectionLost)
 
 
 def test_the_second_signal_is_not_waited_for() -> None:

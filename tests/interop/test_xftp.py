@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from attrs import evolve
 
 from simplex_trio.crypto.keys import AuthPrivateKey
 from simplex_trio.wire.xftp.errors import XFTPCode
@@ -138,8 +139,6 @@ async def test_files_exchanged_through_our_router(
 
 async def test_a_program_and_our_router_that_refuses(program: str, tmp_path: Path) -> None:
     """The program ends with the error; it does not hang on what it did not get rid of."""
-    from attrs import evolve
-
     config = evolve(EMBEDDED, packets=evolve(EMBEDDED.packets, quota=1_000_000))
     async with open_xftp_router(config) as router:
         path = xftp.file_in(tmp_path, 10_000_000)

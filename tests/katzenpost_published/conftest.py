@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from simplex_trio.katzenpost.config import DialConfig
-
-if find_spec("katzenpost_thinclient") is None:
-    collect_ignore_glob = ["test_*.py"]
-else:
-    from tests.katzenpost_published.harness import PATIENCE, DaemonThread, Published
+from tests.katzenpost_published.harness import PATIENCE, DaemonThread, Published
 
 
 @pytest.fixture
