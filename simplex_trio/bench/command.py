@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.bench import agents, clients, echo, katzenpost, memory, routers, wire
+from simplex_trio.bench import agents, clients, echo, katzenpost, memory, routers, wire, xftp
 from simplex_trio.bench.children import open_child
 from simplex_trio.bench.figures import Figures, typical
 from simplex_trio.bench.plot import svg
@@ -29,6 +29,7 @@ GROUPS: tuple[Rows, ...] = (
     routers.ROWS,
     agents.ROWS,
     katzenpost.ROWS,
+    xftp.ROWS,
 )
 """All rows there are, in the order in which they are run."""
 
@@ -36,6 +37,7 @@ _MODULES = {
     Subject.ROUTER: "simplex_trio.bench.embedded",
     Subject.RELAY: "simplex_trio.bench.embedded",
     Subject.ECHO: "simplex_trio.bench.echo",
+    Subject.XFTP: "simplex_trio.bench.xftp",
 }
 
 
@@ -51,7 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         other = None if options.compare is None else load_report(options.compare)
     except (DecodeError, OSError) as exc:
         parser.error(str(exc))
-    named = {Subject.ROUTER: options.router, Subject.RELAY: options.relay}
+    named = {
+        Subject.ROUTER: options.router,
+        Subject.RELAY: options.relay,
+        Subject.XFTP: options.xftp,
+    }
     report = trio.run(_measure, rows, named, options.repeat, options.scale)
     print(table(report, GROUPS, other))
     if options.json is not None:
@@ -80,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         type=_address,
         help="a second router, to be reached through the first as a proxy",
+    )
+    add(
+        "--xftp",
+        metavar="ADDRESS",
+        type=_address,
+        help="the router for files to use, xftp://...; without it one of our own is started",
     )
     add("--compare", metavar="FILE", type=Path, help="show another report's figures beside ours")
     add("--json", metavar="FILE", type=Path, help="write the figures, as --compare reads them")

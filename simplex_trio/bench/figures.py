@@ -24,8 +24,9 @@ class Figures:
     """The outcome of a row, of which each row has the parts that mean something for it.
 
     ``rate`` is in operations per second, the percentiles are in seconds and of single operations.
-    ``bare`` is how many times what the bare calls would have taken it took.  Memory is in KiB for
-    each open client: what the process grew by, and how much of that are Python's objects.
+    ``bare`` is how many times what the bare calls would have taken it took.  Memory is in KiB: what
+    the process grew by for each thing that the row is about, or the most it ever held, and how much
+    of that are Python's objects.
     """
 
     rate: float | None = None

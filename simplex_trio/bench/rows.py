@@ -22,6 +22,8 @@ class Subject(Enum):
     """A second router, to be reached through the first as a proxy."""
     ECHO = auto()
     """Sends back each block that it gets."""
+    XFTP = auto()
+    """A router for files."""
 
 
 @frozen(repr=False)

@@ -68,6 +68,15 @@ def test_rows_with_routers_of_our_own(tmp_path: Path) -> None:
     assert found["memory-per-client"]["python_kib"] > 0
 
 
+def test_rows_about_files(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    arguments = ["--rows", "xftp", "--scale", "0.001", "--repeat", "1"]
+    assert main([*arguments, "--json", str(figures)]) == 0
+    found = json.loads(figures.read_text())["rows"]
+    assert all(row["rate"] > 0 for row in found.values())
+    assert len(found) == 4
+
+
 def test_rows_of_one_router_named_and_no_relay(capsys: pytest.CaptureFixture[str]) -> None:
     nobody = "smp://" + "A" * 43 + "=@127.0.0.1:1"
     rows = ["connect", "proxied-send-sequential"]
