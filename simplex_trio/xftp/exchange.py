@@ -16,6 +16,7 @@ import trio
 from attrs import frozen
 
 from simplex_trio.errors import (
+    ConnectionLost,
     DecodeError,
     MalformedResponse,
     RequestTimeout,
@@ -27,7 +28,7 @@ from simplex_trio.wire.xftp.blocks import XFTP_BLOCK_SIZE, read_response
 from simplex_trio.wire.xftp.messages import ERR, Message
 from simplex_trio.xftp.bodies import PIECE_SIZE, BodyReader
 from simplex_trio.xftp.box_stream import TAG_SIZE, BoxStream
-from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize, XFTPRouterError
+from simplex_trio.xftp.errors import DigestMismatch, StreamReset, WrongBodySize, XFTPRouterError
 from simplex_trio.xftp.http2.stream import Http2Stream
 
 __all__ = ["Body", "Exchange", "check_status", "opened", "place_in", "time_limit"]
@@ -61,10 +62,18 @@ class Exchange(Redacted):
     """To be called when the request is sent."""
 
     async def send(self, body: Body | None = None, size: int = 0) -> None:
-        """Send the block of the request, and what follows it."""
-        await self._stream.send(self._block, end=body is None)
-        if body is not None:
-            await self._send_body(aiter(body), size)
+        """Send the block of the request, and what follows it.
+
+        A router may answer before it has all of it, and take nothing more: then the answer counts,
+        and this only ends.
+        """
+        try:
+            await self._stream.send(self._block, end=body is None)
+            if body is not None:
+                await self._send_body(aiter(body), size)
+        except (StreamReset, ConnectionLost):
+            if not self._stream.received_end:
+                raise
         self._sent()
 
     async def _send_body(self, pieces: AsyncIterator[bytes | memoryview], size: int) -> None:

@@ -35,6 +35,12 @@ SESSION = xftp_session(3, b"session".ljust(32))
 SERVER = ServerAddress.parse("xftp://AAAA@router.example")
 
 
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    """``data`` in pieces that end at these places, empty ones included."""
+    ends = sorted(min(place, len(data)) for place in places)
+    return [data[a:b] for a, b in zip([0, *ends], [*ends, len(data)], strict=True)]
+
+
 async def eventually(check: Callable[[], bool]) -> None:
     """Return when ``check`` says so; it is about what other tasks and threads do."""
     with trio.fail_after(20):

@@ -10,18 +10,13 @@ from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.hsalsa20 import hsalsa20
 from simplex_trio.errors import DecryptionFailed
 from simplex_trio.xftp.box_stream import TAG_SIZE, BoxStream, hsalsa20_of
+from tests.xftp.support import cut
 
 KEY = BoxKey(bytes(range(32)))
 NONCE = bytes(range(24))
 
 keys = st.binary(min_size=32, max_size=32)
 nonces = st.binary(min_size=24, max_size=24)
-
-
-def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """``data`` in pieces that end at these places, empty ones included."""
-    ends = sorted(min(place, len(data)) for place in places)
-    return [data[a:b] for a, b in zip([0, *ends], [*ends, len(data)], strict=True)]
 
 
 @given(keys, nonces, st.binary(max_size=500), st.lists(st.integers(0, 500), max_size=5))

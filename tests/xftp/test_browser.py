@@ -28,7 +28,7 @@ from simplex_trio.wire.xftp.messages import FILE, OK, SIDS, Message
 from simplex_trio.xftp.router.server import XFTPRouter, open_xftp_router
 from tests.scenarios.xftp import NewPacket, client_at
 from tests.transport.support import web_credentials
-from tests.xftp.test_http2 import POST, Peer
+from tests.xftp.raw import POST, Peer
 
 
 class Browser:

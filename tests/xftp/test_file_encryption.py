@@ -16,7 +16,7 @@ from simplex_trio.xftp.box_stream import BoxStream
 from simplex_trio.xftp.errors import DigestMismatch, FileChanged
 from simplex_trio.xftp.files.encryption import FileOpener, payload_size, sealed_pieces
 from tests.vectors import Case, cases, filler, matches
-from tests.xftp.test_box_stream import cut
+from tests.xftp.support import cut
 
 KEY = bytes(range(32))
 NONCE = bytes(range(24))

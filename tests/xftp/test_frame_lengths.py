@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simplex_trio.xftp.http2.frame_lengths import FrameLengths
-from tests.xftp.test_box_stream import cut
+from tests.xftp.support import cut
 
 
 def frame(length: int) -> bytes:

@@ -1,0 +1,181 @@
+"""What a router refuses, forgets and blocks: quota, sizes, numbers, password, expiry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import trio
+
+from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
+from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES
+from simplex_trio.xftp.router.server import (
+    open_xftp_router,
+)
+from tests.scenarios.xftp import SMALLEST, NewPacket, client_at, refused, stored_packet
+from tests.xftp.routers import CREDENTIALS, bodies, config
+from tests.xftp.support import eventually
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+async def test_quota(tmp_path: Path) -> None:
+    async with (
+        open_xftp_router(config(tmp_path, quota=3 * SMALLEST)) as router,
+        client_at(str(router.address)) as client,
+    ):
+        stored = [await stored_packet(client) for _ in range(3)]
+        another = NewPacket()
+        await another.register(client)
+        async with refused(XFTPCode.QUOTA):
+            await another.upload(client)
+        await stored[0].upload(client)  # what is there already takes no more room
+        await client.delete(stored[0].sender_key, stored[0].ids.sender_id)
+        async with refused(XFTPCode.DIGEST):
+            await another.upload(client, another.body[::-1])
+        await another.upload(client)
+        assert router.statistics().bytes_stored == 3 * SMALLEST
+        assert router.statistics().bytes_reserved == 0
+        assert len(bodies(tmp_path)) == 3
+
+
+async def test_uploads_under_way_count_too() -> None:
+    async with (
+        open_xftp_router(config(quota=SMALLEST)) as router,
+        client_at(str(router.address)) as client,
+        client_at(str(router.address)) as another_client,
+        trio.open_nursery() as nursery,
+    ):
+        first, second = NewPacket(), NewPacket()
+        await first.register(client)
+        await second.register(another_client)
+        begun, go_on = trio.Event(), trio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield first.body[:10]
+            begun.set()
+            await go_on.wait()
+            yield first.body[10:]
+
+        nursery.start_soon(client.upload, first.sender_key, first.ids.sender_id, SMALLEST, slowly())
+        await begun.wait()
+        await eventually(lambda: router.statistics().bytes_reserved > 0)
+        async with refused(XFTPCode.QUOTA):
+            await second.upload(another_client)
+        go_on.set()
+
+
+async def test_sizes_and_numbers() -> None:
+    settings = config(sizes=(SMALLEST, 1000), max_packets=2, max_recipients=3)
+    async with open_xftp_router(settings) as router, client_at(str(router.address)) as client:
+        small = NewPacket(size=1000)
+        await small.register(client)
+        await small.upload(client)
+        assert await small.download(client) == small.body
+        async with refused(XFTPCode.SIZE):
+            await NewPacket(size=PACKET_SIZES[1]).register(client)
+        async with refused(XFTPCode.QUOTA):
+            await NewPacket(recipients=4).register(client)
+        keys = [Ed25519PrivateKey.generate().public] * 2
+        async with refused(XFTPCode.QUOTA):
+            await client.add_recipients(small.sender_key, small.ids.sender_id, keys)
+        await client.add_recipients(small.sender_key, small.ids.sender_id, keys[:1])
+        await NewPacket().register(client)
+        async with refused(XFTPCode.QUOTA):
+            await NewPacket().register(client)
+
+
+async def test_password() -> None:
+    async with (
+        open_xftp_router(config(password="sesame!")) as router,
+        client_at(str(router.address)) as client,
+    ):
+        packet = NewPacket()
+        for wrong in (None, b"sesame", b"sesame!!"):
+            async with refused(XFTPCode.AUTH):
+                await packet.register(client, wrong)
+        await packet.register(client, b"sesame!")
+        await packet.upload(client)
+        assert await packet.download(client) == packet.body
+
+
+async def test_a_router_that_takes_nothing_new(tmp_path: Path) -> None:
+    async with (
+        open_xftp_router(config(tmp_path), credentials=CREDENTIALS) as router,
+        client_at(str(router.address)) as client,
+    ):
+        packet = await stored_packet(client)
+    async with (
+        open_xftp_router(config(tmp_path, accept_new=False)) as router,
+        client_at(str(router.address)) as client,
+    ):
+        async with refused(XFTPCode.AUTH):
+            await NewPacket().register(client)
+        assert await packet.download(client) == packet.body
+
+
+async def test_expiry(tmp_path: Path) -> None:
+    now = 1000 * 3600 + 1800.0
+    async with (
+        open_xftp_router(config(tmp_path, expiry_hours=2), clock=lambda: now) as router,
+        client_at(str(router.address)) as client,
+    ):
+        old = await stored_packet(client)
+        now += 3600
+        young = await stored_packet(client)
+        now = 1003 * 3600 - 1
+        assert await router.expire() == 0
+        now += 1  # two hours after the end of the hour in which the first one was registered
+        assert await router.expire() == 1
+        async with refused(XFTPCode.AUTH):
+            await old.download(client)
+        assert await young.download(client) == young.body
+        assert router.statistics().counters["packets_expired"] == 1
+        assert len(bodies(tmp_path)) == 1
+        now += 3600
+        assert await router.expire() == 1
+        assert router.statistics().packets == 0
+
+
+async def test_packets_expire_by_themselves(tmp_path: Path) -> None:
+    settings = config(tmp_path, expiry_check=0.01)
+    now = time.time()
+    async with (
+        open_xftp_router(settings, clock=lambda: now) as router,
+        client_at(str(router.address)) as client,
+    ):
+        await stored_packet(client)
+        now += 50 * 3600
+        await eventually(lambda: not router.statistics().packets)
+
+
+# --- blocking -------------------------------------------------------------------------------------
+
+
+async def test_blocked_packets(tmp_path: Path) -> None:
+    reason = Blocked(BlockingReason.CONTENT)
+    async with (
+        open_xftp_router(config(tmp_path)) as router,
+        client_at(str(router.address)) as client,
+        client_at(str(router.address), 2) as older,
+    ):
+        packet, pending = await stored_packet(client), NewPacket()
+        await pending.register(client)
+        assert await router.block(packet.ids.recipient_ids[0], reason)
+        assert await router.block(pending.ids.sender_id, reason, of_sender=True)
+        assert not await router.block(bytes(24), reason)
+        assert bodies(tmp_path) == []
+        assert router.statistics().bytes_stored == 0
+        async with refused(reason):
+            await packet.download(client, 1)
+        async with refused(reason):
+            await pending.upload(client)
+        async with refused(reason):
+            await client.delete(packet.sender_key, packet.ids.sender_id)
+        async with refused(XFTPCode.AUTH):
+            await packet.download(older, 1)
+        async with refused(XFTPCode.AUTH):  # only those who may ask are told
+            await client.delete(pending.sender_key, packet.ids.sender_id)
+        assert router.statistics().counters["packets_blocked"] == 2
