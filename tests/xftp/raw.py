@@ -36,11 +36,13 @@ class Peer:
                 client_side=client_side, validate_outbound_headers=False, header_encoding=None
             )
         )
+        self._writing = trio.Lock()
         self.h2.initiate_connection()
         self.seen: list[events.Event] = []
 
     async def flush(self) -> None:
-        await self.stream.send_all(self.h2.data_to_send())
+        async with self._writing:
+            await self.stream.send_all(self.h2.data_to_send())
 
     async def see(self, kind: type[events.Event]) -> Any:
         """Read until an event of this kind; `None` if the connection ends first."""
