@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 import trio
 
 from simplex_trio.errors import DecodeError, TooLarge
+from simplex_trio.transport.byte_frames import ByteFrameStream
 from simplex_trio.transport.frames import FrameStream
 
 __all__ = ["MAX_FRAME_SIZE", "LengthPrefixedStream", "RunStream", "framed", "split_run"]
@@ -40,7 +41,7 @@ def split_run(run: bytes) -> Iterator[bytes]:
         yield run[start:position]
 
 
-class LengthPrefixedStream(FrameStream):
+class LengthPrefixedStream(ByteFrameStream):
     """Frames behind a length of four bytes, big endian, over ``stream``, which it owns.
 
     One task may send and another receive at the same time; a second sender, or a second receiver,
@@ -48,17 +49,10 @@ class LengthPrefixedStream(FrameStream):
     never more: a length alone allocates nothing.
     """
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self.stream = stream
-        self._received = bytearray()
-        self._sending = False
-        self._receiving = False
-        self._broken = False
-        self._closed = False
+    _FRAME = "message"
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "broken" if self._broken else "open"
-        return f"<LengthPrefixedStream, {state}>"
+        return f"<LengthPrefixedStream, {self._state}>"
 
     async def receive_frame(self) -> bytes:
         """Wait for the next frame.
@@ -80,10 +74,7 @@ class LengthPrefixedStream(FrameStream):
         return await self._receive(only_one=False)
 
     async def _receive(self, *, only_one: bool) -> bytes:
-        self._check()
-        if self._receiving:
-            raise trio.BusyResourceError("another task is receiving from this connection")
-        self._receiving = True
+        self._begin_receiving()
         try:
             received = self._received
             if received:
@@ -91,10 +82,7 @@ class LengthPrefixedStream(FrameStream):
             while not (end := self._end(only_one=only_one)):
                 data = await self.stream.receive_some(_READ_SIZE)
                 if not data:
-                    if not received:
-                        raise trio.EndOfChannel
-                    self._broken = True
-                    raise trio.BrokenResourceError("the connection ended inside a message")
+                    self._ended()
                 received += data
             frames = bytes(received[:end])
             del received[:end]
@@ -133,37 +121,7 @@ class LengthPrefixedStream(FrameStream):
 
     async def send_run(self, run: bytes) -> None:
         """Send frames that are behind their lengths already; otherwise as `send_frames`."""
-        self._check()
-        if self._sending:
-            raise trio.BusyResourceError("another task is sending on this connection")
-        self._sending = True
-        try:
-            # Cancelled here, before the first byte, it leaves the stream as it was.
-            await trio.lowlevel.checkpoint_if_cancelled()
-            try:
-                await self.stream.send_all(run)
-            except BaseException:
-                self._broken = True
-                raise
-        finally:
-            self._sending = False
-
-    def _check(self) -> None:
-        if self._closed:
-            raise trio.ClosedResourceError
-        if self._broken:
-            raise trio.BrokenResourceError("an earlier failure left this connection unusable")
-
-    async def aclose(self) -> None:
-        """Close the connection; calls that wait on it end with `trio.ClosedResourceError`.
-
-        If it is cancelled the connection is still closed, only less politely.
-        """
-        self._closed = True
-        if self._broken or self._sending:
-            await trio.aclose_forcefully(self.stream)
-        else:
-            await self.stream.aclose()
+        await self._write(run)
 
 
 class RunStream(FrameStream):

@@ -1,0 +1,86 @@
+"""`ByteFrameStream`: what is the same for all frames that go over a stream of bytes.
+
+A reader that lost its place could never find it again, so a frame is taken whole or not at all, and
+a stream in which part of a frame was written is of no further use.  How frames are told apart is
+for subclasses to say.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NoReturn
+
+import trio
+
+from simplex_trio.transport.frames import FrameStream
+
+__all__ = ["ByteFrameStream"]
+
+
+class ByteFrameStream(FrameStream):
+    """Frames over ``stream``, which it owns from then on.
+
+    A second sender, or a second receiver, gets `trio.BusyResourceError`.
+    """
+
+    _FRAME: ClassVar[str]
+    """What errors call a frame."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+        self._received = bytearray()
+        self._sending = False
+        self._receiving = False
+        self._broken = False
+        self._closed = False
+
+    @property
+    def _state(self) -> str:
+        return "closed" if self._closed else "broken" if self._broken else "open"
+
+    def _begin_receiving(self) -> None:
+        """Refuse to receive, or note that somebody does, who unsets ``_receiving`` in the end."""
+        self._check()
+        if self._receiving:
+            raise trio.BusyResourceError("another task is receiving from this connection")
+        self._receiving = True
+
+    def _ended(self) -> NoReturn:
+        """The other side has closed the connection, between two frames or inside one."""
+        if not self._received:
+            raise trio.EndOfChannel
+        self._broken = True
+        raise trio.BrokenResourceError(f"the connection ended inside a {self._FRAME}")
+
+    async def _write(self, data: bytes) -> None:
+        """Send whole frames; from its first byte on only completion leaves the stream usable."""
+        self._check()
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this connection")
+        self._sending = True
+        try:
+            # Cancelled here, before the first byte, it leaves the stream as it was.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            try:
+                await self.stream.send_all(data)
+            except BaseException:
+                self._broken = True
+                raise
+        finally:
+            self._sending = False
+
+    def _check(self) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError
+        if self._broken:
+            raise trio.BrokenResourceError("an earlier failure left this connection unusable")
+
+    async def aclose(self) -> None:
+        """Close the connection; calls that wait on it end with `trio.ClosedResourceError`.
+
+        If it is cancelled the connection is still closed, only less politely.
+        """
+        self._closed = True
+        if self._broken or self._sending:
+            await trio.aclose_forcefully(self.stream)
+        else:
+            await self.stream.aclose()
