@@ -29,14 +29,6 @@ from simplex_trio.client.events import (
 )
 from simplex_trio.client.ntf import NTFClient, connect_ntf_client, open_ntf_client
 from simplex_trio.client.proxy import ProxiedRelay
-from simplex_trio.client.queues import (
-    MessageReceived,
-    QueueAccess,
-    QuotaReached,
-    ReceivingQueue,
-    SealedMessage,
-    ServiceSubscription,
-)
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
 from simplex_trio.client.smp import (
     SMPClient,
@@ -44,7 +36,15 @@ from simplex_trio.client.smp import (
     connect_smp_client,
     open_smp_client,
 )
-from simplex_trio.client.smp_session import ServiceCertificate, SMPSessionConfig
+from simplex_trio.client.smp.queues import (
+    MessageReceived,
+    QueueAccess,
+    QuotaReached,
+    ReceivingQueue,
+    SealedMessage,
+    ServiceSubscription,
+)
+from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience, Timeouts
 from simplex_trio.errors import (
     ConnectError,

@@ -8,8 +8,8 @@ from typing import Protocol
 from simplex_trio.agent.config import AgentRole
 from simplex_trio.agent.stored_keys import load_keys
 from simplex_trio.agent.subscriptions import Answer, StoredQueue
-from simplex_trio.client.queues import QueueAccess
 from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.errors import ConnectionLost, SimplexError
 

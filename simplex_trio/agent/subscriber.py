@@ -44,7 +44,7 @@ from simplex_trio.client.events import (
     Notice,
     UnexpectedResponse,
 )
-from simplex_trio.client.queues import (
+from simplex_trio.client.smp.queues import (
     MessageReceived,
     QuotaReached,
     SealedMessage,

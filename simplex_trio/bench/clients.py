@@ -27,8 +27,8 @@ from simplex_trio.bench.queues import (
     succeeded,
 )
 from simplex_trio.bench.rows import Conditions, Rows, Subject
-from simplex_trio.client.queues import MessageReceived, ReceivingQueue
 from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 
 __all__ = ["ROWS"]
 

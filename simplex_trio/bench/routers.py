@@ -23,8 +23,8 @@ from simplex_trio.bench.figures import Figures, Point
 from simplex_trio.bench.memory import grown, resident_of
 from simplex_trio.bench.queues import all_at_once, client_of, create_many, succeeded
 from simplex_trio.bench.rows import Conditions, Rows, Subject
-from simplex_trio.client.queues import MessageReceived, ReceivingQueue
 from simplex_trio.client.smp import SMPClient, open_smp_client
+from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.server import EMBEDDED, open_router

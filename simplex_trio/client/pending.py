@@ -138,7 +138,9 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
             del self._expired[correlation_id]
         elif expired is not None or correlation_id in self._pending:
             raise EncodeError("this correlation id is in use on the connection")
-        request = Request[CommandT, ResultT, WaiterT](correlation_id, entity_id, command, waiter)
+        request: Request[CommandT, ResultT, WaiterT] = Request(
+            correlation_id, entity_id, command, waiter
+        )
         self._pending[correlation_id] = request
         return request
 

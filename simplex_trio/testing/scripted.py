@@ -31,7 +31,7 @@ from simplex_trio.client.connection import ClientConfig, Connection
 from simplex_trio.client.engine import driven
 from simplex_trio.client.ntf import NTF, NTFClient
 from simplex_trio.client.smp import SMPClient, SMPClientConfig
-from simplex_trio.client.smp_session import SMP, SMPSessionConfig, smp_spec
+from simplex_trio.client.smp.session import SMP, SMPSessionConfig, smp_spec
 from simplex_trio.client.spec import ProtocolSpec, shake_hands
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials

@@ -21,7 +21,7 @@ from simplex_trio.agent.events import (
     Subscribed,
 )
 from simplex_trio.client.backoff import Backoff
-from simplex_trio.client.queues import MessageReceived, ReceivingQueue
+from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
 from simplex_trio.errors import SimplexError, WrongIdentity
 from simplex_trio.router.config import RouterConfig

@@ -10,7 +10,7 @@ import trio
 
 from simplex_trio.client.engine import EngineConfig
 from simplex_trio.client.smp import SMPClient, SMPClientConfig
-from simplex_trio.client.smp_session import SMPSessionConfig
+from simplex_trio.client.smp.session import SMPSessionConfig
 from simplex_trio.testing.scripted import ScriptedPeer, ScriptedSMPRouter
 from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import PING, Command

@@ -14,8 +14,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.client.engine import Call, driven
 from simplex_trio.client.events import ExpiredResponse, Notice
-from simplex_trio.client.queues import QueueAccess
 from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey

@@ -27,7 +27,7 @@ from simplex_trio import (
     open_smp_client,
 )
 from simplex_trio.client import connection
-from simplex_trio.client.smp_session import SMP
+from simplex_trio.client.smp.session import SMP
 from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE
 from simplex_trio.errors import (
     ConnectError,

@@ -9,8 +9,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.client.engine import Call, EngineConfig
-from simplex_trio.client.queues import QueueAccess
 from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.client.timeouts import CONNECT_TIMEOUTS, REQUEST_TIMEOUTS
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import ConnectionLost, RequestTimeout, RouterSilent

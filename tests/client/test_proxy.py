@@ -22,7 +22,7 @@ from simplex_trio.client.router_errors import (
     RouterError,
 )
 from simplex_trio.client.smp import SMPClientConfig
-from simplex_trio.client.smp_session import ServiceCertificate, SMPSessionConfig
+from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.credentials import (

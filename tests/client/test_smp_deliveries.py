@@ -9,14 +9,14 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.client.events import ExpiredResponse, Notice
-from simplex_trio.client.queues import (
+from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.queues import (
     MessageReceived,
     OwnedQueue,
     QueueAccess,
     QuotaReached,
     SealedMessage,
 )
-from simplex_trio.client.smp import SMPClient
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import DecodeError, DecryptionFailed, RequestTimeout

@@ -9,9 +9,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.client.events import Notice
-from simplex_trio.client.queues import QueueAccess, ServiceSubscription
 from simplex_trio.client.smp import SMPClient, SMPClientConfig
-from simplex_trio.client.smp_session import ServiceCertificate, SMPSessionConfig
+from simplex_trio.client.smp.queues import QueueAccess, ServiceSubscription
+from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.credentials import generate_service_credentials
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey

@@ -16,8 +16,8 @@ import trio
 import trio.lowlevel
 from attrs import Factory, define
 
-from simplex_trio.client.queues import MessageReceived, ReceivingQueue
 from simplex_trio.client.smp import SMPClient, open_smp_client
+from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.errors import ConnectionLost
 from simplex_trio.wire.smp.new_queue import MessagingRequest
 from tests.router.credential_files import write_router

@@ -12,10 +12,10 @@ import pytest
 import trio
 from attrs import evolve
 
-from simplex_trio.client.queues import MessageReceived, ReceivingQueue
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_client, open_smp_client
-from simplex_trio.client.smp_session import ServiceCertificate, SMPSessionConfig
+from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
+from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.credentials import (
     generate_router_credentials,
     generate_service_credentials,

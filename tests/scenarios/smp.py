@@ -12,10 +12,10 @@ import trio
 
 from simplex_trio.client.engine import EngineConfig
 from simplex_trio.client.events import Notice
-from simplex_trio.client.queues import MessageReceived, QueueAccess, QuotaReached, SealedMessage
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp import SMPClient, SMPClientConfig, open_smp_client
-from simplex_trio.client.smp_session import ServiceCertificate, SMPSessionConfig
+from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, QuotaReached, SealedMessage
+from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.credentials import generate_service_credentials
 from simplex_trio.crypto.hashes import ServiceSubs, sender_id
 from simplex_trio.crypto.keys import (

@@ -17,7 +17,7 @@ from simplex_trio.client.smp.owning import OwnerCommands
 from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.sending import SenderCommands
 from simplex_trio.client.smp.serving import ServiceCommands
-from simplex_trio.client.smp_session import SMP, smp_spec
+from simplex_trio.client.smp.session import SMP, smp_spec
 from simplex_trio.client.timeouts import INTERACTIVE, Patience
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.smp import commands as smp

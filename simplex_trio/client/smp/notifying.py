@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from simplex_trio.client.answers import expect, read_each
 from simplex_trio.client.engine import Call
-from simplex_trio.client.queues import NotifierCredentials, OwnedQueue
+from simplex_trio.client.smp.queues import NotifierCredentials, OwnedQueue
 from simplex_trio.client.smp.readers import read_ok, read_subscribed
 from simplex_trio.client.smp.requests import SMPRequests
 from simplex_trio.client.timeouts import BACKGROUND, Patience

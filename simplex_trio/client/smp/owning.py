@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from simplex_trio.client.answers import expect, read_each, unexpected
 from simplex_trio.client.engine import Call
-from simplex_trio.client.queues import (
+from simplex_trio.client.smp.queues import (
     MessageReceived,
     NotifierCredentials,
     OwnedQueue,

@@ -8,8 +8,8 @@ from attrs import field, frozen
 
 from simplex_trio.client.connection import ClientConfig, Connection
 from simplex_trio.client.engine import ProtocolClient
-from simplex_trio.client.queues import OwnedQueue
-from simplex_trio.client.smp_session import SMPCodec, SMPSessionConfig
+from simplex_trio.client.smp.queues import OwnedQueue
+from simplex_trio.client.smp.session import SMPCodec, SMPSessionConfig
 from simplex_trio.client.timeouts import Patience
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress

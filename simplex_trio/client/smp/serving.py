@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simplex_trio.client.answers import expect
-from simplex_trio.client.queues import ServiceSubscription
+from simplex_trio.client.smp.queues import ServiceSubscription
 from simplex_trio.client.smp.requests import SMPRequests
 from simplex_trio.client.timeouts import BACKGROUND, Patience
 from simplex_trio.crypto.hashes import ServiceSubs

@@ -12,7 +12,7 @@ from simplex_trio.agent.connections import Connector
 from simplex_trio.agent.destination import Destination
 from simplex_trio.client.connection import Connection
 from simplex_trio.client.smp import SMPClient, SMPClientConfig
-from simplex_trio.client.smp_session import smp_spec
+from simplex_trio.client.smp.session import smp_spec
 from simplex_trio.client.spec import shake_hands
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import RouterCredentials

@@ -7,9 +7,9 @@ from random import Random
 import trio
 
 from simplex_trio.client.connection import Connection
-from simplex_trio.client.queues import OwnedQueue, ReceivingQueue
 from simplex_trio.client.smp import SMPClient
-from simplex_trio.client.smp_session import SMP
+from simplex_trio.client.smp.queues import OwnedQueue, ReceivingQueue
+from simplex_trio.client.smp.session import SMP
 from simplex_trio.client.spec import shake_hands
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import Ed25519PrivateKey

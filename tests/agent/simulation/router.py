@@ -15,7 +15,7 @@ from random import Random
 import trio
 from attrs import define, field
 
-from simplex_trio.client.queues import OwnedQueue, QueueAccess
+from simplex_trio.client.smp.queues import OwnedQueue, QueueAccess
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
 from simplex_trio.crypto.keys import AuthPublicKey, Ed25519PrivateKey, X25519PrivateKey

@@ -26,8 +26,8 @@ from simplex_trio.agent.events import (
     Subscribed,
 )
 from simplex_trio.client.engine import EngineConfig
-from simplex_trio.client.queues import MessageReceived, OwnedQueue, SealedMessage
 from simplex_trio.client.smp import SMPClientConfig
+from simplex_trio.client.smp.queues import MessageReceived, OwnedQueue, SealedMessage
 from simplex_trio.client.timeouts import Timeouts
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import SimplexError

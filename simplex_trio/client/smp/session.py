@@ -8,7 +8,7 @@ from functools import partial
 from attrs import evolve, frozen
 
 from simplex_trio.client.events import Notice
-from simplex_trio.client.queues import (
+from simplex_trio.client.smp.queues import (
     MessageReceived,
     QuotaReached,
     SealedMessage,
