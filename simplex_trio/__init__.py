@@ -17,6 +17,7 @@ from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent, start_smp_a
 from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.client.connection import (
     ClientConfig,
+    RouterClient,
     connect_protocol_client,
     open_protocol_client,
 )
@@ -28,7 +29,6 @@ from simplex_trio.client.events import (
     UnexpectedResponse,
 )
 from simplex_trio.client.ntf import NTFClient, connect_ntf_client, open_ntf_client
-from simplex_trio.client.proxy import ProxiedRelay
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
 from simplex_trio.client.smp import (
     SMPClient,
@@ -36,6 +36,7 @@ from simplex_trio.client.smp import (
     connect_smp_client,
     open_smp_client,
 )
+from simplex_trio.client.smp.proxy import ProxiedRelay
 from simplex_trio.client.smp.queues import (
     MessageReceived,
     QueueAccess,
@@ -84,6 +85,7 @@ __all__ = [
     "ReceivingQueue",
     "RequestTimeout",
     "Router",
+    "RouterClient",
     "RouterConfig",
     "RouterError",
     "SMPClient",

@@ -31,6 +31,7 @@ from simplex_trio.wire.handshake import ClientAgreement
 __all__ = [
     "ClientConfig",
     "Connection",
+    "RouterClient",
     "address_for",
     "connect_protocol_client",
     "open_connection",
@@ -56,6 +57,44 @@ class Connection(Redacted):
     stream: BlockStream
     agreement: ClientAgreement
     tls: TlsSession
+
+
+class RouterClient(ProtocolClient[CommandT, MessageT]):
+    """A `ProtocolClient` that knows which router it is connected to, and what they agreed on."""
+
+    def __init__(
+        self,
+        address: ServerAddress,
+        connection: Connection,
+        codec: TransmissionCodec[CommandT, MessageT],
+        config: EngineConfig,
+        *,
+        disconnected: Callable[[BaseException], object] | None = None,
+    ) -> None:
+        super().__init__(connection.stream, codec, config, disconnected=disconnected)
+        self._address = address
+        self._tls = connection.tls
+        self._agreement = connection.agreement
+
+    @property
+    def address(self) -> ServerAddress:
+        """The router at the other end."""
+        return self._address
+
+    @property
+    def tls(self) -> TlsSession:
+        """What TLS knows about the connection."""
+        return self._tls
+
+    @property
+    def agreement(self) -> ClientAgreement:
+        """What the handshake ended in; a proxy hands its versions and proof on to clients."""
+        return self._agreement
+
+    @property
+    def version(self) -> int:
+        """The version of the protocol that was agreed."""
+        return self._agreement.session.version
 
 
 async def open_connection(
@@ -104,7 +143,7 @@ async def open_protocol_client(
     *,
     patience: Patience = INTERACTIVE,
     disconnected: Callable[[BaseException], object] | None = None,
-) -> AsyncIterator[ProtocolClient[CommandT, MessageT]]:
+) -> AsyncIterator[RouterClient[CommandT, MessageT]]:
     """Connect to a router of any protocol for as long as the block lasts.
 
     ``disconnected`` is called once, with the reason, when the connection has ended and everybody
@@ -124,7 +163,7 @@ async def connect_protocol_client(
     *,
     patience: Patience = INTERACTIVE,
     disconnected: Callable[[BaseException], object] | None = None,
-) -> ProtocolClient[CommandT, MessageT]:
+) -> RouterClient[CommandT, MessageT]:
     """Connect to a router of any protocol and let ``nursery`` drive the connection until it ends.
 
     As `open_protocol_client`, except that it lasts until `ProtocolClient.aclose`, the loss of the
@@ -140,8 +179,9 @@ async def _connect(
     config: ClientConfig | None,
     patience: Patience,
     disconnected: Callable[[BaseException], object] | None,
-) -> ProtocolClient[CommandT, MessageT]:
+) -> RouterClient[CommandT, MessageT]:
     config = config or ClientConfig()
-    connection = await open_connection(spec, address_for(spec, address), config, patience=patience)
+    address = address_for(spec, address)
+    connection = await open_connection(spec, address, config, patience=patience)
     codec = TransmissionCodec(spec, connection.agreement)
-    return ProtocolClient(connection.stream, codec, config.engine, disconnected=disconnected)
+    return RouterClient(address, connection, codec, config.engine, disconnected=disconnected)

@@ -16,10 +16,11 @@ from simplex_trio.client.answers import expect, read_each
 from simplex_trio.client.connection import (
     ClientConfig,
     Connection,
+    RouterClient,
     address_for,
     open_connection,
 )
-from simplex_trio.client.engine import Call, ProtocolClient, drive, driven
+from simplex_trio.client.engine import Call, drive, driven
 from simplex_trio.client.spec import ProtocolSpec, TransmissionCodec
 from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.crypto.box import BoxKey
@@ -28,7 +29,6 @@ from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
-from simplex_trio.wire.handshake import ClientAgreement
 from simplex_trio.wire.ntf import commands as ntf
 from simplex_trio.wire.ntf.commands import Command
 from simplex_trio.wire.ntf.handshake import NTF_BLOCK_SIZE, NTFClientHandshake
@@ -98,7 +98,7 @@ def _read_subscription(answer: Message) -> SubscriptionStatus:
     return expect(answer, SUB).status
 
 
-class NTFClient(ProtocolClient[Command, Message]):
+class NTFClient(RouterClient[Command, Message]):
     """A connection to a notification router; see `open_ntf_client` and `connect_ntf_client`.
 
     Every method sends one command and has the contract of `ProtocolClient.request`: what cancelling
@@ -114,30 +114,8 @@ class NTFClient(ProtocolClient[Command, Message]):
         disconnected: Callable[[BaseException], object] | None = None,
     ) -> None:
         config = config or ClientConfig()
-        self._ntf = TransmissionCodec(NTF, connection.agreement)
-        super().__init__(connection.stream, self._ntf, config.engine, disconnected=disconnected)
-        self._address = address
-        self._tls = connection.tls
-
-    @property
-    def address(self) -> ServerAddress:
-        """The router at the other end."""
-        return self._address
-
-    @property
-    def tls(self) -> TlsSession:
-        """What TLS knows about the connection."""
-        return self._tls
-
-    @property
-    def agreement(self) -> ClientAgreement:
-        """What the handshake ended in."""
-        return self._ntf.agreement
-
-    @property
-    def version(self) -> int:
-        """The version of NTF that was agreed."""
-        return self._ntf.session.version
+        codec = TransmissionCodec(NTF, connection.agreement)
+        super().__init__(address, connection, codec, config.engine, disconnected=disconnected)
 
     # --- tokens ---------------------------------------------------------------------------------
 

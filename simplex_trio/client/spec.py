@@ -94,7 +94,6 @@ class TransmissionCodec(Generic[CommandT, MessageT]):
 
     def __init__(self, spec: ProtocolSpec[CommandT, MessageT], agreement: ClientAgreement) -> None:
         self._spec = spec
-        self.agreement = agreement
         self._session = agreement.session
         self._blocks = agreement.block_codec()
         # Before authenticators, which came with the implied session id, the key is of no use.

@@ -14,7 +14,6 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.proxy import ProxiedRelay
 from simplex_trio.client.router_errors import (
     ProxyFailed,
     ProxyMalformedResponse,
@@ -22,6 +21,7 @@ from simplex_trio.client.router_errors import (
     RouterError,
 )
 from simplex_trio.client.smp import SMPClientConfig
+from simplex_trio.client.smp.proxy import ProxiedRelay
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.crypto.box import BoxKey

@@ -11,9 +11,9 @@ import trio
 from simplex_trio.client.answers import expect
 from simplex_trio.client.connection import Connection, address_for, open_connection
 from simplex_trio.client.engine import drive, driven
-from simplex_trio.client.proxy import ProxiedRelay, forward
 from simplex_trio.client.smp.notifying import NotificationCommands
 from simplex_trio.client.smp.owning import OwnerCommands
+from simplex_trio.client.smp.proxy import ProxiedRelay, forward
 from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.sending import SenderCommands
 from simplex_trio.client.smp.serving import ServiceCommands
@@ -22,8 +22,7 @@ from simplex_trio.client.timeouts import INTERACTIVE, Patience
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.forwarding import FwdTransmission
-from simplex_trio.wire.smp.messages import PONG, RNAME
-from simplex_trio.wire.smp.names import Domain, NameRecord
+from simplex_trio.wire.smp.messages import PONG
 
 __all__ = ["MAX_RELAYS", "SMPClient", "connect_smp_client", "open_smp_client"]
 
@@ -84,19 +83,15 @@ class SMPClient(OwnerCommands, NotificationCommands, ServiceCommands, SenderComm
     async def forward(self, forwarded: FwdTransmission) -> bytes:
         """As a proxy connected to a relay, pass on what a client sealed for it.
 
-        Returns what the relay sealed for that client.  See `simplex_trio.client.proxy.forward`.
+        Returns what the relay sealed for that client.  See `simplex_trio.client.smp.proxy.forward`.
         """
-        return await forward(self, self._smp.agreement.shared_secret, forwarded)
+        return await forward(self, self.agreement.shared_secret, forwarded)
 
     # --- the router itself ----------------------------------------------------------------------
 
     async def ping(self, *, patience: Patience = INTERACTIVE) -> None:
         """See whether the router answers."""
         expect(await self.request(smp.PING(), patience=patience), PONG)
-
-    async def resolve_name(self, domain: Domain, *, patience: Patience = INTERACTIVE) -> NameRecord:
-        """What is registered for a name; the router sees who asks."""
-        return expect(await self.request(smp.RSLV(domain), patience=patience), RNAME).record
 
 
 async def _connect(

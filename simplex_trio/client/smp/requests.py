@@ -6,14 +6,12 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
-from simplex_trio.client.connection import ClientConfig, Connection
-from simplex_trio.client.engine import ProtocolClient
+from simplex_trio.client.connection import ClientConfig, Connection, RouterClient
 from simplex_trio.client.smp.queues import OwnedQueue
 from simplex_trio.client.smp.session import SMPCodec, SMPSessionConfig
 from simplex_trio.client.timeouts import Patience
-from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress
-from simplex_trio.wire.handshake import ClientAgreement, Service
+from simplex_trio.wire.handshake import Service
 from simplex_trio.wire.smp.commands import Command
 from simplex_trio.wire.smp.messages import Message
 
@@ -27,7 +25,7 @@ class SMPClientConfig(ClientConfig):
     session: SMPSessionConfig = field(factory=SMPSessionConfig)
 
 
-class SMPRequests(ProtocolClient[Command, Message]):
+class SMPRequests(RouterClient[Command, Message]):
     """A connection to an SMP router, without the commands."""
 
     def __init__(
@@ -40,34 +38,12 @@ class SMPRequests(ProtocolClient[Command, Message]):
     ) -> None:
         config = config or SMPClientConfig()
         self._smp = SMPCodec(connection.agreement)
-        super().__init__(connection.stream, self._smp, config.engine, disconnected=disconnected)
-        self._address = address
-        self._tls = connection.tls
-
-    @property
-    def address(self) -> ServerAddress:
-        """The router at the other end."""
-        return self._address
-
-    @property
-    def tls(self) -> TlsSession:
-        """What TLS knows about the connection."""
-        return self._tls
-
-    @property
-    def version(self) -> int:
-        """The version of SMP that was agreed."""
-        return self._smp.session.version
-
-    @property
-    def agreement(self) -> ClientAgreement:
-        """What the handshake ended in; a proxy hands its versions and proof on to clients."""
-        return self._smp.agreement
+        super().__init__(address, connection, self._smp, config.engine, disconnected=disconnected)
 
     @property
     def service(self) -> Service | None:
         """What this connection is to the router, if it is a service's."""
-        return self._smp.agreement.service
+        return self.agreement.service
 
     def forget(self, recipient_id: bytes) -> None:
         """Drop a queue's delivery key; should it still deliver, its messages arrive sealed."""

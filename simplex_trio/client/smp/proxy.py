@@ -8,7 +8,6 @@ the sender's end of that; `forward` is what a proxy does with each command.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
 
 import trio
 from attrs import frozen
@@ -21,6 +20,7 @@ from simplex_trio.client.router_errors import (
     RouterError,
     is_no_session,
 )
+from simplex_trio.client.smp.sending import SenderCommands
 from simplex_trio.client.spec import check_credentials, malformed
 from simplex_trio.client.timeouts import INTERACTIVE, Patience, Timeouts
 from simplex_trio.crypto.box import BoxKey
@@ -49,21 +49,16 @@ from simplex_trio.wire.reading import RefusedTransmission, read_messages
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.commands import Command
-from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.forwarding import FwdTransmission
 from simplex_trio.wire.smp.handshake import smp_session
 from simplex_trio.wire.smp.messages import (
     ERR,
-    LNK,
-    OK,
     PKEY,
     PRES,
-    RNAME,
     RRES,
     Message,
     decode_message,
 )
-from simplex_trio.wire.smp.names import Domain, NameRecord
 from simplex_trio.wire.smp.proxied import (
     open_answer,
     open_forwarded_answer,
@@ -74,8 +69,6 @@ from simplex_trio.wire.transmissions import Batch, prepare_transmission
 from simplex_trio.wire.versions import SMP_VERSIONS
 
 __all__ = ["ProxiedRelay", "RelaySession", "forward", "relay_key"]
-
-MessageT = TypeVar("MessageT", bound=Message)
 
 
 @frozen(repr=False)
@@ -102,7 +95,7 @@ def relay_key(proof: ProvenKey, relay: ServerAddress, at: datetime) -> X25519Pub
     return key
 
 
-class ProxiedRelay:
+class ProxiedRelay(SenderCommands):
     """A relay as a sender reaches it through the proxy at the other end of a connection.
 
     The session between proxy and relay is asked for at the first command and kept; when the proxy
@@ -135,39 +128,6 @@ class ProxiedRelay:
     def __repr__(self) -> str:
         state = "no session yet" if self._session is None else "in session"
         return f"<{type(self).__name__}, {state}>"
-
-    async def send(
-        self,
-        sender_id: bytes,
-        body: bytes,
-        key: AuthPrivateKey | None = None,
-        *,
-        notify: bool = False,
-        patience: Patience = INTERACTIVE,
-    ) -> None:
-        """Put a message into a queue; ``key`` is needed once the queue is secured."""
-        command = smp.SEND(MessageFlags(notification=notify), body)
-        await self._expect(OK, command, sender_id, key, patience)
-
-    async def secure_as_sender(
-        self, sender_id: bytes, key: AuthPrivateKey, *, patience: Patience = INTERACTIVE
-    ) -> None:
-        """Secure a messaging queue with the sender's own key, so that it can send at once."""
-        await self._expect(OK, smp.SKEY(key.public), sender_id, key, patience)
-
-    async def read_link(self, link_id: bytes, *, patience: Patience = INTERACTIVE) -> LNK:
-        """The data of a contact queue's link, and the queue's sender id."""
-        return await self._expect(LNK, smp.LGET(), link_id, None, patience)
-
-    async def secure_and_read_link(
-        self, link_id: bytes, key: AuthPrivateKey, *, patience: Patience = INTERACTIVE
-    ) -> LNK:
-        """Secure a messaging queue by its link, once, and read the link's data."""
-        return await self._expect(LNK, smp.LKEY(key.public), link_id, key, patience)
-
-    async def resolve_name(self, domain: Domain, *, patience: Patience = INTERACTIVE) -> NameRecord:
-        """What is registered for a name; the relay does not see who asks."""
-        return (await self._expect(RNAME, smp.RSLV(domain), b"", None, patience)).record
 
     async def request(
         self,
@@ -248,19 +208,6 @@ class ProxiedRelay:
             raise ProxyUnexpectedResponse from exc
         except MalformedResponse as exc:
             raise ProxyMalformedResponse from exc
-
-    async def _expect(
-        self,
-        kind: type[MessageT],
-        command: Command,
-        entity_id: bytes,
-        key: AuthPrivateKey | None,
-        patience: Patience,
-    ) -> MessageT:
-        answer = await self.request(command, entity_id, key, patience=patience)
-        if not isinstance(answer, kind):
-            raise UnexpectedResponseError(f"the relay answered {answer.TAG.decode()}")
-        return answer
 
 
 def _content(
