@@ -19,7 +19,7 @@ from simplex_trio.bench.rows import Conditions, Rows
 from simplex_trio.crypto.block_keys import agree_chains
 from simplex_trio.crypto.box import NONCE_SIZE, TAG_SIZE, BoxKey
 from simplex_trio.crypto.hkdf import hkdf_sha512
-from simplex_trio.crypto.hsalsa20 import hsalsa20
+from simplex_trio.crypto.hsalsa20 import ZERO_NONCE, hsalsa20
 from simplex_trio.crypto.keys import (
     AuthPrivateKey,
     AuthPublicKey,
@@ -94,7 +94,7 @@ def _sealed(transmissions: list[bytes]) -> list[bytes]:
 
 def _block_key() -> tuple[bytes, bytes]:
     derived = hkdf_sha512(b"", _SECRET, b"SimpleXSbChain", 88)
-    return hsalsa20(derived[32:64]), derived[64:]
+    return hsalsa20(derived[32:64], ZERO_NONCE), derived[64:]
 
 
 def _bare_seal(count: int) -> None:

@@ -16,7 +16,7 @@ from attrs.validators import instance_of
 from nacl import bindings as sodium
 from nacl import exceptions as nacl
 
-from simplex_trio.crypto.hsalsa20 import hsalsa20
+from simplex_trio.crypto.hsalsa20 import ZERO_NONCE, hsalsa20
 from simplex_trio.crypto.keys import X25519PrivateKey, X25519PublicKey
 from simplex_trio.crypto.padding import pad, unpad
 from simplex_trio.errors import CryptoError, DecryptionFailed
@@ -72,7 +72,7 @@ class BoxKey(Redacted):
     @classmethod
     def from_secret(cls, secret: bytes) -> Self:
         """The box key of a symmetric key, or of an X25519 secret that was agreed before."""
-        return cls(hsalsa20(secret))
+        return cls(hsalsa20(secret, ZERO_NONCE))
 
     def seal(self, nonce: bytes, message: bytes) -> bytes:
         """The tag and the ciphertext, 16 bytes more than the message."""
