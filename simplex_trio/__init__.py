@@ -4,13 +4,17 @@ From the ground up, each floor knowing only those below it:
 
 * `simplex_trio.errors` -- everything that is raised on purpose;
 * `simplex_trio.crypto` and `simplex_trio.wire` -- keys, boxes and bytes, without any waiting;
-* `simplex_trio.transport` -- TLS, dialling, listening, blocks;
+* `simplex_trio.transport` -- TLS, dialling, listening, frames;
 * `simplex_trio.client` -- one connection to one router, used by many tasks;
 * `simplex_trio.agent` -- many connections, and subscriptions that are never forgotten;
 * `simplex_trio.router` -- a router to develop, test and self-host against;
-* `simplex_trio.testing` -- what programs need for their own tests.
+* `simplex_trio.xftp` -- files, through routers for files, and such a router;
+* `simplex_trio.katzenpost` -- a thin client for the daemon of the Katzenpost mixnet;
+* `simplex_trio.testing` -- what programs need for their own tests;
+* `simplex_trio.bench` and `simplex_trio.cli` -- measurements, and the command line.
 
-The names that most programs need are here.
+The names that most programs with messages need are here; `simplex_trio.xftp` and
+`simplex_trio.katzenpost` have theirs.
 """
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent, start_smp_agent

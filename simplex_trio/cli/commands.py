@@ -34,10 +34,11 @@ def _examples(*lines: str) -> str:
 
 app: App = App(
     name="simplex-trio",
-    help="The SimpleX messaging stack from the shell: watch it work, use queues, run a router.",
+    help="The SimpleX messaging stack from the shell: watch it work, use queues, send files, run routers.",
     help_epilogue=_examples(
         "simplex-trio demo",
         "simplex-trio queue create inbox smp://...@smp.example.com",
+        "simplex-trio xftp send photo.jpg xftp://...@xftp.example.com",
         "simplex-trio router init --host smp.example.com",
     ),
     help_format="markdown",

@@ -14,7 +14,7 @@ from cyclopts.validators import Number
 
 from simplex_trio import NTFClient, SMPClient, open_ntf_client, open_smp_client
 from simplex_trio.cli.addresses import read_address
-from simplex_trio.cli.options import AsJson, Server
+from simplex_trio.cli.options import AsJson
 from simplex_trio.cli.output import print_json, say, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.crypto.certificates import fingerprint
@@ -42,7 +42,7 @@ _OPENED: dict[ServerProtocol, Callable[[ServerAddress], AbstractAsyncContextMana
 
 
 def ping(
-    server: Server,
+    server: str,
     /,
     *,
     count: Annotated[int, Parameter(name=["--count", "-n"], validator=Number(gte=1))] = 3,
@@ -53,7 +53,8 @@ def ping(
     Parameters
     ----------
     server
-        The router's address, `smp://…`, `ntf://…` or `xftp://…`; `@FILE` for one in a file.
+        The router's address, `smp://…`, `ntf://…` or `xftp://…`; `@FILE` for one in a file,
+        which may have the router's password in it.
     count
         How many round trips to measure.
     """
