@@ -11,8 +11,7 @@ import hmac
 from hashlib import blake2b
 from typing import ClassVar
 
-from attrs import field, frozen
-from attrs.validators import instance_of
+from attrs import frozen
 
 from simplex_trio.errors import EncodeError
 from simplex_trio.redaction import Redacted
@@ -26,6 +25,7 @@ __all__ = [
     "ReadEnvelope",
     "WriteCap",
     "WriteEnvelope",
+    "check_bytes",
     "check_seed",
     "hash256",
 ]
@@ -41,8 +41,19 @@ def hash256(data: bytes) -> bytes:
     return blake2b(data, digest_size=HASH_SIZE).digest()
 
 
+def check_bytes(what: str, value: object) -> None:
+    """Raise `TypeError` for what are no bytes, without telling what they are instead.
+
+    They may be a secret all the same; and the daemon would hang up on text as it does on everything
+    that it does not expect.
+    """
+    if not isinstance(value, bytes):
+        raise TypeError(f"{what} has to be bytes, not {type(value).__name__}")
+
+
 def check_seed(seed: bytes) -> None:
     """Raise `EncodeError` for a seed of the wrong length."""
+    check_bytes("a seed", seed)
     if len(seed) != SEED_SIZE:
         raise EncodeError(f"a seed has {SEED_SIZE} bytes, not {len(seed)}")
 
@@ -56,9 +67,10 @@ class _Opaque(Redacted):
 
     SIZE: ClassVar[int]
 
-    raw: bytes = field(validator=instance_of(bytes))
+    raw: bytes
 
     def __attrs_post_init__(self) -> None:
+        check_bytes(type(self).__name__, self.raw)
         if len(self.raw) != self.SIZE:
             raise EncodeError(f"{type(self).__name__} takes {self.SIZE} bytes, not {len(self.raw)}")
 
@@ -117,6 +129,10 @@ class _Envelope(Redacted):
     index: BoxIndex
     next_index: BoxIndex
     """That of the box after this one."""
+
+    def __attrs_post_init__(self) -> None:
+        for part in (self.ciphertext, self.descriptor, self.hash):
+            check_bytes("a part of an envelope", part)
 
 
 @frozen(repr=False)

@@ -256,6 +256,8 @@ class MessageReader:
             try:
                 message = await self._channel.receive(wait=self._wait)
             except BoxNotFound:
+                if self._wait:
+                    raise  # a daemon that gave up waiting; this is not the end
                 raise StopAsyncIteration from None
             if message.plaintext is not None:
                 return message.plaintext

@@ -17,6 +17,7 @@ from simplex_trio.katzenpost.capabilities import (
     ReadEnvelope,
     WriteCap,
     WriteEnvelope,
+    check_bytes,
 )
 from simplex_trio.katzenpost.config import ClientConfig
 from simplex_trio.katzenpost.copy_requests import CopyPayload, Elements
@@ -94,7 +95,8 @@ class ThinClient:
     def subscribe(self) -> Subscription:
         """All events from now on; the first ones tell what is known already.
 
-        Use it as ``async with client.subscribe() as events``.
+        The first subscriber of a client that goes on for another one also gets the replies that the
+        daemon has kept meanwhile.  Use it as ``async with client.subscribe() as events``.
         """
         return self._session.subscribe()
 
@@ -114,7 +116,8 @@ class ThinClient:
     async def detach(self) -> None:
         """Close the connection, and have the daemon go on with what it does for this client.
 
-        It does so for ten minutes; another client with the same `token` then takes over.
+        It does so for ten minutes; another client with the same `token` then takes over.  Everybody
+        who waits gets `ClientClosed`.  Cancelled, it does the same.
         """
         await self._session.close(forget=False)
 
@@ -163,7 +166,8 @@ class ThinClient:
     async def send(self, to: Destination | Service, payload: bytes) -> None:
         """Send a message that cannot be replied to; nobody learns whether it arrives.
 
-        Raises `TooLarge`, `MixnetOffline`, `DaemonAway`, or `ConnectionLost`.
+        Raises `TooLarge`, `MixnetOffline`, `DaemonAway`, `ConnectionLost`, or `RequestTimeout` if
+        the daemon, which sends at the pace of the mixnet, did not get to it in time.
         """
         await self._send(to, payload, None)
 
@@ -245,7 +249,8 @@ class ThinClient:
         return await self._ask(requests.encrypt_write(plaintext, write_cap, index))
 
     def check_plaintext(self, plaintext: bytes) -> None:
-        """Raise `TooLarge` for what does not fit into a box."""
+        """Raise `TooLarge` for what does not fit into a box, and `TypeError` for no bytes."""
+        check_bytes("a plaintext", plaintext)
         most = self.status.pigeonhole.max_plaintext
         if len(plaintext) > most:
             raise TooLarge(f"{len(plaintext)} bytes, where a box has at most {most}")
@@ -356,8 +361,8 @@ class ThinClient:
     ) -> None:
         """Have a courier write what is in the temporary stream of this capability.
 
-        Not all or nothing: what was written before a failure stays.  Raises `CopyFailed`, and what
-        `start_resending` does.
+        Not all or nothing: what was written before a failure stays.  Raises `CopyFailed`, what
+        `start_resending` does, and `EncodeError` for a courier that cannot be one.
         """
         to = None if courier is None else _destination(courier)
         await self._session.resend(copy_operation(write_cap, to))

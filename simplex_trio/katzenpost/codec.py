@@ -29,8 +29,9 @@ _FILLING = bytes(CORRELATION_ID_SIZE - ID_SIZE)
 _RUN_SIZE = 64 * 1024
 """Bytes of messages that leave as one frame of the engine."""
 
-_SMALL_EVENT = 16 * 1024
-"""Bytes that an unread event holds on to, generously; only documents are larger, and shared."""
+_ANY_EVENT = 16 * 1024
+"""Bytes that an event counts for until it is taken, which is done as soon as its run was read.  So
+this only bounds how many there may be in a run, and need not tell large ones from small ones."""
 
 
 @define(repr=False, eq=False)
@@ -139,4 +140,4 @@ class KatzenpostCodec:
         return None
 
     def weight(self, event: object) -> int:
-        return _SMALL_EVENT
+        return _ANY_EVENT

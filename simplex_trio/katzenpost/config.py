@@ -16,7 +16,9 @@ from attrs import field, frozen
 from attrs.validators import ge, gt
 
 from simplex_trio.client.backoff import Backoff
+from simplex_trio.client.events import EVENT_LIMIT
 from simplex_trio.katzenpost.errors import ConfigError
+from simplex_trio.redaction import Redacted
 
 __all__ = ["RECONNECT", "ClientConfig", "DialConfig", "TcpDial", "UnixDial", "load_dial"]
 
@@ -27,9 +29,11 @@ Network = Literal["tcp", "tcp4", "tcp6"]
 
 _NETWORKS: tuple[Network, ...] = ("tcp", "tcp4", "tcp6")
 
+_PORT_DIGITS = 5
 
-@frozen
-class TcpDial:
+
+@frozen(repr=False)
+class TcpDial(Redacted):
     """A daemon on a TCP port, which should be of this machine: nothing on the way is encrypted."""
 
     host: str
@@ -38,8 +42,8 @@ class TcpDial:
     """Which versions of IP: both, or one of them."""
 
 
-@frozen
-class UnixDial:
+@frozen(repr=False)
+class UnixDial(Redacted):
     """A daemon on a Unix socket; a name that starts with ``@`` is an abstract one, of Linux."""
 
     address: str
@@ -60,6 +64,8 @@ class ClientConfig:
     to be sent, so that an answer can take a while."""
     reply_timeout: float = field(default=60.0, validator=gt(0))
     """For a service's reply."""
+    cancel_timeout: float = field(default=2.0, validator=gt(0))
+    """For the daemon's answer to a cancel; whoever waited is woken then at the latest."""
     close_timeout: float = field(default=1.0, validator=gt(0))
     """For telling the daemon, when the client is closed."""
     reconnect: Backoff = RECONNECT
@@ -74,6 +80,9 @@ class ClientConfig:
     """From 0 to 1, for the waits between tries and the choice among instances of a service."""
     max_unread_events: int = field(default=1000, validator=ge(1))
     """For each subscriber; as many as the daemon keeps for a client that is away."""
+    max_unread_bytes: int = field(default=EVENT_LIMIT, validator=ge(1))
+    """For each subscriber as well: replies have the size that the daemon says, and documents come
+    every 20 minutes."""
 
 
 def load_dial(path: str | Path) -> DialConfig:
@@ -116,7 +125,7 @@ def _tcp(address: str, network: Network) -> TcpDial:
         raise ConfigError("an IPv6 address belongs into brackets: [::1]:64331")
     if not colon or not host or not (port.isascii() and port.isdigit()):
         raise ConfigError("the Address of [Dial.Tcp] is a host and a port: localhost:64331")
-    if not 1 <= int(port) <= 0xFFFF:
+    if len(port) > _PORT_DIGITS or not 1 <= int(port) <= 0xFFFF:
         raise ConfigError("a port is a number from 1 to 65535")
     return TcpDial(host, int(port), network)
 

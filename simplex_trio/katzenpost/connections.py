@@ -148,15 +148,24 @@ class Connections:
         async with open_inner_nursery() as nursery:
             nursery.start_soon(link.client.run)
             nursery.start_soon(self._attend, link)
-            async for event in link.client.events:
-                if isinstance(event, ShuttingDown):
-                    self._shutting_down = True
-                self._note(event)
+            events = link.client.events
+            async for event in events:
+                self._heed(event)
+                # And what else has come by now: one at a time would be too slow for a daemon that
+                # has much to say, and end the connection.
+                with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel):
+                    while True:
+                        self._heed(events.receive_nowait())
             nursery.cancel_scope.cancel()
         self._link = None
         _log.info("the connection to the daemon ended")
         self._note(DaemonDisconnected(self._shutting_down, link.client.reason))
         return link.has_lasted(self._config.steady_after)
+
+    def _heed(self, event: object) -> None:
+        if isinstance(event, ShuttingDown):
+            self._shutting_down = True
+        self._note(event)
 
     async def _reconnect(self, *, steady: bool) -> Link:
         config = self._config

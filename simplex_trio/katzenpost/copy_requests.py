@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from simplex_trio.errors import DecodeError, EncodeError, TooLarge
-from simplex_trio.katzenpost.capabilities import BoxIndex, WriteCap
+from simplex_trio.katzenpost.capabilities import BoxIndex, WriteCap, check_bytes
 from simplex_trio.katzenpost.fields import Fields
 from simplex_trio.katzenpost.requests import Request, read_index
 from simplex_trio.redaction import Redacted
@@ -54,9 +54,15 @@ class Elements(Redacted):
 
 
 def _destination(payload: bytes) -> bytes:
+    check_bytes("a payload", payload)
     if len(payload) > MAX_COPY_PAYLOAD:
         raise TooLarge(f"{len(payload)} bytes, where at most {MAX_COPY_PAYLOAD} can be copied")
     return payload
+
+
+def _buffer(left_over: bytes) -> bytes | None:
+    check_bytes("what was left over", left_over)
+    return left_over or None
 
 
 def elements_of_payload(
@@ -107,7 +113,7 @@ def elements_of_payloads(
         ],
         "is_start": is_start,
         "is_last": is_last,
-        "buffer": buffer or None,
+        "buffer": _buffer(buffer),
     }
     return Request("create_courier_envelopes_from_multi_payload", request, read)
 
@@ -138,6 +144,6 @@ def elements_of_tombstones(
         "max_count": count,
         "is_start": is_start,
         "is_last": is_last,
-        "buffer": buffer or None,
+        "buffer": _buffer(buffer),
     }
     return Request("create_courier_envelopes_from_tombstone_range", request, read)

@@ -171,7 +171,7 @@ class CopyStream:
             return
         while self._state.waiting:
             await self._write_some()
-        await self._keep()
+        await self._keep(self._state)
 
     async def finish(self, *, courier: Destination | Service | None = None) -> None:
         """End the stream, and have a courier carry it out.
@@ -206,7 +206,7 @@ class CopyStream:
             raise TooLarge(f"a copy stream has at most {MAX_STREAM_BOXES} boxes")
         if last and not made.elements:
             raise UnexpectedResponseError("the daemon did not end the copy stream")
-        self._state = evolve(
+        with_addition = evolve(
             state,
             started=state.started or bool(made.elements),
             complete=last,
@@ -215,7 +215,9 @@ class CopyStream:
             additions=state.additions + additions,
             next_indices=made.next_indices,
         )
-        await self._keep()
+        # What could not be saved is not put into boxes, so it is no part of the stream either.
+        await self._keep(with_addition)
+        self._state = with_addition
         await self.flush()
         return made.next_indices
 
@@ -245,9 +247,9 @@ class CopyStream:
             waiting=state.waiting[len(some) :],
         )
 
-    async def _keep(self) -> None:
+    async def _keep(self, state: CopyState) -> None:
         if self._save is not None:
-            await self._save(self._state.to_bytes())
+            await self._save(state.to_bytes())
 
 
 async def new_copy(client: ThinClient, *, save: Save | None = None) -> CopyStream:
@@ -264,12 +266,15 @@ async def copy(
 ) -> None:
     """Write to several channels by one copy command, and advance each when that has succeeded.
 
-    Raises `EncodeError` for a channel that occurs twice, and what `CopyStream.add` and
-    `CopyStream.finish` do.  Cancelled, or failed, some of it may have been written.
+    Raises `EncodeError` for a channel that occurs twice, or an empty message, which would be left
+    out; and what `CopyStream.add` and `CopyStream.finish` do.  Cancelled, or failed, some of it may
+    have been written.
     """
     channels = [channel for channel, _ in messages]
     if len(set(channels)) < len(channels):
         raise EncodeError("each channel can occur only once in a copy")
+    if not all(payload for _, payload in messages):
+        raise EncodeError("an empty message cannot be copied")
     async with AsyncExitStack() as turns:
         states = {}
         for channel in sorted(channels, key=id):  # in the same order for all, lest two wait

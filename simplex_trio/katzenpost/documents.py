@@ -92,6 +92,8 @@ class Document:
     replicas: tuple[Replica, ...]
     unreadable: int
     """How many nodes were left out because their descriptors cannot be read."""
+    size: int
+    """Bytes of it, as it came."""
     raw: Mapping[Any, Any] = field(repr=False)
     """All of it, as it came, with the descriptors of nodes still encoded."""
 
@@ -140,6 +142,7 @@ def decode_document(payload: bytes) -> Document:
         service_nodes=service_nodes,
         replicas=tuple(replicas),
         unreadable=unreadable,
+        size=len(payload),
         raw=MappingProxyType(dict(fields.present())),
     )
 

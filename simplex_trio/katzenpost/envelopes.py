@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import trio
+
 from simplex_trio.katzenpost.capabilities import BoxIndex, WriteCap
 from simplex_trio.katzenpost.client import ThinClient
 from simplex_trio.katzenpost.errors import StaleEnvelope
@@ -13,7 +15,10 @@ from simplex_trio.katzenpost.requests import encrypt_write
 __all__ = ["with_fresh_envelopes", "write_box"]
 
 _FRESH_TRIES = 3
-"""How often an envelope that has become too old is made anew before that is an error."""
+"""How often in a row an envelope is made anew that was too old soon after it had been made."""
+
+_SOON = 3600.0
+"""Seconds: couriers take envelopes for days, unless their clock or the daemon's is wrong."""
 
 ValueT = TypeVar("ValueT")
 
@@ -23,12 +28,15 @@ async def with_fresh_envelopes(attempt: Callable[[], Awaitable[ValueT]]) -> Valu
 
     A read may wait for weeks, and a daemon be away for days.
     """
-    for _ in range(_FRESH_TRIES):
+    too_soon = 0
+    while True:
+        began = trio.current_time()
         try:
             return await attempt()
         except StaleEnvelope:
-            continue
-    return await attempt()
+            too_soon = too_soon + 1 if trio.current_time() - began < _SOON else 0
+            if too_soon > _FRESH_TRIES:
+                raise
 
 
 async def write_box(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
 from attrs import field, frozen
 
 from simplex_trio.errors import DecodeError, SimplexError
@@ -27,6 +28,7 @@ __all__ = [
     "SessionReply",
     "ShuttingDown",
     "Unreadable",
+    "event_size",
     "read_event",
 ]
 
@@ -143,6 +145,17 @@ class EventsDropped:
 
 Event = DaemonEvent | DaemonConnected | DaemonDisconnected | EventsDropped
 """What subscribers see."""
+
+_SMALL_EVENT = 256
+"""Bytes that an event takes besides its content."""
+
+
+def event_size(event: Event) -> int:
+    """About how many bytes an event holds on to."""
+    if isinstance(event, NewDocument):
+        return _SMALL_EVENT + (0 if event.document is None else event.document.size)
+    values = (getattr(event, each.name) for each in attrs.fields(type(event)))
+    return _SMALL_EVENT + sum(len(value) for value in values if isinstance(value, bytes | str))
 
 
 def _status(fields: Fields) -> ConnectionStatus:

@@ -20,7 +20,7 @@ from simplex_trio.katzenpost.events import (
     SessionReply,
     Unreadable,
 )
-from simplex_trio.katzenpost.framing import LengthPrefixedStream
+from simplex_trio.katzenpost.framing import MAX_FRAME_SIZE, LengthPrefixedStream
 from simplex_trio.katzenpost.requests import Answer, session_token
 from simplex_trio.redaction import Redacted
 
@@ -28,6 +28,9 @@ __all__ = ["Greeting", "greet"]
 
 _MAX_EVENTS = 4096
 """During the greeting: four times the replies that the daemon keeps for a client that is away."""
+
+_MAX_BYTES = 4 * MAX_FRAME_SIZE
+"""During the greeting: these replies, documents, and whatever later daemons may have to say."""
 
 
 @frozen(repr=False)
@@ -64,11 +67,14 @@ async def _greet(stream: LengthPrefixedStream, token: bytes) -> Greeting:
     events: list[DaemonEvent] = []
     status: ConnectionStatus | None = None
     introduced = False
-    while len(events) < _MAX_EVENTS:
+    received = 0
+    while len(events) < _MAX_EVENTS and received < _MAX_BYTES:
         if status is not None and not introduced and _has_document(events):
             await stream.send_frames([session_token(token)])
             introduced = True
-        for _, message in read_message(await stream.receive_frame()):
+        frame = await stream.receive_frame()
+        received += len(frame)
+        for _, message in read_message(frame):
             match message:
                 case Answer():
                     continue  # to somebody else's question, as far as we know

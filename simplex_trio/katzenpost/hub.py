@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import trio
 
-from simplex_trio.katzenpost.events import Event, EventsDropped
+from simplex_trio.katzenpost.events import Event, EventsDropped, event_size
 
 __all__ = ["EventHub", "Subscription"]
 
@@ -16,13 +16,13 @@ class Subscription(trio.abc.ReceiveChannel[Event]):
     """One subscriber's events, for ``async for`` or `receive`.
 
     It ends when the client is closed and everything has been read.  Who does not read loses events:
-    beyond the limit none is kept, and an `EventsDropped` says how many are missing at that place.
+    beyond the limits none is kept, and an `EventsDropped` says how many are missing at that place.
     """
 
-    def __init__(self, hub: EventHub, limit: int, known: Iterable[Event]) -> None:
+    def __init__(self, hub: EventHub, known: Iterable[Event]) -> None:
         self._hub = hub
-        self._limit = limit
         self._unread: deque[Event] = deque(known)
+        self._unread_bytes = sum(map(event_size, self._unread))
         self._dropped = 0
         self._readers = trio.lowlevel.ParkingLot()
         self._ended = False
@@ -48,7 +48,9 @@ class Subscription(trio.abc.ReceiveChannel[Event]):
         if self._closed:
             raise trio.ClosedResourceError
         if self._unread:
-            return self._unread.popleft()
+            event = self._unread.popleft()
+            self._unread_bytes -= event_size(event)
+            return event
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             return EventsDropped(dropped)
@@ -62,15 +64,19 @@ class Subscription(trio.abc.ReceiveChannel[Event]):
     def close(self) -> None:
         """As `aclose`, without a checkpoint."""
         self._closed = True
+        self._unread.clear()
+        self._unread_bytes = 0
         self._hub.leave(self)
         self._readers.unpark_all()
 
     def put(self, event: Event) -> None:
         """For the hub: one more event."""
-        if self._dropped or len(self._unread) >= self._limit:
+        size = event_size(event)
+        if self._dropped or not self._hub.has_room(len(self._unread), self._unread_bytes, size):
             self._dropped += 1
         else:
             self._unread.append(event)
+            self._unread_bytes += size
         self._readers.unpark()
 
     def end(self) -> None:
@@ -80,21 +86,30 @@ class Subscription(trio.abc.ReceiveChannel[Event]):
 
 
 class EventHub:
-    """Hands each event to everybody who subscribed before it happened."""
+    """Hands each event to everybody who subscribed before it happened.
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    For each subscriber it keeps ``most_events`` that are unread, of ``most_bytes`` together; one
+    that is larger than that by itself is kept alone.
+    """
+
+    def __init__(self, most_events: int, most_bytes: int) -> None:
+        self._most_events = most_events
+        self._most_bytes = most_bytes
         self._subscribers: list[Subscription] = []
         self._ended = False
 
     def subscribe(self, known: Iterable[Event]) -> Subscription:
         """A new subscriber, who first gets what is known so far."""
-        subscription = Subscription(self, self._limit, known)
+        subscription = Subscription(self, known)
         if self._ended:
             subscription.end()
         else:
             self._subscribers.append(subscription)
         return subscription
+
+    def has_room(self, events: int, size: int, more: int) -> bool:
+        """Whether beside so many unread events, of this size together, one more is kept."""
+        return events < self._most_events and (not events or size + more <= self._most_bytes)
 
     def leave(self, subscription: Subscription) -> None:
         """Forget a subscriber."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from simplex_trio.client.engine import EngineConfig, ProtocolClient
 from simplex_trio.errors import ConnectTimeout
@@ -13,7 +13,13 @@ from simplex_trio.katzenpost.framing import LengthPrefixedStream, RunStream
 from simplex_trio.katzenpost.greeting import Greeting, greet
 from simplex_trio.katzenpost.requests import Answer
 
-__all__ = ["Link", "open_link"]
+__all__ = ["MAX_UNREAD", "Link", "open_link"]
+
+MAX_UNREAD = 8
+"""Operations and messages on their way of which it is not known whether the daemon has read them.
+
+It stops reading while 16 wait to be sent, at a rate that the mixnet dictates.  Whatever comes
+behind them waits as well, cancels above all; so the others wait on this side."""
 
 _ENGINE = EngineConfig(ping_interval=0)
 
@@ -25,6 +31,10 @@ class Link:
     client: ProtocolClient[Outgoing, Answer]
     greeting: Greeting
     opened_at: float
+    starting: trio.Lock = field(factory=trio.Lock)
+    """Held by whoever makes sure that there may be one more on its way."""
+    unread: int = 0
+    """At most so many on their way have not been read; see `MAX_UNREAD`."""
 
     def has_lasted(self, seconds: float) -> bool:
         """Whether it was opened at least so long ago."""

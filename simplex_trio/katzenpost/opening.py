@@ -11,7 +11,7 @@ from simplex_trio.katzenpost.cbor import require_cbor
 from simplex_trio.katzenpost.client import ThinClient
 from simplex_trio.katzenpost.config import ClientConfig, DialConfig, TcpDial, UnixDial, load_dial
 from simplex_trio.katzenpost.dial import Dialler, dialler
-from simplex_trio.katzenpost.requests import ID_SIZE
+from simplex_trio.katzenpost.requests import ID_SIZE, check_token
 from simplex_trio.katzenpost.session import Session
 from simplex_trio.nursery import open_inner_nursery
 
@@ -41,15 +41,17 @@ async def open_thin_client(
     A lost connection does not cancel the block: another one is sought, for as long as it takes.
     Leaving the block is `ThinClient.aclose`, unless `ThinClient.detach` came before.
 
-    Raises `ConfigError`, or a `ConnectError` if there is no first connection, which is not tried
-    twice; cancelled meanwhile, it leaves nothing open.
+    Raises `ConfigError`, `EncodeError` for a token that does not have 16 bytes, or a `ConnectError`
+    if there is no first connection, which is not tried twice; cancelled meanwhile, it leaves
+    nothing open.
     """
+    token = new_client_token() if token is None else token
+    check_token(token)
     require_cbor()
     if isinstance(daemon, str | Path):
         daemon = load_dial(daemon)
     dial = dialler(daemon) if isinstance(daemon, TcpDial | UnixDial) else daemon
     config = config or ClientConfig()
-    token = token or new_client_token()
     session = Session(dial, config, token)
     await session.connect()
     async with open_inner_nursery() as nursery:

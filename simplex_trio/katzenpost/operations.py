@@ -18,11 +18,12 @@ from simplex_trio.katzenpost.capabilities import (
     ReadEnvelope,
     WriteCap,
     WriteEnvelope,
+    check_bytes,
 )
 from simplex_trio.katzenpost.documents import Destination
 from simplex_trio.katzenpost.errors import CodedError, box_error, copy_error
 from simplex_trio.katzenpost.fields import Fields
-from simplex_trio.katzenpost.requests import Request
+from simplex_trio.katzenpost.requests import Request, check_destination
 from simplex_trio.redaction import Redacted
 
 __all__ = [
@@ -52,6 +53,7 @@ class OperationKey(Redacted):
     hash: bytes
 
     def __attrs_post_init__(self) -> None:
+        check_bytes("an operation's hash", self.hash)
         if len(self.hash) != HASH_SIZE:
             raise EncodeError(f"an operation's hash has {HASH_SIZE} bytes, not {len(self.hash)}")
 
@@ -127,6 +129,7 @@ def copy_operation(write_cap: WriteCap, courier: Destination | None) -> Operatio
     """Have a courier carry out the copy command in the stream of this capability."""
     fields: dict[str, object] = {"write_cap": write_cap.raw}
     if courier is not None:
+        check_destination(courier.node_hash, courier.queue_id)
         fields["courier_identity_hash"] = courier.node_hash
         fields["courier_queue_id"] = courier.queue_id
     request = Request("start_resending_copy_command", fields, _nothing, _copy_error)

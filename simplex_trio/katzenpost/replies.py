@@ -63,7 +63,7 @@ class ReplyTable:
         elif event.failure is not None:
             pending.resolve(MessageNotSent("the daemon could not send the message"))
 
-    def fail_all(self, error: SimplexError) -> None:
-        """No reply will come any more."""
+    def fail_all(self, error: type[SimplexError], text: str) -> None:
+        """No reply will come any more; each who waits gets an error of its own."""
         for pending in self._pending.values():
-            pending.resolve(error)
+            pending.resolve(error(text))

@@ -26,6 +26,7 @@ from simplex_trio.katzenpost.capabilities import (
     ReadEnvelope,
     WriteCap,
     WriteEnvelope,
+    check_bytes,
     check_seed,
 )
 from simplex_trio.katzenpost.cbor import encode
@@ -40,6 +41,8 @@ __all__ = [
     "Request",
     "SignedDocument",
     "box_index_counter",
+    "check_destination",
+    "check_token",
     "encrypt_read",
     "encrypt_write",
     "get_authorities",
@@ -111,10 +114,16 @@ def read_index(fields: Fields, name: str) -> BoxIndex:
 # --- what has no query id -----------------------------------------------------------------------
 
 
-def session_token(token: bytes) -> bytes:
-    """Who this client is, so that the daemon can go on where it left off."""
+def check_token(token: bytes) -> None:
+    """Raise `EncodeError` for a client's token of the wrong length."""
+    check_bytes("a client's token", token)
     if len(token) != ID_SIZE:
         raise EncodeError(f"a client's token has {ID_SIZE} bytes, not {len(token)}")
+
+
+def session_token(token: bytes) -> bytes:
+    """Who this client is, so that the daemon can go on where it left off."""
+    check_token(token)
     return encode({"session_token": {"client_instance_token": token}})
 
 
@@ -123,12 +132,25 @@ def thin_close() -> bytes:
     return encode({"thin_close": {}})
 
 
-def send_message(payload: bytes, node_hash: bytes, queue_id: bytes, surb_id: bytes | None) -> bytes:
-    """A message to a service, with a reply block of that id unless it is `None`."""
+def check_destination(node_hash: bytes, queue_id: bytes) -> None:
+    """Raise `EncodeError` for what cannot be a destination.
+
+    The daemon would fill up what is too short, and send it elsewhere.
+    """
+    check_bytes("the hash of a node", node_hash)
+    check_bytes("the id of a queue", queue_id)
     if len(node_hash) != HASH_SIZE:
         raise EncodeError(f"the hash of a node has {HASH_SIZE} bytes, not {len(node_hash)}")
     if not 1 <= len(queue_id) <= _MAX_QUEUE_ID:
         raise EncodeError(f"the id of a queue has 1 to {_MAX_QUEUE_ID} bytes, not {len(queue_id)}")
+
+
+def send_message(payload: bytes, node_hash: bytes, queue_id: bytes, surb_id: bytes | None) -> bytes:
+    """A message to a service, with a reply block of that id unless it is `None`."""
+    check_bytes("a payload", payload)
+    check_destination(node_hash, queue_id)
+    if surb_id is not None:
+        check_bytes("the id of a reply block", surb_id)
     if surb_id is not None and len(surb_id) != ID_SIZE:
         raise EncodeError(f"the id of a reply block has {ID_SIZE} bytes, not {len(surb_id)}")
     message = {
@@ -171,6 +193,7 @@ def encrypt_read(read_cap: ReadCap, index: BoxIndex) -> Request[ReadEnvelope]:
 
 def encrypt_write(plaintext: bytes, write_cap: WriteCap, index: BoxIndex) -> Request[WriteEnvelope]:
     """An envelope that puts something into a box; nothing deletes what is in it."""
+    check_bytes("a plaintext", plaintext)
 
     def read(fields: Fields) -> WriteEnvelope:
         return WriteEnvelope(*_envelope(fields, index), write_cap)

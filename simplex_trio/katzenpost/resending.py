@@ -20,7 +20,8 @@ CANCEL_DELAYS = (0.0, 2.0, 10.0, 60.0)
 """Seconds before each try to cancel what nobody waits for.
 
 An operation that still waits in the daemon's queue is not found there, and the daemon answers as if
-all were well.  So one that was not answered itself is cancelled again a few times."""
+all were well.  So one that was not answered itself is cancelled again a few times; and one that the
+daemon was given several times, by a client that came back, is cancelled so many times more."""
 
 MAX_DEBTS = 1000
 """Operations that are to be cancelled; beyond it the oldest is left to the daemon, which ends it
@@ -33,14 +34,22 @@ class InFlight:
 
     key: OperationKey
     scope: trio.CancelScope = field(factory=trio.CancelScope)
-    sent: bool = False
-    """Whether the daemon may know of it."""
-    answered: bool = False
-    """Whether the daemon has ended it."""
+    copies: int = 0
+    """How many times the daemon may have it: each time that it is given it, it resends it."""
+    left_over: bool = False
+    """Whether the daemon may have some of an earlier try, which is to be ended first."""
 
     def cancel(self) -> None:
         """Wake whoever waits."""
         self.scope.cancel()
+
+    def one_ended(self) -> None:
+        """The daemon has one copy less."""
+        self.copies = max(self.copies - 1, 0)
+
+    def forgotten(self) -> None:
+        """The daemon has none any more."""
+        self.copies, self.left_over = 0, False
 
 
 class OperationTable:
@@ -72,10 +81,17 @@ class OperationTable:
     def get(self, key: OperationKey) -> InFlight | None:
         return self._operations.get(key)
 
+    def forgotten(self) -> None:
+        """The daemon has forgotten its operations."""
+        for operation in self._operations.values():
+            operation.forgotten()
+
 
 @define(eq=False)
 class _Debt:
     due: float
+    copies: int
+    tries_left: int
     tries: int = 0
 
 
@@ -88,16 +104,26 @@ class Debts:
     def __len__(self) -> int:
         return len(self._debts)
 
-    def owe(self, key: OperationKey, now: float) -> None:
-        """Somebody has stopped waiting for an operation that the daemon may know."""
-        self._debts.pop(key, None)
-        self._debts[key] = _Debt(now + CANCEL_DELAYS[0])
+    def owe(self, key: OperationKey, now: float, *, copies: int = 1) -> None:
+        """Somebody has stopped waiting for an operation that the daemon may have so many times."""
+        copies += self.settle(key)
+        tries = len(CANCEL_DELAYS) - 1 + copies
+        self._debts[key] = _Debt(now + CANCEL_DELAYS[0], copies, tries)
         if len(self._debts) > MAX_DEBTS:
             del self._debts[next(iter(self._debts))]
 
-    def settle(self, key: OperationKey) -> None:
-        """The operation has ended, or is wanted again."""
-        self._debts.pop(key, None)
+    def settle(self, key: OperationKey) -> int:
+        """The operation is wanted again; how many times the daemon may have it still."""
+        debt = self._debts.pop(key, None)
+        return 0 if debt is None else debt.copies
+
+    def one_ended(self, key: OperationKey) -> None:
+        """The daemon has one copy less of the operation."""
+        debt = self._debts.get(key)
+        if debt is not None:
+            debt.copies -= 1
+            if not debt.copies:
+                del self._debts[key]
 
     def forget_all(self) -> None:
         """The daemon has forgotten its operations."""
@@ -107,14 +133,16 @@ class Debts:
         """When the next cancel is due."""
         return min((debt.due for debt in self._debts.values()), default=None)
 
-    def take_due(self, now: float) -> list[OperationKey]:
-        """What is to be cancelled now; each counts as tried."""
-        due = [key for key, debt in self._debts.items() if debt.due <= now]
-        for key in due:
-            debt = self._debts[key]
-            debt.tries += 1
-            if debt.tries < len(CANCEL_DELAYS):
-                debt.due = now + CANCEL_DELAYS[debt.tries]
-            else:
-                del self._debts[key]
-        return due
+    def take_due(self, now: float) -> OperationKey | None:
+        """What is to be cancelled next, which counts as tried; `None` if nothing is due now."""
+        due = self.due_at()
+        if due is None or due > now:
+            return None
+        key, debt = next(item for item in self._debts.items() if item[1].due == due)
+        debt.tries += 1
+        debt.tries_left -= 1
+        if debt.tries_left:
+            debt.due = now + CANCEL_DELAYS[min(debt.tries, len(CANCEL_DELAYS) - 1)]
+        else:
+            del self._debts[key]
+        return key

@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import math
 import secrets
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 
 from simplex_trio.client.events import ExpiredResponse
 from simplex_trio.errors import ConnectionLost, RequestTimeout, SimplexError
+from simplex_trio.katzenpost.capabilities import HASH_SIZE
 from simplex_trio.katzenpost.codec import Outgoing, correlation_id
 from simplex_trio.katzenpost.config import ClientConfig
 from simplex_trio.katzenpost.connections import Connections
@@ -40,8 +41,8 @@ from simplex_trio.katzenpost.events import (
 )
 from simplex_trio.katzenpost.hub import EventHub, Subscription
 from simplex_trio.katzenpost.knowledge import Knowledge
-from simplex_trio.katzenpost.link import Link
-from simplex_trio.katzenpost.operations import Operation, OperationKey
+from simplex_trio.katzenpost.link import MAX_UNREAD, Link
+from simplex_trio.katzenpost.operations import Operation, OperationKey, OperationKind
 from simplex_trio.katzenpost.replies import PendingReply, ReplyTable
 from simplex_trio.katzenpost.requests import ID_SIZE, Answer, Request
 from simplex_trio.katzenpost.resending import Debts, InFlight, OperationTable
@@ -64,7 +65,8 @@ class Session:
             dial, config, token, note=self._note, attend=self._pay_debts
         )
         self.knowledge: Knowledge = Knowledge()
-        self._hub = EventHub(config.max_unread_events)
+        self._hub = EventHub(config.max_unread_events, config.max_unread_bytes)
+        self._kept: list[MessageReply] = []
         self._disconnected: DaemonDisconnected | None = None
         self._operations = OperationTable()
         self._debts = Debts()
@@ -91,18 +93,29 @@ class Session:
 
         Cancelled, or failed, it leaves nothing open.  Raises a `ConnectError`.
         """
-        self._connections.begin(await self._connections.open())
+        link = await self._connections.open()
+        self._kept = [event for event in link.greeting.events if isinstance(event, MessageReply)]
+        self._connections.begin(link)
 
     async def run(self) -> None:
         """Keep a connection to the daemon until `close`; raises only for a bug."""
         try:
             await self._connections.run()
         finally:
-            self._replies.fail_all(ClientClosed("the client was closed"))
+            self._replies.fail_all(ClientClosed, "the client was closed")
             self._hub.end()
 
     async def close(self, *, forget: bool) -> None:
-        """As `Connections.close`; everybody who waits gets `ClientClosed`."""
+        """As `Connections.close`; everybody who waits gets `ClientClosed`.
+
+        A daemon that is not to forget this client is told before what it is not to go on with.
+        """
+        if not forget:
+            with (
+                trio.move_on_after(self._config.close_timeout, shield=True),
+                contextlib.suppress(ConnectionLost),
+            ):
+                await self._pay_due_debts(await self._connections.now())
         await self._connections.close(forget=forget)
 
     async def wait_connected(self) -> None:
@@ -110,8 +123,12 @@ class Session:
         await self._connections.next()
 
     def subscribe(self) -> Subscription:
-        """All events from now on, after what is known already."""
-        known: list[Event] = [*self.knowledge.as_events()]
+        """All events from now on, after what is known already.
+
+        The first subscriber also gets the replies that the daemon had kept for this client.
+        """
+        known: list[Event] = [*self.knowledge.as_events(), *self._kept]
+        self._kept = []
         if self._disconnected is not None:
             known.append(self._disconnected)
         return self._hub.subscribe(known)
@@ -126,11 +143,14 @@ class Session:
                 self._disconnected = None
                 if not resumed:
                     self._debts.forget_all()
-                    self._replies.fail_all(ReplyLost("the daemon has forgotten the reply block"))
+                    self._operations.forgotten()
+                    self._replies.fail_all(ReplyLost, "the daemon has forgotten the reply block")
             case DaemonDisconnected():
                 self._disconnected = event
             case ExpiredResponse(command=Outgoing(operation=OperationKey() as key)):
-                self._debts.settle(key)
+                self._debts.one_ended(key)
+                if (wanted_again := self._operations.get(key)) is not None:
+                    wanted_again.one_ended()
         if isinstance(event, DaemonEvent | DaemonConnected | DaemonDisconnected):
             self._hub.put(event)  # and not answers to those who left, or second answers
 
@@ -149,12 +169,14 @@ class Session:
 
         Raises `DaemonHangsUp` when that goes on.
         """
-        return await self._until_answered(request, None)
+        return request.read(await self._until_answered(request, None))
 
-    async def _ask_on(self, link: Link, request: Request[ValueT]) -> ValueT:
+    async def _ask_on(
+        self, link: Link, request: Request[ValueT], *, timeout: float | None = None
+    ) -> ValueT:
         query_id = secrets.token_bytes(ID_SIZE)
         outgoing = Outgoing(request.name, request.encode(query_id))
-        timeout = self._config.request_timeout
+        timeout = self._config.request_timeout if timeout is None else timeout
         return request.read(await self._exchange(link, outgoing, query_id, timeout))
 
     async def _exchange(
@@ -167,13 +189,15 @@ class Session:
         except RequestTimeout as exc:
             raise RequestTimeout("the daemon did not answer in time") from exc
         except ConnectionLost as exc:
-            if self._connections.closed:
-                raise ClientClosed("the client was closed") from exc
-            raise
+            raise self._lost(exc) from exc.__cause__
         finally:
             outgoing.let_go()
 
-    async def _until_answered(self, request: Request[ValueT], in_flight: InFlight | None) -> ValueT:
+    def _lost(self, lost: ConnectionLost) -> ConnectionLost:
+        """What a lost connection means to a caller."""
+        return ClientClosed("the client was closed") if self._connections.closed else lost
+
+    async def _until_answered(self, request: Request[Any], in_flight: InFlight | None) -> Answer:
         query_id = secrets.token_bytes(ID_SIZE)
         encoded = request.encode(query_id)
         timeout = self._config.request_timeout if in_flight is None else math.inf
@@ -181,21 +205,19 @@ class Session:
         while True:
             link = await self._connections.next()
             outgoing = Outgoing(request.name, encoded)
-            if in_flight is not None:
-                outgoing.operation = in_flight.key
-                in_flight.sent = True
             try:
-                answer = await self._exchange(link, outgoing, query_id, timeout)
+                if in_flight is not None:
+                    await self._until_it_reads(link)
+                    await self._end_left_over(link, in_flight)
+                    outgoing.operation = in_flight.key
+                    in_flight.copies += 1
+                return await self._exchange(link, outgoing, query_id, timeout)
             except ClientClosed:
                 raise
             except ConnectionLost as exc:
                 hang_ups = 0 if link.has_lasted(self._config.steady_after) else hang_ups + 1
                 if hang_ups >= self._config.hang_ups:
                     raise DaemonHangsUp("the daemon hangs up whenever it is asked this") from exc
-                continue
-            if in_flight is not None:
-                in_flight.answered = True
-            return request.read(answer)
 
     # --- what the daemon resends ----------------------------------------------------------------
 
@@ -206,46 +228,107 @@ class Session:
         `Request.read` raises.  Cancelled, it has the daemon told to end the operation.
         """
         in_flight = self._operations.start(operation.key)
-        self._debts.settle(operation.key)
+        in_flight.copies = self._debts.settle(operation.key)
+        in_flight.left_over = in_flight.copies > 0
         try:
             with in_flight.scope:
-                return await self._until_answered(operation.request, in_flight)
+                answer = await self._until_answered(operation.request, in_flight)
+                others, in_flight.copies = in_flight.copies - 1, 0
+                try:
+                    return operation.request.read(answer)
+                except OperationCancelled:
+                    in_flight.copies = others  # which end by themselves after any other answer
+                    raise
         finally:
             self._operations.end(in_flight)
-            if in_flight.sent and not in_flight.answered:
-                self._owe(operation.key)
+            if in_flight.copies > 0:
+                self._owe(operation.key, in_flight.copies)
         raise OperationCancelled
+
+    async def _until_it_reads(self, link: Link) -> None:
+        """Wait until one more operation or message may be on its way; see `MAX_UNREAD`."""
+        async with link.starting:
+            while link.unread >= MAX_UNREAD:
+                # Once it has answered anything that came after them it has read them.
+                nothing = OperationKey(OperationKind.BOX, secrets.token_bytes(HASH_SIZE))
+                if await self._tell_cancel(link, nothing):
+                    link.unread = 0
+            link.unread += 1
+
+    async def _end_left_over(self, link: Link, in_flight: InFlight) -> None:
+        """Have the daemon end what it has of an earlier try, or it would do both.
+
+        On one connection it takes a cancel before whatever comes after it.
+        """
+        if in_flight.left_over:
+            await self._tell_cancel(link, in_flight.key)
+            in_flight.left_over = False
 
     async def cancel(self, key: OperationKey) -> None:
         """End an operation, whoever started it, and wake whoever waits for it.
 
-        A daemon that is away, or does not answer, is told later.
+        A daemon that is away, or does not answer soon, is told later.  Raises a `CodedError`, or
+        another error for an answer that makes no sense.
         """
         operation = self._operations.get(key)
         try:
-            await self.ask(key.cancel())
+            link = await self._connections.now()
+            await self._ask_on(link, key.cancel(), timeout=self._config.cancel_timeout)
         except (ConnectionLost, RequestTimeout):
-            self._owe(key)
+            if operation is None:  # whoever waits for it will owe it
+                self._owe(key)
         finally:
             # As a rule it has been answered by now, unless the daemon did not know it yet.
             if operation is not None and self._operations.get(key) is operation:
                 operation.cancel()
 
     async def cancel_all(self) -> None:
-        """End all operations that are in flight."""
+        """End all operations that are in flight; raises the first error, as `cancel` does."""
+        failures: list[SimplexError] = []
+
+        async def cancel(key: OperationKey) -> None:
+            try:
+                await self.cancel(key)
+            except SimplexError as exc:
+                failures.append(exc)
+
         async with open_inner_nursery() as nursery:
             for key in self._operations:
-                nursery.start_soon(self.cancel, key)
+                nursery.start_soon(cancel, key)
+        if failures:
+            raise failures[0]
 
-    def _owe(self, key: OperationKey) -> None:
-        self._debts.owe(key, trio.current_time())
+    def _owe(self, key: OperationKey, copies: int = 1) -> None:
+        self._debts.owe(key, trio.current_time(), copies=copies)
         self._new_debt.set()
+
+    async def _tell_cancel(self, link: Link, key: OperationKey) -> bool:
+        """Tell the daemon to end an operation; whether it answered, whatever that is.
+
+        Raises `ConnectionLost`.
+        """
+        try:
+            await self._ask_on(link, key.cancel())
+        except RequestTimeout:
+            return False
+        except ConnectionLost:
+            raise
+        except SimplexError:
+            return True
+        return True
+
+    async def _pay_due_debts(self, link: Link) -> None:
+        """Tell the daemon what it is to be told by now; raises `ConnectionLost`."""
+        # One by one: any of them may be wanted again before its turn comes, or the connection end.
+        while (key := self._debts.take_due(trio.current_time())) is not None:
+            await self._tell_cancel(link, key)
 
     async def _pay_debts(self, link: Link) -> None:
         while True:
-            for key in self._debts.take_due(trio.current_time()):
-                with contextlib.suppress(SimplexError):
-                    await self._ask_on(link, key.cancel())
+            try:
+                await self._pay_due_debts(link)
+            except ConnectionLost:
+                return  # the next connection goes on with it
             self._new_debt = trio.Event()
             due = self._debts.due_at()
             with trio.move_on_at(math.inf if due is None else due):
@@ -257,10 +340,15 @@ class Session:
         """Hand an encoded message to the daemon; raises as `ask` does."""
         link = await self._connections.now()
         outgoing = Outgoing("send_message", message)
+        timeout = self._config.request_timeout
         try:
-            await link.client.tell(outgoing, timeout=self._config.request_timeout)
-        except RequestTimeout as exc:
+            with trio.fail_after(timeout):
+                await self._until_it_reads(link)
+            await link.client.tell(outgoing, timeout=timeout)
+        except (RequestTimeout, trio.TooSlowError) as exc:
             raise RequestTimeout("the daemon does not read") from exc
+        except ConnectionLost as exc:
+            raise self._lost(exc) from exc.__cause__
         finally:
             outgoing.let_go()
 

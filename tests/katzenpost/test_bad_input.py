@@ -17,6 +17,7 @@ from simplex_trio.katzenpost import (
     DaemonConnected,
     DaemonDisconnected,
     DaemonHangsUp,
+    EventsDropped,
     ReadCap,
     ReadEnvelope,
     Unreadable,
@@ -149,6 +150,16 @@ async def test_geometries_with_more_than_is_known() -> None:
         await peer.put("connection_status_event", {**STATUS, "sphinx_geometry": later})
         while client.status.sphinx.max_payload != 9:
             await events.receive()
+
+
+async def test_a_daemon_with_much_to_say_is_not_cut_off() -> None:
+    async with ScriptedDaemon().client() as (client, peer), client.subscribe() as events:
+        reply = framed(cbor2.dumps({"message_reply_event": {"surbid": bytes(16)}}))
+        for _ in range(10):
+            await peer.stream.send_all(reply * 1000)
+        await trio.testing.wait_all_tasks_blocked()
+        assert client.daemon_is_connected
+        assert (await next_event(events, EventsDropped)).count > 8000
 
 
 async def test_garbage_in_a_loop_is_bounded(autojump_clock: MockClock) -> None:

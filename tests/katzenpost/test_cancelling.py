@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import cbor2
 import pytest
 import trio
 from trio.testing import MockClock
@@ -13,17 +14,20 @@ from simplex_trio.katzenpost import (
     BoxIndex,
     CopyFailed,
     DaemonDisconnected,
+    DaemonError,
     OperationCancelled,
     ReadCap,
     ReadEnvelope,
     ThinClient,
     WriteCap,
 )
+from simplex_trio.katzenpost.link import MAX_UNREAD
 from simplex_trio.testing.kpclientd import Pace, SimulatedDaemon, SimulatedMixnet
 from tests.katzenpost.support import (
     COPY,
     SEED,
     START,
+    STEADY,
     ScriptedDaemon,
     next_event,
     simulated,
@@ -71,6 +75,25 @@ async def test_cancelling_all() -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert client.operations == daemon.operations == 0
         await client.cancel_all()
+
+
+async def test_cancels_that_are_refused_together_are_one_error(autojump_clock: MockClock) -> None:
+    async with ScriptedDaemon().client() as (client, peer), trio.open_nursery() as nursery:
+        for number in range(3):
+            nursery.start_soon(wait_for, client, made_up(number))
+            await peer.next(START)
+
+        async def cancel() -> None:
+            with pytest.raises(DaemonError):
+                await client.cancel_all()
+
+        nursery.start_soon(cancel)
+        cancels = [await peer.next(CANCEL) for _ in range(3)]
+        answers = [
+            {f"{CANCEL}_reply": {"query_id": cancel["query_id"], "error_code": 4}}
+            for cancel in cancels
+        ]
+        await peer.frames.send_frames(map(cbor2.dumps, answers))  # so that all come at once
 
 
 async def test_cancelling_what_is_not_there() -> None:
@@ -158,6 +181,45 @@ async def test_cancels_overtake_operations_in_the_daemons_queue(
         assert daemon.operations == 0
 
 
+# --- a daemon with a full queue -----------------------------------------------------------------
+
+
+async def test_only_a_few_operations_are_ahead_of_a_cancel(autojump_clock: MockClock) -> None:
+    """The daemon stops reading while 16 operations wait for their turn."""
+    mixnet = SimulatedMixnet(pace=Pace(sending=2.0))
+    async with simulated(mixnet) as (client, _), trio.open_nursery() as nursery:
+        keys = await client.new_keypair(SEED)
+        for envelope in [
+            await client.encrypt_read(keys.read_cap, keys.first_index) for _ in range(100)
+        ]:
+            nursery.start_soon(wait_for, client, envelope)
+        await trio.testing.wait_all_tasks_blocked()
+        await client.next_index(keys.first_index)
+        assert trio.current_time() <= MAX_UNREAD * 2.0
+        await client.cancel_all()
+        await trio.testing.wait_all_tasks_blocked()
+        assert client.operations == 0
+        assert trio.current_time() <= MAX_UNREAD * 2.0 + STEADY.cancel_timeout
+        nursery.cancel_scope.cancel()
+
+
+async def test_operations_wait_until_others_have_been_read(autojump_clock: MockClock) -> None:
+    async with ScriptedDaemon().client() as (client, peer), trio.open_nursery() as nursery:
+        for number in range(2 * MAX_UNREAD + 1):
+            nursery.start_soon(wait_for, client, made_up(number))
+        starts = []
+        for code in (0, 4):  # any answer will do
+            starts += [await peer.next(START) for _ in range(MAX_UNREAD)]
+            question = await peer.next(CANCEL)
+            assert question["envelope_hash"] not in [each["envelope_hash"] for each in starts]
+            await trio.sleep(STEADY.request_timeout)
+            question = await peer.next(CANCEL)  # none will not
+            await peer.answer(CANCEL, question, error_code=code)
+        starts.append(await peer.next(START))
+        for start in starts:
+            await peer.answer(START, start, error_code=24)
+
+
 # --- while the daemon is away -------------------------------------------------------------------
 
 
@@ -214,6 +276,7 @@ async def test_a_cancel_that_is_not_answered_wakes_all_the_same(
         nursery.start_soon(wait_for, client, made_up())
         await peer.next(START)
         await client.cancel_resending(made_up())
+        assert trio.current_time() == STEADY.cancel_timeout
 
 
 async def test_an_operation_that_was_never_sent_is_not_cancelled_at_the_daemon(
@@ -261,7 +324,139 @@ async def test_started_again_after_that_it_is_not_cancelled(autojump_clock: Mock
         nursery.start_soon(wait)
         await trio.testing.wait_all_tasks_blocked()
         await peer.greet(resumed=True)
+        # The earlier one is, lest the daemon does both.
+        await peer.answer(CANCEL, await peer.next(CANCEL))
         await peer.answer(START, await peer.next(START), plaintext=b"x")
+    with trio.move_on_after(1000):
+        assert await peer.next("thin_close") == {}
+
+
+async def test_what_is_wanted_again_while_others_are_cancelled(autojump_clock: MockClock) -> None:
+    daemon = ScriptedDaemon()
+    async with daemon.client() as (client, peer), trio.open_nursery() as nursery:
+        with trio.move_on_after(1):
+            async with trio.open_nursery() as both:
+                for number in range(2):
+                    both.start_soon(client.start_resending, made_up(number))
+        for _ in range(2):
+            await peer.next(START)
+        first = await peer.next(CANCEL)
+        other = made_up(1) if first["envelope_hash"] == made_up(0).hash else made_up(0)
+
+        async def wait() -> None:
+            assert (await client.start_resending(other)).plaintext == b"x"
+
+        nursery.start_soon(wait)
+        await peer.answer(CANCEL, await peer.next(CANCEL))  # of its earlier try
+        operation = await peer.next(START)
+        await peer.answer(CANCEL, first)
+        with trio.move_on_after(1) as nothing_else:
+            await peer.receive()
+        assert nothing_else.cancelled_caught
+        await peer.answer(START, operation, plaintext=b"x")
+
+
+async def test_a_debt_outlives_another_try(autojump_clock: MockClock) -> None:
+    daemon = ScriptedDaemon()
+    async with daemon.client() as (client, peer), client.subscribe() as events:
+        with trio.move_on_after(1):
+            await client.start_resending(made_up())
+        await peer.next(START)
+        await peer.hang_up()
+        await next_event(events, DaemonDisconnected)
+        with trio.move_on_after(0.1):
+            await client.start_resending(made_up())
+        peer = await daemon.accept()
+        await peer.greet(resumed=True)
+        assert (await peer.next(CANCEL))["envelope_hash"] == made_up().hash
+
+
+async def test_trying_again_and_again_leaves_nothing(autojump_clock: MockClock) -> None:
+    """The daemon resends what it is given as many times as it is given it."""
+    async with simulated() as (client, daemon):
+        keys = await client.new_keypair(SEED)
+        envelope = await client.encrypt_read(keys.read_cap, keys.first_index)
+        for _ in range(5):
+            with trio.move_on_after(5):
+                await client.start_resending(envelope)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(daemon.asked(START)) == len(daemon.asked(CANCEL)) == 5
+        assert daemon.operations == 0
+
+
+async def test_what_was_sent_again_is_cancelled_as_many_times(autojump_clock: MockClock) -> None:
+    """A daemon that knew us has it twice then, and ends one of the two."""
+    daemon = ScriptedDaemon()
+    async with daemon.client() as (client, peer), trio.open_nursery() as nursery:
+        nursery.start_soon(wait_for, client, made_up())
+        await peer.next(START)
+        await peer.hang_up()
+        peer = await daemon.accept()
+        await peer.greet(resumed=True)
+        operation = await peer.next(START)
+        nursery.start_soon(client.cancel_resending, made_up())
+        cancel = await peer.next(CANCEL)
+        await peer.answer(START, operation, error_code=24)
+        await peer.answer(CANCEL, cancel)
+        cancel = await peer.next(CANCEL)
+        await peer.answer(START, operation, error_code=24)
+        await peer.answer(CANCEL, cancel)
+
+
+async def test_a_daemon_that_forgot_us_has_it_once(autojump_clock: MockClock) -> None:
+    daemon = ScriptedDaemon()
+    async with daemon.client() as (client, peer), trio.open_nursery() as nursery:
+        nursery.start_soon(wait_for, client, made_up())
+        await peer.next(START)
+        await peer.hang_up()
+        peer = await daemon.accept()
+        await peer.greet(resumed=False)
+        await peer.answer(START, await peer.next(START), error_code=24)
+        with trio.move_on_after(1000):
+            await peer.receive()
+            raise AssertionError("the operation has ended")
+
+
+async def test_debts_are_paid_however_short_connections_are(autojump_clock: MockClock) -> None:
+    daemon = ScriptedDaemon()
+    async with daemon.client() as (client, peer):
+        with trio.move_on_after(1):
+            async with trio.open_nursery() as nursery:
+                for number in range(6):
+                    nursery.start_soon(client.start_resending, made_up(number))
+        for _ in range(6):
+            await peer.next(START)
+        told = set()
+        for _ in range(6):
+            await peer.hang_up()
+            peer = await daemon.accept()
+            await peer.greet(resumed=True)
+            told.add((await peer.next(CANCEL))["envelope_hash"])
+        assert told == {made_up(number).hash for number in range(6)}
+
+
+async def test_who_detaches_has_told_before_what_is_not_wanted(autojump_clock: MockClock) -> None:
+    async with simulated() as (client, daemon):
+        keys = await client.new_keypair(SEED)
+        envelope = await client.encrypt_read(keys.read_cap, keys.first_index)
+        with trio.move_on_after(5):
+            await client.start_resending(envelope)
+        await client.detach()
+        assert daemon.operations == 0
+
+
+async def test_a_daemon_that_does_not_read_delays_detaching_only_a_little(
+    autojump_clock: MockClock,
+) -> None:
+    daemon = ScriptedDaemon()
+    async with daemon.client() as (client, _):
+        daemon.stop_reading()
+        with trio.move_on_after(1):
+            await client.start_resending(made_up())
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await client.detach()
+        assert trio.current_time() == 1 + STEADY.close_timeout
 
 
 async def test_a_failed_copy_is_not_a_cancelled_one() -> None:

@@ -252,6 +252,34 @@ async def test_but_not_for_ever(autojump_clock: MockClock) -> None:
             nursery.cancel_scope.cancel()
 
 
+async def test_who_waits_for_months_may_need_many(autojump_clock: MockClock) -> None:
+    async with simulated() as (client, daemon):
+        writer, reader = await new_channel(client)
+        week = 7 * 24 * 3600
+
+        async def read() -> None:
+            assert (await reader.receive()).plaintext == b"at last"
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            for number in range(1, 9):
+                await daemon.wait_asked(START, number)
+                await trio.sleep(week)
+                daemon.mixnet.replica_epoch += 2
+                daemon.drop_connections()  # so that a courier sees the envelope again
+            await client.wait_daemon_connected()
+            await trio.sleep(week)
+            await writer.write(b"at last")
+
+
+async def test_a_daemon_that_stops_waiting_does_not_end_the_messages() -> None:
+    async with simulated() as (client, daemon):
+        _, reader = await new_channel(client)
+        daemon.mixnet.fail_next("read", 1)
+        with pytest.raises(BoxNotFound):
+            await anext(reader.read())
+
+
 async def test_nothing_secret_is_shown() -> None:
     async with simulated() as (client, _):
         writer, reader = await new_channel(client, SEED)

@@ -8,11 +8,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from simplex_trio.errors import ConnectionLost, HungUp
+from simplex_trio.errors import ConnectionLost, EncodeError, HungUp
 from simplex_trio.katzenpost import (
+    ECHO,
     ClientClosed,
     DaemonConnected,
     Destination,
+    MessageReply,
     OperationCancelled,
     ReadChannel,
     ThinClient,
@@ -21,7 +23,7 @@ from simplex_trio.katzenpost import (
     new_client_token,
     open_thin_client,
 )
-from simplex_trio.testing.kpclientd import running_daemon
+from simplex_trio.testing.kpclientd import Pace, SimulatedMixnet, running_daemon
 from tests.katzenpost.operations import Reading, envelope_of
 from tests.katzenpost.support import (
     SEED,
@@ -63,6 +65,32 @@ async def test_another_process_takes_over(autojump_clock: MockClock) -> None:
             assert message.plaintext == b"hello"
             await events.aclose()
         assert daemon.operations == 0
+
+
+async def test_replies_that_were_kept_for_another_process(autojump_clock: MockClock) -> None:
+    token = new_client_token()
+    async with running_daemon(SimulatedMixnet(pace=Pace(round_trip=5))) as daemon:
+        async with open_thin_client(daemon.open_stream, STEADY, token=token) as client:
+            surb_id = await client.send_for_reply(client.service(ECHO), b"hello")
+            await daemon.wait_asked("send_message")
+            await client.detach()
+        await trio.sleep(10)
+        async with open_thin_client(daemon.open_stream, STEADY, token=token) as client:
+            async with client.subscribe() as events:
+                reply = await next_event(events, MessageReply)
+                assert reply.surb_id == surb_id
+                assert reply.payload.startswith(b"hello")
+            async with client.subscribe() as events:
+                assert "2 unread" in repr(events)  # what is known, and no reply
+
+
+@pytest.mark.parametrize("size", [0, 15, 17])
+async def test_a_token_of_another_length_is_refused_at_once(size: int) -> None:
+    daemon = ScriptedDaemon()
+    with pytest.raises(EncodeError):
+        async with open_thin_client(daemon.dial, STEADY, token=bytes(size)):
+            raise AssertionError("this is no token")
+    assert not daemon.dials
 
 
 async def test_a_detached_client_is_forgotten_after_ten_minutes(

@@ -64,6 +64,7 @@ TCP = '[Dial.Tcp]\nAddress="localhost:64331"\n'
         "[Dial.Tcp]\nAddress='localhost:0'",
         "[Dial.Tcp]\nAddress='localhost:65536'",
         "[Dial.Tcp]\nAddress='localhost:x'",
+        f"[Dial.Tcp]\nAddress='localhost:{'1' * 5000}'",
         "[Dial.Tcp]\nAddress='::1:64331'",
         "[Dial.Unix]\nAddress='x'\nNetwork='unix'",
         TCP + "Network='udp'",
@@ -78,6 +79,13 @@ TCP = '[Dial.Tcp]\nAddress="localhost:64331"\n'
 def test_what_is_none(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):
         load(tmp_path, text)
+
+
+def test_addresses_are_not_shown() -> None:
+    shown = repr([TcpDial("host.example", 64331), UnixDial("/run/kp.sock")])
+    assert "64331" in shown
+    assert "host" not in shown.replace("host=", "")
+    assert "kp.sock" not in shown
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

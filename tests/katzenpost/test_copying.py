@@ -67,6 +67,9 @@ async def test_copies_that_are_none() -> None:
             await copy(client, [])
         with pytest.raises(EncodeError):
             await copy(client, [(writer, b"1"), (writer, b"2")])
+        other, _ = await new_channel(client)
+        with pytest.raises(EncodeError):  # it would be left out without a word
+            await copy(client, [(writer, b"1"), (other, b"")])
 
 
 async def test_a_copy_that_fails_advances_nothing() -> None:
@@ -258,6 +261,30 @@ async def test_a_failed_step_is_made_up_for() -> None:
         assert stream.state.additions == 1
         await stream.finish()
         assert b"".join(await read_all(reader)) == b"x" * 5000
+
+
+async def test_what_cannot_be_saved_is_not_written() -> None:
+    async with simulated() as (client, daemon):
+        writer, reader = await new_channel(client)
+        full = True
+
+        async def keep(_state: bytes) -> None:
+            await trio.lowlevel.checkpoint()
+            if full:
+                raise OSError("no space left")
+
+        stream = await new_copy(client, save=keep)
+        before = stream.state
+        with pytest.raises(OSError, match="no space"):
+            await stream.add([to(writer, b"x" * 5000)])
+        assert stream.state == before
+        await stream.flush()
+        assert len(daemon.mixnet.boxes) == 0
+        full = False
+        await stream.add([to(writer, b"y" * 5000)])
+        assert stream.state.additions == 1
+        await stream.finish()
+        assert b"".join(await read_all(reader)) == b"y" * 5000
 
 
 async def test_states_of_streams() -> None:

@@ -102,6 +102,20 @@ async def test_a_daemon_that_floods_us(monkeypatch: pytest.MonkeyPatch) -> None:
             await result()
 
 
+@pytest.mark.parametrize("name", ["message_reply_event", "something_later"])
+async def test_a_daemon_that_floods_us_with_bytes(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("simplex_trio.katzenpost.greeting._MAX_BYTES", 100_000)
+    async with greeting() as (peer, result):
+        await peer.put("connection_status_event", STATUS)
+        with contextlib.suppress(trio.BrokenResourceError):
+            for _ in range(20):
+                await peer.put(name, {"surbid": bytes(16), "payload": bytes(10_000)})
+        with pytest.raises(MalformedHello):
+            await result()
+
+
 @pytest.mark.parametrize("missing", ["sphinx_geometry", "pigeonhole_geometry"])
 async def test_a_daemon_that_does_not_tell_its_sizes(missing: str) -> None:
     async with greeting() as (peer, result):

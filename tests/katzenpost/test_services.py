@@ -11,6 +11,7 @@ from simplex_trio.katzenpost import (
     COURIER,
     ECHO,
     AnswerTooLate,
+    ClientClosed,
     ClientConfig,
     ConnectionStatus,
     DaemonAway,
@@ -29,6 +30,7 @@ from simplex_trio.katzenpost import (
     ShuttingDown,
     ThinClient,
 )
+from simplex_trio.katzenpost.link import MAX_UNREAD
 from simplex_trio.testing.kpclientd import Pace, SimulatedMixnet
 from tests.katzenpost.support import STEADY, ScriptedDaemon, next_event, simulated
 
@@ -265,16 +267,20 @@ async def test_a_reply_comes_although_we_were_away(autojump_clock: MockClock) ->
 async def test_a_reply_block_that_the_daemon_forgot(autojump_clock: MockClock) -> None:
     mixnet = SimulatedMixnet(pace=Pace(round_trip=10))
     async with simulated(mixnet) as (client, daemon), trio.open_nursery() as nursery:
+        errors = []
 
         async def ask() -> None:
             with pytest.raises(ReplyLost) as caught:
                 await client.ask(client.service(ECHO), b"hello")
             assert caught.value.retryable
+            errors.append(caught.value)
 
         nursery.start_soon(ask)
-        await daemon.wait_asked("send_message")
+        nursery.start_soon(ask)
+        await daemon.wait_asked("send_message", 2)
         await daemon.restart()
     assert trio.current_time() == 1
+    assert errors[0] is not errors[1]  # each has a traceback of its own
 
 
 async def test_while_the_daemon_is_away_nothing_is_sent(autojump_clock: MockClock) -> None:
@@ -301,6 +307,32 @@ async def test_replies_that_are_errors_and_replies_to_nobody() -> None:
         await peer.put("message_reply_event", {"surbid": surb_id, "payload": b"again"})
         await trio.testing.wait_all_tasks_blocked()
         assert client.daemon_is_connected
+
+
+async def test_a_crowd_of_messages_does_not_hold_up_the_rest(autojump_clock: MockClock) -> None:
+    mixnet = SimulatedMixnet(pace=Pace(sending=2.0))
+    async with simulated(mixnet) as (client, _), trio.open_nursery() as nursery:
+        for _ in range(100):
+            nursery.start_soon(client.send, client.service(ECHO), b"hello")
+        await trio.testing.wait_all_tasks_blocked()
+        await client.directory_authorities()
+        assert trio.current_time() <= MAX_UNREAD * 2.0
+        nursery.cancel_scope.cancel()
+
+
+async def test_sending_ends_with_the_client(autojump_clock: MockClock) -> None:
+    daemon = ScriptedDaemon()
+    async with daemon.client() as (client, _), trio.open_nursery() as nursery:
+        daemon.stop_reading()
+
+        async def send() -> None:
+            with pytest.raises(ClientClosed):
+                await client.send(NOWHERE, b"hello")
+
+        for _ in range(MAX_UNREAD + 2):
+            nursery.start_soon(send)
+        await trio.testing.wait_all_tasks_blocked()
+        await client.aclose()
 
 
 async def test_a_daemon_that_does_not_read(autojump_clock: MockClock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
@@ -31,21 +32,24 @@ from simplex_trio.katzenpost import (
     CourierError,
     DaemonCode,
     DaemonError,
+    Destination,
     EnvelopeUnreadable,
     OperationCancelled,
     PayloadTooLarge,
     ReadCap,
+    ReadEnvelope,
     ReplicaCode,
     ReplicaError,
     StaleEnvelope,
     WriteCap,
+    WriteEnvelope,
     copy_requests,
     requests,
 )
 from simplex_trio.katzenpost.copy_requests import CopyPayload
 from simplex_trio.katzenpost.errors import box_error, copy_error, daemon_error
 from simplex_trio.katzenpost.fields import Fields
-from simplex_trio.katzenpost.operations import OperationKey, OperationKind
+from simplex_trio.katzenpost.operations import OperationKey, OperationKind, copy_operation
 from simplex_trio.katzenpost.requests import Answer
 
 # --- capabilities -------------------------------------------------------------------------------
@@ -61,8 +65,48 @@ def test_opaque_values_have_one_length(kind: Any, size: int) -> None:
     for wrong in (size - 1, size + 1, 0):
         with pytest.raises(EncodeError):
             kind(bytes(wrong))
-    with pytest.raises(TypeError):
-        kind("x" * size)
+    for no_bytes in ("x" * size, bytearray(b"x" * size), None):
+        with pytest.raises(TypeError) as caught:
+            kind(no_bytes)
+        assert "xx" not in str(caught.value)  # it may be the secret all the same
+
+
+INDEX, WRITE_CAP, READ_CAP = BoxIndex(bytes(104)), WriteCap(bytes(168)), ReadCap(bytes(136))
+TEXT: Any = "x" * 32
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: requests.new_keypair(TEXT),
+        lambda: requests.session_token(TEXT),
+        lambda: requests.encrypt_write(TEXT, WRITE_CAP, INDEX),
+        lambda: requests.send_message(TEXT, bytes(32), b"q", None),
+        lambda: requests.send_message(b"", TEXT, b"q", None),
+        lambda: requests.send_message(b"", bytes(32), TEXT, None),
+        lambda: requests.send_message(b"", bytes(32), b"q", TEXT),
+        lambda: ReadEnvelope(TEXT, b"d", bytes(32), INDEX, INDEX, READ_CAP),
+        lambda: WriteEnvelope(b"c", TEXT, bytes(32), INDEX, INDEX, WRITE_CAP),
+        lambda: OperationKey(OperationKind.BOX, TEXT),
+        lambda: copy_requests.elements_of_payload(
+            CopyPayload(TEXT, WRITE_CAP, INDEX), is_start=True, is_last=True
+        ),
+        lambda: copy_requests.elements_of_tombstones(
+            WRITE_CAP, INDEX, 1, is_start=True, is_last=True, buffer=TEXT
+        ),
+    ],
+)
+def test_text_is_not_taken_for_bytes(make: Callable[[], object]) -> None:
+    """The daemon would hang up on it."""
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert "xx" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("node_hash", "queue_id"), [(31, 1), (33, 1), (32, 0), (32, 33)])
+def test_couriers_that_cannot_be_one(node_hash: int, queue_id: int) -> None:
+    with pytest.raises(EncodeError):
+        copy_operation(WRITE_CAP, Destination(bytes(node_hash), bytes(queue_id)))
 
 
 def test_opaque_values_of_two_kinds_differ() -> None:

@@ -10,6 +10,8 @@ from typing import Protocol
 import trio
 from attrs import define, field
 
+from simplex_trio.testing.kpclientd.consensus import Endpoint
+
 __all__ = ["MAX_KEPT_REPLIES", "App", "Connected", "Operation"]
 
 MAX_KEPT_REPLIES = 1000
@@ -31,6 +33,10 @@ class Operation:
     app: App
     query_id: bytes | None
     reply: str
+    key: bytes = b""
+    """The hash by which it is cancelled, once it has begun."""
+    courier: Endpoint | None = None
+    """Who is asked, if that is said in the answer."""
     scope: trio.CancelScope = field(factory=trio.CancelScope)
 
 

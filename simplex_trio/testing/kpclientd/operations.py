@@ -35,16 +35,16 @@ Fields = Mapping[str, Any]
 class MixnetRequests:
     """The operations of one daemon, of all of its clients.
 
-    As in the daemon they are known by a hash alone: of two with the same hash a cancel finds the
-    later one.
+    As in the daemon they are known by a hash alone: of several with the same hash a cancel finds
+    the one that was sent last, and the next cancel the one before, as it is sent again by then.
     """
 
     def __init__(self, mixnet: SimulatedMixnet) -> None:
         self._mixnet = mixnet
-        self._by_hash: dict[bytes, tuple[Operation, Endpoint | None]] = {}
+        self._operations: list[Operation] = []
 
     def __len__(self) -> int:
-        return len(self._by_hash)
+        return len(self._operations)
 
     def start(self, nursery: trio.Nursery, app: App, name: str, request: Fields) -> None:
         """Do what is asked for; the answer comes when it comes."""
@@ -62,26 +62,23 @@ class MixnetRequests:
         if request["query_id"] is None or request[by] is None:
             code = DaemonCode.INVALID_REQUEST
         else:
-            operation, courier = self._by_hash.pop(request[by], (None, None))
+            operation = self._latest(request[by])
             if operation is not None:
                 operation.scope.cancel()
-                operation.app.operations.discard(operation)
+                self._end(operation)
                 # To whoever cancels, which with one client for each hash is the same.
-                self._answer(app, operation, courier, DaemonCode.CANCELLED)
+                self._answer(app, operation, DaemonCode.CANCELLED)
         app.put(f"{name}_reply", {"query_id": request["query_id"], "error_code": int(code)})
 
     def forget(self, app: App) -> None:
         """End everything that a client has started, without answers."""
-        for operation in app.operations:
+        for operation in list(app.operations):
             operation.scope.cancel()
-        self._by_hash = {
-            key: known for key, known in self._by_hash.items() if known[0].app is not app
-        }
-        app.operations.clear()
+            self._end(operation)
 
     def forget_all(self) -> None:
         """End everything."""
-        for app in {operation.app for operation, _ in self._by_hash.values()}:
+        for app in {operation.app for operation in self._operations}:
             self.forget(app)
 
     # --- services -------------------------------------------------------------------------------
@@ -130,17 +127,18 @@ class MixnetRequests:
             or not request["envelope_descriptor"]
             or has_read_cap == (request["write_cap"] is not None)
         ):
-            self._answer(app, operation, None, DaemonCode.INVALID_REQUEST)
+            self._answer(app, operation, DaemonCode.INVALID_REQUEST)
         elif self._mixnet.current_document is None:
-            self._answer(app, operation, None, DaemonCode.INTERNAL_ERROR)
+            self._answer(app, operation, DaemonCode.INTERNAL_ERROR)
         else:
-            self._begin(request["envelope_hash"], operation, _some_courier())
+            operation.courier = _some_courier()
+            self._begin(operation, request["envelope_hash"])
             nursery.start_soon(self._do_box, operation, request)
 
     async def _do_box(self, operation: Operation, request: Fields) -> None:
         with operation.scope:
             code, plaintext = await self._box_outcome(request)
-            self._finish(request["envelope_hash"], operation, code, plaintext=plaintext)
+            self._finish(operation, code, plaintext=plaintext)
 
     async def _box_outcome(self, request: Fields) -> tuple[int, bytes | None]:
         await self._mixnet.round_trip()
@@ -198,11 +196,11 @@ class MixnetRequests:
         write_cap = request["write_cap"]
         pinned = request["courier_identity_hash"] and request["courier_queue_id"]
         if request["query_id"] is None or write_cap is None:
-            self._answer(app, operation, None, DaemonCode.INVALID_REQUEST)
+            self._answer(app, operation, DaemonCode.INVALID_REQUEST)
         elif not pinned and self._mixnet.current_document is None:
-            self._answer(app, operation, None, DaemonCode.INTERNAL_ERROR)
+            self._answer(app, operation, DaemonCode.INTERNAL_ERROR)
         else:
-            self._begin(hash256(write_cap), operation, None)
+            self._begin(operation, hash256(write_cap))
             nursery.start_soon(self._do_copy, operation, write_cap)
 
     async def _do_copy(self, operation: Operation, write_cap: bytes) -> None:
@@ -216,31 +214,30 @@ class MixnetRequests:
             if verdict.failed_envelope:
                 details["failed_envelope_index"] = verdict.failed_envelope
             code = 0 if verdict.replica_code is None else DaemonCode.COPY_FAILED
-            self._finish(hash256(write_cap), operation, code, **details)
+            self._finish(operation, code, **details)
 
     # --- operations -----------------------------------------------------------------------------
 
-    def _begin(self, key: bytes, operation: Operation, courier: Endpoint | None) -> None:
+    def _begin(self, operation: Operation, key: bytes) -> None:
+        operation.key = key
         operation.app.operations.add(operation)
-        self._by_hash[key] = (operation, courier)
+        self._operations.append(operation)
 
-    def _finish(self, key: bytes, operation: Operation, code: int, **details: object) -> None:
+    def _latest(self, key: bytes) -> Operation | None:
+        return next((each for each in reversed(self._operations) if each.key == key), None)
+
+    def _end(self, operation: Operation) -> None:
         operation.app.operations.discard(operation)
-        known, courier = self._by_hash.get(key, (None, None))
-        if known is operation:
-            del self._by_hash[key]
-        self._answer(operation.app, operation, courier or _some_courier(), code, **details)
+        self._operations.remove(operation)
 
-    def _answer(
-        self,
-        app: App,
-        operation: Operation,
-        courier: Endpoint | None,
-        code: int,
-        **details: object,
-    ) -> None:
+    def _finish(self, operation: Operation, code: int, **details: object) -> None:
+        self._end(operation)
+        self._answer(operation.app, operation, code, **details)
+
+    def _answer(self, app: App, operation: Operation, code: int, **details: object) -> None:
         fields: dict[str, object] = {"query_id": operation.query_id, "error_code": int(code)}
         if operation.reply == _BOX_REPLY:
+            courier = operation.courier
             fields["plaintext"] = None
             fields["courier_identity_hash"] = None if courier is None else courier.node_hash
             fields["courier_queue_id"] = None if courier is None else courier.queue_id
