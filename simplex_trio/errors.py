@@ -1,10 +1,10 @@
 """The exceptions of simplex_trio: one tree, of which this is the trunk.
 
 What goes wrong outside of the program is a `SimplexError`; XFTP and Katzenpost have branches of
-their own.  What the program does wrong is a `ValueError` or a `RuntimeError`.  Errors chain their cause
-(``raise ... from ...``), carry the wire code where there is one, and say themselves whether trying
-again can help (`SimplexError.retryable`).  No message contains a key, a queue id, an address or a
-message body: errors end up in logs.
+their own.  What the program does wrong is a `ValueError` or a `RuntimeError`.  Errors chain their
+cause (``raise ... from ...``), carry the wire code where there is one, and say themselves whether
+trying again can help (`SimplexError.retryable`).  No message contains a key, a queue id, an address
+or a message body: errors end up in logs.
 
 `ValueError` is mixed in where the caller, or the peer, supplied a value that cannot be right, so
 that code which knows nothing of this package still handles it sensibly.

@@ -2,17 +2,20 @@
 
 Keys, ids, addresses and bodies travel through this package inside small value classes, and a
 `repr` is what ends up in logs and tracebacks.  So a value shows its class, its numbers, flags and
-enumerations, and of bytes and text only the length.
+enumerations, and of bytes and text only the length.  `instance_of` checks the kind of a field with
+the same restraint.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from types import UnionType
 from typing import Any
 
 import attrs
 
-__all__ = ["Redacted"]
+__all__ = ["Redacted", "instance_of"]
 
 
 def _shown(value: Any) -> str:
@@ -42,3 +45,14 @@ class Redacted:
         cls = type(self)
         shown = (f"{a.name}={_shown(getattr(self, a.name))}" for a in _fields(cls))
         return f"{cls.__name__}({', '.join(shown)})"
+
+
+def instance_of(kind: type[Any] | UnionType) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    """A validator for attrs: as its own of this name, but the error does not show the value."""
+
+    def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if not isinstance(value, kind):
+            wanted = kind.__name__ if isinstance(kind, type) else kind
+            raise TypeError(f"{attribute.alias} is to be {wanted}, not {_shown(value)}")
+
+    return check

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from attrs import field, frozen
-from attrs.validators import instance_of
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 
 __all__ = ["Destination"]

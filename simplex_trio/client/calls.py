@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
-from attrs.validators import instance_of, optional
+from attrs.validators import optional
 
 from simplex_trio.client.events import EVENT_LIMIT
 from simplex_trio.client.timeouts import CONNECT_TIMEOUTS, REQUEST_TIMEOUTS, Timeouts
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = ["CORRELATION_ID_SIZE", "Call", "ClientStatistics", "EngineConfig"]
 

@@ -11,14 +11,13 @@ import hmac
 from typing import ClassVar, Self, TypeVar
 
 from attrs import field, frozen
-from attrs.validators import instance_of
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed448, x448
 from nacl import bindings as sodium
 from nacl import exceptions as nacl
 
 from simplex_trio.errors import CryptoError, DecodeError, SignatureInvalid
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = [
     "AuthPrivateKey",

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 from attrs import field, frozen
-from attrs.validators import instance_of
 
 from simplex_trio.crypto.der import Tag, element, only, take
 from simplex_trio.crypto.keys import (
@@ -23,7 +22,7 @@ from simplex_trio.crypto.keys import (
     public_key,
 )
 from simplex_trio.errors import DecodeError, SignatureInvalid
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = ["SignedKey"]
 

@@ -22,20 +22,10 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 from attrs import Factory, field, frozen
-from attrs.validators import (
-    and_,
-    deep_iterable,
-    ge,
-    gt,
-    instance_of,
-    le,
-    max_len,
-    min_len,
-    optional,
-)
+from attrs.validators import and_, deep_iterable, ge, gt, le, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError, SimplexError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.wire.hosts import MAX_HOSTS, parse_host

@@ -9,9 +9,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from attrs import field, frozen
-from attrs.validators import deep_iterable, ge, instance_of, optional
+from attrs.validators import deep_iterable, ge, optional
 
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.hosts import DomainHost, Host, IPv4Host, IPv6Host, OnionHost
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from enum import Enum
 
 from attrs import field, frozen
-from attrs.validators import and_, deep_iterable, ge, instance_of, le, optional
+from attrs.validators import and_, deep_iterable, ge, le, optional
 
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = ["ConnectConfig", "HostMode", "KeepAlive", "SocksMode", "SocksProxy", "WebPort"]
 

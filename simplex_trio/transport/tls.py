@@ -20,7 +20,7 @@ from typing import Self, cast
 
 import trio
 from attrs import define, field, frozen
-from attrs.validators import deep_iterable, instance_of, min_len
+from attrs.validators import deep_iterable, min_len
 
 from simplex_trio.crypto.certificates import (
     MAX_CERTIFICATES,
@@ -40,7 +40,7 @@ from simplex_trio.errors import (
     TLSFailed,
     WrongIdentity,
 )
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.transport import _openssl
 
 __all__ = [

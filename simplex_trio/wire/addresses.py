@@ -13,10 +13,10 @@ from enum import Enum
 from typing import final
 
 from attrs import field, frozen
-from attrs.validators import and_, deep_iterable, instance_of, max_len, min_len, optional
+from attrs.validators import and_, deep_iterable, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, short
 from simplex_trio.wire.hosts import (
     MAX_HOSTS,

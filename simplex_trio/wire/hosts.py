@@ -11,10 +11,9 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from attrs import field, frozen
-from attrs.validators import instance_of
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, listed, utf8
 from simplex_trio.wire.text import decimal
 

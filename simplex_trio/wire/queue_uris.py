@@ -19,11 +19,11 @@ from typing import final
 from urllib.parse import quote, unquote_to_bytes
 
 from attrs import field, frozen
-from attrs.validators import and_, instance_of, max_len, optional
+from attrs.validators import and_, max_len, optional
 
 from simplex_trio.crypto.keys import X25519PublicKey
 from simplex_trio.errors import DecodeError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.buffer import Reader, boolean, short, word16
 from simplex_trio.wire.hosts import Host, parse_hosts

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 
 from attrs import field, frozen
-from attrs.validators import ge, instance_of, optional
+from attrs.validators import ge, optional
 
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import is_basic_auth
 
 __all__ = ["QueuePolicy"]

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import final
 
 from attrs import field, frozen
-from attrs.validators import and_, instance_of, min_len
+from attrs.validators import and_, min_len
 
 from simplex_trio.errors import DecodeError, EncodeError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.ntf.queues import NotifierQueue
 from simplex_trio.wire.text import decimal, from_base64url, to_base64url
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import final
 
 from attrs import field, frozen
-from attrs.validators import and_, instance_of, max_len
+from attrs.validators import and_, max_len
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.buffer import Reader, short
 from simplex_trio.wire.presets import with_known_onion_host

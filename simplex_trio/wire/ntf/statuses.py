@@ -6,10 +6,10 @@ from enum import Enum
 from typing import final
 
 from attrs import field, frozen
-from attrs.validators import instance_of, optional
+from attrs.validators import optional
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.ntf.words import one_of
 from simplex_trio.wire.versions import NTFVersion

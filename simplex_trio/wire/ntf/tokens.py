@@ -7,10 +7,10 @@ from enum import Enum
 from typing import final
 
 from attrs import field, frozen
-from attrs.validators import and_, instance_of, max_len
+from attrs.validators import and_, max_len
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, short
 from simplex_trio.wire.ntf.words import one_of
 
