@@ -34,7 +34,8 @@ def _examples(*lines: str) -> str:
 
 app: App = App(
     name="simplex-trio",
-    help="The SimpleX messaging stack from the shell: watch it work, use queues, send files, run routers.",
+    help="The SimpleX messaging stack from the shell: watch it work, use queues, send files, run "
+    "routers.",
     help_epilogue=_examples(
         "simplex-trio demo",
         "simplex-trio queue create inbox smp://...@smp.example.com",

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
-import trio
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 
 from simplex_trio.cli.output import ERR, aside
 from simplex_trio.xftp.files.progress import Listener, Phase, Retrying, TransferEvent
@@ -26,6 +28,9 @@ __all__ = ["Bars", "showing_progress"]
 
 _EVERY = 0.1
 """Seconds between two looks of a bar; pieces come much faster."""
+
+_ROOM_FOR_BARS = 60
+"""Columns of a terminal, less than which leave no room for a bar worth looking at."""
 
 
 @contextmanager
@@ -50,16 +55,26 @@ def _retrying(event: Retrying) -> str:
 def _bars(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description:<11}"),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        *_measures(console),
+        TransferSpeedColumn(table_column=_on_one_line()),
+        TimeRemainingColumn(table_column=_on_one_line()),
         console=console,
         auto_refresh=False,
-        get_time=trio.current_time,
+        get_time=monotonic,  # Trio's clock has stopped when they are drawn for the last time
         expand=True,
     )
+
+
+def _measures(console: Console) -> tuple[ProgressColumn, ...]:
+    """How much is done: all ways to say it, where there is room for them."""
+    percentage = TaskProgressColumn()
+    if console.width < _ROOM_FOR_BARS:
+        return (percentage,)
+    return BarColumn(bar_width=None), percentage, DownloadColumn(table_column=_on_one_line())
+
+
+def _on_one_line() -> Column:
+    return Column(no_wrap=True)
 
 
 class Bars:
@@ -77,7 +92,7 @@ class Bars:
             return
         task = self._task(event)
         self._progress.update(task, completed=event.done, total=event.total)
-        now = trio.current_time()
+        now = monotonic()
         if now - self._refreshed >= _EVERY or event.done == event.total:
             self._refreshed = now
             self._progress.refresh()

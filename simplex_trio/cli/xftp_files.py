@@ -20,14 +20,18 @@ from simplex_trio.cli.xftp_bars import showing_progress
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.addresses import ServerProtocol
 from simplex_trio.wire.xftp.description import FileDescription, FileParty
-from simplex_trio.wire.xftp.description_text import (
-    MAX_DESCRIPTION_SIZE,
-    decode_description,
-)
-from simplex_trio.wire.xftp.links import FileLink, parse_file_link
-from simplex_trio.xftp.errors import NoSuchReplica, StateMismatch, StorageFailed
+from simplex_trio.wire.xftp.links import FileLink
+from simplex_trio.xftp.errors import FileChanged, NoSuchReplica, StateMismatch, StorageFailed
 from simplex_trio.xftp.files.delete import DeletedFile, delete_file
-from simplex_trio.xftp.files.descriptions import load_description, save_descriptions
+from simplex_trio.xftp.files.descriptions import (
+    LINK_SCHEMES,
+    MAX_SOURCE_SIZE,
+    load_description,
+    read_description,
+    save_descriptions,
+)
+from simplex_trio.xftp.files.layout import MAX_RECIPIENTS
+from simplex_trio.xftp.files.names import shortened
 from simplex_trio.xftp.files.progress import Listener
 from simplex_trio.xftp.files.receive import ReceivedFile, receive_file
 from simplex_trio.xftp.files.send import SentFile, send_file
@@ -36,12 +40,12 @@ __all__ = ["delete", "info", "receive", "send"]
 
 T = TypeVar("T")
 
-_LINKS = ("simplex:", "https://", "http://")
+_ROOM_FOR_STATE = 32
+"""Bytes for what is added to the name of a file for that of its state."""
 
-_MOST_INPUT = 4 * MAX_DESCRIPTION_SIZE
-"""Bytes of a description from standard input, which may be a link with everything escaped."""
+Recipients = Annotated[int, Parameter(validator=Number(gte=1, lte=MAX_RECIPIENTS))]
 
-Count = Annotated[int, Parameter(validator=Number(gte=1, lte=2048))]
+Replicas = Annotated[int, Parameter(validator=Number(gte=1))]
 
 Description = Annotated[
     str,
@@ -61,8 +65,8 @@ def send(
     /,
     *routers: str,
     to: Path = Path(),
-    recipients: Count = 1,
-    replicas: Count = 1,
+    recipients: Recipients = 1,
+    replicas: Replicas = 1,
     name: str | None = None,
     link: Flag = False,
     json: AsJson = False,
@@ -89,15 +93,16 @@ def send(
         Print the first recipient's description as a link, too. Whoever has it has the file.
     """
     servers = [read_address(each, ServerProtocol.XFTP) for each in routers]
-    if len(servers) < replicas:
+    if len({each.address for each in servers}) < replicas:
         raise CommandFailed(
-            "Name the routers to send to after the file, at least as many as --replicas.",
+            "Name the routers to send to after the file, at least as many as --replicas, "
+            "and each once.",
             ExitCode.USAGE,
         )
     if not file.is_file():
         raise CommandFailed(f"There is no file {file}.", ExitCode.USAGE)
     to.mkdir(parents=True, exist_ok=True)
-    state = to / f".{file.name}.xftp-sending"
+    state = to / f".{shortened(file.name, _ROOM_FOR_STATE)}.xftp-sending"
 
     async def transfer(tell: Listener) -> tuple[SentFile, list[Path]]:
         sent = await send_file(
@@ -142,6 +147,10 @@ def _transfer(transfer: Callable[[Listener], Awaitable[T]], state: Path) -> T:
     except StateMismatch as exc:
         raise CommandFailed(
             f"{state} belongs to another transfer; delete it to begin a new one.", ExitCode.USAGE
+        ) from exc
+    except FileChanged as exc:
+        raise CommandFailed(
+            f"The file is not what it was at first; delete {state} to begin a new transfer."
         ) from exc
 
 
@@ -252,8 +261,8 @@ def _facts(description: FileDescription) -> dict[str, Any]:
 def _described(source: str) -> FileDescription:
     try:
         if source == "-":
-            return _read(sys.stdin.buffer.read(_MOST_INPUT))
-        if source.startswith(_LINKS):
+            return read_description(sys.stdin.buffer.read(MAX_SOURCE_SIZE + 1))
+        if source.startswith(LINK_SCHEMES):
             aside("A link on a command line can be seen by others; '-' reads it from elsewhere.")
         return run(partial(load_description, source))
     except DecodeError as exc:
@@ -262,10 +271,3 @@ def _described(source: str) -> FileDescription:
         ) from exc
     except StorageFailed as exc:
         raise CommandFailed(f"{source} cannot be read: {exc}.", ExitCode.USAGE) from exc
-
-
-def _read(data: bytes) -> FileDescription:
-    text = data.decode("utf-8", "replace")
-    if text.startswith(_LINKS):
-        return parse_file_link(text).description
-    return decode_description(data)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from attrs import evolve
 from cyclopts import Parameter
+from cyclopts.types import ExistingDirectory
 from cyclopts.validators import Number
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
@@ -26,7 +27,8 @@ from simplex_trio.cli.router_folder import (
 from simplex_trio.cli.running import run_service
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.router.credentials import load_credentials
+from simplex_trio.router.credentials import load_credentials, load_web_credentials
+from simplex_trio.transport.tls import TlsCredentials
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPRouterConfig
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, serve_xftp_router
 
@@ -43,6 +45,7 @@ def router(
     host: Annotated[list[str] | None, Parameter(name="--host", negative=())] = None,
     port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=0xFFFF))] = None,
     quota: Annotated[float, Parameter(validator=Number(gte=0))] = 10,
+    pages: ExistingDirectory | None = None,
     password_file: Path | None = None,
     log: Annotated[LogFormat | None, Parameter(name="--log")] = None,
     verbose: Flag = False,
@@ -55,14 +58,18 @@ def router(
     Parameters
     ----------
     folder
-        Where its credentials and the files are; both are made if they are missing. Without a folder
-        the router is for trying: only this machine reaches it, and everything ends with it.
+        Where its credentials and the files are; both are made if they are missing. If it also has
+        web.crt and web.key, from an authority that browsers trust, browsers are served too. Without
+        a folder the router is for trying: only this machine reaches it, and everything ends with
+        it.
     host
         The name or address under which clients find the router; may be given several times.
     port
         The port that it listens on; 443 unless given.
     quota
         How much it stores at most, in GiB.
+    pages
+        A folder with what browsers get when they ask for a page: the files of a web client.
     password_file
         A file with the password that senders have to know.
     log
@@ -71,6 +78,7 @@ def router(
         Log more.
     """
     config = _config(folder, host, port, int(quota * _GIB), _password(password_file))
+    config = evolve(config, pages=pages)
 
     def ready(running: XFTPRouter) -> None:
         if json:
@@ -112,9 +120,17 @@ def _password(path: Path | None) -> str | None:
 async def _serve(
     config: XFTPRouterConfig, folder: Path | None, ready: Callable[[XFTPRouter], None]
 ) -> None:
-    credentials = None if folder is None else await _credentials(folder, config.hosts[0])
+    credentials, web = None, None
+    if folder is not None:
+        credentials = await _credentials(folder, config.hosts[0])
+        web = await _web_credentials(folder)
+    if config.pages is not None and web is None:
+        raise CommandFailed(
+            "Pages are for browsers, which need web.crt and web.key in the router's folder.",
+            ExitCode.USAGE,
+        )
     async with open_inner_nursery() as nursery:
-        serve = partial(serve_xftp_router, config, credentials=credentials)
+        serve = partial(serve_xftp_router, config, credentials=credentials, web=web)
         ready(await nursery.start(serve))
 
 
@@ -123,3 +139,10 @@ async def _credentials(folder: Path, host: str) -> RouterCredentials:
         write_new_files(folder, credential_files(new_credentials(host)))
         aside(f"Made new credentials. Take {folder / CA_KEY} off this machine, and keep it safe.")
     return await load_credentials(folder, at=datetime.now(UTC))
+
+
+async def _web_credentials(folder: Path) -> TlsCredentials | None:
+    # Either file alone is a mistake, which loading them tells.
+    if not any((folder / name).exists() for name in ("web.crt", "web.key")):
+        return None
+    return await load_web_credentials(folder)

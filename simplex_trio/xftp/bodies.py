@@ -37,7 +37,9 @@ class WaitBudget:
     async def wait_for(self, receive: Callable[[], Awaitable[T]]) -> T:
         """What ``receive`` returns; `RequestTimeout` if it takes too long."""
         started = trio.current_time()
-        with trio.move_on_after(min(self.stall, self.total - self._waited)):
+        # What had come at the last moment may have been seen even later than that.
+        left = max(self.total - self._waited, 0)
+        with trio.move_on_after(min(self.stall, left)):
             result = await receive()
             self._waited += trio.current_time() - started
             return result

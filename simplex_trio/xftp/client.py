@@ -7,10 +7,7 @@ for another.  Cancelling a request takes back that one alone.
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncIterator,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -22,9 +19,7 @@ from simplex_trio.client.deadline import connect_deadline
 from simplex_trio.client.timeouts import BACKGROUND, Patience
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, AuthPublicKey, X25519PrivateKey
-from simplex_trio.errors import (
-    UnexpectedResponseError,
-)
+from simplex_trio.errors import UnexpectedResponseError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.connect import open_transport
@@ -285,9 +280,9 @@ async def open_xftp_client(
     ``isolation`` is what tells unrelated connections apart to a SOCKS proxy that isolates.  A
     connection that breaks inside of the block cancels nothing: requests raise `ConnectionLost`.
 
-    Raises a `ConnectError`, a `HandshakeFailed`, `ConnectionLost`, `UnexpectedResponseError`,
-    `XFTPSupportMissing` without the libraries for it, and `ValueError` for what is not the address
-    of an XFTP router.
+    Raises a `ConnectError`, a `HandshakeFailed`, `ConnectionLost`, `StreamReset`, `RequestTimeout`,
+    `UnexpectedResponseError`, `XFTPSupportMissing` without the libraries for it, and `ValueError`
+    for what is not the address of an XFTP router.
     """
     require_support()
     from simplex_trio.xftp.http2.client import Http2Client

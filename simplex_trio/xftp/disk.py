@@ -1,18 +1,32 @@
-"""Work with files: in worker threads, and with errors of the package instead of the system's."""
+"""Work with files: in worker threads, with errors of the package, and undisturbed by others."""
 
 from __future__ import annotations
 
 import errno
+import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 import trio
 
 from simplex_trio.errors import SimplexError
-from simplex_trio.xftp.errors import StorageFailed, StorageFull
+from simplex_trio.xftp.errors import StateInUse, StorageFailed, StorageFull
 
-__all__ = ["in_thread", "storage_errors"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = [
+    "create_locked",
+    "in_thread",
+    "lock",
+    "remove_left_over",
+    "storage_errors",
+    "sync_folder",
+    "write_all",
+]
 
 T = TypeVar("T")
 
@@ -38,3 +52,69 @@ async def in_thread(work: Callable[[], T]) -> T:
     """
     with storage_errors():
         return await trio.to_thread.run_sync(work)
+
+
+# --- files of one's own -------------------------------------------------------------------------
+
+
+def lock(descriptor: int) -> None:
+    """Claim an open file for as long as it is open, or raise `StateInUse` if somebody else has.
+
+    Nothing is claimed on systems and file systems that know no such locks.
+    """
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise StateInUse("this transfer is going on already") from exc
+        except OSError:
+            pass
+
+
+def create_locked(path: Path, mode: int) -> int:
+    """A new file, open for reading and writing and locked, instead of what a crash has left.
+
+    Raises `StateInUse` if it is somebody else's, and the system's errors.
+    """
+    with suppress(FileNotFoundError):
+        remove_left_over(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, mode)
+    try:
+        lock(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def remove_left_over(path: Path) -> None:
+    """Remove a file, unless somebody has locked it: then raise `StateInUse`."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        lock(descriptor)
+        path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of ``data``: a disk that is nearly full takes some of it, and says nothing."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlast a loss of power, where the system can do that."""
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

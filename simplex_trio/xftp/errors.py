@@ -13,6 +13,7 @@ __all__ = [
     "NotDeleted",
     "RedirectRefused",
     "RouterUnreachable",
+    "StateInUse",
     "StateMismatch",
     "StorageFailed",
     "StorageFull",
@@ -103,6 +104,12 @@ class RedirectRefused(SimplexError):
 
 class StateMismatch(SimplexError, ValueError):
     """A state file is not one, or belongs to another transfer."""
+
+
+class StateInUse(SimplexError):
+    """The same transfer is going on already, in this program or in another one."""
+
+    retryable = True
 
 
 # --- the disk -----------------------------------------------------------------------------------

@@ -77,18 +77,22 @@ class Exchange(Redacted):
         self._sent()
 
     async def _send_body(self, pieces: AsyncIterator[bytes | memoryview], size: int) -> None:
+        last = b""
         try:
             async for piece in pieces:
                 size -= len(piece)
                 if size < 0:
                     break
+                if piece and not size:
+                    # Until nothing more can go wrong, the router must not have all of it.
+                    last, piece = bytes(piece[-1:]), piece[:-1]
                 await self._stream.send(piece)
         finally:
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()
         if size:
             raise WrongBodySize("a body is not as long as was said")
-        await self._stream.send(b"", end=True)
+        await self._stream.send(last, end=True)
 
     async def answer(self, expected: type[MessageT]) -> MessageT:
         """The message that the answer begins with."""

@@ -15,9 +15,9 @@ import trio
 from attrs import evolve
 from rich.console import Console
 
-from simplex_trio.cli import xftp_bars
+from simplex_trio.cli import xftp_bars, xftp_files
 from simplex_trio.cli.xftp_bars import showing_progress
-from simplex_trio.errors import DialFailed
+from simplex_trio.errors import DialFailed, RequestTimeout
 from simplex_trio.xftp.files.progress import Phase, Progress, Retrying
 from simplex_trio.xftp.router.config import PacketPolicy
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
@@ -130,7 +130,9 @@ def test_mistakes(cli: Cli, server: str, photo: Path, tmp_path: Path) -> None:
         ("send", tmp_path / "missing", server),
         ("send", photo, "smp://nonsense"),
         ("send", photo, server, "--replicas", "2"),
+        ("send", photo, server, server, "--replicas", "2"),
         ("send", photo, server, "--recipients", "0"),
+        ("send", photo, server, "--recipients", "1025"),
         ("receive", tmp_path / "missing"),
         ("receive", tmp_path / "nonsense"),
         ("delete", tmp_path / "nonsense"),
@@ -148,6 +150,35 @@ def test_a_state_file_of_another_transfer(
     result = cli("xftp", "send", photo, server, "--to", tmp_path)
     assert result.code == 2
     assert "delete it" in result.err
+
+
+def test_a_file_that_has_changed(cli: Cli, server: str, photo: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xftp_files, "save_descriptions", interrupted)
+        assert cli("xftp", "send", photo, server, "--to", tmp_path).code == 3
+    state = tmp_path / ".photo.jpg.xftp-sending"
+    lines = state.read_text().splitlines(keepends=True)
+    state.write_text("".join(each for each in lines if '"encrypted"' not in each))
+    photo.write_bytes(photo.read_bytes()[::-1])
+    result = cli("xftp", "send", photo, server, "--to", tmp_path)
+    assert result.code == 1
+    assert f"delete {state}" in result.err
+    state.unlink()
+    assert cli("xftp", "send", photo, server, "--to", tmp_path).code == 0
+
+
+async def interrupted(*_: object) -> None:
+    raise RequestTimeout("just before the end")
+
+
+def test_a_name_that_is_as_long_as_names_may_be(cli: Cli, server: str, tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 251 + ".txt")
+    path.write_bytes(b"content")
+    sent = cli("xftp", "send", path, server, "--to", tmp_path / "out", "--json").json()
+    received = cli("xftp", "receive", sent["descriptions"][0], "--to", tmp_path / "in", "--json")
+    assert Path(received.json()["path"]).read_bytes() == b"content"
+    assert received.json()["path"].endswith("x.txt")
+    assert len(list((tmp_path / "out").iterdir())) == 1
 
 
 def test_passwords(cli: Cli, photo: Path, tmp_path: Path) -> None:
@@ -216,6 +247,34 @@ async def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "decrypting" in shown
     assert "104.9/104.9 MB" in shown
     assert "packet 3: no host answers; again in 2 s" in shown
+
+
+def test_bars_outlast_the_transfer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are drawn a last time when Trio has ended."""
+    screen = io.StringIO()
+    console = Console(file=screen, width=80, force_terminal=True, highlight=False)
+    monkeypatch.setattr(xftp_bars, "ERR", console)
+
+    async def transfer() -> None:
+        tell(Progress(Phase.UPLOADING, 0, 100))
+        await trio.lowlevel.checkpoint()
+        tell(Progress(Phase.UPLOADING, 50, 100))
+
+    with showing_progress() as tell:
+        trio.run(transfer)
+    assert "50/100 bytes" in screen.getvalue()
+
+
+@pytest.mark.parametrize("width", [12, 36, 59, 60, 80])
+async def test_bars_take_one_line_each(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, width=width, force_terminal=True, highlight=False)
+    monkeypatch.setattr(xftp_bars, "ERR", console)
+    with showing_progress() as tell:
+        for done in range(0, 1001, 10):
+            tell(Progress(Phase.DOWNLOADING, done * 2**20, 1000 * 2**20))
+    assert screen.getvalue().count("\n") == 1
+    await trio.lowlevel.checkpoint()
 
 
 async def test_no_bars_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

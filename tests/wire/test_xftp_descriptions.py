@@ -209,7 +209,9 @@ def test_a_size_that_looks_like_a_number_is_quoted() -> None:
         lambda text: text.replace("party: recipient", "party: 'recipient'"),
         lambda text: text + "\n\n",
         lambda text: text + "redirect: null\n",
-        lambda text: text + "later: [1]\n".replace("[1]", "whatever"),
+        lambda text: text + "later: whatever\n",
+        lambda text: text + "later: []\n",
+        lambda text: text + "later:\n- {}\n- some:\n    thing: new\n",
         lambda text: text.replace("- chunks:\n  - ", "- chunks:\n    - "),
         lambda text: text.replace(
             "replicas:\n- chunks:\n  - ", "replicas:\n  - chunks:\n      - "
@@ -246,6 +248,9 @@ KEY_TEXT = to_base64url(REPLICA.key.der)
         ("digest: ", "digest: >-\n  "),
         ("digest: ", "digest: {x: "),
         ("digest: ", "digest: ["),
+        ("replicas:", "replicas: []\nothers:"),
+        ("party: recipient", "party: {}"),
+        ("nonce: ", "later: [1]\nnonce: "),
         ("digest: ", "digest: %"),
         ("digest: ", "digest: !"),
         ("digest: ", "digest:\t"),

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simplex_trio.crypto.box import BoxKey
-from simplex_trio.crypto.hsalsa20 import hsalsa20
 from simplex_trio.errors import DecryptionFailed
-from simplex_trio.xftp.box_stream import TAG_SIZE, BoxStream, hsalsa20_of
+from simplex_trio.xftp.box_stream import TAG_SIZE, BoxStream
 from tests.xftp.support import cut
 
 KEY = BoxKey(bytes(range(32)))
@@ -28,11 +27,6 @@ def test_the_same_as_in_one_go(raw: bytes, nonce: bytes, message: bytes, places:
     assert tag + sealed == key.seal(nonce, message)
     assert b"".join(opening.open(piece) for piece in cut(sealed, places[:-1])) == message
     opening.verify(tag)
-
-
-@given(keys)
-def test_the_core_is_that_of_boxes(key: bytes) -> None:
-    assert hsalsa20_of(key, bytes(16)) == hsalsa20(key)
 
 
 def test_any_kind_of_bytes() -> None:

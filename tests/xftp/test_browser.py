@@ -6,8 +6,11 @@ import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import pytest
 import trio
+from attrs import evolve
 from h2 import events
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
@@ -25,7 +28,7 @@ from simplex_trio.wire.xftp.blocks import (
 from simplex_trio.wire.xftp.commands import FGET, FNEW, FPUT, Command, PacketInfo
 from simplex_trio.wire.xftp.handshake import encode_client_hello
 from simplex_trio.wire.xftp.messages import FILE, OK, SIDS, Message
-from simplex_trio.xftp.router.server import XFTPRouter, open_xftp_router
+from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
 from tests.scenarios.xftp import NewPacket, client_at
 from tests.transport.support import web_credentials
 from tests.xftp.raw import POST, Peer
@@ -155,7 +158,7 @@ async def test_asking_whether_it_may_ask() -> None:
         assert headers[b"access-control-allow-methods"] == b"POST, OPTIONS"
         assert headers[b"access-control-allow-headers"] == b"*"
         assert body == b""
-        headers, _ = await browser.fetch(method="GET")
+        headers, _ = await browser.fetch(method="PUT")
         assert headers[b":status"] == b"405"
 
 
@@ -178,6 +181,51 @@ async def test_two_tabs_on_one_connection() -> None:
         command = FNEW(info, (packet.recipient_keys[0].public,))
         message, _ = await ask(browser, first, command, key)
         assert isinstance(message, SIDS)
+
+
+async def test_pages(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_bytes(b"<!doctype html>")
+    (tmp_path / "large.js").write_bytes(bytes(3_000_000))
+    config = evolve(EMBEDDED, pages=tmp_path)
+    async with (
+        open_xftp_router(config, web=web_credentials()) as router,
+        browser_at(router) as browser,
+    ):
+        headers, body = await browser.fetch(method="GET")
+        assert (headers[b":status"], body) == (b"200", b"<!doctype html>")
+        assert headers[b"content-type"] == b"text/html; charset=utf-8"
+        assert headers[b"x-content-type-options"] == b"nosniff"
+        headers, body = await browser.fetch(method="HEAD")
+        assert (headers[b"content-length"], body) == (b"15", b"")
+        _, body = await browser.fetch(method="GET", headers={":path": "/large.js"})
+        assert body == bytes(3_000_000)
+        headers, body = await browser.fetch(method="GET", headers={":path": "/missing"})
+        assert (headers[b":status"], body) == (b"404", b"")
+        # The page that was loaded uses the same connection.
+        await shake_hands(browser, router.address.key_hash)
+
+
+async def test_no_pages(tmp_path: Path) -> None:
+    async with web_router() as router, browser_at(router) as browser:
+        headers, _ = await browser.fetch(method="GET")
+        assert headers[b":status"] == b"404"
+    with pytest.raises(ValueError, match="for browsers"):
+        async with open_xftp_router(evolve(EMBEDDED, pages=tmp_path)):
+            pass
+
+
+async def test_a_connection_that_had_a_page_is_kept(
+    tmp_path: Path, mock_clock: trio.testing.MockClock
+) -> None:
+    (tmp_path / "index.html").write_bytes(b"<!doctype html>")
+    config = evolve(EMBEDDED, pages=tmp_path)
+    async with (
+        open_xftp_router(config, web=web_credentials()) as router,
+        browser_at(router) as browser,
+    ):
+        await browser.fetch(method="GET")
+        mock_clock.jump(config.limits.handshake_seconds + 1)
+        await shake_hands(browser, router.address.key_hash)
 
 
 async def test_a_router_without_credentials_for_browsers() -> None:

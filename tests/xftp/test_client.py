@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
 from hashlib import sha256
 from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey, X25519PublicKey
 from simplex_trio.errors import (
@@ -20,7 +21,7 @@ from simplex_trio.errors import (
     SimplexError,
     UnexpectedResponseError,
 )
-from simplex_trio.wire.xftp.commands import FPUT
+from simplex_trio.wire.xftp.commands import FGET, FPUT
 from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
 from simplex_trio.wire.xftp.messages import ERR, FILE, OK, PONG, RIDS, SIDS
 from simplex_trio.xftp.client import XFTPClient
@@ -366,6 +367,47 @@ async def test_a_body_of_another_size_than_said(size: int) -> None:
         await client.upload(KEY, b"id", len(BODY), pieces_of(BODY, 1000))
         assert received[-1] == BODY
         assert all(len(body) <= len(BODY) for body in received)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_a_body_that_is_given_up_at_its_very_end(goes_on: bool) -> None:
+    """All bytes were there, but not the end: the router must not have all of it."""
+    received: list[bytes] = []
+
+    async def router(asked: Asked) -> None:
+        received.append(await asked.body.read_up_to(1_000_000))
+
+    async def body() -> AsyncIterator[bytes]:
+        yield BODY
+        if goes_on:
+            yield b"more"
+        scope.cancel()
+        await trio.sleep_forever()
+
+    async with client_of(router) as client:
+        for _ in range(2):
+            with trio.CancelScope() as scope, suppress(WrongBodySize):
+                await client.upload(KEY, b"id", len(BODY), body())
+                raise AssertionError("it was not uploaded")
+        await wait_all_tasks_blocked(0.01)
+        assert all(len(each) < len(BODY) for each in received)
+
+
+async def test_downloads_that_nobody_reads_do_not_stop_the_others(
+    autojump_clock: MockClock,
+) -> None:
+    async def router(asked: Asked) -> None:
+        if isinstance(asked.command, FGET):
+            await asked.send(*asked.file(bytes(2 * 1024 * 1024)))
+        else:
+            await asked.answer(PONG())
+
+    async with client_of(router) as client, AsyncExitStack() as stack:
+        for _ in range(20):
+            await stack.enter_async_context(
+                client.download(KEY, b"id", size=2 * 1024 * 1024, digest=DIGEST)
+            )
+        await client.ping()
 
 
 async def test_three_requests_are_sent_at_a_time(autojump_clock: MockClock) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 
-from simplex_trio.errors import ConnectionLost
+from simplex_trio.crypto.credentials import generate_router_credentials
+from simplex_trio.errors import ConnectionLost, RequestTimeout
+from simplex_trio.transport.tls import utc_now
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.xftp.description_text import decode_description, encode_description
 from simplex_trio.wire.xftp.errors import XFTPCode
-from simplex_trio.xftp.client import XFTPClient
+from simplex_trio.xftp.client import XFTPClient, open_xftp_client
 from simplex_trio.xftp.errors import (
     NoSuchReplica,
     NotDeleted,
@@ -109,6 +116,103 @@ async def test_nobody_has_it_for_the_moment(path: Path, folder: Path) -> None:
     assert caught.value.retryable
     assert isinstance(caught.value.__cause__, RouterUnreachable)
     assert names_in(folder) == []
+
+
+class Connecting:
+    """How often each router was connected to."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[ServerAddress] = Counter()
+
+    def open(self, server: ServerAddress, *args: Any) -> AbstractAsyncContextManager[XFTPClient]:
+        self.counts[server] += 1
+        return open_xftp_client(server, *args)
+
+
+@pytest.fixture
+def connecting(monkeypatch: pytest.MonkeyPatch) -> Connecting:
+    connecting = Connecting()
+    monkeypatch.setattr("simplex_trio.xftp.files.clients.open_xftp_client", connecting.open)
+    return connecting
+
+
+async def test_a_router_that_is_gone_is_asked_last(
+    tmp_path: Path, path: Path, folder: Path, connecting: Connecting
+) -> None:
+    """Otherwise each packet would wait until there is no connection to it."""
+    credentials = [generate_router_credentials(now=utc_now()) for _ in range(2)]
+    settings = [config(tmp_path / f"router{number}") for number in range(2)]
+    async with AsyncExitStack() as stack:
+        both = [
+            await stack.enter_async_context(open_xftp_router(each, credentials=own))
+            for each, own in zip(settings, credentials, strict=True)
+        ]
+        addresses = [each.address for each in both]
+        sent = await send_file(path, addresses, replicas=2, config=IMPATIENT)
+    # As recipients have it: with the replicas of all packets in the same order.
+    description = decode_description(encode_description(sent.recipients[0]))
+    first = description.packets[0].replicas[0].server
+    left = 1 - addresses.index(first)
+    port = addresses[left].effective_port
+    again = evolve(settings[left], ports=(port,))
+    connecting.counts.clear()
+    async with open_xftp_router(again, credentials=credentials[left]):
+        received = await receive_file(description, folder, config=ONE_BY_ONE)
+    assert same(received.path, path)
+    assert connecting.counts == {addresses[left]: 1, first: 1}
+
+
+async def test_deleting_gives_up_a_router_that_is_gone(path: Path, connecting: Connecting) -> None:
+    async with open_xftp_router() as router:
+        sent = await sent_to(router, path)
+    connecting.counts.clear()
+    with pytest.raises(NotDeleted) as caught:
+        await delete_file(sent.sender, config=ONE_BY_ONE)
+    assert caught.value.count == len(sent.sender.packets) > 1
+    assert connecting.counts == {router.address: ONE_BY_ONE.attempts}
+
+
+# --- afterwards -----------------------------------------------------------------------------------
+
+
+async def test_packets_are_acknowledged_at_the_same_time(
+    router: XFTPRouter, path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = await sent_to(router, path)
+    packets = len(sent.sender.packets)
+    original = XFTPClient.acknowledge
+    waiting = 0
+    all_wait = trio.Event()
+
+    async def acknowledge(*args: Any) -> None:
+        nonlocal waiting
+        waiting += 1
+        if waiting == packets:
+            all_wait.set()
+        with trio.fail_after(20):
+            await all_wait.wait()
+        await original(*args)
+
+    monkeypatch.setattr(XFTPClient, "acknowledge", acknowledge)
+    await receive_file(sent.recipients[0], folder, config=IMPATIENT)
+    assert router.statistics().counters["recipients_acknowledged"] == packets
+
+
+async def test_a_router_that_answers_no_acknowledgement_is_left_alone(
+    router: XFTPRouter, path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = await sent_to(router, path)
+    asked = 0
+
+    async def acknowledge(*_: Any) -> None:
+        nonlocal asked
+        asked += 1
+        raise RequestTimeout("nothing comes")
+
+    monkeypatch.setattr(XFTPClient, "acknowledge", acknowledge)
+    received = await receive_file(sent.recipients[0], folder, config=ONE_BY_ONE)
+    assert same(received.path, path)
+    assert asked == 1
 
 
 # --- trying again ---------------------------------------------------------------------------------

@@ -12,14 +12,17 @@ from attrs import evolve
 
 from simplex_trio.errors import DecodeError, DecryptionFailed, SimplexError
 from simplex_trio.wire.addresses import ServerAddressWithAuth
-from simplex_trio.wire.xftp.description_text import encode_description
+from simplex_trio.wire.xftp.description import FileDescription
+from simplex_trio.wire.xftp.description_text import MAX_DESCRIPTION_SIZE, encode_description
 from simplex_trio.wire.xftp.links import FileLink, web_link
 from simplex_trio.xftp.errors import (
     DigestMismatch,
     FileTooLarge,
     StorageFailed,
+    StorageFull,
     XFTPRouterError,
 )
+from simplex_trio.xftp.files import descriptions
 from simplex_trio.xftp.files.delete import delete_file
 from simplex_trio.xftp.files.descriptions import load_description, save_descriptions
 from simplex_trio.xftp.files.progress import Phase, Progress, TransferEvent
@@ -148,6 +151,52 @@ async def test_descriptions_as_files_and_links(
     (tmp_path / "noise").write_bytes(b"simplex:\xff")
     with pytest.raises(DecodeError):
         await load_description(tmp_path / "noise")
+
+
+async def test_a_full_disk_leaves_no_descriptions(
+    router: XFTPRouter, path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = await sent_to(router, path, recipients=2)
+    original = descriptions.encode_description
+    for fails_at in (1, 2, 3):
+        left = fails_at
+
+        def encode(description: FileDescription) -> str:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return original(description)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(descriptions, "encode_description", encode)
+            with pytest.raises(StorageFull):
+                await save_descriptions(sent, folder, "file")
+        assert names_in(folder) == []
+    await save_descriptions(sent, folder, "file")
+
+
+async def test_all_names_are_taken(
+    router: XFTPRouter, path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simplex_trio.xftp.files.names._MAX_NUMBER", 2)
+    sent = await sent_to(router, path, recipients=3)
+    for description in sent.recipients[:2]:
+        await receive_file(description, folder, config=IMPATIENT)
+    with pytest.raises(StorageFailed, match="taken"):
+        await receive_file(sent.recipients[2], folder, config=IMPATIENT)
+    assert names_in(folder) == ["file", "file_1"]
+
+
+async def test_a_link_that_is_longer_than_any_description(
+    router: XFTPRouter, path: Path, tmp_path: Path
+) -> None:
+    sent = await sent_to(router, path)
+    (description,) = sent.recipients
+    many = evolve(description, packets=description.packets * 4300, size=description.size * 4300)
+    (tmp_path / "link").write_text(f"\n{FileLink(many)}\n")
+    assert (tmp_path / "link").stat().st_size > MAX_DESCRIPTION_SIZE
+    assert await load_description(tmp_path / "link") == many
 
 
 async def test_what_cannot_be_asked(router: XFTPRouter, path: Path, folder: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import trio
+from h2 import events
+from h2.settings import SettingCodes
 from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from simplex_trio.errors import ConnectionLost
@@ -19,9 +21,10 @@ from tests.xftp.http2 import (
     client_of_peer,
     connected,
     echo,
+    served_peer,
     whole_body,
 )
-from tests.xftp.raw import POST
+from tests.xftp.raw import POST, Peer
 
 # --- requests -------------------------------------------------------------------------------------
 
@@ -88,6 +91,32 @@ async def test_a_server_that_answers_before_it_has_read() -> None:
             assert await whole_body(stream) == b"no"
 
 
+async def test_what_nobody_reads_does_not_use_up_the_window(autojump_clock: MockClock) -> None:
+    """Neither what had arrived, nor what arrives when the request is over, nor padding."""
+
+    async def refuse(request: ServerRequest) -> None:
+        if request.headers[b":path"] == b"/":
+            await echo(request)
+        else:
+            await trio.sleep(1)
+            await request.respond(end=True)
+
+    async with served_peer(refuse, SMALL) as (peer, server):
+        window = server._h2._inbound_flow_control_window_manager
+        for stream_id in range(1, 100, 2):
+            peer.h2.send_headers(stream_id, list({**POST, ":path": "/refused"}.items()))
+            peer.h2.send_data(stream_id, bytes(10 * KIB), pad_length=200)
+            await peer.flush()
+            await trio.sleep(2)
+            peer.h2.send_data(stream_id, bytes(10 * KIB), pad_length=200)
+            await peer.flush()
+            assert await peer.see(events.StreamReset)
+        await trio.sleep(1)
+        assert server.is_usable
+        assert window.current_window_size + window._bytes_processed == window.max_window_size
+        assert not server._streams
+
+
 async def test_draining_what_the_client_goes_on_to_send() -> None:
     async def refuse(request: ServerRequest) -> None:
         await request.respond()
@@ -118,6 +147,23 @@ async def test_a_handler_that_fails_concerns_one_request(caplog: Any) -> None:
             await stream.send(b"good", end=True)
             assert await whole_body(stream) == b""
     assert "a request failed" in caplog.text
+
+
+async def test_requests_that_are_over_are_forgotten() -> None:
+    async def take(request: ServerRequest) -> None:
+        await whole_body(request.stream)
+        await request.respond(end=True)
+
+    async with connected(take) as (client, server):
+        for _ in range(1200):
+            async with client.request(POST) as stream:
+                await stream.send(bytes(4 * KIB), end=True)
+                await stream.receive_headers()
+                assert await whole_body(stream) == b""
+        for side in (client, server):
+            assert not side._streams
+            assert len(side._h2.streams) < 10
+            assert len(side._h2._closed_streams) <= 1000
 
 
 # --- cancelling -----------------------------------------------------------------------------------
@@ -285,6 +331,30 @@ async def test_a_slow_network_stops_the_sender(autojump_clock: MockClock) -> Non
             flowing.set()
             await stream.receive_some()
         await server.aclose()
+
+
+async def test_a_piece_of_any_size_waits_as_smaller_ones_do() -> None:
+    """However wide the windows are, and however long frames may be."""
+    ours, theirs = memory_stream_pair()
+    async with open_http2_client(ours) as client:
+        peer = Peer(theirs, client_side=False)
+        peer.h2.update_settings(
+            {SettingCodes.INITIAL_WINDOW_SIZE: 2**30, SettingCodes.MAX_FRAME_SIZE: 2**24 - 1}
+        )
+        peer.h2.increment_flow_control_window(2**30)
+        await peer.flush()
+        await wait_all_tasks_blocked()
+        ours.send_stream.send_all_hook = trio.sleep_forever
+        async with client.request(POST) as stream, trio.open_nursery() as nursery:
+            await wait_all_tasks_blocked()
+            nursery.start_soon(stream.send, bytes(8 * 1024 * KIB))
+            await wait_all_tasks_blocked()
+            assert client._outbox_size < 2 * client.limits.outbox
+            peer.h2.ping(bytes(8))
+            await peer.flush()
+            await wait_all_tasks_blocked()
+            assert client.is_usable
+            nursery.cancel_scope.cancel()
 
 
 # --- connections that end -------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import trio
 from h2 import events
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
-from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from simplex_trio.errors import ConnectionLost
 from simplex_trio.xftp.http2.connection import Http2ProtocolError
@@ -76,6 +76,69 @@ async def test_floods(kind: str) -> None:
                     peer.h2.increment_flow_control_window(1)
         with suppress(trio.BrokenResourceError):
             await peer.flush()
+        await ended(server)
+
+
+@pytest.mark.parametrize("kind", ["reset", "window", "service", "data"])
+async def test_floods_for_a_request_that_is_over(kind: str) -> None:
+    """Of such frames h2 says nothing, and some of them it answers."""
+    async with served_peer() as (peer, server):
+        peer.h2.send_headers(1, list(POST.items()), end_stream=kind != "data")
+        await peer.flush()
+        assert await peer.see(events.ResponseReceived)
+        if kind == "data":
+            peer.h2.reset_stream(1)
+            await peer.flush()
+        await wait_all_tasks_blocked()
+        assert server.open_requests == 0
+        frames = {
+            "reset": b"\0\0\4\3\0\0\0\0\1" + bytes(4),
+            "window": b"\0\0\4\x08\0\0\0\0\1" + b"\0\0\0\1",
+            "service": b"\0\0\2\x0a\0\0\0\0\0" + bytes(2),
+            "data": b"\0\0\0\0\0\0\0\0\1",
+        }
+        with suppress(trio.BrokenResourceError):
+            await peer.stream.send_all(frames[kind] * 3000)
+        await ended(server)
+
+
+async def test_a_window_that_is_opened_by_single_bytes() -> None:
+    async def pour(request: ServerRequest) -> None:
+        await request.respond()
+        await request.stream.send(bytes(100_000), end=True)
+
+    async with served_peer(pour) as (peer, server):
+        peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        await peer.flush()
+        await peer.see(events.SettingsAcknowledged)
+        peer.h2.send_headers(1, list(POST.items()), end_stream=True)
+        await peer.flush()
+        with suppress(trio.BrokenResourceError):
+            for _ in range(3000):
+                await peer.stream.send_all(b"\0\0\4\x08\0\0\0\0\1\0\0\0\1")
+        await ended(server)
+
+
+async def test_settings_that_nobody_knows_do_not_fill_the_memory() -> None:
+    async with served_peer() as (peer, server):
+        with suppress(trio.BrokenResourceError):
+            for first in range(100, 60_000, 1000):
+                numbers = range(first, first + 1000)
+                content = b"".join(number.to_bytes(2, "big") + bytes(4) for number in numbers)
+                head = len(content).to_bytes(3, "big") + b"\4" + bytes(5)
+                await peer.stream.send_all(head + content)
+                await wait_all_tasks_blocked()
+        await ended(server)
+        assert len(server._h2.remote_settings) < 2000
+
+
+async def test_who_is_sent_away_is_told_why() -> None:
+    async with served_peer() as (peer, server):
+        for _ in range(3000):
+            peer.h2.ping(bytes(8))
+        await peer.flush()
+        goodbye = await peer.see(events.ConnectionTerminated)
+        assert goodbye.error_code == ErrorCodes.ENHANCE_YOUR_CALM
         await ended(server)
 
 
@@ -148,6 +211,16 @@ async def test_endless_headers() -> None:
         await ended(server)
 
 
+async def test_pieces_of_headers_are_not_kept_without_end() -> None:
+    async with served_peer() as (peer, server):
+        content = bytes(60 * KIB)
+        head = len(content).to_bytes(3, "big")
+        await peer.stream.send_all(head + b"\1\0\0\0\0\1" + content)
+        with suppress(trio.BrokenResourceError):
+            await peer.stream.send_all(head + b"\x09\0\0\0\0\1" + content)
+        await ended(server)
+
+
 async def test_data_beyond_the_window() -> None:
     async def handler(request: ServerRequest) -> None:
         await trio.sleep_forever()
@@ -206,6 +279,16 @@ async def test_a_server_takes_no_more_than_it_said() -> None:
             await entered.wait()
 
 
+async def test_a_server_that_takes_nothing() -> None:
+    async with client_of_peer() as (client, peer):
+        peer.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+        await peer.flush()
+        await wait_all_tasks_blocked()
+        with trio.fail_after(5), pytest.raises(ConnectionLost):
+            async with client.request(POST):
+                raise AssertionError("there is no place")
+
+
 async def test_padding_is_no_content() -> None:
     async with client_of_peer() as (client, peer), client.request(POST) as stream:
         await stream.send(b"", end=True)
@@ -217,6 +300,30 @@ async def test_padding_is_no_content() -> None:
         peer.h2.send_data(request.stream_id, b"", end_stream=True)
         await peer.flush()
         assert await whole_body(stream) == b"x"
+
+
+async def test_data_on_its_way_when_a_request_is_given_up(autojump_clock: MockClock) -> None:
+    """The request is reset once, not once for each frame that still arrives."""
+    async with client_of_peer() as (client, peer):
+        async with client.request(POST) as stream:
+            await stream.send(b"", end=True)
+            await peer.see(events.RequestReceived)
+            peer.h2.send_headers(1, [(":status", "200")])
+            peer.h2.send_data(1, bytes(16 * KIB))
+            await peer.flush()
+            await stream.receive_some()
+        await wait_all_tasks_blocked()
+        for _ in range(32):  # without h2, which has not heard of the reset yet
+            await peer.stream.send_all(b"\0\x40\0\0\0\0\0\0\1" + bytes(16 * KIB))
+        await wait_all_tasks_blocked()
+        window = client._h2._inbound_flow_control_window_manager
+        assert window.current_window_size + window._bytes_processed == window.max_window_size
+        client._h2.ping(bytes(8))
+        client.flush()
+        data = b""
+        while b"\0\0\x08\6" not in data:
+            data += await peer.stream.receive_some(65536)
+        assert data.count(b"\0\0\4\3\0\0\0\0\1") == 1
 
 
 async def test_a_server_pushes_nothing() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplex_trio.xftp.files.names import MAX_NAME_SIZE, candidates, safe_name
+from simplex_trio.xftp.files.names import MAX_NAME_SIZE, candidates, safe_name, shortened
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,14 @@ from simplex_trio.xftp.files.names import MAX_NAME_SIZE, candidates, safe_name
         ("NUL.txt", "_NUL.txt"),
         ("COM1", "_COM1"),
         ("console", "console"),
+        ("CON .txt", "_CON .txt"),
+        ("CONOUT$", "_CONOUT$"),
         ("$(rm -rf ~)", "$(rm -rf ~)"),
+        ("-rf", "_-rf"),
+        ("~", "_~"),
+        ("photo.jpg" + " " * 200 + ".exe", "photo.jpg .exe"),
+        ("photo.jpg\u3000\u00a0\u2003.exe", "photo.jpg .exe"),
+        ("\u00a0\u3164\u2800", "file"),
     ],
 )
 def test_names(name: str, safe: str) -> None:
@@ -53,7 +60,7 @@ def test_any_name_is_one_component(name: str) -> None:
     assert safe
     assert safe == os.path.basename(safe)
     assert safe not in (".", "..")
-    assert not safe.startswith(".")
+    assert not safe.startswith((".", "-", "~", " "))
     assert "\\" not in safe
     assert (Path("/folder") / safe).parent == Path("/folder")
     assert all(len(each.encode()) <= MAX_NAME_SIZE for each in islice(candidates(safe), 3))
@@ -63,6 +70,12 @@ def test_any_name_is_one_component(name: str) -> None:
 def test_long_names_keep_their_suffix() -> None:
     assert safe_name("ж" * 300 + ".tar").endswith("ж.tar")
     assert len(safe_name("x" * 100 + "." + "y" * 300)) == MAX_NAME_SIZE - 8
+
+
+def test_names_with_room_for_more() -> None:
+    assert shortened("name.txt", 20) == "name.txt"
+    assert shortened("x" * 255, 5) == "x" * 250
+    assert len(os.fsencode(shortened(os.fsdecode(b"\xff" * 255), 20))) <= 235
 
 
 def test_names_that_are_taken() -> None:

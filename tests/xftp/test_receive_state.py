@@ -8,15 +8,21 @@ from pathlib import Path
 
 import pytest
 import trio
+from attrs import evolve
 
+from simplex_trio.xftp.disk import lock
 from simplex_trio.xftp.errors import (
+    FileTooLarge,
+    StateInUse,
     StateMismatch,
     StorageFull,
 )
 from simplex_trio.xftp.files import placing
+from simplex_trio.xftp.files.placing import part_of
 from simplex_trio.xftp.files.progress import Phase, Progress, TransferEvent
 from simplex_trio.xftp.files.receive import receive_file
 from simplex_trio.xftp.files.receive_state import ReceiveState
+from simplex_trio.xftp.files.send import send_description
 from simplex_trio.xftp.router.server import XFTPRouter
 from tests.scenarios.xftp import IMPATIENT, SMALLEST, names_in
 from tests.wire.xftp_values import DESCRIPTION
@@ -147,6 +153,103 @@ def test_somebody_else_has_taken_the_name(folder: Path) -> None:
     state.close()
 
 
+async def test_what_is_left_of_an_attempt_is_no_obstacle(
+    router: XFTPRouter, path: Path, folder: Path
+) -> None:
+    """A program that was killed while it was decrypting, without a state."""
+    sent = await sent_to(router, path)
+    left_over = part_of(sent.recipients[0], folder)
+    left_over.write_bytes(b"the beginning of it")
+    received = await receive_file(sent.recipients[0], folder, config=IMPATIENT)
+    assert same(received.path, path)
+    assert names_in(folder) == ["file"]
+
+
+async def test_a_placed_file_is_not_touched_by_the_next_attempt(
+    router: XFTPRouter, path: Path, folder: Path
+) -> None:
+    """A program that was killed when the file had both of its names, without a state."""
+    sent = await sent_to(router, path)
+    (folder / "file").write_bytes(b"received")
+    os.link(folder / "file", part_of(sent.recipients[0], folder))
+    received = await receive_file(sent.recipients[0], folder, config=IMPATIENT)
+    assert received.path == folder / "file_1"
+    assert (folder / "file").read_bytes() == b"received"
+    assert names_in(folder) == ["file", "file_1"]
+
+
+@pytest.mark.parametrize("what", ["state", "state.new", "part"])
+async def test_a_file_is_received_once_at_a_time(
+    router: XFTPRouter, path: Path, folder: Path, tmp_path: Path, what: str
+) -> None:
+    sent = await sent_to(router, path)
+    (description,) = sent.recipients
+    states = tmp_path / "states"
+    states.mkdir()
+    if what == "state":
+        await interrupted_receiving(description, folder, states / "state", 10, Phase.DOWNLOADING)
+    claimed = part_of(description, folder) if what == "part" else states / what
+    with claimed.open("ab") as file:
+        file.write(b"!")
+        file.flush()
+        lock(file.fileno())
+        before = claimed.read_bytes()
+        with pytest.raises(StateInUse):
+            await receive_file(description, folder, state=states / "state", config=IMPATIENT)
+        assert claimed.read_bytes() == before
+    received = await receive_file(description, folder, state=states / "state", config=IMPATIENT)
+    assert same(received.path, path)
+    assert names_in(folder) == ["file"]
+    assert names_in(states) == ["state"]
+
+
+async def test_two_at_the_same_time(
+    router: XFTPRouter, path: Path, folder: Path, tmp_path: Path
+) -> None:
+    """Whoever is second gets an error, or finds the file there, and spoils nothing."""
+    sent = await sent_to(router, path)
+    state = tmp_path / "state"
+    outcomes: list[Path | StateInUse] = []
+
+    async def receive() -> None:
+        try:
+            received = await receive_file(sent.recipients[0], folder, state=state, config=IMPATIENT)
+            outcomes.append(received.path)
+        except StateInUse as exc:
+            outcomes.append(exc)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(receive)
+    assert folder / "file" in outcomes
+    assert all(each == folder / "file" for each in outcomes if isinstance(each, Path))
+    assert names_in(folder) == ["file"]
+    assert same(folder / "file", path)
+
+
+@pytest.mark.parametrize("name", ["../file", "/etc/passwd", "a/b", "..", "a\0b"])
+def test_a_state_with_a_name_that_none_gives(folder: Path, tmp_path: Path, name: str) -> None:
+    state = ReceiveState.create(None, folder, DESCRIPTION, DESCRIPTION)
+    state.note_placed_name(name)
+    with pytest.raises(StateMismatch):
+        placing.finish_placing(state, folder, folder / ".part")
+    state.close()
+
+
+async def test_a_state_of_a_file_that_is_too_large_now(
+    router: XFTPRouter, path: Path, folder: Path, tmp_path: Path
+) -> None:
+    sent = await sent_to(router, path)
+    short = await send_description(sent.recipients[0], [router.address], config=IMPATIENT)
+    (description,) = short.recipients
+    state = tmp_path / "state"
+    await interrupted_receiving(description, folder, state, 70_000, Phase.DOWNLOADING)
+    with pytest.raises(FileTooLarge):
+        await receive_file(
+            description, folder, state=state, config=evolve(IMPATIENT, max_size=SIZE)
+        )
+
+
 async def test_states_of_other_files(
     router: XFTPRouter, path: Path, folder: Path, tmp_path: Path
 ) -> None:
@@ -198,6 +301,35 @@ async def test_a_full_disk(
         assert names_in(folder) == left
     received = await receive_file(sent.recipients[0], folder, state=state, config=IMPATIENT)
     assert same(received.path, path)
+
+
+async def test_a_full_disk_without_links(
+    router: XFTPRouter, path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name that was taken in advance is given back."""
+    sent = await sent_to(router, path)
+
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr("os.link", no_links)
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(StorageFull):
+        await receive_file(sent.recipients[0], folder, config=IMPATIENT)
+    assert names_in(folder) == []
+
+
+def test_a_disk_that_takes_a_part_of_what_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = os.write
+    monkeypatch.setattr("os.write", lambda descriptor, data: original(descriptor, data[:100]))
+    ReceiveState.create(folder / "state", folder, DESCRIPTION, DESCRIPTION).close()
+    monkeypatch.undo()
+    state = ReceiveState.open(folder / "state", DESCRIPTION)
+    assert state is not None
+    assert state.description == DESCRIPTION
+    state.close()
 
 
 async def test_a_full_disk_at_the_start(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ import pytest
 import trio
 
 from simplex_trio.errors import ConnectionLost, DialFailed
+from simplex_trio.wire.text import to_base64url
 from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
 from simplex_trio.xftp.client import XFTPClient
-from simplex_trio.xftp.errors import StorageFailed
+from simplex_trio.xftp.errors import StorageFailed, StorageFull
 from simplex_trio.xftp.router import storage
+from simplex_trio.xftp.router.records import Records
 from simplex_trio.xftp.router.server import (
     XFTPRouter,
     open_xftp_router,
@@ -183,6 +187,15 @@ async def test_a_body_that_has_vanished_from_the_disk(tmp_path: Path) -> None:
             path.unlink()
         async with refused(XFTPCode.AUTH):
             await packet.download(client)
+    async with (
+        open_xftp_router(config(tmp_path)) as router,
+        client_at(str(router.address)) as client,
+    ):
+        assert router.statistics().bytes_stored == 0
+        async with refused(XFTPCode.NO_FILE):
+            await packet.download(client)
+        await packet.upload(client)  # whoever sent it may do so again
+        assert await packet.download(client) == packet.body
         await client.delete(packet.sender_key, packet.ids.sender_id)
 
 
@@ -234,6 +247,24 @@ async def test_a_packet_that_goes_during_its_upload(tmp_path: Path, blocks: bool
         assert router.statistics().bytes_stored == 0
 
 
+async def test_a_packet_that_goes_while_recipients_are_added(
+    router: XFTPRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Records.add_recipients
+
+    def late(records: Records, sender_id: bytes, *parameters: Any) -> bool:
+        records.delete(sender_id)
+        return add(records, sender_id, *parameters)
+
+    async with client_at(str(router.address)) as client:
+        packet = NewPacket()
+        await packet.register(client)
+        monkeypatch.setattr(Records, "add_recipients", late)
+        keys = [key.public for key in packet.recipient_keys]
+        async with refused(XFTPCode.AUTH):
+            await client.add_recipients(packet.sender_key, packet.ids.sender_id, keys)
+
+
 async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -255,6 +286,64 @@ async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         await another.register(client)
         async with refused(XFTPCode.FILE_IO):
             await another.upload(client)
+
+
+async def test_a_disk_that_is_full_when_the_body_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageFull("No space left on device")
+
+    async with (
+        open_xftp_router(config(tmp_path)) as router,
+        client_at(str(router.address)) as client,
+    ):
+        packet = NewPacket()
+        await packet.register(client)
+        with monkeypatch.context() as patch:
+            patch.setattr(Records, "note_body", full)
+            async with refused(XFTPCode.FILE_IO):
+                await packet.upload(client)
+        assert "No space left on device" in caplog.text
+        assert bodies(tmp_path) == []
+        assert router.statistics().bytes_stored == 0
+        await packet.upload(client)
+        assert await packet.download(client) == packet.body
+
+
+async def test_bodies_that_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again, and the account of packets and bytes stays right."""
+    now = time.time()
+    async with (
+        open_xftp_router(config(tmp_path), clock=lambda: now) as router,
+        client_at(str(router.address)) as client,
+    ):
+        deleted, stubborn, other = [await stored_packet(client) for _ in range(3)]
+        unlink = Path.unlink
+        kept = {to_base64url(each.ids.sender_id) for each in (deleted, stubborn)}
+
+        def fail(path: Path, missing_ok: bool = False) -> None:
+            if path.name in kept:
+                raise OSError(errno.EIO, "Input/output error")
+            unlink(path, missing_ok=missing_ok)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", fail)
+            async with refused(XFTPCode.FILE_IO):
+                await client.delete(deleted.sender_key, deleted.ids.sender_id)
+            now += 50 * 3600
+            assert await router.expire() == 1
+            counted = router.statistics()
+            assert (counted.packets, counted.bytes_stored) == (2, 2 * SMALLEST)
+            async with refused(XFTPCode.AUTH):
+                await other.download(client)
+        await client.delete(deleted.sender_key, deleted.ids.sender_id)
+        assert await router.expire() == 1
+        counted = router.statistics()
+        assert (counted.packets, counted.bytes_stored) == (0, 0)
+        assert bodies(tmp_path) == []
 
 
 # --- configuration --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -11,6 +12,7 @@ import trio
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
 from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES
+from simplex_trio.xftp.errors import XFTPRouterError
 from simplex_trio.xftp.router.server import (
     open_xftp_router,
 )
@@ -85,6 +87,42 @@ async def test_sizes_and_numbers() -> None:
         await NewPacket().register(client)
         async with refused(XFTPCode.QUOTA):
             await NewPacket().register(client)
+
+
+async def test_many_registrations_at_once_are_no_more_than_allowed() -> None:
+    async with (
+        open_xftp_router(config(max_packets=3)) as router,
+        client_at(str(router.address)) as client,
+    ):
+
+        async def register() -> None:
+            with suppress(XFTPRouterError):
+                await NewPacket().register(client)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(register)
+        assert router.statistics().packets == 3
+
+
+async def test_a_smaller_quota_than_is_used(tmp_path: Path) -> None:
+    async with (
+        open_xftp_router(config(tmp_path)) as router,
+        client_at(str(router.address)) as client,
+    ):
+        packets = [await stored_packet(client) for _ in range(2)]
+    async with (
+        open_xftp_router(config(tmp_path, quota=SMALLEST)) as router,
+        client_at(str(router.address)) as client,
+    ):
+        another = NewPacket()
+        await another.register(client)
+        for packet in packets:
+            async with refused(XFTPCode.QUOTA):
+                await another.upload(client)
+            assert await packet.download(client) == packet.body
+            await client.delete(packet.sender_key, packet.ids.sender_id)
+        await another.upload(client)
 
 
 async def test_password() -> None:

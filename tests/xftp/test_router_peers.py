@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 from h2 import events
+from h2.settings import SettingCodes
 
 from simplex_trio.crypto.keys import X25519PrivateKey, X25519PublicKey
 from simplex_trio.wire.xftp.blocks import (
@@ -19,6 +20,7 @@ from simplex_trio.wire.xftp.commands import FGET
 from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.wire.xftp.messages import ERR, FILE, OK, PONG
 from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES
+from simplex_trio.xftp.router.config import XFTPClientLimits
 from simplex_trio.xftp.router.server import (
     XFTPRouter,
     open_xftp_router,
@@ -79,6 +81,7 @@ async def test_requests_that_are_none(body: bytes, error: str) -> None:
         await client.shake_hands(router.address.key_hash)
         await client.post(body)
         assert client.answered(await client.answer()) == ERR(XFTPCode(error))
+        assert router.statistics().counters["requests_refused"] == 1
 
     await with_raw_client(test)
 
@@ -118,7 +121,7 @@ async def test_other_methods_than_post(method: str) -> None:
     await with_raw_client(test)
 
 
-async def test_a_slow_block() -> None:
+async def test_a_slow_block(caplog: pytest.LogCaptureFixture) -> None:
     async def test(client: RawClient, router: XFTPRouter) -> None:
         await client.shake_hands(router.address.key_hash)
         await client.post(b"half", end=False)
@@ -127,6 +130,7 @@ async def test_a_slow_block() -> None:
         assert client.answered(await client.answer()) == PONG()
 
     await with_raw_client(test, request_seconds=0.05)
+    assert caplog.text == ""
 
 
 async def uploading(client: RawClient, router: XFTPRouter, packet: NewPacket) -> None:
@@ -204,6 +208,22 @@ async def test_a_client_that_takes_no_body() -> None:
         await client.post(
             client.block(command, packet.ids.recipient_ids[0], packet.recipient_keys[0])
         )
+        client.peer.h2.increment_flow_control_window(2**20)  # but not that of the request
+        stream_id = await client.post(client.block(b"PING"))
+        while (data := await client.peer.see(events.DataReceived)).stream_id != stream_id:
+            pass
+        assert client.answered(data.data) == PONG()
+        reset = await client.peer.see(events.StreamReset)
+        assert reset.stream_id == stream_id - 2
+
+    await with_raw_client(test, body_seconds=0.2)
+
+
+async def test_a_client_that_takes_no_answer() -> None:
+    async def test(client: RawClient, router: XFTPRouter) -> None:
+        await client.shake_hands(router.address.key_hash)
+        client.peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        await client.post(client.block(b"PING"))
         assert await client.peer.see(events.StreamReset)
 
     await with_raw_client(test, body_seconds=0.2)
@@ -231,12 +251,26 @@ async def test_clients_that_do_not_shake_hands_are_sent_away() -> None:
     await with_raw_client(test, handshake_seconds=0.05)
 
 
-async def test_idle_clients_are_sent_away() -> None:
-    async def test(client: RawClient, router: XFTPRouter) -> None:
+async def test_idle_clients_are_sent_away(mock_clock: trio.testing.MockClock) -> None:
+    limits = XFTPClientLimits()
+    async with open_xftp_router(config()) as router:
+        client = await raw_client(router.address)
         await client.shake_hands(router.address.key_hash)
+        mock_clock.jump(limits.handshake_seconds + 1)
+        await client.post(client.block(b"PING"))
+        assert client.answered(await client.answer()) == PONG()
+        mock_clock.jump(limits.idle_seconds - 1)
+        await ping(client)
+        mock_clock.jump(1)
         assert await client.peer.see(events.ConnectionTerminated)
+        await trio.aclose_forcefully(client.tls)
 
-    await with_raw_client(test, handshake_seconds=0.3, idle_seconds=0.05)
+
+async def ping(client: RawClient) -> None:
+    """As HTTP/2 does it, which is not a request."""
+    client.peer.h2.ping(bytes(8))
+    await client.peer.flush()
+    assert await client.peer.see(events.PingAckReceived)
 
 
 async def test_a_client_that_leaves_in_the_middle(tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 from attrs import field, frozen
-from attrs.validators import instance_of
 
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PublicKey, auth_public_key
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, listed, maybe, short, word32
 from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.smp.basic_auth import decode_basic_auth, encode_basic_auth

@@ -12,10 +12,9 @@ import zlib
 from urllib.parse import quote, unquote_to_bytes
 
 from attrs import field, frozen
-from attrs.validators import instance_of
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.hosts import Host, parse_host
 from simplex_trio.wire.text import decimal, from_base64url, to_base64url
 from simplex_trio.wire.xftp.description import FileDescription, FileParty

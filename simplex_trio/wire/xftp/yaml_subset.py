@@ -10,7 +10,7 @@ proportion to the input.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
@@ -32,6 +32,9 @@ _DOUBLE_QUOTED = re.compile(r'"([^"\\]*)"')
 _NOT_PLAIN = re.compile(r"[-?:](?: |$)|[\[\]{},#&*!|>'\"%@`]")
 _ENDS_PLAIN = re.compile(r": | #|:$")
 _NULL = ("", "~", "null")
+
+# Lists and mappings without entries have no other form; writers of YAML use it for them.
+_EMPTY: Mapping[str, Callable[[], Node]] = {"[]": list, "{}": dict}
 
 
 @frozen
@@ -139,11 +142,13 @@ class _Parser:
         return None
 
 
-def _scalar(text: str) -> str | None:
+def _scalar(text: str) -> Node:
     if found := _SINGLE_QUOTED.fullmatch(text):
         return found[1].replace("''", "'")
     if found := _DOUBLE_QUOTED.fullmatch(text):
         return found[1]
+    if text in _EMPTY:
+        return _EMPTY[text]()
     if _NOT_PLAIN.match(text) or _ENDS_PLAIN.search(text):
         raise DecodeError("a scalar that is not plain text")
     return None if text in _NULL else text

@@ -1,4 +1,8 @@
-"""`ClientPool`: the connections of one transfer, one to each router, opened when first needed."""
+"""`ClientPool`: the connections of one transfer, one to each router, opened when first needed.
+
+A description may name more routers than there are files that a process may open, so connections
+that nobody uses make room for others.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,21 @@ from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.client import XFTPClient, open_xftp_client
 from simplex_trio.xftp.client_config import XFTPClientConfig
 from simplex_trio.xftp.errors import RouterUnreachable
+from simplex_trio.xftp.support import require_support
 
-__all__ = ["ClientPool", "open_client_pool"]
+__all__ = ["MAX_KEPT", "ClientPool", "open_client_pool"]
+
+MAX_KEPT = 16
+"""Connections of a transfer, beside those that are in use: more routers than files are usually
+spread over.  One more, and the one that was not used for longest is closed."""
 
 
-class _Connecting:
-    """One attempt to have a connection, for all who wait for it."""
+class _Connection:
+    """One attempt to have a connection, for all who wait for it or use it."""
 
     def __init__(self) -> None:
+        self.users = 0
+        self.scope = trio.CancelScope()
         self.concluded = trio.Event()
         self.client: XFTPClient | None = None
         self.error: SimplexError | None = None
@@ -36,37 +47,54 @@ class ClientPool:
     def __init__(self, config: XFTPClientConfig, nursery: trio.Nursery) -> None:
         self._config = config
         self._nursery = nursery
-        self._connections: dict[ServerAddress, _Connecting] = {}
+        self._connections: dict[ServerAddress, _Connection] = {}  # the last used one last
 
-    async def client(self, server: ServerAddress) -> XFTPClient:
-        """A connection to ``server``: the one that there is, or a new one.
+    @asynccontextmanager
+    async def client(self, server: ServerAddress) -> AsyncIterator[XFTPClient]:
+        """A connection to ``server`` for the block: the one that there is, or a new one.
 
         Who asks while it is being opened waits for the same one.  Raises `RouterUnreachable`.
         """
-        connecting = self._connections.get(server)
-        if connecting is None or not connecting.is_worth_waiting_for:
-            connecting = self._connections[server] = _Connecting()
-            self._nursery.start_soon(self._keep_open, server, connecting)
-        await connecting.concluded.wait()
-        if connecting.error is not None:
-            raise RouterUnreachable(connecting.error) from connecting.error
-        assert connecting.client is not None
-        return connecting.client
-
-    async def _keep_open(self, server: ServerAddress, connecting: _Connecting) -> None:
+        connection = self._connections.pop(server, None)
+        if connection is None or not connection.is_worth_waiting_for:
+            self._make_room()
+            connection = _Connection()
+            self._nursery.start_soon(self._keep_open, server, connection)
+        self._connections[server] = connection
+        connection.users += 1
         try:
-            async with open_xftp_client(server, self._config) as client:
-                connecting.client = client
-                connecting.concluded.set()
-                await client.wait_until_over()
+            await connection.concluded.wait()
+            if connection.error is not None:
+                raise RouterUnreachable(connection.error) from connection.error
+            assert connection.client is not None
+            yield connection.client
+        finally:
+            connection.users -= 1
+
+    def _make_room(self) -> None:
+        idle = [server for server, each in self._connections.items() if not each.users]
+        for server in idle[: max(len(idle) - MAX_KEPT + 1, 0)]:
+            self._connections.pop(server).scope.cancel()
+
+    async def _keep_open(self, server: ServerAddress, connection: _Connection) -> None:
+        try:
+            with connection.scope:
+                async with open_xftp_client(server, self._config) as client:
+                    connection.client = client
+                    connection.concluded.set()
+                    await client.wait_until_over()
         except SimplexError as exc:
-            connecting.error = exc
-            connecting.concluded.set()
+            connection.error = exc
+            connection.concluded.set()
 
 
 @asynccontextmanager
 async def open_client_pool(config: XFTPClientConfig) -> AsyncIterator[ClientPool]:
-    """Connections that are closed at the end of the block."""
+    """Connections that are closed at the end of the block.
+
+    Raises `XFTPSupportMissing` without the libraries for them.
+    """
+    require_support()
     async with open_inner_nursery() as nursery:
         try:
             yield ClientPool(config, nursery)

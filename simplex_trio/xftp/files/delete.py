@@ -8,9 +8,10 @@ import trio
 from attrs import frozen
 
 from simplex_trio.errors import SimplexError
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.description import FileDescription, FileParty, Packet, Replica
 from simplex_trio.wire.xftp.errors import XFTPCode
-from simplex_trio.xftp.errors import NotDeleted, XFTPRouterError
+from simplex_trio.xftp.errors import NotDeleted, RouterUnreachable, XFTPRouterError
 from simplex_trio.xftp.files.clients import ClientPool, open_client_pool
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.progress import Counter, Listener, Phase, nobody
@@ -37,9 +38,9 @@ async def delete_file(
 ) -> DeletedFile:
     """Delete all replicas of all packets, with the description for the sender.
 
-    Packets that are gone already are no error, so the call can be repeated after a crash.  Raises
-    `ValueError` for the description of a recipient, and `NotDeleted`, when everything else is
-    deleted.
+    Packets that are gone already are no error, so the call can be repeated after a crash or when
+    it was cancelled.  Raises `ValueError` for the description of a recipient, and `NotDeleted`,
+    when everything else is deleted.
     """
     if description.party is not FileParty.SENDER:
         raise ValueError("a file is deleted with the description for its sender")
@@ -54,6 +55,7 @@ class _Deleting:
         self._tell = tell
         self._deleted = self._unknown = 0
         self._failures: list[SimplexError] = []
+        self._unreachable: dict[ServerAddress, RouterUnreachable] = {}
 
     async def delete(self, description: FileDescription) -> DeletedFile:
         total = sum(packet.size * len(packet.replicas) for packet in description.packets)
@@ -81,10 +83,13 @@ class _Deleting:
         places: trio.Semaphore,
     ) -> None:
         async def attempt() -> None:
-            client = await clients.client(replica.server)
-            await client.delete(replica.key, replica.id)
+            async with clients.client(replica.server) as client:
+                await client.delete(replica.key, replica.id)
 
         try:
+            if replica.server in self._unreachable:
+                # It was tried often enough for another packet.
+                raise self._unreachable[replica.server]
             await persistently(attempt, number, self._config, self._tell)
             self._deleted += 1
             counter.add(number, packet.size)
@@ -95,6 +100,8 @@ class _Deleting:
             else:
                 self._failures.append(exc)
         except SimplexError as exc:
+            if isinstance(exc, RouterUnreachable):
+                self._unreachable[replica.server] = exc
             self._failures.append(exc)
         finally:
             places.release()

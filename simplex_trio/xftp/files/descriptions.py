@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+from functools import partial
 from pathlib import Path
 
 from simplex_trio.errors import DecodeError
@@ -13,13 +16,26 @@ from simplex_trio.wire.xftp.description_text import (
     encode_description,
 )
 from simplex_trio.wire.xftp.links import parse_file_link
-from simplex_trio.xftp.disk import in_thread
-from simplex_trio.xftp.files.names import candidates
+from simplex_trio.xftp.disk import in_thread, sync_folder
+from simplex_trio.xftp.files.names import candidates, shortened
 from simplex_trio.xftp.files.send import SentFile
 
-__all__ = ["load_description", "save_descriptions"]
+__all__ = [
+    "LINK_SCHEMES",
+    "MAX_SOURCE_SIZE",
+    "load_description",
+    "read_description",
+    "save_descriptions",
+]
 
-_SCHEMES = ("simplex:", "https://", "http://")
+MAX_SOURCE_SIZE = 4 * MAX_DESCRIPTION_SIZE
+"""Bytes of a file with a description, or a link to one in which everything is escaped."""
+
+LINK_SCHEMES = ("simplex:", "https://", "http://")
+"""What links to files begin with, and names of files do not."""
+
+_ROOM_FOR_SUFFIX = 20
+"""Bytes for what is added to the name of a file for a folder of its descriptions."""
 
 
 async def load_description(source: str | Path) -> FileDescription:
@@ -27,11 +43,12 @@ async def load_description(source: str | Path) -> FileDescription:
 
     Raises `DecodeError` for anything else, and `StorageFailed` if the file cannot be read.
     """
-    text = str(source)
-    if _is_link(text):
-        return parse_file_link(text).description
-    data = await in_thread(lambda: _read(Path(text)))
-    if data.startswith(tuple(map(str.encode, _SCHEMES))):
+    return await in_thread(partial(_load, str(source)))
+
+
+def read_description(data: bytes) -> FileDescription:
+    """The description in bytes from elsewhere: its text, or a link; else `DecodeError`."""
+    if data.lstrip().startswith(tuple(map(str.encode, LINK_SCHEMES))):
         return parse_file_link(_text(data)).description
     return decode_description(data)
 
@@ -40,18 +57,18 @@ async def save_descriptions(sent: SentFile, folder: str | Path, name: str) -> li
     """Write the descriptions of a file to a new folder ``name.xftp`` in ``folder``.
 
     They are ``rcv1.xftp`` and so on, one for each recipient, and ``snd.xftp.private`` for the
-    sender, whose path is the last one returned.  Raises `StorageFailed`.
+    sender, whose path is the last one returned.  Names that are too long for that are cut.  Raises
+    `StorageFailed`; then none of them is there.
     """
-    return await in_thread(lambda: _write_all(sent, Path(folder), f"{name}.xftp"))
+    folder_name = shortened(name, _ROOM_FOR_SUFFIX) + ".xftp"
+    return await in_thread(partial(_write_all, sent, Path(folder), folder_name))
 
 
-def _is_link(text: str) -> bool:
-    return text.startswith(_SCHEMES)
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_DESCRIPTION_SIZE + 1)
+def _load(source: str) -> FileDescription:
+    if source.startswith(LINK_SCHEMES):
+        return parse_file_link(source).description
+    with Path(source).open("rb") as file:
+        return read_description(file.read(MAX_SOURCE_SIZE + 1))
 
 
 def _text(data: bytes) -> str:
@@ -63,10 +80,18 @@ def _text(data: bytes) -> str:
 
 def _write_all(sent: SentFile, folder: Path, name: str) -> list[Path]:
     target = _new_folder(folder, name)
-    written: list[Path] = []
-    for number, description in enumerate(sent.recipients, 1):
-        written.append(_write(target / f"rcv{number}.xftp", description))
-    written.append(_write(target / "snd.xftp.private", sent.sender))
+    try:
+        written = [
+            _write(target / f"rcv{number}.xftp", description)
+            for number, description in enumerate(sent.recipients, 1)
+        ]
+        written.append(_write(target / "snd.xftp.private", sent.sender))
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    # The state of the sending is of no more use, and goes.
+    sync_folder(target)
+    sync_folder(target.parent)
     return written
 
 
@@ -77,7 +102,7 @@ def _new_folder(folder: Path, name: str) -> Path:
         except FileExistsError:
             continue
         return folder / each
-    raise FileExistsError("all names like that are taken")
+    raise FileExistsError(errno.EEXIST, "all names like that are taken")
 
 
 def _write(path: Path, description: FileDescription) -> Path:

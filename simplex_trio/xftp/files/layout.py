@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, instance_of, le
+from attrs.validators import and_, deep_iterable, ge, le, max_len, min_len
 
+from simplex_trio.crypto.box import KEY_SIZE, NONCE_SIZE
 from simplex_trio.crypto.keys import AuthPrivateKey
-from simplex_trio.redaction import Redacted
+from simplex_trio.errors import DecodeError
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.description import (
+    PACKET_DIGEST_SIZE,
     FileDescription,
     FileParty,
     Packet,
@@ -37,11 +40,11 @@ class Plan(Redacted):
 
     header: FileHeader
     content_size: int = field(validator=ge(0))
-    key: bytes
-    nonce: bytes
+    key: bytes = field(validator=[min_len(KEY_SIZE), max_len(KEY_SIZE)])
+    nonce: bytes = field(validator=[min_len(NONCE_SIZE), max_len(NONCE_SIZE)])
     recipients: int = field(validator=[instance_of(int), and_(ge(1), le(MAX_RECIPIENTS))])
     replicas: int = field(validator=[instance_of(int), ge(1)])
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...] = field(validator=[min_len(1), deep_iterable(instance_of(int))])
 
     @property
     def encrypted_size(self) -> int:
@@ -50,13 +53,22 @@ class Plan(Redacted):
 
 @frozen(repr=False)
 class StoredPacket(Redacted):
-    """A packet on one router, with the ids and keys of everybody."""
+    """A packet on one router, with the ids and keys of everybody.
 
-    digest: bytes
+    `DecodeError` for ids that cannot be written down, which a router may have given.
+    """
+
+    digest: bytes = field(
+        validator=[min_len(PACKET_DIGEST_SIZE), max_len(PACKET_DIGEST_SIZE)],
+    )
     server: ServerAddress
     sender_id: bytes
     sender_key: AuthPrivateKey
     recipients: tuple[tuple[bytes, AuthPrivateKey], ...]
+
+    def __attrs_post_init__(self) -> None:
+        if not (self.sender_id and all(recipient_id for recipient_id, _ in self.recipients)):
+            raise DecodeError("a packet without an id")
 
 
 def describe(

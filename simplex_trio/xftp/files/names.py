@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-__all__ = ["MAX_NAME_SIZE", "candidates", "safe_name"]
+__all__ = ["MAX_NAME_SIZE", "candidates", "safe_name", "shortened"]
 
 MAX_NAME_SIZE = 255
 """Bytes of a name that file systems take."""
@@ -21,7 +21,16 @@ _NAMELESS = "file"
 # Separators of paths, and what Windows does not allow, or gives a meaning to.
 _FORBIDDEN = re.compile(r'[<>:"|?*]')
 _SEPARATORS = re.compile(r"[/\\]")
-_DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?", re.IGNORECASE)
+_DEVICES = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(?:\..*)?", re.IGNORECASE
+)
+
+# Options and home folders, as programs and shells see the names that a pattern stands for.
+_MEANT_OTHERWISE = re.compile(r"[-~]")
+
+# Letters and signs that are drawn as nothing, and so many spaces that the end is out of sight.
+_BLANK = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
+_SPACES = re.compile(r"\s+")
 
 # Control characters, directions of writing, halves of characters, and what has no meaning yet.
 _INVISIBLE = ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp")
@@ -35,10 +44,11 @@ def safe_name(name: str) -> str:
     """A name like ``name`` that is safe to create a file with."""
     last = _SEPARATORS.split(name)[-1]
     visible = "".join(c for c in last if unicodedata.category(c) not in _INVISIBLE)
-    plain = _FORBIDDEN.sub("_", visible).strip(" .")
-    if _DEVICES.fullmatch(plain):
+    spaced = _SPACES.sub(" ", _BLANK.sub(" ", visible))
+    plain = _FORBIDDEN.sub("_", spaced).strip(" .")
+    if _DEVICES.fullmatch(plain) or _MEANT_OTHERWISE.match(plain):
         plain = "_" + plain
-    return _shortened(plain) or _NAMELESS
+    return shortened(plain) or _NAMELESS
 
 
 def candidates(name: str) -> Iterator[str]:
@@ -49,13 +59,18 @@ def candidates(name: str) -> Iterator[str]:
         yield f"{stem}_{number}{suffix}"
 
 
-def _shortened(name: str) -> str:
-    """The name cut to what a file system takes with a number in it, its suffix kept."""
-    limit = MAX_NAME_SIZE - _ROOM_FOR_NUMBER
-    if len(name.encode()) <= limit:
+def shortened(name: str, room: int = _ROOM_FOR_NUMBER) -> str:
+    """``name`` cut to what a file system takes with ``room`` bytes more, its suffix kept."""
+    limit = MAX_NAME_SIZE - room
+    if _size(name) <= limit:
         return name
     stem, suffix = os.path.splitext(name)
-    if len(suffix.encode()) > _LONGEST_SUFFIX:
+    if _size(suffix) > _LONGEST_SUFFIX:
         stem, suffix = name, ""
-    cut = stem.encode()[: limit - len(suffix.encode())].decode(errors="ignore")
+    # Bytes that are no text count as one each, which is what they take.
+    cut = stem.encode(errors="replace")[: limit - _size(suffix)].decode(errors="ignore")
     return cut.rstrip(" .") + suffix
+
+
+def _size(name: str) -> int:
+    return len(name.encode(errors="replace"))

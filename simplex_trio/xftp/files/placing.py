@@ -9,26 +9,41 @@ Everything here is for worker threads.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
+from simplex_trio.wire.xftp.description import FileDescription
+from simplex_trio.wire.xftp.description_text import encode_description
+from simplex_trio.xftp.disk import create_locked, remove_left_over, sync_folder, write_all
 from simplex_trio.xftp.files.encryption import FileOpener
 from simplex_trio.xftp.files.names import candidates, safe_name
 from simplex_trio.xftp.files.receive_state import ReceiveState
 
-__all__ = ["finish_placing", "place"]
+__all__ = ["decrypted", "finish_placing", "part_of", "place"]
+
+
+def part_of(description: FileDescription, folder: Path) -> Path:
+    """Where the content is while it is being decrypted; the same after a crash."""
+    identity = sha256(encode_description(description).encode()).hexdigest()[:16]
+    return folder / f".{identity}.xftp-part"
 
 
 def finish_placing(state: ReceiveState, folder: Path, part: Path) -> Path | None:
-    """The file, if it was placed before a crash; what is left of an attempt is removed."""
+    """The file, if it was placed before a crash; what is left of an attempt is removed.
+
+    Raises `StateInUse` if that attempt is still going on.
+    """
     name = state.placed_name
     placed = None if name is None else folder / name
-    if part.exists():
-        if placed is not None and placed.exists() and placed.samefile(part):
-            part.unlink()
-            return placed
-        part.unlink()
+    if not part.exists():
+        return placed
+    is_placed = placed is not None and placed.exists() and placed.samefile(part)
+    remove_left_over(part)
+    if not is_placed:
         state.note_placed_name(None)
         return None
     return placed
@@ -38,18 +53,30 @@ def place(state: ReceiveState, folder: Path, part: Path, report: Callable[[int],
     """Decrypt what the state holds, and give it a name in ``folder``.
 
     ``report`` is told the size of each piece, and may raise to stop it.  Raises `DecodeError`,
-    `DecryptionFailed` or `DigestMismatch` for a file that is not right; then, and whatever else
-    happens, ``part`` is gone.
+    `DecryptionFailed` or `DigestMismatch` for a file that is not right, and `StateInUse` if
+    somebody else is about to place the same one; then, and whatever else happens, nothing is left.
     """
-    try:
-        header_name = _decrypt(state, part, report)
-        placed = _give_name(state, folder, part, safe_name(header_name))
-    except BaseException:
-        state.note_placed_name(None)
-        part.unlink(missing_ok=True)
-        raise
-    part.unlink(missing_ok=True)
+    with _new_part(part) as descriptor:
+        try:
+            header_name = _decrypt(state, descriptor, report)
+            placed = _give_name(state, folder, part, safe_name(header_name))
+        except BaseException:
+            state.note_placed_name(None)
+            raise
+        # Routers are told to forget the packets soon after.
+        sync_folder(folder)
     return placed
+
+
+@contextmanager
+def _new_part(part: Path) -> Iterator[int]:
+    """A file at ``part`` of which the name is gone at the end of the block."""
+    descriptor = create_locked(part, 0o666)
+    try:
+        yield descriptor
+    finally:
+        part.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def decrypted(state: ReceiveState) -> Iterator[bytes]:
@@ -70,19 +97,14 @@ def _opener(state: ReceiveState) -> FileOpener:
     )
 
 
-def _decrypt(state: ReceiveState, part: Path, report: Callable[[int], object]) -> str:
-    """Write the content to ``part``; the name that the sender has given."""
+def _decrypt(state: ReceiveState, descriptor: int, report: Callable[[int], object]) -> str:
+    """Write the content to an open file; the name that the sender has given."""
     opener = _opener(state)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with os.fdopen(os.open(part, flags, 0o666), "wb", buffering=0) as file:
-        for piece in state.pieces(0, state.description.size):
-            content = memoryview(opener.feed(piece))
-            while content:
-                content = content[file.write(content) or 0 :]
-            report(len(piece))
-        opener.finish()
-        # Routers are told to forget the packets soon after.
-        os.fsync(file.fileno())
+    for piece in state.pieces(0, state.description.size):
+        write_all(descriptor, opener.feed(piece))
+        report(len(piece))
+    opener.finish()
+    os.fsync(descriptor)
     report(0)  # the last chance to stop it
     assert opener.header is not None  # `finish` has seen all of the file
     return opener.header.name
@@ -99,7 +121,7 @@ def _give_name(state: ReceiveState, folder: Path, part: Path, name: str) -> Path
         except FileExistsError:
             continue
         return path
-    raise FileExistsError("all names like that are taken")
+    raise FileExistsError(errno.EEXIST, "all names like that are taken")
 
 
 def _link(part: Path, path: Path) -> None:
@@ -111,4 +133,8 @@ def _link(part: Path, path: Path) -> None:
     except OSError:
         # A file system without links: taking the name first is the next best.
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-        os.replace(part, path)
+        try:
+            os.replace(part, path)
+        except BaseException:
+            path.unlink()
+            raise

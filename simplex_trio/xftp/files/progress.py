@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from enum import Enum
 
 from attrs import define, field, frozen
@@ -17,7 +17,7 @@ class Phase(Enum):
     """What is being done."""
 
     UPLOADING = "uploading"
-    """Encrypting as well, packet by packet."""
+    """Encrypting as well, packet by packet; what an earlier attempt has uploaded counts at once."""
     CHECKING = "checking"
     """What an earlier attempt has received."""
     DOWNLOADING = "downloading"
@@ -27,7 +27,10 @@ class Phase(Enum):
 
 @frozen
 class Progress:
-    """So many of so many bytes; the number falls when a packet has to be begun again."""
+    """So many of so many bytes; the number falls when a packet has to be begun again.
+
+    Where there are replicas, all of them count.
+    """
 
     phase: Phase
     done: int
@@ -57,19 +60,19 @@ def nobody(event: TransferEvent) -> None:
 
 @define
 class Counter:
-    """The bytes of one phase, counted packet by packet."""
+    """The bytes of one phase, counted part by part: packets, or replicas of packets."""
 
     phase: Phase
     total: int
     tell: Listener
-    _done: dict[int, int] = field(factory=dict)
+    _done: dict[Hashable, int] = field(factory=dict)
     _sum: int = 0
 
-    def add(self, packet: int, size: int) -> None:
-        self._done[packet] = self._done.get(packet, 0) + size
+    def add(self, part: Hashable, size: int) -> None:
+        self._done[part] = self._done.get(part, 0) + size
         self._sum += size
         self.tell(Progress(self.phase, self._sum, self.total))
 
-    def begin_again(self, packet: int) -> None:
-        self._sum -= self._done.pop(packet, 0)
+    def begin_again(self, part: Hashable) -> None:
+        self._sum -= self._done.pop(part, 0)
         self.tell(Progress(self.phase, self._sum, self.total))

@@ -7,9 +7,7 @@ as a whole and put in place, and the routers are told that it has been received.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
-from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from simplex_trio.errors import CryptoError, DecodeError, SimplexError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.description import FileDescription, FileParty, Packet, Replica
-from simplex_trio.wire.xftp.description_text import decode_description, encode_description
+from simplex_trio.wire.xftp.description_text import decode_description
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import (
     DigestMismatch,
@@ -32,7 +30,7 @@ from simplex_trio.xftp.errors import (
 )
 from simplex_trio.xftp.files.clients import ClientPool, open_client_pool
 from simplex_trio.xftp.files.config import TransferConfig
-from simplex_trio.xftp.files.placing import decrypted, finish_placing, place
+from simplex_trio.xftp.files.placing import decrypted, finish_placing, part_of, place
 from simplex_trio.xftp.files.progress import Counter, Listener, Phase, nobody
 from simplex_trio.xftp.files.receive_state import ReceiveState
 from simplex_trio.xftp.files.retries import persistently
@@ -42,6 +40,10 @@ __all__ = ["ReceivedFile", "receive_file"]
 
 MAX_REDIRECT_SIZE = 4 * 1024 * 1024
 """The largest packet: a description that leads to another one is sent as a single packet."""
+
+_ACKNOWLEDGED_AT_LEAST = 100
+"""Packets that are acknowledged in the time for one answer, or the rest is left to expire: the file
+is there, and its recipient waits."""
 
 
 @frozen(repr=False)
@@ -63,18 +65,19 @@ async def receive_file(
     """Receive a file into ``folder``, under the name that its sender gave it, made safe.
 
     Nothing that exists is overwritten: the name gets a number if it is taken.  With ``acknowledge``
-    the routers are told to forget the recipient, so that the description is of no more use.
+    the routers that gave the packets are told to forget the recipient, so that the description is
+    of no more use, unless it names other routers besides.
 
     With a ``state`` file an interrupted transfer is continued; it holds what was received so far,
     encrypted.  In the end it stays, complete and small, until the caller removes it: until then the
     same call returns the same path, and nothing is received twice.  It is removed if the file turns
     out not to be what was described.  Without one everything is lost when the transfer is
-    interrupted or cancelled.
+    interrupted or cancelled, unless the file is in its place already: there it stays.
 
     Raises `ValueError` for the description of a sender, `FileTooLarge`, `NoSuchReplica` if a packet
     is not to be had, `RedirectRefused`, `StorageFailed`, `StateMismatch` for the state file of
-    another transfer, and `DecodeError`, `DigestMismatch` or `DecryptionFailed` if the file is not
-    what was described.
+    another transfer, `StateInUse` while the same file is being received already, and `DecodeError`,
+    `DigestMismatch` or `DecryptionFailed` if the file is not what was described.
     """
     if description.party is not FileParty.RECIPIENT:
         raise ValueError("a file is received with the description for a recipient")
@@ -101,6 +104,7 @@ class _Receiving:
         self._folder = folder
         self._state_path = state_path
         self._fetched_from: dict[bytes, Replica] = {}
+        self._failed: set[ServerAddress] = set()
 
     async def receive(self, *, acknowledge: bool) -> Path:
         """The path of the file."""
@@ -108,6 +112,7 @@ class _Receiving:
         async with open_client_pool(self.config.client) as clients:
             state, is_new = await self._open_state(clients)
             try:
+                self._check_size(state.description)
                 path = await self._receive(state, clients, is_new=is_new)
                 if acknowledge and not state.is_complete:
                     await self._acknowledge(state.description, clients)
@@ -117,7 +122,7 @@ class _Receiving:
                     await in_thread(state.discard)  # it would be no better another time
                 raise
             finally:
-                state.close()
+                await _close(state)
         return path
 
     def _check_size(self, description: FileDescription) -> None:
@@ -149,12 +154,11 @@ class _Receiving:
         state = await in_thread(create)
         try:
             await self._download(state, clients, is_new=True)
-            text = await in_thread(lambda: b"".join(decrypted(state)))
-            found = decode_description(text)
+            found = await in_thread(lambda: decode_description(b"".join(decrypted(state))))
         except (DecodeError, CryptoError, DigestMismatch) as exc:
             raise RedirectRefused("a description leads to something that is none") from exc
         finally:
-            state.close()
+            await _close(state)
         if found.party is not FileParty.RECIPIENT or found.redirect is not None:
             raise RedirectRefused("a description leads to one of another kind")
         if (found.size, found.digest) != (asked.redirect.size, asked.redirect.digest):
@@ -165,12 +169,10 @@ class _Receiving:
     # --- the file -----------------------------------------------------------------------------
 
     async def _receive(self, state: ReceiveState, clients: ClientPool, *, is_new: bool) -> Path:
-        identity = sha256(encode_description(state.description).encode()).hexdigest()[:16]
-        part = self._folder / f".{identity}.xftp-part"
-        if not is_new:
-            placed = await in_thread(partial(finish_placing, state, self._folder, part))
-            if placed is not None:
-                return placed
+        part = await in_thread(partial(part_of, state.description, self._folder))
+        placed = await in_thread(partial(finish_placing, state, self._folder, part))
+        if placed is not None:
+            return placed
         await self._download(state, clients, is_new=is_new)
         counter = Counter(Phase.DECRYPTING, state.description.size, self.tell)
 
@@ -210,8 +212,18 @@ class _Receiving:
             counter.add(number, packet.size)
         return missing
 
+    # --- routers ------------------------------------------------------------------------------
+
+    def by_promise(self, replicas: list[Replica]) -> list[Replica]:
+        """The replicas, those last whose routers have failed when they were last asked."""
+        return sorted(replicas, key=lambda replica: replica.server in self._failed)
+
     def note_fetched(self, packet: Packet, replica: Replica) -> None:
         self._fetched_from[packet.digest] = replica
+        self._failed.discard(replica.server)
+
+    def note_failed(self, server: ServerAddress) -> None:
+        self._failed.add(server)
 
     # --- afterwards ---------------------------------------------------------------------------
 
@@ -220,24 +232,34 @@ class _Receiving:
         packets = list(description.packets)
         if self._asked.redirect is not None:
             packets += self._asked.packets
-        by_server: dict[ServerAddress, list[Replica]] = {}
-        for packet in packets:
-            replica = self._fetched_from.get(packet.digest, packet.replicas[0])
-            by_server.setdefault(replica.server, []).append(replica)
-        with trio.move_on_after(self.config.client.request_seconds):
+        places = trio.Semaphore(self.config.parallel)
+        patience = self.config.client.request_seconds * (1 + len(packets) / _ACKNOWLEDGED_AT_LEAST)
+        with trio.move_on_after(patience):
             async with open_tasks() as tasks:
-                for server, replicas in by_server.items():
-                    tasks.start(partial(_acknowledge_to, clients, server, replicas))
+                for packet in packets:
+                    await places.acquire()
+                    replica = self._fetched_from.get(packet.digest, packet.replicas[0])
+                    tasks.start(partial(self._acknowledge_to, clients, replica, places))
+
+    async def _acknowledge_to(
+        self, clients: ClientPool, replica: Replica, places: trio.Semaphore
+    ) -> None:
+        try:
+            if replica.server not in self._failed:
+                async with clients.client(replica.server) as client:
+                    await client.acknowledge(replica.key, replica.id)
+        except XFTPRouterError:
+            pass  # it may have been acknowledged before a crash
+        except SimplexError:
+            self.note_failed(replica.server)
+        finally:
+            places.release()
 
 
-async def _acknowledge_to(
-    clients: ClientPool, server: ServerAddress, replicas: list[Replica]
-) -> None:
-    with suppress(SimplexError):
-        client = await clients.client(server)
-        for replica in replicas:
-            with suppress(XFTPRouterError):  # it may have been acknowledged before a crash
-                await client.acknowledge(replica.key, replica.id)
+async def _close(state: ReceiveState) -> None:
+    """Close a state, which takes a while if its file is large and has no name."""
+    with trio.CancelScope(shield=True):
+        await in_thread(state.close)
 
 
 class _Fetching:
@@ -273,13 +295,14 @@ class _Fetching:
     async def _try_replicas(self) -> None:
         """Fetch the packet from the first router that has it."""
         failure: SimplexError | None = None
-        for replica in tuple(self._replicas):
+        for replica in self._receiving.by_promise(self._replicas):
             try:
                 await self._fetch(replica)
             except StorageFailed:
                 raise
             except SimplexError as exc:
                 failure = exc
+                self._receiving.note_failed(replica.server)
                 if not exc.retryable:
                     self._replicas.remove(replica)
             else:
@@ -288,14 +311,13 @@ class _Fetching:
         raise NoSuchReplica(self._number, retryable=bool(self._replicas)) from failure
 
     async def _fetch(self, replica: Replica) -> None:
-        packet = self._packet
-        client = await self._clients.client(replica.server)
-        self._counter.begin_again(self._number)
-        offset = self._offset
-        async with client.download(
-            replica.key, replica.id, size=packet.size, digest=packet.digest
-        ) as pieces:
-            async for piece in pieces:
-                await in_thread(partial(self._state.write, offset, piece))
-                offset += len(piece)
-                self._counter.add(self._number, len(piece))
+        packet, offset = self._packet, self._offset
+        async with self._clients.client(replica.server) as client:
+            self._counter.begin_again(self._number)
+            async with client.download(
+                replica.key, replica.id, size=packet.size, digest=packet.digest
+            ) as pieces:
+                async for piece in pieces:
+                    await in_thread(partial(self._state.write, offset, piece))
+                    offset += len(piece)
+                    self._counter.add(self._number, len(piece))

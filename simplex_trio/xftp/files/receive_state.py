@@ -19,7 +19,6 @@ import struct
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -32,7 +31,8 @@ from simplex_trio.wire.xftp.description_text import (
     encode_description,
 )
 from simplex_trio.xftp.bodies import PIECE_SIZE
-from simplex_trio.xftp.errors import StateMismatch
+from simplex_trio.xftp.disk import create_locked, lock, write_all
+from simplex_trio.xftp.errors import StateInUse, StateMismatch
 
 __all__ = ["ReceiveState"]
 
@@ -68,13 +68,15 @@ class ReceiveState:
 
         What is missing at the end of it, unless it is complete, counts as packets to be fetched.
 
-        Raises `StateMismatch` if the file is something else, or about another description.
+        Raises `StateMismatch` if the file is something else, or about another description, and
+        `StateInUse`.
         """
         try:
             file = path.open("r+b", buffering=0)
         except FileNotFoundError:
             return None
         try:
+            lock(file.fileno())
             description, packets_at = _read_head(file, _identity(asked))
         except BaseException:
             file.close()
@@ -92,29 +94,30 @@ class ReceiveState:
         asked: FileDescription,
         description: FileDescription,
     ) -> ReceiveState:
-        """A state without packets, in a new file: at ``path``, or nameless in ``folder``."""
+        """A state without packets, in a new file: at ``path``, or nameless in ``folder``.
+
+        Raises `StateInUse` if another program makes one at the same place.
+        """
         text = encode_description(description).encode()
-        end = _TEXT_AT + len(text)
-        packets_at = _packets_at(end)
+        packets_at = _packets_at(_TEXT_AT + len(text))
         head = _FORMAT + bytes(_NAME.size) + _LENGTHS.pack(_identity(asked), len(text)) + text
+        # Whole or not at all: whatever has the name of a state is one.
+        unfinished = None if path is None else path.with_name(path.name + ".new")
         file: BinaryIO
-        if path is None:
+        if unfinished is None:
             file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         else:
-            # Whole or not at all: whatever has this name is a state.
-            unfinished = path.with_name(path.name + ".new")
-            with suppress(FileNotFoundError):
-                unfinished.unlink()
-            descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            file = os.fdopen(descriptor, "r+b", buffering=0)
+            file = os.fdopen(create_locked(unfinished, 0o600), "r+b", buffering=0)
         try:
-            file.write(head)
+            write_all(file.fileno(), head)
             file.truncate(packets_at + description.size)
-            if path is not None:
+            if path is not None and unfinished is not None:
+                if path.exists():
+                    raise StateInUse("this transfer was begun a moment ago")
                 os.replace(unfinished, path)
         except BaseException:
             file.close()
-            if path is not None:
+            if unfinished is not None:
                 unfinished.unlink(missing_ok=True)
             raise
         return cls(file, path, description, packets_at)
@@ -137,9 +140,9 @@ class ReceiveState:
 
     def discard(self) -> None:
         """Remove the file; it is of no use."""
-        self.close()
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)  # while it is nobody else's
+        self.close()
 
     # --- packets ------------------------------------------------------------------------------
 
@@ -147,9 +150,7 @@ class ReceiveState:
         """Put a piece at ``offset`` of the encrypted file."""
         with self._lock:
             self._file.seek(self._packets_at + offset)
-            rest = memoryview(data)
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            write_all(self._file.fileno(), data)
 
     def pieces(self, offset: int, size: int) -> Iterator[bytes]:
         """A part of the encrypted file, in pieces."""
@@ -178,14 +179,17 @@ class ReceiveState:
     @property
     def placed_name(self) -> str | None:
         """The name under which the file was placed, or was about to be."""
-        length, name = _NAME.unpack(self._read(_NAME_AT, _NAME.size))
-        return os.fsdecode(name[:length]) if length else None
+        length, encoded = _NAME.unpack(self._read(_NAME_AT, _NAME.size))
+        name = os.fsdecode(encoded[:length])
+        if name != os.path.basename(name) or name in (".", "..") or "\0" in name:
+            raise StateMismatch("the state file is damaged")
+        return name or None
 
     def note_placed_name(self, name: str | None) -> None:
         encoded = b"" if name is None else os.fsencode(name)
         with self._lock:
             self._file.seek(_NAME_AT)
-            self._file.write(_NAME.pack(len(encoded), encoded))
+            write_all(self._file.fileno(), _NAME.pack(len(encoded), encoded))
 
 
 def _packets_at(text_end: int) -> int:

@@ -9,13 +9,14 @@ encrypted anew, with the same result, and those that routers have already are pa
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from simplex_trio.crypto.box import KEY_SIZE, NONCE_SIZE
 from simplex_trio.redaction import Redacted
@@ -38,6 +39,8 @@ from simplex_trio.xftp.servers import AnyServer, server_with_auth
 from simplex_trio.xftp.tasks import open_tasks
 
 __all__ = ["SentFile", "send_description", "send_file"]
+
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 @frozen(repr=False)
@@ -103,7 +106,7 @@ async def send_description(
     `send_file` does, `FileTooLarge` for more than fits into a packet.
     """
     config = config or TransferConfig()
-    text = encode_description(description).encode()
+    text = (await in_thread(partial(encode_description, description))).encode()
     header = FileHeader("")
     size = single_packet_size(payload_size(header, len(text)))
     if size is None:
@@ -114,8 +117,8 @@ async def send_description(
 
 
 def _readable(name: str) -> str:
-    """The name of a file, also if its bytes are no text."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
+    """The name of a file, also if it is no text."""
+    return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", name)
 
 
 def _sizes(header: FileHeader, content_size: int, config: TransferConfig) -> tuple[int, ...]:
@@ -164,34 +167,39 @@ class _Sending:
         content: Iterator[bytes],
         state_path: str | Path | None,
     ) -> SentFile:
-        def new_plan() -> Plan:
-            return Plan(
-                header=header,
-                content_size=size,
-                key=self._config.random(KEY_SIZE),
-                nonce=self._config.random(NONCE_SIZE),
-                recipients=self._recipients,
-                replicas=self._replicas,
-                sizes=sizes,
-            )
-
+        plan = Plan(
+            header=header,
+            content_size=size,
+            key=self._config.random(KEY_SIZE),
+            nonce=self._config.random(NONCE_SIZE),
+            recipients=self._recipients,
+            replicas=self._replicas,
+            sizes=sizes,
+        )
         path = None if state_path is None else Path(state_path)
-        state = await SendState.open(path, new_plan)
-        known = state.plan
-        if (known.header, known.content_size, known.sizes) != (header, size, sizes) or (
-            (known.recipients, known.replicas) != (self._recipients, self._replicas)
-        ):
-            raise StateMismatch("the state file belongs to another transfer")
-        if not state.is_complete:
-            await self._send_packets(state, content)
+        state = await SendState.open(path, plan)
+        try:
+            if evolve(state.plan, key=plan.key, nonce=plan.nonce) != plan:
+                raise StateMismatch("the state file belongs to another transfer")
+            if not state.is_complete:
+                await self._send_packets(state, content)
+            return await in_thread(partial(self._described, state))
+        finally:
+            state.close()
+
+    def _described(self, state: SendState) -> SentFile:
         assert state.digest is not None
         stored = {
-            number: state.uploaded(number)[: self._replicas] for number in range(1, len(sizes) + 1)
+            number: state.uploaded(number)[: self._replicas]
+            for number in range(1, len(state.plan.sizes) + 1)
         }
         return SentFile(*describe(state.plan, state.digest, stored, self._redirect))
 
     async def _send_packets(self, state: SendState, content: Iterator[bytes]) -> None:
-        counter = Counter(Phase.UPLOADING, state.plan.encrypted_size, self._tell)
+        total = state.plan.encrypted_size * self._replicas
+        counter = Counter(Phase.UPLOADING, total, self._tell)
+        if there := state.uploaded_size:
+            counter.add(None, there)
         places = trio.Semaphore(self._config.parallel)
         sealer = Sealer(state.plan, content)
         async with open_client_pool(self._config.client) as clients, open_tasks() as tasks:

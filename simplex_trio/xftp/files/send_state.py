@@ -2,16 +2,17 @@
 
 Lines are only ever added, so a program that is killed leaves at most its last line unfinished, and
 that step is done again.  The file has the keys of everything and is readable by its owner alone.
+It belongs to one sending at a time.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import trio
 
@@ -20,13 +21,14 @@ from simplex_trio.errors import DecodeError
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.text import from_base64url, to_base64url
 from simplex_trio.wire.xftp.file_header import FileHeader
-from simplex_trio.xftp.disk import in_thread
+from simplex_trio.xftp.disk import in_thread, lock, write_all
 from simplex_trio.xftp.errors import StateMismatch
 from simplex_trio.xftp.files.layout import Plan, StoredPacket
 
 __all__ = ["SendState"]
 
 _FORMAT = "simplex-trio xftp sending 1"
+_BEGINNING = f'{{"format":"{_FORMAT}","name":'.encode()
 _MAX_STATE_SIZE = 256 * 1024 * 1024
 
 Record = dict[str, Any]
@@ -43,36 +45,55 @@ _MALFORMED = (
 
 
 class SendState:
-    """The steps that are done; without a path they are only remembered."""
+    """The steps that are done; without a file they are only remembered.  The caller closes it."""
 
-    def __init__(self, plan: Plan, path: Path | None) -> None:
+    def __init__(self, plan: Plan, file: BinaryIO | None) -> None:
         self.plan = plan
         self.digest: bytes | None = None
         """Of the encrypted file, once all of it was seen."""
-        self._path = path
+        self._file = file
         self._lock = trio.Lock()
+        self._digests: dict[int, bytes] = {}
         self._registered: dict[int, dict[bytes, StoredPacket]] = {}
         self._uploaded: set[bytes] = set()
 
     @classmethod
-    async def open(cls, path: Path | None, new_plan: Callable[[], Plan]) -> SendState:
-        """The state in the file, or a new one with a new plan if there is no file yet.
+    async def open(cls, path: Path | None, new_plan: Plan) -> SendState:
+        """The state in the file, or a new one with ``new_plan`` if there is no file yet.
 
-        Raises `StateMismatch` if the file is something else, and `StorageFailed`.
+        Raises `StateMismatch` if the file is something else, which is left as it is, `StateInUse`,
+        and `StorageFailed`.
         """
-        if path is not None:
-            data = await in_thread(partial(_read, path))
-            if data:
-                return await in_thread(partial(cls._parse, path, data))
-        state = cls(new_plan(), path)
-        await state._append(_plan_record(state.plan))
-        return state
+        if path is None:
+            return cls(new_plan, None)
+        return await in_thread(partial(cls._open, path, new_plan))
 
     @classmethod
-    def _parse(cls, path: Path, data: bytes) -> SendState:
+    def _open(cls, path: Path, new_plan: Plan) -> SendState:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        file = os.fdopen(descriptor, "r+b", buffering=0)
+        try:
+            lock(descriptor)
+            data = _read(file)
+            whole = data[: data.rfind(b"\n") + 1]
+            state = cls._parse(whole, file) if whole else cls(new_plan, file)
+            file.truncate(len(whole))
+            if not whole:
+                state._write_down(_plan_record(new_plan))
+        except BaseException:
+            file.close()
+            raise
+        return state
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    @classmethod
+    def _parse(cls, data: bytes, file: BinaryIO) -> SendState:
         records = _records(data)
         try:
-            state = cls(_plan(next(records)), path)
+            state = cls(_plan(next(records)), file)
             for record in records:
                 state._replay(record)
         except _MALFORMED as exc:
@@ -106,9 +127,25 @@ class SendState:
         return len(self.uploaded(packet)) >= self.plan.replicas
 
     @property
+    def uploaded_size(self) -> int:
+        """The bytes of all replicas that routers have."""
+        sizes = enumerate(self.plan.sizes, 1)
+        return sum(
+            size * min(len(self.uploaded(number)), self.plan.replicas) for number, size in sizes
+        )
+
+    @property
     def is_complete(self) -> bool:
         count = len(self.plan.sizes)
         return self.digest is not None and all(map(self.is_placed, range(1, count + 1)))
+
+    def digest_of(self, packet: int) -> bytes | None:
+        """What the packet was when it was registered for the first time."""
+        return self._digests.get(packet)
+
+    def servers_with(self, packet: int) -> set[ServerAddress]:
+        """The routers that have the packet."""
+        return {stored.server for stored in self.uploaded(packet)}
 
     def _all(self, packet: int) -> list[StoredPacket]:
         return list(self._registered.get(packet, {}).values())
@@ -117,7 +154,7 @@ class SendState:
 
     async def add_registered(self, packet: int, stored: StoredPacket) -> None:
         self._note_registered(packet, stored)
-        await self._append(_stored_record(packet, stored))
+        await self._append(await in_thread(partial(_stored_record, packet, stored)))
 
     async def add_uploaded(self, packet: int, stored: StoredPacket) -> None:
         self._uploaded.add(stored.sender_id)
@@ -139,6 +176,8 @@ class SendState:
             raise DecodeError("a packet that the file has not")
         if len(stored.recipients) != self.plan.recipients:
             raise DecodeError("a packet with another number of recipients")
+        if self._digests.setdefault(packet, stored.digest) != stored.digest:
+            raise DecodeError("a packet that changes")
         self._registered.setdefault(packet, {})[stored.sender_id] = stored
 
     def _note_lost(self, packet: int, sender_id: bytes) -> None:
@@ -146,35 +185,32 @@ class SendState:
         self._uploaded.discard(sender_id)
 
     async def _append(self, record: Record) -> None:
-        if self._path is None:
-            return
+        if self._file is not None:
+            async with self._lock:
+                await in_thread(partial(self._write_down, record))
+
+    def _write_down(self, record: Record) -> None:
+        assert self._file is not None
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
-        async with self._lock:
-            await in_thread(partial(_append_line, self._path, line))
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            write_all(self._file.fileno(), line)
+        except OSError:
+            self._file.truncate(end)  # nothing may follow half of a line
+            raise
 
 
 # --- the file -----------------------------------------------------------------------------------
 
 
-def _read(path: Path) -> bytes:
-    """The whole lines of the file; what a crash has left after them is cut off."""
-    try:
-        with path.open("r+b") as file:
-            if file.seek(0, os.SEEK_END) > _MAX_STATE_SIZE:
-                raise StateMismatch("the state file is too large to be one")
-            file.seek(0)
-            data = file.read()
-            whole = data[: data.rfind(b"\n") + 1]
-            file.truncate(len(whole))
-            return whole
-    except FileNotFoundError:
-        return b""
-
-
-def _append_line(path: Path, line: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with open(descriptor, "ab") as file:
-        file.write(line)
+def _read(file: BinaryIO) -> bytes:
+    if file.seek(0, os.SEEK_END) > _MAX_STATE_SIZE:
+        raise StateMismatch("the state file is too large to be one")
+    file.seek(0)
+    data = file.read()
+    if not data.startswith(_BEGINNING[: len(data)]):
+        raise StateMismatch("the state file is not that of a file being sent")
+    return data
 
 
 def _records(data: bytes) -> Iterator[Record]:

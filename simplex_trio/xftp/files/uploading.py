@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Mapping
 from functools import partial
 from random import Random
 from typing import TypeVar
@@ -10,7 +10,7 @@ from typing import TypeVar
 import trio
 from attrs import define, field
 
-from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
 from simplex_trio.errors import SimplexError
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.bodies import PIECE_SIZE
@@ -76,16 +76,13 @@ class Uploading:
 
     async def _place(self) -> None:
         number, state = self._packet.number, self._state
-        for stored in (*state.uploaded(number), *state.unfinished(number)):
-            if stored.digest != self._packet.digest:
-                raise FileChanged("the file is not the one that was begun with")
-        if state.is_placed(number):
-            self._counter.add(number, len(self._packet.data))
-            return
+        if state.digest_of(number) not in (None, self._packet.digest):
+            raise FileChanged("the file is not the one that was begun with")
         for stored in state.unfinished(number):
-            await self._finish(stored)
+            if not (state.is_placed(number) or stored.server in state.servers_with(number)):
+                await self._finish(stored)
         failure: SimplexError | None = None
-        tried: set[ServerAddress] = {stored.server for stored in state.uploaded(number)}
+        tried = state.servers_with(number)
         while not state.is_placed(number):
             untried = self._destinations.candidates(tried)
             if not untried:
@@ -125,36 +122,40 @@ class Uploading:
         plan = self._state.plan
         sender_key = Ed25519PrivateKey.generate()
         count = registered_recipients(plan.recipients)
-        keys = [Ed25519PrivateKey.generate() for _ in range(count)]
-        batches = [
-            [key.public for key in keys[start : start + _KEYS_AT_ONCE]]
-            for start in range(0, count, _KEYS_AT_ONCE)
-        ]
-        client = await self._clients.client(server)
-        registered = await client.register(
-            sender_key,
-            size=len(self._packet.data),
-            digest=self._packet.digest,
-            recipient_keys=batches[0],
-            basic_auth=self._destinations.passwords[server],
-        )
-        ids = list(registered.recipient_ids)
-        for batch in batches[1:]:
-            ids += await client.add_recipients(sender_key, registered.sender_id, batch)
+        keys, public_keys = await trio.to_thread.run_sync(_new_keys, count)
+        async with self._clients.client(server) as client:
+            registered = await client.register(
+                sender_key,
+                size=len(self._packet.data),
+                digest=self._packet.digest,
+                recipient_keys=public_keys[:_KEYS_AT_ONCE],
+                basic_auth=self._destinations.passwords[server],
+            )
+            ids = list(registered.recipient_ids)
+            for start in range(_KEYS_AT_ONCE, count, _KEYS_AT_ONCE):
+                batch = public_keys[start : start + _KEYS_AT_ONCE]
+                ids += await client.add_recipients(sender_key, registered.sender_id, batch)
         recipients = tuple(zip(ids, keys, strict=True))[: plan.recipients]
         return StoredPacket(
             self._packet.digest, server, registered.sender_id, sender_key, recipients
         )
 
     async def _upload(self, stored: StoredPacket) -> None:
-        client = await self._clients.client(stored.server)
-        self._counter.begin_again(self._packet.number)
-        size = len(self._packet.data)
-        await client.upload(stored.sender_key, stored.sender_id, size, self._body())
+        number, size = self._packet.number, len(self._packet.data)
+        replica = (number, len(self._state.servers_with(number)))
+        async with self._clients.client(stored.server) as client:
+            self._counter.begin_again(replica)
+            body = self._body(replica)
+            await client.upload(stored.sender_key, stored.sender_id, size, body)
 
-    async def _body(self) -> AsyncGenerator[memoryview]:
+    async def _body(self, replica: Hashable) -> AsyncGenerator[memoryview]:
         data = memoryview(self._packet.data)
         for start in range(0, len(data), PIECE_SIZE):
             piece = data[start : start + PIECE_SIZE]
             yield piece
-            self._counter.add(self._packet.number, len(piece))
+            self._counter.add(replica, len(piece))
+
+
+def _new_keys(count: int) -> tuple[list[Ed25519PrivateKey], list[Ed25519PublicKey]]:
+    keys = [Ed25519PrivateKey.generate() for _ in range(count)]
+    return keys, [key.public for key in keys]

@@ -86,10 +86,13 @@ class Http2Client(Http2Connection):
 
     @property
     def _allowed(self) -> int:
-        """How many requests there may be at a time; before the router has said so, one."""
+        """How many requests there may be at a time; before the router has said so, one.
+
+        One is tried where the router allows none, which fails; waiting might last for ever.
+        """
         if not self._knows_settings:
             return 1
-        return min(self.limits.streams, self._h2.remote_settings.max_concurrent_streams)
+        return max(min(self.limits.streams, self._h2.remote_settings.max_concurrent_streams), 1)
 
     async def _begin(self, headers: Mapping[str, str]) -> Http2Stream:
         await trio.lowlevel.checkpoint()

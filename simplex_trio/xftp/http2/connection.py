@@ -13,25 +13,25 @@ from contextlib import suppress
 
 import trio
 from h2 import events
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error, NoSuchStreamError, StreamClosedError
-from h2.settings import SettingCodes, Settings
 
 from simplex_trio.errors import ConnectionLost, SimplexError
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.xftp.http2.floods import FloodGuard
-from simplex_trio.xftp.http2.frame_lengths import FrameLengths
+from simplex_trio.xftp.http2.floods import RESET_COST, FloodGuard, frame_cost
+from simplex_trio.xftp.http2.frame_heads import FrameHeads, FrameKind
 from simplex_trio.xftp.http2.limits import Http2Limits
+from simplex_trio.xftp.http2.state import new_state
 from simplex_trio.xftp.http2.stream import Http2Stream
 
-__all__ = ["Http2Connection", "Http2ProtocolError"]
+__all__ = ["Http2Connection", "Http2ProtocolError", "header_map"]
 
 KIB = 1024
 
 _READ_SIZE = 64 * KIB
-_HEADERS_SIZE = 16 * KIB
+
+_MOST_SETTINGS = 64
+"""That the other side may have; h2 keeps also those that it does not know, and there are 65,536."""
 
 _NETWORK_ENDS = (
     trio.EndOfChannel,
@@ -46,18 +46,6 @@ class Http2ProtocolError(SimplexError):
     """The other side does not keep to the rules of HTTP/2, or makes too much of them."""
 
     retryable = True
-
-
-# What the kinds of frames cost the one who sent them; the default is 1.
-_COSTS: dict[type[events.Event], float] = {
-    events.DataReceived: 0,  # see `_cost`
-    events.StreamEnded: 0,  # goes with a frame that was paid for
-    events.StreamReset: 10,
-    events.PriorityUpdated: 2,
-}
-
-_SMALL_DATA = 512
-_DATA_PER_POINT = 4 * KIB  # so that a window update for every frame of data is paid for
 
 
 class Http2Connection:
@@ -79,26 +67,8 @@ class Http2Connection:
         self._nursery: trio.Nursery | None = None
         self._reason: BaseException | None = None
         self._over = trio.Event()
-        self.last_active: float = trio.current_time()
-        self._lengths = FrameLengths(self.limits.frame_size, after_preface=not client_side)
-        self._h2 = self._new_state(client_side=client_side)
-
-    def _new_state(self, *, client_side: bool) -> H2Connection:
-        state = H2Connection(H2Configuration(client_side=client_side, header_encoding=None))
-        limits = self.limits
-        state.local_settings = Settings(
-            client=client_side,
-            initial_values={
-                SettingCodes.ENABLE_PUSH: 0,
-                SettingCodes.MAX_CONCURRENT_STREAMS: limits.streams,
-                SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window,
-                SettingCodes.MAX_FRAME_SIZE: limits.frame_size,
-                SettingCodes.MAX_HEADER_LIST_SIZE: _HEADERS_SIZE,
-            },
-        )
-        state.max_inbound_frame_size = limits.frame_size
-        state.decoder.max_header_list_size = _HEADERS_SIZE
-        return state
+        self._heads = FrameHeads(after_preface=not client_side)
+        self._h2 = new_state(self.limits, client_side=client_side)
 
     def __repr__(self) -> str:
         state = "open" if self._reason is None else "over"
@@ -173,8 +143,7 @@ class Http2Connection:
             with trio.move_on_after(self.limits.close_seconds):
                 if self._reason is None:
                     self._say_goodbye()
-                    while self._reason is None and (self._outbox or self._writing):
-                        await self._room.park()
+                    await self._wait_until_written()
                     if self._reason is None:
                         await self._stream.aclose()
         except trio.BrokenResourceError:
@@ -217,6 +186,10 @@ class Http2Connection:
                 raise Http2ProtocolError("the other side takes nothing any more")
             self._writing = False
 
+    async def _wait_until_written(self) -> None:
+        while (self._outbox or self._writing) and not self._scope.cancel_called:
+            await self._room.park()
+
     def room_for(self, stream_id: int) -> int:
         """How many bytes of a body can be sent now, in one frame."""
         if self._outbox_size >= self.limits.outbox:
@@ -225,7 +198,7 @@ class Http2Connection:
             window = self._h2.local_flow_control_window(stream_id)
         except (StreamClosedError, NoSuchStreamError) as exc:
             raise ConnectionLost("the request is over") from exc
-        return max(min(window, self._h2.max_outbound_frame_size), 0)
+        return max(min(window, self._h2.max_outbound_frame_size, self.limits.frame_size), 0)
 
     async def wait_for_room(self) -> None:
         """Wait until `room_for` may say something else."""
@@ -237,43 +210,55 @@ class Http2Connection:
             self._h2.send_data(stream_id, bytes(data), end_stream=end)
         except H2Error as exc:
             raise ConnectionLost("the request is over") from exc
-        self._guard.earn(4)
-        self.last_active = trio.current_time()
+        self._guard.note_body(len(data))
         self.flush()
 
     # --- reading ------------------------------------------------------------------------------
 
     async def _read_all(self) -> None:
+        try:
+            await self._read_frames()
+        except Http2ProtocolError as exc:
+            self._reason = self._reason or exc
+            # The other side may want to know: h2 or this has said goodbye to it.
+            with trio.move_on_after(self.limits.close_seconds):
+                await self._wait_until_written()
+            raise
+
+    async def _read_frames(self) -> None:
         while True:
             data = await self._stream.receive_some(_READ_SIZE)
             if not data:
                 raise trio.EndOfChannel
-            self.last_active = trio.current_time()
-            if not self._lengths.allow(data):
-                raise Http2ProtocolError("the other side sends a frame that is too long")
+            self._check_frames(data)
             try:
                 happened = self._h2.receive_data(data)
             except (H2Error, ValueError) as exc:
                 self.flush()
                 raise Http2ProtocolError("the other side breaks the rules of HTTP/2") from exc
             for event in happened:
-                self._pay_for(event)
+                if isinstance(event, events.StreamReset):
+                    self._pay(RESET_COST)
                 self._handle(event)
             self.flush()
+            if len(self._h2.remote_settings) > _MOST_SETTINGS:
+                raise Http2ProtocolError("the other side has too many settings")
             if self._outbox_size > self.limits.backlog:
                 raise Http2ProtocolError("the other side asks, and does not take the answers")
 
-    def _pay_for(self, event: events.Event) -> None:
-        if not self._guard.spend(self._cost(event), trio.current_time()):
+    def _check_frames(self, data: bytes | bytearray) -> None:
+        """Refuse frames that are too long, or too many, before anything is done about them."""
+        for head in self._heads.read(data):
+            if head.held > self.limits.frame_size:
+                raise Http2ProtocolError("the other side sends a frame that is too long")
+            if head.kind == FrameKind.DATA:
+                self._guard.note_body(head.length)
+            self._pay(frame_cost(head))
+
+    def _pay(self, cost: float) -> None:
+        if not self._guard.spend(cost, trio.current_time()):
             self._say_goodbye(ErrorCodes.ENHANCE_YOUR_CALM)
             raise Http2ProtocolError("the other side floods the connection")
-
-    def _cost(self, event: events.Event) -> float:
-        if isinstance(event, events.DataReceived):
-            size = len(event.data)
-            self._guard.earn(size / _DATA_PER_POINT)
-            return 1 if size < _SMALL_DATA else 0
-        return _COSTS.get(type(event), 1)
 
     def _handle(self, event: events.Event) -> None:
         match event:

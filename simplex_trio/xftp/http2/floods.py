@@ -1,15 +1,39 @@
 """`FloodGuard`: how much useless traffic one connection may cause.  Pure: time comes in.
 
 HTTP/2 has many frames that cost the sender nothing and the receiver something: pings, settings,
-requests that are taken back at once, empty data.  Each of them is paid for from an allowance that
-grows with time and with useful work; who has used it up is sent away.
+requests that are taken back at once, empty data, windows that are opened by a byte.  Each of them
+is paid for from an allowance that grows with time and with the bytes of bodies, either way; who has
+used it up is sent away.
 """
 
 from __future__ import annotations
 
 from attrs import define, field
 
-__all__ = ["FloodGuard"]
+from simplex_trio.xftp.http2.frame_heads import FrameHead, FrameKind
+
+__all__ = ["RESET_COST", "FloodGuard", "frame_cost"]
+
+_KIB = 1024
+
+RESET_COST = 9
+"""Of a request that is given up before its time, besides the frame that says so."""
+
+_SMALL_DATA = 512
+_PRIORITY_COST = 2
+
+_BYTES_PER_POINT = 2 * _KIB  # so that the window updates of frugal receivers are paid for
+
+
+def frame_cost(head: FrameHead) -> float:
+    """What a frame costs the one who sent it: 1, unless it is of use or a nuisance."""
+    match head.kind:
+        case FrameKind.DATA:
+            return 1 if head.length < _SMALL_DATA else 0
+        case FrameKind.PRIORITY:
+            return _PRIORITY_COST
+        case _:
+            return 1
 
 
 @define
@@ -27,11 +51,14 @@ class FloodGuard:
     def spend(self, cost: float, now: float) -> bool:
         """Pay for something; whether there was enough."""
         if self._at is not None:
-            self.earn((now - self._at) * self.per_second)
+            self._earn((now - self._at) * self.per_second)
         self._at = now
         self._left -= cost
         return self._left >= 0
 
-    def earn(self, points: float) -> None:
-        """Note useful work, which pays for the frames that go with it."""
+    def note_body(self, size: int) -> None:
+        """Note bytes of bodies, which pay for the frames that go with them."""
+        self._earn(size / _BYTES_PER_POINT)
+
+    def _earn(self, points: float) -> None:
         self._left = min(self._left + points, self.burst)

@@ -22,11 +22,14 @@ class Http2Limits:
     stream_window: int = field(default=MIB, validator=and_(ge(64 * KIB), le(_LARGEST_WINDOW)))
     """Bytes of one body that the other side may send ahead of what was received."""
     connection_window: int = field(
-        default=4 * MIB, validator=and_(ge(64 * KIB), le(_LARGEST_WINDOW))
+        default=32 * MIB, validator=and_(ge(64 * KIB), le(_LARGEST_WINDOW))
     )
-    """The same for all bodies together, and so what a connection may hold in memory."""
+    """The same for all bodies together, and so what a connection may hold in memory: enough for all
+    streams, so that bodies that nobody reads at the moment do not keep answers from coming.  Where
+    the other side chooses how many there are, less is safer."""
     frame_size: int = field(default=64 * KIB, validator=and_(ge(16 * KIB), le(MIB)))
-    """The longest frame that the other side may send."""
+    """The longest frame that the other side may send, and that this side sends; and the most that
+    a block of headers may have."""
     outbox: int = field(default=256 * KIB, validator=ge(64 * KIB))
     """Bytes waiting to be written at which bodies wait."""
     backlog: int = field(default=MIB, validator=ge(64 * KIB))

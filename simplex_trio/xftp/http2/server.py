@@ -11,7 +11,7 @@ from h2 import events
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error
 
-from simplex_trio.errors import ConnectionLost
+from simplex_trio.errors import ConnectionLost, RequestTimeout
 from simplex_trio.xftp.errors import StreamReset
 from simplex_trio.xftp.http2.connection import (
     Http2Connection,
@@ -72,11 +72,17 @@ class Http2Server(Http2Connection):
         super().__init__(stream, client_side=False, limits=limits)
         self._handler = handler
         self._scopes: dict[int, trio.CancelScope] = {}
+        self._idle_since: float = trio.current_time()
 
     @property
     def open_requests(self) -> int:
         """Requests whose handlers have not ended."""
         return len(self._scopes)
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long there has been no request; pings and the like are none."""
+        return 0 if self._scopes else trio.current_time() - self._idle_since
 
     def _handle(self, event: events.Event) -> None:
         match event:
@@ -107,12 +113,13 @@ class Http2Server(Http2Connection):
         try:
             with scope:
                 await self._handler(request)
-        except (StreamReset, ConnectionLost):
-            _log.debug("a client has taken its request back, or is gone")
+        except (StreamReset, ConnectionLost, RequestTimeout):
+            _log.debug("a client has taken its request back, is too slow, or is gone")
         except Exception:
             _log.exception("a request failed")
         finally:
             del self._scopes[stream.id]
+            self._idle_since = trio.current_time()
             self._finish(stream)
 
     def _finish(self, stream: Http2Stream) -> None:
@@ -133,5 +140,4 @@ class Http2Server(Http2Connection):
         except H2Error as exc:
             raise ConnectionLost("the request is over") from exc
         stream.sent_end = end
-        self._guard.earn(4)
         self.flush()

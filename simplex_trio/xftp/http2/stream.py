@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import trio
 
 from simplex_trio.errors import SimplexError
 from simplex_trio.xftp.errors import StreamReset
 
-if TYPE_CHECKING:
-    from simplex_trio.xftp.http2.connection import Http2Connection
-
 __all__ = ["Http2Stream"]
+
+
+class _Carrier(Protocol):
+    """What a stream needs of the connection that carries it."""
+
+    def check(self) -> None: ...
+
+    def acknowledge(self, stream_id: int, weight: int) -> None: ...
+
+    def room_for(self, stream_id: int) -> int: ...
+
+    async def wait_for_room(self) -> None: ...
+
+    def send_data(self, stream_id: int, data: memoryview, *, end: bool) -> None: ...
 
 
 class Http2Stream:
@@ -23,7 +34,7 @@ class Http2Stream:
     may send and another receive.
     """
 
-    def __init__(self, connection: Http2Connection, stream_id: int) -> None:
+    def __init__(self, connection: _Carrier, stream_id: int) -> None:
         self.id = stream_id
         self._connection = connection
         self._headers: Mapping[bytes, bytes] | None = None

@@ -8,6 +8,7 @@ storage.
 from __future__ import annotations
 
 import hmac
+import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -44,6 +45,8 @@ from simplex_trio.xftp.router.statistics import Count
 from simplex_trio.xftp.router.storage import OutgoingBody, Storage
 
 __all__ = ["Answer", "Commands", "SealedBody"]
+
+_log = logging.getLogger(__name__)
 
 _HOUR = 3600
 
@@ -110,13 +113,19 @@ class Commands:
     def _count(self, count: Count, by: int = 1) -> None:
         self._counters[count] += by
 
+    def refuse(self, error: XFTPErrorValue) -> Answer:
+        """The answer to a request that is no command."""
+        self._count(Count.REQUESTS_REFUSED)
+        return _refused(error)
+
     async def answer(
         self, received: ReceivedCommand[Command], verifier: Verifier, body: BodyReader
     ) -> Answer:
         """Do what a command says, if it is authorized; ``body`` is what follows it."""
         try:
             answer = await self._answer(received, verifier, body)
-        except StorageFailed:
+        except StorageFailed as exc:
+            _log.error("the storage fails: %s", exc)
             answer = _refused(XFTPCode.FILE_IO)
         except RequestTimeout:
             answer = _refused(XFTPCode.TIMEOUT)
@@ -185,7 +194,8 @@ class Commands:
             packet.sender_id, keys, self._policy.max_recipients
         )
         if ids is None:
-            return _refused(XFTPCode.QUOTA)
+            is_gone = await self._storage.find(packet.sender_id, from_sender=True) is None
+            return _refused(XFTPCode.AUTH if is_gone else XFTPCode.QUOTA)
         self._count(Count.RECIPIENTS_ADDED, len(keys))
         return Answer(RIDS(ids))
 

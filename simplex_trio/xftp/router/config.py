@@ -5,19 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from attrs import Factory, field, frozen
-from attrs.validators import (
-    deep_iterable,
-    ge,
-    gt,
-    instance_of,
-    le,
-    max_len,
-    min_len,
-    optional,
-)
+from attrs.validators import deep_iterable, ge, gt, le, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.redaction import Redacted
+from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import is_basic_auth
 from simplex_trio.wire.hosts import MAX_HOSTS, parse_host
 from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES
@@ -112,6 +103,9 @@ class XFTPRouterConfig(Redacted):
     folder: Path | None = None
     """Where packets are kept, and the records about them; without one, in a temporary folder that
     is removed in the end."""
+    pages: Path | None = None
+    """A folder with what browsers get when they ask for a page, a web client mostly; for that the
+    router needs web credentials."""
     packets: PacketPolicy = Factory(PacketPolicy)
     limits: XFTPClientLimits = Factory(XFTPClientLimits)
     expiry_check: float = field(default=7200, validator=gt(0))

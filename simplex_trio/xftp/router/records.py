@@ -19,12 +19,15 @@ from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked, decode_xftp_error
+from simplex_trio.xftp.disk import storage_errors
 from simplex_trio.xftp.errors import StorageFailed, StorageFull
 
 __all__ = ["PacketRecord", "Records"]
 
 _APPLICATION_ID = 0x53585046  # "SXPF"
 _VERSION = 1
+
+_OWNER_ONLY = 0o600
 
 _SCHEMA = (
     """
@@ -80,7 +83,10 @@ class Records:
         Raises `StorageFailed` if it cannot be opened, is used by another process, or is no such
         database.
         """
-        with _database_errors():
+        with storage_errors(), _database_errors():
+            # For nobody else to read, as the log that SQLite puts beside it is then.
+            path.touch(_OWNER_ONLY)
+            path.chmod(_OWNER_ONLY)
             # No waiting: whoever has it open keeps it.
             self._db = sqlite3.connect(
                 path, timeout=0, isolation_level=None, check_same_thread=False
@@ -110,15 +116,31 @@ class Records:
                 raise StorageFailed("the file with the records is something else")
 
     @contextmanager
+    def _lasting(self) -> Iterator[None]:
+        """A transaction that outlasts power cuts, and all before it.
+
+        Bodies do, and who may have them should; a packet without a body is hardly a loss, and what
+        was deleted and comes back will expire.
+        """
+        with _database_errors():
+            self._db.execute("PRAGMA synchronous = FULL")
+            try:
+                with self._transaction():
+                    yield
+            finally:
+                self._db.execute("PRAGMA synchronous = NORMAL")
+
+    @contextmanager
     def _transaction(self) -> Iterator[None]:
         with _database_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # some failures end it by themselves
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def close(self) -> None:
         self._db.close()
@@ -158,14 +180,11 @@ class Records:
     def add_recipients(
         self, sender_id: bytes, recipients: Sequence[tuple[bytes, AuthPublicKey]], limit: int
     ) -> bool:
-        """Note further recipients, unless there were more than ``limit`` then.
-
-        Raises `StorageFailed` for a packet that was deleted meanwhile.
-        """
-        with self._transaction():
+        """Note further recipients, unless the packet is gone or had more than ``limit`` then."""
+        with self._lasting():
             query = "SELECT count(*) FROM recipients WHERE sender_id = ?"
             (count,) = self._db.execute(query, (sender_id,)).fetchone()
-            if count + len(recipients) > limit:
+            if self._body_size(sender_id) is None or count + len(recipients) > limit:
                 return False
             self._add_recipients(sender_id, recipients)
         return True
@@ -195,12 +214,26 @@ class Records:
 
     def note_body(self, sender_id: bytes) -> None:
         """Note that the packet has its body."""
-        with _database_errors():
+        with self._lasting():
             self._db.execute("UPDATE packets SET has_body = 1 WHERE sender_id = ?", (sender_id,))
+
+    def with_bodies(self) -> list[bytes]:
+        """The ids of all packets that have their bodies; a quota bounds how many there are."""
+        with _database_errors():
+            rows = self._db.execute("SELECT sender_id FROM packets WHERE has_body").fetchall()
+        return [bytes(sender_id) for (sender_id,) in rows]
+
+    def note_losses(self, sender_ids: Sequence[bytes]) -> None:
+        """Note that packets do not have their bodies any more."""
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE packets SET has_body = 0 WHERE sender_id = ?",
+                [(sender_id,) for sender_id in sender_ids],
+            )
 
     def block(self, sender_id: bytes, reason: Blocked) -> int | None:
         """Note that the packet is blocked and has no body any more; see `delete`."""
-        with self._transaction():
+        with self._lasting():
             freed = self._body_size(sender_id)
             self._db.execute(
                 "UPDATE packets SET has_body = 0, blocked = ? WHERE sender_id = ?",
@@ -229,12 +262,14 @@ class Records:
             query = "DELETE FROM recipients WHERE recipient_id = ?"
             self._db.execute(query, (recipient_id,))
 
-    def created_before(self, hour: int, limit: int) -> list[bytes]:
-        """The ids of some of the packets from before an hour."""
+    def created_before(self, hour: int, after: bytes, limit: int) -> list[bytes]:
+        """The ids of the next packets from before an hour, in order, from ``after`` on."""
+        query = (
+            "SELECT sender_id FROM packets WHERE created_hour < ? AND sender_id > ?"
+            " ORDER BY sender_id LIMIT ?"
+        )
         with _database_errors():
-            rows = self._db.execute(
-                "SELECT sender_id FROM packets WHERE created_hour < ? LIMIT ?", (hour, limit)
-            ).fetchall()
+            rows = self._db.execute(query, (hour, after, limit)).fetchall()
         return [bytes(sender_id) for (sender_id,) in rows]
 
     def has_body(self, sender_id: bytes) -> bool:

@@ -41,6 +41,7 @@ from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import StorageFailed
 from simplex_trio.xftp.router.commands import Commands
 from simplex_trio.xftp.router.config import XFTPRouterConfig
+from simplex_trio.xftp.router.pages import Pages
 from simplex_trio.xftp.router.statistics import (
     Count,
     XFTPRouterStatistics,
@@ -155,7 +156,8 @@ class XFTPRouter:
             connections=config.limits.connections,
             handshake_seconds=config.limits.tls_seconds,
         )
-        serve_client = partial(self._serve_client, serves_browsers=web is not None)
+        browsers = None if web is None else Pages(config.pages)
+        serve_client = partial(self._serve_client, pages=browsers)
         ports: list[int] = []
         for port in config.ports:
             listeners = await open_listeners(port, host=config.listen)
@@ -164,18 +166,12 @@ class XFTPRouter:
             await nursery.start(serve, serve_client, listeners, context)
         self.ports = tuple(ports)
 
-    async def _serve_client(self, tls: TlsStream, *, serves_browsers: bool) -> None:
+    async def _serve_client(self, tls: TlsStream, *, pages: Pages | None) -> None:
         from simplex_trio.xftp.router.session import serve_client
 
         self._clients += 1
         try:
-            await serve_client(
-                tls,
-                self._credentials,
-                self._commands,
-                self._config.limits,
-                serves_browsers=serves_browsers,
-            )
+            await serve_client(tls, self._credentials, self._commands, self._config.limits, pages)
         finally:
             self._clients -= 1
 
@@ -227,10 +223,12 @@ async def serve_xftp_router(
     connections; uploads that are not complete leave nothing.
 
     Raises `OSError` for ports that cannot be opened, `ValueError` for credentials that cannot be
-    used, `StorageFailed` for a folder that cannot, and `XFTPSupportMissing` without the libraries
-    that it takes.
+    used and for pages without any for browsers, `StorageFailed` for a folder that cannot be used,
+    and `XFTPSupportMissing` without the libraries that it takes.
     """
     require_support()
+    if config.pages is not None and web is None:
+        raise ValueError("pages are for browsers, for which there are no credentials")
     if credentials is None:
         credentials = generate_router_credentials(now=utc_now()).without_ca_key()
     async with (

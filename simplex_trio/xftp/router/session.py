@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, closing
+from http import HTTPStatus
 from typing import Final
 
 import trio
@@ -27,12 +28,12 @@ from simplex_trio.wire.xftp.handshake import (
     XFTPRouterHandshake,
     without_handshake,
 )
-from simplex_trio.wire.xftp.messages import ERR
 from simplex_trio.xftp.bodies import BodyReader, WaitBudget
 from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.server import Http2Server, ServerRequest
-from simplex_trio.xftp.router.commands import Answer, Commands, SealedBody
+from simplex_trio.xftp.router.commands import Commands, SealedBody
 from simplex_trio.xftp.router.config import XFTPClientLimits
+from simplex_trio.xftp.router.pages import Pages
 
 __all__ = ["serve_client"]
 
@@ -60,12 +61,10 @@ async def serve_client(
     credentials: RouterCredentials,
     commands: Commands,
     limits: XFTPClientLimits,
-    *,
-    serves_browsers: bool,
+    pages: Pages | None,
 ) -> None:
-    """Serve a client until it leaves, or is idle for too long."""
-    session = _Session(tls, credentials, commands, limits, serves_browsers=serves_browsers)
-    await session.run()
+    """Serve a client until it leaves, or is idle for too long; ``pages`` if it may be a browser."""
+    await _Session(tls, credentials, commands, limits, pages).run()
 
 
 class _Session:
@@ -75,13 +74,14 @@ class _Session:
         credentials: RouterCredentials,
         commands: Commands,
         limits: XFTPClientLimits,
-        *,
-        serves_browsers: bool,
+        pages: Pages | None,
     ) -> None:
         self._commands = commands
         self._limits = limits
         # Only browsers say whom they look for.
-        self._is_web = serves_browsers and tls.session.server_name is not None
+        self._pages = None if tls.session.server_name is None else pages
+        self._is_web = self._pages is not None
+        self._has_had_a_page = False
         self._handshake: XFTPRouterHandshake | None = None
         self._agreement: XFTPAgreement | None = None
         if tls.session.alpn is None:
@@ -119,24 +119,42 @@ class _Session:
     async def _disconnect_idle(self, scope: trio.CancelScope) -> None:
         limits = self._limits
         await trio.sleep(limits.handshake_seconds)
-        if self._agreement is not None:
+        if self._agreement is not None or self._has_had_a_page:
             while True:
-                quiet = trio.current_time() - self._http.last_active
-                if quiet >= limits.idle_seconds and not self._http.open_requests:
+                left = limits.idle_seconds - self._http.idle_seconds
+                if left <= 0:
                     break
-                await trio.sleep(max(limits.idle_seconds - quiet, 1))
+                await trio.sleep(left)
         await self._http.aclose()
         scope.cancel()
 
     # --- requests -----------------------------------------------------------------------------
 
     async def _serve(self, request: ServerRequest) -> None:
-        if request.method == b"OPTIONS" and self._is_web:
-            await request.respond(_PREFLIGHT, end=True)
-        elif request.method != b"POST":
-            await request.respond(status=405, end=True)
-        else:
-            await self._serve_post(request)
+        match request.method:
+            case b"POST":
+                await self._serve_post(request)
+            case b"OPTIONS" if self._is_web:
+                await request.respond(_PREFLIGHT, end=True)
+            case b"GET" | b"HEAD" if self._pages is not None:
+                await self._serve_page(request, self._pages)
+            case _:
+                await request.respond(status=HTTPStatus.METHOD_NOT_ALLOWED, end=True)
+
+    async def _serve_page(self, request: ServerRequest, pages: Pages) -> None:
+        page = await pages.open(request.headers.get(b":path", b""))
+        if page is None:
+            await request.respond(status=HTTPStatus.NOT_FOUND, end=True)
+            return
+        self._has_had_a_page = True
+        with page, trio.move_on_after(self._limits.body_seconds):
+            if request.method == b"HEAD":
+                await request.respond(page.headers, end=True)
+                return
+            await request.respond(page.headers)
+            while piece := await page.read():
+                await request.stream.send(piece)
+            await request.stream.send(b"", end=True)
 
     async def _serve_post(self, request: ServerRequest) -> None:
         limits = self._limits
@@ -153,8 +171,7 @@ class _Session:
                 assert self._handshake.agreement is not None
                 self._agree(self._handshake.agreement)
             if answer is not None:
-                await self._respond(request)
-                await request.stream.send(answer, end=True)
+                await self._send(request, answer)
                 return
         await self._serve_command(request, block, body)
 
@@ -164,7 +181,7 @@ class _Session:
         received = read_request(block, agreement.session)
         if isinstance(received, RefusedRequest):
             correlation_id, entity_id = received.correlation_id, received.entity_id
-            answer = Answer(ERR(received.error))
+            answer = self._commands.refuse(received.error)
         else:
             correlation_id = received.transmission.correlation_id
             entity_id = received.transmission.entity_id
@@ -178,17 +195,15 @@ class _Session:
         with trio.move_on_after(self._limits.body_seconds):
             await request.drain(_LARGEST_REST)
 
-    async def _send(self, request: ServerRequest, block: bytes, body: SealedBody | None) -> None:
-        await self._respond(request)
-        if body is None:
-            await request.stream.send(block, end=True)
-            return
+    async def _send(
+        self, request: ServerRequest, block: bytes, body: SealedBody | None = None
+    ) -> None:
+        """Answer, or stop in the middle if the client does not take it in time."""
         with trio.move_on_after(self._limits.body_seconds):
-            await request.stream.send(block)
-            async with aclosing(body.pieces()) as pieces:
-                async for piece in pieces:
-                    await request.stream.send(piece)
-            await request.stream.send(b"", end=True)
-
-    async def _respond(self, request: ServerRequest) -> None:
-        await request.respond(_FOR_ANY_ORIGIN if self._is_web else None)
+            await request.respond(_FOR_ANY_ORIGIN if self._is_web else None)
+            await request.stream.send(block, end=body is None)
+            if body is not None:
+                async with aclosing(body.pieces()) as pieces:
+                    async for piece in pieces:
+                        await request.stream.send(piece)
+                await request.stream.send(b"", end=True)

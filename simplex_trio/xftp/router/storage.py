@@ -1,13 +1,15 @@
 """`Storage`: packets on the disk, with a quota, and the records about them.
 
 A body is written to a file of its own and checked while it arrives; only when all of it is there
-and right the file gets its name, and then the record says so.  A crash in between leaves a file
-that no record knows, which is removed at the next start.
+and right the file gets its name, and then the record says so.  When a packet is deleted the file
+goes first.  What a crash in between leaves, a file that no record knows or a record without its
+file, is put right at the next start.
 """
 
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -24,11 +26,13 @@ from simplex_trio.wire.text import from_base64url, to_base64url
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked
 from simplex_trio.xftp.bodies import PIECE_SIZE
-from simplex_trio.xftp.disk import in_thread, storage_errors
-from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
+from simplex_trio.xftp.disk import in_thread, storage_errors, sync_folder
+from simplex_trio.xftp.errors import DigestMismatch, StorageFailed, WrongBodySize
 from simplex_trio.xftp.router.records import PacketRecord, Records
 
 __all__ = ["IncomingBody", "OutgoingBody", "Storage", "open_storage"]
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -74,6 +78,7 @@ class IncomingBody:
         """Put the body where it belongs."""
         self._file.close()
         os.replace(self.path, path)
+        sync_folder(path.parent)
 
     def discard(self) -> None:
         """Remove what has no name yet."""
@@ -116,7 +121,7 @@ class Storage:
             return await trio.to_thread.run_sync(work, limiter=self._owner)
 
     def _path(self, sender_id: bytes) -> Path:
-        return self._bodies / to_base64url(sender_id)
+        return _body_path(self._bodies, sender_id)
 
     def _new_recipients(
         self, keys: Sequence[AuthPublicKey]
@@ -136,14 +141,21 @@ class Storage:
     ) -> tuple[bytes, tuple[bytes, ...]]:
         """Note a packet; its sender's id, and those of its recipients."""
         sender_id, recipients = self._random(_ID_SIZE), self._new_recipients(keys)
-        await self._on_records(partial(self._records.add, sender_id, info, recipients, hour))
-        self.packets += 1
+        self.packets += 1  # at once, since whoever comes next looks at it
+        try:
+            await self._on_records(partial(self._records.add, sender_id, info, recipients, hour))
+        except BaseException:
+            self.packets -= 1
+            raise
         return sender_id, tuple(recipient_id for recipient_id, _ in recipients)
 
     async def add_recipients(
         self, sender_id: bytes, keys: Sequence[AuthPublicKey], limit: int
     ) -> tuple[bytes, ...] | None:
-        """The ids of further recipients, or `None` if there would be more than ``limit``."""
+        """The ids of further recipients.
+
+        `None` if there would be more than ``limit``, or the packet is gone.
+        """
         recipients = self._new_recipients(keys)
         add = partial(self._records.add_recipients, sender_id, recipients, limit)
         if not await self._on_records(add):
@@ -166,21 +178,33 @@ class Storage:
         return await self._remove(sender_id, lambda each: self._records.block(each, reason))
 
     async def delete_created_before(self, hour: int) -> int:
-        """Delete the packets from before an hour; how many there were."""
-        count = 0
-        look_up = partial(self._records.created_before, hour, _EXPIRED_AT_ONCE)
-        while old := await self._on_records(look_up):
+        """Delete the packets from before an hour; how many there were.
+
+        One that cannot be deleted does not keep the others: it is tried again the next time.
+        """
+        count, last = 0, b""
+        failed, failure = 0, None
+        while old := await self._on_records(
+            partial(self._records.created_before, hour, last, _EXPIRED_AT_ONCE)
+        ):
             for sender_id in old:
-                count += await self.delete(sender_id)
+                try:
+                    count += await self.delete(sender_id)
+                except StorageFailed as exc:
+                    failed, failure = failed + 1, exc
+            last = old[-1]
+        if failed:
+            _log.error("%d packets cannot be deleted: %s", failed, failure)
         return count
 
     async def _remove(self, sender_id: bytes, forget: Callable[[bytes], int | None]) -> bool:
         path = self._path(sender_id)
 
         def remove() -> int | None:
-            freed = forget(sender_id)
+            # The body first: what fails in between can be tried again, and where the disk is full
+            # the records have room only then.
             path.unlink(missing_ok=True)
-            return freed
+            return forget(sender_id)
 
         freed = await self._on_records(remove)
         if freed is None:
@@ -209,14 +233,17 @@ class Storage:
         """
         name = to_base64url(packet.sender_id) + to_base64url(self._random(_ID_SIZE)) + _UNFINISHED
         body = await in_thread(partial(IncomingBody, self._bodies / name, packet.info))
+        is_kept = False
         try:
             async for piece in pieces:
                 await in_thread(partial(body.write, piece))
             await in_thread(body.check)
-            return await self._keep(packet, body)
+            is_kept = await self._keep(packet, body)
         finally:
-            with trio.CancelScope(shield=True):
-                await in_thread(body.discard)
+            if not is_kept:
+                with trio.CancelScope(shield=True):
+                    await in_thread(body.discard)
+        return is_kept
 
     async def _keep(self, packet: PacketRecord, body: IncomingBody) -> bool:
         path = self._path(packet.sender_id)
@@ -225,7 +252,11 @@ class Storage:
             if not self._records.awaits_body(packet.sender_id):
                 return False
             body.give_name(path)
-            self._records.note_body(packet.sender_id)
+            try:
+                self._records.note_body(packet.sender_id)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
             return True
 
         if not await self._on_records(keep):
@@ -253,20 +284,34 @@ async def open_storage(
     try:
         yield await in_thread(partial(Storage, folder, records, quota, random))
     finally:
-        records.close()
+        with trio.CancelScope(shield=True):
+            await in_thread(records.close)
 
 
 def _open_records(folder: Path) -> Records:
     (folder / _BODIES).mkdir(mode=0o700, parents=True, exist_ok=True)
     records = Records(folder / _RECORDS)
     try:
-        for path in (folder / _BODIES).iterdir():
-            if not _is_known(records, path.name):
-                path.unlink()
+        _settle(records, folder / _BODIES)
     except BaseException:
         records.close()
         raise
     return records
+
+
+def _settle(records: Records, folder: Path) -> None:
+    """Bring records and bodies to agree, where a crash has come between them."""
+    for path in folder.iterdir():
+        if not _is_known(records, path.name):
+            path.unlink()
+    lost = [each for each in records.with_bodies() if not _body_path(folder, each).exists()]
+    if lost:
+        _log.warning("%d packets have lost their bodies", len(lost))
+        records.note_losses(lost)
+
+
+def _body_path(folder: Path, sender_id: bytes) -> Path:
+    return folder / to_base64url(sender_id)
 
 
 def _is_known(records: Records, name: str) -> bool:

@@ -1,0 +1,157 @@
+"""What browsers get from a router when they ask for a page: files of a folder, a web client mostly.
+
+A link that a web client makes to a file leads to the router where the file is, so that a router has
+to serve that client if such links are to work.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from simplex_trio.xftp.disk import in_thread
+
+__all__ = ["Page", "Pages"]
+
+_PIECE: Final = 64 * 1024
+
+_INDEX: Final = "index.html"
+
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+"""Written out, because what a system knows of types differs from machine to machine."""
+
+_OTHER_TYPE: Final = "application/octet-stream"
+
+_LONGEST_TARGET: Final = 1024
+_LONGEST_NAME: Final = 255
+"""In bytes; systems have limits like these, and complain about more."""
+
+_VISIBLE_DOTS: Final = ".well-known"
+"""The one name with a dot in front that is meant for the public, by RFC 8615."""
+
+
+class Page:
+    """A file that is open; use it in a ``with`` block, or close it."""
+
+    def __init__(self, file: io.FileIO, size: int, content_type: str) -> None:
+        self.size: int = size
+        self._file = file
+        self._left = size
+        self._type = content_type
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is said about it."""
+        return {
+            "content-type": self._type,
+            "content-length": str(self.size),
+            "cache-control": "no-cache",
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+        }
+
+    async def read(self) -> bytes:
+        """The next piece, empty after the last; never more than was said, if the file grows.
+
+        Raises `StorageFailed`.
+        """
+        piece = await in_thread(lambda: self._file.read(min(_PIECE, self._left)))
+        self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Page:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Pages:
+    """The files of a folder, and those of the folders in it; without one there are none."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    async def open(self, target: bytes) -> Page | None:
+        """The page for the target of a request, its path and query; `None` if there is none.
+
+        A folder stands for its ``index.html``.  Nothing outside the folder is opened, whatever the
+        target or a symbolic link says, and nothing hidden.  Raises `StorageFailed`.
+        """
+        folder, names = self._folder, _names(target)
+        if folder is None or names is None:
+            return None
+        return await in_thread(lambda: _open(folder, names))
+
+
+def _open(folder: Path, names: list[str]) -> Page | None:
+    folder = folder.resolve()
+    wanted = folder.joinpath(*names)
+    for candidate in (wanted, wanted / _INDEX):
+        try:
+            path = candidate.resolve()
+            if path.is_relative_to(folder) and path.is_file():
+                return _open_file(path)
+        except (FileNotFoundError, NotADirectoryError, RuntimeError):
+            pass  # it was removed just now, or is a link in a circle
+    return None
+
+
+def _open_file(path: Path) -> Page | None:
+    file = io.FileIO(path, "rb")
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode):
+        file.close()
+        return None
+    return Page(file, found.st_size, _TYPES.get(path.suffix.lower(), _OTHER_TYPE))
+
+
+def _names(target: bytes) -> list[str] | None:
+    """The names on the way to a page; `None` for a way that leads nowhere."""
+    path, _, _query = target.partition(b"?")
+    if len(path) > _LONGEST_TARGET:
+        return None
+    try:
+        names = [name for name in unquote_to_bytes(path).decode().split("/") if name]
+    except UnicodeDecodeError:
+        return None
+    if any(_is_hidden(name) for name in names):
+        return None
+    return names
+
+
+def _is_hidden(name: str) -> bool:
+    """Also of what a file system could take for something else than a name."""
+    return (
+        (name.startswith(".") and name != _VISIBLE_DOTS)
+        or not name.isprintable()
+        or any(character in name for character in "\\:")
+        or len(name.encode()) > _LONGEST_NAME
+    )
