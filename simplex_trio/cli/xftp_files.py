@@ -21,6 +21,7 @@ from simplex_trio.errors import DecodeError
 from simplex_trio.wire.addresses import ServerProtocol
 from simplex_trio.wire.xftp.description import FileDescription, FileParty
 from simplex_trio.wire.xftp.links import FileLink
+from simplex_trio.wire.xftp.links import web_link as link_for_browsers
 from simplex_trio.xftp.errors import FileChanged, NoSuchReplica, StateMismatch, StorageFailed
 from simplex_trio.xftp.files.delete import DeletedFile, delete_file
 from simplex_trio.xftp.files.descriptions import (
@@ -69,6 +70,7 @@ def send(
     replicas: Replicas = 1,
     name: str | None = None,
     link: Flag = False,
+    web_link: Flag = False,
     json: AsJson = False,
 ) -> None:
     """Send a file, encrypted, to routers, and write down for each recipient how to get it.
@@ -91,6 +93,8 @@ def send(
         What the recipients see instead of the file's own name.
     link
         Print the first recipient's description as a link, too. Whoever has it has the file.
+    web_link
+        The same for browsers, with the web client that the first router has.
     """
     servers = [read_address(each, ServerProtocol.XFTP) for each in routers]
     if len({each.address for each in servers}) < replicas:
@@ -119,21 +123,27 @@ def send(
         return sent, paths
 
     sent, (*described, private) = _transfer(transfer, state)
+    links = _links(sent.recipients[0], link=link, web_link=web_link)
     if json:
         report = {"descriptions": [str(path) for path in described], "private": str(private)}
-        print_json(report | ({"link": _link(sent)} if link else {}))
+        print_json(report | links)
         return
     say("The file is on the routers. Give one of these to each recipient:")
     for path in described:
         say(f"  {path}")
     say(f"Keep this one, with which the file can be deleted: {private}")
-    if link:
+    for each in links.values():
         say("Or give this link to one of them:")
-        say(_link(sent))
+        say(each)
 
 
-def _link(sent: SentFile) -> str:
-    return str(FileLink(sent.recipients[0]))
+def _links(description: FileDescription, *, link: bool, web_link: bool) -> dict[str, str]:
+    links = {}
+    if link:
+        links["link"] = str(FileLink(description))
+    if web_link:
+        links["web_link"] = link_for_browsers(description)
+    return links
 
 
 def _transfer(transfer: Callable[[Listener], Awaitable[T]], state: Path) -> T:

@@ -102,17 +102,18 @@ def test_keys_are_not_shown(cli: Cli, server: str, photo: Path, tmp_path: Path) 
         assert key.rstrip("=") not in each.out + each.err
 
 
-@pytest.mark.parametrize("as_link", [False, True])
+@pytest.mark.parametrize("link", [None, "link", "web_link"])
 def test_from_standard_input(
     cli: Cli,
     server: str,
     photo: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    as_link: bool,
+    link: str | None,
 ) -> None:
-    sent = cli("xftp", "send", photo, server, "--to", tmp_path, "--link", "--json").json()
-    text = sent["link"] if as_link else Path(sent["descriptions"][0]).read_text()
+    options = ("--link", "--web-link", "--json")
+    sent = cli("xftp", "send", photo, server, "--to", tmp_path, *options).json()
+    text = Path(sent["descriptions"][0]).read_text() if link is None else sent[link]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     assert cli("xftp", "info", "-", "--json").json()["party"] == "recipient"
 

@@ -366,7 +366,9 @@ def test_links_are_read_back(
 @given(descriptions().map(as_recipient))
 def test_web_links_are_read_back(description: FileDescription) -> None:
     link = web_link(description)
-    assert link.startswith(f"https://{description.servers[0].hosts[0]}/#")
+    server = description.servers[0]
+    port = "" if server.port in (None, 443) else f":{server.port}"
+    assert link.startswith(f"https://{server.hosts[0]}{port}/#")
     assert parse_file_link(link) == FileLink(description)
     elsewhere = web_link(description, DomainHost("files.example"))
     assert elsewhere.startswith("https://files.example/#")

@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted, instance_of
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.hosts import Host, parse_host
 from simplex_trio.wire.text import decimal, from_base64url, to_base64url
 from simplex_trio.wire.xftp.description import FileDescription, FileParty
@@ -33,6 +34,7 @@ _APPLICATION = re.compile(r"(?:simplex:|https://([^/#]+))/file/?#/\?(.*)", re.DO
 _WEB = re.compile(r"https?://[^/#]+(?:/[^#]*)?#(.+)", re.DOTALL)
 _ESCAPED = re.compile(r"[!-~]*")
 _MAX_PORT = 0xFFFF
+_HTTPS_PORT = 443
 _MAX_PARAMETERS = 16
 
 
@@ -78,13 +80,18 @@ def parse_file_link(text: str) -> FileLink:
 
 
 def web_link(description: FileDescription, host: Host | None = None) -> str:
-    """The link for browsers, to the page at ``host``, or on the file's first router."""
+    """The link for browsers, to the web client at ``host``, or on the file's first router."""
     if description.party is not FileParty.RECIPIENT:
         raise ValueError("only descriptions for recipients are made into links")
-    page = description.servers[0].hosts[0] if host is None else host
+    page = _page_on(description.servers[0]) if host is None else str(host)
     packer = zlib.compressobj(level=9, wbits=-zlib.MAX_WBITS)
     packed = packer.compress(encode_description(description).encode()) + packer.flush()
     return f"https://{page}/#{to_base64url(packed)}"
+
+
+def _page_on(server: ServerAddress) -> str:
+    host, port = server.hosts[0], server.port
+    return str(host) if port in (None, _HTTPS_PORT) else f"{host}:{port}"
 
 
 def decode_web_fragment(fragment: str) -> FileDescription:
