@@ -238,7 +238,7 @@ def delete(description: Description, /, *, json: AsJson = False) -> None:
     if json:
         print_json({"deleted": deleted.deleted, "unknown": deleted.unknown})
         return
-    say(f"Deleted {deleted.deleted} packets.")
+    say(f"Deleted {_packets(deleted.deleted)}.")
     if deleted.unknown:
         say(f"The routers did not know {deleted.unknown} others, which may have expired.")
 
@@ -251,7 +251,7 @@ def info(description: Description, /, *, json: AsJson = False) -> None:
         return
     whom = "its sender" if facts["party"] == FileParty.SENDER.value else "a recipient"
     say(f"A description for {whom}")
-    say(f"Size: {facts['bytes']:,} bytes, encrypted, in {facts['packets']} packets")
+    say(f"Size: {facts['bytes']:,} bytes, encrypted, in {_packets(facts['packets'])}")
     say("Routers: " + ", ".join(facts["routers"]))
     if facts["leads_to_bytes"] is not None:
         say(f"It leads to another description, of a file of {facts['leads_to_bytes']:,} bytes.")
@@ -266,6 +266,10 @@ def _facts(description: FileDescription) -> dict[str, Any]:
         "routers": list(map(place_of, description.servers)),
         "leads_to_bytes": None if redirect is None else redirect.size,
     }
+
+
+def _packets(count: int) -> str:
+    return "1 packet" if count == 1 else f"{count} packets"
 
 
 def _described(source: str) -> FileDescription:

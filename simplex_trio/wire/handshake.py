@@ -9,6 +9,8 @@ ignore bytes after what they understand, so that later versions can say more.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Protocol
 
@@ -27,12 +29,15 @@ from simplex_trio.crypto.signed_key import SignedKey
 from simplex_trio.errors import (
     CryptoError,
     DecodeError,
+    IdentityMismatch,
+    MalformedHello,
     NoCommonVersion,
     SessionKeyUnproven,
     SessionMismatch,
 )
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.blocks import BlockCodec, EncryptedBlocks, PaddedBlocks
+from simplex_trio.wire.buffer import Reader, short, word16
 from simplex_trio.wire.certificates import ProvenKey
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.versions import VersionRange
@@ -156,10 +161,42 @@ def agreed_versions(ours: VersionRange, theirs: VersionRange) -> VersionRange:
     return both
 
 
-def check_session_id(ours: bytes, theirs: bytes) -> None:
-    """Refuse a router that sees another TLS session."""
-    if ours != theirs:
+@contextmanager
+def hello_of(who: str) -> Iterator[None]:
+    """Say of a block that cannot be read whose hello it was to be."""
+    try:
+        yield
+    except DecodeError as exc:
+        raise MalformedHello(f"the {who}'s hello cannot be read") from exc
+
+
+def read_offer(reader: Reader, session_id: bytes) -> VersionRange:
+    """The versions that a router's hello begins with, if it is in this TLS session."""
+    with hello_of("router"):
+        offered, theirs = VersionRange.decode(reader), reader.short()
+    if theirs != session_id:
         raise SessionMismatch("the router is in another TLS session")
+    return offered
+
+
+def encode_choice(version: int, identity: bytes) -> bytes:
+    """What a client's hello begins with: the version, and the identity that it looks for."""
+    return word16(version) + short(identity)
+
+
+def check_choice(
+    version: int, identity: bytes, offered: VersionRange, chain: CertificateChain
+) -> VersionRange:
+    """The versions that a client can speak, by the choice that its hello begins with.
+
+    Refuses a client that looks for another router, or chose what was not ``offered``.
+    """
+    if not hmac.compare_digest(identity, fingerprint(chain.identity)):
+        raise IdentityMismatch("the client looks for another router")
+    versions = offered.capped(version)
+    if versions is None:
+        raise NoCommonVersion("the client chose a version that was not offered")
+    return versions
 
 
 def agreed_secret(ours: X25519PrivateKey, theirs: X25519PublicKey) -> bytes:

@@ -17,11 +17,14 @@ from rich.console import Console
 
 from simplex_trio.cli import xftp_bars, xftp_files
 from simplex_trio.cli.xftp_bars import showing_progress
+from simplex_trio.crypto.pem import to_pem
 from simplex_trio.errors import DialFailed, RequestTimeout
 from simplex_trio.xftp.files.progress import Phase, Progress, Retrying
 from simplex_trio.xftp.router.config import PacketPolicy
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
 from tests.cli.support import Program, Result, in_background
+from tests.transport.support import web_credentials
+from tests.xftp.browsers import browser_on
 
 Cli = Callable[..., Result]
 
@@ -227,6 +230,35 @@ def test_routers_that_cannot_be(cli: Cli, tmp_path: Path) -> None:
     assert cli("xftp", "router", "--host", "two words").code == 2
     assert cli("xftp", "router", "--password-file", tmp_path / "password").code == 2
     assert cli("xftp", "router", "--port", "70000").code == 2
+
+
+def test_a_router_with_pages(cli: Cli, tmp_path: Path) -> None:
+    folder, pages = tmp_path / "router", tmp_path / "pages"
+    folder.mkdir()
+    pages.mkdir()
+    (pages / "index.html").write_bytes(b"<!doctype html>")
+    without = cli("xftp", "router", folder, "--port", "0", "--pages", pages)
+    assert without.code == 2
+    assert "web.crt and web.key" in without.err
+    assert cli("xftp", "router", folder, "--pages", tmp_path / "missing").code == 2
+    web = web_credentials()
+    (folder / "web.crt").write_bytes(
+        b"".join(to_pem("CERTIFICATE", each) for each in web.certificates)
+    )
+    (folder / "web.key").write_bytes(to_pem("PRIVATE KEY", web.private_key))
+    arguments = ("xftp", "router", folder, "--port", "0", "--pages", pages, "--json")
+    with Program(*arguments, folder=tmp_path) as program:
+        (port,) = json.loads(program.next_line())["ports"]
+        assert trio.run(first_page, port) == b"<!doctype html>"
+        assert program.stop().code == 0
+    (folder / "web.key").unlink()
+    assert "web.key" in cli("xftp", "router", folder, "--port", "0").err
+
+
+async def first_page(port: int) -> bytes:
+    async with browser_on(port) as browser:
+        _, page = await browser.fetch(method="GET")
+    return page
 
 
 # --- progress -----------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 import trio
 from attrs import evolve
-from h2 import events
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.crypto.padding import pad, unpad
@@ -31,46 +29,7 @@ from simplex_trio.wire.xftp.messages import FILE, OK, SIDS, Message
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
 from tests.scenarios.xftp import NewPacket, client_at
 from tests.transport.support import web_credentials
-from tests.xftp.raw import POST, Peer
-
-
-class Browser:
-    """What a page can do: whole requests, and whole answers."""
-
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self.peer = Peer(stream, client_side=True)
-
-    async def fetch(
-        self, body: bytes = b"", headers: dict[str, str] | None = None, method: str = "POST"
-    ) -> tuple[dict[bytes, bytes], bytes]:
-        h2 = self.peer.h2
-        stream_id = h2.get_next_available_stream_id()
-        h2.send_headers(stream_id, list({**POST, ":method": method, **(headers or {})}.items()))
-        for start in range(0, len(body), 16384):
-            h2.send_data(stream_id, body[start : start + 16384])
-        h2.end_stream(stream_id)
-        await self.peer.flush()
-        response = await self.peer.see(events.ResponseReceived)
-        answer = b""
-        while not isinstance(event := await self.peer.see(events.Event), events.StreamEnded):
-            if isinstance(event, events.DataReceived):
-                answer += event.data
-                h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
-                await self.peer.flush()
-        return dict(response.headers), answer
-
-
-@asynccontextmanager
-async def browser_at(router: XFTPRouter, alpn: str = "h2") -> AsyncIterator[Browser]:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols([alpn])
-    tcp = await trio.open_tcp_stream("127.0.0.1", router.ports[0])
-    async with trio.SSLStream(tcp, context, server_hostname="localhost") as stream:
-        browser = Browser(stream)
-        await browser.peer.flush()
-        yield browser
+from tests.xftp.browsers import Browser, browser_on
 
 
 @asynccontextmanager
@@ -123,7 +82,7 @@ async def test_a_packet_from_a_browser() -> None:
     sender_key, (recipient_key,) = packet.sender_key, packet.recipient_keys
     assert isinstance(sender_key, Ed25519PrivateKey)
     assert isinstance(recipient_key, Ed25519PrivateKey)
-    async with web_router() as router, browser_at(router) as browser:
+    async with web_router() as router, browser_on(router.ports[0]) as browser:
         session_id = await shake_hands(browser, router.address.key_hash)
         info = PacketInfo(sender_key.public, len(packet.body), packet.digest)
         command = FNEW(info, (recipient_key.public,))
@@ -152,7 +111,7 @@ async def test_a_packet_from_a_browser() -> None:
 
 
 async def test_asking_whether_it_may_ask() -> None:
-    async with web_router() as router, browser_at(router) as browser:
+    async with web_router() as router, browser_on(router.ports[0]) as browser:
         headers, body = await browser.fetch(method="OPTIONS")
         assert headers[b":status"] == b"200"
         assert headers[b"access-control-allow-methods"] == b"POST, OPTIONS"
@@ -163,7 +122,7 @@ async def test_asking_whether_it_may_ask() -> None:
 
 
 async def test_a_session_that_the_router_does_not_know() -> None:
-    async with web_router() as router, browser_at(router) as browser:
+    async with web_router() as router, browser_on(router.ports[0]) as browser:
         _, answer = await browser.fetch(bytes(XFTP_BLOCK_SIZE))
         assert unpad(answer) == b"SESSION"
         await shake_hands(browser, router.address.key_hash)
@@ -174,7 +133,7 @@ async def test_two_tabs_on_one_connection() -> None:
     key = packet.sender_key
     assert isinstance(key, Ed25519PrivateKey)
     info = PacketInfo(key.public, len(packet.body), packet.digest)
-    async with web_router() as router, browser_at(router) as browser:
+    async with web_router() as router, browser_on(router.ports[0]) as browser:
         first = await shake_hands(browser, router.address.key_hash)
         second = await shake_hands(browser, router.address.key_hash)
         assert first == second
@@ -189,7 +148,7 @@ async def test_pages(tmp_path: Path) -> None:
     config = evolve(EMBEDDED, pages=tmp_path)
     async with (
         open_xftp_router(config, web=web_credentials()) as router,
-        browser_at(router) as browser,
+        browser_on(router.ports[0]) as browser,
     ):
         headers, body = await browser.fetch(method="GET")
         assert (headers[b":status"], body) == (b"200", b"<!doctype html>")
@@ -206,7 +165,7 @@ async def test_pages(tmp_path: Path) -> None:
 
 
 async def test_no_pages(tmp_path: Path) -> None:
-    async with web_router() as router, browser_at(router) as browser:
+    async with web_router() as router, browser_on(router.ports[0]) as browser:
         headers, _ = await browser.fetch(method="GET")
         assert headers[b":status"] == b"404"
     with pytest.raises(ValueError, match="for browsers"):
@@ -221,7 +180,7 @@ async def test_a_connection_that_had_a_page_is_kept(
     config = evolve(EMBEDDED, pages=tmp_path)
     async with (
         open_xftp_router(config, web=web_credentials()) as router,
-        browser_at(router) as browser,
+        browser_on(router.ports[0]) as browser,
     ):
         await browser.fetch(method="GET")
         mock_clock.jump(config.limits.handshake_seconds + 1)

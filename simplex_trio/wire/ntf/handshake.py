@@ -6,23 +6,18 @@ unlike in SMP, without the chain, which the client has from TLS.
 
 from __future__ import annotations
 
-import hmac
-
-from simplex_trio.crypto.certificates import CertificateChain, fingerprint
+from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import SigningKey, X25519PrivateKey
-from simplex_trio.errors import (
-    DecodeError,
-    IdentityMismatch,
-    MalformedHello,
-    NoCommonVersion,
-)
-from simplex_trio.wire.buffer import Reader, short, word16
+from simplex_trio.wire.buffer import Reader, short
 from simplex_trio.wire.certificates import ProvenKey, decode_signed_key, encode_signed_key
 from simplex_trio.wire.handshake import (
     ClientAgreement,
     RouterAgreement,
     agreed_versions,
-    check_session_id,
+    check_choice,
+    encode_choice,
+    hello_of,
+    read_offer,
     sign_session_key,
     verified_session_key,
 )
@@ -77,21 +72,18 @@ class NTFClientHandshake:
         if self._agreement is not None:
             raise RuntimeError("the handshake is over")
         reader = Reader(content)
-        try:
-            offered, session_id = VersionRange.decode(reader), reader.short()
-            signed = None
-            if offered.highest >= NTFVersion.BATCHES:
+        offered = read_offer(reader, self._session_id)
+        signed = None
+        if offered.highest >= NTFVersion.BATCHES:
+            with hello_of("router"):
                 signed = decode_signed_key(reader)
-        except DecodeError as exc:
-            raise MalformedHello("the router's hello cannot be read") from exc
-        check_session_id(self._session_id, session_id)
         versions = agreed_versions(self._versions, offered)
         router_key = proof = None
         if signed is not None:
             router_key = verified_session_key(signed, self._tls_chain)
             proof = ProvenKey(self._tls_chain, signed)
         self._agreement = ClientAgreement(
-            session=ntf_session(versions.highest, session_id),
+            session=ntf_session(versions.highest, self._session_id),
             versions=versions,
             router_key=router_key,
             router_proof=proof,
@@ -99,7 +91,7 @@ class NTFClientHandshake:
             chains=None,
             service=None,
         )
-        return word16(versions.highest) + short(self._identity)
+        return encode_choice(versions.highest, self._identity)
 
 
 class NTFRouterHandshake:
@@ -138,15 +130,9 @@ class NTFRouterHandshake:
     def receive(self, content: bytes) -> None:
         """Take the client's hello, or raise a `HandshakeFailed`."""
         reader = Reader(content)
-        try:
+        with hello_of("client"):
             version, identity = reader.word16(), reader.short()
-        except DecodeError as exc:
-            raise MalformedHello("the client's hello cannot be read") from exc
-        if not hmac.compare_digest(identity, fingerprint(self._chain.identity)):
-            raise IdentityMismatch("the client looks for another router")
-        versions = self._versions.capped(version)
-        if versions is None:
-            raise NoCommonVersion("the client chose a version that was not offered")
+        versions = check_choice(version, identity, self._versions, self._chain)
         self._agreement = RouterAgreement(
             session=ntf_session(version, self._session_id),
             versions=versions,

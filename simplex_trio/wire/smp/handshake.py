@@ -13,7 +13,6 @@ version 7 on a router that does not is refused here, although the reference clie
 
 from __future__ import annotations
 
-import hmac
 from enum import Enum, auto
 
 from attrs import evolve, field, frozen
@@ -39,7 +38,7 @@ from simplex_trio.errors import (
     SessionMismatch,
 )
 from simplex_trio.redaction import Redacted
-from simplex_trio.wire.buffer import Reader, boolean, maybe, short, word16
+from simplex_trio.wire.buffer import Reader, boolean, maybe, short
 from simplex_trio.wire.certificates import ProvenKey, decode_proven_key, encode_proven_key
 from simplex_trio.wire.handshake import (
     BlockChains,
@@ -50,8 +49,11 @@ from simplex_trio.wire.handshake import (
     ServiceRole,
     agreed_secret,
     agreed_versions,
+    check_choice,
     check_identity,
-    check_session_id,
+    encode_choice,
+    hello_of,
+    read_offer,
     sign_session_key,
     verified_session_key,
 )
@@ -189,11 +191,7 @@ class SMPClientHandshake:
 
     def _answer_hello(self, content: bytes) -> bytes:
         reader = Reader(content)
-        try:
-            offered, session_id = VersionRange.decode(reader), reader.short()
-        except DecodeError as exc:
-            raise MalformedHello("the router's hello cannot be read") from exc
-        check_session_id(self._session_id, session_id)
+        offered = read_offer(reader, self._session_id)
         versions = agreed_versions(self._versions_facing(offered), offered)
         version = versions.highest
         proof = self._read_proof(reader, offered, version)
@@ -203,14 +201,14 @@ class SMPClientHandshake:
             secret = agreed_secret(self._session_key, router_key)
         chains = None
         if secret is not None and _encrypts(version, client_is_proxy=self._is_proxy):
-            to_client, to_router = agree_chains(session_id, secret)
+            to_client, to_router = agree_chains(self._session_id, secret)
             chains = BlockChains(sending=to_router, receiving=to_client)
         service = self._service
         if service is not None and version < service.since:
             service = None
         self._service = service
         self._pending = ClientAgreement(
-            session=smp_session(version, session_id),
+            session=smp_session(version, self._session_id),
             versions=versions,
             router_key=router_key,
             router_proof=proof,
@@ -247,7 +245,7 @@ class SMPClientHandshake:
         return verified_session_key(proof.signed_key, self._tls_chain)
 
     def _hello(self, version: int, service: ServiceIdentity | None) -> bytes:
-        parts = [word16(version), short(self._identity)]
+        parts = [encode_choice(version, self._identity)]
         if version >= SMPVersion.AUTHENTICATORS and self._session_key is not None:
             parts.append(short(self._session_key.public.der))
         if version >= SMPVersion.PROXY_FLAG:
@@ -349,20 +347,14 @@ class SMPRouterHandshake:
             raise RuntimeError("the handshake is over")
         self._state = _State.FAILED  # until this step has succeeded
         reader = Reader(content)
-        try:
+        with hello_of("client"):
             version, identity = reader.word16(), reader.short()
             client_key = self._read_client_key(reader, version)
             is_proxy = version >= SMPVersion.PROXY_FLAG and reader.boolean()
             presented = None
             if version >= SMPVersion.SERVICES:
                 presented = reader.maybe(lambda: (_read_role(reader), decode_proven_key(reader)))
-        except DecodeError as exc:
-            raise MalformedHello("the client's hello cannot be read") from exc
-        if not hmac.compare_digest(identity, fingerprint(self._chain.identity)):
-            raise IdentityMismatch("the client looks for another router")
-        versions = self._versions.capped(version)
-        if versions is None:
-            raise NoCommonVersion("the client chose a version that was not offered")
+        versions = check_choice(version, identity, self._versions, self._chain)
         secret = None if client_key is None else agreed_secret(self._session_key, client_key)
         chains = None
         if secret is not None and _encrypts(version, client_is_proxy=is_proxy):

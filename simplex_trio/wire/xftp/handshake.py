@@ -10,28 +10,28 @@ Without a protocol agreed by name in TLS there is no handshake, and the version 
 
 from __future__ import annotations
 
-import hmac
 from enum import Enum, auto
 
 from attrs import frozen
 
-from simplex_trio.crypto.certificates import CertificateChain, fingerprint
+from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import SigningKey, X25519PrivateKey, X25519PublicKey
 from simplex_trio.crypto.padding import pad, unpad
 from simplex_trio.errors import (
     DecodeError,
     HandshakeFailed,
-    IdentityMismatch,
-    MalformedHello,
-    NoCommonVersion,
     SessionKeyUnproven,
 )
 from simplex_trio.redaction import Redacted
-from simplex_trio.wire.buffer import Reader, maybe, short, word16
+from simplex_trio.wire.buffer import Reader, maybe, short
 from simplex_trio.wire.certificates import decode_proven_key, encode_proven_key
 from simplex_trio.wire.handshake import (
     agreed_versions,
-    check_session_id,
+    check_choice,
+    check_identity,
+    encode_choice,
+    hello_of,
+    read_offer,
     sign_session_key,
     verified_session_key,
 )
@@ -132,26 +132,20 @@ class XFTPClientHandshake:
 
         Raises a `HandshakeFailed` when the two sides cannot agree.
         """
-        try:
+        with hello_of("router"):
             reader = Reader(_unpadded(block))
-            offered, session_id = VersionRange.decode(reader), reader.short()
-        except DecodeError as exc:
-            raise MalformedHello("the router's hello cannot be read") from exc
-        check_session_id(self._session_id, session_id)
+        offered = read_offer(reader, self._session_id)
         version = agreed_versions(self._versions, offered).highest
         router_key = self._verified_key(reader)
-        self._agreement = XFTPAgreement(xftp_session(version, session_id), router_key)
-        return pad(word16(version) + short(self._identity), XFTP_BLOCK_SIZE)
+        self._agreement = XFTPAgreement(xftp_session(version, self._session_id), router_key)
+        return pad(encode_choice(version, self._identity), XFTP_BLOCK_SIZE)
 
     def _verified_key(self, reader: Reader) -> X25519PublicKey:
         try:
             proof = decode_proven_key(reader)
         except DecodeError as exc:
             raise SessionKeyUnproven("the router's session key is missing or malformed") from exc
-        shown = fingerprint(proof.chain.identity)
-        is_chain = len(proof.chain.certificates) > 1
-        if not (is_chain and hmac.compare_digest(shown, self._identity)):
-            raise SessionKeyUnproven("the router's hello names another identity")
+        check_identity(proof.chain, self._identity)
         return verified_session_key(proof.signed_key, self._tls_chain)
 
     def conclude(self, answer: bytes) -> XFTPAgreement:
@@ -268,10 +262,7 @@ class XFTPRouterHandshake:
     def _agree(self, body: bytes) -> bytes:
         reader = Reader(_unpadded(body))
         version, identity = reader.word16(), reader.short()
-        if not hmac.compare_digest(identity, fingerprint(self._chain.identity)):
-            raise IdentityMismatch("the client looks for another router")
-        if version not in self._versions:
-            raise NoCommonVersion("the client chose a version that was not offered")
+        check_choice(version, identity, self._versions, self._chain)
         self._agreement = XFTPAgreement(
             xftp_session(version, self._session_id), session_key=self._session_key
         )
