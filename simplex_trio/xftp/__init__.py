@@ -1,9 +1,91 @@
 """XFTP: files through routers, as a client, as whole files, and as a router.
 
-`open_xftp_client` of `simplex_trio.xftp.client` is one connection to one router, by which packets
-go one at a time.  `send_file`, `receive_file` and `delete_file` make files out of packets on any
-number of routers.  `open_xftp_router` of `simplex_trio.xftp.router` is a router.
+`send_file`, `receive_file` and `delete_file` make files out of packets on any number of routers;
+`FileDescription` is what goes from sender to recipient, as text, in a file or as a link.
+`open_xftp_client` is one connection to one router, by which packets go one at a time, and
+`open_xftp_router` is a router.
 
-HTTP/2 and the cipher come from libraries that are not installed with the package itself but with
-its extra ``xftp``; what needs them says so when it is used.
+HTTP/2 comes from a library that is not installed with the package itself but with its extra
+``xftp``; what needs it says so when it is used.
 """
+
+from simplex_trio.wire.xftp.description import FileDescription, FileParty, Packet, Replica
+from simplex_trio.wire.xftp.description_text import decode_description, encode_description
+from simplex_trio.wire.xftp.links import FileLink, parse_file_link, web_link
+from simplex_trio.xftp.client import XFTPClient, open_xftp_client
+from simplex_trio.xftp.client_config import XFTPClientConfig
+from simplex_trio.xftp.errors import (
+    DigestMismatch,
+    FileChanged,
+    FileTooLarge,
+    NoSuchReplica,
+    NotDeleted,
+    RedirectRefused,
+    RouterUnreachable,
+    StateInUse,
+    StateMismatch,
+    StorageFailed,
+    StorageFull,
+    StreamReset,
+    WrongBodySize,
+    XFTPRouterError,
+    XFTPSupportMissing,
+)
+from simplex_trio.xftp.files.config import TransferConfig
+from simplex_trio.xftp.files.delete import DeletedFile, delete_file
+from simplex_trio.xftp.files.descriptions import load_description, save_descriptions
+from simplex_trio.xftp.files.progress import Phase, Progress, Retrying, TransferEvent
+from simplex_trio.xftp.files.receive import ReceivedFile, receive_file
+from simplex_trio.xftp.files.send import SentFile, send_description, send_file
+from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits, XFTPRouterConfig
+from simplex_trio.xftp.router.server import XFTPRouter, open_xftp_router, serve_xftp_router
+
+__all__ = [
+    "DeletedFile",
+    "DigestMismatch",
+    "FileChanged",
+    "FileDescription",
+    "FileLink",
+    "FileParty",
+    "FileTooLarge",
+    "NoSuchReplica",
+    "NotDeleted",
+    "Packet",
+    "PacketPolicy",
+    "Phase",
+    "Progress",
+    "ReceivedFile",
+    "RedirectRefused",
+    "Replica",
+    "Retrying",
+    "RouterUnreachable",
+    "SentFile",
+    "StateInUse",
+    "StateMismatch",
+    "StorageFailed",
+    "StorageFull",
+    "StreamReset",
+    "TransferConfig",
+    "TransferEvent",
+    "WrongBodySize",
+    "XFTPClient",
+    "XFTPClientConfig",
+    "XFTPClientLimits",
+    "XFTPRouter",
+    "XFTPRouterConfig",
+    "XFTPRouterError",
+    "XFTPSupportMissing",
+    "decode_description",
+    "delete_file",
+    "encode_description",
+    "load_description",
+    "open_xftp_client",
+    "open_xftp_router",
+    "parse_file_link",
+    "receive_file",
+    "save_descriptions",
+    "send_description",
+    "send_file",
+    "serve_xftp_router",
+    "web_link",
+]
