@@ -246,6 +246,7 @@ class TlsConnection:
         self._incoming = self._outgoing = ssl.MemoryBIO()
         self._ended = False
         self._grown_in = False
+        self._failure: SSL.Error | None = None  # found behind what could still be read
 
     def wrap_bio(
         self,
@@ -270,15 +271,38 @@ class TlsConnection:
 
     def read(self, max_bytes: int) -> bytes:
         try:
-            return self._run(self._connection.recv, min(max_bytes, _MAX_RECORD))
+            return self._run(self._receive, max_bytes)
         except ssl.SSLZeroReturnError:
             return b""
         except ssl.SSLWantReadError:
-            unread = _lib.BIO_get_mem_data(self._connection._into_ssl, _ffi.NULL)
-            if self._grown_in and not self._ended and unread == 0:
+            if self._grown_in and not self._ended and self._unread == 0:
                 self._grown_in = False
                 self._renew(incoming=True)
             raise
+
+    def _receive(self, max_bytes: int) -> bytes:
+        """What is in the records that have arrived; OpenSSL gives one at a time."""
+        if (failure := self._failure) is not None:
+            raise failure
+        received = self._connection.recv(min(max_bytes, _MAX_RECORD))
+        if len(received) == max_bytes or not self._unread:
+            return received
+        pieces, left = [received], max_bytes - len(received)
+        try:
+            while left and self._unread:
+                pieces.append(self._connection.recv(min(left, _MAX_RECORD)))
+                left -= len(pieces[-1])
+        except (SSL.WantReadError, SSL.ZeroReturnError):
+            pass  # and will be so the next time
+        except SSL.Error as exc:
+            self._failure = exc
+        return b"".join(pieces)
+
+    @property
+    def _unread(self) -> int:
+        """Bytes that have arrived and OpenSSL has not looked at."""
+        unread: int = _lib.BIO_get_mem_data(self._connection._into_ssl, _ffi.NULL)
+        return unread
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         # pyOpenSSL lets a write stop after one record, and trio would not notice: it ignores the
@@ -322,11 +346,9 @@ class TlsConnection:
         except SSL.Error as exc:
             raise ssl.SSLError(ssl.SSL_ERROR_SSL, _reason(exc)) from exc
         finally:
-            try:
-                while True:
-                    self._outgoing.write(self._connection.bio_read(2 * _MAX_RECORD))
-            except SSL.WantReadError:
-                pass
+            # Asking first is cheaper than what pyOpenSSL raises when there is nothing.
+            if unsent := _lib.BIO_get_mem_data(self._connection._from_ssl, _ffi.NULL):
+                self._outgoing.write(self._connection.bio_read(unsent))
 
     def _renew(self, *, incoming: bool) -> None:
         """Put a new buffer in the place of the incoming or the outgoing one, which is empty.

@@ -371,8 +371,9 @@ async def test_a_service_with_certificates_that_do_not_belong() -> None:
 async def test_what_was_negotiated_is_checked_where_it_cannot_be_restricted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(_openssl, "_lib", SimpleNamespace(ERR_clear_error=lambda: None))
-    context = _openssl.client_context()
+    with monkeypatch.context() as bare:
+        bare.setattr(_openssl, "_lib", SimpleNamespace(ERR_clear_error=lambda: None))
+        context = _openssl.client_context()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     monkeypatch.setattr(tls, "_anonymous_context", lambda: context)
 
