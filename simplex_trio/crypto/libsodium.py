@@ -49,7 +49,9 @@ class Libsodium:
         self._hsalsa20(result, nonce, key, None)
         return result.raw
 
-    def salsa20_xor(self, data: bytearray, key: bytes, nonce: bytes, block: int) -> None:
+    def salsa20_xor(
+        self, data: bytearray | memoryview, key: bytes, nonce: bytes, block: int
+    ) -> None:
         """Xor ``data`` in place with Salsa20's key stream, from the block of this number on."""
         if len(key) != _KEY_SIZE or len(nonce) != _SALSA20_NONCE_SIZE:
             raise ValueError("Salsa20 takes a key of 32 bytes and a nonce of 8")

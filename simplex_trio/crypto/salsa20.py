@@ -14,8 +14,8 @@ _BLOCK_SIZE: Final = 64
 class Salsa20(Protocol):
     """A key stream, used up piece by piece."""
 
-    def xor(self, data: bytes | bytearray | memoryview) -> bytes:
-        """The next piece, encrypted or decrypted."""
+    def xor(self, data: bytearray | memoryview) -> None:
+        """Encrypt or decrypt the next piece, in its place."""
         ...
 
 
@@ -26,14 +26,22 @@ class _ByLibsodium:
         self._nonce = nonce
         self._position = 0
 
-    def xor(self, data: bytes | bytearray | memoryview) -> bytes:
-        block, used = divmod(self._position, _BLOCK_SIZE)
-        # The library begins with a whole block, so that what was used of it has to be there too.
-        work = bytearray(used + len(data))
-        work[used:] = data
-        self._library.salsa20_xor(work, self._key, self._nonce, block)
-        self._position += len(data)
-        return bytes(memoryview(work)[used:])
+    def xor(self, data: bytearray | memoryview) -> None:
+        with memoryview(data) as view:
+            used = self._position % _BLOCK_SIZE
+            head = min(_BLOCK_SIZE - used, len(view)) if used else 0
+            if head:
+                # The library begins with a whole block, of which a part has been used before.
+                block = bytearray(used) + view[:head]
+                self._xor(block, self._position - used)
+                view[:head] = block[used:]
+            if head < len(view):
+                with view[head:] as rest:
+                    self._xor(rest, self._position + head)
+            self._position += len(view)
+
+    def _xor(self, data: bytearray | memoryview, position: int) -> None:
+        self._library.salsa20_xor(data, self._key, self._nonce, position // _BLOCK_SIZE)
 
 
 def salsa20_by_libsodium(key: bytes, nonce: bytes) -> Salsa20:
@@ -49,9 +57,8 @@ class _ByCryptodome:
 
         self._cipher = Salsa20.new(key, nonce)
 
-    def xor(self, data: bytes | bytearray | memoryview) -> bytes:
-        done: bytes = self._cipher.encrypt(data)
-        return done
+    def xor(self, data: bytearray | memoryview) -> None:
+        self._cipher.encrypt(data, output=data)
 
 
 def salsa20_by_cryptodome(key: bytes, nonce: bytes) -> Salsa20:

@@ -35,18 +35,27 @@ class BoxStream:
             raise ValueError(f"a nonce has {NONCE_SIZE} bytes")
         subkey = hsalsa20(key.subkey, nonce[:_CORE_NONCE_SIZE])
         self._cipher = salsa20(subkey, nonce[_CORE_NONCE_SIZE:])
-        self._mac = Poly1305(self._cipher.xor(bytes(_POLY1305_KEY_SIZE)))
+        mac_key = bytearray(_POLY1305_KEY_SIZE)
+        self._cipher.xor(mac_key)
+        self._mac = Poly1305(bytes(mac_key))
 
     def seal(self, data: bytes | bytearray | memoryview) -> bytes:
         """The ciphertext of the next piece."""
-        sealed = self._cipher.xor(data)
-        self._mac.update(sealed)
-        return sealed
+        work = bytearray(data)
+        self.seal_in_place(work)
+        return bytes(work)
+
+    def seal_in_place(self, data: bytearray | memoryview) -> None:
+        """Put the ciphertext of the next piece where the piece was."""
+        self._cipher.xor(data)
+        self._mac.update(data)
 
     def open(self, data: bytes | bytearray | memoryview) -> bytes:
         """What the next piece decrypts to, authentic or not."""
         self._mac.update(data)
-        return self._cipher.xor(data)
+        work = bytearray(data)
+        self._cipher.xor(work)
+        return bytes(work)
 
     def tag(self) -> bytes:
         """The tag over all pieces; the stream is over then."""

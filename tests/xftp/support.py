@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 from attrs import define
@@ -35,7 +35,10 @@ SESSION = xftp_session(3, b"session".ljust(32))
 SERVER = ServerAddress.parse("xftp://AAAA@router.example")
 
 
-def cut(data: bytes, places: list[int]) -> list[bytes]:
+DataT = TypeVar("DataT", bytes, memoryview)
+
+
+def cut(data: DataT, places: list[int]) -> list[DataT]:
     """``data`` in pieces that end at these places, empty ones included."""
     ends = sorted(min(place, len(data)) for place in places)
     return [data[a:b] for a, b in zip([0, *ends], [*ends, len(data)], strict=True)]

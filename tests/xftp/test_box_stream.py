@@ -32,7 +32,10 @@ def test_the_same_as_in_one_go(raw: bytes, nonce: bytes, message: bytes, places:
 def test_any_kind_of_bytes() -> None:
     stream = BoxStream(KEY, NONCE)
     sealed = stream.seal(bytearray(b"one")) + stream.seal(memoryview(b"two"))
-    assert stream.tag() + sealed == KEY.seal(NONCE, b"onetwo")
+    place = bytearray(b"three")
+    stream.seal_in_place(memoryview(place)[:2])
+    stream.seal_in_place(memoryview(place)[2:])
+    assert stream.tag() + sealed + place == KEY.seal(NONCE, b"onetwothree")
 
 
 @pytest.mark.parametrize("tag", [b"", bytes(TAG_SIZE), bytes(TAG_SIZE + 1)])

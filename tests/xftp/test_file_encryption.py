@@ -14,7 +14,7 @@ from simplex_trio.wire.buffer import Reader, int64
 from simplex_trio.wire.xftp.file_header import MAX_HEADER_SIZE, FileHeader
 from simplex_trio.xftp.box_stream import BoxStream
 from simplex_trio.xftp.errors import DigestMismatch, FileChanged
-from simplex_trio.xftp.files.encryption import FileOpener, payload_size, sealed_pieces
+from simplex_trio.xftp.files.encryption import FileOpener, FileSealer, payload_size
 from tests.vectors import Case, cases, filler, matches
 from tests.xftp.support import cut
 
@@ -32,7 +32,7 @@ def sealed(
     nonce: bytes = NONCE,
     size: int | None = None,
 ) -> bytes:
-    pieces = sealed_pieces(
+    sealer = FileSealer(
         cut(content, [1, 1, 70_000]),
         len(content) if size is None else size,
         header,
@@ -40,7 +40,12 @@ def sealed(
         nonce=nonce,
         encrypted_size=encrypted_size,
     )
-    return b"".join(pieces)
+    encrypted = bytearray(encrypted_size)
+    with memoryview(encrypted) as view:
+        for piece in cut(view, [10, 10, 3000, encrypted_size - 5]):
+            sealer.fill(piece)
+    sealer.finish()
+    return bytes(encrypted)
 
 
 def opened(

@@ -26,7 +26,7 @@ from simplex_trio.wire.xftp.file_header import (
 from simplex_trio.xftp.box_stream import TAG_SIZE, BoxStream
 from simplex_trio.xftp.errors import DigestMismatch, FileChanged
 
-__all__ = ["FileOpener", "payload_size", "sealed_pieces"]
+__all__ = ["FileOpener", "FileSealer", "payload_size"]
 
 _FILLING_PIECE = b"#" * 65536
 
@@ -36,39 +36,76 @@ def payload_size(header: FileHeader, content_size: int) -> int:
     return LENGTH_SIZE + len(header.encode()) + content_size + TAG_SIZE
 
 
-def sealed_pieces(
-    content: Iterable[bytes],
-    content_size: int,
-    header: FileHeader,
-    *,
-    key: bytes,
-    nonce: bytes,
-    encrypted_size: int,
-) -> Iterator[bytes]:
-    """The encrypted file, in pieces about as long as those of ``content``.
+class FileSealer:
+    """Gives the encrypted file out, from its start to its end, into the caller's buffers.
 
-    Raises `EncodeError` if it would be longer than ``encrypted_size``, and `FileChanged` at the
-    first sign of ``content`` not being ``content_size`` bytes long.
+    Raises `EncodeError` if it would be longer than ``encrypted_size``.
     """
-    filling = encrypted_size - payload_size(header, content_size)
-    if filling < 0:
-        raise EncodeError("a file that does not fit into its packets")
-    box = BoxStream(BoxKey.from_secret(key), nonce)
+
+    def __init__(
+        self,
+        content: Iterable[bytes],
+        content_size: int,
+        header: FileHeader,
+        *,
+        key: bytes,
+        nonce: bytes,
+        encrypted_size: int,
+    ) -> None:
+        filling = encrypted_size - payload_size(header, content_size)
+        if filling < 0:
+            raise EncodeError("a file that does not fit into its packets")
+        self._box = BoxStream(BoxKey.from_secret(key), nonce)
+        self._plain = _plain_pieces(content, content_size, header, filling)
+        self._rest = memoryview(b"")  # of the last of these pieces
+        self._plain_left = encrypted_size - TAG_SIZE
+        self._tag: bytes | None = None
+
+    def fill(self, buffer: memoryview) -> None:
+        """Fill ``buffer`` with what comes next, of which there must be as much.
+
+        Raises `FileChanged` at the first sign of the content not being as long as was said.
+        """
+        inside = min(len(buffer), self._plain_left)
+        done = 0
+        while done < inside:
+            piece = self._rest or memoryview(next(self._plain))
+            taken = min(len(piece), inside - done)
+            buffer[done : done + taken] = piece[:taken]
+            self._rest = piece[taken:]
+            done += taken
+        if inside:
+            self._box.seal_in_place(buffer[:inside])
+            self._plain_left -= inside
+        if inside < len(buffer):
+            self._tag = self._box.tag() if self._tag is None else self._tag
+            wanted = len(buffer) - inside
+            buffer[inside:], self._tag = self._tag[:wanted], self._tag[wanted:]
+
+    def finish(self) -> None:
+        """Check that the content has ended where it should; raises `FileChanged`."""
+        if self._rest or any(self._plain):
+            raise FileChanged("the file has not the size that it had at first")
+
+
+def _plain_pieces(
+    content: Iterable[bytes], content_size: int, header: FileHeader, filling: int
+) -> Iterator[bytes]:
+    """What is in the box."""
     encoded = header.encode()
-    yield box.seal(int64(len(encoded) + content_size) + encoded)
+    yield int64(len(encoded) + content_size) + encoded
     left = content_size
     for piece in content:
         left -= len(piece)
         if left < 0:
             break
-        yield box.seal(piece)
+        yield piece
     if left:
         raise FileChanged("the file has not the size that it had at first")
     while filling:
         piece = _FILLING_PIECE[:filling]
         filling -= len(piece)
-        yield box.seal(piece)
-    yield box.tag()
+        yield piece
 
 
 class FileOpener:

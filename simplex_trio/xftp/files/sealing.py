@@ -8,8 +8,8 @@ from hashlib import sha256, sha512
 from attrs import frozen
 
 from simplex_trio.redaction import Redacted
-from simplex_trio.xftp.errors import FileChanged
-from simplex_trio.xftp.files.encryption import sealed_pieces
+from simplex_trio.xftp.bodies import PIECE_SIZE
+from simplex_trio.xftp.files.encryption import FileSealer
 from simplex_trio.xftp.files.layout import Plan
 
 __all__ = ["SealedPacket", "Sealer"]
@@ -17,10 +17,10 @@ __all__ = ["SealedPacket", "Sealer"]
 
 @frozen(repr=False)
 class SealedPacket(Redacted):
-    """A packet, as routers are to keep it."""
+    """A packet, as routers are to keep it, in a buffer of the sealer's caller."""
 
     number: int
-    data: bytes
+    data: memoryview
     digest: bytes
 
 
@@ -31,8 +31,7 @@ class Sealer:
         self._sizes = iter(plan.sizes)
         self._hashed = sha512()
         self._number = 0
-        self._ahead = bytearray()
-        self._pieces = sealed_pieces(
+        self._file = FileSealer(
             content,
             plan.content_size,
             plan.header,
@@ -41,21 +40,24 @@ class Sealer:
             encrypted_size=plan.encrypted_size,
         )
 
-    def next(self) -> SealedPacket | None:
-        """The next packet; `None` after the last."""
+    def next(self, buffer: bytearray) -> SealedPacket | None:
+        """The next packet, which fits into ``buffer``; `None` after the last.
+
+        Raises `FileChanged` if the content has not the size that was planned for.
+        """
         size = next(self._sizes, None)
         if size is None:
-            if self._ahead or next(self._pieces, None) is not None:
-                raise FileChanged("the file has not the size that it had at first")
+            self._file.finish()
             return None
-        while len(self._ahead) < size:
-            self._ahead += next(self._pieces)
-        with memoryview(self._ahead) as ahead:
-            data = bytes(ahead[:size])
-        del self._ahead[:size]
-        self._hashed.update(data)
+        data = memoryview(buffer)[:size]
+        hashed = sha256()
+        for start in range(0, size, PIECE_SIZE):  # small enough for a processor to keep at hand
+            piece = data[start : start + PIECE_SIZE]
+            self._file.fill(piece)
+            hashed.update(piece)
+            self._hashed.update(piece)
         self._number += 1
-        return SealedPacket(self._number, data, sha256(data).digest())
+        return SealedPacket(self._number, data, hashed.digest())
 
     def digest(self) -> bytes:
         """Of all packets together."""

@@ -200,18 +200,22 @@ class _Sending:
         counter = Counter(Phase.UPLOADING, total, self._tell)
         if there := state.uploaded_size:
             counter.add(None, there)
-        places = trio.Semaphore(self._config.parallel)
         sealer = Sealer(state.plan, content)
+        # As many packets are under way as there are buffers for them, which are used again: memory
+        # for each anew would not be given back in time.
+        give_back, buffers = trio.open_memory_channel[bytearray](self._config.parallel)
+        for _ in range(min(self._config.parallel, len(state.plan.sizes))):
+            give_back.send_nowait(bytearray(max(state.plan.sizes)))
         async with open_client_pool(self._config.client) as clients, open_tasks() as tasks:
             while True:
-                await places.acquire()
-                packet = await in_thread(sealer.next)
+                buffer = await buffers.receive()
+                packet = await in_thread(partial(sealer.next, buffer))
                 if packet is None:
                     break
                 uploading = Uploading(
                     packet, state, clients, self._destinations, self._config, self._tell, counter
                 )
-                tasks.start(partial(uploading.run, places))
+                tasks.start(partial(uploading.run, partial(give_back.send_nowait, buffer)))
         digest = sealer.digest()
         if state.digest is None:
             await state.add_digest(digest)

@@ -67,12 +67,12 @@ class Uploading:
         self._tell = tell
         self._counter = counter
 
-    async def run(self, places: trio.Semaphore) -> None:
-        """Put the packet onto as many routers as are wanted; give its place back then."""
+    async def run(self, done: Callable[[], object]) -> None:
+        """Put the packet onto as many routers as are wanted; say when it is of no more use."""
         try:
             await self._place()
         finally:
-            places.release()
+            done()
 
     async def _place(self) -> None:
         number, state = self._packet.number, self._state
@@ -149,7 +149,7 @@ class Uploading:
             await client.upload(stored.sender_key, stored.sender_id, size, body)
 
     async def _body(self, replica: Hashable) -> AsyncGenerator[memoryview]:
-        data = memoryview(self._packet.data)
+        data = self._packet.data
         for start in range(0, len(data), PIECE_SIZE):
             piece = data[start : start + PIECE_SIZE]
             yield piece
