@@ -28,6 +28,7 @@ from simplex_trio.cli.running import run_service
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.credentials import load_credentials, load_web_credentials
+from simplex_trio.router.metrics import serve_metrics
 from simplex_trio.transport.tls import TlsCredentials
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPRouterConfig
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, serve_xftp_router
@@ -35,6 +36,7 @@ from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, serve_xftp_rou
 __all__ = ["router"]
 
 _GIB = 1024**3
+_METRICS = "simplex_xftp_router_"
 _MOST_PASSWORD = 1000
 
 
@@ -47,6 +49,7 @@ def router(
     quota: Annotated[float, Parameter(validator=Number(gte=0))] = 10,
     pages: ExistingDirectory | None = None,
     password_file: Path | None = None,
+    metrics_port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=0xFFFF))] = None,
     log: Annotated[LogFormat | None, Parameter(name="--log")] = None,
     verbose: Flag = False,
     json: AsJson = False,
@@ -72,6 +75,8 @@ def router(
         A folder with what browsers get when they ask for a page: the files of a web client.
     password_file
         A file with the password that senders have to know.
+    metrics_port
+        A port of this machine only, where Prometheus finds metrics.
     log
         How log lines are written; `text` on a terminal and `json` elsewhere unless given.
     verbose
@@ -87,7 +92,7 @@ def router(
             say(str(running.address))
 
     log_to_stderr(log, verbose=verbose)
-    signal = run_service(partial(_serve, config, folder, ready))
+    signal = run_service(partial(_serve, config, folder, metrics_port, ready))
     logging.getLogger(__name__).info("the router has stopped after %s", signal)
 
 
@@ -118,7 +123,10 @@ def _password(path: Path | None) -> str | None:
 
 
 async def _serve(
-    config: XFTPRouterConfig, folder: Path | None, ready: Callable[[XFTPRouter], None]
+    config: XFTPRouterConfig,
+    folder: Path | None,
+    metrics_port: int | None,
+    ready: Callable[[XFTPRouter], None],
 ) -> None:
     credentials, web = None, None
     if folder is not None:
@@ -131,7 +139,11 @@ async def _serve(
         )
     async with open_inner_nursery() as nursery:
         serve = partial(serve_xftp_router, config, credentials=credentials, web=web)
-        ready(await nursery.start(serve))
+        running: XFTPRouter = await nursery.start(serve)
+        if metrics_port is not None:
+            metrics = partial(serve_metrics, running.statistics, metrics_port, prefix=_METRICS)
+            await nursery.start(metrics)
+        ready(running)
 
 
 async def _credentials(folder: Path, host: str) -> RouterCredentials:

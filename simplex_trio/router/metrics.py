@@ -6,29 +6,42 @@ The package `prometheus_client` writes them; it comes with the extra ``metrics``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from typing import Protocol
 
 import attrs
 import trio
 
 from simplex_trio.errors import SimplexError
 from simplex_trio.router.http import Request, Response, answer_one
-from simplex_trio.router.statistics import RouterStatistics
 
-__all__ = ["MetricsSupportMissing", "metrics_writer", "serve_metrics"]
+__all__ = ["PREFIX", "MetricsSupportMissing", "Statistics", "metrics_writer", "serve_metrics"]
 
-_PREFIX = "simplex_router_"
+PREFIX = "simplex_router_"
+"""What the names of a router's metrics begin with."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Statistics(attrs.AttrsInstance, Protocol):
+    """A class of attrs with numbers: those of its fields that are integers, and counters."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What only grows."""
+        ...
 
 
 class MetricsSupportMissing(SimplexError):
     """Metrics are configured, and the package that writes them is not installed."""
 
 
-def metrics_writer(statistics: Callable[[], RouterStatistics]) -> Callable[[], Response]:
+def metrics_writer(
+    statistics: Callable[[], Statistics], *, prefix: str = PREFIX
+) -> Callable[[], Response]:
     """What writes all metrics as they are at the moment; raises `MetricsSupportMissing`."""
     try:
         from prometheus_client import CollectorRegistry
@@ -47,15 +60,15 @@ def metrics_writer(statistics: Callable[[], RouterStatistics]) -> Callable[[], R
     class _Router(Collector):
         def collect(self) -> Iterable[Metric]:
             taken = statistics()
-            for field in attrs.fields(RouterStatistics):
+            for field in attrs.fields(type(taken)):
                 value = getattr(taken, field.name)
                 if isinstance(value, int):
                     text = field.name.replace("_", " ")
-                    yield GaugeMetricFamily(_PREFIX + field.name, f"Now: {text}", value)
+                    yield GaugeMetricFamily(prefix + field.name, f"Now: {text}", value)
             for name, value in taken.counters.items():
                 if _NAME.fullmatch(name):
                     text = name.replace("_", " ")
-                    yield CounterMetricFamily(_PREFIX + name, f"Since creation: {text}", value)
+                    yield CounterMetricFamily(prefix + name, f"Since creation: {text}", value)
 
     registry = CollectorRegistry()
     registry.register(_Router())
@@ -75,16 +88,17 @@ async def _serve(write: Callable[[], Response], stream: trio.abc.Stream) -> None
 
 
 async def serve_metrics(
-    statistics: Callable[[], RouterStatistics],
+    statistics: Callable[[], Statistics],
     port: int,
     *,
+    prefix: str = PREFIX,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer Prometheus on ``port`` of 127.0.0.1 until cancelled; the status is the actual port.
 
     Raises `MetricsSupportMissing`, or `OSError` if the port cannot be opened.
     """
-    write = metrics_writer(statistics)
+    write = metrics_writer(statistics, prefix=prefix)
     (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         serve = partial(trio.serve_listeners, partial(_serve, write), [listener])

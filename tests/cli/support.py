@@ -120,3 +120,15 @@ class Program:
         """Wait for the end."""
         out, err = self.process.communicate(timeout=60)
         return Result(self.process.returncode, out, err)
+
+
+def a_free_port() -> int:
+    """A port of this machine that nobody listens on at the moment."""
+
+    async def ask() -> int:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        async with listener:
+            port: int = listener.socket.getsockname()[1]
+            return port
+
+    return trio.run(ask)

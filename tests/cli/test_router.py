@@ -17,7 +17,7 @@ from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.credentials import load_credentials
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
-from tests.cli.support import Program, Result
+from tests.cli.support import Program, Result, a_free_port
 
 Cli = Callable[..., Result]
 
@@ -167,16 +167,6 @@ def test_a_running_router_is_asked(cli: Cli, tmp_path: Path) -> None:
         assert numbers["counters"]["messages_sent"] == 0
         assert program.stop(signal.SIGINT).code == 0
     assert cli("router", "stats", folder, "--json").json()["now"]["queues"] == 0
-
-
-def a_free_port() -> int:
-    async def ask() -> int:
-        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        async with listener:
-            port: int = listener.socket.getsockname()[1]
-            return port
-
-    return trio.run(ask)
 
 
 def test_metrics() -> None:

@@ -22,7 +22,7 @@ from simplex_trio.errors import DialFailed, RequestTimeout
 from simplex_trio.xftp.files.progress import Phase, Progress, Retrying
 from simplex_trio.xftp.router.config import PacketPolicy
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
-from tests.cli.support import Program, Result, in_background
+from tests.cli.support import Program, Result, a_free_port, in_background
 from tests.transport.support import web_credentials
 from tests.xftp.browsers import browser_on
 
@@ -223,6 +223,24 @@ def test_a_router_for_trying(tmp_path: Path) -> None:
         assert program.next_line().startswith("xftp://")
         assert program.stop(signal.SIGINT).code == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_metrics_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:
+    port = a_free_port()
+    with Program("xftp", "router", "--metrics-port", str(port), folder=tmp_path) as program:
+        address = program.next_line()
+        assert cli("xftp", "send", photo, address, "--to", tmp_path / "out").code == 0
+        numbers = trio.run(metrics_at, port)
+        assert program.stop().code == 0
+    assert "simplex_xftp_router_packets 2.0" in numbers
+    assert "simplex_xftp_router_packets_uploaded_total 2.0" in numbers
+    assert "simplex_xftp_router_sockets_leaked 0.0" in numbers
+
+
+async def metrics_at(port: int) -> list[str]:
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return b"".join([data async for data in stream]).decode().splitlines()
 
 
 def test_routers_that_cannot_be(cli: Cli, tmp_path: Path) -> None:
