@@ -22,7 +22,6 @@ from tests.client.support import (
     Outcome,
     Peer,
     agreeable,
-    cancelled_at_every_step,
     config,
     connected,
     largest_body,
@@ -336,72 +335,3 @@ async def test_a_caller_that_cannot_use_its_room_gives_it_to_the_next(
         assert [*chain(*await answer_all(peer, 3))] == [0, 1, 4]
         await wait_all_tasks_blocked()
         assert [type(caller.error) for caller in callers[2:4]] == [TooLarge] * 2
-
-
-# --- commands without an answer -------------------------------------------------------------------
-
-
-async def test_telling_waits_until_it_is_written(autojump_clock: MockClock) -> None:
-    async with connected() as (client, peer), trio.open_nursery() as nursery:
-        peer.link.hold()
-        first, second = (start(nursery, lambda: client.tell(PING())) for _ in range(2))
-        asking = start(nursery, client.ping)
-        await wait_all_tasks_blocked()
-        assert not first.finished
-        peer.link.release()
-        await wait_all_tasks_blocked()
-        assert first.finished
-        assert second.finished
-        assert first.error is second.error is None
-        assert client.statistics().pending == 1
-        for received in [await peer.next_command() for _ in range(3)]:
-            await peer.send(peer.answer(received, PONG()))  # two of them unasked
-        await wait_all_tasks_blocked()
-        assert asking.error is None
-        assert client.statistics().unread_events == 2
-
-
-async def test_telling_can_fail(autojump_clock: MockClock) -> None:
-    async with connected() as (client, peer), trio.open_nursery() as nursery:
-        with pytest.raises(TooLarge):
-            await client.tell(SEND(FLAGS, bytes(20_000)), QUEUE)
-        peer.link.hold()
-        stuck = start(nursery, lambda: client.tell(PING(), timeout=FOR_EVER))
-        await wait_all_tasks_blocked()
-        with pytest.raises(RequestTimeout):
-            await client.tell(PING(), timeout=5)
-        assert client.statistics().pending == 1
-        peer.link.stop_reading()
-        await client.wait_disconnected()
-    assert isinstance(stuck.error, ConnectionLost)
-    with pytest.raises(ConnectionLost):
-        await client.tell(PING())
-
-
-async def test_telling_cancelled_at_every_step(autojump_clock: MockClock) -> None:
-    async with connected() as (client, peer), trio.open_nursery() as nursery:
-
-        async def call() -> None:
-            await client.tell(PING())
-
-        async def check(_cut_short: bool) -> None:
-            await wait_all_tasks_blocked()
-            assert client.statistics().pending == 0
-            assert client.statistics().unread_events == 0
-            asking = start(nursery, client.ping)
-            block = await peer.next_block()
-            while not asking.finished:
-                for received in block:
-                    if received.transmission.correlation_id in asked_for(client):
-                        await peer.send(peer.answer(received, PONG()))
-                await wait_all_tasks_blocked()
-                if not asking.finished:
-                    block = await peer.next_block()
-            assert asking.error is None
-
-        assert await cancelled_at_every_step(call, check) >= 2
-
-
-def asked_for(client: SMPClient) -> set[bytes]:
-    """The ids of what waits for an answer."""
-    return set(client._table._pending)
