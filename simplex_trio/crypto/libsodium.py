@@ -55,8 +55,9 @@ class Libsodium:
         """Xor ``data`` in place with Salsa20's key stream, from the block of this number on."""
         if len(key) != _KEY_SIZE or len(nonce) != _SALSA20_NONCE_SIZE:
             raise ValueError("Salsa20 takes a key of 32 bytes and a nonce of 8")
-        place = (ctypes.c_char * len(data)).from_buffer(data)
-        self._salsa20_xor(place, place, len(data), nonce, block, key)
+        size = memoryview(data).nbytes
+        place = (ctypes.c_char * size).from_buffer(data)
+        self._salsa20_xor(place, place, size, nonce, block, key)
 
 
 def _found() -> Libsodium | None:

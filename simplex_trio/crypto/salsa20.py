@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from simplex_trio.crypto.libsodium import LIBSODIUM, Libsodium
@@ -9,25 +10,33 @@ from simplex_trio.crypto.libsodium import LIBSODIUM, Libsodium
 __all__ = ["Salsa20", "salsa20", "salsa20_by_cryptodome", "salsa20_by_libsodium"]
 
 _BLOCK_SIZE: Final = 64
+_KEY_SIZE: Final = 32
+_NONCE_SIZE: Final = 8
 
 
 class Salsa20(Protocol):
     """A key stream, used up piece by piece."""
 
     def xor(self, data: bytearray | memoryview) -> None:
-        """Encrypt or decrypt the next piece, in its place."""
+        """Encrypt or decrypt all bytes of the next piece, in their place."""
         ...
+
+
+def _check_sizes(key: bytes, nonce: bytes) -> None:
+    if len(key) != _KEY_SIZE or len(nonce) != _NONCE_SIZE:
+        raise ValueError("Salsa20 takes a key of 32 bytes and a nonce of 8")
 
 
 class _ByLibsodium:
     def __init__(self, library: Libsodium, key: bytes, nonce: bytes) -> None:
+        _check_sizes(key, nonce)
         self._library = library
         self._key = key
         self._nonce = nonce
         self._position = 0
 
     def xor(self, data: bytearray | memoryview) -> None:
-        with memoryview(data) as view:
+        with memoryview(data) as given, given.cast("B") as view:
             used = self._position % _BLOCK_SIZE
             head = min(_BLOCK_SIZE - used, len(view)) if used else 0
             if head:
@@ -45,7 +54,10 @@ class _ByLibsodium:
 
 
 def salsa20_by_libsodium(key: bytes, nonce: bytes) -> Salsa20:
-    """Salsa20 with a key of 32 bytes and a nonce of 8; `RuntimeError` where libsodium hides it."""
+    """Salsa20 with a key of 32 bytes and a nonce of 8; `ValueError` for other sizes.
+
+    Raises `RuntimeError` where libsodium hides it.
+    """
     if LIBSODIUM is None:
         raise RuntimeError("this build of libsodium cannot be called")
     return _ByLibsodium(LIBSODIUM, key, nonce)
@@ -55,16 +67,23 @@ class _ByCryptodome:
     def __init__(self, key: bytes, nonce: bytes) -> None:
         from Cryptodome.Cipher import Salsa20
 
+        _check_sizes(key, nonce)
         self._cipher = Salsa20.new(key, nonce)
 
     def xor(self, data: bytearray | memoryview) -> None:
-        self._cipher.encrypt(data, output=data)
+        with memoryview(data) as given, given.cast("B") as view:
+            self._cipher.encrypt(view, output=view)
 
 
 def salsa20_by_cryptodome(key: bytes, nonce: bytes) -> Salsa20:
-    """Salsa20 with a key of 32 bytes and a nonce of 8; `ImportError` without pycryptodomex."""
+    """Salsa20 with a key of 32 bytes and a nonce of 8; `ValueError` for other sizes.
+
+    Raises `ImportError` without pycryptodomex.
+    """
     return _ByCryptodome(key, nonce)
 
 
-salsa20 = salsa20_by_cryptodome if LIBSODIUM is None else salsa20_by_libsodium
+salsa20: Callable[[bytes, bytes], Salsa20]
 """Salsa20 with a key of 32 bytes and a nonce of 8, from the start of its key stream."""
+
+salsa20 = salsa20_by_cryptodome if LIBSODIUM is None else salsa20_by_libsodium

@@ -282,12 +282,13 @@ class TlsConnection:
 
     def _receive(self, max_bytes: int) -> bytes:
         """What is in the records that have arrived; OpenSSL gives one at a time."""
-        if (failure := self._failure) is not None:
-            raise failure
-        received = self._connection.recv(min(max_bytes, _MAX_RECORD))
-        if len(received) == max_bytes or not self._unread:
-            return received
-        pieces, left = [received], max_bytes - len(received)
+        if self._failure is not None:
+            try:
+                raise self._failure
+            finally:
+                self._failure = None  # OpenSSL has only failures from now on
+        pieces = [self._connection.recv(min(max_bytes, _MAX_RECORD))]
+        left = max_bytes - len(pieces[0])
         try:
             while left and self._unread:
                 pieces.append(self._connection.recv(min(left, _MAX_RECORD)))
@@ -295,7 +296,8 @@ class TlsConnection:
         except (SSL.WantReadError, SSL.ZeroReturnError):
             pass  # and will be so the next time
         except SSL.Error as exc:
-            self._failure = exc
+            # Its traceback would keep the connection alive in a circle.
+            self._failure = exc.with_traceback(None)
         return b"".join(pieces)
 
     @property

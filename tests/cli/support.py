@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -42,14 +43,26 @@ class Result:
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> Result:
-    """Run a command in this process."""
+    """Run a command in this process, where it leaves nothing behind."""
     capsys.readouterr()
-    with pytest.raises(SystemExit) as exited:
+    with same_logging(), pytest.raises(SystemExit) as exited:
         main([str(each) for each in arguments])
     code = exited.value.code
     assert isinstance(code, int)
     captured = capsys.readouterr()
     return Result(code, captured.out, captured.err)
+
+
+@contextmanager
+def same_logging() -> Iterator[None]:
+    """Undo what a service does to the log of the package, for the tests that come after it."""
+    logger = logging.getLogger("simplex_trio")
+    handlers, level, propagate = logger.handlers, logger.level, logger.propagate
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import _ctypes
+from array import array
 from collections.abc import Callable
 
 import pytest
@@ -59,10 +60,33 @@ def test_there_and_back(way: Way) -> None:
 
 
 @every_way
-@pytest.mark.parametrize(("key", "nonce"), [(33, 8), (0, 8), (32, 7), (32, 24)])
+def test_all_bytes_of_a_piece_whatever_its_items(way: Way) -> None:
+    """The length of a memoryview is that of its first dimension, and not in bytes."""
+    expected = bytearray(64)
+    way(b"k" * 32, b"n" * 8).xor(expected)
+    words = array("I", bytes(64))
+    rows = bytearray(64)
+    way(b"k" * 32, b"n" * 8).xor(memoryview(words))
+    way(b"k" * 32, b"n" * 8).xor(memoryview(rows).cast("B", (4, 16)))
+    assert words.tobytes() == rows == expected
+
+
+@every_way
+def test_places_that_cannot_be_written_in_one_go(way: Way) -> None:
+    stream = way(b"k" * 32, b"n" * 8)
+    rest = bytearray(64)
+    for place in (memoryview(b"read-only"), memoryview(rest)[::2], memoryview(rest)[::-1]):
+        with pytest.raises(TypeError):
+            stream.xor(place)
+    stream.xor(memoryview(rest)[64:])
+    assert rest == bytes(64)
+
+
+@every_way
+@pytest.mark.parametrize(("key", "nonce"), [(16, 8), (33, 8), (0, 8), (32, 7), (32, 24)])
 def test_other_sizes(way: Way, key: int, nonce: int) -> None:
-    with pytest.raises(ValueError, match=r"takes|must be|Incorrect"):
-        way(bytes(key), bytes(nonce)).xor(bytearray(b"data"))
+    with pytest.raises(ValueError, match="32 bytes"):
+        way(bytes(key), bytes(nonce))
 
 
 def test_the_library_is_taken_when_it_is_there() -> None:

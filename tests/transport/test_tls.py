@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
+from typing import Any
 
 import pytest
 import trio
@@ -266,6 +267,46 @@ async def test_tampering_breaks_the_connection() -> None:
         await server.receive_some()
     await client.aclose()
     await server.aclose()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_what_came_before_tampering_is_received(count: int) -> None:
+    """What is behind it is told the next time, and keeps nothing alive."""
+    ours, theirs = memory_stream_pair()
+    client, server = await tls_pair((ours, theirs))
+    for _ in range(count):
+        await client.send_all(b"data")
+    await ours.send_all(b"\x17\x03\x03\x00\x20" + bytes(32))
+    assert await server.receive_some() == b"data" * count
+    tls: Any = server._stream._ssl_object
+    with pytest.raises(ssl.SSLError, match="bad record mac"):
+        tls.read(1)
+    assert tls._failure is None
+    with pytest.raises(ssl.SSLError) as caught:
+        tls.read(1)
+    assert not isinstance(caught.value, ssl.SSLEOFError)
+    with pytest.raises(trio.BrokenResourceError):
+        await server.receive_some()
+
+
+async def test_several_records_are_received_at_once_with_the_goodbye_behind_them() -> None:
+    client, server = await tls_pair()
+    for size in (1, 16_384, 20_000):
+        await client.send_all(bytes(size))
+    await client.aclose()
+    assert await server.receive_some(30_000) == bytes(30_000)
+    assert await server.receive_some(30_000) == bytes(6_385)
+    assert await server.receive_some(30_000) == b""
+
+
+@pytest.mark.parametrize("received", [0, 10])
+async def test_closing_with_data_that_nobody_has_received(received: int) -> None:
+    client, server = await tls_pair()
+    await client.send_all(bytes(40_000))
+    if received:
+        assert await server.receive_some(received) == bytes(received)
+    await server.aclose()
+    assert await client.receive_some() == b""
 
 
 async def test_sessions_and_credentials_show_no_secrets() -> None:

@@ -25,7 +25,7 @@ class TransferConfig(Redacted):
 
     client: XFTPClientConfig = field(factory=XFTPClientConfig)
     parallel: int = field(default=4, validator=and_(ge(1), le(32)))
-    """Packets at a time.  A sender holds each of them in memory, and one more: 20 MiB."""
+    """Packets at a time.  A sender holds each of them in memory: 16 MiB."""
     attempts: int = field(default=5, validator=ge(1))
     """How often a packet is tried, on each of its routers."""
     backoff: Backoff = field(

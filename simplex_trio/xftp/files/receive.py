@@ -122,7 +122,8 @@ class _Receiving:
                     await in_thread(state.discard)  # it would be no better another time
                 raise
             finally:
-                await _close(state)
+                with trio.CancelScope(shield=True):
+                    await in_thread(state.close)
         return path
 
     def _check_size(self, description: FileDescription) -> None:
@@ -158,7 +159,8 @@ class _Receiving:
         except (DecodeError, CryptoError, DigestMismatch) as exc:
             raise RedirectRefused("a description leads to something that is none") from exc
         finally:
-            await _close(state)
+            with trio.CancelScope(shield=True):
+                await in_thread(state.close)
         if found.party is not FileParty.RECIPIENT or found.redirect is not None:
             raise RedirectRefused("a description leads to one of another kind")
         if (found.size, found.digest) != (asked.redirect.size, asked.redirect.digest):
@@ -254,12 +256,6 @@ class _Receiving:
             self.note_failed(replica.server)
         finally:
             places.release()
-
-
-async def _close(state: ReceiveState) -> None:
-    """Close a state, which takes a while if its file is large and has no name."""
-    with trio.CancelScope(shield=True):
-        await in_thread(state.close)
 
 
 class _Fetching:

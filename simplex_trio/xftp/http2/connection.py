@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import NoReturn
 
 import trio
 from h2 import events
@@ -219,13 +220,14 @@ class Http2Connection:
         try:
             await self._read_frames()
         except Http2ProtocolError as exc:
-            self._reason = self._reason or exc
-            # The other side may want to know: h2 or this has said goodbye to it.
-            with trio.move_on_after(self.limits.close_seconds):
-                await self._wait_until_written()
-            raise
+            refused = exc
+        self._reason = self._reason or refused
+        # The other side may want to know: h2 or this has said goodbye to it.
+        with trio.move_on_after(self.limits.close_seconds):
+            await self._wait_until_written()
+        raise refused
 
-    async def _read_frames(self) -> None:
+    async def _read_frames(self) -> NoReturn:
         while True:
             data = await self._stream.receive_some(_READ_SIZE)
             if not data:
