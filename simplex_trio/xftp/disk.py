@@ -74,14 +74,18 @@ def lock(descriptor: int) -> None:
 def create_locked(path: Path, mode: int) -> int:
     """A new file, open for reading and writing and locked, instead of what a crash has left.
 
-    Raises `StateInUse` if it is somebody else's, and the system's errors.
+    Raises `StateInUse` if somebody else has it or makes it just now, and the system's errors.
     """
     with suppress(FileNotFoundError):
         remove_left_over(path)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags, mode)
+    try:
+        descriptor = os.open(path, flags, mode)
+    except FileExistsError as exc:
+        raise StateInUse("this transfer was begun a moment ago") from exc
     try:
         lock(descriptor)
+        _check_is_at(path, descriptor)
     except BaseException:
         os.close(descriptor)
         raise
@@ -93,9 +97,23 @@ def remove_left_over(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         lock(descriptor)
+        _check_is_at(path, descriptor)
         path.unlink()
     finally:
         os.close(descriptor)
+
+
+def _check_is_at(path: Path, descriptor: int) -> None:
+    """Refuse a file that somebody has removed, or put another in its place, before it was locked.
+
+    Nobody does so afterwards, except who has the lock.
+    """
+    try:
+        is_there = os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        is_there = False
+    if not is_there:
+        raise StateInUse("this transfer was begun a moment ago")
 
 
 # --- writing ------------------------------------------------------------------------------------

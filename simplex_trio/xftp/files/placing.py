@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,7 +42,8 @@ def finish_placing(state: ReceiveState, folder: Path, part: Path) -> Path | None
     if not part.exists():
         return placed
     is_placed = placed is not None and placed.exists() and placed.samefile(part)
-    remove_left_over(part)
+    with suppress(FileNotFoundError):  # whose program has just ended
+        remove_left_over(part)
     if not is_placed:
         state.note_placed_name(None)
         return None

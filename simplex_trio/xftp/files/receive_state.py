@@ -116,9 +116,9 @@ class ReceiveState:
                     raise StateInUse("this transfer was begun a moment ago")
                 os.replace(unfinished, path)
         except BaseException:
-            file.close()
             if unfinished is not None:
-                unfinished.unlink(missing_ok=True)
+                unfinished.unlink(missing_ok=True)  # while it is nobody else's
+            file.close()
             raise
         return cls(file, path, description, packets_at)
 
