@@ -22,6 +22,7 @@ from simplex_trio.errors import (
     WrongIdentity,
 )
 from simplex_trio.katzenpost.errors import CborSupportMissing
+from simplex_trio.router.metrics import MetricsSupportMissing
 from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.errors import (
@@ -80,7 +81,12 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
     match error:
         case CommandFailed():
             return str(error), error.code
-        case SocksSupportMissing() | CborSupportMissing() | XFTPSupportMissing():
+        case (
+            SocksSupportMissing()
+            | CborSupportMissing()
+            | MetricsSupportMissing()
+            | XFTPSupportMissing()
+        ):
             return f"A package is missing: {error}.", ExitCode.FAILED
         case WrongIdentity():
             return (

@@ -68,7 +68,7 @@ def metrics_writer(
             for name, value in taken.counters.items():
                 if _NAME.fullmatch(name):
                     text = name.replace("_", " ")
-                    yield CounterMetricFamily(prefix + name, f"Since creation: {text}", value)
+                    yield CounterMetricFamily(prefix + name, f"In all: {text}", value)
 
     registry = CollectorRegistry()
     registry.register(_Router())

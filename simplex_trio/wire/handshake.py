@@ -171,7 +171,10 @@ def hello_of(who: str) -> Iterator[None]:
 
 
 def read_offer(reader: Reader, session_id: bytes) -> VersionRange:
-    """The versions that a router's hello begins with, if it is in this TLS session."""
+    """The versions that a router's hello begins with.
+
+    Raises `MalformedHello`, or `SessionMismatch` if the router is not in this TLS session.
+    """
     with hello_of("router"):
         offered, theirs = VersionRange.decode(reader), reader.short()
     if theirs != session_id:

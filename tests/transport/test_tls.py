@@ -269,15 +269,15 @@ async def test_tampering_breaks_the_connection() -> None:
     await server.aclose()
 
 
-@pytest.mark.parametrize("count", [1, 3])
-async def test_what_came_before_tampering_is_received(count: int) -> None:
+@pytest.mark.parametrize("times", [1, 3])
+async def test_what_came_before_tampering_is_received(times: int) -> None:
     """What is behind it is told the next time, and keeps nothing alive."""
     ours, theirs = memory_stream_pair()
     client, server = await tls_pair((ours, theirs))
-    for _ in range(count):
+    for _ in range(times):
         await client.send_all(b"data")
     await ours.send_all(b"\x17\x03\x03\x00\x20" + bytes(32))
-    assert await server.receive_some() == b"data" * count
+    assert await server.receive_some() == b"data" * times
     tls: Any = server._stream._ssl_object
     with pytest.raises(ssl.SSLError, match="bad record mac"):
         tls.read(1)

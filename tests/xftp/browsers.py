@@ -20,12 +20,17 @@ class Browser:
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.peer = Peer(stream, client_side=True)
 
+    def begin(self, headers: dict[str, str]) -> int:
+        h2 = self.peer.h2
+        stream_id = h2.get_next_available_stream_id()
+        h2.send_headers(stream_id, list({**POST, **headers}.items()))
+        return stream_id
+
     async def fetch(
         self, body: bytes = b"", headers: dict[str, str] | None = None, method: str = "POST"
     ) -> tuple[dict[bytes, bytes], bytes]:
         h2 = self.peer.h2
-        stream_id = h2.get_next_available_stream_id()
-        h2.send_headers(stream_id, list({**POST, ":method": method, **(headers or {})}.items()))
+        stream_id = self.begin({":method": method, **(headers or {})})
         for start in range(0, len(body), 16384):
             h2.send_data(stream_id, body[start : start + 16384])
         h2.end_stream(stream_id)

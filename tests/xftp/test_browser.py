@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 from attrs import evolve
+from h2 import events
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.crypto.padding import pad, unpad
@@ -26,6 +28,8 @@ from simplex_trio.wire.xftp.blocks import (
 from simplex_trio.wire.xftp.commands import FGET, FNEW, FPUT, Command, PacketInfo
 from simplex_trio.wire.xftp.handshake import encode_client_hello
 from simplex_trio.wire.xftp.messages import FILE, OK, SIDS, Message
+from simplex_trio.xftp.errors import StorageFailed
+from simplex_trio.xftp.router.pages import Page
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
 from tests.scenarios.xftp import NewPacket, client_at
 from tests.transport.support import web_credentials
@@ -171,6 +175,30 @@ async def test_no_pages(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="for browsers"):
         async with open_xftp_router(evolve(EMBEDDED, pages=tmp_path)):
             pass
+
+
+async def test_a_page_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody may ask for it: it is told in one line, and the connection stays."""
+    (tmp_path / "index.html").write_bytes(b"<!doctype html>")
+
+    async def failing(_: Page) -> bytes:
+        raise StorageFailed("input/output error")
+
+    monkeypatch.setattr(Page, "read", failing)
+    async with (
+        open_xftp_router(evolve(EMBEDDED, pages=tmp_path), web=web_credentials()) as router,
+        browser_on(router.ports[0]) as browser,
+    ):
+        browser.peer.h2.end_stream(browser.begin({":method": "GET"}))
+        await browser.peer.flush()
+        assert await browser.peer.see(events.ResponseReceived)
+        assert await browser.peer.see(events.StreamReset)
+        await shake_hands(browser, router.address.key_hash)
+    (told,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert told.message == "a page cannot be read: input/output error"
+    assert told.exc_info is None
 
 
 async def test_a_connection_that_had_a_page_is_kept(

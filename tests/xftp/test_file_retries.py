@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import trio
 from attrs import evolve
 
 from simplex_trio.crypto.credentials import generate_router_credentials
+from simplex_trio.crypto.keys import AuthPrivateKey
 from simplex_trio.errors import ConnectionLost, RequestTimeout
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress
@@ -235,6 +238,49 @@ async def test_sending_is_tried_again(
     monkeypatch.setattr(XFTPClient, method, failing(3, original, lost))
     with pytest.raises(ConnectionLost):
         await send_file(path, [router.address], config=ONE_BY_ONE)
+
+
+async def test_more_packets_than_buffers_each_given_up_once_in_the_middle(
+    router: XFTPRouter, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "content"
+    path.write_bytes(Random(1).randbytes(700_000))
+    tried: set[bytes] = set()
+    under_way = most = 0
+    original = XFTPClient.upload
+
+    async def upload(
+        self: XFTPClient,
+        key: AuthPrivateKey,
+        sender_id: bytes,
+        size: int,
+        body: AsyncGenerator[memoryview],
+    ) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            if sender_id not in tried:
+                tried.add(sender_id)
+                body = breaking(body)
+            await original(self, key, sender_id, size, body)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(XFTPClient, "upload", upload)
+    sent = await send_file(path, [router.address], config=evolve(IMPATIENT, parallel=2))
+    assert len(tried) == len(sent.sender.packets) > 2
+    assert most <= 2
+    received = await receive_file(sent.recipients[0], folder, config=IMPATIENT)
+    assert same(received.path, path)
+
+
+async def breaking(body: AsyncGenerator[memoryview]) -> AsyncGenerator[memoryview]:
+    """No more than a part of the first piece."""
+    async with aclosing(body):
+        first = await anext(body)
+        yield first[: len(first) // 2]
+        raise ConnectionLost("in the middle")
 
 
 async def test_a_connection_that_breaks_while_receiving(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,33 @@ async def test_a_file_that_grows_while_it_is_read(folder: Path) -> None:
     with page:
         assert await page.read() == b"m"
         assert await page.read() == b""
+
+
+async def test_a_file_that_shrinks_while_it_is_read(folder: Path) -> None:
+    page = await Pages(folder).open(b"/index.html")
+    (folder / "index.html").write_bytes(b"less")
+    assert page is not None
+    with page:
+        assert await page.read() == b"less"
+        with pytest.raises(StorageFailed, match="shorter"):
+            await page.read()
+
+
+async def test_a_pipe_that_has_just_taken_the_place_of_a_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(folder / "pipe")
+    assert await Pages(folder).open(b"/pipe") is None
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    assert await Pages(folder).open(b"/pipe") is None
+
+
+async def test_a_link_to_what_is_hidden(folder: Path) -> None:
+    """Folders that are replaced as a whole, by another link to another one, are made so."""
+    (folder / ".monday").mkdir()
+    (folder / ".monday" / "index.html").write_bytes(b"monday")
+    (folder / "today").symlink_to(".monday")
+    assert await read(await Pages(folder).open(b"/today")) == ("text/html", b"monday")
 
 
 async def test_a_disk_that_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,46 @@ def test_a_transaction_that_cannot_be_committed(tmp_path: Path) -> None:
     records.close()
 
 
+class CommitWatcher:
+    """A connection that notes how safe each commit is from a power cut."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.levels: list[int] = []
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        if statement == "COMMIT":
+            self.levels += self.db.execute("PRAGMA synchronous").fetchone()
+        return self.db.execute(statement, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.db, name)
+
+
+NORMAL, FULL = 1, 2
+
+
+def test_what_outlasts_a_power_cut(tmp_path: Path) -> None:
+    """Bodies, and who may have them; but not what is noted next, also if there was a failure."""
+    records = Records(tmp_path / "records.sqlite")
+    watcher: Any = CommitWatcher(records._db)
+    records._db = watcher
+    packet = (1).to_bytes(24, "big")
+    recipient = (bytes(24), INFO.sender_key)
+    add(records, 1)
+    records.add_recipients(packet, [recipient], 2)
+    records.note_body(packet)
+    records.delete_recipient(bytes(24))
+    add(records, 2)
+    assert watcher.levels == [NORMAL, FULL, FULL, NORMAL]
+    records.add_recipients(packet, [recipient], 2)
+    with pytest.raises(StorageFailed):
+        records.add_recipients(packet, [recipient], 2)
+    records.delete(packet)
+    assert watcher.levels[4:] == [FULL, NORMAL]
+    records.close()
+
+
 def test_old_packets_are_found_in_parts(tmp_path: Path) -> None:
     records = Records(tmp_path / "records.sqlite")
     for number in range(5):

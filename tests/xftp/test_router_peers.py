@@ -146,6 +146,8 @@ async def test_a_body_that_stops() -> None:
         await uploading(client, router, packet)
         block = client.block(b"FPUT", packet.ids.sender_id, packet.sender_key)
         await client.post(block + packet.body[:1000], end=False)
+        await eventually(lambda: router.statistics().bytes_reserved > 0)
+        assert router.statistics().counters["uploads_failed"] == 0  # it may still succeed
         assert client.answered(await client.answer()) == ERR(XFTPCode.TIMEOUT)
         assert router.statistics().bytes_reserved == 0
         assert router.statistics().counters["uploads_failed"] == 1

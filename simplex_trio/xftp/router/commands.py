@@ -212,12 +212,12 @@ class Commands:
             return await self._take(packet, body)
 
     async def _take(self, packet: PacketRecord, body: BodyReader) -> Answer:
-        self._count(Count.UPLOADS_FAILED)  # until it has succeeded
+        is_done = False
         try:
             with trio.move_on_after(self._limits.body_seconds):
                 async with aclosing(_pieces(body, packet.info.size)) as pieces:
                     is_kept = await self._storage.store(packet, pieces)
-                self._count(Count.UPLOADS_FAILED, -1)
+                is_done = True
                 if is_kept:
                     self._count(Count.PACKETS_UPLOADED)
                     return Answer(OK())
@@ -226,6 +226,9 @@ class Commands:
             return _refused(XFTPCode.SIZE)
         except DigestMismatch:
             return _refused(XFTPCode.DIGEST)
+        finally:
+            if not is_done:
+                self._count(Count.UPLOADS_FAILED)
         return _refused(XFTPCode.TIMEOUT)
 
     async def _outcome_of_another(self, packet: PacketRecord) -> Answer:

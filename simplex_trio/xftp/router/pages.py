@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from simplex_trio.xftp.disk import in_thread
+from simplex_trio.xftp.errors import StorageFailed
 
 __all__ = ["Page", "Pages"]
 
@@ -72,9 +73,11 @@ class Page:
     async def read(self) -> bytes:
         """The next piece, empty after the last; never more than was said, if the file grows.
 
-        Raises `StorageFailed`.
+        Raises `StorageFailed`, also if the file has become shorter.
         """
         piece = await in_thread(lambda: self._file.read(min(_PIECE, self._left)))
+        if self._left and not piece:
+            raise StorageFailed("it has become shorter meanwhile")
         self._left -= len(piece)
         return piece
 
@@ -103,7 +106,8 @@ class Pages:
         """The page for the target of a request, its path and query; `None` if there is none.
 
         A folder stands for its ``index.html``.  Nothing outside the folder is opened, whatever the
-        target or a symbolic link says, and nothing hidden.  Raises `StorageFailed`.
+        target or a symbolic link says, and nothing by a hidden name; a link to what is hidden in
+        the folder was put there to be followed.  Raises `StorageFailed`.
         """
         folder, names = self._folder, _names(target)
         if folder is None or names is None:
@@ -125,12 +129,17 @@ def _open(folder: Path, names: list[str]) -> Page | None:
 
 
 def _open_file(path: Path) -> Page | None:
-    file = io.FileIO(path, "rb")
+    file = io.FileIO(path, "rb", opener=_open_at_once)
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode):
         file.close()
         return None
     return Page(file, found.st_size, _TYPES.get(path.suffix.lower(), _OTHER_TYPE))
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # What has just taken the place of a file may be a pipe, and nobody at its other end.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _names(target: bytes) -> list[str] | None:

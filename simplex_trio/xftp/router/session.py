@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import aclosing, closing
 from http import HTTPStatus
 from typing import Final
@@ -29,6 +30,7 @@ from simplex_trio.wire.xftp.handshake import (
     without_handshake,
 )
 from simplex_trio.xftp.bodies import BodyReader, WaitBudget
+from simplex_trio.xftp.errors import StorageFailed
 from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.server import Http2Server, ServerRequest
 from simplex_trio.xftp.router.commands import Commands, SealedBody
@@ -36,6 +38,8 @@ from simplex_trio.xftp.router.config import XFTPClientLimits
 from simplex_trio.xftp.router.pages import Pages
 
 __all__ = ["serve_client"]
+
+_log = logging.getLogger(__name__)
 
 _PREFLIGHT: Final = {
     "access-control-allow-origin": "*",
@@ -142,6 +146,13 @@ class _Session:
                 await request.respond(status=HTTPStatus.METHOD_NOT_ALLOWED, end=True)
 
     async def _serve_page(self, request: ServerRequest, pages: Pages) -> None:
+        try:
+            await self._send_page(request, pages)
+        except StorageFailed as exc:
+            # Anybody may ask for it, so that one line is enough.
+            _log.error("a page cannot be read: %s", exc)
+
+    async def _send_page(self, request: ServerRequest, pages: Pages) -> None:
         page = await pages.open(request.headers.get(b":path", b""))
         if page is None:
             await request.respond(status=HTTPStatus.NOT_FOUND, end=True)
