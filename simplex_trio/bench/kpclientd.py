@@ -10,9 +10,9 @@ import socket
 import sys
 import threading
 
-from simplex_trio.katzenpost.capabilities import BoxIndex, ReadCap, WriteCap
-from simplex_trio.katzenpost.cbor import decode, encode
-from simplex_trio.katzenpost.framing import framed
+from simplex_trio.katzenpost.messages.capabilities import BoxIndex, ReadCap, WriteCap
+from simplex_trio.katzenpost.wire.cbor import decode, encode
+from simplex_trio.katzenpost.wire.framing import framed
 
 __all__ = ["main"]
 

@@ -4,45 +4,16 @@
 messages, and reads and writes Pigeonhole channels box by box.  `WriteChannel`, `ReadChannel` and
 `CopyStream` do the latter with less to carry about.
 
-Below that, from the wire up: `framing`, `cbor`, `fields` and `codec` read and write messages;
-`requests`, `copy_requests`, `operations`, `events` and `documents` give them a meaning; `greeting`,
-`link` and `connections` keep up a connection, on the engine of `simplex_trio.client`; and `session`
-belongs to the callers, who should notice nothing of all that.
+Below the client, from the wire up: `wire` has frames and CBOR, `messages` what they mean, and
+`session` keeps up a connection, on the engine of `simplex_trio.client`, for callers who should
+notice nothing of that.  Above it, `pigeonhole` has the channels.
 
 It needs the extra ``katzenpost``: ``pip install 'simplex-trio[katzenpost]'``.
 """
 
-from simplex_trio.katzenpost.capabilities import (
-    BoxIndex,
-    Keypair,
-    ReadCap,
-    ReadEnvelope,
-    WriteCap,
-    WriteEnvelope,
-)
-from simplex_trio.katzenpost.channels import (
-    Message,
-    MessageReader,
-    ReadChannel,
-    ReadState,
-    WriteChannel,
-    WriteState,
-    new_channel,
-)
 from simplex_trio.katzenpost.client import ThinClient
 from simplex_trio.katzenpost.codes import DaemonCode, ReplicaCode
 from simplex_trio.katzenpost.config import ClientConfig, TcpDial, UnixDial, load_dial
-from simplex_trio.katzenpost.copy_requests import CopyPayload, Elements
-from simplex_trio.katzenpost.copying import CopyState, CopyStream, copy, new_copy
-from simplex_trio.katzenpost.documents import (
-    COURIER,
-    ECHO,
-    Destination,
-    Document,
-    Node,
-    Replica,
-    Service,
-)
 from simplex_trio.katzenpost.errors import (
     AmbiguousError,
     AnswerTooLate,
@@ -72,7 +43,25 @@ from simplex_trio.katzenpost.errors import (
     ReplyLost,
     StaleEnvelope,
 )
-from simplex_trio.katzenpost.events import (
+from simplex_trio.katzenpost.messages.capabilities import (
+    BoxIndex,
+    Keypair,
+    ReadCap,
+    ReadEnvelope,
+    WriteCap,
+    WriteEnvelope,
+)
+from simplex_trio.katzenpost.messages.copy_requests import CopyPayload, Elements
+from simplex_trio.katzenpost.messages.documents import (
+    COURIER,
+    ECHO,
+    Destination,
+    Document,
+    Node,
+    Replica,
+    Service,
+)
+from simplex_trio.katzenpost.messages.events import (
     ConnectionStatus,
     DaemonConnected,
     DaemonDisconnected,
@@ -85,12 +74,22 @@ from simplex_trio.katzenpost.events import (
     ShuttingDown,
     Unreadable,
 )
-from simplex_trio.katzenpost.geometry import PigeonholeGeometry, SphinxGeometry
-from simplex_trio.katzenpost.hub import Subscription
+from simplex_trio.katzenpost.messages.geometry import PigeonholeGeometry, SphinxGeometry
+from simplex_trio.katzenpost.messages.operations import Resent
+from simplex_trio.katzenpost.messages.requests import Authority, SignedDocument
+from simplex_trio.katzenpost.messages.tombstones import TombstoneRange, TombstonesIncomplete
 from simplex_trio.katzenpost.opening import new_client_token, open_thin_client
-from simplex_trio.katzenpost.operations import Resent
-from simplex_trio.katzenpost.requests import Authority, SignedDocument
-from simplex_trio.katzenpost.tombstones import TombstoneRange, TombstonesIncomplete
+from simplex_trio.katzenpost.pigeonhole.channels import (
+    Message,
+    MessageReader,
+    ReadChannel,
+    ReadState,
+    WriteChannel,
+    WriteState,
+    new_channel,
+)
+from simplex_trio.katzenpost.pigeonhole.copying import CopyState, CopyStream, copy, new_copy
+from simplex_trio.katzenpost.session.hub import Subscription
 
 __all__ = [
     "COURIER",

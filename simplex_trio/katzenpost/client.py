@@ -9,8 +9,15 @@ from typing import TypeVar
 import trio
 
 from simplex_trio.errors import SimplexError, TooLarge
-from simplex_trio.katzenpost import copy_requests, requests
-from simplex_trio.katzenpost.capabilities import (
+from simplex_trio.katzenpost.config import ClientConfig
+from simplex_trio.katzenpost.errors import (
+    AnswerTooLate,
+    MixnetOffline,
+    NoDocument,
+    NoSuchService,
+)
+from simplex_trio.katzenpost.messages import copy_requests, requests
+from simplex_trio.katzenpost.messages.capabilities import (
     BoxIndex,
     Keypair,
     ReadCap,
@@ -19,27 +26,20 @@ from simplex_trio.katzenpost.capabilities import (
     WriteEnvelope,
     check_bytes,
 )
-from simplex_trio.katzenpost.config import ClientConfig
-from simplex_trio.katzenpost.copy_requests import CopyPayload, Elements
-from simplex_trio.katzenpost.documents import Destination, Document, Service
-from simplex_trio.katzenpost.errors import (
-    AnswerTooLate,
-    MixnetOffline,
-    NoDocument,
-    NoSuchService,
-)
-from simplex_trio.katzenpost.events import ConnectionStatus
-from simplex_trio.katzenpost.hub import Subscription
-from simplex_trio.katzenpost.operations import (
+from simplex_trio.katzenpost.messages.copy_requests import CopyPayload, Elements
+from simplex_trio.katzenpost.messages.documents import Destination, Document, Service
+from simplex_trio.katzenpost.messages.events import ConnectionStatus
+from simplex_trio.katzenpost.messages.operations import (
     OperationKey,
     OperationKind,
     Resent,
     box_operation,
     copy_operation,
 )
-from simplex_trio.katzenpost.requests import ID_SIZE, Authority, Request, SignedDocument
-from simplex_trio.katzenpost.session import Session
-from simplex_trio.katzenpost.tombstones import TombstoneRange, TombstonesIncomplete
+from simplex_trio.katzenpost.messages.requests import ID_SIZE, Authority, Request, SignedDocument
+from simplex_trio.katzenpost.messages.tombstones import TombstoneRange, TombstonesIncomplete
+from simplex_trio.katzenpost.session.hub import Subscription
+from simplex_trio.katzenpost.session.session import Session
 
 __all__ = ["ThinClient"]
 

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from simplex_trio.katzenpost.cbor import require_cbor
 from simplex_trio.katzenpost.client import ThinClient
 from simplex_trio.katzenpost.config import ClientConfig, DialConfig, TcpDial, UnixDial, load_dial
-from simplex_trio.katzenpost.dial import Dialler, dialler
-from simplex_trio.katzenpost.requests import ID_SIZE, check_token
-from simplex_trio.katzenpost.session import Session
+from simplex_trio.katzenpost.messages.requests import ID_SIZE, check_token
+from simplex_trio.katzenpost.session.dial import Dialler, dialler
+from simplex_trio.katzenpost.session.session import Session
+from simplex_trio.katzenpost.wire.cbor import require_cbor
 from simplex_trio.nursery import open_inner_nursery
 
 __all__ = ["new_client_token", "open_thin_client"]

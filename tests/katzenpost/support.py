@@ -12,10 +12,10 @@ from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_pa
 
 from simplex_trio.errors import DialFailed
 from simplex_trio.katzenpost import ClientConfig, ThinClient, WriteChannel, new_channel
-from simplex_trio.katzenpost.events import Event
-from simplex_trio.katzenpost.framing import LengthPrefixedStream
-from simplex_trio.katzenpost.hub import Subscription
+from simplex_trio.katzenpost.messages.events import Event
 from simplex_trio.katzenpost.opening import open_thin_client
+from simplex_trio.katzenpost.session.hub import Subscription
+from simplex_trio.katzenpost.wire.framing import LengthPrefixedStream
 from simplex_trio.testing.kpclientd import SimulatedDaemon, SimulatedMixnet, running_daemon
 from simplex_trio.testing.kpclientd.consensus import (
     PIGEONHOLE_GEOMETRY,

@@ -22,8 +22,8 @@ from simplex_trio.katzenpost import (
     ReadEnvelope,
     Unreadable,
 )
-from simplex_trio.katzenpost.codec import KatzenpostCodec
-from simplex_trio.katzenpost.framing import MAX_FRAME_SIZE, framed
+from simplex_trio.katzenpost.session.codec import KatzenpostCodec
+from simplex_trio.katzenpost.wire.framing import MAX_FRAME_SIZE, framed
 from tests.katzenpost.support import SEED, START, STATUS, STEADY, ScriptedDaemon, next_event
 
 INDEX = BoxIndex(bytes(104))

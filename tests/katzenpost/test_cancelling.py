@@ -21,7 +21,7 @@ from simplex_trio.katzenpost import (
     ThinClient,
     WriteCap,
 )
-from simplex_trio.katzenpost.link import MAX_UNREAD
+from simplex_trio.katzenpost.session.link import MAX_UNREAD
 from simplex_trio.testing.kpclientd import Pace, SimulatedDaemon, SimulatedMixnet
 from tests.katzenpost.support import (
     COPY,

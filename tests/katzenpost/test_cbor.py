@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simplex_trio.errors import DecodeError, EncodeError
-from simplex_trio.katzenpost import cbor
-from simplex_trio.katzenpost.cbor import MAX_DEPTH, MAX_ITEMS, decode, encode
 from simplex_trio.katzenpost.errors import CborSupportMissing
+from simplex_trio.katzenpost.wire import cbor
+from simplex_trio.katzenpost.wire.cbor import MAX_DEPTH, MAX_ITEMS, decode, encode
 
 scalars = (
     st.none()

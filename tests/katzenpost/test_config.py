@@ -16,7 +16,7 @@ from simplex_trio.katzenpost import (
     load_dial,
     open_thin_client,
 )
-from simplex_trio.katzenpost.dial import dialler
+from simplex_trio.katzenpost.session.dial import dialler
 from simplex_trio.testing.kpclientd import open_simulated_daemon
 from simplex_trio.testing.kpclientd.serving import config_text
 

@@ -15,8 +15,8 @@ from simplex_trio.errors import (
 from simplex_trio.katzenpost import (
     DaemonError,
 )
-from simplex_trio.katzenpost.documents import decode_document
-from simplex_trio.katzenpost.events import (
+from simplex_trio.katzenpost.messages.documents import decode_document
+from simplex_trio.katzenpost.messages.events import (
     ConnectionStatus,
     MessageReply,
     NewDocument,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trio.testing import MemoryReceiveStream, memory_stream_pair
 
 from simplex_trio.errors import DecodeError, TooLarge
-from simplex_trio.katzenpost.framing import MAX_FRAME_SIZE, LengthPrefixedStream, framed
+from simplex_trio.katzenpost.wire.framing import MAX_FRAME_SIZE, LengthPrefixedStream, framed
 
 
 def stream_of(*pieces: bytes, end: bool = True) -> tuple[LengthPrefixedStream, MemoryReceiveStream]:

@@ -19,8 +19,8 @@ from simplex_trio.katzenpost import (
     Unreadable,
     open_thin_client,
 )
-from simplex_trio.katzenpost.framing import LengthPrefixedStream
-from simplex_trio.katzenpost.greeting import Greeting, greet
+from simplex_trio.katzenpost.session.greeting import Greeting, greet
+from simplex_trio.katzenpost.wire.framing import LengthPrefixedStream
 from simplex_trio.testing.kpclientd.consensus import document
 from tests.katzenpost.support import STATUS, STEADY, Peer, ScriptedDaemon
 
@@ -92,7 +92,7 @@ async def test_other_messages_in_between() -> None:
 
 
 async def test_a_daemon_that_floods_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simplex_trio.katzenpost.greeting._MAX_EVENTS", 40)
+    monkeypatch.setattr("simplex_trio.katzenpost.session.greeting._MAX_EVENTS", 40)
     async with greeting() as (peer, result):
         await peer.put("connection_status_event", STATUS)
         with contextlib.suppress(trio.BrokenResourceError):
@@ -106,7 +106,7 @@ async def test_a_daemon_that_floods_us(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_daemon_that_floods_us_with_bytes(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("simplex_trio.katzenpost.greeting._MAX_BYTES", 100_000)
+    monkeypatch.setattr("simplex_trio.katzenpost.session.greeting._MAX_BYTES", 100_000)
     async with greeting() as (peer, result):
         await peer.put("connection_status_event", STATUS)
         with contextlib.suppress(trio.BrokenResourceError):

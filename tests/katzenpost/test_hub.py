@@ -6,9 +6,9 @@ import pytest
 import trio
 
 from simplex_trio.katzenpost import EventsDropped, MessageReply, NewDocument, ShuttingDown
-from simplex_trio.katzenpost.documents import decode_document
-from simplex_trio.katzenpost.events import DaemonConnected, event_size
-from simplex_trio.katzenpost.hub import EventHub
+from simplex_trio.katzenpost.messages.documents import decode_document
+from simplex_trio.katzenpost.messages.events import DaemonConnected, event_size
+from simplex_trio.katzenpost.session.hub import EventHub
 from simplex_trio.testing.kpclientd.consensus import document
 
 FIRST = NewDocument(None)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from simplex_trio.katzenpost import OperationInProgress
-from simplex_trio.katzenpost.operations import OperationKey, OperationKind
-from simplex_trio.katzenpost.resending import CANCEL_DELAYS, MAX_DEBTS, Debts, OperationTable
+from simplex_trio.katzenpost.messages.operations import OperationKey, OperationKind
+from simplex_trio.katzenpost.session.resending import (
+    CANCEL_DELAYS,
+    MAX_DEBTS,
+    Debts,
+    OperationTable,
+)
 
 
 def key(number: int) -> OperationKey:

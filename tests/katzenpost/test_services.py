@@ -30,7 +30,7 @@ from simplex_trio.katzenpost import (
     ShuttingDown,
     ThinClient,
 )
-from simplex_trio.katzenpost.link import MAX_UNREAD
+from simplex_trio.katzenpost.session.link import MAX_UNREAD
 from simplex_trio.testing.kpclientd import Pace, SimulatedMixnet
 from tests.katzenpost.support import STEADY, ScriptedDaemon, next_event, simulated
 

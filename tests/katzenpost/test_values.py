@@ -43,14 +43,13 @@ from simplex_trio.katzenpost import (
     StaleEnvelope,
     WriteCap,
     WriteEnvelope,
-    copy_requests,
-    requests,
 )
-from simplex_trio.katzenpost.copy_requests import CopyPayload
 from simplex_trio.katzenpost.errors import box_error, copy_error, daemon_error
-from simplex_trio.katzenpost.fields import Fields
-from simplex_trio.katzenpost.operations import OperationKey, OperationKind, copy_operation
-from simplex_trio.katzenpost.requests import Answer
+from simplex_trio.katzenpost.messages import copy_requests, requests
+from simplex_trio.katzenpost.messages.copy_requests import CopyPayload
+from simplex_trio.katzenpost.messages.operations import OperationKey, OperationKind, copy_operation
+from simplex_trio.katzenpost.messages.requests import Answer
+from simplex_trio.katzenpost.wire.fields import Fields
 
 # --- capabilities -------------------------------------------------------------------------------
 

@@ -14,9 +14,9 @@ from nacl import bindings as sodium
 from nacl.exceptions import CryptoError
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.katzenpost.cbor import decode, encode
 from simplex_trio.katzenpost.codes import ReplicaCode
-from simplex_trio.katzenpost.fields import Fields
+from simplex_trio.katzenpost.wire.cbor import decode, encode
+from simplex_trio.katzenpost.wire.fields import Fields
 from simplex_trio.redaction import Redacted
 
 __all__ = [

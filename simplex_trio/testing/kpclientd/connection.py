@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import trio
 
 from simplex_trio.errors import DecodeError, TooLarge
-from simplex_trio.katzenpost.framing import LengthPrefixedStream
+from simplex_trio.katzenpost.wire.framing import LengthPrefixedStream
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.kpclientd.apps import App
 from simplex_trio.testing.kpclientd.messages import encode_response, read_request

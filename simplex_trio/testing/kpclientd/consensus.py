@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from simplex_trio.katzenpost.capabilities import hash256
-from simplex_trio.katzenpost.cbor import encode
+from simplex_trio.katzenpost.messages.capabilities import hash256
+from simplex_trio.katzenpost.wire.cbor import encode
 from simplex_trio.testing.kpclientd.boxes import MAX_PLAINTEXT, Envelope
 
 __all__ = [

@@ -12,7 +12,7 @@ import trio
 from trio.testing import memory_stream_pair
 
 from simplex_trio.errors import DialFailed
-from simplex_trio.katzenpost.framing import LengthPrefixedStream
+from simplex_trio.katzenpost.wire.framing import LengthPrefixedStream
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.kpclientd.apps import App
 from simplex_trio.testing.kpclientd.connection import ClientConnection

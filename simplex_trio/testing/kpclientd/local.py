@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from simplex_trio.katzenpost.capabilities import hash256
 from simplex_trio.katzenpost.codes import DaemonCode
+from simplex_trio.katzenpost.messages.capabilities import hash256
 from simplex_trio.testing.kpclientd import boxes as simulated
 from simplex_trio.testing.kpclientd.boxes import MAX_PLAINTEXT, Envelope
 from simplex_trio.testing.kpclientd.consensus import AUTHORITIES

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.katzenpost.cbor import decode, encode
+from simplex_trio.katzenpost.wire.cbor import decode, encode
 
 __all__ = ["REQUESTS", "encode_response", "read_request"]
 

@@ -14,8 +14,8 @@ from attrs import field, frozen
 from attrs.validators import ge
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.katzenpost.capabilities import hash256
 from simplex_trio.katzenpost.codes import ReplicaCode
+from simplex_trio.katzenpost.messages.capabilities import hash256
 from simplex_trio.testing.kpclientd import boxes as simulated
 from simplex_trio.testing.kpclientd.boxes import Boxes
 from simplex_trio.testing.kpclientd.consensus import (

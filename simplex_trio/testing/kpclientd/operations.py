@@ -10,8 +10,8 @@ from typing import Any
 import trio
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.katzenpost.capabilities import hash256
 from simplex_trio.katzenpost.codes import DaemonCode, ReplicaCode
+from simplex_trio.katzenpost.messages.capabilities import hash256
 from simplex_trio.testing.kpclientd import boxes as simulated
 from simplex_trio.testing.kpclientd.apps import App, Operation
 from simplex_trio.testing.kpclientd.boxes import Envelope

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.katzenpost.cbor import require_cbor
 from simplex_trio.katzenpost.config import DialConfig, TcpDial, UnixDial
-from simplex_trio.katzenpost.dial import unix_address
+from simplex_trio.katzenpost.session.dial import unix_address
+from simplex_trio.katzenpost.wire.cbor import require_cbor
 from simplex_trio.testing.kpclientd.daemon import SimulatedDaemon
 from simplex_trio.testing.kpclientd.mixnet import LIFELIKE, Pace, SimulatedMixnet
 

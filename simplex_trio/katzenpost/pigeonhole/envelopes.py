@@ -7,10 +7,10 @@ from typing import TypeVar
 
 import trio
 
-from simplex_trio.katzenpost.capabilities import BoxIndex, WriteCap
 from simplex_trio.katzenpost.client import ThinClient
 from simplex_trio.katzenpost.errors import StaleEnvelope
-from simplex_trio.katzenpost.requests import encrypt_write
+from simplex_trio.katzenpost.messages.capabilities import BoxIndex, WriteCap
+from simplex_trio.katzenpost.messages.requests import encrypt_write
 
 __all__ = ["with_fresh_envelopes", "write_box"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.katzenpost.cbor import decode, encode
-from simplex_trio.katzenpost.fields import Fields
+from simplex_trio.katzenpost.wire.cbor import decode, encode
+from simplex_trio.katzenpost.wire.fields import Fields
 
 __all__ = ["load", "save"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from simplex_trio.katzenpost.documents import Document
-from simplex_trio.katzenpost.events import ConnectionStatus, NewDocument
+from simplex_trio.katzenpost.messages.documents import Document
+from simplex_trio.katzenpost.messages.events import ConnectionStatus, NewDocument
 
 __all__ = ["MAX_DOCUMENTS", "Knowledge"]
 

@@ -18,18 +18,15 @@ import trio
 
 from simplex_trio.client.events import ExpiredResponse
 from simplex_trio.errors import ConnectionLost, RequestTimeout, SimplexError
-from simplex_trio.katzenpost.capabilities import HASH_SIZE
-from simplex_trio.katzenpost.codec import Outgoing, correlation_id
 from simplex_trio.katzenpost.config import ClientConfig
-from simplex_trio.katzenpost.connections import Connections
-from simplex_trio.katzenpost.dial import Dialler
 from simplex_trio.katzenpost.errors import (
     ClientClosed,
     DaemonHangsUp,
     OperationCancelled,
     ReplyLost,
 )
-from simplex_trio.katzenpost.events import (
+from simplex_trio.katzenpost.messages.capabilities import HASH_SIZE
+from simplex_trio.katzenpost.messages.events import (
     ConnectionStatus,
     DaemonConnected,
     DaemonDisconnected,
@@ -39,13 +36,16 @@ from simplex_trio.katzenpost.events import (
     MessageSent,
     NewDocument,
 )
-from simplex_trio.katzenpost.hub import EventHub, Subscription
-from simplex_trio.katzenpost.knowledge import Knowledge
-from simplex_trio.katzenpost.link import MAX_UNREAD, Link
-from simplex_trio.katzenpost.operations import Operation, OperationKey, OperationKind
-from simplex_trio.katzenpost.replies import PendingReply, ReplyTable
-from simplex_trio.katzenpost.requests import ID_SIZE, Answer, Request
-from simplex_trio.katzenpost.resending import Debts, InFlight, OperationTable
+from simplex_trio.katzenpost.messages.operations import Operation, OperationKey, OperationKind
+from simplex_trio.katzenpost.messages.requests import ID_SIZE, Answer, Request
+from simplex_trio.katzenpost.session.codec import Outgoing, correlation_id
+from simplex_trio.katzenpost.session.connections import Connections
+from simplex_trio.katzenpost.session.dial import Dialler
+from simplex_trio.katzenpost.session.hub import EventHub, Subscription
+from simplex_trio.katzenpost.session.knowledge import Knowledge
+from simplex_trio.katzenpost.session.link import MAX_UNREAD, Link
+from simplex_trio.katzenpost.session.replies import PendingReply, ReplyTable
+from simplex_trio.katzenpost.session.resending import Debts, InFlight, OperationTable
 from simplex_trio.nursery import open_inner_nursery
 
 __all__ = ["Session"]

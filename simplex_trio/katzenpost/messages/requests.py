@@ -18,7 +18,8 @@ from simplex_trio.errors import (
     MalformedResponse,
     UnexpectedResponseError,
 )
-from simplex_trio.katzenpost.capabilities import (
+from simplex_trio.katzenpost.errors import CodedError, daemon_error
+from simplex_trio.katzenpost.messages.capabilities import (
     HASH_SIZE,
     BoxIndex,
     Keypair,
@@ -29,9 +30,8 @@ from simplex_trio.katzenpost.capabilities import (
     check_bytes,
     check_seed,
 )
-from simplex_trio.katzenpost.cbor import encode
-from simplex_trio.katzenpost.errors import CodedError, daemon_error
-from simplex_trio.katzenpost.fields import Fields
+from simplex_trio.katzenpost.wire.cbor import encode
+from simplex_trio.katzenpost.wire.fields import Fields
 from simplex_trio.redaction import Redacted
 
 __all__ = [

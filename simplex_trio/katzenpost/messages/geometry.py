@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.katzenpost.fields import Fields
+from simplex_trio.katzenpost.wire.fields import Fields
 
 __all__ = ["PigeonholeGeometry", "SphinxGeometry"]
 

@@ -22,14 +22,15 @@ from simplex_trio.errors import (
     TooLarge,
     UnexpectedResponseError,
 )
-from simplex_trio.katzenpost import copy_requests, saved
-from simplex_trio.katzenpost.capabilities import SEED_SIZE, BoxIndex, WriteCap
-from simplex_trio.katzenpost.channels import WriteChannel
 from simplex_trio.katzenpost.client import ThinClient
-from simplex_trio.katzenpost.copy_requests import CopyPayload, Elements
-from simplex_trio.katzenpost.documents import Destination, Service
-from simplex_trio.katzenpost.envelopes import write_box
-from simplex_trio.katzenpost.requests import Request, new_keypair, next_box_index
+from simplex_trio.katzenpost.messages import copy_requests
+from simplex_trio.katzenpost.messages.capabilities import SEED_SIZE, BoxIndex, WriteCap
+from simplex_trio.katzenpost.messages.copy_requests import CopyPayload, Elements
+from simplex_trio.katzenpost.messages.documents import Destination, Service
+from simplex_trio.katzenpost.messages.requests import Request, new_keypair, next_box_index
+from simplex_trio.katzenpost.pigeonhole import saved
+from simplex_trio.katzenpost.pigeonhole.channels import WriteChannel
+from simplex_trio.katzenpost.pigeonhole.envelopes import write_box
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 

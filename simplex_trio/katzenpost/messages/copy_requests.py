@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from simplex_trio.errors import DecodeError, EncodeError, TooLarge
-from simplex_trio.katzenpost.capabilities import BoxIndex, WriteCap, check_bytes
-from simplex_trio.katzenpost.fields import Fields
-from simplex_trio.katzenpost.requests import Request, read_index
+from simplex_trio.katzenpost.messages.capabilities import BoxIndex, WriteCap, check_bytes
+from simplex_trio.katzenpost.messages.requests import Request, read_index
+from simplex_trio.katzenpost.wire.fields import Fields
 from simplex_trio.redaction import Redacted
 
 __all__ = [

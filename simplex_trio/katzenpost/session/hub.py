@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import trio
 
-from simplex_trio.katzenpost.events import Event, EventsDropped, event_size
+from simplex_trio.katzenpost.messages.events import Event, EventsDropped, event_size
 
 __all__ = ["EventHub", "Subscription"]
 

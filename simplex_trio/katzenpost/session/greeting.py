@@ -11,17 +11,17 @@ import trio
 from attrs import frozen
 
 from simplex_trio.errors import DecodeError, HungUp, MalformedHello
-from simplex_trio.katzenpost.codec import read_message
 from simplex_trio.katzenpost.errors import IncompatibleDaemon
-from simplex_trio.katzenpost.events import (
+from simplex_trio.katzenpost.messages.events import (
     ConnectionStatus,
     DaemonEvent,
     NewDocument,
     SessionReply,
     Unreadable,
 )
-from simplex_trio.katzenpost.framing import MAX_FRAME_SIZE, LengthPrefixedStream
-from simplex_trio.katzenpost.requests import Answer, session_token
+from simplex_trio.katzenpost.messages.requests import Answer, session_token
+from simplex_trio.katzenpost.session.codec import read_message
+from simplex_trio.katzenpost.wire.framing import MAX_FRAME_SIZE, LengthPrefixedStream
 from simplex_trio.redaction import Redacted
 
 __all__ = ["Greeting", "greet"]

@@ -13,9 +13,9 @@ from typing import Any
 from attrs import field, frozen
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.katzenpost.capabilities import hash256
-from simplex_trio.katzenpost.cbor import decode
-from simplex_trio.katzenpost.fields import Fields
+from simplex_trio.katzenpost.messages.capabilities import hash256
+from simplex_trio.katzenpost.wire.cbor import decode
+from simplex_trio.katzenpost.wire.fields import Fields
 from simplex_trio.redaction import Redacted
 
 __all__ = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from simplex_trio.katzenpost.capabilities import BoxIndex, WriteEnvelope
 from simplex_trio.katzenpost.errors import KatzenpostError
+from simplex_trio.katzenpost.messages.capabilities import BoxIndex, WriteEnvelope
 from simplex_trio.redaction import Redacted
 
 __all__ = ["TombstoneRange", "TombstonesIncomplete"]

@@ -9,13 +9,17 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from simplex_trio.errors import SimplexError
-from simplex_trio.katzenpost.codec import Outgoing
 from simplex_trio.katzenpost.config import ClientConfig
-from simplex_trio.katzenpost.dial import Dialler
 from simplex_trio.katzenpost.errors import ClientClosed, DaemonAway
-from simplex_trio.katzenpost.events import DaemonConnected, DaemonDisconnected, ShuttingDown
-from simplex_trio.katzenpost.link import Link, open_link
-from simplex_trio.katzenpost.requests import thin_close
+from simplex_trio.katzenpost.messages.events import (
+    DaemonConnected,
+    DaemonDisconnected,
+    ShuttingDown,
+)
+from simplex_trio.katzenpost.messages.requests import thin_close
+from simplex_trio.katzenpost.session.codec import Outgoing
+from simplex_trio.katzenpost.session.dial import Dialler
+from simplex_trio.katzenpost.session.link import Link, open_link
 from simplex_trio.nursery import open_inner_nursery
 
 __all__ = ["Connections"]

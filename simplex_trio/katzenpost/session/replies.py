@@ -6,7 +6,7 @@ import trio
 
 from simplex_trio.errors import SimplexError
 from simplex_trio.katzenpost.errors import MessageNotSent
-from simplex_trio.katzenpost.events import MessageReply, MessageSent
+from simplex_trio.katzenpost.messages.events import MessageReply, MessageSent
 
 __all__ = ["PendingReply", "ReplyTable"]
 

@@ -13,17 +13,17 @@ from typing import Generic, TypeVar
 from attrs import frozen
 
 from simplex_trio.errors import EncodeError
-from simplex_trio.katzenpost.capabilities import (
+from simplex_trio.katzenpost.errors import CodedError, box_error, copy_error
+from simplex_trio.katzenpost.messages.capabilities import (
     HASH_SIZE,
     ReadEnvelope,
     WriteCap,
     WriteEnvelope,
     check_bytes,
 )
-from simplex_trio.katzenpost.documents import Destination
-from simplex_trio.katzenpost.errors import CodedError, box_error, copy_error
-from simplex_trio.katzenpost.fields import Fields
-from simplex_trio.katzenpost.requests import Request, check_destination
+from simplex_trio.katzenpost.messages.documents import Destination
+from simplex_trio.katzenpost.messages.requests import Request, check_destination
+from simplex_trio.katzenpost.wire.fields import Fields
 from simplex_trio.redaction import Redacted
 
 __all__ = [

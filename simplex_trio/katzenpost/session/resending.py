@@ -12,7 +12,7 @@ import trio
 from attrs import define, field
 
 from simplex_trio.katzenpost.errors import OperationInProgress
-from simplex_trio.katzenpost.operations import OperationKey
+from simplex_trio.katzenpost.messages.operations import OperationKey
 
 __all__ = ["CANCEL_DELAYS", "MAX_DEBTS", "Debts", "InFlight", "OperationTable"]
 

@@ -8,10 +8,10 @@ import attrs
 from attrs import field, frozen
 
 from simplex_trio.errors import DecodeError, SimplexError
-from simplex_trio.katzenpost.documents import Document, decode_document
 from simplex_trio.katzenpost.errors import CodedError, daemon_error
-from simplex_trio.katzenpost.fields import Fields
-from simplex_trio.katzenpost.geometry import PigeonholeGeometry, SphinxGeometry
+from simplex_trio.katzenpost.messages.documents import Document, decode_document
+from simplex_trio.katzenpost.messages.geometry import PigeonholeGeometry, SphinxGeometry
+from simplex_trio.katzenpost.wire.fields import Fields
 from simplex_trio.redaction import Redacted
 
 __all__ = [

@@ -14,12 +14,12 @@ from attrs import define
 from simplex_trio.client.codec import Incoming
 from simplex_trio.client.engine import CORRELATION_ID_SIZE
 from simplex_trio.errors import DecodeError
-from simplex_trio.katzenpost.cbor import decode
-from simplex_trio.katzenpost.events import DaemonEvent, SessionReply, read_event
-from simplex_trio.katzenpost.fields import Fields
-from simplex_trio.katzenpost.framing import framed, split_run
-from simplex_trio.katzenpost.operations import OperationKey
-from simplex_trio.katzenpost.requests import ID_SIZE, Answer
+from simplex_trio.katzenpost.messages.events import DaemonEvent, SessionReply, read_event
+from simplex_trio.katzenpost.messages.operations import OperationKey
+from simplex_trio.katzenpost.messages.requests import ID_SIZE, Answer
+from simplex_trio.katzenpost.wire.cbor import decode
+from simplex_trio.katzenpost.wire.fields import Fields
+from simplex_trio.katzenpost.wire.framing import framed, split_run
 from simplex_trio.redaction import Redacted
 
 __all__ = ["KatzenpostCodec", "Outgoing", "correlation_id", "read_message"]

@@ -7,11 +7,11 @@ from attrs import define, field
 
 from simplex_trio.client.engine import EngineConfig, ProtocolClient
 from simplex_trio.errors import ConnectTimeout
-from simplex_trio.katzenpost.codec import KatzenpostCodec, Outgoing
-from simplex_trio.katzenpost.dial import Dialler
-from simplex_trio.katzenpost.framing import LengthPrefixedStream, RunStream
-from simplex_trio.katzenpost.greeting import Greeting, greet
-from simplex_trio.katzenpost.requests import Answer
+from simplex_trio.katzenpost.messages.requests import Answer
+from simplex_trio.katzenpost.session.codec import KatzenpostCodec, Outgoing
+from simplex_trio.katzenpost.session.dial import Dialler
+from simplex_trio.katzenpost.session.greeting import Greeting, greet
+from simplex_trio.katzenpost.wire.framing import LengthPrefixedStream, RunStream
 
 __all__ = ["MAX_UNREAD", "Link", "open_link"]
 

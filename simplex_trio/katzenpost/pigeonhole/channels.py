@@ -16,16 +16,16 @@ import trio
 from attrs import frozen
 
 from simplex_trio.errors import EncodeError
-from simplex_trio.katzenpost import saved
-from simplex_trio.katzenpost.capabilities import SEED_SIZE, BoxIndex, ReadCap, WriteCap
 from simplex_trio.katzenpost.client import ThinClient
-from simplex_trio.katzenpost.envelopes import with_fresh_envelopes, write_box
 from simplex_trio.katzenpost.errors import (
     BoxAlreadyExists,
     BoxNotFound,
     BoxTombstoned,
 )
-from simplex_trio.katzenpost.requests import encrypt_read, next_box_index
+from simplex_trio.katzenpost.messages.capabilities import SEED_SIZE, BoxIndex, ReadCap, WriteCap
+from simplex_trio.katzenpost.messages.requests import encrypt_read, next_box_index
+from simplex_trio.katzenpost.pigeonhole import saved
+from simplex_trio.katzenpost.pigeonhole.envelopes import with_fresh_envelopes, write_box
 from simplex_trio.redaction import Redacted
 
 __all__ = [

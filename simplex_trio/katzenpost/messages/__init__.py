@@ -1,0 +1,1 @@
+"""What program and daemon say to each other, as values."""

@@ -1,0 +1,1 @@
+"""Channels of boxes: writing, reading and copying with less to carry about."""

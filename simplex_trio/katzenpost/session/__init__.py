@@ -1,0 +1,1 @@
+"""One client's life with the daemon, across all of its connections."""

@@ -1,0 +1,1 @@
+"""Bytes: frames behind a length, and CBOR with bounds."""
