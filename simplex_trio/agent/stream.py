@@ -7,11 +7,12 @@ import trio
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.events import AgentEvent, Disconnected, RouterEvent, ServiceDisconnected
 from simplex_trio.agent.lanes import Lanes
+from simplex_trio.client.event_reader import EventReader
 
 __all__ = ["AgentEvents"]
 
 
-class AgentEvents(trio.abc.ReceiveChannel[AgentEvent]):
+class AgentEvents(EventReader[AgentEvent]):
     """The events of an agent, for ``async for`` or `receive`.
 
     It ends when the agent is closed and everything has been read.  Several tasks may read; each
@@ -19,11 +20,9 @@ class AgentEvents(trio.abc.ReceiveChannel[AgentEvent]):
     """
 
     def __init__(self, lanes: Lanes | None = None) -> None:
+        super().__init__()
         self._lanes = Lanes() if lanes is None else lanes
-        self._readers = trio.lowlevel.ParkingLot()
         self._deliverers: dict[Destination, trio.lowlevel.ParkingLot] = {}
-        self._ended = False
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"<AgentEvents: {len(self._lanes)} unread>"
@@ -40,38 +39,17 @@ class AgentEvents(trio.abc.ReceiveChannel[AgentEvent]):
         """How many deliveries other than messages were lost with connections that ended."""
         return self._lanes.dropped
 
-    async def receive(self) -> AgentEvent:
-        """The next event.  Cancelled, it has taken none.
-
-        Raises `trio.EndOfChannel` after the last one, `trio.ClosedResourceError` after `aclose`.
-        """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        while not self._closed and not self._lanes and not self._ended:
-            await self._readers.park()
-        event = self._take()
-        await trio.lowlevel.cancel_shielded_checkpoint()
-        if event is None:
-            raise trio.EndOfChannel
-        return event
-
-    def receive_nowait(self) -> AgentEvent:
-        """The next event if one is there; otherwise `trio.WouldBlock`, or what `receive` raises."""
-        event = self._take()
-        if event is None:
-            raise trio.EndOfChannel if self._ended else trio.WouldBlock
-        return event
-
     async def aclose(self) -> None:
         """Stop reading; what routers deliver then waits for ever."""
-        self._closed = True
-        self._readers.unpark_all()
-        await trio.lowlevel.checkpoint()
+        await super().aclose()
 
-    def _take(self) -> AgentEvent | None:
-        if self._closed:
-            raise trio.ClosedResourceError
+    def _has_events(self) -> bool:
+        return bool(self._lanes)
+
+    def _pop(self) -> AgentEvent:
         event = self._lanes.pop()
-        if event is not None and self._lanes.is_half_empty(event.destination):
+        assert event is not None  # as there are some
+        if self._lanes.is_half_empty(event.destination):
             deliverer = self._deliverers.get(event.destination)
             if deliverer is not None:
                 deliverer.unpark_all()
@@ -107,8 +85,3 @@ class AgentEvents(trio.abc.ReceiveChannel[AgentEvent]):
             finally:
                 if not lot:
                     self._deliverers.pop(destination, None)
-
-    def end(self) -> None:
-        """No further event will come."""
-        self._ended = True
-        self._readers.unpark_all()

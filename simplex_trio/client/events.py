@@ -12,9 +12,9 @@ from collections import deque
 from typing import Any, Generic, TypeVar
 
 import attrs
-import trio
 from attrs import define, frozen
 
+from simplex_trio.client.event_reader import EventReader
 from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
 
@@ -144,7 +144,7 @@ class EventBuffer(Generic[EventT]):
         return entry.event
 
 
-class EventStream(trio.abc.ReceiveChannel[EventT]):
+class EventStream(EventReader[EventT]):
     """The events of a connection, for ``async for`` or `receive`.
 
     It ends when the connection has ended and everything has been read.  Several tasks may read;
@@ -152,37 +152,17 @@ class EventStream(trio.abc.ReceiveChannel[EventT]):
     """
 
     def __init__(self, buffer: EventBuffer[EventT]) -> None:
+        super().__init__()
         self._buffer = buffer
-        self._readers = trio.lowlevel.ParkingLot()
-        self._ended = False
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"<EventStream: {len(self._buffer)} unread>"
 
-    async def receive(self) -> EventT:
-        """The next event, in order.  Cancelled, it has taken none.
+    def _has_events(self) -> bool:
+        return bool(self._buffer)
 
-        Raises `trio.EndOfChannel` after the last one, `trio.ClosedResourceError` after `aclose`.
-        """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        while not self._closed and not self._buffer and not self._ended:
-            await self._readers.park()
-        if self._closed:
-            raise trio.ClosedResourceError
-        if not self._buffer:
-            raise trio.EndOfChannel
-        event = self._buffer.pop()
-        await trio.lowlevel.cancel_shielded_checkpoint()
-        return event
-
-    def receive_nowait(self) -> EventT:
-        """The next event if one is there; otherwise `trio.WouldBlock`, or what `receive` raises."""
-        if self._closed:
-            raise trio.ClosedResourceError
-        if self._buffer:
-            return self._buffer.pop()
-        raise trio.EndOfChannel if self._ended else trio.WouldBlock
+    def _pop(self) -> EventT:
+        return self._buffer.pop()
 
     def put(self, event: EventT, weight: int, fold_key: object = None) -> bool:
         """For the connection: hand over an event; False if there are too many unread bytes."""
@@ -192,13 +172,3 @@ class EventStream(trio.abc.ReceiveChannel[EventT]):
         if kept:
             self._readers.unpark()
         return kept
-
-    def end(self) -> None:
-        """For the connection: no further event will come."""
-        self._ended = True
-        self._readers.unpark_all()
-
-    async def aclose(self) -> None:
-        self._closed = True
-        self._readers.unpark_all()
-        await trio.lowlevel.checkpoint()

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 import trio
 
+from simplex_trio.client.event_reader import EventReader
 from simplex_trio.katzenpost.messages.events import Event, EventsDropped, event_size
 
 __all__ = ["EventHub", "Subscription"]
 
 
-class Subscription(trio.abc.ReceiveChannel[Event]):
+class Subscription(EventReader[Event]):
     """One subscriber's events, for ``async for`` or `receive`.
 
     It ends when the client is closed and everything has been read.  Who does not read loses events:
@@ -20,41 +21,25 @@ class Subscription(trio.abc.ReceiveChannel[Event]):
     """
 
     def __init__(self, hub: EventHub, known: Iterable[Event]) -> None:
+        super().__init__()
         self._hub = hub
         self._unread: deque[Event] = deque(known)
         self._unread_bytes = sum(map(event_size, self._unread))
         self._dropped = 0
-        self._readers = trio.lowlevel.ParkingLot()
-        self._ended = False
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"<Subscription: {len(self._unread)} unread>"
 
-    async def receive(self) -> Event:
-        """The next event, in order.  Cancelled, it has taken none.
+    def _has_events(self) -> bool:
+        return bool(self._unread or self._dropped)
 
-        Raises `trio.EndOfChannel` after the last one, `trio.ClosedResourceError` after `aclose`.
-        """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        while not (self._closed or self._unread or self._dropped or self._ended):
-            await self._readers.park()
-        event = self.receive_nowait()
-        await trio.lowlevel.cancel_shielded_checkpoint()
-        return event
-
-    def receive_nowait(self) -> Event:
-        """The next event if one is there; otherwise `trio.WouldBlock`, or what `receive` raises."""
-        if self._closed:
-            raise trio.ClosedResourceError
+    def _pop(self) -> Event:
         if self._unread:
             event = self._unread.popleft()
             self._unread_bytes -= event_size(event)
             return event
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
-            return EventsDropped(dropped)
-        raise trio.EndOfChannel if self._ended else trio.WouldBlock
+        dropped, self._dropped = self._dropped, 0
+        return EventsDropped(dropped)
 
     async def aclose(self) -> None:
         """Stop receiving; the client then keeps nothing for this subscriber."""
@@ -78,11 +63,6 @@ class Subscription(trio.abc.ReceiveChannel[Event]):
             self._unread.append(event)
             self._unread_bytes += size
         self._readers.unpark()
-
-    def end(self) -> None:
-        """For the hub: no further event will come."""
-        self._ended = True
-        self._readers.unpark_all()
 
 
 class EventHub:
