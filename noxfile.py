@@ -52,7 +52,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Strict types inside, and a public API whose types are complete."""
+    """Strict types, the tests included, and a public API whose types are complete."""
     session.install(*group("typing"), *group("test"), WHOLE)
     session.run("mypy")
     session.run("basedpyright", "--verifytypes", "simplex_trio", "--ignoreexternal")

@@ -19,7 +19,7 @@ _ROUNDS = 10
 
 async def _measure(path: str, how: str, count: int) -> list[float]:
     # Here, so that this module can be looked at where that client is not installed.
-    from katzenpost_thinclient import Config, ThinClient  # type: ignore[import-not-found]
+    from katzenpost_thinclient import Config, ThinClient
 
     client = ThinClient(Config(path))
     await client.start(asyncio.get_running_loop())

@@ -530,7 +530,7 @@ async def test_who_does_not_read_holds_up_nothing_but_deliveries(
                 await until(lambda: agent.statistics().active_queues == 0)
             await until(lambda: agent.statistics().active_queues == 100)
             assert agent.statistics().unread_events < 100
-            seen = set()
+            seen: set[bytes] = set()
             while len(seen) < 100:
                 event = (await wait_for(agent, RouterEvent)).event
                 assert isinstance(event, SealedMessage)

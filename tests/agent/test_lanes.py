@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 
@@ -157,7 +159,7 @@ def test_reprs_and_places_of_events() -> None:
 
 async def test_a_reader_waits_for_events() -> None:
     events = AgentEvents()
-    received = []
+    received: list[Any] = []
 
     async def read() -> None:
         async for event in events:
@@ -176,7 +178,7 @@ async def test_a_reader_waits_for_events() -> None:
 
 async def test_each_event_goes_to_one_of_several_readers() -> None:
     events = AgentEvents()
-    received = []
+    received: list[Any] = []
 
     async def read() -> None:
         async for event in events:

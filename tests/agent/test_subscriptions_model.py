@@ -6,6 +6,7 @@ ended by the same rules by which the agent does it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from random import Random
 
@@ -15,6 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     initialize,
@@ -143,7 +145,9 @@ class SubscriptionsModel(RuleBasedStateMachine):
     # --- the network --------------------------------------------------------------------------
 
     @rule(target=dead, with_service=st.booleans())
-    def connect_although_nobody_has_noticed_the_loss(self, with_service: bool) -> object:
+    def connect_although_nobody_has_noticed_the_loss(
+        self, with_service: bool
+    ) -> MultipleResults[bytes] | bytes:
         before = self.current
         self.connect(with_service)
         return multiple() if before is None else before
@@ -187,7 +191,7 @@ class SubscriptionsModel(RuleBasedStateMachine):
 
     @precondition(lambda self: self.running and self.current is not None)
     @rule(target=asked, size=st.integers(1, 4))
-    def ask_for_a_chunk(self, size: int) -> object:
+    def ask_for_a_chunk(self, size: int) -> MultipleResults[Asked] | Asked:
         return multiple(*self.asked_for(size))
 
     def asked_for(self, size: int) -> list[Asked]:
@@ -241,7 +245,7 @@ class SubscriptionsModel(RuleBasedStateMachine):
 
     @precondition(lambda self: self.running and self.current is not None)
     @rule(target=service_asked)
-    def ask_for_the_service(self) -> object:
+    def ask_for_the_service(self) -> MultipleResults[ServiceAsked] | ServiceAsked:
         return multiple(*self.service_asked_for())
 
     def service_asked_for(self) -> list[ServiceAsked]:
@@ -394,14 +398,13 @@ def test_a_long_walk_through_the_model(seed: int) -> None:
             case 18 if dead:
                 model.notice_late_that_a_connection_is_dead(dead.pop(0))
             case 19:
-                random.choice(
-                    [
-                        lambda: model.remove(queue_id),
-                        lambda: model.another_connection_subscribes(queue_id),
-                        model.another_connection_subscribes_the_service,
-                        model.remove_service,
-                    ]
-                )()
+                happenings: list[Callable[[], object]] = [
+                    lambda: model.remove(queue_id),
+                    lambda: model.another_connection_subscribes(queue_id),
+                    lambda: model.another_connection_subscribes_the_service(),
+                    lambda: model.remove_service(),
+                ]
+                random.choice(happenings)()
 
     for _ in range(2000):
         step()

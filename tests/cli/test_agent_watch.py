@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -108,7 +109,7 @@ def test_against_a_router(cli: Cli, router: str, state_file: Path, tmp_path: Pat
     cli("queue", "send", "a", "hello")
     arguments = ("agent", "watch", "--every", "0.1", "--json", "--state", state_file)
     with Program(*arguments, folder=tmp_path) as program:
-        line = {"messages": 0, "active": 0}
+        line: dict[str, Any] = {"messages": 0, "active": 0}
         while line["messages"] < 1 or line["active"] < 2:
             (line,) = json.loads(program.next_line())["servers"]
         assert program.stop().code == 130

@@ -42,7 +42,8 @@ async def write(
         None, cap, None, None,
         made.envelope_descriptor, made.message_ciphertext, made.envelope_hash, **flags,
     )  # fmt: skip
-    return made.next_message_box_index
+    next_index: bytes = made.next_message_box_index
+    return next_index
 
 
 async def read(client: ThinClient, cap: bytes, index: bytes, **flags: bool) -> tuple[bytes, bytes]:

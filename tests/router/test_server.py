@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -52,7 +53,7 @@ async def receive(client: SMPClient, queue: ReceivingQueue) -> bytes:
 
 
 @asynccontextmanager
-async def folder_router(folder: Path, **changes: object) -> AsyncIterator[Router]:
+async def folder_router(folder: Path, **changes: Any) -> AsyncIterator[Router]:
     """A router with its credentials and store in a folder."""
     config = evolve(EMBEDDED, credentials=folder, store=folder / "router.sqlite", **changes)
     async with open_router(config) as router:

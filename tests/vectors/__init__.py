@@ -57,9 +57,10 @@ def matches(value: bytes, expected: str | dict[str, Any]) -> bool:
 
     if isinstance(expected, str):
         return value.hex() == expected
-    return (
-        len(value) == expected["len"]
-        and value[:64].hex() == expected["first64"]
-        and value[-16:].hex() == expected["last16"]
-        and sha256(value).hexdigest() == expected["sha256"]
-    )
+    found = {
+        "len": len(value),
+        "first64": value[:64].hex(),
+        "last16": value[-16:].hex(),
+        "sha256": sha256(value).hexdigest(),
+    }
+    return found == {name: expected[name] for name in found}

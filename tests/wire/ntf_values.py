@@ -72,7 +72,8 @@ def command_of(fields: dict[str, Any]) -> commands.Command:
             assert isinstance(key, AuthPrivateKey)
             return commands.SNEW(bytes.fromhex(fields["token_id"]), queue_of(fields["queue"]), key)
         case tag:
-            return _bare(commands.COMMANDS, tag)
+            command: commands.Command = _bare(commands.COMMANDS, tag)
+            return command
 
 
 def message_of(fields: dict[str, Any]) -> messages.Message:
@@ -104,7 +105,8 @@ def message_of(fields: dict[str, Any]) -> messages.Message:
         case "ERR":
             return messages.ERR(router_error(fields["error"]))
         case tag:
-            return _bare(messages.MESSAGES, tag)
+            message: messages.Message = _bare(messages.MESSAGES, tag)
+            return message
 
 
 def _bare(kinds: tuple[Any, ...], tag: str) -> Any:

@@ -408,8 +408,8 @@ domains = st.builds(lambda names: "x" + ".".join(names), st.lists(labels, min_si
 hosts = st.one_of(
     domains.map(DomainHost),
     st.from_regex(r"[a-z2-7]{56}\.onion", fullmatch=True).map(OnionHost),
-    st.ip_addresses(v=4).map(IPv4Host),
-    st.ip_addresses(v=6).map(IPv6Host),
+    st.builds(IPv4Host, st.ip_addresses(v=4)),
+    st.builds(IPv6Host, st.ip_addresses(v=6)),
 )
 
 

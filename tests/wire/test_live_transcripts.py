@@ -31,6 +31,7 @@ from simplex_trio.wire.smp.reading import ReceivedCommand, read_commands
 from simplex_trio.wire.transmissions import prepare_transmission
 from simplex_trio.wire.versions import SMPVersion, VersionRange
 from tests.vectors import Case, load
+from tests.vectors.keys import auth_key_of, signing_key_of
 from tests.wire import smp_values
 from tests.wire.test_smp_handshake import ROLES
 
@@ -60,7 +61,7 @@ def service_of(connection: Case) -> ServiceIdentity | None:
     service = connection["service"]
     if service is None:
         return None
-    signing_key = private_key(bytes.fromhex(service["certs"][0]["key"]["private_der"]))
+    signing_key = signing_key_of(service["certs"][0]["key"])
     session_key = private_key(bytes.fromhex(service["session_key"]["private_der"]))
     assert isinstance(session_key, Ed25519PrivateKey)
     chain = certificates(service["certs"])
@@ -216,7 +217,7 @@ def check_authorization(
     )
     finished = authorizer.finish(
         unsent,
-        private_key(bytes.fromhex(key["private_der"])),
+        auth_key_of(key),
         correlation_id,
         with_service=command.USES_SERVICE_SIGNATURE,
     )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simplex_trio.crypto.certificates import CertificateChain
-from simplex_trio.crypto.keys import X25519PrivateKey, private_key
+from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.errors import HandshakeFailed
 from simplex_trio.wire.authorization import Authorizer
 from simplex_trio.wire.ntf.commands import decode_command
@@ -23,6 +23,7 @@ from simplex_trio.wire.reading import ReceivedCommand, read_commands
 from simplex_trio.wire.transmissions import Batch, prepare_transmission
 from simplex_trio.wire.versions import VersionRange
 from tests.vectors import Case, cases
+from tests.vectors.keys import signing_key_of
 from tests.wire import ntf_values
 from tests.wire.agreements import check_agreement, check_blocks
 from tests.wire.test_smp_handshake import ERRORS
@@ -42,7 +43,7 @@ def test_both_sides_of_recorded_handshakes(case: Case) -> None:
     router = NTFRouterHandshake(
         session_id=session_id,
         chain=certificates,
-        signing_key=private_key(bytes.fromhex(case["server_certs"][0]["key"]["private_der"])),
+        signing_key=signing_key_of(case["server_certs"][0]["key"]),
         session_key=X25519PrivateKey(bytes.fromhex(case["server_session_key"]["private_raw"])),
         alpn=case["alpn"],
         versions=VersionRange(*case["server_range"]),
@@ -106,7 +107,7 @@ def test_recorded_transmissions(case: Case) -> None:
         bytes.fromhex(case["entity_id"]),
         command.encode(case["version"]),
     )
-    key = private_key(bytes.fromhex(case["key"]["private_der"]))
+    key = signing_key_of(case["key"])
     assert key.sign(unsent.authorized).hex() == case["signature"]
     batch = Batch(session)
     assert batch.add(Authorizer(None).finish(unsent, key, correlation_id))

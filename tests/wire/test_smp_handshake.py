@@ -32,6 +32,7 @@ from simplex_trio.wire.smp.handshake import (
 )
 from simplex_trio.wire.versions import SMP_VERSIONS, SMPVersion, VersionRange
 from tests.vectors import Case, cases, load
+from tests.vectors.keys import signing_key_of
 from tests.wire.agreements import check_agreement, check_blocks
 
 FILES = ("smp_handshake.json", "smp_v19_v20.json")
@@ -67,6 +68,12 @@ def x25519(key: dict[str, str] | None) -> X25519PrivateKey | None:
     return None if key is None else X25519PrivateKey(bytes.fromhex(key["private_raw"]))
 
 
+def router_session_key(case: Case) -> X25519PrivateKey:
+    key = x25519(case["server_session_key"])
+    assert key is not None
+    return key
+
+
 def versions(pair: list[int]) -> VersionRange:
     return VersionRange(*pair)
 
@@ -76,7 +83,7 @@ def service_identity(case: Case) -> ServiceIdentity | None:
     if service is None:
         return None
     certificates = chain(service["certs"])
-    signing_key = private_key(bytes.fromhex(service["certs"][0]["key"]["private_der"]))
+    signing_key = signing_key_of(service["certs"][0]["key"])
     session_key = private_key(bytes.fromhex(service["session_key"]["private_der"]))
     assert certificates is not None
     assert isinstance(session_key, Ed25519PrivateKey)
@@ -140,8 +147,8 @@ def test_both_sides_of_recorded_handshakes(case: Case) -> None:
     router = SMPRouterHandshake(
         session_id=bytes.fromhex(case["session_id"]),
         chain=router_certificates,
-        signing_key=private_key(bytes.fromhex(case["server_certs"][0]["key"]["private_der"])),
-        session_key=x25519(case["server_session_key"]),
+        signing_key=signing_key_of(case["server_certs"][0]["key"]),
+        session_key=router_session_key(case),
         alpn=case["alpn"],
         client_chain=chain(service["certs"]) if service else None,
         versions=versions(case["server_range"]),
@@ -150,12 +157,15 @@ def test_both_sides_of_recorded_handshakes(case: Case) -> None:
     router_sends, client_sends = [router.hello()], []
     client_error: Exception | None = None
     try:
-        client_sends.append(client.receive(router_sends[0]))
-        router.receive(client_sends[0])
+        answer = client.receive(router_sends[0])
+        client_sends.append(answer)
+        assert answer is not None
+        router.receive(answer)
         if router.service_claim is not None:
             if "error" in case["server_result"]:
                 router_sends.append(router.refuse_service())
             else:
+                assert service is not None
                 service_id = bytes.fromhex(service["service_id_given_by_server"])
                 router_sends.append(router.accept_service(service_id))
             client.receive(router_sends[1])
@@ -227,7 +237,7 @@ def test_what_a_router_may_receive(case: Case) -> None:
         session_id=bytes.fromhex(case["session_id"]),
         chain=certificates,
         signing_key=signing_key,
-        session_key=x25519(case["server_session_key"]),
+        session_key=router_session_key(case),
         alpn="smp/1",
         client_chain=chain(case["tls_client_certs"]),
         versions=versions(case["server_range"]),

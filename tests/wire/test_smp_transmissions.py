@@ -53,6 +53,7 @@ from simplex_trio.wire.transmissions import (
     split_block,
 )
 from tests.vectors import Case, cases, filler, matches
+from tests.vectors.keys import auth_key_of
 from tests.wire import smp_values
 from tests.wire.smp_values import newest_version
 
@@ -140,7 +141,7 @@ def test_commands_are_authorized_as_recorded(case: Case) -> None:
     encoded = command.encode(case["version"])
     assert encoded.hex() == case["command_hex"]
     unsent = prepare_transmission(session, correlation_id, entity_id, encoded)
-    key = private_key(bytes.fromhex(case["key"]["private_der"]))
+    key = auth_key_of(case["key"])
     router_key = x25519(case["server_session_key"]).public
     if "error" in case:
         with pytest.raises(NoRouterKey):
@@ -188,7 +189,7 @@ def check_authorization(
 
 @pytest.mark.parametrize("case", [c for c in both("authorize") if "error" not in c.values[0]])
 def test_what_was_tampered_with_is_refused(case: Case) -> None:
-    queue_key = private_key(bytes.fromhex(case["key"]["private_der"])).public
+    queue_key = auth_key_of(case["key"]).public
     for tampered in case["tampered"]:
         session = session_of(case)
         if tampered["what"] == "server has another session id":
@@ -288,7 +289,7 @@ def test_the_layers_around_a_proxied_command(case: Case) -> None:
     assert unsent.authorized.hex() == case["t_for_auth"]
     relay = x25519(case["relay_session_key"])
     sender = case["sender_key"]
-    key = None if sender is None else private_key(bytes.fromhex(sender["private_der"]))
+    key = None if sender is None else auth_key_of(sender)
     batch = Batch(session)
     assert batch.add(Authorizer(relay.public).finish(unsent, key, correlation_id))
     content = batch.content()

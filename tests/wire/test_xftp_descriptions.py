@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from contextlib import suppress
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -91,7 +92,7 @@ TEXT = encode_description(DESCRIPTION)
 
 
 def test_values_that_cannot_be_right() -> None:
-    good = {
+    good: dict[str, Any] = {
         "party": FileParty.SENDER,
         "size": 65536,
         "digest": bytes(64),

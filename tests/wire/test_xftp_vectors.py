@@ -10,6 +10,7 @@ from simplex_trio.crypto.padding import pad, unpad
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.authorization import Authorizer, Verifier
 from simplex_trio.wire.blocks import PaddedBlocks
+from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.transmissions import prepare_transmission
 from simplex_trio.wire.versions import VersionRange
@@ -127,6 +128,7 @@ def test_transmission(case: Case) -> None:
     assert matches(block, case["block"])
 
     received = read_request(block, session)
+    assert isinstance(received, ReceivedCommand)
     assert received.command == command
     assert received.transmission.correlation_id == correlation_id
     assert received.transmission.entity_id == entity_id

@@ -110,7 +110,11 @@ def key_of(fields: Fields | None) -> Any:
     """The private key that a vector has in several forms."""
     if fields is None:
         return None
-    kinds = {"ed25519": Ed25519PrivateKey, "ed448": Ed448PrivateKey, "x25519": X25519PrivateKey}
+    kinds: dict[str, Any] = {
+        "ed25519": Ed25519PrivateKey,
+        "ed448": Ed448PrivateKey,
+        "x25519": X25519PrivateKey,
+    }
     key = kinds[fields["alg"]].from_der(bytes.fromhex(fields["private_der"]))
     assert key.public.der.hex() == fields["public_der"]
     return key

@@ -40,7 +40,7 @@ DataT = TypeVar("DataT", bytes, memoryview)
 
 def cut(data: DataT, places: list[int]) -> list[DataT]:
     """``data`` in pieces that end at these places, empty ones included."""
-    ends = sorted(min(place, len(data)) for place in places)
+    ends: list[int] = sorted(min(place, len(data)) for place in places)
     return [data[a:b] for a, b in zip([0, *ends], [*ends, len(data)], strict=True)]
 
 

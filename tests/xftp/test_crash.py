@@ -37,7 +37,8 @@ async def run_and_kill(arguments: list[str], lines: int | None) -> bool:
         await process.stdout.aclose()
     if lines is None:
         assert process.returncode == 0
-    return process.returncode == 0
+    succeeded: bool = process.returncode == 0
+    return succeeded
 
 
 async def run_until_done(random: Random, *arguments: object) -> None:

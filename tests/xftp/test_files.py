@@ -157,7 +157,7 @@ async def test_a_full_disk_leaves_no_descriptions(
     router: XFTPRouter, path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = await sent_to(router, path, recipients=2)
-    original = descriptions.encode_description
+    original = encode_description
     for fails_at in (1, 2, 3):
         left = fails_at
 

@@ -315,7 +315,9 @@ async def test_progress_of_replicas(path: Path, tmp_path: Path) -> None:
     assert all(event.total == 2 * sent.sender.size for event in progress)
     assert progress[-1].done == progress[-1].total
     # What is there already counts at once, and in one piece.
-    assert told[begun].done == 2 * 65536
+    resumed = told[begun]
+    assert isinstance(resumed, Progress)
+    assert resumed.done == 2 * 65536
 
 
 async def test_a_file_that_changes(router: XFTPRouter, path: Path, tmp_path: Path) -> None:
