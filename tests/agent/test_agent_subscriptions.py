@@ -43,7 +43,7 @@ from simplex_trio.wire.smp.bodies import ReceivedBody, seal_delivered
 from simplex_trio.wire.smp.commands import SUB
 from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.flags import MessageFlags
-from simplex_trio.wire.smp.messages import DELD, END, ERR, OK, SOK
+from simplex_trio.wire.smp.messages import DELD, END, ERR, MSG, OK, SOK
 
 from .support import (
     access,
@@ -401,6 +401,25 @@ async def test_messages_arrive_with_server_session_and_queue(autojump_clock: Moc
             assert event.queue_id == b"opened"
             assert isinstance(event.event, MessageReceived)
             assert event.event.body == b"hello"
+
+
+async def test_keys_that_open_messages_end_with_the_subscription(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_net() as net:
+        router = await net.add_router()
+        router.add_queue(b"opened", key_number(2).public)
+        box = BoxKey(bytes(range(32)))
+        async with net.open_agent() as agent:
+            agent.subscribe(router.address, [QueueAccess(b"opened", key_number(2), box)])
+            await wait_for(agent, Subscribed)
+            message_id = bytes(24)
+            body = seal_delivered(box, message_id, ReceivedBody(1, MessageFlags(), b"hello"))
+            router.sessions[0].say((b"", b"opened", DELD()))
+            await wait_for(agent, SubscriptionEnded)
+            router.sessions[0].say((b"", b"opened", MSG(message_id, body)))
+            event = await next_event(agent, RouterEvent)
+            assert isinstance(event.event, SealedMessage)
 
 
 async def test_keys_that_open_messages_survive_a_lost_connection(

@@ -38,6 +38,16 @@ async def test_a_block_in_pieces(autojump_clock: MockClock) -> None:
     assert len(received) == 2 * SIZE
 
 
+async def test_the_deadline_of_a_block_that_begins_with_the_end_of_another(
+    autojump_clock: MockClock,
+) -> None:
+    ours, prompt = pair()
+    for pieces, seconds in ((30, 6), (80, 6), (90, 0)):
+        await ours.send_all(bytes(pieces))
+        assert len(await prompt.receive_some(SIZE)) == pieces
+        await trio.sleep(seconds)
+
+
 async def test_a_block_that_is_late(autojump_clock: MockClock) -> None:
     ours, prompt = pair()
     await ours.send_all(bytes(SIZE + 1))

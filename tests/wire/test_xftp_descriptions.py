@@ -217,6 +217,7 @@ def test_a_size_that_looks_like_a_number_is_quoted() -> None:
         lambda text: text.replace(
             "replicas:\n- chunks:\n  - ", "replicas:\n  - chunks:\n      - "
         ).replace("\n  server", "\n    server"),
+        lambda text: text.replace("- chunks:\n", "-\n  chunks:\n"),
         lambda text: text.replace("==", "").replace("=\n", "\n"),
     ],
 )
@@ -225,6 +226,10 @@ def test_other_ways_to_write_the_same(change: object) -> None:
     changed = change(TEXT)
     assert changed != TEXT
     assert decode_description(changed) == DESCRIPTION
+
+
+def test_a_dash_alone_is_an_absent_entry() -> None:
+    assert parse_yaml("a:\n-\n- b\n-\n  c: d\n") == {"a": [None, "b", {"c": "d"}]}
 
 
 LINE = next(line for line in TEXT.splitlines() if line.startswith("  - 1:"))

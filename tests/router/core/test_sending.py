@@ -180,6 +180,17 @@ def test_expired_messages_make_room() -> None:
     assert bench.state.counters[Count.MESSAGES_EXPIRED] == 1
 
 
+def test_messages_wait_for_three_weeks_unless_configured() -> None:
+    bench, client, queue = setup(QueuePolicy(quota=2))
+    client.send(queue, b"old")
+    bench.now += 21 * 86400
+    client.send(queue, b"newer")
+    assert [body for _, _, body in bench.kept.messages.values()] == [b"old", b"newer"]
+    bench.now += 1
+    client.send(queue, b"newest")
+    assert [body for _, _, body in bench.kept.messages.values()] == [b"newer", b"newest"]
+
+
 def test_quota_notice_does_not_expire() -> None:
     bench, client, queue = setup(QueuePolicy(quota=1, message_ttl=100))
     client.send(queue)
