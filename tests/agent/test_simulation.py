@@ -14,7 +14,7 @@ from .simulation.world import simulate
 
 
 def seeds() -> range:
-    first, _, last = os.environ.get("SIMPLEX_TRIO_SEEDS", "200").rpartition("-")
+    first, _, last = os.environ.get("SIMPLEX_TRIO_SEEDS", "40").rpartition("-")
     return range(int(first), int(last) + 1) if first else range(int(last))
 
 

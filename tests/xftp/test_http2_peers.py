@@ -1,4 +1,7 @@
-"""HTTP/2 with peers that do not keep to it."""
+"""HTTP/2 with peers that do not keep to it.
+
+How large a flood may be depends on time, which therefore stands still while one is sent.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ async def ended(server: Http2Server) -> None:
     assert isinstance(caught.value.__cause__, Http2ProtocolError)
 
 
-async def test_rapid_reset() -> None:
+async def test_rapid_reset(autojump_clock: MockClock) -> None:
     begun = 0
 
     async def handler(request: ServerRequest) -> None:
@@ -57,7 +60,7 @@ async def test_rapid_reset() -> None:
 
 
 @pytest.mark.parametrize("kind", ["ping", "settings", "empty data", "priority", "window"])
-async def test_floods(kind: str) -> None:
+async def test_floods(kind: str, autojump_clock: MockClock) -> None:
     async with served_peer() as (peer, server):
         peer.h2.send_headers(1, list(POST.items()))
         await peer.flush()
@@ -80,7 +83,7 @@ async def test_floods(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["reset", "window", "service", "data"])
-async def test_floods_for_a_request_that_is_over(kind: str) -> None:
+async def test_floods_for_a_request_that_is_over(kind: str, autojump_clock: MockClock) -> None:
     """Of such frames h2 says nothing, and some of them it answers."""
     async with served_peer() as (peer, server):
         peer.h2.send_headers(1, list(POST.items()), end_stream=kind != "data")
@@ -102,7 +105,7 @@ async def test_floods_for_a_request_that_is_over(kind: str) -> None:
         await ended(server)
 
 
-async def test_a_window_that_is_opened_by_single_bytes() -> None:
+async def test_a_window_that_is_opened_by_single_bytes(autojump_clock: MockClock) -> None:
     async def pour(request: ServerRequest) -> None:
         await request.respond()
         await request.stream.send(bytes(100_000), end=True)
@@ -119,7 +122,7 @@ async def test_a_window_that_is_opened_by_single_bytes() -> None:
         await ended(server)
 
 
-async def test_settings_that_nobody_knows_do_not_fill_the_memory() -> None:
+async def test_settings_that_nobody_knows_do_not_fill_the_memory(autojump_clock: MockClock) -> None:
     async with served_peer() as (peer, server):
         with suppress(trio.BrokenResourceError):
             for first in range(100, 60_000, 1000):
@@ -132,7 +135,7 @@ async def test_settings_that_nobody_knows_do_not_fill_the_memory() -> None:
         assert len(server._h2.remote_settings) < 2000
 
 
-async def test_who_is_sent_away_is_told_why() -> None:
+async def test_who_is_sent_away_is_told_why(autojump_clock: MockClock) -> None:
     async with served_peer() as (peer, server):
         for _ in range(3000):
             peer.h2.ping(bytes(8))
@@ -142,7 +145,7 @@ async def test_who_is_sent_away_is_told_why() -> None:
         await ended(server)
 
 
-async def test_asking_without_taking_the_answers() -> None:
+async def test_asking_without_taking_the_answers(autojump_clock: MockClock) -> None:
     """Each answer to a ping is small; together they must not fill the memory."""
     ours, theirs = memory_stream_pair()
     server = Http2Server(theirs, echo, Http2Limits(backlog=64 * KIB))
@@ -172,7 +175,7 @@ async def test_asking_without_taking_the_answers() -> None:
     ],
     ids=["http/1", "noise", "no settings", "no increment", "too long"],
 )
-async def test_bytes_that_are_no_http2(data: bytes) -> None:
+async def test_bytes_that_are_no_http2(data: bytes, autojump_clock: MockClock) -> None:
     ours, theirs = memory_stream_pair()
     server = Http2Server(theirs, echo)
     async with trio.open_nursery() as nursery:
@@ -181,7 +184,7 @@ async def test_bytes_that_are_no_http2(data: bytes) -> None:
         await ended(server)
 
 
-async def test_more_requests_than_allowed() -> None:
+async def test_more_requests_than_allowed(autojump_clock: MockClock) -> None:
     async def handler(request: ServerRequest) -> None:
         await trio.sleep_forever()
 
@@ -193,7 +196,7 @@ async def test_more_requests_than_allowed() -> None:
         await ended(server)
 
 
-async def test_header_bombs() -> None:
+async def test_header_bombs(autojump_clock: MockClock) -> None:
     """A few bytes that refer to a long header again and again."""
     async with served_peer() as (peer, server):
         bomb = [*POST.items(), *[("x-bomb", "x" * 3000)] * 100]
@@ -202,7 +205,7 @@ async def test_header_bombs() -> None:
         await ended(server)
 
 
-async def test_endless_headers() -> None:
+async def test_endless_headers(autojump_clock: MockClock) -> None:
     async with served_peer() as (peer, server):
         await peer.stream.send_all(b"\0\0\1\1\0\0\0\0\1\x82")
         with suppress(trio.BrokenResourceError):
@@ -211,7 +214,7 @@ async def test_endless_headers() -> None:
         await ended(server)
 
 
-async def test_pieces_of_headers_are_not_kept_without_end() -> None:
+async def test_pieces_of_headers_are_not_kept_without_end(autojump_clock: MockClock) -> None:
     async with served_peer() as (peer, server):
         content = bytes(60 * KIB)
         head = len(content).to_bytes(3, "big")
@@ -221,7 +224,7 @@ async def test_pieces_of_headers_are_not_kept_without_end() -> None:
         await ended(server)
 
 
-async def test_data_beyond_the_window() -> None:
+async def test_data_beyond_the_window(autojump_clock: MockClock) -> None:
     async def handler(request: ServerRequest) -> None:
         await trio.sleep_forever()
 
@@ -235,7 +238,7 @@ async def test_data_beyond_the_window() -> None:
         await ended(server)
 
 
-async def test_a_goodbye_ends_the_connection() -> None:
+async def test_a_goodbye_ends_the_connection(autojump_clock: MockClock) -> None:
     async with served_peer() as (peer, server):
         peer.h2.close_connection()
         await peer.flush()
@@ -245,7 +248,7 @@ async def test_a_goodbye_ends_the_connection() -> None:
 # --- servers without manners ----------------------------------------------------------------------
 
 
-async def test_a_server_says_goodbye() -> None:
+async def test_a_server_says_goodbye(autojump_clock: MockClock) -> None:
     async with client_of_peer() as (client, peer), client.request(POST) as stream:
         await stream.send(b"", end=True)
         await peer.see(events.RequestReceived)
@@ -256,7 +259,7 @@ async def test_a_server_says_goodbye() -> None:
         assert not client.is_usable
 
 
-async def test_a_server_takes_no_more_than_it_said() -> None:
+async def test_a_server_takes_no_more_than_it_said(autojump_clock: MockClock) -> None:
     async with client_of_peer() as (client, peer), client.request(POST) as first:
         peer.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 1})
         await peer.flush()
@@ -279,7 +282,7 @@ async def test_a_server_takes_no_more_than_it_said() -> None:
             await entered.wait()
 
 
-async def test_a_server_that_takes_nothing() -> None:
+async def test_a_server_that_takes_nothing(autojump_clock: MockClock) -> None:
     async with client_of_peer() as (client, peer):
         peer.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
         await peer.flush()
@@ -289,7 +292,7 @@ async def test_a_server_that_takes_nothing() -> None:
                 raise AssertionError("there is no place")
 
 
-async def test_padding_is_no_content() -> None:
+async def test_padding_is_no_content(autojump_clock: MockClock) -> None:
     async with client_of_peer() as (client, peer), client.request(POST) as stream:
         await stream.send(b"", end=True)
         request = await peer.see(events.RequestReceived)
@@ -326,7 +329,7 @@ async def test_data_on_its_way_when_a_request_is_given_up(autojump_clock: MockCl
         assert data.count(b"\0\0\4\3\0\0\0\0\1") == 1
 
 
-async def test_a_server_pushes_nothing() -> None:
+async def test_a_server_pushes_nothing(autojump_clock: MockClock) -> None:
     async with client_of_peer() as (client, peer), client.request(POST) as stream:
         await stream.send(b"", end=True)
         request = await peer.see(events.RequestReceived)
