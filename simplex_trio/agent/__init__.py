@@ -2,5 +2,5 @@
 
 `agent` is the part that waits.  What it carries out is decided in plain code: `pool` says who
 connects, `subscriptions` what is subscribed to and what must be again, `workers` when somebody has
-to see to it, and `lanes` in which order the program is told.
+to see to it, and `queues` in which order the program is told.
 """

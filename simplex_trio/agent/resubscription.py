@@ -1,9 +1,10 @@
-"""`Resubscription`: one go at everything that is pending at a destination, over one connection."""
+"""`Resubscription`: one attempt to subscribe to all that is pending at a destination."""
 
 from __future__ import annotations
 
-from simplex_trio.agent.asking import asking_for
-from simplex_trio.agent.config import AgentConfig
+from collections.abc import Sequence
+
+from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.agent.connections import PooledClient
 from simplex_trio.agent.events import (
     ServiceSubscribed,
@@ -12,34 +13,42 @@ from simplex_trio.agent.events import (
     Subscribed,
     SubscriptionError,
 )
+from simplex_trio.agent.stored_keys import load_keys
 from simplex_trio.agent.stream import AgentEvents
-from simplex_trio.agent.subscriptions import Answers, ServerSubscriptions, ServiceVerdict
+from simplex_trio.agent.subscriptions import (
+    Answer,
+    Answers,
+    ServerSubscriptions,
+    ServiceVerdict,
+    StoredQueue,
+)
 from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.hashes import ServiceSubs
-from simplex_trio.errors import SimplexError
+from simplex_trio.errors import ConnectionLost, SimplexError
 
 __all__ = ["Resubscription"]
 
 
 class Resubscription:
-    """Asks routers for what is pending, and tells the program what came of it."""
+    """Subscribes to pending queues and services, and emits events about the outcome."""
 
     def __init__(self, config: AgentConfig, events: AgentEvents) -> None:
-        self._asking = asking_for(config.role)
+        self._for_notifications = config.role is AgentRole.NOTIFIER
         self._chunk = config.chunk
         self._events = events
 
     async def run(self, connection: PooledClient, subscriptions: ServerSubscriptions) -> bool:
-        """Subscribe to what is pending; False if it should be tried again later.
+        """Subscribe to what is pending; returns False if it should be tried again later.
 
-        Each chunk has the time of a request, and nothing limits how many there are.
+        Each chunk has the time-out of one request; their number is not limited.
         """
         client = connection.client
         if not await self._subscribe_service(connection, subscriptions):
             return False
         for chunk in subscriptions.chunks(subscriptions.pending(), self._chunk):
             frames = client.statistics().frames_received
-            answers = await self._asking.queues(client, chunk)
+            answers = await self._subscribe_queues(client, chunk)
             changed = subscriptions.answered(client.session_id, answers)
             if changed is None:
                 return False
@@ -48,6 +57,40 @@ class Resubscription:
                 _give_up_if_silent(client, frames)
                 return False
         return True
+
+    async def _subscribe_queues(
+        self, client: SMPClient, chunk: Sequence[StoredQueue]
+    ) -> list[Answer]:
+        """An answer for each queue, in order; a failure is an answer too."""
+        results: Sequence[bytes | SimplexError | None]
+        try:
+            if self._for_notifications:
+                results = await client.subscribe_notifications_many(
+                    [(notifier_id, load_keys(keys)[0]) for notifier_id, keys in chunk]
+                )
+            else:
+                results = await client.subscribe_many(
+                    [QueueAccess(queue_id, *load_keys(keys)) for queue_id, keys in chunk]
+                )
+        except ConnectionLost as exc:
+            results = [exc] * len(chunk)
+        return [
+            Answer(queue_id, keys, result)
+            for (queue_id, keys), result in zip(chunk, results, strict=True)
+        ]
+
+    async def _service_result(
+        self, client: SMPClient, expected: ServiceSubs
+    ) -> ServiceSubs | SimplexError:
+        """The service's queues as the router knows them, or why it is not subscribed to."""
+        try:
+            if self._for_notifications:
+                found = await client.subscribe_service_notifications(expected)
+            else:
+                found = await client.subscribe_service(expected)
+            return ServiceSubs(found.count, found.ids_hash)  # which may be malformed
+        except SimplexError as exc:
+            return exc
 
     async def _subscribe_service(
         self, connection: PooledClient, subscriptions: ServerSubscriptions
@@ -61,7 +104,7 @@ class Resubscription:
         if asked is None:
             return True
         frames = client.statistics().frames_received
-        result = await self._asking.service(client, asked.queues)
+        result = await self._service_result(client, asked.queues)
         match subscriptions.service_answered(session, asked, result):
             case ServiceVerdict.ACTIVE:
                 assert isinstance(result, ServiceSubs)
@@ -81,7 +124,7 @@ class Resubscription:
         return True
 
     def tell(self, connection: PooledClient, changed: Answers) -> None:
-        """Tell the program what answers have changed."""
+        """Emit events about what the answers have changed."""
         destination, client = connection.destination, connection.client
         if changed.active:
             active = tuple(changed.active)
@@ -100,9 +143,9 @@ class Resubscription:
 
 
 def _give_up_if_silent(client: SMPClient, frames: int) -> None:
-    """Close a connection from which nothing has come since ``frames`` had been received.
+    """Close a connection that has received nothing since ``frames`` was counted.
 
-    It had all the time of a request for what was asked, so it is better made anew than waited for.
+    It was silent for the whole time-out of a request, so connecting again is the better bet.
     """
     if client.statistics().frames_received == frames:
         client.close()

@@ -1,12 +1,12 @@
-"""`AgentEvents`: the one stream in which a program reads what all of its connections bring."""
+"""`AgentEvents`: one stream with the events of all connections of an agent."""
 
 from __future__ import annotations
 
 import trio
 
 from simplex_trio.agent.destination import Destination
+from simplex_trio.agent.event_queues import EventQueues
 from simplex_trio.agent.events import AgentEvent, Disconnected, RouterEvent, ServiceDisconnected
-from simplex_trio.agent.lanes import Lanes
 from simplex_trio.client.event_reader import EventReader
 
 __all__ = ["AgentEvents"]
@@ -16,40 +16,40 @@ class AgentEvents(EventReader[AgentEvent]):
     """The events of an agent, for ``async for`` or `receive`.
 
     It ends when the agent is closed and everything has been read.  Several tasks may read; each
-    event goes to one of them.  Who does not read holds up what routers deliver, and nothing else.
+    event goes to one of them.  A slow reader holds up deliveries from routers, and nothing else.
     """
 
-    def __init__(self, lanes: Lanes | None = None) -> None:
+    def __init__(self, queues: EventQueues | None = None) -> None:
         super().__init__()
-        self._lanes = Lanes() if lanes is None else lanes
+        self._queues = EventQueues() if queues is None else queues
         self._deliverers: dict[Destination, trio.lowlevel.ParkingLot] = {}
 
     def __repr__(self) -> str:
-        return f"<AgentEvents: {len(self._lanes)} unread>"
+        return f"<AgentEvents: {len(self._queues)} unread>"
 
     # --- for the program ----------------------------------------------------------------------
 
     @property
     def unread(self) -> int:
         """How many events wait to be read."""
-        return len(self._lanes)
+        return len(self._queues)
 
     @property
     def dropped(self) -> int:
-        """How many deliveries other than messages were lost with connections that ended."""
-        return self._lanes.dropped
+        """Deliveries other than messages that were dropped with their connections."""
+        return self._queues.dropped
 
     async def aclose(self) -> None:
-        """Stop reading; what routers deliver then waits for ever."""
+        """Stop reading; from then on deliveries wait in the buffers of their connections."""
         await super().aclose()
 
     def _has_events(self) -> bool:
-        return bool(self._lanes)
+        return bool(self._queues)
 
     def _pop(self) -> AgentEvent:
-        event = self._lanes.pop()
+        event = self._queues.pop()
         assert event is not None  # as there are some
-        if self._lanes.is_half_empty(event.destination):
+        if self._queues.is_half_empty(event.destination):
             deliverer = self._deliverers.get(event.destination)
             if deliverer is not None:
                 deliverer.unpark_all()
@@ -59,26 +59,26 @@ class AgentEvents(EventReader[AgentEvent]):
 
     def put(self, event: AgentEvent) -> None:
         """Hand over an event; this never waits."""
-        self._lanes.put(event)
+        self._queues.put(event)
         self._readers.unpark()
 
     def put_left_over(self, event: RouterEvent) -> None:
-        """Hand over what an ended connection left behind; it may be dropped."""
-        self._lanes.put_left_over(event)
+        """Hand over an event of a connection that has ended; it may be dropped."""
+        self._queues.put_left_over(event)
         self._readers.unpark()
 
     def end_session(self, *events: Disconnected | ServiceDisconnected) -> None:
-        """Hand over the news that a connection is gone."""
-        self._lanes.end_session(*events)
+        """Hand over the events for the end of a connection."""
+        self._queues.end_session(*events)
         self._readers.unpark()
 
     def has_room(self, destination: Destination) -> bool:
         """Whether a delivery from there should be put now."""
-        return self._lanes.has_room(destination)
+        return self._queues.has_room(destination)
 
     async def wait_for_room(self, destination: Destination) -> None:
         """Wait until a delivery from there should be put.  A checkpoint only if it waits."""
-        while not self._lanes.has_room(destination):
+        while not self._queues.has_room(destination):
             lot = self._deliverers.setdefault(destination, trio.lowlevel.ParkingLot())
             try:
                 await lot.park()

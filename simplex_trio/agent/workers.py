@@ -1,9 +1,8 @@
-"""`Workers`: which servers have somebody who sees to their subscriptions.  Pure.
+"""`Workers`: the servers with a running worker.  Pure.
 
-The rule: a worker is never started without work, there are never two for one server, and none ends
-while there is work.  It holds because both questions take their place in the table and look at the
-work in one step: whoever adds work asks `may_start` after adding it, and a worker that `goes_on`
-does not let go on ends without doing anything else.
+A worker is never started without work, no server has two, and none ends while there is work.  This
+holds because each question reads the table and the work in one step: whoever adds work calls
+`may_start` after adding it, and a worker returns as soon as `goes_on` says no.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 class Workers(Generic[KeyT]):
-    """The servers that have a worker."""
+    """The servers with a running worker."""
 
     def __init__(self) -> None:
         self._working: set[KeyT] = set()
@@ -32,14 +31,14 @@ class Workers(Generic[KeyT]):
         return f"<Workers: {len(self._working)}>"
 
     def may_start(self, key: KeyT, *, has_work: bool) -> bool:
-        """Whether the caller must start a worker now, which is then in the table."""
+        """Whether the caller must start a worker now; it is then in the table."""
         if not has_work or key in self._working:
             return False
         self._working.add(key)
         return True
 
     def goes_on(self, key: KeyT, *, has_work: bool) -> bool:
-        """For a worker: whether it goes on; if not it is out of the table, and returns."""
+        """Whether a worker goes on; if not, it is out of the table and must return."""
         if not has_work:
             self._working.discard(key)
         return has_work

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from simplex_trio.agent.destination import Destination
+from simplex_trio.agent.event_queues import EventQueues
 from simplex_trio.agent.events import (
     AgentEvent,
     CannotConnect,
@@ -19,7 +20,6 @@ from simplex_trio.agent.events import (
     Subscribed,
     SubscriptionError,
 )
-from simplex_trio.agent.lanes import Lanes
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import ServiceState
 from simplex_trio.crypto.hashes import ServiceSubs
@@ -49,79 +49,79 @@ def end(session: bytes) -> list[Disconnected | ServiceDisconnected]:
     ]
 
 
-def drained(lanes: Lanes) -> list[AgentEvent]:
+def drained(queues: EventQueues) -> list[AgentEvent]:
     events = []
-    while (event := lanes.pop()) is not None:
+    while (event := queues.pop()) is not None:
         events.append(event)
-    assert len(lanes) == 0
+    assert len(queues) == 0
     return events
 
 
 def test_in_order_for_each_destination_and_in_turns_between_them() -> None:
-    lanes = Lanes()
+    queues = EventQueues()
     for number in range(3):
-        lanes.put(delivery(number))
-    lanes.put(delivery(10, THERE))
-    lanes.put(delivery(11, THERE))
-    assert len(lanes) == 5
-    numbers = [event.event for event in drained(lanes) if isinstance(event, RouterEvent)]
+        queues.put(delivery(number))
+    queues.put(delivery(10, THERE))
+    queues.put(delivery(11, THERE))
+    assert len(queues) == 5
+    numbers = [event.event for event in drained(queues) if isinstance(event, RouterEvent)]
     assert numbers == [0, 10, 1, 11, 2]
-    assert lanes.pop() is None
+    assert queues.pop() is None
 
 
 def test_deliveries_take_room_and_other_events_do_not() -> None:
-    lanes = Lanes(room=2)
-    lanes.put(Connected(HERE, b"1", None))
-    lanes.put(delivery(0))
-    assert lanes.has_room(HERE)
-    lanes.put(delivery(1))
-    assert not lanes.has_room(HERE)
-    assert lanes.has_room(THERE)
-    lanes.pop()
-    assert not lanes.has_room(HERE)
-    lanes.pop()
-    assert lanes.has_room(HERE)
-    assert lanes.is_half_empty(HERE)
+    queues = EventQueues(room=2)
+    queues.put(Connected(HERE, b"1", None))
+    queues.put(delivery(0))
+    assert queues.has_room(HERE)
+    queues.put(delivery(1))
+    assert not queues.has_room(HERE)
+    assert queues.has_room(THERE)
+    queues.pop()
+    assert not queues.has_room(HERE)
+    queues.pop()
+    assert queues.has_room(HERE)
+    assert queues.is_half_empty(HERE)
 
 
 def test_a_session_that_nobody_has_read_of_leaves_no_trace() -> None:
-    lanes = Lanes()
+    queues = EventQueues()
     for event in a_whole_session(b"1"):
-        lanes.put(event)
-    lanes.end_session(*end(b"1"))
-    assert drained(lanes) == []
+        queues.put(event)
+    queues.end_session(*end(b"1"))
+    assert drained(queues) == []
 
 
 def test_what_a_session_settled_for_good_is_kept() -> None:
-    lanes = Lanes()
+    queues = EventQueues()
     failed = SubscriptionError(HERE, b"1", ((b"q", REASON),))
     for event in [*a_whole_session(b"1"), failed, delivery(0)]:
-        lanes.put(event)
-    lanes.end_session(*end(b"1"))
-    assert drained(lanes) == [failed, delivery(0)]
+        queues.put(event)
+    queues.end_session(*end(b"1"))
+    assert drained(queues) == [failed, delivery(0)]
 
 
 def test_the_end_of_a_session_is_news_to_whoever_has_read_of_its_beginning() -> None:
-    lanes = Lanes()
+    queues = EventQueues()
     for event in a_whole_session(b"1"):
-        lanes.put(event)
-    lanes.pop()
-    lanes.end_session(*end(b"1"))
-    assert drained(lanes) == [*a_whole_session(b"1")[1:], *end(b"1")]
+        queues.put(event)
+    queues.pop()
+    queues.end_session(*end(b"1"))
+    assert drained(queues) == [*a_whole_session(b"1")[1:], *end(b"1")]
 
 
 def test_a_thousand_sessions_that_nobody_reads_of_take_no_room() -> None:
-    lanes = Lanes()
-    lanes.put(Connected(HERE, b"0", None))
-    lanes.pop()
-    lanes.end_session(*end(b"0"))
+    queues = EventQueues()
+    queues.put(Connected(HERE, b"0", None))
+    queues.pop()
+    queues.end_session(*end(b"0"))
     for number in range(1, 1000):
         session = b"%d" % number
-        lanes.put(CannotConnect(HERE, DialFailed()))
+        queues.put(CannotConnect(HERE, DialFailed()))
         for event in a_whole_session(session):
-            lanes.put(event)
-        lanes.end_session(*end(session))
-    assert [type(event) for event in drained(lanes)] == [
+            queues.put(event)
+        queues.end_session(*end(session))
+    assert [type(event) for event in drained(queues)] == [
         ServiceDisconnected,
         Disconnected,
         CannotConnect,
@@ -129,27 +129,27 @@ def test_a_thousand_sessions_that_nobody_reads_of_take_no_room() -> None:
 
 
 def test_of_several_failures_to_connect_the_latest_is_kept() -> None:
-    lanes = Lanes()
+    queues = EventQueues()
     for error in (DialFailed("first"), DialFailed("second")):
-        lanes.put(CannotConnect(HERE, error))
-        lanes.put(CannotConnect(THERE, error))
-    errors = [str(event.error) for event in drained(lanes) if isinstance(event, CannotConnect)]
+        queues.put(CannotConnect(HERE, error))
+        queues.put(CannotConnect(THERE, error))
+    errors = [str(event.error) for event in drained(queues) if isinstance(event, CannotConnect)]
     assert errors == ["second", "second"]
 
 
 def test_what_connections_leave_behind_is_bounded() -> None:
-    lanes = Lanes(room=2, max_left_over=3)
+    queues = EventQueues(room=2, max_left_over=3)
     for number in range(7):
-        lanes.put_left_over(delivery(number))
-    assert lanes.dropped == 2
-    assert len(lanes) == 5
+        queues.put_left_over(delivery(number))
+    assert queues.dropped == 2
+    assert len(queues) == 5
 
 
 def test_reprs_and_places_of_events() -> None:
-    lanes = Lanes()
+    queues = EventQueues()
     event = Subscribed(Destination.of(f"smp://{HASH}@secret.test", "secret"), b"1", (b"secret",))
-    lanes.put(event)
-    assert "secret" not in repr(event) + repr(lanes)
+    queues.put(event)
+    assert "secret" not in repr(event) + repr(queues)
     assert event.label == "secret"
     assert str(event.server.hosts[0]) == "secret.test"
 
@@ -222,7 +222,7 @@ async def test_the_end_and_closing() -> None:
 
 
 async def test_who_delivers_waits_until_there_is_room_again() -> None:
-    events = AgentEvents(Lanes(room=4))
+    events = AgentEvents(EventQueues(room=4))
     for number in range(4):
         events.put(delivery(number))
     let_in = []
