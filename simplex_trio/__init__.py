@@ -25,13 +25,6 @@ from simplex_trio.client.connection import (
     connect_protocol_client,
     open_protocol_client,
 )
-from simplex_trio.client.engine import Call, EngineConfig, ProtocolClient
-from simplex_trio.client.events import (
-    ErrorEvent,
-    ExpiredResponse,
-    Notice,
-    UnexpectedResponse,
-)
 from simplex_trio.client.ntf import NTFClient, connect_ntf_client, open_ntf_client
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
 from simplex_trio.client.smp import (
@@ -50,7 +43,15 @@ from simplex_trio.client.smp.queues import (
     ServiceSubscription,
 )
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
-from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience, Timeouts
+from simplex_trio.engine.calls import Call, EngineConfig
+from simplex_trio.engine.events import (
+    ErrorEvent,
+    ExpiredResponse,
+    Notice,
+    UnexpectedResponse,
+)
+from simplex_trio.engine.protocol_client import ProtocolClient
+from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience, Timeouts
 from simplex_trio.errors import (
     ConnectError,
     ConnectionLost,

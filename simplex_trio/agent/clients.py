@@ -4,11 +4,11 @@ A router acts as a proxy through an agent.  It brings its own way to connect to 
 their errors; for these it takes the client's names from here.
 """
 
-from simplex_trio.client.backoff import Backoff
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_client
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
-from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
+from simplex_trio.engine.backoff import Backoff
+from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience
 
 __all__ = [
     "BACKGROUND",

@@ -7,7 +7,7 @@ import trio
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.event_queues import EventQueues
 from simplex_trio.agent.events import AgentEvent, Disconnected, RouterEvent, ServiceDisconnected
-from simplex_trio.client.event_reader import EventReader
+from simplex_trio.engine.event_reader import EventReader
 
 __all__ = ["AgentEvents"]
 

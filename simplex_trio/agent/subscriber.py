@@ -2,7 +2,7 @@
 
 What is pending at a destination is seen to by one worker there, which ends when nothing is pending.
 It connects, or uses the connection that there is, asks for everything, and waits between tries.
-What is decided on the way is in `subscriptions`, `workers` and `simplex_trio.client.backoff`; here
+What is decided on the way is in `subscriptions`, `workers` and `simplex_trio.engine.backoff`; here
 is what has to be waited for, and what the program is told.
 """
 
@@ -37,17 +37,17 @@ from simplex_trio.agent.subscriptions import (
     Subscribing,
 )
 from simplex_trio.agent.workers import Workers
-from simplex_trio.client.backoff import Retries
-from simplex_trio.client.events import (
-    ErrorEvent,
-    ExpiredResponse,
-    Notice,
-    UnexpectedResponse,
-)
 from simplex_trio.client.smp.queues import (
     MessageReceived,
     QuotaReached,
     SealedMessage,
+)
+from simplex_trio.engine.backoff import Retries
+from simplex_trio.engine.events import (
+    ErrorEvent,
+    ExpiredResponse,
+    Notice,
+    UnexpectedResponse,
 )
 from simplex_trio.wire.smp.commands import NSUB, SUB
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, OK, SOK

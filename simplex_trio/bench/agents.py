@@ -20,7 +20,7 @@ from simplex_trio.bench.figures import Figures, Point
 from simplex_trio.bench.memory import grown, resident_of
 from simplex_trio.bench.queues import client_of, create_many, succeeded
 from simplex_trio.bench.rows import Conditions, Rows, Subject
-from simplex_trio.client.backoff import Backoff
+from simplex_trio.engine.backoff import Backoff
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 
 __all__ = ["ROWS"]

@@ -12,10 +12,10 @@ from attrs import frozen
 
 from simplex_trio.bench.figures import Figures
 from simplex_trio.bench.rows import Conditions, Subject
-from simplex_trio.client.engine import Call
 from simplex_trio.client.smp import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.keys import X25519PrivateKey
+from simplex_trio.engine.calls import Call
 from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.smp.commands import SEND, Command

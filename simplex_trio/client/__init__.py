@@ -1,6 +1,5 @@
-"""One connection to one router, shared by many tasks.
+"""SMP and NTF clients: one connection to one router, shared by many tasks.
 
-`engine` drives any request and answer protocol over any framed stream; `smp` and `ntf` describe the
-two that SimpleX speaks to its routers.  `pending`, `outbox`, `events` and `timeouts` decide, in
-plain code, what the engine's four tasks carry out.
+`spec` makes a protocol of transmissions in blocks drivable by `simplex_trio.engine`; `smp` and
+`ntf` are the two such protocols.
 """

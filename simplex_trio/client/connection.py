@@ -1,4 +1,4 @@
-"""How a connection comes about: dial, TLS, handshake, and then a client on it."""
+"""Connecting to a router: dial, TLS, handshake, and a client on top."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import TypeVar
 import trio
 from attrs import field, frozen
 
-from simplex_trio.client.deadline import connect_deadline
-from simplex_trio.client.engine import EngineConfig, ProtocolClient, drive, driven
 from simplex_trio.client.spec import (
     AnyCommand,
     AnyMessage,
@@ -18,7 +16,10 @@ from simplex_trio.client.spec import (
     TransmissionCodec,
     shake_hands,
 )
-from simplex_trio.client.timeouts import INTERACTIVE, Patience
+from simplex_trio.engine.calls import EngineConfig
+from simplex_trio.engine.deadline import connect_deadline
+from simplex_trio.engine.protocol_client import ProtocolClient, drive, driven
+from simplex_trio.engine.timeouts import INTERACTIVE, Patience
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.block_stream import BlockStream
@@ -52,7 +53,7 @@ class ClientConfig(Redacted):
 
 @frozen(repr=False)
 class Connection(Redacted):
-    """A connection whose handshake is over, not yet driven by anything."""
+    """A connection after its handshake, without a client that drives it."""
 
     stream: BlockStream
     agreement: ClientAgreement
@@ -60,7 +61,7 @@ class Connection(Redacted):
 
 
 class RouterClient(ProtocolClient[CommandT, MessageT]):
-    """A `ProtocolClient` that knows which router it is connected to, and what they agreed on."""
+    """A `ProtocolClient` that knows its router and what the handshake agreed on."""
 
     def __init__(
         self,
@@ -83,17 +84,17 @@ class RouterClient(ProtocolClient[CommandT, MessageT]):
 
     @property
     def tls(self) -> TlsSession:
-        """What TLS knows about the connection."""
+        """The TLS session of the connection."""
         return self._tls
 
     @property
     def agreement(self) -> ClientAgreement:
-        """What the handshake ended in; a proxy hands its versions and proof on to clients."""
+        """The outcome of the handshake; a proxy passes its versions and proof on to clients."""
         return self._agreement
 
     @property
     def version(self) -> int:
-        """The version of the protocol that was agreed."""
+        """The agreed version of the protocol."""
         return self._agreement.session.version
 
 
@@ -106,10 +107,10 @@ async def open_connection(
     isolation: bytes | None = None,
     patience: Patience = INTERACTIVE,
 ) -> Connection:
-    """Dial a router and agree with it, within the deadline of the configuration.
+    """Dial a router and complete the handshake, within the deadline of the configuration.
 
-    Cancelled, or failed, it leaves nothing open.  Raises a `ConnectError`, of which
-    `ConnectTimeout` and the `HandshakeFailed` are some.
+    Raises a `ConnectError`, such as `ConnectTimeout` or a `HandshakeFailed`.  If cancelled or
+    failed, it leaves nothing open.
     """
     with connect_deadline(config.engine.connect_timeouts, patience):
         tls = await open_transport(
@@ -128,7 +129,7 @@ async def open_connection(
 def address_for(
     spec: ProtocolSpec[CommandT, MessageT], address: ServerAddress | str
 ) -> ServerAddress:
-    """An address, or its text, of a router of this protocol; `DecodeError` for anything else."""
+    """The address of a router of this protocol, parsed if needed; `DecodeError` otherwise."""
     parsed = ServerAddress.parse(address) if isinstance(address, str) else address
     if parsed.protocol is not spec.protocol:
         raise DecodeError(f"this is not the address of a router that speaks {spec.name}")
@@ -144,12 +145,12 @@ async def open_protocol_client(
     patience: Patience = INTERACTIVE,
     disconnected: Callable[[BaseException], object] | None = None,
 ) -> AsyncIterator[RouterClient[CommandT, MessageT]]:
-    """Connect to a router of any protocol for as long as the block lasts.
+    """Connect to a router of any protocol for the duration of the block.
 
-    ``disconnected`` is called once, with the reason, when the connection has ended and everybody
-    who waited knows.  A lost connection does not cancel the block: it sees `ConnectionLost` at its
-    next call.  Leaving the block closes the connection.  Raises a `ConnectError` if no connection
-    comes about; cancelled meanwhile, it leaves nothing open.
+    ``disconnected`` is called once, with the reason, after the connection has ended and all waiting
+    callers have failed.  A lost connection does not cancel the block: its next call raises
+    `ConnectionLost`.  Leaving the block closes the connection.  Raises a `ConnectError` if
+    connecting fails; if cancelled while connecting, it leaves nothing open.
     """
     async with driven(await _connect(spec, address, config, patience, disconnected)) as client:
         yield client
@@ -164,10 +165,10 @@ async def connect_protocol_client(
     patience: Patience = INTERACTIVE,
     disconnected: Callable[[BaseException], object] | None = None,
 ) -> RouterClient[CommandT, MessageT]:
-    """Connect to a router of any protocol and let ``nursery`` drive the connection until it ends.
+    """Connect to a router of any protocol and run the connection in ``nursery``.
 
-    As `open_protocol_client`, except that it lasts until `ProtocolClient.aclose`, the loss of the
-    connection, or the cancellation of the nursery.
+    Like `open_protocol_client`, except that the connection lasts until `ProtocolClient.aclose`, its
+    loss, or the cancellation of the nursery.
     """
     client = await _connect(spec, address, config, patience, disconnected)
     return await drive(nursery, client)

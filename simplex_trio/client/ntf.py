@@ -1,7 +1,7 @@
 """`NTFClient`: a connection to a notification router, with every command as a typed method.
 
-A notification router subscribes to the notifiers of queues, and has a device woken up when a
-message arrives.  It is the same engine as SMP's, on smaller blocks.
+A notification router subscribes to the notifiers of queues and wakes a device when a message
+arrives.  It runs on the same engine as SMP, with smaller blocks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 import trio
 from attrs import frozen
 
-from simplex_trio.client.answers import expect, read_each
 from simplex_trio.client.connection import (
     ClientConfig,
     Connection,
@@ -20,11 +19,13 @@ from simplex_trio.client.connection import (
     address_for,
     open_connection,
 )
-from simplex_trio.client.engine import Call, drive, driven
 from simplex_trio.client.spec import ProtocolSpec, TransmissionCodec
-from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.engine.answers import expect, read_each
+from simplex_trio.engine.calls import Call
+from simplex_trio.engine.protocol_client import drive, driven
+from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.tls import TlsSession
@@ -52,7 +53,7 @@ __all__ = ["NTF", "NTFClient", "RegisteredToken", "connect_ntf_client", "open_nt
 
 
 def _handshake(address: ServerAddress, tls: TlsSession) -> NTFClientHandshake:
-    assert tls.peer_chain is not None  # a server that shows none does not get through TLS
+    assert tls.peer_chain is not None  # TLS fails for a server without a certificate
     return NTFClientHandshake(
         session_id=tls.session_id, identity=address.key_hash, tls_chain=tls.peer_chain
     )
@@ -75,14 +76,14 @@ NTF = ProtocolSpec[Command, Message](
     uses_service_signature=lambda command: False,
     folds=lambda message: False,
 )
-"""NTF as the engine sees it."""
+"""NTF for the engine."""
 
 
 @frozen(repr=False)
 class RegisteredToken(Redacted):
-    """A device that a notification router knows; keep all of it.
+    """A device registered with a notification router; a program must keep all of it.
 
-    ``key`` authorizes everything about it, ``push_key`` opens what the device is sent.
+    ``key`` authorizes commands about the device, ``push_key`` opens its push messages.
     """
 
     token_id: bytes
@@ -127,7 +128,7 @@ class NTFClient(RouterClient[Command, Message]):
         dh_key: X25519PrivateKey | None = None,
         patience: Patience = INTERACTIVE,
     ) -> RegisteredToken:
-        """Make a device known; the router sends it a code, which `verify_token` takes."""
+        """Register a device; the router sends it a code for `verify_token`."""
         key = key or Ed25519PrivateKey.generate()
         dh_key = dh_key or X25519PrivateKey.generate()
         command = ntf.TNEW(device_token, key.public, dh_key.public)
@@ -137,13 +138,13 @@ class NTFClient(RouterClient[Command, Message]):
     async def verify_token(
         self, token: RegisteredToken, code: bytes, *, patience: Patience = INTERACTIVE
     ) -> None:
-        """Show that the device got the code; from then on it can have subscriptions."""
+        """Prove that the device received the code; it can then have subscriptions."""
         _read_ok(await self._ask(ntf.TVFY(code), token, patience))
 
     async def check_token(
         self, token: RegisteredToken, *, patience: Patience = INTERACTIVE
     ) -> TokenStatus:
-        """How far a token's registration has come, or what became of it."""
+        """The status of a token's registration."""
         return expect(await self._ask(ntf.TCHK(), token, patience), TKN).status
 
     async def replace_token(
@@ -153,19 +154,19 @@ class NTFClient(RouterClient[Command, Message]):
         *,
         patience: Patience = INTERACTIVE,
     ) -> None:
-        """Give the device another push token; it has to be verified again."""
+        """Replace the device's push token; it has to be verified again."""
         _read_ok(await self._ask(ntf.TRPL(device_token), token, patience))
 
     async def delete_token(
         self, token: RegisteredToken, *, patience: Patience = INTERACTIVE
     ) -> None:
-        """Forget the device and all of its subscriptions."""
+        """Delete the device and all of its subscriptions."""
         _read_ok(await self._ask(ntf.TDEL(), token, patience))
 
     async def set_periodic_notifications(
         self, token: RegisteredToken, minutes: int, *, patience: Patience = INTERACTIVE
     ) -> None:
-        """Wake the device every so many minutes, at least 20; 0 for never."""
+        """Wake the device every ``minutes`` minutes, at least 20; 0 turns this off."""
         _read_ok(await self._ask(ntf.TCRN(minutes), token, patience))
 
     # --- subscriptions --------------------------------------------------------------------------
@@ -189,7 +190,7 @@ class NTFClient(RouterClient[Command, Message]):
     async def check_subscription(
         self, token: RegisteredToken, subscription_id: bytes, *, patience: Patience = INTERACTIVE
     ) -> SubscriptionStatus:
-        """How a subscription stands."""
+        """The status of a subscription."""
         command = ntf.SCHK()
         answer = await self.request(command, subscription_id, token.key, patience=patience)
         return _read_subscription(answer)
@@ -201,7 +202,7 @@ class NTFClient(RouterClient[Command, Message]):
         *,
         patience: Patience = BACKGROUND,
     ) -> list[SubscriptionStatus | SimplexError]:
-        """How subscriptions stand: a status, or an error, for each."""
+        """The status of each subscription, or an error."""
         calls = [Call(ntf.SCHK(), each, token.key) for each in subscription_ids]
         return read_each(await self.request_many(calls, patience=patience), _read_subscription)
 
@@ -213,7 +214,7 @@ class NTFClient(RouterClient[Command, Message]):
         _read_ok(await self.request(command, subscription_id, token.key, patience=patience))
 
     async def ping(self, *, patience: Patience = INTERACTIVE) -> None:
-        """See whether the router answers."""
+        """Check that the router answers."""
         expect(await self.request(ntf.PING(), patience=patience), PONG)
 
     async def _ask(self, command: Command, token: RegisteredToken, patience: Patience) -> Message:

@@ -1,4 +1,4 @@
-"""What a router's own errors become for the caller.
+"""The exceptions for errors that a router answers.
 
 They carry the value from the wire, to match on::
 
@@ -7,9 +7,8 @@ They carry the value from the wire, to match on::
             case Code.AUTH: ...
             case Code.QUOTA: ...
 
-An error of the relay, although it came through a proxy, is a `RouterError` as if the relay had been
-reached directly.  What went wrong at or beyond the proxy is a `ProxyFailed`, and never a
-`RouterError`; the two cannot be confused.
+An error that a relay answers through a proxy is a `RouterError`, as over a direct connection.  What
+goes wrong at the proxy, or between proxy and relay, is a `ProxyFailed` and never a `RouterError`.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ __all__ = [
 
 
 class RouterError(SimplexError):
-    """The router answered with an error; ``error`` says which."""
+    """The router answered with an error, the value in ``error``."""
 
     def __init__(self, error: RouterErrorValue) -> None:
         super().__init__(str(error))
@@ -43,9 +42,9 @@ class RouterError(SimplexError):
 
 
 class ProxyFailed(SimplexError):
-    """The proxy did not get a command to the relay, or no answer that it could pass back.
+    """The proxy failed to deliver a command to the relay, or to return its answer.
 
-    ``error`` is what the proxy said, or `None` if what it said was no error (the subclasses).
+    ``error`` is the error that the proxy answered, `None` in the subclasses for other answers.
     """
 
     def __init__(self, error: RouterErrorValue | None, message: str | None = None) -> None:
@@ -57,17 +56,17 @@ class ProxyFailed(SimplexError):
 
 
 class ProxyUnexpectedResponse(ProxyFailed):
-    """The proxy answered with something else than the relay's answer or an error."""
+    """The proxy answered neither with the relay's answer nor with an error."""
 
     def __init__(self) -> None:
-        super().__init__(None, "the proxy's answer is none to what was asked")
+        super().__init__(None, "the proxy's answer does not fit the command")
 
 
 class ProxyMalformedResponse(ProxyFailed):
-    """The proxy's answer cannot be read; ``__cause__`` says what is wrong."""
+    """The proxy's answer cannot be decoded; ``__cause__`` says why."""
 
     def __init__(self) -> None:
-        super().__init__(None, "the proxy's answer cannot be read")
+        super().__init__(None, "the proxy's answer cannot be decoded")
 
 
 def is_no_session(error: RouterErrorValue | None) -> bool:

@@ -1,7 +1,7 @@
-"""`ProtocolSpec`: what a protocol of transmissions in blocks says, to be driven by the engine.
+"""`ProtocolSpec`: what the engine needs to know of a protocol of transmissions in blocks.
 
-SMP and NTF are two of these.  The rest is shared: `shake_hands` drives a handshake, and
-`TransmissionCodec` makes a `Codec` of a spec and what the handshake agreed on.
+SMP and NTF are two specs.  They share the rest: `shake_hands` drives a handshake, and
+`TransmissionCodec` makes a `Codec` from a spec and the outcome of its handshake.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 import trio
 from attrs import frozen
 
-from simplex_trio.client.codec import Incoming
-from simplex_trio.client.events import Notice, held_bytes
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.keys import AuthPrivateKey
+from simplex_trio.engine.codec import Incoming
+from simplex_trio.engine.events import Notice, held_bytes
 from simplex_trio.errors import (
     DecodeError,
     EncodeError,
@@ -62,7 +62,7 @@ class AnyMessage(Protocol):
 
 
 SMALL_EVENT = 1024
-"""Bytes that an event holds on to besides its content, generously."""
+"""Bytes of memory that an event holds besides its content, rounded up."""
 
 CommandT = TypeVar("CommandT", bound=AnyCommand)
 MessageT = TypeVar("MessageT", bound=AnyMessage)
@@ -70,18 +70,18 @@ MessageT = TypeVar("MessageT", bound=AnyMessage)
 
 @frozen
 class ProtocolSpec(Generic[CommandT, MessageT]):
-    """A protocol of transmissions, as far as the engine and the handshake's driver need it."""
+    """A protocol of transmissions, as the engine and `shake_hands` need it."""
 
     name: str
     protocol: ServerProtocol
     alpn: tuple[str, ...]
     block_size: int
     handshake: Callable[[ServerAddress, TlsSession], ClientHandshake]
-    """The client's side of a handshake with this router in this TLS session."""
+    """Makes the client's side of a handshake with a router in a TLS session."""
     ping: CommandT
     decode_message: Callable[[bytes, int], MessageT]
     error_of: Callable[[MessageT], RouterErrorValue | None]
-    """The error that a message is, if it is one."""
+    """The error in a message, if it is one."""
     is_event_too: Callable[[MessageT], bool]
     """Whether an answer of this kind is also an event."""
     uses_service_signature: Callable[[CommandT], bool]
@@ -96,7 +96,7 @@ class TransmissionCodec(Generic[CommandT, MessageT]):
         self._spec = spec
         self._session = agreement.session
         self._blocks = agreement.block_codec()
-        # Before authenticators, which came with the implied session id, the key is of no use.
+        # Authenticators, which need the key, came with the implied session id.
         router_key = agreement.router_key if self._session.implies_session_id else None
         self._authorizer = Authorizer(router_key, agreement.service)
 
@@ -153,7 +153,7 @@ class TransmissionCodec(Generic[CommandT, MessageT]):
             yield Incoming(received.correlation_id, received.entity_id, result)
 
     def notice(self, correlation_id: bytes, message: MessageT) -> None:
-        """For subclasses: see each answer and event in the order in which they came."""
+        """Called for each answer and event in order; for subclasses."""
 
     def is_event_too(self, result: Any) -> bool:
         return not isinstance(result, Exception) and self._spec.is_event_too(result)
@@ -171,25 +171,25 @@ class TransmissionCodec(Generic[CommandT, MessageT]):
 
 
 def check_credentials(command: AnyCommand, entity_id: bytes, key: AuthPrivateKey | None) -> None:
-    """Refuse before sending what the router would refuse for its form."""
+    """Refuse a command that the router would refuse for its form, before it is sent."""
     violation = command.CREDENTIALS.violation(
         has_authorization=key is not None, entity_id=entity_id
     )
     if violation is not None:
-        raise EncodeError(f"this command cannot be sent so: {violation}")
+        raise EncodeError(f"this command cannot be sent: {violation}")
 
 
 def malformed(error: RouterErrorValue) -> MalformedResponse:
-    """The exception for an answer that cannot be read."""
-    return MalformedResponse(f"the router's answer cannot be read: {error}")
+    """The exception for an answer that cannot be decoded."""
+    return MalformedResponse(f"the router's answer cannot be decoded: {error}")
 
 
 async def shake_hands(
     stream: FrameStream, handshake: ClientHandshake, block_size: int
 ) -> ClientAgreement:
-    """Drive a client's handshake over blocks until it has agreed.
+    """Run a client's handshake over blocks, and return what was agreed.
 
-    Cancelled, or failed, it closes ``stream``.  Raises a `HandshakeFailed`.
+    Raises a `HandshakeFailed`.  If cancelled or failed, it closes ``stream``.
     """
     blocks = PaddedBlocks(block_size)
     try:
@@ -202,7 +202,7 @@ async def shake_hands(
         await trio.aclose_forcefully(stream)
         match exc:
             case trio.EndOfChannel() | trio.BrokenResourceError():
-                raise HungUp("the router hung up during the handshake") from exc
+                raise HungUp("the router closed the connection during the handshake") from exc
             case DecodeError():
                 raise MalformedHello("the router's first block is malformed") from exc
             case _:

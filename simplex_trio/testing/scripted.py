@@ -28,7 +28,6 @@ from typing import Any, Generic, TypeVar
 import trio
 
 from simplex_trio.client.connection import ClientConfig, Connection
-from simplex_trio.client.engine import driven
 from simplex_trio.client.ntf import NTF, NTFClient
 from simplex_trio.client.smp import SMPClient, SMPClientConfig
 from simplex_trio.client.smp.session import SMP, SMPSessionConfig, smp_spec
@@ -36,6 +35,7 @@ from simplex_trio.client.spec import ProtocolSpec, shake_hands
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
 from simplex_trio.crypto.keys import X25519PrivateKey
+from simplex_trio.engine.protocol_client import driven
 from simplex_trio.errors import HandshakeFailed
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.memory_link import MemoryLink

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from attrs import field, frozen
 from attrs.validators import ge, gt
 
-from simplex_trio.client.timeouts import CONNECT_TIMEOUTS, Timeouts
+from simplex_trio.engine.timeouts import CONNECT_TIMEOUTS, Timeouts
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.config import ConnectConfig
 from simplex_trio.wire.versions import VersionRange

@@ -20,12 +20,12 @@ from simplex_trio.agent.events import (
     Subscribed,
 )
 from simplex_trio.agent.subscriptions import ServiceState
-from simplex_trio.client.events import Notice
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp import SMPClientConfig
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.credentials import generate_service_credentials
 from simplex_trio.crypto.hashes import ServiceSubs
+from simplex_trio.engine.events import Notice
 from simplex_trio.errors import DecodeError
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.handshake import ServiceRole

@@ -22,14 +22,14 @@ from simplex_trio.agent.events import (
     SubscriptionEnded,
     SubscriptionError,
 )
-from simplex_trio.client.backoff import Backoff
-from simplex_trio.client.engine import EngineConfig
-from simplex_trio.client.events import Notice
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp import SMPClient, SMPClientConfig
 from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, SealedMessage
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import X448PrivateKey
+from simplex_trio.engine.backoff import Backoff
+from simplex_trio.engine.calls import EngineConfig
+from simplex_trio.engine.events import Notice
 from simplex_trio.errors import (
     ConnectTimeout,
     DialFailed,

@@ -20,9 +20,9 @@ from simplex_trio.agent.events import (
     RouterEvent,
     Subscribed,
 )
-from simplex_trio.client.backoff import Backoff
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
+from simplex_trio.engine.backoff import Backoff
 from simplex_trio.errors import SimplexError, WrongIdentity
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.server import EMBEDDED, Router, open_router

@@ -8,9 +8,9 @@ from typing import Any
 
 import trio
 
-from simplex_trio.client.engine import EngineConfig
 from simplex_trio.client.smp import SMPClient, SMPClientConfig
 from simplex_trio.client.smp.session import SMPSessionConfig
+from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.testing.scripted import ScriptedPeer, ScriptedSMPRouter
 from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import PING, Command

@@ -28,7 +28,7 @@ from simplex_trio import (
 )
 from simplex_trio.client import connection
 from simplex_trio.client.smp.session import SMP
-from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE
+from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE
 from simplex_trio.errors import (
     ConnectError,
     ConnectionLost,

@@ -11,8 +11,6 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.client import connection
 from simplex_trio.client.connection import ClientConfig
-from simplex_trio.client.engine import EngineConfig
-from simplex_trio.client.events import ErrorEvent, ExpiredResponse, UnexpectedResponse
 from simplex_trio.client.ntf import NTFClient, RegisteredToken
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.box import BoxKey
@@ -22,6 +20,8 @@ from simplex_trio.crypto.keys import (
     Ed25519PrivateKey,
     X25519PrivateKey,
 )
+from simplex_trio.engine.calls import EngineConfig
+from simplex_trio.engine.events import ErrorEvent, ExpiredResponse, UnexpectedResponse
 from simplex_trio.errors import (
     ConnectionLost,
     EncodeError,

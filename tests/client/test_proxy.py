@@ -23,13 +23,13 @@ from simplex_trio.client.router_errors import (
 from simplex_trio.client.smp import SMPClientConfig
 from simplex_trio.client.smp.proxy import ProxiedRelay
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
-from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.credentials import (
     generate_router_credentials,
     generate_service_credentials,
 )
 from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.errors import (
     ConnectionLost,
     DecodeError,

@@ -8,7 +8,6 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.events import ExpiredResponse, Notice
 from simplex_trio.client.smp import SMPClient
 from simplex_trio.client.smp.queues import (
     MessageReceived,
@@ -19,6 +18,7 @@ from simplex_trio.client.smp.queues import (
 )
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.engine.events import ExpiredResponse, Notice
 from simplex_trio.errors import DecodeError, DecryptionFailed, RequestTimeout
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.bodies import QuotaNotice, ReceivedBody, seal_delivered

@@ -8,13 +8,13 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from simplex_trio.client.events import Notice
 from simplex_trio.client.smp import SMPClient, SMPClientConfig
 from simplex_trio.client.smp.queues import QueueAccess, ServiceSubscription
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.credentials import generate_service_credentials
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.engine.events import Notice
 from simplex_trio.errors import ServiceRefused, ServiceUnavailable
 from simplex_trio.testing.scripted import ScriptedSMPRouter
 from simplex_trio.wire.authorization import Verifier

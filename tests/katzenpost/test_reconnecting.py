@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from simplex_trio.client.backoff import Backoff
+from simplex_trio.engine.backoff import Backoff
 from simplex_trio.errors import ConnectionLost, RequestTimeout
 from simplex_trio.katzenpost import (
     BoxIndex,

@@ -10,8 +10,6 @@ from typing import TypeVar
 import pytest
 import trio
 
-from simplex_trio.client.engine import EngineConfig
-from simplex_trio.client.events import Notice
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp import SMPClient, SMPClientConfig, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, QuotaReached, SealedMessage
@@ -24,6 +22,8 @@ from simplex_trio.crypto.keys import (
     Ed25519PrivateKey,
     X25519PrivateKey,
 )
+from simplex_trio.engine.calls import EngineConfig
+from simplex_trio.engine.events import Notice
 from simplex_trio.errors import UnsupportedVersion
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.bodies import NotificationMeta

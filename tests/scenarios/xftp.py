@@ -11,8 +11,8 @@ import pytest
 import trio
 from attrs import evolve
 
-from simplex_trio.client.backoff import Backoff
 from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.engine.backoff import Backoff
 from simplex_trio.errors import SimplexError
 from simplex_trio.wire.versions import VersionRange
 from simplex_trio.wire.xftp.description import FileDescription

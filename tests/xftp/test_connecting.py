@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import trio
 
-from simplex_trio.client.timeouts import Timeouts
 from simplex_trio.crypto.credentials import generate_router_credentials
+from simplex_trio.engine.timeouts import Timeouts
 from simplex_trio.errors import (
     ConnectTimeout,
     DecodeError,

@@ -49,7 +49,7 @@ from simplex_trio.cli.demo.events import (
 from simplex_trio.cli.demo.ledger import Ledger
 from simplex_trio.cli.demo.stage import Place, Stage
 from simplex_trio.cli.protected import open_protected_client
-from simplex_trio.client.backoff import Backoff
+from simplex_trio.engine.backoff import Backoff
 from simplex_trio.errors import SimplexError, WrongIdentity
 from simplex_trio.nursery import open_inner_nursery
 

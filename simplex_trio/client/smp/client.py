@@ -1,4 +1,4 @@
-"""`SMPClient` as a whole, and how to get one."""
+"""`SMPClient`, and the functions that connect one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from simplex_trio.client.answers import expect
 from simplex_trio.client.connection import Connection, address_for, open_connection
-from simplex_trio.client.engine import drive, driven
 from simplex_trio.client.smp.notifying import NotificationCommands
 from simplex_trio.client.smp.owning import OwnerCommands
 from simplex_trio.client.smp.proxy import ProxiedRelay, forward
@@ -18,7 +16,9 @@ from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.sending import SenderCommands
 from simplex_trio.client.smp.serving import ServiceCommands
 from simplex_trio.client.smp.session import SMP, smp_spec
-from simplex_trio.client.timeouts import INTERACTIVE, Patience
+from simplex_trio.engine.answers import expect
+from simplex_trio.engine.protocol_client import drive, driven
+from simplex_trio.engine.timeouts import INTERACTIVE, Patience
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.forwarding import FwdTransmission
@@ -27,21 +27,21 @@ from simplex_trio.wire.smp.messages import PONG
 __all__ = ["MAX_RELAYS", "SMPClient", "connect_smp_client", "open_smp_client"]
 
 MAX_RELAYS = 1024
-"""Relays whose sessions are kept at hand, as many as a proxy serves; for others it is asked again.
-"""
+"""Relays whose sessions are cached, as many as a proxy serves; the oldest is dropped first, and its
+session requested again when needed."""
 
 
 class SMPClient(OwnerCommands, NotificationCommands, ServiceCommands, SenderCommands):
     """A connection to an SMP router; see `open_smp_client` and `connect_smp_client`.
 
-    Every method sends one command (those in the plural one each) and has the contract of
-    `ProtocolClient.request`: what cancelling does, and the errors `RequestTimeout`,
+    Every method sends one command, or one for each queue if it takes several.  It has the contract
+    of `ProtocolClient.request`: the effect of cancellation, and the errors `RequestTimeout`,
     `ConnectionLost`, `RouterError` with the router's error, `UnexpectedResponseError`,
     `MalformedResponse`, and an `EncodeError` such as `UnsupportedVersion` before anything is sent.
 
-    Messages reach `events`, also those that answer a command, as `MessageReceived`, `QuotaReached`
-    or, if their queue's delivery key was never told, `SealedMessage`; what else the router says
-    unasked (END, DELD, NMSG, ENDS, ALLS) as a `Notice`.
+    All messages go to `events`, including those that answer a command: as `MessageReceived`,
+    `QuotaReached` or, if the client was not given the queue's delivery key, `SealedMessage`.  What
+    else the router says unasked (END, DELD, NMSG, ENDS, ALLS) is a `Notice`.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class SMPClient(OwnerCommands, NotificationCommands, ServiceCommands, SenderComm
     def relay(
         self, address: ServerAddress | str, *, basic_auth: bytes | None = None
     ) -> ProxiedRelay:
-        """Another router, to be reached through this one.
+        """Another router, reached through this one as a proxy.
 
-        ``basic_auth`` is for this router to act as a proxy, if it asks for that.  Whoever asks for
-        the same shares one object, and with it the session, as long as it is among the latest.
+        ``basic_auth`` is this router's password for acting as a proxy, if it has one.  Calls with
+        equal arguments return the same object, and so share its session, while it is cached.
         """
         address = address_for(SMP, address)
         known = self._relays.get((address, basic_auth))
@@ -81,7 +81,7 @@ class SMPClient(OwnerCommands, NotificationCommands, ServiceCommands, SenderComm
         return known
 
     async def forward(self, forwarded: FwdTransmission) -> bytes:
-        """As a proxy connected to a relay, pass on what a client sealed for it.
+        """Forward what a client sealed for this relay; for proxies.
 
         Returns what the relay sealed for that client.  See `simplex_trio.client.smp.proxy.forward`.
         """
@@ -90,7 +90,7 @@ class SMPClient(OwnerCommands, NotificationCommands, ServiceCommands, SenderComm
     # --- the router itself ----------------------------------------------------------------------
 
     async def ping(self, *, patience: Patience = INTERACTIVE) -> None:
-        """See whether the router answers."""
+        """Check that the router answers."""
         expect(await self.request(smp.PING(), patience=patience), PONG)
 
 
@@ -124,15 +124,14 @@ async def open_smp_client(
     patience: Patience = INTERACTIVE,
     disconnected: Callable[[BaseException], object] | None = None,
 ) -> AsyncIterator[SMPClient]:
-    """Connect to a router for as long as the block lasts.
+    """Connect to a router for the duration of the block.
 
-    ``isolation`` tells unrelated connections apart to a SOCKS proxy.  ``disconnected`` is called
-    once, with the reason, when the connection has ended and everybody who waited knows.
+    ``isolation`` separates unrelated connections at a SOCKS proxy.  ``disconnected`` is called
+    once, with the reason, after the connection has ended and all waiting callers have failed.
 
-    A lost connection does not cancel the block: it sees `ConnectionLost` at its next call.  Leaving
-    the block closes the connection.  Raises a `ConnectError` (`ConnectTimeout` when the deadline of
-    the configuration passes) if no connection comes about; cancelled meanwhile, it leaves nothing
-    open.
+    A lost connection does not cancel the block: its next call raises `ConnectionLost`.  Leaving the
+    block closes the connection.  Raises a `ConnectError` if connecting fails, `ConnectTimeout` when
+    the deadline of the configuration passes; if cancelled while connecting, it leaves nothing open.
     """
     client = await _connect(address, config, isolation, patience, disconnected)
     async with driven(client):
@@ -148,10 +147,10 @@ async def connect_smp_client(
     patience: Patience = INTERACTIVE,
     disconnected: Callable[[BaseException], object] | None = None,
 ) -> SMPClient:
-    """Connect to a router and let ``nursery`` drive the connection until it ends.
+    """Connect to a router and run the connection in ``nursery``.
 
-    As `open_smp_client`, except that it lasts until `ProtocolClient.aclose`, the loss of the
-    connection, or the cancellation of the nursery.
+    Like `open_smp_client`, except that the connection lasts until `ProtocolClient.aclose`, its
+    loss, or the cancellation of the nursery.
     """
     client = await _connect(address, config, isolation, patience, disconnected)
     return await drive(nursery, client)

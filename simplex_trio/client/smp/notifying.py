@@ -1,17 +1,16 @@
-"""The commands about notifications: the owner's, and the notifier's own."""
+"""Commands about notifications: those of the owner, and those of the notifier."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from simplex_trio.client.answers import expect, read_each
-from simplex_trio.client.engine import Call
 from simplex_trio.client.smp.queues import NotifierCredentials, OwnedQueue
-from simplex_trio.client.smp.readers import read_ok, read_subscribed
-from simplex_trio.client.smp.requests import SMPRequests
-from simplex_trio.client.timeouts import BACKGROUND, Patience
+from simplex_trio.client.smp.requests import SMPRequests, read_ok, read_subscribed
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, AuthPublicKey, X25519PrivateKey
+from simplex_trio.engine.answers import expect, read_each
+from simplex_trio.engine.calls import Call
+from simplex_trio.engine.timeouts import BACKGROUND, Patience
 from simplex_trio.errors import SimplexError
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.messages import NID, Message
@@ -25,7 +24,7 @@ def _read_notifier(answer: Message) -> NotifierIds:
 
 
 class NotificationCommands(SMPRequests):
-    """Letting a notifier learn that messages arrive, and being one."""
+    """Setting up notifiers for queues, and subscribing as a notifier."""
 
     async def enable_notifications(
         self,
@@ -34,7 +33,7 @@ class NotificationCommands(SMPRequests):
         *,
         patience: Patience = BACKGROUND,
     ) -> NotifierCredentials:
-        """Let the owner of ``notifier_key`` learn when messages arrive, but not what they are."""
+        """Let the holder of ``notifier_key`` learn when messages arrive, but not read them."""
         (result,) = await self.enable_notifications_many([(queue, notifier_key)], patience=patience)
         if isinstance(result, SimplexError):
             raise result
@@ -46,7 +45,7 @@ class NotificationCommands(SMPRequests):
         *,
         patience: Patience = BACKGROUND,
     ) -> list[NotifierCredentials | SimplexError]:
-        """Enable notifications for queues together: credentials, or an error, for each."""
+        """Enable notifications for queues together; returns credentials or an error for each."""
         queues = list(queues)
         dh_keys = [X25519PrivateKey.generate() for _ in queues]
         calls = [
@@ -64,13 +63,13 @@ class NotificationCommands(SMPRequests):
     async def disable_notifications(
         self, queue: OwnedQueue, *, patience: Patience = BACKGROUND
     ) -> None:
-        """Take a queue's notifier away."""
+        """Remove a queue's notifier."""
         read_ok(await self._ask(smp.NDEL(), queue, patience))
 
     async def disable_notifications_many(
         self, queues: Iterable[OwnedQueue], *, patience: Patience = BACKGROUND
     ) -> list[SimplexError | None]:
-        """Take the notifiers of queues away together: `None`, or an error, for each."""
+        """Remove the notifiers of queues together; returns `None` or an error for each."""
         calls = [Call(smp.NDEL(), queue.recipient_id, queue.key) for queue in queues]
         return read_each(await self.request_many(calls, patience=patience), read_ok)
 

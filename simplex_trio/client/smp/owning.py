@@ -1,11 +1,9 @@
-"""The commands of a queue's owner."""
+"""Commands of a queue's owner."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from simplex_trio.client.answers import expect, read_each, unexpected
-from simplex_trio.client.engine import Call
 from simplex_trio.client.smp.queues import (
     MessageReceived,
     NotifierCredentials,
@@ -14,9 +12,7 @@ from simplex_trio.client.smp.queues import (
     ReceivingQueue,
     SealedMessage,
 )
-from simplex_trio.client.smp.readers import read_ok, read_subscribed
-from simplex_trio.client.smp.requests import SMPRequests
-from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
+from simplex_trio.client.smp.requests import SMPRequests, read_ok, read_subscribed
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import (
@@ -25,6 +21,9 @@ from simplex_trio.crypto.keys import (
     Ed25519PrivateKey,
     X25519PrivateKey,
 )
+from simplex_trio.engine.answers import expect, read_each, unexpected
+from simplex_trio.engine.calls import Call
+from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.errors import EncodeError, SimplexError
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.links import QueueLinkData
@@ -44,7 +43,7 @@ _SUB = smp.SUB()
 
 
 class OwnerCommands(SMPRequests):
-    """Creating queues, receiving from them, and everything else that their owner may do."""
+    """Creating queues, receiving from them, and all other commands of their owner."""
 
     async def create_queue(
         self,
@@ -58,12 +57,12 @@ class OwnerCommands(SMPRequests):
         correlation_id: bytes | None = None,
         patience: Patience = INTERACTIVE,
     ) -> ReceivingQueue:
-        """Create a queue, and subscribe to it unless told not to.
+        """Create a queue and, by default, subscribe to it.
 
-        The keys are made here unless given.  Without ``queue_request`` it is a messaging queue,
-        where the version knows kinds of queues.  A request with a link carries a sender id that
-        follows from ``correlation_id`` (`simplex_trio.crypto.hashes.sender_id`), so that one has to
-        be given too.  With ``notifier_key`` the queue has a notifier from the start.
+        Keys that are not given are generated.  Without ``queue_request`` the queue is for
+        messaging, if the version has kinds of queues.  A request with a link contains a sender id
+        derived from ``correlation_id`` (`simplex_trio.crypto.hashes.sender_id`), which must then be
+        given too.  With ``notifier_key`` the queue has a notifier from the start.
         """
         if queue_request is None and self.version >= SMPVersion.SENDER_SECURES:
             queue_request = MessagingRequest()
@@ -109,9 +108,9 @@ class OwnerCommands(SMPRequests):
     async def subscribe(
         self, queue: OwnedQueue, *, patience: Patience = BACKGROUND
     ) -> bytes | None:
-        """Receive a queue's messages here, and nowhere else from now on.
+        """Receive a queue's messages on this connection, which ends any other subscription to it.
 
-        Returns the id of the service that the queue is associated with, if there is one.
+        Returns the id of the service that the queue is associated with, if any.
         """
         (result,) = await self.subscribe_many([queue], patience=patience)
         if isinstance(result, SimplexError):
@@ -121,7 +120,7 @@ class OwnerCommands(SMPRequests):
     async def subscribe_many(
         self, queues: Iterable[OwnedQueue], *, patience: Patience = BACKGROUND
     ) -> list[bytes | SimplexError | None]:
-        """Subscribe to queues together: what `subscribe` returns, or an error, for each."""
+        """Subscribe to queues together; returns what `subscribe` does, or an error, for each."""
         queues = list(queues)
         for queue in queues:
             self._learn(queue)
@@ -132,9 +131,9 @@ class OwnerCommands(SMPRequests):
     async def get(
         self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE
     ) -> MessageReceived | QuotaReached | SealedMessage | None:
-        """The oldest message of a queue that is not subscribed to, if there is one.
+        """Get the oldest message, if any, of a queue without subscribing to it.
 
-        It also goes to the events.
+        The message also goes to `events`.
         """
         self._learn(queue)
         answer = await self._ask(smp.GET(), queue, patience)
@@ -151,7 +150,7 @@ class OwnerCommands(SMPRequests):
     async def acknowledge(
         self, queue: OwnedQueue, message_id: bytes, *, patience: Patience = BACKGROUND
     ) -> None:
-        """Say that a message is safe; the router deletes it and delivers the next one."""
+        """Acknowledge a message: the router deletes it and delivers the next one."""
         answer = await self._ask(smp.ACK(message_id), queue, patience)
         if not isinstance(answer, OK | MSG):
             raise unexpected(answer)
@@ -159,7 +158,7 @@ class OwnerCommands(SMPRequests):
     async def secure(
         self, queue: OwnedQueue, sender_key: AuthPublicKey, *, patience: Patience = INTERACTIVE
     ) -> None:
-        """Let only the owner of ``sender_key`` send to a queue; this cannot be changed."""
+        """Let only the holder of ``sender_key`` send to a queue; this is permanent."""
         read_ok(await self._ask(smp.KEY(sender_key), queue, patience))
 
     async def set_recipient_keys(
@@ -180,19 +179,19 @@ class OwnerCommands(SMPRequests):
         *,
         patience: Patience = INTERACTIVE,
     ) -> None:
-        """Give a queue a short link, or change the user's part of its data."""
+        """Give a queue a short link, or replace the user's part of the link's data."""
         read_ok(await self._ask(smp.LSET(link_id, data), queue, patience))
 
     async def delete_link(self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE) -> None:
-        """Take a queue's short link away."""
+        """Remove a queue's short link."""
         read_ok(await self._ask(smp.LDEL(), queue, patience))
 
     async def suspend(self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE) -> None:
-        """Accept no more messages; those that are there will still be delivered."""
+        """Stop accepting messages; those already in the queue are still delivered."""
         read_ok(await self._ask(smp.OFF(), queue, patience))
 
     async def delete(self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE) -> None:
-        """Delete a queue and all that is in it."""
+        """Delete a queue with all of its messages."""
         (result,) = await self.delete_many([queue], patience=patience)
         if isinstance(result, SimplexError):
             raise result
@@ -200,7 +199,7 @@ class OwnerCommands(SMPRequests):
     async def delete_many(
         self, queues: Iterable[OwnedQueue], *, patience: Patience = BACKGROUND
     ) -> list[SimplexError | None]:
-        """Delete queues together: `None`, or an error, for each."""
+        """Delete queues together; returns `None` or an error for each."""
         queues = list(queues)
         calls = [Call(smp.DEL(), queue.recipient_id, queue.key) for queue in queues]
         results = read_each(await self.request_many(calls, patience=patience), read_ok)
@@ -210,7 +209,7 @@ class OwnerCommands(SMPRequests):
         return results
 
     async def queue_info(self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE) -> QueueInfo:
-        """What the router says about a queue's state."""
+        """The state of a queue, as the router reports it."""
         return expect(await self._ask(smp.QUE(), queue, patience), INFO).info
 
 

@@ -1,8 +1,8 @@
-"""Sending through a proxy, and passing on as one.
+"""Sending through a proxy, and forwarding as a proxy.
 
-A sender that reaches a relay directly shows it where it comes from.  Through a proxy it does not:
-the proxy sees neither what is sent nor to which queue, the relay not by whom.  `ProxiedRelay` is
-the sender's end of that; `forward` is what a proxy does with each command.
+A sender that connects to a relay directly shows the relay its network address.  With a proxy in
+between, the proxy sees neither the content nor the queue, and the relay does not see the sender.
+`ProxiedRelay` is the sender's side; `forward` is what a proxy does with each command.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from datetime import datetime
 import trio
 from attrs import frozen
 
-from simplex_trio.client.engine import ProtocolClient
 from simplex_trio.client.router_errors import (
     ProxyFailed,
     ProxyMalformedResponse,
@@ -22,10 +21,11 @@ from simplex_trio.client.router_errors import (
 )
 from simplex_trio.client.smp.sending import SenderCommands
 from simplex_trio.client.spec import check_credentials, malformed
-from simplex_trio.client.timeouts import INTERACTIVE, Patience, Timeouts
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.certificates import validate
 from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey, X25519PublicKey
+from simplex_trio.engine.protocol_client import ProtocolClient
+from simplex_trio.engine.timeouts import INTERACTIVE, Patience, Timeouts
 from simplex_trio.errors import (
     CertificateError,
     CryptoError,
@@ -73,17 +73,17 @@ __all__ = ["ProxiedRelay", "RelaySession", "forward", "relay_key"]
 
 @frozen(repr=False)
 class RelaySession(Redacted):
-    """A proxy's session with a relay, as its clients use it: the relay's id, version and key."""
+    """A proxy's session with a relay, as its clients use it."""
 
     session: SessionParameters
     relay_key: X25519PublicKey
 
 
 def relay_key(proof: ProvenKey, relay: ServerAddress, at: datetime) -> X25519PublicKey:
-    """The relay's session key, if the proof is the relay's own and valid ``at`` this time.
+    """The relay's session key, if the relay's certificates prove it and are valid ``at`` that time.
 
-    The proxy hands it on and must not be able to put another in its place.  Raises
-    `SessionKeyUnproven`.
+    The proof comes through the proxy, which must not be able to substitute a key of its own.
+    Raises `SessionKeyUnproven`.
     """
     check_identity(proof.chain, relay.key_hash)
     try:
@@ -91,21 +91,21 @@ def relay_key(proof: ProvenKey, relay: ServerAddress, at: datetime) -> X25519Pub
     except CertificateError as exc:
         raise SessionKeyUnproven("the relay's certificates are not valid") from exc
     key = verified_session_key(proof.signed_key, proof.chain)
-    agreed_secret(X25519PrivateKey.generate(), key)  # refuses a degenerate key, once for all
+    agreed_secret(X25519PrivateKey.generate(), key)  # refuses a degenerate key here, once
     return key
 
 
 class ProxiedRelay(SenderCommands):
-    """A relay as a sender reaches it through the proxy at the other end of a connection.
+    """A relay that a sender reaches through the proxy that it is connected to.
 
-    The session between proxy and relay is asked for at the first command and kept; when the proxy
-    has lost it, it is asked for again and the command, which has gone nowhere, is sent once more.
+    The first command requests a session between proxy and relay, which is then kept.  If the proxy
+    has lost it, a new session is requested and the command, which was not forwarded, is sent again.
 
-    Every method raises the relay's own error as `RouterError`, `UnexpectedResponseError` or
-    `MalformedResponse`, exactly as a direct connection would, and whatever is the proxy's fault, or
-    that of its connection to the relay, as `ProxyFailed`.  `SessionKeyUnproven` says that the proxy
-    showed a key that is not the relay's, `NoCommonVersion` that the relay speaks none of our
-    versions.  The rest is as for any request to the proxy.
+    Errors of the relay are raised as over a direct connection: `RouterError`,
+    `UnexpectedResponseError` or `MalformedResponse`.  Failures of the proxy, or of its connection
+    to the relay, are `ProxyFailed`.  `SessionKeyUnproven` means that the proxy presented a key that
+    is not the relay's, `NoCommonVersion` that the relay speaks none of our versions.  The rest is
+    as for any request to the proxy.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class ProxiedRelay(SenderCommands):
         *,
         patience: Patience = INTERACTIVE,
     ) -> Message:
-        """Send any command that proxies pass on, and return the relay's answer."""
+        """Send a command that proxies forward, and return the relay's answer."""
         session = await self.session(patience=patience)
         try:
             return await self._pass_on(session, command, entity_id, key, patience)
@@ -149,14 +149,14 @@ class ProxiedRelay(SenderCommands):
         return await self._pass_on(session, command, entity_id, key, patience)
 
     async def session(self, *, patience: Patience = INTERACTIVE) -> RelaySession:
-        """The session with the relay; tasks that ask for it at the same time share one answer."""
+        """The session with the relay; concurrent callers share one request for it."""
         async with self._asking:
             if self._session is None:
                 self._session = await self._ask_for_session(patience)
             return self._session
 
     def forget(self, session: RelaySession) -> None:
-        """Ask for a new session at the next command, unless that has happened already."""
+        """Request a new session at the next command, unless there is a newer one already."""
         if self._session is session:
             self._session = None
 
@@ -217,7 +217,7 @@ def _content(
     key: AuthPrivateKey | None,
     correlation_id: bytes,
 ) -> bytes:
-    """The block that the relay is to find inside the layers; never signed by a service."""
+    """The innermost block, for the relay; it never has a service's signature."""
     version = relay.session.version
     command.check_version(version)
     check_credentials(command, entity_id, key)
@@ -248,10 +248,10 @@ def _answer_of_relay(
 async def forward(
     relay: ProtocolClient[Command, Message], secret: bytes | None, forwarded: FwdTransmission
 ) -> bytes:
-    """As a proxy, pass a client's command on to a relay; returns what the relay sealed for it.
+    """Forward a client's sealed command to a relay; returns what the relay sealed for the client.
 
-    ``secret`` is what this connection's handshake agreed on.  Raises what
-    `ProtocolClient.request` raises, and `MalformedResponse` for an answer that cannot be opened.
+    ``secret`` is the shared secret from the connection's handshake.  Raises the errors of
+    `ProtocolClient.request`, and `MalformedResponse` for an answer that cannot be opened.
     """
     if secret is None:
         raise SessionKeyUnproven("this connection has no secret to seal with")

@@ -1,4 +1,4 @@
-"""What all commands of SMP need of their connection."""
+"""What all commands of SMP share: the connection that they go through, and common answers."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from attrs import field, frozen
 from simplex_trio.client.connection import ClientConfig, Connection, RouterClient
 from simplex_trio.client.smp.queues import OwnedQueue
 from simplex_trio.client.smp.session import SMPCodec, SMPSessionConfig
-from simplex_trio.client.timeouts import Patience
+from simplex_trio.engine.answers import expect, unexpected
+from simplex_trio.engine.timeouts import Patience
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.handshake import Service
 from simplex_trio.wire.smp.commands import Command
-from simplex_trio.wire.smp.messages import Message
+from simplex_trio.wire.smp.messages import MSG, OK, SOK, Message
 
-__all__ = ["SMPClientConfig", "SMPRequests"]
+__all__ = ["SMPClientConfig", "SMPRequests", "read_ok", "read_subscribed"]
 
 
 @frozen(repr=False)
 class SMPClientConfig(ClientConfig):
-    """How a client reaches its router, how it waits, and what it is to the router."""
+    """How a client reaches its router, how it waits, and its role towards the router."""
 
     session: SMPSessionConfig = field(factory=SMPSessionConfig)
 
@@ -42,11 +43,11 @@ class SMPRequests(RouterClient[Command, Message]):
 
     @property
     def service(self) -> Service | None:
-        """What this connection is to the router, if it is a service's."""
+        """The service that this connection belongs to, as the router knows it."""
         return self.agreement.service
 
     def forget(self, recipient_id: bytes) -> None:
-        """Drop a queue's delivery key; should it still deliver, its messages arrive sealed."""
+        """Drop a queue's delivery key; further messages of it arrive sealed."""
         self._smp.delivery_keys.pop(recipient_id, None)
 
     async def _ask(self, command: Command, queue: OwnedQueue, patience: Patience) -> Message:
@@ -55,3 +56,19 @@ class SMPRequests(RouterClient[Command, Message]):
     def _learn(self, queue: OwnedQueue) -> None:
         if queue.delivery_key is not None:
             self._smp.delivery_keys[queue.recipient_id] = queue.delivery_key.subkey
+
+
+def read_ok(answer: Message) -> None:
+    """Accept OK; raise `UnexpectedResponseError` for anything else."""
+    expect(answer, OK)
+
+
+def read_subscribed(answer: Message) -> bytes | None:
+    """The id of the service that the queue belongs to, if any; a message means subscribed too."""
+    match answer:
+        case SOK(service_id):
+            return service_id
+        case OK() | MSG():
+            return None
+        case _:
+            raise unexpected(answer)

@@ -1,25 +1,26 @@
-"""The commands of who sends to a queue: the same to a router, and to a relay behind a proxy."""
+"""The commands of a sender, which are the same to a router and to a relay behind a proxy."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
-from simplex_trio.client.answers import expect
-from simplex_trio.client.smp.readers import read_ok
-from simplex_trio.client.timeouts import INTERACTIVE, Patience
+from simplex_trio.client.smp.requests import read_ok
 from simplex_trio.crypto.keys import AuthPrivateKey
+from simplex_trio.engine.answers import expect
+from simplex_trio.engine.timeouts import INTERACTIVE, Patience
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.commands import Command
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.messages import LNK, RNAME, Message
 from simplex_trio.wire.smp.names import Domain, NameRecord
 
-__all__ = ["SenderCommands", "SendsRequests"]
+__all__ = ["SenderCommands"]
 
 
-class SendsRequests(Protocol):
-    """Whatever takes a command to where it is obeyed and brings the answer back."""
+class SenderCommands(ABC):
+    """Sending to queues, and getting access to send; every command goes through `request`."""
 
+    @abstractmethod
     async def request(
         self,
         command: Command,
@@ -29,14 +30,9 @@ class SendsRequests(Protocol):
         patience: Patience = INTERACTIVE,
     ) -> Message:
         """Send one command and wait for its answer."""
-        ...
-
-
-class SenderCommands:
-    """Sending, and getting access to send; for whatever can send requests."""
 
     async def send(
-        self: SendsRequests,
+        self,
         sender_id: bytes,
         body: bytes,
         key: AuthPrivateKey | None = None,
@@ -44,29 +40,27 @@ class SenderCommands:
         notify: bool = False,
         patience: Patience = INTERACTIVE,
     ) -> None:
-        """Put a message into a queue; ``key`` is needed once the queue is secured."""
+        """Send a message to a queue; ``key`` is required once the queue is secured."""
         command = smp.SEND(MessageFlags(notification=notify), body)
         read_ok(await self.request(command, sender_id, key, patience=patience))
 
     async def secure_as_sender(
-        self: SendsRequests,
+        self,
         sender_id: bytes,
         key: AuthPrivateKey,
         *,
         patience: Patience = INTERACTIVE,
     ) -> None:
-        """Secure a messaging queue with the sender's own key, so that it can send at once."""
+        """Secure a messaging queue with the sender's own key; it can then send at once."""
         command = smp.SKEY(key.public)
         read_ok(await self.request(command, sender_id, key, patience=patience))
 
-    async def read_link(
-        self: SendsRequests, link_id: bytes, *, patience: Patience = INTERACTIVE
-    ) -> LNK:
+    async def read_link(self, link_id: bytes, *, patience: Patience = INTERACTIVE) -> LNK:
         """The data of a contact queue's link, and the queue's sender id."""
         return expect(await self.request(smp.LGET(), link_id, patience=patience), LNK)
 
     async def secure_and_read_link(
-        self: SendsRequests,
+        self,
         link_id: bytes,
         key: AuthPrivateKey,
         *,
@@ -76,8 +70,6 @@ class SenderCommands:
         command = smp.LKEY(key.public)
         return expect(await self.request(command, link_id, key, patience=patience), LNK)
 
-    async def resolve_name(
-        self: SendsRequests, domain: Domain, *, patience: Patience = INTERACTIVE
-    ) -> NameRecord:
-        """What is registered for a name; only through a proxy the router does not see who asks."""
+    async def resolve_name(self, domain: Domain, *, patience: Patience = INTERACTIVE) -> NameRecord:
+        """Look up a registered name; only a proxy hides from the router who asks."""
         return expect(await self.request(smp.RSLV(domain), patience=patience), RNAME).record

@@ -1,12 +1,12 @@
-"""The commands of a service about itself."""
+"""Commands with which a service subscribes to all of its queues."""
 
 from __future__ import annotations
 
-from simplex_trio.client.answers import expect
 from simplex_trio.client.smp.queues import ServiceSubscription
 from simplex_trio.client.smp.requests import SMPRequests
-from simplex_trio.client.timeouts import BACKGROUND, Patience
 from simplex_trio.crypto.hashes import ServiceSubs
+from simplex_trio.engine.answers import expect
+from simplex_trio.engine.timeouts import BACKGROUND, Patience
 from simplex_trio.errors import ServiceUnavailable
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.messages import SOKS
@@ -16,15 +16,15 @@ __all__ = ["ServiceCommands"]
 
 
 class ServiceCommands(SMPRequests):
-    """Subscribing to all that is associated with this connection's service."""
+    """Subscribing to everything that is associated with this connection's service."""
 
     async def subscribe_service(
         self, expected: ServiceSubs | None = None, *, patience: Patience = BACKGROUND
     ) -> ServiceSubscription:
         """Subscribe to all queues that are associated with this connection's service.
 
-        ``expected`` is what the service believes to be associated with; the router's figures come
-        back whether they agree or not.
+        ``expected`` is the service's own record of these queues; the result has the router's count
+        and hash, and says whether they agree.
         """
         return await self._subscribe_service(smp.SUBS, expected, patience)
 

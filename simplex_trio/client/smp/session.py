@@ -7,7 +7,6 @@ from functools import partial
 
 from attrs import evolve, frozen
 
-from simplex_trio.client.events import Notice
 from simplex_trio.client.smp.queues import (
     MessageReceived,
     QuotaReached,
@@ -18,6 +17,7 @@ from simplex_trio.client.spec import SMALL_EVENT, ProtocolSpec, TransmissionCode
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import Ed25519PrivateKey, SigningKey, X25519PrivateKey
+from simplex_trio.engine.events import Notice
 from simplex_trio.errors import CryptoError, DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.tls import TlsCredentials, TlsSession
@@ -64,7 +64,7 @@ class SMPSessionConfig(Redacted):
 def _handshake(
     config: SMPSessionConfig, address: ServerAddress, tls: TlsSession
 ) -> SMPClientHandshake:
-    assert tls.peer_chain is not None  # a server that shows none does not get through TLS
+    assert tls.peer_chain is not None  # TLS fails for a server without a certificate
     identity = None
     if config.service is not None:
         identity = ServiceIdentity(
@@ -102,29 +102,29 @@ SMP = ProtocolSpec[Command, Message](
     uses_service_signature=lambda command: command.USES_SERVICE_SIGNATURE,
     folds=lambda message: isinstance(message, NMSG),
 )
-"""SMP as the engine sees it, from a client that is neither a proxy nor a service."""
+"""SMP for the engine, for a client that is neither a proxy nor a service."""
 
 
 def smp_spec(config: SMPSessionConfig) -> ProtocolSpec[Command, Message]:
-    """SMP from a client that is to the router what ``config`` says."""
+    """SMP for a client in the role that ``config`` gives it."""
     return evolve(SMP, handshake=partial(_handshake, config))
 
 
 class SMPCodec(TransmissionCodec[Command, Message]):
-    """SMP in one session; it opens the messages of queues whose delivery keys it was told."""
+    """SMP in one session; opens the messages of queues whose delivery keys it knows."""
 
     def __init__(self, agreement: ClientAgreement) -> None:
         super().__init__(SMP, agreement)
         self.delivery_keys: dict[bytes, bytes] = {}
-        """By recipient id; raw, because there may be very many."""
+        """Raw keys by recipient id; raw, because there may be very many."""
         self._new_queues: dict[bytes, X25519PrivateKey] = {}
 
     def expect_queue(self, correlation_id: bytes, dh_key: X25519PrivateKey) -> None:
-        """Open what a queue delivers from the very moment of its creation by this command."""
+        """Open the messages of a queue from the moment that this command creates it."""
         self._new_queues[correlation_id] = dh_key
 
     def forget_expected(self, correlation_id: bytes, dh_key: X25519PrivateKey) -> None:
-        """The command with this key has ended, in one way or another."""
+        """Stop expecting the queue of a command that has completed or failed."""
         if self._new_queues.get(correlation_id) is dh_key:
             del self._new_queues[correlation_id]
 
@@ -132,7 +132,7 @@ class SMPCodec(TransmissionCodec[Command, Message]):
         if isinstance(message, IDS):
             dh_key = self._new_queues.get(correlation_id)
             if dh_key is not None:
-                with suppress(CryptoError):  # a degenerate key, which is its caller's to learn of
+                with suppress(CryptoError):  # a degenerate key; `create_queue` raises for it
                     agreed = BoxKey.agree(dh_key, message.dh_key)
                     self.delivery_keys[message.recipient_id] = agreed.subkey
 
@@ -144,7 +144,7 @@ class SMPCodec(TransmissionCodec[Command, Message]):
             try:
                 found = open_delivered(BoxKey(subkey), message.message_id, message.sealed)
             except (CryptoError, DecodeError):
-                pass  # the key is another queue's; who reads it may know better
+                pass  # a wrong key; the reader of the sealed message may have the right one
             else:
                 return delivered(entity_id, message.message_id, found)
         return SealedMessage(entity_id, message.message_id, message.sealed)

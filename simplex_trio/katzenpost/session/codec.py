@@ -11,8 +11,8 @@ from typing import Any
 
 from attrs import define
 
-from simplex_trio.client.codec import Incoming
-from simplex_trio.client.engine import CORRELATION_ID_SIZE
+from simplex_trio.engine.calls import CORRELATION_ID_SIZE
+from simplex_trio.engine.codec import Incoming
 from simplex_trio.errors import DecodeError
 from simplex_trio.katzenpost.messages.events import DaemonEvent, SessionReply, read_event
 from simplex_trio.katzenpost.messages.operations import OperationKey
@@ -101,7 +101,7 @@ def read_message(frame: bytes) -> Iterator[tuple[bytes, Answer | DaemonEvent | S
 
 
 class KatzenpostCodec:
-    """Messages on one connection; implements `simplex_trio.client.codec.Codec`."""
+    """Messages on one connection; implements `simplex_trio.engine.codec.Codec`."""
 
     def __init__(self, instance_token: bytes) -> None:
         self._session_id = instance_token

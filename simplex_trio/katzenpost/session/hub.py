@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import trio
 
-from simplex_trio.client.event_reader import EventReader
+from simplex_trio.engine.event_reader import EventReader
 from simplex_trio.katzenpost.messages.events import Event, EventsDropped, event_size
 
 __all__ = ["EventHub", "Subscription"]

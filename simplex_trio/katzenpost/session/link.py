@@ -5,7 +5,8 @@ from __future__ import annotations
 import trio
 from attrs import define, field
 
-from simplex_trio.client.engine import EngineConfig, ProtocolClient
+from simplex_trio.engine.calls import EngineConfig
+from simplex_trio.engine.protocol_client import ProtocolClient
 from simplex_trio.errors import ConnectTimeout
 from simplex_trio.katzenpost.messages.requests import Answer
 from simplex_trio.katzenpost.session.codec import KatzenpostCodec, Outgoing

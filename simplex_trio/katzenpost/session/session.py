@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from simplex_trio.client.events import ExpiredResponse
+from simplex_trio.engine.events import ExpiredResponse
 from simplex_trio.errors import ConnectionLost, RequestTimeout, SimplexError
 from simplex_trio.katzenpost.config import ClientConfig
 from simplex_trio.katzenpost.errors import (

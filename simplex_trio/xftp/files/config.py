@@ -9,7 +9,7 @@ from random import Random
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
-from simplex_trio.client.backoff import Backoff
+from simplex_trio.engine.backoff import Backoff
 from simplex_trio.redaction import Redacted
 from simplex_trio.xftp.client_config import XFTPClientConfig
 

@@ -25,11 +25,11 @@ from simplex_trio.agent.events import (
     SessionEvent,
     Subscribed,
 )
-from simplex_trio.client.engine import EngineConfig
 from simplex_trio.client.smp import SMPClientConfig
 from simplex_trio.client.smp.queues import MessageReceived, OwnedQueue, SealedMessage
-from simplex_trio.client.timeouts import Timeouts
 from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.engine.calls import EngineConfig
+from simplex_trio.engine.timeouts import Timeouts
 from simplex_trio.errors import SimplexError
 from simplex_trio.testing.network import MemoryNetwork, Trouble
 

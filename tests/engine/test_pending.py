@@ -10,7 +10,7 @@ from attrs import define
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from simplex_trio.client.pending import (
+from simplex_trio.engine.pending import (
     EXPIRED_AGE,
     MAX_EXPIRED,
     Answered,

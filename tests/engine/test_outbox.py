@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from trio.testing import wait_all_tasks_blocked
 
-from simplex_trio.client.outbox import MAX_FRAMES_AT_ONCE, Outbox
-from simplex_trio.client.pending import Request, RequestState
+from simplex_trio.engine.outbox import MAX_FRAMES_AT_ONCE, Outbox
+from simplex_trio.engine.pending import Request, RequestState
 
 Entered = Request[int, object, None]
 

@@ -8,11 +8,11 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.engine import Call, EngineConfig
 from simplex_trio.client.smp import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
-from simplex_trio.client.timeouts import CONNECT_TIMEOUTS, REQUEST_TIMEOUTS
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.engine.calls import Call, EngineConfig
+from simplex_trio.engine.timeouts import CONNECT_TIMEOUTS, REQUEST_TIMEOUTS
 from simplex_trio.errors import ConnectionLost, RequestTimeout, RouterSilent
 from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import NEW, PING, SUB, Command

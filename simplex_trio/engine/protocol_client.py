@@ -5,10 +5,10 @@
 * **process** opens frames, and wakes callers or hands out events;
 * **monitor** pings a quiet connection, and gives up on a silent one.
 
-The first of them to end, in whatever way, cancels the other three.  The reason is kept once; every
-caller that waits is failed in one place; the disconnect callback runs once, after that.  A lost
-connection cancels none of the program's own tasks: they see `ConnectionLost` where they wait, or at
-their next call.  Only a bug inside a task comes out of the nursery as the exception that it is.
+The first of them to end, for any reason, cancels the other three.  Then, in one place, the reason
+is recorded, every waiting caller fails, and the disconnect callback runs, once.  A lost connection
+cancels none of the program's own tasks: they get `ConnectionLost` where they wait, or at their next
+call.  Only a bug inside a task leaves the nursery as the exception that it is.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from typing import Any, Generic, TypeVar
 
 import trio
 
-from simplex_trio.client.calls import CORRELATION_ID_SIZE, Call, ClientStatistics, EngineConfig
-from simplex_trio.client.codec import Codec, Incoming
-from simplex_trio.client.events import (
+from simplex_trio.engine.calls import CORRELATION_ID_SIZE, Call, ClientStatistics, EngineConfig
+from simplex_trio.engine.codec import Codec, Incoming
+from simplex_trio.engine.events import (
     ErrorEvent,
     EventBuffer,
     EventStream,
     ExpiredResponse,
     UnexpectedResponse,
 )
-from simplex_trio.client.outbox import Outbox
-from simplex_trio.client.pending import (
+from simplex_trio.engine.outbox import Outbox
+from simplex_trio.engine.pending import (
     MAX_EXPIRED,
     Answered,
     Late,
@@ -40,11 +40,11 @@ from simplex_trio.client.pending import (
     RequestState,
     Unknown,
 )
-from simplex_trio.client.timeouts import (
+from simplex_trio.engine.timeouts import (
     BACKGROUND,
     Patience,
 )
-from simplex_trio.client.waiter import Waiter
+from simplex_trio.engine.waiter import Waiter
 from simplex_trio.errors import (
     ConnectionLost,
     CryptoError,
@@ -58,15 +58,7 @@ from simplex_trio.errors import (
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.frames import FrameStream
 
-__all__ = [
-    "CORRELATION_ID_SIZE",
-    "Call",
-    "ClientStatistics",
-    "EngineConfig",
-    "ProtocolClient",
-    "drive",
-    "driven",
-]
+__all__ = ["ProtocolClient", "drive", "driven"]
 
 CommandT = TypeVar("CommandT")
 MessageT = TypeVar("MessageT")
@@ -74,7 +66,7 @@ ClientT = TypeVar("ClientT", bound="ProtocolClient[Any, Any]")
 
 _RECEIVED_FRAMES = 4  # frames between receive and process; process never waits, so few are enough
 
-_LIVELY = 1.0  # seconds: a ping that would be due sooner than this is not put off any more
+_LIVELY = 1.0  # seconds: a ping that is due sooner than this is sent now
 
 _ORDINARY_ENDS = (
     trio.EndOfChannel,
@@ -85,14 +77,14 @@ _ORDINARY_ENDS = (
     RouterSilent,
     SlowConsumer,
 )
-"""How a connection ends in the ordinary way; anything else that a task raises is a bug."""
+"""The ordinary ways for a connection to end; anything else that a task raises is a bug."""
 
 
 _Pending = Request[CommandT, object, Waiter]
 
 
 class ProtocolClient(Generic[CommandT, MessageT]):
-    """A connection that is ready for use; `open_protocol_client` and its kin make one.
+    """A connection that is ready for use; `open_protocol_client` and similar functions make one.
 
     All methods belong to the thread of the Trio program; any number of tasks may use them at once.
     """
@@ -130,7 +122,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
 
     @property
     def session_id(self) -> bytes:
-        """What tells this connection from every other one."""
+        """Identifies this connection among all others."""
         return self._codec.session_id
 
     @property
@@ -145,7 +137,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
 
     @property
     def events(self) -> EventStream[object]:
-        """What the router says unasked; it ends when the connection has and all was read."""
+        """What the router says unasked; ends once the connection has ended and all was read."""
         return self._events
 
     def statistics(self) -> ClientStatistics:
@@ -172,9 +164,9 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         self._pings_enabled = True
 
     def inject_event(self, entity_id: bytes, message: MessageT) -> None:
-        """Write a message straight into the event stream, past the command pipeline.
+        """Put a message into the event stream directly, without the command pipeline.
 
-        It does nothing once the connection has ended, as whoever injects cannot know that.
+        Does nothing once the connection has ended, which the caller may not have noticed yet.
         """
         self._put_event(self._codec.event(entity_id, message))
 
@@ -190,15 +182,15 @@ class ProtocolClient(Generic[CommandT, MessageT]):
     ) -> MessageT:
         """Send one command and wait for its answer.
 
-        Waits as long as the configuration says for ``patience``, or ``timeout`` seconds if given,
-        for room in the queue and for the answer each.
+        Waits up to ``timeout`` seconds, or by default as long as the configuration sets for
+        ``patience``: first for room in the outbox, then again for the answer.
 
         Raises an `EncodeError` for a command that this session cannot carry (nothing is sent),
         `RequestTimeout`, `ConnectionLost`, `MalformedResponse`, `UnexpectedResponseError`, or the
         protocol's error for what the router refuses.
 
-        Cancelled, or timed out, a command that is still queued is not written any more; an answer
-        to one that was written becomes an `ExpiredResponse` event.
+        On cancellation or time-out, a command that is still queued is not written; the answer to
+        one that was written becomes an `ExpiredResponse` event.
         """
         call = Call(command, entity_id, key, correlation_id)
         (result,) = await self._exchange((call,), self._seconds(patience, timeout))
@@ -213,12 +205,12 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         patience: Patience = BACKGROUND,
         timeout: float | None = None,
     ) -> list[MessageT | SimplexError]:
-        """Send commands together and wait for all answers: a result or an error each, in order.
+        """Send commands together and wait for all answers: one result or error each, in order.
 
-        One failure never fails the others.  The batch times out as one, when none of its commands
-        was answered for as long as the answer to a single one may take: a slow router gets through
-        a large batch, a silent one does not hold it up.  Raises `ConnectionLost` only if the
-        connection was gone before; see `request` for the rest.
+        One failure never fails the others.  The batch times out as a whole once no command was
+        answered for the time-out of a single one: a slow router can finish a large batch, and a
+        silent one does not hold it up.  Raises `ConnectionLost` only if the connection had already
+        ended; see `request` for the rest.
         """
         return await self._exchange(tuple(calls), self._seconds(patience, timeout))
 
@@ -231,10 +223,10 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         patience: Patience = BACKGROUND,
         timeout: float | None = None,
     ) -> None:
-        """Send a command that has no answer, and wait until it has been written.
+        """Send a command that has no answer, and wait until it is written.
 
-        Raises what `request` raises before there is an answer.  Cancelled, or timed out, a command
-        that is still queued is not written any more.
+        Raises the errors of `request` that do not depend on an answer.  On cancellation or
+        time-out, a command that is still queued is not written.
         """
         call = Call(command, entity_id, key, answered=False)
         (result,) = await self._exchange((call,), self._seconds(patience, timeout))
@@ -242,19 +234,19 @@ class ProtocolClient(Generic[CommandT, MessageT]):
             raise result
 
     async def aclose(self) -> None:
-        """End the connection and wait until its tasks are gone.
+        """End the connection and wait until its tasks have ended.
 
-        Cancelled, it still ends, without being waited for.
+        If cancelled, it stops waiting; the connection ends all the same.
         """
         self.close()
         await self._over.wait()
 
     def close(self) -> None:
-        """End the connection soon; its tasks end at their next checkpoint."""
+        """End the connection without waiting; its tasks end at their next checkpoint."""
         self._end(trio.ClosedResourceError("this side closed the connection"))
 
     async def wait_disconnected(self) -> BaseException:
-        """Wait until the connection has ended, for whatever reason, and return the reason."""
+        """Wait until the connection has ended, and return the reason."""
         await self._over.wait()
         assert self._reason is not None
         return self._reason
@@ -271,7 +263,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
             await trio.lowlevel.checkpoint()
             raise self._lost() from self._reason
         waiter = Waiter()
-        waiter.add()  # for the loop, so that it is not woken half way
+        waiter.add()  # for this loop, so that answers do not wake the caller before it ends
         entered: list[_Pending[CommandT] | SimplexError] = []
         try:
             for call in calls:
@@ -308,7 +300,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
             part = self._codec.encode(call.command, call.entity_id, call.key, correlation_id)
             request = self._table.register(correlation_id, call.entity_id, call.command, waiter)
         except SimplexError as exc:
-            self._outbox.let_callers_in()  # to the room that this one had waited for
+            self._outbox.let_callers_in()  # to the room that this caller waited for
             return exc
         waiter.add()
         self._requests += 1
@@ -318,9 +310,9 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         return request
 
     def _share_unclaimed(self, entered: Iterable[_Pending[CommandT] | SimplexError]) -> None:
-        """The caller was cancelled; what was answered by then nobody but the events can have.
+        """Turn the answers of a cancelled call into events.
 
-        As of expired requests there is a bound: of a longer batch the first answers are forgotten.
+        They are bounded like expired requests: of a longer batch the first answers are dropped.
         """
         unclaimed = [
             request
@@ -386,8 +378,8 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         except _ORDINARY_ENDS as exc:
             self._end(exc)
         except Exception as exc:
-            # Waiting callers learn of it, and so does the program, as of any bug.  It cancels the
-            # other tasks by itself: after `_end` it would come out in a group with their ends.
+            # Waiting callers get it as the reason, and it propagates, like any bug.  It cancels the
+            # other tasks by itself; after `_end` it would be grouped with their cancellations.
             self._keep_reason(exc)
             raise
 
@@ -403,7 +395,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
             self._finish_told()
 
     def _finish_told(self) -> None:
-        """What has no answer is done when it is written, or when nobody waits for it any more."""
+        """Complete commands without an answer: those that are written, or no longer awaited."""
         told = self._told
         while told and (told[0].written or told[0].state is not RequestState.PENDING):
             request = told.popleft()
@@ -443,7 +435,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         most = self._config.max_timeouts
         silence = trio.current_time() - self._last_received
         if 0 < most <= self._timeouts_in_a_row and silence >= self._config.silence:
-            raise RouterSilent("requests had no answer, and nothing else came for long")
+            raise RouterSilent("requests timed out, and nothing else was received")
 
     # --- what comes in ------------------------------------------------------------------------
 
@@ -499,7 +491,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
 
 
 async def drive(nursery: trio.Nursery, client: ClientT) -> ClientT:
-    """Let ``nursery`` drive a connected client until it ends; if it is closed, close that too."""
+    """Run a connected client in ``nursery`` until it ends; closes the client if that fails."""
     try:
         nursery.start_soon(client.run, name=repr(client))
     except BaseException:
@@ -510,14 +502,14 @@ async def drive(nursery: trio.Nursery, client: ClientT) -> ClientT:
 
 @asynccontextmanager
 async def driven(client: ClientT) -> AsyncIterator[ClientT]:
-    """Drive a connected client for as long as the block lasts; its tasks are gone afterwards."""
+    """Run a connected client for the duration of the block; its tasks end with it."""
     async with open_inner_nursery() as nursery:
         nursery.start_soon(client.run, name=repr(client))
         try:
             yield client
         except ConnectionLost as lost:
-            # A bug comes out of the nursery by itself; that it also cost the block its connection
-            # would only wrap it in a group.
+            # A bug leaves the nursery by itself; raising the lost connection too would only wrap
+            # it in a group.
             if lost.__cause__ is not client.reason or isinstance(client.reason, _ORDINARY_ENDS):
                 raise
         finally:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplex_trio.client.backoff import Backoff, Retries
+from simplex_trio.engine.backoff import Backoff, Retries
 
 STEADY = Backoff(jitter=0)
 

@@ -1,9 +1,9 @@
-"""The seam between the engine and a protocol: what it must say to be driven by four tasks.
+"""`Codec`: the seam between the engine and a protocol.
 
-A `Codec` is a plain object that lives as long as its connection.  It turns commands into parts of
-frames and frames into answers and events; it neither waits nor sends.  Its frames are carried by a
-`simplex_trio.transport.frames.FrameStream`: blocks of one size under TLS, or length-prefixed
-messages on a socket.
+A codec is a plain object that lives as long as its connection.  It encodes commands into parts of
+frames and decodes frames into answers and events; it neither waits nor sends.  A
+`simplex_trio.transport.frames.FrameStream` carries the frames: blocks of one size under TLS, or
+length-prefixed messages on a socket.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MessageT_co = TypeVar("MessageT_co", covariant=True)
 
 @frozen(repr=False)
 class Incoming(Redacted):
-    """One answer or event out of a frame.
+    """One answer or event from a frame.
 
-    An event has an empty correlation id.  ``result`` is a message of the protocol, or the
-    exception that stands for it: an error that the peer answered, or what failed to decode.
+    An event has an empty correlation id.  ``result`` is a message of the protocol, or an exception:
+    an error that the peer answered, or a failure to decode.
     """
 
     correlation_id: bytes
@@ -35,10 +35,10 @@ class Incoming(Redacted):
 
 
 class Frame(Protocol):
-    """What is sent as one piece, being filled in order."""
+    """A unit of sending that is filled in order."""
 
     def __len__(self) -> int:
-        """How many commands it holds."""
+        """How many commands the frame holds."""
         ...
 
     def add(self, part: bytes) -> bool:
@@ -51,15 +51,15 @@ class Codec(Protocol[CommandT_contra, MessageT_co]):
 
     @property
     def session_id(self) -> bytes:
-        """What tells this connection from every other one."""
+        """Identifies this connection among all others."""
         ...
 
     def encode(
         self, command: CommandT_contra, entity_id: bytes, key: Any, correlation_id: bytes
     ) -> bytes:
-        """A command, authorized and ready for a frame.
+        """Encode and authorize a command for a frame.
 
-        Raises an `EncodeError` for what this session cannot carry, before anything is sent.
+        Raises an `EncodeError` for a command that this session cannot carry.
         """
         ...
 
@@ -72,25 +72,25 @@ class Codec(Protocol[CommandT_contra, MessageT_co]):
         ...
 
     def seal(self, frame: Any) -> bytes:
-        """The bytes of a filled frame of its own kind, to be sent in the order of sealing."""
+        """Seal a filled frame; frames must be sent in the order of sealing."""
         ...
 
     def open(self, frame: bytes) -> Iterable[Incoming]:
-        """What a received frame holds; raises `DecodeError` or `CryptoError` if it is broken."""
+        """Open a received frame; raises `DecodeError` or `CryptoError` if it is malformed."""
         ...
 
     def is_event_too(self, result: object) -> bool:
-        """Whether an answer also belongs into the event stream."""
+        """Whether an answer belongs in the event stream as well."""
         ...
 
     def event(self, entity_id: bytes, message: object) -> object:
-        """What the reader of events sees for a message; `Notice` if nothing better is known."""
+        """The event for a message; a `Notice` unless the protocol has a better one."""
         ...
 
     def folds_by(self, event: object) -> object | None:
-        """A key under which only the latest unread events matter, or `None` to keep them all."""
+        """The key under which unread events are folded, or `None` to keep every one."""
         ...
 
     def weight(self, event: object) -> int:
-        """About how many bytes an unread event holds on to."""
+        """Roughly how many bytes of memory an unread event holds."""
         ...

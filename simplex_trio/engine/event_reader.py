@@ -1,4 +1,4 @@
-"""`EventReader`: how a program reads events, whatever keeps them until then."""
+"""`EventReader`: the reading side of every stream of events, independent of its buffer."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EventT = TypeVar("EventT")
 
 
 class EventReader(trio.abc.ReceiveChannel[EventT]):
-    """Events for ``async for`` or `receive`; several tasks may read, and each gets others.
+    """Events for ``async for`` or `receive`; several tasks may read, each event goes to one.
 
-    A subclass keeps them: it says whether there are any and gives the next one, and it unparks a
-    reader of ``_readers`` for each that comes.
+    A subclass buffers the events: it implements `_has_events` and `_pop`, and unparks one of
+    ``_readers`` for each event that it adds.
     """
 
     def __init__(self) -> None:
@@ -26,16 +26,16 @@ class EventReader(trio.abc.ReceiveChannel[EventT]):
 
     @abstractmethod
     def _has_events(self) -> bool:
-        """Whether `_pop` would give one."""
+        """Whether `_pop` would return an event."""
 
     @abstractmethod
     def _pop(self) -> EventT:
-        """The next event."""
+        """Remove and return the next event."""
 
     async def receive(self) -> EventT:
-        """The next event, in order.  Cancelled, it has taken none.
+        """Wait for the next event.  If cancelled, no event is lost.
 
-        Raises `trio.EndOfChannel` after the last one, `trio.ClosedResourceError` after `aclose`.
+        Raises `trio.EndOfChannel` after the last event, `trio.ClosedResourceError` after `aclose`.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         while not (self._closed or self._ended or self._has_events()):
@@ -45,7 +45,7 @@ class EventReader(trio.abc.ReceiveChannel[EventT]):
         return event
 
     def receive_nowait(self) -> EventT:
-        """The next event if one is there; otherwise `trio.WouldBlock`, or what `receive` raises."""
+        """The next event if there is one; else raises `trio.WouldBlock`, or as `receive` does."""
         if self._closed:
             raise trio.ClosedResourceError
         if self._has_events():
@@ -53,7 +53,7 @@ class EventReader(trio.abc.ReceiveChannel[EventT]):
         raise trio.EndOfChannel if self._ended else trio.WouldBlock
 
     def end(self) -> None:
-        """For who fills it: no further event will come."""
+        """Mark the end: no further event will be added."""
         self._ended = True
         self._readers.unpark_all()
 

@@ -10,14 +10,14 @@ import pytest
 import trio
 from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
-from simplex_trio.client.codec import Incoming
-from simplex_trio.client.engine import Call
-from simplex_trio.client.events import ExpiredResponse, UnexpectedResponse
-from simplex_trio.client.pending import EXPIRED_AGE, MAX_EXPIRED
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp import SMPClient
-from simplex_trio.client.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.engine.calls import Call
+from simplex_trio.engine.codec import Incoming
+from simplex_trio.engine.events import ExpiredResponse, UnexpectedResponse
+from simplex_trio.engine.pending import EXPIRED_AGE, MAX_EXPIRED
+from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.errors import (
     ConnectionLost,
     EncodeError,

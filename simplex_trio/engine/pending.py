@@ -1,9 +1,9 @@
-"""`PendingTable`: which answer belongs to which request.  Pure: time comes in as a parameter.
+"""`PendingTable`: matches answers to requests.  Pure: time is a parameter.
 
 A request is *pending* from before it is written until its answer, its time-out or its caller's
-cancellation, whichever is first.  One that timed out or was cancelled may still be answered, so it
-stays known as *expired* for a while: a late answer is then told apart from an answer to nothing,
-and can never reach somebody else.
+cancellation, whichever comes first.  One that timed out or was cancelled may still be answered, so
+it stays known as *expired* for a while: a late answer can then be told from an answer that does not
+match any request, and never reaches another caller.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ ResultT = TypeVar("ResultT")
 WaiterT = TypeVar("WaiterT")
 
 MAX_EXPIRED = 256
-"""Expired requests that are remembered; the oldest is forgotten first, and a result for it is then
-one for an unknown request.  A command can be as large as a block, so this is at most 4 MiB."""
+"""Expired requests that are remembered; the oldest is forgotten first, and its answer no longer
+matches any request.  A command can be as large as a block, so this is at most 4 MiB."""
 
 EXPIRED_AGE = 600.0
-"""Seconds for which an expired request is remembered: well past any answer that is worth having."""
+"""Seconds for which an expired request is remembered: far longer than answers take."""
 
 
 class RequestState(Enum):
-    """What a request waits for."""
+    """Whether a request still waits for its answer, or how it ended."""
 
     PENDING = auto()
     ANSWERED = auto()
@@ -53,10 +53,10 @@ class RequestState(Enum):
 
 @define(repr=False, eq=False)
 class Request(Redacted, Generic[CommandT, ResultT, WaiterT]):
-    """A command on its way, and its outcome once there is one.
+    """An in-flight command, and its outcome once there is one.
 
-    ``waiter`` is whatever the owner of the table wakes when the request leaves `PENDING`;
-    ``written`` is for the owner to set when the command goes out.
+    The owner of the table wakes ``waiter`` when the request leaves `PENDING`, and sets ``written``
+    when the command is written.
     """
 
     correlation_id: bytes
@@ -71,14 +71,14 @@ class Request(Redacted, Generic[CommandT, ResultT, WaiterT]):
 
 @frozen
 class Answered(Generic[CommandT, ResultT, WaiterT]):
-    """The answer that a pending request waited for; wake its waiter."""
+    """The answer to a pending request; wake its waiter."""
 
     request: Request[CommandT, ResultT, WaiterT]
 
 
 @frozen
 class Misdirected(Generic[CommandT, ResultT, WaiterT]):
-    """An answer with a pending request's id but for another entity; fail that request."""
+    """An answer with the id of a pending request but another entity; fail that request."""
 
     request: Request[CommandT, ResultT, WaiterT]
 
@@ -92,7 +92,7 @@ class Late(Generic[CommandT, ResultT, WaiterT]):
 
 @frozen
 class Unknown:
-    """An answer to nothing that is known; or, for an expired request, one for another entity."""
+    """An answer that matches no request, or an expired one with another entity."""
 
 
 Resolution = (
@@ -128,10 +128,10 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
     def register(
         self, correlation_id: bytes, entity_id: bytes, command: CommandT, waiter: WaiterT
     ) -> Request[CommandT, ResultT, WaiterT]:
-        """Enter a request; raises `EncodeError` if its id is in use.
+        """Add a pending request; raises `EncodeError` if its id is in use.
 
-        A command that expired may be sent again under the same id, which it needs if the id is a
-        part of what it says; an answer to either sending then answers both.
+        An expired command may be sent again under the same id, because some ids are part of what
+        the command means; an answer to either attempt then answers both.
         """
         expired = self._expired.get(correlation_id)
         if expired is not None and (expired.entity_id, expired.command) == (entity_id, command):
@@ -147,7 +147,7 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
     def resolve(
         self, correlation_id: bytes, entity_id: bytes, result: ResultT
     ) -> Resolution[CommandT, ResultT, WaiterT]:
-        """Say what an answer is, and for a pending request keep it there."""
+        """Match an answer, and store it in the request if that is pending."""
         request = self._pending.pop(correlation_id, None)
         if request is not None:
             if request.entity_id != entity_id:
@@ -162,9 +162,9 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
         return Late(request)
 
     def expire(self, request: Request[CommandT, ResultT, WaiterT], now: float) -> bool:
-        """Stop waiting for a request; one that was written stays known for a late answer.
+        """Stop waiting for a request; if it was written it stays known for a late answer.
 
-        False if it is no longer pending: an answer that came in this very moment counts.
+        Returns false if it is no longer pending: an answer at the last moment counts.
         """
         if request.state is not RequestState.PENDING:
             return False
@@ -177,7 +177,7 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
         return True
 
     def sweep(self, now: float) -> None:
-        """Forget expired requests that are too many or too old."""
+        """Forget expired requests beyond the limits of number and age."""
         expired = self._expired
         while expired:
             oldest = next(iter(expired.values()))
@@ -186,7 +186,7 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
             expired.popitem(last=False)
 
     def fail_all(self) -> list[Request[CommandT, ResultT, WaiterT]]:
-        """Empty the table when the connection is gone; what was pending has failed."""
+        """Empty the table when the connection has ended, and return what was pending."""
         failed = list(self._pending.values())
         for request in failed:
             request.state = RequestState.FAILED

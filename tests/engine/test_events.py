@@ -6,12 +6,12 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from simplex_trio.client.engine import EngineConfig
-from simplex_trio.client.events import EVENT_LIMIT, MAX_FOLDED, Notice
 from simplex_trio.client.smp import SMPClient
 from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, SealedMessage
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.engine.calls import EngineConfig
+from simplex_trio.engine.events import EVENT_LIMIT, MAX_FOLDED, Notice
 from simplex_trio.errors import ConnectionLost, SlowConsumer
 from simplex_trio.wire.smp.bodies import ReceivedBody, seal_delivered
 from simplex_trio.wire.smp.flags import MessageFlags

@@ -1,4 +1,4 @@
-"""How long a client waits: longer in the background, and growing with retries."""
+"""Time-outs: longer for background work, growing with retries for interactive calls."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _GROWTH = (1, 3 / 2, 9 / 4, 27 / 8)
 
 @frozen
 class Patience:
-    """How patient a caller is: somebody is waiting for it, perhaps again, or nobody is.
+    """How patient a caller is: whether a person waits, and after how many retries.
 
-    ``retry`` counts the tries before this one; each of the first three makes an interactive
-    time-out half as long again.  In the background every try has the same, longer time.
+    Each of the first three retries makes an interactive time-out half as long again.  Background
+    work always has the same, longer time-out.
     """
 
     interactive: bool
@@ -29,26 +29,26 @@ class Patience:
 
     @classmethod
     def after(cls, retry: int) -> Patience:
-        """The patience of somebody who waits for the try after ``retry`` others."""
+        """The patience of an interactive caller after ``retry`` earlier attempts."""
         return cls(interactive=True, retry=retry)
 
 
 BACKGROUND = Patience(interactive=False)
-"""Nobody is looking at the screen."""
+"""No person waits for the outcome."""
 
 INTERACTIVE = Patience(interactive=True)
-"""Somebody waits for the first try."""
+"""A person waits for the first attempt."""
 
 
 @frozen
 class Timeouts:
-    """Seconds for one kind of waiting."""
+    """The time-outs of one kind of operation, in seconds."""
 
     background: float
     interactive: float
 
     def seconds(self, patience: Patience) -> float:
-        """How long to wait."""
+        """The time-out for a caller of this patience."""
         if not patience.interactive:
             return self.background
         growth = _GROWTH[min(max(patience.retry, 0), len(_GROWTH) - 1)]
@@ -56,7 +56,7 @@ class Timeouts:
 
 
 CONNECT_TIMEOUTS = Timeouts(background=45, interactive=15)
-"""For everything from the first look-up of a name to the end of the handshake."""
+"""For connecting, from looking up the name to the end of the handshake."""
 
 REQUEST_TIMEOUTS = Timeouts(background=30, interactive=10)
 """For the answer to a command."""

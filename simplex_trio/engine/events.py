@@ -1,9 +1,8 @@
 """Events of a connection, and the bounded buffer in which they wait to be read.
 
-Answers and events share one stream of blocks.  If a program that does not read its events could
-stop the reader, it would also stop the answers it waits for, so events wait in a buffer.  The
-buffer is bounded in bytes; at the bound the connection is dropped, which loses nothing, since
-messages that were not acknowledged come again.
+Answers and events arrive in one stream of blocks.  A program that does not read its events must not
+block its own answers, so events are buffered.  The buffer is bounded in bytes; at the limit the
+connection is dropped, which loses nothing, because unacknowledged messages are redelivered.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 from attrs import define, frozen
 
-from simplex_trio.client.event_reader import EventReader
+from simplex_trio.engine.event_reader import EventReader
 from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
 
@@ -31,18 +30,18 @@ __all__ = [
 ]
 
 EVENT_LIMIT = 64 * 1024 * 1024
-"""Bytes of unread events at which a connection is dropped: some 4,000 blocks."""
+"""Bytes of unread events at which a connection is dropped: about 4,000 blocks."""
 
 MAX_FOLDED = 8
-"""Unread notifications about one queue that are kept; a further one takes the place of the newest,
-because all they say is that something is there."""
+"""Unread notifications about one queue that are kept; a further one replaces the newest, because
+each only says that there are messages."""
 
 EventT = TypeVar("EventT")
 
 
 @frozen(repr=False)
 class Notice(Redacted):
-    """A message that the router sent by itself (or that answered and is an event too)."""
+    """A message that the router sent unasked, or an answer that is an event as well."""
 
     entity_id: bytes
     message: object
@@ -50,7 +49,7 @@ class Notice(Redacted):
 
 @frozen(repr=False)
 class ExpiredResponse(Redacted):
-    """The answer to a command whose caller had stopped waiting: a message or an error."""
+    """The answer, a message or an error, to a command whose caller no longer waits."""
 
     entity_id: bytes
     command: object
@@ -59,7 +58,7 @@ class ExpiredResponse(Redacted):
 
 @frozen(repr=False)
 class UnexpectedResponse(Redacted):
-    """An answer to nothing that was asked, or about another entity than was asked about."""
+    """An answer that does not match any request, or is about another entity."""
 
     entity_id: bytes
     result: object
@@ -67,7 +66,7 @@ class UnexpectedResponse(Redacted):
 
 @frozen(repr=False)
 class ErrorEvent(Redacted):
-    """Something unasked that could not be read, or an error that the router told to nobody."""
+    """An unasked message that cannot be decoded, or an error that answers no request."""
 
     entity_id: bytes
     error: SimplexError
@@ -81,7 +80,7 @@ class _Entry(Generic[EventT]):
 
 
 def held_bytes(value: Any) -> int:
-    """About how many bytes of content a value holds on to, through the values inside it."""
+    """Roughly how many bytes of content a value and the values inside it hold."""
     match value:
         case bytes() | str():
             return len(value)
@@ -95,7 +94,7 @@ def held_bytes(value: Any) -> int:
 
 
 class EventBuffer(Generic[EventT]):
-    """Unread events in order.  Pure: it decides what is kept and when it is too much."""
+    """Unread events in order, with a limit on their bytes.  Pure."""
 
     def __init__(self, *, limit: int = EVENT_LIMIT, max_folded: int = MAX_FOLDED) -> None:
         self._limit = limit
@@ -104,7 +103,7 @@ class EventBuffer(Generic[EventT]):
         self._folding: dict[object, list[_Entry[EventT]]] = {}
         self._weight = 0
         self.folded: int = 0
-        """How many events have taken the place of an older one."""
+        """How many events have replaced an older one."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -115,7 +114,7 @@ class EventBuffer(Generic[EventT]):
         return self._weight
 
     def put(self, event: EventT, weight: int, fold_key: object = None) -> bool:
-        """Keep ``event``; False if the bound was reached, and then it is not kept."""
+        """Add an event; returns false, and does not add it, if that would exceed the limit."""
         unread = [] if fold_key is None else self._folding.get(fold_key, [])
         newest = unread[-1] if len(unread) >= self._max_folded else None
         weight_then = self._weight + weight - (0 if newest is None else newest.weight)
@@ -133,7 +132,7 @@ class EventBuffer(Generic[EventT]):
         return True
 
     def pop(self) -> EventT:
-        """The oldest unread event."""
+        """Remove and return the oldest unread event."""
         entry = self._entries.popleft()
         self._weight -= entry.weight
         if entry.fold_key is not None:
@@ -147,8 +146,8 @@ class EventBuffer(Generic[EventT]):
 class EventStream(EventReader[EventT]):
     """The events of a connection, for ``async for`` or `receive`.
 
-    It ends when the connection has ended and everything has been read.  Several tasks may read;
-    each event goes to one of them.  Closing it only stops the reading.
+    It ends once the connection has ended and everything has been read.  Several tasks may read;
+    each event goes to one of them.  Closing it only stops reading.
     """
 
     def __init__(self, buffer: EventBuffer[EventT]) -> None:
@@ -165,7 +164,7 @@ class EventStream(EventReader[EventT]):
         return self._buffer.pop()
 
     def put(self, event: EventT, weight: int, fold_key: object = None) -> bool:
-        """For the connection: hand over an event; False if there are too many unread bytes."""
+        """Add an event; returns false if the limit of unread bytes is reached."""
         if self._ended:
             return True
         kept = self._buffer.put(event, weight, fold_key)

@@ -1,4 +1,4 @@
-"""What callers say and see of the engine: its configuration, commands, and numbers."""
+"""What callers pass to the engine and get from it: configuration, calls, statistics."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 from attrs import field, frozen
 from attrs.validators import optional
 
-from simplex_trio.client.events import EVENT_LIMIT
-from simplex_trio.client.timeouts import CONNECT_TIMEOUTS, REQUEST_TIMEOUTS, Timeouts
+from simplex_trio.engine.events import EVENT_LIMIT
+from simplex_trio.engine.timeouts import CONNECT_TIMEOUTS, REQUEST_TIMEOUTS, Timeouts
 from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = ["CORRELATION_ID_SIZE", "Call", "ClientStatistics", "EngineConfig"]
@@ -23,18 +23,18 @@ CORRELATION_ID_SIZE = 24
 
 @frozen
 class EngineConfig:
-    """How one client waits and how much it holds."""
+    """Time-outs and limits of one client."""
 
     connect_timeouts: Timeouts = CONNECT_TIMEOUTS
     request_timeouts: Timeouts = REQUEST_TIMEOUTS
     ping_interval: float = 600
-    """Seconds of quiet after which a connection is pinged; 0 for no monitor at all."""
+    """Seconds without traffic after which a connection is pinged; 0 disables the monitor."""
     max_timeouts: int = 3
-    """Time-outs in a row after which a silent connection is given up; 0 for never."""
+    """Consecutive time-outs after which a silent connection is given up; 0 for never."""
     silence: float = 15 * 60
-    """Seconds without a byte that it also takes to give up."""
+    """Seconds without a received byte that giving up also requires."""
     event_limit: int = EVENT_LIMIT
-    """Bytes of unread events at which the connection is dropped as `SlowConsumer`."""
+    """Bytes of unread events at which the connection ends with `SlowConsumer`."""
     random: Callable[[int], bytes] = secrets.token_bytes
 
 
@@ -45,10 +45,10 @@ def _is_of_the_right_size(_instance: object, _attribute: object, value: bytes) -
 
 @frozen(repr=False)
 class Call(Redacted, Generic[CommandT_co]):
-    """One command of a batch: to whom it goes, and the key that authorizes it.
+    """One command, the entity it is about, and the key that authorizes it.
 
-    ``correlation_id`` is chosen at random unless the command needs a certain one, as a nonce.  One
-    to which there is no answer is not ``answered``: it is done when it has been written.
+    ``correlation_id`` is random unless the command needs a certain one, as a nonce.  A call that is
+    not ``answered`` completes as soon as it is written.
     """
 
     command: CommandT_co
@@ -62,7 +62,7 @@ class Call(Redacted, Generic[CommandT_co]):
 
 @frozen
 class ClientStatistics:
-    """What a connection has done so far, and what waits on it."""
+    """What a connection has done so far, and what is in flight."""
 
     requests: int
     timeouts: int

@@ -1,4 +1,4 @@
-"""`Waiter`: how a caller waits for all answers to what it asked at once."""
+"""`Waiter`: lets a caller wait for the answers to all of its requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Waiter:
             self._done.set()
 
     async def wait_while_answered(self, seconds: float) -> None:
-        """Wait for all, until for so many seconds there was none."""
+        """Wait for all answers; give up after ``seconds`` without a further one."""
         if not self._remaining:
             await trio.lowlevel.checkpoint()
             return

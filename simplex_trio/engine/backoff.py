@@ -1,8 +1,7 @@
-"""When to try again: a steady wait at first, then growing ones.  Pure: time comes in.
+"""When to retry: constant waits at first, then growing ones.  Pure: time is a parameter.
 
-`Backoff` says how long the waits are, `Retries` where one series of tries stands.  Random numbers
-come in as well: everybody who lost the same router at the same moment must not come back to it in
-the same moment.
+`Backoff` defines the waits, `Retries` tracks one series of attempts.  Random numbers are parameters
+too; they keep clients that lost a router at the same moment from reconnecting at the same moment.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ __all__ = ["Backoff", "Retries"]
 
 @frozen
 class Backoff:
-    """How long to wait between tries, in seconds.
+    """How long to wait between attempts, in seconds.
 
-    The first waits take ``initial``; once ``increase_after`` has passed since the first failure,
-    each is ``factor`` times the one before, up to ``maximum``.  Every wait is then shortened by a
-    random part of itself, at most ``jitter``.
+    Waits are ``initial`` long until ``increase_after`` has passed since the first failure; from
+    then on each is ``factor`` times the previous one, up to ``maximum``.  Each wait is shortened by
+    a random fraction of itself, at most ``jitter``.
     """
 
     initial: float = field(default=1.0, validator=gt(0))
@@ -29,7 +28,7 @@ class Backoff:
     jitter: float = field(default=0.3, validator=and_(ge(0), le(1)))
 
     def next_wait(self, previous: float | None, elapsed: float) -> float:
-        """The full wait after the one of length ``previous``; the first if that is `None`."""
+        """The wait that follows one of ``previous`` seconds; the first one if that is `None`."""
         if previous is None:
             return min(self.initial, self.maximum)
         if elapsed < self.increase_after:
@@ -37,16 +36,16 @@ class Backoff:
         return min(previous * self.factor, self.maximum)
 
     def shortened(self, wait: float, random: float) -> float:
-        """``wait`` less its random part; ``random`` is from 0 to 1."""
+        """``wait`` less its random fraction; ``random`` is between 0 and 1."""
         return wait * (1 - self.jitter * random)
 
 
 @define
 class Retries:
-    """One series of tries, which ends when what was tried has held for a while.
+    """One series of attempts, which ends once a success has lasted.
 
-    Something that succeeds and breaks again at once goes on being tried as if it had failed: only
-    what lasted for `Backoff.increase_after` starts a new series when it breaks.
+    A success that breaks before `Backoff.increase_after` has passed counts as a failure; one that
+    lasted longer starts a new series when it breaks.
     """
 
     _backoff: Backoff = field(factory=Backoff)
@@ -56,21 +55,21 @@ class Retries:
     _succeeded: float | None = field(default=None, init=False)
 
     def wait(self, now: float) -> float:
-        """Seconds until the next try."""
+        """Seconds until the next attempt."""
         return max(self._due - now, 0.0)
 
     def reset(self) -> None:
-        """Forget all failures: the next try is due at once."""
+        """Forget all failures; the next attempt is due at once."""
         self._first_failure = self._wait = self._succeeded = None
         self._due = 0.0
 
     def succeeded(self, now: float) -> None:
-        """Note that a try succeeded; there is nothing to wait for any more."""
+        """Record a success; there is nothing left to wait for."""
         self._succeeded = now
         self._due = now
 
     def failed(self, now: float, random: float) -> None:
-        """Note that a try failed, or that what had succeeded does not do what it should."""
+        """Record a failed attempt, or that a success turned out not to work."""
         if self._has_lasted(now):
             self.reset()
         self._succeeded = None
@@ -80,7 +79,7 @@ class Retries:
         self._due = now + self._backoff.shortened(self._wait, random)
 
     def broke(self, now: float, random: float) -> None:
-        """Note that what had succeeded ended; if it had lasted, the next try is due very soon."""
+        """Record that a success has ended; if it had lasted, the next attempt is due very soon."""
         if not self._has_lasted(now):
             self.failed(now, random)
             return

@@ -8,12 +8,12 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.engine import Call
-from simplex_trio.client.events import ErrorEvent, Notice, UnexpectedResponse
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess, SealedMessage
 from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.engine.calls import Call
+from simplex_trio.engine.events import ErrorEvent, Notice, UnexpectedResponse
 from simplex_trio.errors import (
     DecodeError,
     DecryptionFailed,

@@ -8,9 +8,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.events import ExpiredResponse, UnexpectedResponse
-from simplex_trio.client.outbox import MAX_QUEUED
 from simplex_trio.client.smp import SMPClient
+from simplex_trio.engine.events import ExpiredResponse, UnexpectedResponse
+from simplex_trio.engine.outbox import MAX_QUEUED
 from simplex_trio.errors import ConnectionLost, EncodeError, RequestTimeout, TooLarge
 from simplex_trio.wire.smp.commands import PING, SEND, Command
 from simplex_trio.wire.smp.flags import MessageFlags

@@ -8,10 +8,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.engine import Call
-from simplex_trio.client.events import Notice
-from simplex_trio.client.outbox import MAX_FRAMES_AT_ONCE, MAX_QUEUED
 from simplex_trio.client.smp import SMPClient
+from simplex_trio.engine.calls import Call
+from simplex_trio.engine.events import Notice
+from simplex_trio.engine.outbox import MAX_FRAMES_AT_ONCE, MAX_QUEUED
 from simplex_trio.errors import ConnectionLost, RequestTimeout, TooLarge
 from simplex_trio.wire.smp.commands import PING, SEND, Command
 from simplex_trio.wire.smp.flags import MessageFlags

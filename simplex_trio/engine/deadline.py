@@ -1,4 +1,4 @@
-"""`connect_deadline`: the time that connecting may take, and the error when it has passed."""
+"""`connect_deadline`: the time-out for connecting, and its error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import trio
 
-from simplex_trio.client.timeouts import Patience, Timeouts
+from simplex_trio.engine.timeouts import Patience, Timeouts
 from simplex_trio.errors import ConnectTimeout
 
 __all__ = ["connect_deadline"]
@@ -15,8 +15,8 @@ __all__ = ["connect_deadline"]
 
 @contextmanager
 def connect_deadline(timeouts: Timeouts, patience: Patience) -> Iterator[None]:
-    """Cancel the block when the time for connecting is over, and raise `ConnectTimeout`."""
+    """Cancel the block after the time-out for connecting, and raise `ConnectTimeout`."""
     with trio.move_on_after(timeouts.seconds(patience)) as scope:
         yield
     if scope.cancelled_caught:
-        raise ConnectTimeout("the connection was not there in time")
+        raise ConnectTimeout("connecting took too long")

@@ -1,4 +1,4 @@
-"""`Outbox`: the commands that wait to be written, in order, and how many may wait."""
+"""`Outbox`: a bounded queue of commands that wait to be written, in order."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 import trio
 
-from simplex_trio.client.codec import Frame
-from simplex_trio.client.pending import Request, RequestState
+from simplex_trio.engine.codec import Frame
+from simplex_trio.engine.pending import Request, RequestState
 
 __all__ = ["MAX_FRAMES_AT_ONCE", "MAX_QUEUED", "Outbox"]
 
 MAX_QUEUED = 2048
-"""Commands that may wait to be written; further callers wait their turn, still under their own
-time-outs.  Subscribing sends 1,360 at a time, so that one such chunk is never held up."""
+"""Commands that may wait to be written; at the limit callers wait for room, within their time-outs.
+Resubscribing sends chunks of 1,360, and one such chunk must always fit."""
 
 MAX_FRAMES_AT_ONCE = 8
-"""Frames that go out in one write.  More would save nothing and delay what comes after them."""
+"""Frames that go out in one write.  More would save nothing and delay later frames."""
 
 
 class Outbox:
-    """A bounded queue of encoded commands that becomes frames when the writer is ready.
+    """A bounded queue of encoded commands, turned into frames when the writer is ready.
 
-    Whatever is queued by then goes together, in order, up to what frames hold.  A command whose
-    caller has stopped waiting is dropped instead of being written.
+    Frames are filled in order with whatever is queued at that moment.  A command whose caller no
+    longer waits is dropped instead of being written.
     """
 
     def __init__(self, *, limit: int = MAX_QUEUED) -> None:
@@ -40,11 +40,11 @@ class Outbox:
 
     @property
     def is_full(self) -> bool:
-        """Whether callers have to wait; never after `close`, when there is nothing to wait for."""
+        """Whether callers have to wait for room; always false after `close`."""
         return len(self._queue) >= self._limit and not self._closed
 
     async def wait_for_room(self) -> None:
-        """Wait until a command may be put."""
+        """Wait until there is room for a command."""
         while self.is_full:
             await self._callers.park()
 
@@ -54,12 +54,12 @@ class Outbox:
         self._writer.unpark()
 
     async def wait_for_work(self) -> None:
-        """For the writer: wait until something is queued."""
+        """Wait until something is queued; called by the writer."""
         while not self._queue:
             await self._writer.park()
 
     def take_frames(self, new_frame: Callable[[], Frame]) -> Iterator[Frame]:
-        """For the writer: frames of what is queued, which count as written."""
+        """Frames filled with queued commands, which count as written; called by the writer."""
         for _ in range(MAX_FRAMES_AT_ONCE):
             frame = new_frame()
             while self._queue:
@@ -74,12 +74,12 @@ class Outbox:
             yield frame
 
     def let_callers_in(self) -> None:
-        """For the writer: wake as many callers as there is room for."""
+        """Wake as many waiting callers as there is room for; called by the writer."""
         if self._callers:
             self._callers.unpark(count=max(self._limit - len(self._queue), 0))
 
     def close(self) -> None:
-        """Drop what is queued and let every waiting caller go."""
+        """Drop what is queued and wake all waiting callers."""
         self._closed = True
         self._queue.clear()
         self._callers.unpark_all()

@@ -12,13 +12,14 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.engine import Call, driven
-from simplex_trio.client.events import ExpiredResponse, Notice
 from simplex_trio.client.smp import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.engine.calls import Call
+from simplex_trio.engine.events import ExpiredResponse, Notice
+from simplex_trio.engine.protocol_client import driven
 from simplex_trio.wire.smp.commands import PING
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import END, PONG

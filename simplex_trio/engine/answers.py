@@ -1,4 +1,4 @@
-"""Reading the answers to commands: the one kind that is expected, alone or in a batch."""
+"""Checks that answers are of the kind that the command expects, singly or in a batch."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ ResultT = TypeVar("ResultT")
 
 
 def expect(answer: Tagged, kind: type[KindT]) -> KindT:
-    """The answer, if it is of this kind; otherwise `UnexpectedResponseError`."""
+    """Return the answer if it is of this kind; otherwise raise `UnexpectedResponseError`."""
     if not isinstance(answer, kind):
         raise unexpected(answer)
     return answer
 
 
 def unexpected(answer: Tagged) -> UnexpectedResponseError:
-    """The error for an answer of a kind that does not fit the command."""
+    """The error for an answer of the wrong kind."""
     return UnexpectedResponseError(f"the router answered {answer.TAG.decode()}")
 
 
 def read_each(
     answers: Iterable[MessageT | SimplexError], read: Callable[[MessageT], ResultT]
 ) -> list[ResultT | SimplexError]:
-    """Read each answer of a batch; one that does not fit is an error of its own."""
+    """Read each answer of a batch; a wrong one becomes an error in its place."""
     results: list[ResultT | SimplexError] = []
     for answer in answers:
         if isinstance(answer, SimplexError):
