@@ -19,6 +19,22 @@ The names that most programs with messages need are here; `simplex_trio.xftp` an
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent, start_smp_agent
 from simplex_trio.agent.config import AgentConfig, AgentRole
+from simplex_trio.agent.destination import Destination
+from simplex_trio.agent.events import (
+    AgentEvent,
+    CannotConnect,
+    Connected,
+    Disconnected,
+    RouterEvent,
+    ServiceDisconnected,
+    ServiceEnded,
+    ServiceSubscribed,
+    ServiceSubscriptionError,
+    ServiceUnavailable,
+    Subscribed,
+    SubscriptionEnded,
+    SubscriptionError,
+)
 from simplex_trio.client.connection import (
     ClientConfig,
     RouterClient,
@@ -35,6 +51,7 @@ from simplex_trio.client.smp import (
 )
 from simplex_trio.client.smp.proxy import ProxiedRelay
 from simplex_trio.client.smp.queues import (
+    ClientEvent,
     MessageReceived,
     QueueAccess,
     QuotaReached,
@@ -43,6 +60,14 @@ from simplex_trio.client.smp.queues import (
     ServiceSubscription,
 )
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
+from simplex_trio.crypto.keys import (
+    Ed448PrivateKey,
+    Ed448PublicKey,
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+    X25519PrivateKey,
+    X25519PublicKey,
+)
 from simplex_trio.engine.calls import Call, EngineConfig
 from simplex_trio.engine.events import (
     ErrorEvent,
@@ -68,12 +93,22 @@ __all__ = [
     "BACKGROUND",
     "INTERACTIVE",
     "AgentConfig",
+    "AgentEvent",
     "AgentRole",
     "Call",
+    "CannotConnect",
     "ClientConfig",
+    "ClientEvent",
     "ConnectConfig",
     "ConnectError",
+    "Connected",
     "ConnectionLost",
+    "Destination",
+    "Disconnected",
+    "Ed448PrivateKey",
+    "Ed448PublicKey",
+    "Ed25519PrivateKey",
+    "Ed25519PublicKey",
     "EngineConfig",
     "ErrorEvent",
     "ExpiredResponse",
@@ -93,6 +128,7 @@ __all__ = [
     "RouterClient",
     "RouterConfig",
     "RouterError",
+    "RouterEvent",
     "SMPClient",
     "SMPClientAgent",
     "SMPClientConfig",
@@ -101,13 +137,23 @@ __all__ = [
     "ServerAddress",
     "ServerProtocol",
     "ServiceCertificate",
+    "ServiceDisconnected",
+    "ServiceEnded",
+    "ServiceSubscribed",
     "ServiceSubscription",
+    "ServiceSubscriptionError",
+    "ServiceUnavailable",
     "SimplexError",
     "SlowConsumer",
     "SocksMode",
     "SocksProxy",
+    "Subscribed",
+    "SubscriptionEnded",
+    "SubscriptionError",
     "Timeouts",
     "UnexpectedResponse",
+    "X25519PrivateKey",
+    "X25519PublicKey",
     "connect_ntf_client",
     "connect_protocol_client",
     "connect_smp_client",

@@ -16,6 +16,7 @@ from attrs import define, field
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.pool import Attempt, Connect, Join, Pool, Refuse, Use
 from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_client
+from simplex_trio.client.smp.queues import ClientEvent
 from simplex_trio.engine.deadline import connect_deadline
 from simplex_trio.engine.timeouts import BACKGROUND, Timeouts
 from simplex_trio.errors import ConnectionLost, SimplexError
@@ -54,7 +55,7 @@ class Observer(Protocol):
         """An attempt failed."""
         ...
 
-    def delivered(self, connection: PooledClient, event: object, *, left_over: bool) -> None:
+    def delivered(self, connection: PooledClient, event: ClientEvent, *, left_over: bool) -> None:
         """The connection's stream had this event; ``left_over`` if the connection had ended."""
         ...
 

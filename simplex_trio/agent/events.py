@@ -10,6 +10,7 @@ from attrs import frozen
 
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.subscriptions import ServiceState
+from simplex_trio.client.smp.queues import ClientEvent
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
@@ -19,6 +20,7 @@ __all__ = [
     "AgentEvent",
     "CannotConnect",
     "Connected",
+    "DestinationEvent",
     "Disconnected",
     "RouterEvent",
     "ServiceDisconnected",
@@ -34,8 +36,8 @@ __all__ = [
 
 
 @frozen(repr=False)
-class AgentEvent(Redacted):
-    """Base of all events."""
+class DestinationEvent(Redacted):
+    """Base of all events of an agent."""
 
     destination: Destination
 
@@ -51,7 +53,7 @@ class AgentEvent(Redacted):
 
 
 @frozen(repr=False)
-class SessionEvent(AgentEvent):
+class SessionEvent(DestinationEvent):
     """Base of the events of one connection."""
 
     session_id: bytes
@@ -76,7 +78,7 @@ class Disconnected(SessionEvent):
 
 
 @frozen(repr=False)
-class CannotConnect(AgentEvent):
+class CannotConnect(DestinationEvent):
     """There is no connection, for a reason that was not told since there was one.
 
     The agent goes on trying as long as something is to be subscribed to.
@@ -168,4 +170,21 @@ class RouterEvent(SessionEvent):
     """
 
     queue_id: bytes
-    event: object
+    event: ClientEvent
+
+
+AgentEvent = (
+    Connected
+    | Disconnected
+    | CannotConnect
+    | Subscribed
+    | SubscriptionError
+    | SubscriptionEnded
+    | ServiceSubscribed
+    | ServiceSubscriptionError
+    | ServiceUnavailable
+    | ServiceDisconnected
+    | ServiceEnded
+    | RouterEvent
+)
+"""Everything that `SMPClientAgent.events` can bring."""

@@ -38,6 +38,7 @@ from simplex_trio.agent.subscriptions import (
 )
 from simplex_trio.agent.workers import Workers
 from simplex_trio.client.smp.queues import (
+    ClientEvent,
     MessageReceived,
     QuotaReached,
     SealedMessage,
@@ -219,7 +220,7 @@ class Subscriber:
     async def ready_for_more(self, destination: Destination) -> None:
         await self._events.wait_for_room(destination)
 
-    def delivered(self, connection: PooledClient, event: object, *, left_over: bool) -> None:
+    def delivered(self, connection: PooledClient, event: ClientEvent, *, left_over: bool) -> None:
         destination, session = connection.destination, connection.client.session_id
         subscriptions = self._server(destination).subscriptions
         match event:
@@ -325,11 +326,9 @@ class Subscriber:
             del self._servers[destination]
 
 
-def _queue_of(event: object) -> bytes:
+def _queue_of(event: ClientEvent) -> bytes:
     match event:
         case MessageReceived() | QuotaReached() | SealedMessage():
             return event.recipient_id
         case Notice() | ExpiredResponse() | UnexpectedResponse() | ErrorEvent():
             return event.entity_id
-        case _:
-            return b""

@@ -18,6 +18,7 @@ from simplex_trio.client.spec import (
 )
 from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.engine.deadline import connect_deadline
+from simplex_trio.engine.events import EngineEvent
 from simplex_trio.engine.protocol_client import ProtocolClient, drive, driven
 from simplex_trio.engine.timeouts import INTERACTIVE, Patience
 from simplex_trio.errors import DecodeError
@@ -41,6 +42,7 @@ __all__ = [
 
 CommandT = TypeVar("CommandT", bound=AnyCommand)
 MessageT = TypeVar("MessageT", bound=AnyMessage)
+EventT = TypeVar("EventT")
 
 
 @frozen(repr=False)
@@ -60,7 +62,7 @@ class Connection(Redacted):
     tls: TlsSession
 
 
-class RouterClient(ProtocolClient[CommandT, MessageT]):
+class RouterClient(ProtocolClient[CommandT, MessageT, EventT]):
     """A `ProtocolClient` that knows its router and what the handshake agreed on."""
 
     def __init__(
@@ -144,7 +146,7 @@ async def open_protocol_client(
     *,
     patience: Patience = INTERACTIVE,
     disconnected: Callable[[BaseException], object] | None = None,
-) -> AsyncIterator[RouterClient[CommandT, MessageT]]:
+) -> AsyncIterator[RouterClient[CommandT, MessageT, EngineEvent]]:
     """Connect to a router of any protocol for the duration of the block.
 
     ``disconnected`` is called once, with the reason, after the connection has ended and all waiting
@@ -164,7 +166,7 @@ async def connect_protocol_client(
     *,
     patience: Patience = INTERACTIVE,
     disconnected: Callable[[BaseException], object] | None = None,
-) -> RouterClient[CommandT, MessageT]:
+) -> RouterClient[CommandT, MessageT, EngineEvent]:
     """Connect to a router of any protocol and run the connection in ``nursery``.
 
     Like `open_protocol_client`, except that the connection lasts until `ProtocolClient.aclose`, its
@@ -180,7 +182,7 @@ async def _connect(
     config: ClientConfig | None,
     patience: Patience,
     disconnected: Callable[[BaseException], object] | None,
-) -> RouterClient[CommandT, MessageT]:
+) -> RouterClient[CommandT, MessageT, EngineEvent]:
     config = config or ClientConfig()
     address = address_for(spec, address)
     connection = await open_connection(spec, address, config, patience=patience)

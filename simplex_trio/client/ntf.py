@@ -24,6 +24,7 @@ from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.engine.answers import expect, read_each
 from simplex_trio.engine.calls import Call
+from simplex_trio.engine.events import EngineEvent
 from simplex_trio.engine.protocol_client import drive, driven
 from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.errors import SimplexError
@@ -99,7 +100,7 @@ def _read_subscription(answer: Message) -> SubscriptionStatus:
     return expect(answer, SUB).status
 
 
-class NTFClient(RouterClient[Command, Message]):
+class NTFClient(RouterClient[Command, Message, EngineEvent]):
     """A connection to a notification router; see `open_ntf_client` and `connect_ntf_client`.
 
     Every method sends one command and has the contract of `ProtocolClient.request`: what cancelling

@@ -20,6 +20,7 @@ from simplex_trio.redaction import Redacted
 __all__ = [
     "EVENT_LIMIT",
     "MAX_FOLDED",
+    "EngineEvent",
     "ErrorEvent",
     "EventBuffer",
     "EventStream",
@@ -70,6 +71,10 @@ class ErrorEvent(Redacted):
 
     entity_id: bytes
     error: SimplexError
+
+
+EngineEvent = Notice | ExpiredResponse | UnexpectedResponse | ErrorEvent
+"""The events that every protocol has."""
 
 
 @define(eq=False)

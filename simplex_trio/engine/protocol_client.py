@@ -62,7 +62,8 @@ __all__ = ["ProtocolClient", "drive", "driven"]
 
 CommandT = TypeVar("CommandT")
 MessageT = TypeVar("MessageT")
-ClientT = TypeVar("ClientT", bound="ProtocolClient[Any, Any]")
+EventT = TypeVar("EventT")
+ClientT = TypeVar("ClientT", bound="ProtocolClient[Any, Any, Any]")
 
 _RECEIVED_FRAMES = 4  # frames between receive and process; process never waits, so few are enough
 
@@ -83,8 +84,10 @@ _ORDINARY_ENDS = (
 _Pending = Request[CommandT, object, Waiter]
 
 
-class ProtocolClient(Generic[CommandT, MessageT]):
+class ProtocolClient(Generic[CommandT, MessageT, EventT]):
     """A connection that is ready for use; `open_protocol_client` and similar functions make one.
+
+    The type parameters are the protocol's commands, its messages, and all events in `events`.
 
     All methods belong to the thread of the Trio program; any number of tasks may use them at once.
     """
@@ -104,7 +107,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         self._table: PendingTable[CommandT, object, Waiter] = PendingTable()
         self._outbox = Outbox()
         self._told: deque[_Pending[CommandT]] = deque()  # in the order of the outbox
-        self._buffer: EventBuffer[object] = EventBuffer(limit=self._config.event_limit)
+        self._buffer: EventBuffer[EventT] = EventBuffer(limit=self._config.event_limit)
         self._events = EventStream(self._buffer)
         self._scope = trio.CancelScope()
         self._over = trio.Event()
@@ -136,7 +139,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         return self._reason
 
     @property
-    def events(self) -> EventStream[object]:
+    def events(self) -> EventStream[EventT]:
         """What the router says unasked; ends once the connection has ended and all was read."""
         return self._events
 
@@ -466,7 +469,7 @@ class ProtocolClient(Generic[CommandT, MessageT]):
         if self._codec.is_event_too(result):
             self._put_event(self._codec.event(entity_id, result))
 
-    def _put_event(self, event: object) -> None:
+    def _put_event(self, event: Any) -> None:
         codec = self._codec
         if self._reason is None and not self._events.put(
             event, codec.weight(event), codec.folds_by(event)

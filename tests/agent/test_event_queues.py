@@ -23,6 +23,7 @@ from simplex_trio.agent.events import (
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import ServiceState
 from simplex_trio.crypto.hashes import ServiceSubs
+from simplex_trio.engine.events import Notice
 from simplex_trio.errors import ConnectionLost, DialFailed
 
 HASH = "A" * 43 + "="
@@ -31,7 +32,13 @@ REASON = ConnectionLost()
 
 
 def delivery(number: int, destination: Destination = HERE, session: bytes = b"1") -> RouterEvent:
-    return RouterEvent(destination, session, b"queue", number)
+    return RouterEvent(destination, session, b"queue", Notice(b"queue", number))
+
+
+def number_of(event: AgentEvent | None) -> object:
+    assert isinstance(event, RouterEvent)
+    assert isinstance(event.event, Notice)
+    return event.event.message
 
 
 def a_whole_session(session: bytes) -> list[AgentEvent]:
@@ -64,8 +71,7 @@ def test_in_order_for_each_destination_and_in_turns_between_them() -> None:
     queues.put(delivery(10, THERE))
     queues.put(delivery(11, THERE))
     assert len(queues) == 5
-    numbers = [event.event for event in drained(queues) if isinstance(event, RouterEvent)]
-    assert numbers == [0, 10, 1, 11, 2]
+    assert [number_of(event) for event in drained(queues)] == [0, 10, 1, 11, 2]
     assert queues.pop() is None
 
 
@@ -182,8 +188,7 @@ async def test_each_event_goes_to_one_of_several_readers() -> None:
 
     async def read() -> None:
         async for event in events:
-            assert isinstance(event, RouterEvent)
-            received.append(event.event)
+            received.append(number_of(event))
 
     async with trio.open_nursery() as nursery:
         for _ in range(3):

@@ -57,7 +57,7 @@ from simplex_trio.wire.versions import VersionRange
 from tests.client.network import Network
 from tests.client.support import cancelled_at_every_step
 
-AnyClient = ProtocolClient[Any, Any]
+AnyClient = ProtocolClient[Any, Any, Any]
 Opened = AbstractAsyncContextManager[AnyClient]
 
 SMP_ROUTER = ScriptedSMPRouter()

@@ -8,6 +8,7 @@ between, the proxy sees neither the content nor the queue, and the relay does no
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import trio
 from attrs import frozen
@@ -110,7 +111,7 @@ class ProxiedRelay(SenderCommands):
 
     def __init__(
         self,
-        proxy: ProtocolClient[Command, Message],
+        proxy: ProtocolClient[Command, Message, Any],
         relay: ServerAddress,
         *,
         basic_auth: bytes | None,
@@ -246,7 +247,7 @@ def _answer_of_relay(
 
 
 async def forward(
-    relay: ProtocolClient[Command, Message], secret: bytes | None, forwarded: FwdTransmission
+    relay: ProtocolClient[Command, Message, Any], secret: bytes | None, forwarded: FwdTransmission
 ) -> bytes:
     """Forward a client's sealed command to a relay; returns what the relay sealed for the client.
 

@@ -8,12 +8,14 @@ from attrs import frozen
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey
+from simplex_trio.engine.events import EngineEvent
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.smp.bodies import Delivered, QuotaNotice, open_delivered
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.new_queue import QueueMode
 
 __all__ = [
+    "ClientEvent",
     "MessageReceived",
     "NotifierCredentials",
     "OwnedQueue",
@@ -106,6 +108,10 @@ class SealedMessage(Redacted):
         """The message; raises `DecryptionFailed` or `DecodeError` if the key is another queue's."""
         found = open_delivered(key, self.message_id, self.sealed)
         return delivered(self.recipient_id, self.message_id, found)
+
+
+ClientEvent = MessageReceived | QuotaReached | SealedMessage | EngineEvent
+"""Everything that `SMPClient.events` can bring."""
 
 
 @frozen

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from simplex_trio.client.connection import ClientConfig, Connection, RouterClient
-from simplex_trio.client.smp.queues import OwnedQueue
+from simplex_trio.client.smp.queues import ClientEvent, OwnedQueue
 from simplex_trio.client.smp.session import SMPCodec, SMPSessionConfig
 from simplex_trio.engine.answers import expect, unexpected
 from simplex_trio.engine.timeouts import Patience
@@ -26,7 +26,7 @@ class SMPClientConfig(ClientConfig):
     session: SMPSessionConfig = field(factory=SMPSessionConfig)
 
 
-class SMPRequests(RouterClient[Command, Message]):
+class SMPRequests(RouterClient[Command, Message, ClientEvent]):
     """A connection to an SMP router, without the commands."""
 
     def __init__(

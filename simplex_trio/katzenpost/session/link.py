@@ -29,7 +29,7 @@ _ENGINE = EngineConfig(ping_interval=0)
 class Link:
     """A connection whose greeting is over; `client` has yet to be run."""
 
-    client: ProtocolClient[Outgoing, Answer]
+    client: ProtocolClient[Outgoing, Answer, object]
     greeting: Greeting
     opened_at: float
     starting: trio.Lock = field(factory=trio.Lock)
@@ -52,6 +52,6 @@ async def open_link(dial: Dialler, token: bytes, *, timeout: float) -> Link:
         stream = LengthPrefixedStream(await dial())
         greeting = await greet(stream, token)
         codec = KatzenpostCodec(greeting.status.instance_token)
-        client = ProtocolClient[Outgoing, Answer](RunStream(stream), codec, _ENGINE)
+        client = ProtocolClient[Outgoing, Answer, object](RunStream(stream), codec, _ENGINE)
         return Link(client, greeting, trio.current_time())
     raise ConnectTimeout("the daemon did not greet in time")

@@ -1,0 +1,64 @@
+"""The types that programs see: mypy checks these functions, and no test runs them.
+
+`assert_never` after a `match` fails to check as soon as an event is missing from a union.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never, assert_type
+
+import simplex_trio as st
+from simplex_trio.agent.stream import AgentEvents
+from simplex_trio.engine.events import EngineEvent, EventStream
+
+
+async def clients() -> None:
+    async with st.open_smp_client("smp://...") as client:
+        assert_type(client, st.SMPClient)
+        assert_type(client.events, EventStream[st.ClientEvent])
+        assert_type(await client.create_queue(), st.ReceivingQueue)
+        assert_type(await client.send(b"", b""), None)
+    async with st.open_ntf_client("ntf://...") as ntf:
+        assert_type(ntf.events, EventStream[EngineEvent])
+    async with st.open_router() as router:
+        assert_type(router, st.Router)
+        assert_type(router.address, st.ServerAddress)
+
+
+async def client_events(client: st.SMPClient) -> str:
+    async for event in client.events:
+        match event:
+            case st.MessageReceived() | st.QuotaReached() | st.SealedMessage():
+                return "from a queue"
+            case st.Notice() | st.ErrorEvent():
+                return "unasked"
+            case st.ExpiredResponse() | st.UnexpectedResponse():
+                return "an answer"
+            case _:
+                assert_never(event)
+    return ""
+
+
+async def agent_events(agent: st.SMPClientAgent) -> str:
+    assert_type(agent.events, AgentEvents)
+    async for event in agent.events:
+        assert_type(event.destination, st.Destination)
+        match event:
+            case st.RouterEvent(event=inner):
+                assert_type(inner, st.ClientEvent)
+                return "delivered"
+            case st.Connected() | st.Disconnected() | st.CannotConnect():
+                return "connection"
+            case st.Subscribed() | st.SubscriptionError() | st.SubscriptionEnded():
+                return "queues"
+            case (
+                st.ServiceSubscribed()
+                | st.ServiceSubscriptionError()
+                | st.ServiceUnavailable()
+                | st.ServiceDisconnected()
+                | st.ServiceEnded()
+            ):
+                return "service"
+            case _:
+                assert_never(event)
+    return ""
