@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.errors import ConnectError, ConnectionLost, RequestTimeout
-from simplex_trio.wire.smp.errors import Broker, BrokerErrorKind, Code, Proxy
+from simplex_trio.wire.errors.values import Broker, BrokerErrorKind, Code, Proxy
 
 __all__ = ["is_temporary", "refuses_service"]
 

@@ -29,7 +29,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.server import EMBEDDED, open_router
 from simplex_trio.router.store import PutQueue, QueueRecord, open_sqlite_store
-from simplex_trio.wire.smp.queue_mode import QueueMode
+from simplex_trio.wire.queue_mode import QueueMode
 
 __all__ = ["ROWS"]
 

@@ -25,8 +25,8 @@ from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519Pr
 from simplex_trio.errors import DecodeError, TooLarge
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddressWithAuth, ServerProtocol
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.queue_uris import QueueURI
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.new_queue import ContactRequest
 from simplex_trio.wire.smp.queue_info import QueueInfo
 from simplex_trio.wire.text import to_base64url

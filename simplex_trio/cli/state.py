@@ -25,8 +25,8 @@ from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey, private_k
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, SMPClientVersion
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from simplex_trio.wire.versions import VersionRange
 
 if sys.platform != "win32":

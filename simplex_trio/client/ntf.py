@@ -31,6 +31,7 @@ from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.errors.values import RouterErrorValue
 from simplex_trio.wire.ntf import commands as ntf
 from simplex_trio.wire.ntf.commands import Command
 from simplex_trio.wire.ntf.handshake import NTF_BLOCK_SIZE, NTFClientHandshake
@@ -48,7 +49,6 @@ from simplex_trio.wire.ntf.messages import (
 from simplex_trio.wire.ntf.queues import NotifierQueue
 from simplex_trio.wire.ntf.statuses import SubscriptionStatus, TokenStatus
 from simplex_trio.wire.ntf.tokens import DeviceToken
-from simplex_trio.wire.smp.errors import RouterErrorValue
 
 __all__ = ["NTF", "NTFClient", "RegisteredToken", "connect_ntf_client", "open_ntf_client"]
 

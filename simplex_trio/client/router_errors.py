@@ -14,7 +14,7 @@ goes wrong at the proxy, or between proxy and relay, is a `ProxyFailed` and neve
 from __future__ import annotations
 
 from simplex_trio.errors import SimplexError
-from simplex_trio.wire.smp.errors import (
+from simplex_trio.wire.errors.values import (
     Broker,
     Code,
     Proxy,

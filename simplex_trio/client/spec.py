@@ -29,10 +29,10 @@ from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.authorization import Authorizer
 from simplex_trio.wire.blocks import PaddedBlocks
 from simplex_trio.wire.credentials import CommandCredentials, MessageEntity
+from simplex_trio.wire.errors.values import RouterErrorValue
 from simplex_trio.wire.handshake import ClientAgreement, ClientHandshake
 from simplex_trio.wire.reading import RefusedTransmission, read_messages
 from simplex_trio.wire.session import SessionParameters
-from simplex_trio.wire.smp.errors import RouterErrorValue
 from simplex_trio.wire.transmissions import Batch, prepare_transmission
 
 __all__ = [

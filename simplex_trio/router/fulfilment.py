@@ -12,8 +12,8 @@ from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.outbox import Outgoing
 from simplex_trio.router.store.interface import Store
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.bodies import QuotaNotice, ReceivedBody, seal_delivered
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.messages import ERR, LNK, MSG, OK, Message
 

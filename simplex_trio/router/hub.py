@@ -21,8 +21,8 @@ from simplex_trio.router.names import NameResolver, resolve_name
 from simplex_trio.router.postponed import Postponed
 from simplex_trio.router.proxying import Proxying, Relays
 from simplex_trio.router.store.interface import Store
+from simplex_trio.wire.errors.values import Proxy, ProxyErrorKind
 from simplex_trio.wire.smp.commands import PFWD, PRXY, RSLV, Command
-from simplex_trio.wire.smp.errors import Proxy, ProxyErrorKind
 from simplex_trio.wire.smp.handshake import ServiceClaim
 from simplex_trio.wire.smp.messages import ERR, RNAME, Message
 from simplex_trio.wire.smp.reading import ReceivedCommand

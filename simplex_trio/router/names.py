@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from simplex_trio.errors import SimplexError
-from simplex_trio.wire.smp.errors import Name, NameErrorKind, NameErrorValue, Resolver
+from simplex_trio.wire.errors.values import Name, NameErrorKind, NameErrorValue, Resolver
 from simplex_trio.wire.smp.messages import ERR, RNAME, Message
 from simplex_trio.wire.smp.names import Domain, NameRecord
 

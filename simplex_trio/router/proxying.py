@@ -31,9 +31,8 @@ from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.certificates import ProvenKey
-from simplex_trio.wire.smp import errors as wire
-from simplex_trio.wire.smp.commands import PFWD, PRXY
-from simplex_trio.wire.smp.errors import (
+from simplex_trio.wire.errors import values as wire
+from simplex_trio.wire.errors.values import (
     Broker,
     BrokerErrorKind,
     BrokerErrorValue,
@@ -46,6 +45,7 @@ from simplex_trio.wire.smp.errors import (
     TransportError,
     TransportErrorKind,
 )
+from simplex_trio.wire.smp.commands import PFWD, PRXY
 from simplex_trio.wire.smp.forwarding import PROXIED_VERSIONS, FwdTransmission
 from simplex_trio.wire.smp.messages import ERR, PKEY, PRES, Message
 from simplex_trio.wire.versions import SMPVersion, VersionRange

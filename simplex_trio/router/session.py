@@ -34,9 +34,9 @@ from simplex_trio.router.limits import TokenBucket
 from simplex_trio.router.outbox import Outbox, Outgoing
 from simplex_trio.transport.frames import FrameStream
 from simplex_trio.transport.tls import TlsSession
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.handshake import RouterAgreement
 from simplex_trio.wire.smp.commands import NEW, RSLV, Command
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, ERR, NMSG, Message
 from simplex_trio.wire.smp.reading import ReceivedCommand, RefusedTransmission, read_commands

@@ -17,6 +17,7 @@ from attrs.validators import and_, deep_iterable, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted, instance_of
+from simplex_trio.wire.basic_auth import is_basic_auth
 from simplex_trio.wire.buffer import Reader, short
 from simplex_trio.wire.hosts import (
     MAX_HOSTS,
@@ -32,7 +33,6 @@ __all__ = [
     "ServerAddress",
     "ServerAddressWithAuth",
     "ServerProtocol",
-    "is_basic_auth",
 ]
 
 _MAX_PORT = 0xFFFF
@@ -42,8 +42,6 @@ _BEFORE_HOSTS = re.compile(r"(smp|ntf|xftp)://([0-9A-Za-z_-]+=*)(?::([^@]+))?@")
 _PORT = re.compile(r":([0-9]+)")
 
 # Printable characters of Latin-1 other than those that end a password in an address.
-_BASIC_AUTH = re.compile(rb"[!-~\xa1-\xac\xae-\xff]*")
-_NOT_IN_BASIC_AUTH = frozenset(b"@:/")
 
 
 class ServerProtocol(Enum):
@@ -57,11 +55,6 @@ class ServerProtocol(Enum):
     def default_port(self) -> int:
         """The port of an address that names none."""
         return 5223 if self is ServerProtocol.SMP else 443
-
-
-def is_basic_auth(value: bytes) -> bool:
-    """Whether ``value`` can be a password: printable, without spaces, ``@``, ``:`` and ``/``."""
-    return bool(_BASIC_AUTH.fullmatch(value)) and _NOT_IN_BASIC_AUTH.isdisjoint(value)
 
 
 @final

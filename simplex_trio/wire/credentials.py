@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from simplex_trio.wire.smp.errors import CommandErrorKind
+from simplex_trio.wire.errors.values import CommandErrorKind
 
 __all__ = ["CommandCredentials", "MessageEntity"]
 

@@ -16,8 +16,8 @@ from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.authorization import authorization_is_well_formed
 from simplex_trio.wire.credentials import CommandCredentials, MessageEntity
+from simplex_trio.wire.errors.values import Cmd, Code, RouterErrorValue
 from simplex_trio.wire.session import SessionParameters
-from simplex_trio.wire.smp.errors import Cmd, Code, RouterErrorValue
 from simplex_trio.wire.tagged import TagDecodeError
 from simplex_trio.wire.transmissions import (
     Transmission,

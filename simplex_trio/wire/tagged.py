@@ -13,7 +13,7 @@ from attrs import frozen
 from simplex_trio.errors import DecodeError, UnsupportedVersion
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader
-from simplex_trio.wire.smp.errors import Cmd, CommandErrorKind
+from simplex_trio.wire.errors.values import Cmd, CommandErrorKind
 from simplex_trio.wire.versions import SMP_VERSIONS
 
 __all__ = ["TagDecodeError", "Tagged", "decode_tagged"]

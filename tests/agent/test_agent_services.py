@@ -28,9 +28,9 @@ from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.engine.events import Notice
 from simplex_trio.errors import DecodeError
 from simplex_trio.transport.tls import utc_now
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import NSUB, NSUBS, SUB, SUBS, Command
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.messages import ALLS, ENDS, ERR, SOK, SOKS, Message
 
 from .simulation.router import SERVICE_ID, SimulatedRouter

@@ -39,9 +39,9 @@ from simplex_trio.errors import (
     WrongIdentity,
 )
 from simplex_trio.testing.network import Trouble
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.bodies import ReceivedBody, seal_delivered
 from simplex_trio.wire.smp.commands import SUB
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.messages import DELD, END, ERR, MSG, OK, SOK
 

@@ -23,7 +23,7 @@ from simplex_trio.errors import (
     SimplexError,
     WrongIdentity,
 )
-from simplex_trio.wire.smp.errors import Broker, BrokerErrorKind, Code, Proxy
+from simplex_trio.wire.errors.values import Broker, BrokerErrorKind, Code, Proxy
 
 ONE, TWO = b"session one", b"session two"
 SERVICE = b"service"

@@ -38,7 +38,7 @@ from simplex_trio.agent.workers import Workers
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.errors import RequestTimeout, SimplexError
-from simplex_trio.wire.smp.errors import Code
+from simplex_trio.wire.errors.values import Code
 
 SERVICE = b"service"
 QUEUES = st.sampled_from([b"q%d" % number for number in range(3)])

@@ -26,7 +26,7 @@ from simplex_trio.errors import (
     StoreFull,
     WrongIdentity,
 )
-from simplex_trio.wire.smp.errors import Code, Proxy, ProxyErrorKind
+from simplex_trio.wire.errors.values import Code, Proxy, ProxyErrorKind
 from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.errors import NoSuchReplica, RouterUnreachable, XFTPRouterError
 

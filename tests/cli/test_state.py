@@ -19,8 +19,8 @@ from simplex_trio.cli.state import SavedQueue, State, default_path
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueURI
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from tests.cli.support import ROOT
 
 ROUTER = ServerAddress.parse(f"smp://{'A' * 43}=@smp.example.com")

@@ -35,6 +35,7 @@ from simplex_trio.errors import (
 from simplex_trio.testing.scripted import ScriptedNTFRouter, ScriptedPeer
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.authorization import Verifier
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.ntf import commands as ntf
 from simplex_trio.wire.ntf.messages import ERR, IDSUB, IDTKN, OK, PONG, SUB, TKN, Message
 from simplex_trio.wire.ntf.queues import NotifierQueue
@@ -47,7 +48,6 @@ from simplex_trio.wire.ntf.statuses import (
 )
 from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
 from simplex_trio.wire.reading import ReceivedCommand
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.versions import VersionRange
 from tests.client.network import Network
 from tests.client.support import cancelled_at_every_step, start

@@ -46,10 +46,7 @@ from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.buffer import short
 from simplex_trio.wire.certificates import ProvenKey
-from simplex_trio.wire.handshake import ServiceRole, sign_session_key
-from simplex_trio.wire.reading import RefusedTransmission
-from simplex_trio.wire.smp import commands as smp
-from simplex_trio.wire.smp.errors import (
+from simplex_trio.wire.errors.values import (
     Broker,
     BrokerErrorKind,
     Code,
@@ -61,6 +58,9 @@ from simplex_trio.wire.smp.errors import (
     RouterErrorValue,
     Unexpected,
 )
+from simplex_trio.wire.handshake import ServiceRole, sign_session_key
+from simplex_trio.wire.reading import RefusedTransmission
+from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.forwarding import FwdResponse, FwdTransmission
 from simplex_trio.wire.smp.handshake import smp_session

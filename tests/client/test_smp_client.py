@@ -31,8 +31,8 @@ from simplex_trio.errors import (
     UnsupportedVersion,
 )
 from simplex_trio.testing.scripted import ScriptedSMPRouter
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp import commands as smp
-from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.messages import ERR, IDS, LNK, NID, OK, PONG, SOK, Message
 from simplex_trio.wire.smp.names import Domain

@@ -25,8 +25,8 @@ from simplex_trio.errors import (
 )
 from simplex_trio.wire.blocks import PaddedBlocks
 from simplex_trio.wire.buffer import large, short
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.commands import PING, SUB, Command
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.messages import END, ERR, MSG, OK, PONG, SOK
 from simplex_trio.wire.versions import SMPVersion
 from tests.client.support import (

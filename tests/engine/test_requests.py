@@ -27,8 +27,8 @@ from simplex_trio.errors import (
 )
 from simplex_trio.testing.scripted import ScriptedSMPRouter
 from simplex_trio.wire.authorization import NoRouterKey
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.commands import ACK, GET, LDEL, LGET, NEW, OFF, PING, SEND, SUB, Command
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.messages import ERR, OK, PONG, SOK
 from simplex_trio.wire.versions import VersionRange

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.commands import COMMANDS, NEW, PING, RFWD
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 from simplex_trio.wire.smp.messages import ERR, IDS, PONG
 from simplex_trio.wire.versions import VersionRange

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from simplex_trio.router.config import RouterConfig
-from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, ERR, INFO, SOKS
 from simplex_trio.wire.versions import SMPVersion
 from tests.router.house import open_house, predictable_random

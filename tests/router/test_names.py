@@ -6,8 +6,8 @@ import trio
 
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.names import NameNotFound, ResolverFailed
+from simplex_trio.wire.errors.values import Name, NameErrorKind, Resolver
 from simplex_trio.wire.smp.commands import PING, RSLV
-from simplex_trio.wire.smp.errors import Name, NameErrorKind, Resolver
 from simplex_trio.wire.smp.messages import ERR, PONG, RNAME
 from simplex_trio.wire.smp.names import Domain, NameRecord
 from tests.router.house import open_house

@@ -36,10 +36,8 @@ from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.router.proxying import RelayRefused, proxy_error
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.certificates import ProvenKey
-from simplex_trio.wire.handshake import sign_session_key
-from simplex_trio.wire.smp import errors as wire
-from simplex_trio.wire.smp.commands import PFWD, PING, PRXY
-from simplex_trio.wire.smp.errors import (
+from simplex_trio.wire.errors import values as wire
+from simplex_trio.wire.errors.values import (
     Broker,
     BrokerErrorKind,
     Code,
@@ -51,6 +49,8 @@ from simplex_trio.wire.smp.errors import (
     TransportError,
     TransportErrorKind,
 )
+from simplex_trio.wire.handshake import sign_session_key
+from simplex_trio.wire.smp.commands import PFWD, PING, PRXY
 from simplex_trio.wire.smp.forwarding import FwdTransmission
 from simplex_trio.wire.smp.messages import ERR, PKEY, PONG, PRES
 from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange

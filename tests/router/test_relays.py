@@ -16,7 +16,7 @@ from simplex_trio.router.proxy_rules import IPAddress
 from simplex_trio.router.relays import open_relays, reachable, resolve
 from simplex_trio.router.server import EMBEDDED, open_router
 from simplex_trio.wire.addresses import ServerAddress
-from simplex_trio.wire.smp.errors import Broker, BrokerErrorKind, Network, Proxy
+from simplex_trio.wire.errors.values import Broker, BrokerErrorKind, Network, Proxy
 from simplex_trio.wire.smp.new_queue import MessagingRequest
 
 KEY_HASH = "A" * 43 + "="

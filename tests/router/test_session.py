@@ -18,6 +18,7 @@ from simplex_trio.router.core.recent import RecentBodies
 from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.router.core.state import Decision
 from simplex_trio.router.housekeeping import disconnect_idle
+from simplex_trio.wire.errors.values import Code, Store
 from simplex_trio.wire.smp.bodies import QuotaNotice, ReceivedBody, open_delivered
 from simplex_trio.wire.smp.commands import (
     ACK,
@@ -32,7 +33,6 @@ from simplex_trio.wire.smp.commands import (
     SEND,
     SUB,
 )
-from simplex_trio.wire.smp.errors import Code, Store
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import (

@@ -8,10 +8,10 @@ from simplex_trio.client.ntf import open_ntf_client
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.ntf.queues import NotifierQueue
 from simplex_trio.wire.ntf.statuses import TokenState
 from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
-from simplex_trio.wire.smp.errors import Code
 
 UNVERIFIED = set(TokenState) - {TokenState.ACTIVE}
 """What a token may be before its device has answered; a push service may know that it is none."""

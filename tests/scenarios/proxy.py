@@ -9,7 +9,7 @@ from simplex_trio.client.smp import open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived
 from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
-from simplex_trio.wire.smp.errors import Broker, Code, Proxy
+from simplex_trio.wire.errors.values import Broker, Code, Proxy
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.new_queue import (
     ContactLink,

@@ -25,9 +25,9 @@ from simplex_trio.crypto.keys import (
 from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.engine.events import Notice
 from simplex_trio.errors import UnsupportedVersion
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.bodies import NotificationMeta
-from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import ALLS, DELD, END, ENDS, NMSG
 from simplex_trio.wire.smp.names import Domain

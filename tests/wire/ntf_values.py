@@ -18,6 +18,14 @@ from simplex_trio.crypto.keys import (
     private_key,
 )
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.errors.values import (
+    Broker,
+    BrokerErrorKind,
+    Cmd,
+    Code,
+    CommandErrorKind,
+    Proxy,
+)
 from simplex_trio.wire.hosts import DomainHost, OnionHost
 from simplex_trio.wire.ntf import commands, messages
 from simplex_trio.wire.ntf.push import PushMessage
@@ -30,14 +38,6 @@ from simplex_trio.wire.ntf.statuses import (
     TokenStatus,
 )
 from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
-from simplex_trio.wire.smp.errors import (
-    Broker,
-    BrokerErrorKind,
-    Cmd,
-    Code,
-    CommandErrorKind,
-    Proxy,
-)
 from tests.wire.smp_values import router_error, server_address
 
 VERSIONS = (1, 2, 3)

@@ -11,8 +11,9 @@ from simplex_trio.crypto.keys import X25519PublicKey, auth_public_key
 from simplex_trio.crypto.signed_key import SignedKey
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.certificates import ProvenKey
+from simplex_trio.wire.errors import values as errors
 from simplex_trio.wire.hosts import parse_host
-from simplex_trio.wire.smp import commands, errors, messages
+from simplex_trio.wire.smp import commands, messages
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.names import Domain, NameRecord, TopLevel

@@ -16,10 +16,12 @@ from simplex_trio.crypto.keys import (
     X25519PublicKey,
 )
 from simplex_trio.crypto.signed_key import SignedKey
-from simplex_trio.wire.addresses import ServerAddress, ServerProtocol, is_basic_auth
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.basic_auth import is_basic_auth
 from simplex_trio.wire.certificates import ProvenKey
+from simplex_trio.wire.errors import values as errors
 from simplex_trio.wire.hosts import DomainHost, IPv4Host
-from simplex_trio.wire.smp import commands, errors, messages
+from simplex_trio.wire.smp import commands, messages
 from simplex_trio.wire.smp.bodies import NotificationMeta, QuotaNotice, ReceivedBody
 from simplex_trio.wire.smp.envelopes import ClientEnvelope, ClientMessage
 from simplex_trio.wire.smp.flags import MessageFlags

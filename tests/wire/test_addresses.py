@@ -17,12 +17,8 @@ from hypothesis import strategies as st
 
 from simplex_trio.crypto.keys import X25519PublicKey
 from simplex_trio.errors import DecodeError
-from simplex_trio.wire.addresses import (
-    ServerAddress,
-    ServerAddressWithAuth,
-    ServerProtocol,
-    is_basic_auth,
-)
+from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth, ServerProtocol
+from simplex_trio.wire.basic_auth import is_basic_auth
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.hosts import (
     DomainHost,

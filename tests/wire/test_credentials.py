@@ -11,9 +11,9 @@ import pytest
 
 from simplex_trio.crypto.keys import X25519PublicKey
 from simplex_trio.errors import EncodeError, UnsupportedVersion
+from simplex_trio.wire.errors.values import CommandErrorKind
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import COMMANDS, NEW, RKEY, Command
-from simplex_trio.wire.smp.errors import CommandErrorKind
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import MESSAGES, NMSG, Message
 from simplex_trio.wire.smp.new_queue import (

@@ -19,11 +19,11 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey, privat
 from simplex_trio.errors import HandshakeFailed
 from simplex_trio.wire.authorization import Authorizer
 from simplex_trio.wire.blocks import BlockCodec, EncryptedBlocks, PaddedBlocks
+from simplex_trio.wire.errors.values import RouterErrorValue
 from simplex_trio.wire.handshake import ClientAgreement
 from simplex_trio.wire.reading import ReceivedMessage, RefusedTransmission, read_messages
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import PFWD, Command
-from simplex_trio.wire.smp.errors import RouterErrorValue
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, ServiceIdentity, SMPClientHandshake
 from simplex_trio.wire.smp.messages import ERR, decode_message
 from simplex_trio.wire.smp.proxied import open_command

@@ -17,13 +17,13 @@ from simplex_trio.crypto.keys import (
 from simplex_trio.errors import UnsupportedVersion
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.buffer import short
+from simplex_trio.wire.errors.values import Cmd, CommandErrorKind
 from simplex_trio.wire.ntf import commands, messages
 from simplex_trio.wire.ntf.commands import Command, CommandDecodeError, decode_command
 from simplex_trio.wire.ntf.messages import Message, MessageDecodeError, decode_message
 from simplex_trio.wire.ntf.queues import NotifierQueue
 from simplex_trio.wire.ntf.statuses import InvalidReason, TokenState, TokenStatus
 from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
-from simplex_trio.wire.smp.errors import Cmd, CommandErrorKind
 from simplex_trio.wire.tagged import Tagged
 from tests.vectors import Case, cases
 from tests.wire.ntf_values import (

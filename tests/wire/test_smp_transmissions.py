@@ -21,6 +21,7 @@ from simplex_trio.crypto.keys import (
 from simplex_trio.errors import DecodeError, TooLarge
 from simplex_trio.wire.authorization import Authorizer, NoRouterKey, Verifier
 from simplex_trio.wire.blocks import PaddedBlocks
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.handshake import PeerService, Service, ServiceRole
 from simplex_trio.wire.reading import (
     ReceivedCommand,
@@ -30,7 +31,6 @@ from simplex_trio.wire.reading import (
 )
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import NEW, NSUBS, SEND, SUBS, Command, decode_command
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.forwarding import FwdResponse, FwdTransmission
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, smp_session
 from simplex_trio.wire.smp.messages import decode_message

@@ -22,10 +22,10 @@ from simplex_trio.errors import CryptoError, DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.tls import TlsCredentials, TlsSession
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.errors.values import RouterErrorValue
 from simplex_trio.wire.handshake import ClientAgreement, ServiceRole
 from simplex_trio.wire.smp.bodies import open_delivered
 from simplex_trio.wire.smp.commands import PING, Command
-from simplex_trio.wire.smp.errors import RouterErrorValue
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, ServiceIdentity, SMPClientHandshake
 from simplex_trio.wire.smp.messages import ERR, IDS, MSG, NMSG, Message, decode_message
 from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange

@@ -17,8 +17,9 @@ from simplex_trio.router.core.replies import Reply
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState
 from simplex_trio.router.store.records import LinkRecord, NotifierRecord, QueueRecord
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.smp.commands import NEW, NKEY
-from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import ERR, IDS, NID
 from simplex_trio.wire.smp.new_queue import (
@@ -27,7 +28,6 @@ from simplex_trio.wire.smp.new_queue import (
     NotifierIds,
     NotifierKeys,
 )
-from simplex_trio.wire.smp.queue_mode import QueueMode
 
 __all__ = ["add_notifier", "create_queue"]
 

@@ -7,8 +7,8 @@ from simplex_trio.router.core.dispatch import decide_authorized
 from simplex_trio.router.core.forwarding import decide_forwarded
 from simplex_trio.router.core.state import Answered, Refusal, Request, RouterState
 from simplex_trio.router.core.verification import find_queue, refusal
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.commands import RFWD, SEND
-from simplex_trio.wire.smp.errors import Code
 
 __all__ = ["decide"]
 

@@ -8,8 +8,8 @@ from typing import Final
 from simplex_trio.router.core import creation, notifying, owning, receiving, sending
 from simplex_trio.router.core.queues import Queue
 from simplex_trio.router.core.state import Answered, Errand, Request, RouterState
+from simplex_trio.wire.errors.values import Blocked, Name, NameErrorKind
 from simplex_trio.wire.smp import commands
-from simplex_trio.wire.smp.errors import Blocked, Name, NameErrorKind
 from simplex_trio.wire.smp.messages import ERR, PONG
 
 __all__ = ["decide_authorized"]

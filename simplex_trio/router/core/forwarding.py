@@ -17,9 +17,7 @@ from simplex_trio.router.core.dispatch import decide_authorized
 from simplex_trio.router.core.replies import ForwardedDue, Reply, Said
 from simplex_trio.router.core.state import Answered, Client, Decision, Errand, Request, RouterState
 from simplex_trio.router.core.verification import find_queue, refusal
-from simplex_trio.wire.session import SessionParameters
-from simplex_trio.wire.smp.commands import LGET, LKEY, RFWD, RSLV, SEND, SKEY, Command
-from simplex_trio.wire.smp.errors import (
+from simplex_trio.wire.errors.values import (
     Broker,
     Cmd,
     Code,
@@ -29,6 +27,8 @@ from simplex_trio.wire.smp.errors import (
     TransportError,
     TransportErrorKind,
 )
+from simplex_trio.wire.session import SessionParameters
+from simplex_trio.wire.smp.commands import LGET, LKEY, RFWD, RSLV, SEND, SKEY, Command
 from simplex_trio.wire.smp.forwarding import FwdResponse
 from simplex_trio.wire.smp.messages import ERR, RRES, Message
 from simplex_trio.wire.smp.proxied import (

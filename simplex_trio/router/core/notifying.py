@@ -20,8 +20,8 @@ from simplex_trio.router.core.state import Answered, Client, Decision, Request, 
 from simplex_trio.router.core.subscriptions import Subscriber
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.records import MessageHead, NotificationRecord, NotifierRecord
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.bodies import NotificationMeta
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.messages import ERR, NMSG, SOK, SOKS
 
 __all__ = [

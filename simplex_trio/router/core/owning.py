@@ -16,8 +16,9 @@ from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState
 from simplex_trio.router.core.verification import is_secured_for_messaging
 from simplex_trio.router.store.records import LinkRecord, MessageHead, Suspended
+from simplex_trio.wire.errors.values import Code
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.smp.commands import KEY, LSET, RKEY
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.messages import ERR, INFO, OK
 from simplex_trio.wire.smp.queue_info import (
     MessageInfo,
@@ -26,7 +27,6 @@ from simplex_trio.wire.smp.queue_info import (
     QueueSubscription,
     SubscriptionState,
 )
-from simplex_trio.wire.smp.queue_mode import QueueMode
 
 __all__ = [
     "delete",

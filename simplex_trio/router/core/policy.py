@@ -8,7 +8,7 @@ from attrs import field, frozen
 from attrs.validators import ge, optional
 
 from simplex_trio.redaction import Redacted, instance_of
-from simplex_trio.wire.addresses import is_basic_auth
+from simplex_trio.wire.basic_auth import is_basic_auth
 
 __all__ = ["QueuePolicy"]
 

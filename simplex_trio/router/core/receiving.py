@@ -10,8 +10,8 @@ from simplex_trio.router.core.delivery import hand_over
 from simplex_trio.router.core.queues import Queue
 from simplex_trio.router.core.replies import Event, Reply, Subscription
 from simplex_trio.router.core.state import Answered, Client, Decision, Request, RouterState
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.commands import ACK, NSUBS, SUBS
-from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.messages import ALLS, ERR, OK, SOK, SOKS
 from simplex_trio.wire.versions import SMPVersion
 

@@ -15,8 +15,8 @@ from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState
 from simplex_trio.router.core.verification import is_secured_for_messaging, same_key
 from simplex_trio.router.store.records import MessageHead
+from simplex_trio.wire.errors.values import Blocked, Code
 from simplex_trio.wire.smp.commands import LKEY, SEND, SKEY
-from simplex_trio.wire.smp.errors import Blocked, Code
 from simplex_trio.wire.smp.messages import ERR, OK
 from simplex_trio.wire.smp.sizes import max_message_length
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simplex_trio.wire.smp.errors import Store
+from simplex_trio.wire.errors.values import Store
 from simplex_trio.wire.smp.messages import ERR
 
 __all__ = ["RETRY_SECONDS", "STORE_REFUSED", "Shortage"]

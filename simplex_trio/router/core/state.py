@@ -22,10 +22,10 @@ from simplex_trio.router.core.subscriptions import Subscriber, Subscribers, Told
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import Snapshot
 from simplex_trio.wire.authorization import Verifier
+from simplex_trio.wire.errors.values import RouterErrorValue
 from simplex_trio.wire.handshake import PeerService, RouterAgreement
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import Command
-from simplex_trio.wire.smp.errors import RouterErrorValue
 from simplex_trio.wire.smp.messages import Message
 from simplex_trio.wire.smp.reading import ReceivedCommand
 from simplex_trio.wire.transmissions import Transmission

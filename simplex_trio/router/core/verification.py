@@ -13,7 +13,9 @@ from simplex_trio.router.core.queues import Queue
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.store.records import QueueRecord
 from simplex_trio.wire.authorization import Verifier
+from simplex_trio.wire.errors.values import Code, RouterErrorValue
 from simplex_trio.wire.handshake import PeerService
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.smp.commands import (
     LGET,
     LKEY,
@@ -25,8 +27,6 @@ from simplex_trio.wire.smp.commands import (
     RecipientCommand,
     SenderCommand,
 )
-from simplex_trio.wire.smp.errors import Code, RouterErrorValue
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from simplex_trio.wire.smp.reading import ReceivedCommand, service_refusal
 
 __all__ = ["find_queue", "is_contact_queue", "is_secured_for_messaging", "refusal", "same_key"]

@@ -18,8 +18,8 @@ from attrs import frozen
 
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.redaction import Redacted
+from simplex_trio.wire.errors.values import Blocked
 from simplex_trio.wire.handshake import ServiceRole
-from simplex_trio.wire.smp.errors import Blocked
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.new_queue import QueueMode
 

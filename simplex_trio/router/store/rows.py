@@ -23,9 +23,9 @@ from simplex_trio.router.store.records import (
     Suspended,
 )
 from simplex_trio.wire.buffer import Reader, large, listed, short
+from simplex_trio.wire.errors.decoding import decode_router_error
+from simplex_trio.wire.errors.values import Blocked
 from simplex_trio.wire.handshake import ServiceRole
-from simplex_trio.wire.smp.error_decoding import decode_router_error
-from simplex_trio.wire.smp.errors import Blocked
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.new_queue import QueueMode
 

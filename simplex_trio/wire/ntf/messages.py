@@ -13,9 +13,9 @@ from attrs import frozen
 from simplex_trio.crypto.keys import X25519PublicKey
 from simplex_trio.wire.buffer import Reader, short
 from simplex_trio.wire.credentials import MessageEntity
+from simplex_trio.wire.errors.decoding import decode_router_error
+from simplex_trio.wire.errors.values import RouterErrorValue
 from simplex_trio.wire.ntf.statuses import SubscriptionStatus, TokenStatus
-from simplex_trio.wire.smp.error_decoding import decode_router_error
-from simplex_trio.wire.smp.errors import RouterErrorValue
 from simplex_trio.wire.tagged import TagDecodeError, Tagged, decode_tagged
 from simplex_trio.wire.versions import NTF_VERSIONS, NTFVersion
 

@@ -40,6 +40,7 @@ from simplex_trio.errors import (
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, boolean, maybe, short
 from simplex_trio.wire.certificates import ProvenKey, decode_proven_key, encode_proven_key
+from simplex_trio.wire.errors.values import HandshakeErrorKind, TransportError, TransportErrorKind
 from simplex_trio.wire.handshake import (
     BlockChains,
     ClientAgreement,
@@ -58,7 +59,6 @@ from simplex_trio.wire.handshake import (
     verified_session_key,
 )
 from simplex_trio.wire.session import SessionParameters
-from simplex_trio.wire.smp.errors import HandshakeErrorKind, TransportError, TransportErrorKind
 from simplex_trio.wire.versions import SMP_VERSIONS, SMPVersion, VersionRange
 
 __all__ = [

@@ -14,13 +14,13 @@ from attrs import frozen
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PublicKey, auth_public_key
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
+from simplex_trio.wire.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.buffer import Reader, boolean, maybe, short
 from simplex_trio.wire.credentials import CommandCredentials, MessageEntity
-from simplex_trio.wire.smp.basic_auth import decode_basic_auth, encode_basic_auth
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.smp.command import Command
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.message import Message
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from simplex_trio.wire.versions import SMPVersion
 
 __all__ = [

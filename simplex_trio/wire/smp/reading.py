@@ -6,11 +6,11 @@ from functools import partial
 
 from simplex_trio.wire import reading
 from simplex_trio.wire.authorization import Verifier
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind, RouterErrorValue
 from simplex_trio.wire.handshake import PeerService
 from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import NSUBS, SUBS, Command, decode_command
-from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind, RouterErrorValue
 from simplex_trio.wire.versions import SMP_VERSIONS
 
 __all__ = ["ReceivedCommand", "RefusedTransmission", "read_commands", "service_refusal"]

@@ -9,10 +9,10 @@ from attrs import frozen
 from simplex_trio.crypto.hashes import IDS_HASH_SIZE
 from simplex_trio.crypto.keys import X25519PublicKey
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.buffer import Reader, int64, maybe, short, word16
 from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.handshake import ServiceRole
-from simplex_trio.wire.smp.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.smp.command import Command
 from simplex_trio.wire.smp.names import Domain
 from simplex_trio.wire.versions import SMPVersion

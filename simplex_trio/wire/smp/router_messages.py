@@ -10,8 +10,8 @@ from simplex_trio.crypto.hashes import IDS_HASH_SIZE
 from simplex_trio.wire.buffer import Reader, int64, short
 from simplex_trio.wire.certificates import ProvenKey, decode_proven_key, encode_proven_key
 from simplex_trio.wire.credentials import MessageEntity
-from simplex_trio.wire.smp.error_decoding import decode_router_error
-from simplex_trio.wire.smp.errors import Blocked, Code, Name, Protocol, Proxy, RouterErrorValue
+from simplex_trio.wire.errors.decoding import decode_router_error
+from simplex_trio.wire.errors.values import Blocked, Code, Name, Protocol, Proxy, RouterErrorValue
 from simplex_trio.wire.smp.message import Message
 from simplex_trio.wire.smp.names import NameRecord
 from simplex_trio.wire.versions import SMPVersion, VersionRange

@@ -11,6 +11,7 @@ from attrs import frozen
 from simplex_trio.crypto.padding import pad, unpad
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
+from simplex_trio.wire.errors.values import Cmd, RouterErrorValue
 from simplex_trio.wire.reading import (
     ReceivedCommand,
     ReceivedMessage,
@@ -19,7 +20,6 @@ from simplex_trio.wire.reading import (
     read_messages,
 )
 from simplex_trio.wire.session import SessionParameters
-from simplex_trio.wire.smp.errors import Cmd, RouterErrorValue
 from simplex_trio.wire.transmissions import Batch
 from simplex_trio.wire.xftp.commands import Command, decode_command
 from simplex_trio.wire.xftp.errors import XFTPCode, XFTPErrorValue

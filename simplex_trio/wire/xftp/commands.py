@@ -13,9 +13,9 @@ from attrs import field, frozen
 
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PublicKey, auth_public_key
 from simplex_trio.redaction import Redacted, instance_of
+from simplex_trio.wire.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.buffer import Reader, listed, maybe, short, word32
 from simplex_trio.wire.credentials import CommandCredentials
-from simplex_trio.wire.smp.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.tagged import TagDecodeError, Tagged, decode_tagged
 from simplex_trio.wire.xftp.versions import XFTP_VERSIONS
 

@@ -14,8 +14,8 @@ from enum import Enum
 
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.buffer import Reader
-from simplex_trio.wire.smp.error_decoding import decode_router_error
-from simplex_trio.wire.smp.errors import Blocked, BlockingReason, Cmd, CommandErrorKind
+from simplex_trio.wire.errors.decoding import decode_router_error
+from simplex_trio.wire.errors.values import Blocked, BlockingReason, Cmd, CommandErrorKind
 
 __all__ = [
     "Blocked",

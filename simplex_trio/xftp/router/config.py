@@ -9,7 +9,7 @@ from attrs.validators import deep_iterable, ge, gt, le, max_len, min_len, option
 
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted, instance_of
-from simplex_trio.wire.addresses import is_basic_auth
+from simplex_trio.wire.basic_auth import is_basic_auth
 from simplex_trio.wire.hosts import MAX_HOSTS, parse_host
 from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES
 

@@ -34,8 +34,8 @@ from simplex_trio.transport.listen import (
 )
 from simplex_trio.transport.tls import ServerContext, TlsCredentials, TlsStream, utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.wire.errors.values import Blocked
 from simplex_trio.wire.hosts import parse_host
-from simplex_trio.wire.smp.errors import Blocked
 from simplex_trio.wire.xftp.handshake import ALPN, WEB_ALPN
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import StorageFailed

@@ -26,11 +26,11 @@ from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.blocks import BlockCodec, PaddedBlocks
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.handshake import RouterAgreement
 from simplex_trio.wire.hosts import parse_host
 from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import ACK, PING, SEND, SUB, Command
-from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, SMPRouterHandshake
 from simplex_trio.wire.smp.messages import END, ERR, MSG, OK, PONG, SOK, Message
 from simplex_trio.wire.smp.reading import read_commands

@@ -14,9 +14,10 @@ from simplex_trio.crypto.keys import (
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import LinkDue
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.handshake import ServiceRole
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.smp.commands import LGET, NEW
-from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import IDS, OK
 from simplex_trio.wire.smp.new_queue import (
@@ -27,7 +28,6 @@ from simplex_trio.wire.smp.new_queue import (
     NotifierKeys,
     QueueRequest,
 )
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from tests.router.core.bench import DH_KEY, KEY, OTHER_KEY, Bench, error
 
 DATA = QueueLinkData(b"fixed", b"user")

@@ -9,6 +9,17 @@ from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey, X25519Pub
 from simplex_trio.router.core.replies import ForwardedDue
 from simplex_trio.router.core.state import Errand
 from simplex_trio.wire.authorization import Authorizer
+from simplex_trio.wire.errors.values import (
+    Broker,
+    Cmd,
+    Code,
+    CommandErrorKind,
+    Name,
+    NameErrorKind,
+    Proxy,
+    TransportError,
+    TransportErrorKind,
+)
 from simplex_trio.wire.reading import ReceivedMessage, read_messages
 from simplex_trio.wire.smp.commands import (
     LGET,
@@ -21,17 +32,6 @@ from simplex_trio.wire.smp.commands import (
     SKEY,
     SUB,
     Command,
-)
-from simplex_trio.wire.smp.errors import (
-    Broker,
-    Cmd,
-    Code,
-    CommandErrorKind,
-    Name,
-    NameErrorKind,
-    Proxy,
-    TransportError,
-    TransportErrorKind,
 )
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.forwarding import FwdTransmission

@@ -10,9 +10,9 @@ from simplex_trio.router.core.notifications import MAX_PENDING
 from simplex_trio.router.core.notifying import catch_up
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.bodies import NotificationMeta
 from simplex_trio.wire.smp.commands import DEL, NDEL, NKEY, NSUB
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.messages import DELD, END, NID, NMSG, OK, SOK
 from simplex_trio.wire.smp.new_queue import NotifierKeys
 from tests.router.core.bench import (

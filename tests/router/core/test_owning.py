@@ -8,9 +8,9 @@ from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.replies import LinkDue
 from simplex_trio.router.store.records import Suspended
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.commands import DEL, LDEL, LGET, LKEY, LSET, OFF, RKEY, SUB, Command
 from simplex_trio.wire.smp.commands import KEY as KEY_COMMAND
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import OK, SOK
 from simplex_trio.wire.smp.new_queue import (

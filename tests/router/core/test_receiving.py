@@ -7,8 +7,8 @@ import pytest
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.delivery import delivery_failed
 from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.commands import ACK, DEL, GET, QUE
-from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.messages import DELD, END, INFO, OK, SOK
 from simplex_trio.wire.smp.queue_info import SubscriptionState
 from tests.router.core.bench import OTHER_KEY, Bench, BenchClient, OwnedQueue, error, messages

@@ -11,6 +11,7 @@ from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import (
     ACK,
@@ -31,7 +32,6 @@ from simplex_trio.wire.smp.commands import (
     SUB,
 )
 from simplex_trio.wire.smp.commands import KEY as KEY_COMMAND
-from simplex_trio.wire.smp.errors import Code
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import END, ERR, INFO, OK, PONG, SOK

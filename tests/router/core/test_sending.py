@@ -9,9 +9,9 @@ from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import MessageDue
 from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.wire.errors.values import Blocked, BlockingReason, Code
 from simplex_trio.wire.smp.commands import KEY as KEY_COMMAND
 from simplex_trio.wire.smp.commands import OFF, SKEY
-from simplex_trio.wire.smp.errors import Blocked, BlockingReason, Code
 from simplex_trio.wire.smp.messages import OK
 from simplex_trio.wire.smp.new_queue import ContactRequest, MessagingRequest
 from tests.router.core.bench import KEY, NOW, OTHER_KEY, Bench, BenchClient, OwnedQueue, error

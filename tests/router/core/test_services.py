@@ -11,6 +11,7 @@ from simplex_trio.router.core.notifications import MAX_PENDING
 from simplex_trio.router.core.notifying import MAX_AT_ONCE, catch_up
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind, Name, NameErrorKind
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import (
     ACK,
@@ -25,7 +26,6 @@ from simplex_trio.wire.smp.commands import (
     SUBS,
     Command,
 )
-from simplex_trio.wire.smp.errors import Cmd, Code, CommandErrorKind, Name, NameErrorKind
 from simplex_trio.wire.smp.messages import ALLS, DELD, END, ENDS, NMSG, OK, PONG, SOK, SOKS
 from simplex_trio.wire.smp.names import Domain
 from tests.router.core.bench import KEY, Bench, BenchClient, OwnedQueue, error, messages

@@ -20,7 +20,7 @@ from simplex_trio.router.store import (
     QueueRecord,
     Suspended,
 )
-from simplex_trio.wire.smp.errors import Blocked, BlockingReason
+from simplex_trio.wire.errors.values import Blocked, BlockingReason
 from simplex_trio.wire.smp.links import QueueLinkData
 from tests.router.store.support import (
     Contents,

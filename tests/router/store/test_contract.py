@@ -22,8 +22,8 @@ from simplex_trio.router.store import (
     Snapshot,
     Suspended,
 )
+from simplex_trio.wire.errors.values import Blocked, BlockingNotice, BlockingReason
 from simplex_trio.wire.handshake import ServiceRole
-from simplex_trio.wire.smp.errors import Blocked, BlockingNotice, BlockingReason
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.new_queue import QueueMode
 from tests.router.store.support import (

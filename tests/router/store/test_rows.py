@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from simplex_trio.errors import DecodeError
 from simplex_trio.router.store import rows
 from simplex_trio.router.store.schema import COLUMNS
-from simplex_trio.wire.smp.errors import Blocked, BlockingReason
+from simplex_trio.wire.errors.values import Blocked, BlockingReason
 from tests.router.store.support import (
     LINK_DATA,
     body,

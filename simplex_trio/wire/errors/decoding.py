@@ -1,4 +1,4 @@
-"""Reading the tree of errors that ERR carries."""
+"""Decoding the tree of errors in ERR."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Final
 
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.buffer import Reader
-from simplex_trio.wire.json_object import JSONObject
-from simplex_trio.wire.smp.errors import (
+from simplex_trio.wire.errors.values import (
     Blocked,
     BlockingNotice,
     BlockingReason,
@@ -34,6 +33,7 @@ from simplex_trio.wire.smp.errors import (
     TransportError,
     Unexpected,
 )
+from simplex_trio.wire.json_object import JSONObject
 
 __all__ = ["MAX_NESTING", "decode_router_error"]
 

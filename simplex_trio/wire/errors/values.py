@@ -1,4 +1,4 @@
-"""The errors that SMP peers tell each other: values to match on, not exceptions.
+"""The errors that routers and proxies answer: values to match on, not exceptions.
 
 ERR carries a `RouterErrorValue`: a bare `Code`, or a class for what says more.  A proxy wraps what
 it met on the way to the relay, or what the relay answered::
@@ -9,8 +9,8 @@ it met on the way to the relay, or what the relay answered::
         case Proxy(Protocol(Code.AUTH)): ...
         case Proxy(Broker(BrokerErrorKind.TIMEOUT)): ...
 
-``str`` of any of them is its codes as on the wire, without the text that a peer may have added:
-that could name an address, and errors end up in logs.
+``str`` gives the codes as on the wire, without text that a peer may have added: such text could
+name an address, and errors end up in logs.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from attrs import frozen
 
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, short
-from simplex_trio.wire.json_object import encode_json
-from simplex_trio.wire.smp.error_codes import (
+from simplex_trio.wire.errors.codes import (
     BlockingReason,
     BrokerErrorKind,
     Code,
@@ -31,6 +30,7 @@ from simplex_trio.wire.smp.error_codes import (
     ProxyErrorKind,
     TransportErrorKind,
 )
+from simplex_trio.wire.json_object import encode_json
 
 __all__ = [
     "Blocked",

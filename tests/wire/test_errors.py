@@ -6,8 +6,8 @@ import pytest
 
 from simplex_trio.errors import DecodeError, EncodeError
 from simplex_trio.wire.buffer import Reader
-from simplex_trio.wire.smp.error_decoding import MAX_NESTING, decode_router_error
-from simplex_trio.wire.smp.errors import (
+from simplex_trio.wire.errors.decoding import MAX_NESTING, decode_router_error
+from simplex_trio.wire.errors.values import (
     Blocked,
     BlockingNotice,
     BlockingReason,

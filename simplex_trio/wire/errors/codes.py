@@ -1,4 +1,4 @@
-"""The words that SMP's errors are made of; `simplex_trio.wire.smp.errors` puts them together."""
+"""The words of errors; `simplex_trio.wire.errors.values` combines them."""
 
 from __future__ import annotations
 

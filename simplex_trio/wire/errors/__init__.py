@@ -1,0 +1,1 @@
+"""Errors that routers answer, common to SMP, NTF and XFTP: codes, values, decoding."""
