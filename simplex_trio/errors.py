@@ -1,13 +1,13 @@
-"""The exceptions of simplex_trio: one tree, of which this is the trunk.
+"""The exceptions of simplex_trio: the trunk of one tree.
 
-What goes wrong outside of the program is a `SimplexError`; XFTP and Katzenpost have branches of
-their own.  What the program does wrong is a `ValueError` or a `RuntimeError`.  Errors chain their
-cause (``raise ... from ...``), carry the wire code where there is one, and say themselves whether
-trying again can help (`SimplexError.retryable`).  No message contains a key, a queue id, an address
-or a message body: errors end up in logs.
+Failures outside the program are a `SimplexError`; XFTP and Katzenpost have branches of their own.
+Mistakes of the program are a `ValueError` or a `RuntimeError`.  Errors chain their cause
+(``raise ... from ...``), carry the wire code if there is one, and say whether retrying can help
+(`SimplexError.retryable`).  No message contains a key, a queue id, an address or a message body,
+because errors end up in logs.
 
-`ValueError` is mixed in where the caller, or the peer, supplied a value that cannot be right, so
-that code which knows nothing of this package still handles it sensibly.
+`ValueError` is a second base where the caller or the peer supplied an invalid value, so that code
+that knows nothing of this package still handles it sensibly.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ class SimplexError(Exception):
 
 
 class DecodeError(SimplexError, ValueError):
-    """Bytes from outside do not mean anything; the only error that a decoder raises."""
+    """Bytes from outside are malformed; the only error that a decoder raises."""
 
 
 class EncodeError(SimplexError, ValueError):
-    """A value cannot be written in the protocol; nothing has been sent."""
+    """A value cannot be encoded in the protocol; nothing has been sent."""
 
 
 class TooLarge(EncodeError):
@@ -107,11 +107,11 @@ class CertificateError(CryptoError):
 
 
 class CertificateInvalid(CertificateError):
-    """A certificate is not signed by the next in its chain, or says that it must not be used so."""
+    """A certificate is not signed by the next in its chain, or not valid for this use."""
 
 
 class CertificateExpired(CertificateError):
-    """A certificate is used outside its dates: not any more, or not yet."""
+    """A certificate has expired, or is not valid yet."""
 
 
 class ChainTooLong(CertificateError, DecodeError):
@@ -122,10 +122,10 @@ class ChainTooLong(CertificateError, DecodeError):
 
 
 class ConnectError(SimplexError):
-    """No connection came about, and nothing secret was sent.
+    """Connecting failed, and nothing secret was sent.
 
-    Most of these may pass by themselves: networks come back, captive portals stop answering in the
-    name of others, operators renew certificates.
+    Most of these errors can pass by themselves: networks come back, captive portals go away,
+    operators renew certificates.
     """
 
     retryable = True
@@ -148,11 +148,11 @@ class DialFailed(ConnectError):
 
 
 class ProxyRefused(ConnectError):
-    """The SOCKS proxy cannot be reached, does not let us in, or cannot reach the host."""
+    """The SOCKS proxy cannot be reached, refuses us, or cannot reach the host."""
 
 
 class ConnectTimeout(ConnectError, TimeoutError):
-    """The connection was not there in time."""
+    """Connecting took too long."""
 
 
 class TLSFailed(ConnectError):
@@ -160,38 +160,38 @@ class TLSFailed(ConnectError):
 
 
 class WrongIdentity(TLSFailed):
-    """Whoever answered is not the server that the address names."""
+    """The server that answered is not the one in the address."""
 
 
 class PeerCertificateExpired(TLSFailed, CertificateExpired):
-    """The other side of a connection shows a certificate outside its dates."""
+    """The peer presented a certificate that has expired or is not valid yet."""
 
 
 class PeerCertificateInvalid(TLSFailed, CertificateInvalid):
-    """The other side of a connection shows certificates that do not vouch for each other."""
+    """The peer presented a chain of certificates that is not valid."""
 
 
 class PeerChainTooLong(TLSFailed, ChainTooLong):
-    """The other side of a connection shows more certificates than the protocol allows."""
+    """The peer presented more certificates than the protocol allows."""
 
 
 # --- handshakes ---------------------------------------------------------------------------------
 
 
 class HandshakeFailed(ConnectError):
-    """The two sides did not agree; the connection is of no use."""
+    """The handshake failed, so the connection cannot be used."""
 
     retryable = False
 
 
 class HungUp(HandshakeFailed):
-    """The other side closed the connection during the handshake, without a word."""
+    """The peer closed the connection during the handshake."""
 
     retryable = True
 
 
 class MalformedHello(HandshakeFailed):
-    """The other side's part of the handshake cannot be read."""
+    """The peer's part of the handshake is malformed."""
 
 
 class NoCommonVersion(HandshakeFailed):
@@ -199,15 +199,15 @@ class NoCommonVersion(HandshakeFailed):
 
 
 class SessionMismatch(HandshakeFailed):
-    """The other side sees another TLS session than we do: somebody sits in between."""
+    """The peer sees another TLS session than we do: there is a man in the middle."""
 
 
 class IdentityMismatch(HandshakeFailed):
-    """The client looks for a router with another identity."""
+    """The client expects a router with another identity."""
 
 
 class SessionKeyUnproven(HandshakeFailed):
-    """A session key is missing, or not signed by the certificate that vouches for it."""
+    """A session key is missing, or not signed by the router's certificate."""
 
 
 class ServiceRefused(HandshakeFailed):
@@ -218,34 +218,34 @@ class ServiceRefused(HandshakeFailed):
 
 
 class ConnectionLost(SimplexError, ConnectionError):
-    """The connection is gone, so the answer to this request will never come.
+    """The connection has ended, so this request will not be answered.
 
-    ``__cause__`` is the one reason for which it ended, the same for every caller.
+    ``__cause__`` is the reason, which is the same for every caller.
     """
 
     retryable = True
 
 
 class SlowConsumer(SimplexError):
-    """Too many bytes of events were left unread; unacknowledged messages will come again."""
+    """Too many bytes of events were unread; unacknowledged messages are redelivered."""
 
     retryable = True
 
 
 class RouterSilent(SimplexError):
-    """Several requests in a row had no answer, and nothing else came for a long time."""
+    """Several requests in a row timed out, and nothing else was received for a long time."""
 
     retryable = True
 
 
 class RequestTimeout(SimplexError, TimeoutError):
-    """No answer came in time; it may still come, as an event."""
+    """There was no answer in time; it may still arrive, as an event."""
 
     retryable = True
 
 
 class ServiceUnavailable(SimplexError):
-    """A service's command was given to a connection that is not that service's."""
+    """A service's command was sent on a connection that does not belong to the service."""
 
 
 class UnexpectedResponseError(SimplexError):
@@ -253,24 +253,24 @@ class UnexpectedResponseError(SimplexError):
 
 
 class MalformedResponse(SimplexError):
-    """The router's answer to this request cannot be read; ``__cause__`` says what is wrong."""
+    """The router's answer to this request cannot be decoded; ``__cause__`` says why."""
 
 
 # --- the router's store -------------------------------------------------------------------------
 
 
 class StoreError(SimplexError):
-    """The place where a router keeps its queues cannot do what it is asked; nothing was changed."""
+    """A store cannot do what it was asked to; nothing has changed."""
 
 
 class StoreUnavailable(StoreError):
-    """The medium refuses to be read or written just now; what was committed is not affected."""
+    """The medium cannot be read or written now; earlier commits are not affected."""
 
     retryable: bool = True
 
 
 class StoreFull(StoreUnavailable):
-    """There is no room for what is to be written."""
+    """There is no space left for the change."""
 
 
 class StoreLocked(StoreUnavailable):
@@ -282,13 +282,13 @@ class StoreConflict(StoreError, ValueError):
 
 
 class StoreForeign(StoreError):
-    """What is at the store's path is not a store, or one of a later version of this package."""
+    """The file is not a store, or was written by a later version of this package."""
 
 
 class StoreCorrupted(StoreError):
-    """What is in the store cannot be what was written there.
+    """The contents of a store are damaged.
 
-    ``place`` says where: a table and a row, or what the check of the whole file has found.
+    ``place`` says where: a table and a row, or the finding of the check of the whole file.
     """
 
     def __init__(self, place: str) -> None:

@@ -10,9 +10,9 @@
                     client = await agent.client(event.server)
                     await client.acknowledge(queues[message.recipient_id], message.message_id)
 
-The agent connects when somebody needs a connection, and again, with growing waits, as long as there
-is something to subscribe to.  What becomes of subscriptions is told by events only: asking for them
-neither waits nor fails because of a router.
+The agent connects when a connection is needed, and reconnects with growing waits as long as there
+is something to subscribe to.  Subscribing never waits for a router nor fails because of one: events
+report the outcome.
 """
 
 from __future__ import annotations
@@ -53,25 +53,25 @@ _MAX_ENTITY_ID = 0xFF
 
 @frozen
 class AgentStatistics:
-    """What an agent has at the moment."""
+    """The current state of an agent, in numbers."""
 
     connected: int
     connecting: int
     remembered_failures: int
     workers: int
-    """Servers at which something is being subscribed to, or waits for it."""
+    """Servers with a running worker."""
     pending_queues: int
     active_queues: int
     pending_services: int
     active_services: int
     unread_events: int
     dropped_deliveries: int
-    """Deliveries other than messages that were lost because nobody read them."""
+    """Deliveries other than messages that were dropped unread."""
 
 
 @frozen(repr=False)
 class SubscriptionsView(Redacted):
-    """The subscriptions at one destination, at one moment."""
+    """A snapshot of the subscriptions at one destination."""
 
     pending: tuple[bytes, ...] = ()
     active: tuple[bytes, ...] = ()
@@ -82,8 +82,8 @@ class SubscriptionsView(Redacted):
 class SMPClientAgent:
     """Many connections and their subscriptions; see `open_smp_agent` and `start_smp_agent`.
 
-    Servers are given as addresses or their text, which raises `DecodeError` if it is none.  After
-    the agent was closed everything raises `trio.ClosedResourceError`.
+    Methods take servers as addresses or as text, and raise `DecodeError` for text that is not an
+    address.  Once the agent is closed they raise `trio.ClosedResourceError`.
 
     All methods belong to the thread of the Trio program; any number of tasks may use them at once.
     """
@@ -108,24 +108,24 @@ class SMPClientAgent:
 
     @property
     def events(self) -> AgentEvents:
-        """What all connections bring, and what becomes of subscriptions.
+        """Deliveries from all connections, and the outcome of subscriptions.
 
-        Who does not read holds up what routers deliver: it then waits in the buffer of its
-        connection, which is given up as `SlowConsumer` at that buffer's limit.  Answers, and
-        connecting again, do not wait for the reader.
+        Unread deliveries wait in the buffers of their connections, which end with `SlowConsumer` at
+        the limit of the buffer.  Answers and reconnecting never wait for the reader.
         """
         return self._events
 
     # --- connections --------------------------------------------------------------------------
 
     async def client(self, server: ServerAddress | str, *, label: str = "") -> SMPClient:
-        """A connection to a server, made first if there is none; for sending, for example.
+        """A connection to a server, established first if there is none; use it to send.
 
-        The connection belongs to the agent: it is shared, and its events are read by the agent.
-        Tasks that ask while it is being made share the attempt and its outcome.  A failure is
-        remembered for a while and raised to others who ask.
+        The agent owns the connection, shares it among callers, and reads its events.  Concurrent
+        callers share one attempt and its outcome.  A failure is remembered for a while, and raised
+        to later callers.
 
-        Raises what connecting raises.  Cancelled, it leaves the attempt to whoever asks next.
+        Raises the errors of `connect_smp_client`.  If cancelled, the attempt goes on for the next
+        caller.
         """
         destination = Destination.of(server, label)
         self._check_open()
@@ -139,27 +139,27 @@ class SMPClientAgent:
         basic_auth: bytes | None = None,
         label: str = "",
     ) -> ProxiedRelay:
-        """A server to send to through another one, so that it does not see where that comes from.
+        """A relay to send to through a proxy, which hides the sender's address from the relay.
 
-        All who ask for the same two share one session of the proxy with the relay.  It is bound to
-        the connection to the proxy: when that is lost, ask again.  ``basic_auth`` is for the proxy,
-        if it wants one.  Raises what connecting to the proxy raises; the relay is only reached when
-        something is sent.
+        Callers with equal arguments share one session between proxy and relay.  It is bound to the
+        connection to the proxy: call again when that is lost.  ``basic_auth`` is the proxy's
+        password, if it has one.  Raises the errors of connecting to the proxy; the relay is first
+        contacted when something is sent.
         """
         relay = Destination.of(relay).server
         return (await self.client(proxy, label=label)).relay(relay, basic_auth=basic_auth)
 
     def client_by_session_id(self, session_id: bytes) -> SMPClient | None:
-        """The connection with that session, if it still stands; so a proxy finds its relays."""
+        """The connection with this session id, if it is up; proxies find their relays by it."""
         connection = self._connections.by_session_id(session_id)
         return None if connection is None else connection.client
 
     def is_own(self, server: ServerAddress) -> bool:
-        """Whether a server is one of the program's own, by its domain."""
+        """Whether a server belongs to one of ``AgentConfig.own_domains``."""
         return self._config.is_own(server)
 
     def network_came_back(self) -> None:
-        """Try again at once whatever waits to be tried again."""
+        """Retry everything that waits for its next attempt at once."""
         self._connections.forget_failures()
         self._subscriber.try_now()
 
@@ -168,12 +168,12 @@ class SMPClientAgent:
     def subscribe(
         self, server: ServerAddress | str, queues: Iterable[OwnedQueue], *, label: str = ""
     ) -> None:
-        """Receive from queues, and never stop.
+        """Subscribe to queues, and resubscribe after every lost connection.
 
-        A queue that already is subscribed to is reported as such at once; one that is waiting to be
-        keeps its place.  Either takes the new keys if they are others.
+        A queue that is already subscribed to is reported again at once; a pending one keeps its
+        place.  Either takes new keys if they differ.
 
-        Raises `EncodeError` for ids and keys that cannot be right, before anything has changed.
+        Raises `EncodeError` for invalid ids and keys, before anything has changed.
         """
         self._check_role(AgentRole.RECIPIENT)
         destination = Destination.of(server, label)
@@ -192,7 +192,7 @@ class SMPClientAgent:
         *,
         label: str = "",
     ) -> None:
-        """Be told when messages arrive in the queues of others, and never stop; as `subscribe`."""
+        """Subscribe to notifications about messages in other people's queues; see `subscribe`."""
         self._check_role(AgentRole.NOTIFIER)
         destination = Destination.of(server, label)
         self._subscriber.subscribe(
@@ -208,11 +208,11 @@ class SMPClientAgent:
         *,
         label: str = "",
     ) -> None:
-        """Receive from all queues of a service at once, and never stop.
+        """Subscribe to all queues of a service at once, and resubscribe as `subscribe` does.
 
-        There is one service for each server and label; asking for another takes its place.  Queues
-        can be subscribed to one by one at the same time; those that the router then counts among
-        the service's are added to it.
+        Each server and label has one service; another one replaces it.  Queues may be subscribed to
+        one by one at the same time; those that the router then assigns to the service are added to
+        it.
         """
         self._check_role(AgentRole.RECIPIENT, AgentRole.NOTIFIER)
         service = ServiceState(_checked_id(service_id), expected or ServiceSubs())
@@ -221,21 +221,21 @@ class SMPClientAgent:
     def unsubscribe(
         self, server: ServerAddress | str, queue_ids: Iterable[bytes], *, label: str = ""
     ) -> int:
-        """Forget queues; how many were known.
+        """Stop subscribing to queues; returns how many were known.
 
-        The protocol has no command for it, so the router goes on delivering from them until the
-        connection ends.
+        The protocol has no command for this: the router delivers from them until the connection
+        ends.
         """
         self._check_open()
         return len(self._subscriber.remove(Destination.of(server, label), queue_ids))
 
     def unsubscribe_service(self, server: ServerAddress | str, *, label: str = "") -> bool:
-        """Forget the service; whether there was one."""
+        """Stop subscribing to the service; returns whether there was one."""
         self._check_open()
         return self._subscriber.remove_service(Destination.of(server, label))
 
     def remove(self, server: ServerAddress | str, *, label: str = "") -> None:
-        """Forget all that was asked for at a server, and end the connection."""
+        """Drop all subscriptions at a server, and end the connection."""
         self._check_open()
         destination = Destination.of(server, label)
         self._subscriber.clear(destination)
@@ -250,9 +250,9 @@ class SMPClientAgent:
         to_label: str,
         to_server: ServerAddress | str | None = None,
     ) -> int:
-        """Subscribe to queues through another connection instead; how many were known.
+        """Subscribe to queues through another connection instead; returns how many were known.
 
-        ``to_server`` is for another address of the same router.
+        ``to_server`` is another address of the same router.
         """
         self._check_open()
         source = Destination.of(server, label)
@@ -260,7 +260,7 @@ class SMPClientAgent:
         return len(self._subscriber.move(source, target, queue_ids))
 
     def subscriptions(self, server: ServerAddress | str, *, label: str = "") -> SubscriptionsView:
-        """What is subscribed to at a server, and what is waiting to be."""
+        """The pending and active subscriptions at a server."""
         found = self._subscriber.find(Destination.of(server, label))
         return SubscriptionsView() if found is None else _view(found.subscriptions)
 
@@ -284,7 +284,7 @@ class SMPClientAgent:
     # --- lifetime -----------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Run the agent until it is closed; `open_smp_agent` and `start_smp_agent` do this."""
+        """Run the agent until it is closed; called by `open_smp_agent` and `start_smp_agent`."""
         try:
             with self._scope:
                 async with open_inner_nursery() as nursery:
@@ -299,14 +299,14 @@ class SMPClientAgent:
             self._over.set()
 
     def close(self) -> None:
-        """Close all connections soon, and stop."""
+        """Stop the agent and close all connections, without waiting."""
         self._closed = True
         self._scope.cancel()
 
     async def aclose(self) -> None:
-        """Close all connections, and wait until nothing of the agent runs any more.
+        """Stop the agent, close all connections, and wait until its tasks have ended.
 
-        Cancelled, it still closes, without being waited for.
+        If cancelled, it stops waiting; the agent closes all the same.
         """
         self.close()
         await self._over.wait()
@@ -318,7 +318,7 @@ class SMPClientAgent:
     def _check_role(self, *roles: AgentRole) -> None:
         self._check_open()
         if self._config.role not in roles:
-            raise RuntimeError("an agent of this role does not subscribe to this")
+            raise RuntimeError("an agent in this role cannot subscribe to this")
 
 
 def _checked_id(entity_id: bytes) -> bytes:
@@ -340,9 +340,9 @@ def _view(subscriptions: ServerSubscriptions) -> SubscriptionsView:
 async def open_smp_agent(
     config: AgentConfig | None = None, *, connector: Connector | None = None
 ) -> AsyncIterator[SMPClientAgent]:
-    """Have an agent for as long as the block lasts.
+    """Run an agent for the duration of the block.
 
-    Leaving the block closes every connection, and returns when nothing of the agent runs any more.
+    Leaving the block closes all connections and waits until the agent's tasks have ended.
     ``connector`` replaces the way in which connections are made.
     """
     agent = SMPClientAgent(config or AgentConfig(), connector)
@@ -360,7 +360,7 @@ async def start_smp_agent(
     *,
     connector: Connector | None = None,
 ) -> SMPClientAgent:
-    """Have an agent run in ``nursery`` until `SMPClientAgent.aclose`, or until it is cancelled."""
+    """Run an agent in ``nursery`` until `SMPClientAgent.aclose`, or until it is cancelled."""
     agent = SMPClientAgent(config or AgentConfig(), connector)
     await nursery.start(agent.run)
     return agent

@@ -1,4 +1,4 @@
-"""What a program says about its agent."""
+"""The configuration of an agent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from simplex_trio.wire.handshake import ServiceRole
 __all__ = ["SUBSCRIBE_CHUNK", "AgentConfig", "AgentRole"]
 
 SUBSCRIBE_CHUNK = 1360
-"""Queues that are subscribed to in one go: about as many as ten blocks hold."""
+"""Queues in one batch of subscriptions: about as many as ten blocks hold."""
 
 
 class AgentRole(Enum):
@@ -47,33 +47,33 @@ _SERVICE_ROLES = {
 
 @frozen(repr=False)
 class AgentConfig(Redacted):
-    """How an agent connects, how it tries again, and what it is for."""
+    """How an agent connects and retries, and its role."""
 
     role: AgentRole = AgentRole.RECIPIENT
     client: SMPClientConfig = field(factory=SMPClientConfig)
-    """How each connection is made; an agent for sending makes it one of a proxy."""
+    """How each connection is made; in the role `SENDER` as a proxy's connection."""
     backoff: Backoff = field(factory=Backoff)
     remember_failure: float = field(default=REMEMBER_FAILURE, validator=ge(0))
-    """Seconds for which a server that could not be reached is not tried again, except to subscribe;
-    0 for trying whenever somebody asks."""
+    """Seconds for which callers get the error of a failed attempt to connect instead of a new one;
+    0 for always trying.  Subscribing is retried regardless."""
     chunk: int = field(default=SUBSCRIBE_CHUNK, validator=ge(1))
     own_domains: tuple[str, ...] = field(
         default=(), validator=deep_iterable(instance_of(str), instance_of(tuple))
     )
-    """Servers in these domains, or with exactly these names, are the program's own."""
+    """Servers with these names, or in these domains, are the program's own."""
     random: Callable[[], float] = random.random
-    """A number from 0 to 1, by which waits differ from those of others."""
+    """A random number between 0 and 1, for the jitter of waits."""
 
     @property
     def client_config(self) -> SMPClientConfig:
-        """How connections of this role are made."""
+        """The configuration for connections in this role."""
         if self.role is not AgentRole.SENDER:
             return self.client
         session = evolve(self.client.session, is_proxy=True, agree_secret=True)
         return evolve(self.client, session=session)
 
     def is_own(self, server: ServerAddress) -> bool:
-        """Whether a server is one of the program's own, by the first of its hosts."""
+        """Whether the first host of a server is one of ``own_domains``."""
         name = str(server.hosts[0]).lower()
         domains = [domain.lower().strip(".") for domain in self.own_domains]
         return any(name == domain or name.endswith(f".{domain}") for domain in domains)

@@ -1,8 +1,8 @@
-"""`Connections`: the connections of an agent, each looked after by a task of its own.
+"""`Connections`: the connections of an agent, each managed by a task of its own.
 
-What is decided about them is in `simplex_trio.agent.pool`.  A task connects, tells the pool how
-that went, and stays with the connection until it has ended; meanwhile a second one carries what the
-router delivers to where the program reads, as fast as the program reads it.
+`simplex_trio.agent.pool` decides; the tasks here carry out.  One task connects, reports the outcome
+to the pool, and waits until the connection has ended.  A second one forwards events to the agent,
+at the pace at which the program reads them.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from simplex_trio.nursery import open_inner_nursery
 __all__ = ["Connections", "Connector", "Observer", "PooledClient", "direct_connector"]
 
 Connector = Callable[[trio.Nursery, Destination], Awaitable[SMPClient]]
-"""Makes a connection that the nursery drives; raises a `SimplexError` or `OSError` if it cannot."""
+"""Connects a client that runs in the nursery; raises a `SimplexError` or `OSError` on failure."""
 
 CONNECT_ERRORS = (SimplexError, OSError)
-"""How connecting fails in the ordinary way; anything else is a bug."""
+"""The ordinary ways in which connecting fails; anything else is a bug."""
 
 
 @define(eq=False, repr=False)
 class PooledClient:
-    """A connection in the pool, driven by the agent."""
+    """A connection in the pool."""
 
     destination: Destination
     client: SMPClient
     over: trio.Event = field(factory=trio.Event, init=False)
-    """Set when the connection has ended and is out of the pool."""
+    """Set once the connection has ended and left the pool."""
 
     def __repr__(self) -> str:
         return f"<PooledClient: {self.client!r}>"
 
 
 class Observer(Protocol):
-    """Who is told about connections.  None of these may wait."""
+    """Receives what happens to connections; only `ready_for_more` may wait."""
 
     def connected(self, connection: PooledClient) -> None:
-        """There is a new connection."""
+        """A connection was established."""
         ...
 
     def could_not_connect(self, destination: Destination, error: BaseException) -> None:
@@ -56,20 +56,20 @@ class Observer(Protocol):
         ...
 
     def delivered(self, connection: PooledClient, event: ClientEvent, *, left_over: bool) -> None:
-        """The connection's stream had this event; ``left_over`` if the connection had ended."""
+        """The connection delivered an event; ``left_over`` if it had already ended."""
         ...
 
     def disconnected(self, connection: PooledClient, reason: BaseException) -> None:
-        """A connection has ended, and will deliver nothing more."""
+        """A connection has ended and delivers nothing more."""
         ...
 
     async def ready_for_more(self, destination: Destination) -> None:
-        """Wait until the program can take another delivery.  This one may wait."""
+        """Wait until there is room for another delivery."""
         ...
 
 
 def direct_connector(config: SMPClientConfig) -> Connector:
-    """A connector that connects as `connect_smp_client` does, to all servers in the same way."""
+    """The default connector: `connect_smp_client` with one configuration for all servers."""
 
     async def connect(nursery: trio.Nursery, destination: Destination) -> SMPClient:
         return await connect_smp_client(
@@ -85,7 +85,7 @@ def direct_connector(config: SMPClientConfig) -> Connector:
 
 @define(eq=False, repr=False)
 class _Waiter:
-    """What an attempt is waited for, and cancelled, with."""
+    """Wakes the callers of an attempt, and cancels it."""
 
     decided: trio.Event = field(factory=trio.Event)
     connecting: trio.CancelScope = field(factory=trio.CancelScope)
@@ -125,19 +125,19 @@ class Connections:
 
     @property
     def failure_count(self) -> int:
-        """How many failures to connect are remembered."""
+        """The number of failures that are remembered."""
         return self._pool.failure_count
 
     def open_in(self, nursery: trio.Nursery) -> None:
-        """Run what belongs to connections in ``nursery`` from now on."""
+        """Use ``nursery`` for the tasks of connections from now on."""
         self._nursery = nursery
 
     async def get(self, destination: Destination, *, despite_failure: bool = False) -> PooledClient:
-        """The connection to a destination, made first if there is none.
+        """The connection to a destination, established first if there is none.
 
-        Cancelled, it leaves an attempt to those who share it, or to whoever asks next.  Raises what
-        the attempt failed with, also of an earlier one that is remembered unless
-        ``despite_failure``; `trio.ClosedResourceError` when the agent is closed meanwhile.
+        If cancelled, an attempt goes on for others who share it, or for the next caller.  Raises
+        the error of the attempt, or of an earlier one that is still remembered, unless
+        ``despite_failure``; `trio.ClosedResourceError` if the agent is closed meanwhile.
         """
         while True:
             if self._nursery is None:
@@ -169,19 +169,19 @@ class Connections:
         return attempt.client
 
     async def settled(self, destination: Destination) -> None:
-        """Wait until a connection that is about to end has ended.  Otherwise no checkpoint."""
+        """Wait for a connection that is ending to end; not a checkpoint if there is none."""
         attempt = self._pool.current(destination)
         connection = None if attempt is None else attempt.client
         if connection is not None and not connection.client.connected:
             await connection.over.wait()
 
     def by_session_id(self, session_id: bytes) -> PooledClient | None:
-        """The connection with that session, if it still stands."""
+        """The connection with this session id, if it is still up."""
         connection = self._by_session.get(session_id)
         return connection if connection is not None and connection.client.connected else None
 
     def end(self) -> None:
-        """Let everybody go who waits, when the nursery is over."""
+        """Wake all waiting callers once the nursery has ended."""
         self._nursery = None
         for attempt in self._pool.clear(trio.ClosedResourceError("the agent was closed")):
             attempt.waiter.decided.set()
@@ -195,12 +195,12 @@ class Connections:
             return
         if attempt.client is not None:
             attempt.client.client.close()
-        elif self._pool.drop(attempt, ConnectionLost("the program let go of the server")):
+        elif self._pool.drop(attempt, ConnectionLost("the program removed the server")):
             attempt.waiter.connecting.cancel()
             attempt.waiter.decided.set()
 
     def forget_failures(self) -> None:
-        """Let everybody try again."""
+        """Forget all failures, so that every destination may be tried again."""
         self._pool.forget_failures()
 
     # --- the tasks ----------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class Connections:
         async with open_inner_nursery() as nursery:
             connection = await self._connect(nursery, attempt)
             if connection is None:
-                nursery.cancel_scope.cancel()  # whatever a connector may have begun
+                nursery.cancel_scope.cancel()  # tasks that the connector may have started
             else:
                 await self._attend(nursery, attempt, connection)
 
@@ -262,7 +262,7 @@ class Connections:
         events = connection.client.events
         with scope:
             while True:
-                # In this order, so that nothing is in hand when it is cancelled.
+                # In this order no event is in hand at a cancellation.
                 await self._observer.ready_for_more(connection.destination)
                 try:
                     event = await events.receive()

@@ -1,4 +1,4 @@
-"""`Destination`: what has a connection of its own.  Pure."""
+"""`Destination`: a router and a label, which together have a connection of their own.  Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Destination"]
 
 @frozen(repr=False, cache_hash=True)
 class Destination(Redacted):
-    """A router, and for whom it is connected to.
+    """A router, and a label that isolates unrelated uses of it.
 
-    Whatever must not be seen to belong together has different labels: each label has a connection
-    of its own, and a circuit of its own through a SOCKS proxy that isolates.
+    Each label has its own connection, and its own circuit through a SOCKS proxy that isolates.  Use
+    different labels for what must not be linkable.
     """
 
     server: ServerAddress = field(validator=instance_of(ServerAddress))
@@ -24,7 +24,7 @@ class Destination(Redacted):
 
     @classmethod
     def of(cls, server: ServerAddress | str, label: str = "") -> Destination:
-        """The destination for an address or its text; `DecodeError` if it is no SMP router's."""
+        """The destination for an address or its text; `DecodeError` unless it is an SMP address."""
         address = ServerAddress.parse(server) if isinstance(server, str) else server
         if address.protocol is not ServerProtocol.SMP:
             raise DecodeError("this is not the address of an SMP router")
@@ -32,5 +32,5 @@ class Destination(Redacted):
 
     @property
     def isolation(self) -> bytes | None:
-        """What tells its circuit from others; `None` for one that is shared with no other."""
+        """Identifies the circuit at a SOCKS proxy; `None` without a label."""
         return self.label.encode() or None

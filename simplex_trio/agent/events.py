@@ -1,7 +1,7 @@
-"""What an agent tells its program.
+"""The events of an agent.
 
-Each event names its `Destination`, and the session where it belongs to one.  They come in order for
-each destination; between destinations there is no order.
+Each event names its `Destination`, and its session if it belongs to one.  Events of one destination
+come in order; there is no order between destinations.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class DestinationEvent(Redacted):
 
     @property
     def server(self) -> ServerAddress:
-        """The router that it is about."""
+        """The router of the destination."""
         return self.destination.server
 
     @property
     def label(self) -> str:
-        """The isolation label of the connection that it is about."""
+        """The isolation label of the destination."""
         return self.destination.label
 
 
@@ -64,14 +64,14 @@ class SessionEvent(DestinationEvent):
 
 @frozen(repr=False)
 class Connected(SessionEvent):
-    """There is a connection; ``service_id`` is what the router calls our service, if it has one."""
+    """A connection is up; ``service_id`` is the router's id of its service, if any."""
 
     service_id: bytes | None
 
 
 @frozen(repr=False)
 class Disconnected(SessionEvent):
-    """The connection is gone; ``queues`` were subscribed to through it, and will be again."""
+    """A connection has ended; its ``queues`` will be subscribed to again."""
 
     queues: tuple[bytes, ...]
     reason: BaseException
@@ -79,9 +79,9 @@ class Disconnected(SessionEvent):
 
 @frozen(repr=False)
 class CannotConnect(DestinationEvent):
-    """There is no connection, for a reason that was not told since there was one.
+    """Connecting failed; emitted once for each kind of error until a connection is up.
 
-    The agent goes on trying as long as something is to be subscribed to.
+    The agent keeps trying as long as there is something to subscribe to.
     """
 
     error: BaseException
@@ -92,7 +92,7 @@ class CannotConnect(DestinationEvent):
 
 @frozen(repr=False)
 class Subscribed(SessionEvent):
-    """These queues are subscribed to, as part of the service ``service_id`` unless it is `None`."""
+    """Queues are subscribed to, as part of the service ``service_id`` unless that is `None`."""
 
     queues: tuple[bytes, ...]
     service_id: bytes | None = None
@@ -100,14 +100,14 @@ class Subscribed(SessionEvent):
 
 @frozen(repr=False)
 class SubscriptionError(SessionEvent):
-    """The router refused these queues, and the agent has forgotten them."""
+    """The router refused queues; the agent no longer subscribes to them."""
 
     failures: tuple[tuple[bytes, SimplexError], ...]
 
 
 @frozen(repr=False)
 class SubscriptionEnded(SessionEvent):
-    """The queue is subscribed to by another connection, or deleted; the agent has forgotten it."""
+    """A queue was deleted or subscribed to elsewhere; the agent no longer subscribes to it."""
 
     queue_id: bytes
     deleted: bool
@@ -118,7 +118,7 @@ class SubscriptionEnded(SessionEvent):
 
 @frozen(repr=False)
 class ServiceSubscribed(SessionEvent):
-    """The service is subscribed to; if the figures differ, router and program know other queues."""
+    """A service is subscribed to; different figures mean that router and program disagree."""
 
     service_id: bytes
     expected: ServiceSubs
@@ -127,14 +127,14 @@ class ServiceSubscribed(SessionEvent):
 
 @frozen(repr=False)
 class ServiceDisconnected(SessionEvent):
-    """The connection that carried the service is gone; it will be subscribed to again."""
+    """The connection of a service has ended; the service will be subscribed to again."""
 
     service: ServiceState
 
 
 @frozen(repr=False)
 class ServiceSubscriptionError(SessionEvent):
-    """The router refused to subscribe the service, and the agent has forgotten it."""
+    """The router refused a service; the agent no longer subscribes to it."""
 
     service: ServiceState
     error: SimplexError
@@ -142,10 +142,9 @@ class ServiceSubscriptionError(SessionEvent):
 
 @frozen(repr=False)
 class ServiceUnavailable(SessionEvent):
-    """The router does not know this service on this connection, and the agent has forgotten it.
+    """The router does not know a service on this connection; the agent no longer subscribes to it.
 
-    Its queues must be subscribed to one by one, which associates them with the service that the
-    router knows now.
+    Subscribe to its queues one by one: this associates them with the service that the router knows.
     """
 
     service: ServiceState
@@ -153,7 +152,7 @@ class ServiceUnavailable(SessionEvent):
 
 @frozen(repr=False)
 class ServiceEnded(SessionEvent):
-    """The service is subscribed to by another connection; the agent has forgotten it."""
+    """A service was subscribed to elsewhere; the agent no longer subscribes to it."""
 
     service: ServiceState
 
@@ -163,10 +162,10 @@ class ServiceEnded(SessionEvent):
 
 @frozen(repr=False)
 class RouterEvent(SessionEvent):
-    """What the connection's own stream of events said about a queue (or, with no id, in general).
+    """An event of a connection's client, about a queue or, if ``queue_id`` is empty, in general.
 
-    ``event`` is a `MessageReceived`, `QuotaReached` or `SealedMessage`, a `Notice` such as of NMSG,
-    or an answer or error that no caller waited for.
+    ``event`` is a `MessageReceived`, `QuotaReached` or `SealedMessage`, a `Notice` such as NMSG, or
+    an answer or error that no caller waited for.
     """
 
     queue_id: bytes

@@ -1,4 +1,4 @@
-"""What an error means for a subscription."""
+"""Classifies errors of subscriptions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _TEMPORARY = (ConnectError, ConnectionLost, RequestTimeout, OSError)
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Whether the network is to blame, so that the subscription stands and is tried again.
+    """Whether an error is the network's, so that the subscription stays pending and is retried.
 
-    Whatever the router itself answers is final, even that something inside it went wrong: it is
-    reported, and the program decides.
+    Anything that the router itself answers, internal errors included, is final: it is reported, and
+    the program decides.
     """
     return isinstance(error, _TEMPORARY)
 
 
 def refuses_service(error: BaseException) -> bool:
-    """Whether the router does not know the service in this connection, or not in this role."""
+    """Whether the router does not know the service on this connection, or in this role."""
     if not isinstance(error, RouterError):
         return False
     return error.error in (Code.SERVICE, Proxy(Broker(BrokerErrorKind.NO_SERVICE)))

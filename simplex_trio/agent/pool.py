@@ -1,12 +1,11 @@
-"""`Pool`: who connects to a destination, who waits for it, and which failure still counts.  Pure.
+"""`Pool`: decides who connects to a destination, who waits, and who gets an old failure.  Pure.
 
-There is at most one connection or attempt for each destination.  Whoever asks first makes the
-attempt; whoever asks meanwhile shares it and its outcome.  A failure is remembered for a while, so
-that many callers do not all try in vain one after the other; `Pool.ask` can be told to look past
-it, as whoever is in charge of reconnecting does.
+A destination has at most one connection or attempt.  The first caller makes the attempt; concurrent
+callers share it and its outcome.  A failure is remembered for a while, so that many callers do not
+repeat it one after another; `Pool.ask` can ignore it, as the reconnecting worker does.
 
-Each `Attempt` stands for itself: it can be taken out of the pool only as long as it is still the
-one that is there, so that cleaning up late after an old connection never removes its successor.
+An `Attempt` can only be removed while it is still the current one, so late cleanup after an old
+connection never removes its successor.
 """
 
 from __future__ import annotations
@@ -37,28 +36,28 @@ ClientT = TypeVar("ClientT")
 WaiterT = TypeVar("WaiterT")
 
 REMEMBER_FAILURE = 30.0
-"""Seconds for which a failed attempt is the answer to everybody who asks."""
+"""Seconds for which callers get the error of a failed attempt instead of a new attempt."""
 
 MAX_FAILURES = 4096
-"""Failures that are remembered, the latest ones: a proxy is asked for any address that somebody
-makes up.  A destination whose failure was forgotten is simply tried again."""
+"""Failures that are remembered, the latest ones; clients of a proxy can ask for any number of
+made-up addresses.  A destination whose failure was forgotten is simply tried again."""
 
 
 class AttemptState(Enum):
-    """What has become of an attempt."""
+    """The state of an attempt."""
 
     CONNECTING = auto()
     CONNECTED = auto()
     FAILED = auto()
     OVER = auto()
-    """The connection is gone, or the attempt was given up."""
+    """The connection has ended, or the attempt was abandoned."""
 
 
 @define(repr=False, eq=False)
 class Attempt(Redacted, Generic[KeyT, ClientT, WaiterT]):
-    """One try at connecting, and the connection that came of it.
+    """One attempt to connect, and the resulting connection.
 
-    ``waiter`` is whatever the owner of the pool wakes when the attempt leaves `CONNECTING`.
+    The owner of the pool wakes ``waiter`` when the attempt leaves `CONNECTING`.
     """
 
     destination: KeyT
@@ -71,28 +70,28 @@ class Attempt(Redacted, Generic[KeyT, ClientT, WaiterT]):
 
 @frozen
 class Connect(Generic[KeyT, ClientT, WaiterT]):
-    """The asker makes this new attempt and tells the pool how it went."""
+    """The caller makes this new attempt and reports its outcome to the pool."""
 
     attempt: Attempt[KeyT, ClientT, WaiterT]
 
 
 @frozen
 class Join(Generic[KeyT, ClientT, WaiterT]):
-    """Somebody is connecting; the asker waits for that."""
+    """An attempt is under way; the caller waits for its outcome."""
 
     attempt: Attempt[KeyT, ClientT, WaiterT]
 
 
 @frozen
 class Use(Generic[KeyT, ClientT, WaiterT]):
-    """There is a connection."""
+    """There is a connection to use."""
 
     attempt: Attempt[KeyT, ClientT, WaiterT]
 
 
 @frozen
 class Refuse:
-    """The last attempt failed, not long ago."""
+    """The last attempt failed recently; the caller gets its error."""
 
     error: BaseException
 
@@ -120,12 +119,12 @@ class Pool(Generic[KeyT, ClientT, WaiterT]):
         return f"<Pool: {len(self._attempts)} connections, {len(self._failures)} failures>"
 
     def __len__(self) -> int:
-        """How many connections and attempts there are."""
+        """The number of connections and attempts."""
         return len(self._attempts)
 
     @property
     def failure_count(self) -> int:
-        """How many failures are remembered."""
+        """The number of failures that are remembered."""
         return len(self._failures)
 
     def ask(
@@ -136,7 +135,7 @@ class Pool(Generic[KeyT, ClientT, WaiterT]):
         *,
         despite_failure: bool = False,
     ) -> Decision[KeyT, ClientT, WaiterT]:
-        """Say what somebody does who needs a connection; ``despite_failure`` always tries."""
+        """Decide for a caller that needs a connection; ``despite_failure`` ignores failures."""
         attempt = self._attempts.get(destination)
         if attempt is not None:
             if attempt.state is AttemptState.CONNECTED:
@@ -152,11 +151,11 @@ class Pool(Generic[KeyT, ClientT, WaiterT]):
         return Connect(attempt)
 
     def current(self, destination: KeyT) -> Attempt[KeyT, ClientT, WaiterT] | None:
-        """The destination's connection or attempt, if there is one."""
+        """The current connection or attempt of a destination, if any."""
         return self._attempts.get(destination)
 
     def succeed(self, attempt: Attempt[KeyT, ClientT, WaiterT], client: ClientT) -> bool:
-        """Note that an attempt led to a connection; False if it had been given up meanwhile."""
+        """Record a successful attempt; false if it was abandoned meanwhile."""
         if attempt.state is not AttemptState.CONNECTING:
             return False
         attempt.state = AttemptState.CONNECTED
@@ -167,7 +166,7 @@ class Pool(Generic[KeyT, ClientT, WaiterT]):
     def fail(
         self, attempt: Attempt[KeyT, ClientT, WaiterT], error: BaseException, now: float
     ) -> bool:
-        """Note that an attempt failed; False if it had been given up meanwhile."""
+        """Record a failed attempt; false if it was abandoned meanwhile."""
         if attempt.state is not AttemptState.CONNECTING:
             return False
         attempt.state = AttemptState.FAILED
@@ -181,9 +180,9 @@ class Pool(Generic[KeyT, ClientT, WaiterT]):
         return True
 
     def drop(self, attempt: Attempt[KeyT, ClientT, WaiterT], error: BaseException) -> bool:
-        """Take a connection, or an attempt that is given up, out of the pool.
+        """Remove a connection that has ended, or an abandoned attempt.
 
-        False if it is not there any more, whoever has taken its place.
+        Returns false if it is no longer the current one.
         """
         if self._attempts.get(attempt.destination) is not attempt:
             return False
@@ -193,14 +192,14 @@ class Pool(Generic[KeyT, ClientT, WaiterT]):
         return True
 
     def clear(self, error: BaseException) -> list[Attempt[KeyT, ClientT, WaiterT]]:
-        """Take everything out of the pool; returns what was there."""
+        """Remove and return all connections and attempts."""
         attempts = list(self._attempts.values())
         for attempt in attempts:
             self.drop(attempt, error)
         return attempts
 
     def forget_failures(self) -> None:
-        """Let everybody try again."""
+        """Forget all failures, so that every destination may be tried again."""
         self._failures.clear()
 
     def _sweep(self, now: float) -> None:

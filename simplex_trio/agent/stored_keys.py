@@ -1,7 +1,7 @@
-"""Keys of queues at rest: one short byte string for each.
+"""The keys of a queue as one short byte string.
 
-An agent keeps the keys of hundreds of thousands of queues, and needs each of them for a moment, now
-and then.  A key object with its attributes takes several times the memory of the key.
+An agent holds the keys of hundreds of thousands of queues and rarely needs any of them.  Key
+objects would take several times the memory.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ _KINDS: tuple[type[AuthPrivateKey], ...] = (Ed25519PrivateKey, X25519PrivateKey,
 
 
 def store_keys(key: AuthPrivateKey, delivery_key: BoxKey | None = None) -> bytes:
-    """The keys of a queue as bytes.
-
-    Raises `EncodeError` for a key of a kind that cannot authorize commands.
-    """
+    """Encode the keys of a queue; raises `EncodeError` for a key that cannot authorize commands."""
     kind = next((number for number, each in enumerate(_KINDS) if isinstance(key, each)), None)
     if kind is None:
         raise EncodeError("a queue is subscribed to with a key that signs, or with one of X25519")
@@ -32,7 +29,7 @@ def store_keys(key: AuthPrivateKey, delivery_key: BoxKey | None = None) -> bytes
 
 
 def load_keys(stored: bytes) -> tuple[AuthPrivateKey, BoxKey | None]:
-    """The keys in what `store_keys` returned."""
+    """Decode what `store_keys` returned."""
     kind = _KINDS[stored[0]]
     end = 1 + kind.SIZE
     return kind(stored[1:end]), BoxKey(stored[end:]) if len(stored) > end else None

@@ -1,9 +1,8 @@
-"""`Subscriber`: keeps subscribed what the program asked for.
+"""`Subscriber`: keeps the program's subscriptions active.
 
-What is pending at a destination is seen to by one worker there, which ends when nothing is pending.
-It connects, or uses the connection that there is, asks for everything, and waits between tries.
-What is decided on the way is in `subscriptions`, `workers` and `simplex_trio.engine.backoff`; here
-is what has to be waited for, and what the program is told.
+A destination with pending subscriptions has one worker, which ends when nothing is pending.  It
+connects, or uses the existing connection, subscribes, and waits between attempts.  `subscriptions`,
+`workers` and `simplex_trio.engine.backoff` decide; this module waits and emits events.
 """
 
 from __future__ import annotations
@@ -58,23 +57,23 @@ __all__ = ["Server", "Subscriber"]
 
 @define(eq=False)
 class Server:
-    """What there is to know about a destination."""
+    """The subscriptions and retries of a destination."""
 
     retries: Retries
     subscriptions: ServerSubscriptions = field(factory=ServerSubscriptions)
     told: type[BaseException] | None = None
-    """The kind of failure to connect that the program knows of."""
+    """The kind of connect failure that was last reported to the program."""
     _alarm: trio.Event | None = field(default=None, init=False)
 
     async def rest(self, seconds: float) -> None:
-        """For the worker: wait, unless it is woken."""
+        """Wait between attempts, unless woken; called by the worker."""
         self._alarm = trio.Event()
         with trio.move_on_after(seconds):
             await self._alarm.wait()
         self._alarm = None
 
     def wake(self) -> None:
-        """End the worker's rest, if it rests."""
+        """End the worker's wait, if it waits."""
         if self._alarm is not None:
             self._alarm.set()
 
@@ -95,7 +94,7 @@ class Subscriber:
         return f"<Subscriber: {len(self._servers)} servers, {len(self._workers)} workers>"
 
     def open_in(self, nursery: trio.Nursery, connections: Connections) -> None:
-        """Run workers in ``nursery`` from now on, over these connections."""
+        """Use ``nursery`` for workers, and these connections, from now on."""
         self._nursery = nursery
         self._connections = connections
 
@@ -104,17 +103,17 @@ class Subscriber:
         return len(self._workers)
 
     def servers(self) -> Iterable[Server]:
-        """All destinations that have a connection, a worker or a subscription."""
+        """The state of all destinations with a connection, a worker or a subscription."""
         return self._servers.values()
 
     def find(self, destination: Destination) -> Server | None:
-        """What there is at a destination."""
+        """The state of a destination, if there is any."""
         return self._servers.get(destination)
 
     # --- what the program asks for ------------------------------------------------------------
 
     def subscribe(self, destination: Destination, queues: Iterable[StoredQueue]) -> None:
-        """Subscribe to queues; what becomes of it is told by events."""
+        """Subscribe to queues; events report the outcome."""
         subscriptions = self._server(destination).subscriptions
         known = []
         for queue_id, keys in queues:
@@ -124,18 +123,18 @@ class Subscriber:
         if known:
             assert session is not None
             self._events.put(Subscribed(destination, session, tuple(known)))
-        self._see_to(destination)
+        self._ensure_worker(destination)
         self._tidy(destination)
 
     def subscribe_service(self, destination: Destination, service: ServiceState) -> None:
-        """Subscribe to a service; what becomes of it is told by events."""
+        """Subscribe to a service; events report the outcome."""
         self._server(destination).subscriptions.subscribe_service(service)
-        self._see_to(destination)
+        self._ensure_worker(destination)
 
     def remove(self, destination: Destination, queue_ids: Iterable[bytes]) -> list[StoredQueue]:
-        """Forget queues; those that were known, with their keys.
+        """Forget queues; returns those that were known, with their keys.
 
-        Until it ends the connection keeps the keys that open messages: some are still to come.
+        The connection keeps their delivery keys until it ends, because messages may still arrive.
         """
         server = self._servers.get(destination)
         if server is None:
@@ -151,7 +150,7 @@ class Subscriber:
     def move(
         self, source: Destination, target: Destination, queue_ids: Iterable[bytes]
     ) -> list[StoredQueue]:
-        """Subscribe to queues at another destination instead; those that were known."""
+        """Move queues to another destination; returns those that were known."""
         moved = self.remove(source, queue_ids)
         if moved:
             subscriptions = self._server(target).subscriptions
@@ -160,14 +159,14 @@ class Subscriber:
         return moved
 
     def remove_service(self, destination: Destination) -> bool:
-        """Forget the service; whether there was one."""
+        """Forget the service; returns whether there was one."""
         server = self._servers.get(destination)
         removed = server is not None and server.subscriptions.remove_service()
         self._tidy(destination)
         return removed
 
     def clear(self, destination: Destination) -> None:
-        """Forget everything there."""
+        """Forget all subscriptions at a destination."""
         server = self._servers.get(destination)
         if server is not None:
             server.subscriptions.clear()
@@ -175,7 +174,7 @@ class Subscriber:
         self._tidy(destination)
 
     def try_now(self) -> None:
-        """Let every worker try again at once."""
+        """Make every worker retry at once."""
         for server in self._servers.values():
             server.retries.reset()
             server.wake()
@@ -197,7 +196,7 @@ class Subscriber:
 
     def could_not_connect(self, destination: Destination, error: BaseException) -> None:
         if destination not in self._workers:
-            return  # whoever asked is told
+            return  # the caller that asked gets the error
         server = self._server(destination)
         server.retries.failed(trio.current_time(), self._config.random())
         if server.told is not type(error):
@@ -214,7 +213,7 @@ class Subscriber:
             news.append(ServiceDisconnected(destination, session, ended.service))
         news.append(Disconnected(destination, session, ended.queues, reason))
         self._events.end_session(*news)
-        self._see_to(destination)
+        self._ensure_worker(destination)
         self._tidy(destination)
 
     async def ready_for_more(self, destination: Destination) -> None:
@@ -244,7 +243,7 @@ class Subscriber:
     def _subscription_ended(
         self, connection: PooledClient, queue_id: bytes, *, deleted: bool
     ) -> bool:
-        """Whether a queue that was subscribed to is so no more."""
+        """Apply END or DELD; returns whether it was about a subscription of ours."""
         destination, session = connection.destination, connection.client.session_id
         subscriptions = self._server(destination).subscriptions
         now = trio.current_time()
@@ -252,7 +251,7 @@ class Subscriber:
             case EndVerdict.NOTHING:
                 return False
             case EndVerdict.DOUBTFUL:
-                self._see_to(destination)
+                self._ensure_worker(destination)
             case EndVerdict.FINAL:
                 connection.client.forget(queue_id)
                 self._events.put(SubscriptionEnded(destination, session, queue_id, deleted))
@@ -261,11 +260,11 @@ class Subscriber:
     def _subscribed_late(
         self, connection: PooledClient, queue_id: bytes, message: OK | SOK
     ) -> bool:
-        """Whether an answer that nobody waited for any more says that a queue is subscribed to."""
+        """Apply a late answer to SUB or NSUB; returns whether it was still of use."""
         session = connection.client.session_id
         subscriptions = self._server(connection.destination).subscriptions
         if subscriptions.is_active(queue_id):
-            return True  # the answer to another try was in time
+            return True  # the answer to another attempt was in time
         keys = subscriptions.keys_of_pending(session, queue_id)
         if keys is None:
             return False
@@ -273,7 +272,7 @@ class Subscriber:
         changed = subscriptions.answered(session, [Answer(queue_id, keys, service_id)])
         assert changed is not None  # the keys are of the current session
         self._subscribing.tell(connection, changed)
-        self._see_to(connection.destination)
+        self._ensure_worker(connection.destination)
         return True
 
     def _deliver(self, event: RouterEvent, left_over: bool) -> None:
@@ -284,7 +283,7 @@ class Subscriber:
 
     # --- workers ------------------------------------------------------------------------------
 
-    def _see_to(self, destination: Destination) -> None:
+    def _ensure_worker(self, destination: Destination) -> None:
         has_work = self._server(destination).subscriptions.has_work
         if self._workers.may_start(destination, has_work=has_work):
             assert self._nursery is not None
@@ -297,11 +296,11 @@ class Subscriber:
             await self._connections.settled(destination)
             if seconds := server.retries.wait(trio.current_time()):
                 await server.rest(seconds)
-                continue  # perhaps there is nothing to do any more
+                continue  # there may be no work left
             try:
                 connection = await self._connections.get(destination, despite_failure=True)
             except CONNECT_ERRORS:
-                continue  # told and counted in `could_not_connect`
+                continue  # reported and counted in `could_not_connect`
             done = await self._subscribing.run(connection, server.subscriptions)
             if not done and connection.client.connected:
                 server.retries.failed(trio.current_time(), self._config.random())
@@ -316,7 +315,7 @@ class Subscriber:
         return server
 
     def _tidy(self, destination: Destination) -> None:
-        """Forget a destination at which there is nothing any more."""
+        """Discard the state of a destination that has nothing left."""
         server = self._servers.get(destination)
         if (
             server is not None

@@ -1,15 +1,14 @@
-"""What is subscribed to at one destination, and what must be again.  Pure.
+"""The pending and active subscriptions at one destination.  Pure.
 
-A queue is *pending* from when the program asks for it until the router has answered, and again when
-the connection that carries it has ended; in between it is *active* in one session.  An answer only
-counts in the session that is current: what a connection said that is gone, or is being replaced,
-says nothing about its successor.
+A queue is *pending* from the program's call until the router has answered, and again when its
+connection has ended; in between it is *active* in one session.  Answers count only in the current
+session: what an ended connection said does not apply to its successor.
 
-A service is subscribed to as a whole, with the count and the hash of its queues.  Queues that
-become part of it when they are subscribed to are then known by count and hash alone.
+A service is subscribed to as a whole, by the count and hash of its queues.  Queues that join it
+when they are subscribed to are from then on known by count and hash alone.
 
-Queues and their keys are kept as plain byte strings in plain dictionaries, some 300 bytes each: one
-agent may have hundreds of thousands.
+Queues and their keys are plain byte strings in plain dictionaries, about 300 bytes each, because
+one agent may have hundreds of thousands.
 """
 
 from __future__ import annotations
@@ -39,33 +38,33 @@ __all__ = [
 ]
 
 MOVE_ECHO = 60.0
-"""Seconds for which a router may still report that we ourselves have moved a queue: the reference
-collects such reports for 15, and a command may be on its way for 30."""
+"""Seconds for which a router may still report a move that this agent made itself: the reference
+collects such reports for 15, and a command may be in flight for 30."""
 
 StoredQueue = tuple[bytes, bytes]
-"""A queue's id, and its keys as `simplex_trio.agent.stored_keys` has them."""
+"""A queue's id, and its keys as `simplex_trio.agent.stored_keys` encodes them."""
 
 
 @frozen(repr=False)
 class ServiceState(Redacted):
-    """A service's subscription: whose, to how many queues, and the hash of their ids."""
+    """A service, with the count of its queues and the hash of their ids."""
 
     service_id: bytes
     queues: ServiceSubs = field(factory=ServiceSubs)
 
 
 class Subscribing(Enum):
-    """What asking for a queue leads to."""
+    """The outcome of asking for a queue."""
 
     PENDING = auto()
     """It will be subscribed to."""
     ACTIVE = auto()
-    """It already is, in the current session; nothing is to be done."""
+    """It already is, in the current session."""
 
 
 @frozen(repr=False)
 class Answer(Redacted):
-    """What came of subscribing to one queue, with the keys that it was done with.
+    """The answer to subscribing to one queue with these keys.
 
     ``result`` is an error, or the id of the service that the queue is associated with, if any.
     """
@@ -77,43 +76,43 @@ class Answer(Redacted):
 
 @define(repr=False)
 class Answers(Redacted):
-    """What a number of answers have changed."""
+    """The changes from a number of answers."""
 
     active: list[bytes] = field(factory=list)
     of_service: list[bytes] = field(factory=list)
-    """Queues that are now part of the service, and no longer known by themselves."""
+    """Queues that joined the service and are no longer known one by one."""
     failed: list[tuple[bytes, SimplexError]] = field(factory=list)
     temporary: int = 0
-    """How many queues stay pending because of the network."""
+    """The number of queues that stay pending because of network errors."""
 
 
 class EndVerdict(Enum):
-    """What the news that a queue's subscription has moved away means."""
+    """What the end of a queue's subscription means."""
 
     NOTHING = auto()
-    """It was not this session's."""
+    """The queue was not subscribed to in this session."""
     FINAL = auto()
-    """The queue is forgotten: somebody else has it."""
+    """Another client has the subscription; the queue is forgotten."""
     DOUBTFUL = auto()
-    """Perhaps it is the echo of moving the queue between our own connections, so that the queue is
-    pending again."""
+    """Possibly the echo of a move between this agent's own connections; the queue is pending again.
+    """
 
 
 class ServiceVerdict(Enum):
-    """What came of subscribing to a service."""
+    """The outcome of subscribing to a service."""
 
     ACTIVE = auto()
     STALE = auto()
-    """Said by a session that is over, or about another subscription: it counts for nothing."""
+    """The answer of an ended session, or to another subscription; it is ignored."""
     TEMPORARY = auto()
     FAILED = auto()
     UNAVAILABLE = auto()
-    """The router knows no such service here: its queues must be subscribed to one by one."""
+    """The router does not know the service: subscribe to its queues one by one."""
 
 
 @frozen(repr=False)
 class Ended(Redacted):
-    """What a session carried when it ended; all of it is pending again."""
+    """The subscriptions of a session that has ended; all are pending again."""
 
     queues: tuple[bytes, ...]
     service: ServiceState | None
@@ -140,12 +139,12 @@ class ServerSubscriptions:
         self._active_service: tuple[bytes, ServiceState] | None = None
         self._moved_until: dict[bytes, float] = {}
         self.pending_service: ServiceState | None = None
-        """What is to be subscribed to as a whole, and has not been answered yet."""
+        """The service to subscribe to, until the router has answered."""
 
     def __repr__(self) -> str:
         return f"<ServerSubscriptions: {len(self._pending)} pending, {self.active_count} active>"
 
-    # --- what there is ------------------------------------------------------------------------
+    # --- state ---------------------------------------------------------------------------------
 
     @property
     def session(self) -> bytes | None:
@@ -167,7 +166,7 @@ class ServerSubscriptions:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing here that would be missed."""
+        """Whether this object may be discarded."""
         return not (self.has_work or self._active or self._active_service or self._session)
 
     @property
@@ -175,11 +174,11 @@ class ServerSubscriptions:
         return None if self._active_service is None else self._active_service[1]
 
     def pending(self) -> tuple[bytes, ...]:
-        """The ids of the pending queues, in the order in which they will be subscribed to."""
+        """The ids of pending queues, in the order of subscribing."""
         return tuple(self._pending)
 
     def active(self) -> tuple[bytes, ...]:
-        """The ids of the active queues."""
+        """The ids of active queues."""
         return tuple(queue_id for queues in self._active.values() for queue_id in queues)
 
     def is_pending(self, queue_id: bytes) -> bool:
@@ -189,7 +188,7 @@ class ServerSubscriptions:
         return self._session_of(queue_id) is not None
 
     def chunks(self, queue_ids: Sequence[bytes], size: int) -> Iterator[list[StoredQueue]]:
-        """Those of ``queue_ids`` that are pending when each chunk is taken, with their keys."""
+        """Chunks of those ``queue_ids`` that are pending when the chunk is taken, with keys."""
         pending = self._pending
         for start in range(0, len(queue_ids), size):
             some = queue_ids[start : start + size]
@@ -200,7 +199,7 @@ class ServerSubscriptions:
     # --- what the program asks for ------------------------------------------------------------
 
     def subscribe(self, queue_id: bytes, keys: bytes) -> Subscribing:
-        """Ask for a queue; asked for again it keeps its place, with the newer keys."""
+        """Ask for a queue; asking again keeps its place and takes the newer keys."""
         session = self._session_of(queue_id)
         if session is not None:
             known = self._active[session][queue_id]
@@ -211,29 +210,29 @@ class ServerSubscriptions:
         return Subscribing.PENDING
 
     def has_moved_here(self, queue_ids: Iterable[bytes], now: float) -> None:
-        """Note that queues came from another connection of ours.
+        """Record that queues moved here from another connection of this agent.
 
-        Routers may collect for a while what they say about subscriptions that moved, and commands
-        of two connections may overtake each other.  So the next such news about these queues may
-        well be about our own doing.
+        Routers collect notices about moved subscriptions for a while, and commands of two
+        connections may overtake each other.  A notice about these queues may therefore be the echo
+        of our own move.
         """
         moved = {queue: until for queue, until in self._moved_until.items() if until > now}
         moved.update(dict.fromkeys(queue_ids, now + MOVE_ECHO))
         self._moved_until = moved
 
     def subscribe_service(self, service: ServiceState) -> None:
-        """Ask for a service, in place of what was pending; there is only one here."""
+        """Ask for a service; it replaces the one that was pending, if any."""
         self.pending_service = service
 
     def remove(self, queue_id: bytes) -> bytes | None:
-        """Forget a queue; its keys if it was known."""
+        """Forget a queue and return its keys, if it was known."""
         keys = self._pending.pop(queue_id, None)
         if keys is None and (session := self._session_of(queue_id)) is not None:
             return self._forget_active(session, queue_id)
         return keys
 
     def remove_service(self) -> bool:
-        """Forget the service, pending or active; whether there was one."""
+        """Forget the service, pending or active; returns whether there was one."""
         there_was = self.pending_service is not None or self._active_service is not None
         self.pending_service = self._active_service = None
         return there_was
@@ -248,12 +247,12 @@ class ServerSubscriptions:
     # --- what happens to connections ----------------------------------------------------------
 
     def session_started(self, session: bytes, service_id: bytes | None = None) -> None:
-        """From now on answers count in this session, which has that service, if any."""
+        """Make a session, with its service if any, the one whose answers count."""
         self._session = session
         self._service_id = service_id
 
     def session_ended(self, session: bytes) -> Ended:
-        """Make pending again what this session carried, and nothing else."""
+        """Make the subscriptions of this session, and no others, pending again."""
         if session == self._session:
             self._session = self._service_id = None
         lost = self._active.pop(session, {})
@@ -266,17 +265,16 @@ class ServerSubscriptions:
         if self._active_service is not None and self._active_service[0] == session:
             service = self._active_service[1]
             self._active_service = None
-            # What the program has asked for since is newer than what the session had.
+            # A service that the program asked for since then is newer.
             self.pending_service = self.pending_service or service
         return Ended(queues, service)
 
     # --- what the router says -----------------------------------------------------------------
 
     def answered(self, session: bytes, answers: Iterable[Answer]) -> Answers | None:
-        """Note answers to subscribing; `None` if the session is not the current one.
+        """Apply answers to subscribing; `None` if the session is not the current one.
 
-        An answer about a queue that was removed meanwhile, or has other keys by now, is passed
-        over.
+        Answers about queues that were removed meanwhile, or got other keys, are ignored.
         """
         if session != self._session:
             return None
@@ -289,16 +287,16 @@ class ServerSubscriptions:
         return changed
 
     def keys_of_pending(self, session: bytes, queue_id: bytes) -> bytes | None:
-        """The keys of a queue that is pending in the current session, for an `Answer` that is late.
+        """The keys for a late `Answer` about a queue that is pending in the current session.
 
-        `None` if the session is another one, or the queue is not pending.
+        `None` if this is another session, or the queue is not pending.
         """
         return self._pending.get(queue_id) if session == self._session else None
 
     def ended(
         self, session: bytes, queue_id: bytes, now: float, *, deleted: bool = False
     ) -> EndVerdict:
-        """Note that this session has lost a queue's subscription, or its queue was deleted."""
+        """Apply the end of a queue's subscription in this session, or of the queue."""
         queues = self._active.get(session)
         if queues is None or queue_id not in queues:
             return EndVerdict.NOTHING
@@ -309,7 +307,7 @@ class ServerSubscriptions:
         return EndVerdict.DOUBTFUL
 
     def service_ended(self, session: bytes) -> ServiceState | None:
-        """Forget the service whose subscription this session has lost, if it had it."""
+        """Forget and return the service, if this session had subscribed to it."""
         if self._active_service is None or self._active_service[0] != session:
             return None
         service = self._active_service[1]
@@ -317,7 +315,7 @@ class ServerSubscriptions:
         return service
 
     def take_unavailable_service(self, session: bytes) -> ServiceState | None:
-        """Remove and return a pending service that is not this session's."""
+        """Remove and return a pending service that is not the session's."""
         pending = self.pending_service
         if session != self._session or pending is None or pending.service_id == self._service_id:
             return None
@@ -327,7 +325,7 @@ class ServerSubscriptions:
     def service_answered(
         self, session: bytes, asked: ServiceState, result: SimplexError | ServiceSubs
     ) -> ServiceVerdict:
-        """Note the answer to subscribing to a service: its queues as the router knows them."""
+        """Apply the answer to subscribing to a service."""
         if session != self._session or self.pending_service != asked:
             return ServiceVerdict.STALE
         if not isinstance(result, ServiceSubs):
@@ -375,7 +373,7 @@ class ServerSubscriptions:
         assert self._service_id is not None
         if self._active_service is not None:
             of_session, known = self._active_service
-            if of_session != session:  # that session is gone, only nobody has said so yet
+            if of_session != session:  # an ended session whose end was not reported yet
                 self.pending_service = self.pending_service or known
             elif known.service_id == self._service_id:
                 queues = known.queues + queues

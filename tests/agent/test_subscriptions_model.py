@@ -123,7 +123,7 @@ class SubscriptionsModel(RuleBasedStateMachine):
         else:
             assert found is Subscribing.PENDING
             self.known[queue_id] = Known(keys)
-        self._see_to()
+        self._ensure_worker()
 
     @rule(queue_id=QUEUES)
     def remove(self, queue_id: bytes) -> None:
@@ -135,7 +135,7 @@ class SubscriptionsModel(RuleBasedStateMachine):
         service = ServiceState(SERVICE, ServiceSubs.of(b"%d" % each for each in range(count)))
         self.subscriptions.subscribe_service(service)
         self.pending_service = service
-        self._see_to()
+        self._ensure_worker()
 
     @rule()
     def remove_service(self) -> None:
@@ -324,7 +324,7 @@ class SubscriptionsModel(RuleBasedStateMachine):
 
     # --- details ------------------------------------------------------------------------------
 
-    def _see_to(self) -> None:
+    def _ensure_worker(self) -> None:
         if self.workers.may_start("router", has_work=self.subscriptions.has_work):
             self.running += 1
 
@@ -340,7 +340,7 @@ class SubscriptionsModel(RuleBasedStateMachine):
             self.active_service = None
         else:
             assert ended.service is None
-        self._see_to()
+        self._ensure_worker()
 
     def _merge(self, session: bytes, queues: ServiceSubs) -> None:
         if self.active_service is not None:
@@ -350,7 +350,7 @@ class SubscriptionsModel(RuleBasedStateMachine):
             else:
                 self.pending_service = self.pending_service or service
         self.active_service = session, ServiceState(SERVICE, queues)
-        self._see_to()
+        self._ensure_worker()
 
 
 TestSubscriptionsModel = SubscriptionsModel.TestCase
