@@ -9,14 +9,17 @@ written:
 - version 2 has all hosts;
 - version 3 says whether the sender may secure the queue;
 - version 4 says in its place which kind of queue it is.
+
+The last of these is optional in binary, and nothing marks where a queue ends, so that a byte of what
+follows could be taken for it: `VersionedQueue.ends_before` says whether it would be.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import final
-from urllib.parse import quote, unquote_to_bytes
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TypeAlias, final
 
 from attrs import field, frozen
 from attrs.validators import and_, max_len, optional
@@ -28,14 +31,29 @@ from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.buffer import Reader, boolean, short, word16
 from simplex_trio.wire.hosts import Host, parse_hosts
 from simplex_trio.wire.presets import with_known_onion_host
+from simplex_trio.wire.queries import (
+    Query,
+    parse_version_range,
+    query_text,
+    version_range_text,
+)
 from simplex_trio.wire.smp.new_queue import QueueMode
-from simplex_trio.wire.text import decimal, from_base64url, to_base64url
+from simplex_trio.wire.text import from_base64url, to_base64url
 from simplex_trio.wire.versions import VersionRange
 
 __all__ = ["QueueAddress", "QueueURI", "SMPClientVersion", "VersionedQueue"]
 
 _MAX_SHORT = 0xFF
-_MAX_WORD16 = 0xFFFF
+
+
+_Modes: TypeAlias = Mapping[bytes, QueueMode]
+
+# The last byte is optional, and what follows a queue may begin with any.  So of each version only
+# that is read which it may have written: a letter, a flag, the flag only if it says yes, or nothing.
+_LETTERS: _Modes = MappingProxyType({mode.value: mode for mode in QueueMode})
+_FLAGS: _Modes = MappingProxyType({b"T": QueueMode.MESSAGING, b"F": QueueMode.CONTACT})
+_YES: _Modes = MappingProxyType({b"T": QueueMode.MESSAGING})
+_NO_MODE: _Modes = MappingProxyType({})
 
 
 class SMPClientVersion:
@@ -80,15 +98,11 @@ class QueueAddress(Redacted):
 
     @classmethod
     def _decode(
-        cls, reader: Reader, server: Callable[[Reader], ServerAddress] = ServerAddress.decode
+        cls,
+        reader: Reader,
+        modes: _Modes,
+        server: Callable[[Reader], ServerAddress] = ServerAddress.decode,
     ) -> QueueAddress:
-        # The last byte is absent in old versions, and any version may have either form of it.
-        modes = {
-            b"M": QueueMode.MESSAGING,
-            b"T": QueueMode.MESSAGING,
-            b"C": QueueMode.CONTACT,
-            b"F": QueueMode.CONTACT,
-        }
         address = server(reader)
         sender_id = reader.short()
         key = X25519PublicKey.from_der(reader.short())
@@ -113,9 +127,9 @@ class QueueURI(Redacted):
     def __str__(self) -> str:
         versions, queue = self.client_versions, self.queue
         server = queue.server
-        lowest, highest = versions.lowest, versions.highest
+        lowest = versions.lowest
         parameters = [
-            ("v", f"{lowest}" if lowest == highest else f"{lowest}-{highest}"),
+            ("v", version_range_text(versions)),
             ("dh", to_base64url(queue.dh_key.der)),
         ]
         if queue.mode is not None:
@@ -128,8 +142,7 @@ class QueueURI(Redacted):
             place = server.first_host_text
             if more := server.hosts[1:]:
                 parameters.append(("srv", ",".join(map(str, more))))
-        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters)
-        return f"{place}/{to_base64url(queue.sender_id)}#/?{query}"
+        return f"{place}/{to_base64url(queue.sender_id)}#/?{query_text(parameters)}"
 
     @classmethod
     def parse(cls, text: str) -> QueueURI:
@@ -146,10 +159,10 @@ class QueueURI(Redacted):
             more_hosts: tuple[Host, ...] = ()
             mode = None
         else:
-            parameters = _parameters(query)
-            versions = _versions(_required(parameters, "v"))
-            key = key if key is not None else _required(parameters, "dh")
-            more_hosts = _more_hosts(parameters.get("srv", ""))
+            parameters = Query(query)
+            versions = parse_version_range(parameters.required("v"))
+            key = key if key is not None else parameters.required("dh")
+            more_hosts = _more_hosts(parameters.get("srv") or "")
             mode = _mode(parameters)
         try:
             server = ServerAddress(
@@ -178,7 +191,14 @@ class QueueURI(Redacted):
 
     @classmethod
     def decode(cls, reader: Reader) -> QueueURI:
-        return cls(VersionRange.decode(reader), QueueAddress._decode(reader))
+        versions = VersionRange.decode(reader)
+        if versions.lowest >= SMPClientVersion.SHORT_LINKS:
+            modes = _LETTERS
+        elif versions.highest >= SMPClientVersion.SENDER_SECURES:
+            modes = _FLAGS
+        else:
+            modes = _NO_MODE
+        return cls(versions, QueueAddress._decode(reader, modes))
 
 
 @final
@@ -200,12 +220,28 @@ class VersionedQueue(Redacted):
             return encoded + boolean(True)
         return encoded
 
+    def ends_before(self, following: bytes) -> bool:
+        """Whether a reader stops where this queue ends, if ``following`` comes after it.
+
+        It does not if the queue is written without its mode and ``following`` begins like one.
+        """
+        version, mode = self.client_version, self.queue.mode
+        if version >= SMPClientVersion.SHORT_LINKS:
+            return mode is not None or following[:1] not in _LETTERS
+        if version >= SMPClientVersion.SENDER_SECURES:
+            return mode is QueueMode.MESSAGING or following[:1] not in _YES
+        return True
+
     @classmethod
     def decode(cls, reader: Reader) -> VersionedQueue:
         version = reader.word16()
+        if version >= SMPClientVersion.SHORT_LINKS:
+            return cls(version, QueueAddress._decode(reader, _LETTERS))
+        if version >= SMPClientVersion.SENDER_SECURES:
+            return cls(version, QueueAddress._decode(reader, _YES))
         if version >= SMPClientVersion.SERVER_HOSTS:
-            return cls(version, QueueAddress._decode(reader))
-        return cls(version, QueueAddress._decode(reader, _legacy_server))
+            return cls(version, QueueAddress._decode(reader, _NO_MODE))
+        return cls(version, QueueAddress._decode(reader, _NO_MODE, _legacy_server))
 
 
 def _legacy_server(reader: Reader) -> ServerAddress:
@@ -218,36 +254,6 @@ _QUEUE_URI = re.compile(
 )
 
 
-def _parameters(query: str) -> dict[str, str]:
-    """The parameters by name; of several with one name the first counts."""
-    parameters: dict[str, str] = {}
-    for item in re.split("[&;]", query):
-        name, _, value = item.partition("=")
-        parameters.setdefault(_unquoted(name), _unquoted(value))
-    return parameters
-
-
-def _unquoted(text: str) -> str:
-    # Latin-1 gives every byte a character; no parameter that is used here has any beyond ASCII.
-    raw = text.replace("+", " ").encode("utf-8", "surrogatepass")
-    return unquote_to_bytes(raw).decode("latin-1")
-
-
-def _required(parameters: dict[str, str], name: str) -> str:
-    if name not in parameters:
-        raise DecodeError("a part of the address of a queue is missing")
-    return parameters[name]
-
-
-def _versions(text: str) -> VersionRange:
-    lowest, dash, highest = text.partition("-")
-    first = decimal(lowest, _MAX_WORD16)
-    last = decimal(highest, _MAX_WORD16) if dash else first
-    if first > last:
-        raise DecodeError("a version range that ends before it starts")
-    return VersionRange(first, last)
-
-
 def _more_hosts(text: str) -> tuple[Host, ...]:
     if not text:
         return ()
@@ -257,7 +263,7 @@ def _more_hosts(text: str) -> tuple[Host, ...]:
     return hosts
 
 
-def _mode(parameters: dict[str, str]) -> QueueMode | None:
+def _mode(parameters: Query) -> QueueMode | None:
     match parameters.get("q"):
         case "m":
             return QueueMode.MESSAGING

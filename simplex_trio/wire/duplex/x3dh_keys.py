@@ -18,6 +18,8 @@ from simplex_trio.crypto.keys import X448PublicKey
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, large, short, word16
+from simplex_trio.wire.queries import Query, parse_version_range, version_range_text
+from simplex_trio.wire.text import from_base64url, to_base64url
 from simplex_trio.wire.versions import VersionRange
 
 __all__ = [
@@ -145,6 +147,34 @@ class X3DHOffer(Redacted):
     def at_version(self, version: int) -> X3DHKeys:
         """The same keys in the version that the joiner has chosen."""
         return X3DHKeys(version, self.first, self.second, self.kem)
+
+    def __str__(self) -> str:
+        """The text form, as the links of invitations hold it (there with everything escaped)."""
+        keys = f"{to_base64url(self.first.der)},{to_base64url(self.second.der)}"
+        text = f"v={version_range_text(self.versions)}&x3dh={keys}"
+        if self.kem is None or self.versions.highest < RatchetVersion.KEM:
+            return text
+        return f"{text}&kem_key={to_base64url(self.kem.public_key)}"
+
+    @classmethod
+    def parse(cls, text: str) -> X3DHOffer:
+        """Read the text form; anything else raises `DecodeError`."""
+        query = Query(text)
+        versions = parse_version_range(query.required("v"))
+        keys = query.required("x3dh").split(",", 2)
+        if len(keys) != 2:
+            raise DecodeError("an offer of keys has two of X448")
+        first, second = (X448PublicKey.from_der(from_base64url(key)) for key in keys)
+        kem_key = query.get("kem_key")
+        if kem_key is None or versions.highest < RatchetVersion.KEM:
+            return cls(versions, first, second)
+        if query.get("kem_ct") is not None:
+            raise DecodeError("an offer of keys cannot accept a KEM key")
+        try:
+            kem = KEMProposal(from_base64url(kem_key))
+        except ValueError as exc:
+            raise DecodeError("KEM parameters of a wrong size") from exc
+        return cls(versions, first, second, kem)
 
     def encode(self) -> bytes:
         # Unlike `X3DHKeys`, the binary form has the optional KEM key at every version.

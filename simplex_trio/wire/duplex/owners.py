@@ -1,0 +1,136 @@
+"""Owners of a contact address: keys that may sign the data of its link beside the root key.
+
+Each owner is authorized by the root key or by an owner before it in the list, so the list is a
+chain that anybody can check who knows the root key.  Whatever is wrong with link data is one error,
+`LinkDataInvalid`, which names the check that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import final
+
+from attrs import field, frozen
+from attrs.validators import and_, max_len, min_len
+
+from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
+from simplex_trio.errors import DecodeError, SignatureInvalid
+from simplex_trio.redaction import Redacted, instance_of
+from simplex_trio.wire.buffer import Reader, short
+
+__all__ = [
+    "SIGNATURE_SIZE",
+    "LinkDataInvalid",
+    "LinkFlaw",
+    "Owner",
+    "check_owners",
+    "is_signed_by",
+]
+
+SIGNATURE_SIZE = 64
+"""Bytes of an Ed25519 signature."""
+
+_MAX_SHORT = 0xFF
+
+
+class LinkFlaw(Enum):
+    """What is wrong with the data of a link."""
+
+    FIXED_NOT_AUTHENTIC = auto()
+    """The fixed part does not open with the link's key."""
+    USER_NOT_AUTHENTIC = auto()
+    """The user part does not open with the link's key."""
+    FIXED_MALFORMED = auto()
+    """The fixed part makes no sense, or is one for another kind of link."""
+    USER_MALFORMED = auto()
+    """The user part makes no sense, or is one for another kind of link."""
+    LINK_KEY = auto()
+    """The link's key is not the hash of the fixed part."""
+    FIXED_SIGNATURE = auto()
+    """The fixed part is not signed by the root key in it."""
+    USER_SIGNATURE = auto()
+    """The user part is signed neither by the root key nor, at a contact address, by an owner."""
+    OWNER_IS_ROOT = auto()
+    """An owner has the root key."""
+    OWNER_REPEATED = auto()
+    """Two owners have the same id or the same key."""
+    OWNER_UNAUTHORIZED = auto()
+    """An owner is authorized neither by the root key nor by an owner before it."""
+    OTHER_QUEUE = auto()
+    """The request in the fixed part is for another queue than the one that has the link."""
+
+
+class LinkDataInvalid(DecodeError):
+    """The data of a link cannot be trusted; ``flaw`` says which check has failed."""
+
+    def __init__(self, flaw: LinkFlaw) -> None:
+        super().__init__(f"the data of a link is not valid: {flaw.name}")
+        self.flaw = flaw
+
+
+def is_signed_by(key: Ed25519PublicKey, signature: bytes, data: bytes) -> bool:
+    """Whether ``signature`` is the key's over ``data``."""
+    try:
+        key.verify(signature, data)
+    except SignatureInvalid:
+        return False
+    return True
+
+
+@final
+@frozen(repr=False)
+class Owner(Redacted):
+    """A key that may sign the user part, and by whose leave."""
+
+    owner_id: bytes = field(validator=and_(instance_of(bytes), max_len(_MAX_SHORT)))
+    """The program's own name for it: apps have the id of a member of a group here."""
+    key: Ed25519PublicKey = field(validator=instance_of(Ed25519PublicKey))
+    signature: bytes = field(
+        validator=and_(instance_of(bytes), min_len(SIGNATURE_SIZE), max_len(SIGNATURE_SIZE))
+    )
+
+    @classmethod
+    def authorize(
+        cls, owner_id: bytes, key: Ed25519PublicKey, authorizing_key: Ed25519PrivateKey
+    ) -> Owner:
+        """An owner by leave of the root key, or of an owner that comes before it in the list."""
+        return cls(owner_id, key, authorizing_key.sign(owner_id + key.der))
+
+    def is_authorized_by(self, key: Ed25519PublicKey) -> bool:
+        """Whether the signature is this key's."""
+        return is_signed_by(key, self.signature, self.owner_id + self.key.der)
+
+    def encode(self) -> bytes:
+        return short(short(self.owner_id) + short(self.key.der) + short(self.signature))
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Owner:
+        """Read what `encode` wrote; what a later version has added inside is left out."""
+        inner = Reader(reader.short())
+        owner_id, der, signature = inner.short(), inner.short(), inner.short()
+        try:
+            return cls(owner_id, Ed25519PublicKey.from_der(der), signature)
+        except DecodeError:
+            raise
+        except ValueError as exc:
+            raise DecodeError("a signature of the wrong length") from exc
+
+
+def check_owners(root_key: Ed25519PublicKey, owners: Sequence[Owner]) -> None:
+    """Raise `LinkDataInvalid` unless each owner is authorized and none is there twice.
+
+    The worst list needs a verification for every pair of owners.  There is room for some 120 of
+    them in the data of a link, so that is 7,000 verifications, or about half a second.
+    """
+    trusted = [root_key]
+    ids: set[bytes] = set()
+    for owner in owners:
+        if owner.key == root_key:
+            raise LinkDataInvalid(LinkFlaw.OWNER_IS_ROOT)
+        if owner.owner_id in ids or owner.key in trusted:
+            raise LinkDataInvalid(LinkFlaw.OWNER_REPEATED)
+        if not any(map(owner.is_authorized_by, trusted)):
+            raise LinkDataInvalid(LinkFlaw.OWNER_UNAUTHORIZED)
+        trusted.append(owner.key)
+        ids.add(owner.owner_id)
