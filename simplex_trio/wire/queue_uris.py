@@ -10,8 +10,8 @@ written:
 - version 3 says whether the sender may secure the queue;
 - version 4 says in its place which kind of queue it is.
 
-The last of these is optional in binary, and nothing marks where a queue ends, so that a byte of what
-follows could be taken for it: `VersionedQueue.ends_before` says whether it would be.
+The last of these is optional in binary, and nothing marks where a queue ends, so that a byte of
+what follows could be taken for it: `VersionedQueue.ends_before` says whether it would be.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ _MAX_SHORT = 0xFF
 
 _Modes: TypeAlias = Mapping[bytes, QueueMode]
 
-# The last byte is optional, and what follows a queue may begin with any.  So of each version only
-# that is read which it may have written: a letter, a flag, the flag only if it says yes, or nothing.
+# The last byte is optional, and what follows a queue may begin with any.  So only what a version may
+# have written is read in it: a letter, a flag, the flag only if it says yes, or nothing.
 _LETTERS: _Modes = MappingProxyType({mode.value: mode for mode in QueueMode})
 _FLAGS: _Modes = MappingProxyType({b"T": QueueMode.MESSAGING, b"F": QueueMode.CONTACT})
 _YES: _Modes = MappingProxyType({b"T": QueueMode.MESSAGING})

@@ -216,7 +216,8 @@ def replace_user_data(
     """The data with a new user part, for LSET.
 
     ``sealed_fixed`` is the fixed part as the router has it, from when the link was made.  It goes
-    back byte for byte, since sealing it again would make another box of it.  ``signing_key`` is the root key's private half or an owner's.  Raises as `seal_link` does.
+    back byte for byte, since sealing it again would make another box of it.  ``signing_key`` is the
+    root key's private half or an owner's.  Raises as `seal_link` does.
     """
     if (keys.link_id is not None) != isinstance(user, ContactLinkData):
         raise ValueError("one part is an invitation's and the other a contact address'")
