@@ -48,8 +48,8 @@ _MAX_SHORT = 0xFF
 
 _Modes: TypeAlias = Mapping[bytes, QueueMode]
 
-# The last byte is optional, and what follows a queue may begin with any.  So only what a version may
-# have written is read in it: a letter, a flag, the flag only if it says yes, or nothing.
+# The last byte is optional, and what follows a queue may begin with any.  So only what a version
+# may have written is read in it: a letter, a flag, the flag only if it says yes, or nothing.
 _LETTERS: _Modes = MappingProxyType({mode.value: mode for mode in QueueMode})
 _FLAGS: _Modes = MappingProxyType({b"T": QueueMode.MESSAGING, b"F": QueueMode.CONTACT})
 _YES: _Modes = MappingProxyType({b"T": QueueMode.MESSAGING})
