@@ -194,8 +194,10 @@ class QueueURI(Redacted):
         versions = VersionRange.decode(reader)
         if versions.lowest >= SMPClientVersion.SHORT_LINKS:
             modes = _LETTERS
-        elif versions.highest >= SMPClientVersion.SENDER_SECURES:
+        elif versions.lowest >= SMPClientVersion.SENDER_SECURES:
             modes = _FLAGS
+        elif versions.highest >= SMPClientVersion.SENDER_SECURES:
+            modes = _YES
         else:
             modes = _NO_MODE
         return cls(versions, QueueAddress._decode(reader, modes))

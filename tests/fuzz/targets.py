@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tests.fuzz import trust, wire, xftp
+from tests.fuzz import duplex, trust, wire, xftp
 from tests.fuzz.target import Target
 
 __all__ = ["TARGETS"]
 
 TARGETS: dict[str, Target] = {
-    target.name: target for target in (*wire.TARGETS, *trust.TARGETS, *xftp.TARGETS)
+    target.name: target
+    for target in (*wire.TARGETS, *duplex.TARGETS, *trust.TARGETS, *xftp.TARGETS)
 }

@@ -397,6 +397,38 @@ def test_no_address_shows_in_repr() -> None:
         assert secret not in shown
 
 
+@pytest.mark.parametrize("following", [b"M", b"C", b"T", b"F", b"0", b""])
+@pytest.mark.parametrize(
+    ("versions", "mode", "written"),
+    [
+        ((4, 5), QueueMode.MESSAGING, b"M"),
+        ((4, 5), QueueMode.CONTACT, b"C"),
+        ((3, 4), QueueMode.MESSAGING, b"T"),
+        ((3, 4), QueueMode.CONTACT, b"F"),
+        ((2, 4), QueueMode.MESSAGING, b"T"),
+        ((1, 2), QueueMode.MESSAGING, b""),
+    ],
+)
+def test_a_queue_ends_where_its_version_says(
+    versions: tuple[int, int], mode: QueueMode, written: bytes, following: bytes
+) -> None:
+    """The last byte is optional, and what follows may begin with any."""
+    server = ServerAddress.parse(f"smp://{KEY}@a")
+    queue = QueueAddress(server, b"id", X25519PublicKey(bytes(32)), mode)
+    uri = QueueURI(VersionRange(*versions), queue)
+    assert uri.encode().endswith(X25519PublicKey(bytes(32)).der + written)
+    reader = Reader(uri.encode() + following)
+    assert QueueURI.decode(reader).queue.mode is (mode if written else None)
+    assert reader.tail() == following
+
+    info = uri.at_version(versions[0])
+    assert info.ends_before(following) or (versions[0] == 3 and following == b"T")
+    if info.ends_before(following):
+        reader = Reader(info.encode() + following)
+        VersionedQueue.decode(reader)
+        assert reader.tail() == following
+
+
 # --- anything at all ------------------------------------------------------------------------------
 
 labels = st.from_regex(r"[A-Za-z0-9_-]{1,20}", fullmatch=True)
