@@ -27,8 +27,8 @@ from simplex_trio.wire.queries import (
     query_text,
     version_range_text,
 )
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueURI
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from simplex_trio.wire.versions import VersionRange
 
 __all__ = [

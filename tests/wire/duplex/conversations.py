@@ -37,8 +37,8 @@ from simplex_trio.wire.duplex import (
     UserMessage,
     X3DHKeys,
 )
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, VersionedQueue
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from simplex_trio.wire.versions import VersionRange
 from tests.vectors import Case
 from tests.wire.duplex.fields import Fields, server_of

@@ -47,8 +47,8 @@ from simplex_trio.wire.duplex import (
     X3DHOffer,
 )
 from simplex_trio.wire.hosts import parse_host
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, VersionedQueue
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from simplex_trio.wire.versions import VersionRange
 
 Fields = dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
 
@@ -62,8 +63,8 @@ from simplex_trio.wire.duplex import (
     X3DHOffer,
 )
 from simplex_trio.wire.hosts import DomainHost, IPv4Host, IPv6Host, OnionHost
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, VersionedQueue
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from simplex_trio.wire.versions import VersionRange
 from tests.wire.strategies import auth_keys, dh_keys, ids, nonces, numbers, texts
 
@@ -79,8 +80,8 @@ _labels = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=8
 hosts = st.one_of(
     _labels.map(lambda label: DomainHost(f"{label}.example")),
     st.from_regex(r"[a-z2-7]{56}\.onion", fullmatch=True).map(OnionHost),
-    st.ip_addresses(v=4).map(IPv4Host),
-    st.ip_addresses(v=6).map(IPv6Host),
+    st.integers(0, 2**32 - 1).map(lambda number: IPv4Host(IPv4Address(number))),
+    st.integers(0, 2**128 - 1).map(lambda number: IPv6Host(IPv6Address(number))),
 )
 servers = st.builds(
     ServerAddress,

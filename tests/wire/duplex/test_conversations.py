@@ -47,17 +47,18 @@ from simplex_trio.wire.smp.handshake import smp_session
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.sizes import E2E_CONFIRMATION_PADDED, E2E_MESSAGE_PADDED
 from simplex_trio.wire.transmissions import prepare_transmission
-from tests.vectors import cases, matches
+from tests.vectors import load, matches
 from tests.wire.duplex.conversations import Conversation, raw
 from tests.wire.duplex.fields import Fields
 
-CASES = [
-    pytest.param(Conversation(case.values[0]), id=case.id)
+TALKS = [
+    Conversation(case)
     for file in ("agent_live.json", "agent_live_more.json")
-    for case in cases(file, "agent_live")
+    for case in load(file)
+    if case["kind"] == "agent_live"
 ]
 
-every_case = pytest.mark.parametrize("talk", CASES)
+every_case = pytest.mark.parametrize("talk", TALKS, ids=lambda talk: talk.case["name"])
 
 
 # --- bodies -------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ def web_text(link: object) -> str:
 
 
 def test_some_conversations_have_data_of_links() -> None:
-    commands = [link["command"] for case in CASES for link in case.values[0].links]
+    commands = [link["command"] for talk in TALKS for link in talk.links]
     assert {"NEW", "LSET"} <= set(commands)
 
 

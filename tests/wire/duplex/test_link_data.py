@@ -425,12 +425,14 @@ def test_owners_may_replace_the_user_part() -> None:
 
 
 def test_parts_that_do_not_belong_together() -> None:
-    nonces = {"fixed_nonce": bytes(24), "user_nonce": bytes(24)}
+    def seal(fixed: FixedLinkData, user: UserLinkData, root: Ed25519PrivateKey) -> None:
+        seal_link(fixed, user, root, fixed_nonce=bytes(24), user_nonce=bytes(24))
+
     with pytest.raises(ValueError, match="root key"):
-        seal_link(FIXED, USER, OTHER, **nonces)
+        seal(FIXED, USER, OTHER)
     for fixed, user in ((FIXED, INVITATION_USER), (INVITATION_FIXED, USER)):
         with pytest.raises(ValueError, match="one part"):
-            seal_link(fixed, user, ROOT, **nonces)
+            seal(fixed, user, ROOT)
     link = sealed_contact()
     with pytest.raises(ValueError, match="one part"):
         replace_user_data(

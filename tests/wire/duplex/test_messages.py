@@ -49,9 +49,9 @@ from simplex_trio.wire.duplex import (
     message_padded_length,
     parse_request,
 )
+from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, VersionedQueue
 from simplex_trio.wire.smp.envelopes import ClientMessage
-from simplex_trio.wire.smp.queue_mode import QueueMode
 from simplex_trio.wire.smp.sizes import E2E_CONFIRMATION_PADDED
 from simplex_trio.wire.versions import VersionRange
 from tests.vectors import Case, cases, load
