@@ -13,7 +13,17 @@ from simplex_trio.errors import DecodeError
 from simplex_trio.wire.text import decimal
 from simplex_trio.wire.versions import VersionRange
 
-__all__ = ["Query", "parse_version_range", "query_text", "version_range_text"]
+__all__ = [
+    "MAX_PARAMETERS",
+    "Query",
+    "parse_version_range",
+    "query_text",
+    "version_range_text",
+]
+
+MAX_PARAMETERS = 64
+"""Parameters of one query string: several times what any address or link has.  More are
+`DecodeError`."""
 
 _MAX_WORD16 = 0xFFFF
 _SEPARATOR = re.compile("[&;]")
@@ -29,8 +39,11 @@ class Query:
     __slots__ = ("_parameters",)
 
     def __init__(self, text: str) -> None:
+        items = _SEPARATOR.split(text, MAX_PARAMETERS)
+        if len(items) > MAX_PARAMETERS:
+            raise DecodeError(f"more than {MAX_PARAMETERS} parameters")
         self._parameters: dict[str, str] = {}
-        for item in _SEPARATOR.split(text):
+        for item in items:
             name, _, value = item.partition("=")
             self._parameters.setdefault(_unquoted(name), _unquoted(value))
 

@@ -20,6 +20,7 @@ from simplex_trio.wire.duplex import (
     decode_request,
     parse_request,
 )
+from simplex_trio.wire.queries import MAX_PARAMETERS
 from simplex_trio.wire.versions import VersionRange
 from tests.vectors import Case, cases, load
 from tests.wire.duplex.fields import request_of
@@ -78,6 +79,12 @@ def test_the_order_of_parameters_is_free() -> None:
 
 def test_the_first_of_two_parameters_counts() -> None:
     assert parse_request(f"{CONTACT}&v=4-5") == CONTACT
+
+
+def test_limit_of_parameters() -> None:
+    assert parse_request(f"{CONTACT}{'&x=y' * (MAX_PARAMETERS - 2)}") == CONTACT
+    with pytest.raises(DecodeError, match="parameters"):
+        parse_request(f"{CONTACT}{'&x=y' * (MAX_PARAMETERS - 1)}")
 
 
 @pytest.mark.parametrize("request_", [INVITATION, CONTACT])
