@@ -1,9 +1,9 @@
 """Agent envelopes: what a message between SMP clients holds when two agents talk.
 
-Whatever is said through the ratchet is in a *confirmation*, the first message of each side, or in a
-*message*, any later one.  Two kinds are not, as there is no ratchet yet or none that works: the
-*invitation* that asks the owner of a contact address for a connection, and the *ratchet key* that
-starts a new ratchet.
+Two kinds hold what the ratchet has encrypted: a *confirmation*, the first message of each side, and
+a *message*, any later one.  The other two are for when there is no ratchet yet or none that works:
+the *invitation* asks the owner of a contact address for a connection, and the *ratchet key* starts a
+new ratchet.
 
 Newer agents send kinds that are not known here.  They are read as `UnknownEnvelope`, because an
 error would leave the program with a message that it can neither understand nor be rid of.

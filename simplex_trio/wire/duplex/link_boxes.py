@@ -98,7 +98,7 @@ class LinkKeys(Redacted):
 
     @classmethod
     def of(cls, link: ShortLink) -> LinkKeys:
-        """The keys of a link that somebody has shared."""
+        """The keys of a link as it was shared."""
         if isinstance(link, ShortContactLink):
             return cls.for_contact(link.link_key)
         return cls.for_invitation(link.link_key)

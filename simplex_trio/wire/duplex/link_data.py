@@ -1,9 +1,9 @@
 """What the data of a short link says: the part that never changes, and the part that may.
 
 The fixed part holds the connection request and the root key, and its hash is the key in the link,
-so whoever has the link can tell that nothing was replaced.  The user part holds what the program
-shows before anybody connects; the owner may replace it at any time.  `simplex_trio.wire.duplex.
-link_boxes` signs, seals and checks them.
+so readers of the link can tell that nothing was replaced.  The user part holds what a program shows
+before its user connects; the owner may replace it at any time.  Both are signed, sealed and checked
+by `simplex_trio.wire.duplex.link_boxes`.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class InvitationLinkData(Redacted):
     program_data: bytes = field(
         default=b"", validator=and_(instance_of(bytes), max_len(_MAX_LARGE))
     )
-    """What the program shows before anybody connects; apps have a profile here."""
+    """What a program shows before its user connects; apps have a profile here."""
 
     def encode(self) -> bytes:
         return self.TAG + self.agent_versions.encode() + _encode_program_data(self.program_data)
@@ -133,7 +133,7 @@ class ContactLinkData(Redacted):
     program_data: bytes = field(
         default=b"", validator=and_(instance_of(bytes), max_len(_MAX_LARGE))
     )
-    """What the program shows before anybody connects; apps have a profile here."""
+    """What a program shows before its user connects; apps have a profile here."""
 
     def encode(self) -> bytes:
         return b"".join(

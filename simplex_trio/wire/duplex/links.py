@@ -1,4 +1,4 @@
-"""One entry for whatever a person pastes: `parse_link`.
+"""One entry for any text that a person pastes: `parse_link`.
 
 A link may have come through a chat, a mail or a scanner, which put spaces around it or escape a
 part of it.  What it is decides what happens next, so the outcome is a value of its own type, or one

@@ -1,7 +1,7 @@
 """Connection requests: the long links, and the same inside envelopes and the data of short links.
 
 An *invitation* is for one peer, who joins with the ratchet keys in it.  A *contact address* is for
-anybody; who uses it sends an invitation of their own to it.  As text a request is
+any number of peers, and each of them sends an invitation of its own to it.  As text a request is
 ``simplex:/invitation#/?v=2-7&smp=...&e2e=...`` or ``simplex:/contact#/?v=2-7&smp=...``, or the same
 behind ``https://`` and a host, which shows a page about the apps and never sees the part after
 ``#``.
@@ -150,7 +150,7 @@ class InvitationURI(_Request):
 @final
 @frozen(repr=False)
 class ContactURI(_Request):
-    """A request that anybody may use."""
+    """A request that any number of peers may use."""
 
     TAG: ClassVar[bytes] = b"C"
     PATH: ClassVar[str] = "contact"

@@ -1,4 +1,4 @@
-"""Whatever a person may paste."""
+"""Any text that a person may paste."""
 
 from __future__ import annotations
 
