@@ -1,0 +1,103 @@
+"""Connections of attackers: a socket, and TLS by Python's own module."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["Link", "TlsLink", "connect", "end_writing", "reset", "wait_for_end"]
+
+SECONDS = 60
+"""For anything that a router has to do; a test that waits so long has failed."""
+
+
+class Link(Protocol):
+    """Bytes both ways, to a router that has done its part of TLS."""
+
+    @property
+    def sock(self) -> socket.socket: ...
+
+    def send(self, data: bytes) -> None: ...
+
+    def read(self, size: int) -> bytes:
+        """Exactly so many bytes; `EOFError` if the other side ends before."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def connect(port: int) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port), SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def end_writing(sock: socket.socket) -> None:
+    """Say that nothing more comes, without a goodbye of TLS; what comes can still be read."""
+    socket.socket.shutdown(sock, socket.SHUT_WR)  # that of `ssl` would end the reading, too
+
+
+def reset(sock: socket.socket) -> None:
+    """Close a connection so that the other side gets an error and no goodbye."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def wait_for_end(sock: socket.socket) -> bytes:
+    """Read until the other side ends the connection, in whatever way; what it said before."""
+    said = b""
+    try:
+        while data := sock.recv(65536):
+            said += data
+    except (ConnectionError, ssl.SSLError):
+        pass
+    return said
+
+
+class TlsLink:
+    """TLS as Python has it, to a server whoever it is."""
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        alpn: str | None = "smp/1",
+        name: str | None = None,
+        certificate: Path | None = None,
+    ) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        if alpn is not None:
+            context.set_alpn_protocols([alpn])
+        if certificate is not None:
+            context.load_cert_chain(certificate)
+        plain = connect(port)
+        try:
+            self._sock = context.wrap_socket(plain, server_hostname=name)
+        except BaseException:
+            plain.close()
+            raise
+
+    @property
+    def sock(self) -> ssl.SSLSocket:
+        return self._sock
+
+    def send(self, data: bytes) -> None:
+        self._sock.sendall(data)
+
+    def read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            piece = self._sock.recv(size - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return bytes(data)
+
+    def close(self) -> None:
+        self._sock.close()

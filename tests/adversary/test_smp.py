@@ -1,0 +1,319 @@
+"""Floods and other misuse of an SMP router, by clients that have come through the handshake."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.adversary.beside import Honest
+from tests.adversary.figures import LONG, note, sized
+from tests.adversary.links import TlsLink, end_writing, reset, wait_for_end
+from tests.adversary.smp import (
+    BLOCK,
+    Queue,
+    SigningKey,
+    Smp,
+    block_of,
+    pad,
+    short,
+    spki,
+    word,
+)
+from tests.adversary.victim import MIB, Place, Victim
+
+EACH = 70
+"""Commands in a block of a flood, about as many as fit with the longest signatures."""
+
+
+def flood(place: Place, smp: Smp, blocks: list[bytes], answers: int) -> Honest:
+    """Send blocks as fast as they are taken, read all answers, and ping honestly meanwhile."""
+
+    def send() -> None:
+        for block in blocks:
+            smp.link.send(block)
+
+    def read() -> None:
+        smp.read_answers(answers)
+
+    threads = [threading.Thread(target=each) for each in (send, read)]
+    with Honest(place) as honest:
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            honest.ping()
+            time.sleep(0.002)
+        for thread in threads:
+            thread.join()
+        honest.ping()
+    return honest
+
+
+class Flood(NamedTuple):
+    """A command that is sent over and over again, and its answers."""
+
+    command: Callable[[], bytes]
+    entity_id: bytes = b""
+    key: SigningKey | None = None
+
+
+def floods(queue: Queue) -> dict[str, Flood]:
+    mine = queue.recipient_id, queue.key
+    stranger = short(spki(Ed25519PrivateKey.generate()))
+    return {
+        "PING": Flood(lambda: b"PING"),
+        "GET of an empty queue": Flood(lambda: b"GET", *mine),
+        "ACK of what is not there": Flood(lambda: b"ACK " + short(os.urandom(24)), *mine),
+        "KEY with the wrong signature": Flood(
+            lambda: b"KEY " + stranger, queue.recipient_id, Ed448PrivateKey.generate()
+        ),
+        "SUB of unknown queues": Flood(lambda: b"SUB", os.urandom(24), queue.key),
+        "unknown commands": Flood(lambda: b"WHAT " + os.urandom(8)),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    list(floods(Queue(Ed25519PrivateKey.generate(), b"", b""))),
+)
+def test_floods(victim: Victim, name: str) -> None:
+    place = victim["smp"]
+    count = sized(10, 3000)
+    with victim.attacked(), Smp(place) as smp:
+        attack = floods(smp.new_queue())[name]
+        several = [
+            smp.transmission(attack.command(), attack.entity_id, attack.key) for _ in range(EACH)
+        ]
+        honest = flood(place, smp, [block_of(several)] * count, count * EACH)
+    figure = f"{honest.figure}, {len(honest.seconds)} answered"
+    note("SMP router", f"{count * EACH:,} {name}", "every answer comes", figure)
+
+
+def test_costly_signatures_leave_others_their_turn(victim: Victim) -> None:
+    """A few honest commands are answered long before blocks full of what is costly to check."""
+    place = victim["smp"]
+    count = sized(20, 600)
+    done: list[float] = []
+    with victim.attacked(), Smp(place) as smp, Honest(place) as honest:
+        queue = smp.new_queue()
+        wrong = Ed448PrivateKey.generate()
+        several = [smp.transmission(b"SUB", queue.recipient_id, wrong) for _ in range(EACH)]
+        block = block_of(several)
+
+        def attack() -> None:
+            for _ in range(count):
+                smp.link.send(block)
+
+        def read() -> None:
+            assert {each.command for each in smp.read_answers(EACH * count)} == {b"ERR AUTH"}
+            done.append(time.monotonic())
+
+        threads = [threading.Thread(target=each) for each in (attack, read)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            honest.ping()
+        answered = time.monotonic()
+        while LONG and threads[1].is_alive():
+            honest.ping()
+        for thread in threads:
+            thread.join()
+        assert answered < done[0]
+    note("SMP router", f"{count} blocks of wrong Ed448 signatures", "others go on", honest.figure)
+
+
+def test_queues_are_made_at_a_limited_rate(victim: Victim) -> None:
+    """One connection cannot fill the store with queues as fast as it can write."""
+    place = victim["smp"]
+    blocks = sized(3, 100)
+    keys: list[SigningKey] = [Ed25519PrivateKey.generate() for _ in range(70)]
+    with victim.attacked(slack=sized(24, 200) * MIB), Smp(place) as smp:
+        for _ in range(blocks):
+            queues = smp.queues_in(smp.send_new(keys, b"M", subscribe=False))
+            deletions = [smp.transmission(b"DEL", each.recipient_id, each.key) for each in queues]
+            smp.send(deletions)
+            assert {each.command for each in smp.read_answers(70)} == {b"OK"}
+
+
+def garbage() -> list[bytes]:
+    chosen = random.Random("blocks")
+    ping = short(b"") + short(bytes(24)) + short(b"") + b"PING"
+    blocks = [
+        bytes(BLOCK),
+        b"\xff" * BLOCK,
+        word(BLOCK) + bytes(BLOCK - 2),
+        pad(b""),
+        pad(b"\0"),
+        pad(b"\xff"),
+        pad(b"\xff" + word(0xFFFF)),
+        pad(bytes([255]) + word(0) * 255),
+        pad(b"\x02" + word(len(ping)) + ping),
+        pad(b"\x01" + word(len(ping)) + ping + b"more"),
+        block_of([short(b"x" * 255) + b"1" + short(b"x" * 255) + ping[1:]]),
+        block_of([b"\0" + b"\xff" * 300]),
+        block_of([short(b"") + short(b"") + short(b"x" * 255) + b"PING"]),
+        block_of([short(b"") + short(b"x" * 255) + short(b"") + b"PING"]),
+        block_of([short(b"") + short(bytes(24)) + short(b"") + b"RSLV " + b"a." * 8000]),
+        block_of([short(b"") + short(bytes(24)) + short(b"") + b"SUBS \xff" + bytes(7)]),
+        block_of([short(b"") + short(bytes(24)) + short(b"") + b"PRXY \xff" + bytes(700)]),
+        block_of([short(b"") + short(bytes(24)) + short(b"") + b"RFWD " + bytes(16000)]),
+        block_of([short(b"") + short(bytes(24)) + short(bytes(24)) + b"PFWD " + bytes(16000)]),
+        block_of([short(b"") + short(bytes(24)) + short(bytes(24)) + b"SEND T " + b"x" * 16300]),
+    ]
+    for _ in range(sized(100, 20_000)):
+        blocks.append(pad(bytes([chosen.randrange(1, 5)]) + chosen.randbytes(300)))
+    for _ in range(sized(100, 20_000)):
+        at = chosen.randrange(len(ping))
+        changed = ping[:at] + chosen.randbytes(1) + ping[at + 1 :]
+        blocks.append(block_of([changed] * 3))
+    return blocks
+
+
+def test_garbage_in_blocks(victim: Victim) -> None:
+    """Whatever is in a block, the connection goes on and its next command is answered."""
+    place = victim["smp"]
+    blocks = garbage()
+    with victim.attacked(), Smp(place) as smp, Honest(place) as honest:
+        last = smp.transmission(b"PING")
+        correlation_id = last[2:26]
+        seen: list[int] = []
+
+        def read() -> None:
+            count = 0
+            while True:
+                found = smp.read_block()
+                count += len(found)
+                if any(each.correlation_id == correlation_id for each in found):
+                    seen.append(count)
+                    return
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        for number, block in enumerate(blocks):
+            smp.link.send(block)
+            if number % 50 == 0:
+                honest.ping()
+        smp.send([last])
+        reader.join(120)
+        assert seen
+    note("SMP router", f"{len(blocks):,} blocks of garbage", "each is answered", honest.figure)
+
+
+def test_hellos_of_smp_that_are_broken(victim: Victim) -> None:
+    place = victim["smp"]
+    chosen = random.Random("hellos")
+    tail = b"F0"
+    hellos = [
+        pad(word(18) + short(bytes(32)) + tail),  # of another router
+        pad(word(0xFFFF) + short(place.identity) + tail),
+        pad(word(0) + short(place.identity) + tail),
+        pad(word(18) + short(place.identity)),
+        pad(word(18) + short(place.identity) + short(b"x" * 44) + tail),
+        pad(word(18) + short(place.identity) + b"F1"),
+        pad(word(18) + short(place.identity) + b"F1X" + bytes(500)),
+        pad(word(18) + short(place.identity) + b"F1M\xff" + b"\xff" * 16000),
+        pad(b""),
+        bytes(BLOCK),
+        b"\xff" * BLOCK,
+        *(pad(word(18) + chosen.randbytes(200)) for _ in range(sized(10, 1000))),
+    ]
+    with victim.attacked(), Honest(place) as honest:
+        for hello in hellos:
+            link = TlsLink(place.port)
+            link.read(BLOCK)
+            link.send(hello)
+            link.send(pad(bytes([1]) + word(29) + bytes(2) + bytes(23) + b"PING"))
+            wait_for_end(link.sock)
+            link.close()
+        honest.ping()
+    note("SMP router", f"{len(hellos)} broken hellos of SMP", "each is ended", "all ended")
+
+
+def test_clients_that_vanish(victim: Victim) -> None:
+    """In the middle of commands, with messages on their way to them, without a word."""
+    place = victim["smp"]
+    count = sized(40, 2000)
+    with victim.attacked() as before, Honest(place) as honest:
+        for number in range(count):
+            smp = Smp(place)
+            queue = smp.new_queue(subscribe=True)
+            smp.send([smp.transmission(b"SEND T " + bytes(100), queue.sender_id)])
+            smp.send([smp.transmission(b"DEL", queue.recipient_id, queue.key)])
+            smp.send([smp.transmission(b"PING") for _ in range(100)])
+            if number % 2:
+                smp.link.send(bytes(BLOCK // 2))
+            reset(smp.link.sock)
+        honest.ping()
+    now = victim.look().routers["smp"]
+    assert now["queues"] - before.routers["smp"]["queues"] <= count
+    assert now["subscribed_queues"] == before.routers["smp"]["subscribed_queues"]
+    note("SMP router", f"{count} clients that vanish", "nothing left", honest.figure)
+
+
+def test_half_a_goodbye(victim: Victim) -> None:
+    """A client that has said all it will may still get answers; in any case its end is noticed."""
+    place = victim["smp"]
+    with victim.attacked():
+        for _ in range(sized(5, 200)):
+            with Smp(place) as smp:
+                smp.send([smp.transmission(b"PING") for _ in range(100)])
+                end_writing(smp.link.sock)
+                with suppress(EOFError, ConnectionError):
+                    while True:
+                        smp.read_block()
+
+
+@pytest.mark.skipif(not LONG, reason="a statistic of thousands of commands")
+def test_the_time_of_a_refusal_does_not_tell_keys(victim: Victim) -> None:
+    """AUTH takes as long for a queue with one key, one with several, and none."""
+    place = victim["smp"]
+    rounds = 3000
+    with victim.attacked(), Smp(place) as smp:
+        one = smp.new_queue(b"C")
+        several = smp.new_queue(b"C")
+        for number in range(16, 1, -1):
+            keys: list[SigningKey] = [Ed25519PrivateKey.generate() for _ in range(number - 1)]
+            listed = b"".join(short(spki(each)) for each in (several.key, *keys))
+            command = b"RKEY " + bytes([number]) + listed
+            if smp.ask(command, several.recipient_id, several.key) == b"OK":
+                break
+        else:
+            number = 1
+        entities = {"one": one.recipient_id, "several": several.recipient_id, "none": bytes(24)}
+        wrong = Ed25519PrivateKey.generate()
+        taken: dict[str, list[float]] = {name: [] for name in entities}
+        chosen = random.Random("timing")
+        for _ in range(rounds):
+            for name in chosen.sample(sorted(entities), 3):
+                block = block_of([smp.transmission(b"GET", entities[name], wrong)])
+                started = time.perf_counter()
+                smp.link.send(block)
+                [answer] = smp.read_block()
+                taken[name].append(time.perf_counter() - started)
+                assert answer.command == b"ERR AUTH"
+    worst = max(
+        abs(_z(taken[name], taken[other])) for name in taken for other in taken if name < other
+    )
+    figure = f"z at most {worst:.1f}, queue of {number} keys"
+    note("SMP router", f"timing of {3 * rounds:,} AUTH", "z below 5", figure)
+    assert worst < 5
+
+
+def _z(first: list[float], second: list[float]) -> float:
+    """How far apart two sets of times are, in units of chance; their slowest tenth is noise."""
+    cut = [sorted(each)[: len(each) * 9 // 10] for each in (first, second)]
+    means = [sum(each) / len(each) for each in cut]
+    spread = sum(
+        sum((x - mean) ** 2 for x in each) / len(each) ** 2
+        for each, mean in zip(cut, means, strict=True)
+    )
+    return (means[0] - means[1]) / math.sqrt(spread)
