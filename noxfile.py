@@ -96,6 +96,27 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def adversary(session: nox.Session) -> None:
+    """The attacks of tests/adversary at their full size; prints a table of what they came to."""
+    session.install(*group("test"), WHOLE)
+    session.run(
+        *["python", "-m", "pytest", "tests/adversary", *session.posargs],
+        env={"SIMPLEX_TRIO_ADVERSARY": "long"},
+    )
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Whether a known weakness is in what requirements-dev.txt names; this needs the network."""
+    session.install(*group("audit"))
+    # Without --strict a package whose records cannot be reached counts as one without any.
+    session.run(
+        *["pip-audit", "--strict", "--disable-pip", "--require-hashes"],
+        *["--requirement=requirements-dev.txt", *session.posargs],
+    )
+
+
+@nox.session
 def interop(session: nox.Session) -> None:
     """Against real routers, named by SIMPLEX_TRIO_ROUTER and the like; see CONTRIBUTING.md."""
     session.install(*group("test"), WHOLE)
