@@ -102,7 +102,7 @@ def never_shakes_hands() -> dict[str, Script]:
             lambda r: pad(r.hello(key=word(6) + b"\x30\x84\xff\xff\xff\xff"))
         ),
     }
-    for number in range(sized(5, 500)):
+    for number in range(sized(5, 50)):
         data = chosen.randbytes(BLOCK)
         scripts[f"garbage {number}"] = first_block(lambda _, data=data: data)  # type: ignore[misc]
     return scripts
@@ -226,7 +226,7 @@ def misbehaves() -> dict[str, Script]:
             lambda _: block_of([b"\0" + short(os.urandom(24)) + b"\0OK"] * 200)
         ),
     }
-    for number in range(sized(10, 1000)):
+    for number in range(sized(10, 50)):
         said = chosen.randbytes(chosen.randrange(100))
         scripts[f"garbage {number}"] = of(said)
     return scripts

@@ -87,7 +87,7 @@ def floods(queue: Queue) -> dict[str, Flood]:
 )
 def test_floods(victim: Victim, name: str) -> None:
     place = victim["smp"]
-    count = sized(10, 3000)
+    count = sized(10, 600)
     with victim.attacked(), Smp(place) as smp:
         attack = floods(smp.new_queue())[name]
         several = [
@@ -101,7 +101,7 @@ def test_floods(victim: Victim, name: str) -> None:
 def test_costly_signatures_leave_others_their_turn(victim: Victim) -> None:
     """A few honest commands are answered long before blocks full of what is costly to check."""
     place = victim["smp"]
-    count = sized(20, 600)
+    count = sized(20, 100)
     done: list[float] = []
     with victim.attacked(), Smp(place) as smp, Honest(place) as honest:
         queue = smp.new_queue()
@@ -134,7 +134,7 @@ def test_costly_signatures_leave_others_their_turn(victim: Victim) -> None:
 def test_queues_are_made_at_a_limited_rate(victim: Victim) -> None:
     """One connection cannot fill the store with queues as fast as it can write."""
     place = victim["smp"]
-    blocks = sized(3, 100)
+    blocks = sized(3, 80)
     keys: list[SigningKey] = [Ed25519PrivateKey.generate() for _ in range(70)]
     with victim.attacked(slack=sized(24, 200) * MIB), Smp(place) as smp:
         for _ in range(blocks):
@@ -169,9 +169,9 @@ def garbage() -> list[bytes]:
         block_of([short(b"") + short(bytes(24)) + short(bytes(24)) + b"PFWD " + bytes(16000)]),
         block_of([short(b"") + short(bytes(24)) + short(bytes(24)) + b"SEND T " + b"x" * 16300]),
     ]
-    for _ in range(sized(100, 20_000)):
+    for _ in range(sized(100, 3000)):
         blocks.append(pad(bytes([chosen.randrange(1, 5)]) + chosen.randbytes(300)))
-    for _ in range(sized(100, 20_000)):
+    for _ in range(sized(100, 3000)):
         at = chosen.randrange(len(ping))
         changed = ping[:at] + chosen.randbytes(1) + ping[at + 1 :]
         blocks.append(block_of([changed] * 3))
@@ -224,7 +224,7 @@ def test_hellos_of_smp_that_are_broken(victim: Victim) -> None:
         pad(b""),
         bytes(BLOCK),
         b"\xff" * BLOCK,
-        *(pad(word(18) + chosen.randbytes(200)) for _ in range(sized(10, 1000))),
+        *(pad(word(18) + chosen.randbytes(200)) for _ in range(sized(10, 200))),
     ]
     with victim.attacked(), Honest(place) as honest:
         for hello in hellos:
@@ -241,7 +241,7 @@ def test_hellos_of_smp_that_are_broken(victim: Victim) -> None:
 def test_clients_that_vanish(victim: Victim) -> None:
     """In the middle of commands, with messages on their way to them, without a word."""
     place = victim["smp"]
-    count = sized(40, 2000)
+    count = sized(40, 300)
     with victim.attacked() as before, Honest(place) as honest:
         for number in range(count):
             smp = Smp(place)
@@ -263,7 +263,7 @@ def test_half_a_goodbye(victim: Victim) -> None:
     """A client that has said all it will may still get answers; in any case its end is noticed."""
     place = victim["smp"]
     with victim.attacked():
-        for _ in range(sized(5, 200)):
+        for _ in range(sized(5, 100)):
             with Smp(place) as smp:
                 smp.send([smp.transmission(b"PING") for _ in range(100)])
                 end_writing(smp.link.sock)

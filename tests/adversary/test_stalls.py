@@ -117,7 +117,7 @@ def test_stalls_end(victim: Victim) -> None:
     The routers of the test have deadlines of two seconds.  A client that has come through the
     handshake and waits is a good one, and stays.
     """
-    each = sized(2, 100)
+    each = sized(2, 50)
     smp, xftp = victim["impatient"], victim["stalled"]
     with victim.attacked(), ExitStack() as stack, Honest(smp) as honest, HonestXftp(xftp) as other:
         for _ in range(each):

@@ -90,10 +90,10 @@ def broken_hellos() -> Iterator[bytes]:
     yield plain_record(HANDSHAKE, client_hello(bytes(32)))  # a share that leads nowhere
     yield plain_record(HANDSHAKE, client_hello(bytes(31)))
     yield plain_record(HANDSHAKE, client_hello(b"", name="\0" * 200))
-    for _ in range(sized(100, 5000)):
+    for _ in range(sized(100, 1000)):
         at, bit = chosen.randrange(len(whole)), 1 << chosen.randrange(8)
         yield whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :]
-    for _ in range(sized(20, 1000)):
+    for _ in range(sized(20, 200)):
         yield chosen.randbytes(chosen.randrange(1, 2000))
 
 
@@ -131,9 +131,9 @@ def garbage_for_certificates() -> Iterator[bytes]:
     yield message(4, bytes(100))
     yield message(1, bytes(100))
     yield message(250, bytes(100))
-    for _ in range(sized(20, 1000)):
+    for _ in range(sized(20, 200)):
         yield certificate_message([chosen.randbytes(chosen.randrange(1, 500))])
-    for _ in range(sized(20, 1000)):
+    for _ in range(sized(20, 200)):
         yield message(11, chosen.randbytes(chosen.randrange(1, 500)))
 
 
@@ -254,7 +254,7 @@ def test_floods_after_the_handshake(victim: Victim) -> None:
     """Each is taken or ended, and an honest client beside them is answered."""
     place = victim["smp"]
     with victim.attacked():
-        for attack, make in floods(sized(1000, 50_000)).items():
+        for attack, make in floods(sized(1000, 20_000)).items():
             with Honest(place) as honest:
                 with Tls13(place.port) as tls:
                     tls.finish()

@@ -158,7 +158,7 @@ def test_floods_of_frames(victim: Victim) -> None:
     """Each ends in bounded time, with nothing left, and with honest clients beside it."""
     place = victim["xftp"]
     with victim.attacked():
-        for attack, make in floods(sized(2500, 100_000)).items():
+        for attack, make in floods(sized(2500, 20_000)).items():
             with HonestXftp(place) as beside, Xftp(place) as xftp:
                 said = make(xftp)
                 reader = threading.Thread(target=xftp.http.read_until_end)
@@ -185,7 +185,7 @@ def test_answers_that_are_not_taken(victim: Victim) -> None:
             assert uploader.ask(b"FPUT", packet.sender_id, packet.key, packet.body) == b"OK"
         get = b"FGET " + short(spki(X25519PrivateKey.generate()))
         with ExitStack() as stack:
-            for _ in range(sized(3, 100)):
+            for _ in range(sized(3, 30)):
                 xftp = stack.enter_context(Xftp(place))
                 closed = SettingsFrame(settings={SettingsFrame.INITIAL_WINDOW_SIZE: 0})
                 xftp.http.link.send(closed.serialize())
@@ -238,9 +238,9 @@ def broken_blocks(xftp: Xftp) -> Iterator[bytes]:
     yield xftp.block(b"FACK", bytes(255))
     yield xftp.block(b"PING") + b"x" * 100
     yield xftp.block(b"PING")[:-1]
-    for _ in range(sized(20, 2000)):
+    for _ in range(sized(20, 300)):
         yield pad(b"\x01" + chosen.randbytes(300))
-    for _ in range(sized(20, 2000)):
+    for _ in range(sized(20, 300)):
         yield chosen.randbytes(chosen.randrange(BLOCK))
 
 
@@ -275,7 +275,7 @@ def test_bodies_that_are_wrong(victim: Victim) -> None:
 
 def test_clients_that_vanish(victim: Victim) -> None:
     place = victim["xftp"]
-    count = sized(10, 500)
+    count = sized(10, 100)
     with victim.attacked() as before:
         for number in range(count):
             xftp = Xftp(place)
