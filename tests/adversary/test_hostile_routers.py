@@ -16,12 +16,12 @@ import trio
 from simplex_trio.agent.agent import open_smp_agent
 from simplex_trio.agent.config import AgentConfig
 from simplex_trio.agent.events import CannotConnect
-from simplex_trio.client.backoff import Backoff
-from simplex_trio.client.engine import EngineConfig
 from simplex_trio.client.smp import SMPClient, SMPClientConfig, open_smp_client
 from simplex_trio.client.smp.queues import QueueAccess
-from simplex_trio.client.timeouts import Timeouts
 from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.engine.backoff import Backoff
+from simplex_trio.engine.calls import EngineConfig
+from simplex_trio.engine.timeouts import Timeouts
 from simplex_trio.errors import ConnectError, SimplexError
 from tests.adversary.figures import note, sized
 from tests.adversary.hostile import Conversation, Script, hostile_router
