@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.state import DAY, RouterState
 from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.core.verification import MAX_OWNERS
 from simplex_trio.router.fulfilment import Fulfilment
 from simplex_trio.router.names import NameResolver, resolve_name
 from simplex_trio.router.postponed import Postponed
 from simplex_trio.router.proxying import Proxying, Relays
 from simplex_trio.router.store.interface import Store
+from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.errors.values import Proxy, ProxyErrorKind
 from simplex_trio.wire.smp.commands import PFWD, PRXY, RSLV, Command
 from simplex_trio.wire.smp.handshake import ServiceClaim
@@ -28,6 +31,8 @@ from simplex_trio.wire.smp.messages import ERR, RNAME, Message
 from simplex_trio.wire.smp.reading import ReceivedCommand
 
 __all__ = ["Guest", "Hub", "assemble_hub"]
+
+_log = logging.getLogger(__name__)
 
 
 class Guest(Protocol):
@@ -56,6 +61,7 @@ class Hub:
     proxying: Proxying | None = None
     resolver: NameResolver | None = None
     clock: Callable[[], float] = time.time
+    turns: Turns = Factory(Turns)
     guests: set[Guest] = Factory(set)
 
     def now(self) -> int:
@@ -125,6 +131,11 @@ async def assemble_hub(
 
         commits.submit(transaction, settled)
 
+    crowded = sum(len(queue.recipient_keys) > MAX_OWNERS for queue in snapshot.queues)
+    if crowded:
+        _log.warning(
+            "%d queues have more keys of owners than the %d that count", crowded, MAX_OWNERS
+        )
     commits = Commits(store, refused)
     state = RouterState(
         config.queues,

@@ -32,6 +32,7 @@ from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.limits import TokenBucket
 from simplex_trio.router.outbox import Outbox, Outgoing
+from simplex_trio.router.turn import Turn
 from simplex_trio.transport.frames import FrameStream
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.errors.values import Code
@@ -45,9 +46,6 @@ from simplex_trio.wire.transmissions import batches, prepare_transmission
 __all__ = ["serve_client"]
 
 _log = logging.getLogger(__name__)
-
-_DECIDE_AT_ONCE = 32
-"""How many commands of a block are decided before others get a turn: a few milliseconds' worth."""
 
 # A block holds its length, a count, the transmission's length, and what encryption adds.
 _MAX_TRANSMISSION = SMP_BLOCK_SIZE - 2 - 1 - 2 - 16
@@ -198,8 +196,8 @@ class Session:
         nursery: trio.Nursery,
         received: Sequence[ReceivedCommand[Command] | RefusedTransmission],
     ) -> None:
-        work = _Work()
-        for number, each in enumerate(received, start=1):
+        work, turn = _Work(), Turn(self._hub.turns)
+        for number, each in enumerate(received):
             if isinstance(each, RefusedTransmission):
                 refused = Outgoing(each.correlation_id, each.entity_id, ERR(each.error))
                 work.block.refusals.append(refused)
@@ -209,17 +207,24 @@ class Session:
                 if delay:
                     work = self._submit(work)
                     await trio.sleep(delay)
+                    turn.forget()
+            if not turn.allows(each):
+                work = self._submit(work, more=True)
+                await turn.begin(received[number:])
+            spent = self._client.spent
             try:
                 answered = self._decide(each, work)
             except BaseException:  # a bug; nobody shall build on half of a decision
                 work.transaction.roll_back()
                 raise
+            turn.spend(each.command, self._client.spent - spent)
             if isinstance(answered, Errand):
                 work = self._submit(work)
                 await self._start(nursery, each, answered)
-            elif number % _DECIDE_AT_ONCE == 0:
+                turn.forget()
+            elif turn.is_over:
                 work = self._submit(work, more=True)
-                await trio.lowlevel.checkpoint()
+                await turn.end()
         self._submit(work)
 
     def _decide(self, received: ReceivedCommand[Command], work: _Work) -> Answered | Refusal:

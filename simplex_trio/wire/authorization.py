@@ -10,7 +10,8 @@ so that nobody between the two can put another service in its place.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Final
 
 from simplex_trio.crypto.authenticator import (
     AUTHENTICATOR_SIZE,
@@ -33,11 +34,25 @@ from simplex_trio.errors import CryptoError, EncodeError, SignatureInvalid
 from simplex_trio.wire.handshake import PeerService, Service
 from simplex_trio.wire.transmissions import Transmission, UnsentTransmission
 
-__all__ = ["Authorizer", "NoRouterKey", "Verifier", "authorization_is_well_formed"]
+__all__ = [
+    "AGREEMENT_COST",
+    "Authorizer",
+    "NoRouterKey",
+    "Verifier",
+    "authorization_is_well_formed",
+    "verification_cost",
+]
 
 MAX_AGREED_KEYS = 1024
 """How many keys keep their agreed secret at hand; with more in use the oldest is agreed anew, which
 costs some 40 microseconds each.  The table takes at most 300 KiB."""
+
+AGREEMENT_COST: Final = 4
+"""What agreeing one secret with X25519 costs, in the unit of `Verifier.spent`."""
+
+_ED25519_COST: Final = 9
+_ED448_COST: Final = 31
+_AGREED_COST: Final = 1
 
 # Checked against when there is no fitting key, so that a wrong guess takes the same time whatever
 # was wrong with it: the base points of the curves, at hand and valid.  The outcome is ignored.
@@ -52,6 +67,13 @@ _NOBODY_ED448 = Ed448PublicKey(
 
 _NOBODY_BY_SIGNATURE_SIZE: dict[int, VerifyKey] = {64: _NOBODY_ED25519, 114: _NOBODY_ED448}
 
+_COST_BY_SIZE: dict[int, int] = {
+    0: 0,
+    64: _ED25519_COST,
+    114: _ED448_COST,
+    AUTHENTICATOR_SIZE: AGREEMENT_COST,
+}
+
 
 class NoRouterKey(EncodeError):
     """An X25519 key cannot authorize here: the router has no session key to agree with."""
@@ -61,6 +83,15 @@ def authorization_is_well_formed(authorization: bytes) -> bool:
     """Whether bytes have the size of no authorization, a signature or an authenticator."""
     size = len(authorization)
     return size in (0, AUTHENTICATOR_SIZE) or size in _NOBODY_BY_SIGNATURE_SIZE
+
+
+def verification_cost(transmission: Transmission) -> int:
+    """The least that checking a transmission costs if it is not known already.
+
+    It is the cost of one check with one key, and of the service's signature where there is one.
+    """
+    by_service = 0 if transmission.service_signature is None else _ED25519_COST
+    return _COST_BY_SIZE.get(len(transmission.authorization), 0) + by_service
 
 
 class _AgreedKeys:
@@ -129,30 +160,39 @@ class Authorizer:
 class Verifier:
     """Checks a router's incoming transmissions in one session.
 
-    Whatever is wrong with an authorization, checking it costs about the same: where the key has
-    another kind than the authorization, or there is no key, the work is done with nobody's key.
+    Whatever is wrong with an authorization, refusing it costs about the same: where the key has
+    another kind than the authorization, or there is no key, the work is done with nobody's key, and
+    where there are fewer keys than there may be, it is done as often as if all were there.
+
+    ``spent`` is what the checks so far have cost.  One unit is about ten microseconds on a machine
+    of 2026; what counts is how the kinds compare, which is as 4 (X25519) to 9 (Ed25519) to 31
+    (Ed448).
     """
 
     def __init__(
         self, session_key: X25519PrivateKey | None, service: PeerService | None = None
     ) -> None:
+        self.spent: int = 0
         self._session_key = session_key
         self._service = service
         self._agreed = _AgreedKeys()
 
-    def accepts(self, transmission: Transmission, keys: Iterable[AuthPublicKey]) -> bool:
-        """Whether one of ``keys`` authorized it; without keys this only takes the time."""
+    def accepts(
+        self, transmission: Transmission, keys: Sequence[AuthPublicKey], *, most_keys: int = 1
+    ) -> bool:
+        """Whether one of ``keys`` authorized it, of which there are ``most_keys`` at most.
+
+        The first one that did ends the search.  If none did, ``most_keys`` checks were made,
+        however many keys there are: how long it takes does not tell.
+        """
         covered = transmission.authorized
         if transmission.service_signature is not None and self._service is not None:
             covered = self._service.certificate_hash + covered
-        accepted = False
-        tried = False
-        for key in keys:
-            tried = True
-            accepted |= self._matches(transmission, covered, key)
-        if not tried:
+        if any(self._matches(transmission, covered, key) for key in keys):
+            return True
+        for _ in range(most_keys - len(keys)):
             self._matches(transmission, covered, None)
-        return accepted
+        return False
 
     def accepts_service(self, transmission: Transmission, *, is_used: bool) -> bool:
         """Whether the service signature is what the session and the command ask for.
@@ -164,7 +204,7 @@ class Verifier:
             return signature is None
         if self._service is None or signature is None:
             return self._service is None and signature is None
-        return _signed(self._service.session_key, signature, transmission.authorized)
+        return self._signed(self._service.session_key, signature, transmission.authorized)
 
     def accepts_as_service(self, transmission: Transmission) -> bool:
         """Whether the session's service itself authorized the transmission, for itself."""
@@ -173,7 +213,9 @@ class Verifier:
             return False
         if transmission.entity_id != service.id:
             return False
-        return _signed(service.session_key, transmission.authorization, transmission.authorized)
+        return self._signed(
+            service.session_key, transmission.authorization, transmission.authorized
+        )
 
     def _matches(
         self, transmission: Transmission, covered: bytes, key: AuthPublicKey | None
@@ -187,8 +229,8 @@ class Verifier:
         if nobody is None:
             return False
         if isinstance(key, Ed25519PublicKey | Ed448PublicKey) and type(key) is type(nobody):
-            return _signed(key, authorization, covered)
-        _signed(nobody, authorization, covered)
+            return self._signed(key, authorization, covered)
+        self._signed(nobody, authorization, covered)
         return False
 
     def _authenticated(
@@ -199,6 +241,7 @@ class Verifier:
         genuine = isinstance(key, X25519PublicKey)
         peer = key if isinstance(key, X25519PublicKey) else _NOBODY_X25519
         known = self._agreed.get(peer.raw)
+        self.spent += AGREEMENT_COST if known is None else _AGREED_COST
         try:
             agreed = known or BoxKey.agree(self._session_key, peer)
         except CryptoError:  # a degenerate key authorizes nothing
@@ -213,10 +256,10 @@ class Verifier:
             self._agreed.keep(peer.raw, agreed)
         return accepted
 
-
-def _signed(key: VerifyKey, signature: bytes, message: bytes) -> bool:
-    try:
-        key.verify(signature, message)
-    except SignatureInvalid:
-        return False
-    return True
+    def _signed(self, key: VerifyKey, signature: bytes, message: bytes) -> bool:
+        self.spent += _ED448_COST if isinstance(key, Ed448PublicKey) else _ED25519_COST
+        try:
+            key.verify(signature, message)
+        except SignatureInvalid:
+            return False
+        return True

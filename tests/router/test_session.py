@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import pytest
@@ -10,7 +11,13 @@ from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.crypto.box import BoxKey
-from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.crypto.keys import (
+    AuthPrivateKey,
+    Ed448PrivateKey,
+    Ed448PublicKey,
+    Ed25519PrivateKey,
+    X25519PrivateKey,
+)
 from simplex_trio.router.config import ClientLimits, Intervals, RouterConfig
 from simplex_trio.router.core import dispatch
 from simplex_trio.router.core.policy import QueuePolicy
@@ -18,6 +25,8 @@ from simplex_trio.router.core.recent import RecentBodies
 from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.router.core.state import Decision
 from simplex_trio.router.housekeeping import disconnect_idle
+from simplex_trio.router.store import PutQueue
+from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.wire.errors.values import Code, Store
 from simplex_trio.wire.smp.bodies import QuotaNotice, ReceivedBody, open_delivered
 from simplex_trio.wire.smp.commands import (
@@ -30,6 +39,7 @@ from simplex_trio.wire.smp.commands import (
     NKEY,
     NSUB,
     PING,
+    RKEY,
     SEND,
     SUB,
 )
@@ -428,6 +438,72 @@ async def test_message_that_is_gone_before_it_is_written() -> None:
         assert queue is not None
         queue.messages[0] = evolve(queue.messages[0], sequence=10_000)
         assert await client.ask(GET(), ids.recipient_id, KEY) == OK()
+
+
+# --- costly commands ----------------------------------------------------------------------------
+
+
+async def send_costly(client: RawClient, ids: IDS, owners: Sequence[AuthPrivateKey]) -> int:
+    """Fill a block with commands that all owners' keys are checked for; how many these are."""
+    keys = tuple(owner.public for owner in owners)
+    await client.ask(RKEY(keys), ids.recipient_id, KEY)
+    stranger = Ed448PrivateKey(b"\x77" * 57)
+    costly = [client.transmission(GET(), ids.recipient_id, stranger) for _ in range(85)]
+    await client.send(*costly)
+    return len(costly)
+
+
+async def test_costly_commands_do_not_hold_up_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = 0
+    verify = Ed448PublicKey.verify
+
+    def count(key: Ed448PublicKey, signature: bytes, message: bytes) -> None:
+        nonlocal checked
+        checked += 1
+        verify(key, signature, message)
+
+    owners = [Ed448PrivateKey(bytes([number + 1]) * 57) for number in range(8)]
+    async with open_house() as house:
+        attackers = [await house.connect() for _ in range(4)]
+        honest = await house.connect()
+        monkeypatch.setattr(Ed448PublicKey, "verify", count)
+        for attacker in attackers:
+            sent = await send_costly(attacker, await create(attacker, subscribe=False), owners)
+        checks = [await checked_until_pong(honest, lambda: checked) for _ in range(5)]
+        assert max(checks) < 100
+        async with trio.open_nursery() as nursery:  # all of them are answered in the end
+            for attacker in attackers:
+                nursery.start_soon(read_refusals, attacker, sent)
+        assert checked == len(attackers) * sent * len(owners)
+
+
+async def checked_until_pong(honest: RawClient, checked: Callable[[], int]) -> int:
+    before = checked()
+    assert await honest.ask(PING()) == PONG()
+    return checked() - before
+
+
+async def read_refusals(client: RawClient, count: int) -> None:
+    for _ in range(count):
+        assert error((await client.read()).message) is Code.AUTH
+
+
+async def test_queues_with_more_owners_than_count_are_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = MemoryStore()
+    async with open_house(store=store) as house:
+        client = await house.connect()
+        ids = await create(client, subscribe=False)
+        await create(client, subscribe=False)
+    (record,) = (
+        each for each in (await store.load()).queues if each.recipient_id == ids.recipient_id
+    )
+    await store.commit([PutQueue(evolve(record, recipient_keys=record.recipient_keys * 9))])
+    async with open_house(store=store) as house:
+        client = await house.connect()
+        assert await client.ask(SUB(), ids.recipient_id, KEY) == SOK()
+    assert "1 queues have more keys of owners than the 8 that count" in caplog.text
 
 
 # --- bugs ---------------------------------------------------------------------------------------

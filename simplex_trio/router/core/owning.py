@@ -14,9 +14,9 @@ from simplex_trio.router.core.replies import Reply, Subscription
 from simplex_trio.router.core.sending import secure_queue
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState
-from simplex_trio.router.core.verification import is_secured_for_messaging
+from simplex_trio.router.core.verification import MAX_OWNERS, is_secured_for_messaging
 from simplex_trio.router.store.records import LinkRecord, MessageHead, Suspended
-from simplex_trio.wire.errors.values import Code
+from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.smp.commands import KEY, LSET, RKEY
 from simplex_trio.wire.smp.messages import ERR, INFO, OK
@@ -55,6 +55,8 @@ def replace_keys(state: RouterState, request: Request, queue: Queue) -> Answered
     assert isinstance(command, RKEY)
     if queue.record.mode is not QueueMode.CONTACT:
         return ERR(Code.AUTH)
+    if len(command.recipient_keys) > MAX_OWNERS:
+        return ERR(Cmd(CommandErrorKind.PROHIBITED))
     record = evolve(queue.record, recipient_keys=command.recipient_keys)
     state.queues.replace(request.transaction, queue, record)
     return _STORED

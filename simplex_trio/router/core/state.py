@@ -85,6 +85,11 @@ class Client:
         )
 
     @property
+    def spent(self) -> int:
+        """What checking its commands has cost so far; see `Verifier`."""
+        return self.verifier.spent + self.proxied.spent
+
+    @property
     def service_id(self) -> bytes | None:
         return None if self.service is None else self.service.id
 

@@ -1,12 +1,14 @@
 """Which queue a command is about, and whether whoever sent it may. Pure.
 
-An AUTH error never tells why: no queue, no key, the wrong key and the wrong kind of key take the
-same time, which is that of checking an authorization of the kind that came.
+An AUTH error never tells why: no queue, no key, the wrong key and the wrong kind of key, one key or
+several take the same time, which is that of checking an authorization of the kind that came, and
+where a queue may have several keys, that of checking it with as many as it may have.
 """
 
 from __future__ import annotations
 
 import hmac
+from typing import Final
 
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.router.core.queues import Queue
@@ -29,7 +31,20 @@ from simplex_trio.wire.smp.commands import (
 )
 from simplex_trio.wire.smp.reading import ReceivedCommand, service_refusal
 
-__all__ = ["find_queue", "is_contact_queue", "is_secured_for_messaging", "refusal", "same_key"]
+__all__ = [
+    "MAX_OWNERS",
+    "find_queue",
+    "is_contact_queue",
+    "is_secured_for_messaging",
+    "refusal",
+    "same_key",
+]
+
+MAX_OWNERS: Final = 8
+"""Keys of recipients that a queue may have.  The reference's plan for groups with several owners
+(its RFC 2025-04-04, "Short links for groups") limits them to 8, one who made the group and seven
+more; its clients use one, and its tests two.  RKEY with more is refused.  A queue in the store that
+has more, from before there was a limit, keeps them, and only the first 8 authorize anything."""
 
 
 def find_queue(state: RouterState, command: Command, entity_id: bytes) -> Queue | None:
@@ -65,7 +80,10 @@ def refusal(
             allowed = queue is not None and is_contact_queue(queue.record)
         case NEW(auth_key=key):
             allowed = verifier.accepts(transmission, (key,))
-        case RecipientCommand() | SenderCommand() | LKEY() | NSUB():
+        case RecipientCommand():
+            owners = () if queue is None else queue.record.recipient_keys[:MAX_OWNERS]
+            allowed = verifier.accepts(transmission, owners, most_keys=MAX_OWNERS)
+        case SenderCommand() | LKEY() | NSUB():
             allowed = verifier.accepts(transmission, _keys(command, queue))
         case _:
             return None  # what needs no key, and the commands of a service about itself
@@ -77,8 +95,6 @@ def _keys(command: Command, queue: Queue | None) -> tuple[AuthPublicKey, ...]:
         return ()
     record = queue.record
     match command:
-        case RecipientCommand():
-            return record.recipient_keys
         case SEND():
             return () if record.sender_key is None else (record.sender_key,)
         case SKEY(sender_key=key) | LKEY(sender_key=key):

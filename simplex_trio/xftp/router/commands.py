@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -18,11 +18,13 @@ import trio
 from attrs import frozen
 
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
-from simplex_trio.crypto.keys import X25519PrivateKey
+from simplex_trio.crypto.keys import AuthPublicKey, X25519PrivateKey
 from simplex_trio.errors import CryptoError, RequestTimeout
 from simplex_trio.redaction import Redacted
-from simplex_trio.wire.authorization import Verifier
+from simplex_trio.transport.turns import Turns
+from simplex_trio.wire.authorization import Verifier, verification_cost
 from simplex_trio.wire.reading import ReceivedCommand
+from simplex_trio.wire.transmissions import Transmission
 from simplex_trio.wire.xftp.commands import (
     FACK,
     FADD,
@@ -109,6 +111,7 @@ class Commands:
         self._counters = counters
         self._clock = clock
         self._random = random
+        self._turns = Turns()
 
     def _count(self, count: Count, by: int = 1) -> None:
         self._counters[count] += by
@@ -142,12 +145,12 @@ class Commands:
         if isinstance(command, PING):
             return Answer(PONG())
         if isinstance(command, FNEW):
-            if not verifier.accepts(transmission, [command.info.sender_key]):
+            if not await self._accepts(verifier, transmission, [command.info.sender_key]):
                 return _refused(XFTPCode.AUTH)
             return await self._register(command)
         entity_id = transmission.entity_id
         packet = await self._storage.find(entity_id, from_sender=command.FROM_SENDER)
-        if not verifier.accepts(transmission, [] if packet is None else [packet.key]):
+        if not await self._accepts(verifier, transmission, [] if packet is None else [packet.key]):
             return _refused(XFTPCode.AUTH)
         assert packet is not None  # without a key nothing is accepted
         if packet.blocked is not None:
@@ -167,6 +170,16 @@ class Commands:
                 return Answer(OK())
             case _:
                 return _refused(XFTPCode.INTERNAL)
+
+    async def _accepts(
+        self, verifier: Verifier, transmission: Transmission, keys: Sequence[AuthPublicKey]
+    ) -> bool:
+        """Check an authorization when it is the turn of this request."""
+        await self._turns.take(verification_cost(transmission))
+        spent = verifier.spent
+        accepted = verifier.accepts(transmission, keys)
+        self._turns.spend(verifier.spent - spent)
+        return accepted
 
     # --- from senders -------------------------------------------------------------------------
 

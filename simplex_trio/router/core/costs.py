@@ -1,0 +1,30 @@
+"""What commands cost the event loop. Pure.
+
+The unit is that of `simplex_trio.wire.authorization.Verifier.spent`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simplex_trio.wire.authorization import AGREEMENT_COST, verification_cost
+from simplex_trio.wire.smp.commands import NEW, NKEY, RFWD, Command
+from simplex_trio.wire.smp.reading import ReceivedCommand
+
+__all__ = ["COMMAND_COST", "agreement_cost", "cryptography_cost"]
+
+COMMAND_COST: Final = 5
+"""Of any command, for reading, deciding and answering it."""
+
+# How many secrets a command agrees; a key that is made for the agreement counts as another one.
+_AGREEMENTS: Final[dict[type[Command], int]] = {NEW: 2, NKEY: 2, RFWD: 2}
+
+
+def agreement_cost(command: Command) -> int:
+    """What a command costs for the secrets that it agrees, which no verifier counts."""
+    return _AGREEMENTS.get(type(command), 0) * AGREEMENT_COST
+
+
+def cryptography_cost(received: ReceivedCommand[Command]) -> int:
+    """The least that the cryptography of a command costs; nothing for most that need no key."""
+    return verification_cost(received.transmission) + agreement_cost(received.command)

@@ -1,0 +1,67 @@
+"""`Turn`: how much of a block is decided before other connections get to theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import trio
+
+from simplex_trio.router.core.costs import COMMAND_COST, agreement_cost, cryptography_cost
+from simplex_trio.transport.turns import BUDGET, Turns
+from simplex_trio.wire.smp.commands import Command
+from simplex_trio.wire.smp.reading import ReceivedCommand, RefusedTransmission
+
+__all__ = ["Turn"]
+
+
+class Turn:
+    """One connection's turns while it decides a block, one after the other.
+
+    Commands without cryptography need no turn among all connections; they only end after a while,
+    so that others get to run.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._has_begun = False
+        self._spent = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time to `end` it."""
+        return self._spent >= BUDGET
+
+    def allows(self, received: ReceivedCommand[Command]) -> bool:
+        """Whether a command can be decided now; if not, `begin` comes first."""
+        if not self._has_begun and cryptography_cost(received):
+            self._has_begun = self._turns.is_free
+            return self._has_begun
+        return True
+
+    async def begin(self, left: Iterable[ReceivedCommand[Command] | RefusedTransmission]) -> None:
+        """Wait for others, who were first; ``left`` is what is left of the block."""
+        expected = 0
+        for each in left:
+            if isinstance(each, ReceivedCommand):
+                expected += cryptography_cost(each)
+            if expected >= BUDGET:
+                break
+        await self._turns.take(expected)
+        self._has_begun = True
+
+    def spend(self, command: Command, verification: int) -> None:
+        """A command was decided; ``verification`` is what checking it has cost."""
+        cryptography = verification + agreement_cost(command)
+        if cryptography:
+            self._turns.spend(cryptography)
+        self._spent += COMMAND_COST + cryptography
+
+    async def end(self) -> None:
+        """Let others run."""
+        self.forget()
+        await trio.lowlevel.checkpoint()
+
+    def forget(self) -> None:
+        """Others have run meanwhile."""
+        self._has_begun = False
+        self._spent = 0
