@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+import trio
 from attrs import Factory, define
 
 from simplex_trio.crypto.credentials import RouterCredentials
@@ -122,7 +123,7 @@ async def assemble_hub(
 
     def refused(failure: StoreError) -> None:
         if isinstance(failure, StoreFull):
-            state.shortage.begin(int(clock()))
+            state.shortage.begin(trio.current_time())
 
     def submit(transaction: Transaction, finish: Callable[[], None] | None) -> None:
         def settled(failure: StoreError | None) -> None:

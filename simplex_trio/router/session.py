@@ -233,6 +233,7 @@ class Session:
             received,
             self._client.session.version,
             self._hub.now(),
+            trio.current_time(),
             work.transaction,
         )
         answered = decide(self._hub.state, request)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import trio
 from attrs import evolve
+from trio.testing import MockClock
 
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_client, open_smp_client
@@ -213,12 +214,12 @@ async def test_port_that_is_taken() -> None:
 
 
 async def test_full_store_is_told_and_logged_without_details(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, mock_clock: MockClock
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    store, clock = ReluctantStore(), [NOW]
+    store = ReluctantStore()
     async with (
-        open_router(store=store, clock=lambda: clock[0]) as router,
+        open_router(store=store, clock=lambda: NOW) as router,
         open_smp_client(router.address) as client,
     ):
         queue = await client.create_queue()
@@ -226,7 +227,7 @@ async def test_full_store_is_told_and_logged_without_details(
         with pytest.raises(RouterError, match="STORE"):
             await client.send(queue.sender_id, b"x")
         store.is_full = False
-        clock[0] += RETRY_SECONDS
+        mock_clock.jump(RETRY_SECONDS)
         await client.send(queue.sender_id, b"y")
     for secret in (queue.sender_id.hex(), repr(queue.sender_id), str(router.address)):
         assert secret not in caplog.text

@@ -85,7 +85,7 @@ def create_queue(state: RouterState, request: Request) -> Answered:
     if client.service is not None and not command.subscribe:
         return ERR(Cmd(CommandErrorKind.PROHIBITED))
     choice = _choice(command)
-    if choice.link_data is not None and state.shortage.refuses(request.now):
+    if choice.link_data is not None and state.shortage.refuses(request.instant):
         return STORE_REFUSED
     if choice.sender_id is not None and not hmac.compare_digest(
         choice.sender_id, sender_id(request.transmission.correlation_id)

@@ -29,6 +29,7 @@ def delete_queue(
     state.queues.delete(transaction, queue)
 
     def finish() -> None:
+        state.recent_bodies.forget(queue.messages)
         subscriber = None if requester is None else requester.recipient
         state.tell(state.recipients.delete(subscriber, record.recipient_id, record.service_id))
         if notifier is not None:

@@ -30,6 +30,7 @@ def expire_messages(state: RouterState, transaction: Transaction, queue: Queue, 
             break
         expired += 1
     if expired:
+        state.recent_bodies.forget(queue.messages[:expired])
         state.queues.drop_first(transaction, queue, expired)
         state.counters.add(Count.MESSAGES_EXPIRED, expired)
     return expired > 0

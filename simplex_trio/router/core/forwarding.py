@@ -88,7 +88,12 @@ def _decide_inner(state: RouterState, request: Request, opened: _Opened) -> Answ
         state.counters.add(Count.COMMANDS_REFUSED)
         return ERR(error)
     inner = Request(
-        request.client, received, opened.session.version, request.now, request.transaction
+        request.client,
+        received,
+        opened.session.version,
+        request.now,
+        request.instant,
+        request.transaction,
     )
     return decide_authorized(state, inner, queue)
 

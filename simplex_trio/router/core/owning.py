@@ -69,7 +69,7 @@ def set_link(state: RouterState, request: Request, queue: Queue) -> Answered:
     record = queue.record
     if is_secured_for_messaging(record):
         return ERR(Code.AUTH)
-    if state.shortage.refuses(request.now):
+    if state.shortage.refuses(request.instant):
         return STORE_REFUSED
     link = record.link
     if link is not None:

@@ -155,6 +155,8 @@ def acknowledge(state: RouterState, request: Request, queue: Queue) -> Answered:
 
     def finish() -> Reply:
         subscription.acknowledging = False
+        if deletes and first is not None:
+            state.recent_bodies.forget((first,))
         if deletes and first is not None and not first.is_quota_notice:
             state.counters.add(Count.MESSAGES_RECEIVED)
         if subscription.by_get:

@@ -3,30 +3,58 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["MAX_BYTES", "RecentBodies"]
+from simplex_trio.router.store.records import MessageHead
+
+__all__ = ["ENTRY_SIZE", "MAX_BODIES", "MAX_BYTES", "RecentBodies"]
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Enough for the messages of a busy second; older ones are read from the store again."""
 
+MAX_BODIES: Final = 16_384
+"""Several times as many as a router stores in a second, however short they are."""
+
+ENTRY_SIZE: Final = 256
+"""What an entry takes beside its body's length: the numbers, the place in the table, the object."""
+
 
 class RecentBodies:
-    """The latest bodies by the sequence numbers of their messages, up to so many bytes."""
+    """The latest bodies by the sequence numbers of their messages, up to so many and so many bytes.
 
-    def __init__(self, limit: int = MAX_BYTES) -> None:
-        self._limit = limit
+    A body that is not forgotten when its message goes is only of no use.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES, max_bodies: int = MAX_BODIES) -> None:
+        self._max_bytes = max_bytes
+        self._max_bodies = max_bodies
         self._bodies: OrderedDict[int, bytes] = OrderedDict()
         self._size = 0
 
     def put(self, sequence: int, body: bytes) -> None:
         """Remember a body, and forget the oldest ones if there are too many."""
         self._bodies[sequence] = body
-        self._size += len(body)
-        while self._size > self._limit:
+        self._size += ENTRY_SIZE + len(body)
+        while self._size > self._max_bytes or len(self._bodies) > self._max_bodies:
             _, oldest = self._bodies.popitem(last=False)
-            self._size -= len(oldest)
+            self._size -= ENTRY_SIZE + len(oldest)
 
     def get(self, sequence: int) -> bytes | None:
         """A body, if it is still remembered."""
         return self._bodies.get(sequence)
+
+    def forget(self, heads: Iterable[MessageHead]) -> None:
+        """These messages are gone, or on their way out."""
+        for head in heads:
+            body = self._bodies.pop(head.sequence, None)
+            if body is not None:
+                self._size -= ENTRY_SIZE + len(body)
+
+    def __len__(self) -> int:
+        return len(self._bodies)
+
+    @property
+    def size(self) -> int:
+        """The bytes that all of them take, about."""
+        return self._size

@@ -44,7 +44,7 @@ def send(state: RouterState, request: Request, queue: Queue) -> Answered:
         # The invitation has been taken up, so nobody needs its link any more.
         record = evolve(queue.record, link=None)
         state.queues.replace(request.transaction, queue, record)
-    if state.shortage.refuses(request.now):
+    if state.shortage.refuses(request.instant):
         return STORE_REFUSED
     if queue.is_closed:
         counters.add(Count.SENDS_OVER_QUOTA)

@@ -21,12 +21,15 @@ STORE_REFUSED: Final = ERR(Store("the router cannot read or write its store now"
 
 
 class Shortage:
-    """Whether there is one, and who tries whether it has ended."""
+    """Whether there is one, and who tries whether it has ended.
+
+    ``now`` is a clock that nobody sets, such as Trio's; the time of the day may be set back.
+    """
 
     def __init__(self) -> None:
-        self._retry_at: int | None = None
+        self._retry_at: float | None = None
 
-    def begin(self, now: int) -> None:
+    def begin(self, now: float) -> None:
         """The store has said that it has no room."""
         self._retry_at = now + RETRY_SECONDS
 
@@ -34,7 +37,7 @@ class Shortage:
         """Something that takes room was stored."""
         self._retry_at = None
 
-    def refuses(self, now: int) -> bool:
+    def refuses(self, now: float) -> bool:
         """Whether a command that takes room is refused; if not, it may be the one that tries."""
         if self._retry_at is None:
             return False

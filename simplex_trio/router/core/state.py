@@ -102,12 +102,17 @@ class Client:
 
 @frozen(repr=False)
 class Request(Redacted):
-    """A command that a client may give, the time it came, and where its changes are noted."""
+    """A command that a client may give, the time it came, and where its changes are noted.
+
+    ``now`` is the time of the day, for what is written down; ``instant`` is a clock that nobody
+    sets, for what is waited.
+    """
 
     client: Client
     received: ReceivedCommand[Command]
     version: int
     now: int
+    instant: float
     transaction: Transaction
 
     @property

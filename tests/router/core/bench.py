@@ -151,6 +151,7 @@ class Bench:
     def __init__(self, policy: QueuePolicy | None = None, *, resolves_names: bool = False) -> None:
         self.kept = Kept()
         self.now = NOW
+        self.instant = 0.0
         self.hold = False
         self.waiting: list[Undecided] = []
         self.log: list[Answer | Event] = []
@@ -296,7 +297,14 @@ class BenchClient:
         (received,) = read_commands(batch.content(), self._session)
         assert isinstance(received, ReceivedCommand), received.error
         transaction = Transaction()
-        request = Request(self.client, received, self._session.version, self.bench.now, transaction)
+        request = Request(
+            self.client,
+            received,
+            self._session.version,
+            self.bench.now,
+            self.bench.instant,
+            transaction,
+        )
         answered = decide(self.bench.state, request)
         if isinstance(answered, Refusal):
             self.answers.append(ERR(answered.error))

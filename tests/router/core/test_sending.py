@@ -44,7 +44,7 @@ def test_messages_keep_their_order_and_time() -> None:
         bench.now += second
         assert client.send(queue, b"%d" % second) == OK()
     found = drain(client, queue)
-    bodies = [bench.state.recent_bodies.get(due.head.sequence) for due in found]
+    bodies = [bench.kept.all_messages[due.head.sequence][1] for due in found]
     assert bodies == [b"0", b"1", b"2"]
     assert [due.head.received_at for due in found] == [NOW, NOW + 1, NOW + 3]
     assert bench.state.queues.message_count == 0

@@ -30,7 +30,7 @@ def test_what_takes_room_is_refused() -> None:
     bench = Bench()
     client = bench.client()
     queue = client.create(ContactRequest())
-    bench.state.shortage.begin(bench.now)
+    bench.state.shortage.begin(bench.instant)
     assert client.send(queue) == STORE_REFUSED
     assert client.ask(LSET(b"link", DATA), queue.recipient_id, KEY) == STORE_REFUSED
     link = ContactLink(b"link", sender_id(CORRELATION_ID), DATA)
@@ -45,8 +45,8 @@ def test_the_one_that_tries_ends_it() -> None:
         bench = Bench()
         client = bench.client()
         queue = client.create(ContactRequest())
-        bench.state.shortage.begin(bench.now)
-        bench.now += RETRY_SECONDS
+        bench.state.shortage.begin(bench.instant)
+        bench.instant += RETRY_SECONDS
         if command == "SEND":
             assert client.send(queue) == OK()
         else:
