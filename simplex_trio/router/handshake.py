@@ -15,11 +15,10 @@ __all__ = ["shake_hands"]
 
 
 async def shake_hands(hub: Hub, frames: FrameStream, tls: TlsSession) -> RouterAgreement:
-    """Agree with a client, and get to know its service if it is one.
+    """Agree with a client, and tell its service the id that it has.
 
     Raises a `HandshakeFailed` when there is no agreement, after telling the client where the
-    protocol has words for it, `StoreError` if a new service cannot be stored, and whatever
-    ``frames`` raises.
+    protocol has words for it, and whatever ``frames`` raises.
     """
     blocks = PaddedBlocks(SMP_BLOCK_SIZE)
     handshake = SMPRouterHandshake(
@@ -40,7 +39,7 @@ async def shake_hands(hub: Hub, frames: FrameStream, tls: TlsSession) -> RouterA
     last = handshake.receive(hello)
     claim = handshake.service_claim
     if claim is not None:
-        service_id = await hub.service_id(claim)
+        service_id = hub.state.services.id_for(claim.role, claim.certificate_hash)
         if service_id is None:
             last = handshake.refuse_service()
         else:

@@ -8,7 +8,7 @@ from itertools import islice
 import trio
 
 from simplex_trio.errors import StoreError
-from simplex_trio.router.core.expiry import expire_notifications, expire_queues
+from simplex_trio.router.core.expiry import expire_notifications, expire_queues, expire_services
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.store.interface import PutStatistics
@@ -17,17 +17,21 @@ __all__ = ["disconnect_idle", "expire", "store_counters", "store_counters_regula
 
 _log = logging.getLogger(__name__)
 
-_QUEUES_AT_ONCE = 500
-"""How many queues are gone through before others get a turn: about a millisecond's worth."""
+_AT_ONCE = 500
+"""How many queues or services are gone through before others get a turn: a millisecond's worth."""
 
 
 async def expire(hub: Hub) -> None:
     """Drop what is too old, at once and then regularly, until cancelled."""
     while True:
-        remaining = iter(hub.state.queues.recipient_ids())
-        while chunk := tuple(islice(remaining, _QUEUES_AT_ONCE)):
-            expire_queues(hub.state, chunk, hub.now())
-            await trio.lowlevel.checkpoint()
+        for ids, expire_some in (
+            (hub.state.queues.recipient_ids(), expire_queues),
+            (hub.state.services.ids(), expire_services),
+        ):
+            remaining = iter(ids)
+            while chunk := tuple(islice(remaining, _AT_ONCE)):
+                expire_some(hub.state, chunk, hub.now())
+                await trio.lowlevel.checkpoint()
         expire_notifications(hub.state, hub.now())
         await trio.sleep(hub.config.intervals.expiry)
 

@@ -16,7 +16,7 @@ from simplex_trio.errors import StoreError, StoreFull
 from simplex_trio.router.commits import Commits
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
-from simplex_trio.router.core.state import DAY, RouterState
+from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.core.verification import MAX_OWNERS
 from simplex_trio.router.fulfilment import Fulfilment
@@ -27,7 +27,6 @@ from simplex_trio.router.store.interface import Store
 from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.errors.values import Proxy, ProxyErrorKind
 from simplex_trio.wire.smp.commands import PFWD, PRXY, RSLV, Command
-from simplex_trio.wire.smp.handshake import ServiceClaim
 from simplex_trio.wire.smp.messages import ERR, RNAME, Message
 from simplex_trio.wire.smp.reading import ReceivedCommand
 
@@ -68,22 +67,6 @@ class Hub:
     def now(self) -> int:
         """The time that messages are stamped with."""
         return int(self.clock())
-
-    async def service_id(self, claim: ServiceClaim) -> bytes | None:
-        """The id of a service, new if its certificate is; `None` if that has another role.
-
-        Raises `StoreError` if a new one cannot be stored.
-        """
-        services = self.state.services
-        known = services.find(claim.certificate_hash)
-        transaction = Transaction()
-        if known is None:
-            day = self.now() // DAY
-            known = services.add(transaction, claim, self.state.new_id(), day)
-            self.state.counters.add(Count.SERVICES_CREATED)
-        # A service that is known may still be on its way to the store.
-        await self.commits.store(transaction)
-        return known.service_id if known.role is claim.role else None
 
     async def run_errand(self, received: ReceivedCommand[Command]) -> Message:
         """Do for a client what takes the time of others; the answer."""

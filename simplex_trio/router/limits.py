@@ -1,4 +1,4 @@
-"""How fast one connection may create queues. Pure."""
+"""How fast something may be created. Pure."""
 
 from __future__ import annotations
 
@@ -26,3 +26,10 @@ class TokenBucket:
         self._at = now
         self._tokens -= 1
         return max(0.0, -self._tokens / self.per_second)
+
+    def try_take(self, now: float) -> bool:
+        """Take a token if there is a whole one."""
+        if self.take(now) == 0:
+            return True
+        self._tokens += 1
+        return False

@@ -61,7 +61,7 @@ async def serve_client(hub: Hub, frames: FrameStream, tls: TlsSession) -> None:
     try:
         with trio.fail_after(hub.config.limits.handshake_seconds):
             agreement = await shake_hands(hub, frames, tls)
-    except (HandshakeFailed, StoreError, trio.TooSlowError, *_GONE) as exc:
+    except (HandshakeFailed, trio.TooSlowError, *_GONE) as exc:
         _log.debug("a handshake failed: %s", type(exc).__name__)
         return
     await Session(hub, frames, agreement).run()

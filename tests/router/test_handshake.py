@@ -7,17 +7,18 @@ import trio
 from trio.testing import MockClock
 
 from simplex_trio.crypto.credentials import generate_service_credentials
-from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import ServiceRefused
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
 from simplex_trio.wire.blocks import PaddedBlocks
+from simplex_trio.wire.errors.values import Store
 from simplex_trio.wire.handshake import ServiceRole
-from simplex_trio.wire.smp.commands import PING
+from simplex_trio.wire.smp.commands import NEW, PING
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, ServiceIdentity, SMPClientHandshake
-from simplex_trio.wire.smp.messages import PONG
+from simplex_trio.wire.smp.messages import ERR, IDS, PONG, Message
 from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
-from tests.router.house import CREDENTIALS, DATE, House, open_house
+from tests.router.house import CREDENTIALS, DATE, House, RawClient, open_house
 from tests.router.stores import ReluctantStore
 
 ALL_VERSIONS = range(SMP_VERSIONS.lowest, SMP_VERSIONS.highest + 1)
@@ -25,6 +26,8 @@ CLIENTS = [(False, version) for version in ALL_VERSIONS]
 # In between a proxy cannot say that it is one, and so speaks no more than 10.
 PROXIES = [(True, version) for version in ALL_VERSIONS if not 11 <= version < 14]
 
+KEY = Ed25519PrivateKey(b"\x02" * 32)
+DH_KEY = X25519PrivateKey(b"\x03" * 32)
 CERTIFICATE = generate_service_credentials(now=DATE)
 
 
@@ -88,29 +91,54 @@ async def test_service_is_known_again(role: ServiceRole) -> None:
         assert second.agreement.service is not None
         assert first.agreement.service.id == second.agreement.service.id
         assert await second.ask(PING()) == PONG()
-        assert house.hub.state.counters[Count.SERVICES_CREATED] == 1
+        assert house.hub.state.counters[Count.SERVICES_CREATED] == 0
+    assert not (await store.load()).services
+
+
+async def create_queue(client: RawClient) -> Message:
+    command = NEW(KEY.public, DH_KEY.public, subscribe=True)
+    return await client.ask(command, key=KEY)
+
+
+async def test_service_with_a_queue_is_known_after_a_restart() -> None:
+    store = ReluctantStore()
+    async with open_house(store=store) as house:
+        first = await house.connect(service=service(ServiceRole.MESSAGING))
+        assert first.agreement.service is not None
+        assert isinstance(await create_queue(first), IDS)
     (record,) = (await store.load()).services
     assert record.service_id == first.agreement.service.id
-    assert record.role is role
+    assert record.role is ServiceRole.MESSAGING
+    async with open_house(store=store) as house:
+        second = await house.connect(service=service(ServiceRole.MESSAGING))
+        assert second.agreement.service is not None
+        assert second.agreement.service.id == record.service_id
 
 
 async def test_one_certificate_has_one_role() -> None:
     async with open_house() as house:
-        await house.connect(service=service(ServiceRole.MESSAGING))
+        client = await house.connect(service=service(ServiceRole.MESSAGING))
+        other = await house.connect(service=service(ServiceRole.NOTIFIER))
+        assert client.agreement.service is not None
+        assert other.agreement.service is not None
+        assert client.agreement.service.id != other.agreement.service.id
+        assert isinstance(await create_queue(client), IDS)
         with pytest.raises(ServiceRefused):
             await house.connect(service=service(ServiceRole.NOTIFIER))
         assert len(house.hub.state.services) == 1
 
 
-async def test_service_that_cannot_be_stored_is_not_let_in() -> None:
+async def test_service_that_cannot_be_stored_gets_no_queue() -> None:
     store = ReluctantStore()
     store.is_full = True
     async with open_house(store=store) as house:
-        with pytest.raises(trio.EndOfChannel):
-            await house.connect(service=service(ServiceRole.MESSAGING))
+        client = await house.connect(service=service(ServiceRole.MESSAGING))
+        answer = await create_queue(client)
+        assert isinstance(answer, ERR)
+        assert isinstance(answer.error, Store)
         assert len(house.hub.state.services) == 0
         store.is_full = False
-        assert (await house.connect(service=service(ServiceRole.MESSAGING))).agreement.service
+        assert isinstance(await create_queue(client), IDS)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from simplex_trio.router import housekeeping
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
+from simplex_trio.router.store import PutService, ServiceRecord
+from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import NEW, OFF, SEND
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.messages import DELD, IDS, OK
-from tests.router.house import House, RawClient, open_house
+from tests.router.house import NOW, House, RawClient, open_house
 from tests.router.stores import ReluctantStore
 
 KEY = Ed25519PrivateKey(b"\x01" * 32)
@@ -52,6 +54,24 @@ async def test_old_messages_and_suspended_queues_expire(autojump_clock: MockCloc
         assert [len(heads) for heads in snapshot.messages.values()] == [1]
         counters = house.hub.state.counters
         assert counters[Count.MESSAGES_EXPIRED] == counters[Count.QUEUES_EXPIRED] == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_services_without_queues_are_forgotten(autojump_clock: MockClock) -> None:
+    store = ReluctantStore()
+    used_day = NOW // DAY
+    records = [
+        ServiceRecord(name * 24, ServiceRole.MESSAGING, name * 32, used_day - days)
+        for name, days in ((b"a", 90), (b"b", 80))
+    ]
+    await store.commit([PutService(record) for record in records])
+    async with open_house(store=store) as house, trio.open_nursery() as nursery:
+        nursery.start_soon(housekeeping.expire, house.hub)
+        await trio.sleep(1)
+        assert len(house.hub.state.services) == 2
+        await pass_time(house, 2 * DAY)
+        assert (await store.load()).services == records[1:]
+        assert house.hub.state.counters[Count.SERVICES_EXPIRED] == 1
         nursery.cancel_scope.cancel()
 
 

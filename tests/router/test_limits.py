@@ -22,6 +22,12 @@ def test_tokens_come_back_up_to_the_burst() -> None:
     assert [bucket.take(1000) for _ in range(3)] == [0, 0, 1]
 
 
+def test_who_does_not_wait_takes_what_is_there() -> None:
+    bucket = TokenBucket(burst=2, per_second=1)
+    assert [bucket.try_take(0) for _ in range(9)] == [True, True] + 7 * [False]
+    assert [bucket.try_take(1) for _ in range(3)] == [True, False, False]
+
+
 @given(st.lists(st.floats(0, 10), max_size=50))
 def test_rate_holds_for_who_waits(pauses: list[float]) -> None:
     bucket = TokenBucket(burst=5, per_second=2)

@@ -163,6 +163,7 @@ async def test_service_certificates_over_tls() -> None:
                 assert client.service is not None
                 ids.add(client.service.id)
                 await client.subscribe_service()
+                await client.create_queue()
         assert len(ids) == 1
         assert router.statistics().services == 1
 

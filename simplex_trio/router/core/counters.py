@@ -36,6 +36,7 @@ class Count(StrEnum):
     NOTIFICATIONS_SENT = "notifications_sent"
     NOTIFICATIONS_EXPIRED = "notifications_expired"
     SERVICES_CREATED = "services_created"
+    SERVICES_EXPIRED = "services_expired"
     SERVICE_SUBSCRIPTIONS = "service_subscriptions"
     """Of all queues at once, where the service and the router agreed about them."""
     SERVICE_EXPECTED_MORE = "service_expected_more"

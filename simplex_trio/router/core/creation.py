@@ -108,6 +108,8 @@ def create_queue(state: RouterState, request: Request) -> Answered:
             return ERR(Code.AUTH)
     else:
         return ERR(Code.INTERNAL)
+    if not state.keep_service(request):
+        return ERR(Code.SERVICE)
     queue = state.queues.create(request.transaction, record, choice.link_data)
 
     def finish() -> Reply:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.deletion import delete_queue
 from simplex_trio.router.core.queues import Queue
-from simplex_trio.router.core.state import RouterState
+from simplex_trio.router.core.state import DAY, RouterState
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.records import Suspended
 
-__all__ = ["expire_messages", "expire_notifications", "expire_queues"]
+__all__ = ["expire_messages", "expire_notifications", "expire_queues", "expire_services"]
 
 
 def expire_messages(state: RouterState, transaction: Transaction, queue: Queue, now: int) -> bool:
@@ -54,6 +54,17 @@ def expire_queues(state: RouterState, recipient_ids: Iterable[bytes], now: int) 
 def _is_abandoned(state: RouterState, queue: Queue, now: int) -> bool:
     status, ttl = queue.record.status, state.policy.suspended_ttl
     return isinstance(status, Suspended) and ttl is not None and status.since < now - ttl
+
+
+def expire_services(state: RouterState, service_ids: Iterable[bytes], now: int) -> None:
+    """Go through some services: forget those that are of no use, note which ones are."""
+    transaction = Transaction()
+    for service_id in service_ids:
+        queues, ttl = state.queues.service_queues, state.policy.service_ttl
+        if state.services.expire(transaction, service_id, queues, now // DAY, ttl):
+            state.counters.add(Count.SERVICES_EXPIRED)
+    if transaction:
+        state.submit(transaction, None)
 
 
 def expire_notifications(state: RouterState, now: int) -> None:

@@ -48,6 +48,8 @@ def subscribe_notifier(state: RouterState, request: Request, queue: Queue) -> An
     service_before = notifier.service_id
     moves = service_before != client.service_id
     if moves:
+        if not state.keep_service(request):
+            return ERR(Code.SERVICE)
         moved = evolve(notifier, service_id=client.service_id)
         state.queues.replace(request.transaction, queue, evolve(queue.record, notifier=moved))
     return Decision(

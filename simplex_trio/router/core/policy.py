@@ -43,6 +43,13 @@ class QueuePolicy(Redacted):
     """After which a queue that its owner has suspended is deleted; `None`: never.  Its messages
     have expired by then, and there will be no others."""
 
+    max_services: int = field(default=10_000, validator=ge(0))
+    """Services that the router knows, a few MiB of memory and disk; a router has a handful.  With
+    this many, queues cannot be associated with another one, which is told so with SERVICE."""
+    service_ttl: int | None = field(default=90 * _DAY, validator=_is_time)
+    """After which a service without queues is forgotten; `None`: never.  It gets another id when it
+    comes again."""
+
     def accepts(self, password: bytes | None) -> bool:
         """Whether whoever shows this password, or none, may do what the password is for."""
         if self.password is None:

@@ -29,6 +29,8 @@ def subscribe(state: RouterState, request: Request, queue: Queue) -> Answered:
     service_before = queue.record.service_id
     moves = service_before != client.service_id
     if moves:
+        if not state.keep_service(request):
+            return ERR(Code.SERVICE)
         record = evolve(queue.record, service_id=client.service_id)
         state.queues.replace(request.transaction, queue, record)
     return Decision(

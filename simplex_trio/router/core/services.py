@@ -1,21 +1,51 @@
-"""`Services`: the services that a router knows, by their certificates. Pure."""
+"""`Services`: the services that a router knows, by their certificates. Pure.
+
+Anybody can make certificates, so showing one leaves nothing behind: the id that a new service gets
+is computed from its certificate and a secret of this process, and is the same at each connection.
+A record is kept from the first queue on that is associated with the service.  For that its client
+must own a queue, and where creating one takes a password, so does this.  Of the certificates only
+the hash is kept.
+"""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterable
+from typing import Final
 
+from attrs import evolve
+
+from simplex_trio.router.core.service_queues import ServiceQueues
 from simplex_trio.router.core.transaction import Transaction
-from simplex_trio.router.store.interface import PutService
+from simplex_trio.router.limits import TokenBucket
+from simplex_trio.router.store.interface import DeleteService, PutService
 from simplex_trio.router.store.records import ServiceRecord
-from simplex_trio.wire.smp.handshake import ServiceClaim
+from simplex_trio.wire.handshake import PeerService, ServiceRole
 
-__all__ = ["Services"]
+__all__ = ["NEW_AT_ONCE", "NEW_PER_SECOND", "SECRET_SIZE", "Services"]
+
+SECRET_SIZE: Final = 32
+
+NEW_AT_ONCE: Final = 100
+"""So many new services are kept as fast as they come, from all connections together: a router has
+few.  When there are more, their commands are refused with SERVICE until there is time for them."""
+
+NEW_PER_SECOND: Final = 1
+
+_ID_SIZE = 24
+_DAY = 86400
 
 
 class Services:
-    """A certificate is one service, in the role that it was first shown with."""
+    """A certificate is one service, in the role that it was first used with.
 
-    def __init__(self, records: Iterable[ServiceRecord] = ()) -> None:
+    No more than ``most`` are kept.  ``secret`` is what nobody else knows.
+    """
+
+    def __init__(self, records: Iterable[ServiceRecord] = (), *, secret: bytes, most: int) -> None:
+        self._secret = secret
+        self._most = most
+        self._new = TokenBucket(NEW_AT_ONCE, NEW_PER_SECOND)
         self._by_id: dict[bytes, ServiceRecord] = {}
         self._by_certificate: dict[bytes, ServiceRecord] = {}
         for record in records:
@@ -24,24 +54,64 @@ class Services:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def has_id(self, service_id: bytes) -> bool:
-        """Whether an id is taken."""
-        return service_id in self._by_id
+    def ids(self) -> tuple[bytes, ...]:
+        """The ids of all that are kept now, for going through them while they change."""
+        return tuple(self._by_id)
 
-    def find(self, certificate_hash: bytes) -> ServiceRecord | None:
-        """The service with this certificate."""
-        return self._by_certificate.get(certificate_hash)
+    def id_for(self, role: ServiceRole, certificate_hash: bytes) -> bytes | None:
+        """The id of a service that shows a certificate; `None` if that has another role."""
+        record = self._by_certificate.get(certificate_hash)
+        if record is not None:
+            return record.service_id if record.role is role else None
+        return hmac.digest(self._secret, role.value + certificate_hash, "sha256")[:_ID_SIZE]
 
-    def add(
-        self, transaction: Transaction, claim: ServiceClaim, service_id: bytes, day: int
-    ) -> ServiceRecord:
-        """Get to know a service whose certificate and id are new."""
-        record = ServiceRecord(
-            service_id, claim.role, claim.certificate_hash, claim.chain.certificates, day
-        )
+    def has(self, service: PeerService) -> bool:
+        """Whether a service is kept, as its connection knows it."""
+        record = self._by_id.get(service.id)
+        return record is not None and record.certificate_hash == service.certificate_hash
+
+    def add(self, transaction: Transaction, service: PeerService, day: int, instant: float) -> bool:
+        """Keep a service that is not kept yet; False if it cannot be.
+
+        That is so when there are too many, or too many at once, and for a connection from before
+        its certificate became another service.
+        """
+        if service.certificate_hash in self._by_certificate or len(self) >= self._most:
+            return False
+        if not self._new.try_take(instant):
+            return False
+        record = ServiceRecord(service.id, service.role, service.certificate_hash, day)
         self._insert(record)
         transaction.add(PutService(record), lambda: self._remove(record))
-        return record
+        return True
+
+    def expire(
+        self,
+        transaction: Transaction,
+        service_id: bytes,
+        queues: ServiceQueues,
+        day: int,
+        ttl: int | None,
+    ) -> bool:
+        """Note that a service with queues is in use, or forget it if it had none for too long."""
+        record = self._by_id.get(service_id)
+        if record is None:
+            return False
+        if queues.of(service_id).count:
+            if record.used_day != day:
+                self._exchange(transaction, record, evolve(record, used_day=day))
+            return False
+        if ttl is None or day - record.used_day <= ttl / _DAY:
+            return False
+        self._remove(record)
+        transaction.add(DeleteService(service_id), lambda: self._insert(record))
+        return True
+
+    def _exchange(
+        self, transaction: Transaction, before: ServiceRecord, after: ServiceRecord
+    ) -> None:
+        self._insert(after)
+        transaction.add(PutService(after), lambda: self._insert(before))
 
     def _insert(self, record: ServiceRecord) -> None:
         self._by_id[record.service_id] = record

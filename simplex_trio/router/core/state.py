@@ -16,7 +16,7 @@ from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.queues import Queue, QueueTable
 from simplex_trio.router.core.recent import RecentBodies
 from simplex_trio.router.core.replies import Outlet, Reply
-from simplex_trio.router.core.services import Services
+from simplex_trio.router.core.services import SECRET_SIZE, Services
 from simplex_trio.router.core.shortage import Shortage
 from simplex_trio.router.core.subscriptions import Subscriber, Subscribers, Told
 from simplex_trio.router.core.transaction import Transaction
@@ -202,7 +202,9 @@ class RouterState:
         self.submit: Submit = submit
         self.resolves_names: bool = resolves_names
         self.queues: QueueTable = QueueTable()
-        self.services: Services = Services(snapshot.services)
+        self.services: Services = Services(
+            snapshot.services, secret=random(SECRET_SIZE), most=policy.max_services
+        )
         self.notifications: PendingNotifications = PendingNotifications(snapshot.notifications)
         self.counters: Counters = Counters(snapshot.statistics)
         self.recipients: Subscribers = Subscribers()
@@ -228,6 +230,16 @@ class RouterState:
         if queue.record.updated_day != request.day:
             record = evolve(queue.record, updated_day=request.day)
             self.queues.replace(request.transaction, queue, record)
+
+    def keep_service(self, request: Request) -> bool:
+        """Keep the service of a client that is about to have a queue; False if it cannot be."""
+        service = request.client.service
+        if service is None or self.services.has(service):
+            return True
+        if not self.services.add(request.transaction, service, request.day, request.instant):
+            return False
+        self.counters.add(Count.SERVICES_CREATED)
+        return True
 
     def tell(self, told: list[Told]) -> None:
         """Tell other connections what has become of their subscriptions."""

@@ -21,6 +21,7 @@ from simplex_trio.router.store.interface import (
     DeleteMessages,
     DeleteNotifications,
     DeleteQueue,
+    DeleteService,
     PutMessage,
     PutNotification,
     PutQueue,
@@ -65,6 +66,7 @@ _PUT_NOTIFICATION = insert("notifications")
 _PUT_COUNTER = upsert("statistics")
 _DELETE_QUEUE = delete("queues")
 _DELETE_MESSAGE = delete("messages")
+_DELETE_SERVICE = delete("services")
 _DELETE_NOTIFICATION = delete("notifications")
 
 _HAS_LINK = "SELECT 1 FROM links WHERE recipient_id = ?"
@@ -175,6 +177,8 @@ class Database:
                 execute_many(_DELETE_NOTIFICATION, ((sequence,) for sequence in sequences))
             case PutService(service):
                 execute(_PUT_SERVICE, service_row(service))
+            case DeleteService(service_id):
+                execute(_DELETE_SERVICE, (service_id,))
             case PutStatistics(counters):
                 execute_many(_PUT_COUNTER, (counter_row(*item) for item in counters.items()))
 

@@ -31,6 +31,7 @@ __all__ = [
     "DeleteMessages",
     "DeleteNotifications",
     "DeleteQueue",
+    "DeleteService",
     "PutMessage",
     "PutNotification",
     "PutQueue",
@@ -91,6 +92,13 @@ class PutService(Redacted):
 
 
 @frozen(repr=False)
+class DeleteService(Redacted):
+    """Drop a service that has no queues."""
+
+    service_id: bytes
+
+
+@frozen(repr=False)
 class PutNotification(Redacted):
     """Keep a new notification until its notifier comes."""
 
@@ -117,6 +125,7 @@ Change = (
     | PutMessage
     | DeleteMessages
     | PutService
+    | DeleteService
     | PutNotification
     | DeleteNotifications
     | PutStatistics

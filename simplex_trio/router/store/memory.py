@@ -14,6 +14,7 @@ from simplex_trio.router.store.interface import (
     DeleteMessages,
     DeleteNotifications,
     DeleteQueue,
+    DeleteService,
     PutMessage,
     PutNotification,
     PutQueue,
@@ -190,6 +191,8 @@ class _Tables:
                     self._delete_notification(sequence)
             case PutService(service):
                 self._put_service(service)
+            case DeleteService(service_id):
+                self._delete_service(service_id)
             case PutStatistics(counters):
                 for name, value in counters.items():
                     self._journal.put(self._statistics, name, value)
@@ -288,6 +291,12 @@ class _Tables:
             self._journal.drop(self._certificates, old.certificate_hash)
         self._take_id(self._certificates, service.certificate_hash, service.service_id)
         self._journal.put(self._services, service.service_id, service)
+
+    def _delete_service(self, service_id: bytes) -> None:
+        service = self._services.get(service_id)
+        if service is not None:
+            self._journal.drop(self._certificates, service.certificate_hash)
+            self._journal.drop(self._services, service_id)
 
 
 def _link_id(queue: QueueRecord) -> bytes | None:

@@ -116,16 +116,15 @@ class MessageHead(Redacted):
 
 @frozen(repr=False)
 class ServiceRecord(Redacted):
-    """A service that has shown its certificate: one role for each certificate.
+    """A service, known by its certificate: one role for each.
 
-    ``chain`` is the chain that it showed first, as DER, leaf first.
+    ``used_day`` is the latest day on which it was seen to have queues, or that it came.
     """
 
     service_id: bytes
     role: ServiceRole
     certificate_hash: bytes
-    chain: tuple[bytes, ...]
-    created_day: int
+    used_day: int
 
 
 @frozen(repr=False)

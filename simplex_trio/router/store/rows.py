@@ -22,7 +22,7 @@ from simplex_trio.router.store.records import (
     ServiceRecord,
     Suspended,
 )
-from simplex_trio.wire.buffer import Reader, large, listed, short
+from simplex_trio.wire.buffer import Reader, listed, short
 from simplex_trio.wire.errors.decoding import decode_router_error
 from simplex_trio.wire.errors.values import Blocked
 from simplex_trio.wire.handshake import ServiceRole
@@ -259,25 +259,24 @@ def read_body(row: Columns) -> bytes:
 
 
 def service_row(service: ServiceRecord) -> Row:
-    """The row of a service."""
+    """The row of a service; its certificates, which rows had at first, are not needed any more."""
     return _sealed(
         service.service_id,
         service.role.value,
         service.certificate_hash,
-        listed(large(certificate) for certificate in service.chain),
-        service.created_day,
+        listed(()),
+        service.used_day,
     )
 
 
 def read_service(row: Columns) -> ServiceRecord:
-    """What `service_row` has written."""
-    service_id, role, certificate_hash, chain, created_day = _opened(row)
+    """What `service_row` has written, or an earlier version of it, with certificates."""
+    service_id, role, certificate_hash, _, used_day = _opened(row)
     return ServiceRecord(
         _octets(service_id),
         _read_role(_octets(role)),
         _octets(certificate_hash),
-        _read_chain(_octets(chain)),
-        _number(created_day),
+        _number(used_day),
     )
 
 
@@ -286,13 +285,6 @@ def _read_role(data: bytes) -> ServiceRole:
         return ServiceRole(data)
     except ValueError as exc:
         raise DecodeError("not the role of a service") from exc
-
-
-def _read_chain(data: bytes) -> tuple[bytes, ...]:
-    reader = Reader(data)
-    chain = reader.listed(reader.large)
-    reader.end()
-    return chain
 
 
 def notification_row(notification: NotificationRecord) -> Row:

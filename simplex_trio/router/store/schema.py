@@ -153,6 +153,7 @@ COLUMNS: Final = {
         "checksum",
     ),
     "bodies": ("sequence", "body", "checksum"),
+    # The names of the last two are from when certificates and the first day were kept.
     "services": ("service_id", "role", "certificate_hash", "chain", "created_day", "checksum"),
     "notifications": ("sequence", "notifier_id", "received_at", "nonce", "sealed", "checksum"),
     "statistics": ("name", "value", "checksum"),

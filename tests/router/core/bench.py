@@ -24,6 +24,7 @@ from simplex_trio.router.store.interface import (
     DeleteMessages,
     DeleteNotifications,
     DeleteQueue,
+    DeleteService,
     PutMessage,
     PutNotification,
     PutQueue,
@@ -104,6 +105,8 @@ class Kept:
                     self.messages.pop(sequence, None)
             case PutService(service):
                 self.services[service.service_id] = service
+            case DeleteService(service_id):
+                del self.services[service_id]
             case PutNotification(notification):
                 self.notifications[notification.sequence] = notification
             case DeleteNotifications(sequences):

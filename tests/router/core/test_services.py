@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.router.core.counters import Count
+from simplex_trio.router.core.expiry import expire_services
 from simplex_trio.router.core.notifications import MAX_PENDING
 from simplex_trio.router.core.notifying import MAX_AT_ONCE, catch_up
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.router.core.services import NEW_AT_ONCE, NEW_PER_SECOND
+from simplex_trio.router.core.state import ID_SIZE
 from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind, Name, NameErrorKind
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import (
     ACK,
     DEL,
     GET,
+    NEW,
     NSUB,
     NSUBS,
     PING,
@@ -26,9 +31,9 @@ from simplex_trio.wire.smp.commands import (
     SUBS,
     Command,
 )
-from simplex_trio.wire.smp.messages import ALLS, DELD, END, ENDS, NMSG, OK, PONG, SOK, SOKS
+from simplex_trio.wire.smp.messages import ALLS, DELD, END, ENDS, IDS, NMSG, OK, PONG, SOK, SOKS
 from simplex_trio.wire.smp.names import Domain
-from tests.router.core.bench import KEY, Bench, BenchClient, OwnedQueue, error, messages
+from tests.router.core.bench import DH_KEY, KEY, Bench, BenchClient, OwnedQueue, error, messages
 
 PROHIBITED = Cmd(CommandErrorKind.PROHIBITED)
 NOTIFIER_KEY = Ed25519PrivateKey(b"\x09" * 32)
@@ -107,6 +112,170 @@ def test_repeated_subscriptions_count_once() -> None:
     for queue in (*queues, *queues):
         service.subscribe(queue)
     assert service.client.recipient.service_queues == of(*queues)
+
+
+# --- which services are kept --------------------------------------------------------------------
+
+
+def name(number: int) -> tuple[bytes, ServiceRole]:
+    return bytes([number]) * 24, ServiceRole.MESSAGING
+
+
+def test_service_is_kept_when_it_gets_a_queue() -> None:
+    bench = Bench()
+    client, service, notifier = (
+        bench.client(),
+        bench.client(service=MESSAGING),
+        bench.client(service=NOTIFYING),
+    )
+    subscribe_all(service)
+    subscribe_all(notifier, to=NSUBS)
+    assert service.ask(PING()) == PONG()
+    assert not bench.kept.services
+    queue = client.create()
+    notifier_id = client.add_notifier(queue, NOTIFIER_KEY)
+    service.subscribe(queue)
+    notifier.ask(NSUB(), notifier_id, NOTIFIER_KEY)
+    assert set(bench.kept.services) == {MESSAGING[0], NOTIFYING[0]}
+    for _ in range(3):
+        service.create()
+    assert bench.state.counters[Count.SERVICES_CREATED] == 2
+    assert len(bench.state.services) == 2
+
+
+def test_service_without_the_password_is_not_kept() -> None:
+    bench = Bench(QueuePolicy(password="secret"))
+    service = bench.client(service=MESSAGING)
+    command = NEW(KEY.public, DH_KEY.public, subscribe=True)
+    assert error(service.ask(command, key=KEY)) is Code.AUTH
+    assert not bench.kept.services
+    assert len(bench.state.services) == 0
+    answer = service.ask(evolve(command, basic_auth=b"secret"), key=KEY)
+    assert isinstance(answer, IDS)
+    assert set(bench.kept.services) == {MESSAGING[0]}
+
+
+def test_service_that_the_store_refuses_is_not_kept() -> None:
+    bench = Bench()
+    service = bench.client(service=MESSAGING)
+    queue = bench.client().create()
+    bench.hold = True
+    service.give(SUB(), queue.recipient_id, KEY)
+    bench.refuse()
+    assert len(bench.state.services) == 0
+    bench.hold = False
+    service.answers.clear()
+    assert service.subscribe(queue) == SOK(MESSAGING[0])
+    assert set(bench.kept.services) == {MESSAGING[0]}
+
+
+def test_services_are_so_many() -> None:
+    bench = Bench(QueuePolicy(max_services=2))
+    for number in (1, 2):
+        bench.client(service=name(number)).create()
+    third = bench.client(service=name(3))
+    queue = bench.client().create()
+    for _ in range(2):
+        assert error(third.subscribe(queue)) is Code.SERVICE
+        assert error(third.ask(NEW(KEY.public, DH_KEY.public), key=KEY)) is Code.SERVICE
+        bench.restart()
+        third, queue = bench.client(service=name(3)), bench.client().create()
+    assert set(bench.kept.services) == {name(1)[0], name(2)[0]}
+    assert isinstance(bench.client(service=name(1)).create(), OwnedQueue)
+
+
+def test_services_come_so_fast() -> None:
+    bench = Bench()
+    for number in range(1, NEW_AT_ONCE + 1):
+        bench.client(service=name(number)).create()
+    late = bench.client(service=name(NEW_AT_ONCE + 1))
+    queue = bench.client().create()
+    bench.now += 3600  # the time of the day has nothing to do with it
+    for _ in range(3):
+        assert error(late.subscribe(queue)) is Code.SERVICE
+    bench.instant += 1 / NEW_PER_SECOND
+    assert late.subscribe(queue) == SOK(late.client.service_id)
+
+
+DAY = 86400
+
+
+def test_unused_services_are_forgotten() -> None:
+    bench = Bench(QueuePolicy(service_ttl=10 * DAY))
+    used, unused = bench.client(service=MESSAGING), bench.client(service=OTHER)
+    used.create()
+    queue = unused.create()
+    for _ in range(30):
+        bench.now += DAY
+        expire_services(bench.state, bench.state.services.ids(), bench.now)
+        bench.settle()
+    assert set(bench.kept.services) == {MESSAGING[0], OTHER[0]}
+    bench.restart()
+    assert bench.client().ask(DEL(), queue.recipient_id, KEY) == OK()
+    for days in (10, 1):
+        assert OTHER[0] in bench.kept.services
+        bench.now += days * DAY
+        expire_services(bench.state, bench.state.services.ids(), bench.now)
+        bench.settle()
+    assert set(bench.kept.services) == {MESSAGING[0]}
+    assert bench.state.counters[Count.SERVICES_EXPIRED] == 1
+    # A connection that is still there goes on as if nothing had happened.
+    service = bench.client(service=OTHER)
+    service.create()
+    assert set(bench.kept.services) == {MESSAGING[0], OTHER[0]}
+
+
+def test_forgetting_is_taken_back_when_the_store_refuses() -> None:
+    bench = Bench(QueuePolicy(service_ttl=DAY))
+    used, unused = bench.client(service=MESSAGING), bench.client(service=OTHER)
+    used.create()
+    assert unused.ask(DEL(), unused.create().recipient_id, KEY) == OK()
+    before = dict(bench.kept.services)
+    bench.now += 3 * DAY
+    bench.hold = True
+    expire_services(bench.state, bench.state.services.ids(), bench.now)
+    assert len(bench.state.services) == 1
+    bench.refuse()
+    assert len(bench.state.services) == 2
+    bench.hold = False
+    assert bench.kept.services == before
+    expire_services(bench.state, bench.state.services.ids(), bench.now)
+    bench.settle()
+    assert list(bench.kept.services) == [MESSAGING[0]]
+    assert bench.kept.services[MESSAGING[0]].used_day == before[MESSAGING[0]].used_day + 3
+
+
+def test_services_never_expire_if_the_operator_says_so() -> None:
+    bench = Bench(QueuePolicy(service_ttl=None))
+    service = bench.client(service=MESSAGING)
+    assert service.ask(DEL(), service.create().recipient_id, KEY) == OK()
+    bench.now += 10_000 * DAY
+    expire_services(bench.state, bench.state.services.ids(), bench.now)
+    assert len(bench.state.services) == 1
+
+
+def test_ids_of_new_services_take_a_certificate_and_a_role() -> None:
+    services = Bench().state.services
+    ids = {
+        services.id_for(role, certificate * 32)
+        for role in (ServiceRole.MESSAGING, ServiceRole.NOTIFIER)
+        for certificate in (b"a", b"b")
+        for _ in range(2)
+    }
+    assert len(ids) == 4
+    assert {len(each) for each in ids if each is not None} == {ID_SIZE}
+    assert len(services) == 0
+
+
+def test_one_certificate_is_one_service() -> None:
+    bench = Bench()
+    first, second = bench.client(service=MESSAGING), bench.client(service=MESSAGING)
+    assert second.client.service is not None
+    second.client.service = evolve(second.client.service, id=b"X" * 24)
+    queue = first.create()
+    expected = bench.state.services.id_for(ServiceRole.MESSAGING, MESSAGING[0][:1] * 32)
+    assert expected == MESSAGING[0]
+    assert error(second.ask(SUB(), queue.recipient_id, KEY)) is Code.SERVICE
 
 
 # --- all at once --------------------------------------------------------------------------------

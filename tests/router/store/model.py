@@ -12,6 +12,7 @@ from simplex_trio.router.store import (
     DeleteMessages,
     DeleteNotifications,
     DeleteQueue,
+    DeleteService,
     PutMessage,
     PutNotification,
     PutQueue,
@@ -80,6 +81,8 @@ class Model:
                     s for s in self.services if s.record.service_id != record.service_id
                 ]
                 self.services.append(change)
+            case DeleteService(service_id):
+                self.services = [s for s in self.services if s.record.service_id != service_id]
             case PutNotification():
                 self.notifications.append(change)
                 if change.record.notifier_id not in self._notifier_ids():
@@ -177,6 +180,7 @@ def changes() -> st.SearchStrategy[Change]:
             PutService,
             st.builds(lambda n, c: service(n, certificate_hash=c), _names, certificates),
         ),
+        st.builds(DeleteService, _names.map(lambda name: service(name).service_id)),
         st.builds(
             PutStatistics,
             st.dictionaries(st.text(max_size=3), st.integers(-(2**63), 2**63 - 1), max_size=3),

@@ -110,7 +110,6 @@ def service(name: str = "a", **changes: Any) -> ServiceRecord:
         octets(f"service {name}"),
         ServiceRole.MESSAGING,
         octets(f"certificate {name}", 32),
-        (octets("leaf", 400), octets("authority", 500)),
         20_002,
     )
     return evolve(record, **changes)

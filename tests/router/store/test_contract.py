@@ -12,6 +12,7 @@ from simplex_trio.router.store import (
     DeleteMessages,
     DeleteNotifications,
     DeleteQueue,
+    DeleteService,
     LinkRecord,
     PutMessage,
     PutNotification,
@@ -202,17 +203,25 @@ async def test_deleted_messages_are_gone(open_store: Opener) -> None:
 
 
 async def test_services_come_back(open_store: Opener) -> None:
-    first, second = service("a"), service("b", role=ServiceRole.NOTIFIER, chain=(b"one",))
+    first, second = service("a"), service("b", role=ServiceRole.NOTIFIER)
     async with open_store() as store:
         await store.commit([PutService(first), PutService(second)])
         assert (await contents(store)).services == {
             first.service_id: first,
             second.service_id: second,
         }
-        renewed = evolve(first, certificate_hash=octets("renewed", 32), chain=(b"new", b"two"))
+        renewed = evolve(first, certificate_hash=octets("renewed", 32), used_day=20_100)
         await store.commit([PutService(renewed)])
         assert (await contents(store)).services[first.service_id] == renewed
         await store.commit([PutService(service("c", certificate_hash=first.certificate_hash))])
+        await store.commit([DeleteService(second.service_id), DeleteService(b"no such service")])
+        assert set((await contents(store)).services) == {
+            first.service_id,
+            service("c").service_id,
+        }
+        again = service("d", certificate_hash=second.certificate_hash)
+        await store.commit([PutService(again)])
+        assert (await contents(store)).services[again.service_id] == again
 
 
 async def test_notifications_stay_until_they_are_deleted(open_store: Opener) -> None:
@@ -282,7 +291,8 @@ async def test_a_conflict_leaves_everything_as_it_was(open_store: Opener, change
             message(1),
             DeleteMessages((2,)),
             PutNotification(notification(1)),
-            PutService(service("a", chain=())),
+            PutService(service("a")),
+            DeleteService(service("g").service_id),
             PutService(service("f")),
             PutStatistics({"sent": 4, "received": 1}),
         ]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from simplex_trio.errors import DecodeError
 from simplex_trio.router.store import rows
 from simplex_trio.router.store.schema import COLUMNS
+from simplex_trio.wire.buffer import large, listed
 from simplex_trio.wire.errors.values import Blocked, BlockingReason
 from tests.router.store.support import (
     LINK_DATA,
@@ -50,6 +51,18 @@ def test_every_table_has_rows_of_its_width(table: str) -> None:
     row, read, value = _KINDS[table]
     assert len(row) == len(COLUMNS[table])
     assert read(row) == value
+
+
+def test_services_of_earlier_versions_come_without_their_certificates() -> None:
+    record = service()
+    row = rows._sealed(
+        record.service_id,
+        record.role.value,
+        record.certificate_hash,
+        listed([large(bytes(5000)), large(bytes(20_000))]),
+        record.used_day,
+    )
+    assert rows.read_service(row) == record
 
 
 @given(st.data())
