@@ -51,6 +51,7 @@ __all__ = [
     "StoreError",
     "StoreForeign",
     "StoreFull",
+    "StoreIncomplete",
     "StoreLocked",
     "StoreUnavailable",
     "TLSFailed",
@@ -294,3 +295,18 @@ class StoreCorrupted(StoreError):
     def __init__(self, place: str) -> None:
         super().__init__(f"the store is damaged: {place}")
         self.place = place
+
+
+class StoreIncomplete(StoreCorrupted):
+    """The last commits of the store are missing, or it cannot be told whether any are.
+
+    ``commits`` says how many at least, where that is known.  What is left is whole: the store can
+    be opened by who accepts the loss.
+    """
+
+    def __init__(self, place: str, commits: int | None) -> None:
+        lost = "it is not known whether commits are lost"
+        if commits:
+            lost = f"the last {commits} commits or more are lost"
+        super().__init__(f"{place}; {lost}")
+        self.commits = commits

@@ -19,6 +19,7 @@ from simplex_trio.errors import (
     SimplexError,
     SocksSupportMissing,
     StoreError,
+    StoreIncomplete,
     WrongIdentity,
 )
 from simplex_trio.katzenpost.errors import CborSupportMissing
@@ -118,6 +119,13 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
             return f"{str(error).capitalize()}; check the network, and try again.", _UNREACHABLE
         case RequestTimeout():
             return "The router did not answer in time; try again later.", _UNREACHABLE
+        case StoreIncomplete():
+            return (
+                f"The store cannot be used: {error}. Nothing was changed. Look for a whole copy "
+                "of its files first; without one, simplex-trio router start --accept-loss starts "
+                "with what is left.",
+                ExitCode.FAILED,
+            )
         case StoreError():
             return f"The store cannot be used: {error}.", ExitCode.FAILED
         case CertificateError():

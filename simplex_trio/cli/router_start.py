@@ -43,6 +43,7 @@ def start(
     verbose: Flag = False,
     show_password: Flag = False,
     qr: Flag = False,
+    accept_loss: Flag = False,
     json: AsJson = False,
 ) -> None:
     """Run a router until SIGINT or SIGTERM, which it obeys in order: that is a success.
@@ -61,6 +62,8 @@ def start(
         Print the address with the router's password in it.
     qr
         Show the address as a QR code, too.
+    accept_loss
+        Start even if the store lacks its last commits, which are given up; the log says how many.
     """
     loaded = load_config(config)
     password = loaded.queues.password if show_password else None
@@ -75,10 +78,12 @@ def start(
             say(qr_code(address))
 
     log_to_stderr(log, verbose=verbose)
-    signal = run_service(partial(_serve, loaded, ready))
+    signal = run_service(partial(_serve, loaded, ready, accept_loss=accept_loss))
     logging.getLogger(__name__).info("the router has stopped after %s", signal)
 
 
-async def _serve(config: RouterConfig, ready: Callable[[Router], None]) -> None:
+async def _serve(
+    config: RouterConfig, ready: Callable[[Router], None], *, accept_loss: bool
+) -> None:
     async with open_inner_nursery() as nursery:
-        ready(await nursery.start(serve_router, config))
+        ready(await nursery.start(partial(serve_router, config, accept_loss=accept_loss)))

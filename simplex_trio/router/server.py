@@ -105,11 +105,14 @@ async def open_router(
     credentials: RouterCredentials | None = None,
     resolver: NameResolver | None = None,
     clock: Callable[[], float] = time.time,
+    accept_loss: bool = False,
 ) -> AsyncIterator[Router]:
     """Run a router for as long as the block lasts.
 
     ``store`` and ``credentials`` take the place of what the configuration says; the store stays
     open.  With a ``resolver`` the router resolves names.  ``clock`` tells the seconds since 1970.
+    ``accept_loss`` opens the configured store even if its last commits are missing; see
+    `open_sqlite_store`.
 
     Leaving the block ends every connection, and returns when nothing of the router is left.  Raises
     what `serve_router` raises.
@@ -122,6 +125,7 @@ async def open_router(
             credentials=credentials,
             resolver=resolver,
             clock=clock,
+            accept_loss=accept_loss,
         )
         router: Router = await nursery.start(serve)
         yield router
@@ -135,6 +139,7 @@ async def serve_router(
     credentials: RouterCredentials | None = None,
     resolver: NameResolver | None = None,
     clock: Callable[[], float] = time.time,
+    accept_loss: bool = False,
     task_status: trio.TaskStatus[Router] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a router until it is cancelled; ``task_status`` gets the `Router` when it listens.
@@ -152,7 +157,7 @@ async def serve_router(
     if config.web_ports and config.credentials is not None:
         web = await load_web_credentials(config.credentials)
     async with (
-        _opened_store(config, store) as opened,
+        _opened_store(config, store, accept_loss=accept_loss) as opened,
         _opened_relays(config.proxy) as relays,
     ):
         hub = await assemble_hub(
@@ -168,12 +173,14 @@ async def _credentials(config: RouterConfig) -> RouterCredentials:
     return await load_credentials(config.credentials, at=utc_now())
 
 
-def _opened_store(config: RouterConfig, given: Store | None) -> AbstractAsyncContextManager[Store]:
+def _opened_store(
+    config: RouterConfig, given: Store | None, *, accept_loss: bool
+) -> AbstractAsyncContextManager[Store]:
     if given is not None:
         return nullcontext(given)
     if config.store is None:
         return nullcontext(MemoryStore())
-    return open_sqlite_store(config.store)
+    return open_sqlite_store(config.store, accept_loss=accept_loss)
 
 
 def _opened_relays(policy: ProxyPolicy) -> AbstractAsyncContextManager[Relays | None]:

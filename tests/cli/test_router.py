@@ -205,3 +205,33 @@ def test_a_store_that_is_damaged(cli: Cli, tmp_path: Path) -> None:
     broken = cli("router", "stats", tmp_path / "router")
     assert broken.code == 1
     assert broken.err.startswith("simplex-trio: The store cannot be used")
+
+
+def test_a_store_that_lacks_its_last_commits(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "router"
+    a_router(cli, folder)
+    store = folder / "router.sqlite"
+    with Program("router", "start", folder, folder=tmp_path) as program:
+        program.next_line()
+        program.stop(signal.SIGTERM)
+    early = store.read_bytes()
+    with Program("router", "start", folder, "--show-password", folder=tmp_path) as program:
+        (tmp_path / "address").write_text(program.next_line())
+        assert cli("queue", "create", "inbox", f"@{tmp_path / 'address'}").code == 0
+        program.stop(signal.SIGTERM)
+    store.write_bytes(early)
+
+    refused = cli("router", "start", folder)
+    assert refused.code == 1
+    assert "commits or more are lost" in refused.err
+    assert "--accept-loss" in refused.err
+    assert cli("router", "stats", folder).code == 1
+    assert store.read_bytes() == early
+
+    with Program("router", "start", folder, "--accept-loss", folder=tmp_path) as program:
+        program.next_line()
+        stopped = program.stop(signal.SIGTERM)
+    log = [json.loads(line) for line in stopped.err.splitlines()]
+    accepted = [line for line in log if "the loss is accepted" in line["message"]]
+    assert [line["level"] for line in accepted] == ["warning"]
+    assert cli("router", "stats", folder, "--json").json()["now"]["queues"] == 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
+
+from attrs import evolve
 
 from simplex_trio.errors import (
     DecodeError,
@@ -29,6 +33,7 @@ from simplex_trio.router.store.interface import (
     PutStatistics,
     Snapshot,
 )
+from simplex_trio.router.store.last_commit import LastCommit
 from simplex_trio.router.store.records import MessageHead
 from simplex_trio.router.store.rows import (
     Columns,
@@ -50,6 +55,8 @@ from simplex_trio.router.store.rows import (
 from simplex_trio.router.store.statements import delete, insert, select, upsert
 from simplex_trio.wire.smp.links import QueueLinkData
 
+_log = logging.getLogger(__name__)
+
 __all__ = ["ROOM_KEPT", "Changes", "Database"]
 
 Changes: TypeAlias = tuple[Change, ...]
@@ -68,6 +75,8 @@ _DELETE_QUEUE = delete("queues")
 _DELETE_MESSAGE = delete("messages")
 _DELETE_SERVICE = delete("services")
 _DELETE_NOTIFICATION = delete("notifications")
+
+_SET_LAST_COMMIT = "UPDATE last_commit SET state = ?"
 
 _HAS_LINK = "SELECT 1 FROM links WHERE recipient_id = ?"
 _LINK = "SELECT rowid, recipient_id, fixed, user, checksum FROM links WHERE recipient_id = ?"
@@ -92,16 +101,32 @@ class Database:
     All methods raise what `simplex_trio.router.store.interface.Store` says of theirs.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, accept_loss: bool = False) -> None:
         """Open the file as `open_file` does."""
         self._path = path
-        self._connection = open_file(path)
+        opened = open_file(path, accept_loss=accept_loss)
+        self._connection = opened.connection
+        self._mark = opened.mark
+        self._last = opened.last
+        self._mark_fails = False
         self._has_room = True
 
     def close(self) -> None:
         """Let go of the file; what is in the log moves to where it belongs."""
-        with translated("the file"):
-            self._connection.close()
+        try:
+            # Without room for this the mark is needed by whoever opens a copy, and nothing else.
+            with suppress(StoreUnavailable):
+                self._note_closing()
+            with translated("the file"):
+                self._connection.close()
+        finally:
+            self._mark.close()
+
+    def _note_closing(self) -> None:
+        if not self._last.is_closed:
+            with translated("table last_commit"):
+                self._commit((), evolve(self._last.next, is_closed=True))
+            self._mark_last(durably=True)
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -127,19 +152,35 @@ class Database:
         return None
 
     def _transact(self, changes: Iterable[Change]) -> None:
-        execute = self._connection.execute
         with translated("the pages that a change concerns"):
             self._has_room = self._free_room() >= ROOM_KEPT
-            execute("BEGIN IMMEDIATE")
-            try:
-                for change in changes:
-                    self._apply(change)
-                execute("COMMIT")
-            except BaseException:
-                # SQLite has rolled back by itself after some failures.
-                if self._connection.in_transaction:
-                    execute("ROLLBACK")
-                raise
+            self._commit(changes, self._last.next)
+        self._mark_last()
+
+    def _commit(self, changes: Iterable[Change], number: LastCommit) -> None:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            for change in changes:
+                self._apply(change)
+            execute(_SET_LAST_COMMIT, (number.encode(),))
+            execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself after some failures.
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        self._last = number
+
+    def _mark_last(self, *, durably: bool = False) -> None:
+        """Note the last commit in the mark; what cannot be noted is stored all the same."""
+        try:
+            (self._mark.write_durably if durably else self._mark.write)(self._last)
+            self._mark_fails = False
+        except OSError as exc:
+            if not self._mark_fails:
+                _log.warning("the mark of the last commit cannot be written: %s", exc.strerror)
+            self._mark_fails = True
 
     def _free_room(self) -> int:
         """The room for new data, as far as it matters whether there is any."""

@@ -18,6 +18,7 @@ __all__ = [
     "APPLICATION_ID",
     "CHECKS",
     "COLUMNS",
+    "COMMITS_NUMBERED",
     "MIGRATIONS",
     "check_schema",
     "check_version",
@@ -121,6 +122,15 @@ _FIRST: Final = (
     """,
 )
 
+_SECOND: Final = (
+    """
+    CREATE TABLE last_commit (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        state BLOB NOT NULL
+    )
+    """,
+)
+
 COLUMNS: Final = {
     "queues": (
         "recipient_id",
@@ -158,13 +168,16 @@ COLUMNS: Final = {
     "notifications": ("sequence", "notifier_id", "received_at", "nonce", "sealed", "checksum"),
     "statistics": ("name", "value", "checksum"),
 }
-"""The columns of each table in the order in which `simplex_trio.router.store.rows` has them."""
+"""The columns of each table of records, in the order of `simplex_trio.router.store.rows`."""
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _SECOND)
 """The statements that lead from each version of the schema, beginning with 0, to the next.
 
 What has been released is never changed here; a new version is a new entry at the end.
 """
+
+COMMITS_NUMBERED: Final = 2
+"""The first version that numbers its commits."""
 
 CHECKS: Final = (
     (

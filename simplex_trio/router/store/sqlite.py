@@ -22,19 +22,23 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def open_sqlite_store(path: str | PathLike[str]) -> AsyncIterator[SQLiteStore]:
+async def open_sqlite_store(
+    path: str | PathLike[str], *, accept_loss: bool = False
+) -> AsyncIterator[SQLiteStore]:
     """Open the store in the file at ``path``, made if it is missing, and close it at the end.
 
     The whole file is checked first, which takes time in proportion to its size.  Raises
 
     - `StoreLocked` while another process has the file open;
     - `StoreCorrupted` if anything is damaged: nothing is repaired, and nothing left out;
+    - `StoreIncomplete`, which is one of these, if the last commits are missing.  ``accept_loss``
+      gives them up, says so in the log of the program, and opens the store with what is left;
     - `StoreForeign` if the file is something else, or of a later version of this package;
     - `StoreUnavailable` if it cannot be read or written.
 
     Cancelling takes effect when opening is over.
     """
-    store = await SQLiteStore.open(Path(path))
+    store = await SQLiteStore.open(Path(path), accept_loss=accept_loss)
     try:
         yield store
     finally:
@@ -56,10 +60,11 @@ class SQLiteStore(Store):
         self._closed = trio.Event()
 
     @classmethod
-    async def open(cls, path: Path) -> SQLiteStore:
+    async def open(cls, path: Path, *, accept_loss: bool = False) -> SQLiteStore:
         """Open the file as `open_sqlite_store` says; the caller has to close the store."""
         limiter = trio.CapacityLimiter(1)
-        return cls(await trio.to_thread.run_sync(Database, path, limiter=limiter), limiter)
+        opening = partial(Database, path, accept_loss=accept_loss)
+        return cls(await trio.to_thread.run_sync(opening, limiter=limiter), limiter)
 
     async def load(self) -> Snapshot:
         return await self._call(self._database.load)

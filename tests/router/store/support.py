@@ -151,7 +151,7 @@ async def contents(store: Store) -> Contents:
 
 def copy_store(source: Path, target: Path) -> Path:
     """What a crash of the process leaves of an open store, at another place."""
-    for suffix in ("", "-wal"):
+    for suffix in ("", "-wal", "-mark"):
         part = source.with_name(source.name + suffix)
         if part.exists():
             target.with_name(target.name + suffix).write_bytes(part.read_bytes())

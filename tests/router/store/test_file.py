@@ -24,20 +24,20 @@ def _names(directory: Path) -> list[str]:
 
 
 async def test_only_the_owner_may_read(tmp_path: Path) -> None:
-    path, log = tmp_path / "router.db", tmp_path / "router.db-wal"
+    path, log, mark = (tmp_path / f"router.db{part}" for part in ("", "-wal", "-mark"))
     umask = os.umask(0)
     try:
         async with open_sqlite_store(path) as store:
             await store.commit([PutQueue(queue())])
-            assert _names(tmp_path) == ["router.db", "router.db-wal"]
-            assert _mode(path) == _mode(log) == 0o600
+            assert _names(tmp_path) == ["router.db", "router.db-mark", "router.db-wal"]
+            assert _mode(path) == _mode(log) == _mode(mark) == 0o600
         path.chmod(0o666)
         async with open_sqlite_store(path) as store:
             await store.commit([message(1)])
             assert _mode(path) == _mode(log) == 0o600
     finally:
         os.umask(umask)
-    assert _names(tmp_path) == ["router.db"]
+    assert _names(tmp_path) == ["router.db", "router.db-mark"]
 
 
 async def test_a_path_may_be_text_or_lead_through_a_link(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ async def test_two_that_make_the_same_store(
                     pytest.fail("two stores in one file")
     async with open_sqlite_store(path) as store:
         assert (await store.load()).queues == [queue()]
-    assert _names(tmp_path) == ["router.db"]
+    assert _names(tmp_path) == ["router.db", "router.db-mark"]
 
 
 async def test_a_store_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

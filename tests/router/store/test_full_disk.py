@@ -21,7 +21,7 @@ from simplex_trio.router.store import (
     open_sqlite_store,
 )
 from simplex_trio.router.store.database import ROOM_KEPT, Database
-from simplex_trio.router.store.file import open_file
+from simplex_trio.router.store.file import OpenFile, open_file
 from tests.router.store.support import LINK_DATA, body, contents, full_queue, message, queue
 
 
@@ -31,10 +31,10 @@ class _SmallDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._connections: list[sqlite3.Connection] = []
 
-        def opened(path: Path) -> sqlite3.Connection:
-            connection = open_file(path)
-            self._connections.append(connection)
-            return connection
+        def opened(path: Path, *, accept_loss: bool) -> OpenFile:
+            file = open_file(path, accept_loss=accept_loss)
+            self._connections.append(file.connection)
+            return file
 
         monkeypatch.setattr(database, "open_file", opened)
 

@@ -38,7 +38,7 @@ def test_columns_are_those_of_the_tables(connection: sqlite3.Connection) -> None
     migrate(connection)
     check_schema(connection)
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    assert {table for (table,) in tables} == set(COLUMNS)
+    assert {table for (table,) in tables} == {*COLUMNS, "last_commit"}
     for table, columns in COLUMNS.items():
         rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
         assert [name for (name,) in rows] == list(columns)
