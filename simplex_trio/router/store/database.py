@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from attrs import evolve
 
@@ -35,6 +36,15 @@ from simplex_trio.router.store.interface import (
 )
 from simplex_trio.router.store.last_commit import LastCommit
 from simplex_trio.router.store.records import MessageHead
+from simplex_trio.router.store.room import (
+    LARGEST_CHANGE,
+    LOG_ROOM,
+    ROOM_KEPT,
+    Effect,
+    effect_of,
+    growth,
+    queue_size,
+)
 from simplex_trio.router.store.rows import (
     Columns,
     body_row,
@@ -52,12 +62,12 @@ from simplex_trio.router.store.rows import (
     read_service,
     service_row,
 )
-from simplex_trio.router.store.statements import delete, insert, select, upsert
+from simplex_trio.router.store.statements import delete, insert, select, select_one, upsert
 from simplex_trio.wire.smp.links import QueueLinkData
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["ROOM_KEPT", "Changes", "Database"]
+__all__ = ["Changes", "Database"]
 
 Changes: TypeAlias = tuple[Change, ...]
 """What one call of `Store.commit` asks for."""
@@ -78,21 +88,15 @@ _DELETE_NOTIFICATION = delete("notifications")
 
 _SET_LAST_COMMIT = "UPDATE last_commit SET state = ?"
 
+_QUEUE = select_one("queues")
+_LINK_SIZE = "SELECT length(fixed) + length(user) FROM links WHERE recipient_id = ?"
+
 _HAS_LINK = "SELECT 1 FROM links WHERE recipient_id = ?"
 _LINK = "SELECT rowid, recipient_id, fixed, user, checksum FROM links WHERE recipient_id = ?"
 _BODY = (
     "SELECT bodies.sequence, body, bodies.checksum"
     " FROM messages LEFT JOIN bodies USING (sequence) WHERE messages.sequence = ?"
 )
-
-
-ROOM_KEPT: Final = 16 * 1024 * 1024
-"""So many bytes, free on the disk or unused in the file, are kept for deleting.
-
-To delete is to write as well, to the log and then to the file, and both may be about to grow: the
-log by 4 MiB or so until it is moved into the file, and the file by as much.  Without this a disk
-that the router has filled could never be emptied by its clients.
-"""
 
 
 class Database:
@@ -137,7 +141,7 @@ class Database:
         which is too large, or contradicts the store, fails alone.
         """
         try:
-            self._transact(change for changes in commits for change in changes)
+            self._transact(tuple(change for changes in commits for change in changes))
         except Exception as exc:
             if len(commits) == 1:
                 return [exc]
@@ -151,11 +155,26 @@ class Database:
             return exc
         return None
 
-    def _transact(self, changes: Iterable[Change]) -> None:
+    def _transact(self, changes: Changes) -> None:
         with translated("the pages that a change concerns"):
-            self._has_room = self._free_room() >= ROOM_KEPT
-            self._commit(changes, self._last.next)
+            self._has_room = self._is_room_for(changes)
+            try:
+                self._commit_in_room(changes)
+            finally:
+                if not self._has_room:
+                    # Deleting needs no more than the log has then, even if others take the rest.
+                    self._begin_log_again()
         self._mark_last()
+
+    def _commit_in_room(self, changes: Changes) -> None:
+        try:
+            self._commit(changes, self._last.next)
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_FULL or not self._begin_log_again():
+                raise
+            # What deletes has room now where the log was.
+            self._has_room = False
+            self._commit(changes, self._last.next)
 
     def _commit(self, changes: Iterable[Change], number: LastCommit) -> None:
         execute = self._connection.execute
@@ -182,28 +201,49 @@ class Database:
                 _log.warning("the mark of the last commit cannot be written: %s", exc.strerror)
             self._mark_fails = True
 
-    def _free_room(self) -> int:
-        """The room for new data, as far as it matters whether there is any."""
+    def _begin_log_again(self) -> bool:
+        """Move the log into the file, so that it has the room that it had; whether that worked."""
+        try:
+            busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        except sqlite3.Error:
+            return False
+        return not busy
+
+    def _is_room_for(self, changes: Changes) -> bool:
+        """Whether there is so much room that changes may make the store grow."""
         try:
             free = shutil.disk_usage(self._path).free
         except OSError as exc:  # somebody has removed the file: what is written now is lost
             raise StoreUnavailable("the store's file is not where it was") from exc
-        if free < ROOM_KEPT:
+        if free >= ROOM_KEPT + 2 * LARGEST_CHANGE * len(changes):
+            return True
+        needed = 2 * growth(changes)  # in the log, and then in the file
+        if free < LOG_ROOM + needed:
+            return False
+        if free < ROOM_KEPT + needed:
             execute = self._connection.execute
             (pages,) = execute("PRAGMA freelist_count").fetchone()
             (page_size,) = execute("PRAGMA page_size").fetchone()
             free += pages * page_size
-        return free
+        return free >= ROOM_KEPT + needed
 
-    def _check_room(self) -> None:
-        if not self._has_room:
+    def _check_room(self, change: Change) -> None:
+        if not self._has_room and effect_of(change, self._stored_size) is Effect.GROWS:
             raise StoreFull("the room that is left is kept for deleting")
 
+    def _stored_size(self, recipient_id: bytes) -> tuple[int, int] | None:
+        execute = self._connection.execute
+        row = execute(_QUEUE, (recipient_id,)).fetchone()
+        if row is None:
+            return None
+        link = execute(_LINK_SIZE, (recipient_id,)).fetchone()
+        return queue_size(row), 0 if link is None else link[0]
+
     def _apply(self, change: Change) -> None:
+        self._check_room(change)
         execute, execute_many = self._connection.execute, self._connection.executemany
         match change:
             case PutMessage(recipient_id, head, body):
-                self._check_room()
                 execute(_PUT_HEAD, head_row(recipient_id, head))
                 execute(_PUT_BODY, body_row(head.sequence, body))
             case DeleteMessages(sequences):
@@ -227,7 +267,6 @@ class Database:
         queue, link_data = change.record, change.link_data
         self._connection.execute(_PUT_QUEUE, queue_row(queue))
         if link_data is not None:
-            self._check_room()
             self._connection.execute(_PUT_LINK, link_row(queue.recipient_id, link_data))
         elif queue.link is not None:
             found = self._connection.execute(_HAS_LINK, (queue.recipient_id,)).fetchone()

@@ -176,7 +176,7 @@ class Store(Protocol):
 
         - `StoreUnavailable` when the medium refuses; nothing that was committed before is lost, and
           the same call may succeed later; it is `StoreFull` when there is no room, or so little
-          that it is kept for deleting: then commits without new messages and link data still work;
+          that it is kept for deleting: then commits that do not make the store larger still work;
         - `StoreConflict` when a change contradicts what is there: an id that is taken, a sequence
           number that is in use, a message for an unknown queue, a notification for an unknown
           notifier, a new link without data;

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from simplex_trio.router.store.schema import COLUMNS
 
-__all__ = ["delete", "insert", "select", "upsert"]
+__all__ = ["delete", "insert", "select", "select_one", "upsert"]
 
 
 def insert(table: str) -> str:
@@ -34,3 +34,8 @@ def delete(table: str) -> str:
 def select(table: str) -> str:
     """All rows in the order of their row ids, each with its row id before its values."""
     return f"SELECT rowid, {', '.join(COLUMNS[table])} FROM {table} ORDER BY rowid"
+
+
+def select_one(table: str) -> str:
+    """The values of the row with a value in the first column, if there is one."""
+    return f"SELECT {', '.join(COLUMNS[table])} FROM {table} WHERE {COLUMNS[table][0]} = ?"

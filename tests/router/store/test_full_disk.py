@@ -20,8 +20,9 @@ from simplex_trio.router.store import (
     database,
     open_sqlite_store,
 )
-from simplex_trio.router.store.database import ROOM_KEPT, Database
+from simplex_trio.router.store.database import Database
 from simplex_trio.router.store.file import OpenFile, open_file
+from simplex_trio.router.store.room import ROOM_KEPT
 from tests.router.store.support import LINK_DATA, body, contents, full_queue, message, queue
 
 

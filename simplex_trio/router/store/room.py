@@ -1,0 +1,124 @@
+"""`effect_of`: which changes make a store grow, so that the last room is kept for the others. Pure.
+
+To delete is to write as well: to the log first, and then to the file.  If a disk could be filled to
+the last byte, its clients could never empty it again.  So while there is little room, whatever
+makes the store grow is refused, and what leaves it as it is, or makes it smaller, is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from typing import Final
+
+from simplex_trio.router.store.interface import (
+    Change,
+    DeleteMessages,
+    DeleteNotifications,
+    DeleteQueue,
+    PutMessage,
+    PutNotification,
+    PutQueue,
+    PutService,
+    PutStatistics,
+)
+from simplex_trio.router.store.rows import queue_row
+
+__all__ = [
+    "LARGEST_CHANGE",
+    "LOG_ROOM",
+    "ROOM_KEPT",
+    "Effect",
+    "QueueSize",
+    "effect_of",
+    "growth",
+    "queue_size",
+]
+
+ROOM_KEPT: Final = 16 * 1024 * 1024
+"""So many bytes, free on the disk or unused in the file, are kept for deleting.
+
+The log may be about to grow by 4 MiB or so until it is moved into the file, and the file by as
+much.
+"""
+
+LOG_ROOM: Final = 8 * 1024 * 1024
+"""So many of them have to be free on the disk, because the log cannot use what is in the file."""
+
+LARGEST_CHANGE: Final = 64 * 1024
+"""More than any change adds: a message or link has a block at most, a service its chain."""
+
+_SMALL: Final = 512
+"""More than a row without its long values takes, with its entries in the indexes."""
+
+
+class Effect(Enum):
+    """What a change does to the size of a store."""
+
+    GROWS = auto()
+    NEUTRAL = auto()
+    SHRINKS = auto()
+
+
+QueueSize = Callable[[bytes], tuple[int, int] | None]
+"""Gives the size of the row and of the link data of a stored queue; `None` if there is none."""
+
+_EFFECTS: Final[dict[type[Change], Effect | None]] = {
+    PutMessage: Effect.GROWS,
+    PutNotification: Effect.GROWS,
+    PutService: Effect.GROWS,
+    PutQueue: None,  # it depends on what is there
+    PutStatistics: Effect.NEUTRAL,  # there are as many counters as the program has names for
+    DeleteMessages: Effect.SHRINKS,
+    DeleteNotifications: Effect.SHRINKS,
+    DeleteQueue: Effect.SHRINKS,
+}
+
+
+def effect_of(change: Change, stored_size: QueueSize) -> Effect:
+    """What a change does to the size of the store as it is."""
+    if not isinstance(change, PutQueue):
+        effect = _EFFECTS[type(change)]
+        assert effect is not None
+        return effect
+    before = stored_size(change.record.recipient_id)
+    if before is None:
+        return Effect.GROWS
+    row, link = before
+    if change.link_data is not None:
+        link_after = len(change.link_data.fixed) + len(change.link_data.user)
+    else:
+        link_after = 0 if change.record.link is None else link
+    after = queue_size(queue_row(change.record)) + link_after
+    if after > row + link:
+        return Effect.GROWS
+    return Effect.NEUTRAL if after == row + link else Effect.SHRINKS
+
+
+def queue_size(row: Iterable[object]) -> int:
+    """How long the values of a queue's row are.
+
+    Numbers do not count.  They are dates and whether the queue is suspended, take a few bytes, and
+    OFF has to work.
+    """
+    return sum(len(value) for value in row if isinstance(value, bytes))
+
+
+def growth(changes: Iterable[Change]) -> int:
+    """About how many bytes changes add at most, those that they replace not taken into account."""
+    return sum(map(_size, changes))
+
+
+def _size(change: Change) -> int:
+    match change:
+        case PutMessage(_, _, body):
+            return _SMALL + len(body)
+        case PutQueue(record, link_data):
+            link = 0 if link_data is None else len(link_data.fixed) + len(link_data.user)
+            return _SMALL + queue_size(queue_row(record)) + link
+        case PutService(record):
+            return _SMALL + sum(map(len, record.chain))
+        case PutNotification(record):
+            return _SMALL + len(record.sealed)
+        case _:
+            return 0
