@@ -17,7 +17,14 @@ from attrs import frozen
 
 from simplex_trio.errors import StoreError
 from simplex_trio.router.core.transaction import Transaction
-from simplex_trio.router.store.interface import Store
+from simplex_trio.router.store.interface import (
+    Change,
+    DeleteMessages,
+    DeleteNotifications,
+    DeleteQueue,
+    PutQueue,
+    Store,
+)
 
 __all__ = ["Commits"]
 
@@ -25,6 +32,13 @@ _log = logging.getLogger(__name__)
 
 _MAX_CHANGES = 4096
 """In one call to the store, so that nobody waits for much more than what came before."""
+
+_MAX_SCATTERED = 256
+"""Rows that are deleted or replaced in one call.
+
+Each is on several pages of the file, which all go to the store's log: about 25 KiB for a queue that
+is deleted.  What is written while there is no more room must fit into what is kept for it.
+"""
 
 _FINISH_AT_ONCE = 32
 """How many decisions are finished before others get a turn."""
@@ -136,9 +150,22 @@ class Commits:
 
     def _take(self) -> list[_Entry]:
         taken: list[_Entry] = []
-        size = 0
+        size = scattered = 0
         while self._waiting and size < _MAX_CHANGES:
-            entry = self._waiting.popleft()
-            taken.append(entry)
-            size += len(entry.transaction.changes)
+            changes = self._waiting[0].transaction.changes
+            scattered += sum(map(_rows_scattered, changes))
+            if taken and scattered > _MAX_SCATTERED:
+                break
+            taken.append(self._waiting.popleft())
+            size += len(changes)
         return taken
+
+
+def _rows_scattered(change: Change) -> int:
+    match change:
+        case DeleteMessages(sequences) | DeleteNotifications(sequences):
+            return len(sequences)
+        case DeleteQueue() | PutQueue():
+            return 1
+        case _:
+            return 0

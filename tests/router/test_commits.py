@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from simplex_trio.errors import StoreError, StoreFull
 from simplex_trio.router.commits import Commits
 from simplex_trio.router.core.transaction import Transaction
-from simplex_trio.router.store.interface import PutStatistics
+from simplex_trio.router.store.interface import DeleteMessages, DeleteQueue, PutStatistics
 from tests.router.stores import ReluctantStore
 
 
@@ -165,3 +165,25 @@ async def test_cancelling_does_not_reach_it() -> None:
             await commits.drained()
         commits.close()
     assert notes.settled == [("a", None)]
+
+
+async def test_what_is_scattered_over_the_file_is_written_in_parts() -> None:
+    """While there is no more room its log has to fit into what is kept."""
+    store = ReluctantStore()
+    store.go = trio.Event()
+    async with running(store) as (commits, notes):
+        notes.change(commits, "a", 1)
+        await wait_all_tasks_blocked()
+        for number in range(600):
+            transaction = Transaction()
+            change = DeleteQueue(bytes(24)) if number % 2 else DeleteMessages((number,) * 3)
+            transaction.add(change, lambda: None)
+            commits.submit(transaction, lambda _: None)
+        large = Transaction()
+        large.add(DeleteMessages(tuple(range(1000))), lambda: None)
+        commits.submit(large, lambda _: None)
+        notes.change(commits, "b", 1)
+        store.go.set()
+        await commits.drained()
+    assert store.commits == [1, *[128] * 4, 88, 1, 1]
+    assert notes.names == ["a", "b"]

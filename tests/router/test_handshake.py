@@ -11,6 +11,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import ServiceRefused
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
+from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.wire.blocks import PaddedBlocks
 from simplex_trio.wire.errors.values import Store
 from simplex_trio.wire.handshake import ServiceRole
@@ -128,7 +129,7 @@ async def test_one_certificate_has_one_role() -> None:
         assert len(house.hub.state.services) == 1
 
 
-async def test_service_that_cannot_be_stored_gets_no_queue() -> None:
+async def test_service_that_cannot_be_stored_gets_no_queue(autojump_clock: MockClock) -> None:
     store = ReluctantStore()
     store.is_full = True
     async with open_house(store=store) as house:
@@ -138,6 +139,8 @@ async def test_service_that_cannot_be_stored_gets_no_queue() -> None:
         assert isinstance(answer.error, Store)
         assert len(house.hub.state.services) == 0
         store.is_full = False
+        assert isinstance(await create_queue(client), ERR)  # not tried again for a while
+        await trio.sleep(RETRY_SECONDS)
         assert isinstance(await create_queue(client), IDS)
 
 

@@ -85,7 +85,7 @@ def create_queue(state: RouterState, request: Request) -> Answered:
     if client.service is not None and not command.subscribe:
         return ERR(Cmd(CommandErrorKind.PROHIBITED))
     choice = _choice(command)
-    if choice.link_data is not None and state.shortage.refuses(request.instant):
+    if state.shortage.refuses(request.instant):
         return STORE_REFUSED
     if choice.sender_id is not None and not hmac.compare_digest(
         choice.sender_id, sender_id(request.transmission.correlation_id)
@@ -113,8 +113,7 @@ def create_queue(state: RouterState, request: Request) -> Answered:
     queue = state.queues.create(request.transaction, record, choice.link_data)
 
     def finish() -> Reply:
-        if choice.link_data is not None:
-            state.shortage.end()
+        state.shortage.end()
         if command.subscribe and queue.exists:
             state.tell(state.recipients.subscribe_new(client.recipient, record.recipient_id))
         state.counters.add(Count.QUEUES_CREATED)

@@ -5,14 +5,63 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from attrs import evolve
+
 from simplex_trio.router.core import creation, notifying, owning, receiving, sending
 from simplex_trio.router.core.queues import Queue
-from simplex_trio.router.core.state import Answered, Errand, Request, RouterState
+from simplex_trio.router.core.replies import Reply
+from simplex_trio.router.core.shortage import STORE_REFUSED
+from simplex_trio.router.core.state import Answered, Decision, Errand, Request, RouterState
 from simplex_trio.wire.errors.values import Blocked, Name, NameErrorKind
 from simplex_trio.wire.smp import commands
 from simplex_trio.wire.smp.messages import ERR, PONG
 
 __all__ = ["decide_authorized"]
+
+
+Handler = Callable[[RouterState, Request, Queue], Answered]
+
+
+def _always(_request: Request, _queue: Queue) -> bool:
+    return True
+
+
+def _growing(decide: Handler, when: Callable[[Request, Queue], bool] = _always) -> Handler:
+    """Refuse what makes a queue's record larger while the store has no room.
+
+    NEW, LSET and SEND look at that themselves, since other reasons to refuse them come first.
+    """
+
+    def decide_if_there_is_room(state: RouterState, request: Request, queue: Queue) -> Answered:
+        if not when(request, queue):
+            return decide(state, request, queue)
+        if state.shortage.refuses(request.instant):
+            return STORE_REFUSED
+        decided = decide(state, request, queue)
+        if not isinstance(decided, Decision):
+            return decided
+
+        def finish() -> Reply:
+            state.shortage.end()
+            return decided.finish()
+
+        return evolve(decided, finish=finish)
+
+    return decide_if_there_is_room
+
+
+def _has_no_sender(_request: Request, queue: Queue) -> bool:
+    return queue.record.sender_key is None
+
+
+def _joins_service(request: Request, queue: Queue) -> bool:
+    return request.client.service_id is not None and queue.record.service_id is None
+
+
+def _notifier_joins_service(request: Request, queue: Queue) -> bool:
+    notifier = queue.record.notifier
+    joins = notifier is not None and notifier.service_id is None
+    return joins and request.client.service_id is not None
 
 
 def _errand(_state: RouterState, request: Request) -> Answered:
@@ -25,26 +74,24 @@ def _resolve(state: RouterState, request: Request) -> Answered:
 
 _NO_RESOLVER = ERR(Name(NameErrorKind.NO_RESOLVER))
 
-_ABOUT_QUEUE: Final[
-    dict[type[commands.Command], Callable[[RouterState, Request, Queue], Answered]]
-] = {
-    commands.SUB: receiving.subscribe,
+_ABOUT_QUEUE: Final[dict[type[commands.Command], Handler]] = {
+    commands.SUB: _growing(receiving.subscribe, when=_joins_service),
     commands.GET: receiving.get,
     commands.ACK: receiving.acknowledge,
-    commands.KEY: owning.secure,
-    commands.RKEY: owning.replace_keys,
+    commands.KEY: _growing(owning.secure, when=_has_no_sender),
+    commands.RKEY: _growing(owning.replace_keys),
     commands.LSET: owning.set_link,
     commands.LDEL: owning.delete_link,
-    commands.NKEY: creation.add_notifier,
+    commands.NKEY: _growing(creation.add_notifier),
     commands.NDEL: owning.remove_notifier,
     commands.OFF: owning.suspend,
     commands.DEL: owning.delete,
     commands.QUE: owning.describe,
-    commands.SKEY: sending.secure_as_sender,
+    commands.SKEY: _growing(sending.secure_as_sender, when=_has_no_sender),
     commands.SEND: sending.send,
-    commands.LKEY: sending.secure_through_link,
+    commands.LKEY: _growing(sending.secure_through_link, when=_has_no_sender),
     commands.LGET: sending.get_link,
-    commands.NSUB: notifying.subscribe_notifier,
+    commands.NSUB: _growing(notifying.subscribe_notifier, when=_notifier_joins_service),
 }
 
 _OTHERS: Final[dict[type[commands.Command], Callable[[RouterState, Request], Answered]]] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
+from typing import Final
 
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.deletion import delete_queue
@@ -12,6 +14,9 @@ from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.records import Suspended
 
 __all__ = ["expire_messages", "expire_notifications", "expire_queues", "expire_services"]
+
+_DROPPED_TOGETHER: Final = 256
+"""Notifications in one transaction, which a store without room can still write."""
 
 
 def expire_messages(state: RouterState, transaction: Transaction, queue: Queue, now: int) -> bool:
@@ -69,9 +74,9 @@ def expire_services(state: RouterState, service_ids: Iterable[bytes], now: int) 
 
 def expire_notifications(state: RouterState, now: int) -> None:
     """Drop the notifications that are too old to be of use."""
-    transaction = Transaction()
-    before = now - state.policy.notification_ttl
-    expired = state.notifications.expire(transaction, before)
-    if expired:
-        state.counters.add(Count.NOTIFICATIONS_EXPIRED, expired)
+    expired = iter(state.notifications.received_before(now - state.policy.notification_ttl))
+    while chunk := list(islice(expired, _DROPPED_TOGETHER)):
+        transaction = Transaction()
+        state.notifications.drop(transaction, chunk)
+        state.counters.add(Count.NOTIFICATIONS_EXPIRED, len(chunk))
         state.submit(transaction, None)

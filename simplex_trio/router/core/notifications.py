@@ -39,7 +39,7 @@ class PendingNotifications:
         transaction.add(PutNotification(record), lambda: self._remove((record,)))
         waiting = self._by_notifier[record.notifier_id]
         if len(waiting) > MAX_PENDING:
-            self._drop(transaction, waiting[:-MAX_PENDING])
+            self.drop(transaction, waiting[:-MAX_PENDING])
 
     def notifier_ids(self) -> tuple[bytes, ...]:
         """The notifiers for which something waits."""
@@ -49,23 +49,21 @@ class PendingNotifications:
         """Remove and return what waits for a notifier, which has come or is no more."""
         taken = self._by_notifier.get(notifier_id, [])[:]
         if taken:
-            self._drop(transaction, taken)
+            self.drop(transaction, taken)
         return taken
 
-    def expire(self, transaction: Transaction, received_before: int) -> int:
-        """Remove what came before this time; how many that were."""
-        expired = [
+    def received_before(self, time: int) -> list[NotificationRecord]:
+        """What came before this time."""
+        return [
             record
             for waiting in self._by_notifier.values()
-            if waiting[0].received_at < received_before
+            if waiting[0].received_at < time
             for record in waiting
-            if record.received_at < received_before
+            if record.received_at < time
         ]
-        if expired:
-            self._drop(transaction, expired)
-        return len(expired)
 
-    def _drop(self, transaction: Transaction, records: list[NotificationRecord]) -> None:
+    def drop(self, transaction: Transaction, records: list[NotificationRecord]) -> None:
+        """Remove some of what waits."""
         self._remove(records)
 
         def restore() -> None:

@@ -16,6 +16,7 @@ from simplex_trio.router.store.interface import (
     DeleteMessages,
     DeleteNotifications,
     DeleteQueue,
+    DeleteService,
     PutMessage,
     PutNotification,
     PutQueue,
@@ -46,7 +47,7 @@ LOG_ROOM: Final = 8 * 1024 * 1024
 """So many of them have to be free on the disk, because the log cannot use what is in the file."""
 
 LARGEST_CHANGE: Final = 64 * 1024
-"""More than any change adds: a message or link has a block at most, a service its chain."""
+"""More than any change adds: a message or a link has a block at most."""
 
 _SMALL: Final = 512
 """More than a row without its long values takes, with its entries in the indexes."""
@@ -72,6 +73,7 @@ _EFFECTS: Final[dict[type[Change], Effect | None]] = {
     DeleteMessages: Effect.SHRINKS,
     DeleteNotifications: Effect.SHRINKS,
     DeleteQueue: Effect.SHRINKS,
+    DeleteService: Effect.SHRINKS,
 }
 
 
@@ -116,8 +118,8 @@ def _size(change: Change) -> int:
         case PutQueue(record, link_data):
             link = 0 if link_data is None else len(link_data.fixed) + len(link_data.user)
             return _SMALL + queue_size(queue_row(record)) + link
-        case PutService(record):
-            return _SMALL + sum(map(len, record.chain))
+        case PutService():
+            return _SMALL
         case PutNotification(record):
             return _SMALL + len(record.sealed)
         case _:

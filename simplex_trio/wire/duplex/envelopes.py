@@ -2,8 +2,8 @@
 
 Two kinds hold what the ratchet has encrypted: a *confirmation*, the first message of each side, and
 a *message*, any later one.  The other two are for when there is no ratchet yet or none that works:
-the *invitation* asks the owner of a contact address for a connection, and the *ratchet key* starts a
-new ratchet.
+the *invitation* asks the owner of a contact address for a connection, and the *ratchet key* starts
+a new ratchet.
 
 Newer agents send kinds that are not known here.  They are read as `UnknownEnvelope`, because an
 error would leave the program with a message that it can neither understand nor be rid of.

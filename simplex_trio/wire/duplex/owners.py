@@ -1,7 +1,7 @@
 """Owners of a contact address: keys that may sign the data of its link beside the root key.
 
-Each owner is authorized by the root key or by an owner before it in the list, so the root key is all
-that it takes to check the list.  Everything that can be wrong with link data is one error,
+Each owner is authorized by the root key or by an owner before it in the list, so the root key is
+all that it takes to check the list.  Everything that can be wrong with link data is one error,
 `LinkDataInvalid`, which names the check that failed.
 """
 
