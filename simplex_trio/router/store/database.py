@@ -34,7 +34,6 @@ from simplex_trio.router.store.interface import (
     PutStatistics,
     Snapshot,
 )
-from simplex_trio.router.store.last_commit import LastCommit
 from simplex_trio.router.store.records import MessageHead
 from simplex_trio.router.store.room import (
     LARGEST_CHANGE,
@@ -63,6 +62,8 @@ from simplex_trio.router.store.rows import (
     service_row,
 )
 from simplex_trio.router.store.statements import delete, insert, select, select_one, upsert
+from simplex_trio.storage.last_commit import LastCommit
+from simplex_trio.storage.losses import SET_LAST_COMMIT
 from simplex_trio.wire.smp.links import QueueLinkData
 
 _log = logging.getLogger(__name__)
@@ -85,8 +86,6 @@ _DELETE_QUEUE = delete("queues")
 _DELETE_MESSAGE = delete("messages")
 _DELETE_SERVICE = delete("services")
 _DELETE_NOTIFICATION = delete("notifications")
-
-_SET_LAST_COMMIT = "UPDATE last_commit SET state = ?"
 
 _QUEUE = select_one("queues")
 _LINK_SIZE = "SELECT length(fixed) + length(user) FROM links WHERE recipient_id = ?"
@@ -182,7 +181,7 @@ class Database:
         try:
             for change in changes:
                 self._apply(change)
-            execute(_SET_LAST_COMMIT, (number.encode(),))
+            execute(SET_LAST_COMMIT, (number.encode(),))
             execute("COMMIT")
         except BaseException:
             # SQLite has rolled back by itself after some failures.

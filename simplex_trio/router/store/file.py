@@ -6,7 +6,6 @@ that starts without some of its queues has lost them for its users.
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import stat
@@ -16,17 +15,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from simplex_trio.errors import (
-    DecodeError,
-    StoreCorrupted,
-    StoreForeign,
-    StoreIncomplete,
-    StoreUnavailable,
-)
+from simplex_trio.errors import StoreCorrupted, StoreForeign, StoreUnavailable
 from simplex_trio.router.store.failures import translated
-from simplex_trio.router.store.last_commit import STORE_ID_SIZE, LastCommit, Log, Loss, find_loss
-from simplex_trio.router.store.log_check import read_log
-from simplex_trio.router.store.mark import Mark
 from simplex_trio.router.store.schema import (
     APPLICATION_ID,
     CHECKS,
@@ -35,10 +25,11 @@ from simplex_trio.router.store.schema import (
     check_version,
     migrate,
 )
+from simplex_trio.storage.last_commit import LastCommit
+from simplex_trio.storage.losses import Losses, log_path, number_first_commit, read_last_commit
+from simplex_trio.storage.mark import Mark, sync_directory
 
 __all__ = ["OpenFile", "open_file"]
-
-_log = logging.getLogger(__name__)
 
 _OWNER_ONLY = stat.S_IRUSR | stat.S_IWUSR
 
@@ -47,8 +38,6 @@ _SMALLEST = 512
 
 _PROBLEMS_SHOWN = 3
 """How much of what SQLite's check finds goes into the error; there may be one for every row."""
-
-_LAST_COMMIT = "SELECT state FROM last_commit"
 
 
 @frozen(eq=False)
@@ -83,20 +72,19 @@ def open_file(path: Path, *, accept_loss: bool = False) -> OpenFile:
 
 
 def _open_with_mark(path: Path, mark: Mark | None, *, accept_loss: bool) -> OpenFile:
-    losses = _Losses(_read_mark(mark), accepted=accept_loss)
+    losses = Losses(mark, accepted=accept_loss)
     if not path.exists():
-        losses.check_missing_file(_log_path(path))
+        losses.check_missing_file(path)
         _create(path)
     if not path.is_file():
         raise StoreForeign("the store's path is not that of a file")
     if path.stat().st_size < _SMALLEST:
         raise StoreCorrupted("the file is cut short")
-    losses.check_log(path)
+    losses.check_log(path, _stored_commit)
     connection, last = _open_checked(path, losses)
     try:
         if mark is None:
             mark = Mark.create(path, last)
-            _sync_directory(path.parent)
         elif last != losses.marked:
             mark.write_durably(last)
     except BaseException:
@@ -105,7 +93,7 @@ def _open_with_mark(path: Path, mark: Mark | None, *, accept_loss: bool) -> Open
     return OpenFile(connection, mark, last)
 
 
-def _open_checked(path: Path, losses: _Losses) -> tuple[sqlite3.Connection, LastCommit]:
+def _open_checked(path: Path, losses: Losses) -> tuple[sqlite3.Connection, LastCommit]:
     connection = _connect(path)
     try:
         with translated("the file's pages"):
@@ -125,94 +113,10 @@ def _open_checked(path: Path, losses: _Losses) -> tuple[sqlite3.Connection, Last
     return connection, last
 
 
-class _Losses:
-    """What is found to be missing while a store is opened, and what becomes of that."""
-
-    def __init__(self, marked: LastCommit | DecodeError | None, *, accepted: bool) -> None:
-        self.marked = None if isinstance(marked, DecodeError) else marked
-        self.found = False
-        self._accepted = accepted
-        self._damage = marked if isinstance(marked, DecodeError) else None
-
-    def check_missing_file(self, log: Path) -> None:
-        """A file that does not exist has not been made yet, or is lost."""
-        if log.exists():
-            raise StoreCorrupted("the file is missing, its write-ahead log is not")
-        if self._damage is not None:
-            self._lost(Loss("the file, which is missing while its mark is there", None))
-        elif self.marked is not None:
-            place = "the file, which is missing while its mark is there"
-            self._lost(Loss(place, self.marked.number))
-
-    def check_log(self, path: Path) -> None:
-        """Look at file and log before SQLite does, which changes both."""
-        if self._damage is not None:
-            self._lost(Loss("the mark of its last commit", None), self._damage)
-        alone = _commit_without_log(path)
-        known = alone or self.marked
-        if known is not None:
-            loss = self.check(alone, read_log(_log_path(path), known.store_id))
-            if loss is not None and not loss.fits:
-                log = _log_path(path)
-                log.replace(log.with_name(f"{log.name}-refused"))
-
-    def check(self, file: LastCommit | None, log: Log) -> Loss | None:
-        """What is missing, if that is accepted; otherwise raises `StoreIncomplete`."""
-        loss = find_loss(file, log, self.marked)
-        if loss is not None:
-            self._lost(loss)
-        return loss
-
-    def check_opened(self, stored: LastCommit | None) -> None:
-        """Compare the mark with what SQLite has made of file and log."""
-        if stored is None and self.marked is not None:
-            self._lost(Loss("the file, which is older than its mark", self.marked.number))
-        elif stored is not None:
-            self.check(stored, Log())
-
-    def _lost(self, loss: Loss, cause: Exception | None = None) -> None:
-        error = StoreIncomplete(loss.place, loss.commits)
-        if not self._accepted:
-            raise error from cause
-        if not self.found:  # all that is found later follows from the first
-            _log.warning("the loss is accepted: %s", error)
-        self.found = True
-        self.marked = None
-
-
-def _read_mark(mark: Mark | None) -> LastCommit | DecodeError | None:
-    if mark is None:
-        return None
-    try:
-        return mark.read()
-    except DecodeError as exc:
-        return exc
-
-
-def _commit_without_log(path: Path) -> LastCommit | None:
-    """The number that the file has by itself, if that can be read, without changing anything.
-
-    After a loss of power it may not be readable until SQLite has put pages from the log in place.
-    """
-    try:
-        uri = f"{path.as_uri()}?mode=ro&immutable=1"
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
-            connection.text_factory = bytes
-            return _stored_commit(connection)
-    except (sqlite3.Error, UnicodeDecodeError, StoreCorrupted):
-        return None
-
-
 def _stored_commit(connection: sqlite3.Connection) -> LastCommit | None:
     """The number in the store; `None` in one of an earlier version."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version < COMMITS_NUMBERED:
-        return None
-    row = connection.execute(_LAST_COMMIT).fetchone()
-    try:
-        return None if row is None else LastCommit.decode(bytes(row[0]))
-    except (DecodeError, TypeError) as exc:
-        raise StoreCorrupted("table last_commit, row 1") from exc
+    return None if version < COMMITS_NUMBERED else read_last_commit(connection)
 
 
 def _prepare(connection: sqlite3.Connection) -> LastCommit:
@@ -220,15 +124,10 @@ def _prepare(connection: sqlite3.Connection) -> LastCommit:
     migrate(connection)
     last = _stored_commit(connection)
     if last is None:
-        last = LastCommit(os.urandom(STORE_ID_SIZE))
-        connection.execute("INSERT INTO last_commit VALUES (1, ?)", (last.encode(),))
+        last = number_first_commit(connection)
         # From here on the file itself says whose log and mark are beside it.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return last
-
-
-def _log_path(path: Path) -> Path:
-    return path.with_name(path.name + "-wal")
 
 
 def _create(path: Path) -> None:
@@ -248,7 +147,7 @@ def _create(path: Path) -> None:
             os.link(name, path)
     finally:
         os.unlink(name)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -270,7 +169,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _restrict(path: Path) -> None:
     """Let nobody but the owner read the file and its log."""
     try:
-        for part in (path, _log_path(path)):
+        for part in (path, log_path(path)):
             if part.exists():
                 part.chmod(_OWNER_ONLY)
     except OSError as exc:
@@ -301,14 +200,3 @@ def _check(connection: sqlite3.Connection) -> None:
         incomplete = connection.execute(query).fetchone()
         if incomplete is not None:
             raise StoreCorrupted(f"table {table}, row {incomplete[0]}: it is not complete")
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the new name in a directory durable, where the system can do that."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import Final
 
 from simplex_trio.errors import StoreCorrupted, StoreForeign
+from simplex_trio.storage.losses import LAST_COMMIT_TABLE
 
 __all__ = [
     "APPLICATION_ID",
@@ -122,14 +123,7 @@ _FIRST: Final = (
     """,
 )
 
-_SECOND: Final = (
-    """
-    CREATE TABLE last_commit (
-        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-        state BLOB NOT NULL
-    )
-    """,
-)
+_SECOND: Final = (LAST_COMMIT_TABLE,)
 
 COLUMNS: Final = {
     "queues": (

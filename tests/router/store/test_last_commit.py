@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from simplex_trio.errors import DecodeError, StoreCorrupted, StoreError, StoreIncomplete
 from simplex_trio.router.store import PutQueue, PutStatistics, open_sqlite_store
-from simplex_trio.router.store.last_commit import LastCommit
-from simplex_trio.router.store.log_check import read_log
 from simplex_trio.router.store.rows import counter_row
 from simplex_trio.router.store.schema import APPLICATION_ID, MIGRATIONS, migrate
+from simplex_trio.storage.last_commit import LastCommit
+from simplex_trio.storage.log_check import read_log
 from tests.router.store.support import contents, copy_store, message, queue
 
 _COMMITS = 6

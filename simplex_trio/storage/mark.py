@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from simplex_trio.errors import StoreLocked
-from simplex_trio.router.store.last_commit import LastCommit
+from simplex_trio.storage.last_commit import LastCommit
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Mark", "mark_path"]
+__all__ = ["Mark", "mark_path", "sync_directory"]
 
 _LARGEST = 4096
 """So much is read at most; what is longer than the number of a commit is damaged."""
@@ -60,6 +60,7 @@ class Mark:
             mark.close()
             mark_path(store).unlink(missing_ok=True)
             raise
+        sync_directory(store.parent)
         return mark
 
     def _lock(self) -> None:
@@ -93,3 +94,14 @@ class Mark:
         """Let others have it, as far as this process is concerned."""
         with suppress(OSError):
             self._file.close()
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the new name in a directory durable, where the system can do that."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

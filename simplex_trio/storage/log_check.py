@@ -15,7 +15,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from simplex_trio.router.store.last_commit import LastCommit, Log
+from simplex_trio.storage.last_commit import LastCommit, Log
 
 __all__ = ["read_log"]
 

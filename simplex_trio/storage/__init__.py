@@ -1,0 +1,1 @@
+"""What the databases of routers have in common: noticing that their last commits are missing."""
