@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,7 +35,10 @@ if sys.platform != "win32":
 
 __all__ = ["SavedQueue", "State", "default_path"]
 
-_VERSION = 1
+_VERSION = 2
+
+_NO_CHECKSUM = 1
+"""The version before there was a checksum, which is still read."""
 
 _OTHERS = 0o077
 """The permissions of everybody but the owner."""
@@ -92,9 +96,13 @@ class State(Redacted):
                 path.chmod(0o600)
         try:
             loaded = json.loads(text)
-            if loaded["version"] != _VERSION:
-                raise DecodeError("another version")
-            saved = [_read(each) for each in loaded["queues"]]
+            queues = loaded["queues"]
+            if loaded["version"] != _NO_CHECKSUM:
+                if loaded["version"] != _VERSION:
+                    raise DecodeError("another version")
+                if loaded["checksum"] != _checksum(queues):
+                    raise DecodeError("another checksum")
+            saved = [_read(each) for each in queues]
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise _damaged(path) from exc
         return cls(path, {each.name: each for each in saved})
@@ -110,7 +118,8 @@ class State(Redacted):
             state._save()
 
     def _save(self) -> None:
-        content = {"version": _VERSION, "queues": [_write(each) for each in self.queues.values()]}
+        queues = [_write(each) for each in self.queues.values()]
+        content = {"version": _VERSION, "checksum": _checksum(queues), "queues": queues}
         # A temporary file is for its owner's eyes only from the start.
         handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
         try:
@@ -167,6 +176,11 @@ def _make_durable(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _checksum(queues: Any) -> str:
+    """What tells a file with a wrong letter in a key from one that is whole."""
+    return f"{zlib.crc32(json.dumps(queues, sort_keys=True).encode()):08x}"
 
 
 def _write(saved: SavedQueue) -> dict[str, Any]:

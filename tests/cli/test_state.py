@@ -141,6 +141,7 @@ def test_a_program_that_is_killed_leaves_all_it_had_saved(tmp_path: Path) -> Non
         b"null",
         b"{}",
         b'{"version": 2, "queues": []}',
+        b'{"version": 3, "queues": []}',
         b'{"version": 1, "queues": 7}',
         b'{"version": 1, "queues": [{}]}',
         b'{"version": 1, "queues": ["inbox"]}',
@@ -164,6 +165,32 @@ def test_damaged_fields(tmp_path: Path, field: str) -> None:
         path.write_text(json.dumps(content))
         with pytest.raises(CommandFailed, match="damaged"):
             State.load(path)
+
+
+def test_one_wrong_letter(tmp_path: Path) -> None:
+    """Any 32 bytes are a key, and any id could be that of a queue."""
+    path = tmp_path / "queues.json"
+    add(path, a_queue("inbox"))
+    whole = path.read_text()
+    for field in ("name", "router", "recipient_id", "sender_id", "key", "delivery_key"):
+        value = json.loads(whole)["queues"][0][field]
+        wrong = value[:-1] + ("0" if value[-1] != "0" else "1")
+        path.write_text(whole.replace(f'"{value}"', f'"{wrong}"'))
+        with pytest.raises(CommandFailed, match="damaged"):
+            State.load(path)
+    path.write_text(whole)
+    assert State.load(path).find("inbox")
+
+
+def test_a_file_without_a_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "queues.json"
+    add(path, a_queue("inbox"))
+    content = json.loads(path.read_text())
+    del content["checksum"]
+    path.write_text(json.dumps(content | {"version": 1}))
+    assert State.load(path).find("inbox") == State.load(path).queues["inbox"]
+    add(path, a_queue("outbox"))
+    assert json.loads(path.read_text())["version"] == 2
 
 
 def test_commands_at_the_same_time_do_not_undo_each_other(tmp_path: Path) -> None:
