@@ -122,8 +122,8 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
         case StoreIncomplete():
             return (
                 f"The store cannot be used: {error}. Nothing was changed. Look for a whole copy "
-                "of its files first; without one, simplex-trio router start --accept-loss starts "
-                "with what is left.",
+                "of its files first; without one, start the router with --accept-loss, and it goes "
+                "on with what is left.",
                 ExitCode.FAILED,
             )
         case StoreError():

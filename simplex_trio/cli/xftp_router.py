@@ -52,6 +52,7 @@ def router(
     metrics_port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=0xFFFF))] = None,
     log: Annotated[LogFormat | None, Parameter(name="--log")] = None,
     verbose: Flag = False,
+    accept_loss: Flag = False,
     json: AsJson = False,
 ) -> None:
     """Run a router for files until SIGINT or SIGTERM, which it obeys in order.
@@ -81,6 +82,9 @@ def router(
         How log lines are written; `text` on a terminal and `json` elsewhere unless given.
     verbose
         Log more.
+    accept_loss
+        Start even if the last records of files are missing, and give these files up; the log says
+        how many.
     """
     config = _config(folder, host, port, int(quota * _GIB), _password(password_file))
     config = evolve(config, pages=pages)
@@ -92,7 +96,9 @@ def router(
             say(str(running.address))
 
     log_to_stderr(log, verbose=verbose)
-    signal = run_service(partial(_serve, config, folder, metrics_port, ready))
+    signal = run_service(
+        partial(_serve, config, folder, metrics_port, ready, accept_loss=accept_loss)
+    )
     logging.getLogger(__name__).info("the router has stopped after %s", signal)
 
 
@@ -127,6 +133,8 @@ async def _serve(
     folder: Path | None,
     metrics_port: int | None,
     ready: Callable[[XFTPRouter], None],
+    *,
+    accept_loss: bool,
 ) -> None:
     credentials, web = None, None
     if folder is not None:
@@ -138,7 +146,13 @@ async def _serve(
             ExitCode.USAGE,
         )
     async with open_inner_nursery() as nursery:
-        serve = partial(serve_xftp_router, config, credentials=credentials, web=web)
+        serve = partial(
+            serve_xftp_router,
+            config,
+            credentials=credentials,
+            web=web,
+            accept_loss=accept_loss,
+        )
         running: XFTPRouter = await nursery.start(serve)
         if metrics_port is not None:
             metrics = partial(serve_metrics, running.statistics, metrics_port, prefix=_METRICS)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.errors import StoreIncomplete
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.xftp.errors import StorageFailed, StorageFull
+from simplex_trio.xftp.router import records as router_records
 from simplex_trio.xftp.router.records import Records
 
 INFO = PacketInfo(Ed25519PrivateKey(bytes(32)).public, 65536, bytes(32))
@@ -110,12 +114,12 @@ def test_what_outlasts_a_power_cut(tmp_path: Path) -> None:
     records.note_body(packet)
     records.delete_recipient(bytes(24))
     add(records, 2)
-    assert watcher.levels == [NORMAL, FULL, FULL, NORMAL]
+    assert watcher.levels == [NORMAL, FULL, FULL, NORMAL, NORMAL]
     records.add_recipients(packet, [recipient], 2)
     with pytest.raises(StorageFailed):
         records.add_recipients(packet, [recipient], 2)
     records.delete(packet)
-    assert watcher.levels[4:] == [FULL, NORMAL]
+    assert watcher.levels[5:] == [FULL, NORMAL]
     records.close()
 
 
@@ -128,3 +132,132 @@ def test_old_packets_are_found_in_parts(tmp_path: Path) -> None:
     assert records.created_before(11, found[-1], 2) == [b"\4"]
     assert records.created_before(11, b"\4", 2) == []
     records.close()
+
+
+# --- records that are missing ---------------------------------------------------------------------
+
+_FRAME = 24 + 4096
+_PARTS = ("", "-wal", "-mark")
+
+
+def beside(path: Path, part: str) -> Path:
+    return path.with_name(path.name + part)
+
+
+def crashed(folder: Path) -> Path:
+    """The files of records that were not closed: five packets with bodies, and one without."""
+    path, copy = folder / "open.sqlite", folder / "records.sqlite"
+    records = Records(path)
+    for number in range(1, 7):
+        add(records, number)
+        if number < 6:
+            records.note_body(number.to_bytes(24, "big"))
+    for part in _PARTS:
+        beside(copy, part).write_bytes(beside(path, part).read_bytes())
+    records.close()
+    return copy
+
+
+def count_in(path: Path, *, accept_loss: bool = False) -> int:
+    records = Records(path, accept_loss=accept_loss)
+    try:
+        return records.count()
+    finally:
+        records.close()
+
+
+def test_after_a_crash_all_are_there(tmp_path: Path) -> None:
+    path = crashed(tmp_path)
+    assert count_in(path) == 6
+    assert count_in(path) == 6
+
+
+def test_a_log_that_lost_its_end(tmp_path: Path) -> None:
+    """What did not wait for the disk may be missing after a loss of power, but nothing else."""
+    path = crashed(tmp_path)
+    log = beside(path, "-wal")
+    whole = log.read_bytes()
+    before = {part: beside(path, part).read_bytes() for part in _PARTS}
+    outcomes = []
+    for end in range(len(whole), 31, -_FRAME):
+        for part, content in before.items():
+            beside(path, part).write_bytes(content)
+        log.write_bytes(whole[:end])
+        try:
+            outcomes.append(count_in(path))
+        except StoreIncomplete as exc:
+            outcomes.append(-(exc.commits or 0))
+            assert beside(path, "").read_bytes() == before[""]
+            assert log.read_bytes() == whole[:end]
+    last_packets = [number for number in outcomes if number > 0]
+    assert set(last_packets) == {6, 5}
+    lost = outcomes[len(last_packets) :]
+    assert lost == sorted(lost, reverse=True)
+    assert lost[0] == -1
+    assert lost[-1] == -10
+
+
+@pytest.mark.parametrize("damage", [lambda log: b"", lambda log: bytes(len(log)), None])
+def test_a_log_that_is_gone(tmp_path: Path, damage: Callable[[bytes], bytes] | None) -> None:
+    path = crashed(tmp_path)
+    log = beside(path, "-wal")
+    if damage is None:
+        log.unlink()
+    else:
+        log.write_bytes(damage(log.read_bytes()))
+    with pytest.raises(StoreIncomplete) as caught:
+        count_in(path)
+    assert caught.value.commits == 10
+    assert count_in(path, accept_loss=True) == 0
+    assert count_in(path) == 0
+
+
+def test_one_bit_of_the_log(tmp_path: Path) -> None:
+    path = crashed(tmp_path)
+    log = beside(path, "-wal")
+    whole = bytearray(log.read_bytes())
+    whole[32 + 9] ^= 1  # a salt
+    log.write_bytes(whole)
+    with pytest.raises(StoreIncomplete) as caught:
+        count_in(path)
+    assert caught.value.commits == 10
+
+
+def test_records_whose_file_is_gone(tmp_path: Path) -> None:
+    """They are not taken for new, which would remove all bodies."""
+    path = tmp_path / "records.sqlite"
+    records = Records(path)
+    add(records, 1)
+    records.close()
+    for damaged in (path.unlink, path.touch):
+        damaged()
+        with pytest.raises(StoreIncomplete, match="missing while its mark is there"):
+            Records(path)
+    assert count_in(path, accept_loss=True) == 0
+
+
+def test_a_copy_of_closed_records_needs_nothing_else(tmp_path: Path) -> None:
+    crashed(tmp_path)
+    copy = tmp_path / "copy.sqlite"
+    copy.write_bytes((tmp_path / "open.sqlite").read_bytes())
+    assert count_in(copy) == 6
+
+
+def test_records_in_use(tmp_path: Path) -> None:
+    records = Records(tmp_path / "records.sqlite")
+    with pytest.raises(StorageFailed):
+        Records(tmp_path / "records.sqlite")
+    records.close()
+
+
+def test_records_of_an_earlier_version(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in router_records._SCHEMA:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {router_records._APPLICATION_ID}")
+        db.execute("PRAGMA user_version = 1")
+    records = Records(path)
+    add(records, 1)
+    records.close()
+    assert count_in(path) == 1

@@ -2,20 +2,33 @@
 
 Everything is asked of the database when it is needed, so that memory does not grow with the number
 of packets.  All of this is for the one worker thread that owns the connection.
+
+Bodies that no record knows are removed at start, so the records must be all there: their commits
+are numbered as `simplex_trio.storage.last_commit` says.  The mark is written after those alone that
+outlast a loss of power.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
-from simplex_trio.errors import DecodeError
+from simplex_trio.errors import DecodeError, StoreError, StoreIncomplete
 from simplex_trio.redaction import Redacted
+from simplex_trio.storage.last_commit import LastCommit
+from simplex_trio.storage.losses import (
+    LAST_COMMIT_TABLE,
+    SET_LAST_COMMIT,
+    Losses,
+    number_first_commit,
+    read_last_commit,
+)
+from simplex_trio.storage.mark import Mark
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked, decode_xftp_error
@@ -25,7 +38,8 @@ from simplex_trio.xftp.errors import StorageFailed, StorageFull
 __all__ = ["PacketRecord", "Records"]
 
 _APPLICATION_ID = 0x53585046  # "SXPF"
-_VERSION = 1
+_VERSION = 2
+_COMMITS_NUMBERED = 2
 
 _OWNER_ONLY = 0o600
 
@@ -52,6 +66,8 @@ _SCHEMA = (
     "CREATE INDEX recipients_of_packet ON recipients (sender_id)",
 )
 
+_SECOND = (LAST_COMMIT_TABLE,)
+
 _BY_SENDER = """
     SELECT sender_id, sender_key, size, digest, has_body, blocked, sender_key
     FROM packets WHERE sender_id = ?
@@ -77,43 +93,76 @@ class PacketRecord(Redacted):
 class Records:
     """The open database."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, accept_loss: bool = False) -> None:
         """Open it, or make it.
 
         Raises `StorageFailed` if it cannot be opened, is used by another process, or is no such
-        database.
+        database; `StoreIncomplete` if its last commits are missing, unless ``accept_loss`` gives
+        them up.
         """
         with storage_errors(), _database_errors():
-            # For nobody else to read, as the log that SQLite puts beside it is then.
-            path.touch(_OWNER_ONLY)
-            path.chmod(_OWNER_ONLY)
-            # No waiting: whoever has it open keeps it.
-            self._db = sqlite3.connect(
-                path, timeout=0, isolation_level=None, check_same_thread=False
-            )
+            mark = Mark.open(path)
+            try:
+                self._open(path, mark, Losses(mark, accepted=accept_loss, durable=False))
+            except BaseException:
+                if mark is not None:
+                    mark.close()
+                raise
+
+    def _open(self, path: Path, mark: Mark | None, losses: Losses) -> None:
+        if not path.exists() or (mark is not None and not path.stat().st_size):
+            losses.check_missing_file(path)
+        else:
+            losses.check_log(path, _stored_commit)
+        # For nobody else to read, as the log that SQLite puts beside it is then.
+        path.touch(_OWNER_ONLY)
+        path.chmod(_OWNER_ONLY)
+        # No waiting: whoever has it open keeps it.
+        self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
-            with _database_errors():
-                self._prepare()
+            self._last = self._prepare(losses)
+            if mark is None:
+                mark = Mark.create(path, self._last)
+            elif self._last != losses.marked:
+                mark.write_durably(self._last)
         except BaseException:
             self._db.close()
             raise
+        self._mark = mark
 
-    def _prepare(self) -> None:
+    def _prepare(self, losses: Losses) -> LastCommit:
         db = self._db
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        with self._transaction():
-            if (application, version) == (0, 0):
-                for statement in _SCHEMA:
-                    db.execute(statement)
-                db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {_VERSION}")
-            elif (application, version) != (_APPLICATION_ID, _VERSION):
-                raise StorageFailed("the file with the records is something else")
+        if (application, version) == (0, 0):
+            self._migrate(_SCHEMA + _SECOND)
+        elif (application, version) == (_APPLICATION_ID, 1):
+            losses.check_opened(None)
+            self._migrate(_SECOND)
+        elif (application, version) != (_APPLICATION_ID, _VERSION):
+            raise StorageFailed("the file with the records is something else")
+        last = read_last_commit(db)
+        losses.check_opened(last)
+        is_new = last is None
+        if last is None:
+            last = number_first_commit(db)
+        if is_new or losses.found:
+            # The file says by itself whose log is beside it, and nothing is behind what follows.
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("PRAGMA synchronous = NORMAL")
+        return last
+
+    def _migrate(self, statements: Sequence[str]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        for statement in statements:
+            self._db.execute(statement)
+        self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        self._db.execute("COMMIT")
 
     @contextmanager
     def _lasting(self) -> Iterator[None]:
@@ -129,21 +178,37 @@ class Records:
                     yield
             finally:
                 self._db.execute("PRAGMA synchronous = NORMAL")
+        with suppress(OSError):  # the mark then says less than it could
+            self._mark.write(self._last)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, closing: bool = False) -> Iterator[None]:
         with _database_errors():
+            number = evolve(self._last.next, is_closed=closing)
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute(SET_LAST_COMMIT, (number.encode(),))
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:  # some failures end it by themselves
                     self._db.execute("ROLLBACK")
                 raise
+            self._last = number
 
     def close(self) -> None:
-        self._db.close()
+        """Let go of the database."""
+        try:
+            if not self._last.is_closed:
+                # Where this fails the mark is needed by whoever opens a copy, and nothing else.
+                with suppress(StorageFailed, OSError):
+                    self._db.execute("PRAGMA synchronous = FULL")
+                    with self._transaction(closing=True):
+                        pass
+                    self._mark.write_durably(self._last)
+        finally:
+            self._db.close()
+            self._mark.close()
 
     # --- numbers ------------------------------------------------------------------------------
 
@@ -258,7 +323,7 @@ class Records:
 
     def delete_recipient(self, recipient_id: bytes) -> None:
         """Forget a recipient."""
-        with _database_errors():
+        with self._transaction():
             query = "DELETE FROM recipients WHERE recipient_id = ?"
             self._db.execute(query, (recipient_id,))
 
@@ -313,10 +378,19 @@ def _blocked(value: object) -> Blocked | None:
     return error
 
 
+def _stored_commit(connection: sqlite3.Connection) -> LastCommit | None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return None if version < _COMMITS_NUMBERED else read_last_commit(connection)
+
+
 @contextmanager
 def _database_errors() -> Iterator[None]:
     try:
         yield
+    except StoreIncomplete:
+        raise
+    except StoreError as exc:
+        raise StorageFailed("the records cannot be used") from exc
     except sqlite3.Error as exc:
         full = getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         raise (StorageFull if full else StorageFailed)("the records cannot be used") from exc

@@ -192,18 +192,27 @@ async def open_xftp_router(
     credentials: RouterCredentials | None = None,
     web: TlsCredentials | None = None,
     clock: Callable[[], float] = time.time,
+    accept_loss: bool = False,
 ) -> AsyncIterator[XFTPRouter]:
     """Run a router for as long as the block lasts.
 
     Without ``credentials`` the router makes some, and with them an address, that end with it.  With
     ``web`` credentials, from an authority that browsers trust, it serves browsers on its ports too.
-    ``clock`` tells the seconds since 1970.
+    ``clock`` tells the seconds since 1970.  ``accept_loss`` starts even if the last records of
+    packets are missing, and gives these packets up.
 
     Leaving the block ends every connection, and returns when nothing of the router is left.  Raises
     what `serve_xftp_router` raises.
     """
     async with open_inner_nursery() as nursery:
-        serve = partial(serve_xftp_router, config, credentials=credentials, web=web, clock=clock)
+        serve = partial(
+            serve_xftp_router,
+            config,
+            credentials=credentials,
+            web=web,
+            clock=clock,
+            accept_loss=accept_loss,
+        )
         router: XFTPRouter = await nursery.start(serve)
         yield router
         nursery.cancel_scope.cancel()
@@ -215,6 +224,7 @@ async def serve_xftp_router(
     credentials: RouterCredentials | None = None,
     web: TlsCredentials | None = None,
     clock: Callable[[], float] = time.time,
+    accept_loss: bool = False,
     task_status: trio.TaskStatus[XFTPRouter] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a router until it is cancelled; ``task_status`` gets the `XFTPRouter` when it listens.
@@ -224,16 +234,18 @@ async def serve_xftp_router(
 
     Raises `OSError` for ports that cannot be opened, `ValueError` for credentials that cannot be
     used and for pages without any for browsers, `StorageFailed` for a folder that cannot be used,
-    and `XFTPSupportMissing` without the libraries that it takes.
+    `StoreIncomplete` if the last records are missing, and `XFTPSupportMissing` without the
+    libraries that it takes.
     """
     require_support()
+    quota = config.packets.quota
     if config.pages is not None and web is None:
         raise ValueError("pages are for browsers, for which there are no credentials")
     if credentials is None:
         credentials = generate_router_credentials(now=utc_now()).without_ca_key()
     async with (
         _opened_folder(config.folder) as folder,
-        open_storage(folder, config.packets.quota, secrets.token_bytes) as storage,
+        open_storage(folder, quota, secrets.token_bytes, accept_loss=accept_loss) as storage,
     ):
         await XFTPRouter(config, credentials, storage, clock=clock).run(web, task_status)
 

@@ -274,13 +274,15 @@ class Storage:
 
 @asynccontextmanager
 async def open_storage(
-    folder: Path, quota: int, random: Callable[[int], bytes]
+    folder: Path, quota: int, random: Callable[[int], bytes], *, accept_loss: bool = False
 ) -> AsyncIterator[Storage]:
     """The packets in ``folder``, which is made if it is not there.
 
-    Raises `StorageFailed` if it cannot be used, or is used by another router.
+    Raises `StorageFailed` if it cannot be used, or is used by another router, and `StoreIncomplete`
+    if the last records are missing.  With ``accept_loss`` these are given up, and with them the
+    bodies that they were about.
     """
-    records = await in_thread(partial(_open_records, folder))
+    records = await in_thread(partial(_open_records, folder, accept_loss=accept_loss))
     try:
         yield await in_thread(partial(Storage, folder, records, quota, random))
     finally:
@@ -288,9 +290,9 @@ async def open_storage(
             await in_thread(records.close)
 
 
-def _open_records(folder: Path) -> Records:
+def _open_records(folder: Path, *, accept_loss: bool) -> Records:
     (folder / _BODIES).mkdir(mode=0o700, parents=True, exist_ok=True)
-    records = Records(folder / _RECORDS)
+    records = Records(folder / _RECORDS, accept_loss=accept_loss)
     try:
         _settle(records, folder / _BODIES)
     except BaseException:
