@@ -12,10 +12,12 @@ import pytest
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import StoreIncomplete
+from simplex_trio.wire.text import to_base64url
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.xftp.errors import StorageFailed, StorageFull
 from simplex_trio.xftp.router import records as router_records
 from simplex_trio.xftp.router.records import Records
+from simplex_trio.xftp.router.storage import open_storage
 
 INFO = PacketInfo(Ed25519PrivateKey(bytes(32)).public, 65536, bytes(32))
 
@@ -234,6 +236,21 @@ def test_records_whose_file_is_gone(tmp_path: Path) -> None:
         with pytest.raises(StoreIncomplete, match="missing while its mark is there"):
             Records(path)
     assert count_in(path, accept_loss=True) == 0
+
+
+async def test_bodies_are_not_removed_with_their_records(tmp_path: Path) -> None:
+    path = crashed(tmp_path)
+    beside(path, "-wal").unlink()
+    (tmp_path / "packets").mkdir()
+    body = tmp_path / "packets" / to_base64url((1).to_bytes(24, "big"))
+    body.touch()
+    with pytest.raises(StoreIncomplete):
+        async with open_storage(tmp_path, 10**6, bytes):
+            pytest.fail("a router without some of its packets")
+    assert body.exists()
+    async with open_storage(tmp_path, 10**6, bytes, accept_loss=True) as storage:
+        assert storage.packets == 0
+    assert not body.exists()
 
 
 def test_a_copy_of_closed_records_needs_nothing_else(tmp_path: Path) -> None:
