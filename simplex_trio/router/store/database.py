@@ -88,6 +88,7 @@ _DELETE_SERVICE = delete("services")
 _DELETE_NOTIFICATION = delete("notifications")
 
 _QUEUE = select_one("queues")
+_SERVICE = select_one("services")
 _LINK_SIZE = "SELECT length(fixed) + length(user) FROM links WHERE recipient_id = ?"
 
 _HAS_LINK = "SELECT 1 FROM links WHERE recipient_id = ?"
@@ -227,8 +228,13 @@ class Database:
         return free >= ROOM_KEPT + needed
 
     def _check_room(self, change: Change) -> None:
-        if not self._has_room and effect_of(change, self._stored_size) is Effect.GROWS:
+        if self._has_room:
+            return
+        if effect_of(change, self._stored_size, self._has_service) is Effect.GROWS:
             raise StoreFull("the room that is left is kept for deleting")
+
+    def _has_service(self, service_id: bytes) -> bool:
+        return self._connection.execute(_SERVICE, (service_id,)).fetchone() is not None
 
     def _stored_size(self, recipient_id: bytes) -> tuple[int, int] | None:
         execute = self._connection.execute

@@ -67,8 +67,8 @@ QueueSize = Callable[[bytes], tuple[int, int] | None]
 _EFFECTS: Final[dict[type[Change], Effect | None]] = {
     PutMessage: Effect.GROWS,
     PutNotification: Effect.GROWS,
-    PutService: Effect.GROWS,
-    PutQueue: None,  # it depends on what is there
+    PutService: None,  # these two depend on what is stored
+    PutQueue: None,
     PutStatistics: Effect.NEUTRAL,  # there are as many counters as the program has names for
     DeleteMessages: Effect.SHRINKS,
     DeleteNotifications: Effect.SHRINKS,
@@ -77,8 +77,13 @@ _EFFECTS: Final[dict[type[Change], Effect | None]] = {
 }
 
 
-def effect_of(change: Change, stored_size: QueueSize) -> Effect:
+def effect_of(
+    change: Change, stored_size: QueueSize, has_service: Callable[[bytes], bool]
+) -> Effect:
     """What a change does to the size of the store as it is."""
+    if isinstance(change, PutService):
+        # All records of services have the same size.
+        return Effect.NEUTRAL if has_service(change.record.service_id) else Effect.GROWS
     if not isinstance(change, PutQueue):
         effect = _EFFECTS[type(change)]
         assert effect is not None

@@ -20,6 +20,7 @@ from simplex_trio.router.store import (
     DeleteMessages,
     DeleteNotifications,
     DeleteQueue,
+    DeleteService,
     PutNotification,
     PutQueue,
     PutService,
@@ -90,6 +91,8 @@ _CHANGES: dict[str, tuple[Change, Effect]] = {
     "a notification": (PutNotification(notification(4, "full")), GROWS),
     "notifications sent": (DeleteNotifications((2,)), SHRINKS),
     "a service": (PutService(service("b")), GROWS),
+    "a service is used": (PutService(service(used_day=20_003)), NEUTRAL),
+    "a service expires": (DeleteService(service().service_id), SHRINKS),
     "counters": (PutStatistics({"sent": 2**40}), NEUTRAL),
 }
 
@@ -127,9 +130,8 @@ def test_no_change_is_larger_than_the_largest() -> None:
     keys = tuple(Ed25519PublicKey(octets(f"key {n}", 32)) for n in range(255))
     data = QueueLinkData(bytes(2000), bytes(16_000))
     record = full_queue(link=link("a", data), recipient_keys=keys)
-    chain = service(chain=(bytes(16_000),) * 3)
     assert growth([PutQueue(record, data)]) < LARGEST_CHANGE
-    assert growth([PutService(chain)]) < LARGEST_CHANGE
+    assert growth([PutService(service())]) < LARGEST_CHANGE
     assert 16_000 < growth([message(1, size=16_000)]) < LARGEST_CHANGE
     assert growth([PutNotification(notification(1))]) > 0
     assert growth([DeleteMessages((1,)), PutStatistics({"a": 1})]) == 0
