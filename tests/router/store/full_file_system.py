@@ -77,7 +77,7 @@ def _growing(kind: str) -> Iterator[Change]:
             for number, each in enumerate(_OWNED):
                 yield PutQueue(evolve(each, link=link(f"{number}")), LINK_DATA)
         case "services":
-            yield from (PutService(service(f"{n}", chain=(bytes(16_000),))) for n in count())
+            yield from (PutService(service(f"{n}")) for n in count())
         case "notifications":
             for number in count(1):
                 yield PutNotification(evolve(notification(number), sealed=bytes(8000)))
