@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import trio
+import trio.testing
 from katzenpost_thinclient import Config, ThinClient
 
 from simplex_trio.katzenpost.config import DialConfig
@@ -27,6 +28,7 @@ class DaemonThread:
         self._thread: threading.Thread | None = None
         self._token: trio.lowlevel.TrioToken | None = None
         self._stop: trio.Event | None = None
+        self._nursery: trio.Nursery | None = None
         self.daemon: ListeningDaemon | None = None
 
     def start(self, listen: DialConfig | None = None) -> None:
@@ -34,9 +36,13 @@ class DaemonThread:
             self._token = trio.lowlevel.current_trio_token()
             self._stop = trio.Event()
             arguments = () if listen is None else (listen,)
-            async with open_simulated_daemon(*arguments) as self.daemon:
+            async with (
+                open_simulated_daemon(*arguments) as self.daemon,
+                trio.open_nursery() as self._nursery,
+            ):
                 self._started.set()
                 await self._stop.wait()
+                self._nursery.cancel_scope.cancel()
 
         self._thread = threading.Thread(target=trio.run, args=(main,), daemon=True)
         self._thread.start()
@@ -50,6 +56,17 @@ class DaemonThread:
     def do_async(self, act: Callable[[ListeningDaemon], Awaitable[T]]) -> T:
         assert self.daemon is not None
         return trio.from_thread.run(act, self.daemon, trio_token=self._token)
+
+    def begin(self, act: Callable[[ListeningDaemon], Awaitable[object]]) -> None:
+        """Start something, and return when it has come as far as it can without waiting."""
+
+        async def begin() -> None:
+            assert self.daemon is not None
+            assert self._nursery is not None
+            self._nursery.start_soon(act, self.daemon)
+            await trio.testing.wait_all_tasks_blocked()
+
+        trio.from_thread.run(begin, trio_token=self._token)
 
     def stop(self) -> None:
         if self._thread is not None and self._stop is not None:

@@ -320,12 +320,22 @@ def test_replays_when_it_was_disconnected(run: Run, thread: DaemonThread, how: s
             await asyncio.to_thread(
                 thread.do_async, lambda daemon: daemon.restart(same_instance=how == "same token")
             )
-        await published.wait_for("disconnected")
+        gone = await published.wait_for("disconnected")
+        assert gone["is_graceful"] is (how != "dropped")
         await published.wait_for("status", 2)
         await published.wait_for("document", 2)
         await asked(thread, START, 2)
         await write(client, b"after all", pair.write_cap, pair.first_message_index)
         assert (await reading)[0] == b"after all"
+
+    run(scenario)
+
+
+def test_hears_of_a_shutdown_before_it_happens(run: Run, thread: DaemonThread) -> None:
+    async def scenario(published: Published) -> None:
+        # The client reads nothing meanwhile, and then everything at once.
+        thread.begin(lambda daemon: daemon.stop())
+        assert (await published.wait_for("disconnected"))["is_graceful"] is True
 
     run(scenario)
 

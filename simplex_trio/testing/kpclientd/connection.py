@@ -55,6 +55,7 @@ class ClientConnection:
         self._more = trio.Event()
         self._writing = False
         self._written = trio.lowlevel.ParkingLot()
+        self._over = trio.Event()
         self.app: App = App(connection=self)
         self.said_farewell: bool = False
 
@@ -80,12 +81,17 @@ class ClientConnection:
         finally:
             self._scope.cancel()
             self._written.unpark_all()
+            self._over.set()
             await trio.aclose_forcefully(self._stream)
 
     async def drained(self) -> None:
         """Wait until what was queued has been written, or the connection has ended."""
         while (self._unsent or self._writing) and not self._scope.cancel_called:
             await self._written.park()
+
+    async def ended(self) -> None:
+        """Wait until the connection has ended."""
+        await self._over.wait()
 
     async def _read(self, waiting: trio.MemorySendChannel[tuple[str, Mapping[str, Any]]]) -> None:
         while True:

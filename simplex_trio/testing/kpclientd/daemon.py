@@ -21,7 +21,12 @@ from simplex_trio.testing.kpclientd.local import LOCAL_REQUESTS, answer_locally
 from simplex_trio.testing.kpclientd.mixnet import SimulatedMixnet
 from simplex_trio.testing.kpclientd.operations import CANCELS, MixnetRequests
 
-__all__ = ["DOCUMENT_SECONDS", "GRACE_SECONDS", "SimulatedDaemon", "running_daemon"]
+__all__ = [
+    "DOCUMENT_SECONDS",
+    "GRACE_SECONDS",
+    "SimulatedDaemon",
+    "running_daemon",
+]
 
 GRACE_SECONDS = 10 * 60
 """For which a client that went without saying so is remembered."""
@@ -91,17 +96,23 @@ class SimulatedDaemon:
             connection.drop()
 
     async def stop(self, *, graceful: bool = True) -> None:
-        """End as a process does: clients are told if ``graceful``, and everything is forgotten."""
+        """End as a process does, and forget everything; if ``graceful``, tell clients first."""
         self._available = False
         connections = tuple(self._connections)
         if graceful:
             for connection in connections:
                 connection.put("shutdown_event", {})
+        for connection in connections:
+            await connection.drained()
+        if graceful:
+            await self._let_leave(connections)
         self._mixnet_requests.forget_all()
         self._apps.clear()
         for connection in connections:
-            await connection.drained()
             connection.drop()
+
+    async def _let_leave(self, connections: tuple[ClientConnection, ...]) -> None:
+        """Wait for clients that were told of the end; in memory they have heard it by now."""
 
     def start(self, *, same_instance: bool = False) -> None:
         """Be there again after `stop`, as another process unless ``same_instance``."""

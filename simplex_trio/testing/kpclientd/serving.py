@@ -14,11 +14,13 @@ import trio
 from simplex_trio.katzenpost.config import DialConfig, TcpDial, UnixDial
 from simplex_trio.katzenpost.session.dial import unix_address
 from simplex_trio.katzenpost.wire.cbor import require_cbor
+from simplex_trio.testing.kpclientd.connection import ClientConnection
 from simplex_trio.testing.kpclientd.daemon import SimulatedDaemon
 from simplex_trio.testing.kpclientd.mixnet import LIFELIKE, Pace, SimulatedMixnet
 
 __all__ = [
     "DEFAULT_LISTEN",
+    "SHUTDOWN_SECONDS",
     "ListeningDaemon",
     "config_text",
     "open_simulated_daemon",
@@ -27,6 +29,11 @@ __all__ = [
 
 DEFAULT_LISTEN = TcpDial("localhost", 64331)
 """Where the real daemon usually listens."""
+
+SHUTDOWN_SECONDS = 0.1
+"""Between telling clients that the daemon shuts down and hanging up on those that have not left.
+Some handle messages beside reading, and would see the end before they knew that it was announced.
+"""
 
 _ANY_PORT = TcpDial("localhost", 0, "tcp4")
 
@@ -43,6 +50,11 @@ class ListeningDaemon(SimulatedDaemon):
     def write_config(self, path: str | Path) -> None:
         """Write a ``thinclient.toml`` that leads here."""
         Path(path).write_text(config_text(self.dial), "utf-8")
+
+    async def _let_leave(self, connections: tuple[ClientConnection, ...]) -> None:
+        with trio.move_on_after(SHUTDOWN_SECONDS):
+            for connection in connections:
+                await connection.ended()
 
 
 def config_text(dial: DialConfig) -> str:
