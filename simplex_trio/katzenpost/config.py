@@ -72,10 +72,13 @@ class ClientConfig:
     """Between tries to reach the daemon again."""
     steady_after: float = field(default=10.0, validator=gt(0))
     """How long a connection must have lasted to count as a success: the waits between tries start
-    over, and so does the count of ``hang_ups``."""
+    over."""
     hang_ups: int = field(default=5, validator=ge(1))
-    """An operation fails with `DaemonHangsUp` when so many connections in a row that it was sent on
-    ended before they had lasted."""
+    """An operation fails with `DaemonHangsUp` when the daemon has refused it so many times in a
+    row: it answered what was sent just before, and hung up instead of answering what was sent just
+    after.  Connections that end for other reasons do not count, however many there are.  It fails
+    as well when so many short connections in a row ended because a message of the daemon made no
+    sense."""
     random: Callable[[], float] = random.random
     """From 0 to 1, for the waits between tries and the choice among instances of a service."""
     max_unread_events: int = field(default=1000, validator=ge(1))

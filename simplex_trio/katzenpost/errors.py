@@ -81,9 +81,10 @@ class DaemonAway(ConnectionLost):
 
 
 class DaemonHangsUp(ConnectionLost):
-    """The daemon hung up soon after each of several times that it was asked for this.
+    """The daemon hung up each of several times that it was asked this, and had answered until then.
 
-    Either it cannot read the request, which asking again does not help, or it cannot stay up.
+    It cannot read the request, which asking again does not help.  Or it sends what cannot be read,
+    each time.  Connections that end for other reasons are no part of it.
     """
 
     retryable = False

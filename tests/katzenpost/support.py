@@ -27,6 +27,7 @@ MemoryEnd = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 
 SEED = bytes(range(32))
 START = "start_resending_encrypted_message"
+CANCEL = "cancel_resending_encrypted_message"
 COPY = "start_resending_copy_command"
 TOKEN = b"a daemon's token"
 
@@ -60,9 +61,22 @@ class Peer:
 
     async def next(self, name: str) -> Any:
         """The next message, which must be of this kind."""
+        found, request = await self.next_of_any()
+        assert found == name
+        return request
+
+    async def next_in_doubt(self, name: str) -> Any:
+        """As `next`, after answering cancels, which clients use to see that the daemon reads."""
+        while (message := await self.next_of_any())[0] == CANCEL:
+            await self.answer(CANCEL, message[1])
+        assert message[0] == name
+        return message[1]
+
+    async def next_of_any(self) -> tuple[str, Any]:
+        """What the next message is, and its fields."""
         message = {key: value for key, value in (await self.receive()).items() if value is not None}
-        assert list(message) == [name]
-        return message[name]
+        (found,) = message.items()
+        return found
 
     async def hang_up(self) -> None:
         await trio.aclose_forcefully(self.stream)

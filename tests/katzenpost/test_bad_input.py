@@ -169,7 +169,7 @@ async def test_garbage_in_a_loop_is_bounded(autojump_clock: MockClock) -> None:
         async def answer_nonsense() -> None:
             connection = peer
             while True:
-                await connection.next(START)
+                await connection.next_in_doubt(START)
                 await connection.put(f"{START}_reply", {})
                 connection = await daemon.accept()
                 await connection.greet(resumed=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import cbor2
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from simplex_trio.engine.backoff import Backoff
@@ -23,8 +25,10 @@ from simplex_trio.katzenpost import (
     new_channel,
     open_thin_client,
 )
+from simplex_trio.katzenpost.session.doubt import UNEXPLAINED_ENDS
 from tests.katzenpost.operations import Reading, envelope_of
 from tests.katzenpost.support import (
+    CANCEL,
     COPY,
     SEED,
     START,
@@ -44,15 +48,15 @@ async def test_an_operation_is_sent_again_byte_by_byte(autojump_clock: MockClock
         reading = Reading(client, await envelope_of(client, peer))
         nursery.start_soon(reading.run)
         first = await peer.frames.receive_frame()
-        for resumed in (True, False, True):
-            await peer.hang_up()
-            peer = await daemon.accept()
-            await peer.greet(resumed=resumed)
-            assert await peer.frames.receive_frame() == first
-        await peer.hang_up()
-        peer = await daemon.accept()
-        await peer.greet(resumed=True)
-        await peer.answer(START, await peer.next(START), plaintext=b"at last")
+        for resumed in (True, False):
+            for _ in range(UNEXPLAINED_ENDS):
+                await envelope_of(client, peer)  # which shows that the daemon has read the rest
+                await peer.hang_up()
+                peer = await daemon.accept()
+                await peer.greet(resumed=resumed)
+                await client.wait_daemon_connected()
+                assert await peer.frames.receive_frame() == first
+        await peer.answer(START, cbor2.loads(first)[START], plaintext=b"at last")
     assert isinstance(reading.result, Resent)
     assert reading.result.plaintext == b"at last"
     assert reading.result.courier is None
@@ -251,7 +255,7 @@ async def test_a_daemon_that_is_deaf_is_tried_again(autojump_clock: MockClock) -
 async def hang_up_always(daemon: ScriptedDaemon, after: str, peer: Peer) -> None:
     while True:
         try:
-            await peer.next(after)
+            await peer.next_in_doubt(after)
         finally:
             await peer.hang_up()
         peer = await daemon.accept()
@@ -266,24 +270,127 @@ async def test_an_operation_at_which_the_daemon_hangs_up(autojump_clock: MockClo
         with pytest.raises(DaemonHangsUp) as caught:
             await client.start_resending(envelope)
         assert not caught.value.retryable
-        assert len(daemon.dials) == STEADY.hang_ups
+        # The last is for finding out that the daemon does without it.
+        assert len(daemon.dials) == UNEXPLAINED_ENDS + STEADY.hang_ups + 1
         assert client.operations == 0
         nursery.cancel_scope.cancel()
 
 
-async def test_connections_that_last_are_no_loop(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("lasting", [0.0, 0.5, STEADY.steady_after])
+async def test_connections_that_end_are_no_refusals(
+    autojump_clock: MockClock, lasting: float
+) -> None:
+    async with simulated() as (client, daemon), trio.open_nursery() as nursery:
+        writer, reader = await new_channel(client)
+        received = []
+
+        async def read() -> None:
+            received.append(await reader.receive())
+
+        nursery.start_soon(read)
+        await daemon.wait_asked(START)
+        async with client.subscribe() as events:
+            for _ in range(4 * STEADY.hang_ups):
+                await trio.sleep(lasting)
+                daemon.drop_connections()
+                await next_event(events, DaemonDisconnected)
+                await client.wait_daemon_connected()
+        await writer.write(b"after all")
+    assert [message.plaintext for message in received] == [b"after all"]
+
+
+async def test_connections_that_end_as_soon_as_they_are_used_are_no_refusals(
+    autojump_clock: MockClock,
+) -> None:
+    async with simulated() as (client, daemon), trio.open_nursery() as nursery:
+        writer, reader = await new_channel(client)
+        nursery.start_soon(reader.receive)
+        for count in range(1, 4 * STEADY.hang_ups):
+            await daemon.wait_asked(START, count)
+            daemon.drop_connections()
+        await writer.write(b"after all")
+
+
+async def test_a_daemon_that_ends_whenever_it_is_asked_refuses_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    async with simulated() as (client, daemon), trio.open_nursery() as nursery:
+        writer, reader = await new_channel(client)
+        nursery.start_soon(reader.receive)
+        for count in range(1, 4 * STEADY.hang_ups):
+            await daemon.wait_asked(START, count)
+            await daemon.restart(graceful=False, same_instance=count % 2 == 0)
+        await writer.write(b"after all")
+
+
+async def test_a_daemon_that_never_says_more_than_hello_refuses_nothing(
+    autojump_clock: MockClock,
+) -> None:
     daemon = ScriptedDaemon()
     async with daemon.client() as (client, peer), trio.open_nursery() as nursery:
         reading = Reading(client, await envelope_of(client, peer))
         nursery.start_soon(reading.run)
-        for _ in range(20):
-            await peer.next(START)
-            await trio.sleep(STEADY.steady_after)
+        for _ in range(4 * STEADY.hang_ups):
+            await peer.receive()
             await peer.hang_up()
             peer = await daemon.accept()
             await peer.greet(resumed=True)
+        await peer.answer(START, await peer.next_in_doubt(START))
+    assert isinstance(reading.result, Resent)
+
+
+async def test_a_daemon_that_is_slow_to_answer_is_asked_all_the_same(
+    autojump_clock: MockClock,
+) -> None:
+    daemon = ScriptedDaemon()
+    async with daemon.client() as (client, peer), trio.open_nursery() as nursery:
+        reading = Reading(client, await envelope_of(client, peer))
+        nursery.start_soon(reading.run)
+        for _ in range(UNEXPLAINED_ENDS):
+            await peer.next(START)
+            await peer.hang_up()
+            peer = await daemon.accept()
+            await peer.greet(resumed=True)
+        await peer.next(CANCEL)
         await peer.answer(START, await peer.next(START))
     assert isinstance(reading.result, Resent)
+
+
+async def test_a_refused_operation_does_not_fail_the_others(autojump_clock: MockClock) -> None:
+    """All of them have been on all of the connections at which the daemon hung up."""
+    daemon = ScriptedDaemon()
+    refused = b"!" * 32
+    async with daemon.client() as (client, peer), trio.open_nursery() as nursery:
+        envelope = await envelope_of(client, peer)
+        good = Reading(client, envelope)
+        bad = Reading(client, evolve(envelope, hash=refused))
+
+        connections = [peer]
+
+        async def greet_again() -> None:
+            await connections[-1].hang_up()
+            connections.append(await daemon.accept())
+            await connections[-1].greet(resumed=True)
+
+        async def serve() -> None:
+            while True:
+                name, request = await connections[-1].next_of_any()
+                if name == CANCEL:
+                    await connections[-1].answer(CANCEL, request)
+                elif request["envelope_hash"] == refused:
+                    await greet_again()
+
+        nursery.start_soon(good.run)
+        async with trio.open_nursery() as serving:
+            serving.start_soon(serve)
+            await bad.run()
+            serving.cancel_scope.cancel()
+        assert good.result is None
+        await greet_again()
+        await connections[-1].answer(START, await connections[-1].next_in_doubt(START))
+    assert isinstance(bad.result, DaemonHangsUp)
+    assert isinstance(bad.result, DaemonHangsUp)
+    assert isinstance(good.result, Resent)
 
 
 async def test_channels_do_not_ask_for_ever_either(autojump_clock: MockClock) -> None:

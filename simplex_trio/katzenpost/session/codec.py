@@ -46,6 +46,8 @@ class Outgoing(Redacted):
     encoded: bytes
     operation: OperationKey | None = None
     """What it sets going, if it does."""
+    number: int | None = None
+    """Of the requests on its connection, once it is sent; see `Link.has_read`."""
 
     def let_go(self) -> None:
         """Forget the bytes; a message that is still queued is sent all the same."""

@@ -36,6 +36,31 @@ class Link:
     """Held by whoever makes sure that there may be one more on its way."""
     unread: int = 0
     """At most so many on their way have not been read; see `MAX_UNREAD`."""
+    trials: trio.Lock = field(factory=trio.Lock)
+    """Held while a request is on its way of which it is in doubt whether the daemon can read it."""
+    requests: int = 0
+    """So many have been sent."""
+    requests_read: int = 0
+    """So many of them the daemon has read for certain: it reads in order, so that an answer shows
+    that it has read the request and all before it."""
+
+    def continues(self, before: Link) -> bool:
+        """Whether the daemon is the same as before, and has not forgotten this client."""
+        here, there = self.greeting, before.greeting
+        return here.resumed and here.status.instance_token == there.status.instance_token
+
+    def number_request(self) -> int:
+        """The number of the next request; it is to be sent before the next checkpoint."""
+        self.requests += 1
+        return self.requests
+
+    def note_answer(self, number: int) -> None:
+        """The request with this number was answered."""
+        self.requests_read = max(self.requests_read, number)
+
+    def has_read(self, number: int) -> bool:
+        """Whether the daemon has read the request with this number for certain."""
+        return number <= self.requests_read
 
     def has_lasted(self, seconds: float) -> bool:
         """Whether it was opened at least so long ago."""

@@ -38,6 +38,9 @@ class InFlight:
     """How many times the daemon may have it: each time that it is given it, it resends it."""
     left_over: bool = False
     """Whether the daemon may have some of an earlier try, which is to be ended first."""
+    query_id: bytes = b""
+    heard_of: bool = False
+    """Whether the daemon has said something about it on a connection that it was not sent on."""
 
     def cancel(self) -> None:
         """Wake whoever waits."""
@@ -80,6 +83,13 @@ class OperationTable:
 
     def get(self, key: OperationKey) -> InFlight | None:
         return self._operations.get(key)
+
+    def note_unasked(self, query_id: bytes) -> None:
+        """The daemon has answered an operation on a connection that it was not sent on."""
+        for operation in self._operations.values():
+            if operation.query_id == query_id:
+                operation.heard_of = True
+                operation.one_ended()
 
     def forgotten(self) -> None:
         """The daemon has forgotten its operations."""

@@ -9,15 +9,15 @@ again.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import secrets
+from contextlib import nullcontext, suppress
 from typing import Any, TypeVar
 
 import trio
 
-from simplex_trio.engine.events import ExpiredResponse
-from simplex_trio.errors import ConnectionLost, RequestTimeout, SimplexError
+from simplex_trio.engine.events import ExpiredResponse, UnexpectedResponse
+from simplex_trio.errors import ConnectionLost, DecodeError, RequestTimeout, SimplexError
 from simplex_trio.katzenpost.config import ClientConfig
 from simplex_trio.katzenpost.errors import (
     ClientClosed,
@@ -25,7 +25,6 @@ from simplex_trio.katzenpost.errors import (
     OperationCancelled,
     ReplyLost,
 )
-from simplex_trio.katzenpost.messages.capabilities import HASH_SIZE
 from simplex_trio.katzenpost.messages.events import (
     ConnectionStatus,
     DaemonConnected,
@@ -36,15 +35,17 @@ from simplex_trio.katzenpost.messages.events import (
     MessageSent,
     NewDocument,
 )
-from simplex_trio.katzenpost.messages.operations import Operation, OperationKey, OperationKind
+from simplex_trio.katzenpost.messages.operations import Operation, OperationKey
 from simplex_trio.katzenpost.messages.requests import ID_SIZE, Answer, Request
-from simplex_trio.katzenpost.session.codec import Outgoing, correlation_id
+from simplex_trio.katzenpost.session.codec import Outgoing
 from simplex_trio.katzenpost.session.connections import Connections
 from simplex_trio.katzenpost.session.dial import Dialler
+from simplex_trio.katzenpost.session.doubt import Doubt
 from simplex_trio.katzenpost.session.hub import EventHub, Subscription
 from simplex_trio.katzenpost.session.knowledge import Knowledge
 from simplex_trio.katzenpost.session.link import MAX_UNREAD, Link
 from simplex_trio.katzenpost.session.replies import PendingReply, ReplyTable
+from simplex_trio.katzenpost.session.requests import Requests
 from simplex_trio.katzenpost.session.resending import Debts, InFlight, OperationTable
 from simplex_trio.nursery import open_inner_nursery
 
@@ -64,6 +65,7 @@ class Session:
         self._connections = Connections(
             dial, config, token, note=self._note, attend=self._pay_debts
         )
+        self._requests = Requests(self._connections, config)
         self.knowledge: Knowledge = Knowledge()
         self._hub = EventHub(config.max_unread_events, config.max_unread_bytes)
         self._kept: list[MessageReply] = []
@@ -113,7 +115,7 @@ class Session:
         if not forget:
             with (
                 trio.move_on_after(self._config.close_timeout, shield=True),
-                contextlib.suppress(ConnectionLost),
+                suppress(ConnectionLost),
             ):
                 await self._pay_due_debts(await self._connections.now())
         await self._connections.close(forget=forget)
@@ -151,6 +153,9 @@ class Session:
                 self._debts.one_ended(key)
                 if (wanted_again := self._operations.get(key)) is not None:
                     wanted_again.one_ended()
+            case UnexpectedResponse(result=Answer(fields=fields)):
+                # To what was asked on an earlier connection.
+                self._operations.note_unasked(fields.binary("query_id"))
         if isinstance(event, DaemonEvent | DaemonConnected | DaemonDisconnected):
             self._hub.put(event)  # and not answers to those who left, or second answers
 
@@ -162,7 +167,7 @@ class Session:
         Raises `DaemonAway` if there is no connection, `ConnectionLost` if it ends meanwhile,
         `RequestTimeout`, or what `Request.read` raises.
         """
-        return await self._ask_on(await self._connections.now(), request)
+        return await self._requests.ask_on(await self._connections.now(), request)
 
     async def ask_again(self, request: Request[ValueT]) -> ValueT:
         """As `ask`, but wait for a connection, and ask again when one was lost.
@@ -171,53 +176,70 @@ class Session:
         """
         return request.read(await self._until_answered(request, None))
 
-    async def _ask_on(
-        self, link: Link, request: Request[ValueT], *, timeout: float | None = None
-    ) -> ValueT:
-        query_id = secrets.token_bytes(ID_SIZE)
-        outgoing = Outgoing(request.name, request.encode(query_id))
-        timeout = self._config.request_timeout if timeout is None else timeout
-        return request.read(await self._exchange(link, outgoing, query_id, timeout))
-
-    async def _exchange(
-        self, link: Link, outgoing: Outgoing, query_id: bytes, timeout: float
-    ) -> Answer:
-        try:
-            return await link.client.request(
-                outgoing, correlation_id=correlation_id(query_id), timeout=timeout
-            )
-        except RequestTimeout as exc:
-            raise RequestTimeout("the daemon did not answer in time") from exc
-        except ConnectionLost as exc:
-            raise self._lost(exc) from exc.__cause__
-        finally:
-            outgoing.let_go()
-
-    def _lost(self, lost: ConnectionLost) -> ConnectionLost:
-        """What a lost connection means to a caller."""
-        return ClientClosed("the client was closed") if self._connections.closed else lost
-
     async def _until_answered(self, request: Request[Any], in_flight: InFlight | None) -> Answer:
         query_id = secrets.token_bytes(ID_SIZE)
+        if in_flight is not None:
+            in_flight.query_id = query_id
         encoded = request.encode(query_id)
         timeout = self._config.request_timeout if in_flight is None else math.inf
-        hang_ups = 0
+        doubt = Doubt()
+        before: Link | None = None
         while True:
             link = await self._connections.next()
             outgoing = Outgoing(request.name, encoded)
             try:
+                if doubt.suspected and before is not None:
+                    await self._find_reason(before, link, doubt, in_flight)
                 if in_flight is not None:
                     await self._until_it_reads(link)
                     await self._end_left_over(link, in_flight)
-                    outgoing.operation = in_flight.key
-                    in_flight.copies += 1
-                return await self._exchange(link, outgoing, query_id, timeout)
-            except ClientClosed:
+                async with self._requests.between_others(link) if doubt.exists else nullcontext():
+                    if in_flight is not None:
+                        outgoing.operation = in_flight.key
+                        in_flight.copies += 1
+                    return await self._requests.exchange(link, outgoing, query_id, timeout)
+            except (ClientClosed, DaemonHangsUp):
                 raise
             except ConnectionLost as exc:
-                hang_ups = 0 if link.has_lasted(self._config.steady_after) else hang_ups + 1
-                if hang_ups >= self._config.hang_ups:
-                    raise DaemonHangsUp("the daemon hangs up whenever it is asked this") from exc
+                if outgoing.number is not None:
+                    before = link
+                    self._note_end(link, outgoing.number, doubt, exc)
+
+    def _note_end(self, link: Link, number: int, doubt: Doubt, lost: ConnectionLost) -> None:
+        """Note what the end of a connection says about a request; may raise `DaemonHangsUp`."""
+        lasted = link.has_lasted(self._config.steady_after)
+        nonsense = isinstance(link.client.reason, DecodeError) and not lasted
+        doubt.connection_ended(read=link.has_read(number), nonsense=nonsense)
+        if doubt.unreadable >= self._config.hang_ups:
+            raise DaemonHangsUp("the daemon sends what cannot be read, again and again") from lost
+
+    async def _find_reason(
+        self, before: Link, now: Link, doubt: Doubt, in_flight: InFlight | None
+    ) -> None:
+        """Find out whether the connection before ended because of a request.
+
+        Raises `DaemonHangsUp` if that has gone on for long enough, and `ConnectionLost`.
+        """
+        if not now.continues(before):
+            doubt.daemon_ended()
+            return
+        if in_flight is not None and await self._daemon_has(now, in_flight):
+            doubt.has_been_read()
+            return
+        doubt.was_refused()
+        if doubt.refusals >= self._config.hang_ups:
+            raise DaemonHangsUp(
+                "the daemon hangs up whenever it is asked this"
+            ) from before.client.reason
+
+    async def _daemon_has(self, link: Link, in_flight: InFlight) -> bool:
+        """Whether the daemon has an operation, which it has no more when this returns."""
+        in_flight.heard_of = False
+        await self._requests.tell_cancel(link, in_flight.key)
+        # It says that the operation has ended before it answers the cancel; by the time it has
+        # answered something else, too, that has certainly been noted.
+        await self._requests.tell_nothing(link)
+        return in_flight.heard_of
 
     # --- what the daemon resends ----------------------------------------------------------------
 
@@ -249,9 +271,7 @@ class Session:
         """Wait until one more operation or message may be on its way; see `MAX_UNREAD`."""
         async with link.starting:
             while link.unread >= MAX_UNREAD:
-                # Once it has answered anything that came after them it has read them.
-                nothing = OperationKey(OperationKind.BOX, secrets.token_bytes(HASH_SIZE))
-                if await self._tell_cancel(link, nothing):
+                if await self._requests.tell_nothing(link):
                     link.unread = 0
             link.unread += 1
 
@@ -261,7 +281,7 @@ class Session:
         On one connection it takes a cancel before whatever comes after it.
         """
         if in_flight.left_over:
-            await self._tell_cancel(link, in_flight.key)
+            await self._requests.tell_cancel(link, in_flight.key)
             in_flight.left_over = False
 
     async def cancel(self, key: OperationKey) -> None:
@@ -273,7 +293,7 @@ class Session:
         operation = self._operations.get(key)
         try:
             link = await self._connections.now()
-            await self._ask_on(link, key.cancel(), timeout=self._config.cancel_timeout)
+            await self._requests.ask_on(link, key.cancel(), timeout=self._config.cancel_timeout)
         except (ConnectionLost, RequestTimeout):
             if operation is None:  # whoever waits for it will owe it
                 self._owe(key)
@@ -302,26 +322,11 @@ class Session:
         self._debts.owe(key, trio.current_time(), copies=copies)
         self._new_debt.set()
 
-    async def _tell_cancel(self, link: Link, key: OperationKey) -> bool:
-        """Tell the daemon to end an operation; whether it answered, whatever that is.
-
-        Raises `ConnectionLost`.
-        """
-        try:
-            await self._ask_on(link, key.cancel())
-        except RequestTimeout:
-            return False
-        except ConnectionLost:
-            raise
-        except SimplexError:
-            return True
-        return True
-
     async def _pay_due_debts(self, link: Link) -> None:
         """Tell the daemon what it is to be told by now; raises `ConnectionLost`."""
         # One by one: any of them may be wanted again before its turn comes, or the connection end.
         while (key := self._debts.take_due(trio.current_time())) is not None:
-            await self._tell_cancel(link, key)
+            await self._requests.tell_cancel(link, key)
 
     async def _pay_debts(self, link: Link) -> None:
         while True:
@@ -348,7 +353,7 @@ class Session:
         except (RequestTimeout, trio.TooSlowError) as exc:
             raise RequestTimeout("the daemon does not read") from exc
         except ConnectionLost as exc:
-            raise self._lost(exc) from exc.__cause__
+            raise self._requests.lost(exc) from exc.__cause__
         finally:
             outgoing.let_go()
 
