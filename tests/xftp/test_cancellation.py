@@ -19,6 +19,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.wire.xftp.commands import FGET, FNEW, FPUT, PING, PacketInfo
 from simplex_trio.wire.xftp.messages import OK, PONG, SIDS
 from simplex_trio.xftp.client import XFTPClient
+from simplex_trio.xftp.router.record_limits import RecordLimits
 from simplex_trio.xftp.router.storage import open_storage
 from tests.client.support import cancelled_at_every_step
 from tests.xftp.routers import bodies
@@ -91,12 +92,13 @@ async def test_a_cancelled_upload_leaves_nothing_in_the_folder(tmp_path: Path) -
 
         async def store() -> None:
             nonlocal kept
-            sender_id, _ = await storage.register(info, [KEY.public], 1)
-            packet = await storage.find(sender_id, from_sender=True)
+            limits = RecordLimits(1, 2)
+            ids = await storage.register(info, [KEY.public], 1, limits)
+            assert ids is not None
+            packet = await storage.find(ids[0], from_sender=True)
             assert packet is not None
-            with storage.reserved(len(BODY)):
-                async with aclosing(body()) as pieces:
-                    kept += await storage.store(packet, pieces)
+            async with aclosing(body()) as pieces:
+                kept += await storage.store(packet, pieces)
 
         async def check(_: bool) -> None:
             packet = await storage.find(b"0" * 24, from_sender=True)
@@ -107,7 +109,7 @@ async def test_a_cancelled_upload_leaves_nothing_in_the_folder(tmp_path: Path) -
             assert storage.packets == (packet is not None)
             if packet is not None:
                 assert await storage.delete(packet.sender_id)
-            assert (storage.packets, storage.bytes_stored) == (0, 0)
+            assert (storage.packets, storage.bytes_stored, storage.bytes_of_records) == (0, 0, 0)
 
         assert await cancelled_at_every_step(store, check) > 5
         assert kept

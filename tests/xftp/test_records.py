@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -16,6 +17,7 @@ from simplex_trio.wire.text import to_base64url
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.xftp.errors import StorageFailed, StorageFull
 from simplex_trio.xftp.router import records as router_records
+from simplex_trio.xftp.router.record_limits import MOST_FORGOTTEN, RecordLimits
 from simplex_trio.xftp.router.records import Records
 from simplex_trio.xftp.router.storage import open_storage
 
@@ -48,10 +50,10 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     records._db.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(StorageFull):
         add_many(records, 1000)
-    count = records.count()
+    count = records.packets
     records._db.execute("PRAGMA max_page_count = 1000")
     add(records, 1000)
-    assert records.count() == count + 1
+    assert records.packets == count + 1
     records.close()
 
 
@@ -79,7 +81,7 @@ def test_a_transaction_that_cannot_be_committed(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed):
         add(records, 1)
     failing.fails = False
-    assert records.count() == 0
+    assert records.packets == 0
     add(records, 1)
     assert records.delete((1).to_bytes(24, "big")) == 0
     records.close()
@@ -136,6 +138,48 @@ def test_old_packets_are_found_in_parts(tmp_path: Path) -> None:
     records.close()
 
 
+def test_numbers_are_those_of_the_tables(tmp_path: Path) -> None:
+    records = Records(tmp_path / "records.sqlite")
+    chosen = random.Random(1)
+    key = INFO.sender_key
+    for number in range(300):
+        limits = RecordLimits(8, 25, unused_before=number // 10)
+        known = [each for (each,) in records._db.execute("SELECT sender_id FROM packets")]
+        packet = chosen.choice([*known, b"another"])
+        recipients = [(chosen.randbytes(24), key) for _ in range(chosen.randrange(6))]
+        match chosen.randrange(5):
+            case 0 | 1:
+                records.add(chosen.randbytes(24), INFO, recipients, number // 10, limits)
+            case 2:
+                records.add_recipients(packet, recipients, 8, limits)
+            case 3:
+                records.note_body(packet)
+            case 4:
+                found = records._db.execute("SELECT recipient_id FROM recipients").fetchone()
+                records.delete_recipient(found[0] if found else b"")
+                if not chosen.randrange(3):
+                    records.delete(packet)
+        (packets,) = records._db.execute("SELECT count(*) FROM packets").fetchone()
+        (rows,) = records._db.execute("SELECT count(*) FROM recipients").fetchone()
+        assert (records.packets, records.rows) == (packets, packets + rows)
+        assert packets <= 8
+        assert packets + rows <= 25
+    assert records.forgotten
+    records.close()
+
+
+def test_smaller_limits_than_before_are_reached_in_steps(tmp_path: Path) -> None:
+    records = Records(tmp_path / "records.sqlite")
+    for number in range(MOST_FORGOTTEN + 10):
+        add(records, number)
+    limits = RecordLimits(2, 2, unused_before=10)
+    assert not records.add(b"a", INFO, [], 10, limits)
+    assert (records.packets, records.forgotten) == (10, MOST_FORGOTTEN)
+    assert records.add(b"a", INFO, [], 10, limits)
+    assert (records.packets, records.rows) == (2, 2)
+    records.close()
+
+
 # --- records that are missing ---------------------------------------------------------------------
 
 _FRAME = 24 + 4096
@@ -163,7 +207,7 @@ def crashed(folder: Path) -> Path:
 def count_in(path: Path, *, accept_loss: bool = False) -> int:
     records = Records(path, accept_loss=accept_loss)
     try:
-        return records.count()
+        return records.packets
     finally:
         records.close()
 

@@ -54,6 +54,8 @@ async def test_statistics(router: XFTPRouter) -> None:
             "packets_expired": 0,
             "packets_blocked": 0,
             "requests_refused": 1,
+            "transfers_turned_away": 0,
+            "packets_forgotten": 0,
         }
         assert repr(router) == "<XFTPRouter with 1 clients>"
         await client.delete(packet.sender_key, packet.ids.sender_id)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+import pytest
 import trio
 
-from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.wire.xftp.commands import FGET
 from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
 from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES
+from simplex_trio.xftp.bodies import PIECE_SIZE
 from simplex_trio.xftp.errors import XFTPRouterError
+from simplex_trio.xftp.router.config import PacketPolicy
+from simplex_trio.xftp.router.record_limits import ROW_BYTES
 from simplex_trio.xftp.router.server import (
     open_xftp_router,
 )
 from tests.scenarios.xftp import SMALLEST, NewPacket, client_at, refused, stored_packet
+from tests.xftp.raw import raw_client
 from tests.xftp.routers import CREDENTIALS, bodies, config
 from tests.xftp.support import eventually
 
@@ -43,30 +49,126 @@ async def test_quota(tmp_path: Path) -> None:
         assert len(bodies(tmp_path)) == 3
 
 
-async def test_uploads_under_way_count_too() -> None:
+async def test_of_uploads_under_way_counts_what_has_come() -> None:
+    size = PIECE_SIZE + 1000
     async with (
-        open_xftp_router(config(quota=SMALLEST)) as router,
+        open_xftp_router(config(quota=size, sizes=(SMALLEST, size))) as router,
         client_at(str(router.address)) as client,
         client_at(str(router.address)) as another_client,
-        trio.open_nursery() as nursery,
     ):
-        first, second = NewPacket(), NewPacket()
+        first, second = NewPacket(size=size), NewPacket()
         await first.register(client)
         await second.register(another_client)
-        begun, go_on = trio.Event(), trio.Event()
 
         async def slowly() -> AsyncIterator[bytes]:
             yield first.body[:10]
-            begun.set()
-            await go_on.wait()
+            await eventually(lambda: router.statistics().open_files == 1)
+            await second.upload(another_client)  # there is room for it as yet
             yield first.body[10:]
 
-        nursery.start_soon(client.upload, first.sender_key, first.ids.sender_id, SMALLEST, slowly())
-        await begun.wait()
-        await eventually(lambda: router.statistics().bytes_reserved > 0)
         async with refused(XFTPCode.QUOTA):
-            await second.upload(another_client)
-        go_on.set()
+            await client.upload(first.sender_key, first.ids.sender_id, size, slowly())
+        assert router.statistics().bytes_stored == SMALLEST
+        await another_client.delete(second.sender_key, second.ids.sender_id)
+        await second.register(another_client)
+
+        async def most_of_it() -> AsyncIterator[bytes]:
+            yield first.body[:-1]
+            await eventually(lambda: router.statistics().bytes_reserved == PIECE_SIZE)
+            async with refused(XFTPCode.QUOTA):
+                await second.upload(another_client)
+            yield first.body[-1:]
+
+        await client.upload(first.sender_key, first.ids.sender_id, size, most_of_it())
+
+
+@pytest.mark.parametrize(
+    ("quota", "size", "connections", "requests"),
+    [
+        (4 * PACKET_SIZES[-1], PACKET_SIZES[-1], 1, 4),
+        # Of the usual packets the default quota takes 2,560, more than a test wants to begin with.
+        (PacketPolicy().quota, 64 * 1024 * 1024, 26, 7),
+    ],
+    ids=["small quota", "default quota"],
+)
+async def test_uploads_that_stall_keep_no_room(
+    quota: int, size: int, connections: int, requests: int
+) -> None:
+    settings = config(quota=quota, sizes=(SMALLEST, size))
+    async with open_xftp_router(settings) as router, AsyncExitStack() as stack:
+        honest = await stack.enter_async_context(client_at(str(router.address)))
+        key = Ed25519PrivateKey.generate()
+        ids = await honest.register(key, size=size, digest=bytes(32), recipient_keys=[key.public])
+        for _ in range(connections):
+            stalling = await raw_client(router.address)
+            stack.push_async_callback(trio.aclose_forcefully, stalling.tls)
+            await stalling.shake_hands(router.address.key_hash)
+            block = stalling.block(b"FPUT", ids.sender_id, key)
+            for _ in range(requests):
+                await stalling.post(block + b"x", end=False)
+        await eventually(lambda: router.statistics().open_files == connections * requests)
+        packet = await stored_packet(honest)
+        assert await packet.download(honest) == packet.body
+
+
+async def test_open_files_are_shared(tmp_path: Path) -> None:
+    """A connection has its limit, and an address has half of all if it is alone."""
+    settings = config(tmp_path, open_files=8, open_files_per_connection=3)
+    async with open_xftp_router(settings) as router, AsyncExitStack() as stack:
+        honest = await stack.enter_async_context(client_at(str(router.address)))
+        packet, pending = await stored_packet(honest, PACKET_SIZES[1]), NewPacket()
+        await pending.register(honest)
+        for expected in (3, 4):
+            greedy = await raw_client(router.address)
+            stack.push_async_callback(trio.aclose_forcefully, greedy.tls)
+            await greedy.shake_hands(router.address.key_hash)
+            get = FGET(X25519PrivateKey.generate().public).encode(3)
+            block = greedy.block(get, packet.ids.recipient_ids[0], packet.recipient_keys[0])
+            for _ in range(5):
+                await greedy.post(block)
+            await eventually(lambda: router.statistics().open_files == expected)  # noqa: B023
+        await eventually(lambda: router.statistics().counters["transfers_turned_away"] == 6)
+        async with refused(XFTPCode.TIMEOUT):
+            await packet.download(honest, 1)
+        async with refused(XFTPCode.TIMEOUT):
+            await pending.upload(honest)
+        await trio.aclose_forcefully(greedy.tls)
+        await eventually(lambda: router.statistics().open_files == 3)
+        await pending.upload(honest)
+        assert await packet.download(honest, 1) == packet.body
+
+
+async def test_records_are_bounded_in_bytes(tmp_path: Path) -> None:
+    hour = 3600
+    now = 1000.0 * hour
+    settings = config(tmp_path, max_record_bytes=8 * ROW_BYTES, max_recipients=5)
+    async with (
+        open_xftp_router(settings, clock=lambda: now) as router,
+        client_at(str(router.address)) as client,
+    ):
+        keys = [Ed25519PrivateKey.generate().public] * 4
+        used, unused = NewPacket(recipients=1), NewPacket(recipients=1)
+        await used.register(client)
+        await used.upload(client)
+        await unused.register(client)
+        async with refused(XFTPCode.QUOTA):
+            await NewPacket(recipients=4).register(client)
+        await client.add_recipients(unused.sender_key, unused.ids.sender_id, keys)
+        assert router.statistics().bytes_of_records == 8 * ROW_BYTES
+        async with refused(XFTPCode.QUOTA):
+            await client.add_recipients(used.sender_key, used.ids.sender_id, keys[:1])
+        now += hour
+        async with refused(XFTPCode.QUOTA):
+            await NewPacket(recipients=1).register(client)
+        now += hour  # what was registered in the hour before the last one makes room
+        await NewPacket(recipients=1).register(client)
+        assert router.statistics().counters["packets_forgotten"] == 1
+        assert router.statistics().bytes_of_records == 4 * ROW_BYTES
+        async with refused(XFTPCode.AUTH):
+            await unused.upload(client)
+        assert await used.download(client) == used.body
+    async with open_xftp_router(settings) as router:
+        assert router.statistics().bytes_of_records == 4 * ROW_BYTES
 
 
 async def test_sizes_and_numbers() -> None:

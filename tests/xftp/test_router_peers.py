@@ -146,10 +146,10 @@ async def test_a_body_that_stops() -> None:
         await uploading(client, router, packet)
         block = client.block(b"FPUT", packet.ids.sender_id, packet.sender_key)
         await client.post(block + packet.body[:1000], end=False)
-        await eventually(lambda: router.statistics().bytes_reserved > 0)
+        await eventually(lambda: router.statistics().open_files == 1)
         assert router.statistics().counters["uploads_failed"] == 0  # it may still succeed
         assert client.answered(await client.answer()) == ERR(XFTPCode.TIMEOUT)
-        assert router.statistics().bytes_reserved == 0
+        assert router.statistics().open_files == 0
         assert router.statistics().counters["uploads_failed"] == 1
 
     await with_raw_client(test, request_seconds=0.2)
@@ -201,7 +201,7 @@ async def test_an_upload_without_a_body() -> None:
 
 
 async def test_a_client_that_takes_no_body() -> None:
-    """Its window stays closed; after a while its request is given up, and nothing else is."""
+    """Its window stays closed; its request and file are given up as one that stops sending is."""
 
     async def test(client: RawClient, router: XFTPRouter) -> None:
         async with client_at(str(router.address)) as storing:
@@ -218,8 +218,9 @@ async def test_a_client_that_takes_no_body() -> None:
         assert client.answered(data.data) == PONG()
         reset = await client.peer.see(events.StreamReset)
         assert reset.stream_id == stream_id - 2
+        await eventually(lambda: router.statistics().open_files == 0)
 
-    await with_raw_client(test, body_seconds=0.2)
+    await with_raw_client(test, request_seconds=0.2)
 
 
 async def test_a_client_that_takes_no_answer() -> None:
@@ -287,7 +288,8 @@ async def test_a_client_that_leaves_in_the_middle(tmp_path: Path) -> None:
         await trio.aclose_forcefully(client.tls)
         await eventually(lambda: not router.statistics().sockets_active)
         assert bodies(tmp_path) == []
-        assert router.statistics().bytes_reserved == 0
+        now = router.statistics()
+        assert (now.bytes_reserved, now.open_files) == (0, 0)
 
 
 async def test_bodies_are_encrypted_anew_for_each_download(router: XFTPRouter) -> None:

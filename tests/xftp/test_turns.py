@@ -20,6 +20,7 @@ from simplex_trio.wire.xftp.messages import ERR
 from simplex_trio.xftp.bodies import BodyReader
 from simplex_trio.xftp.router.commands import Commands
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
+from simplex_trio.xftp.router.open_files import OpenFiles
 from simplex_trio.xftp.router.storage import Storage
 
 SESSION = xftp_session(3, bytes(32))
@@ -71,9 +72,10 @@ async def test_checks_of_many_requests_take_turns(monkeypatch: pytest.MonkeyPatc
         random=bytes,
     )
     request, body = refused_request(), cast("BodyReader", NoBody())
+    share = OpenFiles(1, 1).share("client")
 
     async def ask() -> None:
-        answer = await commands.answer(request, Verifier(None), body)
+        answer = await commands.answer(request, Verifier(None), body, share)
         assert answer.message == ERR(XFTPCode.AUTH)
 
     trio.lowlevel.add_instrument(passes)

@@ -42,9 +42,11 @@ from simplex_trio.xftp.box_stream import BoxStream
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import DigestMismatch, StorageFailed, WrongBodySize
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
+from simplex_trio.xftp.router.open_files import Share
+from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.records import PacketRecord
 from simplex_trio.xftp.router.statistics import Count
-from simplex_trio.xftp.router.storage import OutgoingBody, Storage
+from simplex_trio.xftp.router.storage import OutgoingBody, QuotaReached, Storage
 
 __all__ = ["Answer", "Commands", "SealedBody"]
 
@@ -56,9 +58,12 @@ _HOUR = 3600
 class SealedBody:
     """A body on its way to one recipient, in a box that is made for this one download."""
 
-    def __init__(self, body: OutgoingBody, box: BoxStream, done: Callable[[], None]) -> None:
+    def __init__(
+        self, body: OutgoingBody, box: BoxStream, share: Share, done: Callable[[], None]
+    ) -> None:
         self._body = body
         self._box = box
+        self._share = share
         self._done = done
 
     async def pieces(self) -> AsyncGenerator[bytes]:
@@ -73,6 +78,7 @@ class SealedBody:
 
     def close(self) -> None:
         self._body.close()
+        self._share.give_back()
 
 
 @frozen(repr=False)
@@ -121,12 +127,24 @@ class Commands:
         self._count(Count.REQUESTS_REFUSED)
         return _refused(error)
 
+    def turn_away(self) -> Answer:
+        """The answer to a request for which there is no open file left."""
+        self._count(Count.TRANSFERS_TURNED_AWAY)
+        return _refused(XFTPCode.TIMEOUT)
+
     async def answer(
-        self, received: ReceivedCommand[Command], verifier: Verifier, body: BodyReader
+        self,
+        received: ReceivedCommand[Command],
+        verifier: Verifier,
+        body: BodyReader,
+        share: Share,
     ) -> Answer:
-        """Do what a command says, if it is authorized; ``body`` is what follows it."""
+        """Do what a command says, if it is authorized; ``body`` is what follows it.
+
+        ``share`` is that of the client in the open files.
+        """
         try:
-            answer = await self._answer(received, verifier, body)
+            answer = await self._answer(received, verifier, body, share)
         except StorageFailed as exc:
             _log.error("the storage fails: %s", exc)
             answer = _refused(XFTPCode.FILE_IO)
@@ -137,7 +155,11 @@ class Commands:
         return answer
 
     async def _answer(
-        self, received: ReceivedCommand[Command], verifier: Verifier, body: BodyReader
+        self,
+        received: ReceivedCommand[Command],
+        verifier: Verifier,
+        body: BodyReader,
+        share: Share,
     ) -> Answer:
         command, transmission = received.command, received.transmission
         if not isinstance(command, FPUT) and not await body.at_end():
@@ -159,11 +181,11 @@ class Commands:
             case FADD():
                 return await self._add_recipients(command, packet)
             case FPUT():
-                return await self._upload(packet, body)
+                return await self._upload(packet, body, share)
             case FDEL():
                 return await self._delete(packet)
             case FGET():
-                return await self._download(command, packet)
+                return await self._download(command, packet, share)
             case FACK():
                 await self._storage.acknowledge(entity_id)
                 self._count(Count.RECIPIENTS_ACKNOWLEDGED)
@@ -189,22 +211,28 @@ class Commands:
             return _refused(XFTPCode.AUTH)
         if not policy.takes_size(command.info.size):
             return _refused(XFTPCode.SIZE)
-        if self._storage.packets >= policy.max_packets or len(keys) > policy.max_recipients:
+        if len(keys) > policy.max_recipients:
             return _refused(XFTPCode.QUOTA)
         hour = int(self._clock()) // _HOUR
-        sender_id, recipient_ids = await self._storage.register(command.info, keys, hour)
+        ids = await self._storage.register(command.info, keys, hour, self._record_limits(hour))
+        if ids is None:
+            return _refused(XFTPCode.QUOTA)
         self._count(Count.PACKETS_REGISTERED)
         self._count(Count.RECIPIENTS_ADDED, len(keys))
-        return Answer(SIDS(sender_id, recipient_ids))
+        return Answer(SIDS(*ids))
+
+    def _record_limits(self, hour: int) -> RecordLimits:
+        policy = self._policy
+        return RecordLimits(policy.max_packets, policy.max_record_bytes // ROW_BYTES, hour - 1)
 
     def _knows_password(self, given: bytes | None) -> bool:
         password = self._policy.password
         return password is None or hmac.compare_digest(given or b"", password.encode())
 
     async def _add_recipients(self, command: FADD, packet: PacketRecord) -> Answer:
-        keys = command.recipient_keys
+        keys, hour = command.recipient_keys, int(self._clock()) // _HOUR
         ids = await self._storage.add_recipients(
-            packet.sender_id, keys, self._policy.max_recipients
+            packet.sender_id, keys, self._policy.max_recipients, self._record_limits(hour)
         )
         if ids is None:
             is_gone = await self._storage.find(packet.sender_id, from_sender=True) is None
@@ -212,17 +240,21 @@ class Commands:
         self._count(Count.RECIPIENTS_ADDED, len(keys))
         return Answer(RIDS(ids))
 
-    async def _upload(self, packet: PacketRecord, body: BodyReader) -> Answer:
+    async def _upload(self, packet: PacketRecord, body: BodyReader, share: Share) -> Answer:
         size = packet.info.size
         if await body.at_end():
             return _refused(XFTPCode.NO_FILE)
         if packet.has_body:
             # What is there must not change, and a client that repeats itself must not fail.
             return await self._take_again(body, size)
-        with self._storage.reserved(size) as has_room:
-            if not has_room:
-                return _refused(XFTPCode.QUOTA)
+        if not self._storage.has_room(size):
+            return _refused(XFTPCode.QUOTA)
+        if not share.take():
+            return self.turn_away()
+        try:
             return await self._take(packet, body)
+        finally:
+            share.give_back()
 
     async def _take(self, packet: PacketRecord, body: BodyReader) -> Answer:
         is_done = False
@@ -239,6 +271,8 @@ class Commands:
             return _refused(XFTPCode.SIZE)
         except DigestMismatch:
             return _refused(XFTPCode.DIGEST)
+        except QuotaReached:
+            return _refused(XFTPCode.QUOTA)
         finally:
             if not is_done:
                 self._count(Count.UPLOADS_FAILED)
@@ -267,7 +301,7 @@ class Commands:
 
     # --- from recipients ----------------------------------------------------------------------
 
-    async def _download(self, command: FGET, packet: PacketRecord) -> Answer:
+    async def _download(self, command: FGET, packet: PacketRecord, share: Share) -> Answer:
         if not packet.has_body:
             return _refused(XFTPCode.NO_FILE)
         ephemeral, nonce = X25519PrivateKey(self._random(32)), self._random(NONCE_SIZE)
@@ -275,11 +309,18 @@ class Commands:
             box = BoxStream(BoxKey.agree(ephemeral, command.dh_key), nonce)
         except CryptoError:
             return _refused(XFTPCode.CRYPTO)
-        body = await self._storage.open_body(packet)
+        if not share.take():
+            return self.turn_away()
+        body = None
+        try:
+            body = await self._storage.open_body(packet)
+        finally:
+            if body is None:
+                share.give_back()
         if body is None:
             return _refused(XFTPCode.AUTH)
         done = partial(self._count, Count.PACKETS_DOWNLOADED)
-        return Answer(FILE(ephemeral.public, nonce), SealedBody(body, box, done))
+        return Answer(FILE(ephemeral.public, nonce), SealedBody(body, box, share, done))
 
 
 async def _pieces(body: BodyReader, size: int) -> AsyncGenerator[bytes]:

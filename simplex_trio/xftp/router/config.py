@@ -45,12 +45,18 @@ class PacketPolicy(Redacted):
     )
     """In bytes; others are refused."""
     quota: int = field(default=10 * _GIB, validator=ge(0))
-    """Bytes of packets on the disk; when it is reached nothing more is taken until some are
-    deleted, or expire."""
+    """Bytes of packets on the disk, of those that are being uploaded as many as have arrived; when
+    it is reached nothing more is taken until some are deleted, or expire."""
     expiry_hours: int = field(default=48, validator=ge(1))
     """Counted from the end of the hour in which a packet was registered, as in the reference."""
     max_packets: int = field(default=1_000_000, validator=ge(1))
-    """Registered packets; without a limit their records alone could fill the disk."""
+    """Registered packets.  When it is reached packets that have no body make room, the oldest
+    first, if they were registered more than an hour ago; otherwise nothing is registered."""
+    max_record_bytes: int = field(default=_GIB, validator=ge(0))
+    """Bytes of the records about packets and their recipients, with bodies or without; a packet of
+    which there is nothing but recipients could have half a megabyte of them.  The same happens as
+    for ``max_packets``.  A tenth of the quota is four million records, or 25 for each of the
+    smallest packets that fit into the quota."""
     max_recipients: int = field(default=2048, validator=ge(1))
     """Of one packet, as many as a sender can describe a file to after rounding up."""
     accept_new: bool = True
@@ -73,11 +79,18 @@ class XFTPClientLimits:
     """Of one connection at a time; a client that begins more breaks the rules of HTTP/2."""
     buffered: int = field(default=1024 * 1024, validator=ge(64 * 1024))
     """Bytes of bodies of one connection that have arrived and are not on the disk yet."""
+    open_files: int = field(default=2000, validator=ge(1))
+    """Bodies and pages on their way at a time, each of which is an open file: a tenth of the 20,000
+    of which ``connections`` takes half.  Of these an address may have as many as would still be
+    free, so half if it is the only one.  Beyond it a client is told TIMEOUT, after which clients
+    try again, and a browser 503."""
+    open_files_per_connection: int = field(default=32, validator=ge(1))
+    """Several times what clients have under way at a time, for those that use many streams."""
     tls_seconds: float = field(default=60, validator=gt(0))
     handshake_seconds: float = field(default=60, validator=gt(0))
     """For the handshake after that."""
     request_seconds: float = field(default=60, validator=gt(0))
-    """For the block that a request begins with, and for each next piece of a body."""
+    """For the block that a request begins with, and for each next piece of a body, either way."""
     body_seconds: float = field(default=300, validator=gt(0))
     """For the body of a packet, either way, as in the reference."""
     idle_seconds: float = field(default=6 * 3600, validator=gt(0))

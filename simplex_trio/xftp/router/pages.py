@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -80,6 +81,11 @@ class Page:
             raise StorageFailed("it has become shorter meanwhile")
         self._left -= len(piece)
         return piece
+
+    async def pieces(self) -> AsyncGenerator[bytes]:
+        """All of it; raises as `read` does."""
+        while piece := await self.read():
+            yield piece
 
     def close(self) -> None:
         self._file.close()

@@ -34,6 +34,7 @@ from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked, decode_xftp_error
 from simplex_trio.xftp.disk import storage_errors
 from simplex_trio.xftp.errors import StorageFailed, StorageFull
+from simplex_trio.xftp.router.record_limits import MOST_FORGOTTEN, NO_LIMITS, RecordLimits, Room
 
 __all__ = ["PacketRecord", "Records"]
 
@@ -66,7 +67,16 @@ _SCHEMA = (
     "CREATE INDEX recipients_of_packet ON recipients (sender_id)",
 )
 
-_SECOND = (LAST_COMMIT_TABLE,)
+_UNUSED = "NOT has_body AND blocked IS NULL"
+
+_SECOND = (
+    LAST_COMMIT_TABLE,
+    f"""
+    CREATE INDEX unused_packets_by_age ON packets (created_hour, sender_id)
+    WHERE {_UNUSED}
+    """,
+)
+"""What the second version of the schema has added."""
 
 _BY_SENDER = """
     SELECT sender_id, sender_key, size, digest, has_body, blocked, sender_key
@@ -125,6 +135,11 @@ class Records:
                 mark = Mark.create(path, self._last)
             elif self._last != losses.marked:
                 mark.write_durably(self._last)
+            self.packets: int = self._number_of("packets")
+            self.rows: int = self.packets + self._number_of("recipients")
+            """Packets and recipients; as `packets`, changed by nothing but the methods here."""
+            self.forgotten: int = 0
+            """Packets without a body that have made room for others."""
         except BaseException:
             self._db.close()
             raise
@@ -212,9 +227,8 @@ class Records:
 
     # --- numbers ------------------------------------------------------------------------------
 
-    def count(self) -> int:
-        """How many packets there are."""
-        (count,) = self._ask("SELECT count(*) FROM packets")
+    def _number_of(self, table: str) -> int:
+        (count,) = self._ask(f"SELECT count(*) FROM {table}")  # noqa: S608
         assert isinstance(count, int)
         return count
 
@@ -232,27 +246,79 @@ class Records:
         info: PacketInfo,
         recipients: Sequence[tuple[bytes, AuthPublicKey]],
         hour: int,
-    ) -> None:
-        """Note a new packet, registered in the hour with this number since 1970."""
+        limits: RecordLimits = NO_LIMITS,
+    ) -> bool:
+        """Note a new packet, registered in the hour with this number since 1970, if there is room.
+
+        Unused packets may be forgotten for it.
+        """
         with self._transaction():
-            self._db.execute(
-                "INSERT INTO packets (sender_id, sender_key, size, digest, created_hour)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (sender_id, info.sender_key.der, info.size, info.digest, hour),
-            )
-            self._add_recipients(sender_id, recipients)
+            room = self._make_room(1, 1 + len(recipients), limits)
+            if room.is_enough:
+                self._db.execute(
+                    "INSERT INTO packets (sender_id, sender_key, size, digest, created_hour)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (sender_id, info.sender_key.der, info.size, info.digest, hour),
+                )
+                self._add_recipients(sender_id, recipients)
+        self._note(room, 1, 1 + len(recipients))
+        return room.is_enough
 
     def add_recipients(
-        self, sender_id: bytes, recipients: Sequence[tuple[bytes, AuthPublicKey]], limit: int
+        self,
+        sender_id: bytes,
+        recipients: Sequence[tuple[bytes, AuthPublicKey]],
+        limit: int,
+        limits: RecordLimits = NO_LIMITS,
     ) -> bool:
-        """Note further recipients, unless the packet is gone or had more than ``limit`` then."""
+        """Note further recipients; see `add`.
+
+        False also if the packet is gone, or would have more than ``limit`` then.
+        """
         with self._lasting():
-            query = "SELECT count(*) FROM recipients WHERE sender_id = ?"
-            (count,) = self._db.execute(query, (sender_id,)).fetchone()
-            if self._body_size(sender_id) is None or count + len(recipients) > limit:
+            count = self._recipients_of(sender_id) + len(recipients)
+            if self._body_size(sender_id) is None or count > limit:
                 return False
-            self._add_recipients(sender_id, recipients)
-        return True
+            room = self._make_room(0, len(recipients), limits, but_not=sender_id)
+            if room.is_enough:
+                self._add_recipients(sender_id, recipients)
+        self._note(room, 0, len(recipients))
+        return room.is_enough
+
+    def _make_room(
+        self, packets: int, rows: int, limits: RecordLimits, *, but_not: bytes = b""
+    ) -> Room:
+        """Forget unused packets until there is room, or no more of them."""
+        packets += self.packets - limits.packets
+        rows += self.rows - limits.rows
+        freed_packets = freed_rows = 0
+        # As many as it takes to make room for all that fits into a block.
+        for _ in range(MOST_FORGOTTEN):
+            if freed_packets >= packets and freed_rows >= rows:
+                break
+            oldest = self._db.execute(
+                f"SELECT sender_id FROM packets WHERE {_UNUSED}"  # noqa: S608
+                " AND created_hour < ? AND sender_id <> ? ORDER BY created_hour, sender_id LIMIT 1",
+                (limits.unused_before, but_not),
+            ).fetchone()
+            if oldest is None:
+                break
+            freed_packets += 1
+            freed_rows += 1 + self._recipients_of(oldest[0])
+            self._db.execute("DELETE FROM packets WHERE sender_id = ?", oldest)
+        is_enough = freed_packets >= packets and freed_rows >= rows
+        return Room(freed_packets, freed_rows, is_enough)
+
+    def _note(self, room: Room, packets: int, rows: int) -> None:
+        """Count what was forgotten, and what was added if there was room for it."""
+        self.forgotten += room.packets
+        self.packets += packets * room.is_enough - room.packets
+        self.rows += rows * room.is_enough - room.rows
+
+    def _recipients_of(self, sender_id: bytes) -> int:
+        query = "SELECT count(*) FROM recipients WHERE sender_id = ?"
+        (count,) = self._db.execute(query, (sender_id,)).fetchone()
+        return int(count)
 
     def _add_recipients(
         self, sender_id: bytes, recipients: Sequence[tuple[bytes, AuthPublicKey]]
@@ -313,7 +379,11 @@ class Records:
         """
         with self._transaction():
             freed = self._body_size(sender_id)
+            recipients = self._recipients_of(sender_id)
             self._db.execute("DELETE FROM packets WHERE sender_id = ?", (sender_id,))
+        if freed is not None:
+            self.packets -= 1
+            self.rows -= 1 + recipients
         return freed
 
     def _body_size(self, sender_id: bytes) -> int | None:
@@ -325,7 +395,7 @@ class Records:
         """Forget a recipient."""
         with self._transaction():
             query = "DELETE FROM recipients WHERE recipient_id = ?"
-            self._db.execute(query, (recipient_id,))
+            self.rows -= self._db.execute(query, (recipient_id,)).rowcount
 
     def created_before(self, hour: int, after: bytes, limit: int) -> list[bytes]:
         """The ids of the next packets from before an hour, in order, from ``after`` on."""

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 import trio
@@ -32,6 +33,7 @@ from simplex_trio.transport.listen import (
     open_listeners,
     serve_tls,
 )
+from simplex_trio.transport.quick_ack import QuickAckStream
 from simplex_trio.transport.tls import ServerContext, TlsCredentials, TlsStream, utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.errors.values import Blocked
@@ -41,6 +43,7 @@ from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import StorageFailed
 from simplex_trio.xftp.router.commands import Commands
 from simplex_trio.xftp.router.config import XFTPRouterConfig
+from simplex_trio.xftp.router.open_files import OpenFiles
 from simplex_trio.xftp.router.pages import Pages
 from simplex_trio.xftp.router.statistics import (
     Count,
@@ -82,6 +85,7 @@ class XFTPRouter:
         self._clock = clock
         self._sockets = SocketStatistics()
         self._counters: Counter[Count] = Counter()
+        self._files = OpenFiles(config.limits.open_files, config.limits.open_files_per_connection)
         self._clients = 0
         self._commands = Commands(
             storage,
@@ -108,10 +112,13 @@ class XFTPRouter:
 
     def statistics(self) -> XFTPRouterStatistics:
         """The router in numbers, now."""
+        self._counters[Count.PACKETS_FORGOTTEN] = self._storage.packets_forgotten
         return take_statistics(
             packets=self._storage.packets,
             bytes_stored=self._storage.bytes_stored,
             bytes_reserved=self._storage.bytes_reserved,
+            bytes_of_records=self._storage.bytes_of_records,
+            open_files=self._files.count,
             clients=self._clients,
             sockets=self._sockets,
             counters=self._counters,
@@ -171,7 +178,14 @@ class XFTPRouter:
 
         self._clients += 1
         try:
-            await serve_client(tls, self._credentials, self._commands, self._config.limits, pages)
+            await serve_client(
+                tls,
+                self._credentials,
+                self._commands,
+                self._config.limits,
+                self._files.share(_origin(tls)),
+                pages,
+            )
         finally:
             self._clients -= 1
 
@@ -183,6 +197,25 @@ class XFTPRouter:
             except StorageFailed as exc:
                 _log.error("expired packets cannot be deleted: %s", exc)
             await trio.sleep(self._config.expiry_check)
+
+
+def _origin(tls: TlsStream) -> object:
+    """Whom a share of the open files is for: an address of IPv4, or a /64 of IPv6.
+
+    A /64 is what one household or machine has, and may choose its addresses from.
+    """
+    stream = tls.transport_stream
+    if isinstance(stream, QuickAckStream):
+        stream = stream.stream
+    if not isinstance(stream, trio.SocketStream):
+        return None
+    try:
+        address = ip_address(stream.socket.getpeername()[0].partition("%")[0])
+    except (OSError, ValueError):  # it is gone already, or has an address of another kind
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.packed[:8]
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
 from contextlib import aclosing, closing
 from http import HTTPStatus
 from typing import Final
@@ -35,6 +36,7 @@ from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.server import Http2Server, ServerRequest
 from simplex_trio.xftp.router.commands import Commands, SealedBody
 from simplex_trio.xftp.router.config import XFTPClientLimits
+from simplex_trio.xftp.router.open_files import Share
 from simplex_trio.xftp.router.pages import Pages
 
 __all__ = ["serve_client"]
@@ -54,6 +56,9 @@ _FOR_ANY_ORIGIN: Final = {
     "access-control-expose-headers": "*",
 }
 
+_RETRY_AFTER: Final = "60"
+"""Seconds; by then files are closed that clients do not take."""
+
 _MIB = 1024 * 1024
 
 _LARGEST_REST = 4 * _MIB
@@ -65,10 +70,14 @@ async def serve_client(
     credentials: RouterCredentials,
     commands: Commands,
     limits: XFTPClientLimits,
+    share: Share,
     pages: Pages | None,
 ) -> None:
-    """Serve a client until it leaves, or is idle for too long; ``pages`` if it may be a browser."""
-    await _Session(tls, credentials, commands, limits, pages).run()
+    """Serve a client until it leaves, or is idle for too long; ``pages`` if it may be a browser.
+
+    ``share`` is that of this connection in the router's open files.
+    """
+    await _Session(tls, credentials, commands, limits, share, pages).run()
 
 
 class _Session:
@@ -78,9 +87,11 @@ class _Session:
         credentials: RouterCredentials,
         commands: Commands,
         limits: XFTPClientLimits,
+        share: Share,
         pages: Pages | None,
     ) -> None:
         self._commands = commands
+        self._share = share
         self._limits = limits
         # Only browsers say whom they look for.
         self._pages = None if tls.session.server_name is None else pages
@@ -146,11 +157,19 @@ class _Session:
                 await request.respond(status=HTTPStatus.METHOD_NOT_ALLOWED, end=True)
 
     async def _serve_page(self, request: ServerRequest, pages: Pages) -> None:
+        if not self._share.take():
+            self._commands.turn_away()
+            await request.respond(
+                {"retry-after": _RETRY_AFTER}, status=HTTPStatus.SERVICE_UNAVAILABLE, end=True
+            )
+            return
         try:
             await self._send_page(request, pages)
         except StorageFailed as exc:
             # Anybody may ask for it, so that one line is enough.
             _log.error("a page cannot be read: %s", exc)
+        finally:
+            self._share.give_back()
 
     async def _send_page(self, request: ServerRequest, pages: Pages) -> None:
         page = await pages.open(request.headers.get(b":path", b""))
@@ -158,13 +177,29 @@ class _Session:
             await request.respond(status=HTTPStatus.NOT_FOUND, end=True)
             return
         self._has_had_a_page = True
-        with page, trio.move_on_after(self._limits.body_seconds):
+        with page:
             if request.method == b"HEAD":
                 await request.respond(page.headers, end=True)
                 return
             await request.respond(page.headers)
-            while piece := await page.read():
+            async with aclosing(page.pieces()) as pieces:
+                await self._send_body(request, pieces)
+
+    async def _send_body(self, request: ServerRequest, pieces: AsyncIterator[bytes]) -> None:
+        """Send a body to its end, or stop in the middle if the client does not take it in time.
+
+        Meanwhile its file is open: a client that takes nothing has it for no longer than one that
+        sends nothing.
+        """
+        limits = self._limits
+        all_by = trio.current_time() + limits.body_seconds
+        async for piece in pieces:
+            deadline = min(all_by, trio.current_time() + limits.request_seconds)
+            with trio.move_on_at(deadline) as scope:
                 await request.stream.send(piece)
+            if scope.cancelled_caught:
+                return
+        with trio.move_on_at(all_by):
             await request.stream.send(b"", end=True)
 
     async def _serve_post(self, request: ServerRequest) -> None:
@@ -196,7 +231,7 @@ class _Session:
         else:
             correlation_id = received.transmission.correlation_id
             entity_id = received.transmission.entity_id
-            answer = await self._commands.answer(received, verifier, body)
+            answer = await self._commands.answer(received, verifier, body, self._share)
         with closing(answer):
             session = agreement.session
             encoded = answer.message.encode(session.version)
@@ -210,11 +245,9 @@ class _Session:
         self, request: ServerRequest, block: bytes, body: SealedBody | None = None
     ) -> None:
         """Answer, or stop in the middle if the client does not take it in time."""
-        with trio.move_on_after(self._limits.body_seconds):
+        with trio.move_on_after(self._limits.body_seconds) as scope:
             await request.respond(_FOR_ANY_ORIGIN if self._is_web else None)
             await request.stream.send(block, end=body is None)
-            if body is not None:
-                async with aclosing(body.pieces()) as pieces:
-                    async for piece in pieces:
-                        await request.stream.send(piece)
-                await request.stream.send(b"", end=True)
+        if body is not None and not scope.cancelled_caught:
+            async with aclosing(body.pieces()) as pieces:
+                await self._send_body(request, pieces)

@@ -28,6 +28,10 @@ class Count(Enum):
     PACKETS_BLOCKED = "packets_blocked"
     REQUESTS_REFUSED = "requests_refused"
     """Answered with an error of any kind."""
+    TRANSFERS_TURNED_AWAY = "transfers_turned_away"
+    """Bodies and pages for which there was no open file left."""
+    PACKETS_FORGOTTEN = "packets_forgotten"
+    """Packets without a body that made room for others."""
 
 
 @frozen(kw_only=True)
@@ -38,7 +42,11 @@ class XFTPRouterStatistics:
     """Registered, with a body or without."""
     bytes_stored: int
     bytes_reserved: int
-    """For uploads that are under way."""
+    """What has arrived of uploads that are under way."""
+    bytes_of_records: int
+    """About packets and their recipients, in the database."""
+    open_files: int
+    """Bodies and pages on their way."""
     clients: int
     sockets_accepted: int
     sockets_closed: int
@@ -54,6 +62,8 @@ def take_statistics(
     packets: int,
     bytes_stored: int,
     bytes_reserved: int,
+    bytes_of_records: int,
+    open_files: int,
     clients: int,
     sockets: SocketStatistics,
     counters: Counter[Count],
@@ -63,6 +73,8 @@ def take_statistics(
         packets=packets,
         bytes_stored=bytes_stored,
         bytes_reserved=bytes_reserved,
+        bytes_of_records=bytes_of_records,
+        open_files=open_files,
         clients=clients,
         sockets_accepted=sockets.accepted,
         sockets_closed=sockets.closed,

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hmac
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -28,9 +28,16 @@ from simplex_trio.wire.xftp.errors import Blocked
 from simplex_trio.xftp.bodies import PIECE_SIZE
 from simplex_trio.xftp.disk import in_thread, storage_errors, sync_folder
 from simplex_trio.xftp.errors import DigestMismatch, StorageFailed, WrongBodySize
+from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.records import PacketRecord, Records
 
-__all__ = ["IncomingBody", "OutgoingBody", "Storage", "open_storage"]
+__all__ = [
+    "IncomingBody",
+    "OutgoingBody",
+    "QuotaReached",
+    "Storage",
+    "open_storage",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +107,10 @@ class OutgoingBody:
         self._file.close()
 
 
+class QuotaReached(Exception):
+    """Others have filled the quota while a body arrived."""
+
+
 class Storage:
     """See `open_storage` for how to get one.  Every method may raise `StorageFailed`."""
 
@@ -111,9 +122,23 @@ class Storage:
         self._quota = quota
         self._random = random
         self._owner = trio.CapacityLimiter(1)  # the database belongs to one thread at a time
-        self.packets: int = records.count()
         self.bytes_stored: int = records.bytes_stored()
         self.bytes_reserved: int = 0
+
+    @property
+    def packets(self) -> int:
+        """How many are registered."""
+        return self._records.packets
+
+    @property
+    def bytes_of_records(self) -> int:
+        """What the database has to keep."""
+        return self._records.rows * ROW_BYTES
+
+    @property
+    def packets_forgotten(self) -> int:
+        """Those without a body that have made room for others."""
+        return self._records.forgotten
 
     async def _on_records(self, work: Callable[[], T]) -> T:
         """Ask or change the records; once begun it is not cancelled."""
@@ -137,30 +162,25 @@ class Storage:
         return await self._on_records(partial(look_up, entity_id))
 
     async def register(
-        self, info: PacketInfo, keys: Sequence[AuthPublicKey], hour: int
-    ) -> tuple[bytes, tuple[bytes, ...]]:
-        """Note a packet; its sender's id, and those of its recipients."""
+        self, info: PacketInfo, keys: Sequence[AuthPublicKey], hour: int, limits: RecordLimits
+    ) -> tuple[bytes, tuple[bytes, ...]] | None:
+        """Note a packet; its sender's id, and those of its recipients.  `None` without room."""
         sender_id, recipients = self._random(_ID_SIZE), self._new_recipients(keys)
-        self.packets += 1  # at once, since whoever comes next looks at it
-        try:
-            await self._on_records(partial(self._records.add, sender_id, info, recipients, hour))
-        except BaseException:
-            self.packets -= 1
-            raise
-        return sender_id, tuple(recipient_id for recipient_id, _ in recipients)
+        add = partial(self._records.add, sender_id, info, recipients, hour, limits)
+        if not await self._on_records(add):
+            return None
+        return sender_id, _ids_of(recipients)
 
     async def add_recipients(
-        self, sender_id: bytes, keys: Sequence[AuthPublicKey], limit: int
+        self, sender_id: bytes, keys: Sequence[AuthPublicKey], limit: int, limits: RecordLimits
     ) -> tuple[bytes, ...] | None:
         """The ids of further recipients.
 
-        `None` if there would be more than ``limit``, or the packet is gone.
+        `None` if there would be more than ``limit``, no room, or the packet is gone.
         """
         recipients = self._new_recipients(keys)
-        add = partial(self._records.add_recipients, sender_id, recipients, limit)
-        if not await self._on_records(add):
-            return None
-        return tuple(recipient_id for recipient_id, _ in recipients)
+        add = partial(self._records.add_recipients, sender_id, recipients, limit, limits)
+        return _ids_of(recipients) if await self._on_records(add) else None
 
     async def acknowledge(self, recipient_id: bytes) -> None:
         """Forget a recipient."""
@@ -168,10 +188,7 @@ class Storage:
 
     async def delete(self, sender_id: bytes) -> bool:
         """Forget a packet and remove its body; false if somebody did so before."""
-        if not await self._remove(sender_id, self._records.delete):
-            return False
-        self.packets -= 1
-        return True
+        return await self._remove(sender_id, self._records.delete)
 
     async def block(self, sender_id: bytes, reason: Blocked) -> bool:
         """Remove the body of a packet, for good; false if the packet is not there."""
@@ -214,35 +231,37 @@ class Storage:
 
     # --- bodies -------------------------------------------------------------------------------
 
-    @contextmanager
-    def reserved(self, size: int) -> Iterator[bool]:
-        """Keep room for a body inside of the block; whether there is any."""
-        has_room = self.bytes_stored + self.bytes_reserved + size <= self._quota
-        kept = size if has_room else 0
-        self.bytes_reserved += kept
-        try:
-            yield has_room
-        finally:
-            self.bytes_reserved -= kept
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes more would be within the quota now."""
+        return self.bytes_stored + self.bytes_reserved + size <= self._quota
 
     async def store(self, packet: PacketRecord, pieces: AsyncIterator[bytes]) -> bool:
         """Write the body of a packet; false if it has got one meanwhile, or is gone.
 
-        Raises `WrongBodySize` or `DigestMismatch` for another body than was registered.  Cancelled,
-        nothing is left of it.
+        Of the quota it takes what has arrived, and no more.  Raises `QuotaReached` if others were
+        faster, and `WrongBodySize` or `DigestMismatch` for another body than was registered.
+        Cancelled, or failed, nothing is left of it.
         """
         name = to_base64url(packet.sender_id) + to_base64url(self._random(_ID_SIZE)) + _UNFINISHED
         body = await in_thread(partial(IncomingBody, self._bodies / name, packet.info))
         is_kept = False
+        reserved = 0
         try:
             async for piece in pieces:
+                if not self.has_room(len(piece)):
+                    raise QuotaReached
+                self.bytes_reserved += len(piece)
+                reserved += len(piece)
                 await in_thread(partial(body.write, piece))
             await in_thread(body.check)
             is_kept = await self._keep(packet, body)
         finally:
-            if not is_kept:
-                with trio.CancelScope(shield=True):
-                    await in_thread(body.discard)
+            try:
+                if not is_kept:
+                    with trio.CancelScope(shield=True):
+                        await in_thread(body.discard)
+            finally:
+                self.bytes_reserved -= reserved
         return is_kept
 
     async def _keep(self, packet: PacketRecord, body: IncomingBody) -> bool:
@@ -299,6 +318,10 @@ def _open_records(folder: Path, *, accept_loss: bool) -> Records:
         records.close()
         raise
     return records
+
+
+def _ids_of(recipients: Sequence[tuple[bytes, AuthPublicKey]]) -> tuple[bytes, ...]:
+    return tuple(recipient_id for recipient_id, _ in recipients)
 
 
 def _settle(records: Records, folder: Path) -> None:

@@ -1,0 +1,64 @@
+"""`OpenFiles`: how many files a router has open at a time, and for whom.  Pure.
+
+Each body on its way in or out, and each page, is an open file, for as long as the client takes.
+Clients that take their time must not use up the files that the process may open, nor all of those
+that others need.  So there are limits for the router and for a connection, and between the two a
+*fair share* for an address: it may have as many files as would still be free then.  One address
+gets half of all, two that want as much as they can get a third each, and so on, and whoever comes
+next finds some free.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+
+__all__ = ["OpenFiles", "Share"]
+
+
+class OpenFiles:
+    """The open files of a router."""
+
+    def __init__(self, limit: int, per_connection: int) -> None:
+        self._limit = limit
+        self._per_connection = per_connection
+        self._by_origin: Counter[Hashable] = Counter()
+        self.count: int = 0
+
+    def share(self, origin: Hashable) -> Share:
+        """That of a new connection from an address."""
+        return Share(self, origin)
+
+    def take(self, share: Share) -> bool:
+        free = self._limit - self.count
+        if share.count >= self._per_connection or self._by_origin[share.origin] >= free:
+            return False
+        self.count += 1
+        self._by_origin[share.origin] += 1
+        return True
+
+    def give_back(self, share: Share) -> None:
+        self.count -= 1
+        self._by_origin[share.origin] -= 1
+        if not self._by_origin[share.origin]:
+            del self._by_origin[share.origin]
+
+
+class Share:
+    """What one connection has open."""
+
+    def __init__(self, files: OpenFiles, origin: Hashable) -> None:
+        self.origin = origin
+        self.count: int = 0
+        self._files = files
+
+    def take(self) -> bool:
+        """Whether another file may be opened; `give_back` when it is closed."""
+        if not self._files.take(self):
+            return False
+        self.count += 1
+        return True
+
+    def give_back(self) -> None:
+        self.count -= 1
+        self._files.give_back(self)
