@@ -1,42 +1,30 @@
 """Which relays a proxy connects to for its clients, and how it tells them what went wrong. Pure.
 
 A proxy connects wherever strangers tell it to.  So it is refused to connect into networks that are
-not public, where it could reach what only its own machine and its neighbours should reach.
+not public, where it could reach what only its own machine and its neighbours should reach.  What
+counts is the address that is connected to: names are judged by what they resolve to.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from attrs import field, frozen
 from attrs.validators import deep_iterable, ge, optional
 
 from simplex_trio.redaction import Redacted, instance_of
+from simplex_trio.transport.networks import IPAddress, is_public, reached
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.hosts import DomainHost, Host, IPv4Host, IPv6Host, OnionHost
 
-__all__ = ["ProxyPolicy", "is_public"]
+__all__ = ["ProxyPolicy"]
 
-IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
 _PRIVATE_NAMES = ("localhost", "local", "internal", "lan", "home.arpa")
 """Domains that mean something only here."""
 
 _MAX_PORT = 0xFFFF
-
-_NAT64 = IPv6Network("64:ff9b::/96")
-
-
-def is_public(address: IPAddress) -> bool:
-    """Whether an address belongs to the public internet and to one machine in it."""
-    if isinstance(address, IPv6Address):
-        embedded = address.ipv4_mapped or address.sixtofour
-        if embedded is None and address in _NAT64:
-            embedded = IPv4Address(int(address) & 0xFFFFFFFF)
-        if embedded is not None:
-            return is_public(embedded)
-    return address.is_global and not address.is_multicast
 
 
 def _network(pattern: str) -> IPNetwork | None:
@@ -118,7 +106,7 @@ def _names_host(pattern: str, host: Host) -> bool:
 
 def _names_address(pattern: str, address: IPAddress) -> bool:
     network = _network(pattern)
-    return network is not None and address in network
+    return network is not None and any(each in network for each in reached(address))
 
 
 def _is_under(name: str, domains: tuple[str, ...]) -> bool:

@@ -29,9 +29,10 @@ from simplex_trio.agent.connections import Connector
 from simplex_trio.agent.destination import Destination
 from simplex_trio.errors import DialFailed, NoSuitableHost
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.router.proxy_rules import IPAddress, ProxyPolicy
+from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.router.proxying import RelayRefused, Relays, RelaySession
 from simplex_trio.transport.config import ConnectConfig, SocksMode, SocksProxy
+from simplex_trio.transport.networks import IPAddress
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.certificates import ProvenKey
 from simplex_trio.wire.hosts import MAX_HOSTS, DomainHost, Host, IPv4Host, IPv6Host

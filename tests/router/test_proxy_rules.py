@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from simplex_trio.router.proxy_rules import ProxyPolicy, is_public
+from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.wire.addresses import ServerAddress
 
 KEY_HASH = "A" * 43 + "="
@@ -21,26 +21,15 @@ def allowed(policy: ProxyPolicy, *hosts: str) -> list[str]:
     return [str(host) for host in policy.hosts(relay(*hosts))]
 
 
-PRIVATE = [
-    *("127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "169.254.1.1", "100.64.0.1"),
-    *("0.0.0.0", "255.255.255.255", "224.0.0.1", "192.0.2.1"),
-    *("::1", "::", "fe80::1", "fc00::1", "fd12:3456::1", "ff02::1", "2001:db8::1"),
-    *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"),
-]
-PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
-
-
-@pytest.mark.parametrize("text", PRIVATE)
+@pytest.mark.parametrize("text", ["127.0.0.1", "::ffff:10.0.0.1", "fec0::1"])
 def test_private_addresses(text: str) -> None:
     address = ip_address(text)
-    assert not is_public(address)
     assert not ProxyPolicy().allows_address(address)
     assert ProxyPolicy(allow_private=True).allows_address(address)
 
 
-@pytest.mark.parametrize("text", PUBLIC)
+@pytest.mark.parametrize("text", ["8.8.8.8", "2606:4700::1111"])
 def test_public_addresses(text: str) -> None:
-    assert is_public(ip_address(text))
     assert ProxyPolicy().allows_address(ip_address(text))
 
 
@@ -76,6 +65,13 @@ def test_denied_network() -> None:
     assert allowed(policy, "[2606:4700::1]") == []
     assert allowed(policy, "9.9.9.9") == ["9.9.9.9"]
     assert not policy.allows_address(ip_address("8.8.4.4"))
+
+
+@pytest.mark.parametrize("text", ["::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"])
+def test_denied_network_in_another_spelling(text: str) -> None:
+    policy = ProxyPolicy(deny=("8.8.0.0/16",))
+    assert allowed(policy, f"[{text}]") == []
+    assert not policy.allows_address(ip_address(text))
 
 
 def test_allowed_only() -> None:

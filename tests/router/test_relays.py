@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
 
 import pytest
 import trio
@@ -12,11 +14,12 @@ from simplex_trio.client.smp import open_smp_client
 from simplex_trio.errors import DialFailed, NoSuitableHost
 from simplex_trio.router.config import ProxyPolicy
 from simplex_trio.router.core.counters import Count
-from simplex_trio.router.proxy_rules import IPAddress
 from simplex_trio.router.relays import open_relays, reachable, resolve
 from simplex_trio.router.server import EMBEDDED, open_router
+from simplex_trio.transport.networks import IPAddress
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.errors.values import Broker, BrokerErrorKind, Network, Proxy
+from simplex_trio.wire.hosts import DomainHost
 from simplex_trio.wire.smp.new_queue import MessagingRequest
 
 KEY_HASH = "A" * 43 + "="
@@ -25,6 +28,10 @@ NAMES: dict[str, list[IPAddress]] = {
     "public.example.com": [ip_address("8.8.8.8"), ip_address("2606:4700::1111")],
     "private.example.com": [ip_address("10.0.0.1"), ip_address("::1")],
     "both.example.com": [ip_address("192.168.0.1"), ip_address("9.9.9.9")],
+    "tricky.example.com": [
+        *map(ip_address, ("fec0::1", "::127.0.0.1", "::ffff:10.0.0.1", "64:ff9b:1::a00:1")),
+        *map(ip_address, ("64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:0:a00:1::1")),
+    ],
 }
 
 
@@ -57,6 +64,7 @@ async def test_names_become_addresses(hosts: list[str], found: list[str]) -> Non
     ("host", "error"),
     [
         ("private.example.com", NoSuitableHost),
+        ("tricky.example.com", NoSuitableHost),
         ("127.0.0.1", NoSuitableHost),
         ("unknown.example.com", DialFailed),
     ],
@@ -73,6 +81,34 @@ async def test_resolving() -> None:
         await resolve("no-such-name.invalid")
     with pytest.raises(DialFailed):
         await resolve("x" * 70 + ".example")
+
+
+class Changing(trio.abc.HostnameResolver):
+    """A name that leads elsewhere at each look."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    async def getaddrinfo(self, host: object, port: object, *_: object, **__: object) -> Any:
+        self.asked.append(host)
+        address = f"127.0.0.{len(self.asked)}"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))]
+
+    async def getnameinfo(self, sockaddr: object, flags: int) -> Any:
+        raise AssertionError("nobody asks for names")
+
+
+async def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to() -> None:
+    resolver = Changing()
+    trio.socket.set_custom_hostname_resolver(resolver)
+    policy = ProxyPolicy(allow_private=True, deny=("127.0.0.2",))
+    async with open_router() as router, open_relays(policy) as relays:
+        named = evolve(router.address, hosts=(DomainHost("relay.example.com"),))
+        assert (await relays.session(named)).version == 20
+        assert resolver.asked == [b"relay.example.com"]
+        again = evolve(router.address, hosts=(DomainHost("other.example.com"),))
+        with pytest.raises(NoSuitableHost):
+            await relays.session(again)
 
 
 async def test_sessions_are_shared_and_found_by_their_id() -> None:

@@ -229,6 +229,20 @@ def test_effective_port(text: str, port: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("::1:5223", "[::1:5223]", None),
+        ("[::1]:5223", "[::1]", 5223),
+        ("[::1:5223]:443", "[::1:5223]", 443),
+    ],
+)
+def test_colons_without_brackets_belong_to_the_host(text: str, host: str, port: int | None) -> None:
+    address = ServerAddress.parse(f"smp://{KEY}@{text}")
+    assert (str(address.hosts[0]), address.port) == (host, port)
+    assert ServerAddress.parse(str(address)) == address
+
+
+@pytest.mark.parametrize(
     "host",
     [
         "",
