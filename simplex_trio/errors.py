@@ -12,6 +12,8 @@ that knows nothing of this package still handles it sensibly.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 __all__ = [
     "CertificateError",
     "CertificateExpired",
@@ -59,6 +61,8 @@ __all__ = [
     "UnexpectedResponseError",
     "UnsupportedVersion",
     "WrongIdentity",
+    "copy_of",
+    "without_traceback",
 ]
 
 
@@ -310,3 +314,41 @@ class StoreIncomplete(StoreCorrupted):
             lost = f"the last {commits} commits or more are lost"
         super().__init__(f"{place}; {lost}")
         self.commits = commits
+
+
+ErrorT = TypeVar("ErrorT", bound=BaseException)
+
+
+def without_traceback(error: ErrorT) -> ErrorT:
+    """``error``, to be kept, without its traceback and those of the errors behind it.
+
+    A traceback holds the frames that the error has come through, and they all that they were at.
+    What keeps the reason of its own end would be kept by it, in a circle that only the garbage
+    collector breaks.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.__traceback__ = None
+        waiting += (each.__cause__, each.__context__)
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+    return error
+
+
+def copy_of(error: ErrorT) -> ErrorT:
+    """An error like ``error``, with the same cause, to raise to one of several callers.
+
+    An exception that is raised gets a traceback of where it went, which is of no concern to the
+    other callers, and which whoever keeps the exception would keep as well.
+    """
+    copied = type(error).__new__(type(error), *error.args)
+    copied.args = error.args
+    copied.__dict__.update(error.__dict__)
+    copied.__cause__, copied.__context__ = error.__cause__, error.__context__
+    copied.__suppress_context__ = error.__suppress_context__
+    return copied

@@ -21,15 +21,21 @@ async def open_inner_nursery() -> AsyncIterator[trio.Nursery]:
         async with trio.open_nursery() as nursery:
             yield nursery
     except BaseExceptionGroup as group:
-        # Tasks that were cancelled beside one that failed have nothing to add to that.
-        _, failures = group.split(trio.Cancelled)
-        left = failures or group
-        if len(left.exceptions) > 1:
+        sole = _sole_failure(group)
+        if sole is None:
             raise
-        sole = left.exceptions[0]
         context = sole.__context__
         try:
             raise sole
         finally:
             sole.__context__ = context  # not the group, which says nothing more
+            # This frame is in the exception's traceback: it must not hold the exception itself.
             del sole, context
+
+
+def _sole_failure(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """The one exception of a group that is no mere cancellation, if it has one."""
+    # Tasks that were cancelled beside one that failed have nothing to add to that.
+    _, failures = group.split(trio.Cancelled)
+    exceptions = (failures or group).exceptions
+    return exceptions[0] if len(exceptions) == 1 else None

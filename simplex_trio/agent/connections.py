@@ -19,7 +19,7 @@ from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_clie
 from simplex_trio.client.smp.queues import ClientEvent
 from simplex_trio.engine.deadline import connect_deadline
 from simplex_trio.engine.timeouts import BACKGROUND, Timeouts
-from simplex_trio.errors import ConnectionLost, SimplexError
+from simplex_trio.errors import ConnectionLost, SimplexError, copy_of, without_traceback
 from simplex_trio.nursery import open_inner_nursery
 
 __all__ = ["Connections", "Connector", "Observer", "PooledClient", "direct_connector"]
@@ -148,7 +148,7 @@ class Connections:
             match decision:
                 case Refuse(error):
                     await trio.lowlevel.checkpoint()
-                    raise error.with_traceback(None)
+                    raise copy_of(error)
                 case Use(Attempt(client=PooledClient() as connection)):
                     if connection.client.connected:
                         await trio.lowlevel.checkpoint()
@@ -165,7 +165,7 @@ class Connections:
         await attempt.waiter.decided.wait()
         if attempt.client is None:
             assert attempt.error is not None
-            raise attempt.error.with_traceback(None)
+            raise copy_of(attempt.error)
         return attempt.client
 
     async def settled(self, destination: Destination) -> None:
@@ -219,7 +219,7 @@ class Connections:
             with attempt.waiter.connecting, connect_deadline(self._connect_timeouts, BACKGROUND):
                 client = await self._connector(nursery, attempt.destination)
         except CONNECT_ERRORS as exc:
-            if self._pool.fail(attempt, exc, trio.current_time()):
+            if self._pool.fail(attempt, without_traceback(exc), trio.current_time()):
                 self._observer.could_not_connect(attempt.destination, exc)
                 attempt.waiter.decided.set()
         if client is None:

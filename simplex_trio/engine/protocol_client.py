@@ -54,6 +54,7 @@ from simplex_trio.errors import (
     SimplexError,
     SlowConsumer,
     UnexpectedResponseError,
+    without_traceback,
 )
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.frames import FrameStream
@@ -379,7 +380,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         try:
             await task(*args)
         except _ORDINARY_ENDS as exc:
-            self._end(exc)
+            self._end(without_traceback(exc))
         except Exception as exc:
             # Waiting callers get it as the reason, and it propagates, like any bug.  It cancels the
             # other tasks by itself; after `_end` it would be grouped with their cancellations.

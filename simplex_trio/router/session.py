@@ -17,7 +17,7 @@ from simplex_trio.errors import CryptoError, DecodeError, HandshakeFailed, Store
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.core.decide import decide
 from simplex_trio.router.core.notifying import catch_up
-from simplex_trio.router.core.replies import Event, Said
+from simplex_trio.router.core.replies import NOWHERE, Event, Said
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import (
     Answered,
@@ -166,6 +166,8 @@ class Session:
         self._hub.ends.forget(self._outbox)
         self._hub.notifications.forget(self._outbox)
         self._forget()
+        # The session knows its client: it would be kept in a circle.
+        self._client.recipient.outlet = self._client.notifier.outlet = NOWHERE
 
     def _forget(self) -> None:
         self._hub.state.recipients.forget(self._client.recipient)

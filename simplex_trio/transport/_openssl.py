@@ -23,7 +23,7 @@ from OpenSSL import SSL, crypto
 from OpenSSL._util import ffi as _ffi
 from OpenSSL._util import lib as _lib
 
-from simplex_trio.errors import PeerCertificateInvalid, TLSFailed
+from simplex_trio.errors import PeerCertificateInvalid, TLSFailed, without_traceback
 
 __all__ = [
     "ROUTER_LISTS",
@@ -158,6 +158,9 @@ def _new_context(method: int, lists: TlsLists) -> Context:
     _restrict(context, "SSL_CTX_set1_sigalgs_list", lists.signatures)
     # OpenSSL sends tickets in TLS 1.3 even so (its issue 8077), but there is nothing behind them.
     context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
+    # Blocks have a fixed size, so that nothing can be cut off unnoticed; and whoever ends only its
+    # own direction can still be answered.
+    context.set_options(SSL.OP_IGNORE_UNEXPECTED_EOF)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 32 KiB for each idle connection
     context.set_verify(SSL.VERIFY_PEER, _verify)
@@ -233,16 +236,22 @@ class TlsConnection:
 
     Bytes go through two pairs of memory buffers, those of `trio.SSLStream` and those of pyOpenSSL,
     since neither library takes the other's.
+
+    OpenSSL's part of it takes 40 KiB and more.  A server's is made when the first bytes have come,
+    as whoever only connects is to cost little, and it goes with `release`: `trio.SSLStream` is part
+    of a reference cycle, so that what it holds on to may stay for long.
     """
 
     def __init__(
         self, context: Context, judge: CertificateJudge, *, alpn: Sequence[str] = ()
     ) -> None:
         self.server_side = False
-        self._connection = SSL.Connection(context)
-        self._connection.set_app_data(judge)
-        if alpn:
-            self._connection.set_alpn_protos([name.encode() for name in alpn])
+        self._context = context
+        self._judge: CertificateJudge | None = judge
+        self._alpn = [name.encode() for name in alpn]
+        self._server_hostname: bytes | None = None
+        self._opened: SSL.Connection | None = None
+        self._released = False
         self._incoming = self._outgoing = ssl.MemoryBIO()
         self._ended = False
         self._grown_in = False
@@ -258,15 +267,46 @@ class TlsConnection:
         """Take the buffers to work on, once; the connection is its own SSL object."""
         self._incoming, self._outgoing = incoming, outgoing
         self.server_side = server_side
-        if server_side:
-            self._connection.set_accept_state()
-        else:
-            self._connection.set_connect_state()
-            if server_hostname is not None:
-                self._connection.set_tlsext_host_name(server_hostname)
+        self._server_hostname = server_hostname
         return self
 
+    def release(self) -> None:
+        """Let go of OpenSSL, of the certificates and of all buffers.
+
+        Whatever a task is still in the middle of fails then, as on a broken connection.
+        """
+        self._released = True
+        self._opened = self._judge = self._failure = None
+        self._incoming.read()
+        self._outgoing.read()
+
+    @property
+    def _connection(self) -> SSL.Connection:
+        """OpenSSL's part, made when it is needed."""
+        if self._opened is None:
+            if self._released:
+                raise ssl.SSLError(ssl.SSL_ERROR_SSL, "the connection is over")
+            self._opened = self._new_connection()
+        return self._opened
+
+    def _new_connection(self) -> SSL.Connection:
+        connection = SSL.Connection(self._context)
+        connection.set_app_data(self._judge)
+        if self._alpn:
+            connection.set_alpn_protos(self._alpn)
+        if self.server_side:
+            connection.set_accept_state()
+        else:
+            connection.set_connect_state()
+            if self._server_hostname is not None:
+                connection.set_tlsext_host_name(self._server_hostname)
+        return connection
+
     def do_handshake(self) -> None:
+        if self.server_side and self._opened is None and not self._incoming.pending:
+            if self._incoming.eof:
+                raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the other side has gone")
+            raise ssl.SSLWantReadError
         self._run(self._connection.do_handshake)
 
     def read(self, max_bytes: int) -> bytes:
@@ -296,8 +336,7 @@ class TlsConnection:
         except (SSL.WantReadError, SSL.ZeroReturnError):
             pass  # and will be so the next time
         except SSL.Error as exc:
-            # Its traceback would keep the connection alive in a circle.
-            self._failure = exc.with_traceback(None)
+            self._failure = without_traceback(exc)
         return b"".join(pieces)
 
     @property

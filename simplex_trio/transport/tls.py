@@ -39,6 +39,7 @@ from simplex_trio.errors import (
     PeerChainTooLong,
     TLSFailed,
     WrongIdentity,
+    without_traceback,
 )
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.transport import _openssl
@@ -130,18 +131,30 @@ class ServerContext:
         )
 
 
+def _nothing() -> None:
+    pass
+
+
 class TlsStream(trio.abc.Stream):
     """A connection over TLS and its `session`; it owns the stream below.
 
     Unlike `trio.SSLStream` it takes it for an ordinary end when the other side closes the
     connection without saying goodbye.  Blocks have a fixed size, so nothing can be cut off
     unnoticed.
+
+    When it is closed, or broken, ``release`` is called, so that what OpenSSL holds for it is freed
+    at once.
     """
 
-    def __init__(self, stream: trio.SSLStream[trio.abc.Stream], session: TlsSession) -> None:
+    def __init__(
+        self,
+        stream: trio.SSLStream[trio.abc.Stream],
+        session: TlsSession,
+        release: Callable[[], object] = _nothing,
+    ) -> None:
         self.session = session
         self._stream = stream
-        self._ended = False
+        self._release = release
 
     def __repr__(self) -> str:
         return f"<TlsStream: {self.session!r}>"
@@ -152,22 +165,21 @@ class TlsStream(trio.abc.Stream):
         return self._stream.transport_stream
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
+        try:
+            await self._stream.send_all(data)
+        except trio.BrokenResourceError:
+            self._release()
+            raise
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        if self._ended:
-            await trio.lowlevel.checkpoint()
-            return b""
         try:
             return await self._stream.receive_some(max_bytes)
-        except trio.BrokenResourceError as exc:
-            if not isinstance(exc.__cause__, ssl.SSLEOFError):
-                raise
-            self._ended = True
-            return b""
+        except trio.BrokenResourceError:
+            self._release()
+            raise
 
     async def aclose(self) -> None:
         """Say goodbye and close.
@@ -175,7 +187,10 @@ class TlsStream(trio.abc.Stream):
         Where the other side does not read, that may wait until it is cancelled, which cuts the
         connection.
         """
-        await self._stream.aclose()
+        try:
+            await self._stream.aclose()
+        finally:
+            self._release()
 
 
 @define
@@ -205,6 +220,11 @@ class _Judge:
         built = tuple(self._seen[depth] for depth in sorted(self._seen))
         complete = presented is not None and presented[:1] == built[:1]
         return self._judge(presented if presented is not None and complete else built)
+
+    def failure(self) -> TLSFailed:
+        """What to raise; it is not kept here, as its traceback leads back to here."""
+        failure, self.fault = self.fault or TLSFailed("the TLS handshake failed"), None
+        return failure
 
     def review(self, presented: tuple[bytes, ...]) -> TLSFailed | None:
         """What is wrong with what the other side presented, now that all of it is known."""
@@ -243,8 +263,7 @@ def _as_fault(error: CertificateError | DecodeError) -> TLSFailed:
         case _:
             kind = PeerCertificateInvalid
     fault = kind(str(error))
-    # Its traceback would keep the connection alive in a circle.
-    fault.__cause__ = error.with_traceback(None)
+    fault.__cause__ = without_traceback(error)
     return fault
 
 
@@ -335,13 +354,24 @@ async def _handshake(
     lists: _openssl.TlsLists,
 ) -> TlsStream:
     try:
+        await _agree(stream, connection, judge)
+        return TlsStream(stream, _session(connection, judge, lists), connection.release)
+    except BaseException:
+        connection.release()
+        raise
+
+
+async def _agree(
+    stream: trio.SSLStream[trio.abc.Stream], connection: _openssl.TlsConnection, judge: _Judge
+) -> None:
+    try:
         await stream.do_handshake()
     except trio.BrokenResourceError as exc:
         await _send_alert(stream.transport_stream, connection.unsent())
-        raise (judge.fault or TLSFailed("the TLS handshake failed")) from exc
-    if fault := judge.review(connection.peer_certificates()):
-        raise fault
-    return TlsStream(stream, _session(connection, judge, lists))
+        raise judge.failure() from exc
+    judge.fault = judge.review(connection.peer_certificates())
+    if judge.fault is not None:
+        raise judge.failure()
 
 
 async def _send_alert(stream: trio.abc.Stream, alert: bytes) -> None:

@@ -82,7 +82,8 @@ async def test_they_share_a_failure_too_and_others_are_told_of_it_for_a_while(
         await trio.sleep(29)
         await ask()
         assert len(attempts) == 1
-        assert errors == [error] * 4
+        assert [(type(each), each.args) for each in errors] == [(DialFailed, error.args)] * 4
+        assert len(set(map(id, errors))) == 4  # each with a traceback of its own
         await trio.sleep(1)
         await ask()
         assert len(attempts) == 2

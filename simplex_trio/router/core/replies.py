@@ -7,7 +7,7 @@ becomes a message when it is about to be written, and takes next to no memory un
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import define, frozen
 
@@ -17,6 +17,7 @@ from simplex_trio.router.store.records import MessageHead
 from simplex_trio.wire.smp.messages import Message
 
 __all__ = [
+    "NOWHERE",
     "Due",
     "Event",
     "ForwardedDue",
@@ -109,3 +110,16 @@ class Outlet(Protocol):
         Deliveries do not ask, since what may wait to be acknowledged bounds them; notifications do.
         """
         ...
+
+
+class _Nowhere:
+    def tell(self, event: Event) -> None:
+        pass
+
+    @property
+    def has_room(self) -> bool:
+        return False
+
+
+NOWHERE: Final[Outlet] = _Nowhere()
+"""The outlet of a connection that has ended."""

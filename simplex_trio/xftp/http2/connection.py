@@ -17,7 +17,7 @@ from h2 import events
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error, NoSuchStreamError, StreamClosedError
 
-from simplex_trio.errors import ConnectionLost, SimplexError
+from simplex_trio.errors import ConnectionLost, SimplexError, without_traceback
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.xftp.http2.floods import RESET_COST, FloodGuard, frame_cost
 from simplex_trio.xftp.http2.frame_heads import FrameHeads, FrameKind
@@ -106,6 +106,7 @@ class Http2Connection:
             self._end(trio.ClosedResourceError("this side has closed the connection"))
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(self._stream)
+            self._h2.release()
             self._over.set()
 
     def _tasks(self) -> Sequence[Callable[[], Awaitable[None]]]:
@@ -116,7 +117,7 @@ class Http2Connection:
         try:
             await task()
         except _NETWORK_ENDS as exc:
-            self._end(exc)
+            self._end(without_traceback(exc))
 
     def _widen_window(self) -> None:
         widened = self.limits.connection_window - self._h2.inbound_flow_control_window

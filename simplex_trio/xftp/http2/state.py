@@ -11,12 +11,12 @@ from hyperframe.frame import DataFrame, Frame, RstStreamFrame
 
 from simplex_trio.xftp.http2.limits import Http2Limits
 
-__all__ = ["new_state"]
+__all__ = ["Http2State", "new_state"]
 
 _HEADERS_SIZE = 16 * 1024
 
 
-class _State(H2Connection):
+class Http2State(H2Connection):
     """h2 that keeps silent about data for requests that are over, and forgets them in time.
 
     What is on its way when a request is reset may be as much as a window, and h2 answers each frame
@@ -26,6 +26,14 @@ class _State(H2Connection):
     MAX_CLOSED_STREAMS: int = 1000
     """Requests of which h2 remembers how they ended, more than can be on their way; its 65,536 are
     several megabytes for each connection."""
+
+    def release(self) -> None:
+        """Take nothing in any more, at the end of the connection.
+
+        The table has methods of this object: with it they are a reference cycle, which keeps all
+        that is here until the garbage collector comes by.
+        """
+        self._frame_dispatch_table.clear()
 
     def _receive_frame(self, frame: Frame) -> list[Event]:
         if isinstance(frame, DataFrame):
@@ -42,9 +50,9 @@ class _State(H2Connection):
         return frames, happened
 
 
-def new_state(limits: Http2Limits, *, client_side: bool) -> H2Connection:
+def new_state(limits: Http2Limits, *, client_side: bool) -> Http2State:
     """A connection that has neither sent nor received anything."""
-    state = _State(H2Configuration(client_side=client_side, header_encoding=None))
+    state = Http2State(H2Configuration(client_side=client_side, header_encoding=None))
     state.local_settings = Settings(
         client=client_side,
         initial_values={

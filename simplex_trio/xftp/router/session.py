@@ -126,10 +126,13 @@ class _Session:
         self._verifier = Verifier(agreement.session_key)
 
     async def run(self) -> None:
-        async with open_inner_nursery() as nursery:
-            nursery.start_soon(self._disconnect_idle, nursery.cancel_scope)
-            await self._http.run()
-            nursery.cancel_scope.cancel()
+        try:
+            async with open_inner_nursery() as nursery:
+                nursery.start_soon(self._disconnect_idle, nursery.cancel_scope)
+                await self._http.run()
+                nursery.cancel_scope.cancel()
+        finally:
+            del self._http  # which has this session as its handler: a reference cycle
 
     async def _disconnect_idle(self, scope: trio.CancelScope) -> None:
         limits = self._limits
