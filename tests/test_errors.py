@@ -6,7 +6,7 @@ import pytest
 
 from simplex_trio.errors import DialFailed, TLSFailed, copy_of, without_traceback
 from simplex_trio.router.proxying import RelayRefused
-from simplex_trio.wire.smp.errors import Code
+from simplex_trio.wire.errors.values import Code
 
 
 def caught() -> DialFailed:

@@ -59,6 +59,11 @@ class ClientLimits:
     connections: int = field(default=10_000, validator=ge(1))
     """The most at a time; half of what a process may open where the limit is 20,000 files.  The
     next one waits a moment for a place and is closed if there is none."""
+    max_connections_per_address: int = field(default=1000, validator=ge(1))
+    """The most from one public address of IPv4, or one /64 of IPv6; another one is closed at once.
+    A tenth of all, so that nobody takes all places from one address, and far more than the clients
+    behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not public have
+    no such limit: behind them are onion services, and reverse proxies."""
     commands_in_flight: int = field(default=1024, validator=ge(1))
     """Commands of one connection whose answers are not written yet, four full blocks of the
     shortest.  When there are more, nothing is read from it until there are less."""
@@ -75,6 +80,8 @@ class ClientLimits:
     """For TLS, as in the reference."""
     handshake_seconds: float = field(default=60, validator=gt(0))
     """For the handshake after that."""
+    crowded_handshake_seconds: float = field(default=10, validator=gt(0))
+    """For either of the two while more than half of all places are taken."""
     block_seconds: float = field(default=120, validator=gt(0))
     """From the first byte of a block to its last; 1 kbit/s is enough."""
     write_seconds: float = field(default=120, validator=gt(0))

@@ -28,7 +28,7 @@ import trio
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router import housekeeping
-from simplex_trio.router.config import ClientLimits, RouterConfig
+from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.credentials import load_credentials, load_web_credentials
 from simplex_trio.router.deadlines import PromptStream
 from simplex_trio.router.http import answer_one
@@ -45,12 +45,7 @@ from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.router.web import WebPage
 from simplex_trio.transport.block_stream import BlockStream
-from simplex_trio.transport.listen import (
-    ListenLimits,
-    SocketStatistics,
-    open_listeners,
-    serve_tls,
-)
+from simplex_trio.transport.listen import SocketStatistics, open_listeners, serve_tls
 from simplex_trio.transport.tls import ServerContext, TlsCredentials, TlsStream, utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.hosts import parse_host
@@ -241,7 +236,7 @@ async def _listen(hub: Hub, web: TlsCredentials | None, nursery: trio.Nursery) -
                     partial(_serve_connection, hub, page if context.serves_web else None),
                     listeners,
                     context,
-                    limits=_listen_limits(config.limits),
+                    places=hub.places,
                     statistics=router.sockets,
                 )
             )
@@ -259,10 +254,6 @@ async def _open_ports(config: RouterConfig) -> list[tuple[int, list[trio.SocketL
                 listener.socket.close()
         raise
     return found
-
-
-def _listen_limits(limits: ClientLimits) -> ListenLimits:
-    return ListenLimits(connections=limits.connections, handshake_seconds=limits.tls_seconds)
 
 
 def _address(hub: Hub, port: int) -> ServerAddress:

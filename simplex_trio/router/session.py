@@ -59,7 +59,7 @@ async def serve_client(hub: Hub, frames: FrameStream, tls: TlsSession) -> None:
     ``frames`` stays open, and belongs to the caller.  Cancelling ends it at once.
     """
     try:
-        with trio.fail_after(hub.config.limits.handshake_seconds):
+        with hub.places.handshake(hub.config.limits.handshake_seconds):
             agreement = await shake_hands(hub, frames, tls)
     except (HandshakeFailed, trio.TooSlowError, *_GONE) as exc:
         _log.debug("a handshake failed: %s", type(exc).__name__)

@@ -12,19 +12,21 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 
 import trio
-from attrs import define, field, frozen
-from attrs.validators import ge, gt
+from attrs import define
 
 from simplex_trio.errors import ConnectError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.config import KeepAlive
+from simplex_trio.transport.networks import Origin, origin_of
+from simplex_trio.transport.places import Places
 from simplex_trio.transport.quick_ack import QuickAckStream, set_keep_alive
 from simplex_trio.transport.tls import ServerContext, TlsStream, server_handshake, utc_now
 
-__all__ = ["ListenLimits", "SocketStatistics", "open_listeners", "serve_tls"]
+__all__ = ["SocketStatistics", "open_listeners", "peer_origin", "serve_tls"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,27 +67,13 @@ class SocketStatistics:
     accepted: int = 0
     closed: int = 0
     active: int = 0
+    turned_away: int = 0
+    """Of those, the ones for which there was no place."""
 
     @property
     def leaked(self) -> int:
         """Connections that were neither closed nor have a task that will."""
         return self.accepted - self.closed - self.active
-
-
-@frozen
-class ListenLimits:
-    """Bounds for the connections of one router."""
-
-    connections: int = field(default=10_000, validator=ge(1))
-    """The most at a time: half of what a process may open where the limit is 20,000 files, as the
-    others may be needed for the store and for relays.  When it is reached, nothing more is accepted
-    than the one that waits for a place."""
-    full_seconds: float = field(default=5, validator=gt(0))
-    """How long that one waits before it is closed, so that its client tries elsewhere or later."""
-    handshake_seconds: float = field(default=60, validator=gt(0))
-    """For TLS, as in the reference: slow networks behind proxies need tens of seconds."""
-    close_seconds: float = field(default=1, validator=gt(0))
-    """For saying goodbye when a connection ends; after that it is cut."""
 
 
 async def open_listeners(port: int, *, host: str | None = None) -> list[trio.SocketListener]:
@@ -157,7 +145,7 @@ async def serve_tls(
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
     context: ServerContext,
     *,
-    limits: ListenLimits | None = None,
+    places: Places | None = None,
     statistics: SocketStatistics | None = None,
     keep_alive: KeepAlive | None = None,
     clock: Callable[[], datetime] = utc_now,
@@ -166,17 +154,17 @@ async def serve_tls(
     """Accept connections until it is cancelled, and run ``handler`` for each when TLS is there.
 
     A connection is closed when its handler returns or raises, which is logged and concerns no other
-    connection.  ``statistics`` is kept up to date.  ``keep_alive`` is off by default: its probes
-    wake up phones.
+    connection.  ``places`` bounds how many there are, together with what else shares it.
+    ``statistics`` is kept up to date.  ``keep_alive`` is off by default: its probes wake up phones.
 
     The listeners belong to this call.  Cancelling it closes them, cancels all handlers and closes
-    their connections, politely if that takes no longer than ``limits.close_seconds``; nothing is
-    left when it returns.  Raises the `OSError` of a listener that cannot go on.
+    their connections, politely if that takes no longer than the limits say; nothing is left when it
+    returns.  Raises the `OSError` of a listener that cannot go on.
     """
     server = _Server(
         handler,
         context,
-        limits or ListenLimits(),
+        places or Places(),
         statistics or SocketStatistics(),
         keep_alive,
         clock,
@@ -188,14 +176,10 @@ async def serve_tls(
 class _Server:
     handler: Callable[[TlsStream], Awaitable[object]]
     context: ServerContext
-    limits: ListenLimits
+    places: Places
     statistics: SocketStatistics
     keep_alive: KeepAlive | None
     clock: Callable[[], datetime]
-    places: trio.Semaphore = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.places = trio.Semaphore(self.limits.connections)
 
     async def run(
         self,
@@ -237,17 +221,17 @@ class _Server:
         """See to one connection; "started" when there is a place for it, or it was turned away."""
         self.statistics.accepted += 1
         self.statistics.active += 1
+        origin = peer_origin(stream)
         try:
-            with trio.move_on_after(self.limits.full_seconds) as waiting:
-                await self.places.acquire()
+            admitted = await self.places.take(origin)
             task_status.started()
-            if waiting.cancelled_caught:
-                _log.warning("a connection was turned away: there are as many as allowed")
+            if not admitted:
+                self.statistics.turned_away += 1
                 return
             try:
-                await self.converse(stream)
+                await self.converse(stream, origin)
             finally:
-                self.places.release()
+                self.places.leave(origin)
         finally:
             try:
                 with trio.CancelScope(shield=True):
@@ -256,15 +240,16 @@ class _Server:
             finally:
                 self.statistics.active -= 1
 
-    async def converse(self, stream: trio.abc.Stream) -> None:
+    async def converse(self, stream: trio.abc.Stream, origin: Origin | None) -> None:
         try:
             tls = await self.secure(stream)
             if tls is None:
                 return
+            tls.origin = origin
             try:
                 await self.handler(tls)
             finally:
-                with trio.move_on_after(self.limits.close_seconds, shield=True):
+                with trio.move_on_after(self.places.limits.close_seconds, shield=True):
                     await tls.aclose()
         except trio.BrokenResourceError:
             _log.debug("a client is gone")
@@ -272,13 +257,42 @@ class _Server:
             _log.exception("a connection failed")
 
     async def secure(self, stream: trio.abc.Stream) -> TlsStream | None:
-        if isinstance(stream, trio.SocketStream):
-            if self.keep_alive is not None:
-                set_keep_alive(stream.socket, self.keep_alive)
-            stream = QuickAckStream(stream)
         try:
-            with trio.fail_after(self.limits.handshake_seconds):
+            with self.places.handshake(self.places.limits.handshake_seconds):
+                if isinstance(stream, trio.SocketStream):
+                    if not await _says_something(stream):
+                        _log.debug("a client left before TLS")
+                        return None
+                    if self.keep_alive is not None:
+                        set_keep_alive(stream.socket, self.keep_alive)
+                    stream = QuickAckStream(stream)
                 return await server_handshake(stream, self.context, clock=self.clock)
         except (ConnectError, trio.TooSlowError) as exc:
             _log.debug("a client did not get through TLS: %s", type(exc).__name__)
             return None
+
+
+def peer_origin(stream: trio.abc.Stream) -> Origin | None:
+    """The origin of the other end of a connection; `None` where limits do not apply to it.
+
+    See `simplex_trio.transport.networks.origin_of`.
+    """
+    if isinstance(stream, QuickAckStream):
+        stream = stream.stream
+    if not isinstance(stream, trio.SocketStream):
+        return None
+    try:
+        return origin_of(ip_address(stream.socket.getpeername()[0].partition("%")[0]))
+    except (OSError, ValueError):  # it is gone already, or has an address of another kind
+        return None
+
+
+async def _says_something(stream: trio.SocketStream) -> bool:
+    """Wait for a client's first byte, which stays where it is; False if there will be none.
+
+    Until then a connection costs a task and nothing else.
+    """
+    try:
+        return bool(await stream.socket.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False

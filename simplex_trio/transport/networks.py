@@ -8,9 +8,17 @@ another way to write one of IPv4, or a tunnel to it; they are judged by that one
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Final
+from typing import Final, NewType
 
-__all__ = ["REFUSED_IPV4", "REFUSED_IPV6", "IPAddress", "is_public", "reached"]
+__all__ = [
+    "REFUSED_IPV4",
+    "REFUSED_IPV6",
+    "IPAddress",
+    "Origin",
+    "is_public",
+    "origin_of",
+    "reached",
+]
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -99,3 +107,21 @@ def is_public(address: IPAddress) -> bool:
     if embedded := _embedded(address):
         return all(map(is_public, embedded))
     return not any(address in network for network in REFUSED_IPV6)
+
+
+Origin = NewType("Origin", bytes)
+"""Where a connection comes from, as far as limits are concerned."""
+
+
+def origin_of(address: IPAddress) -> Origin | None:
+    """Whom a limit for each address holds for: one address of IPv4, or a /64 of IPv6.
+
+    A /64 is what one household or machine has, and may choose its addresses from.  `None`, and so
+    no limit, for an address that is not public: behind it may be any number of clients, those of an
+    onion service or of a reverse proxy.
+    """
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if not is_public(address):
+        return None
+    return Origin(address.packed[:8])

@@ -43,6 +43,7 @@ from simplex_trio.errors import (
 )
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.transport import _openssl
+from simplex_trio.transport.networks import Origin
 
 __all__ = [
     "ServerContext",
@@ -153,6 +154,8 @@ class TlsStream(trio.abc.Stream):
         release: Callable[[], object] = _nothing,
     ) -> None:
         self.session = session
+        self.origin: Origin | None = None
+        """On servers, where the connection comes from, if that has limits of its own."""
         self._stream = stream
         self._release = release
 

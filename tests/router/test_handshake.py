@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from simplex_trio.crypto.credentials import generate_service_credentials
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import ServiceRefused
-from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.config import ClientLimits, RouterConfig
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.wire.blocks import PaddedBlocks
@@ -179,3 +179,17 @@ async def test_client_that_goes_in_the_middle() -> None:
         await raw.frames.receive_frame()
         await raw.frames.aclose()
         assert await (await house.connect()).ask(PING()) == PONG()
+
+
+async def test_silence_ends_the_connection_sooner_when_it_is_crowded(
+    autojump_clock: MockClock,
+) -> None:
+    crowded = RouterConfig(limits=ClientLimits(connections=2))
+    async with open_house(crowded) as house:
+        for _ in range(2):
+            assert await house.hub.places.take(None)
+        raw = house.dial()
+        await raw.frames.receive_frame()
+        with pytest.raises(trio.EndOfChannel):
+            await raw.frames.receive_frame()
+        assert trio.current_time() == crowded.limits.crowded_handshake_seconds

@@ -20,15 +20,15 @@ from trio.testing import (
 )
 
 from simplex_trio.errors import PeerCertificateExpired, SimplexError
-from simplex_trio.transport import listen
+from simplex_trio.transport import _openssl, listen
 from simplex_trio.transport.config import KeepAlive
 from simplex_trio.transport.listen import (
-    ListenLimits,
     SocketStatistics,
     open_listeners,
     serve_tls,
 )
-from simplex_trio.transport.tls import TlsStream, client_handshake
+from simplex_trio.transport.places import ListenLimits, Places
+from simplex_trio.transport.tls import TlsStream, client_handshake, server_handshake
 from tests.transport.support import CONTEXT, PIN, chain_of, now
 
 
@@ -62,13 +62,17 @@ class FakeListener(trio.abc.Listener[trio.abc.Stream]):
         await trio.lowlevel.checkpoint()
 
 
+def limited(**limits: float) -> Places:
+    return Places(ListenLimits(**limits))  # type: ignore[arg-type]
+
+
 @define(eq=False)
 class Server:
     listener: FakeListener = field(factory=FakeListener)
     statistics: SocketStatistics = field(factory=SocketStatistics)
     handled: list[TlsStream] = field(factory=list)
     handler: Callable[[TlsStream], Awaitable[object]] | None = None
-    limits: ListenLimits | None = None
+    places: Places = field(factory=Places)
 
     async def handle(self, stream: TlsStream) -> None:
         self.handled.append(stream)
@@ -96,7 +100,7 @@ async def serving(server: Server) -> AsyncGenerator[trio.Nursery]:
             server.handle,
             [server.listener],
             CONTEXT,
-            limits=server.limits,
+            places=server.places,
             statistics=server.statistics,
             clock=now,
             task_status=task_status,
@@ -244,8 +248,47 @@ async def test_a_broken_client_certificate_concerns_nobody_else() -> None:
     assert issubclass(PeerCertificateExpired, SimplexError)
 
 
+async def test_connection_that_says_nothing_costs_no_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[object] = []
+
+    class Counted(_openssl.TlsConnection):
+        def _new_connection(self) -> Any:
+            begun.append(self)
+            return super()._new_connection()
+
+    monkeypatch.setattr(_openssl, "TlsConnection", Counted)
+    (listener,) = await open_listeners(0, host="127.0.0.1")
+    below = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+    server = Server(listener=listener)  # type: ignore[arg-type]
+
+    async def serve(task_status: trio.TaskStatus[None]) -> None:
+        await serve_tls(
+            server.handle,
+            [listener],
+            CONTEXT,
+            statistics=server.statistics,
+            clock=now,
+            task_status=task_status,
+        )
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve)
+        ours, theirs = memory_stream_pair()
+        nursery.start_soon(server_handshake, theirs, CONTEXT)
+        while not server.statistics.active:
+            await wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
+        assert begun == []
+        await ours.send_all(b"\x16")
+        await below.send_all(b"\x16")
+        while len(begun) < 2:
+            await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    await below.aclose()
+
+
 async def test_silence_instead_of_a_handshake(autojump_clock: MockClock) -> None:
-    server = Server(limits=ListenLimits(handshake_seconds=7))
+    server = Server(places=limited(handshake_seconds=7))
     async with serving(server):
         ours, theirs = memory_stream_pair()
         server.listener.give(theirs)
@@ -295,7 +338,7 @@ async def test_a_client_that_disappears_is_nothing_special(
 
 
 async def test_when_it_is_full_the_next_waits_for_a_place(autojump_clock: MockClock) -> None:
-    server = Server(limits=ListenLimits(connections=2, full_seconds=5))
+    server = Server(places=limited(connections=2, full_seconds=5))
     async with serving(server) as nursery:
         first, _ = await server.connect(), await server.connect()
 
@@ -311,7 +354,7 @@ async def test_when_it_is_full_the_next_waits_for_a_place(autojump_clock: MockCl
 
 
 async def test_when_it_stays_full_the_next_is_closed(autojump_clock: MockClock) -> None:
-    server = Server(limits=ListenLimits(connections=1, full_seconds=5))
+    server = Server(places=limited(connections=1, full_seconds=5))
     async with serving(server):
         first = await server.connect()
         waiting = [memory_stream_pair() for _ in range(3)]
@@ -323,6 +366,39 @@ async def test_when_it_stays_full_the_next_is_closed(autojump_clock: MockClock) 
             assert trio.current_time() == 5 * number
         await first.send_all(b"still here")
         assert await first.receive_some() == b"still here"
+
+
+async def test_one_address_has_a_share_of_the_places(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origins = iter([b"a", b"a", b"a", b"b", None, None, None, b"a"])
+    monkeypatch.setattr(listen, "_origin", lambda _: next(origins))
+    server = Server(places=limited(max_connections_per_address=2))
+    async with serving(server):
+        first, _ = await server.connect(), await server.connect()
+        ours, theirs = memory_stream_pair()
+        server.listener.give(theirs)
+        assert await ours.receive_some() == b""
+        assert trio.current_time() == 0
+        assert (server.statistics.turned_away, len(server.handled)) == (1, 2)
+        for _ in range(4):
+            await server.connect()
+        await first.aclose()
+        await wait_all_tasks_blocked()
+        await server.connect()
+        await wait_all_tasks_blocked()
+        assert server.handled[-1].origin == b"a"
+
+
+async def test_listeners_of_one_router_share_its_places(autojump_clock: MockClock) -> None:
+    places = limited(connections=1)
+    one, other = Server(places=places), Server(places=places)
+    async with serving(one), serving(other):
+        await one.connect()
+        ours, theirs = memory_stream_pair()
+        other.listener.give(theirs)
+        assert await ours.receive_some() == b""
+        assert trio.current_time() == places.limits.full_seconds
 
 
 @pytest.mark.parametrize(
@@ -350,7 +426,7 @@ async def test_closing_does_not_wait_for_those_who_do_not_listen(autojump_clock:
     async def talk(stream: TlsStream) -> None:
         await stream.send_all(bytes(100_000))
 
-    server = Server(handler=talk, limits=ListenLimits(close_seconds=2))
+    server = Server(handler=talk, places=limited(close_seconds=2))
     async with serving(server):
         for _ in range(3):
             await server.connect(lockstep_stream_pair)
@@ -361,7 +437,7 @@ async def test_closing_does_not_wait_for_those_who_do_not_listen(autojump_clock:
 
 
 async def test_closing_while_clients_are_in_any_state(autojump_clock: MockClock) -> None:
-    server = Server(limits=ListenLimits(connections=2))
+    server = Server(places=limited(connections=2))
     async with serving(server):
         await server.connect()  # at work
         ours, theirs = memory_stream_pair()  # in the middle of its handshake

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplex_trio.transport.networks import REFUSED_IPV4, REFUSED_IPV6, is_public, reached
+from simplex_trio.transport.networks import (
+    REFUSED_IPV4,
+    REFUSED_IPV6,
+    is_public,
+    origin_of,
+    reached,
+)
 
 REFUSED = [
     *("127.0.0.1", "10.1.2.3", "192.168.1.1", "172.16.0.1", "172.31.255.255", "169.254.169.254"),
@@ -66,8 +72,10 @@ def test_ipv4_is_judged_alike_in_every_spelling(address: IPv4Address) -> None:
 
 
 @given(st.sampled_from(REFUSED_IPV4), st.data())
-def test_networks_of_ipv4_are_refused_from_end_to_end(network: object, data: st.DataObject) -> None:
-    assert not is_public(data.draw(st.ip_addresses(network=network)))  # type: ignore[call-overload]
+def test_networks_of_ipv4_are_refused_from_end_to_end(
+    network: IPv4Network, data: st.DataObject
+) -> None:
+    assert not is_public(data.draw(st.ip_addresses(network=network)))
 
 
 @given(st.sampled_from(REFUSED_IPV6), st.integers(0, 2**128 - 1))
@@ -90,3 +98,24 @@ def test_nothing_is_public_that_the_standard_library_calls_private(
     if is_public(address) and len(reached(address)) == 1:
         assert address.is_global
         assert not address.is_multicast
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("8.8.8.8", "8.8.8.8", True),
+        ("8.8.8.8", "8.8.8.9", False),
+        ("8.8.8.8", "::ffff:8.8.8.8", True),
+        ("2606:4700:1:2::1", "2606:4700:1:2:ffff::1", True),
+        ("2606:4700:1:2::1", "2606:4700:1:3::1", False),
+    ],
+)
+def test_origins(one: str, other: str, *, same: bool) -> None:
+    origins = origin_of(ip_address(one)), origin_of(ip_address(other))
+    assert None not in origins
+    assert (origins[0] == origins[1]) is same
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1", "::1", "10.0.0.1", "::ffff:172.17.0.1", "fe80::1"])
+def test_what_is_behind_a_private_address_cannot_be_told_apart(text: str) -> None:
+    assert origin_of(ip_address(text)) is None

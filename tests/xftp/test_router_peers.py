@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from h2 import events
 from h2.settings import SettingCodes
 
@@ -253,6 +254,18 @@ async def test_clients_that_do_not_shake_hands_are_sent_away() -> None:
         assert not await client.peer.see(events.DataReceived)
 
     await with_raw_client(test, handshake_seconds=0.05)
+
+
+async def test_clients_are_sent_away_sooner_when_it_is_crowded(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    crowded = evolve(config(), limits=XFTPClientLimits(connections=1))
+    async with open_xftp_router(crowded) as router:
+        client = await raw_client(router.address)
+        assert await client.peer.see(events.RemoteSettingsChanged)
+        mock_clock.jump(crowded.limits.crowded_handshake_seconds)
+        assert await client.peer.see(events.ConnectionTerminated)
+        await trio.aclose_forcefully(client.tls)
 
 
 async def test_idle_clients_are_sent_away(mock_clock: trio.testing.MockClock) -> None:

@@ -75,6 +75,11 @@ class XFTPClientLimits:
 
     connections: int = field(default=10_000, validator=ge(1))
     """The most at a time."""
+    max_connections_per_address: int = field(default=1000, validator=ge(1))
+    """The most from one public address of IPv4, or one /64 of IPv6; another one is closed at once.
+    A tenth of all, so that nobody takes all places from one address, and far more than the clients
+    behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not public have
+    no such limit: behind them are onion services, and reverse proxies."""
     requests: int = field(default=100, validator=ge(1))
     """Of one connection at a time; a client that begins more breaks the rules of HTTP/2."""
     buffered: int = field(default=1024 * 1024, validator=ge(64 * 1024))
@@ -89,6 +94,8 @@ class XFTPClientLimits:
     tls_seconds: float = field(default=60, validator=gt(0))
     handshake_seconds: float = field(default=60, validator=gt(0))
     """For the handshake after that."""
+    crowded_handshake_seconds: float = field(default=10, validator=gt(0))
+    """For either of the two while more than half of all places are taken."""
     request_seconds: float = field(default=60, validator=gt(0))
     """For the block that a request begins with, and for each next piece of a body, either way."""
     body_seconds: float = field(default=300, validator=gt(0))

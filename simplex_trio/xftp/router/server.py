@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 import trio
@@ -28,12 +27,12 @@ import trio
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.listen import (
-    ListenLimits,
     SocketStatistics,
     open_listeners,
+    peer_origin,
     serve_tls,
 )
-from simplex_trio.transport.quick_ack import QuickAckStream
+from simplex_trio.transport.places import ListenLimits, Places
 from simplex_trio.transport.tls import ServerContext, TlsCredentials, TlsStream, utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.errors.values import Blocked
@@ -84,6 +83,15 @@ class XFTPRouter:
         self._storage = storage
         self._clock = clock
         self._sockets = SocketStatistics()
+        limits = config.limits
+        self._places = Places(
+            ListenLimits(
+                connections=limits.connections,
+                max_connections_per_address=limits.max_connections_per_address,
+                handshake_seconds=limits.tls_seconds,
+                crowded_handshake_seconds=limits.crowded_handshake_seconds,
+            )
+        )
         self._counters: Counter[Count] = Counter()
         self._files = OpenFiles(config.limits.open_files, config.limits.open_files_per_connection)
         self._clients = 0
@@ -159,17 +167,13 @@ class XFTPRouter:
         config = self._config
         credentials = TlsCredentials.of(self._credentials.chain, self._credentials.key)
         context = ServerContext(credentials, alpn=(ALPN, WEB_ALPN, _HTTP_ALPN), web=web)
-        limits = ListenLimits(
-            connections=config.limits.connections,
-            handshake_seconds=config.limits.tls_seconds,
-        )
         browsers = None if web is None else Pages(config.pages)
         serve_client = partial(self._serve_client, pages=browsers)
         ports: list[int] = []
         for port in config.ports:
             listeners = await open_listeners(port, host=config.listen)
             ports.append(listeners[0].socket.getsockname()[1])
-            serve = partial(serve_tls, limits=limits, statistics=self._sockets)
+            serve = partial(serve_tls, places=self._places, statistics=self._sockets)
             await nursery.start(serve, serve_client, listeners, context)
         self.ports = tuple(ports)
 
@@ -183,7 +187,8 @@ class XFTPRouter:
                 self._credentials,
                 self._commands,
                 self._config.limits,
-                self._files.share(_origin(tls)),
+                self._files.share(peer_origin(tls.transport_stream)),
+                self._places,
                 pages,
             )
         finally:
@@ -197,25 +202,6 @@ class XFTPRouter:
             except StorageFailed as exc:
                 _log.error("expired packets cannot be deleted: %s", exc)
             await trio.sleep(self._config.expiry_check)
-
-
-def _origin(tls: TlsStream) -> object:
-    """Whom a share of the open files is for: an address of IPv4, or a /64 of IPv6.
-
-    A /64 is what one household or machine has, and may choose its addresses from.
-    """
-    stream = tls.transport_stream
-    if isinstance(stream, QuickAckStream):
-        stream = stream.stream
-    if not isinstance(stream, trio.SocketStream):
-        return None
-    try:
-        address = ip_address(stream.socket.getpeername()[0].partition("%")[0])
-    except (OSError, ValueError):  # it is gone already, or has an address of another kind
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.packed[:8]
 
 
 @asynccontextmanager

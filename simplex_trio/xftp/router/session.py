@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -13,6 +13,7 @@ import trio
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.transport.places import Places
 from simplex_trio.transport.tls import TlsStream
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.transmissions import prepare_transmission
@@ -71,13 +72,15 @@ async def serve_client(
     commands: Commands,
     limits: XFTPClientLimits,
     share: Share,
+    places: Places,
     pages: Pages | None,
 ) -> None:
     """Serve a client until it leaves, or is idle for too long; ``pages`` if it may be a browser.
 
-    ``share`` is that of this connection in the router's open files.
+    ``share`` is that of this connection in the router's open files, ``places`` are the router's
+    places for connections.
     """
-    await _Session(tls, credentials, commands, limits, share, pages).run()
+    await _Session(tls, credentials, commands, limits, share, places, pages).run()
 
 
 class _Session:
@@ -88,15 +91,17 @@ class _Session:
         commands: Commands,
         limits: XFTPClientLimits,
         share: Share,
+        places: Places,
         pages: Pages | None,
     ) -> None:
         self._commands = commands
         self._share = share
         self._limits = limits
+        self._places = places
         # Only browsers say whom they look for.
         self._pages = None if tls.session.server_name is None else pages
         self._is_web = self._pages is not None
-        self._has_had_a_page = False
+        self._is_known = trio.Event()  # as a client, or as a browser that has had a page
         self._handshake: XFTPRouterHandshake | None = None
         self._agreement: XFTPAgreement | None = None
         if tls.session.alpn is None:
@@ -123,6 +128,7 @@ class _Session:
 
     def _agree(self, agreement: XFTPAgreement) -> None:
         self._agreement = agreement
+        self._is_known.set()
         self._verifier = Verifier(agreement.session_key)
 
     async def run(self) -> None:
@@ -136,8 +142,9 @@ class _Session:
 
     async def _disconnect_idle(self, scope: trio.CancelScope) -> None:
         limits = self._limits
-        await trio.sleep(limits.handshake_seconds)
-        if self._agreement is not None or self._has_had_a_page:
+        with suppress(trio.TooSlowError), self._places.handshake(limits.handshake_seconds):
+            await self._is_known.wait()
+        if self._is_known.is_set():
             while True:
                 left = limits.idle_seconds - self._http.idle_seconds
                 if left <= 0:
@@ -179,7 +186,7 @@ class _Session:
         if page is None:
             await request.respond(status=HTTPStatus.NOT_FOUND, end=True)
             return
-        self._has_had_a_page = True
+        self._is_known.set()
         with page:
             if request.method == b"HEAD":
                 await request.respond(page.headers, end=True)

@@ -1,0 +1,127 @@
+"""`Places`: how many connections a router has at a time, from where, and when it loses patience.
+
+All listeners of a router share one.  A handshake that is not getting on takes a place from others,
+so it is given the less time the fewer places are left: as long as the router is *crowded*, with
+more than half of its places taken, handshakes have `ListenLimits.crowded_handshake_seconds`, those
+that have begun before included.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+from attrs import field, frozen
+from attrs.validators import ge, gt
+
+from simplex_trio.transport.networks import Origin
+
+__all__ = ["ListenLimits", "Places"]
+
+_log = logging.getLogger(__name__)
+
+
+@frozen
+class ListenLimits:
+    """Bounds for the connections of one router."""
+
+    connections: int = field(default=10_000, validator=ge(1))
+    """The most at a time: half of what a process may open where the limit is 20,000 files, as the
+    others may be needed for the store and for relays.  When it is reached, nothing more is accepted
+    than the one that waits for a place."""
+    max_connections_per_address: int = field(default=1000, validator=ge(1))
+    """The most from one public address of IPv4, or one /64 of IPv6; another one is closed at once.
+    It is a tenth of all, so that ten addresses are needed to take all places, and far more than the
+    clients behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not
+    public have no limit of their own: see `simplex_trio.transport.networks.origin_of`."""
+    full_seconds: float = field(default=5, validator=gt(0))
+    """How long that one waits before it is closed, so that its client tries elsewhere or later."""
+    handshake_seconds: float = field(default=60, validator=gt(0))
+    """For TLS, as in the reference: slow networks behind proxies need tens of seconds."""
+    crowded_handshake_seconds: float = field(default=10, validator=gt(0))
+    """For each handshake while more than half of all places are taken: several times what a client
+    on a slow network needs, and little enough that whoever connects and says nothing must connect
+    a thousand times a second to take all places."""
+    close_seconds: float = field(default=1, validator=gt(0))
+    """For saying goodbye when a connection ends; after that it is cut."""
+
+
+class Places:
+    """The places for the connections of one router."""
+
+    def __init__(self, limits: ListenLimits | None = None) -> None:
+        self.limits: ListenLimits = limits or ListenLimits()
+        self._free = trio.Semaphore(self.limits.connections)
+        self._by_origin: Counter[Origin] = Counter()
+        # Handshakes whose deadlines are as far away as they may be, and when they come closer.
+        self._patient: dict[trio.CancelScope, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<Places: {self._free.value} of {self.limits.connections} are free>"
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more than half of the places are taken."""
+        return 2 * self._free.value < self.limits.connections
+
+    async def take(self, origin: Origin | None) -> bool:
+        """Take a place for a connection; False if there is none, after waiting for one.
+
+        ``origin`` is where it comes from, if that has a limit.  `leave` gives the place back.
+        """
+        if origin is not None:
+            if self._by_origin[origin] >= self.limits.max_connections_per_address:
+                await trio.lowlevel.checkpoint()
+                return False
+            self._by_origin[origin] += 1
+        taken = False
+        try:
+            with trio.move_on_after(self.limits.full_seconds):
+                await self._free.acquire()
+                taken = True
+        finally:
+            if not taken:
+                self._forget(origin)
+        if not taken:
+            _log.warning("a connection was turned away: all places are taken")
+        self._hurry()
+        return taken
+
+    def leave(self, origin: Origin | None) -> None:
+        """Give a place back."""
+        self._free.release()
+        self._forget(origin)
+
+    def _forget(self, origin: Origin | None) -> None:
+        if origin is not None:
+            self._by_origin[origin] -= 1
+            if not self._by_origin[origin]:
+                del self._by_origin[origin]
+
+    @contextmanager
+    def handshake(self, seconds: float) -> Iterator[None]:
+        """Give a handshake so many seconds, or fewer while it is crowded.
+
+        Raises `trio.TooSlowError` when they are over.
+        """
+        limits = self.limits
+        with trio.move_on_after(seconds) as scope:
+            self._patient[scope] = trio.current_time() + limits.crowded_handshake_seconds
+            self._hurry()
+            try:
+                yield
+            finally:
+                self._patient.pop(scope, None)
+        if scope.cancelled_caught:
+            raise trio.TooSlowError
+
+    def _hurry(self) -> None:
+        """Bring the deadlines closer if it is crowded; each is touched once."""
+        if not self.is_crowded:
+            return
+        for scope, deadline in self._patient.items():
+            scope.deadline = min(scope.deadline, deadline)
+        self._patient.clear()
