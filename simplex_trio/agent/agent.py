@@ -241,6 +241,15 @@ class SMPClientAgent:
         self._subscriber.clear(destination)
         self._connections.close(destination)
 
+    def give_up(self, server: ServerAddress | str, *, label: str = "") -> None:
+        """Give up the attempt to connect to a server, if one is being made.
+
+        Tasks that wait for it get `ConnectionLost`.  What is to be subscribed to there is tried
+        again, as after any other failure.
+        """
+        self._check_open()
+        self._connections.give_up(Destination.of(server, label))
+
     def move(
         self,
         server: ServerAddress | str,

@@ -191,11 +191,17 @@ class Connections:
     def close(self, destination: Destination) -> None:
         """End the connection to a destination, or give up the attempt to make one."""
         attempt = self._pool.current(destination)
-        if attempt is None:
-            return
-        if attempt.client is not None:
+        if attempt is not None and attempt.client is not None:
             attempt.client.client.close()
-        elif self._pool.drop(attempt, ConnectionLost("the program removed the server")):
+        else:
+            self.give_up(destination)
+
+    def give_up(self, destination: Destination) -> None:
+        """Give up the attempt to connect to a destination, if there is one."""
+        attempt = self._pool.current(destination)
+        if attempt is None or attempt.client is not None:
+            return
+        if self._pool.drop(attempt, ConnectionLost("the program let go of the server")):
             attempt.waiter.connecting.cancel()
             attempt.waiter.decided.set()
 

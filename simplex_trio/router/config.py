@@ -66,7 +66,7 @@ class ClientLimits:
     no such limit: behind them are onion services, and reverse proxies."""
     commands_in_flight: int = field(default=1024, validator=ge(1))
     """Commands of one connection whose answers are not written yet, four full blocks of the
-    shortest.  When there are more, nothing is read from it until there are less."""
+    shortest.  When there are more, none of its commands is begun until there are less."""
     queues_at_once: int = field(default=5000, validator=ge(1))
     """Queues that one connection may create as fast as it can, after which
     ``queues_per_second`` holds: whoever moves all of its queues does it in one go."""
@@ -86,6 +86,9 @@ class ClientLimits:
     """From the first byte of a block to its last; 1 kbit/s is enough."""
     write_seconds: float = field(default=120, validator=gt(0))
     """For the client to take a few blocks; a connection that does not is of no use to anybody."""
+    farewell_seconds: float = field(default=5, validator=gt(0))
+    """For the answers to what a client asked before it ended its side of the connection.  The store
+    needs a fraction of a second, and most clients have gone altogether."""
     idle_seconds: float = field(default=6 * 3600, validator=gt(0))
     """After so long with nothing in either direction a client without subscriptions is
     disconnected, as in the reference."""

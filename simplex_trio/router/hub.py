@@ -22,7 +22,7 @@ from simplex_trio.router.core.verification import MAX_OWNERS
 from simplex_trio.router.fulfilment import Fulfilment
 from simplex_trio.router.names import NameResolver, resolve_name
 from simplex_trio.router.postponed import Postponed
-from simplex_trio.router.proxying import Proxying, Relays
+from simplex_trio.router.proxying import Asker, Proxying, Relays
 from simplex_trio.router.store.interface import Store
 from simplex_trio.transport.places import ListenLimits, Places
 from simplex_trio.transport.turns import Turns
@@ -81,12 +81,12 @@ class Hub:
         """The time that messages are stamped with."""
         return int(self.clock())
 
-    async def run_errand(self, received: ReceivedCommand[Command]) -> Message:
+    async def run_errand(self, received: ReceivedCommand[Command], asker: Asker) -> Message:
         """Do for a client what takes the time of others; the answer."""
         command, transmission = received.command, received.transmission
         match command:
             case PRXY() if self.proxying is not None:
-                return await self.proxying.open_session(command)
+                return await self.proxying.open_session(command, asker)
             case PRXY():
                 return ERR(Proxy(ProxyErrorKind.BASIC_AUTH))
             case PFWD() if self.proxying is not None:

@@ -63,8 +63,10 @@ class Outbox:
         self._entries: deque[Outgoing | None] = deque()
         self._commands = 0
         self._closed = False
+        self._writing = False
         self._work = trio.lowlevel.ParkingLot()
         self._room = trio.lowlevel.ParkingLot()
+        self._idle = trio.lowlevel.ParkingLot()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -78,10 +80,20 @@ class Outbox:
         """So many commands have been read, and an answer to each will be put."""
         self._commands += commands
 
+    @property
+    def is_full(self) -> bool:
+        """Whether `wait_for_room` would wait."""
+        return self._commands >= self._limit
+
     async def wait_for_room(self) -> None:
         """Wait until another block of commands may be read."""
-        while self._commands >= self._limit:
+        while self.is_full:
             await self._room.park()
+
+    async def wait_until_written(self) -> None:
+        """Wait until everything that was put has been written."""
+        while self._entries or self._writing:
+            await self._idle.park()
 
     def put_answers(
         self,
@@ -113,6 +125,7 @@ class Outbox:
         """
         while not self._entries:
             await self._work.park()
+        self._writing = True
         groups: list[list[Outgoing]] = [[]]
         size = 0
         while self._entries and size < _BLOCKS_AT_ONCE * SMP_BLOCK_SIZE:
@@ -126,6 +139,9 @@ class Outbox:
 
     def written(self, groups: Sequence[Sequence[Outgoing]]) -> None:
         """What was taken has been written."""
+        self._writing = False
+        if not self._entries:
+            self._idle.unpark_all()
         self._commands -= sum(each.is_answer for group in groups for each in group)
         if self._commands < self._limit:
             self._room.unpark_all()

@@ -65,6 +65,13 @@ class ProxyPolicy(Redacted):
     max_relays: int = field(default=1000, validator=ge(1))
     """The most relays to be connected to at a time, since strangers decide to which; the next one
     is out of reach until another has ended."""
+    max_connecting: int = field(default=200, validator=ge(1))
+    """Of those, the most that are only being connected to: a fifth, as what does not answer is to
+    leave room for what does.  When they are, a newcomer takes the place of an attempt of the
+    address that has the most, or of one that has lasted for 5 seconds, or is refused."""
+    connecting_per_client: int = field(default=16, validator=ge(1))
+    """The most of them that one connection of a client waits for; half of the commands that it may
+    have with relays.  Its next PRXY waits for its turn."""
     own_domains: tuple[str, ...] = field(default=(), validator=_patterns)
     """Domains of the operator's other routers."""
     socks: str | None = field(default=None, validator=optional(_is_socks))

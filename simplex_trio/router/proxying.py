@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
+import trio
+from attrs import define
+
 from simplex_trio.errors import (
     ConnectError,
     ConnectionLost,
@@ -29,6 +32,7 @@ from simplex_trio.errors import (
 from simplex_trio.router.core.counters import Count, Counters
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
+from simplex_trio.transport.networks import Origin
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.certificates import ProvenKey
 from simplex_trio.wire.errors import values as wire
@@ -50,7 +54,7 @@ from simplex_trio.wire.smp.forwarding import PROXIED_VERSIONS, FwdTransmission
 from simplex_trio.wire.smp.messages import ERR, PKEY, PRES, Message
 from simplex_trio.wire.versions import SMPVersion, VersionRange
 
-__all__ = ["Proxying", "RelayRefused", "RelaySession", "Relays", "proxy_error"]
+__all__ = ["Asker", "Proxying", "RelayRefused", "RelaySession", "Relays", "proxy_error"]
 
 _log = logging.getLogger(__name__)
 
@@ -94,13 +98,25 @@ class RelaySession(Protocol):
         ...
 
 
+@define(eq=False)
+class Asker:
+    """A client that asks for relays: one connection, and where it comes from, if that is known.
+
+    ``turns`` are as many as it may wait for at a time.
+    """
+
+    turns: trio.Semaphore
+    origin: Origin | None = None
+
+
 class Relays(Protocol):
     """The connections to all relays."""
 
-    async def session(self, relay: ServerAddress) -> RelaySession:
+    async def session(self, relay: ServerAddress, asker: Asker) -> RelaySession:
         """The connection to a relay, made if there is none, shared by all who ask.
 
-        Raises a `SimplexError`, also from what is remembered of an attempt a moment ago.
+        Cancelled, it gives the attempt up, unless others wait for it.  Raises a `SimplexError`,
+        also from what is remembered of an attempt a moment ago.
         """
         ...
 
@@ -120,7 +136,7 @@ class Proxying:
         self._queues = queues
         self._counters = counters
 
-    async def open_session(self, command: PRXY) -> Message:
+    async def open_session(self, command: PRXY, asker: Asker) -> Message:
         """PRXY: answered with the session to use, or with what is in the way of one."""
         self._counters.add(Count.RELAY_SESSIONS_REQUESTED)
         if not (self._policy.enabled and self._queues.accepts(command.basic_auth)):
@@ -130,7 +146,7 @@ class Proxying:
             self._counters.add(Count.RELAY_SESSIONS_REFUSED)
             return ERR(Proxy(Broker(BrokerErrorKind.HOST)))
         try:
-            session = await self._relays.session(command.server)
+            session = await self._relays.session(command.server, asker)
         except SimplexError as exc:
             _log.info("a relay cannot be reached: %s", type(exc).__name__)
             self._counters.add(Count.RELAY_SESSIONS_FAILED)

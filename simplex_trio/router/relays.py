@@ -29,8 +29,9 @@ from simplex_trio.agent.connections import Connector
 from simplex_trio.agent.destination import Destination
 from simplex_trio.errors import DialFailed, NoSuitableHost
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.router.attempts import Attempt, Attempts
 from simplex_trio.router.proxy_rules import ProxyPolicy
-from simplex_trio.router.proxying import RelayRefused, Relays, RelaySession
+from simplex_trio.router.proxying import Asker, RelayRefused, Relays, RelaySession
 from simplex_trio.transport.config import ConnectConfig, SocksMode, SocksProxy
 from simplex_trio.transport.networks import IPAddress
 from simplex_trio.wire.addresses import ServerAddress
@@ -57,7 +58,7 @@ async def open_relays(policy: ProxyPolicy) -> AsyncIterator[Relays]:
         open_inner_nursery() as nursery,
     ):
         nursery.start_soon(_drain, agent)
-        yield _AgentRelays(agent, policy.max_relays)
+        yield _AgentRelays(agent, policy)
         nursery.cancel_scope.cancel()
 
 
@@ -124,21 +125,39 @@ async def resolve(name: str) -> list[IPAddress]:
 
 
 class _AgentRelays:
-    def __init__(self, agent: SMPClientAgent, most: int) -> None:
+    def __init__(self, agent: SMPClientAgent, policy: ProxyPolicy) -> None:
         self._agent = agent
-        self._most = most
+        self._policy = policy
+        self._attempts: Attempts[ServerAddress, Asker] = Attempts()
         self._known: dict[ServerAddress, bytes] = {}
 
-    async def session(self, relay: ServerAddress) -> RelaySession:
-        if not self._stands(relay):
-            statistics = self._agent.statistics()
-            if statistics.connected + statistics.connecting >= self._most:
-                raise DialFailed("this proxy is connected to as many relays as it may be")
-        client = await self._agent.client(relay)
+    async def session(self, relay: ServerAddress, asker: Asker) -> RelaySession:
+        if self._stands(relay):
+            return _AgentRelay(await self._agent.client(relay))
+        async with asker.turns:
+            attempt = self._attempt(relay, asker)
+            try:
+                client = await self._agent.client(relay)
+            finally:
+                if self._attempts.leave(attempt, asker, asker.origin):
+                    self._agent.give_up(relay)
         self._known[relay] = client.session_id
-        if len(self._known) > 2 * self._most:
+        if len(self._known) > 2 * self._policy.max_relays:
             self._known = {each: self._known[each] for each in self._known if self._stands(each)}
         return _AgentRelay(client)
+
+    def _attempt(self, relay: ServerAddress, asker: Asker) -> Attempt[ServerAddress, Asker]:
+        policy, connected = self._policy, self._agent.statistics().connected
+        most = min(policy.max_connecting, policy.max_relays - connected)
+        attempt = None
+        if most > 0:
+            now = trio.current_time()
+            attempt, displaced = self._attempts.join(relay, asker, asker.origin, now, most=most)
+            if displaced is not None:
+                self._agent.give_up(displaced.relay)
+        if attempt is None:
+            raise DialFailed("this proxy is connected to as many relays as it may be")
+        return attempt
 
     def _stands(self, relay: ServerAddress) -> bool:
         """Whether there is a connection to a relay."""

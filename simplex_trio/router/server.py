@@ -272,4 +272,4 @@ async def _serve_connection(hub: Hub, page: WebPage | None, tls: TlsStream) -> N
         return
     seconds = hub.config.limits.block_seconds
     blocks = BlockStream(PromptStream(tls, SMP_BLOCK_SIZE, seconds), SMP_BLOCK_SIZE)
-    await serve_client(hub, blocks, tls.session)
+    await serve_client(hub, blocks, tls.session, tls.origin)

@@ -8,7 +8,9 @@ the order of the commands, except where a command takes the time of others (PRXY
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import trio
 from attrs import Factory, define
@@ -32,8 +34,10 @@ from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.limits import TokenBucket
 from simplex_trio.router.outbox import Outbox, Outgoing
+from simplex_trio.router.proxying import Asker
 from simplex_trio.router.turn import Turn
 from simplex_trio.transport.frames import FrameStream
+from simplex_trio.transport.networks import Origin
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.handshake import RouterAgreement
@@ -47,16 +51,23 @@ __all__ = ["serve_client"]
 
 _log = logging.getLogger(__name__)
 
+_READ_AHEAD = 4
+"""Blocks that are received while the next command waits, to see whether more is to come.  What
+a client sends beyond that is received when there is room again, and so is its end."""
+
 # A block holds its length, a count, the transmission's length, and what encryption adds.
 _MAX_TRANSMISSION = SMP_BLOCK_SIZE - 2 - 1 - 2 - 16
 
 _GONE = (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
-async def serve_client(hub: Hub, frames: FrameStream, tls: TlsSession) -> None:
+async def serve_client(
+    hub: Hub, frames: FrameStream, tls: TlsSession, origin: Origin | None = None
+) -> None:
     """Serve a client until either side has had enough; nothing of it is left afterwards.
 
-    ``frames`` stays open, and belongs to the caller.  Cancelling ends it at once.
+    ``frames`` stays open, and belongs to the caller.  ``origin`` is where the client comes from, as
+    far as limits are concerned.  Cancelling ends it at once.
     """
     try:
         with hub.places.handshake(hub.config.limits.handshake_seconds):
@@ -64,7 +75,7 @@ async def serve_client(hub: Hub, frames: FrameStream, tls: TlsSession) -> None:
     except (HandshakeFailed, trio.TooSlowError, *_GONE) as exc:
         _log.debug("a handshake failed: %s", type(exc).__name__)
         return
-    await Session(hub, frames, agreement).run()
+    await Session(hub, frames, agreement, origin).run()
 
 
 @define(eq=False)
@@ -105,7 +116,13 @@ class _Work:
 class Session:
     """A connection after its handshake."""
 
-    def __init__(self, hub: Hub, frames: FrameStream, agreement: RouterAgreement) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        frames: FrameStream,
+        agreement: RouterAgreement,
+        origin: Origin | None = None,
+    ) -> None:
         limits = hub.config.limits
         self._hub = hub
         self._frames = frames
@@ -117,6 +134,10 @@ class Session:
         self._new_queues = TokenBucket(limits.queues_at_once, limits.queues_per_second)
         self._proxied = trio.Semaphore(limits.proxied_at_once)
         self._names = trio.Semaphore(limits.names_at_once)
+        self._asker = Asker(trio.Semaphore(hub.config.proxy.connecting_per_client), origin)
+        self._ahead: deque[bytes] = deque()
+        self._unsettled = 0
+        self._all_settled = trio.lowlevel.ParkingLot()
         self._over = False
 
     # --- what others tell it ------------------------------------------------------------------
@@ -155,9 +176,25 @@ class Session:
             with self._scope:
                 async with open_inner_nursery() as nursery:
                     nursery.start_soon(self._write)
-                    await self._read(nursery)
+                    async with open_inner_nursery() as errands:
+                        await self._read(errands)
+                        errands.cancel_scope.cancel()
+                    await self._answer_what_was_done()
+                    nursery.cancel_scope.cancel()
         finally:
             self._end()
+
+    async def _answer_what_was_done(self) -> None:
+        """Write the answers that are still due when the client says nothing more.
+
+        It may have ended its own side alone, and then it learns what has become of its commands.
+        """
+        self._over = True
+        self._forget()
+        with trio.move_on_after(self._hub.config.limits.farewell_seconds):
+            while self._unsettled:
+                await self._all_settled.park()
+            await self._outbox.wait_until_written()
 
     def _end(self) -> None:
         self._over = True
@@ -175,12 +212,16 @@ class Session:
 
     # --- reading ------------------------------------------------------------------------------
 
-    async def _read(self, nursery: trio.Nursery) -> None:
+    async def _read(self, errands: trio.Nursery) -> None:
+        """Read and decide until the client says nothing more; its errands end with that."""
         session, newest = self._client.session, self._hub.config.highest_version
         while True:
-            await self._outbox.wait_for_room()
+            if self._outbox.is_full:
+                await self._listening(errands, self._outbox.wait_for_room)
             try:
-                block = await self._frames.receive_frame()
+                block = await self._next_block()
+            except trio.EndOfChannel:
+                return
             except _GONE:
                 self._scope.cancel()
                 return
@@ -191,11 +232,35 @@ class Session:
                 content = b""  # which is no list of commands, and is answered so
             received = read_commands(content, session, newest)
             self._outbox.take_in(len(received))
-            await self._decide_all(nursery, received)
+            await self._decide_all(errands, received)
+
+    async def _next_block(self) -> bytes:
+        return self._ahead.popleft() if self._ahead else await self._frames.receive_frame()
+
+    async def _listening(
+        self, errands: trio.Nursery, wait: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Wait for something, and notice meanwhile if the client goes.
+
+        Then nothing more is decided for it, and its errands are given up.
+        """
+        async with open_inner_nursery() as nursery:
+            nursery.start_soon(self._read_ahead, errands.cancel_scope)
+            await wait()
+            nursery.cancel_scope.cancel()
+
+    async def _read_ahead(self, errands: trio.CancelScope) -> None:
+        try:
+            while len(self._ahead) < _READ_AHEAD:
+                self._ahead.append(await self._frames.receive_frame())
+        except trio.EndOfChannel:
+            errands.cancel()
+        except _GONE:
+            self._scope.cancel()
 
     async def _decide_all(
         self,
-        nursery: trio.Nursery,
+        errands: trio.Nursery,
         received: Sequence[ReceivedCommand[Command] | RefusedTransmission],
     ) -> None:
         work, turn = _Work(), Turn(self._hub.turns)
@@ -208,7 +273,7 @@ class Session:
                 delay = self._new_queues.take(trio.current_time())
                 if delay:
                     work = self._submit(work)
-                    await trio.sleep(delay)
+                    await self._listening(errands, partial(trio.sleep, delay))
                     turn.forget()
             if not turn.allows(each):
                 work = self._submit(work, more=True)
@@ -222,7 +287,7 @@ class Session:
             turn.spend(each.command, self._client.spent - spent)
             if isinstance(answered, Errand):
                 work = self._submit(work)
-                await self._start(nursery, each, answered)
+                await self._start(errands, each, answered)
                 turn.forget()
             elif turn.is_over:
                 work = self._submit(work, more=True)
@@ -249,6 +314,9 @@ class Session:
         """Have decisions stored; what to go on with, in the same block of answers if ``more``."""
 
         def settled(failure: StoreError | None) -> None:
+            self._unsettled -= 1
+            if not self._unsettled:
+                self._all_settled.unpark_all()
             try:
                 for received, answered in work.decided:
                     work.block.add(received, answered, failure)
@@ -263,24 +331,28 @@ class Session:
             if self._over:
                 self._forget()  # what was decided before the end may have subscribed since
 
+        self._unsettled += 1
         self._hub.commits.submit(work.transaction, settled)
         return _Work(work.block) if more else _Work()
 
     # --- commands that take the time of others ------------------------------------------------
 
     async def _start(
-        self, nursery: trio.Nursery, received: ReceivedCommand[Command], errand: Errand
+        self, errands: trio.Nursery, received: ReceivedCommand[Command], errand: Errand
     ) -> None:
         of_names = isinstance(errand.received.command, RSLV)
         places = self._names if of_names else self._proxied
-        await places.acquire()
-        nursery.start_soon(self._run_errand, received, errand, places)
+        try:
+            places.acquire_nowait()
+        except trio.WouldBlock:
+            await self._listening(errands, places.acquire)
+        errands.start_soon(self._run_errand, received, errand, places)
 
     async def _run_errand(
         self, received: ReceivedCommand[Command], errand: Errand, places: trio.Semaphore
     ) -> None:
         try:
-            answer = await self._hub.run_errand(errand.received)
+            answer = await self._hub.run_errand(errand.received, self._asker)
         finally:
             places.release()
         self._outbox.put_answers((), (_answer(received, errand.seal(answer)),))

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import count
 from typing import Any
 
 import pytest
 import trio
 from attrs import evolve
+from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.client.smp import open_smp_client
-from simplex_trio.errors import DialFailed, NoSuitableHost
-from simplex_trio.router.config import ProxyPolicy
+from simplex_trio.errors import ConnectionLost, DialFailed, NoSuitableHost
+from simplex_trio.router.config import ProxyPolicy, RouterConfig
 from simplex_trio.router.core.counters import Count
+from simplex_trio.router.proxying import Asker
 from simplex_trio.router.relays import open_relays, reachable, resolve
 from simplex_trio.router.server import EMBEDDED, open_router
-from simplex_trio.transport.networks import IPAddress
-from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.transport.networks import IPAddress, Origin
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.errors.values import Broker, BrokerErrorKind, Network, Proxy
-from simplex_trio.wire.hosts import DomainHost
+from simplex_trio.wire.hosts import DomainHost, parse_host
+from simplex_trio.wire.smp.commands import PRXY
+from simplex_trio.wire.smp.messages import PKEY
 from simplex_trio.wire.smp.new_queue import MessagingRequest
+from tests.router.house import open_house
 
 KEY_HASH = "A" * 43 + "="
 
@@ -83,6 +91,10 @@ async def test_resolving() -> None:
         await resolve("x" * 70 + ".example")
 
 
+def asker(most: int = 16, origin: bytes | None = None) -> Asker:
+    return Asker(trio.Semaphore(most), None if origin is None else Origin(origin))
+
+
 class Changing(trio.abc.HostnameResolver):
     """A name that leads elsewhere at each look."""
 
@@ -104,17 +116,17 @@ async def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to() ->
     policy = ProxyPolicy(allow_private=True, deny=("127.0.0.2",))
     async with open_router() as router, open_relays(policy) as relays:
         named = evolve(router.address, hosts=(DomainHost("relay.example.com"),))
-        assert (await relays.session(named)).version == 20
+        assert (await relays.session(named, asker())).version == 20
         assert resolver.asked == [b"relay.example.com"]
         again = evolve(router.address, hosts=(DomainHost("other.example.com"),))
         with pytest.raises(NoSuitableHost):
-            await relays.session(again)
+            await relays.session(again, asker())
 
 
 async def test_sessions_are_shared_and_found_by_their_id() -> None:
     async with open_router() as router, open_relays(ProxyPolicy(allow_private=True)) as relays:
-        first = await relays.session(router.address)
-        second = await relays.session(router.address)
+        first = await relays.session(router.address, asker())
+        second = await relays.session(router.address, asker())
         assert first.session_id == second.session_id
         assert first.proof is not None
         assert first.versions.highest == first.version == 20
@@ -129,13 +141,13 @@ async def test_there_is_an_end_to_relays() -> None:
     policy = ProxyPolicy(allow_private=True, max_relays=1)
     async with open_router() as one, open_relays(policy) as relays:
         async with open_router() as other:
-            first = await relays.session(other.address)
+            first = await relays.session(other.address, asker())
             with pytest.raises(DialFailed, match="as many"):
-                await relays.session(one.address)
-            assert (await relays.session(other.address)).session_id == first.session_id
+                await relays.session(one.address, asker())
+            assert (await relays.session(other.address, asker())).session_id == first.session_id
         while relays.find(first.session_id) is not None:
             await trio.lowlevel.checkpoint()
-        assert (await relays.session(one.address)).version == 20
+        assert (await relays.session(one.address, asker())).version == 20
 
 
 async def test_private_relays_are_refused() -> None:
@@ -171,3 +183,122 @@ async def test_relay_that_is_gone() -> None:
         with pytest.raises(Exception, match="NETWORK") as caught:
             await client.relay(address).send(b"q" * 24, b"x")
         assert caught.value.error == Proxy(Broker(Network()))  # type: ignore[attr-defined]
+
+
+# --- addresses where nothing answers ------------------------------------------------------------
+
+
+@asynccontextmanager
+async def tar_pit() -> AsyncIterator[tuple[Callable[[], ServerAddress], list[trio.SocketStream]]]:
+    """A listener that says nothing, by as many addresses as wanted, and its open connections."""
+    stuck: list[trio.SocketStream] = []
+
+    async def hold(stream: trio.SocketStream) -> None:
+        stuck.append(stream)
+        with suppress(trio.BrokenResourceError):
+            while await stream.receive_some():
+                pass
+        stuck.remove(stream)
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    number = count()
+
+    def address() -> ServerAddress:
+        key_hash = next(number).to_bytes(32, "big")
+        return ServerAddress(ServerProtocol.SMP, (parse_host("127.0.0.1"),), port, key_hash)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, hold, listeners)
+        yield address, stuck
+        nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await wait_all_tasks_blocked()
+
+
+async def test_tar_pits_leave_room_for_relays_that_answer() -> None:
+    """Many clients of one machine ask for relays that never answer; one asks for one that does."""
+    policy = ProxyPolicy(allow_private=True, max_connecting=12, connecting_per_client=4)
+    async with (
+        open_router() as relay,
+        open_relays(policy) as relays,
+        open_house(RouterConfig(proxy=policy), relays=relays) as house,
+        tar_pit() as (nowhere, stuck),
+    ):
+        attackers = [await house.connect() for _ in range(6)]
+        for attacker in attackers:
+            await attacker.send(*(attacker.transmission(PRXY(nowhere())) for _ in range(8)))
+        await until(lambda: len(stuck) == 12)
+        honest = await house.connect()
+        assert isinstance(await honest.ask(PRXY(relay.address)), PKEY)
+        for attacker in attackers:
+            await attacker.aclose()
+        await until(lambda: not stuck)
+        assert isinstance(await honest.ask(PRXY(relay.address)), PKEY)
+
+
+async def test_one_client_waits_for_so_many_relays_and_no_more() -> None:
+    policy = ProxyPolicy(allow_private=True)
+    one = asker(most=2)
+    async with (
+        open_relays(policy) as relays,
+        tar_pit() as (nowhere, stuck),
+        trio.open_nursery() as nursery,
+    ):
+        for _ in range(5):
+            nursery.start_soon(relays.session, nowhere(), one)
+        await until(lambda: len(stuck) == 2)
+        nursery.start_soon(relays.session, nowhere(), asker())
+        await until(lambda: len(stuck) == 3)
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_attempt_ends_with_the_last_who_waits_for_it() -> None:
+    async with (
+        open_relays(ProxyPolicy(allow_private=True)) as relays,
+        tar_pit() as (nowhere, stuck),
+        trio.open_nursery() as nursery,
+    ):
+        relay, scopes = nowhere(), [trio.CancelScope(), trio.CancelScope()]
+
+        async def ask(scope: trio.CancelScope) -> None:
+            with scope:
+                await relays.session(relay, asker())
+
+        for scope in scopes:
+            nursery.start_soon(ask, scope)
+        await until(lambda: len(stuck) == 1)
+        scopes[0].cancel()
+        await wait_all_tasks_blocked()
+        assert len(stuck) == 1
+        scopes[1].cancel()
+        await until(lambda: not stuck)
+
+
+async def test_who_is_displaced_is_told_and_may_ask_again() -> None:
+    policy = ProxyPolicy(allow_private=True, max_connecting=2)
+    greedy, told = asker(origin=b"greedy"), []
+    async with (
+        open_router() as router,
+        open_relays(policy) as relays,
+        tar_pit() as (nowhere, stuck),
+        trio.open_nursery() as nursery,
+    ):
+
+        async def ask() -> None:
+            with pytest.raises(ConnectionLost) as caught:
+                await relays.session(nowhere(), greedy)
+            told.append(caught.value)
+
+        nursery.start_soon(ask)
+        nursery.start_soon(ask)
+        await until(lambda: len(stuck) == 2)
+        with pytest.raises(DialFailed, match="as many"):
+            await relays.session(nowhere(), greedy)
+        assert (await relays.session(router.address, asker())).version == 20
+        await until(lambda: len(stuck) == 1)
+        assert len(told) == 1
+        nursery.cancel_scope.cancel()

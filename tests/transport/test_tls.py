@@ -348,3 +348,19 @@ async def test_cancelling_a_handshake_closes_the_stream(side: str) -> None:
             break
         with pytest.raises(trio.ClosedResourceError):
             await stream.send_all(b"anything")
+
+
+async def test_whoever_ends_its_own_side_is_still_answered() -> None:
+    client, server = await tls_pair()
+    below = client.transport_stream
+    assert isinstance(below, trio.StapledStream)
+    await client.send_all(b"the last question")
+    await below.send_stream.aclose()
+    assert await server.receive_some() == b"the last question"
+    for _ in range(2):
+        assert await server.receive_some() == b""
+    await server.send_all(b"an answer")
+    assert await client.receive_some() == b"an answer"
+    await server.aclose()
+    assert await client.receive_some() == b""
+    await trio.aclose_forcefully(client)

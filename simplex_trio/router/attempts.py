@@ -1,0 +1,136 @@
+"""`Attempts`: which relays a proxy may be connecting to, and for whom.  Pure.
+
+Strangers say to whom a proxy connects, and an address where nothing answers takes an attempt for as
+long as connecting may take.  So there are only so many at a time, and when all are taken a newcomer
+gets that of whoever has the most: nobody holds a place against others that have less.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from attrs import Factory, define
+
+__all__ = ["PATIENCE", "Attempt", "Attempts"]
+
+RelayT = TypeVar("RelayT", bound=Hashable)
+ClientT = TypeVar("ClientT", bound=Hashable)
+
+PATIENCE = 5.0
+"""Seconds for which an attempt keeps its place against newcomers whose share is no smaller; a relay
+that works is dialled and has agreed in less, also most of those that are onion services."""
+
+
+@define(eq=False, repr=False)
+class Attempt(Generic[RelayT, ClientT]):
+    """An attempt, and who waits for it: clients with the groups that they are counted in.
+
+    It counts for the one of them that had the least when it came.
+    """
+
+    relay: RelayT
+    begun_at: float
+    payer: tuple[Hashable, ClientT]
+    waiting: list[tuple[Hashable, ClientT]] = Factory(list)
+
+
+class Attempts(Generic[RelayT, ClientT]):
+    """The attempts of one proxy.
+
+    A client is counted with all others of its group, which come from the same place.  Where that is
+    not known the client itself stands for it.
+    """
+
+    def __init__(self, *, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._attempts: dict[RelayT, Attempt[RelayT, ClientT]] = {}
+        self._of_group: Counter[Hashable] = Counter()
+        self._of_client: Counter[ClientT] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def __repr__(self) -> str:
+        return f"<Attempts: {len(self)} for {len(self._of_client)} clients>"
+
+    def join(
+        self, relay: RelayT, client: ClientT, group: Hashable | None, now: float, *, most: int
+    ) -> tuple[Attempt[RelayT, ClientT] | None, Attempt[RelayT, ClientT] | None]:
+        """Have a client wait for a relay, with whoever else does, or as the first one.
+
+        Returns the attempt that it waits for, and another one that is to be given up for it, which
+        counts no more.  Without the first, all ``most`` places are taken and none is to be had.
+        """
+        member = (client if group is None else group, client)
+        attempt = self._attempts.get(relay)
+        if attempt is not None:
+            attempt.waiting.append(member)
+            if self._share(member) < self._share(attempt.payer):
+                self._charge(attempt, member)
+            return attempt, None
+        displaced = None
+        if len(self._attempts) >= most:
+            displaced = self._greediest(member, now)
+            if displaced is None:
+                return None, None
+            self._remove(displaced)
+        attempt = Attempt(relay, now, member, [member])
+        self._attempts[relay] = attempt
+        self._count(member, 1)
+        return attempt, displaced
+
+    def leave(
+        self, attempt: Attempt[RelayT, ClientT], client: ClientT, group: Hashable | None
+    ) -> bool:
+        """A client waits no longer; whether the attempt is of no use to anybody now."""
+        member = (client if group is None else group, client)
+        attempt.waiting.remove(member)
+        if self._attempts.get(attempt.relay) is not attempt:
+            return False
+        if not attempt.waiting:
+            self._remove(attempt)
+            return True
+        if attempt.payer == member and member not in attempt.waiting:
+            self._charge(attempt, min(attempt.waiting, key=self._share))
+        return False
+
+    def _greediest(
+        self, newcomer: tuple[Hashable, ClientT], now: float
+    ) -> Attempt[RelayT, ClientT] | None:
+        """The attempt that a newcomer takes the place of, if there is one."""
+        found = max(
+            self._attempts.values(),
+            key=lambda each: (*self._share(each.payer), now - each.begun_at),
+            default=None,
+        )
+        if found is None or now - found.begun_at >= self._patience:
+            return found
+        of_group, of_client = self._share(found.payer)
+        if found.payer[0] == newcomer[0]:
+            is_fairer = of_client > self._of_client[newcomer[1]] + 1
+        else:
+            is_fairer = of_group > self._of_group[newcomer[0]] + 1
+        return found if is_fairer else None
+
+    def _share(self, member: tuple[Hashable, ClientT]) -> tuple[int, int]:
+        return self._of_group[member[0]], self._of_client[member[1]]
+
+    def _remove(self, attempt: Attempt[RelayT, ClientT]) -> None:
+        del self._attempts[attempt.relay]
+        self._count(attempt.payer, -1)
+
+    def _charge(self, attempt: Attempt[RelayT, ClientT], member: tuple[Hashable, ClientT]) -> None:
+        self._count(attempt.payer, -1)
+        attempt.payer = member
+        self._count(member, 1)
+
+    def _count(self, member: tuple[Hashable, ClientT], change: int) -> None:
+        group, client = member
+        self._of_group[group] += change
+        self._of_client[client] += change
+        if not self._of_group[group]:
+            del self._of_group[group]
+        if not self._of_client[client]:
+            del self._of_client[client]
