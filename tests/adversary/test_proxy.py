@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
+from tests.adversary.beside import Honest
+from tests.adversary.figures import note, sized
 from tests.adversary.smp import BLOCK, Smp, pad, short
 from tests.adversary.victim import Place, Victim
 
@@ -38,6 +41,119 @@ def relay(victim: Victim) -> Place:
     with Smp(victim["proxy"]) as smp:
         assert smp.ask(prxy("127.0.0.1", place.port, place.identity)).startswith(b"PKEY ")
     return place
+
+
+def test_tar_pits_do_not_take_the_proxy_from_others(victim: Victim, relay: Place) -> None:
+    """A few connections that ask for relays which never answer leave room for a good one.
+
+    The router of the test has a limit of 64 relays, which the attackers ask for twice.
+    """
+    place, other = victim["proxy"], victim["web"]
+    count = sized(4, 35)
+    with victim.attacked(), listening() as pit, ExitStack() as stack:
+        for _ in range(count):
+            smp = stack.enter_context(Smp(place))
+            asks = [
+                smp.transmission(prxy("127.0.0.1", port_of(pit), os.urandom(32))) for _ in range(32)
+            ]
+            smp.send(asks)
+        with Smp(place) as honest, Honest(place) as beside:
+            beside.ping()
+            started = time.monotonic()
+            answer = honest.ask(prxy("127.0.0.1", other.port, other.identity))
+            seconds = time.monotonic() - started
+            beside.ping()
+            figure = f"{answer[:30]!r} after {seconds:.2f} s"
+            note("proxy", f"{count} connections ask for tar pits", "an honest PRXY works", figure)
+            assert answer.startswith(b"PKEY ")
+        stack.close()
+        # A session with the second relay is kept; it is no leftover of the attack.
+        left = victim.look().routers["web"]["sockets_active"]
+        assert left <= 1
+
+
+def test_attempts_end_with_those_who_asked(victim: Victim, relay: Place) -> None:
+    """When attackers have gone, the router does not go on to dial for them."""
+    place = victim["proxy"]
+    with listening() as pit:
+        before = victim.look()
+        with ExitStack() as stack:
+            for _ in range(2):
+                smp = stack.enter_context(Smp(place))
+                asks = [
+                    smp.transmission(prxy("127.0.0.1", port_of(pit), os.urandom(32)))
+                    for _ in range(40)
+                ]
+                smp.send(asks)
+            while victim.look().files < before.files + 20:
+                time.sleep(0.01)
+        left = time.monotonic()
+        while (now := victim.look()).files > before.files:
+            assert time.monotonic() - left < 30
+            time.sleep(0.05)
+        seconds = time.monotonic() - left
+        assert now.tasks <= before.tasks
+    note("proxy", "attackers leave while it dials", "given up within 10 s", f"{seconds:.1f} s")
+    assert seconds < 10
+
+
+PRIVATE = [
+    "127.0.0.1",
+    "127.1.2.3",
+    "0.0.0.0",
+    "10.0.0.1",
+    "169.254.169.254",
+    "172.16.0.1",
+    "192.168.0.1",
+    "100.64.0.1",
+    "192.0.0.8",
+    "198.18.0.1",
+    "224.0.0.1",
+    "255.255.255.255",
+    "::1",
+    "::",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "fe80::1",
+    "fec0::1",
+    "fc00::1",
+    "ff02::1",
+    "64:ff9b::127.0.0.1",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b:1::1",
+    "2002:7f00:1::1",
+    "2001:db8::1",
+    "localhost",
+    "LOCALHOST.",
+    "a.localhost",
+    "printer.local",
+    "ip6-localhost",
+    "127.0.0.1.",
+    "127.1",
+    "0x7f000001",
+    "2130706433",
+    "0177.0.0.1",
+]
+
+
+def test_addresses_that_are_not_public(victim: Victim) -> None:
+    """Nothing on the machine of a router, or beside it, is reached through it."""
+    place = victim["smp"]
+    answers: dict[str, bytes] = {}
+    with victim.attacked(), listening() as own, Smp(place) as smp:
+        own.settimeout(0.2)
+        for host in PRIVATE:
+            answers[host] = smp.ask(prxy(host, port_of(own), os.urandom(32)))
+        with pytest.raises(TimeoutError):
+            own.accept()
+    refused = [host for host, answer in answers.items() if answer.startswith(b"ERR ")]
+    assert refused == PRIVATE
+    dialled = [host for host in PRIVATE if answers[host].startswith(b"ERR PROXY BROKER NETWORK")]
+    # Texts that are no addresses are names, which are looked up and found to be nothing.
+    allowed = {"127.0.0.1.", "127.1", "0x7f000001", "2130706433", "0177.0.0.1", "ip6-localhost"}
+    note("proxy", f"{len(PRIVATE)} addresses that are not public", "refused", "none is dialled")
+    assert set(dialled) <= allowed
 
 
 @pytest.mark.parametrize("said", [b"", b"\xff" * BLOCK, pad(b""), b"HTTP/1.1 400\r\n\r\n"])

@@ -16,19 +16,23 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.adversary.beside import Honest
+from tests.adversary.certificates import certificate, signed_verify
 from tests.adversary.figures import LONG, note, sized
 from tests.adversary.links import TlsLink, end_writing, reset, wait_for_end
 from tests.adversary.smp import (
     BLOCK,
     Queue,
+    Reader,
     SigningKey,
     Smp,
     block_of,
     pad,
     short,
+    signed_key,
     spki,
     word,
 )
+from tests.adversary.tls13 import Tls13, certificate_message
 from tests.adversary.victim import MIB, Place, Victim
 
 EACH = 70
@@ -98,6 +102,20 @@ def test_floods(victim: Victim, name: str) -> None:
     note("SMP router", f"{count * EACH:,} {name}", "every answer comes", figure)
 
 
+def test_keys_of_a_queue_are_few(victim: Victim) -> None:
+    """As many keys as fit into a block would make every later command as costly as all of them."""
+    place = victim["smp"]
+    with victim.attacked(), Smp(place) as smp, Honest(place) as honest:
+        queue = smp.new_queue(b"C")
+        many: list[SigningKey] = [Ed448PrivateKey.generate() for _ in range(227)]
+        keys = b"".join(short(spki(each)) for each in (*many, queue.key))
+        answer = smp.ask(b"RKEY " + bytes([len(many) + 1]) + keys, queue.recipient_id, queue.key)
+        honest.ping()
+        assert answer.startswith(b"ERR ")
+        smp.ask(b"DEL", queue.recipient_id, queue.key)
+    note("SMP router", "RKEY with 228 Ed448 keys", "refused", answer.decode())
+
+
 def test_costly_signatures_leave_others_their_turn(victim: Victim) -> None:
     """A few honest commands are answered long before blocks full of what is costly to check."""
     place = victim["smp"]
@@ -129,6 +147,72 @@ def test_costly_signatures_leave_others_their_turn(victim: Victim) -> None:
             thread.join()
         assert answered < done[0]
     note("SMP router", f"{count} blocks of wrong Ed448 signatures", "others go on", honest.figure)
+
+
+def test_empty_messages_leave_nothing(victim: Victim) -> None:
+    """What was sent and acknowledged is not remembered, not even as an entry without a body."""
+    place = victim["smp"]
+    rounds, each = sized(12, 300), 80
+
+    def work(smp: Smp, times: int) -> None:
+        queues = smp.new_queues(60, subscribe=True)
+        by_id = {queue.recipient_id: queue for queue in queues}
+        sends = block_of([smp.transmission(b"SEND F ", queue.sender_id) for queue in queues])
+        for _ in range(times):
+            smp.link.send(sends)
+            waiting: list[bytes] = []
+            answered = 0
+            while answered < len(queues) or len(waiting) < len(queues):
+                for said in smp.read_block():
+                    if said.command.startswith(b"MSG "):
+                        message_id = Reader(said.command[4:]).short()
+                        queue = by_id[said.entity_id]
+                        ack = b"ACK " + short(message_id)
+                        waiting.append(smp.transmission(ack, queue.recipient_id, queue.key))
+                    else:
+                        assert said.command == b"OK"
+                        answered += 1
+            smp.send(waiting)
+            smp.read_answers(len(waiting))
+        for start in range(0, len(queues), each):
+            deletions = [
+                smp.transmission(b"DEL", queue.recipient_id, queue.key)
+                for queue in queues[start : start + each]
+            ]
+            smp.send(deletions)
+            smp.read_answers(len(deletions))
+
+    with Smp(place) as smp:
+        work(smp, 2)  # what is made once, at first use
+    with victim.attacked() as before, Smp(place) as smp:
+        work(smp, rounds)
+    now = victim.look()
+    sent = now.routers["smp"]["messages_sent"] - before.routers["smp"]["messages_sent"]
+    assert sent == rounds * 60
+    left = now.blocks - before.blocks
+    note("SMP router", f"{sent:,} empty messages", "nothing is left", f"{left} objects left")
+    assert left < sent / 2
+
+
+def test_services_that_are_never_used(victim: Victim) -> None:
+    """A certificate that anybody can make does not become a record by showing it."""
+    place = victim["smp"]
+    count = sized(30, 300)
+    with victim.attacked() as before:
+        for _ in range(count):
+            key = Ed25519PrivateKey.generate()
+            chain = [certificate(key)]
+            with Tls13(place.port) as tls:
+                tls.say(certificate_message(chain))
+                tls.say(signed_verify(tls.transcript, key))
+                tls.say_finished()
+                claim = b"N\x01" + word(len(chain[0])) + chain[0] + signed_key(key)
+                with suppress(EOFError), Smp(place, tls, service=claim) as smp:
+                    assert smp.service_answer is not None
+    after = victim.look().routers["smp"]["services"]
+    new = after - before.routers["smp"]["services"]
+    note("SMP router", f"{count} services that do nothing", "no record", f"{new} records")
+    assert new == 0
 
 
 def test_queues_are_made_at_a_limited_rate(victim: Victim) -> None:

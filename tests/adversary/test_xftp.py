@@ -27,7 +27,7 @@ from tests.adversary.figures import note, sized
 from tests.adversary.links import TlsLink, end_writing, reset
 from tests.adversary.smp import BLOCK, pad, short, spki, word
 from tests.adversary.victim import MIB, Victim
-from tests.adversary.xftp import POST, PREFACE, Http2, Xftp
+from tests.adversary.xftp import POST, PREFACE, Http2, Xftp, stalled_upload
 
 KIB = 1024
 
@@ -201,6 +201,26 @@ def test_answers_that_are_not_taken(victim: Victim) -> None:
             assert uploader.ask(b"FDEL", packet.sender_id, packet.key) == b"OK"
     files = held.files - before.files
     note("XFTP router", "downloads with a closed window", "bounded files", f"{files} files open")
+
+
+def test_stalled_uploads_do_not_take_the_quota(victim: Victim) -> None:
+    """Four packets of 4 MiB, of which a byte each comes, are not sixteen that are stored."""
+    place = victim["stalled"]
+    with victim.attacked():
+        with ExitStack() as stack:
+            for _ in range(4):
+                stalled_upload(place, 4 * MIB, stack)
+            with Xftp(place) as honest:
+                packet = honest.register(64 * KIB)
+                answer = honest.ask(b"FPUT", packet.sender_id, packet.key, packet.body)
+                honest.ask(b"FDEL", packet.sender_id, packet.key)
+        note(
+            "XFTP router",
+            "4 stalled uploads of 4 MiB, quota 16 MiB",
+            "others upload",
+            answer.decode(),
+        )
+        assert answer == b"OK"
 
 
 def test_many_uploads_on_one_connection(victim: Victim) -> None:
