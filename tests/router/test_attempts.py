@@ -114,7 +114,8 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.attempts = Some()
         self.waiting: list[tuple[Attempt[str, str], str, str | None]] = []
-        self.given_up: set[int] = set()
+        # With the attempts themselves: the id of one that is gone could be that of another.
+        self.given_up: dict[int, Attempt[str, str]] = {}
         self.now = 0.0
 
     @rule(
@@ -128,7 +129,7 @@ class Machine(RuleBasedStateMachine):
         attempt, displaced = self.attempts.join(relay, client, group, self.now, most=self.MOST)
         if displaced is not None:
             assert attempt is not None
-            self.given_up.add(id(displaced))
+            self.given_up[id(displaced)] = displaced
         if attempt is not None:
             self.waiting.append((attempt, client, group))
 

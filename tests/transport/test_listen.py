@@ -372,7 +372,7 @@ async def test_one_address_has_a_share_of_the_places(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origins = iter([b"a", b"a", b"a", b"b", None, None, None, b"a"])
-    monkeypatch.setattr(listen, "_origin", lambda _: next(origins))
+    monkeypatch.setattr(listen, "peer_origin", lambda _: next(origins))
     server = Server(places=limited(max_connections_per_address=2))
     async with serving(server):
         first, _ = await server.connect(), await server.connect()
