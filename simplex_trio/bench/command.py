@@ -10,7 +10,17 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.bench import agents, clients, echo, katzenpost, memory, routers, wire, xftp
+from simplex_trio.bench import (
+    agents,
+    clients,
+    echo,
+    katzenpost,
+    memory,
+    ratchet,
+    routers,
+    wire,
+    xftp,
+)
 from simplex_trio.bench.children import open_child
 from simplex_trio.bench.figures import Figures, typical
 from simplex_trio.bench.plot import svg
@@ -23,6 +33,7 @@ __all__ = ["GROUPS", "main"]
 
 GROUPS: tuple[Rows, ...] = (
     wire.ROWS,
+    ratchet.ROWS,
     echo.ROWS,
     clients.ROWS,
     memory.ROWS,

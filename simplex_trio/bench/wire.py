@@ -2,18 +2,17 @@
 
 The bare cost is that of calling the libraries with inputs of the same sizes, and nothing else: a
 signature or an authenticator for each command, and for each block a step of its key chain and one
-box.  Both are measured in turns and the best of each counts, since noise only ever adds.
+box.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import sha512
-from time import perf_counter
 
 from attrs import frozen
 from nacl import bindings as sodium
 
+from simplex_trio.bench.bare import compare
 from simplex_trio.bench.figures import Figures
 from simplex_trio.bench.rows import Conditions, Rows
 from simplex_trio.crypto.block_keys import agree_chains
@@ -46,7 +45,6 @@ __all__ = ["ROWS"]
 
 ROWS = Rows("wire", "wire layer")
 
-_TURNS = 5
 _SMALL, _LARGE = bytes(100), bytes(15_900)
 
 _SESSION = smp_session(SMP_VERSIONS.highest, bytes(range(32)))
@@ -57,20 +55,6 @@ _FLAGS = MessageFlags(notification=False)
 # What an authorization covers beside the command: session, correlation and entity id, each with
 # the byte of its length.
 _COVERED = 33 + 25 + 25
-
-
-def _compare(count: int, whole: Callable[[], object], bare: Callable[[], object]) -> Figures:
-    seconds, bare_seconds = [], []
-    for _ in range(_TURNS):
-        seconds.append(_timed(whole))
-        bare_seconds.append(_timed(bare))
-    return Figures(rate=count / min(seconds), bare=min(seconds) / min(bare_seconds))
-
-
-def _timed(work: Callable[[], object]) -> float:
-    start = perf_counter()
-    work()
-    return perf_counter() - start
 
 
 def _ids(count: int) -> list[bytes]:
@@ -171,7 +155,7 @@ class _Sending:
 def _seal(conditions: Conditions, key: AuthPrivateKey, body: bytes, count: int) -> Figures:
     sending = _Sending.of(key, body, conditions.times(count))
     blocks = len(sending.blocks())
-    return _compare(len(sending.correlation_ids), sending.blocks, lambda: sending.bare(blocks))
+    return compare(len(sending.correlation_ids), sending.blocks, lambda: sending.bare(blocks))
 
 
 @ROWS.row()
@@ -216,7 +200,7 @@ def _read(conditions: Conditions, key: AuthPrivateKey) -> Figures:
         else:
             _bare_verifications(signed, count)
 
-    return _compare(count, whole, bare)
+    return compare(count, whole, bare)
 
 
 def _check(
@@ -265,7 +249,7 @@ def open_message(conditions: Conditions) -> Figures:
         for block in received:
             read_messages(blocks.open(block), _SESSION, decode_message)
 
-    return _compare(count, whole, lambda: _bare_open(count))
+    return compare(count, whole, lambda: _bare_open(count))
 
 
 @ROWS.row()
@@ -287,7 +271,7 @@ def open_delivered_message(conditions: Conditions) -> Figures:
         for _ in range(count):
             sodium.crypto_box_open_afternm(sealed, _ENTITY, _SECRET)
 
-    return _compare(count, whole, bare)
+    return compare(count, whole, bare)
 
 
 @ROWS.row()
@@ -302,4 +286,4 @@ def open_answers(conditions: Conditions) -> Figures:
         for block in received:
             read_messages(blocks.open(block), _SESSION, decode_message)
 
-    return _compare(len(received), whole, lambda: _bare_open(len(received)))
+    return compare(len(received), whole, lambda: _bare_open(len(received)))

@@ -1,4 +1,4 @@
-"""AES-256-GCM as the ratchet uses it: IVs of 16 bytes as they are, the tag beside the ciphertext.
+"""AES-256-GCM as the ratchet uses it: IVs of 16 bytes as they are, the tag before the ciphertext.
 
 An IV of that length is not the first part of the counter but hashed into it, which is what the
 mode prescribes for all lengths other than 12 bytes.
@@ -17,17 +17,14 @@ IV_SIZE = 16
 TAG_SIZE = 16
 
 
-def seal(key: bytes, iv: bytes, plaintext: bytes, associated_data: bytes) -> tuple[bytes, bytes]:
-    """The tag and the ciphertext."""
-    sealed = AESGCM(key).encrypt(iv, plaintext, associated_data)
-    return sealed[-TAG_SIZE:], sealed[:-TAG_SIZE]
+def seal(key: bytes, iv: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
+    """The ciphertext, and the tag at its end; on the wire it stands before it."""
+    return AESGCM(key).encrypt(iv, plaintext, associated_data)
 
 
-def open_sealed(
-    key: bytes, iv: bytes, tag: bytes, ciphertext: bytes, associated_data: bytes
-) -> bytes:
+def open_sealed(key: bytes, iv: bytes, sealed: bytes, associated_data: bytes) -> bytes:
     """The plaintext; `DecryptionFailed` if anything is not as it was sealed."""
     try:
-        return AESGCM(key).decrypt(iv, ciphertext + tag, associated_data)
+        return AESGCM(key).decrypt(iv, sealed, associated_data)
     except InvalidTag as exc:
         raise DecryptionFailed("not encrypted with this key, or changed since") from exc

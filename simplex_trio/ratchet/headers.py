@@ -7,14 +7,16 @@ a side can upgrade with any message.
 
 from __future__ import annotations
 
+import struct
 from typing import final
 
 from attrs import frozen
 
 from simplex_trio.crypto.keys import X448PublicKey
+from simplex_trio.errors import DecodeError
 from simplex_trio.ratchet.aead import IV_SIZE, TAG_SIZE
 from simplex_trio.redaction import Redacted
-from simplex_trio.wire.buffer import Reader, large, short, word16, word32
+from simplex_trio.wire.buffer import Reader, large, short
 from simplex_trio.wire.duplex.x3dh_keys import (
     KEMParameters,
     RatchetVersion,
@@ -36,6 +38,12 @@ KEM_HEADER_PADDED = 2310
 
 _LONGEST_SHORT_FORM = 32
 
+# Every message is read and written with these, and `Reader` takes several times as long.
+_KEY_PREFIX = bytes((len(X448PublicKey.DER_PREFIX) + X448PublicKey.SIZE, *X448PublicKey.DER_PREFIX))
+_VERSION_AND_KEY = struct.Struct(f">H{len(_KEY_PREFIX)}s{X448PublicKey.SIZE}s")
+_COUNTS = struct.Struct(">II")
+_VERSION_IV_TAG = struct.Struct(f">H{IV_SIZE}s{TAG_SIZE}s")
+
 
 def padded_header_length(version: int, kem_supported: bool) -> int:
     """What headers are padded to; the larger one has room for what a KEM needs."""
@@ -48,10 +56,15 @@ def _sized(version: int, value: bytes) -> bytes:
     return large(value) if version >= RatchetVersion.KEM else short(value)
 
 
-def _read_sized(reader: Reader) -> bytes:
-    if reader.peek() < bytes([_LONGEST_SHORT_FORM]):
-        return reader.large()
-    return reader.short()
+def _sized_at(data: bytes, position: int) -> tuple[int, int]:
+    """Where the value behind a length begins and ends; it may end beyond the data."""
+    head = data[position : position + 2]
+    if len(head) < 2:
+        raise DecodeError("a length is missing")
+    first, second = head
+    if first < _LONGEST_SHORT_FORM:
+        return position + 2, position + 2 + (first << 8 | second)
+    return position + 1, position + 1 + first
 
 
 @final
@@ -72,26 +85,25 @@ class MessageHeader(Redacted):
         kem = b""
         if version >= RatchetVersion.KEM:
             kem = b"0" if self.kem is None else b"1" + encode_kem_parameters(self.kem)
-        return b"".join(
-            (
-                word16(self.max_version),
-                short(self.dh_key.der),
-                kem,
-                word32(self.previous_count),
-                word32(self.number),
-            )
-        )
+        head = _VERSION_AND_KEY.pack(self.max_version, _KEY_PREFIX, self.dh_key.raw)
+        return head + kem + _COUNTS.pack(self.previous_count, self.number)
 
     @classmethod
     def decode(cls, data: bytes, version: int) -> MessageHeader:
         """Read a header of a message in ``version``; what follows it is for later versions."""
-        reader = Reader(data)
-        max_version = reader.word16()
-        dh_key = X448PublicKey.from_der(reader.short())
-        kem = None
-        if version >= RatchetVersion.KEM:
-            kem = reader.maybe(lambda: decode_kem_parameters(reader))
-        return cls(max_version, dh_key, kem, reader.word32(), reader.word32())
+        kem, position = None, _VERSION_AND_KEY.size
+        try:
+            max_version, prefix, raw = _VERSION_AND_KEY.unpack_from(data)
+            if prefix != _KEY_PREFIX:
+                raise DecodeError("not an X448PublicKey")
+            if version >= RatchetVersion.KEM:
+                reader = Reader(data, position)
+                kem = reader.maybe(lambda: decode_kem_parameters(reader))
+                position = reader.position
+            previous_count, number = _COUNTS.unpack_from(data, position)
+        except struct.error as exc:
+            raise DecodeError("a header that ends too early") from exc
+        return cls(max_version, X448PublicKey(raw), kem, previous_count, number)
 
 
 @final
@@ -102,19 +114,22 @@ class EncryptedHeader(Redacted):
     version: int
     """The version in which the message is written."""
     iv: bytes
-    tag: bytes
-    ciphertext: bytes
+    sealed: bytes
+    """The ciphertext with its tag, as `simplex_trio.ratchet.aead` has it."""
 
     def encode(self) -> bytes:
-        version = self.version
-        return word16(version) + self.iv + self.tag + _sized(version, self.ciphertext)
+        version, sealed = self.version, self.sealed
+        head = _VERSION_IV_TAG.pack(version, self.iv, sealed[-TAG_SIZE:])
+        return head + _sized(version, sealed[:-TAG_SIZE])
 
     @classmethod
     def decode(cls, data: bytes) -> EncryptedHeader:
-        reader = Reader(data)
-        return cls(
-            reader.word16(), reader.take(IV_SIZE), reader.take(TAG_SIZE), _read_sized(reader)
-        )
+        """Read a header; what follows it is for later versions."""
+        start, end = _sized_at(data, _VERSION_IV_TAG.size)
+        if end > len(data):
+            raise DecodeError("an encrypted header that ends too early")
+        version, iv, tag = _VERSION_IV_TAG.unpack_from(data)
+        return cls(version, iv, data[start:end] + tag)
 
 
 @final
@@ -124,13 +139,17 @@ class EncryptedMessage(Redacted):
 
     header: bytes
     """An `EncryptedHeader`; these bytes are part of what authenticates the body."""
-    tag: bytes
-    ciphertext: bytes
+    sealed: bytes
+    """The body's ciphertext with its tag, as `simplex_trio.ratchet.aead` has it."""
 
     def encode(self, version: int) -> bytes:
-        return _sized(version, self.header) + self.tag + self.ciphertext
+        sealed = self.sealed
+        return _sized(version, self.header) + sealed[-TAG_SIZE:] + sealed[:-TAG_SIZE]
 
     @classmethod
     def decode(cls, data: bytes) -> EncryptedMessage:
-        reader = Reader(data)
-        return cls(_read_sized(reader), reader.take(TAG_SIZE), reader.tail())
+        start, end = _sized_at(data, 0)
+        body = end + TAG_SIZE
+        if body > len(data):
+            raise DecodeError("a message that ends too early")
+        return cls(data[start:end], data[body:] + data[end:body])

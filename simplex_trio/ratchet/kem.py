@@ -31,12 +31,16 @@ KEM_SECRET_KEY_SIZE = 1763
 KEM_SHARED_SECRET_SIZE = 32
 
 
-def _bytes(size: int) -> list[Callable[[Any, Any, Any], None]]:
-    def check(_instance: Any, attribute: Any, value: bytes) -> None:
+_is_bytes = instance_of(bytes)
+
+
+def _bytes(size: int) -> Callable[[Any, Any, bytes], None]:
+    def check(instance: Any, attribute: Any, value: bytes) -> None:
+        _is_bytes(instance, attribute, value)
         if len(value) != size:
             raise ValueError(f"{attribute.alias} has {size} bytes, not {len(value)}")
 
-    return [instance_of(bytes), check]
+    return check
 
 
 @frozen(repr=False, eq=False)

@@ -6,7 +6,6 @@ step; `decrypt` is both in one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import Enum, auto
 from typing import final
 
@@ -107,33 +106,36 @@ class OpenedHeader(Redacted):
             plaintext = self._open(key.message_key, key.iv)
             left = self._skipped.without(key.header_key, key.number)
             return Decrypted(plaintext, self._ratchet, left, False, False)
-        ratchet = self._ratchet
+        ratchet, header = self._ratchet, self._header
         made: list[SkippedKey] = []
-        if self.chain is MessageChain.NEXT:
-            if fresh is None or (self.needs_kem_pair and fresh.kem is None):
+        stepping = self.chain is MessageChain.NEXT
+        kem_pair_used = self.needs_kem_pair
+        if stepping:
+            if fresh is None or (kem_pair_used and fresh.kem is None):
                 raise ValueError("this message needs fresh keys")
             if ratchet.receiving is not None:
-                _, made = _skip(ratchet.receiving, self._header.previous_count, self._now)
-            ratchet = _step(ratchet, self._header, fresh, kem)
-        assert ratchet.receiving is not None
-        chain, more = _skip(ratchet.receiving, self._header.number, self._now)
+                made = _skip(ratchet.receiving, header.previous_count, self._now)[1]
+            ratchet = _step(ratchet, header, fresh, kem)
+        chain = ratchet.receiving
+        assert chain is not None
+        if header.number != chain.count:
+            chain, more = _skip(chain, header.number, self._now)
+            made = made + more
         chain_key, message_key, iv, _ = chain_step(chain.chain_key)
         plaintext = self._open(message_key, iv)
-        chain = ReceivingChain(chain_key, chain.header_key, chain.count + 1)
         return Decrypted(
             plaintext,
-            evolve(ratchet, receiving=chain),
-            self._skipped.with_added(made + more),
-            dh_pair_used=self.needs_dh_pair,
-            kem_pair_used=self.needs_kem_pair,
+            ratchet.with_receiving(ReceivingChain(chain_key, chain.header_key, chain.count + 1)),
+            self._skipped.with_added(made) if made else self._skipped,
+            stepping,
+            kem_pair_used,
         )
 
     def _open(self, message_key: bytes, iv: bytes) -> bytes:
         message = self._message
         covered = self._ratchet.associated_data + message.header
         try:
-            padded = aead.open_sealed(message_key, iv, message.tag, message.ciphertext, covered)
-            return unpad(padded)
+            return unpad(aead.open_sealed(message_key, iv, message.sealed, covered))
         except DecryptionFailed as exc:
             raise BodyNotAuthentic("the body of a message is not authentic") from exc
         except DecodeError as exc:
@@ -197,15 +199,10 @@ def _open_header(
     ratchet: Ratchet, skipped: SkippedKeys, encrypted: EncryptedHeader
 ) -> tuple[bytes, MessageHeader]:
     """The key that opens the header, and what is in it."""
-    for header_key in _header_keys(ratchet, skipped):
+    iv, sealed, associated_data = encrypted.iv, encrypted.sealed, ratchet.associated_data
+    for header_key in (*_likely_keys(ratchet), *skipped.header_keys):
         try:
-            padded = aead.open_sealed(
-                header_key,
-                encrypted.iv,
-                encrypted.tag,
-                encrypted.ciphertext,
-                ratchet.associated_data,
-            )
+            padded = aead.open_sealed(header_key, iv, sealed, associated_data)
         except DecryptionFailed:
             continue
         try:
@@ -215,15 +212,11 @@ def _open_header(
     raise UnknownHeader("no key opens the header of a message")
 
 
-def _header_keys(ratchet: Ratchet, skipped: SkippedKeys) -> Iterator[bytes]:
-    """All keys that may open a header, the likeliest first."""
-    present = None if ratchet.receiving is None else ratchet.receiving.header_key
-    if present is not None:
-        yield present
-    yield ratchet.next_receiving_header_key
-    for header_key in skipped.header_keys:
-        if header_key != present:
-            yield header_key
+def _likely_keys(ratchet: Ratchet) -> tuple[bytes, ...]:
+    """The header keys of the present chain and of the next."""
+    if ratchet.receiving is None:
+        return (ratchet.next_receiving_header_key,)
+    return ratchet.receiving.header_key, ratchet.next_receiving_header_key
 
 
 def _check_number(expected: int, number: int) -> None:
@@ -248,8 +241,6 @@ def _upgraded(ratchet: Ratchet, header: MessageHeader) -> Ratchet:
 
 def _skip(chain: ReceivingChain, until: int, now: int) -> tuple[ReceivingChain, list[SkippedKey]]:
     """The chain at the message with this number, and the keys of those before it."""
-    if until == chain.count:
-        return chain, []
     chain_key, skipped = chain.chain_key, []
     for number in range(chain.count, until):
         chain_key, message_key, iv, _ = chain_step(chain_key)

@@ -63,8 +63,8 @@ class SendingKey(Redacted):
         """The message as envelopes hold it; `TooLarge` if it does not fit when padded."""
         padded = pad(message, padded_length)
         covered = self.associated_data + self.encrypted_header
-        tag, ciphertext = aead.seal(self.message_key, self.iv, padded, covered)
-        return EncryptedMessage(self.encrypted_header, tag, ciphertext).encode(self.version)
+        sealed = aead.seal(self.message_key, self.iv, padded, covered)
+        return EncryptedMessage(self.encrypted_header, sealed).encode(self.version)
 
     def encode(self) -> bytes:
         """The bytes to store; `decode` reads them."""
@@ -140,21 +140,21 @@ def advance_sending(
         announced, ratchet.dh.public, _shown(own_kem), ratchet.previous_count, sending.count
     )
     padded = pad(header.encode(version), padded_header_length(version, supported))
-    tag, ciphertext = aead.seal(sending.header_key, header_iv, padded, ratchet.associated_data)
-    encrypted_header = EncryptedHeader(version, header_iv, tag, ciphertext).encode()
-    if kem is False and own_kem is not None:
-        own_kem = OwnKEM(own_kem.pair, None)
-    after = evolve(
-        ratchet,
-        max_version=announced,
-        kem=own_kem,
-        kem_supported=supported,
-        kem_enabled=enabled,
-        sending=SendingChain(sending.peer_key, chain_key, sending.header_key, sending.count + 1),
-    )
-    return Prepared(
-        after, SendingKey(version, message_key, iv, ratchet.associated_data, encrypted_header)
-    )
+    sealed = aead.seal(sending.header_key, header_iv, padded, ratchet.associated_data)
+    encrypted_header = EncryptedHeader(version, header_iv, sealed).encode()
+    key = SendingKey(version, message_key, iv, ratchet.associated_data, encrypted_header)
+    if kem is not None or announced != ratchet.max_version or supported != ratchet.kem_supported:
+        if kem is False and own_kem is not None:
+            own_kem = OwnKEM(own_kem.pair, None)
+        ratchet = evolve(
+            ratchet,
+            max_version=announced,
+            kem=own_kem,
+            kem_supported=supported,
+            kem_enabled=enabled,
+        )
+    chain = SendingChain(sending.peer_key, chain_key, sending.header_key, sending.count + 1)
+    return Prepared(ratchet.with_sending(chain), key)
 
 
 def _shown(kem: OwnKEM | None) -> KEMParameters | None:

@@ -113,7 +113,8 @@ class SkippedKeys(Redacted):
 
     def find(self, header_key: bytes, number: int) -> SkippedKey | None:
         """The key of the message with this number."""
-        secret = self._chains.get(header_key, {}).get(number)
+        chain = self._chains.get(header_key)
+        secret = None if chain is None else chain.get(number)
         return None if secret is None else SkippedKey(header_key, number, *secret)
 
     def without(self, header_key: bytes, number: int) -> SkippedKeys:

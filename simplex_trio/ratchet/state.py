@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hmac
 from hashlib import sha256
+from operator import attrgetter
 from typing import final
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from simplex_trio.crypto.keys import X448PrivateKey, X448PublicKey
 from simplex_trio.errors import DecodeError
@@ -180,6 +181,16 @@ class Ratchet(Redacted):
         """The same 32 bytes on both sides if nobody sits in between; see `security_code`."""
         return sha256(self.associated_data).digest()
 
+    def with_sending(self, chain: SendingChain) -> Ratchet:
+        """The same with another sending chain, many times as fast as `attrs.evolve`."""
+        values = (*_all_but_chains(self), chain, self.receiving)
+        return Ratchet(*values)
+
+    def with_receiving(self, chain: ReceivingChain) -> Ratchet:
+        """The same with another receiving chain."""
+        values = (*_all_but_chains(self), self.sending, chain)
+        return Ratchet(*values)
+
     def encode(self) -> bytes:
         """The bytes to store; `decode` reads them."""
         return b"".join(
@@ -239,6 +250,9 @@ class Ratchet(Redacted):
 
     def __hash__(self) -> int:
         return hash(self.encode())
+
+
+_all_but_chains = attrgetter(*(field.name for field in fields(Ratchet)[:-2]))
 
 
 def _key(reader: Reader) -> bytes:

@@ -49,10 +49,10 @@ def test_arguments_that_make_no_sense(
 
 def test_rows_without_a_router(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figures, plot = tmp_path / "figures.json", tmp_path / "plot.svg"
-    arguments = ["--rows", "wire", "echo", "--scale", "0.002", "--repeat", "1"]
+    arguments = ["--rows", "wire", "ratchet", "echo", "--scale", "0.002", "--repeat", "1"]
     assert main([*arguments, "--json", str(figures), "--svg", str(plot)]) == 0
     found = json.loads(figures.read_text())["rows"]
-    assert set(found) == {row.name for group in GROUPS[:2] for row in group}
+    assert set(found) == {row.name for group in GROUPS[:3] for row in group}
     assert all(row["rate"] > 0 for row in found.values())
     assert plot.read_text().startswith("<svg")
     assert "bare cryptography" in capsys.readouterr().out

@@ -297,4 +297,4 @@ def plaintext_of(key: SendingKey, message: bytes) -> bytes:
     """What the sender has encrypted, by the key that it had."""
     parts = EncryptedMessage.decode(message)
     covered = key.associated_data + parts.header
-    return unpad(aead.open_sealed(key.message_key, key.iv, parts.tag, parts.ciphertext, covered))
+    return unpad(aead.open_sealed(key.message_key, key.iv, parts.sealed, covered))

@@ -122,8 +122,7 @@ def header_of(before: Ratchet, after: Ratchet, key: SendingKey) -> bytes:
     padded = aead.open_sealed(
         before.sending.header_key,
         encrypted.iv,
-        encrypted.tag,
-        encrypted.ciphertext,
+        encrypted.sealed,
         key.associated_data,
     )
     assert len(padded) == padded_header_length(key.version, after.kem_supported)

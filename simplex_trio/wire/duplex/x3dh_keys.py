@@ -48,8 +48,12 @@ class RatchetVersion:
     """A post-quantum KEM in keys and headers, and lengths of two bytes."""
 
 
+_is_bytes = instance_of(bytes)
+
+
 def _sized(size: int, what: str) -> Callable[[Any, Any, bytes], None]:
-    def check(_instance: Any, _attribute: Any, value: bytes) -> None:
+    def check(instance: Any, attribute: Any, value: bytes) -> None:
+        _is_bytes(instance, attribute, value)
         # The KEM's C code reads as many bytes as it expects, however many there are.
         if len(value) != size:
             raise ValueError(f"a KEM {what} has {size} bytes, not {len(value)}")
@@ -62,7 +66,7 @@ def _sized(size: int, what: str) -> Callable[[Any, Any, bytes], None]:
 class KEMProposal(Redacted):
     """A KEM key that the peer may encapsulate a secret to."""
 
-    public_key: bytes = field(validator=[instance_of(bytes), _sized(KEM_PUBLIC_KEY_SIZE, "key")])
+    public_key: bytes = field(validator=_sized(KEM_PUBLIC_KEY_SIZE, "key"))
 
 
 @final
@@ -70,10 +74,8 @@ class KEMProposal(Redacted):
 class KEMAcceptance(Redacted):
     """A secret encapsulated to the peer's key, and a key for the peer's next one."""
 
-    ciphertext: bytes = field(
-        validator=[instance_of(bytes), _sized(KEM_CIPHERTEXT_SIZE, "ciphertext")]
-    )
-    public_key: bytes = field(validator=[instance_of(bytes), _sized(KEM_PUBLIC_KEY_SIZE, "key")])
+    ciphertext: bytes = field(validator=_sized(KEM_CIPHERTEXT_SIZE, "ciphertext"))
+    public_key: bytes = field(validator=_sized(KEM_PUBLIC_KEY_SIZE, "key"))
 
 
 KEMParameters: TypeAlias = KEMProposal | KEMAcceptance
