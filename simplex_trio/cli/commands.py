@@ -17,15 +17,29 @@ from simplex_trio.cli.router_init import init
 from simplex_trio.cli.router_start import start
 from simplex_trio.cli.router_stats import stats
 from simplex_trio.cli.xftp_router import router as xftp_router
+from simplex_trio.duplex.kem_stock import makes_pairs_in_process
+from simplex_trio.ratchet.errors import KEMSupportMissing
+from simplex_trio.ratchet.sntrup761 import load_kem
 
 __all__ = ["app"]
 
 
 def _version() -> str:
     try:
-        return version("simplex-trio")
+        package = version("simplex-trio")
     except PackageNotFoundError:
-        return "unknown, as the package is not installed"
+        package = "unknown, as the package is not installed"
+    return f"{package}\n{_kem()}"
+
+
+def _kem() -> str:
+    """Which implementation of the KEM is used, and how its keys are made."""
+    try:
+        kem = load_kem()
+    except KEMSupportMissing:
+        return "sntrup761: none, as the extra duplex is not installed"
+    where = "process" if makes_pairs_in_process(kem) else "thread"
+    return f"sntrup761: {kem.NAME}, keys made in a {where}"
 
 
 def _examples(*lines: str) -> str:
@@ -44,6 +58,7 @@ app: App = App(
     ),
     help_format="markdown",
     version=_version,
+    version_format="plaintext",
     default_parameter=Parameter(negative=()),
     exit_on_error=False,
     print_error=False,

@@ -10,6 +10,9 @@ import pytest
 from cyclopts import App
 
 from simplex_trio.cli import commands
+from simplex_trio.ratchet.errors import KEMSupportMissing
+from simplex_trio.ratchet.kem import KEM
+from simplex_trio.ratchet.sntrup761 import available_kems
 from tests.cli.support import Result
 
 Cli = Callable[..., Result]
@@ -67,9 +70,25 @@ def test_version(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(commands, "version", lambda name: "1.2.3")
-    assert cli("--version").out == "1.2.3\n"
+    assert cli("--version").out.splitlines()[0] == "1.2.3"
     monkeypatch.setattr(commands, "version", missing)
     assert "not installed" in cli("--version").out
+
+
+@pytest.mark.parametrize("kem", available_kems(), ids=lambda kem: kem.NAME)
+def test_which_kem_is_used(cli: Cli, monkeypatch: pytest.MonkeyPatch, kem: KEM) -> None:
+    monkeypatch.setattr(commands, "load_kem", lambda: kem)
+    where = "thread" if kem.RELEASES_GIL else "process"
+    expected = f"sntrup761: {kem.NAME}, keys made in a {where}"
+    assert cli("--version").out.splitlines()[1] == expected
+
+
+def test_no_kem(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> KEM:
+        raise KEMSupportMissing
+
+    monkeypatch.setattr(commands, "load_kem", missing)
+    assert "extra duplex" in cli("--version").out.splitlines()[1]
 
 
 @pytest.mark.parametrize(
