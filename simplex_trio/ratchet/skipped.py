@@ -196,7 +196,10 @@ class SkippedKeys(Redacted):
             header_key, number = reader.take(SYMMETRIC_KEY_SIZE), reader.word32()
             message_key, iv = reader.take(SYMMETRIC_KEY_SIZE), reader.take(IV_SIZE)
             keys.append(SkippedKey(header_key, number, message_key, iv, reader.int64()))
-        return cls.of(keys)
+        decoded = cls.of(keys)
+        if len(decoded) != len(keys):
+            raise DecodeError("a skipped key that is there twice")
+        return decoded
 
 
 def _within_limit(chains: Mapping[bytes, _Chain], oldest: int | None = None) -> SkippedKeys:

@@ -181,6 +181,14 @@ class Ratchet(Redacted):
         """The same 32 bytes on both sides if nobody sits in between; see `security_code`."""
         return sha256(self.associated_data).digest()
 
+    @property
+    def large_headers(self) -> bool:
+        """Whether the header of the message that was sent last, or comes next, has room for a KEM.
+
+        Bodies have to be padded to less then, so that the whole fits.
+        """
+        return self.kem_supported and self.version >= RatchetVersion.KEM
+
     def with_sending(self, chain: SendingChain) -> Ratchet:
         """The same with another sending chain, many times as fast as `attrs.evolve`."""
         values = (*_all_but_chains(self), chain, self.receiving)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from tests.fuzz import duplex, trust, wire, xftp
+from tests.fuzz import duplex, ratchet, trust, wire, xftp
 from tests.fuzz.target import Target
 
 __all__ = ["TARGETS"]
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for target in (*wire.TARGETS, *duplex.TARGETS, *trust.TARGETS, *xftp.TARGETS)
+    for target in (
+        *wire.TARGETS,
+        *duplex.TARGETS,
+        *trust.TARGETS,
+        *ratchet.TARGETS,
+        *xftp.TARGETS,
+    )
 }
