@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from simplex_trio.ratchet.errors import KEMSupportMissing
 from simplex_trio.ratchet.kem import KEM, KEMKeyPair
@@ -21,8 +21,8 @@ __all__ = ["Libntruprime", "Pqcrypto", "available_kems", "load_kem"]
 class Libntruprime(KEM):
     """The system's libntruprime; `ImportError` or `OSError` where it is missing."""
 
-    NAME = "libntruprime"
-    RELEASES_GIL = True
+    NAME: ClassVar[str] = "libntruprime"
+    RELEASES_GIL: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._functions: Any = import_module("ntruprime").sntrup761
@@ -44,8 +44,8 @@ class Libntruprime(KEM):
 class Pqcrypto(KEM):
     """The package pqcrypto; `ImportError` where it is missing."""
 
-    NAME = "pqcrypto"
-    RELEASES_GIL = False
+    NAME: ClassVar[str] = "pqcrypto"
+    RELEASES_GIL: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._functions: Any = import_module("pqcrypto.kem").sntrup_761

@@ -256,4 +256,4 @@ def test_a_worker_without_a_reader_ends() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "wb", buffering=0) as output:
-        make_pairs(Functions(10**6), output)  # type: ignore[arg-type]
+        make_pairs(Functions(10**6), output)

@@ -16,7 +16,7 @@ from simplex_trio.ratchet.skipped import SkippedKey, SkippedKeys
 from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
 from simplex_trio.wire.buffer import Reader
-from simplex_trio.wire.duplex.x3dh_keys import X3DHKeys, X3DHOffer
+from simplex_trio.wire.duplex.x3dh_keys import X3DHOffer
 from simplex_trio.wire.versions import VersionRange
 from tests.fuzz.target import Target, recorded
 from tests.ratchet.support import NOW, REAL, Recording, dh_pair, private_kem
@@ -102,12 +102,6 @@ def private_keys() -> Iterator[bytes]:
         yield own_keys(case).encode()
 
 
-def public_keys() -> Iterator[bytes]:
-    for case in recorded(FILES, "ratchet"):
-        yield bytes.fromhex(case["bob_params"])
-        yield bytes.fromhex(case["alice_params"])
-
-
 def offers() -> Iterator[bytes]:
     for case in recorded(FILES, "ratchet"):
         yield own_keys(case).offer(VersionRange(2, 3)).encode()
@@ -120,6 +114,5 @@ TARGETS = (
     Target("ratchet-skipped-keys", SkippedKeys.decode, skipped_keys),
     Target("ratchet-sending-key", SendingKey.decode, sending_keys),
     Target("x3dh-private-keys", X3DHPrivateKeys.decode, private_keys),
-    Target("x3dh-keys", lambda data: X3DHKeys.decode(Reader(data)), public_keys),
-    Target("x3dh-offer", lambda data: X3DHOffer.decode(Reader(data)), offers),
+    Target("binary-x3dh-offer", lambda data: X3DHOffer.decode(Reader(data)), offers),
 )
