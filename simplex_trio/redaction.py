@@ -1,9 +1,8 @@
-"""`Redacted`: values whose `repr` tells their shape and never their secrets.
+"""`Redacted`: values whose `repr` shows their shape but never their secrets.
 
-Keys, ids, addresses and bodies travel through this package inside small value classes, and a
-`repr` is what ends up in logs and tracebacks.  So a value shows its class, its numbers, flags and
-enumerations, and of bytes and text only the length.  `instance_of` checks the kind of a field with
-the same restraint.
+Keys, ids, addresses and bodies are fields of small value classes, and a `repr` ends up in logs and
+tracebacks.  So a `repr` shows the class, numbers, flags and enumerations of a value, and only the
+length of bytes and text.  `instance_of` validates the type of a field without showing its value.
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ class Redacted:
 
 
 def instance_of(kind: type[Any] | UnionType) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    """A validator for attrs: as its own of this name, but the error does not show the value."""
+    """Like the validator of this name in attrs, but its error does not show the value."""
 
     def check(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if not isinstance(value, kind):
             wanted = kind.__name__ if isinstance(kind, type) else kind
-            raise TypeError(f"{attribute.alias} is to be {wanted}, not {_shown(value)}")
+            raise TypeError(f"{attribute.alias} must be {wanted}, not {_shown(value)}")
 
     return check

@@ -61,9 +61,9 @@ def test_the_wrong_kind_is_not_shown(key: Any) -> None:
     with pytest.raises(TypeError) as caught:
         Value(None, key=key)
     assert "secret" not in repr(caught.value)
-    assert str(caught.value).startswith("key is to be bytes, not <")
+    assert str(caught.value).startswith("key must be bytes, not <")
 
 
 def test_one_of_several_kinds() -> None:
-    with pytest.raises(TypeError, match=r"port is to be int \| str, not <6 bytes>"):
+    with pytest.raises(TypeError, match=r"port must be int \| str, not <6 bytes>"):
         Value(None, port=b"secret")  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
-"""Keys, boxes and certificates: what the protocol computes with them, and nothing that waits.
+"""Keys, boxes and certificates: the protocol's cryptography, without I/O.
 
-Everything here is a function of its arguments, apart from fresh keys and serial numbers, which
-come from the system's source of randomness.
+All results depend only on the arguments, except fresh keys and serial numbers, which come from the
+system's random source.
 """

@@ -1,8 +1,8 @@
-"""The X25519 authenticator: a command authorized in a way that only its receiver can check.
+"""X25519 authenticators: they authorize a command so that only its receiver can verify it.
 
-It is a box, under the key that the client's queue key and the router's session key agree on,
-around the SHA-512 digest of what is authorized.  Unlike a signature it proves nothing to a third
-party, because the receiver could have made it as well.
+An authenticator is a box around the SHA-512 digest of the authorized bytes.  Its key is the one
+that the queue's key and the router's session key agree on.  Unlike a signature it proves nothing to
+third parties, because the receiver could have made it too.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ AUTHENTICATOR_SIZE = TAG_SIZE + sha512().digest_size
 
 
 def authenticate(key: BoxKey, nonce: bytes, message: bytes) -> bytes:
-    """The authenticator of ``message``, 80 bytes."""
+    """Return the authenticator of ``message``, 80 bytes."""
     return key.seal(nonce, sha512(message).digest())
 
 
 def verify_authenticator(key: BoxKey, nonce: bytes, message: bytes, authenticator: bytes) -> bool:
     """Whether ``authenticator`` is that of ``message``.
 
-    There is one authenticator for each key, nonce and message, so it is made again and compared,
-    in a time that depends on nothing but the lengths.
+    Each key, nonce and message has exactly one authenticator, so this computes it again and
+    compares. The time depends only on the lengths.
     """
     return hmac.compare_digest(authenticate(key, nonce, message), authenticator)

@@ -1,9 +1,9 @@
-"""The box: XSalsa20-Poly1305 under a key that HSalsa20 has been applied to.
+"""The box: XSalsa20-Poly1305 under a key that went through HSalsa20.
 
-This is NaCl's ``crypto_box`` for a secret agreed by Diffie-Hellman, and the same construction for
-any other key of 32 bytes; NaCl's ``crypto_secretbox`` leaves the first step out and is something
-else.  `BoxKey` holds the key after that step, so an agreement or a step of a chain pays for it
-once, and every box after that costs the cipher alone.
+This is NaCl's ``crypto_box`` for a secret from a Diffie-Hellman agreement, and the same
+construction for any other key of 32 bytes.  NaCl's ``crypto_secretbox`` differs: it omits the first
+step.  `BoxKey` holds the key after that step, so an agreement or a step of a chain pays for it only
+once, and every box costs just the cipher.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ TAG_SIZE = 16
 
 
 def nonce_from(data: bytes) -> bytes:
-    """A nonce out of an identifier of any length: its first 24 bytes, or it and zeros."""
+    """Make a nonce from an identifier of any length: its first 24 bytes, padded with zeros."""
     return data[:NONCE_SIZE].ljust(NONCE_SIZE, b"\0")
 
 
 def reverse_nonce(nonce: bytes) -> bytes:
-    """The bytes of a nonce in reverse order: the nonce of the answer to a proxied command."""
+    """Reverse the bytes of a nonce, for the answer to a proxied command."""
     return nonce[::-1]
 
 
 @frozen(repr=False, eq=False)
 class BoxKey(Redacted):
-    """A key that seals and opens boxes; comparing two of them takes constant time.
+    """A key that encrypts and decrypts boxes; comparing two of them takes constant time.
 
-    A nonce has 24 bytes and must never be used twice with one key for different messages; other
+    A nonce has 24 bytes, and must never be used twice with one key for different messages; other
     lengths raise `ValueError`.
     """
 
@@ -62,7 +62,7 @@ class BoxKey(Redacted):
 
     @classmethod
     def agree(cls, private: X25519PrivateKey, public: X25519PublicKey) -> Self:
-        """The key that two sides share; `CryptoError` if the public key is degenerate."""
+        """Agree on a key with the other side; raise `CryptoError` if its key is degenerate."""
         try:
             return cls(sodium.crypto_box_beforenm(public.raw, private.raw))
         except nacl.CryptoError as exc:
@@ -70,29 +70,29 @@ class BoxKey(Redacted):
 
     @classmethod
     def from_secret(cls, secret: bytes) -> Self:
-        """The box key of a symmetric key, or of an X25519 secret that was agreed before."""
+        """Derive the box key from a symmetric key, or from an agreed X25519 secret."""
         return cls(hsalsa20(secret, ZERO_NONCE))
 
     def seal(self, nonce: bytes, message: bytes) -> bytes:
-        """The tag and the ciphertext, 16 bytes more than the message."""
+        """Return the tag and the ciphertext, 16 bytes more than the message."""
         return sodium.crypto_box_afternm(message, nonce, self.subkey)
 
     def open(self, nonce: bytes, ciphertext: bytes) -> bytes:
-        """The message in what `seal` made; `DecryptionFailed` if it is not authentic."""
+        """Decrypt the result of `seal`; raise `DecryptionFailed` if it is not authentic."""
         if len(nonce) != NONCE_SIZE:
             raise ValueError(f"a nonce has {NONCE_SIZE} bytes")
         try:
             return sodium.crypto_box_open_afternm(ciphertext, nonce, self.subkey)
         except nacl.CryptoError as exc:
-            raise DecryptionFailed("a box cannot be opened") from exc
+            raise DecryptionFailed("a box cannot be decrypted") from exc
 
     def seal_padded(self, nonce: bytes, message: bytes, padded_length: int) -> bytes:
-        """The message padded and sealed, ``padded_length`` + 16 bytes; else `TooLarge`."""
+        """Pad and encrypt, to ``padded_length`` + 16 bytes; raise `TooLarge` if it does not fit."""
         return self.seal(nonce, pad(message, padded_length))
 
     def open_padded(self, nonce: bytes, ciphertext: bytes) -> bytes:
-        """The message in what `seal_padded` made.
+        """Decrypt the result of `seal_padded`.
 
-        Raises `DecryptionFailed`, or `DecodeError` for an authentic box with wrong padding.
+        Raises `DecryptionFailed`, or `DecodeError` for an authentic box with invalid padding.
         """
         return unpad(self.open(nonce, ciphertext))

@@ -1,12 +1,12 @@
-"""Chains of certificates: who the other side is, and whether it may say so.
+"""Certificate chains: the identity of a peer, and the proof that its key belongs to it.
 
-A router is known by the fingerprint of one certificate, its identity, which the operator can keep
-offline; what it shows in TLS is a leaf that the identity signed, and possibly the certificates of
-an operator behind it.  A service may also show a single certificate that signed itself.
+A router's identity is the fingerprint of one certificate, which the operator can keep offline.  In
+TLS the router shows a leaf that the identity signed, and possibly certificates of the operator that
+signed the identity.  A service may also show a single self-signed certificate.
 
-`validate` takes a chain in its order: each certificate must be signed by the one right after it.
-An identity that merely stands somewhere in a chain vouches for nothing, so it is never enough that
-the leaf leads to the root by some way and that the expected identity is among the others.
+`validate` checks a chain in its order: each certificate must be signed by the next one.  A valid
+path from the leaf to the root is not enough if the expected identity merely occurs in the chain, as
+it might have signed nothing.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ MAX_CERTIFICATES = 4
 """Leaf, identity, operator, network: the protocol has no use for more."""
 
 MAX_CERTIFICATE_SIZE = 16384
-"""The size of a block, in which a handshake has to carry the whole chain."""
+"""The size of a block, because a handshake carries the whole chain in one."""
 
 T = TypeVar("T")
 
-# Extensions that may be marked critical: the first two are obeyed, the others limit for what names
-# and purposes a certificate is good, and here nothing but its fingerprint says that.
+# Extensions that may be critical.  `validate` enforces the first two; the others limit the names
+# and purposes of a certificate, and here only its fingerprint decides about these.
 _UNDERSTOOD = frozenset(
     {
         x509.BasicConstraints.oid,
@@ -55,22 +55,22 @@ _UNDERSTOOD = frozenset(
 
 
 def fingerprint(der: bytes) -> bytes:
-    """The SHA-256 digest of a certificate: what addresses of routers pin."""
+    """Return the SHA-256 digest of a certificate, which router addresses pin."""
     return sha256(der).digest()
 
 
 def _parse(der: bytes) -> x509.Certificate:
     if len(der) > MAX_CERTIFICATE_SIZE:
-        raise DecodeError(f"a certificate of {len(der)} bytes")
+        raise DecodeError(f"a certificate has {len(der)} bytes")
     _check_serial(der)
     try:
         return x509.load_der_x509_certificate(der)
-    except Exception as exc:  # mostly ValueError, but the library does not promise it
+    except Exception as exc:  # mostly ValueError, but the library does not document it
         raise DecodeError("not a certificate") from exc
 
 
 def _check_serial(der: bytes) -> None:
-    """Refuse a serial number that is not positive, which the library would warn of in the log."""
+    """Reject a serial number that is not positive, which makes the library log a warning."""
     certificate, _ = take(only(der, Tag.SEQUENCE), Tag.SEQUENCE)
     if certificate[:1] == bytes([Tag.VERSION]):
         _, certificate = take(certificate, Tag.VERSION)
@@ -81,10 +81,10 @@ def _check_serial(der: bytes) -> None:
 
 @frozen(repr=False)
 class CertificateChain(Redacted):
-    """One to four certificates in DER, the leaf first, each to be signed by the one after it.
+    """One to four DER certificates, leaf first, each signed by the next one.
 
-    Making one raises `DecodeError` if there is none or something that is not a certificate, and
-    `ChainTooLong` if there are more; whether the chain is valid only `validate` tells.
+    Creating a chain raises `DecodeError` if it is empty or has an invalid certificate, and
+    `ChainTooLong` if it has more than four.  Call `validate` to check signatures and dates.
     """
 
     certificates: tuple[bytes, ...] = field(
@@ -94,22 +94,21 @@ class CertificateChain(Redacted):
 
     def __attrs_post_init__(self) -> None:
         if not self.certificates:
-            raise DecodeError("a chain without certificates")
+            raise DecodeError("the chain has no certificates")
         if len(self.certificates) > MAX_CERTIFICATES:
-            raise ChainTooLong(f"a chain of {len(self.certificates)} certificates")
+            raise ChainTooLong(f"the chain has {len(self.certificates)} certificates")
         object.__setattr__(self, "_parsed", tuple(map(_parse, self.certificates)))
 
     @property
     def leaf(self) -> bytes:
-        """The certificate whose key the other side holds."""
+        """The certificate whose private key the peer holds."""
         return self.certificates[0]
 
     @property
     def identity(self) -> bytes:
-        """The certificate that the owner of the chain is known by.
+        """The certificate that identifies the owner of the chain.
 
-        It is the second one, also of three and four, and the only one of a service's that signed
-        itself.
+        It is always the second one, except for the single, self-signed certificate of a service.
         """
         return self.certificates[min(1, len(self.certificates) - 1)]
 
@@ -120,30 +119,31 @@ class CertificateChain(Redacted):
 
     @property
     def root(self) -> bytes:
-        """The last certificate, with which validation ends."""
+        """The last certificate, where validation ends."""
         return self.certificates[-1]
 
     def leaf_key(self) -> VerifyKey:
-        """The key of the leaf; `DecodeError` if it is not one that makes signatures here."""
+        """Return the key of the leaf; raise `DecodeError` if it is not Ed25519 or Ed448."""
         key = _verify_key(self._parsed[0])
         if key is None:
-            raise DecodeError("the key of a certificate is neither Ed25519 nor Ed448")
+            raise DecodeError("the key of a certificate is not Ed25519 or Ed448")
         return key
 
 
 def validate(chain: CertificateChain, *, at: datetime) -> None:
-    """Check a chain as X.509 says, with its last certificate as the root to trust.
+    """Validate a chain as X.509 requires, with its last certificate as the trusted root.
 
-    Whether the identity is the expected one is the caller's to compare: a chain that is valid only
-    shows that the identity vouches for the leaf.  Each certificate but the last must be issued and
-    signed, with Ed25519 or Ed448, by the next; a single one by itself.  Those in between must be
-    authorities.  The root is trusted for what it is, not for what it says, except that it must be
-    within its dates like the others.  Raises `CertificateExpired` for a date, `CertificateInvalid`
-    for anything else.  ``at`` must be aware of its time zone.
+    The caller must compare the identity with the expected one: a valid chain only proves that the
+    identity vouches for the leaf.  Each certificate but the last must be issued and signed, with
+    Ed25519 or Ed448, by the next; a single one must sign itself.  Those in between must be
+    authorities. Of the root only the dates are checked.  ``at`` must have a time zone.
+
+    Errors: raises `CertificateExpired` if ``at`` is outside the dates of a certificate, and
+    `CertificateInvalid` for any other reason.
     """
     parsed = chain._parsed
     if parsed[0].version is not x509.Version.v3:
-        raise CertificateInvalid("the leaf is not a certificate of version 3")
+        raise CertificateInvalid("the leaf is not a version 3 certificate")
     for certificate in parsed:
         _check_dates(certificate, at)
         _check_extensions(certificate)
@@ -154,17 +154,17 @@ def validate(chain: CertificateChain, *, at: datetime) -> None:
 
 
 def _contained(read: Callable[[], T]) -> T:
-    """What ``read`` takes out of a certificate; any error of the library means an invalid one."""
+    """Call ``read``, and turn any error of the library into `CertificateInvalid`."""
     try:
         return read()
     except Exception as exc:
-        raise CertificateInvalid("a part of a certificate cannot be read") from exc
+        raise CertificateInvalid("a certificate is malformed") from exc
 
 
 def _verify_key(certificate: x509.Certificate) -> VerifyKey | None:
     try:
         key = certificate.public_key()
-    except Exception:  # unknown algorithms, points that are on no curve, and more
+    except Exception:  # unknown algorithms, points off the curve, and more
         return None
     match key:
         case ed25519.Ed25519PublicKey():
@@ -177,17 +177,17 @@ def _verify_key(certificate: x509.Certificate) -> VerifyKey | None:
 
 def _check_dates(certificate: x509.Certificate, at: datetime) -> None:
     if at.tzinfo is None:
-        raise ValueError("a time without a time zone")
+        raise ValueError("the time needs a time zone")
     if at < _contained(lambda: certificate.not_valid_before_utc):
         raise CertificateExpired("a certificate is not valid yet")
     if at > _contained(lambda: certificate.not_valid_after_utc):
-        raise CertificateExpired("a certificate is not valid any more")
+        raise CertificateExpired("a certificate has expired")
 
 
 def _check_extensions(certificate: x509.Certificate) -> None:
     for extension in _contained(lambda: certificate.extensions):
         if extension.critical and extension.oid not in _UNDERSTOOD:
-            raise CertificateInvalid("a certificate demands what is not understood here")
+            raise CertificateInvalid("a certificate has an unknown critical extension")
 
 
 def _check_authority(certificate: x509.Certificate, below: int) -> None:
@@ -196,11 +196,11 @@ def _check_authority(certificate: x509.Certificate, below: int) -> None:
     try:
         constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound as exc:
-        raise CertificateInvalid("a certificate that signs is not an authority") from exc
+        raise CertificateInvalid("an issuer in the chain is not an authority") from exc
     if not constraints.ca:
-        raise CertificateInvalid("a certificate that signs is not an authority")
+        raise CertificateInvalid("an issuer in the chain is not an authority")
     if constraints.path_length is not None and constraints.path_length < below:
-        raise CertificateInvalid("an authority has more authorities under it than it may")
+        raise CertificateInvalid("an authority has too many authorities under it")
     try:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
@@ -211,7 +211,7 @@ def _check_authority(certificate: x509.Certificate, below: int) -> None:
 
 def _check_signature(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
     if _verify_key(issuer) is None:
-        raise CertificateInvalid("a certificate is signed neither with Ed25519 nor with Ed448")
+        raise CertificateInvalid("a certificate is not signed with Ed25519 or Ed448")
     try:
         certificate.verify_directly_issued_by(issuer)
     except Exception as exc:  # names, algorithms and signatures have an exception each

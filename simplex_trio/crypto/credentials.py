@@ -1,12 +1,12 @@
-"""Credentials: the certificates and private keys with which a router or a service shows itself.
+"""Credentials: the certificates and private keys of routers and services.
 
-A router has two keys.  That of its certificate authority *is* the router, since addresses pin its
-certificate; it signs nothing but leaf certificates and is best kept on no machine that is online.
-That of the leaf is used in TLS and can be replaced at any time.  A service has one key and a
-certificate that signed itself.
+A router has two keys.  The key of its certificate authority *is* the router's identity, as
+addresses pin the authority's certificate.  It only signs leaf certificates, and is best kept
+offline.  The key of the leaf is used in TLS and can be replaced at any time.  A service has one key
+and a self-signed certificate.
 
-Made here are certificates like those of the reference's tools, so that either side's files serve
-the other: same names, extensions and lifetimes.
+The certificates have the same names, extensions and lifetimes as those of the reference's tools, so
+that either side can use the other's files.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ __all__ = [
 _CERTIFICATE = "CERTIFICATE"
 _PRIVATE_KEY = "PRIVATE KEY"
 
-# A little more than a day, for clocks that are wrong by the whole of a time zone.
+# A little more than a day, for clocks that are set to the wrong time zone.
 _BEFORE = timedelta(hours=25)
 
-# For ever, as far as a four-digit year goes; what is replaced are keys, and not because of a date.
+# Never, as far as a four-digit year allows: keys are replaced for other reasons than dates.
 _AFTER = timedelta(days=999_999)
 
 _ROUTER_CA_NAME = x509.Name(
@@ -76,27 +76,27 @@ _LEAF_USAGE = x509.KeyUsage(
 )
 
 
-# --- what a router and a service hold -----------------------------------------------------------
+# --- credentials --------------------------------------------------------------------------------
 
 
 def _check_key(chain: CertificateChain, key: SigningKey) -> None:
     if chain.leaf_key() != key.public:
-        raise CertificateInvalid("a private key does not belong to its certificate")
+        raise CertificateInvalid("a private key does not match its certificate")
 
 
 @frozen(repr=False, kw_only=True)
 class RouterCredentials(Redacted):
-    """What a router needs to be itself, with or without the key that must be kept safe.
+    """A router's certificates and keys, with or without the authority's key.
 
-    Raises `DecodeError` for certificates that are none and `CertificateInvalid` for a private key
-    that is not that of its certificate; whether the chain is valid `validate` tells.
+    Raises `DecodeError` for invalid certificates, and `CertificateInvalid` for a private key that
+    does not match its certificate.  Call `validate` to check the chain.
     """
 
     ca_certificate: bytes
     """The identity of the router."""
 
     ca_key: SigningKey | None = None
-    """Its key, or `None` where it is kept offline."""
+    """The authority's key, or `None` if it is kept offline."""
 
     certificate: bytes
     """The leaf, signed by the identity."""
@@ -105,10 +105,10 @@ class RouterCredentials(Redacted):
     """The key of the leaf."""
 
     operator_certificates: tuple[bytes, ...] = ()
-    """What the identity was signed by in its turn, if anything: one or two certificates."""
+    """The one or two certificates of an operator that signed the identity, if any."""
 
     chain: CertificateChain = field(init=False, repr=False, eq=False)
-    """What the router shows in TLS and in the handshake."""
+    """The chain that the router presents in TLS and in the handshake."""
 
     def __attrs_post_init__(self) -> None:
         certificates = (self.certificate, self.ca_certificate, *self.operator_certificates)
@@ -120,19 +120,19 @@ class RouterCredentials(Redacted):
 
     @property
     def identity_fingerprint(self) -> bytes:
-        """What addresses of this router pin."""
+        """The fingerprint that addresses of this router pin."""
         return self.chain.identity_fingerprint
 
     def without_ca_key(self) -> RouterCredentials:
-        """The same for a machine that is online."""
+        """Return the credentials for a machine that is online, without the authority's key."""
         return evolve(self, ca_key=None)
 
 
 @frozen(repr=False)
 class ServiceCredentials(Redacted):
-    """What a service needs to be known to a router again.
+    """A service's certificate chain and key, by which routers recognize it.
 
-    Raises `CertificateInvalid` for a private key that is not that of the leaf.
+    Raises `CertificateInvalid` for a private key that does not match the leaf.
     """
 
     chain: CertificateChain
@@ -143,11 +143,11 @@ class ServiceCredentials(Redacted):
 
     @property
     def identity_fingerprint(self) -> bytes:
-        """What a router knows the service by."""
+        """The fingerprint that routers know the service by."""
         return self.chain.identity_fingerprint
 
 
-# --- making them --------------------------------------------------------------------------------
+# --- generating ---------------------------------------------------------------------------------
 
 
 def generate_router_credentials(
@@ -156,10 +156,9 @@ def generate_router_credentials(
     common_name: str = "localhost",
     key_type: type[SigningKey] = Ed25519PrivateKey,
 ) -> RouterCredentials:
-    """A new router: an authority that signed itself, and a leaf that it signed.
+    """Generate a new router: a self-signed authority, and a leaf that it signed.
 
-    ``common_name`` is the host in the leaf, which nothing looks at.  ``now`` must be aware of its
-    time zone.
+    ``common_name`` is the host in the leaf, which is never checked.  ``now`` must have a time zone.
     """
     ca_key = key_type.generate()
     ca_key_id = x509.SubjectKeyIdentifier.from_public_key(_public(ca_key.public))
@@ -180,13 +179,13 @@ def generate_router_credentials(
 def renew_router_credentials(
     credentials: RouterCredentials, *, now: datetime, common_name: str = "localhost"
 ) -> RouterCredentials:
-    """The same router with a new leaf and a new key for it, of the authority's type.
+    """Generate a new leaf with a new key, of the type of the authority's key, for a router.
 
-    Needs the authority's key: `ValueError` without it.
+    Raises `ValueError` without the authority's key.
     """
     ca_key = credentials.ca_key
     if ca_key is None:
-        raise ValueError("only the key of the authority can sign a new leaf")
+        raise ValueError("signing a new leaf needs the key of the authority")
     certificate, key = _issue_leaf(
         credentials.ca_certificate, ca_key, now, common_name, type(ca_key)
     )
@@ -194,10 +193,10 @@ def renew_router_credentials(
 
 
 def generate_service_credentials(*, now: datetime) -> ServiceCredentials:
-    """A new service: one Ed25519 certificate that signed itself.
+    """Generate a new service: one self-signed Ed25519 certificate.
 
-    It is made like every other service's, down to name and serial number, so that it tells nothing
-    of who made it.  ``now`` must be aware of its time zone.
+    All services get the same name and serial number, so that the certificate reveals nothing about
+    its creator.  ``now`` must have a time zone.
     """
     key = Ed25519PrivateKey.generate()
     builder = _builder(_SERVICE_NAME, _SERVICE_NAME, key.public, now)
@@ -233,7 +232,7 @@ def _builder(
     subject: x509.Name, issuer: x509.Name, key: VerifyKey, now: datetime
 ) -> x509.CertificateBuilder:
     if now.tzinfo is None:
-        raise ValueError("a time without a time zone")
+        raise ValueError("the time needs a time zone")
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -272,33 +271,33 @@ def _signed(builder: x509.CertificateBuilder, key: SigningKey) -> bytes:
 
 
 def load_chain_pem(data: bytes) -> CertificateChain:
-    """The chain in PEM text, leaf first; the files of a router one after the other make one.
+    """Read a chain from PEM text, leaf first, such as the concatenated files of a router.
 
-    Raises `DecodeError` if there is no certificate, or something else where one should be, and
-    `ChainTooLong` for more than four.
+    Raises `DecodeError` if there is no certificate or an invalid one, and `ChainTooLong` for more
+    than four.
     """
     return CertificateChain(from_pem(_CERTIFICATE, data))
 
 
 def dump_chain_pem(chain: CertificateChain) -> bytes:
-    """The chain as PEM text, which `load_chain_pem` and the reference's router read."""
+    """Return the chain as PEM text, which `load_chain_pem` and the reference's router read."""
     return b"".join(to_pem(_CERTIFICATE, der) for der in chain.certificates)
 
 
 def load_key_pem(data: bytes) -> SigningKey:
-    """The Ed25519 or Ed448 private key in PEM text, in PKCS#8 without a password.
+    """Read an Ed25519 or Ed448 private key from PEM text: PKCS#8 without a password.
 
     Raises `DecodeError` for anything else, and for more than one key.
     """
     keys = from_pem(_PRIVATE_KEY, data)
     if len(keys) != 1:
-        raise DecodeError(f"{len(keys)} private keys, where one is expected")
+        raise DecodeError(f"{len(keys)} private keys in place of one")
     key = private_key(keys[0])
     if not isinstance(key, SigningKey):
-        raise DecodeError("a private key that makes no signatures")
+        raise DecodeError("a private key of this kind cannot sign")
     return key
 
 
 def dump_key_pem(key: SigningKey) -> bytes:
-    """The private key as PEM text, which `load_key_pem` and OpenSSL read."""
+    """Return the private key as PEM text, which `load_key_pem` and OpenSSL read."""
     return to_pem(_PRIVATE_KEY, key.der)

@@ -1,8 +1,8 @@
-"""The little of ASN.1's DER that is read and written here without a library.
+"""A minimal reader and writer for ASN.1's DER.
 
-Only what is definite, canonical and of single-byte tags exists: anything else raises
-`DecodeError`.  An element is never longer than the bytes that hold it, so reading takes no more
-time and memory than the input.
+It supports definite lengths, canonical forms and single-byte tags; anything else raises
+`DecodeError`.  An element is never longer than the bytes that hold it, so the time and memory for
+reading are bounded by the input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LONG_FORM = 0x80
 
 
 class Tag(IntEnum):
-    """The tags that occur in keys signed by a certificate and at the start of certificates."""
+    """The tags in keys signed by a certificate, and at the start of certificates."""
 
     INTEGER = 0x02
     BIT_STRING = 0x03
@@ -26,7 +26,7 @@ class Tag(IntEnum):
 
 
 def element(tag: Tag, contents: bytes) -> bytes:
-    """An element with its tag and length written before its contents."""
+    """Encode an element: tag, length, contents."""
     size = len(contents)
     if size < _LONG_FORM:
         return b"%c%c%b" % (tag, size, contents)
@@ -35,9 +35,9 @@ def element(tag: Tag, contents: bytes) -> bytes:
 
 
 def take(data: bytes, tag: Tag) -> tuple[bytes, bytes]:
-    """The contents of the first element of ``data``, which must have this tag, and what follows."""
+    """Read the first element of ``data``, which must have this tag; return contents and rest."""
     if len(data) < 2 or data[0] != tag:
-        raise DecodeError("a part of an ASN.1 structure is missing")
+        raise DecodeError("an element of an ASN.1 structure is missing")
     size, start = data[1], 2
     if size >= _LONG_FORM:
         start += size - _LONG_FORM
@@ -47,13 +47,13 @@ def take(data: bytes, tag: Tag) -> tuple[bytes, bytes]:
             raise DecodeError("a length is not written in the shortest form")
     end = start + size
     if end > len(data):
-        raise DecodeError("an ASN.1 structure is cut off")
+        raise DecodeError("an ASN.1 structure is truncated")
     return data[start:end], data[end:]
 
 
 def only(data: bytes, tag: Tag) -> bytes:
-    """The contents of the element that ``data`` is, with nothing after it."""
+    """Read ``data`` as one element with this tag; return its contents."""
     contents, rest = take(data, tag)
     if rest:
-        raise DecodeError("an ASN.1 structure is followed by more bytes")
+        raise DecodeError("trailing bytes after an ASN.1 structure")
     return contents

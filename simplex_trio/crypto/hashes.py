@@ -1,4 +1,4 @@
-"""The digests that the protocol gives a meaning to: sender ids, and hashes of sets of ids."""
+"""The protocol's digests: sender ids, and hashes of sets of ids."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ IDS_HASH_SIZE = 16
 
 
 def sender_id(correlation_id: bytes) -> bytes:
-    """The sender id of a queue whose creator chose it, by the correlation id of its command."""
+    """Return the sender id of a queue whose creator derived it from the correlation id of NEW."""
     return sha3_384(correlation_id).digest()[:SENDER_ID_SIZE]
 
 
 def xor(a: bytes, b: bytes) -> bytes:
-    """Bit by bit exclusive or of two strings of the same length; `ValueError` for others."""
+    """Return the exclusive or of two strings; raise `ValueError` if their lengths differ."""
     if len(a) != len(b):
-        raise ValueError("only strings of the same length can be combined")
+        raise ValueError("only strings of the same length can be XORed")
     return (int.from_bytes(a, "big") ^ int.from_bytes(b, "big")).to_bytes(len(a), "big")
 
 
 def ids_hash(ids: Iterable[bytes]) -> bytes:
-    """The hash of a set of queue ids: the exclusive or of their MD5 digests, zeros for none.
+    """Return the hash of a set of queue ids: the XOR of their MD5 digests, zeros for none.
 
-    It finds differences between what a router and a service believe, and can be kept up to date
-    one id at a time; it resists no one, and MD5 is used for nothing else.
+    It detects differences between a router and a service, and can be updated one id at a time.  It
+    does not resist attacks, and MD5 has no other use here.
     """
     combined = 0
     for entity_id in ids:
@@ -44,12 +44,12 @@ def ids_hash(ids: Iterable[bytes]) -> bytes:
 
 def _is_ids_hash(_instance: object, _attribute: object, value: bytes) -> None:
     if len(value) != IDS_HASH_SIZE:
-        raise DecodeError(f"a hash of ids has {IDS_HASH_SIZE} bytes")
+        raise DecodeError(f"the hash of ids has {IDS_HASH_SIZE} bytes")
 
 
 @frozen(repr=False)
 class ServiceSubs(Redacted):
-    """How many queues a service is subscribed to, and the hash of their ids."""
+    """The number of queues that a service is subscribed to, and the hash of their ids."""
 
     count: int = 0
     ids_hash: bytes = field(
@@ -58,19 +58,19 @@ class ServiceSubs(Redacted):
 
     @classmethod
     def of(cls, ids: Iterable[bytes]) -> Self:
-        """The subscriptions to these queues, each named once."""
+        """Return the count and hash of these ids, which must be distinct."""
         known = tuple(ids)
         return cls(len(known), ids_hash(known))
 
     def __add__(self, other: ServiceSubs) -> ServiceSubs:
-        """Both together; they have no queue in common."""
+        """Add queues; the two sets must be disjoint."""
         return ServiceSubs(self.count + other.count, xor(self.ids_hash, other.ids_hash))
 
     def __sub__(self, other: ServiceSubs) -> ServiceSubs:
-        """What is left without ``other``: nothing, unless there were more before.
+        """Remove queues; the result is empty unless more than ``other`` were there.
 
-        Two counts can disagree because a service came back while its old subscriptions were being
-        taken away; then there is no better answer than none.
+        The counts can disagree if a service reconnects while its old subscriptions are being
+        removed; then an empty result is the best answer.
         """
         if self.count <= other.count:
             return ServiceSubs()

@@ -11,5 +11,5 @@ _SHA512 = hashes.SHA512()
 
 
 def hkdf_sha512(salt: bytes, ikm: bytes, info: bytes, length: int) -> bytes:
-    """``length`` bytes (at most 16,320) derived from ``ikm``."""
+    """Derive ``length`` bytes (at most 16,320) from ``ikm``."""
     return HKDF(_SHA512, length, salt, info).derive(ikm)

@@ -1,8 +1,8 @@
-"""Public and private keys of the four curves, as raw bytes with their X.509 and PKCS#8 forms.
+"""Public and private keys of the four curves: raw bytes, and their X.509 and PKCS#8 forms.
 
-SimpleX always writes a public key as the DER of its SubjectPublicKeyInfo.  For these curves that is
-a fixed prefix and the raw key, and there is no other valid encoding, so reading and writing keys
-needs no ASN.1 parser.  Keys hold raw bytes only: an agent keeps hundreds of thousands of them.
+SimpleX always encodes a public key as the DER of its SubjectPublicKeyInfo.  For these curves that
+is a fixed prefix and the raw key, and no other encoding is valid, so keys need no ASN.1 parser.
+Keys hold only raw bytes, because an agent keeps hundreds of thousands of them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
 
 @frozen(repr=False)
 class PublicKey(Redacted):
-    """Base of the public keys; ``raw`` is what the curve calls the key."""
+    """Base of the public keys; ``raw`` is the curve's own encoding."""
 
     SIZE: ClassVar[int]
     DER_PREFIX: ClassVar[bytes]
@@ -60,7 +60,7 @@ class PublicKey(Redacted):
 
     @classmethod
     def from_der(cls, der: bytes) -> Self:
-        """Read a SubjectPublicKeyInfo of this curve; anything else raises `DecodeError`."""
+        """Decode a SubjectPublicKeyInfo of this curve; raise `DecodeError` for other bytes."""
         prefix = cls.DER_PREFIX
         if len(der) != len(prefix) + cls.SIZE or not der.startswith(prefix):
             raise DecodeError(f"not an {cls.__name__}")
@@ -73,17 +73,17 @@ class Ed25519PublicKey(PublicKey):
     DER_PREFIX = bytes.fromhex("302a300506032b6570032100")
 
     def verify(self, signature: bytes, message: bytes) -> None:
-        """Return if ``signature`` is this key's over ``message``; otherwise `SignatureInvalid`."""
+        """Verify a signature over ``message``; raise `SignatureInvalid` if it does not match."""
         if len(signature) != sodium.crypto_sign_BYTES:
-            raise SignatureInvalid("a signature of the wrong length")
+            raise SignatureInvalid("the signature has the wrong length")
         try:
             sodium.crypto_sign_open(signature + message, self.raw)
         except nacl.BadSignatureError as exc:
             raise SignatureInvalid("the signature does not match") from exc
 
 
-# Keys of order 1, 2 and 4 on Ed448, without the byte of the sign.  Some signatures are good for any
-# message under them, and OpenSSL takes such keys; of Ed25519's libsodium does not.
+# Ed448 keys of order 1, 2 and 4, without the sign byte.  Some signatures verify under them for any
+# message, and OpenSSL accepts such keys; libsodium rejects those of Ed25519.
 _ED448_PRIME = 2**448 - 2**224 - 1
 _DEGENERATE_ED448 = frozenset(y.to_bytes(56, "little") for y in (0, 1, _ED448_PRIME - 1))
 
@@ -94,9 +94,9 @@ class Ed448PublicKey(PublicKey):
     DER_PREFIX = bytes.fromhex("3043300506032b6571033a00")
 
     def verify(self, signature: bytes, message: bytes) -> None:
-        """Return if ``signature`` is this key's over ``message``; otherwise `SignatureInvalid`."""
+        """Verify a signature over ``message``; raise `SignatureInvalid` if it does not match."""
         if self.raw[:56] in _DEGENERATE_ED448:
-            raise SignatureInvalid("a degenerate key signs nothing")
+            raise SignatureInvalid("signatures under a degenerate key are never valid")
         try:
             ed448.Ed448PublicKey.from_public_bytes(self.raw).verify(signature, message)
         except (InvalidSignature, ValueError) as exc:
@@ -143,7 +143,7 @@ class PrivateKey(Redacted):
 
     @classmethod
     def from_der(cls, der: bytes) -> Self:
-        """Read a PKCS#8 PrivateKeyInfo of this curve; anything else raises `DecodeError`."""
+        """Decode a PKCS#8 PrivateKeyInfo of this curve; raise `DecodeError` for other bytes."""
         prefix = cls.DER_PREFIX
         if len(der) != len(prefix) + cls.SIZE or not der.startswith(prefix):
             raise DecodeError(f"not an {cls.__name__}")
@@ -151,7 +151,7 @@ class PrivateKey(Redacted):
 
     @classmethod
     def generate(cls) -> Self:
-        """A fresh key from the system's source of randomness."""
+        """Generate a key from the system's random source."""
         return cls(sodium.randombytes(cls.SIZE))
 
 
@@ -160,7 +160,8 @@ class Ed25519PrivateKey(PrivateKey):
     SIZE: ClassVar[int] = 32
     DER_PREFIX = bytes.fromhex("302e020100300506032b657004220420")
 
-    # libsodium signs with seed and public key together; deriving the latter is as dear as signing.
+    # libsodium signs with seed and public key together; deriving the latter costs as much as
+    # signing.
     _expanded: bytes | None = field(default=None, init=False, repr=False)
 
     def _expand(self) -> bytes:
@@ -204,7 +205,7 @@ class X25519PrivateKey(PrivateKey):
         return X25519PublicKey(sodium.crypto_scalarmult_base(self.raw))
 
     def exchange(self, peer: X25519PublicKey) -> bytes:
-        """The 32 bytes of the Diffie-Hellman secret, or `CryptoError` for a degenerate key."""
+        """Return the 32-byte Diffie-Hellman secret; raise `CryptoError` for a degenerate key."""
         try:
             return sodium.crypto_scalarmult(self.raw, peer.raw)
         except nacl.RuntimeError as exc:
@@ -221,7 +222,7 @@ class X448PrivateKey(PrivateKey):
         return X448PublicKey(self._backend().public_key().public_bytes_raw())
 
     def exchange(self, peer: X448PublicKey) -> bytes:
-        """The 56 bytes of the Diffie-Hellman secret, or `CryptoError` for a degenerate key."""
+        """Return the 56-byte Diffie-Hellman secret; raise `CryptoError` for a degenerate key."""
         try:
             return self._backend().exchange(x448.X448PublicKey.from_public_bytes(peer.raw))
         except ValueError as exc:
@@ -232,7 +233,7 @@ class X448PrivateKey(PrivateKey):
 
 
 VerifyKey = Ed25519PublicKey | Ed448PublicKey
-"""A public key that checks signatures."""
+"""A public key that verifies signatures."""
 
 SigningKey = Ed25519PrivateKey | Ed448PrivateKey
 """A private key that makes signatures."""
@@ -251,24 +252,24 @@ def _first_public(der: bytes, *kinds: type[_PublicT]) -> _PublicT:
     for kind in kinds:
         if der.startswith(kind.DER_PREFIX):
             return kind.from_der(der)
-    raise DecodeError("not a key of a kind that is allowed here")
+    raise DecodeError("a key of this kind is not allowed here")
 
 
 def public_key(der: bytes) -> PublicKey:
-    """The key of any of the four curves that a SubjectPublicKeyInfo holds."""
+    """Decode a SubjectPublicKeyInfo of any of the four curves."""
     return _first_public(der, Ed25519PublicKey, X25519PublicKey, Ed448PublicKey, X448PublicKey)
 
 
 def auth_public_key(der: bytes) -> AuthPublicKey:
-    """The key that a SubjectPublicKeyInfo holds, if it can authorize commands."""
+    """Decode a SubjectPublicKeyInfo of a key that can authorize commands."""
     key = public_key(der)
     if not isinstance(key, AuthPublicKey):
-        raise DecodeError("not a key of a kind that is allowed here")
+        raise DecodeError("a key of this kind is not allowed here")
     return key
 
 
 def private_key(der: bytes) -> PrivateKey:
-    """The key of any of the four curves that a PKCS#8 PrivateKeyInfo holds."""
+    """Decode a PKCS#8 PrivateKeyInfo of any of the four curves."""
     for kind in (Ed25519PrivateKey, X25519PrivateKey, Ed448PrivateKey, X448PrivateKey):
         if der.startswith(kind.DER_PREFIX):
             return kind.from_der(der)

@@ -1,9 +1,9 @@
-"""Two functions of libsodium that PyNaCl brings along but does not offer: HSalsa20 and Salsa20.
+"""Two functions of libsodium that PyNaCl includes but does not expose: HSalsa20 and Salsa20.
 
-PyNaCl's extension module contains libsodium, or loads it, and on most systems what is in there can
-be called by name.  They are many times faster than whatever else there is.  Where the names are
-hidden, `LIBSODIUM` is `None`, and `simplex_trio.crypto.hsalsa20` and
-`simplex_trio.crypto.salsa20` have other ways.
+PyNaCl's extension module contains libsodium, or loads it, and on most systems its functions can be
+called by name.  They are many times faster than the alternatives.  Where the names are hidden,
+`LIBSODIUM` is `None`, and `simplex_trio.crypto.hsalsa20` and `simplex_trio.crypto.salsa20` use
+other implementations.
 """
 
 from __future__ import annotations
@@ -22,29 +22,32 @@ _HSalsa20Result = ctypes.c_char * _KEY_SIZE
 
 
 class Libsodium:
-    """The functions in the shared library at ``path``; `OSError` or `AttributeError` without."""
+    """The functions in the shared library at ``path``.
+
+    Raises `OSError` if the library cannot be loaded, and `AttributeError` if it hides a function.
+    """
 
     def __init__(self, path: str) -> None:
-        # This takes less time than to let other threads run in between,
+        # Keeps the GIL: the call takes less time than releasing it.
         self._hsalsa20 = ctypes.PyDLL(path).crypto_core_hsalsa20
         self._hsalsa20.argtypes = (ctypes.c_char_p,) * 4
         self._hsalsa20.restype = ctypes.c_int
-        # and this, over many bytes, far more.
+        # Releases the GIL, since over many bytes the call takes far longer.
         self._salsa20_xor = ctypes.CDLL(path).crypto_stream_salsa20_xor_ic
         self._salsa20_xor.argtypes = (
-            ctypes.c_void_p,  # the result,
-            ctypes.c_void_p,  # the data,
-            ctypes.c_ulonglong,  # their size,
-            ctypes.c_char_p,  # the nonce,
-            ctypes.c_uint64,  # the number of the first block,
-            ctypes.c_char_p,  # and the key
+            ctypes.c_void_p,  # result
+            ctypes.c_void_p,  # data
+            ctypes.c_ulonglong,  # size of the data
+            ctypes.c_char_p,  # nonce
+            ctypes.c_uint64,  # number of the first block
+            ctypes.c_char_p,  # key
         )
         self._salsa20_xor.restype = ctypes.c_int
 
     def hsalsa20(self, key: bytes, nonce: bytes) -> bytes:
-        """HSalsa20 of a key of 32 bytes and a nonce of 16."""
+        """Compute HSalsa20 of a 32-byte key and a 16-byte nonce."""
         if len(key) != _KEY_SIZE or len(nonce) != _HSALSA20_NONCE_SIZE:
-            raise ValueError("HSalsa20 takes a key of 32 bytes and a nonce of 16")
+            raise ValueError("HSalsa20 needs a key of 32 bytes and a nonce of 16")
         result = _HSalsa20Result()
         self._hsalsa20(result, nonce, key, None)
         return result.raw
@@ -52,9 +55,9 @@ class Libsodium:
     def salsa20_xor(
         self, data: bytearray | memoryview, key: bytes, nonce: bytes, block: int
     ) -> None:
-        """Xor ``data`` in place with Salsa20's key stream, from the block of this number on."""
+        """XOR ``data`` in place with Salsa20's key stream, starting at the given block."""
         if len(key) != _KEY_SIZE or len(nonce) != _SALSA20_NONCE_SIZE:
-            raise ValueError("Salsa20 takes a key of 32 bytes and a nonce of 8")
+            raise ValueError("Salsa20 needs a key of 32 bytes and a nonce of 8")
         size = memoryview(data).nbytes
         place = (ctypes.c_char * size).from_buffer(data)
         self._salsa20_xor(place, place, size, nonce, block, key)

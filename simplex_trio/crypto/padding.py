@@ -1,8 +1,8 @@
-"""Padding: a message brought to a fixed length, so that its ciphertext tells nothing of its size.
+"""Padding of messages to a fixed length, so that the ciphertext does not reveal their size.
 
-The padded form is the length of the message in two bytes, the message, and ``#`` up to the end.
-Every length that the protocol pads to is fixed by the place (a block, a delivered body, an
-envelope), never by the message.
+The padded form is the length of the message in two bytes, the message, and ``#`` up to the end. The
+padded length depends only on the place (a block, a delivered body, an envelope), never on the
+message.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["can_pad", "pad", "unpad"]
 _LENGTH_SIZE = 2
 _FILLING = b"#"
 
-# Two less than two bytes could count: the limit covers the message together with its length.
+# Two less than two bytes can count: the limit covers the message together with its length.
 _MAX_MESSAGE = 0xFFFF - _LENGTH_SIZE
 
 
@@ -24,7 +24,7 @@ def can_pad(message_length: int, length: int) -> bool:
 
 
 def pad(message: bytes, length: int) -> bytes:
-    """The message padded to exactly ``length`` bytes; `TooLarge` if it does not fit."""
+    """Pad a message to exactly ``length`` bytes; raise `TooLarge` if it does not fit."""
     size = len(message)
     if not can_pad(size, length):
         raise TooLarge(f"{size} bytes do not fit when padded to {length}")
@@ -32,11 +32,11 @@ def pad(message: bytes, length: int) -> bytes:
 
 
 def unpad(padded: bytes) -> bytes:
-    """The message inside; `DecodeError` if the length is missing or runs past the end.
+    """Remove the padding; raise `DecodeError` if the length is missing or too large.
 
-    What the filling is made of is not looked at.
+    The padding bytes themselves are not checked.
     """
     end = _LENGTH_SIZE + int.from_bytes(padded[:_LENGTH_SIZE], "big")
     if len(padded) < end:
-        raise DecodeError("a padded message is longer than the space that it is in")
+        raise DecodeError("a padded message is longer than its space")
     return padded[_LENGTH_SIZE:end]

@@ -1,4 +1,4 @@
-"""PEM (RFC 7468): the text form in which operators keep certificates and keys."""
+"""PEM (RFC 7468): the text format of certificate and key files."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _LINE = 64
 
 
 def to_pem(label: str, der: bytes) -> bytes:
-    """One block of text with this label."""
+    """Encode one block with this label."""
     text = base64.b64encode(der).decode()
     lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
 
 
 def from_pem(label: str, data: bytes) -> tuple[bytes, ...]:
-    """The contents of all blocks with this label, in their order; possibly none.
+    """Return the contents of all blocks with this label, in order; possibly none.
 
-    What stands outside of these blocks is passed over.  `DecodeError` if one has no end or is not
-    base64, as that of a key in the old encrypted form.
+    Text outside of these blocks is ignored.  Raises `DecodeError` if a block has no end or is not
+    base64, as in the old format for encrypted keys.
     """
     begin, end = f"-----BEGIN {label}-----".encode(), f"-----END {label}-----".encode()
     blocks = []

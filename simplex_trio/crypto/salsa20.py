@@ -1,4 +1,4 @@
-"""Salsa20 as a stream, in the fastest way that is installed; files are encrypted with it."""
+"""Salsa20 as a stream, by the fastest installed implementation, for the encryption of files."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _NONCE_SIZE: Final = 8
 
 
 class Salsa20(Protocol):
-    """A key stream, used up piece by piece."""
+    """A key stream that is consumed piece by piece."""
 
     def xor(self, data: bytearray | memoryview) -> None:
-        """Encrypt or decrypt all bytes of the next piece, in their place."""
+        """Encrypt or decrypt the next piece in place."""
         ...
 
 
 def _check_sizes(key: bytes, nonce: bytes) -> None:
     if len(key) != _KEY_SIZE or len(nonce) != _NONCE_SIZE:
-        raise ValueError("Salsa20 takes a key of 32 bytes and a nonce of 8")
+        raise ValueError("Salsa20 needs a key of 32 bytes and a nonce of 8")
 
 
 class _ByLibsodium:
@@ -40,7 +40,7 @@ class _ByLibsodium:
             used = self._position % _BLOCK_SIZE
             head = min(_BLOCK_SIZE - used, len(view)) if used else 0
             if head:
-                # The library begins with a whole block, of which a part has been used before.
+                # The library starts at a whole block, and part of this one is already used.
                 block = bytearray(used) + view[:head]
                 self._xor(block, self._position - used)
                 view[:head] = block[used:]
@@ -54,12 +54,12 @@ class _ByLibsodium:
 
 
 def salsa20_by_libsodium(key: bytes, nonce: bytes) -> Salsa20:
-    """Salsa20 with a key of 32 bytes and a nonce of 8; `ValueError` for other sizes.
+    """Salsa20 by libsodium; raises `ValueError` for a wrong size of key (32) or nonce (8).
 
-    Raises `RuntimeError` where libsodium hides it.
+    Raises `RuntimeError` if the build of libsodium hides the function.
     """
     if LIBSODIUM is None:
-        raise RuntimeError("this build of libsodium cannot be called")
+        raise RuntimeError("this build of libsodium hides Salsa20")
     return _ByLibsodium(LIBSODIUM, key, nonce)
 
 
@@ -76,14 +76,14 @@ class _ByCryptodome:
 
 
 def salsa20_by_cryptodome(key: bytes, nonce: bytes) -> Salsa20:
-    """Salsa20 with a key of 32 bytes and a nonce of 8; `ValueError` for other sizes.
+    """Salsa20 by PyCryptodome; raises `ValueError` for a wrong size of key (32) or nonce (8).
 
-    Raises `ImportError` without pycryptodomex.
+    Raises `ImportError` if pycryptodomex is not installed.
     """
     return _ByCryptodome(key, nonce)
 
 
 salsa20: Callable[[bytes, bytes], Salsa20]
-"""Salsa20 with a key of 32 bytes and a nonce of 8, from the start of its key stream."""
+"""Salsa20 with a 32-byte key and an 8-byte nonce, from the start of its key stream."""
 
 salsa20 = salsa20_by_cryptodome if LIBSODIUM is None else salsa20_by_libsodium

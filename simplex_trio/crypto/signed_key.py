@@ -1,9 +1,9 @@
 """A public key signed by the key of a certificate.
 
-Routers and services prove with it that the session key of a handshake is theirs.  Its form is that
-of a certificate with nothing inside but the key: SEQUENCE { SEQUENCE { SubjectPublicKeyInfo },
+With it routers and services prove that the session key of a handshake is theirs.  It has the form
+of a certificate that contains only the key: SEQUENCE { SEQUENCE { SubjectPublicKeyInfo },
 AlgorithmIdentifier, BIT STRING }.  The signature covers the inner SEQUENCE, not the bare
-SubjectPublicKeyInfo, and says nothing of dates: it is worth as much as the connection it came by.
+SubjectPublicKeyInfo.  It has no dates, so it is only valid on the connection that it came from.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NO_UNUSED_BITS = b"\0"
 
 
 def _algorithm(key: type[PublicKey]) -> bytes:
-    """The AlgorithmIdentifier of a key, which names its signatures as well."""
+    """Return the AlgorithmIdentifier of a kind of key, which also names its signatures."""
     spki = only(key.DER_PREFIX + bytes(key.SIZE), Tag.SEQUENCE)
     algorithm, _ = take(spki, Tag.SEQUENCE)
     return element(Tag.SEQUENCE, algorithm)
@@ -61,7 +61,7 @@ class _Parts(NamedTuple):
 
 @frozen(repr=False)
 class SignedKey(Redacted):
-    """A public key that cannot be used before its signature has been checked."""
+    """A public key that must be verified before it can be used."""
 
     der: bytes = field(validator=instance_of(bytes))
     _parts: _Parts = field(init=False, repr=False, eq=False)
@@ -71,20 +71,20 @@ class SignedKey(Redacted):
 
     @classmethod
     def sign(cls, key: SigningKey, public: PublicKey) -> Self:
-        """``public``, signed by ``key``."""
+        """Sign ``public`` with ``key``."""
         signed = element(Tag.SEQUENCE, public.der)
         signature = element(Tag.BIT_STRING, _NO_UNUSED_BITS + key.sign(signed))
         return cls(element(Tag.SEQUENCE, signed + _ALGORITHMS[type(key.public)] + signature))
 
     @classmethod
     def from_der(cls, der: bytes) -> Self:
-        """Read a signed key without checking its signature; `DecodeError` for anything else."""
+        """Decode a signed key without verifying it; raise `DecodeError` for other bytes."""
         return cls(der)
 
     def verify(self, by: VerifyKey) -> PublicKey:
-        """The key, if ``by`` signed it; otherwise `SignatureInvalid`."""
+        """Return the key if ``by`` signed it; otherwise raise `SignatureInvalid`."""
         parts = self._parts
         if parts.algorithm != _ALGORITHMS[type(by)]:
-            raise SignatureInvalid("the signature is of another algorithm than the key")
+            raise SignatureInvalid("the signature and the key have different algorithms")
         by.verify(parts.signature, parts.signed)
         return parts.key

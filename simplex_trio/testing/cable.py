@@ -1,4 +1,4 @@
-"""`Cable`: a way to a router that can be cut and mended."""
+"""`Cable`: a connection to a router that a test can cut and mend."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _CHUNK = 65536
 
 
 class Cable:
-    """A port on this machine that leads to a router; see `open_cable`."""
+    """A port on this machine that forwards to a router; see `open_cable`."""
 
     def __init__(self, router: ServerAddress, port: int) -> None:
         self.address: ServerAddress = evolve(router, hosts=(parse_host(_LOOPBACK),), port=port)
-        """The router's address by way of the cable."""
+        """The address that reaches the router through the cable."""
         self._router = router
         self._host = next(each for each in router.hosts if not isinstance(each, OnionHost))
         self._is_cut = False
         self._connections: set[trio.CancelScope] = set()
 
     def cut(self) -> None:
-        """Break all connections, and let none through until it is mended."""
+        """Break all connections, and refuse new ones until `mend`."""
         self._is_cut = True
         for scope in self._connections:
             scope.cancel()
@@ -40,7 +40,7 @@ class Cable:
         self._is_cut = False
 
     async def carry(self, client: trio.SocketStream) -> None:
-        """Carry one connection until either side ends it, or it is cut."""
+        """Forward one connection until either side ends it, or the cable is cut."""
         if self._is_cut:
             return
         with trio.CancelScope() as scope:
@@ -48,7 +48,7 @@ class Cable:
             try:
                 await self._carry(client, scope)
             except OSError:
-                pass  # the router is not there, which its client will notice
+                pass  # the router is not there, which the client will notice
             finally:
                 self._connections.remove(scope)
 
@@ -70,7 +70,10 @@ class Cable:
 
 @asynccontextmanager
 async def open_cable(router: ServerAddress) -> AsyncIterator[Cable]:
-    """Have a cable to a router, of whose hosts one is no onion host, while the block lasts."""
+    """Run a cable to a router for the duration of the block.
+
+    The router needs a host that is not an onion host.
+    """
     async with open_inner_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host=_LOOPBACK)
         cable = Cable(router, listeners[0].socket.getsockname()[1])

@@ -1,4 +1,4 @@
-"""`MemoryLink`: a connection in memory that can be held up, even in the middle of a block."""
+"""`MemoryLink`: an in-memory connection that a test can hold up, even inside a block."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["MemoryLink"]
 
 
 class _HeldSendStream(trio.abc.SendStream):
-    """Writes into a memory stream as far as it is allowed to, and waits there."""
+    """Writes to a memory stream up to an allowed number of bytes, then waits."""
 
     def __init__(self, receiver: MemoryReceiveStream) -> None:
         self.allowed: float = math.inf
@@ -51,9 +51,9 @@ class _HeldSendStream(trio.abc.SendStream):
 
 
 class MemoryLink:
-    """A connection in memory: the ``client``'s end of it, and the ``peer``'s.
+    """An in-memory connection with the ends ``client`` and ``peer``.
 
-    Either may be replaced by a stream on top of it, as TLS is.
+    Either may be replaced by a stream on top of it, such as TLS.
     """
 
     def __init__(self) -> None:
@@ -64,14 +64,14 @@ class MemoryLink:
         self.peer: trio.abc.Stream = trio.StapledStream(to_client, self._received)
 
     def hold(self, *, after: int = 0) -> None:
-        """Let so many more bytes of what the client writes through, and then none."""
+        """Let ``after`` more bytes from the client through, then hold the rest."""
         self._held.allow(after)
 
     def release(self) -> None:
-        """Let everything through, beginning with what was held up."""
+        """Let all bytes through, beginning with those that were held."""
         self._held.allow(math.inf)
 
     def stop_reading(self) -> None:
-        """Make the client's writing fail, while what the peer sends still arrives."""
+        """Make the client's writes fail; data from the peer still arrives."""
         self._received.close()
         self.release()

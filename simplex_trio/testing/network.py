@@ -1,10 +1,10 @@
-"""`MemoryNetwork`: a network in memory whose troubles are drawn from a seed.
+"""`MemoryNetwork`: an in-memory network with faults drawn from a seed.
 
-Connections carry bytes in order and late, as TCP does.  Some are refused; some break, at any byte;
-some fall silent instead, so that both sides go on believing in them.  Every server can be taken
-down with all of its connections, and come back.  All waiting is Trio's, so that a
-`trio.testing.MockClock` makes years of trouble pass in seconds, and the same seed brings the same
-trouble again, provided that the program does the same.
+Connections carry bytes in order and with delays, as TCP does.  Some are refused, some break at any
+byte, and some fall silent instead, so that neither side notices.  A server can be taken down with
+all of its connections, and come back.  All waiting uses Trio's clock, so with a
+`trio.testing.MockClock` years of faults pass in seconds.  A seed reproduces the same faults as long
+as the program does the same.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from attrs.validators import ge, gt, le
 __all__ = ["MemoryNetwork", "Trouble"]
 
 _WINDOW = 65536
-"""Bytes on their way in one direction of a connection; who sends more waits."""
+"""In-flight bytes in one direction of a connection; beyond them the sender waits."""
 
 
 @frozen
 class Trouble:
-    """What may happen to each connection; the defaults are a perfect network."""
+    """The faults of connections; by default there are none."""
 
     refused: float = field(default=0.0, validator=[ge(0.0), le(1.0)])
-    """How likely a connection is refused."""
+    """The probability that a connection is refused."""
     breaks: float = field(default=0.0, validator=[ge(0.0), le(1.0)])
-    """How likely it breaks at some time."""
+    """The probability that a connection breaks at some time."""
     falls_silent: float = field(default=0.0, validator=[ge(0.0), le(1.0)])
-    """How likely it falls silent at some time, if it does not break."""
+    """The probability that a connection that does not break falls silent at some time."""
     after_bytes: int = field(default=100_000, validator=gt(0))
-    """Before how many bytes, both ways together, that happens."""
+    """The fault occurs before this many bytes in both directions together."""
     delay: float = field(default=0.0, validator=ge(0))
-    """Seconds that bytes take at most."""
+    """The longest delay of bytes, in seconds."""
 
 
 class _Fault(Enum):
@@ -48,7 +48,7 @@ class _Fault(Enum):
 
 
 class _Line:
-    """What both directions of a connection have in common: when its trouble begins."""
+    """The shared state of both directions of a connection: when its fault occurs."""
 
     def __init__(self, fault: _Fault, bytes_left: int) -> None:
         self._fault = fault
@@ -61,7 +61,7 @@ class _Line:
         self._on_break.append(notify)
 
     def let_through(self, size: int) -> int:
-        """How many of so many bytes get through."""
+        """Return how many of ``size`` bytes get through."""
         if self.broken or self.silent:
             return 0
         if self._fault is _Fault.NONE or size < self._bytes_left:
@@ -75,7 +75,7 @@ class _Line:
         return size
 
     def break_off(self) -> None:
-        """Break the connection, if it can still be noticed."""
+        """Break the connection, unless it is already broken or silent."""
         if not (self.broken or self.silent):
             self.broken = True
             for notify in self._on_break:
@@ -106,7 +106,7 @@ class _Pipe:
                 self._put(piece)
 
     async def wait_for_room(self) -> None:
-        """Return, without a checkpoint if it can, when something can be sent."""
+        """Wait until something can be sent; a checkpoint only if it waits."""
         while self._size >= _WINDOW and not self._is_known_to_be_over:
             await self._changed.park()
         if self._writer_gone:
@@ -154,7 +154,7 @@ class _Pipe:
     def _take(self, max_bytes: int) -> bytes:
         due, piece = self._pieces[0]
         if not piece:
-            return piece  # the end stays
+            return piece  # the end stays in the queue
         taken, rest = piece[:max_bytes], piece[max_bytes:]
         if rest:
             self._pieces[0] = due, rest
@@ -188,7 +188,7 @@ class _End(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if max_bytes is not None and operator.index(max_bytes) < 1:
-            raise ValueError("at least one byte can be asked for")
+            raise ValueError("max_bytes must be at least 1")
         with self._receiving:
             self._check()
             return await self._incoming.receive(_WINDOW if max_bytes is None else max_bytes)
@@ -206,7 +206,7 @@ class _End(trio.abc.Stream):
 
 
 class _OneAtATime:
-    """Refuses a second task where only one may be."""
+    """Raises `trio.BusyResourceError` for a second task at a time."""
 
     def __init__(self, message: str) -> None:
         self._message = message
@@ -222,7 +222,7 @@ class _OneAtATime:
 
 
 Serve = Callable[[trio.abc.Stream], Awaitable[object]]
-"""Serves one connection; when it returns, or is cancelled, the connection is closed."""
+"""Serves one connection; when it returns or is cancelled, the connection is closed."""
 
 
 class _Server:
@@ -233,20 +233,20 @@ class _Server:
 
 
 class MemoryNetwork:
-    """Connects clients to the servers that are up, through whatever trouble there is."""
+    """Connects clients to the servers that are up, with faults."""
 
     def __init__(self, random: Random, trouble: Trouble | None = None) -> None:
         self.trouble: Trouble = trouble or Trouble()
-        """May be replaced at any time; it holds for connections made from then on."""
+        """The faults of connections from now on; may be replaced at any time."""
         self._random = random
         self._servers: dict[str, _Server] = {}
 
     async def run_server(
         self, name: str, serve: Serve, *, task_status: trio.TaskStatus[None]
     ) -> None:
-        """Be the server of that name until cancelled or `take_down`; for `trio.Nursery.start`."""
+        """Run a server of that name until cancelled or `take_down`; for `trio.Nursery.start`."""
         if name in self._servers:
-            raise ValueError("there is a server of that name")
+            raise ValueError("a server of that name is already running")
         async with trio.open_nursery() as nursery:
             server = self._servers[name] = _Server(serve, nursery)
             try:
@@ -256,7 +256,7 @@ class MemoryNetwork:
                 self._remove(name, server)
 
     def take_down(self, name: str) -> None:
-        """Break all connections of a server, and refuse others until it is started again."""
+        """Break all connections of a server, and refuse new ones until it is started again."""
         server = self._servers[name]
         self._remove(name, server)
         server.nursery.cancel_scope.cancel()
@@ -265,11 +265,11 @@ class MemoryNetwork:
         return name in self._servers
 
     async def connect(self, name: str) -> trio.abc.Stream:
-        """Connect to a server; `OSError` if it is not there or does not answer."""
+        """Connect to a server; raise `OSError` if it is down or the connection is refused."""
         await trio.sleep(self._delay())
         server = self._servers.get(name)
         if server is None or self._happens(self.trouble.refused):
-            raise ConnectionRefusedError("the server is not there")
+            raise ConnectionRefusedError("the server is down")
         line = self._new_line()
         server.lines.append(line)
         there, back = _Pipe(line, self._delay), _Pipe(line, self._delay)
@@ -277,7 +277,7 @@ class MemoryNetwork:
         return _End(back, there)
 
     def cut_connections(self, name: str) -> None:
-        """Break all connections of a server that stays up."""
+        """Break all connections of a server, which stays up."""
         server = self._servers[name]
         for line in server.lines:
             line.break_off()

@@ -1,8 +1,8 @@
-"""Routers that do exactly what a test tells them, one block at a time, in memory.
+"""In-memory routers that do exactly what a test tells them, one block at a time.
 
 The bytes are real: blocks, handshakes and codecs are those of the package, so a client under test
-cannot tell such a router from any other.  What is missing is everything that a router decides, and
-TLS.  The test decides instead, and can stop at every point::
+cannot distinguish such a router from a real one.  It has no TLS and makes no decisions.  The test
+decides instead, and can pause at every point::
 
     router = ScriptedSMPRouter()
     async with router.open_client() as (client, peer), trio.open_nursery() as nursery:
@@ -11,8 +11,8 @@ TLS.  The test decides instead, and can stop at every point::
         ...  # the client waits
         await peer.send(peer.answer(ping, PONG()))
 
-A client's writing can be stopped, even inside a block (`ScriptedPeer.link`); what it reads is up to
-the test anyway, since `RawPeer.send_bytes` takes any bytes.  All waiting is Trio's, so a
+A test can hold up the client's writes, even inside a block (`ScriptedPeer.link`), and controls what
+the client reads, since `RawPeer.send_bytes` sends any bytes.  All waiting uses Trio's clock, so a
 `trio.testing.MockClock` makes it instant.
 """
 
@@ -66,18 +66,18 @@ CommandT = TypeVar("CommandT", bound=smp_commands.Command | ntf_commands.Command
 
 
 class RawPeer:
-    """The other end of a client's connection, free to send any bytes at all."""
+    """The other end of a client's connection; it can send any bytes."""
 
     def __init__(self, link: MemoryLink, block_size: int) -> None:
         self.link = link
         self._blocks = BlockStream(link.peer, block_size)
 
     async def receive_block(self) -> bytes:
-        """The next block, as it is; raises what `BlockStream.receive_frame` does."""
+        """Return the next block as it is; raises the errors of `BlockStream.receive_frame`."""
         return await self._blocks.receive_frame()
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send bytes, whether they are blocks or not."""
+        """Send bytes, which need not be blocks."""
         await self.link.peer.send_all(data)
 
     async def hang_up(self) -> None:
@@ -86,7 +86,7 @@ class RawPeer:
 
 
 class ScriptedPeer(Generic[CommandT]):
-    """A router's end of one connection after the handshake, played by a test."""
+    """A router's end of a connection after the handshake, driven by a test."""
 
     def __init__(
         self,
@@ -102,13 +102,13 @@ class ScriptedPeer(Generic[CommandT]):
 
     @property
     def link(self) -> MemoryLink:
-        """What carries the connection, to hold up what the client writes."""
+        """The link of this connection, to hold up the client's writes."""
         return self.raw.link
 
-    # --- what the client says ---------------------------------------------------------------------
+    # --- receiving from the client ---------------------------------------------------------------
 
     async def next_block(self) -> list[ReceivedCommand[CommandT]]:
-        """The commands of the next block; `AssertionError` if one is not well-formed."""
+        """Return the commands of the next block; raise `AssertionError` for a malformed one."""
         content = self._codec.open(await self.raw.receive_block())
         commands = []
         for part in read_commands(content, self.agreement.session, self._decode_command):
@@ -117,37 +117,37 @@ class ScriptedPeer(Generic[CommandT]):
         return commands
 
     async def next_command(self) -> ReceivedCommand[CommandT]:
-        """The next command, of this block or the next one.  Cancelled, it has taken none."""
+        """Return the next command, of this block or the next one.  If cancelled, none is lost."""
         while not self._unread:
             self._unread.extend(await self.next_block())
         return self._unread.popleft()
 
-    # --- what it is told --------------------------------------------------------------------------
+    # --- sending to the client -------------------------------------------------------------------
 
     def transmission(self, correlation_id: bytes, entity_id: bytes, message: Tagged) -> bytes:
-        """A message with any ids, for `send`."""
+        """Return a message with any ids, to pass to `send`."""
         session = self.agreement.session
         encoded = message.encode(session.version)
         return prepare_transmission(session, correlation_id, entity_id, encoded).finish()
 
     def answer(self, command: ReceivedCommand[CommandT], message: Tagged) -> bytes:
-        """The answer to a command, for `send`."""
+        """Return the answer to a command, to pass to `send`."""
         asked = command.transmission
         return self.transmission(asked.correlation_id, asked.entity_id, message)
 
     def event(self, entity_id: bytes, message: Tagged) -> bytes:
-        """Something unasked, for `send`."""
+        """Return a message that answers no command, to pass to `send`."""
         return self.transmission(b"", entity_id, message)
 
     async def send(self, *transmissions: bytes) -> None:
         """Send transmissions in one block, in this order; they must fit."""
         batch = Batch(self.agreement.session)
         for each in transmissions:
-            assert batch.add(each), "these transmissions are too many for a block"
+            assert batch.add(each), "these transmissions do not fit into a block"
         await self.send_content(batch.content())
 
     async def send_content(self, content: bytes) -> None:
-        """Send a well-made block with any content."""
+        """Send a well-formed block with any content."""
         await self.raw.send_bytes(self._codec.seal(content))
 
     async def serve(
@@ -155,8 +155,8 @@ class ScriptedPeer(Generic[CommandT]):
     ) -> None:
         """Answer each command, in a block of its own, until the connection ends.
 
-        ``respond`` gives the answer, or the transmissions to send if there are several, or `None`
-        for silence.
+        ``respond`` returns the answer, an iterable of transmissions to send instead, or `None` to
+        send nothing.
         """
         with suppress(trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
             while True:
@@ -173,10 +173,10 @@ class ScriptedPeer(Generic[CommandT]):
 
 
 class ScriptedRouter(ABC, Generic[CommandT]):
-    """A router to connect to in memory, in the protocol of its subclass.
+    """An in-memory router for clients of the subclass's protocol.
 
-    ``versions`` are what it offers.  To a client that comes without ALPN (`None`) it offers only
-    what very old routers spoke.
+    It offers ``versions``.  A client without ALPN (``alpn`` is `None`) gets only the versions of
+    very old routers.
     """
 
     def __init__(
@@ -204,9 +204,10 @@ class ScriptedRouter(ABC, Generic[CommandT]):
         session_id: bytes,
         client_chain: CertificateChain | None = None,
     ) -> ScriptedPeer[CommandT]:
-        """Do the router's part of a handshake; raises a `HandshakeFailed`, and then hangs up.
+        """Do the router's part of a handshake; if it fails, hang up and raise the error.
 
-        ``session_id`` and the client's certificates are what TLS knows of the connection.
+        ``session_id`` and ``client_chain`` stand for the TLS session and the client's certificates
+        in it.
         """
         raw = RawPeer(link, self._block_size)
         try:
@@ -230,7 +231,7 @@ class ScriptedRouter(ABC, Generic[CommandT]):
         peers: list[ScriptedPeer[CommandT]] = []
 
         async def accept() -> None:
-            # Whatever goes wrong here does so on the client's side too, which is the one to tell.
+            # The same error occurs on the client's side, which reports it.
             with suppress(HandshakeFailed, trio.EndOfChannel, trio.BrokenResourceError):
                 peers.append(await self.accept(link, tls.session_id, client_chain))
 
@@ -242,7 +243,7 @@ class ScriptedRouter(ABC, Generic[CommandT]):
         return Connection(stream, agreement, tls), peer
 
     def tls(self, *, client_chain: CertificateChain | None = None) -> TlsSession:
-        """A session as if TLS had agreed on it, seen from a client with these certificates."""
+        """Return a TLS session as a client with these certificates would see it."""
         return TlsSession(
             session_id=secrets.token_bytes(32),
             tls_version="TLSv1.3",
@@ -256,7 +257,7 @@ class ScriptedRouter(ABC, Generic[CommandT]):
 
 
 class ScriptedSMPRouter(ScriptedRouter[smp_commands.Command]):
-    """A router of SMP; services that come are known by ``service_id``, or refused without one."""
+    """An SMP router; it knows every service by ``service_id``, or refuses services if `None`."""
 
     def __init__(
         self,
@@ -271,7 +272,7 @@ class ScriptedSMPRouter(ScriptedRouter[smp_commands.Command]):
     async def connect(
         self, session: SMPSessionConfig | None = None
     ) -> tuple[Connection, ScriptedPeer[smp_commands.Command]]:
-        """Both ends of a new connection; nothing drives the client's end yet."""
+        """Return both ends of a new connection; the client's end has no driver yet."""
         session = session or SMPSessionConfig()
         chain = None if session.service is None else session.service.chain
         return await self._connect(smp_spec(session), chain)
@@ -283,7 +284,7 @@ class ScriptedSMPRouter(ScriptedRouter[smp_commands.Command]):
         *,
         disconnected: Callable[[BaseException], object] | None = None,
     ) -> AsyncIterator[tuple[SMPClient, ScriptedPeer[smp_commands.Command]]]:
-        """A client, driven as long as the block lasts, and the peer that it talks to."""
+        """Run a client for the duration of the block; yields it and its peer."""
         config = config or SMPClientConfig()
         connection, peer = await self.connect(config.session)
         client = SMPClient(self.address, connection, config, disconnected=disconnected)
@@ -326,7 +327,7 @@ class ScriptedNTFRouter(ScriptedRouter[ntf_commands.Command]):
         super().__init__(NTF, ntf_commands.decode_command, versions, alpn)
 
     async def connect(self) -> tuple[Connection, ScriptedPeer[ntf_commands.Command]]:
-        """Both ends of a new connection; nothing drives the client's end yet."""
+        """Return both ends of a new connection; the client's end has no driver yet."""
         return await self._connect(NTF, None)
 
     @asynccontextmanager
@@ -336,7 +337,7 @@ class ScriptedNTFRouter(ScriptedRouter[ntf_commands.Command]):
         *,
         disconnected: Callable[[BaseException], object] | None = None,
     ) -> AsyncIterator[tuple[NTFClient, ScriptedPeer[ntf_commands.Command]]]:
-        """A client, driven as long as the block lasts, and the peer that it talks to."""
+        """Run a client for the duration of the block; yields it and its peer."""
         connection, peer = await self.connect()
         client = NTFClient(self.address, connection, config, disconnected=disconnected)
         async with driven(client):

@@ -1,5 +1,5 @@
-"""What is on the wire: bytes in, values out, and back.
+"""Encoding and decoding for all protocols: bytes in, values out, and back.
 
-Nothing here waits, keeps time or knows a socket, so that everything about the protocols' bytes can
-be tested against recorded ones, in any amount.
+This package does no I/O and reads no clock, so it can be tested against any amount of recorded
+traffic.
 """

@@ -1,9 +1,9 @@
-"""Addresses of servers: which protocol, which hosts and port, and whose identity to expect.
+"""Server addresses: the protocol, the hosts and port, and the identity to expect.
 
 The text is ``smp://<key hash>@<host>[,<host>...][:<port>]``, where the key hash is the fingerprint
-of the server's identity certificate.  A password (*basic auth*) may follow the key hash; it says
-what a client may do there and not which server is meant, so it is kept apart from the address
-(`ServerAddressWithAuth`) and never goes where addresses go.
+of the server's identity certificate.  A password (*basic auth*) may follow the key hash.  It says
+what a client may do on a server, not which server is meant, so `ServerAddressWithAuth` keeps it
+apart from the address, and it never travels with addresses.
 """
 
 from __future__ import annotations
@@ -41,11 +41,9 @@ _MAX_SHORT = 0xFF
 _BEFORE_HOSTS = re.compile(r"(smp|ntf|xftp)://([0-9A-Za-z_-]+=*)(?::([^@]+))?@")
 _PORT = re.compile(r":([0-9]+)")
 
-# Printable characters of Latin-1 other than those that end a password in an address.
-
 
 class ServerProtocol(Enum):
-    """What a server speaks; the value is the scheme of its address."""
+    """The protocol of a server; the value is the scheme of its addresses."""
 
     SMP = "smp"
     NTF = "ntf"
@@ -53,17 +51,17 @@ class ServerProtocol(Enum):
 
     @property
     def default_port(self) -> int:
-        """The port of an address that names none."""
+        """The port for an address that does not name one."""
         return 5223 if self is ServerProtocol.SMP else 443
 
 
 @final
 @frozen(repr=False)
 class ServerAddress(Redacted):
-    """Where a server is, and the fingerprint of its identity; ``str(address)`` is its text.
+    """The hosts, port and identity fingerprint of a server; ``str(address)`` is its text.
 
-    The fingerprint is the SHA-256 of a certificate.  Other lengths are read too, as the reference
-    does; no server can match them.
+    The fingerprint is the SHA-256 of a certificate.  Like the reference, this class accepts other
+    lengths too, but no server can match them.
     """
 
     protocol: ServerProtocol = field(validator=instance_of(ServerProtocol))
@@ -73,12 +71,12 @@ class ServerAddress(Redacted):
         )
     )
     port: int | None = field(validator=optional(instance_of(int)))
-    """The port that the address names, if it does; see `effective_port`."""
+    """The port in the address, if there is one; see `effective_port`."""
     key_hash: bytes = field(validator=and_(instance_of(bytes), max_len(_MAX_SHORT)))
 
     def __attrs_post_init__(self) -> None:
         if self.port is not None and not 0 <= self.port <= _MAX_PORT:
-            raise ValueError(f"a port is a number up to {_MAX_PORT}")
+            raise ValueError(f"a port is at most {_MAX_PORT}")
 
     @property
     def effective_port(self) -> int:
@@ -90,7 +88,7 @@ class ServerAddress(Redacted):
 
     @property
     def first_host_text(self) -> str:
-        """The address with its first host only, for readers that know no more than one."""
+        """The address with its first host only, for readers that support one host."""
         return self._text(self.hosts[:1])
 
     def _text(self, hosts: tuple[Host, ...], password: str = "") -> str:
@@ -100,14 +98,14 @@ class ServerAddress(Redacted):
 
     @classmethod
     def parse(cls, text: str) -> ServerAddress:
-        """Read an address; a password in it is a `DecodeError` too, as it does not belong here."""
+        """Parse an address without a password; raise `DecodeError` for other text."""
         server = ServerAddressWithAuth.parse(text)
         if server.basic_auth is not None:
-            raise DecodeError("an address with a password where none belongs")
+            raise DecodeError("a password is not allowed in this address")
         return server.address
 
     def encode(self) -> bytes:
-        """The address on the wire, where the protocol is known from the context."""
+        """Return the wire form; it omits the protocol, which is known from context."""
         return encode_hosts(self.hosts) + self._after_hosts()
 
     @classmethod
@@ -116,7 +114,7 @@ class ServerAddress(Redacted):
         return cls(protocol, hosts, _decode_port(reader), reader.short())
 
     def encode_legacy(self) -> bytes:
-        """The address as it was when there was one host; the others are lost."""
+        """Return the wire form from before addresses had several hosts; drops all but the first."""
         return self.hosts[0].encode() + self._after_hosts()
 
     @classmethod
@@ -134,7 +132,7 @@ class ServerAddress(Redacted):
 @final
 @frozen(repr=False)
 class ServerAddressWithAuth(Redacted):
-    """An address as a user has it: with the password of the server, if it needs one."""
+    """An address as users write it: with the server's password, if it has one."""
 
     address: ServerAddress = field(validator=instance_of(ServerAddress))
     basic_auth: bytes | None = field(default=None, validator=optional(instance_of(bytes)))
@@ -142,7 +140,7 @@ class ServerAddressWithAuth(Redacted):
     def __attrs_post_init__(self) -> None:
         auth = self.basic_auth
         if auth is not None and not (auth and is_basic_auth(auth)):
-            raise ValueError("a password is printable, and without spaces, '@', ':' and '/'")
+            raise ValueError("a password is printable and has no spaces, '@', ':' or '/'")
 
     def __str__(self) -> str:
         if self.basic_auth is None:
@@ -152,23 +150,23 @@ class ServerAddressWithAuth(Redacted):
 
     @classmethod
     def parse(cls, text: str) -> ServerAddressWithAuth:
-        """Read an address with or without a password; anything else raises `DecodeError`."""
+        """Parse an address with or without a password; raise `DecodeError` for other text."""
         start = _BEFORE_HOSTS.match(text)
         if start is None:
-            raise DecodeError("not the address of a server")
+            raise DecodeError("not a server address")
         scheme, key_hash, password = start.groups()
         hosts, end = parse_hosts(text, start.end())
         port = None
         if after := _PORT.match(text, end):
             port, end = decimal(after.group(1), _MAX_PORT), after.end()
         if end != len(text):
-            raise DecodeError("something follows the address of a server")
+            raise DecodeError("trailing text after a server address")
         try:
             address = ServerAddress(ServerProtocol(scheme), hosts, port, from_base64url(key_hash))
             auth = None if password is None else password.encode("utf-8", "surrogateescape")
             return cls(address, auth)
         except ValueError as exc:
-            raise DecodeError("the address of a server with a part that cannot be right") from exc
+            raise DecodeError("a server address with an invalid part") from exc
 
 
 def _decode_port(reader: Reader) -> int | None:

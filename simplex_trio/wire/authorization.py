@@ -1,10 +1,10 @@
-"""How commands are authorized, from both sides.
+"""Authorizing commands in a client, and verifying the authorization in a router.
 
-The key of a queue either signs a transmission (Ed25519, Ed448) or, from version 7 on, agrees a
-secret with the router's session key and makes an *authenticator* that only the router can check and
-that proves nothing to anybody else.  In the session of a service some commands carry a second
-signature by the service's session key; the queue's key then also covers the service's certificate,
-so that nobody between the two can put another service in its place.
+The key of a queue either signs a transmission (Ed25519, Ed448) or, from version 7 on, agrees on a
+secret with the router's session key to compute an *authenticator*, which only the router can verify
+and which proves nothing to third parties.  In a service's session some commands carry a second
+signature, by the service's session key.  The queue's key then also covers the service's
+certificate, so that an attacker in the middle cannot substitute another service.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ __all__ = [
 ]
 
 MAX_AGREED_KEYS = 1024
-"""How many keys keep their agreed secret at hand; with more in use the oldest is agreed anew, which
-costs some 40 microseconds each.  The table takes at most 300 KiB."""
+"""The number of keys whose agreed secrets are cached.  Beyond it the oldest is evicted, and
+computed again when needed, in about 40 microseconds.  The table takes at most 300 KiB."""
 
 AGREEMENT_COST: Final = 4
 """What agreeing one secret with X25519 costs, in the unit of `Verifier.spent`."""
@@ -54,18 +54,18 @@ _ED25519_COST: Final = 9
 _ED448_COST: Final = 31
 _AGREED_COST: Final = 1
 
-# Checked against when there is no fitting key, so that a wrong guess takes the same time whatever
-# was wrong with it: the base points of the curves, at hand and valid.  The outcome is ignored.
-_NOBODY_X25519 = X25519PublicKey((9).to_bytes(32, "little"))
-_NOBODY_ED25519 = Ed25519PublicKey(b"\x58" + b"\x66" * 31)
-_NOBODY_ED448 = Ed448PublicKey(
+# Stand-ins for a missing or mismatched key, so that a failed check takes the same time whatever the
+# reason: the base points of the curves, which are valid keys.  The result of the check is ignored.
+_DUMMY_X25519 = X25519PublicKey((9).to_bytes(32, "little"))
+_DUMMY_ED25519 = Ed25519PublicKey(b"\x58" + b"\x66" * 31)
+_DUMMY_ED448 = Ed448PublicKey(
     (
         0x693F46716EB6BC248876203756C9C7624BEA73736CA3984087789C1E << 224
         | 0x05A0C2D73AD3FF1CE67C39C4FDBD132C4ED7C8AD9808795BF230FA14
     ).to_bytes(57, "little")
 )
 
-_NOBODY_BY_SIGNATURE_SIZE: dict[int, VerifyKey] = {64: _NOBODY_ED25519, 114: _NOBODY_ED448}
+_DUMMY_BY_SIGNATURE_SIZE: dict[int, VerifyKey] = {64: _DUMMY_ED25519, 114: _DUMMY_ED448}
 
 _COST_BY_SIZE: dict[int, int] = {
     0: 0,
@@ -76,13 +76,13 @@ _COST_BY_SIZE: dict[int, int] = {
 
 
 class NoRouterKey(EncodeError):
-    """An X25519 key cannot authorize here: the router has no session key to agree with."""
+    """An X25519 key cannot authorize in this session: there is no router key to agree with."""
 
 
 def authorization_is_well_formed(authorization: bytes) -> bool:
-    """Whether bytes have the size of no authorization, a signature or an authenticator."""
+    """Whether the size is that of an absent authorization, a signature or an authenticator."""
     size = len(authorization)
-    return size in (0, AUTHENTICATOR_SIZE) or size in _NOBODY_BY_SIGNATURE_SIZE
+    return size in (0, AUTHENTICATOR_SIZE) or size in _DUMMY_BY_SIGNATURE_SIZE
 
 
 def verification_cost(transmission: Transmission) -> int:
@@ -95,7 +95,7 @@ def verification_cost(transmission: Transmission) -> int:
 
 
 class _AgreedKeys:
-    """Agreed secrets by the raw key that changes, the latest ones kept at hand."""
+    """A cache of agreed secrets, by the raw key of the other side; evicts the oldest."""
 
     __slots__ = ("_keys",)
 
@@ -127,11 +127,11 @@ class Authorizer:
         *,
         with_service: bool = False,
     ) -> bytes:
-        """The authorized transmission.
+        """Return the authorized transmission.
 
-        ``with_service`` is for the commands that a service also signs; it means nothing where the
-        session has no service.  Raises `NoRouterKey` for an X25519 key in a session without a
-        router's key.
+        Pass ``with_service`` for commands that a service also signs; it has no effect in a session
+        without a service.  Raises `NoRouterKey` for an X25519 key in a session without a router
+        key.
         """
         if key is None:
             return unsent.finish()
@@ -147,7 +147,7 @@ class Authorizer:
         match key:
             case X25519PrivateKey():
                 if self._router_key is None:
-                    raise NoRouterKey("this session cannot use keys of this kind")
+                    raise NoRouterKey("an X25519 key cannot authorize without a router key")
                 agreed = self._agreed.get(key.raw)
                 if agreed is None:
                     agreed = BoxKey.agree(key, self._router_key)
@@ -158,15 +158,14 @@ class Authorizer:
 
 
 class Verifier:
-    """Checks a router's incoming transmissions in one session.
+    """Verifies the transmissions that a router receives in one session.
 
-    Whatever is wrong with an authorization, refusing it costs about the same: where the key has
-    another kind than the authorization, or there is no key, the work is done with nobody's key, and
-    where there are fewer keys than there may be, it is done as often as if all were there.
+    A failed check costs about the same whatever the reason: if a key is missing, or its kind does
+    not match the authorization, the check runs with a dummy key, and if a queue has fewer keys than
+    it may have, it runs as often as if all were there.
 
-    ``spent`` is what the checks so far have cost.  One unit is about ten microseconds on a machine
-    of 2026; what counts is how the kinds compare, which is as 4 (X25519) to 9 (Ed25519) to 31
-    (Ed448).
+    ``spent`` is the cost of the checks so far.  One unit is about ten microseconds on a machine of
+    2026; what matters is the ratio of X25519 (4), Ed25519 (9) and Ed448 (31).
     """
 
     def __init__(
@@ -180,10 +179,10 @@ class Verifier:
     def accepts(
         self, transmission: Transmission, keys: Sequence[AuthPublicKey], *, most_keys: int = 1
     ) -> bool:
-        """Whether one of ``keys`` authorized it, of which there are ``most_keys`` at most.
+        """Whether one of ``keys`` authorized it; there may be up to ``most_keys``.
 
-        The first one that did ends the search.  If none did, ``most_keys`` checks were made,
-        however many keys there are: how long it takes does not tell.
+        The search ends with the first key that matches.  If none does, it makes ``most_keys``
+        checks however many keys there are, so that the time does not tell.
         """
         covered = transmission.authorized
         if transmission.service_signature is not None and self._service is not None:
@@ -195,7 +194,7 @@ class Verifier:
         return False
 
     def accepts_service(self, transmission: Transmission, *, is_used: bool) -> bool:
-        """Whether the service signature is what the session and the command ask for.
+        """Whether the service signature is present and valid, or absent, as required.
 
         ``is_used`` says whether the command is one that a service also signs.
         """
@@ -207,7 +206,7 @@ class Verifier:
         return self._signed(self._service.session_key, signature, transmission.authorized)
 
     def accepts_as_service(self, transmission: Transmission) -> bool:
-        """Whether the session's service itself authorized the transmission, for itself."""
+        """Whether the session's service authorized the transmission as its entity."""
         service = self._service
         if service is None or transmission.service_signature is not None:
             return False
@@ -225,12 +224,12 @@ class Verifier:
             return False
         if len(authorization) == AUTHENTICATOR_SIZE:
             return self._authenticated(transmission, covered, key)
-        nobody = _NOBODY_BY_SIGNATURE_SIZE.get(len(authorization))
-        if nobody is None:
+        dummy = _DUMMY_BY_SIGNATURE_SIZE.get(len(authorization))
+        if dummy is None:
             return False
-        if isinstance(key, Ed25519PublicKey | Ed448PublicKey) and type(key) is type(nobody):
+        if isinstance(key, Ed25519PublicKey | Ed448PublicKey) and type(key) is type(dummy):
             return self._signed(key, authorization, covered)
-        self._signed(nobody, authorization, covered)
+        self._signed(dummy, authorization, covered)
         return False
 
     def _authenticated(
@@ -239,7 +238,7 @@ class Verifier:
         if self._session_key is None:
             return False
         genuine = isinstance(key, X25519PublicKey)
-        peer = key if isinstance(key, X25519PublicKey) else _NOBODY_X25519
+        peer = key if isinstance(key, X25519PublicKey) else _DUMMY_X25519
         known = self._agreed.get(peer.raw)
         self.spent += AGREEMENT_COST if known is None else _AGREED_COST
         try:
@@ -250,8 +249,8 @@ class Verifier:
         accepted = genuine & verify_authenticator(
             agreed, nonce, covered, transmission.authorization
         )
-        # Kept only for who has proven the key: otherwise the second guess at a queue that exists
-        # would be faster than one at a queue that does not.
+        # Cached only once the key has been proven.  Otherwise a second guess at an existing queue
+        # would be faster than one at a queue that does not exist.
         if accepted and known is None:
             self._agreed.keep(peer.raw, agreed)
         return accepted

@@ -14,14 +14,14 @@ _EXCLUDED = frozenset(b"@:/")
 
 
 def is_basic_auth(value: bytes) -> bool:
-    """Whether ``value`` can be a password: printable, without spaces, ``@``, ``:`` and ``/``."""
+    """Whether ``value`` is a valid password: printable, without spaces, ``@``, ``:`` and ``/``."""
     return bool(_PRINTABLE.fullmatch(value)) and _EXCLUDED.isdisjoint(value)
 
 
 def encode_basic_auth(password: bytes) -> bytes:
-    """Encode a password behind its length; raises `EncodeError` for invalid characters."""
+    """Encode a password with a length prefix; raise `EncodeError` for invalid characters."""
     if not is_basic_auth(password):
-        raise EncodeError("a password with an invalid character")
+        raise EncodeError("the password has an invalid character")
     return short(password)
 
 
@@ -29,5 +29,5 @@ def decode_basic_auth(reader: Reader) -> bytes:
     """Read what `encode_basic_auth` writes."""
     password = reader.short()
     if not is_basic_auth(password):
-        raise DecodeError("a password with an invalid character")
+        raise DecodeError("the password has an invalid character")
     return password

@@ -1,8 +1,8 @@
-"""Blocks: content padded to a fixed size and, where both sides agreed, encrypted once more.
+"""Blocks: content padded to a fixed size and, if both sides agreed to it, encrypted.
 
-Every block has a key of its own from a chain that only moves forward, so that a key learned later
-opens nothing that was recorded before.  A block that does not open, or a sealed block that is not
-sent, leaves the two chains apart for ever: the connection can only be closed.
+Every block has its own key from a chain that only moves forward, so a key that leaks later cannot
+decrypt blocks recorded earlier.  If a block fails to decrypt, or an encrypted block is never sent,
+the two chains are out of step for good, and the connection must be closed.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ __all__ = ["BlockCodec", "EncryptedBlocks", "PaddedBlocks"]
 
 
 class BlockCodec(Protocol):
-    """Turns contents into blocks of one size, and back."""
+    """Converts content to blocks of one size, and back."""
 
     def seal(self, content: bytes) -> bytes:
-        """The block that carries ``content``; `TooLarge` if it does not fit."""
+        """Return the block that carries ``content``; raise `TooLarge` if it does not fit."""
         ...
 
     def open(self, block: bytes) -> bytes:
-        """The content of a block; `DecodeError` or `DecryptionFailed` if it has none."""
+        """Return the content of a block; raise `DecodeError` or `DecryptionFailed` if invalid."""
         ...
 
 
 class PaddedBlocks:
-    """Blocks that are only padded: handshakes, and sessions without block encryption."""
+    """Blocks that are padded only: for handshakes, and for sessions without block encryption."""
 
     def __init__(self, block_size: int) -> None:
         self._block_size = block_size
@@ -42,7 +42,7 @@ class PaddedBlocks:
 
 
 class EncryptedBlocks:
-    """Blocks under the two key chains of a session."""
+    """Blocks encrypted with the two key chains of a session."""
 
     def __init__(self, block_size: int, *, sending: KeyChain, receiving: KeyChain) -> None:
         self._padded_size = block_size - TAG_SIZE
@@ -50,7 +50,7 @@ class EncryptedBlocks:
         self._receiving = receiving
 
     def seal(self, content: bytes) -> bytes:
-        padded = pad(content, self._padded_size)  # may fail, so before the chain moves on
+        padded = pad(content, self._padded_size)  # may fail: before the chain moves on
         key, nonce = self._sending.next()
         return key.seal(nonce, padded)
 

@@ -1,9 +1,9 @@
-"""The encoding that every SimpleX protocol shares: `Reader`, and functions that write.
+"""The encoding that all SimpleX protocols share: `Reader`, and functions that write.
 
-Values are written one after another without separators, with four ideas: integers are big endian;
-byte strings carry a length prefix of one byte (*short*) or two (*large*), or take the rest of the
-input (*tail*); an optional value is ``0``, or ``1`` and the value; a list is a count of one byte
-and its items.  Writing is joining `bytes`; reading is a cursor that never runs past its end.
+Values follow each other without separators.  Integers are big endian.  Byte strings have a length
+prefix of one byte (*short*) or two (*large*), or take the rest of the input (*tail*).  An optional
+value is ``0``, or ``1`` and the value.  A list is a count of one byte, then its items.  Encoders
+return `bytes` to be joined; the reader is a cursor that never runs past the end.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _MAX_LARGE = 0xFFFF
 
 
 def word16(value: int) -> bytes:
-    """Two bytes, unsigned."""
+    """Encode two bytes, unsigned."""
     return _unsigned(value, 2)
 
 
 def word32(value: int) -> bytes:
-    """Four bytes, unsigned."""
+    """Encode four bytes, unsigned."""
     return _unsigned(value, 4)
 
 
 def int64(value: int) -> bytes:
-    """Eight bytes, signed."""
+    """Encode eight bytes, signed."""
     try:
         return value.to_bytes(8, "big", signed=True)
     except OverflowError as exc:
@@ -60,50 +60,50 @@ def _unsigned(value: int, size: int) -> bytes:
 
 
 def boolean(value: bool) -> bytes:
-    """``T`` or ``F``."""
+    """Encode ``T`` or ``F``."""
     return b"T" if value else b"F"
 
 
 def short(value: bytes) -> bytes:
-    """At most 255 bytes behind a length of one byte."""
+    """Encode at most 255 bytes with a one-byte length prefix."""
     if len(value) > _MAX_SHORT:
-        raise EncodeError(f"{len(value)} bytes, where at most {_MAX_SHORT} fit")
+        raise EncodeError(f"{len(value)} bytes do not fit into {_MAX_SHORT}")
     return b"%c%b" % (len(value), value)
 
 
 def large(value: bytes) -> bytes:
-    """At most 65,535 bytes behind a length of two bytes."""
+    """Encode at most 65,535 bytes with a two-byte length prefix."""
     if len(value) > _MAX_LARGE:
-        raise EncodeError(f"{len(value)} bytes, where at most {_MAX_LARGE} fit")
+        raise EncodeError(f"{len(value)} bytes do not fit into {_MAX_LARGE}")
     return len(value).to_bytes(2, "big") + value
 
 
 def utf8(value: str) -> bytes:
-    """Text as a *short* string of UTF-8."""
+    """Encode text as a *short* string of UTF-8."""
     try:
         return short(value.encode())
     except UnicodeEncodeError as exc:
-        raise EncodeError("text with half of a character") from exc
+        raise EncodeError("text with a lone surrogate") from exc
 
 
 def maybe(value: T | None, write: Callable[[T], bytes]) -> bytes:
-    """``0`` for `None`, otherwise ``1`` and the value."""
+    """Encode ``0`` for `None`, otherwise ``1`` and the value."""
     return b"0" if value is None else b"1" + write(value)
 
 
 def listed(items: Iterable[bytes]) -> bytes:
-    """A count of one byte and the items, each already written."""
+    """Encode a list: a one-byte count, then the items, which are already encoded."""
     parts = list(items)
     if len(parts) > _MAX_SHORT:
-        raise EncodeError(f"{len(parts)} items, where at most {_MAX_SHORT} fit")
+        raise EncodeError(f"{len(parts)} items, but a list holds at most {_MAX_SHORT}")
     return b"%c%b" % (len(parts), b"".join(parts))
 
 
 class Reader:
-    """A cursor over bytes from outside; what is not there raises `DecodeError`.
+    """A cursor over bytes from a peer; missing or invalid bytes raise `DecodeError`.
 
-    Copies are made only of what is taken, so a length prefix can never make it allocate more than
-    the input holds.
+    It copies only what is taken, so a length prefix can never make it allocate more than the input
+    holds.
     """
 
     __slots__ = ("_data", "_end", "_pos")
@@ -118,22 +118,22 @@ class Reader:
 
     @property
     def remaining(self) -> int:
-        """How many bytes have not been read yet."""
+        """The number of bytes that have not been read yet."""
         return self._end - self._pos
 
     @property
     def position(self) -> int:
-        """How many bytes have been read; `rewind` takes it."""
+        """The number of bytes read so far; pass it to `rewind`."""
         return self._pos
 
     def rewind(self, position: int) -> None:
-        """Go back to a `position` read before, where one form is tried and then another."""
+        """Go back to an earlier `position`, to try another form."""
         if not 0 <= position <= self._pos:
-            raise ValueError("a reader rewinds only to where it has been")
+            raise ValueError("a reader can only rewind to an earlier position")
         self._pos = position
 
     def take(self, size: int) -> bytes:
-        """Exactly ``size`` bytes."""
+        """Read exactly ``size`` bytes."""
         start = self._pos
         stop = start + size
         if size < 0 or stop > self._end:
@@ -142,11 +142,11 @@ class Reader:
         return self._data[start:stop]
 
     def peek(self, size: int = 1) -> bytes:
-        """The next bytes, at most ``size``, left in place; empty at the end."""
+        """Return the next bytes, at most ``size``, without reading them; empty at the end."""
         return self._data[self._pos : self._pos + size]
 
     def byte(self) -> int:
-        """One byte as a number."""
+        """Read one byte as a number."""
         pos = self._pos
         if pos >= self._end:
             raise DecodeError("one byte expected, none left")
@@ -154,41 +154,41 @@ class Reader:
         return self._data[pos]
 
     def tail(self) -> bytes:
-        """All that is left, possibly nothing."""
+        """Read all that is left, possibly nothing."""
         start, self._pos = self._pos, self._end
         return self._data[start:]
 
     def until(self, stop: bytes) -> bytes:
-        """Everything before the next ``stop``, which is left in place; all if there is none."""
+        """Read up to the next ``stop``, which is not read itself; to the end if there is none."""
         found = self._data.find(stop, self._pos)
         start, self._pos = self._pos, self._end if found < 0 else found
         return self._data[start : self._pos]
 
     def expect(self, literal: bytes) -> None:
-        """Skip exactly ``literal``."""
+        """Read exactly ``literal``."""
         if not self._data.startswith(literal, self._pos):
-            raise DecodeError("a fixed part of the encoding is missing")
+            raise DecodeError("a literal of the encoding is missing")
         self._pos += len(literal)
 
     def end(self) -> None:
-        """Check that nothing is left."""
+        """Check that everything has been read."""
         if self._pos != self._end:
-            raise DecodeError(f"{self.remaining} bytes too many")
+            raise DecodeError(f"{self.remaining} trailing bytes")
 
     def word16(self) -> int:
-        """Two bytes, unsigned."""
+        """Read two bytes, unsigned."""
         return int.from_bytes(self.take(2), "big")
 
     def word32(self) -> int:
-        """Four bytes, unsigned."""
+        """Read four bytes, unsigned."""
         return int.from_bytes(self.take(4), "big")
 
     def int64(self) -> int:
-        """Eight bytes, signed."""
+        """Read eight bytes, signed."""
         return int.from_bytes(self.take(8), "big", signed=True)
 
     def boolean(self) -> bool:
-        """``T`` or ``F``."""
+        """Read ``T`` or ``F``."""
         match self.take(1):
             case b"T":
                 return True
@@ -197,10 +197,10 @@ class Reader:
             case _:
                 raise DecodeError("neither T nor F")
 
-    # Nearly every field is one of the next two, so they do in place what `take` does.
+    # Nearly every field is one of the next two, so they inline `take`.
 
     def short(self) -> bytes:
-        """Bytes behind a length of one byte."""
+        """Read bytes with a one-byte length prefix."""
         start = self._pos + 1
         if start > self._end:
             raise DecodeError("one byte expected, none left")
@@ -211,7 +211,7 @@ class Reader:
         return self._data[start:stop]
 
     def large(self) -> bytes:
-        """Bytes behind a length of two bytes."""
+        """Read bytes with a two-byte length prefix."""
         data, start = self._data, self._pos + 2
         if start > self._end:
             raise DecodeError(f"2 bytes expected, {self.remaining} left")
@@ -222,14 +222,14 @@ class Reader:
         return data[start:stop]
 
     def utf8(self) -> str:
-        """Text in a *short* string."""
+        """Read text from a *short* string."""
         try:
             return self.short().decode()
         except UnicodeDecodeError as exc:
             raise DecodeError("text is not UTF-8") from exc
 
     def maybe(self, read: Callable[[], T]) -> T | None:
-        """``0`` as `None`, or ``1`` and what ``read`` reads."""
+        """Read ``0`` as `None`, or ``1`` and a value with ``read``."""
         mark = self.byte()
         if mark == _ABSENT:
             return None
@@ -238,7 +238,7 @@ class Reader:
         raise DecodeError("neither 0 nor 1 before an optional value")
 
     def listed(self, read: Callable[[], T], *, at_least: int = 0) -> tuple[T, ...]:
-        """A count of one byte and that many items."""
+        """Read a one-byte count, and that many items with ``read``."""
         count = self.byte()
         if count < at_least:
             raise DecodeError(f"{count} items, where at least {at_least} are needed")

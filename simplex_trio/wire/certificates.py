@@ -1,7 +1,7 @@
-"""The wire form of certificate chains and of session keys signed by them.
+"""The wire form of certificate chains, and of session keys signed by them.
 
-Both occur in handshakes and in PKEY.  Only the structure is read here; whether a chain is valid and
-a signature right is for whoever relies on it.
+Handshakes and PKEY carry both.  This module only parses their structure; callers must verify the
+chain and the signature before they rely on them.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ __all__ = [
 
 @frozen(repr=False)
 class ProvenKey(Redacted):
-    """A session key and the proof that a certificate's owner signed it."""
+    """A session key, signed by the owner of a certificate chain."""
 
     chain: CertificateChain
     signed_key: SignedKey
 
 
 def encode_chain(chain: CertificateChain) -> bytes:
-    """A count, and each certificate behind its length, leaf first."""
+    """Encode a count, and each certificate with its length, leaf first."""
     return listed(large(certificate) for certificate in chain.certificates)
 
 
 def decode_chain(reader: Reader) -> CertificateChain:
-    """Read what `encode_chain` writes."""
+    """Read a chain that `encode_chain` wrote."""
     return CertificateChain(reader.listed(reader.large, at_least=1))
 
 
 def encode_signed_key(signed: SignedKey) -> bytes:
-    """The DER of the signed key behind its length."""
+    """Encode the DER of the signed key with its length."""
     return large(signed.der)
 
 
 def decode_signed_key(reader: Reader) -> SignedKey:
-    """Read what `encode_signed_key` writes."""
+    """Read a signed key that `encode_signed_key` wrote."""
     return SignedKey.from_der(reader.large())
 
 
 def encode_proven_key(proof: ProvenKey) -> bytes:
-    """The chain, then the signed key."""
+    """Encode the chain, then the signed key."""
     return encode_chain(proof.chain) + encode_signed_key(proof.signed_key)
 
 
 def decode_proven_key(reader: Reader) -> ProvenKey:
-    """Read what `encode_proven_key` writes."""
+    """Read a proven key that `encode_proven_key` wrote."""
     return ProvenKey(decode_chain(reader), decode_signed_key(reader))

@@ -1,7 +1,7 @@
-"""What a transmission must come with, and must not: an authorization, and the id of an entity.
+"""Rules for the authorization and the entity id of a transmission: required, optional, forbidden.
 
-Each command and message declares its rule.  The rules hold before anything is looked up, so a
-router refuses what breaks them at no cost, and a client does not believe an answer out of place.
+Each command and message declares its rule.  Rules are checked before any lookup: a router refuses a
+violation at no cost, and a client rejects a misplaced answer.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ __all__ = ["CommandCredentials", "MessageEntity"]
 
 
 class CommandCredentials(Enum):
-    """What comes with a command."""
+    """What a command must come with."""
 
     NONE = auto()
     KEY_ONLY = auto()
-    """An authorization; the entity is about to be created."""
+    """An authorization, and no entity: the command creates it."""
     ENTITY_ONLY = auto()
-    """An entity whose id alone gives access."""
+    """An entity, and no authorization: the id alone gives access."""
     ENTITY_AND_OPTIONAL_KEY = auto()
-    """An entity that may have a key, or not yet."""
+    """An entity, and an authorization if the entity has a key."""
     KEY_AND_ENTITY = auto()
 
     def violation(self, *, has_authorization: bool, entity_id: bytes) -> CommandErrorKind | None:
-        """What is wrong with a command that came so, or `None`."""
+        """Return the error for a command with these credentials, or `None` if they are right."""
         match self:
             case CommandCredentials.KEY_AND_ENTITY:
                 if not has_authorization or not entity_id:
@@ -51,14 +51,14 @@ class CommandCredentials(Enum):
 
 
 class MessageEntity(Enum):
-    """Which entity a message is about."""
+    """Whether a message must name an entity."""
 
     NONE = auto()
     ANY = auto()
     REQUIRED = auto()
 
     def violation(self, entity_id: bytes) -> CommandErrorKind | None:
-        """What is wrong with a message that came with ``entity_id``, or `None`."""
+        """Return the error for a message with ``entity_id``, or `None` if that is right."""
         if self is MessageEntity.REQUIRED and not entity_id:
             return CommandErrorKind.NO_ENTITY
         if self is MessageEntity.NONE and entity_id:

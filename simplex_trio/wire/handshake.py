@@ -1,9 +1,9 @@
-"""What the handshakes of the protocols share: how they are driven, and what they end in.
+"""What the handshakes of all protocols share: their interface, steps and results.
 
-A handshake is a plain object.  Whoever owns the connection sends what `ClientHandshake.receive`
-returns and feeds it the content of each block that arrives, until `ClientHandshake.agreement` is
-there.  The router's side starts by speaking, and may have to look a service up in between.  Both
-ignore bytes after what they understand, so that later versions can say more.
+A handshake is a state machine without I/O.  The owner of the connection passes the content of each
+received block to `ClientHandshake.receive` and sends what that returns, until
+`ClientHandshake.agreement` is set.  The router's side speaks first, and may have to look up a
+service in between.  Both sides ignore trailing bytes, so that later versions can add fields.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ __all__ = [
 
 
 class ServiceRole(Enum):
-    """What a service with a long-term certificate does on a router."""
+    """The role of a service with a long-term certificate."""
 
     MESSAGING = b"M"
     NOTIFIER = b"N"
@@ -63,10 +63,10 @@ class ServiceRole(Enum):
 
 @frozen(repr=False)
 class Service(Redacted):
-    """This connection's own service, as the router knows it.
+    """The service that this connection authenticated as, with the id from the router.
 
-    The service's session key signs what the service may do as a whole; its certificate's hash goes
-    into what the key of each queue signs.
+    The session key signs commands on behalf of the service; the hash of its certificate becomes
+    part of what each queue's key signs.
     """
 
     id: bytes
@@ -77,7 +77,7 @@ class Service(Redacted):
 
 @frozen(repr=False)
 class PeerService(Redacted):
-    """The service at the other end of a router's connection."""
+    """The service that a router's peer authenticated as."""
 
     id: bytes
     role: ServiceRole
@@ -87,14 +87,14 @@ class PeerService(Redacted):
 
 @frozen(repr=False)
 class BlockChains(Redacted):
-    """The two key chains of block encryption, as one side sees them."""
+    """The two key chains of block encryption, from one side's point of view."""
 
     sending: KeyChain = field(repr=False)
     receiving: KeyChain = field(repr=False)
 
 
 def block_codec(block_size: int, chains: BlockChains | None) -> BlockCodec:
-    """The codec for the blocks that follow a handshake."""
+    """Return the codec for the blocks after the handshake."""
     if chains is None:
         return PaddedBlocks(block_size)
     return EncryptedBlocks(block_size, sending=chains.sending, receiving=chains.receiving)
@@ -102,10 +102,10 @@ def block_codec(block_size: int, chains: BlockChains | None) -> BlockCodec:
 
 @frozen(repr=False)
 class ClientAgreement(Redacted):
-    """What a client has when its handshake is over.
+    """The result of a client's handshake.
 
-    ``router_key`` authorizes commands together with the keys of queues; ``router_proof`` shows a
-    third party that it is the router's.  ``shared_secret`` exists where the client sent a key.
+    ``router_key`` and the key of a queue authorize commands together; ``router_proof`` proves to
+    third parties that it belongs to the router.  ``shared_secret`` is set if the client sent a key.
     """
 
     session: SessionParameters
@@ -122,7 +122,7 @@ class ClientAgreement(Redacted):
 
 @frozen(repr=False)
 class RouterAgreement(Redacted):
-    """What a router has when a client's handshake is over."""
+    """The result of a router's handshake with a client."""
 
     session: SessionParameters
     versions: VersionRange
@@ -137,65 +137,66 @@ class RouterAgreement(Redacted):
 
 
 class ClientHandshake(Protocol):
-    """The client's side of a handshake, driven by whoever owns the connection."""
+    """The client's side of a handshake, driven by the owner of the connection."""
 
     def receive(self, content: bytes) -> bytes | None:
-        """Take the content of a block; the content to send in answer, if there is one.
+        """Process the content of a block; return the content to send in answer, if any.
 
-        Raises a `HandshakeFailed` when the two sides cannot agree; the connection must then be
-        closed.
+        Raises a `HandshakeFailed` if the two sides cannot agree; the caller must then close the
+        connection.
         """
         ...
 
     @property
     def agreement(self) -> ClientAgreement | None:
-        """What was agreed, once it is."""
+        """The result, once the handshake is complete."""
         ...
 
 
 def agreed_versions(ours: VersionRange, theirs: VersionRange) -> VersionRange:
-    """The versions both sides speak, or `NoCommonVersion`."""
+    """Return the versions that both sides speak; raise `NoCommonVersion` if there is none."""
     both = ours.intersection(theirs)
     if both is None:
-        raise NoCommonVersion("no protocol version is spoken by both sides")
+        raise NoCommonVersion("there is no protocol version that both sides speak")
     return both
 
 
 @contextmanager
 def hello_of(who: str) -> Iterator[None]:
-    """Say of a block that cannot be read whose hello it was to be."""
+    """Turn a `DecodeError` in the block into a `MalformedHello` that names the sender."""
     try:
         yield
     except DecodeError as exc:
-        raise MalformedHello(f"the {who}'s hello cannot be read") from exc
+        raise MalformedHello(f"the {who}'s hello is malformed") from exc
 
 
 def read_offer(reader: Reader, session_id: bytes) -> VersionRange:
-    """The versions that a router's hello begins with.
+    """Read the version range at the start of a router's hello.
 
-    Raises `MalformedHello`, or `SessionMismatch` if the router is not in this TLS session.
+    Raises `MalformedHello`, or `SessionMismatch` if the hello names another TLS session.
     """
     with hello_of("router"):
         offered, theirs = VersionRange.decode(reader), reader.short()
     if theirs != session_id:
-        raise SessionMismatch("the router is in another TLS session")
+        raise SessionMismatch("the router's hello names another TLS session")
     return offered
 
 
 def encode_choice(version: int, identity: bytes) -> bytes:
-    """What a client's hello begins with: the version, and the identity that it looks for."""
+    """Encode the start of a client's hello: its version, and the identity that it expects."""
     return word16(version) + short(identity)
 
 
 def check_choice(
     version: int, identity: bytes, offered: VersionRange, chain: CertificateChain
 ) -> VersionRange:
-    """The versions that a client can speak, by the choice that its hello begins with.
+    """Check the start of a client's hello, and return the versions that the client may speak.
 
-    Refuses a client that looks for another router, or chose what was not ``offered``.
+    Raises `IdentityMismatch` for a client that expects another router, and `NoCommonVersion` for a
+    version that is not in ``offered``.
     """
     if not hmac.compare_digest(identity, fingerprint(chain.identity)):
-        raise IdentityMismatch("the client looks for another router")
+        raise IdentityMismatch("the client expects another router")
     versions = offered.capped(version)
     if versions is None:
         raise NoCommonVersion("the client chose a version that was not offered")
@@ -203,7 +204,10 @@ def check_choice(
 
 
 def agreed_secret(ours: X25519PrivateKey, theirs: X25519PublicKey) -> bytes:
-    """The secret of the two session keys; a degenerate key, whose secret is public, is refused."""
+    """Return the shared secret of two session keys.
+
+    Raises `SessionKeyUnproven` for a degenerate key, whose secret would be public.
+    """
     try:
         return ours.exchange(theirs)
     except CryptoError as exc:
@@ -211,25 +215,28 @@ def agreed_secret(ours: X25519PrivateKey, theirs: X25519PublicKey) -> bytes:
 
 
 def check_identity(chain: CertificateChain, identity: bytes) -> None:
-    """Refuse a chain that is not of the router whose identity has this SHA-256 digest."""
+    """Raise `SessionKeyUnproven` unless the identity of ``chain`` has this SHA-256 digest."""
     shown = fingerprint(chain.identity)
     if len(chain.certificates) < 2 or not hmac.compare_digest(shown, identity):
-        raise SessionKeyUnproven("the certificates are those of another identity")
+        raise SessionKeyUnproven("the certificates belong to another identity")
 
 
 def verified_session_key(signed: SignedKey, tls_chain: CertificateChain) -> X25519PublicKey:
-    """The router's session key, if the leaf certificate of its TLS connection signed it."""
+    """Return the router's session key, signed by the leaf certificate of its TLS connection.
+
+    Raises `SessionKeyUnproven` if the signature is invalid or the key is not an X25519 key.
+    """
     try:
         key = signed.verify(tls_chain.leaf_key())
     except (CryptoError, DecodeError) as exc:
         raise SessionKeyUnproven("the router's session key is not signed by its TLS key") from exc
     if not isinstance(key, X25519PublicKey):
-        raise SessionKeyUnproven("the router's session key is of another kind")
+        raise SessionKeyUnproven("the router's session key is not an X25519 key")
     return key
 
 
 def sign_session_key(
     key: X25519PublicKey | Ed25519PublicKey, chain: CertificateChain, signing_key: SigningKey
 ) -> ProvenKey:
-    """Put a session key under a certificate."""
+    """Sign a session key with the key of a certificate."""
     return ProvenKey(chain, SignedKey.sign(signing_key, key))

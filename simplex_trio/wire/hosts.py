@@ -1,8 +1,8 @@
-"""The hosts of a server address: domain names, onion names, and addresses of IPv4 and IPv6.
+"""The hosts in a server address: domain names, onion names, IPv4 and IPv6 addresses.
 
-An address lists several ways to reach one router, so the kind of each host matters to whoever
-chooses among them.  In text an IPv6 host is written in brackets, since a port may follow; on the
-wire each host has a length, and is written bare.
+An address lists several ways to reach one router, and the kinds of its hosts decide which of them a
+client may use.  In text IPv6 hosts are in brackets, since a port may follow; on the wire each host
+has a length and no brackets.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ __all__ = [
 ]
 
 MAX_HOSTS = 255
-"""The most hosts of one address: their count is one byte on the wire."""
+"""The most hosts in one address: their count is one byte on the wire."""
 
 _MAX_NAME = 255
 
-# Printable ASCII without what separates the parts of an address.  Whether such a name exists is for
-# the resolver to say; international names are written in their ASCII form.
+# Printable ASCII except the characters that separate the parts of an address.  Whether the name
+# exists is for the resolver to find out; international names are in their ASCII form.
 _NAME = re.compile(r"[^\x00-\x20\x7f-\U0010ffff:#,;/\[\]]+")
 _ONION = re.compile(r"[a-z0-9]+\.onion")
 _IPV4 = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)")
@@ -48,13 +48,13 @@ _LONGEST_IPV6 = len("0000:0000:0000:0000:0000:0000:255.255.255.255")
 
 
 class _Host(Redacted):
-    """What the kinds of hosts share; ``str(host)`` is the text of a host in an address."""
+    """Base of all hosts; ``str(host)`` is the text in an address."""
 
     __slots__ = ()
 
     @property
     def bare(self) -> str:
-        """The text where nothing can follow it: on the wire, and for resolving or connecting."""
+        """The text without brackets, for the wire, and for resolving or connecting."""
         return str(self)
 
     def encode(self) -> bytes:
@@ -63,7 +63,7 @@ class _Host(Redacted):
 
 @frozen(repr=False)
 class DomainHost(_Host):
-    """A name to resolve."""
+    """A name for the resolver."""
 
     name: str = field(validator=instance_of(str))
 
@@ -80,7 +80,7 @@ class DomainHost(_Host):
 
 @frozen(repr=False)
 class OnionHost(_Host):
-    """An onion service, to be reached through a proxy and never resolved."""
+    """An onion service: reached through a proxy, never resolved."""
 
     name: str = field(validator=instance_of(str))
 
@@ -106,15 +106,15 @@ class IPv6Host(_Host):
 
     def __attrs_post_init__(self) -> None:
         if self.address.scope_id is not None:
-            raise ValueError("an address with a scope means nothing to anybody else")
+            raise ValueError("an IPv6 address with a scope is only valid on its own machine")
 
     def __str__(self) -> str:
         return f"[{self.bare}]"
 
     @property
     def bare(self) -> str:
-        # Only hexadecimal groups: what embeds dotted IPv4 is not read by every implementation, and
-        # the standard library writes one or the other depending on its version.
+        # Hexadecimal groups only: not every implementation reads dotted IPv4 inside IPv6, and
+        # whether the standard library writes it depends on the version of Python.
         packed = self.address.packed
         groups = [f"{packed[i] << 8 | packed[i + 1]:x}" for i in range(0, 16, 2)]
         start, size = _longest_run_of_zeros(groups)
@@ -139,7 +139,7 @@ def _longest_run_of_zeros(groups: list[str]) -> tuple[int, int]:
 
 
 def _host_at(text: str, pos: int) -> tuple[Host, int]:
-    """The host that begins at ``pos``, and where it ends."""
+    """Parse the host that begins at ``pos``; return it and its end."""
     if found := _IPV4.match(text, pos):
         try:
             start = [decimal(digits, 255) for digits in found.groups()[:3]]
@@ -151,19 +151,20 @@ def _host_at(text: str, pos: int) -> tuple[Host, int]:
     if found := _BRACKETED.match(text, pos):
         address = _ipv6(found.group(1))
         if address is None:
-            raise DecodeError("no IPv6 address between brackets")
+            raise DecodeError("not an IPv6 address in brackets")
         return address, found.end()
     if (found := _BARE_IPV6.match(text, pos)) and (address := _ipv6(found.group())):
         return address, found.end()
     try:
-        # Whatever begins as an onion name must be one: nobody reads "x.onion.example" as a domain.
+        # Anything that begins as an onion name must be one: "x.onion.example" is never read as a
+        # domain.
         if found := _ONION.match(text, pos):
             return OnionHost(found.group()), found.end()
         if found := _NAME.match(text, pos):
             return DomainHost(found.group()), found.end()
     except ValueError as exc:
-        raise DecodeError("a host name that cannot be right") from exc
-    raise DecodeError("a host is missing")
+        raise DecodeError("an invalid host name") from exc
+    raise DecodeError("the host is missing")
 
 
 def _ipv6(text: str) -> IPv6Host | None:
@@ -176,15 +177,15 @@ def _ipv6(text: str) -> IPv6Host | None:
 
 
 def parse_host(text: str) -> Host:
-    """The host that ``text`` is, an IPv6 address with or without brackets; else `DecodeError`."""
+    """Parse a host, IPv6 with or without brackets; raise `DecodeError` for other text."""
     host, end = _host_at(text, 0)
     if end != len(text):
-        raise DecodeError("something follows the host")
+        raise DecodeError("trailing text after the host")
     return host
 
 
 def parse_hosts(text: str, pos: int = 0) -> tuple[tuple[Host, ...], int]:
-    """The hosts between commas from ``pos`` on, at least one, and where the last one ends."""
+    """Parse one or more hosts between commas, from ``pos`` on; return them and their end."""
     hosts: list[Host] = []
     while True:
         host, pos = _host_at(text, pos)
@@ -197,15 +198,15 @@ def parse_hosts(text: str, pos: int = 0) -> tuple[tuple[Host, ...], int]:
 
 
 def encode_hosts(hosts: tuple[Host, ...]) -> bytes:
-    """Hosts on the wire."""
+    """Encode hosts for the wire."""
     return listed(host.encode() for host in hosts)
 
 
 def decode_host(reader: Reader) -> Host:
-    """One host on the wire."""
+    """Read one host."""
     return parse_host(reader.utf8())
 
 
 def decode_hosts(reader: Reader) -> tuple[Host, ...]:
-    """Hosts on the wire, at least one."""
+    """Read a list of at least one host."""
     return reader.listed(lambda: decode_host(reader), at_least=1)

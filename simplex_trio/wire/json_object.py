@@ -1,9 +1,9 @@
-"""JSON from outside, read with types, as bytes of SMP carry it here and there.
+"""Typed, strict reading of the JSON objects that some SMP messages carry.
 
-Python's own reader is too generous for that: it guesses encodings, takes the last of two equal
-keys, knows numbers that JSON does not, and fails in several ways.  Here bytes are one object in
-UTF-8 whose fields have the type that is asked for, or they raise `DecodeError`; of two equal keys
-the first counts, as in the reference.
+Python's own reader is too lenient for input from a peer: it guesses encodings, takes the last of
+two equal keys, accepts numbers that are not JSON, and fails with several exceptions.  Here the
+bytes are one object in UTF-8 whose fields have the requested types, or `DecodeError` is raised.  Of
+two equal keys the first counts, as in the reference.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _INT64 = range(-(2**63), 2**63)
 
 
 def encode_json(value: Mapping[str, object]) -> bytes:
-    """The shortest JSON of ``value``, in the order of its keys."""
+    """Return the shortest JSON of ``value``, in the order of its keys."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as exc:
-        raise EncodeError("text with half of a character") from exc
+        raise EncodeError("text with a lone surrogate") from exc
 
 
 def _first_of_equal_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ _reader = json.JSONDecoder(object_pairs_hook=_first_of_equal_keys, parse_constan
 
 
 class JSONObject:
-    """An object from outside; every method raises `DecodeError` for a field of another type."""
+    """An object from a peer; every method raises `DecodeError` for a field of another type."""
 
     __slots__ = ("_fields",)
 
@@ -54,41 +54,41 @@ class JSONObject:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """The one object that ``data`` is."""
+        """Parse ``data`` as one object."""
         try:
             value = _reader.decode(data.decode())
-        except (ValueError, RecursionError) as exc:  # RecursionError: brackets without end
+        except (ValueError, RecursionError) as exc:  # RecursionError: too many nested brackets
             raise DecodeError("not JSON") from exc
         return cls._from(value)
 
     @classmethod
     def _from(cls, value: object) -> Self:
         if not isinstance(value, dict):
-            raise DecodeError("a JSON value where an object should be")
+            raise DecodeError("a JSON value is not an object")
         return cls(value)
 
     def boolean(self, key: str) -> bool:
         value = self._required(key)
         if not isinstance(value, bool):
-            raise DecodeError("a JSON value where true or false should be")
+            raise DecodeError("a JSON value is not a boolean")
         return value
 
     def integer(self, key: str) -> int:
-        """A number without fraction, of at most 64 bits, in whichever way it is written."""
+        """Return a number without a fraction, of at most 64 bits, in any JSON notation."""
         value = self._required(key)
         number = int(value) if isinstance(value, float) and value.is_integer() else value
         if not isinstance(number, int) or isinstance(number, bool) or number not in _INT64:
-            raise DecodeError("a JSON value where an integer should be")
+            raise DecodeError("a JSON value is not a 64-bit integer")
         return number
 
     def text(self, key: str) -> str:
         return _text(self._required(key))
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """An array of strings."""
+        """Return an array of strings."""
         value = self._required(key)
         if not isinstance(value, list):
-            raise DecodeError("a JSON value where an array should be")
+            raise DecodeError("a JSON value is not an array")
         return tuple(map(_text, value))
 
     def nested(self, key: str) -> Self:
@@ -110,15 +110,15 @@ class JSONObject:
         try:
             value: object = self._fields[key]
         except KeyError as exc:
-            raise DecodeError("a JSON object without a field that it needs") from exc
+            raise DecodeError("a required field of a JSON object is missing") from exc
         return value
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise DecodeError("a JSON value where a string should be")
+        raise DecodeError("a JSON value is not a string")
     try:
         value.encode()
     except UnicodeEncodeError as exc:
-        raise DecodeError("a JSON string with half of a character") from exc
+        raise DecodeError("a JSON string has a lone surrogate") from exc
     return value

@@ -36,7 +36,7 @@ _ONION_HOSTS: MappingProxyType[Host, Host] = MappingProxyType(
 
 
 def with_known_onion_host(server: ServerAddress) -> ServerAddress:
-    """The address with the onion host that is known for its only host; otherwise unchanged."""
+    """Add the onion host that is known for the only host of ``server``, if any."""
     onion = _ONION_HOSTS.get(server.hosts[0]) if len(server.hosts) == 1 else None
     return server if onion is None else attrs.evolve(server, hosts=(*server.hosts, onion))
 

@@ -1,4 +1,4 @@
-"""What a queue is for."""
+"""The purpose of a queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["QueueMode"]
 
 
 class QueueMode(Enum):
-    """For *messaging* with one sender, who may secure the queue, or for *contact* by anybody."""
+    """*Messaging* with one sender, who may secure the queue, or *contact*, open to all senders."""
 
     MESSAGING = b"M"
     CONTACT = b"C"
@@ -20,7 +20,7 @@ class QueueMode(Enum):
     def decode(cls, reader: Reader) -> QueueMode:
         mode = _MODES.get(reader.take(1))
         if mode is None:
-            raise DecodeError("not a mode of a queue")
+            raise DecodeError("not a queue mode")
         return mode
 
 

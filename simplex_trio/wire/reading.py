@@ -1,8 +1,8 @@
-"""From the content of a block to commands, as a router reads them, or messages, as a client does.
+"""Decoding the content of blocks: commands for a router, messages for a client.
 
-Whatever is wrong with one transmission concerns that one alone: the others in its block are read,
-and a router answers each with its own error.  A protocol brings the decoder of its commands or
-messages; SMP and NTF have the errors in common.
+An invalid transmission does not affect the others in its block: they are decoded, and a router
+answers each invalid one with its own error.  Each protocol passes the decoder of its commands or
+messages; SMP and NTF share their errors.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MessageT = TypeVar("MessageT", bound=_AnyMessage)
 
 @frozen(repr=False)
 class ReceivedCommand(Redacted, Generic[CommandT]):
-    """A command with its transmission, of the right form; whether it may be done is still open."""
+    """A well-formed command and its transmission; its authorization is not verified yet."""
 
     transmission: Transmission
     command: CommandT
@@ -57,7 +57,7 @@ class ReceivedCommand(Redacted, Generic[CommandT]):
 
 @frozen(repr=False)
 class ReceivedMessage(Redacted, Generic[MessageT]):
-    """A message; what it answers has the same correlation id, and events have none."""
+    """A message; answers have the correlation id of their request, events have an empty one."""
 
     correlation_id: bytes
     entity_id: bytes
@@ -66,7 +66,7 @@ class ReceivedMessage(Redacted, Generic[MessageT]):
 
 @frozen(repr=False)
 class RefusedTransmission(Redacted):
-    """What cannot be read, and the error that stands for it; ids are empty where none was read."""
+    """An invalid transmission and the error for it; ids that could not be read are empty."""
 
     correlation_id: bytes
     entity_id: bytes
@@ -76,7 +76,7 @@ class RefusedTransmission(Redacted):
 def read_commands(
     content: bytes, session: SessionParameters, decode: Callable[[bytes, int], CommandT]
 ) -> list[ReceivedCommand[CommandT] | RefusedTransmission]:
-    """What a router finds in a block, in order; at least one entry for any content."""
+    """Decode the commands in a block, in order; returns at least one entry for any content."""
     return [
         part if isinstance(part, RefusedTransmission) else _read_command(part, session, decode)
         for part in _transmissions(content, session)
@@ -86,7 +86,7 @@ def read_commands(
 def read_messages(
     content: bytes, session: SessionParameters, decode: Callable[[bytes, int], MessageT]
 ) -> list[ReceivedMessage[MessageT] | RefusedTransmission]:
-    """What a client finds in a block, in order; at least one entry for any content."""
+    """Decode the messages in a block, in order; returns at least one entry for any content."""
     return [
         part if isinstance(part, RefusedTransmission) else _read_message(part, session, decode)
         for part in _transmissions(content, session)

@@ -1,4 +1,4 @@
-"""What the bytes of one connection depend on once its two sides have agreed."""
+"""The agreed parameters of one connection that encoding and decoding depend on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["SessionParameters"]
 
 @frozen(repr=False)
 class SessionParameters(Redacted):
-    """The part of a handshake's outcome that encoding and decoding transmissions needs.
+    """The parts of a handshake's result that transmissions depend on.
 
-    ``session_id`` binds every authorization to the TLS connection.  ``implies_session_id`` says
-    that it is part of what is authorized but not of what is sent, ``batches`` that a block holds a
-    counted list of transmissions rather than a single one, and ``has_service_signatures`` that an
-    authorization is followed by an optional second signature.
+    ``session_id`` binds every authorization to the TLS connection.  With ``implies_session_id`` it
+    is authorized but not sent.  With ``batches`` a block holds a counted list of transmissions
+    rather than a single one.  With ``has_service_signatures`` an optional second signature follows
+    an authorization.
     """
 
     version: int
@@ -27,12 +27,12 @@ class SessionParameters(Redacted):
     batches: bool
     has_service_signatures: bool
     authorized_prefix: bytes = field(init=False, repr=False, eq=False)
-    """What precedes an implied-session transmission in the bytes that are authorized."""
+    """The session id as it precedes a transmission in the authorized bytes, if it is implied."""
 
     @authorized_prefix.default
     def _authorized_prefix(self) -> bytes:
         return short(self.session_id)
 
     def at_version(self, version: int, *, has_service_signatures: bool) -> SessionParameters:
-        """The same session with another version, as a proxied command has it inside its layers."""
+        """Return the same session at another version, for a proxied command inside its layers."""
         return evolve(self, version=version, has_service_signatures=has_service_signatures)

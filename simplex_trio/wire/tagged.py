@@ -1,6 +1,6 @@
-"""What commands and messages have in common: a tag, then parameters, and a version they are from.
+"""The base of commands and messages: a tag, parameters, and the version that introduced them.
 
-A subclass without parameters names its tag and is done; one with parameters writes and reads them.
+A subclass without parameters only defines its tag; others also encode and decode parameters.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _LONGEST_TAG = 5
 
 
 class TagDecodeError(DecodeError):
-    """Bytes are not a command, or not a message; ``error`` says which kind of not."""
+    """The bytes are not a command or message of the protocol; ``error`` says why."""
 
     def __init__(self, kind: CommandErrorKind) -> None:
-        super().__init__(f"not in the protocol: {kind}")
+        super().__init__(f"not a valid command or message: {kind}")
         self.error: Cmd = Cmd(kind)
 
 
@@ -33,34 +33,34 @@ class TagDecodeError(DecodeError):
 class Tagged(Redacted):
     """Base of commands and messages.
 
-    Encoding never fails for the sake of a version: a value is written as the version has it, even
-    if that loses a part of it, because this is what both sides of the reference do.  Whoever does
-    not want that calls `check_version` before.
+    Encoding never fails because of the version: like both sides of the reference, it encodes what
+    the version supports and drops the rest of the value.  To avoid that, call `check_version`
+    first.
     """
 
     TAG: ClassVar[bytes]
     MIN_VERSION: ClassVar[int] = SMP_VERSIONS.lowest
-    """The first version with the tag; `required_version` is about a value."""
+    """The first version with this tag; see `required_version` for a particular value."""
 
     @property
     def required_version(self) -> int:
-        """The first version that can say this without losing a part of it."""
+        """The first version that can encode this value completely."""
         return self.MIN_VERSION
 
     def check_version(self, version: int) -> None:
-        """Raise `UnsupportedVersion` if the agreed version cannot say this."""
+        """Raise `UnsupportedVersion` if ``version`` cannot encode this value completely."""
         if version < self.required_version:
             tag = self.TAG.decode()
-            raise UnsupportedVersion(f"version {version} does not have this {tag}")
+            raise UnsupportedVersion(f"version {version} does not support this {tag}")
 
     def encode(self, version: int) -> bytes:
-        """The bytes at ``version``, tag included."""
+        """Encode for ``version``, tag included."""
         del version
         return self.TAG
 
     @classmethod
     def decode_parameters(cls, reader: Reader, version: int) -> Self:
-        """Read what follows the tag, beginning with the space; what is left over is not judged."""
+        """Read the parameters, from the space after the tag on; the caller checks the end."""
         del reader, version
         return cls()
 
@@ -75,10 +75,10 @@ def decode_tagged(
     version: int,
     newest: int,
 ) -> T:
-    """The value that ``data`` is at ``version``, or a ``refusal``.
+    """Decode ``data`` at ``version``; raise ``refusal`` if it is invalid.
 
-    ``newest`` is the highest version that this side speaks at all.  Like the reference, a decoder
-    knows every tag of that version whatever was agreed, and no later ones.
+    ``newest`` is the highest version that this side speaks.  Like the reference, a decoder knows
+    every tag up to that version, whichever version was agreed, and no later ones.
     """
     space = data.find(b" ", 0, _LONGEST_TAG + 1)
     tag = data if space < 0 else data[:space]

@@ -1,8 +1,8 @@
-"""What the text forms share (addresses, links, push messages): base64 and decimal numbers.
+"""Base64 and decimal numbers for the text forms: addresses, links, push messages.
 
-The standard library is too lenient for both.  Its base64 skips what it does not know and ignores
-spare bits, so that one value would have many spellings; here a value has one, with its padding or
-without.  Its integers read any script's digits, and refuse very long input with another error.
+The standard library is too lenient for both.  Its base64 skips unknown characters and ignores spare
+bits, so that a value has many spellings; here it has one, with or without its padding.  Its
+integers accept digits of any script, and very long input raises another error.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ _DECIMAL_DIGITS = re.compile(r"[0-9]+")
 
 
 def to_base64url(data: bytes) -> str:
-    """``data`` in the alphabet that URLs keep as it is, padded."""
+    """Encode ``data`` in URL-safe base64, with padding."""
     return base64.urlsafe_b64encode(data).decode("ascii")
 
 
 def from_base64url(text: str) -> bytes:
-    """The bytes that ``text`` spells, without padding or with all of it; else `DecodeError`."""
+    """Decode URL-safe base64, without padding or with all of it; otherwise raise `DecodeError`."""
     found = _BASE64_DIGITS.match(text)
     digits = found.group() if found else ""
     padding = text[len(digits) :]
     missing = "=" * (-len(digits) % 4)
     if padding not in ("", missing) or len(digits) % 4 == 1:
-        raise DecodeError("not base64 of the kind that URLs use")
+        raise DecodeError("not URL-safe base64")
     data = base64.urlsafe_b64decode(digits + missing)
     if to_base64url(data) != digits + missing:
-        raise DecodeError("base64 with spare bits that are not zero")
+        raise DecodeError("base64 whose spare bits are not zero")
     return data
 
 
 def decimal(digits: str, limit: int) -> int:
-    """The number that ASCII digits spell, with or without leading zeros; up to ``limit``."""
+    """Parse ASCII digits, with or without leading zeros, up to ``limit``."""
     if not _DECIMAL_DIGITS.fullmatch(digits):
         raise DecodeError("not a decimal number")
     significant = digits.lstrip("0") or "0"

@@ -1,13 +1,13 @@
-"""Transmissions: a command or an answer with what correlates, addresses and authorizes it.
+"""Transmissions: a command or an answer with its correlation id, entity id and authorization.
 
 ::
 
     transmission = authorization [service signature] authorized
     authorized   = [session id] correlation id, entity id, command
 
-Everything but the command is a short string.  From the version on where the session id is implied
-it is no longer sent, but still leads the bytes that are authorized, so that no authorization is
-worth anything on another connection.
+All parts but the command are short strings.  From SMP version 7 and NTF version 2 on the session id
+is implied: it is no longer sent, but it still precedes the authorized bytes, so that an
+authorization is worthless on any other connection.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ __all__ = [
 ]
 
 MAX_TRANSMISSIONS = 255
-"""A batch counts its transmissions in one byte."""
+"""The most transmissions in a batch: their count is one byte."""
 
 _PAD_LENGTH = 2
-_TAG_SIZE = 16  # kept free at every version: a batch fits, encrypted or not
+_TAG_SIZE = 16  # reserved at every version, so that a batch fits whether encrypted or not
 
 _COUNT_SIZE = 1
 _SIGNATURE_SIZE = 64
 
 
 class BadTransmission(DecodeError):
-    """Bytes that should be a transmission are not; there is nothing to correlate an answer with."""
+    """The bytes are not a transmission; there is no correlation id to answer to."""
 
 
 class WrongSession(DecodeError):
-    """A transmission names the session id of another connection."""
+    """The transmission names the session id of another connection."""
 
     def __init__(self, correlation_id: bytes) -> None:
         super().__init__("the transmission belongs to another session")
@@ -58,9 +58,9 @@ class WrongSession(DecodeError):
 
 @frozen(repr=False)
 class Transmission(Redacted):
-    """A parsed transmission whose command is still bytes.
+    """A parsed transmission whose command is not decoded yet.
 
-    ``authorized`` is what its authorization covers, the session id included.
+    ``authorized`` is what the authorization covers, the session id included.
     """
 
     authorization: bytes
@@ -73,14 +73,14 @@ class Transmission(Redacted):
 
 @frozen(repr=False)
 class UnsentTransmission(Redacted):
-    """A transmission on its way out: what is to be authorized, and how to finish it."""
+    """A transmission before authorization: the bytes to authorize, and how to finish it."""
 
     authorized: bytes
     _sent: bytes
     _has_service_signature: bool
 
     def finish(self, authorization: bytes = b"", service_signature: bytes | None = None) -> bytes:
-        """The bytes to send; without an authorization there is no service signature either."""
+        """Return the bytes to send; without an authorization, the service signature is dropped."""
         if authorization and self._has_service_signature:
             return short(authorization) + maybe(service_signature, short) + self._sent
         return short(authorization) + self._sent
@@ -89,7 +89,7 @@ class UnsentTransmission(Redacted):
 def prepare_transmission(
     session: SessionParameters, correlation_id: bytes, entity_id: bytes, command: bytes
 ) -> UnsentTransmission:
-    """Lay out an encoded command for sending on ``session``."""
+    """Prepare an encoded command for sending on ``session``."""
     plain = short(correlation_id) + short(entity_id) + command
     authorized = session.authorized_prefix + plain
     return UnsentTransmission(
@@ -100,9 +100,9 @@ def prepare_transmission(
 
 
 def parse_transmission(data: bytes, session: SessionParameters) -> Transmission:
-    """Take a transmission apart; its authorization is not judged here.
+    """Split a transmission into its parts, without verifying its authorization.
 
-    Raises `BadTransmission`, or `WrongSession` where the session id is sent and is another's.
+    Raises `BadTransmission`, or `WrongSession` if the transmission names another session id.
     """
     reader = Reader(data)
     try:
@@ -111,7 +111,7 @@ def parse_transmission(data: bytes, session: SessionParameters) -> Transmission:
         if authorization and session.has_service_signatures:
             service_signature = reader.maybe(reader.short)
             if service_signature is not None and len(service_signature) != _SIGNATURE_SIZE:
-                raise BadTransmission("a service signature of the wrong length")
+                raise BadTransmission("a service signature has the wrong length")
         start = reader.position
         session_id = None if session.implies_session_id else reader.short()
         correlation_id = reader.short()
@@ -131,9 +131,9 @@ def parse_transmission(data: bytes, session: SessionParameters) -> Transmission:
 
 
 class Batch:
-    """The content of one block being filled, in order, from the left.
+    """Collects the transmissions of one block, in order.
 
-    A block of a session without batches holds exactly one transmission, bare.
+    In a session without batches, a block holds exactly one transmission, without a count.
     """
 
     __slots__ = ("_counted", "_parts", "_size", "_space")
@@ -150,7 +150,7 @@ class Batch:
         return len(self._parts)
 
     def add(self, transmission: bytes) -> bool:
-        """Append ``transmission`` if there is room; `TooLarge` if no block could hold it."""
+        """Append ``transmission`` if it fits; raise `TooLarge` if no block could hold it."""
         part = large(transmission) if self._counted else transmission
         if len(part) > self._space:
             raise TooLarge("a transmission does not fit into a block")
@@ -162,13 +162,13 @@ class Batch:
         return True
 
     def content(self) -> bytes:
-        """What the block holds, to be padded and, where agreed, encrypted."""
+        """Return the content of the block, to be padded and, if agreed, encrypted."""
         joined = b"".join(self._parts)
         return b"%c%b" % (len(self._parts), joined) if self._counted else joined
 
 
 def batches(transmissions: Iterable[bytes], session: SessionParameters) -> Iterator[Batch]:
-    """Full blocks of transmissions, in order; each must fit alone, or `TooLarge` is raised."""
+    """Group transmissions into blocks, in order; raise `TooLarge` if one does not fit alone."""
     batch = Batch(session)
     for transmission in transmissions:
         if not batch.add(transmission):
@@ -180,7 +180,7 @@ def batches(transmissions: Iterable[bytes], session: SessionParameters) -> Itera
 
 
 def split_block(content: bytes, session: SessionParameters) -> tuple[bytes, ...]:
-    """The transmissions in the content of a block, still as bytes; `DecodeError` if malformed."""
+    """Split the content of a block into transmissions; raise `DecodeError` if it is malformed."""
     if not session.batches:
         return (content,)
     reader = Reader(content)

@@ -1,7 +1,7 @@
-"""Version ranges and their negotiation, and what each version of SMP and NTF brought, by name.
+"""Version ranges and their negotiation, and names for what each version of SMP and NTF added.
 
-A feature gate is a plain integer to compare the agreed version with: ``version >= smp.BATCHES``
-says why, ``version >= 7`` does not.
+Compare the agreed version with a name: ``version >= SMPVersion.SERVICES`` says why, ``version >=
+16`` does not.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ class VersionRange:
 
     def __attrs_post_init__(self) -> None:
         if not 0 <= self.lowest <= self.highest <= 0xFFFF:
-            raise ValueError("a version range runs from a lower to a higher number of 16 bits")
+            raise ValueError("a version range needs two 16-bit numbers in ascending order")
 
     def __contains__(self, version: int) -> bool:
         return self.lowest <= version <= self.highest
 
     def intersection(self, other: VersionRange) -> VersionRange | None:
-        """What both sides speak; its ``highest`` is the version they agree on."""
+        """Return the versions that both sides speak; its ``highest`` is the agreed version."""
         lowest = max(self.lowest, other.lowest)
         highest = min(self.highest, other.highest)
         return VersionRange(lowest, highest) if lowest <= highest else None
 
     def capped(self, version: int) -> VersionRange | None:
-        """The part up to ``version``, for a peer that named the version to use."""
+        """Return the range up to ``version``, which the peer chose; `None` if it is outside."""
         return VersionRange(self.lowest, version) if version in self else None
 
     def encode(self) -> bytes:
@@ -45,16 +45,16 @@ class VersionRange:
     def decode(cls, reader: Reader) -> VersionRange:
         lowest, highest = reader.word16(), reader.word16()
         if lowest > highest:
-            raise DecodeError("a version range that ends before it starts")
+            raise DecodeError("a version range ends before it starts")
         return cls(lowest, highest)
 
 
 class SMPVersion:
-    """What each version of SMP brought (6 is the oldest that is spoken here)."""
+    """The version that introduced each feature of SMP; 6 is the oldest supported one."""
 
     CREATE_WITHOUT_SUBSCRIBING = 6
     AUTHENTICATORS = 7
-    """X25519 authenticators; the session id is implied in transmissions, no longer sent."""
+    """X25519 authenticators; transmissions imply the session id and no longer carry it."""
     PROXY = 8
     SENDER_SECURES = 9
     """SKEY: the sender may secure a queue."""
@@ -62,19 +62,19 @@ class SMPVersion:
     ENCRYPTED_BLOCKS = 11
     BLOCKED_ERROR = 12
     PROXY_FLAG = 14
-    """The client says in its hello that it is a proxy."""
+    """A client's hello says whether it is a proxy."""
     SHORT_LINKS = 15
     SERVICES = 16
     """Service certificates; a service signature may follow the authorization."""
     NEW_WITH_NOTIFIER = 17
     BLOCKED_NOTICE = 18
     SERVICE_SUBSCRIPTIONS = 19
-    """SUBS, NSUBS, SOKS and ENDS carry the count and the hash of queue ids; messaging services."""
+    """SUBS, NSUBS, SOKS and ENDS carry the count and hash of queue ids; messaging services."""
     NAMES = 20
 
 
 class NTFVersion:
-    """What each version of NTF brought."""
+    """The version that introduced each feature of NTF."""
 
     FIRST = 1
     BATCHES = 2
@@ -83,7 +83,7 @@ class NTFVersion:
 
 
 SMP_VERSIONS = VersionRange(6, 20)
-"""The versions of SMP that this package speaks, as client and as router."""
+"""The versions of SMP that this package supports, as client and as router."""
 
 NTF_VERSIONS = VersionRange(1, 3)
-"""The versions of NTF that this package speaks."""
+"""The versions of NTF that this package supports."""

@@ -70,9 +70,9 @@ def test_no_token_shows_in_repr() -> None:
 
 
 def test_reasons_are_for_failures_only() -> None:
-    with pytest.raises(ValueError, match="invalid"):
+    with pytest.raises(ValueError, match="INVALID"):
         TokenStatus(TokenState.ACTIVE, InvalidReason.BAD)
-    with pytest.raises(ValueError, match="failed"):
+    with pytest.raises(ValueError, match="ERR"):
         SubscriptionStatus(SubscriptionState.ACTIVE, b"text")
 
 

@@ -385,7 +385,7 @@ def test_links_are_for_recipients() -> None:
     sender = evolve(DESCRIPTION, party=FileParty.SENDER)
     with pytest.raises(DecodeError):
         FileLink(sender)
-    with pytest.raises(ValueError, match="recipients"):
+    with pytest.raises(ValueError, match="recipient"):
         web_link(sender)
     packed = zlib.compress(encode_description(sender).encode(), wbits=-15)
     with pytest.raises(DecodeError):

@@ -144,7 +144,7 @@ def test_hellos_that_the_client_refuses(hello: bytes, error: type[HandshakeFaile
 
 @pytest.mark.parametrize(
     ("answer", "said"),
-    [(refusal(b"HANDSHAKE"), "HANDSHAKE"), (block(b"\xff"), "else"), (b"x", "else")],
+    [(refusal(b"HANDSHAKE"), "HANDSHAKE"), (block(b"\xff"), "unexpected"), (b"x", "unexpected")],
 )
 def test_the_router_refuses(answer: bytes, said: str) -> None:
     handshake = client()

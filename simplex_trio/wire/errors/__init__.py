@@ -1,1 +1,1 @@
-"""Errors that routers answer, common to SMP, NTF and XFTP: codes, values, decoding."""
+"""Errors that routers answer with, shared by SMP, NTF and XFTP: codes, values, decoding."""

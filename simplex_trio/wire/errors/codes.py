@@ -1,4 +1,4 @@
-"""The words of errors; `simplex_trio.wire.errors.values` combines them."""
+"""The words of router errors; `simplex_trio.wire.errors.values` combines them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Word(Enum):
 
     @classmethod
     def find(cls, word: bytes) -> Self | None:
-        """The member that ``word`` spells, if there is one."""
+        """Return the member that ``word`` spells, or `None`."""
         try:
             return cls(word.decode())
         except ValueError:
@@ -39,40 +39,40 @@ class _Word(Enum):
 
     @classmethod
     def decode(cls, reader: Reader) -> Self:
-        """The member that is spelled up to the next space or the end; else `DecodeError`."""
+        """Read a word up to the next space or the end; raise `DecodeError` if it is unknown."""
         found = cls.find(reader.until(b" "))
         if found is None:
-            raise DecodeError("an unknown word in an error")
+            raise DecodeError("an unknown word in a router error")
         return found
 
 
 class Code(_Word):
-    """The errors of a router that say nothing more than their name."""
+    """Router errors without parameters."""
 
     BLOCK = "BLOCK"
-    """A block, or a transmission in it, cannot be read."""
+    """A block, or a transmission in it, is malformed."""
     SESSION = "SESSION"
     """The transmission names another TLS session."""
     AUTH = "AUTH"
-    """Not authorized, or no such queue; the router does not tell which."""
+    """Not authorized, or no such queue; the router does not say which."""
     SERVICE = "SERVICE"
-    """A service's signature is missing, or is where none belongs."""
+    """The signature of a service is missing, or present where it is not allowed."""
     CRYPTO = "CRYPTO"
-    """A layer of a proxied transmission does not open."""
+    """A layer of a proxied transmission cannot be decrypted."""
     QUOTA = "QUOTA"
     """The queue is full."""
     NO_MSG = "NO_MSG"
     """There is no such message to acknowledge."""
     LARGE_MSG = "LARGE_MSG"
     EXPIRED = "EXPIRED"
-    """The key under which the transmission was proxied has expired."""
+    """The key that encrypted the proxied transmission has expired."""
     INTERNAL = "INTERNAL"
     DUPLICATE = "DUPLICATE_"
-    """Known to the reference, which never sends it."""
+    """Part of the reference's protocol, but never sent."""
 
 
 class CommandErrorKind(_Word):
-    """What is wrong with a command."""
+    """Why a router rejects a command."""
 
     UNKNOWN = "UNKNOWN"
     SYNTAX = "SYNTAX"
@@ -83,11 +83,11 @@ class CommandErrorKind(_Word):
 
     @classmethod
     def _missing_(cls, value: object) -> CommandErrorKind | None:
-        return cls.NO_ENTITY if value == "NO_QUEUE" else None  # as older routers put it
+        return cls.NO_ENTITY if value == "NO_QUEUE" else None  # the word that older routers send
 
 
 class BlockingReason(_Word):
-    """Why the operator of a router has blocked a queue."""
+    """Why a router's operator has blocked a queue."""
 
     SPAM = "spam"
     CONTENT = "content"
@@ -101,15 +101,15 @@ class NameErrorKind(_Word):
 
 
 class ProxyErrorKind(_Word):
-    """What a proxy itself objects to."""
+    """Errors of the proxy itself."""
 
     BASIC_AUTH = "BASIC_AUTH"
     NO_SESSION = "NO_SESSION"
-    """The proxy's session with the relay is gone: PRXY asks for a new one."""
+    """The proxy has no session with the relay any more; send PRXY for a new one."""
 
 
 class BrokerErrorKind(_Word):
-    """What keeps a proxy from asking a relay."""
+    """Why a proxy cannot forward to a relay."""
 
     HOST = "HOST"
     NO_SERVICE = "NO_SERVICE"
@@ -117,7 +117,7 @@ class BrokerErrorKind(_Word):
 
 
 class NetworkErrorKind(_Word):
-    """What happened on the way to a relay."""
+    """Network errors between a proxy and a relay."""
 
     CONNECT = "CONNECT"
     TLS = "TLS"
@@ -128,7 +128,7 @@ class NetworkErrorKind(_Word):
 
     @property
     def has_text(self) -> bool:
-        """Whether a text follows on the wire."""
+        """Whether the wire form continues with text."""
         return self in (
             NetworkErrorKind.CONNECT,
             NetworkErrorKind.TLS,
@@ -137,19 +137,19 @@ class NetworkErrorKind(_Word):
 
 
 class TransportErrorKind(_Word):
-    """What goes wrong on a connection, below commands."""
+    """Errors of a connection, below the level of commands."""
 
     BLOCK = "BLOCK"
     VERSION = "VERSION"
     LARGE_MSG = "LARGE_MSG"
     SESSION = "SESSION"
     NO_AUTH = "NO_AUTH"
-    """The router has shown no key, although the version asks for one."""
+    """The router sent no key, although the version requires one."""
     HANDSHAKE = "HANDSHAKE"
 
 
 class HandshakeErrorKind(_Word):
-    """What goes wrong in a handshake."""
+    """Errors of a handshake."""
 
     PARSE = "PARSE"
     IDENTITY = "IDENTITY"

@@ -1,4 +1,4 @@
-"""Decoding the tree of errors in ERR."""
+"""Decoding the nested errors of ERR."""
 
 from __future__ import annotations
 
@@ -38,17 +38,16 @@ from simplex_trio.wire.json_object import JSONObject
 __all__ = ["MAX_NESTING", "decode_router_error"]
 
 MAX_NESTING: Final = 16
-"""How many proxies an error may claim to have passed.
+"""The number of proxies that an error may have passed through.
 
-One is what happens.  The limit is here so that a peer cannot make decoding recurse as deep as a
-block is long; a deeper error is a `DecodeError`.
-"""
+In practice it is one.  The limit keeps a peer from making the decoder recurse as deep as a block is
+long; an error that is nested deeper raises `DecodeError`."""
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 def decode_router_error(reader: Reader, nesting: int = MAX_NESTING) -> RouterErrorValue:
-    """Read an error as ERR carries it; one with a text takes the rest of the input."""
+    """Read an error in the form of ERR; an error with a text takes the rest of the input."""
     word = reader.until(b" ")
     code = Code.find(word)
     if code is not None:
@@ -66,7 +65,7 @@ def decode_router_error(reader: Reader, nesting: int = MAX_NESTING) -> RouterErr
         case b"NAME":
             return Name(_name_error(reader))
         case _:
-            raise DecodeError("not an error of a router")
+            raise DecodeError("not a router error")
 
 
 def _proxy_error(reader: Reader, nesting: int) -> ProxyErrorValue:
@@ -78,12 +77,12 @@ def _proxy_error(reader: Reader, nesting: int) -> ProxyErrorValue:
     match word:
         case b"PROTOCOL":
             if not nesting:
-                raise DecodeError("an error that has passed too many proxies")
+                raise DecodeError("an error nested too deeply in proxy errors")
             return Protocol(decode_router_error(reader, nesting - 1))
         case b"BROKER":
             return Broker(_broker_error(reader))
         case _:
-            raise DecodeError("not an error of a proxy")
+            raise DecodeError("not a proxy error")
 
 
 def _broker_error(reader: Reader) -> BrokerErrorValue:
@@ -104,7 +103,7 @@ def _broker_error(reader: Reader) -> BrokerErrorValue:
         case b"TRANSPORT":
             return TransportError.decode(reader)
         case _:
-            raise DecodeError("not an error on the way to a relay")
+            raise DecodeError("not an error of forwarding to a relay")
 
 
 def _network_error(reader: Reader) -> Network:
@@ -121,7 +120,7 @@ def _name_error(reader: Reader) -> NameErrorValue:
     if code is not None:
         return code
     if word != b"RESOLVER":
-        raise DecodeError("not an error of resolving a name")
+        raise DecodeError("not an error of name resolution")
     reader.expect(b" ")
     return Resolver(_rest_as_text(reader))
 
@@ -139,7 +138,7 @@ def _blocked(reader: Reader) -> Blocked:
 
 
 def _rest_as_text(reader: Reader) -> str:
-    """UTF-8 to the end, with a question mark for every byte that is not."""
+    """Read UTF-8 to the end, with a question mark for every invalid byte."""
     return _UNDECODED.sub("?", reader.tail().decode(errors="surrogateescape"))
 
 

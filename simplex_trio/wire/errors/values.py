@@ -1,7 +1,7 @@
-"""The errors that routers and proxies answer: values to match on, not exceptions.
+"""The errors that routers and proxies answer with: values to match on, not exceptions.
 
-ERR carries a `RouterErrorValue`: a bare `Code`, or a class for what says more.  A proxy wraps what
-it met on the way to the relay, or what the relay answered::
+ERR carries a `RouterErrorValue`: a bare `Code`, or an instance of a class with details.  A proxy
+wraps the error that it got while forwarding, or the one that the relay answered with::
 
     match error:
         case Code.QUOTA: ...
@@ -9,8 +9,8 @@ it met on the way to the relay, or what the relay answered::
         case Proxy(Protocol(Code.AUTH)): ...
         case Proxy(Broker(BrokerErrorKind.TIMEOUT)): ...
 
-``str`` gives the codes as on the wire, without text that a peer may have added: such text could
-name an address, and errors end up in logs.
+``str`` gives the codes as on the wire, without text from the peer: such text may hold an address,
+and errors end up in logs.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ def _short_text(text: str) -> bytes:
 
 @frozen(repr=False)
 class TransportError(Redacted):
-    """An error of a connection; ``handshake`` says which one if ``kind`` is ``HANDSHAKE``."""
+    """An error of a connection; ``handshake`` is set exactly if ``kind`` is ``HANDSHAKE``."""
 
     kind: TransportErrorKind
     handshake: HandshakeErrorKind | None = None
 
     def __attrs_post_init__(self) -> None:
         if (self.kind is TransportErrorKind.HANDSHAKE) != (self.handshake is not None):
-            raise ValueError("exactly an error of the kind HANDSHAKE says which one it is")
+            raise ValueError("a handshake error is given for the kind HANDSHAKE, and for no other")
 
     @classmethod
     def of_handshake(cls, kind: HandshakeErrorKind) -> TransportError:
@@ -98,7 +98,7 @@ class TransportError(Redacted):
 
 @frozen(repr=False)
 class Response(Redacted):
-    """The relay's answer cannot be read."""
+    """The relay's answer cannot be decoded."""
 
     text: str
 
@@ -111,7 +111,7 @@ class Response(Redacted):
 
 @frozen(repr=False)
 class Unexpected(Redacted):
-    """The relay's answer is none to what was asked."""
+    """The relay's answer does not match the request."""
 
     text: str
 
@@ -126,8 +126,8 @@ class Unexpected(Redacted):
 class Network(Redacted):
     """The relay cannot be reached.
 
-    Details are read but never written: peers of any age understand the bare word, and none writes
-    more.
+    Details are decoded but never encoded: peers of any version understand the bare word, and none
+    sends more.
     """
 
     kind: NetworkErrorKind = NetworkErrorKind.FAILED
@@ -141,12 +141,12 @@ class Network(Redacted):
 
 
 BrokerErrorValue = BrokerErrorKind | Response | Unexpected | Network | TransportError
-"""What keeps a proxy from getting an answer from a relay."""
+"""Why a proxy got no usable answer from a relay."""
 
 
 @frozen(repr=False)
 class Protocol(Redacted):
-    """The relay answered with an error of its own."""
+    """The relay answered with an error."""
 
     error: RouterErrorValue
 
@@ -159,7 +159,7 @@ class Protocol(Redacted):
 
 @frozen(repr=False)
 class Broker(Redacted):
-    """The relay gave no answer that the proxy could use."""
+    """The proxy got no usable answer from the relay."""
 
     error: BrokerErrorValue
 
@@ -175,12 +175,12 @@ class Broker(Redacted):
 
 
 ProxyErrorValue = ProxyErrorKind | Protocol | Broker
-"""What a proxy reports about a command that it was to pass on."""
+"""The error of a proxy for a command that it was to forward."""
 
 
 @frozen(repr=False)
 class Cmd(Redacted):
-    """The router does not take the command."""
+    """The router rejects the command."""
 
     kind: CommandErrorKind
 
@@ -193,7 +193,7 @@ class Cmd(Redacted):
 
 @frozen(repr=False)
 class Proxy(Redacted):
-    """The router did not, as a proxy, get a command done."""
+    """The router failed to forward the command as a proxy."""
 
     error: ProxyErrorValue
 
@@ -206,14 +206,14 @@ class Proxy(Redacted):
 
 @frozen(repr=False)
 class BlockingNotice(Redacted):
-    """The user is to be told about it, for so many seconds; without end if `None`."""
+    """The user should see a notice, for ``ttl`` seconds; for good if that is `None`."""
 
     ttl: int | None = None
 
 
 @frozen(repr=False)
 class Blocked(Redacted):
-    """The operator of the router has blocked the queue."""
+    """The router's operator has blocked the queue."""
 
     reason: BlockingReason
     notice: BlockingNotice | None = None
@@ -244,7 +244,7 @@ class Store(Redacted):
 
 @frozen(repr=False)
 class Resolver(Redacted):
-    """What the router asks for names has failed."""
+    """The router's name resolver failed."""
 
     text: str
 
@@ -261,7 +261,7 @@ NameErrorValue = NameErrorKind | Resolver
 
 @frozen(repr=False)
 class Name(Redacted):
-    """The router has no answer to RSLV."""
+    """The router could not resolve the name of RSLV."""
 
     error: NameErrorValue
 
@@ -273,4 +273,4 @@ class Name(Redacted):
 
 
 RouterErrorValue = Code | Cmd | Proxy | Blocked | Store | Name
-"""What ERR carries."""
+"""The error in ERR."""

@@ -1,8 +1,8 @@
 """The commands of NTF, named as on the wire, for versions 1 to 3.
 
-A command is a value; the id of the token or the subscription that it is about, and the
-authorization, are around it (`simplex_trio.wire.transmissions`).  `decode_command` finds the class
-by the tag.
+A command is a value.  The id of its token or subscription and its authorization are part of the
+transmission around it (`simplex_trio.wire.transmissions`).  `decode_command` finds the class by the
+tag.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ __all__ = [
 
 
 class CommandDecodeError(TagDecodeError):
-    """Bytes are not a command; ``error`` is what a router answers."""
+    """The bytes are not a command; ``error`` is the router's answer."""
 
 
 @frozen(repr=False)
 class Command(Tagged):
-    """What a client asks of a notification router."""
+    """A request to a notification router."""
 
     MIN_VERSION = NTF_VERSIONS.lowest
     CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.KEY_AND_ENTITY
@@ -61,9 +61,9 @@ class Command(Tagged):
 
 @frozen(repr=False)
 class TNEW(Command):
-    """Register a device, to receive notifications that are encrypted with ``dh_key``.
+    """Register a device for notifications, which are encrypted with ``dh_key``.
 
-    The router sends the device a code; TVFY returns it.
+    The router sends a code to the device; TVFY returns it.
     """
 
     TAG: ClassVar[bytes] = b"TNEW"
@@ -89,7 +89,7 @@ class TNEW(Command):
 
 @frozen(repr=False)
 class TVFY(Command):
-    """Return the code that the device was sent, so that its token becomes active."""
+    """Return the code that the device received, which activates its token."""
 
     TAG: ClassVar[bytes] = b"TVFY"
 
@@ -113,7 +113,7 @@ class TCHK(Command):
 
 @frozen(repr=False)
 class TRPL(Command):
-    """Replace the device's token by another; its subscriptions stay."""
+    """Replace the device's token by another, and keep its subscriptions."""
 
     TAG: ClassVar[bytes] = b"TRPL"
 
@@ -130,14 +130,14 @@ class TRPL(Command):
 
 @frozen(repr=False)
 class TDEL(Command):
-    """Delete a token with its subscriptions."""
+    """Delete a token and its subscriptions."""
 
     TAG: ClassVar[bytes] = b"TDEL"
 
 
 @frozen(repr=False)
 class TCRN(Command):
-    """Have the device woken up regularly: every so many minutes, at least 20, or 0 for never."""
+    """Wake up the device regularly: every so many minutes, at least 20, or 0 for never."""
 
     TAG: ClassVar[bytes] = b"TCRN"
 
@@ -157,9 +157,9 @@ class TCRN(Command):
 
 @frozen(repr=False)
 class SNEW(Command):
-    """Have the device notified of messages in a queue.
+    """Notify the device of messages in a queue.
 
-    The router gets the private key that it subscribes to the queue's notifications with.
+    The router gets the private key to subscribe to the queue's notifications with.
     """
 
     TAG: ClassVar[bytes] = b"SNEW"
@@ -182,7 +182,7 @@ class SNEW(Command):
         token_id, queue = reader.short(), NotifierQueue.decode(reader)
         key = private_key(reader.short())
         if not isinstance(key, AuthPrivateKey):
-            raise DecodeError("not a key of a kind that is allowed here")
+            raise DecodeError("a key of this kind is not allowed here")
         return cls(token_id, queue, key)
 
 
@@ -202,7 +202,7 @@ class SDEL(Command):
 
 @frozen(repr=False)
 class PING(Command):
-    """Ask for a sign of life."""
+    """Check that the router answers."""
 
     TAG: ClassVar[bytes] = b"PING"
     CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.NONE
@@ -218,9 +218,9 @@ _BY_TAG = {command.TAG: command for command in COMMANDS}
 
 
 def decode_command(data: bytes, version: int, newest: int = NTF_VERSIONS.highest) -> Command:
-    """The command that ``data`` is at ``version``.
+    """Decode a command at ``version``.
 
-    ``newest`` is the highest version that this side speaks.  Raises `CommandDecodeError`, and
-    nothing else, for any other bytes.
+    ``newest`` is the highest version that this side speaks.  Any invalid bytes raise
+    `CommandDecodeError`, and nothing else.
     """
     return decode_tagged(_BY_TAG, CommandDecodeError, data, version, newest)

@@ -1,7 +1,7 @@
-"""The NTF handshake, versions 1 to 3: shorter than SMP's, without a client key and services.
+"""The NTF handshake, versions 1 to 3: like SMP's, without a client key and services.
 
-From version 2 on the router's hello ends with its session key, signed by its TLS certificate but,
-unlike in SMP, without the chain, which the client has from TLS.
+From version 2 on the router's hello ends with its session key, signed by its TLS certificate.
+Unlike in SMP the hello omits the chain, as the client has it from TLS.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ __all__ = ["NTF_BLOCK_SIZE", "NTFClientHandshake", "NTFRouterHandshake", "ntf_se
 NTF_BLOCK_SIZE = 512
 
 LEGACY_ROUTER_VERSIONS = VersionRange(1, 1)
-"""What a router offers when the client negotiated no application protocol in TLS."""
+"""The versions that a router offers when the client negotiated no ALPN protocol."""
 
 
 def ntf_session(version: int, session_id: bytes) -> SessionParameters:
-    """How transmissions are laid out at ``version`` of NTF."""
+    """Return the parameters of an NTF session at ``version``."""
     modern = version >= NTFVersion.BATCHES
     return SessionParameters(
         version=version,
@@ -64,13 +64,16 @@ class NTFClientHandshake:
 
     @property
     def agreement(self) -> ClientAgreement | None:
-        """What was agreed, once it is."""
+        """The result, once the handshake is complete."""
         return self._agreement
 
     def receive(self, content: bytes) -> bytes | None:
-        """Take the router's hello; the client's to send in answer."""
+        """Process the router's hello; return the client's hello to send in answer.
+
+        Raises a `HandshakeFailed` if the two sides cannot agree.
+        """
         if self._agreement is not None:
-            raise RuntimeError("the handshake is over")
+            raise RuntimeError("the handshake is already complete")
         reader = Reader(content)
         offered = read_offer(reader, self._session_id)
         signed = None
@@ -95,7 +98,7 @@ class NTFClientHandshake:
 
 
 class NTFRouterHandshake:
-    """The router's side: say `hello`, then take the client's."""
+    """The router's side: send `hello`, then pass the client's hello to `receive`."""
 
     def __init__(
         self,
@@ -116,11 +119,11 @@ class NTFRouterHandshake:
 
     @property
     def agreement(self) -> RouterAgreement | None:
-        """What was agreed, once it is."""
+        """The result, once the handshake is complete."""
         return self._agreement
 
     def hello(self) -> bytes:
-        """The first block of the connection."""
+        """Return the first block of the connection."""
         hello = self._versions.encode() + short(self._session_id)
         if self._versions.highest >= NTFVersion.BATCHES:
             proof = sign_session_key(self._session_key.public, self._chain, self._signing_key)
@@ -128,7 +131,7 @@ class NTFRouterHandshake:
         return hello
 
     def receive(self, content: bytes) -> None:
-        """Take the client's hello, or raise a `HandshakeFailed`."""
+        """Process the client's hello; raise a `HandshakeFailed` if it is not acceptable."""
         reader = Reader(content)
         with hello_of("client"):
             version, identity = reader.word16(), reader.short()

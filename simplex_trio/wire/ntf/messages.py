@@ -1,4 +1,4 @@
-"""What a notification router says, named as on the wire, for versions 1 to 3.
+"""The messages of a notification router, named as on the wire, for versions 1 to 3.
 
 All messages are answers; notifications reach a device through its push provider
 (`simplex_trio.wire.ntf.push`).  `decode_message` finds the class by the tag.
@@ -35,12 +35,12 @@ __all__ = [
 
 
 class MessageDecodeError(TagDecodeError):
-    """Bytes are not a message of a notification router."""
+    """The bytes are not a message of a notification router."""
 
 
 @frozen(repr=False)
 class Message(Tagged):
-    """What a notification router says to a client."""
+    """A message from a notification router to a client."""
 
     MIN_VERSION = NTF_VERSIONS.lowest
     ENTITY: ClassVar[MessageEntity] = MessageEntity.REQUIRED
@@ -48,7 +48,7 @@ class Message(Tagged):
 
 @frozen(repr=False)
 class IDTKN(Message):
-    """A token is registered; ``dh_key`` is the router's half of the notifications' key."""
+    """The id of a new token; ``dh_key`` is the router's half of the key for notifications."""
 
     TAG: ClassVar[bytes] = b"IDTKN"
     ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
@@ -67,7 +67,7 @@ class IDTKN(Message):
 
 @frozen(repr=False)
 class IDSUB(Message):
-    """A subscription is created."""
+    """The id of a new subscription."""
 
     TAG: ClassVar[bytes] = b"IDSUB"
     ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
@@ -85,7 +85,7 @@ class IDSUB(Message):
 
 @frozen(repr=False)
 class TKN(Message):
-    """The status of a token; before version 3 it does not say why a token is invalid."""
+    """The status of a token; before version 3 it omits the reason why a token is invalid."""
 
     TAG: ClassVar[bytes] = b"TKN"
 
@@ -125,14 +125,14 @@ class SUB(Message):
 
 @frozen(repr=False)
 class OK(Message):
-    """Done."""
+    """Success."""
 
     TAG: ClassVar[bytes] = b"OK"
 
 
 @frozen(repr=False)
 class ERR(Message):
-    """Not done; NTF has the errors of SMP, the same at each version."""
+    """An error; NTF has the errors of SMP, the same at every version."""
 
     TAG: ClassVar[bytes] = b"ERR"
     ENTITY: ClassVar[MessageEntity] = MessageEntity.ANY
@@ -163,9 +163,9 @@ _BY_TAG = {message.TAG: message for message in MESSAGES}
 
 
 def decode_message(data: bytes, version: int, newest: int = NTF_VERSIONS.highest) -> Message:
-    """The message that ``data`` is at ``version``.
+    """Decode a message at ``version``.
 
-    ``newest`` is the highest version that this side speaks.  Raises `MessageDecodeError`, and
-    nothing else, for any other bytes.
+    ``newest`` is the highest version that this side speaks.  Any invalid bytes raise
+    `MessageDecodeError`, and nothing else.
     """
     return decode_tagged(_BY_TAG, MessageDecodeError, data, version, newest)

@@ -1,7 +1,7 @@
-"""What a notification carries to a device: which queues have messages, and how to recognize them.
+"""The content of a push notification: queues with new messages, and metadata of the messages.
 
-The router encrypts the text for the device, padded to `PUSH_SIZE`, so that the push provider
-cannot tell how many messages there are.
+The router encrypts the text for the device, padded to `PUSH_SIZE`, so that the push provider cannot
+tell how many messages there are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 PUSH_SIZE = 3072
-"""The size to which the text is padded before it is encrypted."""
+"""The size to which the text is padded before encryption."""
 
 _MAX_INT64 = (1 << 63) - 1
 _NONCE_SIZE = 24
@@ -37,9 +37,9 @@ _SIGNED = re.compile(r"([+-]?)([0-9]+)")
 @final
 @frozen(repr=False)
 class PushMessage(Redacted):
-    """That a message arrived in a queue: what NMSG told the notification router.
+    """Announces a message in a queue: the content of NMSG as the notification router received it.
 
-    ``timestamp`` (seconds since 1970) is when the notification router heard of it.
+    ``timestamp`` (seconds since 1970) is the time at which the notification router received it.
     """
 
     queue: NotifierQueue = field(validator=instance_of(NotifierQueue))
@@ -51,7 +51,7 @@ class PushMessage(Redacted):
         if len(self.nonce) != _NONCE_SIZE:
             raise ValueError(f"a nonce has {_NONCE_SIZE} bytes")
         if not -_MAX_INT64 - 1 <= self.timestamp <= _MAX_INT64:
-            raise ValueError("a time that does not fit into 64 bits")
+            raise ValueError("the time does not fit into 64 bits")
 
     def __str__(self) -> str:
         nonce, metadata = to_base64url(self.nonce), to_base64url(self.encrypted_metadata)
@@ -59,10 +59,10 @@ class PushMessage(Redacted):
 
     @classmethod
     def parse(cls, text: str) -> PushMessage:
-        """Read the text form, or raise `DecodeError`."""
+        """Parse the text form; raise `DecodeError` for other text."""
         parts = text.split(" ")
         if len(parts) != 4 or not parts[3]:
-            raise DecodeError("not a message of a notification")
+            raise DecodeError("not a message in a notification")
         queue, timestamp, nonce, metadata = parts
         try:
             return cls(
@@ -72,23 +72,23 @@ class PushMessage(Redacted):
                 from_base64url(metadata),
             )
         except ValueError as exc:
-            raise DecodeError("a message of a notification that cannot be right") from exc
+            raise DecodeError("an invalid message in a notification") from exc
 
 
 def encode_push_messages(messages: Iterable[PushMessage]) -> bytes:
-    """The text of a notification, to be padded and encrypted; at least one message."""
+    """Encode at least one message as text, to be padded and encrypted."""
     text = ";".join(map(str, messages))
     if not text:
-        raise EncodeError("a notification without messages")
+        raise EncodeError("a notification needs at least one message")
     return text.encode("ascii")
 
 
 def decode_push_messages(data: bytes) -> tuple[PushMessage, ...]:
-    """The messages in the text of a notification, at least one, or `DecodeError`."""
+    """Decode the text of a notification, at least one message; otherwise raise `DecodeError`."""
     try:
         text = data.decode("ascii")
     except UnicodeDecodeError as exc:
-        raise DecodeError("the text of a notification is ASCII") from exc
+        raise DecodeError("the text of a notification is not ASCII") from exc
     return tuple(map(PushMessage.parse, text.split(";")))
 
 

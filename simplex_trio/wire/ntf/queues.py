@@ -1,4 +1,4 @@
-"""Queues as a notifier knows them."""
+"""Queues from a notifier's point of view."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _MAX_SHORT = 0xFF
 @final
 @frozen(repr=False)
 class NotifierQueue(Redacted):
-    """A queue on an SMP router as its notifier knows it; ``str(queue)`` is its text form."""
+    """A queue on an SMP router, by its notifier id; ``str(queue)`` is the text form."""
 
     server: ServerAddress = field(validator=instance_of(ServerAddress))
     notifier_id: bytes = field(validator=and_(instance_of(bytes), max_len(_MAX_SHORT)))
 
     def __attrs_post_init__(self) -> None:
         if self.server.protocol is not ServerProtocol.SMP:
-            raise ValueError("queues are on SMP routers")
+            raise ValueError("queues exist on SMP routers only")
 
     def __str__(self) -> str:
         return f"{self.server}/{to_base64url(self.notifier_id)}"
 
     @classmethod
     def parse(cls, text: str) -> NotifierQueue:
-        """Read the text form, or raise `DecodeError`."""
+        """Parse the text form; raise `DecodeError` for other text."""
         server, slash, notifier_id = text.rpartition("/")
         if not slash or not notifier_id:
-            raise DecodeError("not a queue of a notifier")
+            raise DecodeError("not a notifier queue")
         return cls._checked(ServerAddress.parse(server), from_base64url(notifier_id))
 
     def encode(self) -> bytes:
@@ -54,4 +54,4 @@ class NotifierQueue(Redacted):
         try:
             return cls(with_known_onion_host(server), notifier_id)
         except ValueError as exc:
-            raise DecodeError("a queue of a notifier that cannot be right") from exc
+            raise DecodeError("an invalid notifier queue") from exc

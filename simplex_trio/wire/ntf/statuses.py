@@ -1,4 +1,4 @@
-"""What TKN and SUB say about a token and about a subscription; the values are words on the wire."""
+"""The statuses of tokens (TKN) and subscriptions (SUB); the values are words on the wire."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ __all__ = [
 
 
 class TokenState(Enum):
-    """How far a token has come."""
+    """The state of a token."""
 
     NEW = b"NEW"
     REGISTERED = b"REGISTERED"
-    """The router is sending the code that verifies the token."""
+    """The router is sending the verification code."""
     INVALID = b"INVALID"
-    """The provider refused the token, or verification failed."""
+    """The provider rejected the token, or verification failed."""
     CONFIRMED = b"CONFIRMED"
-    """The provider took the notification with the code."""
+    """The provider accepted the notification with the code."""
     ACTIVE = b"ACTIVE"
     """The client returned the code."""
     EXPIRED = b"EXPIRED"
-    """The provider no longer knows a token that has been active."""
+    """The provider no longer knows a token that was active."""
 
 
 class InvalidReason(Enum):
@@ -44,7 +44,7 @@ class InvalidReason(Enum):
 
     BAD = b"BAD"
     TOPIC = b"TOPIC"
-    """The token is another application's."""
+    """The token belongs to another application."""
     EXPIRED = b"EXPIRED"
     UNREGISTERED = b"UNREGISTERED"
 
@@ -52,7 +52,7 @@ class InvalidReason(Enum):
 @final
 @frozen(repr=False)
 class TokenStatus(Redacted):
-    """The state of a token; if it is invalid, version 3 can say why."""
+    """The state of a token; from version 3 on with a reason if it is invalid."""
 
     state: TokenState = field(validator=instance_of(TokenState))
     reason: InvalidReason | None = field(
@@ -61,7 +61,7 @@ class TokenStatus(Redacted):
 
     def __attrs_post_init__(self) -> None:
         if self.reason is not None and self.state is not TokenState.INVALID:
-            raise ValueError("only an invalid token has a reason for it")
+            raise ValueError("only the state INVALID has a reason")
 
     def encode(self, version: int) -> bytes:
         state: bytes = self.state.value
@@ -77,27 +77,27 @@ class TokenStatus(Redacted):
         if not comma:
             return cls(state)
         if state is not TokenState.INVALID:
-            raise DecodeError("a reason for what needs none")
+            raise DecodeError("a token status other than INVALID has a reason")
         return cls(state, one_of(InvalidReason, reason))
 
 
 class SubscriptionState(Enum):
-    """How the router is subscribed to a queue."""
+    """The state of the router's subscription to a queue."""
 
     NEW = b"NEW"
     PENDING = b"PENDING"
-    """The notification router is connecting to the queue's router, or subscribing there."""
+    """The notification router is connecting to the queue's router, or subscribing on it."""
     ACTIVE = b"ACTIVE"
     INACTIVE = b"INACTIVE"
-    """The connection to the queue's router is lost."""
+    """The connection to the queue's router was lost."""
     END = b"END"
-    """Another subscriber took over."""
+    """Another subscriber took over the queue."""
     DELETED = b"DELETED"
     """The queue was deleted."""
     AUTH = b"AUTH"
-    """The queue's router does not accept the notifier's key."""
+    """The queue's router rejects the notifier's key."""
     SERVICE = b"SERVICE"
-    """The queue's router does not accept the notification router's signature as a service."""
+    """The queue's router rejects the notification router's signature as a service."""
     ERR = b"ERR"
     """Another error of the queue's router."""
 
@@ -105,14 +105,14 @@ class SubscriptionState(Enum):
 @final
 @frozen(repr=False)
 class SubscriptionStatus(Redacted):
-    """The state of a subscription, with a text of the router's if it is ``ERR``."""
+    """The state of a subscription, with a text from the router if it is ``ERR``."""
 
     state: SubscriptionState = field(validator=instance_of(SubscriptionState))
     error: bytes = field(default=b"", validator=instance_of(bytes))
 
     def __attrs_post_init__(self) -> None:
         if self.error and self.state is not SubscriptionState.ERR:
-            raise ValueError("only a failed subscription has an error")
+            raise ValueError("only the state ERR has an error text")
 
     def encode(self) -> bytes:
         state: bytes = self.state.value

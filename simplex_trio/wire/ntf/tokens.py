@@ -1,4 +1,4 @@
-"""Device tokens, by which a push provider knows a device."""
+"""Device tokens: the identifiers that push providers give to devices."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _NAME_OF_NULL_TOKEN = "test_ntf_token"  # noqa: S105 - a word of the protocol, n
 
 
 class PushProvider(Enum):
-    """Who delivers the notifications; ``str(provider)`` is its name in text."""
+    """The service that delivers notifications; ``str(provider)`` is its name in text."""
 
     APNS_DEV = b"AD"
-    """Apple's service for development."""
+    """Apple's development service."""
     APNS_PROD = b"AP"
-    """Apple's service for applications from its store."""
+    """Apple's production service."""
     APNS_TEST = b"AT"
-    """A stand-in for Apple's service in tests of a notification router."""
+    """A stand-in for Apple's service, for tests of a notification router."""
     APNS_NULL = b"AN"
-    """Nobody: with it a client tests that a notification router answers."""
+    """No delivery; clients use it to test that a notification router answers."""
 
     def __str__(self) -> str:
         return self.name.lower()
@@ -42,13 +42,13 @@ class PushProvider(Enum):
         for provider in cls:
             if str(provider) == text:
                 return provider
-        raise DecodeError("not a PushProvider")
+        raise DecodeError("not a push provider")
 
 
 @final
 @frozen(repr=False)
 class DeviceToken(Redacted):
-    """A token as its provider wrote it, usually hexadecimal; ``str(token)`` is its text form."""
+    """A token as its provider wrote it, usually in hexadecimal; ``str(token)`` is the text form."""
 
     provider: PushProvider = field(validator=instance_of(PushProvider))
     token: bytes = field(validator=and_(instance_of(bytes), max_len(_MAX_SHORT)))
@@ -58,7 +58,10 @@ class DeviceToken(Redacted):
 
     @classmethod
     def parse(cls, text: str) -> DeviceToken:
-        """Read the text of a hexadecimal token, or of the one that stands for no device."""
+        """Parse a hexadecimal token, or the name that stands for no device with `APNS_NULL`.
+
+        Raises `DecodeError` for other text.
+        """
         name, space, token = text.partition(" ")
         provider = PushProvider.parse(name)
         stands_for_none = provider is PushProvider.APNS_NULL and token == _NAME_OF_NULL_TOKEN

@@ -13,8 +13,8 @@ _WordT = TypeVar("_WordT", bound=Enum)
 
 
 def one_of(words: type[_WordT], raw: bytes) -> _WordT:
-    """The member whose value is ``raw``, or `DecodeError`."""
-    # Not words(raw): its error would quote what the peer sent.
+    """Return the member whose value is ``raw``; raise `DecodeError` if there is none."""
+    # Not words(raw): its error would quote the peer's bytes.
     for word in words:
         if word.value == raw:
             return word

@@ -1,1 +1,1 @@
-"""SMP, the protocol between a client and the router that keeps its queues, versions 6 to 20."""
+"""SMP, the protocol between clients and the routers that store their queues, versions 6 to 20."""

@@ -1,8 +1,7 @@
-"""What a router seals for the recipient: the body of MSG, and what NMSG tells of a message.
+"""Router-encrypted payloads for the recipient: the body of MSG, and the metadata in NMSG.
 
-Both are padded to a fixed length and sealed with a key that the router and the recipient agreed on
-when the queue was created, so that nothing about a message can be seen on the recipient's side that
-was seen on the sender's.
+Both are padded to a fixed length and encrypted with a key that router and recipient agreed on when
+the queue was created.  So nothing in the recipient's traffic can be matched with the sender's.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _QUOTA = b"QUOTA"
 
 @frozen(repr=False)
 class ReceivedBody(Redacted):
-    """A sender's message; ``timestamp`` is when the router got it, in seconds of Unix time."""
+    """A sender's message; ``timestamp`` is when the router received it, in Unix seconds."""
 
     timestamp: int
     flags: MessageFlags
@@ -42,7 +41,7 @@ class ReceivedBody(Redacted):
 
 @frozen(repr=False)
 class QuotaNotice(Redacted):
-    """Stands where messages are missing: the queue was full at ``timestamp``."""
+    """Marks lost messages: the queue was full at ``timestamp``."""
 
     timestamp: int
 
@@ -51,17 +50,17 @@ class QuotaNotice(Redacted):
 
 
 Delivered = ReceivedBody | QuotaNotice
-"""What MSG delivers."""
+"""The content of MSG."""
 
 
 def decode_delivered(data: bytes) -> Delivered:
-    """Read what `ReceivedBody.encode` or `QuotaNotice.encode` wrote; `DecodeError` otherwise."""
+    """Decode a `ReceivedBody` or `QuotaNotice`; raise `DecodeError` for other bytes."""
     reader = Reader(data)
     if data.startswith(_QUOTA):
         try:
             notice = _read_quota_notice(reader)
         except DecodeError:
-            reader.rewind(0)  # a timestamp may begin with these bytes, far from now
+            reader.rewind(0)  # also the start of a timestamp, far from now
         else:
             reader.end()
             return notice
@@ -77,21 +76,22 @@ def _read_quota_notice(reader: Reader) -> QuotaNotice:
 
 
 def seal_delivered(key: BoxKey, message_id: bytes, delivered: Delivered) -> bytes:
-    """What MSG carries for a message; `TooLarge` if its body is too long for any version."""
+    """Encrypt the content of MSG; raise `TooLarge` if no version allows a body that long."""
     return key.seal_padded(nonce_from(message_id), delivered.encode(), RECEIVED_BODY_PADDED)
 
 
 def open_delivered(key: BoxKey, message_id: bytes, sealed: bytes) -> Delivered:
-    """What `seal_delivered` sealed.
+    """Decrypt what `seal_delivered` encrypted.
 
-    Raises `DecryptionFailed` if it is not authentic, `DecodeError` if it is but makes no sense.
+    Raises `DecryptionFailed` if it is not authentic, and `DecodeError` if the plain text is
+    malformed.
     """
     return decode_delivered(key.open_padded(nonce_from(message_id), sealed))
 
 
 @frozen(repr=False)
 class NotificationMeta(Redacted):
-    """Which message a notification is about, and when the router got it (Unix time, seconds)."""
+    """The message that a notification is about; ``timestamp`` as in `ReceivedBody`."""
 
     message_id: bytes
     timestamp: int
@@ -101,15 +101,15 @@ class NotificationMeta(Redacted):
 
     @classmethod
     def decode(cls, data: bytes) -> NotificationMeta:
-        """Read what `encode` wrote; bytes after it are left to later versions."""
+        """Decode the metadata; trailing bytes are ignored, for later versions."""
         reader = Reader(data)
         return cls(reader.short(), reader.int64())
 
     def seal(self, key: BoxKey, nonce: bytes) -> bytes:
-        """What NMSG carries beside ``nonce``; `TooLarge` for an absurdly long message id."""
+        """Encrypt for NMSG, which also carries ``nonce``; raise `TooLarge` for an oversized id."""
         return key.seal_padded(nonce, self.encode(), NOTIFICATION_PADDED)
 
     @classmethod
     def open(cls, key: BoxKey, nonce: bytes, sealed: bytes) -> NotificationMeta:
-        """What `seal` sealed; `DecryptionFailed` or `DecodeError` if it is something else."""
+        """Decrypt what `seal` encrypted; otherwise raise `DecryptionFailed` or `DecodeError`."""
         return cls.decode(key.open_padded(nonce, sealed))

@@ -1,4 +1,4 @@
-"""The base of all commands: what each must come with, and which services may send it."""
+"""The base of all commands: required credentials, and the services that may send them."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ __all__ = ["Command", "CommandDecodeError", "RecipientCommand", "SenderCommand"]
 
 
 class CommandDecodeError(TagDecodeError):
-    """Bytes are not a command; ``error`` is what a router answers."""
+    """The bytes are not a command; ``error`` is the router's answer."""
 
 
 @frozen(repr=False)
 class Command(Tagged):
-    """What a client asks of a router."""
+    """A request to a router."""
 
     CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.KEY_AND_ENTITY
 
     ROLE: ClassVar[ServiceRole | None] = ServiceRole.MESSAGING
-    """The role a service must have to send this, or `None` if any may; clients that are no service
-    may send everything."""
+    """The role that a service needs to send this, or `None` if every role may.  Clients that are
+    not services may send all commands."""
 
     USES_SERVICE_SIGNATURE: ClassVar[bool] = False
-    """Whether a service signs this with its session key in addition to the key of the queue."""
+    """Whether a service signs this with its session key, in addition to the key of the queue."""
 
 
 @frozen(repr=False)
 class RecipientCommand(Command):
-    """About a queue, from its owner; the entity is the recipient id."""
+    """A command from the owner of a queue; the entity is the recipient id."""
 
 
 @frozen(repr=False)
 class SenderCommand(Command):
-    """About a queue, from its sender; the entity is the sender id."""
+    """A command from the sender of a queue; the entity is the sender id."""

@@ -1,7 +1,7 @@
 """The commands of SMP, named as on the wire, for versions 6 to 20.
 
-A command is a value; the id of the queue that it is about, and the authorization, are around it
-(`simplex_trio.wire.transmissions`).  `decode_command` finds the class by the tag.
+A command is a value.  The id of its queue and its authorization are part of the transmission around
+it (`simplex_trio.wire.transmissions`).  `decode_command` finds the class by the tag.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ _BY_TAG = {command.TAG: command for command in COMMANDS}
 
 
 def decode_command(data: bytes, version: int, newest: int = SMP_VERSIONS.highest) -> Command:
-    """The command that ``data`` is at ``version``.
+    """Decode a command at ``version``.
 
-    ``newest`` is the highest version that this side speaks; commands of later ones are unknown to
-    it.  Raises `CommandDecodeError`, and nothing else, for any other bytes.
+    ``newest`` is the highest version that this side speaks; it does not know commands of later
+    ones. Any invalid bytes raise `CommandDecodeError`, and nothing else.
     """
     return decode_tagged(_BY_TAG, CommandDecodeError, data, version, newest)

@@ -1,8 +1,8 @@
-"""What a sender puts into SEND: an envelope around a message sealed for the recipient alone.
+"""The body of SEND: an envelope around a message that is encrypted for the recipient.
 
-The router sees the envelope and nothing of the message.  A sender's first message, the
-*confirmation*, brings the key that secures the queue inside, and its own half of the agreement on
-the sealing key in the envelope; later ones bring neither.
+The router sees the envelope, but not the message.  A sender's first message, the *confirmation*,
+contains the key that secures the queue, and its envelope has the sender's half of the key
+agreement; later messages have neither.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["ClientEnvelope", "ClientMessage"]
 class ClientEnvelope(Redacted):
     """The body of SEND.
 
-    ``version`` is the one of the agreement between the two clients, not SMP's.
+    ``version`` is that of the agreement between the two clients, not SMP's.
     """
 
     version: int
@@ -49,7 +49,7 @@ class ClientEnvelope(Redacted):
 
 @frozen(repr=False)
 class ClientMessage(Redacted):
-    """What the envelope's sealed part holds; only a confirmation has a ``sender_key``."""
+    """The encrypted part of the envelope; only a confirmation has a ``sender_key``."""
 
     sender_key: AuthPublicKey | None
     body: bytes
@@ -68,18 +68,18 @@ class ClientMessage(Redacted):
             case b"K":
                 return cls(auth_public_key(reader.short()), reader.tail())
             case _:
-                raise DecodeError("not a message between clients")
+                raise DecodeError("not a client message")
 
     def seal(self, key: BoxKey, nonce: bytes, padded_length: int) -> bytes:
-        """The sealed part of an envelope.
+        """Encrypt the message for an envelope.
 
-        ``padded_length`` is `E2E_CONFIRMATION_PADDED` beside a key in the envelope and
-        `E2E_MESSAGE_PADDED` otherwise, whichever header the message has.  `TooLarge` if the
+        ``padded_length`` is `E2E_CONFIRMATION_PADDED` if the envelope has a key and
+        `E2E_MESSAGE_PADDED` otherwise, regardless of ``sender_key``.  Raises `TooLarge` if the
         message does not fit.
         """
         return key.seal_padded(nonce, self.encode(), padded_length)
 
     @classmethod
     def open(cls, key: BoxKey, nonce: bytes, sealed: bytes) -> ClientMessage:
-        """What `seal` sealed; `DecryptionFailed` or `DecodeError` if it is something else."""
+        """Decrypt what `seal` encrypted; otherwise raise `DecryptionFailed` or `DecodeError`."""
         return cls.decode(key.open_padded(nonce, sealed))

@@ -1,4 +1,4 @@
-"""What a sender says about a message in the clear: whether it is worth a notification."""
+"""The unencrypted flags of a message: whether to notify the recipient."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MessageFlags(Redacted):
     notification: bool = False
 
     MOST_SIZE: ClassVar[int] = 7
-    """Flags never take more bytes than this, now or later."""
+    """The most bytes that flags take, now or in later versions."""
 
     def encode(self) -> bytes:
         return boolean(self.notification)

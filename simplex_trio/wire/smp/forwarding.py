@@ -1,9 +1,9 @@
-"""What a proxy and a relay say to each other about a command that the proxy passes on.
+"""The messages between proxy and relay about a forwarded command.
 
-A client seals a transmission for the relay and hands it to the proxy (PFWD); the proxy adds what
-the relay needs to open it, seals that once more for its session with the relay (RFWD), and takes
-the answer back through the same two layers (RRES, PRES).  Here is the inner side of the outer
-layer.
+A client encrypts a transmission for the relay and sends it to the proxy (PFWD).  The proxy adds
+what the relay needs to decrypt it, and encrypts all of it for its session with the relay (RFWD).
+The answer comes back through the same two layers (RRES, PRES).  This module encodes the content of
+the outer layer.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from simplex_trio.wire.versions import SMP_VERSIONS, SMPVersion, VersionRange
 __all__ = ["PROXIED_VERSIONS", "FwdResponse", "FwdTransmission"]
 
 PROXIED_VERSIONS: Final = VersionRange(SMPVersion.PROXY, SMP_VERSIONS.highest)
-"""The versions that a proxy lets its clients speak to a relay, cut by what the relay speaks."""
+"""The versions that a proxy lets clients use with a relay, limited to those of the relay."""
 
 
 @frozen(repr=False)
 class FwdTransmission(Redacted):
-    """A client's sealed transmission on its way to the relay.
+    """A client's encrypted transmission for the relay.
 
-    ``correlation_id`` is the client's, and the nonce of what is sealed; ``version`` is the one that
-    the client encoded for, ``key`` its half of the agreement with the relay.
+    ``correlation_id`` is the client's, and the nonce of the encryption.  ``version`` is the one
+    that the client encoded for, ``key`` the client's half of the key agreement with the relay.
     """
 
     correlation_id: bytes
@@ -52,7 +52,7 @@ class FwdTransmission(Redacted):
 
 @frozen(repr=False)
 class FwdResponse(Redacted):
-    """The relay's sealed answer, with the correlation id that it answers."""
+    """The relay's encrypted answer, and the correlation id of the client's command."""
 
     correlation_id: bytes
     sealed: bytes

@@ -1,4 +1,4 @@
-"""The SMP handshake as two plain state machines, one for each role, versions 6 to 20.
+"""The SMP handshake, versions 6 to 20: a state machine without I/O for each of the two roles.
 
 ::
 
@@ -6,9 +6,10 @@
     client -> router   version, expected identity, session key, is a proxy, service
     router -> client   service id, or an error            (only to a service)
 
-Each side's X25519 session key yields a secret that both authorizes (with the keys of queues) and,
-from version 11 on, encrypts blocks.  The router proves its key with its TLS certificate; from
-version 7 on a router that does not is refused here, although the reference client would go on.
+The X25519 session keys of both sides yield a secret that authorizes commands (together with the
+keys of queues) and, from version 11 on, encrypts blocks.  The router proves its key with its TLS
+certificate.  From version 7 on the client here rejects a router that does not, although the
+reference client would go on.
 """
 
 from __future__ import annotations
@@ -74,19 +75,19 @@ __all__ = [
 SMP_BLOCK_SIZE = 16384
 
 LEGACY_ROUTER_VERSIONS = VersionRange(6, 6)
-"""What a router offers when the client negotiated no application protocol in TLS."""
+"""The versions that a router offers when the client negotiated no ALPN protocol."""
 
 
 @frozen(repr=False)
 class ServiceIdentity(Redacted):
-    """The service that a client presents: its certificate, also used in TLS, and its role."""
+    """The service that a client presents: its role, and its certificate, which TLS uses too."""
 
     role: ServiceRole
     chain: CertificateChain
     signing_key: SigningKey
     session_key: Ed25519PrivateKey
     since: int = field()
-    """The version from which it is presented, ordinarily when its role became of use."""
+    """The first version to present it at; by default the first that supports its role."""
 
     @since.default
     def _since(self) -> int:
@@ -97,7 +98,7 @@ class ServiceIdentity(Redacted):
 
 @frozen(repr=False)
 class ServiceClaim(Redacted):
-    """A service that a router has verified and now looks up by its certificate."""
+    """A verified service that the router still has to look up by its certificate."""
 
     role: ServiceRole
     chain: CertificateChain
@@ -106,7 +107,7 @@ class ServiceClaim(Redacted):
 
 
 def smp_session(version: int, session_id: bytes) -> SessionParameters:
-    """How transmissions are laid out at ``version`` of SMP."""
+    """Return the parameters of an SMP session at ``version``."""
     return SessionParameters(
         version=version,
         session_id=session_id,
@@ -145,9 +146,9 @@ _BY_WIRE_ERROR: dict[TransportErrorKind | HandshakeErrorKind, type[HandshakeFail
 class SMPClientHandshake:
     """The client's side.
 
-    ``identity`` is the hash that the router's address names, ``tls_chain`` what the router showed
-    in TLS.  ``session_key`` may be left out only to speak like very old clients.  A service is
-    presented only if the agreed version knows its role and TLS has sent its certificate.
+    ``identity`` is the hash in the router's address, ``tls_chain`` the chain that the router sent
+    in TLS.  Only leave out ``session_key`` to behave like very old clients.  A service is presented
+    only if the agreed version supports its role and TLS has sent its certificate.
     """
 
     def __init__(
@@ -174,11 +175,14 @@ class SMPClientHandshake:
 
     @property
     def agreement(self) -> ClientAgreement | None:
-        """What was agreed, once it is."""
+        """The result, once the handshake is complete."""
         return self._pending if self._state is _State.AGREED else None
 
     def receive(self, content: bytes) -> bytes | None:
-        """Take the content of a block; the content to send in answer, if there is one."""
+        """Process the content of a block; return the content to send in answer, if any.
+
+        Raises a `HandshakeFailed` if the two sides cannot agree.
+        """
         state, self._state = self._state, _State.FAILED  # until this step has succeeded
         match state:
             case _State.AWAITS_HELLO:
@@ -187,7 +191,7 @@ class SMPClientHandshake:
                 self._receive_service(content)
                 return None
             case _:
-                raise RuntimeError("the handshake is over")
+                raise RuntimeError("the handshake has ended")
 
     def _answer_hello(self, content: bytes) -> bytes:
         reader = Reader(content)
@@ -220,10 +224,10 @@ class SMPClientHandshake:
         return self._hello(version, service)
 
     def _versions_facing(self, offered: VersionRange) -> VersionRange:
-        """Our range, lowered by a proxy facing a relay that does not know the proxy flag.
+        """Return our versions; a proxy lowers them for a relay that does not know the proxy flag.
 
-        Such a relay would encrypt blocks, which leaves too little space for what older senders
-        have put into a proxied message.
+        Such a relay would encrypt blocks, which leaves too little space for the proxied messages of
+        older senders.
         """
         ours = self._versions
         if self._is_proxy and offered.highest < SMPVersion.PROXY_FLAG:
@@ -263,10 +267,10 @@ class SMPClientHandshake:
             if kind == b"E":
                 raise self._refusal(TransportError.decode(reader))
             if kind != b"R":
-                raise DecodeError("neither a service id nor an error")
+                raise DecodeError("not a service id or an error")
             service_id = reader.short()
         except DecodeError as exc:
-            raise MalformedHello("the router's answer to the service cannot be read") from exc
+            raise MalformedHello("the router's answer to the service is malformed") from exc
         self._pending = evolve(
             self._pending,
             service=Service(
@@ -282,7 +286,7 @@ class SMPClientHandshake:
     def _refusal(error: TransportError) -> HandshakeFailed:
         kind = error.kind if error.handshake is None else error.handshake
         failed = _BY_WIRE_ERROR.get(kind, HandshakeFailed)
-        return failed(f"the router answered {error}")
+        return failed(f"the router answered with {error}")
 
 
 def _encode_service(service: ServiceIdentity) -> bytes:
@@ -291,10 +295,10 @@ def _encode_service(service: ServiceIdentity) -> bytes:
 
 
 class SMPRouterHandshake:
-    """The router's side: say `hello`, then feed it the client's.
+    """The router's side: send `hello`, then pass the client's hello to `receive`.
 
-    Where the client presents a service, `receive` returns nothing to send and `service_claim` holds
-    what to look up; `accept_service` or `refuse_service` then gives the last block.
+    If the client presents a service, `receive` returns `None` and sets `service_claim`.  Look that
+    up, and send the last block, from `accept_service` or `refuse_service`.
     """
 
     def __init__(
@@ -320,16 +324,16 @@ class SMPRouterHandshake:
 
     @property
     def agreement(self) -> RouterAgreement | None:
-        """What was agreed, once it is."""
+        """The result, once the handshake is complete."""
         return self._pending if self._state is _State.AGREED else None
 
     @property
     def service_claim(self) -> ServiceClaim | None:
-        """The verified service that waits to be accepted or refused."""
+        """The verified service that has to be accepted or refused."""
         return self._claim if self._state is _State.AWAITS_SERVICE else None
 
     def hello(self) -> bytes:
-        """The first block of the connection."""
+        """Return the first block of the connection."""
         hello = self._versions.encode() + short(self._session_id)
         if self._versions.highest >= SMPVersion.AUTHENTICATORS:
             proof = sign_session_key(self._session_key.public, self._chain, self._signing_key)
@@ -337,14 +341,14 @@ class SMPRouterHandshake:
         return hello
 
     def receive(self, content: bytes) -> bytes | None:
-        """Take the client's hello; an error block to send before closing, if there is one.
+        """Process the client's hello; return an error block to send before closing, or `None`.
 
-        Raises a `HandshakeFailed` when the connection must be closed without a word.  A service
-        that cannot be believed is told so: then this returns the error block, and `agreement` and
-        `service_claim` stay empty.
+        Raises a `HandshakeFailed` if the connection must be closed without an answer.  An invalid
+        proof of a service gets an answer: the result is the error block, and `agreement` and
+        `service_claim` stay `None`.
         """
         if self._state is not _State.AWAITS_HELLO:
-            raise RuntimeError("the handshake is over")
+            raise RuntimeError("the handshake has ended")
         self._state = _State.FAILED  # until this step has succeeded
         reader = Reader(content)
         with hello_of("client"):
@@ -380,10 +384,10 @@ class SMPRouterHandshake:
         return None
 
     def accept_service(self, service_id: bytes) -> bytes:
-        """The service is known by ``service_id``; the block that tells it."""
+        """Accept the service, known as ``service_id``; return the block to send."""
         claim = self.service_claim
         if claim is None or self._pending is None:
-            raise RuntimeError("no service waits to be accepted")
+            raise RuntimeError("there is no service to accept")
         self._pending = evolve(
             self._pending,
             service=PeerService(
@@ -397,9 +401,9 @@ class SMPRouterHandshake:
         return b"R" + short(service_id)
 
     def refuse_service(self) -> bytes:
-        """The service cannot be used in this role; the block that says so before closing."""
+        """Refuse the service in this role; return the block to send before closing."""
         if self.service_claim is None:
-            raise RuntimeError("no service waits to be refused")
+            raise RuntimeError("there is no service to refuse")
         return self._service_error(HandshakeErrorKind.BAD_SERVICE)
 
     def _service_error(self, kind: HandshakeErrorKind) -> bytes:
@@ -408,7 +412,7 @@ class SMPRouterHandshake:
 
     @staticmethod
     def _read_client_key(reader: Reader, version: int) -> X25519PublicKey | None:
-        """The client's session key; whatever is not one counts as the next field."""
+        """Read the client's session key; anything else is left for the next field."""
         if version < SMPVersion.AUTHENTICATORS:
             return None
         start = reader.position
@@ -424,9 +428,9 @@ class SMPRouterHandshake:
         try:
             session_key = proof.signed_key.verify(proof.chain.leaf_key())
         except (CryptoError, DecodeError) as exc:
-            raise SessionKeyUnproven("the service's session key is not signed") from exc
+            raise SessionKeyUnproven("the service's session key is not properly signed") from exc
         if not isinstance(session_key, Ed25519PublicKey):
-            raise SessionKeyUnproven("the service's session key is of another kind")
+            raise SessionKeyUnproven("the service's session key is not an Ed25519 key")
         return ServiceClaim(role, proof.chain, _certificate_hash(proof.chain), session_key)
 
 
@@ -434,4 +438,4 @@ def _read_role(reader: Reader) -> ServiceRole:
     try:
         return ServiceRole(reader.take(1))
     except ValueError as exc:
-        raise DecodeError("not a role of a service") from exc
+        raise DecodeError("not a service role") from exc

@@ -1,4 +1,4 @@
-"""The data that a router keeps for the short link of a queue."""
+"""The data that a router stores for the short link of a queue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["QueueLinkData"]
 
 @frozen(repr=False)
 class QueueLinkData(Redacted):
-    """Two sealed parts: one that never changes, and one that the owner of the queue may replace."""
+    """Two encrypted parts: one is immutable, the other the owner of the queue may replace."""
 
     fixed: bytes
     user: bytes

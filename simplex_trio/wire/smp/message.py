@@ -1,4 +1,4 @@
-"""The base of all messages: which entity each is about."""
+"""The base of all messages: whether they name an entity."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Message", "MessageDecodeError"]
 
 
 class MessageDecodeError(TagDecodeError):
-    """Bytes are not a message of a router."""
+    """The bytes are not a message of a router."""
 
 
 @frozen(repr=False)
 class Message(Tagged):
-    """What a router says to a client."""
+    """A message from a router to a client."""
 
     ENTITY: ClassVar[MessageEntity] = MessageEntity.REQUIRED

@@ -1,8 +1,8 @@
-"""What a router says, named as on the wire, for versions 6 to 20: answers, and messages of its own.
+"""The messages of a router, named as on the wire, for versions 6 to 20: answers and events.
 
-A message is a value; the correlation id of the command that it answers, if it answers one, and the
-id of the queue that it is about are around it (`simplex_trio.wire.transmissions`).
-`decode_message` finds the class by the tag.
+A message is a value.  The id of its queue and, for an answer, the correlation id of the command are
+part of the transmission around it (`simplex_trio.wire.transmissions`).  `decode_message` finds the
+class by the tag.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ _BY_TAG = {message.TAG: message for message in MESSAGES}
 
 
 def decode_message(data: bytes, version: int, newest: int = SMP_VERSIONS.highest) -> Message:
-    """The message that ``data`` is at ``version``.
+    """Decode a message at ``version``.
 
-    ``newest`` is the highest version that this side speaks; messages of later ones are unknown to
-    it.  Raises `MessageDecodeError`, and nothing else, for any other bytes.
+    ``newest`` is the highest version that this side speaks; it does not know messages of later
+    ones. Any invalid bytes raise `MessageDecodeError`, and nothing else.
     """
     return decode_tagged(_BY_TAG, MessageDecodeError, data, version, newest)

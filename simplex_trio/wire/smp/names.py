@@ -1,7 +1,8 @@
-"""Names that a router resolves: the domain that RSLV asks for, and the record that RNAME answers.
+"""Names that a router resolves: the domain in RSLV, and the record in RNAME.
 
-A domain is two labels or more, ``alice.simplex`` or ``team.example.com``: ASCII letters and digits
-with single hyphens between them.  Other scripts are refused on purpose, for their look-alikes.
+A domain has two or more labels, as in ``alice.simplex`` or ``team.example.com``: ASCII letters and
+digits with single hyphens between them.  Other scripts are rejected on purpose, because of
+look-alikes.
 """
 
 from __future__ import annotations
@@ -26,23 +27,23 @@ _UNTIL_SPACE = re.compile(rb"[^ \t\n\v\f\r]*")
 
 
 class TopLevel(Enum):
-    """Which registry a domain belongs to, by its last label."""
+    """The registry of a domain, by its last label."""
 
     SIMPLEX = "simplex"
     TESTING = "testing"
     WEB = None
-    """Every other last label, which then is a part of the domain."""
+    """Any other last label, which then is part of the domain."""
 
 
 def _parts(name: str) -> tuple[TopLevel, str, tuple[str, ...]]:
-    """What a full name consists of, in lower case, or `DecodeError`."""
-    # Some letters of other scripts are ASCII ones in lower case; they must not get past the check.
+    """Split a full name into its parts, in lower case; raise `DecodeError` if it is invalid."""
+    # Some letters of other scripts have ASCII lower case; they must not pass the check.
     lowered = name.lower() if name.isascii() else name
     labels = lowered.split(".")
     if len(name) > _MAX_NAME or len(labels) < 2:
-        raise DecodeError("a name of one label, or too long")
+        raise DecodeError("a name is too long, or has only one label")
     if not all(len(label) <= _MAX_LABEL and _LABEL.fullmatch(label) for label in labels):
-        raise DecodeError("a label of a name that is not allowed")
+        raise DecodeError("a name has an invalid label")
     match labels:
         case [*others, domain, "simplex" | "testing" as last]:
             return TopLevel(last), domain, tuple(reversed(others))
@@ -54,8 +55,8 @@ def _parts(name: str) -> tuple[TopLevel, str, tuple[str, ...]]:
 class Domain(Redacted):
     """A domain; ``sub_domains`` run from the parent to the child.
 
-    Resolving knows lower case only, which is what `parse` gives.  A value with capitals is written
-    as it is; the other side reads it in lower case.
+    Resolution uses lower case, which is what `parse` returns.  A value with capitals is encoded as
+    it is, and the other side decodes it in lower case.
     """
 
     top_level: TopLevel
@@ -75,7 +76,7 @@ class Domain(Redacted):
 
     @classmethod
     def parse(cls, text: str) -> Domain:
-        """Read a full name in letters of either case; anything else raises `DecodeError`."""
+        """Parse a full name in either case; raise `DecodeError` for other text."""
         return cls(*_parts(text))
 
     def encode(self) -> bytes:
@@ -83,22 +84,22 @@ class Domain(Redacted):
 
     @classmethod
     def decode(cls, reader: Reader) -> Domain:
-        """Read a full name; white space ends it, and whatever follows is skipped."""
+        """Read a full name up to white space or the end, and skip the rest."""
         found = _UNTIL_SPACE.match(reader.tail())
         assert found is not None
         try:
             return cls.parse(found.group().decode("ascii"))
         except UnicodeDecodeError as exc:
-            raise DecodeError("a label of a name that is not allowed") from exc
+            raise DecodeError("a name has an invalid label") from exc
 
 
 @frozen(repr=False)
 class NameRecord(Redacted):
-    """What is registered for a name; an empty text stands for nothing.
+    """The record of a name; an empty text stands for an absent value.
 
-    The router passes on what its resolver says, and nobody on the way checks forms or lengths:
-    ``owner`` and ``resolver`` are meant to be Ethereum addresses, the contacts and channels links
-    with the preferred one first, but any text may be there.
+    The router passes on the answer of its resolver, and nothing on the way checks forms or lengths.
+    ``owner`` and ``resolver`` should be Ethereum addresses, and contacts and channels should be
+    links with the preferred one first, but any text may occur.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Creating a queue: NEW, what it may ask for, and what IDS answers to that.
+"""Creating a queue: NEW with its options, and the answer IDS.
 
-A queue is for *messaging*, and then its sender may secure it, or for *contact*, and then anybody
-may send to it.  Either may come with a short link, whose data the router stores; and with a
-notifier, to which the router announces messages.
+A queue is either for *messaging*, and its sender may secure it, or for *contact*, and every client
+may send to it.  Either may have a short link, whose data the router stores, and a notifier, to
+which the router announces messages.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ __all__ = [
 class MessagingLink(Redacted):
     """The link of a one-time invitation; the router chooses its id.
 
-    The client chooses the sender id, as the start of a hash of NEW's correlation id, so that it can
-    be a part of the link's data without anybody being able to probe for ids in use.
+    The client chooses the sender id, so that it can be part of the link's data.  The id is the
+    start of a hash of NEW's correlation id, which keeps clients from probing for ids in use.
     """
 
     sender_id: bytes
@@ -51,7 +51,7 @@ class MessagingLink(Redacted):
 
 @frozen(repr=False)
 class ContactLink(Redacted):
-    """The link of a contact address; its id follows from its data, so the client knows it."""
+    """The link of a contact address; its id is derived from its data, so the client knows it."""
 
     link_id: bytes
     sender_id: bytes
@@ -60,7 +60,7 @@ class ContactLink(Redacted):
 
 @frozen(repr=False)
 class MessagingRequest(Redacted):
-    """Asks for a messaging queue."""
+    """Requests a messaging queue."""
 
     link: MessagingLink | None = None
 
@@ -72,7 +72,7 @@ class MessagingRequest(Redacted):
 
 @frozen(repr=False)
 class ContactRequest(Redacted):
-    """Asks for a contact queue."""
+    """Requests a contact queue."""
 
     link: ContactLink | None = None
 
@@ -84,11 +84,11 @@ class ContactRequest(Redacted):
 
 
 QueueRequest = MessagingRequest | ContactRequest
-"""What kind of queue NEW asks for."""
+"""The kind of queue that NEW requests."""
 
 
 def _decode_queue_request(reader: Reader) -> QueueRequest:
-    """Read a request as NEW has it from version 15 on."""
+    """Read a request in the form of version 15 and later."""
     match QueueMode.decode(reader):
         case QueueMode.MESSAGING:
             return MessagingRequest(
@@ -106,9 +106,9 @@ def _decode_queue_request(reader: Reader) -> QueueRequest:
 
 @frozen(repr=False)
 class NotifierKeys(Redacted):
-    """The key that the notifier subscribes with, and the recipient's half of an agreement.
+    """The key that the notifier subscribes with, and the recipient's half of a key agreement.
 
-    The agreed key seals what notifications tell of messages.
+    The agreed key encrypts the metadata in notifications.
     """
 
     auth_key: AuthPublicKey
@@ -124,7 +124,7 @@ class NotifierKeys(Redacted):
 
 @frozen(repr=False)
 class NotifierIds(Redacted):
-    """The id that the notifier subscribes to, and the router's half of the agreement."""
+    """The id that the notifier subscribes to, and the router's half of the key agreement."""
 
     notifier_id: bytes
     dh_key: X25519PublicKey
@@ -141,10 +141,10 @@ class NotifierIds(Redacted):
 class NEW(Command):
     """Create a queue.
 
-    ``auth_key`` will authorize the owner's commands, ``dh_key`` is the owner's half of the key that
-    deliveries are sealed with.  ``basic_auth`` is the router's password for creating queues, if it
-    has one.  Before version 9 there are no kinds of queues to request, before 15 no links, and
-    before 17 the notifier must come later, with NKEY.
+    ``auth_key`` will authorize the owner's commands.  ``dh_key`` is the owner's half of the
+    agreement on the key that encrypts deliveries.  ``basic_auth`` is the router's password for
+    creating queues, if it has one.  Before version 9 a request cannot choose the kind of queue,
+    before 15 it cannot have a link, and before 17 a notifier must be added later, with NKEY.
     """
 
     TAG: ClassVar[bytes] = b"NEW"
@@ -215,16 +215,16 @@ def _read_subscribe(reader: Reader) -> bool:
         case b"C":
             return False
         case _:
-            raise DecodeError("not a mode of subscription")
+            raise DecodeError("not a subscription mode")
 
 
 @frozen(repr=False)
 class IDS(Message):
-    """A queue has been created.
+    """A queue was created.
 
-    ``dh_key`` is the router's half of the key that deliveries are sealed with.  Before version 9
-    there is no ``queue_mode``, before 15 no ``link_id``, before 16 no ``service_id`` and before 17
-    no ``notifier``; from 9 to 14 a queue without a mode is read as one for contact.
+    ``dh_key`` is the router's half of the agreement on the key that encrypts deliveries.  Before
+    version 9 there is no ``queue_mode``, before 15 no ``link_id``, before 16 no ``service_id`` and
+    before 17 no ``notifier``.  From 9 to 14 a queue without a mode is read as one for contact.
     """
 
     TAG: ClassVar[bytes] = b"IDS"

@@ -1,4 +1,4 @@
-"""Commands about one queue: from its owner, its sender, the finder of its link, its notifier."""
+"""Commands about one queue: from its owner, its sender, the user of its link, its notifier."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class SUB(RecipientCommand):
 
 @frozen(repr=False)
 class KEY(RecipientCommand):
-    """Secure a queue: from now on only the owner of ``sender_key`` may send."""
+    """Secure a queue: from then on only the owner of ``sender_key`` may send."""
 
     TAG: ClassVar[bytes] = b"KEY"
 
@@ -73,7 +73,7 @@ class KEY(RecipientCommand):
 
 @frozen(repr=False)
 class RKEY(RecipientCommand):
-    """Replace the owner's keys of a contact queue; there is at least one."""
+    """Replace the recipient keys of a contact queue; at least one is required."""
 
     TAG: ClassVar[bytes] = b"RKEY"
     MIN_VERSION: ClassVar[int] = SMPVersion.SHORT_LINKS
@@ -82,7 +82,7 @@ class RKEY(RecipientCommand):
 
     def encode(self, version: int) -> bytes:
         if not self.recipient_keys:
-            raise EncodeError("RKEY needs a key")
+            raise EncodeError("RKEY needs at least one key")
         return b"RKEY " + listed(short(key.der) for key in self.recipient_keys)
 
     @classmethod
@@ -93,7 +93,7 @@ class RKEY(RecipientCommand):
 
 @frozen(repr=False)
 class LSET(RecipientCommand):
-    """Add a short link to a queue, or replace the data that its owner may replace."""
+    """Add a short link to a queue, or replace the part of its data that is not immutable."""
 
     TAG: ClassVar[bytes] = b"LSET"
     MIN_VERSION: ClassVar[int] = SMPVersion.SHORT_LINKS
@@ -137,21 +137,21 @@ class NKEY(RecipientCommand):
 
 @frozen(repr=False)
 class NDEL(RecipientCommand):
-    """End notifications about a queue."""
+    """Remove the notifier of a queue."""
 
     TAG: ClassVar[bytes] = b"NDEL"
 
 
 @frozen(repr=False)
 class GET(RecipientCommand):
-    """Take one message without subscribing."""
+    """Get one message without subscribing."""
 
     TAG: ClassVar[bytes] = b"GET"
 
 
 @frozen(repr=False)
 class ACK(RecipientCommand):
-    """Have a message deleted, and the next one delivered."""
+    """Acknowledge a message, which deletes it and lets the router deliver the next one."""
 
     TAG: ClassVar[bytes] = b"ACK"
 
@@ -168,14 +168,14 @@ class ACK(RecipientCommand):
 
 @frozen(repr=False)
 class OFF(RecipientCommand):
-    """Suspend a queue: no more messages are accepted."""
+    """Suspend a queue, so that it accepts no more messages."""
 
     TAG: ClassVar[bytes] = b"OFF"
 
 
 @frozen(repr=False)
 class DEL(RecipientCommand):
-    """Delete a queue with its messages."""
+    """Delete a queue and its messages."""
 
     TAG: ClassVar[bytes] = b"DEL"
 
@@ -222,7 +222,7 @@ class SEND(SenderCommand):
         super().check_version(version)
         most = max_message_length(version)
         if len(self.body) > most:
-            raise TooLarge(f"a message has at most {most} bytes")
+            raise TooLarge(f"a message can have at most {most} bytes")
 
     def encode(self, version: int) -> bytes:
         return b"SEND %b %b" % (self.flags.encode(), self.body)
@@ -240,7 +240,7 @@ class SEND(SenderCommand):
 
 @frozen(repr=False)
 class LKEY(Command):
-    """Secure a queue through its invitation link, and get the link's data.
+    """Secure a queue through its invitation link, and get the data of the link.
 
     The entity of this command and of LGET is the link id.
     """

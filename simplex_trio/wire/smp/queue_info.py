@@ -1,4 +1,4 @@
-"""What a router tells the owner of a queue about it: the answer to QUE, meant for debugging."""
+"""The answer to QUE, for debugging: the state of a queue, for its owner."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TIME = re.compile(
 
 
 class SubscriptionState(Enum):
-    """What delivery on a subscription is doing."""
+    """The delivery state of a subscription."""
 
     NONE = "noSub"
     PENDING = "subPending"
@@ -31,7 +31,7 @@ class SubscriptionState(Enum):
 
 
 class MessageKind(Enum):
-    """What a stored message is."""
+    """The kind of a stored message."""
 
     MESSAGE = "message"
     QUOTA = "quota"
@@ -39,9 +39,9 @@ class MessageKind(Enum):
 
 @frozen(repr=False)
 class QueueSubscription(Redacted):
-    """The subscription to a queue on the connection that asked.
+    """The subscription to a queue on the requesting connection.
 
-    ``delivered`` is the id of the message that waits to be acknowledged, in base64.
+    ``delivered`` is the base64 id of the message that awaits acknowledgement.
     """
 
     state: SubscriptionState
@@ -56,8 +56,8 @@ def _is_time(_instance: object, _attribute: object, value: str) -> None:
 class MessageInfo(Redacted):
     """The message at the head of a queue.
 
-    The texts are the router's own, so that nothing is lost: the id in base64, and a time with up
-    to twelve digits of a second, which `received_at` rounds down to microseconds.
+    The texts are kept as the router sent them, so that nothing is lost: the id is base64, and the
+    time has up to twelve decimals of a second, which `received_at` truncates to microseconds.
     """
 
     message_id: str
@@ -66,16 +66,16 @@ class MessageInfo(Redacted):
 
     @property
     def received_at(self) -> datetime:
-        """When the router got the message, in UTC."""
+        """When the router received the message, in UTC."""
         return _parse_time(self.time).astimezone(UTC)
 
 
 @frozen(repr=False)
 class QueueInfo(Redacted):
-    """A queue as its router sees it.
+    """The state of a queue at its router.
 
-    ``size`` counts messages; whether the queue is secured by a sender's key and whether it has a
-    notifier are the two flags.
+    ``size`` counts messages; the two flags say whether a sender's key secures the queue and whether
+    it has a notifier.
     """
 
     secured: bool
@@ -130,11 +130,11 @@ def _read_message(fields: JSONObject) -> MessageInfo:
 
 def _parse_time(text: str) -> datetime:
     if not _TIME.fullmatch(text):
-        raise DecodeError("not a time with its zone")
+        raise DecodeError("not a time with a time zone")
     try:
         return datetime.fromisoformat(text)
     except ValueError as exc:
-        raise DecodeError("a time that cannot be") from exc
+        raise DecodeError("an invalid time") from exc
 
 
 EnumT = TypeVar("EnumT", bound=Enum)
@@ -144,4 +144,4 @@ def _member(kind: type[EnumT], value: str) -> EnumT:
     try:
         return kind(value)
     except ValueError as exc:
-        raise DecodeError("an unknown word in the information about a queue") from exc
+        raise DecodeError("an unknown word in the state of a queue") from exc

@@ -1,4 +1,4 @@
-"""Messages about one queue: its subscription, what is delivered from it, and what else it has."""
+"""Messages about one queue: subscriptions, deliveries, links, notifiers and state."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["DELD", "END", "INFO", "LNK", "MSG", "NID", "NMSG", "SOK"]
 
 @frozen(repr=False)
 class SOK(Message):
-    """Subscribed; the queue is associated with the service of that id, if there is one.
+    """Subscribed; ``service_id`` is the service that the queue is associated with, if any.
 
-    Before version 16 the router says OK instead.
+    Before version 16 the router sends OK instead.
     """
 
     TAG: ClassVar[bytes] = b"SOK"
@@ -50,7 +50,7 @@ class END(Message):
 
 @frozen(repr=False)
 class DELD(Message):
-    """The queue has been deleted through another connection; before version 10 this is END."""
+    """The queue was deleted on another connection; before version 10 this is END."""
 
     TAG: ClassVar[bytes] = b"DELD"
     MIN_VERSION: ClassVar[int] = SMPVersion.DELETED_EVENT
@@ -61,9 +61,9 @@ class DELD(Message):
 
 @frozen(repr=False)
 class MSG(Message):
-    """A message, or the notice that the queue was full, sealed for the recipient.
+    """A message, or the notice that the queue was full, encrypted for the recipient.
 
-    `simplex_trio.wire.smp.bodies` opens it.
+    Decrypt it with `simplex_trio.wire.smp.bodies`.
     """
 
     TAG: ClassVar[bytes] = b"MSG"
@@ -82,7 +82,7 @@ class MSG(Message):
 
 @frozen(repr=False)
 class NMSG(Message):
-    """A message has arrived in a queue: a sealed `NotificationMeta` for its recipient."""
+    """A message has arrived in a queue; ``sealed`` is an encrypted `NotificationMeta`."""
 
     TAG: ClassVar[bytes] = b"NMSG"
 
@@ -121,7 +121,7 @@ class LNK(Message):
 
 @frozen(repr=False)
 class NID(Message):
-    """A queue has a notifier."""
+    """The notifier of a queue was added."""
 
     TAG: ClassVar[bytes] = b"NID"
 

@@ -1,4 +1,4 @@
-"""What a router decides about a command before it looks for a queue."""
+"""Decoding commands in a router, and the checks that come before looking up a queue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ReceivedCommand", "RefusedTransmission", "read_commands", "service_r
 def read_commands(
     content: bytes, session: SessionParameters, newest: int = SMP_VERSIONS.highest
 ) -> list[ReceivedCommand[Command] | RefusedTransmission]:
-    """The commands in a client's block, in order; at least one entry for any content.
+    """Decode the commands in a client's block; returns at least one entry for any content.
 
     ``newest`` is the highest version that this router speaks.
     """
@@ -29,10 +29,11 @@ def read_commands(
 def service_refusal(
     received: ReceivedCommand[Command], verifier: Verifier, service: PeerService | None
 ) -> RouterErrorValue | None:
-    """Why a router does not take a command in a session with, or without, this service.
+    """Return the error for a command that the session's service may not send, or `None`.
 
-    This comes before the authorization by the key of a queue: first the role, then the service's
-    own signature.  For the commands of a service about itself it is all there is to check.
+    This check comes before the authorization by the key of a queue: first the role, then the
+    service's own signature.  Without a service it rejects a service signature.  The commands of a
+    service about itself have no further authorization.
     """
     command, transmission = received.command, received.transmission
     if service is not None and command.ROLE not in (None, service.role):

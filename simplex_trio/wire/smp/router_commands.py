@@ -1,4 +1,4 @@
-"""Commands that are not about one queue: of services, through proxies, names and PING."""
+"""Commands that are not about one queue: services, proxying, names and PING."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["NSUBS", "PFWD", "PING", "PRXY", "RFWD", "RSLV", "SUBS"]
 
 @frozen(repr=False)
 class _ServiceSubscription(Command):
-    """Subscribe to all queues of a service at once; the entity is the service id.
+    """Subscribe to all queues of a service; the entity is the service id.
 
-    ``count`` and ``ids_hash`` are what the service expects to be subscribed to.  Before version 19
-    they do not exist, and are read as `UNKNOWN_COUNT` and zeros.  The router takes a hash of any
-    length: it compares, and does not object.
+    ``count`` and ``ids_hash`` are the queues that the service expects.  Before version 19 they are
+    not sent, and decode as `UNKNOWN_COUNT` and zeros.  The router accepts a hash of any length: it
+    only compares it.
     """
 
     MIN_VERSION: ClassVar[int] = SMPVersion.SERVICES
@@ -65,7 +65,7 @@ class NSUBS(_ServiceSubscription):
 
 @frozen(repr=False)
 class PRXY(Command):
-    """Have the router, as a proxy, open a session with a relay."""
+    """Open a session with a relay, as a proxy."""
 
     TAG: ClassVar[bytes] = b"PRXY"
     MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
@@ -88,7 +88,7 @@ class PRXY(Command):
 
 @frozen(repr=False)
 class PFWD(Command):
-    """Have a sealed transmission passed on to a relay; the entity is the relay's session id."""
+    """Forward an encrypted transmission to a relay; the entity is the relay's session id."""
 
     TAG: ClassVar[bytes] = b"PFWD"
     MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
@@ -109,7 +109,7 @@ class PFWD(Command):
 
 @frozen(repr=False)
 class RFWD(Command):
-    """Hand a relay a transmission: a `FwdTransmission`, sealed for the session with the proxy."""
+    """Forward a `FwdTransmission` to a relay, encrypted for its session with the proxy."""
 
     TAG: ClassVar[bytes] = b"RFWD"
     MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
@@ -148,7 +148,7 @@ class RSLV(Command):
 
 @frozen(repr=False)
 class PING(Command):
-    """Ask for a sign of life."""
+    """Check that the router answers."""
 
     TAG: ClassVar[bytes] = b"PING"
     CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.NONE

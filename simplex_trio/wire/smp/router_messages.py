@@ -1,4 +1,4 @@
-"""Messages that are not about one queue: to services, through proxies, names, OK and errors."""
+"""Messages that are not about one queue: services, proxying, names, OK and errors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["ALLS", "ENDS", "ERR", "OK", "PKEY", "PONG", "PRES", "RNAME", "RRES",
 
 @frozen(repr=False)
 class _ServiceQueues(Message):
-    """How many queues a service is, or was, subscribed to, and the hash of their ids.
+    """The number of a service's subscribed queues, and the hash of their ids.
 
-    Before version 19 there is no hash, and zeros are read.
+    Before version 19 there is no hash, and it decodes as zeros.
     """
 
     MIN_VERSION: ClassVar[int] = SMPVersion.SERVICES
@@ -62,7 +62,7 @@ class ENDS(_ServiceQueues):
 
 @frozen(repr=False)
 class ALLS(Message):
-    """The first message of each queue of a service has been delivered."""
+    """The first message of each of a service's queues has been delivered."""
 
     TAG: ClassVar[bytes] = b"ALLS"
     MIN_VERSION: ClassVar[int] = SMPVersion.SERVICE_SUBSCRIPTIONS
@@ -73,9 +73,8 @@ class ALLS(Message):
 class PKEY(Message):
     """A proxy has a session with the relay.
 
-    The session id is the relay's TLS session with the proxy, ``versions`` what may be spoken
-    through it, and ``proof`` the relay's session key, signed so that the proxy cannot put another
-    in its place.
+    ``session_id`` is the relay's TLS session with the proxy, ``versions`` are those to use with the
+    relay, and ``proof`` is the relay's session key, signed so that the proxy cannot substitute it.
     """
 
     TAG: ClassVar[bytes] = b"PKEY"
@@ -98,7 +97,7 @@ class PKEY(Message):
 
 @frozen(repr=False)
 class RRES(Message):
-    """A relay's answer to RFWD: a `FwdResponse`, sealed for the session with the proxy."""
+    """A relay's answer to RFWD: a `FwdResponse`, encrypted for the session with the proxy."""
 
     TAG: ClassVar[bytes] = b"RRES"
     MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
@@ -117,7 +116,7 @@ class RRES(Message):
 
 @frozen(repr=False)
 class PRES(Message):
-    """A proxy's answer to PFWD: the relay's transmission, sealed for the client."""
+    """A proxy's answer to PFWD: the relay's transmission, encrypted for the client."""
 
     TAG: ClassVar[bytes] = b"PRES"
     MIN_VERSION: ClassVar[int] = SMPVersion.PROXY
@@ -135,7 +134,7 @@ class PRES(Message):
 
 @frozen(repr=False)
 class RNAME(Message):
-    """What is registered for a name."""
+    """The record of a name."""
 
     TAG: ClassVar[bytes] = b"RNAME"
     MIN_VERSION: ClassVar[int] = SMPVersion.NAMES
@@ -154,14 +153,14 @@ class RNAME(Message):
 
 @frozen(repr=False)
 class OK(Message):
-    """Done."""
+    """Success."""
 
     TAG: ClassVar[bytes] = b"OK"
 
 
 @frozen(repr=False)
 class PONG(Message):
-    """The sign of life that PING asks for."""
+    """The answer to PING."""
 
     TAG: ClassVar[bytes] = b"PONG"
     ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
@@ -169,10 +168,10 @@ class PONG(Message):
 
 @frozen(repr=False)
 class ERR(Message):
-    """Not done.
+    """An error.
 
-    A blocked queue is reported as AUTH before version 12 and without its notice before 18, unless
-    the error comes from behind a proxy.
+    A blocked queue is reported as AUTH before version 12, and without its notice before 18, unless
+    the error comes through a proxy.
     """
 
     TAG: ClassVar[bytes] = b"ERR"

@@ -1,4 +1,4 @@
-"""The lengths that SMP pads to, and what fits into them; all of them fixed by the protocol."""
+"""The lengths that SMP pads to, and how much fits into them; all are fixed by the protocol."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ __all__ = [
 ]
 
 E2E_CONFIRMATION_PADDED: Final = 15904
-"""A confirmation before it is sealed end to end; its envelope also holds a key."""
+"""A confirmation before end-to-end encryption; its envelope also has a key."""
 
 E2E_MESSAGE_PADDED: Final = 16000
-"""Any other message before it is sealed end to end."""
+"""Any other message before end-to-end encryption."""
 
 RECEIVED_BODY_PADDED: Final = 16106
-"""A body before the router seals it for the recipient: the longest message of any version, 16 bytes
-for its time and flags, and 2 for the length."""
+"""A body before the router encrypts it for the recipient: the longest message of any version, 16
+bytes for its time and flags, and 2 for the length."""
 
 NOTIFICATION_PADDED: Final = 128
-"""What NMSG tells of a message before it is sealed."""
+"""The metadata in NMSG before encryption."""
 
 PROXIED_TRANSMISSION_PADDED: Final = 16226
-"""A transmission, or the answer to it, before it is sealed between a client and a relay."""
+"""A transmission, or its answer, before encryption between client and relay."""
 
 
 def max_message_length(version: int) -> int:
-    """The longest body that SEND may carry at ``version``.
+    """Return the length of the longest body that SEND may have at ``version``.
 
-    It shrank as layers came between sender and router; a recipient has to be ready for the longest,
-    because the sender may have agreed on another version.
+    It shrank as layers were added between sender and router.  A recipient must accept the longest
+    one of all versions, because the sender may have agreed on another version.
     """
     if version >= SMPVersion.ENCRYPTED_BLOCKS:
         return 16048

@@ -1,4 +1,4 @@
-"""For whom a service subscribes to a queue; routers write it into their stores."""
+"""The two parties that a service can subscribe for; routers write them into their stores."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ class SubscriberParty(Enum):
         for party in cls:
             if party.value == letter:
                 return party
-        raise DecodeError("neither the owner of a queue nor its notifier")
+        raise DecodeError("not a recipient or a notifier")

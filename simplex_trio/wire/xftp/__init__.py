@@ -1,1 +1,1 @@
-"""XFTP, by which files go through routers as packets of fixed sizes, versions 1 to 3."""
+"""XFTP, the protocol that sends files through routers in fixed-size packets, versions 1 to 3."""

@@ -1,7 +1,7 @@
-"""The block that each request and each answer begins with: one transmission, padded.
+"""The block at the start of each request and each answer: one transmission, padded.
 
-XFTP uses the form of a batch but never puts more than one transmission into it, since requests and
-answers belong together by their HTTP/2 stream.  The session id is always sent.
+XFTP uses the format of a batch but never puts more than one transmission into it, since HTTP/2
+streams match answers with requests.  The session id is always sent.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ XFTP_BLOCK_SIZE = 16384
 
 
 def xftp_session(version: int, session_id: bytes) -> SessionParameters:
-    """What the bytes of a session of XFTP depend on."""
+    """Return the parameters of an XFTP session at ``version``."""
     return SessionParameters(
         version=version,
         session_id=session_id,
@@ -50,7 +50,7 @@ def xftp_session(version: int, session_id: bytes) -> SessionParameters:
 
 
 def seal_transmission(transmission: bytes, session: SessionParameters) -> bytes:
-    """The block with a finished transmission; `TooLarge` if it does not fit."""
+    """Pad a finished transmission to a block; raise `TooLarge` if it does not fit."""
     batch = Batch(session)
     batch.add(transmission)
     return pad(batch.content(), session.block_size)
@@ -58,7 +58,7 @@ def seal_transmission(transmission: bytes, session: SessionParameters) -> bytes:
 
 @frozen(repr=False)
 class RefusedRequest(Redacted):
-    """A request that cannot be read, and what to answer; ids are empty where none was read."""
+    """An invalid request and the error to answer; ids that could not be read are empty."""
 
     correlation_id: bytes
     entity_id: bytes
@@ -68,7 +68,7 @@ class RefusedRequest(Redacted):
 def read_request(
     block: bytes, session: SessionParameters
 ) -> ReceivedCommand[Command] | RefusedRequest:
-    """The command in the block of a request; whether it may be done is still open."""
+    """Decode the block of a request; the command's authorization is not verified yet."""
     if len(block) != session.block_size:
         return RefusedRequest(b"", b"", XFTPCode.BLOCK)
     try:
@@ -85,18 +85,18 @@ def read_request(
 
 
 def read_response(block: bytes, session: SessionParameters) -> ReceivedMessage[Message]:
-    """The message in the block of an answer; `DecodeError` if there is none."""
+    """Decode the block of an answer; raise `DecodeError` if it is invalid."""
     if len(block) != session.block_size:
-        raise DecodeError("an answer that is not a block")
+        raise DecodeError("the answer is not a block")
     found = read_messages(unpad(block), session, decode_message)
     if len(found) != 1:
-        raise DecodeError("an answer of several transmissions")
+        raise DecodeError("the answer has several transmissions")
     received = found[0]
     if isinstance(received, RefusedTransmission):
-        raise DecodeError(f"an answer that cannot be read: {received.error}")
+        raise DecodeError(f"the answer is invalid: {received.error}")
     return received
 
 
 def _as_xftp_error(error: RouterErrorValue) -> XFTPErrorValue:
-    """What reading a transmission found fault with, in the words of this protocol."""
+    """Translate an error of decoding a transmission into one of XFTP."""
     return error if isinstance(error, Cmd) else XFTPCode(str(error))

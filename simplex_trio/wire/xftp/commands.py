@@ -1,8 +1,8 @@
 """The commands of XFTP, named as on the wire, for versions 1 to 3.
 
-A packet has one id for its sender, and one for each of its recipients; a command is about the
-packet by the id in its transmission (`simplex_trio.wire.transmissions`).  The bodies of packets are
-not in commands: they follow the block of the request, or of the answer.
+A packet has one id for its sender, and one for each of its recipients.  A command names the packet
+by one of these, in its transmission (`simplex_trio.wire.transmissions`).  The bodies of packets are
+not part of commands: they follow the block of the request, or of the answer.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ __all__ = [
 
 
 class CommandDecodeError(TagDecodeError):
-    """Bytes are not a command; ``error`` is what a router answers."""
+    """The bytes are not a command; ``error`` is the router's answer."""
 
 
 @frozen(repr=False)
 class Command(Tagged):
-    """What a client asks of an XFTP router."""
+    """A request to an XFTP router."""
 
     MIN_VERSION = XFTP_VERSIONS.lowest
     CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.KEY_AND_ENTITY
     FROM_SENDER: ClassVar[bool] = False
-    """Whether the id that comes with it is the sender's; otherwise it is a recipient's."""
+    """Whether the entity is the sender's id of the packet; otherwise it is a recipient's."""
 
 
 @frozen(repr=False)
 class PacketInfo(Redacted):
-    """What a sender says of a packet before uploading it."""
+    """Describes a packet before its upload."""
 
     sender_key: AuthPublicKey
     size: int
@@ -79,7 +79,7 @@ def _decode_keys(reader: Reader) -> tuple[AuthPublicKey, ...]:
 
 @frozen(repr=False)
 class FNEW(Command):
-    """Register a packet; its sender key authorizes this very command too."""
+    """Register a packet; its new sender key also authorizes this command."""
 
     TAG: ClassVar[bytes] = b"FNEW"
     CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.KEY_ONLY
@@ -88,7 +88,7 @@ class FNEW(Command):
     info: PacketInfo = field(validator=instance_of(PacketInfo))
     recipient_keys: tuple[AuthPublicKey, ...]
     basic_auth: bytes | None = None
-    """The router's password, where it asks for one."""
+    """The router's password, if it has one."""
 
     def encode(self, version: int) -> bytes:
         keys = _encode_keys(self.recipient_keys)
@@ -132,7 +132,7 @@ class FPUT(Command):
 
 @frozen(repr=False)
 class FDEL(Command):
-    """Delete a packet, for everybody."""
+    """Delete a packet, for all of its recipients."""
 
     TAG: ClassVar[bytes] = b"FDEL"
     FROM_SENDER: ClassVar[bool] = True
@@ -160,14 +160,14 @@ class FGET(Command):
 
 @frozen(repr=False)
 class FACK(Command):
-    """The packet has been received: the router forgets this recipient."""
+    """Confirm that the packet was received; the router forgets this recipient."""
 
     TAG: ClassVar[bytes] = b"FACK"
 
 
 @frozen(repr=False)
 class PING(Command):
-    """Ask for a sign of life."""
+    """Check that the router answers."""
 
     TAG: ClassVar[bytes] = b"PING"
     CREDENTIALS: ClassVar[CommandCredentials] = CommandCredentials.NONE
@@ -180,9 +180,9 @@ _BY_TAG = {command.TAG: command for command in COMMANDS}
 
 
 def decode_command(data: bytes, version: int, newest: int = XFTP_VERSIONS.highest) -> Command:
-    """The command that ``data`` is at ``version``.
+    """Decode a command at ``version``.
 
-    ``newest`` is the highest version that this side speaks.  Raises `CommandDecodeError`, and
-    nothing else, for any other bytes.
+    ``newest`` is the highest version that this side speaks.  Any invalid bytes raise
+    `CommandDecodeError`, and nothing else.
     """
     return decode_tagged(_BY_TAG, CommandDecodeError, data, version, newest)

@@ -1,8 +1,8 @@
-"""Descriptions of files: where the packets are, and what it takes to fetch and decrypt them.
+"""File descriptions: where the packets of a file are, and the keys to fetch and decrypt them.
 
-Whoever has a recipient's description has the file, so none of it is ever shown; a sender's can
-delete it.  These are values that have been checked as a whole: what cannot be right raises
-`DecodeError` when it is made.  Their text is in `simplex_trio.wire.xftp.description_text`.
+A recipient's description gives access to the file, and a sender's allows deleting it, so they are
+never shown in a repr or an error.  All values are validated when they are created, and raise
+`DecodeError` if they are invalid.  The text form is in `simplex_trio.wire.xftp.description_text`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 PACKET_DIGEST_SIZE = 32
-"""SHA-256, of what the routers keep."""
+"""SHA-256, of the bytes that the routers store."""
 
 FILE_DIGEST_SIZE = 64
 """SHA-512, of all packets together."""
@@ -40,7 +40,7 @@ _MAX_ID_SIZE = 255
 
 
 class FileParty(Enum):
-    """For whom a description is."""
+    """The party that a description is for."""
 
     SENDER = "sender"
     RECIPIENT = "recipient"
@@ -53,7 +53,7 @@ def _check_length(data: bytes, size: int, what: str) -> None:
 
 @frozen(repr=False)
 class Replica(Redacted):
-    """A packet on one router, by the id and the key of one party."""
+    """A copy of a packet on one router, with the id and key of one party."""
 
     server: ServerAddress = field(validator=instance_of(ServerAddress))
     id: bytes = field(validator=instance_of(bytes))
@@ -61,12 +61,12 @@ class Replica(Redacted):
 
     def __attrs_post_init__(self) -> None:
         if not 1 <= len(self.id) <= _MAX_ID_SIZE:
-            raise DecodeError("an id of a packet with an impossible length")
+            raise DecodeError("the id of a packet has an invalid length")
 
 
 @frozen(repr=False)
 class Packet(Redacted):
-    """A part of an encrypted file; each replica of it has the same bytes."""
+    """A part of an encrypted file; all of its replicas have the same bytes."""
 
     size: int
     digest: bytes
@@ -75,11 +75,11 @@ class Packet(Redacted):
     )
 
     def __attrs_post_init__(self) -> None:
-        _check_length(self.digest, PACKET_DIGEST_SIZE, "a digest of a packet")
+        _check_length(self.digest, PACKET_DIGEST_SIZE, "the digest of a packet")
         if not 1 <= self.size <= MAX_PACKET_SIZE:
-            raise DecodeError("a packet of an impossible size")
+            raise DecodeError("a packet has an invalid size")
         if not self.replicas:
-            raise DecodeError("a packet that is nowhere")
+            raise DecodeError("a packet has no replicas")
 
 
 @frozen(repr=False)
@@ -90,14 +90,14 @@ class Redirect(Redacted):
     digest: bytes
 
     def __attrs_post_init__(self) -> None:
-        _check_length(self.digest, FILE_DIGEST_SIZE, "a digest of a file")
+        _check_length(self.digest, FILE_DIGEST_SIZE, "the digest of a file")
         if not 1 <= self.size <= _MAX_FILE_SIZE:
-            raise DecodeError("a file of an impossible size")
+            raise DecodeError("a file has an invalid size")
 
 
 @frozen(repr=False, kw_only=True)
 class FileDescription(Redacted):
-    """A file of which ``packets`` are the encrypted bytes, in order."""
+    """A file; ``packets`` are its encrypted bytes, in order."""
 
     party: FileParty = field(validator=instance_of(FileParty))
     size: int
@@ -106,25 +106,25 @@ class FileDescription(Redacted):
     key: bytes
     nonce: bytes
     packet_size: int
-    """The size of packets for which the text names none."""
+    """The size of packets whose size the text does not give."""
     packets: tuple[Packet, ...] = field(
         validator=deep_iterable(instance_of(Packet), instance_of(tuple))
     )
     redirect: Redirect | None = None
 
     def __attrs_post_init__(self) -> None:
-        _check_length(self.digest, FILE_DIGEST_SIZE, "a digest of a file")
-        _check_length(self.key, KEY_SIZE, "a key")
-        _check_length(self.nonce, NONCE_SIZE, "a nonce")
+        _check_length(self.digest, FILE_DIGEST_SIZE, "the digest of a file")
+        _check_length(self.key, KEY_SIZE, "the key of a file")
+        _check_length(self.nonce, NONCE_SIZE, "the nonce of a file")
         if not self.packets:
-            raise DecodeError("a file without packets")
+            raise DecodeError("a file has no packets")
         if not 1 <= self.packet_size <= MAX_PACKET_SIZE:
-            raise DecodeError("packets of an impossible size")
+            raise DecodeError("the packets of a file have an invalid size")
         if sum(packet.size for packet in self.packets) != self.size:
-            raise DecodeError("a file whose size is not that of its packets")
+            raise DecodeError("the size of a file is not the sum of its packets")
 
     @property
     def servers(self) -> tuple[ServerAddress, ...]:
-        """The routers that have a part of the file, each once, in the order of the packets."""
+        """The routers that store packets of the file, without duplicates, in order of packets."""
         found = (replica.server for packet in self.packets for replica in packet.replicas)
         return tuple(dict.fromkeys(found))

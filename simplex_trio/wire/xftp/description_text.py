@@ -1,7 +1,7 @@
-"""The text of a description: YAML in which packets are listed by the router that has them.
+"""The text of a file description: YAML that lists packets by the router that stores them.
 
-Each packet of a router is a line of its own, ``number:id:key[:digest[:size]]``; the digest, and a
-size other than usual, stand with the first replica of a packet and may be repeated with others.
+Each packet of a router is a line, ``number:id:key[:digest[:size]]``.  The first replica of a packet
+has the digest, and the size if it differs from the usual one; other replicas may repeat them.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 MAX_DESCRIPTION_SIZE = 2 * 1024 * 1024
-"""Bytes of text that are looked at: enough for five replicas of 5 GiB in packets of 4 MiB, or for
-one in packets of 256 KiB."""
+"""The most bytes of text that are parsed: enough for five replicas of 5 GiB in packets of 4 MiB, or
+for one in packets of 256 KiB."""
 
 _MAX_SIZE = 2**63 - 1
 _MAX_NUMBER = MAX_DESCRIPTION_SIZE
@@ -50,7 +50,7 @@ _SIZE = re.compile(r"([0-9]+)(kb|mb|gb)?")
 
 
 def format_size(size: int) -> str:
-    """A size in the largest unit of which it is a whole number."""
+    """Format a size in the largest unit that divides it."""
     for unit, factor in _UNITS:
         if size % factor == 0:
             return f"{size // factor}{unit}"
@@ -58,7 +58,7 @@ def format_size(size: int) -> str:
 
 
 def parse_size(text: str, limit: int = _MAX_SIZE) -> int:
-    """The number of bytes that ``text`` says; `DecodeError` for more than ``limit``."""
+    """Parse a size in bytes; raise `DecodeError` if it is invalid or above ``limit``."""
     found = _SIZE.fullmatch(text)
     if found is None:
         raise DecodeError("not a size")
@@ -76,7 +76,7 @@ def _size_as_scalar(size: int) -> str:
 
 @frozen(repr=False)
 class _Line(Redacted):
-    """A replica as it is listed under its router."""
+    """A replica as one line under its router."""
 
     number: int
     server: ServerAddress
@@ -95,7 +95,7 @@ class _Line(Redacted):
 
 
 def encode_description(description: FileDescription) -> str:
-    """The text, as the reference writes it."""
+    """Return the text form, as the reference writes it."""
     lines = [
         f"chunkSize: {_size_as_scalar(description.packet_size)}",
         f"digest: {to_base64url(description.digest)}",
@@ -144,7 +144,7 @@ def _order(server: ServerAddress) -> tuple[object, ...]:
 
 @define
 class _PacketParts:
-    """What the lines about one packet have said so far."""
+    """Collects the lines about one packet."""
 
     size: int | None = None
     digest: bytes | None = None
@@ -152,29 +152,29 @@ class _PacketParts:
 
     def add(self, line: _Line) -> None:
         if None not in (self.size, line.size) and self.size != line.size:
-            raise DecodeError("a packet of two sizes")
+            raise DecodeError("a packet has two sizes")
         if None not in (self.digest, line.digest) and self.digest != line.digest:
-            raise DecodeError("a packet with two digests")
+            raise DecodeError("a packet has two digests")
         self.size = line.size if self.size is None else self.size
         self.digest = line.digest if self.digest is None else self.digest
         self.replicas.append(line.replica)
 
     def packet(self, usual_size: int) -> Packet:
         if self.digest is None:
-            raise DecodeError("a packet without a digest")
+            raise DecodeError("a packet has no digest")
         size = usual_size if self.size is None else self.size
         return Packet(size, self.digest, tuple(self.replicas))
 
 
 def decode_description(text: str | bytes) -> FileDescription:
-    """Read a description; anything else raises `DecodeError`."""
+    """Parse a description; raise `DecodeError` if it is invalid."""
     if len(text) > MAX_DESCRIPTION_SIZE:
-        raise DecodeError("a description that is too long")
+        raise DecodeError("the description is too long")
     if isinstance(text, bytes):
         try:
             text = text.decode()
         except UnicodeDecodeError as exc:
-            raise DecodeError("a description that is not UTF-8") from exc
+            raise DecodeError("the description is not UTF-8") from exc
     fields = parse_yaml(text)
     usual_size = parse_size(_text(fields, "chunkSize"), MAX_PACKET_SIZE)
     return FileDescription(
@@ -192,7 +192,7 @@ def decode_description(text: str | bytes) -> FileDescription:
 def _text(fields: Mapping[str, Node], key: str) -> str:
     value = fields.get(key)
     if not isinstance(value, str):
-        raise DecodeError(f"a description without {key}")
+        raise DecodeError(f"the description has no {key}")
     return value
 
 
@@ -200,14 +200,14 @@ def _party(text: str) -> FileParty:
     try:
         return FileParty(text)
     except ValueError as exc:
-        raise DecodeError("a description for nobody") from exc
+        raise DecodeError("the party of the description is unknown") from exc
 
 
 def _redirect(value: Node) -> Redirect | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        raise DecodeError("a redirect that is not one")
+        raise DecodeError("the redirect is not a mapping")
     return Redirect(parse_size(_text(value, "size")), from_base64url(_text(value, "digest")))
 
 
@@ -222,26 +222,26 @@ def _packets(value: Node, usual_size: int) -> tuple[Packet, ...]:
 
 def _listed(value: Node) -> Iterator[_Line]:
     if not isinstance(value, list):
-        raise DecodeError("a description without replicas")
+        raise DecodeError("the description has no list of replicas")
     for group in value:
         if not isinstance(group, dict):
-            raise DecodeError("a router that is not one")
+            raise DecodeError("a router in the description is not a mapping")
         server = ServerAddress.parse(_text(group, "server"))
         if server.protocol is not ServerProtocol.XFTP:
-            raise DecodeError("the address of a router of another protocol")
+            raise DecodeError("a router in the description is not an XFTP router")
         chunks = group.get("chunks")
         if not isinstance(chunks, list):
-            raise DecodeError("a router without packets")
+            raise DecodeError("a router in the description has no list of packets")
         for each in chunks:
             if not isinstance(each, str):
-                raise DecodeError("a packet that is not one")
+                raise DecodeError("a packet in the description is not a line of text")
             yield _parse_line(server, each)
 
 
 def _parse_line(server: ServerAddress, text: str) -> _Line:
     parts = text.split(":")
     if not 3 <= len(parts) <= 5:
-        raise DecodeError("a packet with too few or too many parts")
+        raise DecodeError("a packet in the description has too few or too many parts")
     number, replica_id, key, *rest = parts
     return _Line(
         decimal(number, _MAX_NUMBER),
@@ -255,5 +255,5 @@ def _parse_line(server: ServerAddress, text: str) -> _Line:
 def _auth_key(der: bytes) -> AuthPrivateKey:
     key = private_key(der)
     if not isinstance(key, AuthPrivateKey):
-        raise DecodeError("a key of a kind that authorizes nothing")
+        raise DecodeError("a key of this kind cannot authorize commands")
     return key

@@ -1,6 +1,6 @@
-"""The errors that an XFTP router tells: values to match on, not exceptions.
+"""The errors that XFTP routers answer with: values to match on, not exceptions.
 
-What is wrong with the form of a command, and that a packet is blocked, is said as in SMP::
+Malformed commands and blocked packets have the errors of SMP::
 
     match error:
         case XFTPCode.AUTH: ...
@@ -31,32 +31,32 @@ _SAID_AS_IN_SMP = (b"CMD", b"BLOCKED")
 
 
 class XFTPCode(Enum):
-    """The errors of a router that say nothing more than their name."""
+    """Router errors without parameters."""
 
     BLOCK = "BLOCK"
-    """The block of the request, or the transmission in it, cannot be read."""
+    """The block of the request, or the transmission in it, is malformed."""
     SESSION = "SESSION"
     """The request belongs to another TLS session, or to one without a handshake."""
     HANDSHAKE = "HANDSHAKE"
     AUTH = "AUTH"
-    """Not authorized, or no such packet; the router does not tell which."""
+    """Not authorized, or no such packet; the router does not say which."""
     SIZE = "SIZE"
-    """The router does not take packets of this size, or the body has another size."""
+    """The router does not accept packets of this size, or the body has another size."""
     QUOTA = "QUOTA"
     """The router's storage is full."""
     DIGEST = "DIGEST"
-    """The body is not the one that was registered."""
+    """The body does not have the registered digest."""
     CRYPTO = "CRYPTO"
     NO_FILE = "NO_FILE"
-    """There is no body, in the request or on the router."""
+    """The request has no body, or the router has none."""
     HAS_FILE = "HAS_FILE"
-    """There is a body where none belongs."""
+    """The request has a body where none is allowed."""
     FILE_IO = "FILE_IO"
     TIMEOUT = "TIMEOUT"
     """The body did not arrive in time."""
     INTERNAL = "INTERNAL"
     DUPLICATE = "DUPLICATE_"
-    """Known to the reference, which never sends it."""
+    """Part of the reference's protocol, but never sent."""
 
     def __str__(self) -> str:
         return self.value
@@ -68,11 +68,11 @@ class XFTPCode(Enum):
 _CODES = {code.encode(): code for code in XFTPCode}
 
 XFTPErrorValue = XFTPCode | Cmd | Blocked
-"""What ERR carries."""
+"""The error in ERR."""
 
 
 def decode_xftp_error(reader: Reader) -> XFTPErrorValue:
-    """Read an error as ERR carries it; anything else raises `DecodeError`."""
+    """Read an error in the form of ERR; raise `DecodeError` if it is unknown."""
     start = reader.position
     word = reader.until(b" ")
     if word in _SAID_AS_IN_SMP:
@@ -82,5 +82,5 @@ def decode_xftp_error(reader: Reader) -> XFTPErrorValue:
         return error
     code = _CODES.get(word)
     if code is None:
-        raise DecodeError("not an error of a router")
+        raise DecodeError("not a router error")
     return code

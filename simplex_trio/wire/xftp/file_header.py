@@ -1,7 +1,7 @@
-"""What precedes the content of a file, inside of its encryption: the length, and the header.
+"""The encrypted prefix of a file's content: the length, and the header.
 
-The length, of eight bytes, counts the header and the content; what follows up to the tag is
-filling.  The name in the header is the sender's choice, and the recipient's to make safe.
+The length, of eight bytes, counts the header and the content; padding follows them up to the tag.
+The sender chooses the name in the header, so the recipient must sanitize it.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ __all__ = ["LENGTH_SIZE", "MAX_HEADER_SIZE", "FileHeader", "split_header"]
 LENGTH_SIZE = 8
 
 MAX_HEADER_SIZE = 1024
-"""More than two strings of 255 bytes take; a reader need not look further for the header."""
+"""More than two strings of 255 bytes take, so a reader needs no more bytes to decode the header."""
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 @frozen(repr=False)
 class FileHeader(Redacted):
-    """The name of a file, and text for later versions to use."""
+    """The name of a file, and text that is reserved for later versions."""
 
     name: str
     extra: str | None = None
 
     def encode(self) -> bytes:
-        """The bytes of the header; `EncodeError` for a name of more than 255 bytes."""
+        """Encode the header; raise `EncodeError` for a name of more than 255 bytes."""
         return short(_utf8(self.name)) + maybe(self.extra, lambda text: short(_utf8(text)))
 
     @classmethod
     def decode(cls, reader: Reader) -> FileHeader:
-        """Read a header; bytes that are not UTF-8 become question marks, as in the reference."""
+        """Decode a header; bytes that are not UTF-8 become question marks, as in the reference."""
         name = _text(reader.short())
         extra = reader.maybe(reader.short)
         return cls(name, None if extra is None else _text(extra))
@@ -47,7 +47,7 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as exc:
-        raise EncodeError("a name with half of a character") from exc
+        raise EncodeError("text with a lone surrogate") from exc
 
 
 def _text(data: bytes) -> str:
@@ -55,9 +55,10 @@ def _text(data: bytes) -> str:
 
 
 def split_header(start: bytes, length: int) -> tuple[FileHeader, int]:
-    """The header at the start of a file whose length field is ``length``, and its size.
+    """Decode the header at the start of a file whose length field is ``length``.
 
-    Raises `DecodeError` if there is none, or if it is longer than the file says to be.
+    Returns the header and its size.  Raises `DecodeError` if it is malformed or longer than the
+    file.
     """
     reader = Reader(start[:MAX_HEADER_SIZE])
     header = FileHeader.decode(reader)

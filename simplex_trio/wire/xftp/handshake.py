@@ -1,11 +1,11 @@
-"""The handshake of XFTP: two requests, each a block or nothing, and its form for browsers.
+"""The handshake of XFTP: two requests, each a block or empty, and a variant for browsers.
 
-A client asks for the router's hello with an empty request, and answers it with its own.  The
-router proves its session key as in SMP.  A browser cannot see certificates or the TLS session: it
-sends a challenge, which the router signs together with the session id, and says in headers which
-step its request is, since several tabs may share one connection.
+A client requests the router's hello with an empty request, and answers it with its own hello.  The
+router proves its session key as in SMP.  A browser cannot see certificates or the TLS session, so
+it sends a challenge, which the router signs together with the session id.  As several tabs may
+share one connection, a browser names the step of each request in headers.
 
-Without a protocol agreed by name in TLS there is no handshake, and the version is 1.
+Without an ALPN protocol there is no handshake, and the version is 1.
 """
 
 from __future__ import annotations
@@ -57,31 +57,31 @@ __all__ = [
 ]
 
 ALPN = "xftp/1"
-"""The name of the protocol in TLS."""
+"""The ALPN protocol of XFTP."""
 
 WEB_ALPN = "h2"
-"""What browsers call it."""
+"""The ALPN protocol that browsers negotiate."""
 
 HELLO_HEADER = "xftp-web-hello"
 HANDSHAKE_HEADER = "xftp-handshake"
-"""The headers by which a browser says which step of the handshake its request is."""
+"""The headers in which a browser names the step of the handshake."""
 
 CHALLENGE_SIZE = 32
 
 
 @frozen(repr=False)
 class XFTPAgreement(Redacted):
-    """What either side has when the handshake is over, or where there was none."""
+    """The result of the handshake, for either side, or what applies without one."""
 
     session: SessionParameters
     router_key: X25519PublicKey | None = None
-    """On the client: what commands are authorized for, besides signatures."""
+    """On the client: the router's key, to compute authenticators with."""
     session_key: X25519PrivateKey | None = None
-    """On the router: what it checks such authorizations with."""
+    """On the router: its own key, to verify authenticators with."""
 
 
 def without_handshake(session_id: bytes) -> XFTPAgreement:
-    """What is agreed where TLS named no protocol."""
+    """Return what applies if TLS negotiated no ALPN protocol."""
     return XFTPAgreement(xftp_session(XFTPVersion.FIRST, session_id))
 
 
@@ -89,12 +89,12 @@ def without_handshake(session_id: bytes) -> XFTPAgreement:
 
 
 def encode_client_hello(challenge: bytes | None) -> bytes:
-    """What a client says first; one that is no browser says nothing at all instead."""
+    """Encode a browser's first request; other clients send an empty one."""
     return maybe(challenge, short)
 
 
 def decode_client_hello(content: bytes) -> bytes | None:
-    """The challenge of a browser, if it sends one; else `DecodeError`."""
+    """Decode the challenge of a browser, which is optional; raise `DecodeError` if malformed."""
     reader = Reader(content)
     challenge = reader.maybe(reader.short)
     if challenge is not None and len(challenge) != CHALLENGE_SIZE:
@@ -106,7 +106,7 @@ def decode_client_hello(content: bytes) -> bytes | None:
 
 
 class XFTPClientHandshake:
-    """The client's side: take the router's hello, send what `receive` returns."""
+    """The client's side: pass the router's hello to `receive`, and send the result."""
 
     def __init__(
         self,
@@ -124,13 +124,13 @@ class XFTPClientHandshake:
 
     @property
     def agreement(self) -> XFTPAgreement | None:
-        """What was agreed, once it is; the router may still refuse it."""
+        """The result, once it is known; the router may still refuse it."""
         return self._agreement
 
     def receive(self, block: bytes) -> bytes:
-        """Take the block of the router's hello; the block to send in answer.
+        """Process the block of the router's hello; return the block to send in answer.
 
-        Raises a `HandshakeFailed` when the two sides cannot agree.
+        Raises a `HandshakeFailed` if the two sides cannot agree.
         """
         with hello_of("router"):
             reader = Reader(_unpadded(block))
@@ -149,11 +149,14 @@ class XFTPClientHandshake:
         return verified_session_key(proof.signed_key, self._tls_chain)
 
     def conclude(self, answer: bytes) -> XFTPAgreement:
-        """Take the answer to our hello, which is empty if the router has accepted it."""
+        """Process the answer to our hello; an empty one means that the router accepts it.
+
+        Raises `HandshakeFailed` for any other answer.
+        """
         if self._agreement is None:
-            raise RuntimeError("the router's hello has not come yet")
+            raise RuntimeError("the router's hello has not been received yet")
         if answer:
-            raise HandshakeFailed(f"the router answered {_refusal_in(answer)}")
+            raise HandshakeFailed(f"the router answered with {_refusal_in(answer)}")
         return self._agreement
 
 
@@ -164,11 +167,11 @@ def _unpadded(block: bytes) -> bytes:
 
 
 def _refusal_in(answer: bytes) -> str:
-    """The code that a router refused with, or the fact that there is none."""
+    """Return the error code of a refusal, or say that there is none."""
     try:
         return str(XFTPCode(unpad(answer).decode("ascii")))
     except ValueError:
-        return "something else than was expected"
+        return "an unexpected block"
 
 
 # --- the router ---------------------------------------------------------------------------------
@@ -182,14 +185,14 @@ class _State(Enum):
 
 @frozen
 class WebStep:
-    """What the headers of a browser's request say; other clients have none of them."""
+    """The step that the headers of a browser's request name; other clients send no such headers."""
 
     is_hello: bool = False
     is_handshake: bool = False
 
 
 class XFTPRouterHandshake:
-    """The router's side of one connection: every request goes through `answer` first.
+    """The router's side of one connection; pass every request to `answer` first.
 
     ``is_web`` says whether the client named the server in TLS, as only browsers do.
     """
@@ -215,14 +218,14 @@ class XFTPRouterHandshake:
 
     @property
     def agreement(self) -> XFTPAgreement | None:
-        """What was agreed, once it is."""
+        """The result, once the handshake is complete."""
         return self._agreement if self._state is _State.AGREED else None
 
     def answer(self, body: bytes, step: WebStep = WebStep()) -> bytes | None:
-        """The answer to a request that is part of the handshake, or `None` if it is a command.
+        """Return the answer to a request of the handshake, or `None` if the request is a command.
 
-        ``body`` is what the request carries, up to a block of it.  A browser may begin again at any
-        time.  A refusal is an answer too: a block with the bare code.
+        ``body`` is the body of the request, at most one block.  A browser may start over at any
+        time.  A refusal is also an answer: a block with only an error code.
         """
         try:
             if self._is_web:
@@ -230,7 +233,7 @@ class XFTPRouterHandshake:
             match self._state:
                 case _State.AWAITS_HELLO:
                     if body:
-                        raise DecodeError("the first request of a connection is empty")
+                        raise DecodeError("the first request of a connection must be empty")
                     return self._hello(None)
                 case _State.AWAITS_HANDSHAKE:
                     return self._agree(body)

@@ -1,8 +1,8 @@
-"""Descriptions as links: to scan, to click, or to open in a browser.
+"""File descriptions as links, to scan, click, or open in a browser.
 
-There are two forms.  An application's link has the text of the description, escaped, and room for
-data of the application's own; its server, if it names one, only shows how to get the application.
-A web link has the text compressed, in the part of the address that a browser does not send.
+There are two forms.  A link for applications has the escaped text of the description, and space for
+the application's own data; its server, if there is one, only shows how to get the application.  A
+web link has the compressed text in the fragment, which browsers do not send.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from simplex_trio.wire.xftp.description_text import (
 __all__ = ["FileLink", "decode_web_fragment", "parse_file_link", "web_link"]
 
 MAX_LINK_SIZE = 3 * MAX_DESCRIPTION_SIZE + 1024 * 1024
-"""Characters: every byte of a description may be escaped, and there may be data."""
+"""In characters: every byte of a description may be escaped, and there may be data as well."""
 
 _APPLICATION = re.compile(r"(?:simplex:|https://([^/#]+))/file/?#/\?(.*)", re.DOTALL)
 _WEB = re.compile(r"https?://[^/#]+(?:/[^#]*)?#(.+)", re.DOTALL)
@@ -44,13 +44,13 @@ class FileLink(Redacted):
 
     description: FileDescription = field(validator=instance_of(FileDescription))
     client_data: str | None = None
-    """What the application adds; its own business."""
+    """The application's own data; not interpreted."""
     app_server: str | None = None
-    """Host and port of the page about the application, for links with https."""
+    """Host and port of the page about the application, in links with https."""
 
     def __attrs_post_init__(self) -> None:
         if self.description.party is not FileParty.RECIPIENT:
-            raise DecodeError("only descriptions for recipients are made into links")
+            raise DecodeError("only a recipient's description can become a link")
         if self.app_server is not None:
             _check_app_server(self.app_server)
 
@@ -63,26 +63,26 @@ class FileLink(Redacted):
 
 
 def parse_file_link(text: str) -> FileLink:
-    """The link of either form; anything else raises `DecodeError`."""
+    """Parse a link of either form; raise `DecodeError` for other text."""
     text = text.strip()
     if len(text) > MAX_LINK_SIZE:
-        raise DecodeError("a link that is too long")
+        raise DecodeError("the link is too long")
     if found := _APPLICATION.fullmatch(text):
         app_server, query = found.groups()
         parameters = _parameters(query)
         if "desc" not in parameters:
-            raise DecodeError("a link without a description")
+            raise DecodeError("the link has no description")
         description = decode_description(parameters["desc"])
         return FileLink(description, parameters.get("data"), app_server)
     if found := _WEB.fullmatch(text):
         return FileLink(decode_web_fragment(found[1]))
-    raise DecodeError("not a link to a file")
+    raise DecodeError("not a file link")
 
 
 def web_link(description: FileDescription, host: Host | None = None) -> str:
-    """The link for browsers, to the web client at ``host``, or on the file's first router."""
+    """Return a link for browsers, to the web client at ``host``, or on the file's first router."""
     if description.party is not FileParty.RECIPIENT:
-        raise ValueError("only descriptions for recipients are made into links")
+        raise ValueError("only a recipient's description can become a link")
     page = _page_on(description.servers[0]) if host is None else str(host)
     packer = zlib.compressobj(level=9, wbits=-zlib.MAX_WBITS)
     packed = packer.compress(encode_description(description).encode()) + packer.flush()
@@ -95,14 +95,14 @@ def _page_on(server: ServerAddress) -> str:
 
 
 def decode_web_fragment(fragment: str) -> FileDescription:
-    """The description in the last part of a web link; `DecodeError` if there is none."""
+    """Decode the fragment of a web link; raise `DecodeError` if it is not a description."""
     unpacker = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
         text = unpacker.decompress(from_base64url(fragment), MAX_DESCRIPTION_SIZE + 1)
     except zlib.error as exc:
-        raise DecodeError("a compressed description that is damaged") from exc
+        raise DecodeError("the compressed description is damaged") from exc
     if not unpacker.eof:
-        raise DecodeError("a compressed description that is too long, or has no end")
+        raise DecodeError("the compressed description is too long or truncated")
     return decode_description(text)
 
 
@@ -117,16 +117,16 @@ def _check_app_server(text: str) -> None:
 
 def _parameters(query: str) -> dict[str, str]:
     if not _ESCAPED.fullmatch(query):
-        raise DecodeError("a link with characters that are escaped in links")
+        raise DecodeError("the link has characters that must be escaped")
     parts = query.split("&", _MAX_PARAMETERS)
     if len(parts) > _MAX_PARAMETERS:
-        raise DecodeError("a link with too many parameters")
+        raise DecodeError("the link has too many parameters")
     parameters: dict[str, str] = {}
     for part in parts:
         name, _, value = part.partition("=")
         try:
             decoded = unquote_to_bytes(value.replace("+", " ")).decode()
         except UnicodeDecodeError as exc:
-            raise DecodeError("a link that is not UTF-8") from exc
+            raise DecodeError("the link is not UTF-8") from exc
         parameters.setdefault(name, decoded)
     return parameters

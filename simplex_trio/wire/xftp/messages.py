@@ -1,4 +1,4 @@
-"""What an XFTP router answers, named as on the wire, for versions 1 to 3."""
+"""The answers of an XFTP router, named as on the wire, for versions 1 to 3."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = [
 
 
 class MessageDecodeError(TagDecodeError):
-    """Bytes are not an answer of an XFTP router."""
+    """The bytes are not an answer of an XFTP router."""
 
 
 @frozen(repr=False)
 class Message(Tagged):
-    """What an XFTP router answers to a client."""
+    """An answer from an XFTP router to a client."""
 
     MIN_VERSION = XFTP_VERSIONS.lowest
     ENTITY: ClassVar[MessageEntity] = MessageEntity.REQUIRED
@@ -51,14 +51,14 @@ def _decode_ids(reader: Reader) -> tuple[bytes, ...]:
 
 @frozen(repr=False)
 class SIDS(Message):
-    """A packet is registered; these are its ids."""
+    """The ids of a new packet."""
 
     TAG: ClassVar[bytes] = b"SIDS"
     ENTITY: ClassVar[MessageEntity] = MessageEntity.NONE
 
     sender_id: bytes
     recipient_ids: tuple[bytes, ...]
-    """In the order of the keys that they belong to."""
+    """In the order of the recipients' keys."""
 
     def encode(self, version: int) -> bytes:
         return b"SIDS " + short(self.sender_id) + _encode_ids(self.recipient_ids)
@@ -71,7 +71,7 @@ class SIDS(Message):
 
 @frozen(repr=False)
 class RIDS(Message):
-    """Recipients are added; these are their ids, in the order of the keys."""
+    """The ids of added recipients, in the order of their keys."""
 
     TAG: ClassVar[bytes] = b"RIDS"
 
@@ -88,7 +88,7 @@ class RIDS(Message):
 
 @frozen(repr=False)
 class FILE(Message):
-    """The body follows, in a box of which this is the router's key and the nonce."""
+    """The body follows, encrypted with the agreed key of ``dh_key`` and with ``nonce``."""
 
     TAG: ClassVar[bytes] = b"FILE"
 
@@ -108,14 +108,14 @@ class FILE(Message):
 
 @frozen(repr=False)
 class OK(Message):
-    """Done."""
+    """Success."""
 
     TAG: ClassVar[bytes] = b"OK"
 
 
 @frozen(repr=False)
 class ERR(Message):
-    """Not done; before version 3 a blocked packet is like one that is not there."""
+    """An error; before version 3 a blocked packet is reported like one that does not exist."""
 
     TAG: ClassVar[bytes] = b"ERR"
     ENTITY: ClassVar[MessageEntity] = MessageEntity.ANY
@@ -151,9 +151,9 @@ _BY_TAG = {message.TAG: message for message in MESSAGES}
 
 
 def decode_message(data: bytes, version: int, newest: int = XFTP_VERSIONS.highest) -> Message:
-    """The answer that ``data`` is at ``version``.
+    """Decode an answer at ``version``.
 
-    ``newest`` is the highest version that this side speaks.  Raises `MessageDecodeError`, and
-    nothing else, for any other bytes.
+    ``newest`` is the highest version that this side speaks.  Any invalid bytes raise
+    `MessageDecodeError`, and nothing else.
     """
     return decode_tagged(_BY_TAG, MessageDecodeError, data, version, newest)

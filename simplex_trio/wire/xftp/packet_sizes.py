@@ -1,8 +1,8 @@
-"""Into which packets a file is split.
+"""How a file is split into packets.
 
-Routers take four sizes.  A file uses two neighbouring ones of them, so that its packets tell little
-about its size and padding does not waste much: a remainder of more than three quarters of the
-bigger size takes one more of these.
+Routers accept four sizes.  A file uses two adjacent ones of them, so that its packets reveal little
+about its size and padding wastes little: a remainder of more than three quarters of the larger size
+takes another packet of that size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 PACKET_SIZES = (64 * KIB, 256 * KIB, MIB, 4 * MIB)
-"""The sizes that routers take unless their operators say otherwise."""
+"""The sizes that routers accept unless configured otherwise."""
 
 
 def _three_quarters(size: int) -> int:
@@ -21,7 +21,7 @@ def _three_quarters(size: int) -> int:
 
 
 def _sizes_for(size: int) -> tuple[int, int]:
-    """The two sizes that a file of ``size`` bytes uses, the small one first."""
+    """Return the two sizes for a file of ``size`` bytes, the smaller one first."""
     smallest, small, big, biggest = PACKET_SIZES
     if size > _three_quarters(biggest):
         return big, biggest
@@ -31,9 +31,9 @@ def _sizes_for(size: int) -> tuple[int, int]:
 
 
 def packet_sizes(size: int) -> tuple[int, ...]:
-    """The sizes of the packets, in order, for an encrypted file of at least ``size`` bytes.
+    """Return the sizes of the packets, in order, for an encrypted file of at least ``size`` bytes.
 
-    The file is padded up to their sum.  Raises `ValueError` for less than one byte.
+    The file is padded to their sum.  Raises `ValueError` for less than one byte.
     """
     if size < 1:
         raise ValueError("an encrypted file has at least one byte")
@@ -45,5 +45,5 @@ def packet_sizes(size: int) -> tuple[int, ...]:
 
 
 def single_packet_size(size: int) -> int | None:
-    """The smallest packet that holds ``size`` bytes, if one does."""
+    """Return the size of the smallest packet that holds ``size`` bytes, or `None`."""
     return next((each for each in PACKET_SIZES if each >= size), None)

@@ -1,4 +1,4 @@
-"""The versions of XFTP, and what each of them brought."""
+"""The versions of XFTP, and names for what each of them added."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["XFTP_VERSIONS", "XFTPVersion"]
 
 
 class XFTPVersion:
-    """What each version of XFTP brought."""
+    """The version that introduced each feature of XFTP."""
 
     FIRST = 1
     AUTHENTICATORS = 2
-    """X25519 authenticators, and a password for FNEW."""
+    """X25519 authenticators, and a password in FNEW."""
     BLOCKED_ERROR = 3
 
 
 XFTP_VERSIONS = VersionRange(1, 3)
-"""The versions of XFTP that this package speaks, as client and as router."""
+"""The versions of XFTP that this package supports, as client and as router."""

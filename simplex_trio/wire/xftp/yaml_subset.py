@@ -1,10 +1,10 @@
-"""The little of YAML that descriptions of files need: mappings, lists and single lines of text.
+"""The subset of YAML that file descriptions need: mappings, lists and single-line text.
 
-Descriptions come from outside, and YAML proper is a language with references that multiply, tags
-that construct, five ways to quote and values that guess their own type.  What is read here is block
-mappings and lists of scalars that are text on one line, plain or in quotes; everything else raises
-`DecodeError`, as do tabs, equal keys, and more than a few levels.  Time and memory are in
-proportion to the input.
+Descriptions come from a peer, and full YAML has references that multiply, tags that construct
+objects, five ways to quote, and values that guess their own type.  This parser reads block mappings
+and lists of scalars, which are text on one line, plain or quoted.  Everything else raises
+`DecodeError`, and so do tabs, duplicate keys, and more than a few levels of nesting.  Time and
+memory are proportional to the input.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from simplex_trio.errors import DecodeError
 __all__ = ["Node", "parse_yaml", "quoted"]
 
 Node = str | None | list["Node"] | dict[str, "Node"]
-"""A scalar (`None` for an absent one), a list or a mapping."""
+"""A scalar (`None` if it is absent), a list or a mapping."""
 
 _MAX_DEPTH = 8
 
@@ -28,12 +28,12 @@ _ITEM = re.compile(r"-(?:( +)(.*))?")
 _SINGLE_QUOTED = re.compile(r"'((?:[^']|'')*)'")
 _DOUBLE_QUOTED = re.compile(r'"([^"\\]*)"')
 
-# What means something else at the start of a scalar, and what would end one in the middle.
+# Indicators at the start of a scalar, and text that would end one in the middle.
 _NOT_PLAIN = re.compile(r"[-?:](?: |$)|[\[\]{},#&*!|>'\"%@`]")
 _ENDS_PLAIN = re.compile(r": | #|:$")
 _NULL = ("", "~", "null")
 
-# Lists and mappings without entries have no other form; writers of YAML use it for them.
+# Writers of YAML use this form for empty lists and mappings, which have no other.
 _EMPTY: Mapping[str, Callable[[], Node]] = {"[]": list, "{}": dict}
 
 
@@ -44,19 +44,19 @@ class _Line:
 
 
 def quoted(text: str) -> str:
-    """``text`` as a scalar that no reader takes for a number."""
+    """Quote ``text``, so that no reader takes it for a number."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def parse_yaml(text: str) -> Mapping[str, Node]:
-    """The mapping that ``text`` is; else `DecodeError`."""
+    """Parse a document that is one mapping; raise `DecodeError` for other text."""
     lines = _lines(text)
     parser = _Parser(lines)
     if not lines:
-        raise DecodeError("an empty document")
+        raise DecodeError("the document is empty")
     value = parser.block(lines[0].indent, 0)
     if not parser.at_end or not isinstance(value, dict):
-        raise DecodeError("a document that is not one mapping")
+        raise DecodeError("the document is not one mapping")
     return value
 
 
@@ -65,7 +65,7 @@ def _lines(text: str) -> list[_Line]:
     for raw in text.split("\n"):
         line = raw.removesuffix("\r").rstrip(" ")
         if not line.isprintable():
-            raise DecodeError("a character that no description has")
+            raise DecodeError("an invalid character in a description")
         content = line.lstrip(" ")
         if content and not content.startswith("#") and (lines or line != "---"):
             lines.append(_Line(len(line) - len(content), content))
@@ -82,20 +82,20 @@ class _Parser:
         return self._at == len(self._lines)
 
     def block(self, indent: int, depth: int) -> Node:
-        """The mapping or list whose entries begin at ``indent``."""
+        """Parse the mapping or list whose entries begin at ``indent``."""
         if depth > _MAX_DEPTH:
-            raise DecodeError("values inside of values inside of values")
+            raise DecodeError("values are nested too deeply")
         if _ITEM.fullmatch(self._lines[self._at].text):
             return self._list(indent, depth)
         return self._mapping(indent, depth)
 
     def _next(self, indent: int) -> _Line | None:
-        """The next line if it belongs to a block at ``indent``."""
+        """Return the next line if it belongs to the block at ``indent``."""
         if self.at_end or self._lines[self._at].indent < indent:
             return None
         line = self._lines[self._at]
         if line.indent > indent:
-            raise DecodeError("a line that is indented for no reason")
+            raise DecodeError("unexpected indentation")
         return line
 
     def _list(self, indent: int, depth: int) -> list[Node]:
@@ -109,7 +109,7 @@ class _Parser:
                 self._at += 1
                 items.append(self._nested(indent, depth, in_list=True))
             elif _KEY.fullmatch(rest) or _ITEM.fullmatch(rest):
-                # What follows the dash is the first line of a block of its own.
+                # The rest of the line is the first line of a nested block.
                 inner = indent + 1 + len(spaces)
                 self._lines[self._at] = _Line(inner, rest)
                 items.append(self.block(inner, depth + 1))
@@ -123,16 +123,16 @@ class _Parser:
         while line := self._next(indent):
             found = _KEY.fullmatch(line.text)
             if found is None:
-                raise DecodeError("neither a key nor an entry of a list")
+                raise DecodeError("a line is not a key or a list item")
             key, rest = found.groups()
             if key in fields:
-                raise DecodeError("a key that comes twice")
+                raise DecodeError("duplicate key")
             self._at += 1
             fields[key] = _scalar(rest) if rest else self._nested(indent, depth, in_list=False)
         return fields
 
     def _nested(self, indent: int, depth: int, *, in_list: bool) -> Node:
-        """The value on the lines below a key or a dash; a list may begin right under its key."""
+        """Parse the value below a key or a dash; a list may begin at the indentation of its key."""
         if self.at_end:
             return None
         below = self._lines[self._at]
@@ -150,5 +150,5 @@ def _scalar(text: str) -> Node:
     if text in _EMPTY:
         return _EMPTY[text]()
     if _NOT_PLAIN.match(text) or _ENDS_PLAIN.search(text):
-        raise DecodeError("a scalar that is not plain text")
+        raise DecodeError("a scalar is not plain text")
     return None if text in _NULL else text
