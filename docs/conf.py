@@ -1,4 +1,4 @@
-"""Settings of the documentation; `nox -s docs` builds it, with warnings as errors."""
+"""Configuration of the documentation; `nox -s docs` builds it, with warnings as errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ version = release = installed_version("simplex-trio")
 extensions = ["myst_parser", "public_names", "sphinx.ext.autodoc", "sphinxcontrib_trio"]
 exclude_patterns = ["_build"]
 
-default_role = "py:obj"  # docstrings name things in single backticks
+default_role = "py:obj"  # docstrings refer to names in single backticks
 myst_heading_anchors = 3
 
 autodoc_default_options = {"members": True, "show-inheritance": True}
@@ -25,7 +25,7 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 
-# Several protocols have a Message and a Command; a short name in a type may then lead to either.
+# Several protocols have a Message and a Command, so a short name in a type may match either.
 suppress_warnings = ["ref.python"]
 
 html_theme = "furo"

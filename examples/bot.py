@@ -1,14 +1,14 @@
-"""An echo bot: whoever writes to its queue is answered in a queue of their own.
+"""An echo bot: it answers every message in a queue of the sender's choice.
 
 ::
 
-    python examples/bot.py              # a router for the bot, one for a user, and a conversation
-    python examples/bot.py smp://…@host # print where to write to, and answer for ever
+    python examples/bot.py              # start two routers, the bot and a user, and show them talk
+    python examples/bot.py smp://…@host # print where to write to, and answer forever
 
-SMP has no return addresses: who wants an answer says where to.  Here the first line of a message
-is a router and the id of a queue there, and the rest is what the bot repeats.  Nothing is encrypted
-from end to end, so the routers of both could read along, and the bot connects wherever it is told
-to: a real one would see to both.
+SMP has no return addresses, so a message has to say where the answer goes.  Here its first line is
+a router and the id of a queue there, and the bot repeats the rest.  Nothing is encrypted end to
+end, so both routers can read the messages, and the bot connects to any router that a sender names:
+a real bot must handle both.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from simplex_trio import (
 from simplex_trio.agent.events import RouterEvent
 
 ANSWER_WITHIN = 30
-"""Seconds after which the bot goes on to the next message: strangers name the routers."""
+"""Seconds before the bot goes on to the next message, as strangers choose the routers."""
 
 
 async def answer(message: bytes) -> None:
-    """Repeat a message to its sender; one that cannot be answered is dropped."""
+    """Echo a message to its sender; one that cannot be answered is dropped."""
     return_address, _, text = message.partition(b"\n")
     try:
         router, _, sender_id = return_address.decode().partition(" ")
@@ -50,20 +50,20 @@ async def answer(message: bytes) -> None:
 async def run_bot(
     agent: SMPClientAgent, router: ServerAddress | str, queue: ReceivingQueue
 ) -> None:
-    """Answer what arrives in a queue, until cancelled."""
+    """Answer the messages in a queue, until cancelled."""
     agent.subscribe(router, [queue])
     async for event in agent.events:
         match event:
             case RouterEvent(event=MessageReceived() | QuotaReached() as message):
                 if isinstance(message, MessageReceived):
                     await answer(message.body)
-                with suppress(SimplexError):  # it comes again with the next connection
+                with suppress(SimplexError):  # redelivered on the next connection
                     client = await agent.client(router)
                     await client.acknowledge(queue, message.message_id)
 
 
 async def say(bot: ServerAddress, bot_id: bytes, home: ServerAddress, *texts: str) -> None:
-    """A user: say something to the bot, wait for the answer, and say the next."""
+    """Play a user: send each text to the bot, and wait for the answer."""
     async with open_smp_client(home) as own, open_smp_client(bot) as to_bot:
         replies = await own.create_queue()
         return_address = f"{home} {replies.sender_id.hex()}\n"
@@ -76,7 +76,7 @@ async def say(bot: ServerAddress, bot_id: bytes, home: ServerAddress, *texts: st
 
 
 async def main(*router: str) -> None:
-    """Run the bot at a router, or show it at work."""
+    """Run the bot on a router, or demonstrate it."""
     async with open_smp_agent() as agent:
         if router:
             (address,) = router

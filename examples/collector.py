@@ -1,13 +1,13 @@
-"""A collector that receives the readings of many sensors, by an agent, over any number of routers.
+"""A collector: it receives the readings of many sensors, from any number of routers, by an agent.
 
 ::
 
-    python examples/collector.py                         # two routers and four sensors, all here
+    python examples/collector.py                         # start two routers and four sensors here
     python examples/collector.py smp://…@one smp://…@two # print an invitation for each, and collect
 
-An invitation is a router and the id of a queue; each sensor gets one of its own, for
-``python examples/sensor.py``.  The queues of this example last as long as the program; a real one
-stores each `ReceivingQueue` before it hands out the invitation.
+An invitation is a router and the id of a queue; each sensor needs its own, for ``python
+examples/sensor.py``.  The queues of this example last as long as the program; a real one stores
+each `ReceivingQueue` before it hands out the invitation.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SENSORS_PER_ROUTER = 2
 
 
 class Collector:
-    """Queues for sensors, and what came from them."""
+    """The queues of the sensors, and the readings from them."""
 
     def __init__(self, agent: SMPClientAgent) -> None:
         self.readings = 0
@@ -52,7 +52,7 @@ class Collector:
         self._seen: set[tuple[bytes, int]] = set()
 
     async def invite(self, router: ServerAddress | str, name: str) -> bytes:
-        """A new queue at a router; returns the id that its sensor sends to."""
+        """Create a queue on a router; returns the id that its sensor sends to."""
         client = await self._agent.client(router)
         queue = await client.create_queue(subscribe=False)
         self._names[queue.recipient_id] = name
@@ -61,7 +61,7 @@ class Collector:
         return queue.sender_id
 
     async def collect(self, *, until: float = math.inf) -> None:
-        """Print readings until there are so many of them."""
+        """Print readings until ``until`` of them have arrived."""
         while self.readings < until:
             match event := await self._agent.events.receive():
                 case RouterEvent(event=MessageReceived() | QuotaReached() as message):
@@ -69,14 +69,14 @@ class Collector:
                         self._take(message)
                     await self._acknowledge(event.server, message)
                 case Disconnected(queues=queues):
-                    print(f"connection lost, with {len(queues)} queues; the agent connects again")
+                    print(f"connection lost, with {len(queues)} queues; the agent reconnects")
                 case SubscriptionError() | SubscriptionEnded():
-                    print("a queue is gone, and its sensor with it")
+                    print("a queue was lost, and its sensor cannot report any more")
 
     async def _acknowledge(
         self, router: ServerAddress, message: MessageReceived | QuotaReached
     ) -> None:
-        with suppress(SimplexError):  # it comes again with the next connection
+        with suppress(SimplexError):  # redelivered on the next connection
             client = await self._agent.client(router)
             await client.acknowledge(self._queues[message.recipient_id], message.message_id)
 
@@ -95,7 +95,7 @@ class Collector:
 
 
 async def main(*routers: str, count: int = 3) -> None:
-    """Collect from sensors elsewhere, for ever; or ``count`` readings from each of four here."""
+    """Collect from remote sensors forever, or ``count`` readings from each of four local ones."""
     async with open_smp_agent() as agent:
         collector = Collector(agent)
         if not routers:
@@ -108,7 +108,7 @@ async def main(*routers: str, count: int = 3) -> None:
 
 
 async def show(collector: Collector, count: int) -> None:
-    """Have routers and sensors, and collect everything from them."""
+    """Run routers and sensors, and collect all of their readings."""
     async with open_router() as east, open_router() as west, trio.open_nursery() as nursery:
         for name, router in {"east": east, "west": west}.items():
             for number in range(1, SENSORS_PER_ROUTER + 1):

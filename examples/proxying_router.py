@@ -1,12 +1,11 @@
-"""A router that also proxies, configured in code, and a sender that goes through it.
+"""A router that is also a proxy, configured in code, and a sender that uses it.
 
 ::
 
     python examples/proxying_router.py                # to relays on this machine
     python examples/proxying_router.py smp://…@relay  # to these relays, and to no others
 
-The relay that a message is for sees the proxy instead of its sender; the proxy sees neither the
-message nor the queue that it is for.
+The relay sees the proxy in place of the sender; the proxy sees neither the message nor its queue.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from simplex_trio.router.config import ClientLimits, ProxyPolicy, QueuePolicy
 
 
 def proxy_config(relays: Iterable[ServerAddress], password: str) -> RouterConfig:
-    """A router of this machine for a few friends: they know a password, and it knows its relays."""
+    """Configure a private router: clients need a password, and it proxies only to ``relays``."""
     hosts = {host.bare for relay in relays for host in relay.hosts}
     return RouterConfig(
         hosts=("127.0.0.1",),
@@ -38,7 +37,7 @@ def proxy_config(relays: Iterable[ServerAddress], password: str) -> RouterConfig
         queues=QueuePolicy(password=password, message_ttl=24 * 3600),
         proxy=ProxyPolicy(
             allow=tuple(sorted(hosts)),
-            allow_private=True,  # as the relays are on this machine; a public proxy must not do it
+            allow_private=True,  # for relays on this machine; never allow it on a public proxy
             max_relays=20,
         ),
         limits=ClientLimits(connections=100, proxied_at_once=8),
@@ -46,7 +45,7 @@ def proxy_config(relays: Iterable[ServerAddress], password: str) -> RouterConfig
 
 
 async def send_through(proxy: ServerAddress, password: str, relay: ServerAddress, text: str) -> str:
-    """Receive at a relay what was sent to it through a proxy."""
+    """Send a message to a queue on a relay through a proxy; return what arrives."""
     async with open_smp_client(relay) as alice, open_smp_client(proxy) as bob:
         queue = await alice.create_queue()
         passage = bob.relay(relay, basic_auth=password.encode())
@@ -58,7 +57,7 @@ async def send_through(proxy: ServerAddress, password: str, relay: ServerAddress
 
 
 async def show(relays: Iterable[ServerAddress], stranger: ServerAddress | None = None) -> None:
-    """Run the router, send through it to every relay, and to one that it does not serve."""
+    """Run the router, and send through it to every relay, and to one that it refuses."""
     relays = list(relays)
     password = secrets.token_urlsafe()
     async with open_router(proxy_config(relays, password)) as proxy:
@@ -74,7 +73,7 @@ async def show(relays: Iterable[ServerAddress], stranger: ServerAddress | None =
 
 
 async def main(*addresses: str) -> None:
-    """Proxy to the relays that are named, or to one that is made for the occasion."""
+    """Proxy to the given relays, or to a temporary one."""
     if addresses:
         await show(map(ServerAddress.parse, addresses))
         return

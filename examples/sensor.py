@@ -1,12 +1,12 @@
-"""A sensor that sends its readings to whoever has invited it.
+"""A sensor: it sends its readings to the collector that invited it.
 
 ::
 
-    python examples/sensor.py                   # to a router on this machine, and print it
+    python examples/sensor.py                   # to a temporary router, and print what arrives
     python examples/sensor.py smp://…@host ID   # to a collector's queue
 
-Every reading has a number.  When a connection is lost, nobody can tell whether the router had the
-last reading already, so the sensor sends it again, and the collector drops what it has seen.
+Every reading has a number.  When a connection is lost, the sensor cannot know whether the router
+has accepted the last reading.  So it sends it again, and the collector drops duplicates.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from simplex_trio import (
 from simplex_trio.crypto.keys import X25519PrivateKey
 
 DELAYS = (1, 2, 4, 8, 16, 32)
-"""Seconds between the tries to send a reading, before the last one."""
+"""Seconds between the attempts to send a reading."""
 
 
 def readings(count: int) -> Iterator[bytes]:
-    """What a thermometer would say."""
+    """Yield the readings of a thermometer."""
     for number in range(count):
         yield json.dumps({"number": number, "celsius": 20 + number / 4}).encode()
 
 
 async def report(router: ServerAddress | str, sender_id: bytes, *, count: int = 5) -> None:
-    """Send readings into a queue, and see to it that nobody else can.
+    """Secure a queue for this sensor, and send readings to it.
 
-    Raises the last error when a reading cannot be sent, at once if trying again cannot help.
+    Raises the last error if a reading cannot be sent; at once if a retry cannot help.
     """
     key = X25519PrivateKey.generate()
     async with open_smp_agent() as agent:
 
         async def deliver(reading: bytes) -> None:
             client = await agent.client(router)  # the same one, until it is lost
-            await client.secure_as_sender(sender_id, key)  # with the same key it may be repeated
+            await client.secure_as_sender(sender_id, key)  # may be repeated with the same key
             await client.send(sender_id, reading, key)
 
         for reading in readings(count):
@@ -56,7 +56,7 @@ async def report(router: ServerAddress | str, sender_id: bytes, *, count: int = 
 
 
 async def persist(deliver: Callable[[bytes], Awaitable[None]], reading: bytes) -> None:
-    """Deliver a reading, again and again as long as that may help."""
+    """Deliver a reading; retry as long as that may help."""
     for delay in DELAYS:
         try:
             return await deliver(reading)
@@ -68,7 +68,7 @@ async def persist(deliver: Callable[[bytes], Awaitable[None]], reading: bytes) -
 
 
 async def main(*invitation: str, count: int = 5) -> None:
-    """Report to the queue that is named, or to one that is made for the occasion."""
+    """Report to the given queue, or to a temporary one."""
     if invitation:
         router, sender_id = invitation
         await report(router, bytes.fromhex(sender_id), count=count)

@@ -1,7 +1,7 @@
-"""Two directives that write the reference, so that no module and no name can be left out of it.
+"""Two directives that generate the reference, so that it misses no module and no name.
 
-``public-modules`` documents every module of a package that has public names, and
-``public-names`` lists those of the package itself, each with where it is documented.
+``public-modules`` documents every module of a package that has public names, and ``public-names``
+lists the names of the package itself, each with a link to its documentation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 
 
 def modules_of(package_name: str) -> Iterator[ModuleType]:
-    """The package and every module in it, apart from programs."""
+    """Yield the package and all of its modules, except programs."""
     package = importlib.import_module(package_name)
     yield package
     for found in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package_name}."):
@@ -30,7 +30,7 @@ def modules_of(package_name: str) -> Iterator[ModuleType]:
 
 
 def own_names(module: ModuleType) -> list[str]:
-    """The public names that are defined in a module rather than passed on by it."""
+    """Return the public names that a module defines itself rather than re-exports."""
     public = getattr(module, "__all__", ())
     if not public:
         return []
@@ -76,7 +76,7 @@ class PublicModules(_Generated):
 
 
 class PublicNames(_Generated):
-    """The names in ``__all__`` of a package, with the first sentence of what each says."""
+    """The names in ``__all__`` of a package, with the summaries of their docstrings."""
 
     def lines(self) -> Iterator[str]:
         package = importlib.import_module(self.arguments[0])

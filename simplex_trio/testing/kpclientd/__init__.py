@@ -1,11 +1,11 @@
-"""A simulated Katzenpost client daemon, to develop and test against.
+"""A simulated Katzenpost client daemon, for development and tests.
 
-It speaks the protocol of the real one, ``kpclientd``, on real sockets, to any client of it.  **It
+It speaks the protocol of the real one, ``kpclientd``, on real sockets, to any client.  **It
 simulates, and protects nothing**: there is no mixnet behind it, everything happens in its memory,
-and whoever can reach it can read what others write.
+and all who can connect to it can read what others write.
 
-`open_simulated_daemon` listens in this program, and `serve_simulated_daemon` for others;
-`running_daemon` needs no socket, and suits virtual time.  A `SimulatedMixnet` keeps the boxes,
+`open_simulated_daemon` listens for this program, and `serve_simulated_daemon` for others;
+`running_daemon` needs no socket, and suits virtual time.  A `SimulatedMixnet` stores the boxes,
 outlives daemons, and can be slowed down, taken offline, and made to fail.
 """
 

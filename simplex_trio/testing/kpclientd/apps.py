@@ -1,4 +1,4 @@
-"""What the daemon knows of its clients across their connections."""
+"""The daemon's state of its clients, across their connections."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from simplex_trio.testing.kpclientd.consensus import Endpoint
 __all__ = ["MAX_KEPT_REPLIES", "App", "Connected", "Operation"]
 
 MAX_KEPT_REPLIES = 1000
-"""Replies of services that are kept for a client that is away."""
+"""The most replies of services that are kept for a disconnected client."""
 
 
 class Connected(Protocol):
-    """A connection of a client, as far as answers go."""
+    """A client's connection, as a sink for responses."""
 
     def put(self, name: str, fields: Mapping[str, object]) -> None:
         """Queue a response."""
@@ -28,21 +28,21 @@ class Connected(Protocol):
 
 @define(eq=False)
 class Operation:
-    """Something that is resent for a client until it is answered, or cancelled."""
+    """Something that is resent for a client until it is answered or cancelled."""
 
     app: App
     query_id: bytes | None
     reply: str
     key: bytes = b""
-    """The hash by which it is cancelled, once it has begun."""
+    """The hash that identifies it for cancellation, once it has started."""
     courier: Endpoint | None = None
-    """Who is asked, if that is said in the answer."""
+    """The courier that is used, if the answer names it."""
     scope: trio.CancelScope = field(factory=trio.CancelScope)
 
 
 @define(eq=False)
 class App:
-    """One client, known by its token; without one it is forgotten with its connection."""
+    """One client, known by its token; without a token it is forgotten with its connection."""
 
     token: bytes | None = None
     connection: Connected | None = None
@@ -52,15 +52,15 @@ class App:
     )
     operations: set[Operation] = field(factory=set)
     grace: trio.CancelScope | None = None
-    """What will forget this client, while it is away."""
+    """The scope of the task that will forget this client while it is disconnected."""
 
     def put(self, name: str, fields: Mapping[str, object]) -> None:
-        """Answer the client; what it is not there for is lost."""
+        """Send a response to the client; drop it if the client is disconnected."""
         if self.connection is not None:
             self.connection.put(name, fields)
 
     def put_or_keep(self, name: str, fields: Mapping[str, object]) -> None:
-        """Answer the client, now or when it comes back."""
+        """Send a response to the client now, or when it reconnects."""
         if self.connection is not None:
             self.connection.put(name, fields)
         elif len(self.kept) < MAX_KEPT_REPLIES:

@@ -1,8 +1,8 @@
-"""Simulated Pigeonhole boxes: capabilities, sealed contents, and what keeps them.  Pure.
+"""Simulated Pigeonhole boxes: capabilities, encrypted contents, and their storage.  Pure.
 
-Everything has the size that the real thing has, and can be told apart by the same mistakes: a box
-opens only with the right key and index, and an envelope that was made elsewhere is not one.  But
-whoever knows this file can read everything, and nothing is signed.
+Everything has its real size, and detects the same mistakes as the real thing: a box decrypts only
+with the right key and index, and an envelope from elsewhere is invalid.  But with this source code
+everything can be read, and nothing is signed.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ __all__ = [
 ]
 
 MAX_PLAINTEXT = 1553
-"""Bytes of one message in a box, as in the daemon's own tests."""
+"""The longest message in a box, in bytes, as in the daemon's own tests."""
 
 _KEY = 32
-_NONCE = bytes(sodium.crypto_secretbox_NONCEBYTES)  # each key seals one thing only
+_NONCE = bytes(sodium.crypto_secretbox_NONCEBYTES)  # each key encrypts only one thing
 _PADDED = MAX_PLAINTEXT + 4
 _INNER = MAX_PLAINTEXT + 256
 
@@ -51,34 +51,34 @@ def _derived(label: bytes, data: bytes) -> bytes:
 
 
 def new_capability(seed: bytes) -> bytes:
-    """The write capability that is made from a seed: private key, public key, first index."""
+    """Derive a write capability from a seed: private key, public key, first index."""
     private = _derived(b"private", seed)
     number = int.from_bytes(_derived(b"number", seed)[:8], "little") >> 2
     return private + _derived(b"public", private) + _index(number, _derived(b"chain", seed))
 
 
 def public_key(write_cap: bytes) -> bytes:
-    """The public key in a write capability."""
+    """Return the public key in a write capability."""
     return write_cap[_KEY : 2 * _KEY]
 
 
 def read_capability(write_cap: bytes) -> bytes:
-    """The read capability to a write capability."""
+    """Return the read capability for a write capability."""
     return write_cap[_KEY:]
 
 
 def start_index(write_cap: bytes) -> bytes:
-    """The index of the first box."""
+    """Return the index of the first box."""
     return write_cap[2 * _KEY :]
 
 
 def counter(index: bytes) -> int:
-    """The number of a box."""
+    """Return the number of a box."""
     return int.from_bytes(index[:8], "little")
 
 
 def next_index(index: bytes) -> bytes:
-    """The index of the box after this one."""
+    """Return the index of the box after this one."""
     return _index((counter(index) + 1) % 2**64, _derived(b"chain", index[-_KEY:]))
 
 
@@ -88,12 +88,12 @@ def _index(number: int, chain: bytes) -> bytes:
 
 
 def box_id(public: bytes, index: bytes) -> bytes:
-    """By which the replicas know a box."""
+    """Return the id by which replicas store a box."""
     return _derived(b"box", public + index[: 8 + _KEY])
 
 
 def seal_box(public: bytes, index: bytes, plaintext: bytes) -> bytes:
-    """The content of a box, the same each time; empty, which is a tombstone, for nothing."""
+    """Return the content of a box, deterministically; empty (a tombstone) for no plaintext."""
     if not plaintext:
         return b""
     padded = len(plaintext).to_bytes(4, "big") + plaintext.ljust(MAX_PLAINTEXT, b"\0")
@@ -101,7 +101,7 @@ def seal_box(public: bytes, index: bytes, plaintext: bytes) -> bytes:
 
 
 def open_box(public: bytes, index: bytes, content: bytes) -> bytes | None:
-    """What was put into a box; `None` if this is not the key to it."""
+    """Decrypt the content of a box; `None` if the key or index is wrong."""
     try:
         padded = sodium.crypto_secretbox_open(content, _NONCE, _content_key(public, index))
     except CryptoError:
@@ -118,10 +118,10 @@ def _content_key(public: bytes, index: bytes) -> bytes:
 
 @frozen(repr=False)
 class Envelope(Redacted):
-    """A request to the replicas: to read a box, or to put ``content`` into it."""
+    """A request to the replicas: to read a box, or to write ``content`` to it."""
 
     key: bytes
-    """Chosen at random, so that no two envelopes are equal."""
+    """Random, so that no two envelopes are equal."""
     epoch: int
     box_id: bytes
     content: bytes | None
@@ -131,14 +131,14 @@ class Envelope(Redacted):
         return self.content is None
 
     def to_bytes(self) -> bytes:
-        """As it travels, and is put into copy streams; all are of one size."""
+        """Encode for the wire and for copy streams; all envelopes have the same size."""
         inner = encode({"box": self.box_id, "content": self.content, "epoch": self.epoch})
         padded = len(inner).to_bytes(4, "big") + inner.ljust(_INNER, b"\0")
         return self.key + sodium.crypto_secretbox(padded, _NONCE, self.key)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Envelope:
-        """Read one; raises `DecodeError` for anything else."""
+        """Decode an envelope; raise `DecodeError` for other bytes."""
         key = data[:_KEY]
         try:
             padded = sodium.crypto_secretbox_open(data[_KEY:], _NONCE, key)
@@ -150,12 +150,12 @@ class Envelope(Redacted):
 
     @property
     def descriptor(self) -> bytes:
-        """What its maker keeps to open the answer."""
+        """The part that the sender keeps to decrypt the answer."""
         return _derived(b"descriptor", self.key)
 
 
 class Boxes:
-    """What the replicas store; it outlives daemons."""
+    """The storage of the replicas; it outlives daemons."""
 
     def __init__(self) -> None:
         self._contents: dict[bytes, bytes] = {}
@@ -164,11 +164,11 @@ class Boxes:
         return len(self._contents)
 
     def read(self, box: bytes) -> bytes | None:
-        """What is in a box: `None` for nothing yet, nothing for a tombstone."""
+        """Return the content of a box: `None` if it was never written, empty for a tombstone."""
         return self._contents.get(box)
 
     def write(self, box: bytes, content: bytes) -> ReplicaCode | None:
-        """Fill a box, or delete what is in it; the error if there is something else in it."""
+        """Write or delete a box; return an error if it has another content."""
         before = self._contents.get(box)
         if content and before is not None and before != content:
             return ReplicaCode.BOX_ALREADY_EXISTS

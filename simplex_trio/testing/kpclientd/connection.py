@@ -1,4 +1,4 @@
-"""One client's connection to the simulated daemon: reading, sending on, and answering."""
+"""One client's connection to the simulated daemon: reading, forwarding to the mixnet, answering."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from simplex_trio.testing.kpclientd.messages import encode_response, read_reques
 __all__ = ["MAX_WAITING", "ClientConnection", "Daemon"]
 
 MAX_WAITING = 16
-"""Requests that may wait to be sent into the mixnet; meanwhile nothing more is read."""
+"""The most requests that wait to be sent into the mixnet; at the limit reading pauses."""
 
 _WRITE_SECONDS = 60.0
 
@@ -29,23 +29,23 @@ _MIXNET_REQUESTS = (
 
 
 class Daemon(Protocol):
-    """The daemon, as its connections know it."""
+    """The daemon, from a connection's point of view."""
 
     def introduce(self, connection: ClientConnection, token: bytes) -> None:
-        """The client said who it is."""
+        """Handle the client's introduction of itself."""
         ...
 
     def answer(self, app: App, name: str, request: Mapping[str, Any]) -> None:
-        """The client asked something that needs no mixnet."""
+        """Answer a request that does not need the mixnet."""
         ...
 
     async def send_on(self, app: App, name: str, request: Mapping[str, Any]) -> None:
-        """It is the turn of a request that does."""
+        """Handle a request that needs the mixnet, in its turn."""
         ...
 
 
 class ClientConnection:
-    """A connection, from after the daemon's first messages on."""
+    """A connection, after the daemon's first messages."""
 
     def __init__(self, daemon: Daemon, stream: LengthPrefixedStream) -> None:
         self._daemon = daemon
@@ -60,16 +60,16 @@ class ClientConnection:
         self.said_farewell: bool = False
 
     def put(self, name: str, fields: Mapping[str, object]) -> None:
-        """Queue a response; there is no limit to them but the time that a write may take."""
+        """Queue a response; only the time-out of writes bounds the queue."""
         self._unsent.append(encode_response(name, fields))
         self._more.set()
 
     def drop(self) -> None:
-        """End the connection without a word."""
+        """End the connection without notice."""
         self._scope.cancel()
 
     async def run(self) -> None:
-        """Serve the client until one side has had enough."""
+        """Serve the client until either side ends the connection."""
         waiting, to_send = trio.open_memory_channel[tuple[str, Mapping[str, Any]]](MAX_WAITING)
         try:
             with self._scope:
@@ -85,7 +85,7 @@ class ClientConnection:
             await trio.aclose_forcefully(self._stream)
 
     async def drained(self) -> None:
-        """Wait until what was queued has been written, or the connection has ended."""
+        """Wait until all queued responses are written, or the connection has ended."""
         while (self._unsent or self._writing) and not self._scope.cancel_called:
             await self._written.park()
 
@@ -98,7 +98,7 @@ class ClientConnection:
             try:
                 received = read_request(await self._stream.receive_frame())
             except (DecodeError, trio.EndOfChannel, trio.BrokenResourceError):
-                return  # which hangs up
+                return  # which ends the connection
             if received is None:
                 continue
             name, request = received

@@ -1,4 +1,4 @@
-"""A made-up consensus document, with the nodes and services that programs look for.  Pure."""
+"""A made-up consensus document, with the nodes and services that programs expect.  Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 EPOCH_SECONDS = 20 * 60
 
 MAX_MESSAGE = 2000
-"""Bytes of a message to a service, as in default networks."""
+"""The longest message to a service, in bytes, as in default networks."""
 
 _ENVELOPE = len(Envelope(bytes(32), 2**32, bytes(32), None).to_bytes())
 
@@ -61,7 +61,7 @@ def _key(name: str) -> bytes:
 
 @frozen
 class Endpoint:
-    """Where a service can be reached."""
+    """The address of a service."""
 
     service: str
     node_hash: bytes
@@ -75,7 +75,7 @@ _SERVICES: dict[str, dict[str, str]] = {
 
 
 def endpoints() -> list[Endpoint]:
-    """All services of all nodes."""
+    """Return all services of all nodes."""
     return [
         Endpoint(service, hash256(_key(node)), endpoint.encode())
         for node, services in _SERVICES.items()
@@ -118,9 +118,9 @@ def _replica(number: int, epoch: int) -> dict[str, object]:
 
 
 def document(epoch: int, *, idle_service_node: bool = False) -> bytes:
-    """The document of an epoch, as the daemon hands it on.
+    """Return the document of an epoch, in the form that the daemon passes on.
 
-    With ``idle_service_node`` one node has null where its services would be, as real ones may.
+    With ``idle_service_node`` one node has null in place of its services, as real ones may.
     """
     service_nodes = [_node(name, epoch, services) for name, services in _SERVICES.items()]
     if idle_service_node:
@@ -171,7 +171,7 @@ AUTHORITIES: list[dict[str, object]] = [
 
 
 def signed_document(epoch: int, content: bytes) -> bytes:
-    """The document of an epoch in the form of a certificate; the signatures are made up."""
+    """Return the document of an epoch as a certificate with made-up signatures."""
     return encode(
         {
             "Version": 0,

@@ -1,7 +1,7 @@
-"""Copy streams as the daemon makes them, and as a courier reads them.  Pure.
+"""Copy streams: the daemon's encoding, and the courier's decoding.  Pure.
 
-A stream is a row of elements, each the plaintext of one box: flags, a length, and data.  The data
-of all elements together are envelopes, each behind its length.
+A stream is a sequence of elements, each the plaintext of one box: flags, a length, and data.  The
+data of all elements together is a sequence of envelopes, each with its length.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _DATA = MAX_PLAINTEXT - _OVERHEAD
 def encode_elements(
     envelopes: Iterable[Envelope], buffer: bytes, *, is_start: bool, is_last: bool, flush: bool
 ) -> tuple[list[bytes], bytes]:
-    """Elements, and what is left over.
+    """Return elements, and the remaining data.
 
-    With ``is_last`` or ``flush`` nothing is left over, but only the former ends the stream.  The
-    last full element is held back as well, since it may turn out to be the final one.
+    With ``is_last`` or ``flush`` no data remains, but only the former ends the stream.  The last
+    full element is held back as well, since it may turn out to be the final one.
     """
     parts = [buffer]
     for envelope in envelopes:
@@ -46,17 +46,17 @@ def encode_elements(
 
 
 class StreamReader:
-    """A courier's reading of the boxes of a copy stream, in order."""
+    """Reads the boxes of a copy stream in order, as a courier does."""
 
     def __init__(self) -> None:
         self.is_complete: bool = False
         self._data = b""
 
     def read(self, element: bytes) -> Iterator[Envelope]:
-        """The envelopes that are complete with this element; raises `DecodeError`."""
+        """Yield the envelopes that this element completes; raises `DecodeError`."""
         size = int.from_bytes(element[1:_OVERHEAD], "big")
         if len(element) != _OVERHEAD + size:
-            raise DecodeError("not an element of a copy stream")
+            raise DecodeError("not a copy stream element")
         self.is_complete = bool(element[0] & _FINAL)
         self._data += element[_OVERHEAD:]
         while len(self._data) >= 4:

@@ -1,4 +1,4 @@
-"""`SimulatedDaemon`: what clients talk to."""
+"""`SimulatedDaemon`: the daemon that clients connect to."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ __all__ = [
 ]
 
 GRACE_SECONDS = 10 * 60
-"""For which a client that went without saying so is remembered."""
+"""How long the daemon remembers a client that disconnected without notice."""
 
 DOCUMENT_SECONDS = 30.0
-"""For which the first messages are held back while there is no document."""
+"""How long it holds back the first messages while there is no document."""
 
 _REMEMBERED_REQUESTS = 1000
 
 
 class SimulatedDaemon:
-    """A daemon in this process, driven by `running_daemon`.
+    """A daemon in this process, run by `running_daemon`.
 
-    It simulates, and protects nothing: no packet leaves the process, and whoever can reach it can
-    read what others write.
+    It simulates, and protects nothing: no packet leaves the process, and all who can connect to it
+    can read what others write.
     """
 
     def __init__(self, mixnet: SimulatedMixnet | None = None) -> None:
         self.mixnet: SimulatedMixnet = mixnet or SimulatedMixnet()
         self.instance_token: bytes = secrets.token_bytes(16)
         self.requests: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=_REMEMBERED_REQUESTS)
-        """The latest that clients asked, in order."""
+        """The latest requests of clients, in order."""
         self._asked = trio.lowlevel.ParkingLot()
         self._nursery: trio.Nursery | None = None
-        self._greeting = trio.Lock()  # of one client at a time, as the daemon does it
+        self._greeting = trio.Lock()  # greets one client at a time, like the real daemon
         self._connections: set[ClientConnection] = set()
         self._apps: dict[bytes, App] = {}
         self._mixnet_requests = MixnetRequests(self.mixnet)
@@ -64,34 +64,34 @@ class SimulatedDaemon:
 
     @property
     def connections(self) -> int:
-        """How many clients are connected."""
+        """The number of connected clients."""
         return len(self._connections)
 
     @property
     def operations(self) -> int:
-        """How many operations are being resent."""
+        """The number of operations that are being resent."""
         return len(self._mixnet_requests)
 
     def asked(self, name: str) -> list[Mapping[str, Any]]:
-        """The latest requests of a kind."""
+        """Return the latest requests of a kind."""
         return [request for asked, request in self.requests if asked == name]
 
     async def wait_asked(self, name: str, count: int = 1) -> None:
-        """Wait until there have been so many requests of a kind, among the latest."""
+        """Wait until the latest requests include ``count`` of a kind."""
         while len(self.asked(name)) < count:
             await self._asked.park()
 
     async def open_stream(self) -> trio.abc.Stream:
-        """A connection in memory; a `Dialler` of the client.  Raises `DialFailed` when stopped."""
+        """Connect in memory; a `Dialler` for the client.  Raises `DialFailed` when stopped."""
         await trio.lowlevel.checkpoint()
         if self._nursery is None or not self._available:
-            raise DialFailed("the simulated daemon is not there")
+            raise DialFailed("the simulated daemon is not running")
         ours, theirs = memory_stream_pair()
         self._nursery.start_soon(self.serve_stream, ours)
         return theirs
 
     def drop_connections(self) -> None:
-        """Lose all connections; the daemon goes on."""
+        """Break all connections; the daemon keeps running."""
         for connection in tuple(self._connections):
             connection.drop()
 
@@ -115,25 +115,25 @@ class SimulatedDaemon:
         """Wait for clients that were told of the end; in memory they have heard it by now."""
 
     def start(self, *, same_instance: bool = False) -> None:
-        """Be there again after `stop`, as another process unless ``same_instance``."""
+        """Start again after `stop`, as another process unless ``same_instance``."""
         if not same_instance:
             self.instance_token = secrets.token_bytes(16)
         self._available = True
 
     async def restart(self, *, same_instance: bool = False, graceful: bool = True) -> None:
-        """`stop`, and `start`."""
+        """Stop and start again."""
         await self.stop(graceful=graceful)
         self.start(same_instance=same_instance)
 
-    # --- what the mixnet tells ------------------------------------------------------------------
+    # --- events of the mixnet ---------------------------------------------------------------------
 
     def status_changed(self) -> None:
-        """Tell all clients."""
+        """Notify all clients."""
         for connection in self._connections:
             connection.put("connection_status_event", self._status())
 
     def document_changed(self) -> None:
-        """Tell all clients."""
+        """Notify all clients."""
         for connection in self._connections:
             connection.put("new_pki_document_event", {"payload": self.mixnet.current_document})
 
@@ -146,7 +146,7 @@ class SimulatedDaemon:
             "pigeonhole_geometry": PIGEONHOLE_GEOMETRY,
         }
 
-    # --- its clients ----------------------------------------------------------------------------
+    # --- clients ----------------------------------------------------------------------------------
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one client until the connection ends."""
@@ -166,7 +166,7 @@ class SimulatedDaemon:
             self._left(connection)
 
     def introduce(self, connection: ClientConnection, token: bytes) -> None:
-        """The client said who it is: go on where it left off, if it is known."""
+        """Handle the client's introduction; a known client continues where it left off."""
         known = self._apps.get(token)
         app = known or connection.app
         app.token = token
@@ -182,7 +182,7 @@ class SimulatedDaemon:
         connection.put("session_token_reply", reply)
 
     def answer(self, app: App, name: str, request: Mapping[str, Any]) -> None:
-        """Answer what needs no mixnet."""
+        """Answer a request that does not need the mixnet."""
         self._note(name, request)
         if name in CANCELS:
             self._mixnet_requests.cancel(app, name, request)
@@ -191,7 +191,7 @@ class SimulatedDaemon:
             app.put(f"{name}_reply", answer_locally(self.mixnet, name, request))
 
     async def send_on(self, app: App, name: str, request: Mapping[str, Any]) -> None:
-        """Send a request into the mixnet when it is its turn."""
+        """Send a request into the mixnet in its turn."""
         await self.mixnet.packet_slot()
         self._note(name, request)
         assert self._nursery is not None
@@ -204,7 +204,7 @@ class SimulatedDaemon:
     def _left(self, connection: ClientConnection) -> None:
         app = connection.app
         if app.connection is not connection:
-            return  # it has come back already
+            return  # it has already reconnected
         app.connection = None
         if connection.said_farewell or app.token is None:
             self._forget(app)
@@ -222,11 +222,11 @@ class SimulatedDaemon:
         if app.token is not None and self._apps.get(app.token) is app:
             del self._apps[app.token]
 
-    # --- its life -------------------------------------------------------------------------------
+    # --- lifetime ---------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[trio.Nursery]:
-        """Be driven for as long as the block lasts; see `running_daemon`."""
+        """Run for the duration of the block; see `running_daemon`."""
         async with open_inner_nursery() as nursery:
             self._nursery = nursery
             self.mixnet.watch(self)
@@ -240,7 +240,7 @@ class SimulatedDaemon:
 
 @asynccontextmanager
 async def running_daemon(mixnet: SimulatedMixnet | None = None) -> AsyncIterator[SimulatedDaemon]:
-    """A daemon for as long as the block lasts; `SimulatedDaemon.open_stream` connects to it."""
+    """Run a daemon for the duration of the block; connect with `SimulatedDaemon.open_stream`."""
     daemon = SimulatedDaemon(mixnet)
     async with daemon.running():
         yield daemon

@@ -1,4 +1,4 @@
-"""What the daemon answers by itself, without the mixnet: a function for each request."""
+"""The requests that the daemon answers without the mixnet, a function for each."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _get_directory_authorities(mixnet: SimulatedMixnet, _request: Fields) -> dic
 
 
 class _Writer:
-    """Makes envelopes for boxes in a row."""
+    """Makes envelopes for consecutive boxes."""
 
     def __init__(self, mixnet: SimulatedMixnet, write_cap: bytes, index: bytes) -> None:
         self._mixnet = mixnet
@@ -234,7 +234,7 @@ LOCAL_REQUESTS: Mapping[str, tuple[_Answer, tuple[str, ...]]] = {
         ("envelopes", "buffer", "next_dest_index"),
     ),
 }
-"""How each is answered, and which fields are null in an error."""
+"""The function for each request, and the fields that are null in an error."""
 
 _ZEROS: Mapping[str, Mapping[str, object]] = {
     "get_message_box_index_counter": {"counter": 0},
@@ -243,7 +243,7 @@ _ZEROS: Mapping[str, Mapping[str, object]] = {
 
 
 def answer_locally(mixnet: SimulatedMixnet, name: str, request: Fields) -> dict[str, object]:
-    """The fields of the answer to a local request."""
+    """Return the fields of the answer to a local request."""
     answer, nulls = LOCAL_REQUESTS[name]
     known: dict[str, object] = {"query_id": request["query_id"], "error_code": 0}
     try:

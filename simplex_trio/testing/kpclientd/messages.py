@@ -1,8 +1,8 @@
-"""Requests as strictly as the daemon reads them, responses as lavishly as it writes them.  Pure.
+"""Decoding of requests and encoding of responses, exactly as the real daemon does.  Pure.
 
-The daemon fills in zero for whatever is missing or null, zero-fills or cuts ids of the wrong
-length, and hangs up on values of the wrong type and on capabilities and indices of the wrong
-length.  What it writes names every kind of response, all but one of them null.
+For missing or null fields the daemon assumes zero, it pads or truncates ids of the wrong length,
+and it ends the connection for values of the wrong type and capabilities or indices of the wrong
+length. Its messages have a field for every kind of response, and all but one are null.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _fixed(size: int) -> Read:
 def _exactly(size: int) -> Read:
     def read(value: Any) -> bytes | None:
         if value is not None and len(_bytes(value)) != size:
-            raise DecodeError("a capability or an index of the wrong length")
+            raise DecodeError("a capability or index has the wrong length")
         return _maybe_bytes(value)
 
     return read
@@ -48,7 +48,7 @@ def _maybe_bytes(value: Any) -> bytes | None:
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool | None):
-        raise DecodeError("not true or false")
+        raise DecodeError("not a boolean")
     return bool(value)
 
 
@@ -165,7 +165,7 @@ REQUESTS: Mapping[str, Read] = {
         }
     ),
 }
-"""What is known of each request."""
+"""The fields of each request."""
 
 _EVENTS = (
     "shutdown_event",
@@ -187,9 +187,9 @@ _NOTHING: Mapping[str, None] = dict.fromkeys(
 
 
 def read_request(message: bytes) -> tuple[str, dict[str, Any]] | None:
-    """A request's name and fields; `None` for one that is not known.
+    """Decode a request's name and fields; return `None` for an unknown one.
 
-    Raises `DecodeError` where the daemon hangs up.
+    Raises `DecodeError` where the daemon ends the connection.
     """
     request = decode(message)
     if not isinstance(request, dict):
@@ -204,6 +204,6 @@ def read_request(message: bytes) -> tuple[str, dict[str, Any]] | None:
 
 
 def encode_response(name: str, fields: Mapping[str, object]) -> bytes:
-    """A response; ``name`` must be one that the protocol has."""
+    """Encode a response; ``name`` must be one of the protocol's."""
     assert name in _NOTHING
     return encode({**_NOTHING, name: fields})

@@ -1,6 +1,6 @@
-"""`SimulatedMixnet`: what lies behind the daemon, and outlives it.
+"""`SimulatedMixnet`: the mixnet behind the daemon; it outlives daemons.
 
-It keeps boxes, answers echo requests, carries out copy commands, and can be taken offline, slowed
+It stores boxes, answers echo requests and executes copy commands.  It can be taken offline, slowed
 down, and made to fail.
 """
 
@@ -35,37 +35,37 @@ _KEPT_EPOCHS = 5
 
 @frozen
 class Pace:
-    """How long things take, in seconds."""
+    """The delays of the mixnet, in seconds."""
 
     sending: float = field(default=0.0, validator=ge(0))
     """Between two packets of one client."""
     round_trip: float = field(default=0.0, validator=ge(0))
-    """To a service, or a courier, and back."""
+    """From the daemon to a service or courier, and back."""
     copy_poll: float = field(default=0.0, validator=ge(0))
-    """Until a courier is asked again how far a copy command is."""
+    """Between polls of a courier about the progress of a copy command."""
 
 
 AT_ONCE = Pace()
-"""For tests."""
+"""No delays, for tests."""
 
 LIFELIKE = Pace(sending=0.2, round_trip=1.0, copy_poll=5.0)
-"""About as slow as a small mixnet."""
+"""Delays like those of a small mixnet."""
 
 
 @frozen
 class CopyVerdict:
-    """How a copy command ended."""
+    """The outcome of a copy command."""
 
     replica_code: int | None = None
-    """What went wrong, or `None`."""
+    """The error, or `None` for success."""
     failed_envelope: int = 0
 
 
 class Watcher(Protocol):
-    """A daemon, as the mixnet knows it."""
+    """A daemon, as the mixnet's observer."""
 
     def status_changed(self) -> None:
-        """It went online or offline."""
+        """The mixnet went online or offline."""
         ...
 
     def document_changed(self) -> None:
@@ -74,7 +74,7 @@ class Watcher(Protocol):
 
 
 class SimulatedMixnet:
-    """A mixnet in one object, for any number of daemons, one after another or side by side."""
+    """A mixnet in memory, for any number of daemons, in sequence or in parallel."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class SimulatedMixnet:
         self.boxes: Boxes = Boxes()
         self.has_authorities = has_authorities
         self.replica_epoch = 1
-        """Envelopes from before the previous one are too old."""
+        """Envelopes from before the previous replica epoch are too old."""
         self._idle_service_node = idle_service_node
         self._epoch = epoch
         self._documents: dict[int, bytes] = {}
@@ -100,7 +100,7 @@ class SimulatedMixnet:
         self._failures: defaultdict[str, deque[int]] = defaultdict(deque)
         self._verdicts: dict[bytes, tuple[float, CopyVerdict]] = {}
         self.received: list[bytes] = []
-        """Payloads of messages that services got, in order."""
+        """Payloads of messages that services received, in order."""
         if epoch is not None:
             self._make_document(epoch)
 
@@ -108,11 +108,11 @@ class SimulatedMixnet:
         return f"<SimulatedMixnet: {len(self.boxes)} boxes>"
 
     def watch(self, daemon: Watcher) -> None:
-        """Tell a daemon of changes from now on."""
+        """Notify a daemon of changes from now on."""
         self._daemons.append(daemon)
 
     def unwatch(self, daemon: Watcher) -> None:
-        """Tell a daemon nothing any more."""
+        """Stop notifying a daemon."""
         self._daemons.remove(daemon)
 
     # --- for tests ------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class SimulatedMixnet:
         return self._online.is_set()
 
     def set_online(self, online: bool) -> None:
-        """Let packets through, or not; daemons tell their clients."""
+        """Go online or offline; daemons notify their clients."""
         if online == self.is_online:
             return
         if online:
@@ -134,11 +134,11 @@ class SimulatedMixnet:
             daemon.status_changed()
 
     def fail_next(self, operation: str, code: int) -> None:
-        """Have the next ``"read"``, ``"write"`` or ``"copy"`` end with this replica's error."""
+        """Make the next ``"read"``, ``"write"`` or ``"copy"`` fail with this replica error."""
         self._failures[operation].append(code)
 
     def take_failure(self, operation: str) -> int | None:
-        """The error that the next operation of this kind is to end with, if any."""
+        """Return and clear the error for the next operation of this kind, if any."""
         planned = self._failures[operation]
         return planned.popleft() if planned else None
 
@@ -155,12 +155,12 @@ class SimulatedMixnet:
         return None if self._epoch is None else self._documents[self._epoch]
 
     def signed_document(self, epoch: int) -> bytes | None:
-        """The certificate of one of the latest epochs."""
+        """Return the certificate of one of the latest epochs."""
         content = self._documents.get(epoch)
         return None if content is None else signed_document(epoch, content)
 
     def start_epoch(self, epoch: int) -> None:
-        """Publish the document of an epoch; daemons hand it on."""
+        """Publish the document of an epoch; daemons pass it on."""
         self._epoch = epoch
         self._make_document(epoch)
         self._published.unpark_all()
@@ -168,7 +168,7 @@ class SimulatedMixnet:
             daemon.document_changed()
 
     async def wait_document(self, seconds: float) -> None:
-        """Wait until there is a document, or no longer than that."""
+        """Wait until there is a document, at most for ``seconds``."""
         with trio.move_on_after(seconds):
             while self._epoch is None:
                 await self._published.park()
@@ -186,19 +186,19 @@ class SimulatedMixnet:
         await trio.sleep(self.pace.sending)
 
     async def round_trip(self) -> None:
-        """Wait as long as a packet and its reply take; while offline they do not get through."""
+        """Wait as long as a packet and its reply take, once the mixnet is online."""
         await self._online.wait()
         await trio.sleep(self.pace.round_trip)
 
     def endpoint(self, node_hash: bytes, queue_id: bytes) -> Endpoint | None:
-        """The service there."""
+        """Return the service at this address."""
         for endpoint in endpoints():
             if (endpoint.node_hash, endpoint.queue_id) == (node_hash, queue_id):
                 return endpoint
         return None
 
     def deliver(self, endpoint: Endpoint, payload: bytes) -> bytes | None:
-        """Hand a message to a service; its reply, of the size of all messages, if there is one."""
+        """Deliver a message to a service; return its reply, padded to full size, if any."""
         self.received.append(payload)
         if endpoint.service != "echo":
             return None
@@ -207,17 +207,17 @@ class SimulatedMixnet:
     # --- boxes ----------------------------------------------------------------------------------
 
     async def wait_written(self) -> None:
-        """Wait until something is written to any box."""
+        """Wait until any box is written."""
         await self._written.park()
 
     def write(self, box: bytes, content: bytes) -> ReplicaCode | None:
-        """Have the replicas write a box; the error if they refuse."""
+        """Write a box on the replicas; return the error if they refuse."""
         code = self.boxes.write(box, content)
         self._written.unpark_all()
         return code
 
     def copy(self, write_cap: bytes) -> CopyVerdict:
-        """Have a courier carry out a copy command; asked again it only repeats the verdict."""
+        """Execute a copy command; if it is repeated, return the same verdict."""
         key = hash256(write_cap)
         now = trio.current_time()
         known = self._verdicts.get(key)

@@ -1,4 +1,4 @@
-"""What the daemon does through the mixnet: messages to services, and what it resends."""
+"""What the daemon does through the mixnet: messages to services, and operations that it resends."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ CANCELS = {
     "cancel_resending_encrypted_message": ("envelope_hash", _BOX_REPLY),
     "cancel_resending_copy_command": ("write_cap_hash", _COPY_REPLY),
 }
-"""For each request that cancels: by what, and how the cancelled operation is answered."""
+"""For each cancelling request: the field with the hash, and the answer to the cancelled
+operation."""
 
 Fields = Mapping[str, Any]
 
 
 class MixnetRequests:
-    """The operations of one daemon, of all of its clients.
+    """The in-flight operations of all clients of one daemon.
 
-    As in the daemon they are known by a hash alone: of several with the same hash a cancel finds
-    the one that was sent last, and the next cancel the one before, as it is sent again by then.
+    As in the real daemon a hash alone identifies them.  Of several with the same hash a
+    cancellation finds the one that was sent last; the next finds the one before, which by then has
+    been sent again.
     """
 
     def __init__(self, mixnet: SimulatedMixnet) -> None:
@@ -47,7 +49,7 @@ class MixnetRequests:
         return len(self._operations)
 
     def start(self, nursery: trio.Nursery, app: App, name: str, request: Fields) -> None:
-        """Do what is asked for; the answer comes when it comes."""
+        """Start what the request asks for; it is answered later."""
         if name == "send_message":
             self._send_message(nursery, app, request)
         elif name == "start_resending_copy_command":
@@ -56,7 +58,7 @@ class MixnetRequests:
             self._start_box(nursery, app, request)
 
     def cancel(self, app: App, name: str, request: Fields) -> None:
-        """Tell whoever started an operation that it ended, and then that it was cancelled."""
+        """Report the end of an operation, then confirm the cancellation."""
         by, _ = CANCELS[name]
         code = 0
         if request["query_id"] is None or request[by] is None:
@@ -66,18 +68,18 @@ class MixnetRequests:
             if operation is not None:
                 operation.scope.cancel()
                 self._end(operation)
-                # To whoever cancels, which with one client for each hash is the same.
+                # To the cancelling client; with one client for each hash that is the same.
                 self._answer(app, operation, DaemonCode.CANCELLED)
         app.put(f"{name}_reply", {"query_id": request["query_id"], "error_code": int(code)})
 
     def forget(self, app: App) -> None:
-        """End everything that a client has started, without answers."""
+        """End all operations of a client, without answers."""
         for operation in list(app.operations):
             operation.scope.cancel()
             self._end(operation)
 
     def forget_all(self) -> None:
-        """End everything."""
+        """End all operations."""
         for app in {operation.app for operation in self._operations}:
             self.forget(app)
 
@@ -161,7 +163,7 @@ class MixnetRequests:
             return planned
         code = self._mixnet.write(envelope.box_id, envelope.content or b"")
         if not request["no_idempotent_box_already_exists"]:
-            return 0  # the courier's word is enough
+            return 0  # the courier's acknowledgement is enough
         await self._mixnet.round_trip()
         return code or 0
 
@@ -182,7 +184,7 @@ class MixnetRequests:
         if not content:
             return ReplicaCode.TOMBSTONE, None
         if not request["message_box_index"]:
-            return DaemonCode.INTERNAL_ERROR, None  # it tries to read what it cannot decrypt
+            return DaemonCode.INTERNAL_ERROR, None  # as the real daemon does
         public = request["read_cap"][:32]
         plaintext = simulated.open_box(public, request["message_box_index"], content)
         return (

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 DEFAULT_LISTEN = TcpDial("localhost", 64331)
-"""Where the real daemon usually listens."""
+"""The usual address of the real daemon."""
 
 SHUTDOWN_SECONDS = 0.1
 """Between telling clients that the daemon shuts down and hanging up on those that have not left.
@@ -41,14 +41,14 @@ _log = logging.getLogger(__name__)
 
 
 class ListeningDaemon(SimulatedDaemon):
-    """A simulated daemon on a socket; ``dial`` is what clients dial."""
+    """A simulated daemon on a socket; clients dial ``dial``."""
 
     def __init__(self, mixnet: SimulatedMixnet | None, dial: DialConfig) -> None:
         super().__init__(mixnet)
         self.dial = dial
 
     def write_config(self, path: str | Path) -> None:
-        """Write a ``thinclient.toml`` that leads here."""
+        """Write a ``thinclient.toml`` with the daemon's address."""
         Path(path).write_text(config_text(self.dial), "utf-8")
 
     async def _let_leave(self, connections: tuple[ClientConnection, ...]) -> None:
@@ -58,7 +58,7 @@ class ListeningDaemon(SimulatedDaemon):
 
 
 def config_text(dial: DialConfig) -> str:
-    """The ``thinclient.toml`` for a daemon that is reached so."""
+    """Return the ``thinclient.toml`` for a daemon at this address."""
     if isinstance(dial, UnixDial):
         return f'[Dial.Unix]\nAddress = "{dial.address}"\n'
     host = f"[{dial.host}]" if ":" in dial.host else dial.host
@@ -79,7 +79,7 @@ async def _listeners(listen: DialConfig) -> list[trio.SocketListener]:
 
 
 def _dial_to(listen: DialConfig, listeners: list[trio.SocketListener]) -> DialConfig:
-    """Where to dial what listens there; the system may have chosen the port."""
+    """Return the address of the listeners, whose port the system may have chosen."""
     if isinstance(listen, UnixDial):
         return listen
     host, port, *_ = listeners[0].socket.getsockname()
@@ -90,10 +90,10 @@ def _dial_to(listen: DialConfig, listeners: list[trio.SocketListener]) -> DialCo
 async def open_simulated_daemon(
     listen: DialConfig = _ANY_PORT, mixnet: SimulatedMixnet | None = None
 ) -> AsyncIterator[ListeningDaemon]:
-    """Have a simulated daemon listen for as long as the block lasts.
+    """Run a listening simulated daemon for the duration of the block.
 
-    It listens on a port of its own choice of this machine unless told otherwise.  Leaving the block
-    ends it and its connections.  Raises `OSError` if it cannot listen there.
+    By default it listens on an arbitrary local port.  Leaving the block ends it and its
+    connections. Raises `OSError` if it cannot listen.
     """
     require_cbor()
     listeners = await _listeners(listen)
@@ -117,10 +117,10 @@ async def serve_simulated_daemon(
     config_path: str | Path | None = None,
     task_status: trio.TaskStatus[ListeningDaemon] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Be a simulated daemon for any program, until cancelled.
+    """Run a simulated daemon for other programs, until cancelled.
 
-    If ``config_path`` is given, a ``thinclient.toml`` that leads here is written there.  Raises
-    `OSError` if it cannot listen there, or write that.
+    If ``config_path`` is given, a ``thinclient.toml`` with its address is written there.  Raises
+    `OSError` if it cannot listen, or cannot write that file.
     """
     async with open_simulated_daemon(listen, SimulatedMixnet(pace=pace)) as daemon:
         if config_path is not None:
