@@ -18,7 +18,7 @@ from simplex_trio import MessageReceived, QuotaReached, SMPClientAgent, open_smp
 from simplex_trio.agent.events import RouterEvent
 from simplex_trio.cli.board import Board
 from simplex_trio.cli.options import AsJson, Flag, StateFile
-from simplex_trio.cli.output import OUT, print_json, say
+from simplex_trio.cli.output import OUT, one_line, print_json, say
 from simplex_trio.cli.queue_watch import acknowledge, chosen
 from simplex_trio.cli.running import run
 from simplex_trio.cli.state import SavedQueue, State, default_path
@@ -122,7 +122,7 @@ def picture(lines: Lines) -> RenderableType:
     for line in lines:
         connected = line["state"] == "connected"
         found.add_row(
-            line["server"],
+            Text(one_line(line["server"])),
             Text(line["state"], style="green" if connected else "bold red"),
             Text(str(line["pending"]), style="yellow" if line["pending"] else "dim"),
             Text(str(line["active"]), style="green" if line["active"] else "dim"),
@@ -130,7 +130,7 @@ def picture(lines: Lines) -> RenderableType:
             str(line["messages"]),
             f"{line['messages_per_second']:.1f}",
         )
-    notes = [Text(f"{line['server']}: {note}") for line in lines for note in _notes(line)]
+    notes = [Text(one_line(f"{line['server']}: {note}")) for line in lines for note in _notes(line)]
     return Group(found, *notes)
 
 

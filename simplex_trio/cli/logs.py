@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime
 from enum import Enum
 
+from simplex_trio.cli.output import harmless
+
 __all__ = ["LogFormat", "log_to_stderr"]
 
 _PACKAGE = "simplex_trio"
@@ -33,6 +35,11 @@ class _JSONLines(logging.Formatter):
         return json.dumps(line)
 
 
+class _TextLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return harmless(super().format(record))
+
+
 def log_to_stderr(log_format: LogFormat | None, *, verbose: bool) -> None:
     """Write what this package logs to standard error; as text on a terminal unless told."""
     if log_format is None:
@@ -41,7 +48,7 @@ def log_to_stderr(log_format: LogFormat | None, *, verbose: bool) -> None:
     if log_format is LogFormat.JSON:
         handler.setFormatter(_JSONLines())
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(_TextLines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger(_PACKAGE)
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)

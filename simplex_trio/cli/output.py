@@ -1,4 +1,9 @@
-"""What commands print: words for people, or JSON for programs."""
+"""What commands print: words for people, or JSON for programs.
+
+Much of it has come from the network, or from files that others have made: names, messages, hosts,
+what routers say about errors.  A terminal obeys some characters, so whatever leaves here spells
+them out; none of the callers has to think of it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,17 @@ from typing import Any
 
 from rich.console import Console
 
-__all__ = ["ERR", "OUT", "aside", "complain", "one_line", "print_json", "say", "waiting"]
+__all__ = [
+    "ERR",
+    "OUT",
+    "aside",
+    "complain",
+    "harmless",
+    "one_line",
+    "print_json",
+    "say",
+    "waiting",
+]
 
 OUT = Console(highlight=False)
 """Standard output; colours and live views only where it is a terminal."""
@@ -20,23 +35,23 @@ ERR = Console(stderr=True, highlight=False)
 
 
 def say(text: str = "", *, style: str | None = None, prose: bool = False) -> None:
-    """A line of the result, as it is: nothing in it is taken for markup.
+    """Lines of the result, in which nothing is taken for markup, nor by a terminal for orders.
 
     Addresses and paths are not broken, so that they can be copied; ``prose`` is, between words, if
     it does not fit on a terminal.
     """
     breaks = prose and OUT.is_terminal
-    OUT.print(text, style=style, markup=False, soft_wrap=not breaks)
+    OUT.print(harmless(text), style=style, markup=False, soft_wrap=not breaks)
 
 
 def aside(text: str) -> None:
     """A line about what happens on the way, which is not the result."""
-    ERR.print(text, style="dim", markup=False, soft_wrap=not ERR.is_terminal)
+    ERR.print(one_line(text), style="dim", markup=False, soft_wrap=not ERR.is_terminal)
 
 
 def complain(sentence: str) -> None:
     """The one sentence about what went wrong."""
-    ERR.print(f"simplex-trio: {sentence}", markup=False, soft_wrap=not ERR.is_terminal)
+    ERR.print(f"simplex-trio: {one_line(sentence)}", markup=False, soft_wrap=not ERR.is_terminal)
 
 
 def print_json(value: Any) -> None:
@@ -48,6 +63,11 @@ def print_json(value: Any) -> None:
 def one_line(text: str) -> str:
     """Text from elsewhere as one harmless line: what would move the cursor is spelt out."""
     return "".join(each if each.isprintable() else _spelt(each) for each in text)
+
+
+def harmless(text: str) -> str:
+    """As `one_line`, for text that may have several."""
+    return "\n".join(map(one_line, text.split("\n")))
 
 
 def _spelt(character: str) -> str:

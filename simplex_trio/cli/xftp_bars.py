@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from simplex_trio.cli.output import ERR, aside
+from simplex_trio.cli.output import ERR, aside, one_line
 from simplex_trio.xftp.files.progress import Listener, Phase, Retrying, TransferEvent
 from simplex_trio.xftp.files.progress import Progress as Done
 
@@ -88,7 +88,7 @@ class Bars:
     def tell(self, event: TransferEvent) -> None:
         """Bring the bars up to date."""
         if isinstance(event, Retrying):
-            self._progress.console.print(_retrying(event), style="dim", markup=False)
+            self._progress.console.print(one_line(_retrying(event)), style="dim", markup=False)
             return
         task = self._task(event)
         self._progress.update(task, completed=event.done, total=event.total)

@@ -27,6 +27,7 @@ from simplex_trio.cli.demo.events import (
     Teller,
 )
 from simplex_trio.cli.demo.plain import words
+from simplex_trio.cli.output import one_line
 
 __all__ = ["Picture", "telling_live"]
 
@@ -185,4 +186,4 @@ def telling_live(console: Console) -> Iterator[Teller]:
     console.print()
     for finding in findings:
         style = "green" if finding.holds else "bold red"
-        console.print(Text(words(finding), style=style), soft_wrap=False)
+        console.print(Text(one_line(words(finding)), style=style), soft_wrap=False)
