@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zlib
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,7 @@ from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.hosts import DomainHost
 from simplex_trio.wire.text import to_base64url
 from simplex_trio.wire.xftp.description import (
+    MAX_REPLICAS,
     FileDescription,
     FileParty,
     Packet,
@@ -37,7 +39,7 @@ from simplex_trio.wire.xftp.links import (
     parse_file_link,
     web_link,
 )
-from simplex_trio.wire.xftp.yaml_subset import parse_yaml, quoted
+from simplex_trio.wire.xftp.yaml_subset import MAX_LINES, parse_yaml, quoted
 from tests.wire.strategies import mutated, texts
 from tests.wire.xftp_values import DESCRIPTION, PACKET, REPLICA
 
@@ -316,12 +318,42 @@ def test_texts_that_are_no_description(change: tuple[str, str]) -> None:
         b" " * 1_000_000 + b"x: y" + b" " * 1_000_000 + b"!",
         b"a: '" + b"''" * 100_000,
         b'a: "\\x41"',
+        b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+        b"a: !!python/object/apply:os.system [x]\n",
+        b"<<: *a\n",
+        b"a:\n" + b"-\n" * MAX_LINES,
+        b"\n" * MAX_LINES + b"a: b",
+        b"#\n" * MAX_LINES + b"a: b",
+        b"a: '" + b"'" * 2_000_000,
+        b"a: '" + b"''" * 1_000_000 + b"x",
     ],
-    ids=range(13),
+    ids=range(21),
 )
 def test_hostile_texts(data: bytes) -> None:
     with pytest.raises(DecodeError):
         decode_description(data)
+
+
+def test_lines_and_quotes_that_would_take_much_memory() -> None:
+    """Some texts of two megabytes took a hundred, and seconds; see the memory that they take."""
+    for unit in ("-\n", "- a\n", "- - - a\n", "'", "''"):
+        text = "a: '" if "'" in unit else "a:\n"
+        text += unit * ((MAX_DESCRIPTION_SIZE - 10) // len(unit))
+        tracemalloc.start()
+        with pytest.raises(DecodeError):
+            decode_description(text)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 10 * MAX_DESCRIPTION_SIZE
+
+
+def test_a_packet_has_few_replicas() -> None:
+    rest = LINE[6:]
+    lines = [f"  - 1:{rest}" for _ in range(MAX_REPLICAS)]
+    text = TEXT.replace(LINE, "\n".join(lines))
+    assert len(decode_description(text).packets[0].replicas) == MAX_REPLICAS
+    with pytest.raises(DecodeError):
+        decode_description(TEXT.replace(LINE, "\n".join([*lines, lines[0]])))
 
 
 def test_thousands_of_packets() -> None:

@@ -20,6 +20,7 @@ from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = [
     "FILE_DIGEST_SIZE",
+    "MAX_REPLICAS",
     "PACKET_DIGEST_SIZE",
     "FileDescription",
     "FileParty",
@@ -35,6 +36,10 @@ FILE_DIGEST_SIZE = 64
 """SHA-512, of all packets together."""
 
 MAX_PACKET_SIZE = 0xFFFFFFFF
+
+MAX_REPLICAS = 16
+"""Of one packet.  A recipient tries all of them, and whoever makes a description chooses which
+routers that connects to: several times what senders use, and no more than can be waited for."""
 _MAX_FILE_SIZE = 2**63 - 1
 _MAX_ID_SIZE = 255
 
@@ -80,6 +85,8 @@ class Packet(Redacted):
             raise DecodeError("a packet has an invalid size")
         if not self.replicas:
             raise DecodeError("a packet has no replicas")
+        if len(self.replicas) > MAX_REPLICAS:
+            raise DecodeError("a packet has too many replicas")
 
 
 @frozen(repr=False)

@@ -3,8 +3,8 @@
 Descriptions come from a peer, and full YAML has references that multiply, tags that construct
 objects, five ways to quote, and values that guess their own type.  This parser reads block mappings
 and lists of scalars, which are text on one line, plain or quoted.  Everything else raises
-`DecodeError`, and so do tabs, duplicate keys, and more than a few levels of nesting.  Time and
-memory are proportional to the input.
+`DecodeError`, and so do tabs, duplicate keys, more than a few levels of nesting, and more than
+`MAX_LINES` lines.  Time and memory are proportional to the input.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ from attrs import frozen
 
 from simplex_trio.errors import DecodeError
 
-__all__ = ["Node", "parse_yaml", "quoted"]
+__all__ = ["MAX_LINES", "Node", "parse_yaml", "quoted"]
 
 Node = str | None | list["Node"] | dict[str, "Node"]
 """A scalar (`None` if it is absent), a list or a mapping."""
+
+MAX_LINES = 65_536
+"""Twice as many as there are packets in the longest description: each takes 80 characters at least.
+More are refused before they are looked at, since a line costs far more than its two bytes."""
 
 _MAX_DEPTH = 8
 
 _KEY = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*):(?: +(.*))?")
 _ITEM = re.compile(r"-(?:( +)(.*))?")
-_SINGLE_QUOTED = re.compile(r"'((?:[^']|'')*)'")
+# Possessive: nothing is remembered of the way, where each step would cost a hundred bytes.
+_SINGLE_QUOTED = re.compile(r"'((?:[^']|'')*+)'")
 _DOUBLE_QUOTED = re.compile(r'"([^"\\]*)"')
 
 # Indicators at the start of a scalar, and text that would end one in the middle.
@@ -61,6 +66,8 @@ def parse_yaml(text: str) -> Mapping[str, Node]:
 
 
 def _lines(text: str) -> list[_Line]:
+    if text.count("\n") >= MAX_LINES:
+        raise DecodeError("a document of too many lines")
     lines: list[_Line] = []
     for raw in text.split("\n"):
         line = raw.removesuffix("\r").rstrip(" ")

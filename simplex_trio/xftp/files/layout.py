@@ -13,6 +13,7 @@ from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.description import (
+    MAX_REPLICAS,
     PACKET_DIGEST_SIZE,
     FileDescription,
     FileParty,
@@ -43,7 +44,7 @@ class Plan(Redacted):
     key: bytes = field(validator=[min_len(KEY_SIZE), max_len(KEY_SIZE)])
     nonce: bytes = field(validator=[min_len(NONCE_SIZE), max_len(NONCE_SIZE)])
     recipients: int = field(validator=[instance_of(int), and_(ge(1), le(MAX_RECIPIENTS))])
-    replicas: int = field(validator=[instance_of(int), ge(1)])
+    replicas: int = field(validator=[instance_of(int), ge(1), le(MAX_REPLICAS)])
     sizes: tuple[int, ...] = field(validator=[min_len(1), deep_iterable(instance_of(int))])
 
     @property
