@@ -2,7 +2,8 @@
 
 Strangers say to whom a proxy connects, and an address where nothing answers takes an attempt for as
 long as connecting may take.  So there are only so many at a time, and when all are taken a newcomer
-gets that of whoever has the most: nobody holds a place against others that have less.
+gets that of whoever has the most: nobody holds a place against others that have less.  Nor does
+anybody hold one for ever.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ RelayT = TypeVar("RelayT", bound=Hashable)
 ClientT = TypeVar("ClientT", bound=Hashable)
 
 PATIENCE = 5.0
-"""Seconds for which an attempt keeps its place against newcomers whose share is no smaller; a relay
-that works is dialled and has agreed in less, also most of those that are onion services."""
+"""Seconds after which an attempt gives its place to a newcomer, the oldest one first.  A relay that
+works is dialled and has agreed in less, also most of those that are onion services."""
 
 
 @define(eq=False, repr=False)
@@ -72,7 +73,7 @@ class Attempts(Generic[RelayT, ClientT]):
             return attempt, None
         displaced = None
         if len(self._attempts) >= most:
-            displaced = self._greediest(member, now)
+            displaced = self._displaced_by(member, now)
             if displaced is None:
                 return None, None
             self._remove(displaced)
@@ -96,23 +97,31 @@ class Attempts(Generic[RelayT, ClientT]):
             self._charge(attempt, min(attempt.waiting, key=self._share))
         return False
 
-    def _greediest(
+    def _displaced_by(
         self, newcomer: tuple[Hashable, ClientT], now: float
     ) -> Attempt[RelayT, ClientT] | None:
-        """The attempt that a newcomer takes the place of, if there is one."""
-        found = max(
-            self._attempts.values(),
-            key=lambda each: (*self._share(each.payer), now - each.begun_at),
-            default=None,
-        )
-        if found is None or now - found.begun_at >= self._patience:
-            return found
-        of_group, of_client = self._share(found.payer)
-        if found.payer[0] == newcomer[0]:
-            is_fairer = of_client > self._of_client[newcomer[1]] + 1
+        """The attempt that a newcomer takes the place of, if there is one.
+
+        A newcomer who gets none costs next to nothing, as there may be a flood of them.
+        """
+        oldest = next(iter(self._attempts.values()), None)
+        if oldest is None or now - oldest.begun_at >= self._patience:
+            return oldest
+        of_group, of_client = self._share(newcomer)
+        most = max(self._of_group.values())
+        if most > of_group + 1:
+            group = next(each for each, count in self._of_group.items() if count == most)
+        elif of_group > of_client:
+            group = newcomer[0]
         else:
-            is_fairer = of_group > self._of_group[newcomer[0]] + 1
-        return found if is_fairer else None
+            return None
+        found = max(
+            (each for each in self._attempts.values() if each.payer[0] == group),
+            key=lambda each: (self._of_client[each.payer[1]], -each.begun_at),
+        )
+        if group == newcomer[0] and self._of_client[found.payer[1]] <= of_client + 1:
+            return None
+        return found
 
     def _share(self, member: tuple[Hashable, ClientT]) -> tuple[int, int]:
         return self._of_group[member[0]], self._of_client[member[1]]

@@ -68,7 +68,7 @@ class ProxyPolicy(Redacted):
     max_connecting: int = field(default=200, validator=ge(1))
     """Of those, the most that are only being connected to: a fifth, as what does not answer is to
     leave room for what does.  When they are, a newcomer takes the place of an attempt of the
-    address that has the most, or of one that has lasted for 5 seconds, or is refused."""
+    address that has the most, or of one that has lasted for 5 seconds; else it is refused."""
     connecting_per_client: int = field(default=16, validator=ge(1))
     """The most of them that one connection of a client waits for; half of the commands that it may
     have with relays.  Its next PRXY waits for its turn."""

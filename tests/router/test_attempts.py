@@ -43,8 +43,8 @@ def test_a_newcomer_gets_a_place_of_the_one_with_the_most() -> None:
     attempts = Some()
     for client, count in (("modest", 2), ("greedy", 5), ("other", 3)):
         for number in range(count):
-            attempts.join(f"{client} {number}", client, None, number, most=10)
-    attempt, displaced = attempts.join("relay", "newcomer", None, 4, most=10)
+            attempts.join(f"{client} {number}", client, None, number / 10, most=10)
+    attempt, displaced = attempts.join("relay", "newcomer", None, 1, most=10)
     assert attempt is not None
     assert displaced is not None
     assert displaced.relay == "greedy 0"
