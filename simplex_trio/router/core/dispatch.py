@@ -22,18 +22,21 @@ __all__ = ["decide_authorized"]
 Handler = Callable[[RouterState, Request, Queue], Answered]
 
 
-def _always(_request: Request, _queue: Queue) -> bool:
+Condition = Callable[[RouterState, Request, Queue], bool]
+
+
+def _always(_state: RouterState, _request: Request, _queue: Queue) -> bool:
     return True
 
 
-def _growing(decide: Handler, when: Callable[[Request, Queue], bool] = _always) -> Handler:
-    """Refuse what makes a queue's record larger while the store has no room.
+def _growing(decide: Handler, when: Condition = _always) -> Handler:
+    """Wrap a handler so that it refuses commands that make the store grow while it has no room.
 
-    NEW, LSET and SEND look at that themselves, since other reasons to refuse them come first.
+    NEW, LSET and SEND check that themselves, since other reasons to refuse them come first.
     """
 
     def decide_if_there_is_room(state: RouterState, request: Request, queue: Queue) -> Answered:
-        if not when(request, queue):
+        if not when(state, request, queue):
             return decide(state, request, queue)
         if state.shortage.refuses(request.instant):
             return STORE_REFUSED
@@ -50,18 +53,23 @@ def _growing(decide: Handler, when: Callable[[Request, Queue], bool] = _always) 
     return decide_if_there_is_room
 
 
-def _has_no_sender(_request: Request, queue: Queue) -> bool:
+def _has_no_sender(_state: RouterState, _request: Request, queue: Queue) -> bool:
     return queue.record.sender_key is None
 
 
-def _joins_service(request: Request, queue: Queue) -> bool:
-    return request.client.service_id is not None and queue.record.service_id is None
+def _adds_service(state: RouterState, request: Request, queue: Queue) -> bool:
+    return _grows_by_service(state, request, queue.record.service_id)
 
 
-def _notifier_joins_service(request: Request, queue: Queue) -> bool:
+def _adds_notifier_service(state: RouterState, request: Request, queue: Queue) -> bool:
     notifier = queue.record.notifier
-    joins = notifier is not None and notifier.service_id is None
-    return joins and request.client.service_id is not None
+    return notifier is not None and _grows_by_service(state, request, notifier.service_id)
+
+
+def _grows_by_service(state: RouterState, request: Request, before: bytes | None) -> bool:
+    """Whether a subscription adds the id of a service to a queue, or a service to the store."""
+    service = request.client.service
+    return service is not None and (before is None or not state.services.has(service))
 
 
 def _errand(_state: RouterState, request: Request) -> Answered:
@@ -75,7 +83,7 @@ def _resolve(state: RouterState, request: Request) -> Answered:
 _NO_RESOLVER = ERR(Name(NameErrorKind.NO_RESOLVER))
 
 _ABOUT_QUEUE: Final[dict[type[commands.Command], Handler]] = {
-    commands.SUB: _growing(receiving.subscribe, when=_joins_service),
+    commands.SUB: _growing(receiving.subscribe, when=_adds_service),
     commands.GET: receiving.get,
     commands.ACK: receiving.acknowledge,
     commands.KEY: _growing(owning.secure, when=_has_no_sender),
@@ -91,7 +99,7 @@ _ABOUT_QUEUE: Final[dict[type[commands.Command], Handler]] = {
     commands.SEND: sending.send,
     commands.LKEY: _growing(sending.secure_through_link, when=_has_no_sender),
     commands.LGET: sending.get_link,
-    commands.NSUB: _growing(notifying.subscribe_notifier, when=_notifier_joins_service),
+    commands.NSUB: _growing(notifying.subscribe_notifier, when=_adds_notifier_service),
 }
 
 _OTHERS: Final[dict[type[commands.Command], Callable[[RouterState, Request], Answered]]] = {

@@ -66,13 +66,15 @@ NOTIFIER_SERVICE = (b"N" * 24, ServiceRole.NOTIFIER)
 
 @define
 class House:
-    """A queue for contacts and one for messages, both with a notifier, and two messages."""
+    """A queue for contacts, with a notifier and two messages, one for messages, one of services."""
 
     bench: Bench = Factory(Bench)
     client: BenchClient = field(init=False)
     contact: OwnedQueue = field(init=False)
     messaging: OwnedQueue = field(init=False)
     notifier_id: bytes = field(init=False)
+    of_service: OwnedQueue = field(init=False)
+    of_service_notifier_id: bytes = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.client = client = self.bench.client()
@@ -80,6 +82,10 @@ class House:
         self.contact = client.create(ContactRequest(link), correlation_id=CORRELATION_ID)
         self.messaging = client.create(MessagingRequest())
         self.notifier_id = client.add_notifier(self.contact, OTHER_KEY)
+        self.of_service = self.bench.client(service=RECIPIENT_SERVICE).create()
+        self.of_service_notifier_id = client.add_notifier(self.of_service, OTHER_KEY)
+        notified = self.bench.client(service=NOTIFIER_SERVICE)
+        notified.ask(NSUB(), self.of_service_notifier_id, OTHER_KEY)
         for body in (b"one", b"two"):
             assert client.send(self.contact, body) == OK()
 
@@ -111,6 +117,16 @@ def _service_is_notified(house: House) -> Said:
     return client.ask(NSUB(), house.notifier_id, OTHER_KEY)
 
 
+def _another_service_subscribes(house: House) -> Said:
+    client = house.bench.client(service=(b"T" * 24, ServiceRole.MESSAGING))
+    return client.ask(SUB(), house.of_service.recipient_id, KEY)
+
+
+def _another_service_is_notified(house: House) -> Said:
+    client = house.bench.client(service=(b"O" * 24, ServiceRole.NOTIFIER))
+    return client.ask(NSUB(), house.of_service_notifier_id, OTHER_KEY)
+
+
 def _sender_secures(house: House) -> Said:
     return house.client.ask(SKEY(OTHER_KEY.public), house.messaging.sender_id, OTHER_KEY)
 
@@ -125,6 +141,8 @@ GROWING: dict[str, Callable[[House], Said]] = {
     "NKEY": _owner(NKEY(NOTIFIER_KEYS)),
     "SUB by a service": _service_subscribes,
     "NSUB by a service": _service_is_notified,
+    "SUB by a service after another": _another_service_subscribes,
+    "NSUB by a service after another": _another_service_is_notified,
 }
 
 OTHERS: dict[str, Callable[[House], Said]] = {
