@@ -1,9 +1,9 @@
 """`Attempts`: which relays a proxy may be connecting to, and for whom.  Pure.
 
-Strangers say to whom a proxy connects, and an address where nothing answers takes an attempt for as
-long as connecting may take.  So there are only so many at a time, and when all are taken a newcomer
-gets that of whoever has the most: nobody holds a place against others that have less.  Nor does
-anybody hold one for ever.
+Clients choose where a proxy connects to, and an address where nothing answers keeps an attempt busy
+until connecting times out.  So the number of attempts is limited.  When the limit is reached, a new
+one takes the place of one of the client that has the most, if that has more than the newcomer, or of
+the oldest one, if that has had its time.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ RelayT = TypeVar("RelayT", bound=Hashable)
 ClientT = TypeVar("ClientT", bound=Hashable)
 
 PATIENCE = 5.0
-"""Seconds after which an attempt gives its place to a newcomer, the oldest one first.  A relay that
-works is dialled and has agreed in less, also most of those that are onion services."""
+"""Seconds after which an attempt gives its place to a newcomer, the oldest one first; most relays that
+work have shaken hands by then, onion services included."""
 
 
 @define(eq=False, repr=False)
 class Attempt(Generic[RelayT, ClientT]):
-    """An attempt, and who waits for it: clients with the groups that they are counted in.
+    """An attempt, and the clients that wait for it, each with the group that it is counted in.
 
-    It counts for the one of them that had the least when it came.
+    ``payer`` is the one that the attempt counts for: of those that wait, the one with the fewest
+    attempts when it joined.
     """
 
     relay: RelayT
@@ -40,8 +41,8 @@ class Attempt(Generic[RelayT, ClientT]):
 class Attempts(Generic[RelayT, ClientT]):
     """The attempts of one proxy.
 
-    A client is counted with all others of its group, which come from the same place.  Where that is
-    not known the client itself stands for it.
+    A client is counted together with all others of its group, which come from the same address.  A
+    client without a group is one by itself.
     """
 
     def __init__(self, *, patience: float = PATIENCE) -> None:
@@ -59,10 +60,11 @@ class Attempts(Generic[RelayT, ClientT]):
     def join(
         self, relay: RelayT, client: ClientT, group: Hashable | None, now: float, *, most: int
     ) -> tuple[Attempt[RelayT, ClientT] | None, Attempt[RelayT, ClientT] | None]:
-        """Have a client wait for a relay, with whoever else does, or as the first one.
+        """Have a client wait for a relay: join the attempt that there is, or begin one.
 
-        Returns the attempt that it waits for, and another one that is to be given up for it, which
-        counts no more.  Without the first, all ``most`` places are taken and none is to be had.
+        Returns the attempt that the client waits for, and another one that has to be given up for
+        it, which does not count any more.  The first is `None` if all ``most`` places are taken and
+        the client may not take one over.
         """
         member = (client if group is None else group, client)
         attempt = self._attempts.get(relay)
@@ -85,7 +87,7 @@ class Attempts(Generic[RelayT, ClientT]):
     def leave(
         self, attempt: Attempt[RelayT, ClientT], client: ClientT, group: Hashable | None
     ) -> bool:
-        """A client waits no longer; whether the attempt is of no use to anybody now."""
+        """A client stops waiting; returns whether no other client waits for the attempt."""
         member = (client if group is None else group, client)
         attempt.waiting.remove(member)
         if self._attempts.get(attempt.relay) is not attempt:
@@ -100,9 +102,9 @@ class Attempts(Generic[RelayT, ClientT]):
     def _displaced_by(
         self, newcomer: tuple[Hashable, ClientT], now: float
     ) -> Attempt[RelayT, ClientT] | None:
-        """The attempt that a newcomer takes the place of, if there is one.
+        """The attempt whose place a newcomer takes, if it may take one.
 
-        A newcomer who gets none costs next to nothing, as there may be a flood of them.
+        Refusing is cheap, because there may be a flood of newcomers.
         """
         oldest = next(iter(self._attempts.values()), None)
         if oldest is None or now - oldest.begun_at >= self._patience:

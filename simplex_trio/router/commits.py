@@ -31,7 +31,7 @@ __all__ = ["Commits"]
 _log = logging.getLogger(__name__)
 
 _MAX_CHANGES = 4096
-"""In one call to the store, so that nobody waits for much more than what came before."""
+"""In one call to the store, so that a decision waits for little more than the ones before it."""
 
 _MAX_SCATTERED = 256
 """Rows that are deleted or replaced in one call.
@@ -55,7 +55,7 @@ class _Entry:
 class Commits:
     """The way from decisions to the store; `run` is its task.
 
-    ``refused`` is told what the store refuses with, before anybody else is.
+    ``refused`` is called with the error of a commit that failed, before its decisions are settled.
     """
 
     def __init__(self, store: Store, refused: Callable[[StoreError], None]) -> None:

@@ -53,7 +53,7 @@ class ConfigError(SimplexError, ValueError):
 class ClientLimits:
     """What a client may take, and for how long it is waited; times in seconds.
 
-    Whoever goes beyond is slowed down or disconnected, as SMP has no errors for that.
+    A client that exceeds a limit is slowed down or disconnected: SMP has no errors for that.
     """
 
     connections: int = field(default=10_000, validator=ge(1))
@@ -61,15 +61,16 @@ class ClientLimits:
     next one waits a moment for a place and is closed if there is none."""
     max_connections_per_address: int = field(default=1000, validator=ge(1))
     """The most from one public address of IPv4, or one /64 of IPv6; another one is closed at once.
-    A tenth of all, so that nobody takes all places from one address, and far more than the clients
-    behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not public have
-    no such limit: behind them are onion services, and reverse proxies."""
+    A tenth of all, so that it takes ten addresses to use all of them up, and far more than the
+    clients behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not
+    public have no such limit: behind them are onion services, and reverse proxies."""
     commands_in_flight: int = field(default=1024, validator=ge(1))
     """Commands of one connection whose answers are not written yet, four full blocks of the
     shortest.  When there are more, none of its commands is begun until there are less."""
     queues_at_once: int = field(default=5000, validator=ge(1))
-    """Queues that one connection may create as fast as it can, after which
-    ``queues_per_second`` holds: whoever moves all of its queues does it in one go."""
+    """Queues that one connection may create as fast as it can, after which ``queues_per_second``
+    holds: a client that moves to this router creates all of its queues at once.
+    """
     queues_per_second: float = field(default=50, validator=gt(0))
     proxied_at_once: int = field(default=32, validator=ge(1))
     """Commands of one connection that wait for relays, as in the reference.  When there are more,
@@ -87,8 +88,8 @@ class ClientLimits:
     write_seconds: float = field(default=120, validator=gt(0))
     """For the client to take a few blocks; a connection that does not is of no use to anybody."""
     farewell_seconds: float = field(default=5, validator=gt(0))
-    """For the answers to what a client asked before it ended its side of the connection.  The store
-    needs a fraction of a second, and most clients have gone altogether."""
+    """For writing the answers to commands that were decided before the client ended its side of the
+    connection.  The store needs a fraction of a second, and most clients have closed both sides."""
     idle_seconds: float = field(default=6 * 3600, validator=gt(0))
     """After so long with nothing in either direction a client without subscriptions is
     disconnected, as in the reference."""

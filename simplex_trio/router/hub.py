@@ -48,10 +48,10 @@ def _places(limits: ClientLimits) -> Places:
 
 
 class Guest(Protocol):
-    """A connection, as far as those who keep the house are concerned."""
+    """A connection, as housekeeping sees it."""
 
     def close_if_idle(self, now: float) -> None:
-        """End it if it is of no use to anybody; ``now`` is Trio's time."""
+        """End it if it is idle and has no subscription; ``now`` is Trio's time."""
         ...
 
 
@@ -101,7 +101,7 @@ class Hub:
                     self.state.counters.add(Count.NAMES_RESOLVED)
                 return answer
             case _:
-                raise AssertionError("a command that takes nobody's time")
+                raise AssertionError("a command that is answered without waiting")
 
 
 async def assemble_hub(
@@ -131,7 +131,9 @@ async def assemble_hub(
     crowded = sum(len(queue.recipient_keys) > MAX_OWNERS for queue in snapshot.queues)
     if crowded:
         _log.warning(
-            "%d queues have more keys of owners than the %d that count", crowded, MAX_OWNERS
+            "%d queues have more than %d keys of owners; the others are ignored",
+            crowded,
+            MAX_OWNERS,
         )
     commits = Commits(store, refused)
     state = RouterState(

@@ -1,6 +1,6 @@
 """Being a proxy: PRXY opens a session with a relay, PFWD passes commands on over it.
 
-`Relays` is what a router needs for that from whoever keeps the connections.  All clients share one
+`Relays` is the interface to the connections, which are kept elsewhere.  All clients share one
 session with each relay, and name it by its session id.
 """
 
@@ -100,12 +100,12 @@ class RelaySession(Protocol):
 
 @define(eq=False)
 class Asker:
-    """A client that asks for relays: one connection, and where it comes from, if that is known.
+    """A connection of a client that asks for relays, and its origin, if limits apply to that.
 
-    ``turns`` are as many as it may wait for at a time.
+    ``connecting`` limits how many relays it waits for at a time.
     """
 
-    turns: trio.Semaphore
+    connecting: trio.Semaphore
     origin: Origin | None = None
 
 

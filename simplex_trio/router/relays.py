@@ -1,7 +1,7 @@
 """`AgentRelays`: the connections of a proxy to relays, kept by an agent.
 
-Names are resolved here and not by whoever connects, so that a name that leads into a private
-network is found out, and cannot lead elsewhere between the check and the connection.
+Names are resolved here, before the check against private networks, and only once: a name cannot
+resolve to another address between the check and the connection.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class _AgentRelays:
     async def session(self, relay: ServerAddress, asker: Asker) -> RelaySession:
         if self._stands(relay):
             return _AgentRelay(await self._agent.client(relay))
-        async with asker.turns:
+        async with asker.connecting:
             attempt = self._attempt(relay, asker)
             try:
                 client = await self._agent.client(relay)

@@ -52,8 +52,8 @@ __all__ = ["serve_client"]
 _log = logging.getLogger(__name__)
 
 _READ_AHEAD = 4
-"""Blocks that are received while the next command waits, to see whether more is to come.  What
-a client sends beyond that is received when there is room again, and so is its end."""
+"""Blocks that are received while a command waits, in order to notice the end of the connection.
+When so many have arrived, neither more blocks nor the end are noticed until the wait is over."""
 
 # A block holds its length, a count, the transmission's length, and what encryption adds.
 _MAX_TRANSMISSION = SMP_BLOCK_SIZE - 2 - 1 - 2 - 16
@@ -64,10 +64,10 @@ _GONE = (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError)
 async def serve_client(
     hub: Hub, frames: FrameStream, tls: TlsSession, origin: Origin | None = None
 ) -> None:
-    """Serve a client until either side has had enough; nothing of it is left afterwards.
+    """Serve a client until either side ends the connection; leaves no task or subscription.
 
-    ``frames`` stays open, and belongs to the caller.  ``origin`` is where the client comes from, as
-    far as limits are concerned.  Cancelling ends it at once.
+    ``frames`` stays open, and belongs to the caller.  ``origin`` is the client's address as limits
+    for addresses count it.  Cancelling ends it at once.
     """
     try:
         with hub.places.handshake(hub.config.limits.handshake_seconds):
@@ -185,9 +185,9 @@ class Session:
             self._end()
 
     async def _answer_what_was_done(self) -> None:
-        """Write the answers that are still due when the client says nothing more.
+        """Write the answers to commands that were decided before the client's end of file.
 
-        It may have ended its own side alone, and then it learns what has become of its commands.
+        The client may have closed its sending side alone, and still read.
         """
         self._over = True
         self._forget()
@@ -203,7 +203,7 @@ class Session:
         self._hub.ends.forget(self._outbox)
         self._hub.notifications.forget(self._outbox)
         self._forget()
-        # The session knows its client: it would be kept in a circle.
+        # The client refers to the session, and the session to the client: a reference cycle.
         self._client.recipient.outlet = self._client.notifier.outlet = NOWHERE
 
     def _forget(self) -> None:
@@ -213,7 +213,7 @@ class Session:
     # --- reading ------------------------------------------------------------------------------
 
     async def _read(self, errands: trio.Nursery) -> None:
-        """Read and decide until the client says nothing more; its errands end with that."""
+        """Read and decide until the client's end of file, which cancels ``errands``."""
         session, newest = self._client.session, self._hub.config.highest_version
         while True:
             if self._outbox.is_full:
@@ -240,9 +240,9 @@ class Session:
     async def _listening(
         self, errands: trio.Nursery, wait: Callable[[], Awaitable[object]]
     ) -> None:
-        """Wait for something, and notice meanwhile if the client goes.
+        """Wait for something, and notice meanwhile if the connection ends.
 
-        Then nothing more is decided for it, and its errands are given up.
+        Then ``errands`` is cancelled, and with it this task; no further command is decided.
         """
         async with open_inner_nursery() as nursery:
             nursery.start_soon(self._read_ahead, errands.cancel_scope)
@@ -281,7 +281,7 @@ class Session:
             spent = self._client.spent
             try:
                 answered = self._decide(each, work)
-            except BaseException:  # a bug; nobody shall build on half of a decision
+            except BaseException:  # a bug; later decisions must not build on half of one
                 work.transaction.roll_back()
                 raise
             turn.spend(each.command, self._client.spent - spent)

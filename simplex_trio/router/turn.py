@@ -1,4 +1,4 @@
-"""`Turn`: how much of a block is decided before other connections get to theirs."""
+"""`Turn`: how many commands of a block are decided before other connections get their turn."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["Turn"]
 
 
 class Turn:
-    """One connection's turns while it decides a block, one after the other.
+    """The turns of one connection while it decides a block.
 
-    Commands without cryptography need no turn among all connections; they only end after a while,
-    so that others get to run.
+    A command with cryptography needs a turn in the router's `Turns`.  Other commands need none, but
+    after `BUDGET` the task yields to others.
     """
 
     def __init__(self, turns: Turns) -> None:
@@ -39,7 +39,7 @@ class Turn:
         return True
 
     async def begin(self, left: Iterable[ReceivedCommand[Command] | RefusedTransmission]) -> None:
-        """Wait for others, who were first; ``left`` is what is left of the block."""
+        """Wait for this connection's turn; ``left`` is the rest of the block."""
         expected = 0
         for each in left:
             if isinstance(each, ReceivedCommand):
@@ -57,11 +57,11 @@ class Turn:
         self._spent += COMMAND_COST + cryptography
 
     async def end(self) -> None:
-        """Let others run."""
+        """End the turn, and let other tasks run."""
         self.forget()
         await trio.lowlevel.checkpoint()
 
     def forget(self) -> None:
-        """Others have run meanwhile."""
+        """Begin anew after a wait, in which other tasks have run."""
         self._has_begun = False
         self._spent = 0

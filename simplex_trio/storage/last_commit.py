@@ -70,7 +70,8 @@ class LastCommit(Redacted):
     def in_page(cls, page: bytes, store_id: bytes) -> Self | None:
         """The latest number of a commit that a page of the file has, if it has any.
 
-        Nobody else knows the id, so that no message can look like the number of a commit.
+        The id is secret, so that no client can send a message that looks like the number of a
+        commit.
         """
         found: Self | None = None
         for each in cls._all_in(page, _MAGIC + store_id):

@@ -25,7 +25,7 @@ def mark_path(store: Path) -> Path:
 
 
 class Mark:
-    """An open mark, which nobody else has open while this one is.
+    """An open mark, which no other process can open meanwhile.
 
     It is written after each commit, in place and without waiting for the disk: the log, for which
     every commit waits, is what makes commits durable.  After a loss of power the mark may be some

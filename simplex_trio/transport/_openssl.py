@@ -158,8 +158,8 @@ def _new_context(method: int, lists: TlsLists) -> Context:
     _restrict(context, "SSL_CTX_set1_sigalgs_list", lists.signatures)
     # OpenSSL sends tickets in TLS 1.3 even so (its issue 8077), but there is nothing behind them.
     context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
-    # Blocks have a fixed size, so that nothing can be cut off unnoticed; and whoever ends only its
-    # own direction can still be answered.
+    # Blocks have a fixed size, so that nothing can be cut off unnoticed; and a client that closes
+    # only its own direction can still be answered.
     context.set_options(SSL.OP_IGNORE_UNEXPECTED_EOF)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 32 KiB for each idle connection
@@ -237,9 +237,10 @@ class TlsConnection:
     Bytes go through two pairs of memory buffers, those of `trio.SSLStream` and those of pyOpenSSL,
     since neither library takes the other's.
 
-    OpenSSL's part of it takes 40 KiB and more.  A server's is made when the first bytes have come,
-    as whoever only connects is to cost little, and it goes with `release`: `trio.SSLStream` is part
-    of a reference cycle, so that what it holds on to may stay for long.
+    OpenSSL's part of it takes 40 KiB and more.  A server's is made when the first bytes have
+    come, so that a connection that sends nothing costs little.  `release` frees it, since
+    `trio.SSLStream` is part of a reference cycle, and would keep it until the garbage collector
+    runs.
     """
 
     def __init__(
@@ -273,7 +274,7 @@ class TlsConnection:
     def release(self) -> None:
         """Let go of OpenSSL, of the certificates and of all buffers.
 
-        Whatever a task is still in the middle of fails then, as on a broken connection.
+        Operations in other tasks then fail as on a broken connection.
         """
         self._released = True
         self._opened = self._judge = self._failure = None

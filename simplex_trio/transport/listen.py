@@ -1,7 +1,7 @@
 """The listener of a router: accepting connections, TLS, and an account of all sockets.
 
-A listener outlives whatever is wrong with single connections, and shortages of the whole system;
-nothing that a stranger sends reaches beyond the stranger's own connection.
+A listener survives failures of single connections, and shortages of the whole system; nothing
+that a client sends affects more than its own connection.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _TRY_NEXT = _numbers(
 # The process or the system is short of something; the connection stays in the queue meanwhile.
 _TRY_LATER = _numbers("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM")
 
-# Long enough not to burn the processor, short enough for nobody to notice.
+# Long enough not to keep the processor busy, and too short for clients to notice.
 _SHORTAGE_SECONDS = 0.1
 
 _NO_SUCH_FAMILY = _numbers("EAFNOSUPPORT", "EADDRNOTAVAIL", "EPROTONOSUPPORT")
@@ -68,7 +68,7 @@ class SocketStatistics:
     closed: int = 0
     active: int = 0
     turned_away: int = 0
-    """Of those, the ones for which there was no place."""
+    """Of those accepted, the ones for which there was no place."""
 
     @property
     def leaked(self) -> int:
@@ -218,7 +218,7 @@ class _Server:
                     raise
 
     async def serve(self, stream: trio.abc.Stream, task_status: trio.TaskStatus[None]) -> None:
-        """See to one connection; "started" when there is a place for it, or it was turned away."""
+        """Serve one connection; "started" when it has got a place, or was turned away."""
         self.statistics.accepted += 1
         self.statistics.active += 1
         origin = peer_origin(stream)
@@ -288,7 +288,7 @@ def peer_origin(stream: trio.abc.Stream) -> Origin | None:
 
 
 async def _says_something(stream: trio.SocketStream) -> bool:
-    """Wait for a client's first byte, which stays where it is; False if there will be none.
+    """Wait for a client's first byte without taking it; False if the connection ends before.
 
     Until then a connection costs a task and nothing else.
     """

@@ -94,7 +94,7 @@ def _embedded(address: IPv6Address) -> tuple[IPv4Address, ...]:
 
 
 def reached(address: IPAddress) -> tuple[IPAddress, ...]:
-    """The address itself and those of IPv4 that whoever connects to it gets to."""
+    """The address itself, and those of IPv4 that a connection to it leads to."""
     if isinstance(address, IPv4Address):
         return (address,)
     return (address, *_embedded(address))
@@ -110,13 +110,13 @@ def is_public(address: IPAddress) -> bool:
 
 
 Origin = NewType("Origin", bytes)
-"""Where a connection comes from, as far as limits are concerned."""
+"""The address of a client as limits count it: see `origin_of`."""
 
 
 def origin_of(address: IPAddress) -> Origin | None:
-    """Whom a limit for each address holds for: one address of IPv4, or a /64 of IPv6.
+    """What a limit for each address counts as one: an address of IPv4, or a /64 of IPv6.
 
-    A /64 is what one household or machine has, and may choose its addresses from.  `None`, and so
+    One household or machine mostly has a /64, and may choose its addresses from it.  `None`, and so
     no limit, for an address that is not public: behind it may be any number of clients, those of an
     onion service or of a reverse proxy.
     """

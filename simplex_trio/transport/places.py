@@ -1,9 +1,9 @@
-"""`Places`: how many connections a router has at a time, from where, and when it loses patience.
+"""`Places`: limits for the connections of a router, in total and for each address.
 
-All listeners of a router share one.  A handshake that is not getting on takes a place from others,
-so it is given the less time the fewer places are left: as long as the router is *crowded*, with
-more than half of its places taken, handshakes have `ListenLimits.crowded_handshake_seconds`, those
-that have begun before included.
+All listeners of a router share one.  A handshake that makes no progress takes a place from
+others, so it gets less time when few are left: while the router is *crowded*, with more than half
+of its places taken, handshakes have `ListenLimits.crowded_handshake_seconds`, including those
+that began before.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class ListenLimits:
     """For TLS, as in the reference: slow networks behind proxies need tens of seconds."""
     crowded_handshake_seconds: float = field(default=10, validator=gt(0))
     """For each handshake while more than half of all places are taken: several times what a client
-    on a slow network needs, and little enough that whoever connects and says nothing must connect
-    a thousand times a second to take all places."""
+    on a slow network needs, and so little that connections which send nothing must come at 500 a
+    second to take the other half."""
     close_seconds: float = field(default=1, validator=gt(0))
-    """For saying goodbye when a connection ends; after that it is cut."""
+    """For the end of TLS (close_notify) when a connection ends; after that it is cut."""
 
 
 class Places:

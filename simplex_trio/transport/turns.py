@@ -1,8 +1,8 @@
-"""`Turns`: the time of the event loop, shared between connections that ask for costly work.
+"""`Turns`: limits how much time connections take from the event loop for costly work.
 
-Checking a signature cannot be interrupted, and everything else waits for it.  So how much of that
-is done before the event loop gets to other tasks is bounded for a whole router, not for each of its
-connections, and when there is more, connections take turns in the order in which they asked.
+Checking a signature cannot be interrupted, and all other tasks wait for it.  So there is a budget
+for each pass of the event loop, for the router as a whole and not for each of its connections.
+When there is more to do, connections take turns in the order in which they asked.
 
 Costs are in the unit of `simplex_trio.wire.authorization.Verifier.spent`, ten microseconds or so.
 """
@@ -17,16 +17,15 @@ import trio
 __all__ = ["BUDGET", "Turns"]
 
 BUDGET: Final = 200
-"""What all connections together may spend in a pass of the event loop, or twice that in a bad
-moment, before everything else is looked after: a few milliseconds.  It is as much as one connection
-may spend in its turn.  Some twenty signatures with Ed25519 reach it, or six with Ed448; a single
-command is never divided."""
+"""What all connections together may spend in a pass of the event loop, or at worst twice that,
+before other tasks run: a few milliseconds.  One connection may spend all of it in its turn.  Some
+twenty signatures with Ed25519 reach it, or six with Ed448; a single command is never divided."""
 
 
 class Turns:
-    """Who may do costly work now.
+    """Decides which connection may do costly work now.
 
-    Who has nothing costly to do need not ask, and does not wait for those who have.
+    Tasks without costly work do not ask, and do not wait for those that have some.
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
@@ -43,7 +42,7 @@ class Turns:
     async def take(self, cost: int) -> None:
         """Wait for a turn, in which about ``cost`` is going to be spent.
 
-        Checkpoints only if it waits.  Cancelled, it gives its place to those behind.
+        Checkpoints only if it waits.  Cancelled, it leaves the queue.
         """
         if self.is_free:
             return

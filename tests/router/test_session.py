@@ -504,7 +504,7 @@ async def test_queues_with_more_owners_than_count_are_reported(
     async with open_house(store=store) as house:
         client = await house.connect()
         assert await client.ask(SUB(), ids.recipient_id, KEY) == SOK()
-    assert "1 queues have more keys of owners than the 8 that count" in caplog.text
+    assert "1 queues have more than 8 keys of owners; the others are ignored" in caplog.text
 
 
 # --- bugs ---------------------------------------------------------------------------------------

@@ -17,13 +17,14 @@ MAX_BODIES: Final = 16_384
 """Several times as many as a router stores in a second, however short they are."""
 
 ENTRY_SIZE: Final = 256
-"""What an entry takes beside its body's length: the numbers, the place in the table, the object."""
+"""Counted for each entry beside the length of its body: the object, its place in the table, the
+sequence number."""
 
 
 class RecentBodies:
-    """The latest bodies by the sequence numbers of their messages, up to so many and so many bytes.
+    """The latest bodies by the sequence numbers of their messages, bounded in number and bytes.
 
-    A body that is not forgotten when its message goes is only of no use.
+    A body that outlives its message takes room and does no other harm.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES, max_bodies: int = MAX_BODIES) -> None:
@@ -45,7 +46,7 @@ class RecentBodies:
         return self._bodies.get(sequence)
 
     def forget(self, heads: Iterable[MessageHead]) -> None:
-        """These messages are gone, or on their way out."""
+        """Forget the bodies of messages that are deleted, or about to be."""
         for head in heads:
             body = self._bodies.pop(head.sequence, None)
             if body is not None:

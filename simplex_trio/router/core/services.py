@@ -1,10 +1,10 @@
 """`Services`: the services that a router knows, by their certificates. Pure.
 
-Anybody can make certificates, so showing one leaves nothing behind: the id that a new service gets
-is computed from its certificate and a secret of this process, and is the same at each connection.
-A record is kept from the first queue on that is associated with the service.  For that its client
-must own a queue, and where creating one takes a password, so does this.  Of the certificates only
-the hash is kept.
+Making a certificate costs nothing, so nothing is stored when a client presents one: the id of a
+new service is computed from its certificate and a secret of this process, and is the same for
+each of its connections.  A record is stored when a queue is first associated with the service.
+For that its client must own a queue, and where creating one takes a password, so does this.  Of
+the certificates only the hash is stored.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = ["NEW_AT_ONCE", "NEW_PER_SECOND", "SECRET_SIZE", "Services"]
 SECRET_SIZE: Final = 32
 
 NEW_AT_ONCE: Final = 100
-"""So many new services are kept as fast as they come, from all connections together: a router has
-few.  When there are more, their commands are refused with SERVICE until there is time for them."""
+"""The burst of new services that are kept at once, from all connections together: a router has few.
+Beyond it one is kept every second, and commands of others are refused with SERVICE."""
 
 NEW_PER_SECOND: Final = 1
 
@@ -39,7 +39,7 @@ _DAY = 86400
 class Services:
     """A certificate is one service, in the role that it was first used with.
 
-    No more than ``most`` are kept.  ``secret`` is what nobody else knows.
+    No more than ``most`` are kept.  ``secret`` is random, so that ids cannot be predicted.
     """
 
     def __init__(self, records: Iterable[ServiceRecord] = (), *, secret: bytes, most: int) -> None:
@@ -73,8 +73,8 @@ class Services:
     def add(self, transaction: Transaction, service: PeerService, day: int, instant: float) -> bool:
         """Keep a service that is not kept yet; False if it cannot be.
 
-        That is so when there are too many, or too many at once, and for a connection from before
-        its certificate became another service.
+        That happens when there are too many, when too many come at once, and on a connection that
+        is older than the record of a service with the same certificate.
         """
         if service.certificate_hash in self._by_certificate or len(self) >= self._most:
             return False
@@ -93,7 +93,10 @@ class Services:
         day: int,
         ttl: int | None,
     ) -> bool:
-        """Note that a service with queues is in use, or forget it if it had none for too long."""
+        """Note that a service with queues is in use, or remove it if it had none for too long.
+
+        Returns whether it was removed.
+        """
         record = self._by_id.get(service_id)
         if record is None:
             return False

@@ -1,8 +1,9 @@
-"""`Shortage`: what becomes of new messages while the store has no room for them. Pure.
+"""`Shortage`: refusing commands that make the store grow while it has no room. Pure.
 
-A store without room still deletes.  So while there is none, whatever would take room is refused
-before it is decided; otherwise it would be stored together with acknowledgements of others, and
-these would be refused with it.  Now and then one command may try whether there is room again.
+A store without room can still delete.  So while there is none, commands that need room are
+refused before they are decided; otherwise they would share a transaction with acknowledgements of
+other clients, which would fail with it.  Every few seconds one command is let through, to find
+out whether there is room again.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from simplex_trio.wire.smp.messages import ERR
 __all__ = ["RETRY_SECONDS", "STORE_REFUSED", "Shortage"]
 
 RETRY_SECONDS: Final = 5
-"""Between two tries; acknowledgements that come in the same moment as a try are refused with it."""
+"""Between two tries; if one fails, acknowledgements in the same transaction fail with it."""
 
 STORE_REFUSED: Final = ERR(Store("the router cannot read or write its store now"))
 
 
 class Shortage:
-    """Whether there is one, and who tries whether it has ended.
+    """Whether there is a shortage, and which command tests whether it has ended.
 
-    ``now`` is a clock that nobody sets, such as Trio's; the time of the day may be set back.
+    ``now`` comes from a monotonic clock, such as Trio's; the system's time may be set back.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class Shortage:
         self._retry_at = None
 
     def refuses(self, now: float) -> bool:
-        """Whether a command that takes room is refused; if not, it may be the one that tries."""
+        """Whether to refuse a command that needs room; during a shortage, few pass, to test it."""
         if self._retry_at is None:
             return False
         if now < self._retry_at:

@@ -104,8 +104,8 @@ class Client:
 class Request(Redacted):
     """A command that a client may give, the time it came, and where its changes are noted.
 
-    ``now`` is the time of the day, for what is written down; ``instant`` is a clock that nobody
-    sets, for what is waited.
+    ``now`` is the system's time, for what is stored; ``instant`` is that of a monotonic clock, for
+    limits of time.
     """
 
     client: Client

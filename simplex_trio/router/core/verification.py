@@ -1,8 +1,8 @@
-"""Which queue a command is about, and whether whoever sent it may. Pure.
+"""Finding the queue that a command is about, and checking its authorization. Pure.
 
-An AUTH error never tells why: no queue, no key, the wrong key and the wrong kind of key, one key or
-several take the same time, which is that of checking an authorization of the kind that came, and
-where a queue may have several keys, that of checking it with as many as it may have.
+An AUTH error does not tell why: no queue, no key, a wrong key, one of the wrong kind, and any
+number of keys take the same time.  It is the time of checking the given authorization once, or
+where a queue may have several keys, as many times as it may have keys.
 """
 
 from __future__ import annotations

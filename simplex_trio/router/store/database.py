@@ -118,7 +118,7 @@ class Database:
     def close(self) -> None:
         """Let go of the file; what is in the log moves to where it belongs."""
         try:
-            # Without room for this the mark is needed by whoever opens a copy, and nothing else.
+            # If there is no room for this, a copy of the file can only be opened with its mark.
             with suppress(StoreUnavailable):
                 self._note_closing()
             with translated("the file"):
@@ -213,7 +213,7 @@ class Database:
         """Whether there is so much room that changes may make the store grow."""
         try:
             free = shutil.disk_usage(self._path).free
-        except OSError as exc:  # somebody has removed the file: what is written now is lost
+        except OSError as exc:  # the file has been removed: what is written now is lost
             raise StoreUnavailable("the store's file is not where it was") from exc
         if free >= ROOM_KEPT + 2 * LARGEST_CHANGE * len(changes):
             return True

@@ -77,18 +77,18 @@ class XFTPClientLimits:
     """The most at a time."""
     max_connections_per_address: int = field(default=1000, validator=ge(1))
     """The most from one public address of IPv4, or one /64 of IPv6; another one is closed at once.
-    A tenth of all, so that nobody takes all places from one address, and far more than the clients
-    behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not public have
-    no such limit: behind them are onion services, and reverse proxies."""
+    A tenth of all, so that it takes ten addresses to use all of them up, and far more than the
+    clients behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not
+    public have no such limit: behind them are onion services, and reverse proxies."""
     requests: int = field(default=100, validator=ge(1))
     """Of one connection at a time; a client that begins more breaks the rules of HTTP/2."""
     buffered: int = field(default=1024 * 1024, validator=ge(64 * 1024))
     """Bytes of bodies of one connection that have arrived and are not on the disk yet."""
     open_files: int = field(default=2000, validator=ge(1))
-    """Bodies and pages on their way at a time, each of which is an open file: a tenth of the 20,000
-    of which ``connections`` takes half.  Of these an address may have as many as would still be
-    free, so half if it is the only one.  Beyond it a client is told TIMEOUT, after which clients
-    try again, and a browser 503."""
+    """Bodies and pages in transfer at a time, each of which is an open file: a tenth of the 20,000
+    of which ``connections`` takes half.  An address may have as many of them as are still free, so
+    half if it is the only one; all addresses that are not public count as one.  Beyond that a
+    client is answered with TIMEOUT, after which clients try again, and a browser with 503."""
     open_files_per_connection: int = field(default=32, validator=ge(1))
     """Several times what clients have under way at a time, for those that use many streams."""
     tls_seconds: float = field(default=60, validator=gt(0))

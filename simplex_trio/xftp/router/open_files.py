@@ -1,11 +1,13 @@
-"""`OpenFiles`: how many files a router has open at a time, and for whom.  Pure.
+"""`OpenFiles`: limits for the files that a router has open at a time.  Pure.
 
-Each body on its way in or out, and each page, is an open file, for as long as the client takes.
-Clients that take their time must not use up the files that the process may open, nor all of those
-that others need.  So there are limits for the router and for a connection, and between the two a
-*fair share* for an address: it may have as many files as would still be free then.  One address
-gets half of all, two that want as much as they can get a third each, and so on, and whoever comes
-next finds some free.
+Each body in transfer, and each page, is an open file for as long as the client takes.  Slow
+clients must not use up the files that the process may open, nor those that other clients need.
+So there are limits for the router and for a connection, and between the two a *fair share* for an
+address: it may have as many files as are still free then.  One address gets half of all, two that
+take as much as they can get a third each, and so on, and another address always finds some free.
+
+Addresses that are not public have no origin, and count as one: clients behind an onion service or a
+reverse proxy share what one address gets.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ class OpenFiles:
         self.count: int = 0
 
     def share(self, origin: Hashable) -> Share:
-        """That of a new connection from an address."""
+        """The share of a new connection; ``origin`` is its address as limits count it."""
         return Share(self, origin)
 
     def take(self, share: Share) -> bool:

@@ -215,7 +215,7 @@ class Records:
         """Let go of the database."""
         try:
             if not self._last.is_closed:
-                # Where this fails the mark is needed by whoever opens a copy, and nothing else.
+                # If this fails, a copy of the file can only be opened with its mark.
                 with suppress(StorageFailed, OSError):
                     self._db.execute("PRAGMA synchronous = FULL")
                     with self._transaction(closing=True):

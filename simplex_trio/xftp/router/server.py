@@ -29,7 +29,6 @@ from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.listen import (
     SocketStatistics,
     open_listeners,
-    peer_origin,
     serve_tls,
 )
 from simplex_trio.transport.places import ListenLimits, Places
@@ -187,7 +186,7 @@ class XFTPRouter:
                 self._credentials,
                 self._commands,
                 self._config.limits,
-                self._files.share(peer_origin(tls.transport_stream)),
+                self._files.share(tls.origin),
                 self._places,
                 pages,
             )
