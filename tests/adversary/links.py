@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import struct
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 __all__ = ["Link", "TlsLink", "connect", "end_writing", "reset", "wait_for_end"]
+
+T = TypeVar("T")
 
 SECONDS = 60
 """For anything that a router has to do; a test that waits so long has failed."""
@@ -58,7 +64,10 @@ def wait_for_end(sock: socket.socket) -> bytes:
 
 
 class TlsLink:
-    """TLS as Python has it, to a server whoever it is."""
+    """TLS as Python has it, which does not check who the server is.
+
+    One thread may send while another one reads.
+    """
 
     def __init__(
         self,
@@ -83,21 +92,43 @@ class TlsLink:
             plain.close()
             raise
 
+        self._lock = threading.Lock()
+
     @property
     def sock(self) -> ssl.SSLSocket:
+        self._sock.settimeout(SECONDS)
         return self._sock
 
     def send(self, data: bytes) -> None:
-        self._sock.sendall(data)
+        left = memoryview(data)
+        while left:
+            left = left[self._when_possible(partial(self._sock.send, left)) :]
 
     def read(self, size: int) -> bytes:
         data = bytearray()
         while len(data) < size:
-            piece = self._sock.recv(size - len(data))
+            piece = self._when_possible(partial(self._sock.recv, size - len(data)))
             if not piece:
                 raise EOFError
             data += piece
         return bytes(data)
+
+    def _when_possible(self, act: Callable[[], T]) -> T:
+        # Before Python 3.13 `ssl` does not keep two threads from calling OpenSSL at once, which
+        # makes either of them wait for the wrong thing.
+        self._sock.settimeout(0)
+        while True:
+            with self._lock:
+                try:
+                    return act()
+                except ssl.SSLWantReadError:
+                    event = select.POLLIN
+                except ssl.SSLWantWriteError:
+                    event = select.POLLOUT
+            poll = select.poll()
+            poll.register(self._sock, event)
+            if not poll.poll(SECONDS * 1000):
+                raise TimeoutError
 
     def close(self) -> None:
         self._sock.close()
