@@ -11,9 +11,11 @@ from trio.testing import MockClock
 from simplex_trio.errors import DecodeError, DialFailed
 from simplex_trio.testing.kpclientd import (
     SimulatedMixnet,
+    open_simulated_daemon,
     running_daemon,
 )
 from simplex_trio.testing.kpclientd.messages import read_request
+from simplex_trio.testing.kpclientd.serving import SHUTDOWN_SECONDS
 from tests.katzenpost.raw import (
     QUERY,
     TOKEN,
@@ -124,6 +126,33 @@ async def test_a_restart_is_announced_and_forgets_everything() -> None:
         async with raw_client(daemon) as peer:
             token = (await peer.next("connection_status_event"))["instance_token"]
             assert token == daemon.instance_token
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_daemon_on_a_socket_lets_clients_leave_first(
+    mock_clock: MockClock, leaves: bool
+) -> None:
+    """A client that reads in one task and decides in another hears of the end before it sees it."""
+    async with open_simulated_daemon() as daemon, raw_client(daemon, token=TOKEN) as peer:
+        async with trio.open_nursery() as nursery:
+            stopped = trio.Event()
+
+            async def stop() -> None:
+                await daemon.stop()
+                stopped.set()
+
+            nursery.start_soon(stop)
+            assert await peer.next("shutdown_event") == {}
+            await trio.testing.wait_all_tasks_blocked()
+            assert not stopped.is_set()
+            if leaves:
+                await peer.frames.aclose()
+            else:
+                mock_clock.jump(SHUTDOWN_SECONDS)
+                with pytest.raises(trio.EndOfChannel):
+                    await peer.receive()
+            await stopped.wait()
+        assert trio.current_time() == (0 if leaves else SHUTDOWN_SECONDS)
 
 
 async def test_a_daemon_that_was_stopped_is_not_there() -> None:

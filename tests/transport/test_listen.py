@@ -250,13 +250,19 @@ async def test_a_broken_client_certificate_concerns_nobody_else() -> None:
 
 async def test_connection_that_says_nothing_costs_no_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[object] = []
+    handshakes: list[object] = []
 
     class Counted(_openssl.TlsConnection):
         def _new_connection(self) -> Any:
             begun.append(self)
             return super()._new_connection()
 
+    async def counted(stream: trio.abc.Stream, *args: Any, **kwargs: Any) -> TlsStream:
+        handshakes.append(stream)
+        return await server_handshake(stream, *args, **kwargs)
+
     monkeypatch.setattr(_openssl, "TlsConnection", Counted)
+    monkeypatch.setattr(listen, "server_handshake", counted)
     (listener,) = await open_listeners(0, host="127.0.0.1")
     below = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
     server = Server(listener=listener)  # type: ignore[arg-type]
@@ -279,6 +285,7 @@ async def test_connection_that_says_nothing_costs_no_tls(monkeypatch: pytest.Mon
             await wait_all_tasks_blocked()
         await wait_all_tasks_blocked()
         assert begun == []
+        assert handshakes == []
         await ours.send_all(b"\x16")
         await below.send_all(b"\x16")
         while len(begun) < 2:
