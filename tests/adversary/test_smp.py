@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import threading
@@ -356,50 +355,3 @@ def test_half_a_goodbye(victim: Victim) -> None:
                 with suppress(EOFError, ConnectionError):
                     while True:
                         smp.read_block()
-
-
-@pytest.mark.skipif(not LONG, reason="a statistic of thousands of commands")
-def test_the_time_of_a_refusal_does_not_tell_keys(victim: Victim) -> None:
-    """AUTH takes as long for a queue with one key, one with several, and none."""
-    place = victim["smp"]
-    rounds = 3000
-    with victim.attacked(), Smp(place) as smp:
-        one = smp.new_queue(b"C")
-        several = smp.new_queue(b"C")
-        for number in range(16, 1, -1):
-            keys: list[SigningKey] = [Ed25519PrivateKey.generate() for _ in range(number - 1)]
-            listed = b"".join(short(spki(each)) for each in (several.key, *keys))
-            command = b"RKEY " + bytes([number]) + listed
-            if smp.ask(command, several.recipient_id, several.key) == b"OK":
-                break
-        else:
-            number = 1
-        entities = {"one": one.recipient_id, "several": several.recipient_id, "none": bytes(24)}
-        wrong = Ed25519PrivateKey.generate()
-        taken: dict[str, list[float]] = {name: [] for name in entities}
-        chosen = random.Random("timing")
-        for _ in range(rounds):
-            for name in chosen.sample(sorted(entities), 3):
-                block = block_of([smp.transmission(b"GET", entities[name], wrong)])
-                started = time.perf_counter()
-                smp.link.send(block)
-                [answer] = smp.read_block()
-                taken[name].append(time.perf_counter() - started)
-                assert answer.command == b"ERR AUTH"
-    worst = max(
-        abs(_z(taken[name], taken[other])) for name in taken for other in taken if name < other
-    )
-    figure = f"z at most {worst:.1f}, queue of {number} keys"
-    note("SMP router", f"timing of {3 * rounds:,} AUTH", "z below 5", figure)
-    assert worst < 5
-
-
-def _z(first: list[float], second: list[float]) -> float:
-    """How far apart two sets of times are, in units of chance; their slowest tenth is noise."""
-    cut = [sorted(each)[: len(each) * 9 // 10] for each in (first, second)]
-    means = [sum(each) / len(each) for each in cut]
-    spread = sum(
-        sum((x - mean) ** 2 for x in each) / len(each) ** 2
-        for each, mean in zip(cut, means, strict=True)
-    )
-    return (means[0] - means[1]) / math.sqrt(spread)
