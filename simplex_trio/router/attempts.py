@@ -2,8 +2,8 @@
 
 Clients choose where a proxy connects to, and an address where nothing answers keeps an attempt busy
 until connecting times out.  So the number of attempts is limited.  When the limit is reached, a new
-one takes the place of one of the client that has the most, if that has more than the newcomer, or of
-the oldest one, if that has had its time.
+one takes the place of one of the client that has the most, if that has more than the newcomer, or
+of the oldest one, if that has had its time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ RelayT = TypeVar("RelayT", bound=Hashable)
 ClientT = TypeVar("ClientT", bound=Hashable)
 
 PATIENCE = 5.0
-"""Seconds after which an attempt gives its place to a newcomer, the oldest one first; most relays that
-work have shaken hands by then, onion services included."""
+"""Seconds after which an attempt gives its place to a newcomer, the oldest one first; most relays
+that work have shaken hands by then, onion services included."""
 
 
 @define(eq=False, repr=False)

@@ -86,7 +86,7 @@ class ClientLimits:
     block_seconds: float = field(default=120, validator=gt(0))
     """From the first byte of a block to its last; 1 kbit/s is enough."""
     write_seconds: float = field(default=120, validator=gt(0))
-    """For the client to take a few blocks; a connection that does not is of no use to anybody."""
+    """For the client to take a few blocks; a client that does not is disconnected."""
     farewell_seconds: float = field(default=5, validator=gt(0))
     """For writing the answers to commands that were decided before the client ended its side of the
     connection.  The store needs a fraction of a second, and most clients have closed both sides."""

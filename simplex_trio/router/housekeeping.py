@@ -37,7 +37,7 @@ async def expire(hub: Hub) -> None:
 
 
 async def disconnect_idle(hub: Hub) -> None:
-    """Disconnect clients that are of no use to anybody, regularly, until cancelled."""
+    """Disconnect idle clients without subscriptions, regularly, until cancelled."""
     while True:
         await trio.sleep(hub.config.intervals.idle_check)
         now = trio.current_time()

@@ -20,7 +20,7 @@ class TokenBucket:
         self._tokens = self.burst
 
     def take(self, now: float) -> float:
-        """Take a token; how many seconds whoever takes it has to wait, mostly none."""
+        """Take a token; returns the seconds to wait before using it, mostly none."""
         if self._at is not None:
             self._tokens = min(self.burst, self._tokens + (now - self._at) * self.per_second)
         self._at = now

@@ -1,8 +1,8 @@
 """Which relays a proxy connects to for its clients, and how it tells them what went wrong. Pure.
 
-A proxy connects wherever strangers tell it to.  So it is refused to connect into networks that are
-not public, where it could reach what only its own machine and its neighbours should reach.  What
-counts is the address that is connected to: names are judged by what they resolve to.
+Clients choose where a proxy connects to.  So it does not connect to addresses that are not
+public, where it could reach services that are meant for its own machine or network only.  What
+counts is the address that is connected to: a name is judged by the addresses that it resolves to.
 """
 
 from __future__ import annotations
@@ -61,17 +61,18 @@ class ProxyPolicy(Redacted):
     allow: tuple[str, ...] = field(default=(), validator=_patterns)
     deny: tuple[str, ...] = field(default=(), validator=_patterns)
     allow_private: bool = False
-    """Whether to connect to addresses that are not public, which tests need and nobody else."""
+    """Whether to connect to addresses that are not public; meant for tests."""
     max_relays: int = field(default=1000, validator=ge(1))
-    """The most relays to be connected to at a time, since strangers decide to which; the next one
-    is out of reach until another has ended."""
+    """The most relays to be connected to at a time, since clients choose which; another one cannot
+    be reached until the connection to one of them has ended."""
     max_connecting: int = field(default=200, validator=ge(1))
-    """Of those, the most that are only being connected to: a fifth, as what does not answer is to
-    leave room for what does.  When they are, a newcomer takes the place of an attempt of the
-    address that has the most, or of one that has lasted for 5 seconds; else it is refused."""
+    """Of those, the most that are only being connected to: a fifth, so that relays that do not
+    answer leave room for those that do.  When the limit is reached, a new attempt takes the place
+    of one of the client address that has the most, or of one that has lasted for 5 seconds;
+    otherwise it is refused."""
     connecting_per_client: int = field(default=16, validator=ge(1))
-    """The most of them that one connection of a client waits for; half of the commands that it may
-    have with relays.  Its next PRXY waits for its turn."""
+    """The most of them that one connection of a client waits for: half of ``proxied_at_once``.  Its
+    next PRXY waits until one of them has ended."""
     own_domains: tuple[str, ...] = field(default=(), validator=_patterns)
     """Domains of the operator's other routers."""
     socks: str | None = field(default=None, validator=optional(_is_socks))

@@ -1,8 +1,8 @@
 """`PendingNotifications`: what notifiers will be told when they come. Pure.
 
 A notification is sent once and not acknowledged, so it waits only while its notifier is not
-subscribed, or does not read.  Only the latest ones are kept: to whoever is notified, one is as good
-as many.
+subscribed, or does not read.  Only the latest ones are kept, since one
+notification of a queue is as good as many.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["MAX_PENDING", "PendingNotifications"]
 
 MAX_PENDING: Final = 128
 """How many wait for one notifier, as many as there can be messages in a queue of the default size.
-When there are more the oldest are dropped, and nobody is told."""
+When there are more the oldest are dropped without notice."""
 
 
 class PendingNotifications:

@@ -38,20 +38,20 @@ class QueuePolicy(Redacted):
     message_ttl: int | None = field(default=21 * _DAY, validator=_is_time)
     """After which messages are dropped; `None`: never."""
     notification_ttl: int = field(default=24 * _HOUR, validator=ge(1))
-    """After which nobody needs to be told of a message any more."""
+    """After which a notification is of no use any more, and is dropped."""
     suspended_ttl: int | None = field(default=21 * _DAY, validator=_is_time)
     """After which a queue that its owner has suspended is deleted; `None`: never.  Its messages
     have expired by then, and there will be no others."""
 
     max_services: int = field(default=10_000, validator=ge(0))
-    """Services that the router knows, a few MiB of memory and disk; a router has a handful.  With
-    this many, queues cannot be associated with another one, which is told so with SERVICE."""
+    """Services that the router keeps, a few MiB of memory and disk; a router has a handful.  When
+    there are this many, commands that would add another one are answered with SERVICE."""
     service_ttl: int | None = field(default=90 * _DAY, validator=_is_time)
-    """After which a service without queues is forgotten; `None`: never.  It gets another id when it
-    comes again."""
+    """After which a service without queues is forgotten; `None`: never.  When it connects again,
+    it may get another id."""
 
     def accepts(self, password: bytes | None) -> bool:
-        """Whether whoever shows this password, or none, may do what the password is for."""
+        """Whether this password, or none, is enough for what the password is for."""
         if self.password is None:
             return True
         return hmac.compare_digest(self.password.encode(), password or b"")

@@ -70,7 +70,7 @@ class Client:
         """The client at the other end of a handshake."""
         service = agreement.service
         service_id = None if service is None else service.id
-        # Before there were authenticators nobody had a key to make them with.
+        # In versions without authenticators clients have no key to make them with.
         knows_key = agreement.session.version >= SMPVersion.AUTHENTICATORS
         session_key = agreement.session_key if knows_key else None
         return cls(
@@ -169,7 +169,7 @@ class Errand(Redacted):
 
 @frozen(repr=False)
 class Refusal(Redacted):
-    """A command that was not looked into any further, as nobody may give it, or not this client."""
+    """A command that was refused before it was decided: it is not authorized."""
 
     error: RouterErrorValue
 
@@ -185,7 +185,7 @@ Submit = Callable[[Transaction, Callable[[], None] | None], None]
 class RouterState:
     """All that a router knows.
 
-    ``random`` gives so many bytes that nobody can predict.
+    ``random`` gives so many bytes that cannot be predicted.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ class OpenFile:
 
 
 def open_file(path: Path, *, accept_loss: bool = False) -> OpenFile:
-    """Open the store at ``path``, which nobody else can open until it is closed.
+    """Open the store at ``path``, which no other process can open until it is closed.
 
     The file is made if neither it nor its log nor its mark exists, and becomes readable by its
     owner only.  Raises `StoreLocked`, `StoreForeign`, `StoreCorrupted` or `StoreUnavailable`.
@@ -167,7 +167,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _restrict(path: Path) -> None:
-    """Let nobody but the owner read the file and its log."""
+    """Let the owner alone read the file and its log."""
     try:
         for part in (path, log_path(path)):
             if part.exists():

@@ -83,7 +83,7 @@ class SealedBody:
 
 @frozen(repr=False)
 class Answer(Redacted):
-    """What is sent back; whoever gets it closes it."""
+    """What is sent back; the caller closes it."""
 
     message: Message
     body: SealedBody | None = None

@@ -124,10 +124,10 @@ class Records:
             losses.check_missing_file(path)
         else:
             losses.check_log(path, _stored_commit)
-        # For nobody else to read, as the log that SQLite puts beside it is then.
+        # For the owner alone, as is the log that SQLite puts beside it then.
         path.touch(_OWNER_ONLY)
         path.chmod(_OWNER_ONLY)
-        # No waiting: whoever has it open keeps it.
+        # No waiting: a process that has it open keeps it open.
         self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             self._last = self._prepare(losses)

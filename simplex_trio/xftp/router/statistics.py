@@ -21,7 +21,7 @@ class Count(Enum):
     PACKETS_UPLOADED = "packets_uploaded"
     UPLOADS_FAILED = "uploads_failed"
     PACKETS_DOWNLOADED = "packets_downloaded"
-    """How often a packet was given to the end, to whomever."""
+    """How often a packet was sent to its end; not counted if the client has gone by then."""
     RECIPIENTS_ACKNOWLEDGED = "recipients_acknowledged"
     PACKETS_DELETED = "packets_deleted"
     PACKETS_EXPIRED = "packets_expired"

@@ -187,7 +187,7 @@ class Storage:
         await self._on_records(partial(self._records.delete_recipient, recipient_id))
 
     async def delete(self, sender_id: bytes) -> bool:
-        """Forget a packet and remove its body; false if somebody did so before."""
+        """Forget a packet and remove its body; false if that was done before."""
         return await self._remove(sender_id, self._records.delete)
 
     async def block(self, sender_id: bytes, reason: Blocked) -> bool:
