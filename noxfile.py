@@ -118,7 +118,7 @@ def audit(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Against real routers, named by SIMPLEX_TRIO_ROUTER and the like; see CONTRIBUTING.md."""
+    """Against real routers and agents, named by environment variables; see CONTRIBUTING.md."""
     session.install(*group("test"), WHOLE)
     session.run("python", "-m", "pytest", "tests/interop", *session.posargs)
 

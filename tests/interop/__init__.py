@@ -1,1 +1,1 @@
-"""The scenarios against real routers, named by environment variables; run by ``nox -s interop``."""
+"""The scenarios against real routers and agents; run by ``nox -s interop``."""

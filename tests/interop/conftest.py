@@ -1,4 +1,7 @@
-"""The addresses of real routers; a test that needs one that is not named says so and is skipped."""
+"""The addresses of real routers and the paths of programs.
+
+A test that needs one that is not named says so and is skipped.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ import pytest
 
 
 def named(variable: str) -> str:
-    address = os.environ.get(variable)
-    if not address:
-        pytest.skip(f"{variable} names no router")
-    return address
+    value = os.environ.get(variable)
+    if not value:
+        pytest.skip(f"{variable} is not set")
+    return value
 
 
 @pytest.fixture
