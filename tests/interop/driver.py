@@ -62,7 +62,9 @@ class Driver:
 
 
 @asynccontextmanager
-async def open_driver(program: str, router: str, database: str) -> AsyncIterator[Driver]:
+async def open_driver(
+    program: str, router: str, database: str, **options: object
+) -> AsyncIterator[Driver]:
     """An agent that makes its queues on ``router``."""
     async with trio.open_nursery() as nursery:
         run = partial(
@@ -74,7 +76,7 @@ async def open_driver(program: str, router: str, database: str) -> AsyncIterator
         )
         process: trio.Process = await nursery.start(run)
         driver = Driver(process)
-        await driver.command("start", db=database, smp=[router], fast=True)
+        await driver.command("start", db=database, smp=[router], fast=True, **options)
         yield driver
         await driver.command("stop")
         nursery.cancel_scope.cancel()

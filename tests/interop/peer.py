@@ -164,7 +164,9 @@ class Peer:
     async def join(self, request: InvitationURI, info: bytes, *, secured: bool = False) -> None:
         """Join an invitation, whose queue may have been secured when its short link was read."""
         self.reply_to = request.queues[0].queue
-        peer = request.x3dh_offer.at_version(RATCHET_VERSIONS.highest)
+        offered = request.x3dh_offer
+        version = min(offered.versions.highest, RATCHET_VERSIONS.highest)
+        peer = offered.at_version(version)
         self.make_x3dh_keys(kem=self.pq)
         self.x3dh = self.x3dh.accepting(peer, KEM)
         self.ratchet = joiner_ratchet(self.x3dh, peer, DHKeyPair.generate())
@@ -172,7 +174,7 @@ class Peer:
             await self.secure(self.reply_to)
         replies = VersionedQueue(CLIENT_VERSION, await self.make_queue())
         message = ConnectionInfoReply((replies,), info)
-        await self._send_confirmation(message, self.x3dh.public(RATCHET_VERSIONS.highest))
+        await self._send_confirmation(message, self.x3dh.public(version))
 
     # --- messages -------------------------------------------------------------------------------
 

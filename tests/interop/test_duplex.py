@@ -28,6 +28,7 @@ from simplex_trio.wire.duplex import (
     InvitationURI,
     LinkKeys,
     Owner,
+    RatchetVersion,
     Receipt,
     Receipts,
     SealedLink,
@@ -251,6 +252,38 @@ async def test_we_join_by_a_short_link_of_the_agent(router: str, agent: Driver, 
         await peer.join(request, b"ours", secured=True)
         await agent_allows(peer, agent, created["connId"])
         await talk(peer, agent, created["connId"], pq=pq != "off")
+
+
+# --- an agent of an older version ----------------------------------------------------------------
+
+OLD = {"e2eVRange": [2, 2]}
+
+
+@pytest.mark.parametrize("pq", [False, True])
+async def test_an_agent_without_the_kem_joins(router: str, tmp_path: Path, pq: bool) -> None:
+    program = named("SIMPLEX_TRIO_AGENT")
+    async with (
+        open_driver(program, router, str(tmp_path / "agent.db"), **OLD) as agent,
+        open_peer(router, pq=pq) as peer,
+    ):
+        peer.make_x3dh_keys(kem=pq)
+        link = str(peer.invitation(await peer.make_queue()))
+        connection = await agent_joins(peer, agent, link, pq=False)
+        assert peer.ratchet.version == RatchetVersion.KDF
+        await talk(peer, agent, connection, pq=False)
+
+
+@pytest.mark.parametrize("pq", [False, True])
+async def test_we_join_an_agent_without_the_kem(router: str, tmp_path: Path, pq: bool) -> None:
+    program = named("SIMPLEX_TRIO_AGENT")
+    async with open_driver(program, router, str(tmp_path / "agent.db"), **OLD) as agent:
+        created = await agent.command("createConnection", mode="invitation", pq="off")
+        request = parse_link(created["fullLink"])
+        assert isinstance(request, InvitationURI)
+        async with open_peer(router, pq=pq) as peer:
+            await peer.join(request, b"ours")
+            await agent_allows(peer, agent, created["connId"])
+            await talk(peer, agent, created["connId"], pq=False)
 
 
 # --- contact addresses --------------------------------------------------------------------------
