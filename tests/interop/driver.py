@@ -22,8 +22,8 @@ PATIENCE = 60
 class Driver:
     """An agent in another process; its ids and bodies are in hexadecimal digits."""
 
-    def __init__(self, process: trio.Process) -> None:
-        self._process = process
+    def __init__(self, process: trio.Process, router: str, database: str) -> None:
+        self._process, self._router, self._database = process, router, database
         self._buffer = b""
         self._events: deque[dict[str, Any]] = deque()
         self._commands = 0
@@ -51,6 +51,11 @@ class Driver:
         assert answer["ok"], answer
         return answer["result"]
 
+    async def start(self, **options: object) -> None:
+        """Open the database, and go on with the connections in it."""
+        place = {"db": self._database, "smp": [self._router]}
+        await self.command("start", **place, fast=True, **options)
+
     async def event(self, name: str) -> dict[str, Any]:
         """The next event with this name, those with other names being left out."""
         with trio.fail_after(PATIENCE):
@@ -75,8 +80,8 @@ async def open_driver(
             check=False,
         )
         process: trio.Process = await nursery.start(run)
-        driver = Driver(process)
-        await driver.command("start", db=database, smp=[router], fast=True, **options)
+        driver = Driver(process, router, database)
+        await driver.start(**options)
         yield driver
         await driver.command("stop")
         nursery.cancel_scope.cancel()

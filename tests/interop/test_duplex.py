@@ -286,6 +286,26 @@ async def test_we_join_an_agent_without_the_kem(router: str, tmp_path: Path, pq:
             await talk(peer, agent, created["connId"], pq=False)
 
 
+async def test_an_agent_learns_the_kem_in_a_conversation(router: str, tmp_path: Path) -> None:
+    program = named("SIMPLEX_TRIO_AGENT")
+    async with (
+        open_driver(program, router, str(tmp_path / "agent.db"), **OLD) as agent,
+        open_peer(router, pq=False) as peer,
+    ):
+        peer.make_x3dh_keys(kem=False)
+        link = str(peer.invitation(await peer.make_queue()))
+        connection = await agent_joins(peer, agent, link, pq=False)
+        await talk(peer, agent, connection, pq=False)
+        await agent.command("stop")
+        await agent.start()
+        await agent.command("subscribe", connId=connection)
+        for turn in range(4):
+            await from_agent(peer, agent, connection, b"new agent %d" % turn, pq=True)
+            await from_us(peer, agent, connection, b"to the new agent %d" % turn, kem=True)
+        assert peer.ratchet.version == RatchetVersion.KEM
+        await talk(peer, agent, connection, pq=True)
+
+
 # --- contact addresses --------------------------------------------------------------------------
 
 
