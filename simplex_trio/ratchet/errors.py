@@ -19,6 +19,7 @@ __all__ = [
     "RatchetError",
     "TooManySkipped",
     "UnknownHeader",
+    "VersionNotSpoken",
 ]
 
 
@@ -43,7 +44,11 @@ class UnknownHeader(RatchetError):
 
 
 class DuplicateMessage(RatchetError):
-    """The message is the last one that was received."""
+    """The message has the number of the last one that was received.
+
+    Its key is gone, so its body cannot be checked: compare the message with what was received to
+    tell a redelivery from something else.
+    """
 
 
 class EarlierMessage(RatchetError):
@@ -74,6 +79,10 @@ class BodyNotAuthentic(RatchetError):
 
 class KEMMismatch(RatchetError):
     """The other side uses a KEM key that this side does not have."""
+
+
+class VersionNotSpoken(RatchetError):
+    """The other side's keys are in a version that this side does not speak."""
 
 
 class LaterStateVersion(DecodeError):

@@ -90,7 +90,12 @@ class MessageHeader(Redacted):
 
     @classmethod
     def decode(cls, data: bytes, version: int) -> MessageHeader:
-        """Read a header of a message in ``version``; what follows it is for later versions."""
+        """Read a header of a message in ``version``.
+
+        What follows is for later versions and left out, except below version 3: no header of a
+        version that old was ever longer, and a message whose version was changed on its way is
+        recognized by it, before a byte of something else is taken for a number.
+        """
         kem, position = None, _VERSION_AND_KEY.size
         try:
             max_version, prefix, raw = _VERSION_AND_KEY.unpack_from(data)
@@ -103,6 +108,8 @@ class MessageHeader(Redacted):
             previous_count, number = _COUNTS.unpack_from(data, position)
         except struct.error as exc:
             raise DecodeError("a header that ends too early") from exc
+        if version < RatchetVersion.KEM and position + _COUNTS.size != len(data):
+            raise DecodeError("a header of an old version that goes on")
         return cls(max_version, X448PublicKey(raw), kem, previous_count, number)
 
 

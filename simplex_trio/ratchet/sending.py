@@ -23,6 +23,7 @@ from simplex_trio.ratchet.headers import (
 )
 from simplex_trio.ratchet.kdf import SYMMETRIC_KEY_SIZE, chain_step
 from simplex_trio.ratchet.state import (
+    LAST_MESSAGE_NUMBER,
     RATCHET_VERSIONS,
     STATE_VERSION,
     OwnKEM,
@@ -40,8 +41,6 @@ from simplex_trio.wire.duplex.x3dh_keys import (
 )
 
 __all__ = ["Prepared", "SendingKey", "advance_sending"]
-
-_LAST_NUMBER = (1 << 32) - 1
 
 
 @final
@@ -127,7 +126,7 @@ def advance_sending(
     sending = ratchet.sending
     if sending is None:
         raise CannotSendYet("nothing can be sent before the other side's first message")
-    if sending.count == _LAST_NUMBER:
+    if sending.count == LAST_MESSAGE_NUMBER:
         raise CannotSendYet("the other side has to answer before this many messages")
     version = ratchet.version
     enabled = ratchet.kem_enabled if kem is None else kem

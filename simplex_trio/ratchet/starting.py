@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simplex_trio.errors import CryptoError
-from simplex_trio.ratchet.errors import MalformedMessage
+from simplex_trio.ratchet.errors import MalformedMessage, VersionNotSpoken
 from simplex_trio.ratchet.kdf import root_step
 from simplex_trio.ratchet.kem import KEM
 from simplex_trio.ratchet.state import (
@@ -29,9 +29,11 @@ def joiner_ratchet(
     """The ratchet of the side that answers, which can send at once.
 
     ``dh`` is a fresh pair, ``max_version`` the highest version that this side speaks.  Its KEM is
-    enabled if it has a key pair of it and both sides speak version 3.  Raises `KEMMismatch` and
+    enabled if it has a key pair of it and both sides speak version 3.  Raises `VersionNotSpoken`
+    if ``peer`` is in another version than this side speaks, and `KEMMismatch` and
     `MalformedMessage` as `agree_as_joiner` does.
     """
+    _check_version(peer, max_version)
     secrets = agree_as_joiner(own, peer)
     try:
         agreed = dh.private.exchange(peer.second)
@@ -73,8 +75,10 @@ def initiator_ratchet(
 
     ``kem_supported`` says whether this side wants the KEM in this conversation, and ``kem`` may be
     `None` below version 3; ``max_version`` is the highest version that this side speaks.  Raises
-    `KEMMismatch` and `MalformedMessage` as `agree_as_initiator` does.
+    `VersionNotSpoken` if ``peer`` is in another version than that, and `KEMMismatch` and
+    `MalformedMessage` as `agree_as_initiator` does.
     """
+    _check_version(peer, max_version)
     secrets = agree_as_initiator(own, peer, kem)
     own_kem = None
     if own.kem is not None and secrets.accepted is not None:
@@ -96,3 +100,8 @@ def initiator_ratchet(
         sending=None,
         receiving=None,
     )
+
+
+def _check_version(peer: X3DHKeys, max_version: int) -> None:
+    if not RATCHET_VERSIONS.lowest <= peer.version <= max_version:
+        raise VersionNotSpoken("the other side's keys are in a version that is not spoken here")

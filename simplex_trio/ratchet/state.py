@@ -24,6 +24,7 @@ from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion
 from simplex_trio.wire.versions import VersionRange
 
 __all__ = [
+    "LAST_MESSAGE_NUMBER",
     "RATCHET_VERSIONS",
     "STATE_VERSION",
     "DHKeyPair",
@@ -41,7 +42,8 @@ RATCHET_VERSIONS = VersionRange(RatchetVersion.KDF, RatchetVersion.KEM)
 STATE_VERSION = 1
 """Of the bytes in which ratchets, and what belongs to them, are stored; they begin with it."""
 
-_MOST_MESSAGES = 1 << 32  # numbers of messages have four bytes
+LAST_MESSAGE_NUMBER = (1 << 32) - 1
+"""The numbers of messages, and the counts of them in headers, have four bytes."""
 
 
 def check_stored_version(reader: Reader) -> None:
@@ -127,7 +129,7 @@ class SendingChain(Redacted):
     @classmethod
     def decode(cls, reader: Reader) -> SendingChain:
         peer_key = X448PublicKey(reader.take(X448PublicKey.SIZE))
-        return cls(peer_key, _key(reader), _key(reader), _count(reader))
+        return cls(peer_key, _key(reader), _key(reader), _count(reader, LAST_MESSAGE_NUMBER))
 
 
 @final
@@ -145,7 +147,7 @@ class ReceivingChain(Redacted):
 
     @classmethod
     def decode(cls, reader: Reader) -> ReceivingChain:
-        return cls(_key(reader), _key(reader), _count(reader))
+        return cls(_key(reader), _key(reader), _count(reader, LAST_MESSAGE_NUMBER + 1))
 
 
 @final
@@ -244,7 +246,7 @@ class Ratchet(Redacted):
             root_key=_key(reader),
             next_sending_header_key=_key(reader),
             next_receiving_header_key=_key(reader),
-            previous_count=_count(reader),
+            previous_count=_count(reader, LAST_MESSAGE_NUMBER),
             sending=reader.maybe(lambda: SendingChain.decode(reader)),
             receiving=reader.maybe(lambda: ReceivingChain.decode(reader)),
         )
@@ -267,8 +269,8 @@ def _key(reader: Reader) -> bytes:
     return reader.take(SYMMETRIC_KEY_SIZE)
 
 
-def _count(reader: Reader) -> int:
+def _count(reader: Reader, most: int) -> int:
     count = reader.int64()
-    if not 0 <= count <= _MOST_MESSAGES:
+    if not 0 <= count <= most:
         raise DecodeError("more messages than a chain can have")
     return count

@@ -221,6 +221,28 @@ def test_a_message_for_another_ratchet() -> None:
     fails(CONVERSATION[0], bob.send(), UnknownHeader)
 
 
+@pytest.mark.parametrize("kem", [False, True])
+def test_a_changed_version_is_not_taken_for_something_else(kem: bool) -> None:
+    """The version in front of a header is not covered by the header's own tag."""
+    alice, bob = talking(offered=kem, wanted=kem)
+    alice.receive(bob.send())
+    message = bytearray(bob.send())
+    assert message[2:4] == b"\0\3"
+    for version in (0, 1, 2):
+        message[3] = version
+        fails(alice, bytes(message), MalformedMessage)
+    message[3] = 9
+    fails(alice, bytes(message), BodyNotAuthentic)
+
+
+def test_a_version_that_was_raised_on_the_way() -> None:
+    alice, bob = two_sides(version=2, initiator_max=2, joiner_max=2)
+    message = bytearray(bob.send())
+    assert message[1:3] == b"\0\2"
+    message[2] = 3
+    fails(alice, bytes(message), MalformedMessage)
+
+
 # --- made by a peer that cheats -----------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.ratchet.errors import LaterStateVersion
+from simplex_trio.ratchet.errors import LaterStateVersion, RatchetError
 from simplex_trio.ratchet.skipped import (
     MAX_SKIPPED_KEYS,
     SKIPPED_KEY_SECONDS,
@@ -19,7 +19,7 @@ from simplex_trio.ratchet.skipped import (
 )
 from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
-from tests.ratchet.pairs import kem_pair, talking, two_sides, x3dh_keys
+from tests.ratchet.pairs import Side, kem_pair, talking, two_sides, x3dh_keys
 from tests.ratchet.support import REAL
 
 
@@ -101,9 +101,26 @@ def test_counts_that_no_chain_can_have() -> None:
     assert ratchet.sending is not None
     encoded = ratchet.encode()
     assert encoded.endswith(bytes(8) + b"0")  # the count of the sending chain
-    for count in (-1, 2**32 + 1):
+    for count in (-1, 2**32):
         with pytest.raises(DecodeError):
             Ratchet.decode(encoded[:-9] + count.to_bytes(8, "big", signed=True) + b"0")
+
+
+def test_what_is_changed_fails_in_no_other_way_later() -> None:
+    """A state that can be read can be used; whatever its bytes were, errors have their types."""
+    alice, bob = talking(offered=True, wanted=True)
+    message = bob.send()
+    encoded = alice.ratchet.encode()
+    interesting = {*range(250), *range(len(encoded) - 300, len(encoded)), *range(0, 5000, 97)}
+    for position in interesting:
+        changed = bytearray(encoded)
+        changed[position] ^= 1
+        try:
+            ratchet = Ratchet.decode(bytes(changed))
+            Side(ratchet).send()
+            Side(ratchet).receive(message)
+        except (DecodeError, RatchetError):
+            continue
 
 
 # --- skipped keys -------------------------------------------------------------------------------

@@ -12,7 +12,12 @@ from attrs import evolve
 from simplex_trio.crypto.keys import X448PublicKey
 from simplex_trio.errors import DecodeError
 from simplex_trio.ratchet import sntrup761
-from simplex_trio.ratchet.errors import KEMMismatch, KEMSupportMissing, MalformedMessage
+from simplex_trio.ratchet.errors import (
+    KEMMismatch,
+    KEMSupportMissing,
+    MalformedMessage,
+    VersionNotSpoken,
+)
 from simplex_trio.ratchet.kem import KEM, Encapsulation, KEMKeyPair
 from simplex_trio.ratchet.sntrup761 import available_kems, load_kem
 from simplex_trio.ratchet.starting import initiator_ratchet, joiner_ratchet
@@ -97,6 +102,17 @@ def test_degenerate_keys(which: str) -> None:
         agree_as_initiator(x3dh_keys(), peer, None)
     with pytest.raises(MalformedMessage):
         joiner_ratchet(x3dh_keys(), peer, DHKeyPair.generate())
+
+
+@pytest.mark.parametrize(
+    ("version", "highest"), [(0, 3), (1, 3), (4, 3), (0xFFFF, 3), (3, 2)], ids=str
+)
+def test_keys_in_a_version_that_is_not_spoken(version: int, highest: int) -> None:
+    own, peer = x3dh_keys(), evolve(x3dh_keys().public(3), version=version)
+    with pytest.raises(VersionNotSpoken):
+        initiator_ratchet(own, peer, None, kem_supported=False, max_version=highest)
+    with pytest.raises(VersionNotSpoken):
+        joiner_ratchet(own, peer, DHKeyPair.generate(), max_version=highest)
 
 
 def test_an_accepted_key_without_one_to_go_on_with_is_not_read() -> None:

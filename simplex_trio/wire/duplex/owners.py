@@ -32,6 +32,14 @@ SIGNATURE_SIZE = 64
 """Bytes of an Ed25519 signature."""
 
 _MAX_SHORT = 0xFF
+_LENGTH_SIZE = 1
+
+_MAX_OWNER_ID = (
+    _MAX_SHORT
+    - (_LENGTH_SIZE + len(Ed25519PublicKey.DER_PREFIX) + Ed25519PublicKey.SIZE)
+    - (_LENGTH_SIZE + SIGNATURE_SIZE)
+    - _LENGTH_SIZE
+)
 
 
 class LinkFlaw(Enum):
@@ -83,7 +91,7 @@ def is_signed_by(key: Ed25519PublicKey, signature: bytes, data: bytes) -> bool:
 class Owner(Redacted):
     """A key that may sign the user part, and by whose leave."""
 
-    owner_id: bytes = field(validator=and_(instance_of(bytes), max_len(_MAX_SHORT)))
+    owner_id: bytes = field(validator=and_(instance_of(bytes), max_len(_MAX_OWNER_ID)))
     """The program's own name for it: apps have the id of a member of a group here."""
     key: Ed25519PublicKey = field(validator=instance_of(Ed25519PublicKey))
     signature: bytes = field(

@@ -265,6 +265,15 @@ def test_who_may_sign() -> None:
     assert wrong is LinkFlaw.USER_SIGNATURE
 
 
+def test_the_longest_id_of_an_owner() -> None:
+    key = Ed25519PrivateKey.generate()
+    owner = Owner.authorize(bytes(144), key.public, key)
+    assert len(owner.encode()) == 256
+    assert Owner.decode(Reader(owner.encode())) == owner
+    with pytest.raises(ValueError, match="144"):
+        Owner.authorize(bytes(145), key.public, key)
+
+
 def test_chains_of_owners() -> None:
     def flaw(*owners: Owner) -> LinkFlaw | None:
         return flaw_of(FIXED.encode(), user_with(*owners))
