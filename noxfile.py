@@ -149,6 +149,17 @@ def seeds(session: nox.Session) -> None:
 
 
 @nox.session
+def cancellations(session: nox.Session) -> None:
+    """Calls of agent and files, cancelled at random for minutes; `-- 137-137` replays one."""
+    session.install(*group("test"), WHOLE)
+    count = session.posargs[0] if session.posargs else "1000"
+    files = ["tests/agent/test_random_cancellation.py", "tests/xftp/test_random_cancellation.py"]
+    session.run(
+        *["python", "-m", "pytest", "-q", *files], env={"SIMPLEX_TRIO_CANCELLATIONS": count}
+    )
+
+
+@nox.session
 def release(session: nox.Session) -> None:
     """What a user would install: the built wheel, tested where the source is not."""
     elsewhere = Path(session.create_tmp()).resolve()

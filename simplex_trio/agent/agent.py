@@ -128,6 +128,8 @@ class SMPClientAgent:
         caller.
         """
         destination = Destination.of(server, label)
+        # What ends this agent often cancels the caller as well, which is to learn of that alone.
+        await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
         return (await self._connections.get(destination)).client
 
@@ -300,7 +302,12 @@ class SMPClientAgent:
                     self._connections.open_in(nursery)
                     self._subscriber.open_in(nursery, self._connections)
                     task_status.started()
-                    await trio.sleep_forever()
+                    try:
+                        await trio.sleep_forever()
+                    finally:
+                        # A nursery is closed to new tasks before it has ended.
+                        self._connections.stop()
+                        self._subscriber.stop()
         finally:
             self._closed = True
             self._connections.end()

@@ -132,6 +132,10 @@ class Connections:
         """Use ``nursery`` for the tasks of connections from now on."""
         self._nursery = nursery
 
+    def stop(self) -> None:
+        """Make no more connections: the nursery is about to end."""
+        self._nursery = None
+
     async def get(self, destination: Destination, *, despite_failure: bool = False) -> PooledClient:
         """The connection to a destination, established first if there is none.
 
@@ -141,6 +145,7 @@ class Connections:
         """
         while True:
             if self._nursery is None:
+                await trio.lowlevel.checkpoint()
                 raise trio.ClosedResourceError("the agent was closed")
             decision = self._pool.ask(
                 destination, trio.current_time(), _Waiter, despite_failure=despite_failure
@@ -182,7 +187,6 @@ class Connections:
 
     def end(self) -> None:
         """Wake all waiting callers once the nursery has ended."""
-        self._nursery = None
         for attempt in self._pool.clear(trio.ClosedResourceError("the agent was closed")):
             attempt.waiter.decided.set()
             if attempt.client is not None:

@@ -98,6 +98,10 @@ class Subscriber:
         self._nursery = nursery
         self._connections = connections
 
+    def stop(self) -> None:
+        """Start no more workers: the nursery is about to end."""
+        self._nursery = None
+
     @property
     def worker_count(self) -> int:
         return len(self._workers)
@@ -285,8 +289,7 @@ class Subscriber:
 
     def _ensure_worker(self, destination: Destination) -> None:
         has_work = self._server(destination).subscriptions.has_work
-        if self._workers.may_start(destination, has_work=has_work):
-            assert self._nursery is not None
+        if self._nursery is not None and self._workers.may_start(destination, has_work=has_work):
             self._nursery.start_soon(self._work, destination)
 
     async def _work(self, destination: Destination) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -384,3 +386,33 @@ async def assert_closed(agent: SMPClientAgent, address: ServerAddress) -> None:
         agent.remove(address)
     async for _ in agent.events:
         pass
+
+
+async def test_an_agent_that_is_cancelled_is_closed_at_every_step_of_it() -> None:
+    async with open_net() as net:
+        router = await net.add_router()
+        # Which task comes first in a step is chosen at random.
+        for steps in [1, 2, 3] * 20:
+            async with trio.open_nursery() as nursery:
+                agent = await start_smp_agent(nursery, connector=net.connector())
+                nursery.cancel_scope.cancel()
+                with trio.CancelScope(shield=True):
+                    for _ in range(steps):
+                        await trio.lowlevel.cancel_shielded_checkpoint()
+                    with suppress(trio.ClosedResourceError):
+                        agent.subscribe(router.address, [access(1)])
+                    with pytest.raises(trio.ClosedResourceError):
+                        await agent.client(router.address)
+
+
+async def test_who_is_cancelled_together_with_an_agent_learns_of_nothing_else() -> None:
+    async with open_net() as net:
+        router = await net.add_router()
+        for steps in [1, 2, 3] * 20:
+            with trio.CancelScope() as scope:
+                async with net.open_agent() as agent:
+                    scope.cancel()
+                    for _ in range(steps):
+                        await trio.lowlevel.cancel_shielded_checkpoint()
+                    await agent.client(router.address)
+            assert scope.cancelled_caught

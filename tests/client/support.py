@@ -86,7 +86,7 @@ def start(nursery: trio.Nursery, call: Callable[[], Awaitable[Any]]) -> Outcome:
     return outcome
 
 
-class _CancelAfter(trio.abc.Instrument):
+class CancelAfter(trio.abc.Instrument):
     """Cancels a scope when tasks, whichever, have made so many steps."""
 
     def __init__(self, steps: int, scope: trio.CancelScope) -> None:
@@ -113,7 +113,7 @@ async def cancelled_at_every_step(
     while True:
         steps += 1
         with trio.CancelScope() as scope:
-            instrument = _CancelAfter(steps, scope)
+            instrument = CancelAfter(steps, scope)
             trio.lowlevel.add_instrument(instrument)
             try:
                 await call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,18 @@ ONE_BY_ONE = evolve(IMPATIENT, parallel=1)
 
 async def sent_to(router: XFTPRouter, path: Path, **settings: Any) -> SentFile:
     return await send_file(path, [router.address], config=IMPATIENT, **settings)
+
+
+def open_in(folder: Path) -> list[str]:
+    """The files of a folder that this program has open, where the system tells."""
+    descriptors = Path("/proc/self/fd")
+    opened = []
+    for each in descriptors.iterdir() if descriptors.exists() else ():
+        try:
+            opened.append(os.readlink(each))
+        except FileNotFoundError:
+            continue  # the listing itself
+    return [each for each in opened if Path(each.removesuffix(" (deleted)")).parent == folder]
 
 
 def same(one: Path, other: Path) -> bool:

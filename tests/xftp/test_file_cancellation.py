@@ -6,7 +6,6 @@ than that.
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -18,21 +17,7 @@ from simplex_trio.xftp.files.send import send_file
 from simplex_trio.xftp.router.server import XFTPRouter
 from tests.client.support import cancelled_at_every_step
 from tests.scenarios.xftp import IMPATIENT, file_in, names_in
-from tests.xftp.files import same, sent_to
-
-
-def open_in(folder: Path) -> list[str]:
-    """The files of a folder that this program has open, where the system tells."""
-    descriptors = Path("/proc/self/fd")
-    if not descriptors.exists():
-        return []
-    opened = []
-    for each in descriptors.iterdir():
-        try:
-            opened.append(os.readlink(each))
-        except FileNotFoundError:
-            continue  # the listing itself
-    return [each for each in opened if Path(each.removesuffix(" (deleted)")).parent == folder]
+from tests.xftp.files import open_in, same, sent_to
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X448PrivateKey, X25519PrivateKey
 from simplex_trio.engine.timeouts import Timeouts
 from simplex_trio.errors import DecodeError, DecryptionFailed, SimplexError
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.buffer import int64
 from simplex_trio.wire.text import to_base64url
 from simplex_trio.wire.xftp.description import (
@@ -49,7 +50,7 @@ from simplex_trio.xftp.files.send import send_description
 from simplex_trio.xftp.router.commands import Answer, Commands, SealedBody
 from simplex_trio.xftp.router.server import XFTPRouter
 from tests.scenarios.xftp import IMPATIENT, SMALLEST, NewPacket, client_at, names_in
-from tests.xftp.files import sent_to
+from tests.xftp.files import open_in, sent_to
 
 HURRIED = evolve(
     IMPATIENT,
@@ -69,20 +70,8 @@ SECONDS = 30.0
 """That nothing here comes near to."""
 
 
-def open_in(folder: Path) -> list[str]:
-    """The files of a folder that this program has open, where the system tells."""
-    descriptors = Path("/proc/self/fd")
-    opened = []
-    for each in descriptors.iterdir() if descriptors.exists() else ():
-        try:
-            opened.append(os.readlink(each))
-        except FileNotFoundError:
-            continue  # the listing itself
-    return [each for each in opened if Path(each.removesuffix(" (deleted)")).parent == folder]
-
-
 async def failure_of(
-    description: FileDescription, folder: Path, config: TransferConfig = HURRIED
+    description: FileDescription, folder: Path, config: TransferConfig = IMPATIENT
 ) -> SimplexError:
     """What receiving a file comes to; with a state file and without one."""
     state = folder.parent / "state"
@@ -264,18 +253,42 @@ CHANGES: dict[str, tuple[Change, type[Exception] | tuple[type[Exception], ...]]]
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CHANGES)
+def made_up() -> str:
+    """A description of three packets that are nowhere."""
+    server = ServerAddress.parse(f"xftp://{KEY}@router.example")
+    packets = tuple(
+        Packet(SMALLEST, bytes([n]) * 32, (Replica(server, bytes([n]) * 24, private),))
+        for n, private in enumerate(map(Ed25519PrivateKey, (b"1" * 32, b"2" * 32, b"3" * 32)))
+    )
+    return encode_description(
+        FileDescription(
+            party=FileParty.RECIPIENT,
+            size=3 * SMALLEST,
+            digest=b"!" * 64,
+            key=b"!" * 32,
+            nonce=b"!" * 24,
+            packet_size=SMALLEST,
+            packets=packets,
+        )
+    )
+
+
+@pytest.mark.parametrize("name", [each for each in CHANGES if CHANGES[each][1] is NOT_READ])
+def test_descriptions_that_are_not_read(name: str) -> None:
+    changed = CHANGES[name][0](made_up())
+    assert changed != made_up()
+    with pytest.raises(DecodeError):
+        decode_description(changed)
+
+
+@pytest.mark.parametrize("name", [each for each in CHANGES if CHANGES[each][1] is not NOT_READ])
 async def test_descriptions(router: XFTPRouter, path: Path, folder: Path, name: str) -> None:
     change, expected = CHANGES[name]
     sent = await sent_to(router, path)
     text = encode_description(sent.recipients[0])
-    changed = change(text)
-    assert changed != text
-    if expected is NOT_READ:
-        with pytest.raises(DecodeError):
-            decode_description(changed)
-        return
-    error = await failure_of(decode_description(changed), folder)
+    assert change(text) != text
+    config = HURRIED if name.startswith("router") else IMPATIENT
+    error = await failure_of(decode_description(change(text)), folder, config)
     assert isinstance(error, expected)
 
 
@@ -283,7 +296,7 @@ async def test_the_description_of_a_sender(router: XFTPRouter, path: Path, folde
     sent = await sent_to(router, path)
     for state in (None, folder / "state"):
         with pytest.raises(ValueError, match="recipient"):
-            await receive_file(sent.sender, folder, state=state, config=HURRIED)
+            await receive_file(sent.sender, folder, state=state, config=IMPATIENT)
     assert names_in(folder) == []
 
 
@@ -292,7 +305,7 @@ async def test_redirects_without_end(router: XFTPRouter, path: Path, folder: Pat
     sent = await sent_to(router, path)
     description = sent.recipients[0]
     for _ in range(3):
-        sent = await send_description(description, [router.address], config=HURRIED)
+        sent = await send_description(description, [router.address], config=IMPATIENT)
         description = sent.recipients[0]
     assert isinstance(await failure_of(description, folder), RedirectRefused)
     to_itself = evolve(description, redirect=Redirect(description.size, description.digest))
@@ -346,7 +359,7 @@ async def test_files_that_are_none(router: XFTPRouter, folder: Path, plain: byte
 
 async def test_a_file_of_another_key(router: XFTPRouter, folder: Path) -> None:
     plain = int64(len(HEADER) + 7) + HEADER + b"content"
-    received = await receive_file(await described(router, plain), folder, config=HURRIED)
+    received = await receive_file(await described(router, plain), folder, config=IMPATIENT)
     assert received.path.read_bytes() == b"content"
     received.path.unlink()
     for changes in ({"key": bytes(32)}, {"nonce": b"!" * 24}):
@@ -384,7 +397,7 @@ NAMES = [
 async def test_names(router: XFTPRouter, folder: Path, name: bytes) -> None:
     header = bytes([len(name)]) + name + b"0"
     plain = int64(len(header)) + header
-    received = await receive_file(await described(router, plain), folder, config=HURRIED)
+    received = await receive_file(await described(router, plain), folder, config=IMPATIENT)
     assert received.path.parent == folder
     assert names_in(folder) == [received.path.name]
     assert received.path.name.isprintable()
@@ -470,7 +483,8 @@ async def test_bodies(
 ) -> None:
     sent = await sent_to(router, path)
     monkeypatch.setattr(SealedBody, "pieces", pieces)
-    assert isinstance(await failure_of(sent.recipients[0], folder), NoSuchReplica)
+    error = await failure_of(sent.recipients[0], folder, HURRIED)
+    assert isinstance(error, NoSuchReplica)
 
 
 def answering(answer: Callable[[Answer], Answer]) -> Callable[..., Awaitable[Answer]]:
