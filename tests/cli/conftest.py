@@ -23,15 +23,6 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     return lambda *arguments: call(capsys, *arguments)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Processes need not compile the package anew each, whatever the environment says."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-        patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
-        yield
-
-
 @pytest.fixture(scope="session")
 def running_router() -> Iterator[Router]:
     """A router for all tests that do not count what it has."""

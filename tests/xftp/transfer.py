@@ -10,15 +10,15 @@ from functools import partial
 from pathlib import Path
 
 import trio
-from attrs import evolve
 
+from simplex_trio.engine.backoff import Backoff
 from simplex_trio.wire.xftp.description_text import decode_description, encode_description
+from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.progress import TransferEvent
 from simplex_trio.xftp.files.receive import receive_file
 from simplex_trio.xftp.files.send import send_file
-from tests.scenarios.xftp import IMPATIENT
 
-CONFIG = evolve(IMPATIENT, parallel=2)
+CONFIG = TransferConfig(backoff=Backoff(initial=0.001, maximum=0.002), attempts=3, parallel=2)
 
 
 def tell(event: TransferEvent) -> None:
