@@ -66,6 +66,21 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def lowest(session: nox.Session) -> None:
+    """The ordinary tests with the lowest version of each dependency that pyproject.toml admits."""
+    session.install("uv")
+    required = Path(session.create_tmp(), "lowest.txt").resolve()
+    session.run(
+        *["uv", "pip", "compile", "pyproject.toml", "--all-extras", "--group=test"],
+        "--resolution=lowest-direct",
+        *["--no-header", "--no-annotate", "--quiet", f"--output-file={required}"],
+    )
+    session.install("--requirement", str(required))
+    session.install("--no-deps", ".")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, as pages under docs/_build/html; warnings are errors."""
     session.install(*group("docs"), WHOLE)
