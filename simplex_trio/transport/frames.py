@@ -13,16 +13,25 @@ __all__ = ["FrameStream"]
 class FrameStream(trio.abc.AsyncResource):
     """Carries frames both ways; after an error it can only be closed.
 
-    One task may send and another receive at the same time.
+    One task may send and another receive at the same time; a second sender, or a second receiver,
+    gets `trio.BusyResourceError`.  `simplex_trio.testing.frame_streams.check_frame_stream` runs an
+    implementation through all of this.
     """
 
     @abstractmethod
     async def send_frames(self, frames: Iterable[bytes]) -> None:
-        """Send all of the frames; cancelled in the middle, the stream is broken for ever."""
+        """Send all of the frames, in their order.
+
+        Cancelled before its first byte, it changes nothing; cancelled or failing after that, it
+        leaves a stream that is of no further use: all calls but `aclose` then raise
+        `trio.BrokenResourceError`.  Raises `trio.ClosedResourceError` if this side has closed.
+        """
 
     @abstractmethod
     async def receive_frame(self) -> bytes:
         """The next frame; cancelling it loses nothing.
 
-        Raises `trio.EndOfChannel` when the other side has closed between two frames.
+        Raises `trio.EndOfChannel` when the other side has closed between two frames,
+        `trio.BrokenResourceError` when it has inside one or the connection is broken otherwise, and
+        `trio.ClosedResourceError` when this side has closed.
         """

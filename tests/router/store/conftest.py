@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ async def _memory_store() -> AsyncIterator[Store]:
 
 @pytest.fixture(params=["memory", "sqlite"])
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    """Opens a store of each kind; that in a file is the same one whenever it is opened."""
+    """Opens a store of each kind, another one each time."""
     if request.param == "memory":
         return _memory_store
-    return lambda: open_sqlite_store(tmp_path / "router.db")
+    numbers = count()
+    return lambda: open_sqlite_store(tmp_path / f"router{next(numbers)}.db")

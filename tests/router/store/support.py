@@ -2,151 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeAlias
 
-import trio
-from attrs import evolve, frozen
-
-from simplex_trio.crypto.keys import Ed448PublicKey, Ed25519PublicKey, X25519PublicKey
-from simplex_trio.router.store import (
-    LinkRecord,
-    MessageHead,
-    NotificationRecord,
-    NotifierRecord,
-    PutMessage,
-    QueueRecord,
-    ServiceRecord,
-    Snapshot,
-    Store,
+from simplex_trio.testing._cancelling import cancelled_at
+from simplex_trio.testing._store_values import (
+    LINK_DATA,
+    OTHER_LINK_DATA,
+    Contents,
+    body,
+    contents,
+    full_queue,
+    head,
+    link,
+    message,
+    notification,
+    notifier,
+    octets,
+    queue,
+    service,
 )
-from simplex_trio.wire.handshake import ServiceRole
-from simplex_trio.wire.smp.links import QueueLinkData
-from simplex_trio.wire.smp.new_queue import QueueMode
+from simplex_trio.testing.stores import Opener
 
-Opener: TypeAlias = Callable[[], AbstractAsyncContextManager[Store]]
-
-
-def octets(label: str, size: int = 24) -> bytes:
-    """Bytes that look random and are always the same for a label."""
-    data = b""
-    while len(data) < size:
-        data += sha256(f"{label} {len(data)}".encode()).digest()
-    return data[:size]
-
-
-def queue(name: str = "a", **changes: Any) -> QueueRecord:
-    record = QueueRecord(
-        recipient_id=octets(f"recipient {name}"),
-        sender_id=octets(f"sender {name}"),
-        recipient_keys=(Ed25519PublicKey(octets("recipient key", 32)),),
-        dh_secret=octets("secret", 32),
-        created_day=20_000,
-        updated_day=20_001,
-    )
-    return evolve(record, **changes)
-
-
-def full_queue(name: str = "a", **changes: Any) -> QueueRecord:
-    """A queue with something in every field but its status."""
-    everything: dict[str, Any] = {
-        "recipient_keys": (
-            Ed448PublicKey(octets("first key", 57)),
-            X25519PublicKey(octets("second key", 32)),
-        ),
-        "mode": QueueMode.CONTACT,
-        "sender_key": X25519PublicKey(octets("sender key", 32)),
-        "link": link(name),
-        "notifier": notifier(name, service_id=octets("notifier service")),
-        "service_id": octets("service"),
-    }
-    return queue(name, **(everything | changes))
-
-
-LINK_DATA = QueueLinkData(octets("fixed", 300), octets("user", 13_000))
-OTHER_LINK_DATA = QueueLinkData(LINK_DATA.fixed, b"")
-
-
-def link(name: str = "a", data: QueueLinkData = LINK_DATA) -> LinkRecord:
-    return LinkRecord.of(octets(f"link {name}"), data)
-
-
-def notifier(name: str = "a", service_id: bytes | None = None) -> NotifierRecord:
-    return NotifierRecord(
-        octets(f"notifier {name}"),
-        Ed25519PublicKey(octets("notifier key", 32)),
-        octets("notifier secret", 32),
-        service_id,
-    )
-
-
-def head(sequence: int, **changes: Any) -> MessageHead:
-    return evolve(MessageHead(sequence, octets(f"message {sequence}"), 1_700_000_000), **changes)
-
-
-def body(sequence: int, size: int = 200) -> bytes:
-    return octets(f"body {sequence}", size)
-
-
-def message(sequence: int, name: str = "a", size: int = 200) -> PutMessage:
-    return PutMessage(octets(f"recipient {name}"), head(sequence), body(sequence, size))
-
-
-def notification(sequence: int, name: str = "a") -> NotificationRecord:
-    return NotificationRecord(
-        sequence,
-        octets(f"notifier {name}"),
-        1_700_000_000 + sequence,
-        octets("nonce"),
-        octets(f"sealed {sequence}", 144),
-    )
-
-
-def service(name: str = "a", **changes: Any) -> ServiceRecord:
-    record = ServiceRecord(
-        octets(f"service {name}"),
-        ServiceRole.MESSAGING,
-        octets(f"certificate {name}", 32),
-        20_002,
-    )
-    return evolve(record, **changes)
-
-
-@frozen
-class Contents:
-    """Everything in a store, comparable, whatever order it comes in where order means nothing."""
-
-    queues: dict[bytes, QueueRecord]
-    messages: dict[bytes, list[MessageHead]]
-    bodies: dict[int, bytes]
-    links: dict[bytes, QueueLinkData]
-    services: dict[bytes, ServiceRecord]
-    notifications: list[NotificationRecord]
-    statistics: dict[str, int]
-
-
-async def contents(store: Store) -> Contents:
-    snapshot: Snapshot = await store.load()
-    sequences = [head.sequence for heads in snapshot.messages.values() for head in heads]
-    links = {
-        record.recipient_id: await store.link_data(record.recipient_id)
-        for record in snapshot.queues
-    }
-    found = Contents(
-        {record.recipient_id: record for record in snapshot.queues},
-        snapshot.messages,
-        await store.bodies(sequences),
-        {recipient_id: data for recipient_id, data in links.items() if data is not None},
-        {record.service_id: record for record in snapshot.services},
-        snapshot.notifications,
-        snapshot.statistics,
-    )
-    assert len(found.queues) == len(snapshot.queues)
-    assert len(found.services) == len(snapshot.services)
-    return found
+__all__ = [
+    "LINK_DATA",
+    "OTHER_LINK_DATA",
+    "Contents",
+    "Opener",
+    "body",
+    "cancelled_at",
+    "contents",
+    "copy_store",
+    "full_queue",
+    "head",
+    "link",
+    "message",
+    "notification",
+    "notifier",
+    "octets",
+    "queue",
+    "service",
+]
 
 
 def copy_store(source: Path, target: Path) -> Path:
@@ -156,32 +51,3 @@ def copy_store(source: Path, target: Path) -> Path:
         if part.exists():
             target.with_name(target.name + suffix).write_bytes(part.read_bytes())
     return target
-
-
-class CancelAtStep(trio.abc.Instrument):
-    """Cancels a scope when the task that made this is about to take its step of a number."""
-
-    def __init__(self, scope: trio.CancelScope, step: int) -> None:
-        self._task = trio.lowlevel.current_task()
-        self._scope = scope
-        self._steps_left = step
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task is self._task:
-            if not self._steps_left:
-                self._scope.cancel()
-            self._steps_left -= 1
-
-
-@contextmanager
-def cancelled_at(step: int) -> Iterator[trio.CancelScope]:
-    """A scope whose body is cancelled before its step ``step``: 0 is before it begins."""
-    with trio.CancelScope() as scope:
-        if not step:
-            scope.cancel()
-        instrument = CancelAtStep(scope, step - 1)
-        trio.lowlevel.add_instrument(instrument)
-        try:
-            yield scope
-        finally:
-            trio.lowlevel.remove_instrument(instrument)
