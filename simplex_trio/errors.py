@@ -261,21 +261,27 @@ class MalformedResponse(SimplexError):
     """The router's answer to this request cannot be decoded; ``__cause__`` says why."""
 
 
-# --- the router's store -------------------------------------------------------------------------
+# --- stores and files ---------------------------------------------------------------------------
 
 
 class StoreError(SimplexError):
-    """A store cannot do what it was asked to; nothing has changed."""
+    """A store, or a file, cannot do what it was asked to; nothing has changed."""
 
 
 class StoreUnavailable(StoreError):
-    """The medium cannot be read or written now; earlier commits are not affected."""
+    """A store or a file cannot be read or written now; earlier commits are not affected.
+
+    ``__cause__`` is the system's reason.  ``retryable`` is false where waiting does not help, as
+    with a file that is missing.
+    """
 
     retryable: bool = True
 
 
 class StoreFull(StoreUnavailable):
     """There is no space left for the change."""
+
+    retryable = True
 
 
 class StoreLocked(StoreUnavailable):

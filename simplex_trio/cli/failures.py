@@ -126,6 +126,8 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
                 "on with what is left.",
                 ExitCode.FAILED,
             )
+        case StoreError() if isinstance(error.__cause__, OSError):
+            return f"It did not work: {error}.", ExitCode.FAILED
         case StoreError():
             return f"The store cannot be used: {error}.", ExitCode.FAILED
         case CertificateError():

@@ -17,12 +17,12 @@ from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import aside, print_json, say
 from simplex_trio.cli.running import Interrupted, run
 from simplex_trio.cli.xftp_bars import showing_progress
-from simplex_trio.errors import DecodeError
+from simplex_trio.errors import DecodeError, StoreError
 from simplex_trio.wire.addresses import ServerProtocol
 from simplex_trio.wire.xftp.description import FileDescription, FileParty
 from simplex_trio.wire.xftp.links import FileLink
 from simplex_trio.wire.xftp.links import web_link as link_for_browsers
-from simplex_trio.xftp.errors import FileChanged, NoSuchReplica, StateMismatch, StorageFailed
+from simplex_trio.xftp.errors import FileChanged, NoSuchReplica, StateMismatch
 from simplex_trio.xftp.files.delete import DeletedFile, delete_file
 from simplex_trio.xftp.files.descriptions import (
     LINK_SCHEMES,
@@ -283,5 +283,5 @@ def _described(source: str) -> FileDescription:
         raise CommandFailed(
             "This is no description of a file, and no link to one.", ExitCode.USAGE
         ) from exc
-    except StorageFailed as exc:
+    except StoreError as exc:
         raise CommandFailed(f"{source} cannot be read: {exc}.", ExitCode.USAGE) from exc

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
-from simplex_trio.errors import SimplexError
-from simplex_trio.xftp.errors import StateInUse, StorageFailed, StorageFull
+from simplex_trio.storage.failures import translated
+from simplex_trio.xftp.errors import StateInUse
 
 if sys.platform != "win32":
     import fcntl
@@ -23,34 +22,19 @@ __all__ = [
     "in_thread",
     "lock",
     "remove_left_over",
-    "storage_errors",
     "sync_folder",
     "write_all",
 ]
 
 T = TypeVar("T")
 
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turn the system's errors about files into `StorageFailed`."""
-    try:
-        yield
-    except SimplexError:
-        raise  # some of ours are errors of the system as well
-    except OSError as exc:
-        kind = StorageFull if exc.errno in _FULL else StorageFailed
-        raise kind(exc.strerror or "a file cannot be used") from exc
-
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What ``work`` returns, done in a worker thread; raises `StorageFailed` besides.
+    """What ``work`` returns, done in a worker thread; raises `StoreError` besides.
 
     Cancelling it waits for the work to be done, unless that looks for cancellations itself.
     """
-    with storage_errors():
+    with translated():
         return await trio.to_thread.run_sync(work)
 
 

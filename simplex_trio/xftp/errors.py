@@ -15,8 +15,6 @@ __all__ = [
     "RouterUnreachable",
     "StateInUse",
     "StateMismatch",
-    "StorageFailed",
-    "StorageFull",
     "StreamReset",
     "WrongBodySize",
     "XFTPRouterError",
@@ -108,18 +106,5 @@ class StateMismatch(SimplexError, ValueError):
 
 class StateInUse(SimplexError):
     """The same transfer is going on already, in this program or in another one."""
-
-    retryable = True
-
-
-# --- the disk -----------------------------------------------------------------------------------
-
-
-class StorageFailed(SimplexError):
-    """A file cannot be read or written; ``__cause__`` is the system's reason."""
-
-
-class StorageFull(StorageFailed):
-    """There is no room on the disk."""
 
     retryable = True

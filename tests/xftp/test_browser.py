@@ -15,6 +15,7 @@ from h2 import events
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.crypto.padding import pad, unpad
+from simplex_trio.errors import StoreUnavailable
 from simplex_trio.wire.buffer import Reader, short, word16
 from simplex_trio.wire.certificates import decode_proven_key
 from simplex_trio.wire.transmissions import prepare_transmission
@@ -28,7 +29,6 @@ from simplex_trio.wire.xftp.blocks import (
 from simplex_trio.wire.xftp.commands import FGET, FNEW, FPUT, Command, PacketInfo
 from simplex_trio.wire.xftp.handshake import encode_client_hello
 from simplex_trio.wire.xftp.messages import FILE, OK, SIDS, Message
-from simplex_trio.xftp.errors import StorageFailed
 from simplex_trio.xftp.router.pages import Page
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
 from tests.scenarios.xftp import NewPacket, client_at
@@ -184,7 +184,7 @@ async def test_a_page_that_cannot_be_read(
     (tmp_path / "index.html").write_bytes(b"<!doctype html>")
 
     async def failing(_: Page) -> bytes:
-        raise StorageFailed("input/output error")
+        raise StoreUnavailable("input/output error")
 
     monkeypatch.setattr(Page, "read", failing)
     async with (

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from simplex_trio.errors import DecodeError, DecryptionFailed, SimplexError
+from simplex_trio.errors import (
+    DecodeError,
+    DecryptionFailed,
+    SimplexError,
+    StoreFull,
+    StoreUnavailable,
+)
 from simplex_trio.wire.addresses import ServerAddressWithAuth
 from simplex_trio.wire.xftp.description import FileDescription
 from simplex_trio.wire.xftp.description_text import MAX_DESCRIPTION_SIZE, encode_description
 from simplex_trio.wire.xftp.links import FileLink, web_link
-from simplex_trio.xftp.errors import (
-    DigestMismatch,
-    FileTooLarge,
-    StorageFailed,
-    StorageFull,
-    XFTPRouterError,
-)
+from simplex_trio.xftp.errors import DigestMismatch, FileTooLarge, XFTPRouterError
 from simplex_trio.xftp.files import descriptions
 from simplex_trio.xftp.files.delete import delete_file
 from simplex_trio.xftp.files.descriptions import load_description, save_descriptions
@@ -146,7 +146,7 @@ async def test_descriptions_as_files_and_links(
         assert await load_description(link) == first
         (tmp_path / "link").write_text(link)
         assert await load_description(tmp_path / "link") == first
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StoreUnavailable):
         await load_description(tmp_path / "nothing")
     (tmp_path / "noise").write_bytes(b"simplex:\xff")
     with pytest.raises(DecodeError):
@@ -170,7 +170,7 @@ async def test_a_full_disk_leaves_no_descriptions(
 
         with monkeypatch.context() as patch:
             patch.setattr(descriptions, "encode_description", encode)
-            with pytest.raises(StorageFull):
+            with pytest.raises(StoreFull):
                 await save_descriptions(sent, folder, "file")
         assert names_in(folder) == []
     await save_descriptions(sent, folder, "file")
@@ -183,7 +183,7 @@ async def test_all_names_are_taken(
     sent = await sent_to(router, path, recipients=3)
     for description in sent.recipients[:2]:
         await receive_file(description, folder, config=IMPATIENT)
-    with pytest.raises(StorageFailed, match="taken"):
+    with pytest.raises(StoreUnavailable, match="taken"):
         await receive_file(sent.recipients[2], folder, config=IMPATIENT)
     assert names_in(folder) == ["file", "file_1"]
 
@@ -211,9 +211,9 @@ async def test_what_cannot_be_asked(router: XFTPRouter, path: Path, folder: Path
     for recipients in (0, 5000):
         with pytest.raises(ValueError, match="recipients"):
             await send_file(path, [router.address], recipients=recipients)
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StoreUnavailable):
         await send_file(path.with_name("nothing"), [router.address])
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StoreUnavailable):
         await receive_file(sent.recipients[0], folder / "nothing", config=IMPATIENT)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from simplex_trio.xftp.errors import StorageFailed
+from simplex_trio.errors import StoreUnavailable
 from simplex_trio.xftp.router.pages import Page, Pages
 
 
@@ -108,7 +108,7 @@ async def test_a_file_that_shrinks_while_it_is_read(folder: Path) -> None:
     assert page is not None
     with page:
         assert await page.read() == b"less"
-        with pytest.raises(StorageFailed, match="shorter"):
+        with pytest.raises(StoreUnavailable, match="shorter"):
             await page.read()
 
 
@@ -134,5 +134,5 @@ async def test_a_disk_that_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         raise OSError(5, "input/output error")
 
     monkeypatch.setattr(Path, "resolve", failing)
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StoreUnavailable):
         await Pages(folder).open(b"/")

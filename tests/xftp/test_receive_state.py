@@ -10,13 +10,9 @@ import pytest
 import trio
 from attrs import evolve
 
+from simplex_trio.errors import StoreFull
 from simplex_trio.xftp.disk import lock
-from simplex_trio.xftp.errors import (
-    FileTooLarge,
-    StateInUse,
-    StateMismatch,
-    StorageFull,
-)
+from simplex_trio.xftp.errors import FileTooLarge, StateInUse, StateMismatch
 from simplex_trio.xftp.files import placing
 from simplex_trio.xftp.files.placing import part_of
 from simplex_trio.xftp.files.progress import Phase, Progress, TransferEvent
@@ -294,7 +290,7 @@ async def test_a_full_disk(
     ):
         with monkeypatch.context() as patch:
             patch.setattr(place, full)
-            with pytest.raises(StorageFull) as caught:
+            with pytest.raises(StoreFull) as caught:
                 await receive_file(sent.recipients[0], folder, state=state, config=IMPATIENT)
         assert caught.value.retryable
         assert names_in(folder) == left
@@ -313,7 +309,7 @@ async def test_a_full_disk_without_links(
 
     monkeypatch.setattr("os.link", no_links)
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(StorageFull):
+    with pytest.raises(StoreFull):
         await receive_file(sent.recipients[0], folder, config=IMPATIENT)
     assert names_in(folder) == []
 
@@ -338,7 +334,7 @@ async def test_a_full_disk_at_the_start(
     for place in ("os.replace", "simplex_trio.xftp.files.receive_state._identity"):
         with monkeypatch.context() as patch:
             patch.setattr(place, full)
-            with pytest.raises(StorageFull):
+            with pytest.raises(StoreFull):
                 await receive_file(
                     sent.recipients[0], folder, state=folder / "state", config=IMPATIENT
                 )

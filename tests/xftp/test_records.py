@@ -12,10 +12,15 @@ from typing import Any
 import pytest
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
-from simplex_trio.errors import StoreIncomplete
+from simplex_trio.errors import (
+    StoreConflict,
+    StoreFull,
+    StoreIncomplete,
+    StoreLocked,
+    StoreUnavailable,
+)
 from simplex_trio.wire.text import to_base64url
 from simplex_trio.wire.xftp.commands import PacketInfo
-from simplex_trio.xftp.errors import StorageFailed, StorageFull
 from simplex_trio.xftp.router import records as router_records
 from simplex_trio.xftp.router.record_limits import MOST_FORGOTTEN, RecordLimits
 from simplex_trio.xftp.router.records import Records
@@ -48,7 +53,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     records = Records(tmp_path / "records.sqlite")
     (pages,) = records._db.execute("PRAGMA page_count").fetchone()
     records._db.execute(f"PRAGMA max_page_count = {pages + 2}")
-    with pytest.raises(StorageFull):
+    with pytest.raises(StoreFull):
         add_many(records, 1000)
     count = records.packets
     records._db.execute("PRAGMA max_page_count = 1000")
@@ -66,7 +71,10 @@ class FailingCommit:
 
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         if statement == "COMMIT" and self.fails:
-            raise sqlite3.OperationalError("disk I/O error")
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            error.sqlite_errorname = "SQLITE_IOERR"
+            raise error
         return self.db.execute(statement, *values)
 
     def __getattr__(self, name: str) -> Any:
@@ -78,7 +86,7 @@ def test_a_transaction_that_cannot_be_committed(tmp_path: Path) -> None:
     records = Records(tmp_path / "records.sqlite")
     failing: Any = FailingCommit(records._db)
     records._db = failing
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StoreUnavailable):
         add(records, 1)
     failing.fails = False
     assert records.packets == 0
@@ -120,7 +128,7 @@ def test_what_outlasts_a_power_cut(tmp_path: Path) -> None:
     add(records, 2)
     assert watcher.levels == [NORMAL, FULL, FULL, NORMAL, NORMAL]
     records.add_recipients(packet, [recipient], 2)
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StoreConflict):
         records.add_recipients(packet, [recipient], 2)
     records.delete(packet)
     assert watcher.levels[5:] == [FULL, NORMAL]
@@ -306,7 +314,7 @@ def test_a_copy_of_closed_records_needs_nothing_else(tmp_path: Path) -> None:
 
 def test_records_in_use(tmp_path: Path) -> None:
     records = Records(tmp_path / "records.sqlite")
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StoreLocked):
         Records(tmp_path / "records.sqlite")
     records.close()
 

@@ -14,11 +14,18 @@ import attrs
 import pytest
 import trio
 
-from simplex_trio.errors import ConnectionLost, DialFailed
+from simplex_trio.errors import (
+    ConnectionLost,
+    DialFailed,
+    StoreCorrupted,
+    StoreForeign,
+    StoreFull,
+    StoreLocked,
+    StoreUnavailable,
+)
 from simplex_trio.wire.text import to_base64url
 from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
 from simplex_trio.xftp.client import XFTPClient
-from simplex_trio.xftp.errors import StorageFailed, StorageFull
 from simplex_trio.xftp.router import storage
 from simplex_trio.xftp.router.records import Records
 from simplex_trio.xftp.router.server import (
@@ -152,7 +159,7 @@ async def test_packets_survive_a_restart(tmp_path: Path) -> None:
 
 async def test_a_folder_is_for_one_router(tmp_path: Path) -> None:
     async with open_xftp_router(config(tmp_path)):
-        with pytest.raises(StorageFailed):
+        with pytest.raises(StoreLocked):
             async with open_xftp_router(config(tmp_path)):
                 raise AssertionError("there is one already")
 
@@ -167,14 +174,14 @@ async def test_records_that_are_none(tmp_path: Path, content: bytes) -> None:
         database.execute("CREATE TABLE other (x)")
         database.execute("PRAGMA user_version = 7")
         database.close()
-    with pytest.raises(StorageFailed):
+    with pytest.raises((StoreForeign, StoreCorrupted)):
         async with open_xftp_router(config(tmp_path)):
             raise AssertionError("these are no records")
 
 
 async def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StoreUnavailable):
         async with open_xftp_router(config(tmp_path / "file" / "folder")):
             raise AssertionError("there is no such folder")
 
@@ -294,7 +301,7 @@ async def test_a_disk_that_is_full_when_the_body_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> None:
-        raise StorageFull("No space left on device")
+        raise StoreFull("No space left on device")
 
     async with (
         open_xftp_router(config(tmp_path)) as router,

@@ -11,18 +11,12 @@ from typing import Any
 import pytest
 
 from simplex_trio.crypto.credentials import generate_router_credentials
+from simplex_trio.errors import StoreFull, StoreUnavailable
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.text import from_base64url
 from simplex_trio.xftp.client import RegisteredPacket, XFTPClient
 from simplex_trio.xftp.disk import lock, write_all
-from simplex_trio.xftp.errors import (
-    FileChanged,
-    StateInUse,
-    StateMismatch,
-    StorageFailed,
-    StorageFull,
-    StreamReset,
-)
+from simplex_trio.xftp.errors import FileChanged, StateInUse, StateMismatch, StreamReset
 from simplex_trio.xftp.files.progress import Progress, TransferEvent
 from simplex_trio.xftp.files.receive import receive_file
 from simplex_trio.xftp.files.send import send_file
@@ -207,7 +201,7 @@ async def test_a_disk_that_is_full_for_a_while(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simplex_trio.xftp.files.send_state.write_all", nearly_full)
-        with pytest.raises(StorageFull):
+        with pytest.raises(StoreFull):
             await sent_to(router, path, state=state)
     assert state.read_bytes()[-1:] in (b"", b"\n")
     sent = await sent_to(router, path, state=state)
@@ -346,5 +340,5 @@ async def test_a_file_that_changes_while_it_is_sent(
 async def test_a_state_that_cannot_be_written(
     router: XFTPRouter, path: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(StorageFailed):
+    with pytest.raises(StoreUnavailable):
         await sent_to(router, path, state=tmp_path / "nowhere" / "state")

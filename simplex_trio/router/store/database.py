@@ -19,7 +19,6 @@ from simplex_trio.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from simplex_trio.router.store.failures import translated
 from simplex_trio.router.store.file import open_file
 from simplex_trio.router.store.interface import (
     Change,
@@ -62,6 +61,7 @@ from simplex_trio.router.store.rows import (
     service_row,
 )
 from simplex_trio.router.store.statements import delete, insert, select, select_one, upsert
+from simplex_trio.storage.failures import translated
 from simplex_trio.storage.last_commit import LastCommit
 from simplex_trio.storage.losses import SET_LAST_COMMIT
 from simplex_trio.wire.smp.links import QueueLinkData

@@ -16,7 +16,6 @@ from pathlib import Path
 from attrs import frozen
 
 from simplex_trio.errors import StoreCorrupted, StoreForeign, StoreUnavailable
-from simplex_trio.router.store.failures import translated
 from simplex_trio.router.store.schema import (
     APPLICATION_ID,
     CHECKS,
@@ -25,6 +24,7 @@ from simplex_trio.router.store.schema import (
     check_version,
     migrate,
 )
+from simplex_trio.storage.failures import translated
 from simplex_trio.storage.last_commit import LastCommit
 from simplex_trio.storage.losses import Losses, log_path, number_first_commit, read_last_commit
 from simplex_trio.storage.mark import Mark, sync_directory
@@ -59,7 +59,7 @@ def open_file(path: Path, *, accept_loss: bool = False) -> OpenFile:
     up, which the log of the program tells.
     """
     path = path.resolve()  # as SQLite does, for the log lies beside the real file
-    try:
+    with translated("the store's file"):
         mark = Mark.open(path)
         try:
             return _open_with_mark(path, mark, accept_loss=accept_loss)
@@ -67,8 +67,6 @@ def open_file(path: Path, *, accept_loss: bool = False) -> OpenFile:
             if mark is not None:
                 mark.close()
             raise
-    except OSError as exc:
-        raise StoreUnavailable("the store's file cannot be opened") from exc
 
 
 def _open_with_mark(path: Path, mark: Mark | None, *, accept_loss: bool) -> OpenFile:

@@ -41,7 +41,7 @@ _ROOM_FOR_SUFFIX = 20
 async def load_description(source: str | Path) -> FileDescription:
     """The description in a file, or in a link of either form.
 
-    Raises `DecodeError` for anything else, and `StorageFailed` if the file cannot be read.
+    Raises `DecodeError` for anything else, and `StoreError` if the file cannot be read.
     """
     return await in_thread(partial(_load, str(source)))
 
@@ -58,7 +58,7 @@ async def save_descriptions(sent: SentFile, folder: str | Path, name: str) -> li
 
     They are ``rcv1.xftp`` and so on, one for each recipient, and ``snd.xftp.private`` for the
     sender, whose path is the last one returned.  Names that are too long for that are cut.  Raises
-    `StorageFailed`; then none of them is there.
+    `StoreError`; then none of them is there.
     """
     folder_name = shortened(name, _ROOM_FOR_SUFFIX) + ".xftp"
     return await in_thread(partial(_write_all, sent, Path(folder), folder_name))

@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
-from simplex_trio.errors import CryptoError, DecodeError, SimplexError
+from simplex_trio.errors import CryptoError, DecodeError, SimplexError, StoreError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.description import FileDescription, FileParty, Packet, Replica
@@ -25,7 +25,6 @@ from simplex_trio.xftp.errors import (
     FileTooLarge,
     NoSuchReplica,
     RedirectRefused,
-    StorageFailed,
     XFTPRouterError,
 )
 from simplex_trio.xftp.files.clients import ClientPool, open_client_pool
@@ -75,7 +74,7 @@ async def receive_file(
     interrupted or cancelled, unless the file is in its place already: there it stays.
 
     Raises `ValueError` for the description of a sender, `FileTooLarge`, `NoSuchReplica` if a packet
-    is not to be had, `RedirectRefused`, `StorageFailed`, `StateMismatch` for the state file of
+    is not to be had, `RedirectRefused`, `StoreError`, `StateMismatch` for the state file of
     another transfer, `StateInUse` while the same file is being received already, and `DecodeError`,
     `DigestMismatch` or `DecryptionFailed` if the file is not what was described.
     """
@@ -294,7 +293,7 @@ class _Fetching:
         for replica in self._receiving.by_promise(self._replicas):
             try:
                 await self._fetch(replica)
-            except StorageFailed:
+            except StoreError:
                 raise
             except SimplexError as exc:
                 failure = exc

@@ -7,8 +7,7 @@ from typing import TypeVar
 
 import trio
 
-from simplex_trio.errors import SimplexError
-from simplex_trio.xftp.errors import StorageFailed
+from simplex_trio.errors import SimplexError, StoreError
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.progress import Listener, Retrying
 
@@ -33,7 +32,7 @@ async def persistently(
         try:
             return await attempt()
         except SimplexError as exc:
-            if isinstance(exc, StorageFailed) or not (exc.retryable and attempts):
+            if isinstance(exc, StoreError) or not (exc.retryable and attempts):
                 raise
             error = exc
         wait = config.backoff.next_wait(wait, trio.current_time() - started)

@@ -76,7 +76,7 @@ async def send_file(
 
     Raises `ValueError` for too few servers or what is no address of one, `FileTooLarge`,
     `FileChanged` if the file is changed meanwhile, `StateMismatch` for the state file of another
-    transfer, `StorageFailed`, and what `XFTPClient` raises when no other attempt can help.
+    transfer, `StoreError`, and what `XFTPClient` raises when no other attempt can help.
     """
     path = Path(path)
     config = config or TransferConfig()

@@ -62,7 +62,7 @@ class SendState:
         """The state in the file, or a new one with ``new_plan`` if there is no file yet.
 
         Raises `StateMismatch` if the file is something else, which is left as it is, `StateInUse`,
-        and `StorageFailed`.
+        and `StoreError`.
         """
         if path is None:
             return cls(new_plan, None)

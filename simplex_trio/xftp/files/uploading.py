@@ -11,10 +11,10 @@ import trio
 from attrs import define, field
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
-from simplex_trio.errors import SimplexError
+from simplex_trio.errors import SimplexError, StoreError
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.bodies import PIECE_SIZE
-from simplex_trio.xftp.errors import FileChanged, StorageFailed, XFTPRouterError
+from simplex_trio.xftp.errors import FileChanged, XFTPRouterError
 from simplex_trio.xftp.files.clients import ClientPool
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.layout import StoredPacket, registered_recipients
@@ -94,7 +94,7 @@ class Uploading:
                 stored = await self._persistently(partial(self._register, server))
                 await state.add_registered(number, stored)
                 await self._upload_to(stored)
-            except StorageFailed:
+            except StoreError:
                 raise
             except SimplexError as exc:
                 self._destinations.failed.add(server)
@@ -104,7 +104,7 @@ class Uploading:
         """Upload a packet that was registered before a crash, if its router still takes it."""
         try:
             await self._upload_to(stored)
-        except StorageFailed:
+        except StoreError:
             raise
         except XFTPRouterError:
             await self._state.add_lost(self._packet.number, stored)

@@ -19,7 +19,7 @@ from attrs import frozen
 
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PrivateKey
-from simplex_trio.errors import CryptoError, RequestTimeout
+from simplex_trio.errors import CryptoError, RequestTimeout, StoreError
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.authorization import Verifier, verification_cost
@@ -40,7 +40,7 @@ from simplex_trio.wire.xftp.messages import ERR, FILE, OK, PONG, RIDS, SIDS, Mes
 from simplex_trio.xftp.bodies import PIECE_SIZE, BodyReader
 from simplex_trio.xftp.box_stream import BoxStream
 from simplex_trio.xftp.disk import in_thread
-from simplex_trio.xftp.errors import DigestMismatch, StorageFailed, WrongBodySize
+from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
 from simplex_trio.xftp.router.open_files import Share
 from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
@@ -145,7 +145,7 @@ class Commands:
         """
         try:
             answer = await self._answer(received, verifier, body, share)
-        except StorageFailed as exc:
+        except StoreError as exc:
             _log.error("the storage fails: %s", exc)
             answer = _refused(XFTPCode.FILE_IO)
         except RequestTimeout:

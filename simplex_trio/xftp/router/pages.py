@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from simplex_trio.errors import StoreUnavailable
 from simplex_trio.xftp.disk import in_thread
-from simplex_trio.xftp.errors import StorageFailed
 
 __all__ = ["Page", "Pages"]
 
@@ -74,11 +74,11 @@ class Page:
     async def read(self) -> bytes:
         """The next piece, empty after the last; never more than was said, if the file grows.
 
-        Raises `StorageFailed`, also if the file has become shorter.
+        Raises `StoreError`, also if the file has become shorter.
         """
         piece = await in_thread(lambda: self._file.read(min(_PIECE, self._left)))
         if self._left and not piece:
-            raise StorageFailed("it has become shorter meanwhile")
+            raise StoreUnavailable("it has become shorter meanwhile")
         self._left -= len(piece)
         return piece
 
@@ -113,7 +113,7 @@ class Pages:
 
         A folder stands for its ``index.html``.  Nothing outside the folder is opened, whatever the
         target or a symbolic link says, and nothing by a hidden name; a link to what is hidden in
-        the folder was put there to be followed.  Raises `StorageFailed`.
+        the folder was put there to be followed.  Raises `StoreError`.
         """
         folder, names = self._folder, _names(target)
         if folder is None or names is None:

@@ -18,8 +18,14 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
-from simplex_trio.errors import DecodeError, StoreError, StoreIncomplete
+from simplex_trio.errors import (
+    DecodeError,
+    StoreCorrupted,
+    StoreForeign,
+    StoreUnavailable,
+)
 from simplex_trio.redaction import Redacted
+from simplex_trio.storage.failures import translated
 from simplex_trio.storage.last_commit import LastCommit
 from simplex_trio.storage.losses import (
     LAST_COMMIT_TABLE,
@@ -32,8 +38,6 @@ from simplex_trio.storage.mark import Mark
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked, decode_xftp_error
-from simplex_trio.xftp.disk import storage_errors
-from simplex_trio.xftp.errors import StorageFailed, StorageFull
 from simplex_trio.xftp.router.record_limits import MOST_FORGOTTEN, NO_LIMITS, RecordLimits, Room
 
 __all__ = ["PacketRecord", "Records"]
@@ -106,11 +110,11 @@ class Records:
     def __init__(self, path: Path, *, accept_loss: bool = False) -> None:
         """Open it, or make it.
 
-        Raises `StorageFailed` if it cannot be opened, is used by another process, or is no such
-        database; `StoreIncomplete` if its last commits are missing, unless ``accept_loss`` gives
-        them up.
+        Raises `StoreUnavailable` if it cannot be opened, `StoreLocked` if another process uses it,
+        `StoreForeign` or `StoreCorrupted` if it is no such database, and `StoreIncomplete` if its
+        last commits are missing, unless ``accept_loss`` gives them up.
         """
-        with storage_errors(), _database_errors():
+        with translated("the records"):
             mark = Mark.open(path)
             try:
                 self._open(path, mark, Losses(mark, accepted=accept_loss, durable=False))
@@ -159,7 +163,7 @@ class Records:
             losses.check_opened(None)
             self._migrate(_SECOND)
         elif (application, version) != (_APPLICATION_ID, _VERSION):
-            raise StorageFailed("the file with the records is something else")
+            raise StoreForeign("the file with the records is something else")
         last = read_last_commit(db)
         losses.check_opened(last)
         is_new = last is None
@@ -186,7 +190,7 @@ class Records:
         Bodies do, and who may have them should; a packet without a body is hardly a loss, and what
         was deleted and comes back will expire.
         """
-        with _database_errors():
+        with translated("the records"):
             self._db.execute("PRAGMA synchronous = FULL")
             try:
                 with self._transaction():
@@ -198,7 +202,7 @@ class Records:
 
     @contextmanager
     def _transaction(self, *, closing: bool = False) -> Iterator[None]:
-        with _database_errors():
+        with translated("the records"):
             number = evolve(self._last.next, is_closed=closing)
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -216,7 +220,7 @@ class Records:
         try:
             if not self._last.is_closed:
                 # If this fails, a copy of the file can only be opened with its mark.
-                with suppress(StorageFailed, OSError):
+                with suppress(StoreUnavailable, OSError):
                     self._db.execute("PRAGMA synchronous = FULL")
                     with self._transaction(closing=True):
                         pass
@@ -350,7 +354,7 @@ class Records:
 
     def with_bodies(self) -> list[bytes]:
         """The ids of all packets that have their bodies; a quota bounds how many there are."""
-        with _database_errors():
+        with translated("the records"):
             rows = self._db.execute("SELECT sender_id FROM packets WHERE has_body").fetchall()
         return [bytes(sender_id) for (sender_id,) in rows]
 
@@ -403,7 +407,7 @@ class Records:
             "SELECT sender_id FROM packets WHERE created_hour < ? AND sender_id > ?"
             " ORDER BY sender_id LIMIT ?"
         )
-        with _database_errors():
+        with translated("the records"):
             rows = self._db.execute(query, (hour, after, limit)).fetchall()
         return [bytes(sender_id) for (sender_id,) in rows]
 
@@ -413,7 +417,7 @@ class Records:
         return self._ask(query, sender_id) == (1,)
 
     def _ask(self, query: str, *values: object) -> tuple[object, ...]:
-        with _database_errors():
+        with translated("the records"):
             return tuple(self._db.execute(query, values).fetchone() or ())
 
 
@@ -435,7 +439,7 @@ def _record(row: tuple[object, ...]) -> PacketRecord | None:
             auth_public_key(key),
         )
     except DecodeError as exc:
-        raise StorageFailed("a record of a packet is damaged") from exc
+        raise StoreCorrupted("the record of a packet") from exc
 
 
 def _blocked(value: object) -> Blocked | None:
@@ -451,16 +455,3 @@ def _blocked(value: object) -> Blocked | None:
 def _stored_commit(connection: sqlite3.Connection) -> LastCommit | None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return None if version < _COMMITS_NUMBERED else read_last_commit(connection)
-
-
-@contextmanager
-def _database_errors() -> Iterator[None]:
-    try:
-        yield
-    except StoreIncomplete:
-        raise
-    except StoreError as exc:
-        raise StorageFailed("the records cannot be used") from exc
-    except sqlite3.Error as exc:
-        full = getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-        raise (StorageFull if full else StorageFailed)("the records cannot be used") from exc

@@ -25,6 +25,7 @@ from pathlib import Path
 import trio
 
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
+from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.listen import (
     SocketStatistics,
@@ -38,7 +39,6 @@ from simplex_trio.wire.errors.values import Blocked
 from simplex_trio.wire.hosts import parse_host
 from simplex_trio.wire.xftp.handshake import ALPN, WEB_ALPN
 from simplex_trio.xftp.disk import in_thread
-from simplex_trio.xftp.errors import StorageFailed
 from simplex_trio.xftp.router.commands import Commands
 from simplex_trio.xftp.router.config import XFTPRouterConfig
 from simplex_trio.xftp.router.open_files import OpenFiles
@@ -135,7 +135,7 @@ class XFTPRouter:
         """Remove the body of a packet for good, and tell everybody who asks for it why.
 
         ``packet_id`` is a recipient's, as complaints have it, or the sender's.  Returns whether
-        there is such a packet.  Raises `StorageFailed`.
+        there is such a packet.  Raises `StoreError`.
         """
         packet = await self._storage.find(packet_id, from_sender=of_sender)
         if packet is None or not await self._storage.block(packet.sender_id, reason):
@@ -144,7 +144,7 @@ class XFTPRouter:
         return True
 
     async def expire(self) -> int:
-        """Delete what is too old; the router does it by itself, too.  Raises `StorageFailed`."""
+        """Delete what is too old; the router does it by itself, too.  Raises `StoreError`."""
         oldest = int(self._clock()) // _HOUR - self._config.packets.expiry_hours
         count = await self._storage.delete_created_before(oldest)
         self._counters[Count.PACKETS_EXPIRED] += count
@@ -198,7 +198,7 @@ class XFTPRouter:
             try:
                 if count := await self.expire():
                     _log.info("%d packets have expired", count)
-            except StorageFailed as exc:
+            except StoreError as exc:
                 _log.error("expired packets cannot be deleted: %s", exc)
             await trio.sleep(self._config.expiry_check)
 
@@ -251,7 +251,7 @@ async def serve_xftp_router(
     connections; uploads that are not complete leave nothing.
 
     Raises `OSError` for ports that cannot be opened, `ValueError` for credentials that cannot be
-    used and for pages without any for browsers, `StorageFailed` for a folder that cannot be used,
+    used and for pages without any for browsers, `StoreError` for a folder that cannot be used,
     `StoreIncomplete` if the last records are missing, and `XFTPSupportMissing` without the
     libraries that it takes.
     """

@@ -12,6 +12,7 @@ import trio
 
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.crypto.keys import X25519PrivateKey
+from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.places import Places
 from simplex_trio.transport.tls import TlsStream
@@ -32,7 +33,6 @@ from simplex_trio.wire.xftp.handshake import (
     without_handshake,
 )
 from simplex_trio.xftp.bodies import BodyReader, WaitBudget
-from simplex_trio.xftp.errors import StorageFailed
 from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.server import Http2Server, ServerRequest
 from simplex_trio.xftp.router.commands import Commands, SealedBody
@@ -175,7 +175,7 @@ class _Session:
             return
         try:
             await self._send_page(request, pages)
-        except StorageFailed as exc:
+        except StoreError as exc:
             # Anybody may ask for it, so that one line is enough.
             _log.error("a page cannot be read: %s", exc)
         finally:

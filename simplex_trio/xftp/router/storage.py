@@ -21,13 +21,14 @@ from typing import BinaryIO, TypeVar
 import trio
 
 from simplex_trio.crypto.keys import AuthPublicKey
-from simplex_trio.errors import DecodeError
+from simplex_trio.errors import DecodeError, StoreError
+from simplex_trio.storage.failures import translated
 from simplex_trio.wire.text import from_base64url, to_base64url
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked
 from simplex_trio.xftp.bodies import PIECE_SIZE
-from simplex_trio.xftp.disk import in_thread, storage_errors, sync_folder
-from simplex_trio.xftp.errors import DigestMismatch, StorageFailed, WrongBodySize
+from simplex_trio.xftp.disk import in_thread, sync_folder
+from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
 from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.records import PacketRecord, Records
 
@@ -112,7 +113,7 @@ class QuotaReached(Exception):
 
 
 class Storage:
-    """See `open_storage` for how to get one.  Every method may raise `StorageFailed`."""
+    """See `open_storage` for how to get one.  Every method may raise `StoreError`."""
 
     def __init__(
         self, folder: Path, records: Records, quota: int, random: Callable[[int], bytes]
@@ -142,7 +143,7 @@ class Storage:
 
     async def _on_records(self, work: Callable[[], T]) -> T:
         """Ask or change the records; once begun it is not cancelled."""
-        with storage_errors():
+        with translated():
             return await trio.to_thread.run_sync(work, limiter=self._owner)
 
     def _path(self, sender_id: bytes) -> Path:
@@ -207,7 +208,7 @@ class Storage:
             for sender_id in old:
                 try:
                     count += await self.delete(sender_id)
-                except StorageFailed as exc:
+                except StoreError as exc:
                     failed, failure = failed + 1, exc
             last = old[-1]
         if failed:
@@ -286,7 +287,7 @@ class Storage:
     async def open_body(self, packet: PacketRecord) -> OutgoingBody | None:
         """The body of a packet, to be closed by the caller; `None` if it is not on the disk."""
         path = self._path(packet.sender_id)
-        with storage_errors(), suppress(FileNotFoundError):
+        with translated(), suppress(FileNotFoundError):
             return await trio.to_thread.run_sync(OutgoingBody, path)
         return None
 
@@ -297,7 +298,7 @@ async def open_storage(
 ) -> AsyncIterator[Storage]:
     """The packets in ``folder``, which is made if it is not there.
 
-    Raises `StorageFailed` if it cannot be used, or is used by another router, and `StoreIncomplete`
+    Raises `StoreError` if it cannot be used, or is used by another router, and `StoreIncomplete`
     if the last records are missing.  With ``accept_loss`` these are given up, and with them the
     bodies that they were about.
     """

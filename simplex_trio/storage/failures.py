@@ -1,12 +1,14 @@
-"""SQLite's errors as errors of this package."""
+"""`translated`: the errors of SQLite and of the file system as errors of this package."""
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from simplex_trio.errors import (
+    SimplexError,
     StoreConflict,
     StoreCorrupted,
     StoreError,
@@ -40,26 +42,39 @@ _CORRUPTED = frozenset(
 _CORRUPTED_IO = frozenset((sqlite3.SQLITE_IOERR_CORRUPTFS,))
 """Extended codes of input and output that speak of damage, not of a passing failure."""
 
+_SOME_FILE = "a file"
+
+_FULL = frozenset((errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)))
+
+_PASSING = frozenset((errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+"""Errors of the file system after which the same call may succeed by itself."""
+
 
 @contextmanager
-def translated(place: str) -> Iterator[None]:
-    """Raise SQLite's errors in the body as `StoreError`; ``place`` is where damage would be.
+def translated(place: str | None = None) -> Iterator[None]:
+    """Raise errors of SQLite and of the file system in the body as `StoreError`.
 
-    Errors that only a mistake in this package can cause are left as they are.
+    ``place`` names what the body uses, which is where damage would be.  Errors that only a mistake
+    in this package can cause, and those that are errors of this package already, are left as they
+    are.
     """
     try:
         yield
+    except SimplexError:
+        raise  # some are an `OSError` or a `UnicodeDecodeError` as well
     except sqlite3.Error as exc:
-        error = _translate(exc, place)
+        error = _from_sqlite(exc, place or _SOME_FILE)
         if error is None:
             raise
         raise error from exc
+    except OSError as exc:
+        raise _from_system(exc, place) from exc
     except UnicodeDecodeError as exc:
         # SQLite quotes damaged text in its message, which Python then cannot read.
-        raise StoreCorrupted(place) from exc
+        raise StoreCorrupted(place or _SOME_FILE) from exc
 
 
-def _translate(exc: sqlite3.Error, place: str) -> StoreError | None:
+def _from_sqlite(exc: sqlite3.Error, place: str) -> StoreError | None:
     code = getattr(exc, "sqlite_errorcode", None)
     if code is None:
         return None
@@ -77,3 +92,14 @@ def _translate(exc: sqlite3.Error, place: str) -> StoreError | None:
             return StoreConflict(f"a change contradicts the store ({exc.sqlite_errorname})")
         case _:
             return None
+
+
+def _from_system(exc: OSError, place: str | None) -> StoreUnavailable:
+    message = exc.strerror or "the system gives no reason"
+    if place is not None:
+        message = f"{place} cannot be used ({message})"
+    if exc.errno in _FULL:
+        return StoreFull(message)
+    error = StoreUnavailable(message)
+    error.retryable = exc.errno in _PASSING
+    return error
