@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +17,13 @@ from simplex_trio.crypto.credentials import (
     generate_router_credentials,
 )
 from simplex_trio.redaction import Redacted
+from simplex_trio.storage.files import OWNER_ONLY, create_file, sync_folder
 
 __all__ = ["CA_KEY", "NewFile", "credential_files", "new_credentials", "write_new_files"]
 
 CA_KEY = "ca.key"
 """The one file that should not stay."""
 
-_PRIVATE = 0o600
 _PUBLIC = 0o644
 
 _LONGEST_NAME = 64
@@ -37,7 +36,7 @@ class NewFile(Redacted):
 
     name: str
     content: bytes
-    permissions: int = _PRIVATE
+    permissions: int = OWNER_ONLY
 
 
 def new_credentials(host: str) -> RouterCredentials:
@@ -68,10 +67,9 @@ def write_new_files(folder: Path, files: Sequence[NewFile]) -> None:
     try:
         for file in files:
             path = folder / file.name
-            handle = _create(path, file.permissions)
+            _create(path, file)
             written.append(path)
-            with os.fdopen(handle, "wb") as opened:
-                opened.write(file.content)
+        sync_folder(folder)
     except BaseException:
         for path in written:
             path.unlink()
@@ -80,9 +78,9 @@ def write_new_files(folder: Path, files: Sequence[NewFile]) -> None:
         raise
 
 
-def _create(path: Path, permissions: int) -> int:
+def _create(path: Path, file: NewFile) -> None:
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
+        create_file(path, file.content, file.permissions)
     except FileExistsError as exc:
         raise CommandFailed(
             f"{path} is there already, and stays as it is; name another folder.",

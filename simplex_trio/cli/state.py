@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,13 +23,11 @@ from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey, private_key
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
+from simplex_trio.storage.files import lock, make_private, replace_file
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, SMPClientVersion
 from simplex_trio.wire.versions import VersionRange
-
-if sys.platform != "win32":
-    import fcntl
 
 __all__ = ["SavedQueue", "State", "default_path"]
 
@@ -39,9 +35,6 @@ _VERSION = 2
 
 _NO_CHECKSUM = 1
 """The version before there was a checksum, which is still read."""
-
-_OTHERS = 0o077
-"""The permissions of everybody but the owner."""
 
 _CLIENT_VERSIONS = VersionRange(SMPClientVersion.SENDER_SECURES, SMPClientVersion.SHORT_LINKS)
 
@@ -91,9 +84,8 @@ class State(Redacted):
             return cls(path)
         except UnicodeDecodeError as exc:
             raise _damaged(path) from exc
-        if path.stat().st_mode & _OTHERS:
-            with suppress(OSError):  # a file system may not have permissions
-                path.chmod(0o600)
+        with suppress(OSError):  # a file system may not have permissions
+            make_private(path)
         try:
             loaded = json.loads(text)
             queues = loaded["queues"]
@@ -120,18 +112,7 @@ class State(Redacted):
     def _save(self) -> None:
         queues = [_write(each) for each in self.queues.values()]
         content = {"version": _VERSION, "checksum": _checksum(queues), "queues": queues}
-        # A temporary file is for its owner's eyes only from the start.
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _make_durable(self.path.parent)
+        replace_file(self.path, json.dumps(content, indent=1).encode())
 
     def find(self, name: str) -> SavedQueue:
         """The queue with this name."""
@@ -162,20 +143,8 @@ def _damaged(path: Path) -> CommandFailed:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
-        if sys.platform != "win32":
-            fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file.fileno(), wait=True)
         yield
-
-
-def _make_durable(folder: Path) -> None:
-    """Write down on the disk, too, that a file has taken the place of another."""
-    if sys.platform == "win32":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _checksum(queues: Any) -> str:

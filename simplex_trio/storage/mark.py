@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 from simplex_trio.errors import StoreLocked
+from simplex_trio.storage.files import OWNER_ONLY, lock, sync_folder
 from simplex_trio.storage.last_commit import LastCommit
 
-if sys.platform != "win32":
-    import fcntl
-
-__all__ = ["Mark", "mark_path", "sync_directory"]
+__all__ = ["Mark", "mark_path"]
 
 _LARGEST = 4096
 """So much is read at most; what is longer than the number of a commit is damaged."""
@@ -52,7 +49,7 @@ class Mark:
     def create(cls, store: Path, last: LastCommit) -> Mark:
         """A new mark of a store, which this process has to itself already."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        mark = cls(os.open(mark_path(store), flags, 0o600))
+        mark = cls(os.open(mark_path(store), flags, OWNER_ONLY))
         try:
             mark._lock()
             mark.write_durably(last)
@@ -60,19 +57,14 @@ class Mark:
             mark.close()
             mark_path(store).unlink(missing_ok=True)
             raise
-        sync_directory(store.parent)
+        sync_folder(store.parent)
         return mark
 
     def _lock(self) -> None:
-        if sys.platform == "win32":
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
+        # On a file system without such locks SQLite has a lock of its own.
+        if not lock(self._file.fileno()):
             self.close()
-            raise StoreLocked("another process has the store open") from exc
-        except OSError:
-            pass  # a file system without such locks; SQLite has a lock of its own
+            raise StoreLocked("another process has the store open")
 
     def read(self) -> LastCommit:
         """What was written last; raises `DecodeError` if that is damaged, and `OSError`."""
@@ -94,14 +86,3 @@ class Mark:
         """Let others have it, as far as this process is concerned."""
         with suppress(OSError):
             self._file.close()
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the new name in a directory durable, where the system can do that."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,18 +11,14 @@ from typing import TypeVar
 import trio
 
 from simplex_trio.storage.failures import translated
+from simplex_trio.storage.files import lock
 from simplex_trio.xftp.errors import StateInUse
 
-if sys.platform != "win32":
-    import fcntl
-
 __all__ = [
+    "claim",
     "create_locked",
     "in_thread",
-    "lock",
     "remove_left_over",
-    "sync_folder",
-    "write_all",
 ]
 
 T = TypeVar("T")
@@ -41,18 +36,10 @@ async def in_thread(work: Callable[[], T]) -> T:
 # --- files of one's own -------------------------------------------------------------------------
 
 
-def lock(descriptor: int) -> None:
-    """Claim an open file for as long as it is open, or raise `StateInUse` if somebody else has.
-
-    Nothing is claimed on systems and file systems that know no such locks.
-    """
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise StateInUse("this transfer is going on already") from exc
-        except OSError:
-            pass
+def claim(descriptor: int) -> None:
+    """Lock an open file for as long as it is open; `StateInUse` if another transfer has it."""
+    if not lock(descriptor):
+        raise StateInUse("this transfer is going on already")
 
 
 def create_locked(path: Path, mode: int) -> int:
@@ -68,7 +55,7 @@ def create_locked(path: Path, mode: int) -> int:
     except FileExistsError as exc:
         raise StateInUse("this transfer was begun a moment ago") from exc
     try:
-        lock(descriptor)
+        claim(descriptor)
         _check_is_at(path, descriptor)
     except BaseException:
         os.close(descriptor)
@@ -80,7 +67,7 @@ def remove_left_over(path: Path) -> None:
     """Remove a file, unless somebody has locked it: then raise `StateInUse`."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
-        lock(descriptor)
+        claim(descriptor)
         _check_is_at(path, descriptor)
         path.unlink()
     finally:
@@ -98,25 +85,3 @@ def _check_is_at(path: Path, descriptor: int) -> None:
         is_there = False
     if not is_there:
         raise StateInUse("this transfer was begun a moment ago")
-
-
-# --- writing ------------------------------------------------------------------------------------
-
-
-def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write all of ``data``: a disk that is nearly full takes some of it, and says nothing."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlast a loss of power, where the system can do that."""
-    if sys.platform == "win32":
-        return
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -11,7 +11,7 @@ import trio
 from attrs import evolve
 
 from simplex_trio.errors import StoreFull
-from simplex_trio.xftp.disk import lock
+from simplex_trio.xftp.disk import claim
 from simplex_trio.xftp.errors import FileTooLarge, StateInUse, StateMismatch
 from simplex_trio.xftp.files import placing
 from simplex_trio.xftp.files.placing import part_of
@@ -187,7 +187,7 @@ async def test_a_file_is_received_once_at_a_time(
     with claimed.open("ab") as file:
         file.write(b"!")
         file.flush()
-        lock(file.fileno())
+        claim(file.fileno())
         before = claimed.read_bytes()
         with pytest.raises(StateInUse):
             await receive_file(description, folder, state=states / "state", config=IMPATIENT)

@@ -12,10 +12,11 @@ import pytest
 
 from simplex_trio.crypto.credentials import generate_router_credentials
 from simplex_trio.errors import StoreFull, StoreUnavailable
+from simplex_trio.storage.files import write_all
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.text import from_base64url
 from simplex_trio.xftp.client import RegisteredPacket, XFTPClient
-from simplex_trio.xftp.disk import lock, write_all
+from simplex_trio.xftp.disk import claim
 from simplex_trio.xftp.errors import FileChanged, StateInUse, StateMismatch, StreamReset
 from simplex_trio.xftp.files.progress import Progress, TransferEvent
 from simplex_trio.xftp.files.receive import receive_file
@@ -175,7 +176,7 @@ async def test_a_file_is_sent_once_at_a_time(
     state = tmp_path / "state"
     await interrupted_sending(router, path, state, 10)
     with state.open("r+b") as file:
-        lock(file.fileno())
+        claim(file.fileno())
         with pytest.raises(StateInUse) as caught:
             await sent_to(router, path, state=state)
         assert caught.value.retryable

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
@@ -25,13 +24,12 @@ from simplex_trio.router.store.schema import (
     migrate,
 )
 from simplex_trio.storage.failures import translated
+from simplex_trio.storage.files import make_private, sync_folder
 from simplex_trio.storage.last_commit import LastCommit
 from simplex_trio.storage.losses import Losses, log_path, number_first_commit, read_last_commit
-from simplex_trio.storage.mark import Mark, sync_directory
+from simplex_trio.storage.mark import Mark
 
 __all__ = ["OpenFile", "open_file"]
-
-_OWNER_ONLY = stat.S_IRUSR | stat.S_IWUSR
 
 _SMALLEST = 512
 """The smallest page that SQLite knows; it takes a file that is smaller for a new one."""
@@ -145,7 +143,7 @@ def _create(path: Path) -> None:
             os.link(name, path)
     finally:
         os.unlink(name)
-    sync_directory(path.parent)
+    sync_folder(path.parent)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -169,7 +167,7 @@ def _restrict(path: Path) -> None:
     try:
         for part in (path, log_path(path)):
             if part.exists():
-                part.chmod(_OWNER_ONLY)
+                make_private(part)
     except OSError as exc:
         raise StoreUnavailable("the store's file cannot be made private") from exc
 

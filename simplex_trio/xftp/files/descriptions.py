@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from functools import partial
 from pathlib import Path
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.storage.files import create_file, sync_folder
 from simplex_trio.wire.xftp.description import FileDescription
 from simplex_trio.wire.xftp.description_text import (
     MAX_DESCRIPTION_SIZE,
@@ -16,7 +16,7 @@ from simplex_trio.wire.xftp.description_text import (
     encode_description,
 )
 from simplex_trio.wire.xftp.links import parse_file_link
-from simplex_trio.xftp.disk import in_thread, sync_folder
+from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.files.names import candidates, shortened
 from simplex_trio.xftp.files.send import SentFile
 
@@ -106,9 +106,5 @@ def _new_folder(folder: Path, name: str) -> Path:
 
 
 def _write(path: Path, description: FileDescription) -> Path:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(encode_description(description))
-        file.flush()
-        os.fsync(file.fileno())
+    create_file(path, encode_description(description).encode())
     return path

@@ -16,9 +16,10 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
+from simplex_trio.storage.files import sync_folder, write_all
 from simplex_trio.wire.xftp.description import FileDescription
 from simplex_trio.wire.xftp.description_text import encode_description
-from simplex_trio.xftp.disk import create_locked, remove_left_over, sync_folder, write_all
+from simplex_trio.xftp.disk import create_locked, remove_left_over
 from simplex_trio.xftp.files.encryption import FileOpener
 from simplex_trio.xftp.files.names import candidates, safe_name
 from simplex_trio.xftp.files.receive_state import ReceiveState

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.storage.files import write_all
 from simplex_trio.wire.xftp.description import FileDescription
 from simplex_trio.wire.xftp.description_text import (
     MAX_DESCRIPTION_SIZE,
@@ -31,7 +32,7 @@ from simplex_trio.wire.xftp.description_text import (
     encode_description,
 )
 from simplex_trio.xftp.bodies import PIECE_SIZE
-from simplex_trio.xftp.disk import create_locked, lock, write_all
+from simplex_trio.xftp.disk import claim, create_locked
 from simplex_trio.xftp.errors import StateInUse, StateMismatch
 
 __all__ = ["ReceiveState"]
@@ -76,7 +77,7 @@ class ReceiveState:
         except FileNotFoundError:
             return None
         try:
-            lock(file.fileno())
+            claim(file.fileno())
             description, packets_at = _read_head(file, _identity(asked))
         except BaseException:
             file.close()

@@ -18,10 +18,11 @@ import trio
 
 from simplex_trio.crypto.keys import AuthPrivateKey, private_key
 from simplex_trio.errors import DecodeError
+from simplex_trio.storage.files import write_all
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.text import from_base64url, to_base64url
 from simplex_trio.wire.xftp.file_header import FileHeader
-from simplex_trio.xftp.disk import in_thread, lock, write_all
+from simplex_trio.xftp.disk import claim, in_thread
 from simplex_trio.xftp.errors import StateMismatch
 from simplex_trio.xftp.files.layout import Plan, StoredPacket
 
@@ -73,7 +74,7 @@ class SendState:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         file = os.fdopen(descriptor, "r+b", buffering=0)
         try:
-            lock(descriptor)
+            claim(descriptor)
             data = _read(file)
             whole = data[: data.rfind(b"\n") + 1]
             state = cls._parse(whole, file) if whole else cls(new_plan, file)

@@ -26,6 +26,7 @@ from simplex_trio.errors import (
 )
 from simplex_trio.redaction import Redacted
 from simplex_trio.storage.failures import translated
+from simplex_trio.storage.files import OWNER_ONLY, make_private
 from simplex_trio.storage.last_commit import LastCommit
 from simplex_trio.storage.losses import (
     LAST_COMMIT_TABLE,
@@ -45,8 +46,6 @@ __all__ = ["PacketRecord", "Records"]
 _APPLICATION_ID = 0x53585046  # "SXPF"
 _VERSION = 2
 _COMMITS_NUMBERED = 2
-
-_OWNER_ONLY = 0o600
 
 _SCHEMA = (
     """
@@ -129,8 +128,8 @@ class Records:
         else:
             losses.check_log(path, _stored_commit)
         # For the owner alone, as is the log that SQLite puts beside it then.
-        path.touch(_OWNER_ONLY)
-        path.chmod(_OWNER_ONLY)
+        path.touch(OWNER_ONLY)
+        make_private(path)
         # No waiting: a process that has it open keeps it open.
         self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:

@@ -23,11 +23,12 @@ import trio
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.errors import DecodeError, StoreError
 from simplex_trio.storage.failures import translated
+from simplex_trio.storage.files import sync_folder, write_all
 from simplex_trio.wire.text import from_base64url, to_base64url
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked
 from simplex_trio.xftp.bodies import PIECE_SIZE
-from simplex_trio.xftp.disk import in_thread, sync_folder
+from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
 from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.records import PacketRecord, Records
@@ -67,9 +68,7 @@ class IncomingBody:
         if self._size > self._expected.size:
             raise WrongBodySize("a body that is longer than was registered")
         self._hashed.update(piece)
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        write_all(self._file.fileno(), piece)
 
     def check(self) -> None:
         """Make sure that the body is the one that was registered, and on the disk.
