@@ -37,7 +37,7 @@ __all__ = [
 KEM_STOCK_SIZE = 16
 """How many pairs are kept: 47 kB, which the slow implementation makes in half a second.
 
-Whoever finds the stock empty waits for the next pair.
+If the stock is empty, `KEMStock.take` waits for the next pair.
 """
 
 MAX_WORKER_FAILURES = 3
@@ -86,7 +86,7 @@ class KEMStock:
         return f"<KEMStock of {self.kem.NAME}: {self.statistics()}>"
 
     async def take(self) -> KEMKeyPair:
-        """A pair that nobody else gets; `trio.ClosedResourceError` if the stock is closed.
+        """A pair, given out once; `trio.ClosedResourceError` if the stock is closed.
 
         If this is cancelled, no pair is lost.
         """

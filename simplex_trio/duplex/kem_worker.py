@@ -1,4 +1,4 @@
-"""A program that makes key pairs of sntrup761 until nobody reads them any more.
+"""A program that makes key pairs of sntrup761 until its output is closed.
 
 It is run by its path, in a process of its own, where an implementation lets no other thread run
 while it computes.  It writes pairs to its standard output, each behind its length, and waits

@@ -137,8 +137,8 @@ class KEM(ABC):
     def decapsulate(self, own: KEMKeyPair, ciphertext: bytes) -> bytes:
         """The secret inside; `DecodeError` for a ciphertext of a wrong size.
 
-        A ciphertext that was changed, or is for another key, gives a secret as well, and one that
-        nobody else has.
+        A ciphertext that was changed, or is for another key, does not fail: it gives a secret that
+        the other side does not have.
         """
         _check_size(ciphertext, KEM_CIPHERTEXT_SIZE)
         return self._decapsulate(own.secret_key, ciphertext)

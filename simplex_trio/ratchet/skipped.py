@@ -1,7 +1,7 @@
 """`SkippedKeys`: keys of messages that were overtaken by later ones and may still come.
 
-Whoever keeps such keys keeps what reads these messages, so they are bounded in three ways: by how
-many one message may make, by how many there are in all, and by age.
+A stored key can decrypt its message for as long as it is kept, so they are bounded in three ways:
+by how many one message may make, by how many there are in all, and by age.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAX_SKIPPED_KEYS = 4 * MAX_SKIPPED_AT_ONCE
 """How many keys one ratchet keeps in all; the oldest are dropped when there are more.
 
 Four times what one message can make: more is not lost at once by routers that work, and a peer that
-skips on purpose fills some 200 kB and no more.
+skips on purpose fills at most 200 kB.
 """
 
 SKIPPED_KEY_SECONDS = 28 * 24 * 3600

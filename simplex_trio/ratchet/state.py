@@ -180,7 +180,10 @@ class Ratchet(Redacted):
 
     @property
     def security_hash(self) -> bytes:
-        """The same 32 bytes on both sides if nobody sits in between; see `security_code`."""
+        """The same 32 bytes on both sides, unless keys were replaced on the way.
+
+        `security_code` shows them to people.
+        """
         return sha256(self.associated_data).digest()
 
     @property

@@ -55,7 +55,7 @@ def fails(side: Side, message: bytes, kind: type[RatchetError]) -> RatchetError:
 def forged(
     sender: Side, change: Callable[[MessageHeader], MessageHeader], body: bytes | None = None
 ) -> bytes:
-    """A message such as only somebody with the sender's keys can make."""
+    """A message such as only the sender's keys can make."""
     ratchet = sender.ratchet
     assert ratchet.sending is not None
     after, key = advance_sending(ratchet)
@@ -445,7 +445,7 @@ def test_a_header_without_its_chains_secret_waits_for_one_that_has_it() -> None:
 
 @pytest.mark.parametrize("maxima", [(2, 3), (3, 2), (2, 2)])
 def test_the_kem_asked_for_where_a_side_has_version_2(maxima: tuple[int, int]) -> None:
-    """Whoever speaks version 2 announces 3 with the wish, and sizes follow what headers take."""
+    """A side with version 2 announces 3 with the wish, and sizes follow what headers take."""
     alice, bob = two_sides(version=2, initiator_max=maxima[0], joiner_max=maxima[1])
     for kem in (None, True, True, None):
         for sender, receiver in ((bob, alice), (alice, bob)):

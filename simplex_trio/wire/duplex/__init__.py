@@ -70,6 +70,7 @@ from simplex_trio.wire.duplex.messages import (
     message_hash,
 )
 from simplex_trio.wire.duplex.owners import (
+    MAX_OWNER_CHECKS,
     SIGNATURE_SIZE,
     LinkDataInvalid,
     LinkFlaw,
@@ -139,6 +140,7 @@ __all__ = [
     "KEM_CIPHERTEXT_SIZE",
     "KEM_PUBLIC_KEY_SIZE",
     "MAX_CLIENT_DATA",
+    "MAX_OWNER_CHECKS",
     "MAX_PASTED_TEXT",
     "MAX_REQUEST_TEXT",
     "MAX_SHORT_LINK_TEXT",

@@ -104,7 +104,7 @@ class UserMessage(Redacted):
 @final
 @frozen(repr=False)
 class Receipt(Redacted):
-    """Says that the program has got a message."""
+    """Confirms that the program has received a message."""
 
     sender_message_id: int = field(validator=instance_of(int))
     """The number that the message had from its sender, who reads this."""

@@ -6,7 +6,7 @@ the *invitation* asks the owner of a contact address for a connection, and the *
 a new ratchet.
 
 Newer agents send kinds that are not known here.  They are read as `UnknownEnvelope`, because an
-error would leave the program with a message that it can neither understand nor be rid of.
+error would leave a message in the queue that the program cannot acknowledge.
 """
 
 from __future__ import annotations

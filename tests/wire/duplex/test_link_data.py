@@ -274,6 +274,22 @@ def test_the_longest_id_of_an_owner() -> None:
         Owner.authorize(bytes(145), key.public, key)
 
 
+def test_long_lists_of_owners() -> None:
+    root_key, *keys = (Ed25519PrivateKey.generate() for _ in range(120))
+
+    def owners(authorizing: list[Ed25519PrivateKey]) -> list[Owner]:
+        return [
+            Owner.authorize(b"%d" % number, key.public, by)
+            for number, (key, by) in enumerate(zip(keys, authorizing, strict=True))
+        ]
+
+    check_owners(root_key.public, owners([root_key] * 119))
+    check_owners(root_key.public, owners([root_key, *keys[:-1]]))
+    with pytest.raises(LinkDataInvalid) as caught:
+        check_owners(root_key.public, owners([root_key, *keys[:1] * 118]))
+    assert caught.value.flaw is LinkFlaw.OWNERS_TOO_COSTLY
+
+
 def test_chains_of_owners() -> None:
     def flaw(*owners: Owner) -> LinkFlaw | None:
         return flaw_of(FIXED.encode(), user_with(*owners))
