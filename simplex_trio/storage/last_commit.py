@@ -6,7 +6,7 @@ the commit, in a table of the store, and, when the commit is durable, in a small
 store, the mark.  The mark may lag behind, after a crash between the two, or a loss of power before
 the system has written it.  It is never ahead, unless commits are missing that were durable.
 
-All of this is pure; `simplex_trio.router.store.file` reads the files.
+All of this is pure; `simplex_trio.storage.opening` reads the files.
 """
 
 from __future__ import annotations

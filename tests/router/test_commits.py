@@ -10,7 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.errors import StoreError, StoreFull
-from simplex_trio.router.commits import Commits
+from simplex_trio.router.commits import _MAX_CHANGES, Commits
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import DeleteMessages, DeleteQueue, PutStatistics
 from tests.router.stores import ReluctantStore
@@ -187,3 +187,73 @@ async def test_what_is_scattered_over_the_file_is_written_in_parts() -> None:
         await commits.drained()
     assert store.commits == [1, *[128] * 4, 88, 1, 1]
     assert notes.names == ["a", "b"]
+
+
+async def test_one_call_to_the_store_has_a_limit() -> None:
+    store = ReluctantStore()
+    store.go = trio.Event()
+    async with running(store) as (commits, notes):
+        notes.change(commits, "first", 1)
+        await wait_all_tasks_blocked()
+        names = [str(number) for number in range(_MAX_CHANGES + 10)]
+        for name in names:
+            notes.change(commits, name, 1)
+        store.go.set()
+        await commits.drained()
+        assert store.commits == [1, _MAX_CHANGES, 10]
+        assert notes.names == ["first", *names]
+
+
+async def test_a_cancelled_caller_is_stored_with_the_others() -> None:
+    store = ReluctantStore()
+    store.go = trio.Event()
+    async with running(store) as (commits, _):
+        async with trio.open_nursery() as nursery:
+            for name in "abc":
+                transaction = Transaction()
+                transaction.add(PutStatistics({name: 1}), lambda: None)
+                nursery.start_soon(commits.store, transaction)
+                await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        assert store.commits == []
+        store.go.set()
+        await commits.drained()
+        assert store.commits == [1, 2]
+        assert (await store.load()).statistics == {"a": 1, "b": 1, "c": 1}
+
+
+async def test_every_caller_hears_of_a_failure() -> None:
+    store = ReluctantStore()
+    store.go, store.is_full = trio.Event(), True
+    heard: list[str] = []
+
+    async def ask(name: str) -> None:
+        transaction = Transaction()
+        transaction.add(PutStatistics({name: 1}), lambda: None)
+        with pytest.raises(StoreFull):
+            await commits.store(transaction)
+        heard.append(name)
+
+    async with running(store) as (commits, _):
+        async with trio.open_nursery() as nursery:
+            for name in "abcde":
+                nursery.start_soon(ask, name)
+            await wait_all_tasks_blocked()
+            store.go.set()
+        assert sorted(heard) == list("abcde")
+        assert store.commits == []
+
+
+async def test_drained_waits_for_everything() -> None:
+    store = ReluctantStore()
+    async with running(store) as (commits, notes):
+        await commits.drained()
+        store.go = trio.Event()
+        for name in "abc":
+            notes.change(commits, name, 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(commits.drained)
+            await wait_all_tasks_blocked()
+            assert len(nursery.child_tasks) == 1
+            store.go.set()
+        assert notes.names == ["a", "b", "c"]

@@ -35,7 +35,8 @@ def add(records: Records, number: int) -> None:
 
 def test_nobody_else_can_read_them(tmp_path: Path) -> None:
     path = tmp_path / "records.sqlite"
-    path.touch(0o644)
+    Records(path).close()
+    path.chmod(0o644)
     records = Records(path)
     add(records, 1)
     assert {oct(each.stat().st_mode & 0o777) for each in tmp_path.iterdir()} == {"0o600"}
@@ -85,7 +86,7 @@ def test_a_transaction_that_cannot_be_committed(tmp_path: Path) -> None:
     """Nothing of it stays, and the next ones are not hindered by it."""
     records = Records(tmp_path / "records.sqlite")
     failing: Any = FailingCommit(records._db)
-    records._db = failing
+    records.database.connection = failing
     with pytest.raises(StoreUnavailable):
         add(records, 1)
     failing.fails = False
@@ -118,7 +119,7 @@ def test_what_outlasts_a_power_cut(tmp_path: Path) -> None:
     """Bodies, and who may have them; but not what is noted next, also if there was a failure."""
     records = Records(tmp_path / "records.sqlite")
     watcher: Any = CommitWatcher(records._db)
-    records._db = watcher
+    records.database.connection = watcher
     packet = (1).to_bytes(24, "big")
     recipient = (bytes(24), INFO.sender_key)
     add(records, 1)
@@ -322,9 +323,9 @@ def test_records_in_use(tmp_path: Path) -> None:
 def test_records_of_an_earlier_version(tmp_path: Path) -> None:
     path = tmp_path / "records.sqlite"
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        for statement in router_records._SCHEMA:
+        for statement in router_records._FIRST:
             db.execute(statement)
-        db.execute(f"PRAGMA application_id = {router_records._APPLICATION_ID}")
+        db.execute(f"PRAGMA application_id = {router_records._RECORDS.application_id}")
         db.execute("PRAGMA user_version = 1")
     records = Records(path)
     add(records, 1)

@@ -1,4 +1,4 @@
-"""The tables of the store's file, and how a file of an earlier version becomes one of this.
+"""The tables of the store's file.
 
 The invariants between tables are in the schema itself, so that no order of changes can break them:
 rows that belong to a queue, to its link or to its notifier go when that goes.  Bodies have a table
@@ -7,27 +7,12 @@ of their own because everything else is read at start, and should lie close toge
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
 from typing import Final
 
-from simplex_trio.errors import StoreCorrupted, StoreForeign
 from simplex_trio.storage.losses import LAST_COMMIT_TABLE
+from simplex_trio.storage.schema import Schema
 
-__all__ = [
-    "APPLICATION_ID",
-    "CHECKS",
-    "COLUMNS",
-    "COMMITS_NUMBERED",
-    "MIGRATIONS",
-    "check_schema",
-    "check_version",
-    "migrate",
-]
-
-APPLICATION_ID: Final = 0x534D5054  # "SMPT"
-"""What marks an SQLite file as a store of this package."""
+__all__ = ["COLUMNS", "SCHEMA"]
 
 _FIRST: Final = (
     """
@@ -164,84 +149,24 @@ COLUMNS: Final = {
 }
 """The columns of each table of records, in the order of `simplex_trio.router.store.rows`."""
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _SECOND)
-"""The statements that lead from each version of the schema, beginning with 0, to the next.
-
-What has been released is never changed here; a new version is a new entry at the end.
-"""
-
-COMMITS_NUMBERED: Final = 2
-"""The first version that numbers its commits."""
-
-CHECKS: Final = (
-    (
-        "messages",
-        "SELECT sequence FROM messages WHERE sequence NOT IN (SELECT sequence FROM bodies)",
-    ),
-    (
-        "queues",
-        "SELECT rowid FROM queues WHERE link_id IS NOT NULL"
-        " AND recipient_id NOT IN (SELECT recipient_id FROM links)",
-    ),
-    (
-        "links",
-        "SELECT links.rowid FROM links JOIN queues USING (recipient_id) WHERE link_id IS NULL",
+SCHEMA: Final = Schema(
+    application_id=0x534D5054,  # "SMPT"
+    migrations=(_FIRST, _SECOND),
+    commits_numbered=2,
+    checks=(
+        (
+            "messages",
+            "SELECT sequence FROM messages WHERE sequence NOT IN (SELECT sequence FROM bodies)",
+        ),
+        (
+            "queues",
+            "SELECT rowid FROM queues WHERE link_id IS NOT NULL"
+            " AND recipient_id NOT IN (SELECT recipient_id FROM links)",
+        ),
+        (
+            "links",
+            "SELECT links.rowid FROM links JOIN queues USING (recipient_id) WHERE link_id IS NULL",
+        ),
     ),
 )
-"""Tables, and queries for the rows in them that lack what belongs to them, or should be gone.
-
-They complement the foreign keys, which SQLite can check by itself.
-"""
-
-
-def check_version(
-    connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
-) -> None:
-    """Return if the file is a store that `migrate` can handle; otherwise `StoreForeign`."""
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    if application_id != APPLICATION_ID:
-        raise StoreForeign("the file is a database, but not a store")
-    if _version(connection) > len(migrations):
-        raise StoreForeign("the store was written by a later version of this package")
-
-
-def check_schema(
-    connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
-) -> None:
-    """Return if the tables are those of the schema's version; otherwise `StoreCorrupted`.
-
-    SQLite keeps its schema as text and believes what it reads there: one wrong letter can turn a
-    trigger off, and one wrong bit in the version makes a migration run again.
-    """
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
-        model.text_factory = connection.text_factory
-        migrate(model, migrations[: _version(connection)])
-        if _schema(connection) != _schema(model):
-            raise StoreCorrupted("the schema is not that of its version")
-
-
-def migrate(
-    connection: sqlite3.Connection, migrations: Sequence[Sequence[str]] = MIGRATIONS
-) -> None:
-    """Bring the schema up to date, one version and one transaction at a time."""
-    for version in range(_version(connection), len(migrations)):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in migrations[version]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {version + 1}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return int(version)
-
-
-def _schema(connection: sqlite3.Connection) -> list[object]:
-    schema = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-    return connection.execute(schema).fetchall()
+"""What marks a file as a store of a router, and what it has to be like."""

@@ -11,31 +11,22 @@ outlast a loss of power.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
 from simplex_trio.errors import (
     DecodeError,
     StoreCorrupted,
-    StoreForeign,
-    StoreUnavailable,
 )
 from simplex_trio.redaction import Redacted
+from simplex_trio.storage.database import Database
 from simplex_trio.storage.failures import translated
-from simplex_trio.storage.files import OWNER_ONLY, make_private
-from simplex_trio.storage.last_commit import LastCommit
-from simplex_trio.storage.losses import (
-    LAST_COMMIT_TABLE,
-    SET_LAST_COMMIT,
-    Losses,
-    number_first_commit,
-    read_last_commit,
-)
-from simplex_trio.storage.mark import Mark
+from simplex_trio.storage.losses import LAST_COMMIT_TABLE
+from simplex_trio.storage.schema import Schema
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked, decode_xftp_error
@@ -43,11 +34,7 @@ from simplex_trio.xftp.router.record_limits import MOST_FORGOTTEN, NO_LIMITS, Re
 
 __all__ = ["PacketRecord", "Records"]
 
-_APPLICATION_ID = 0x53585046  # "SXPF"
-_VERSION = 2
-_COMMITS_NUMBERED = 2
-
-_SCHEMA = (
+_FIRST = (
     """
     CREATE TABLE packets (
         sender_id BLOB PRIMARY KEY,
@@ -81,6 +68,14 @@ _SECOND = (
 )
 """What the second version of the schema has added."""
 
+_RECORDS = Schema(
+    application_id=0x53585046,  # "SXPF"
+    migrations=(_FIRST, _SECOND),
+    commits_numbered=2,
+    is_checked=False,  # a router with many packets starts as fast as one with few
+    is_durable=False,
+)
+
 _BY_SENDER = """
     SELECT sender_id, sender_key, size, digest, has_body, blocked, sender_key
     FROM packets WHERE sender_id = ?
@@ -113,120 +108,35 @@ class Records:
         `StoreForeign` or `StoreCorrupted` if it is no such database, and `StoreIncomplete` if its
         last commits are missing, unless ``accept_loss`` gives them up.
         """
-        with translated("the records"):
-            mark = Mark.open(path)
-            try:
-                self._open(path, mark, Losses(mark, accepted=accept_loss, durable=False))
-            except BaseException:
-                if mark is not None:
-                    mark.close()
-                raise
-
-    def _open(self, path: Path, mark: Mark | None, losses: Losses) -> None:
-        if not path.exists() or (mark is not None and not path.stat().st_size):
-            losses.check_missing_file(path)
-        else:
-            losses.check_log(path, _stored_commit)
-        # For the owner alone, as is the log that SQLite puts beside it then.
-        path.touch(OWNER_ONLY)
-        make_private(path)
-        # No waiting: a process that has it open keeps it open.
-        self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        self.database = Database(path, _RECORDS, accept_loss=accept_loss)
         try:
-            self._last = self._prepare(losses)
-            if mark is None:
-                mark = Mark.create(path, self._last)
-            elif self._last != losses.marked:
-                mark.write_durably(self._last)
             self.packets: int = self._number_of("packets")
             self.rows: int = self.packets + self._number_of("recipients")
             """Packets and recipients; as `packets`, changed by nothing but the methods here."""
             self.forgotten: int = 0
             """Packets without a body that have made room for others."""
         except BaseException:
-            self._db.close()
+            self.close()
             raise
-        self._mark = mark
 
-    def _prepare(self, losses: Losses) -> LastCommit:
-        db = self._db
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if (application, version) == (0, 0):
-            self._migrate(_SCHEMA + _SECOND)
-        elif (application, version) == (_APPLICATION_ID, 1):
-            losses.check_opened(None)
-            self._migrate(_SECOND)
-        elif (application, version) != (_APPLICATION_ID, _VERSION):
-            raise StoreForeign("the file with the records is something else")
-        last = read_last_commit(db)
-        losses.check_opened(last)
-        is_new = last is None
-        if last is None:
-            last = number_first_commit(db)
-        if is_new or losses.found:
-            # The file says by itself whose log is beside it, and nothing is behind what follows.
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        db.execute("PRAGMA synchronous = NORMAL")
-        return last
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self.database.connection
 
-    def _migrate(self, statements: Sequence[str]) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        for statement in statements:
-            self._db.execute(statement)
-        self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        self._db.execute(f"PRAGMA user_version = {_VERSION}")
-        self._db.execute("COMMIT")
-
-    @contextmanager
-    def _lasting(self) -> Iterator[None]:
-        """A transaction that outlasts power cuts, and all before it.
+    def _lasting(self) -> AbstractContextManager[None]:
+        """A transaction that survives a loss of power, and all before it.
 
         Bodies do, and who may have them should; a packet without a body is hardly a loss, and what
         was deleted and comes back will expire.
         """
-        with translated("the records"):
-            self._db.execute("PRAGMA synchronous = FULL")
-            try:
-                with self._transaction():
-                    yield
-            finally:
-                self._db.execute("PRAGMA synchronous = NORMAL")
-        with suppress(OSError):  # the mark then says less than it could
-            self._mark.write(self._last)
+        return self.database.transaction()
 
-    @contextmanager
-    def _transaction(self, *, closing: bool = False) -> Iterator[None]:
-        with translated("the records"):
-            number = evolve(self._last.next, is_closed=closing)
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute(SET_LAST_COMMIT, (number.encode(),))
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # some failures end it by themselves
-                    self._db.execute("ROLLBACK")
-                raise
-            self._last = number
+    def _transaction(self) -> AbstractContextManager[None]:
+        return self.database.transaction(durable=False)
 
     def close(self) -> None:
         """Let go of the database."""
-        try:
-            if not self._last.is_closed:
-                # If this fails, a copy of the file can only be opened with its mark.
-                with suppress(StoreUnavailable, OSError):
-                    self._db.execute("PRAGMA synchronous = FULL")
-                    with self._transaction(closing=True):
-                        pass
-                    self._mark.write_durably(self._last)
-        finally:
-            self._db.close()
-            self._mark.close()
+        self.database.close()
 
     # --- numbers ------------------------------------------------------------------------------
 
@@ -449,8 +359,3 @@ def _blocked(value: object) -> Blocked | None:
     if not isinstance(error, Blocked):
         raise DecodeError("a packet that is blocked for no reason")
     return error
-
-
-def _stored_commit(connection: sqlite3.Connection) -> LastCommit | None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return None if version < _COMMITS_NUMBERED else read_last_commit(connection)

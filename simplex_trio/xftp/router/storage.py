@@ -121,7 +121,6 @@ class Storage:
         self._records = records
         self._quota = quota
         self._random = random
-        self._owner = trio.CapacityLimiter(1)  # the database belongs to one thread at a time
         self.bytes_stored: int = records.bytes_stored()
         self.bytes_reserved: int = 0
 
@@ -143,7 +142,7 @@ class Storage:
     async def _on_records(self, work: Callable[[], T]) -> T:
         """Ask or change the records; once begun it is not cancelled."""
         with translated():
-            return await trio.to_thread.run_sync(work, limiter=self._owner)
+            return await self._records.database.run(work)
 
     def _path(self, sender_id: bytes) -> Path:
         return _body_path(self._bodies, sender_id)
@@ -306,7 +305,7 @@ async def open_storage(
         yield await in_thread(partial(Storage, folder, records, quota, random))
     finally:
         with trio.CancelScope(shield=True):
-            await in_thread(records.close)
+            await records.database.aclose()
 
 
 def _open_records(folder: Path, *, accept_loss: bool) -> Records:

@@ -17,12 +17,14 @@ from simplex_trio.router.store import (
     DeleteQueue,
     PutQueue,
     PutStatistics,
-    database,
     open_sqlite_store,
+    sqlite,
 )
-from simplex_trio.router.store.database import Database
-from simplex_trio.router.store.file import OpenFile, open_file
 from simplex_trio.router.store.room import ROOM_KEPT
+from simplex_trio.router.store.schema import SCHEMA
+from simplex_trio.router.store.tables import Tables
+from simplex_trio.storage.database import Database
+from simplex_trio.storage.schema import Schema
 from tests.router.store.support import LINK_DATA, body, contents, full_queue, message, queue
 
 
@@ -32,12 +34,13 @@ class _SmallDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._connections: list[sqlite3.Connection] = []
 
-        def opened(path: Path, *, accept_loss: bool) -> OpenFile:
-            file = open_file(path, accept_loss=accept_loss)
-            self._connections.append(file.connection)
-            return file
+        def opened(path: Path, schema: Schema, *, accept_loss: bool = False) -> Database:
+            database = Database(path, schema, accept_loss=accept_loss)
+            self._connections.append(database.connection)
+            return database
 
-        monkeypatch.setattr(database, "open_file", opened)
+        self.open = opened
+        monkeypatch.setattr(sqlite, "Database", opened)
 
     def pages_left(self, pages: int) -> None:
         connection = self._connections[-1]
@@ -89,14 +92,19 @@ async def test_only_what_does_not_fit_is_refused(tmp_path: Path, small_disk: _Sm
         assert set(await store.bodies(range(9))) == {1, 3, 5, 7}
 
 
-def test_a_group_is_split_only_when_it_fails(tmp_path: Path, small_disk: _SmallDisk) -> None:
-    store = Database(tmp_path / "router.db")
-    assert store.write([(PutQueue(queue()),), (message(1),)]) == [None, None]
+def test_each_commit_fails_for_its_own_reason(tmp_path: Path, small_disk: _SmallDisk) -> None:
+    database = small_disk.open(tmp_path / "router.db", SCHEMA)
+    tables = Tables(database)
+    tables.write((PutQueue(queue()),))
+    tables.write((message(1),))
     small_disk.pages_left(0)
-    errors = store.write([(message(2, size=16_000),), (DeleteMessages((1,)),), (message(1, "x"),)])
-    assert [type(error) for error in errors] == [StoreFull, type(None), StoreConflict]
-    assert store.bodies([1, 2]) == {}
-    store.close()
+    with pytest.raises(StoreFull):
+        tables.write((message(2, size=16_000),))
+    tables.write((DeleteMessages((1,)),))
+    with pytest.raises(StoreConflict):
+        tables.write((message(1, "x"),))
+    assert tables.bodies([1, 2]) == {}
+    database.close()
 
 
 def _leave(patch: pytest.MonkeyPatch, free: int) -> None:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from simplex_trio.errors import DecodeError, StoreCorrupted, StoreError, StoreIncomplete
 from simplex_trio.router.store import PutQueue, PutStatistics, open_sqlite_store
 from simplex_trio.router.store.rows import counter_row
-from simplex_trio.router.store.schema import APPLICATION_ID, MIGRATIONS, migrate
+from simplex_trio.router.store.schema import SCHEMA
 from simplex_trio.storage.last_commit import LastCommit
 from simplex_trio.storage.log_check import read_log
 from tests.router.store.support import contents, copy_store, message, queue
@@ -435,8 +435,8 @@ async def test_damage_to_the_file_is_never_accepted(tmp_path: Path) -> None:
 
 def _old_store(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        migrate(connection, MIGRATIONS[:1])
+        connection.execute(f"PRAGMA application_id = {SCHEMA.application_id}")
+        evolve(SCHEMA, migrations=SCHEMA.migrations[:1]).migrate(connection)
         connection.execute("INSERT INTO statistics VALUES (?, ?, ?)", counter_row("last", 0))
 
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import pytest
+from attrs import evolve
 
 from simplex_trio.errors import StoreCorrupted, StoreForeign
-from simplex_trio.router.store.schema import (
-    APPLICATION_ID,
-    COLUMNS,
-    MIGRATIONS,
-    check_schema,
-    check_version,
-    migrate,
-)
+from simplex_trio.router.store.schema import COLUMNS, SCHEMA
+from simplex_trio.storage.schema import Schema
 
 _FIRST = ("CREATE TABLE notes (value INTEGER)", "INSERT INTO notes VALUES (5)")
 _SECOND = ("ALTER TABLE notes ADD COLUMN more TEXT", "UPDATE notes SET more = 'some'")
@@ -26,8 +21,12 @@ _BROKEN = ("UPDATE notes SET value = 6", "CREATE TABLE notes (value INTEGER)")
 @pytest.fixture
 def connection() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {SCHEMA.application_id}")
         yield connection
+
+
+def with_migrations(migrations: Sequence[Sequence[str]]) -> Schema:
+    return evolve(SCHEMA, migrations=migrations)
 
 
 def _notes(connection: sqlite3.Connection) -> list[object]:
@@ -35,8 +34,8 @@ def _notes(connection: sqlite3.Connection) -> list[object]:
 
 
 def test_columns_are_those_of_the_tables(connection: sqlite3.Connection) -> None:
-    migrate(connection)
-    check_schema(connection)
+    SCHEMA.migrate(connection)
+    SCHEMA.check_tables(connection)
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     assert {table for (table,) in tables} == {*COLUMNS, "last_commit"}
     for table, columns in COLUMNS.items():
@@ -45,40 +44,40 @@ def test_columns_are_those_of_the_tables(connection: sqlite3.Connection) -> None
 
 
 def test_each_version_follows_from_the_one_before(connection: sqlite3.Connection) -> None:
-    migrate(connection, (_FIRST,))
+    with_migrations((_FIRST,)).migrate(connection)
     assert _notes(connection) == [(5,)]
-    migrate(connection, (_FIRST, _SECOND))
+    with_migrations((_FIRST, _SECOND)).migrate(connection)
     assert _notes(connection) == [(5, "some")]
-    migrate(connection, (_FIRST, _SECOND))
+    with_migrations((_FIRST, _SECOND)).migrate(connection)
     assert _notes(connection) == [(5, "some")]
-    check_version(connection, (_FIRST, _SECOND))
-    check_schema(connection, (_FIRST, _SECOND))
+    with_migrations((_FIRST, _SECOND)).check_version(connection)
+    with_migrations((_FIRST, _SECOND)).check_tables(connection)
 
 
 def test_a_failed_migration_changes_nothing(connection: sqlite3.Connection) -> None:
-    migrate(connection, (_FIRST,))
+    with_migrations((_FIRST,)).migrate(connection)
     with pytest.raises(sqlite3.OperationalError):
-        migrate(connection, (_FIRST, _BROKEN))
+        with_migrations((_FIRST, _BROKEN)).migrate(connection)
     assert not connection.in_transaction
     assert _notes(connection) == [(5,)]
-    check_schema(connection, (_FIRST, _BROKEN))
-    migrate(connection, (_FIRST, _SECOND))
+    with_migrations((_FIRST, _BROKEN)).check_tables(connection)
+    with_migrations((_FIRST, _SECOND)).migrate(connection)
 
 
 def test_a_later_version_is_refused(connection: sqlite3.Connection) -> None:
-    migrate(connection, (*MIGRATIONS, ()))
+    with_migrations((*SCHEMA.migrations, ())).migrate(connection)
     with pytest.raises(StoreForeign, match="later version"):
-        check_version(connection)
+        SCHEMA.check_version(connection)
 
 
 def test_another_database_is_refused(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA application_id = 1")
     with pytest.raises(StoreForeign, match="not a store"):
-        check_version(connection)
+        SCHEMA.check_version(connection)
 
 
 def test_a_schema_that_somebody_has_changed_is_refused(connection: sqlite3.Connection) -> None:
-    migrate(connection)
+    SCHEMA.migrate(connection)
     connection.execute("CREATE INDEX helpful ON queues (created_day)")
     with pytest.raises(StoreCorrupted, match="schema"):
-        check_schema(connection)
+        SCHEMA.check_tables(connection)

@@ -1,16 +1,11 @@
-"""`Database`: the store's file as plain, blocking calls, made by one thread at a time."""
+"""`Tables`: what a router keeps, as plain calls on its database."""
 
 from __future__ import annotations
 
-import logging
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias, TypeVar
-
-from attrs import evolve
 
 from simplex_trio.errors import (
     DecodeError,
@@ -19,7 +14,6 @@ from simplex_trio.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from simplex_trio.router.store.file import open_file
 from simplex_trio.router.store.interface import (
     Change,
     DeleteMessages,
@@ -61,14 +55,11 @@ from simplex_trio.router.store.rows import (
     service_row,
 )
 from simplex_trio.router.store.statements import delete, insert, select, select_one, upsert
+from simplex_trio.storage.database import Database
 from simplex_trio.storage.failures import translated
-from simplex_trio.storage.last_commit import LastCommit
-from simplex_trio.storage.losses import SET_LAST_COMMIT
 from simplex_trio.wire.smp.links import QueueLinkData
 
-_log = logging.getLogger(__name__)
-
-__all__ = ["Changes", "Database"]
+__all__ = ["Changes", "Tables"]
 
 Changes: TypeAlias = tuple[Change, ...]
 """What one call of `Store.commit` asks for."""
@@ -99,63 +90,21 @@ _BODY = (
 )
 
 
-class Database:
-    """An open store file.
+class Tables:
+    """The tables of an open store, as plain calls for its worker thread.
 
     All methods raise what `simplex_trio.router.store.interface.Store` says of theirs.
     """
 
-    def __init__(self, path: Path, *, accept_loss: bool = False) -> None:
-        """Open the file as `open_file` does."""
-        self._path = path
-        opened = open_file(path, accept_loss=accept_loss)
-        self._connection = opened.connection
-        self._mark = opened.mark
-        self._last = opened.last
-        self._mark_fails = False
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection = database.connection
         self._has_room = True
-
-    def close(self) -> None:
-        """Let go of the file; what is in the log moves to where it belongs."""
-        try:
-            # If there is no room for this, a copy of the file can only be opened with its mark.
-            with suppress(StoreUnavailable):
-                self._note_closing()
-            with translated("the file"):
-                self._connection.close()
-        finally:
-            self._mark.close()
-
-    def _note_closing(self) -> None:
-        if not self._last.is_closed:
-            with translated("table last_commit"):
-                self._commit((), evolve(self._last.next, is_closed=True))
-            self._mark_last(durably=True)
 
     # --- writing --------------------------------------------------------------------------------
 
-    def write(self, commits: Sequence[Changes]) -> list[Exception | None]:
-        """Make commits durable at the price of one, and say for each what kept it from being so.
-
-        Together they are one transaction.  If that fails, each is tried on its own, so that one
-        which is too large, or contradicts the store, fails alone.
-        """
-        try:
-            self._transact(tuple(change for changes in commits for change in changes))
-        except Exception as exc:
-            if len(commits) == 1:
-                return [exc]
-            return [self._error_of(changes) for changes in commits]
-        return [None] * len(commits)
-
-    def _error_of(self, changes: Changes) -> Exception | None:
-        try:
-            self._transact(changes)
-        except Exception as exc:
-            return exc
-        return None
-
-    def _transact(self, changes: Changes) -> None:
+    def write(self, changes: Changes) -> None:
+        """Make changes durable: all of them or, if this raises, none."""
         with translated("the pages that a change concerns"):
             self._has_room = self._is_room_for(changes)
             try:
@@ -164,42 +113,22 @@ class Database:
                 if not self._has_room:
                     # Deleting needs no more than the log has then, even if others take the rest.
                     self._begin_log_again()
-        self._mark_last()
 
     def _commit_in_room(self, changes: Changes) -> None:
         try:
-            self._commit(changes, self._last.next)
-        except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode != sqlite3.SQLITE_FULL or not self._begin_log_again():
+            self._commit(changes)
+        except StoreFull as exc:
+            is_medium = isinstance(exc.__cause__, sqlite3.Error)
+            if not is_medium or not self._begin_log_again():
                 raise
             # What deletes has room now where the log was.
             self._has_room = False
-            self._commit(changes, self._last.next)
+            self._commit(changes)
 
-    def _commit(self, changes: Iterable[Change], number: LastCommit) -> None:
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
+    def _commit(self, changes: Changes) -> None:
+        with self._database.transaction():
             for change in changes:
                 self._apply(change)
-            execute(SET_LAST_COMMIT, (number.encode(),))
-            execute("COMMIT")
-        except BaseException:
-            # SQLite has rolled back by itself after some failures.
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
-        self._last = number
-
-    def _mark_last(self, *, durably: bool = False) -> None:
-        """Note the last commit in the mark; what cannot be noted is stored all the same."""
-        try:
-            (self._mark.write_durably if durably else self._mark.write)(self._last)
-            self._mark_fails = False
-        except OSError as exc:
-            if not self._mark_fails:
-                _log.warning("the mark of the last commit cannot be written: %s", exc.strerror)
-            self._mark_fails = True
 
     def _begin_log_again(self) -> bool:
         """Move the log into the file, so that it has the room that it had; whether that worked."""
@@ -212,7 +141,7 @@ class Database:
     def _is_room_for(self, changes: Changes) -> bool:
         """Whether there is so much room that changes may make the store grow."""
         try:
-            free = shutil.disk_usage(self._path).free
+            free = shutil.disk_usage(self._database.path).free
         except OSError as exc:  # the file has been removed: what is written now is lost
             raise StoreUnavailable("the store's file is not where it was") from exc
         if free >= ROOM_KEPT + 2 * LARGEST_CHANGE * len(changes):

@@ -1,0 +1,160 @@
+"""`Database`: an SQLite file that notices what is missing, and whose calls run in one thread.
+
+SQLite blocks.  Functions that use the database are plain code, and `Database.run` calls them in a
+worker thread, one at a time and in the order of the calls.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+from attrs import evolve
+
+from simplex_trio.errors import StoreUnavailable
+from simplex_trio.storage.failures import translated
+from simplex_trio.storage.last_commit import LastCommit
+from simplex_trio.storage.losses import SET_LAST_COMMIT
+from simplex_trio.storage.opening import open_file
+from simplex_trio.storage.schema import Schema
+
+__all__ = ["Database"]
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Database:
+    """An open database.
+
+    Opening, `transaction` and `close` block; they are for functions that `run` calls, and for
+    programs without an event loop.  ``connection`` is SQLite's, for reading, and for writing in a
+    transaction.  Wrap reading in `simplex_trio.storage.failures.translated`, which takes the name
+    of what would be damaged.
+    """
+
+    def __init__(self, path: Path, schema: Schema, *, accept_loss: bool = False) -> None:
+        """Open the file at ``path``, which no other process can open until it is closed.
+
+        It is made if neither it nor its log nor its mark exists, migrated to the last version of
+        the schema, and becomes readable by its owner only.  Raises `StoreLocked`, `StoreForeign`,
+        `StoreCorrupted` or `StoreUnavailable`.
+
+        It is `StoreIncomplete` if the last commits are missing.  With ``accept_loss`` they are
+        given up, which the log of the program tells.
+        """
+        opened = open_file(path, schema, accept_loss=accept_loss)
+        self.path = path
+        self.connection = opened.connection
+        self._mark = opened.mark
+        self._last = opened.last
+        self._is_durable = schema.is_durable
+        self._mark_fails = False
+        self._limiter = trio.CapacityLimiter(1)
+        self._closing = False
+        self._closed = trio.Event()
+
+    # --- the thread -----------------------------------------------------------------------------
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """What ``function`` returns, called in the worker thread.
+
+        Cancelled before it is its turn, it is not called; once it has begun the result is waited
+        for, and no cancellation is heard.  Raises `trio.ClosedResourceError` after `aclose`.
+        """
+        if self._closing:
+            raise trio.ClosedResourceError("the store is closed")
+        return await self._in_thread(function)
+
+    async def aclose(self) -> None:
+        """Let the functions end that `run` was called with, and let go of the file.
+
+        Closing again does nothing.  A cancellation takes effect only after everything is closed.
+        """
+        with trio.CancelScope(shield=True):
+            if self._closing:
+                await self._closed.wait()
+            else:
+                self._closing = True
+                try:
+                    await self._in_thread(self.close)
+                finally:
+                    self._closed.set()
+        await trio.lowlevel.checkpoint()
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        return await trio.to_thread.run_sync(function, limiter=self._limiter)
+
+    # --- transactions ---------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """One numbered commit: all that the body executes, or nothing if it raises.
+
+        It survives a loss of power, with all before it, if it is ``durable`` or the schema says so
+        of every commit.
+        """
+        with translated("the pages that a change concerns"):
+            if durable and not self._is_durable:
+                self.connection.execute("PRAGMA synchronous = FULL")
+                try:
+                    with self._numbered(self._last.next):
+                        yield
+                finally:
+                    self.connection.execute("PRAGMA synchronous = NORMAL")
+            else:
+                with self._numbered(self._last.next):
+                    yield
+        if durable or self._is_durable:
+            self._mark_last(self._mark.write)
+
+    @contextmanager
+    def _numbered(self, number: LastCommit) -> Iterator[None]:
+        execute = self.connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            execute(SET_LAST_COMMIT, (number.encode(),))
+            execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself after some failures.
+            if self.connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        self._last = number
+
+    def _mark_last(self, write: Callable[[LastCommit], None]) -> None:
+        """Note the last commit in the mark; what cannot be noted is stored all the same."""
+        try:
+            write(self._last)
+            self._mark_fails = False
+        except OSError as exc:
+            if not self._mark_fails:
+                _log.warning("the mark of the last commit cannot be written: %s", exc.strerror)
+            self._mark_fails = True
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of the file; what is in the log moves to where it belongs."""
+        try:
+            # If there is no room for this, a copy of the file can only be opened with its mark.
+            with suppress(StoreUnavailable):
+                self._note_closing()
+            with translated("the file"):
+                self.connection.close()
+        finally:
+            self._mark.close()
+
+    def _note_closing(self) -> None:
+        if not self._last.is_closed:
+            with translated("table last_commit"):
+                self.connection.execute("PRAGMA synchronous = FULL")
+                with self._numbered(evolve(self._last.next, is_closed=True)):
+                    pass
+            self._mark_last(self._mark.write_durably)
