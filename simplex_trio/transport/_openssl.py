@@ -263,9 +263,11 @@ class TlsConnection:
         incoming: ssl.MemoryBIO,
         outgoing: ssl.MemoryBIO,
         server_side: bool,
-        server_hostname: bytes | None,
+        server_hostname: str | bytes | None,
     ) -> Self:
         """Take the buffers to work on, once; the connection is its own SSL object."""
+        if isinstance(server_hostname, str):  # earlier releases of trio leave that to the context
+            server_hostname = server_hostname.encode("idna")
         self._incoming, self._outgoing = incoming, outgoing
         self.server_side = server_side
         self._server_hostname = server_hostname
