@@ -19,7 +19,6 @@ from simplex_trio.wire.text import to_base64url
 from simplex_trio.wire.xftp.description import FileParty
 from simplex_trio.xftp.client_config import XFTPClientConfig
 from simplex_trio.xftp.errors import RouterUnreachable, XFTPSupportMissing
-from simplex_trio.xftp.files import clients
 from simplex_trio.xftp.files.clients import MAX_KEPT, open_client_pool
 from simplex_trio.xftp.files.delete import delete_file
 from simplex_trio.xftp.files.receive import receive_file
@@ -60,7 +59,7 @@ class Connections:
         self.unreachable: set[ServerAddress] = set()
 
     @asynccontextmanager
-    async def connect(self, server: ServerAddress, config: Any) -> AsyncIterator[FakeClient]:
+    async def connect(self, server: ServerAddress, config: object) -> AsyncIterator[Any]:
         self.count += 1
         await trio.lowlevel.checkpoint()
         if server in self.unreachable:
@@ -73,14 +72,12 @@ class Connections:
 
 
 @pytest.fixture
-def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
-    connections = Connections()
-    monkeypatch.setattr(clients, "open_xftp_client", connections.connect)
-    return connections
+def connections() -> Connections:
+    return Connections()
 
 
 async def test_one_connection_for_all(connections: Connections) -> None:
-    async with open_client_pool(CONFIG) as pool:
+    async with open_client_pool(CONFIG, connections.connect) as pool:
 
         async def use(server: ServerAddress) -> None:
             async with pool.client(server):
@@ -99,7 +96,7 @@ async def test_one_connection_for_all(connections: Connections) -> None:
 
 
 async def test_a_router_that_cannot_be_reached_is_asked_again(connections: Connections) -> None:
-    async with open_client_pool(CONFIG) as pool:
+    async with open_client_pool(CONFIG, connections.connect) as pool:
         connections.unreachable.add(SERVERS[0])
         for _ in range(2):
             with pytest.raises(RouterUnreachable) as caught:
@@ -112,7 +109,7 @@ async def test_a_router_that_cannot_be_reached_is_asked_again(connections: Conne
 
 
 async def test_what_nobody_uses_makes_room(connections: Connections) -> None:
-    async with open_client_pool(CONFIG) as pool:
+    async with open_client_pool(CONFIG, connections.connect) as pool:
         for server in SERVERS:
             async with pool.client(server):
                 pass
@@ -128,7 +125,7 @@ async def test_what_nobody_uses_makes_room(connections: Connections) -> None:
 
 
 async def test_what_somebody_uses_is_not_closed(connections: Connections) -> None:
-    async with open_client_pool(CONFIG) as pool, AsyncExitStack() as stack:
+    async with open_client_pool(CONFIG, connections.connect) as pool, AsyncExitStack() as stack:
         for server in SERVERS:
             await stack.enter_async_context(pool.client(server))
         await trio.testing.wait_all_tasks_blocked()

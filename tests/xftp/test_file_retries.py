@@ -133,10 +133,8 @@ class Connecting:
 
 
 @pytest.fixture
-def connecting(monkeypatch: pytest.MonkeyPatch) -> Connecting:
-    connecting = Connecting()
-    monkeypatch.setattr("simplex_trio.xftp.files.clients.open_xftp_client", connecting.open)
-    return connecting
+def connecting() -> Connecting:
+    return Connecting()
 
 
 async def test_a_router_that_is_gone_is_asked_last(
@@ -158,9 +156,9 @@ async def test_a_router_that_is_gone_is_asked_last(
     left = 1 - addresses.index(first)
     port = addresses[left].effective_port
     again = evolve(settings[left], ports=(port,))
-    connecting.counts.clear()
     async with open_xftp_router(again, credentials=credentials[left]):
-        received = await receive_file(description, folder, config=ONE_BY_ONE)
+        counted = evolve(ONE_BY_ONE, connect=connecting.open)
+        received = await receive_file(description, folder, config=counted)
     assert same(received.path, path)
     assert connecting.counts == {addresses[left]: 1, first: 1}
 
@@ -168,9 +166,8 @@ async def test_a_router_that_is_gone_is_asked_last(
 async def test_deleting_gives_up_a_router_that_is_gone(path: Path, connecting: Connecting) -> None:
     async with open_xftp_router() as router:
         sent = await sent_to(router, path)
-    connecting.counts.clear()
     with pytest.raises(NotDeleted) as caught:
-        await delete_file(sent.sender, config=ONE_BY_ONE)
+        await delete_file(sent.sender, config=evolve(ONE_BY_ONE, connect=connecting.open))
     assert caught.value.count == len(sent.sender.packets) > 1
     assert connecting.counts == {router.address: ONE_BY_ONE.attempts}
 

@@ -17,6 +17,7 @@ from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.client import XFTPClient, open_xftp_client
 from simplex_trio.xftp.client_config import XFTPClientConfig
 from simplex_trio.xftp.errors import RouterUnreachable
+from simplex_trio.xftp.files.config import Connect
 from simplex_trio.xftp.support import require_support
 
 __all__ = ["MAX_KEPT", "ClientPool", "open_client_pool"]
@@ -44,8 +45,14 @@ class _Connection:
 class ClientPool:
     """See `open_client_pool` for how to get one."""
 
-    def __init__(self, config: XFTPClientConfig, nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        config: XFTPClientConfig,
+        nursery: trio.Nursery,
+        connect: Connect = open_xftp_client,
+    ) -> None:
         self._config = config
+        self._connect = connect
         self._nursery = nursery
         self._connections: dict[ServerAddress, _Connection] = {}  # the last used one last
 
@@ -79,7 +86,7 @@ class ClientPool:
     async def _keep_open(self, server: ServerAddress, connection: _Connection) -> None:
         try:
             with connection.scope:
-                async with open_xftp_client(server, self._config) as client:
+                async with self._connect(server, self._config) as client:
                     connection.client = client
                     connection.concluded.set()
                     await client.wait_until_over()
@@ -89,14 +96,16 @@ class ClientPool:
 
 
 @asynccontextmanager
-async def open_client_pool(config: XFTPClientConfig) -> AsyncIterator[ClientPool]:
-    """Connections that are closed at the end of the block.
+async def open_client_pool(
+    config: XFTPClientConfig, connect: Connect = open_xftp_client
+) -> AsyncIterator[ClientPool]:
+    """Connections that are closed at the end of the block; ``connect`` makes each of them.
 
     Raises `XFTPSupportMissing` without the libraries for them.
     """
     require_support()
     async with open_inner_nursery() as nursery:
         try:
-            yield ClientPool(config, nursery)
+            yield ClientPool(config, nursery, connect)
         finally:
             nursery.cancel_scope.cancel()

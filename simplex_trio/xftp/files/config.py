@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from random import Random
+from typing import TypeAlias
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.xftp.client import XFTPClient, open_xftp_client
 from simplex_trio.xftp.client_config import XFTPClientConfig
 
-__all__ = ["MAX_FILE_SIZE", "TransferConfig"]
+__all__ = ["MAX_FILE_SIZE", "Connect", "TransferConfig"]
 
 MAX_FILE_SIZE = 5 * 1024**3
 """The limit of the reference; its command line program sends no more than 1 GiB."""
+
+Connect: TypeAlias = Callable[
+    [ServerAddress, XFTPClientConfig], AbstractAsyncContextManager[XFTPClient]
+]
+"""Has a connection for the time of a block; it raises what `open_xftp_client` does."""
 
 
 @frozen(repr=False)
@@ -37,3 +46,5 @@ class TransferConfig(Redacted):
     random: Callable[[int], bytes] = secrets.token_bytes
     chance: Random = field(factory=secrets.SystemRandom)
     """Chooses routers."""
+    connect: Connect = open_xftp_client
+    """For programs, and tests, that reach routers in a way of their own."""

@@ -61,7 +61,10 @@ class _Deleting:
         total = sum(packet.size * len(packet.replicas) for packet in description.packets)
         counter = Counter(Phase.DELETING, total, self._tell)
         places = trio.Semaphore(self._config.parallel)
-        async with open_client_pool(self._config.client) as clients, open_tasks() as tasks:
+        async with (
+            open_client_pool(self._config.client, self._config.connect) as clients,
+            open_tasks() as tasks,
+        ):
             for number, packet in enumerate(description.packets, 1):
                 for replica in packet.replicas:
                     await places.acquire()

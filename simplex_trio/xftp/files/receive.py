@@ -108,7 +108,7 @@ class _Receiving:
     async def receive(self, *, acknowledge: bool) -> Path:
         """The path of the file."""
         self._check_size(self._asked)
-        async with open_client_pool(self.config.client) as clients:
+        async with open_client_pool(self.config.client, self.config.connect) as clients:
             state, is_new = await self._open_state(clients)
             try:
                 self._check_size(state.description)

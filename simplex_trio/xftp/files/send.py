@@ -206,7 +206,10 @@ class _Sending:
         give_back, buffers = trio.open_memory_channel[bytearray](self._config.parallel)
         for _ in range(min(self._config.parallel, len(state.plan.sizes))):
             give_back.send_nowait(bytearray(max(state.plan.sizes)))
-        async with open_client_pool(self._config.client) as clients, open_tasks() as tasks:
+        async with (
+            open_client_pool(self._config.client, self._config.connect) as clients,
+            open_tasks() as tasks,
+        ):
             while True:
                 buffer = await buffers.receive()
                 packet = await in_thread(partial(sealer.next, buffer))
