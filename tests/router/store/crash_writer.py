@@ -25,7 +25,7 @@ from simplex_trio.router.store import (
     Store,
     open_sqlite_store,
 )
-from tests.router.store.support import message, queue
+from simplex_trio.testing._store_values import message, queue
 
 QUEUES = "abcde"
 TASKS = 20

@@ -13,7 +13,7 @@ import trio
 
 from simplex_trio.errors import StoreUnavailable
 from simplex_trio.router.store import DeleteMessages, PutQueue, Store, open_sqlite_store
-from tests.router.store.support import message, queue
+from simplex_trio.testing._store_values import message, queue
 
 
 def _limit(size: int) -> None:

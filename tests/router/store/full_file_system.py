@@ -34,7 +34,7 @@ from simplex_trio.router.store import (
     Suspended,
     open_sqlite_store,
 )
-from tests.router.store.support import (
+from simplex_trio.testing._store_values import (
     LINK_DATA,
     Contents,
     contents,
