@@ -69,6 +69,9 @@ class TlsLink:
     One thread may send while another one reads.
     """
 
+    seconds: float = SECONDS
+    """How long to wait for anything, before `TimeoutError`."""
+
     def __init__(
         self,
         port: int,
@@ -127,7 +130,7 @@ class TlsLink:
                     event = select.POLLOUT
             poll = select.poll()
             poll.register(self._sock, event)
-            if not poll.poll(SECONDS * 1000):
+            if not poll.poll(self.seconds * 1000):
                 raise TimeoutError
 
     def close(self) -> None:

@@ -96,8 +96,9 @@ XFTP_STALLS: list[Callable[[Place, ExitStack], object]] = [
 
 def slow_reader(place: Place, stack: ExitStack) -> int:
     """Ask as fast as the router reads, and read nothing; how many commands it has taken."""
-    smp = stack.enter_context(Smp(place))
-    smp.link.sock.settimeout(0.2)
+    link = TlsLink(place.port)
+    smp = stack.enter_context(Smp(place, link))
+    link.seconds = 0.2
     block = block_of([smp.transmission(b"PING") for _ in range(200)])
     blocks = 0
     with suppress(TimeoutError):
