@@ -66,6 +66,18 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Which lines and branches the ordinary tests run, in their own processes too; with a floor."""
+    session.install(*group("test"), *group("coverage"), "--editable", WHOLE)
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    # Some of the tests alone cannot reach the floor.
+    floor = ["--fail-under=0"] if session.posargs else []
+    session.run("coverage", "report", *floor)
+
+
+@nox.session
 def lowest(session: nox.Session) -> None:
     """The ordinary tests with the lowest version of each dependency that pyproject.toml admits."""
     session.install("uv")
