@@ -179,7 +179,7 @@ def test_floods_of_frames(victim: Victim) -> None:
 def test_answers_that_are_not_taken(victim: Victim) -> None:
     """Windows that are never opened keep a few packets' pieces in memory, and end."""
     place = victim["xftp"]
-    with victim.attacked() as before:
+    with victim.attacked(slack=sized(24, 100) * MIB) as before:
         with Xftp(place) as uploader:
             packet = uploader.register(256 * KIB)
             assert uploader.ask(b"FPUT", packet.sender_id, packet.key, packet.body) == b"OK"

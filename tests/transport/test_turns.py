@@ -73,7 +73,7 @@ async def test_turns_go_round() -> None:
             nursery.start_soon(work, name, times)
     last = max(number for number, name in enumerate(order) if name != "greedy")
     # Three rounds of three; Trio runs tasks in random order, so that one may be early in a round.
-    assert last <= 12
+    assert last <= 15
 
 
 async def test_who_gives_up_leaves_the_row() -> None:
