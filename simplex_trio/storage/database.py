@@ -7,6 +7,7 @@ worker thread, one at a time and in the order of the calls.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,8 +50,8 @@ class Database:
         given up, which the log of the program tells.
         """
         opened = open_file(path, schema, accept_loss=accept_loss)
-        self.path = path
-        self.connection = opened.connection
+        self.path: Path = path
+        self.connection: sqlite3.Connection = opened.connection
         self._mark = opened.mark
         self._last = opened.last
         self._is_durable = schema.is_durable

@@ -108,7 +108,7 @@ class Records:
         `StoreForeign` or `StoreCorrupted` if it is no such database, and `StoreIncomplete` if its
         last commits are missing, unless ``accept_loss`` gives them up.
         """
-        self.database = Database(path, _RECORDS, accept_loss=accept_loss)
+        self.database: Database = Database(path, _RECORDS, accept_loss=accept_loss)
         try:
             self.packets: int = self._number_of("packets")
             self.rows: int = self.packets + self._number_of("recipients")
