@@ -1,8 +1,8 @@
 """`Workers`: the servers with a running worker.  Pure.
 
 A worker is never started without work, no server has two, and none ends while there is work.  This
-holds because each question reads the table and the work in one step: whoever adds work calls
-`may_start` after adding it, and a worker returns as soon as `goes_on` says no.
+holds because each question reads the table and the work in one step: `may_start` is called after
+work was added, and a worker returns as soon as `goes_on` says no.
 """
 
 from __future__ import annotations
