@@ -110,7 +110,7 @@ def bench(session: nox.Session) -> None:
     install = [python, "-m", "pip", "install", "--quiet", *group("katzenpost-published")]
     session.run(*install, external=True)
     session.run(
-        *["python", "-m", "simplex_trio.bench", *session.posargs],
+        *["python", "-m", "tests.bench", *session.posargs],
         env={"SIMPLEX_TRIO_KATZENPOST_PYTHON": python},
     )
 

@@ -13,7 +13,7 @@ From the ground up, each floor knowing only those below it:
 * `simplex_trio.xftp` -- files, through routers for files, and such a router;
 * `simplex_trio.katzenpost` -- a thin client for the daemon of the Katzenpost mixnet;
 * `simplex_trio.testing` -- what programs need for their own tests;
-* `simplex_trio.bench` and `simplex_trio.cli` -- measurements, and the command line.
+* `simplex_trio.cli` -- the command line.
 
 The names that most programs with messages need are here; `simplex_trio.xftp` and
 `simplex_trio.katzenpost` have theirs.

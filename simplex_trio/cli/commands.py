@@ -8,7 +8,6 @@ from cyclopts import App, Parameter
 
 from simplex_trio.cli import queues, xftp_files
 from simplex_trio.cli.agent_watch import agent_watch
-from simplex_trio.cli.bench import bench
 from simplex_trio.cli.demo.command import demo
 from simplex_trio.cli.katzenpost_simulate import simulate
 from simplex_trio.cli.ping import ping
@@ -80,7 +79,6 @@ app.command(
         "simplex-trio ping --count 10 --json ntf://...@ntf.example.com",
     ),
 )
-app.command(bench, help_flags=[], version_flags=[])
 
 queue: App = App(
     name="queue",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from simplex_trio.bench.command import GROUPS, main
-from simplex_trio.bench.rows import Row
+from tests.bench.command import GROUPS, main
+from tests.bench.rows import Row
 
 ROWS = [row for group in GROUPS for row in group]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from simplex_trio.bench.figures import Figures, Point, typical
+from tests.bench.figures import Figures, Point, typical
 
 
 def test_single_operations_give_a_rate_and_percentiles() -> None:

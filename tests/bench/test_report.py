@@ -6,11 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from simplex_trio.bench.figures import Figures, Point
-from simplex_trio.bench.plot import svg
-from simplex_trio.bench.report import Report, load_report, table
-from simplex_trio.bench.rows import Conditions, Rows
 from simplex_trio.errors import DecodeError
+from tests.bench.figures import Figures, Point
+from tests.bench.plot import svg
+from tests.bench.report import Report, load_report, table
+from tests.bench.rows import Conditions, Rows
 
 GROUP = Rows("things", "various things")
 

@@ -34,7 +34,6 @@ def test_the_commands_are_all_there() -> None:
     assert names >= {
         "demo",
         "ping",
-        "bench",
         "agent watch",
         *(f"queue {each}" for each in ("create", "list", "send", "watch", "info", "delete")),
         *(f"router {each}" for each in ("init", "start", "stats")),
@@ -47,9 +46,8 @@ def test_every_command_has_help(cli: Cli, path: tuple[str, ...]) -> None:
     result = cli(*path, "--help")
     assert result.code == 0
     assert result.err == ""
-    if path != ("bench",):  # which has the help of the measurements themselves
-        assert "Examples" in result.out
-        assert f"simplex-trio {' '.join(path[:1])}" in result.out
+    assert "Examples" in result.out
+    assert f"simplex-trio {' '.join(path[:1])}" in result.out
 
 
 @pytest.mark.parametrize("path", EVERY, ids=" ".join)
@@ -120,9 +118,3 @@ def test_what_to_install(
     with pytest.raises(SystemExit) as exited:
         main(["demo"])
     assert 'pip install "simplex-trio[cli]"' in str(exited.value.code)
-
-
-def test_bench_takes_its_own_arguments(cli: Cli) -> None:
-    result = cli("bench", "--list")
-    assert result.code == 0
-    assert "send" in result.out

@@ -12,9 +12,6 @@ from hashlib import sha512
 from attrs import frozen
 from nacl import bindings as sodium
 
-from simplex_trio.bench.bare import compare
-from simplex_trio.bench.figures import Figures
-from simplex_trio.bench.rows import Conditions, Rows
 from simplex_trio.crypto.block_keys import agree_chains
 from simplex_trio.crypto.box import NONCE_SIZE, TAG_SIZE, BoxKey
 from simplex_trio.crypto.hkdf import hkdf_sha512
@@ -40,6 +37,9 @@ from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, smp_session
 from simplex_trio.wire.smp.messages import MSG, OK, Message, decode_message
 from simplex_trio.wire.transmissions import batches, prepare_transmission
 from simplex_trio.wire.versions import SMP_VERSIONS
+from tests.bench.bare import compare
+from tests.bench.figures import Figures
+from tests.bench.rows import Conditions, Rows
 
 __all__ = ["ROWS"]
 

@@ -12,9 +12,6 @@ from time import perf_counter
 
 import trio
 
-from simplex_trio.bench.children import input_ended
-from simplex_trio.bench.figures import Figures
-from simplex_trio.bench.rows import Conditions, Rows, Subject
 from simplex_trio.crypto.credentials import generate_router_credentials
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.transport.connect import open_transport
@@ -23,6 +20,9 @@ from simplex_trio.transport.tls import ServerContext, TlsCredentials, TlsStream,
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.hosts import parse_host
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
+from tests.bench.children import input_ended
+from tests.bench.figures import Figures
+from tests.bench.rows import Conditions, Rows, Subject
 
 __all__ = ["ROWS"]
 

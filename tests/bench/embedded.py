@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import trio
 
-from simplex_trio.bench.children import input_ended
 from simplex_trio.router.server import open_router
+from tests.bench.children import input_ended
 
 
 async def _serve() -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.bench.children import ask_child
-from simplex_trio.bench.figures import Figures
-from simplex_trio.bench.rows import Conditions, Rows, Subject
 from simplex_trio.client.smp import open_smp_client
 from simplex_trio.wire.addresses import ServerAddress
+from tests.bench.children import ask_child
+from tests.bench.figures import Figures
+from tests.bench.rows import Conditions, Rows, Subject
 
 __all__ = ["ROWS", "grown", "resident_of"]
 
@@ -35,7 +35,7 @@ _WARM_UP = 5
 async def memory_per_client(conditions: Conditions) -> Figures:
     """KiB for each of 50 open clients that have answered a PING."""
     answer = await ask_child(
-        "simplex_trio.bench.memory",
+        "tests.bench.memory",
         str(conditions.times(50)),
         text=str(conditions.addresses[Subject.ROUTER].address),
     )

@@ -1,10 +1,10 @@
-"""``python -m simplex_trio.bench``."""
+"""``python -m tests.bench``."""
 
 from __future__ import annotations
 
 import sys
 
-from simplex_trio.bench.command import main
+from tests.bench.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

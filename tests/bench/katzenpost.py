@@ -18,11 +18,11 @@ from time import perf_counter
 
 import trio
 
-from simplex_trio.bench.figures import Figures
-from simplex_trio.bench.queues import all_at_once, one_by_one
-from simplex_trio.bench.rows import Conditions, Rows
 from simplex_trio.errors import SimplexError
 from simplex_trio.katzenpost.opening import open_thin_client
+from tests.bench.figures import Figures
+from tests.bench.queues import all_at_once, one_by_one
+from tests.bench.rows import Conditions, Rows
 
 __all__ = ["PUBLISHED_PYTHON", "ROWS"]
 
@@ -42,7 +42,7 @@ class _NotInstalled(SimplexError):
 async def _daemon() -> AsyncIterator[Path]:
     """A daemon in a process of its own; yields the path of a configuration that leads to it."""
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "simplex_trio.bench.kpclientd"],
+        [sys.executable, "-m", "tests.bench.kpclientd"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -19,10 +19,6 @@ from time import perf_counter
 import trio
 from attrs import evolve, frozen
 
-from simplex_trio.bench.figures import Figures, Point
-from simplex_trio.bench.memory import grown, resident_of
-from simplex_trio.bench.queues import all_at_once, client_of, create_many, succeeded
-from simplex_trio.bench.rows import Conditions, Rows, Subject
 from simplex_trio.client.smp import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
@@ -30,6 +26,10 @@ from simplex_trio.redaction import Redacted
 from simplex_trio.router.server import EMBEDDED, open_router
 from simplex_trio.router.store import PutQueue, QueueRecord, open_sqlite_store
 from simplex_trio.wire.queue_mode import QueueMode
+from tests.bench.figures import Figures, Point
+from tests.bench.memory import grown, resident_of
+from tests.bench.queues import all_at_once, client_of, create_many, succeeded
+from tests.bench.rows import Conditions, Rows, Subject
 
 __all__ = ["ROWS"]
 
@@ -122,7 +122,7 @@ async def _send(conditions: Conditions, connections: int) -> Point:
 async def _router_process() -> AsyncIterator[tuple[str, int]]:
     """A router of our own with its process id, so that its memory can be looked at."""
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "simplex_trio.bench.embedded"],
+        [sys.executable, "-m", "tests.bench.embedded"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
-from simplex_trio.bench.figures import Figures
+from tests.bench.figures import Figures
 
 __all__ = ["compare"]
 

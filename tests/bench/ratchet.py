@@ -17,9 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import x448
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from simplex_trio.bench.bare import compare
-from simplex_trio.bench.figures import Figures
-from simplex_trio.bench.rows import Conditions, Rows
 from simplex_trio.ratchet.headers import HEADER_PADDED, KEM_HEADER_PADDED
 from simplex_trio.ratchet.kem import KEM
 from simplex_trio.ratchet.receiving import Decrypted, decrypt
@@ -29,6 +26,9 @@ from simplex_trio.ratchet.sntrup761 import load_kem
 from simplex_trio.ratchet.starting import initiator_ratchet, joiner_ratchet
 from simplex_trio.ratchet.state import RATCHET_VERSIONS, DHKeyPair, FreshKeys, Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
+from tests.bench.bare import compare
+from tests.bench.figures import Figures
+from tests.bench.rows import Conditions, Rows
 
 __all__ = ["ROWS"]
 

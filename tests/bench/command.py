@@ -10,7 +10,9 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.bench import (
+from simplex_trio.errors import DecodeError, SimplexError
+from simplex_trio.wire.addresses import ServerAddressWithAuth
+from tests.bench import (
     agents,
     clients,
     echo,
@@ -21,13 +23,11 @@ from simplex_trio.bench import (
     wire,
     xftp,
 )
-from simplex_trio.bench.children import open_child
-from simplex_trio.bench.figures import Figures, typical
-from simplex_trio.bench.plot import svg
-from simplex_trio.bench.report import Report, load_report, table
-from simplex_trio.bench.rows import Conditions, Row, Rows, Subject
-from simplex_trio.errors import DecodeError, SimplexError
-from simplex_trio.wire.addresses import ServerAddressWithAuth
+from tests.bench.children import open_child
+from tests.bench.figures import Figures, typical
+from tests.bench.plot import svg
+from tests.bench.report import Report, load_report, table
+from tests.bench.rows import Conditions, Row, Rows, Subject
 
 __all__ = ["GROUPS", "main"]
 
@@ -45,10 +45,10 @@ GROUPS: tuple[Rows, ...] = (
 """All rows there are, in the order in which they are run."""
 
 _MODULES = {
-    Subject.ROUTER: "simplex_trio.bench.embedded",
-    Subject.RELAY: "simplex_trio.bench.embedded",
-    Subject.ECHO: "simplex_trio.bench.echo",
-    Subject.XFTP: "simplex_trio.bench.xftp",
+    Subject.ROUTER: "tests.bench.embedded",
+    Subject.RELAY: "tests.bench.embedded",
+    Subject.ECHO: "tests.bench.echo",
+    Subject.XFTP: "tests.bench.xftp",
 }
 
 
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m simplex_trio.bench",
+        prog="python -m tests.bench",
         description="Measure this package beside a baseline from the same run.",
     )
     add = parser.add_argument

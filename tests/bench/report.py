@@ -12,9 +12,9 @@ from typing import Any
 
 from attrs import field, frozen
 
-from simplex_trio.bench.figures import Figures
-from simplex_trio.bench.rows import Row, Rows
 from simplex_trio.errors import DecodeError
+from tests.bench.figures import Figures
+from tests.bench.rows import Row, Rows
 
 __all__ = ["Report", "load_report", "table"]
 

@@ -20,20 +20,20 @@ from typing import Any
 
 import trio
 
-from simplex_trio.bench.children import ask_child, input_ended
-from simplex_trio.bench.figures import Figures
-from simplex_trio.bench.rows import Conditions, Rows, Subject
 from simplex_trio.wire.addresses import ServerAddressWithAuth
 from simplex_trio.wire.xftp.description_text import decode_description, encode_description
 from simplex_trio.xftp.files.receive import receive_file
 from simplex_trio.xftp.files.send import send_file
 from simplex_trio.xftp.router.server import open_xftp_router
+from tests.bench.children import ask_child, input_ended
+from tests.bench.figures import Figures
+from tests.bench.rows import Conditions, Rows, Subject
 
 __all__ = ["ROWS"]
 
 ROWS = Rows("xftp", "files, in MiB per second", Subject.XFTP)
 
-_MODULE = "simplex_trio.bench.xftp"
+_MODULE = "tests.bench.xftp"
 _MIB = 1024 * 1024
 
 
@@ -83,7 +83,7 @@ async def _sent(conditions: Conditions, mebibytes: int) -> AsyncIterator[tuple[P
 
 
 def _make(path: Path, mebibytes: int) -> None:
-    random = Random(mebibytes)  # noqa: S311 - any bytes will do
+    random = Random(mebibytes)
     with path.open("wb") as file:
         for _ in range(mebibytes):
             file.write(random.randbytes(_MIB))

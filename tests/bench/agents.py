@@ -15,13 +15,13 @@ import trio
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.config import AgentConfig
 from simplex_trio.agent.events import Subscribed
-from simplex_trio.bench.children import ask_child
-from simplex_trio.bench.figures import Figures, Point
-from simplex_trio.bench.memory import grown, resident_of
-from simplex_trio.bench.queues import client_of, create_many, succeeded
-from simplex_trio.bench.rows import Conditions, Rows, Subject
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
+from tests.bench.children import ask_child
+from tests.bench.figures import Figures, Point
+from tests.bench.memory import grown, resident_of
+from tests.bench.queues import client_of, create_many, succeeded
+from tests.bench.rows import Conditions, Rows, Subject
 
 __all__ = ["ROWS"]
 
@@ -62,7 +62,7 @@ async def agent_memory_per_server(conditions: Conditions) -> Figures:
 async def _in_a_fresh_process(what: str, count: int, conditions: Conditions) -> Figures:
     """Have memory measured where none has been given back before."""
     address = str(conditions.addresses[Subject.ROUTER].address)
-    answer = await ask_child("simplex_trio.bench.agents", what, str(count), text=address)
+    answer = await ask_child("tests.bench.agents", what, str(count), text=address)
     return Figures.from_json(json.loads(answer))
 
 

@@ -10,8 +10,6 @@ from typing import TypeVar
 import trio
 from attrs import frozen
 
-from simplex_trio.bench.figures import Figures
-from simplex_trio.bench.rows import Conditions, Subject
 from simplex_trio.client.smp import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.keys import X25519PrivateKey
@@ -20,6 +18,8 @@ from simplex_trio.errors import SimplexError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.smp.commands import SEND, Command
 from simplex_trio.wire.smp.flags import MessageFlags
+from tests.bench.figures import Figures
+from tests.bench.rows import Conditions, Subject
 
 __all__ = [
     "SecuredQueue",

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from simplex_trio.bench import katzenpost
-from simplex_trio.bench.rows import Conditions
 from simplex_trio.errors import SimplexError
+from tests.bench import katzenpost
+from tests.bench.rows import Conditions
 
 OURS = [row for row in katzenpost.ROWS if row.baseline is not None]
 PUBLISHED = [row for row in katzenpost.ROWS if row.baseline is None]

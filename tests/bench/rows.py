@@ -7,9 +7,9 @@ from enum import Enum, auto
 
 from attrs import field, frozen
 
-from simplex_trio.bench.figures import Figures
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddressWithAuth
+from tests.bench.figures import Figures
 
 __all__ = ["Conditions", "Row", "Rows", "Subject"]
 

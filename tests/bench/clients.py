@@ -13,8 +13,10 @@ from time import perf_counter
 
 import trio
 
-from simplex_trio.bench.figures import Figures, Point
-from simplex_trio.bench.queues import (
+from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
+from tests.bench.figures import Figures, Point
+from tests.bench.queues import (
     SecuredQueue,
     acknowledge_all,
     all_at_once,
@@ -26,9 +28,7 @@ from simplex_trio.bench.queues import (
     sends,
     succeeded,
 )
-from simplex_trio.bench.rows import Conditions, Rows, Subject
-from simplex_trio.client.smp import SMPClient
-from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
+from tests.bench.rows import Conditions, Rows, Subject
 
 __all__ = ["ROWS"]
 

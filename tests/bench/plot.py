@@ -12,9 +12,9 @@ from math import ceil, floor, log10
 
 from attrs import frozen
 
-from simplex_trio.bench.figures import Point
-from simplex_trio.bench.report import Report
-from simplex_trio.bench.rows import Rows
+from tests.bench.figures import Point
+from tests.bench.report import Report
+from tests.bench.rows import Rows
 
 __all__ = ["svg"]
 
