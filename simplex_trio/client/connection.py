@@ -11,7 +11,6 @@ from attrs import field, frozen
 
 from simplex_trio.client.spec import (
     AnyCommand,
-    AnyMessage,
     ProtocolSpec,
     TransmissionCodec,
     shake_hands,
@@ -29,6 +28,7 @@ from simplex_trio.transport.connect import open_transport
 from simplex_trio.transport.tls import TlsCredentials, TlsSession
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.handshake import ClientAgreement
+from simplex_trio.wire.reading import AnyMessage
 
 __all__ = [
     "ClientConfig",
@@ -186,5 +186,5 @@ async def _connect(
     config = config or ClientConfig()
     address = address_for(spec, address)
     connection = await open_connection(spec, address, config, patience=patience)
-    codec = TransmissionCodec(spec, connection.agreement)
+    codec = spec.codec(connection.agreement)
     return RouterClient(address, connection, codec, config.engine, disconnected=disconnected)

@@ -60,8 +60,17 @@ def _handshake(address: ServerAddress, tls: TlsSession) -> NTFClientHandshake:
     )
 
 
-def _error_of(message: Message) -> RouterErrorValue | None:
-    return message.error if isinstance(message, ERR) else None
+class NTFCodec(TransmissionCodec[Command, Message]):
+    """NTF in one session."""
+
+    def ping(self) -> Command:
+        return ntf.PING()
+
+    def decode_message(self, encoded: bytes, version: int) -> Message:
+        return decode_message(encoded, version)
+
+    def error_of(self, message: Message) -> RouterErrorValue | None:
+        return message.error if isinstance(message, ERR) else None
 
 
 NTF = ProtocolSpec[Command, Message](
@@ -70,12 +79,7 @@ NTF = ProtocolSpec[Command, Message](
     alpn=("ntf/1",),
     block_size=NTF_BLOCK_SIZE,
     handshake=_handshake,
-    ping=ntf.PING(),
-    decode_message=decode_message,
-    error_of=_error_of,
-    is_event_too=lambda message: False,
-    uses_service_signature=lambda command: False,
-    folds=lambda message: False,
+    codec=NTFCodec,
 )
 """NTF for the engine."""
 
@@ -116,7 +120,7 @@ class NTFClient(RouterClient[Command, Message, EngineEvent]):
         disconnected: Callable[[BaseException], object] | None = None,
     ) -> None:
         config = config or ClientConfig()
-        codec = TransmissionCodec(NTF, connection.agreement)
+        codec = NTFCodec(connection.agreement)
         super().__init__(address, connection, codec, config.engine, disconnected=disconnected)
 
     # --- tokens ---------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 """`ProtocolSpec`: what the engine needs to know of a protocol of transmissions in blocks.
 
-SMP and NTF are two specs.  They share the rest: `shake_hands` drives a handshake, and
-`TransmissionCodec` makes a `Codec` from a spec and the outcome of its handshake.
+SMP and NTF are two specs.  A spec says how a connection begins, which `shake_hands` drives, and
+names the subclass of `TransmissionCodec` that reads and writes once it stands.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import trio
 from attrs import frozen
@@ -28,17 +29,16 @@ from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.authorization import Authorizer
 from simplex_trio.wire.blocks import PaddedBlocks
-from simplex_trio.wire.credentials import CommandCredentials, MessageEntity
+from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.errors.values import RouterErrorValue
 from simplex_trio.wire.handshake import ClientAgreement, ClientHandshake
-from simplex_trio.wire.reading import RefusedTransmission, read_messages
+from simplex_trio.wire.reading import AnyMessage, RefusedTransmission, read_messages
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.transmissions import Batch, prepare_transmission
 
 __all__ = [
     "SMALL_EVENT",
     "AnyCommand",
-    "AnyMessage",
     "ProtocolSpec",
     "TransmissionCodec",
     "shake_hands",
@@ -55,12 +55,6 @@ class AnyCommand(Protocol):
     def encode(self, version: int) -> bytes: ...
 
 
-class AnyMessage(Protocol):
-    """A message of a protocol of transmissions."""
-
-    ENTITY: ClassVar[MessageEntity]
-
-
 SMALL_EVENT = 1024
 """Bytes of memory that an event holds besides its content, rounded up."""
 
@@ -70,7 +64,7 @@ MessageT = TypeVar("MessageT", bound=AnyMessage)
 
 @frozen
 class ProtocolSpec(Generic[CommandT, MessageT]):
-    """A protocol of transmissions, as the engine and `shake_hands` need it."""
+    """A protocol of transmissions, from the address of a router to its codec."""
 
     name: str
     protocol: ServerProtocol
@@ -78,27 +72,40 @@ class ProtocolSpec(Generic[CommandT, MessageT]):
     block_size: int
     handshake: Callable[[ServerAddress, TlsSession], ClientHandshake]
     """Makes the client's side of a handshake with a router in a TLS session."""
-    ping: CommandT
-    decode_message: Callable[[bytes, int], MessageT]
-    error_of: Callable[[MessageT], RouterErrorValue | None]
-    """The error in a message, if it is one."""
-    is_event_too: Callable[[MessageT], bool]
-    """Whether an answer of this kind is also an event."""
-    uses_service_signature: Callable[[CommandT], bool]
-    folds: Callable[[MessageT], bool]
-    """Whether only the latest unread messages of this kind about an entity matter."""
+    codec: Callable[[ClientAgreement], TransmissionCodec[CommandT, MessageT]]
+    """Makes the codec of a session from the outcome of its handshake."""
 
 
-class TransmissionCodec(Generic[CommandT, MessageT]):
-    """A protocol of transmissions in one session; implements `Codec`."""
+class TransmissionCodec(ABC, Generic[CommandT, MessageT]):
+    """A protocol of transmissions in one session; implements `Codec`.
 
-    def __init__(self, spec: ProtocolSpec[CommandT, MessageT], agreement: ClientAgreement) -> None:
-        self._spec = spec
+    A subclass knows the messages of its protocol.  Beside the three methods that it must have, it
+    may override `uses_service_signature`, `notice`, `is_event_too`, `event`, `folds_by` and
+    `weight`.
+    """
+
+    def __init__(self, agreement: ClientAgreement) -> None:
         self._session = agreement.session
         self._blocks = agreement.block_codec()
         # Authenticators, which need the key, came with the implied session id.
         router_key = agreement.router_key if self._session.implies_session_id else None
         self._authorizer = Authorizer(router_key, agreement.service)
+
+    @abstractmethod
+    def ping(self) -> CommandT:
+        """The command that keeps the connection alive."""
+
+    @abstractmethod
+    def decode_message(self, encoded: bytes, version: int) -> MessageT:
+        """Read a message; raises `TagDecodeError`."""
+
+    @abstractmethod
+    def error_of(self, message: MessageT) -> RouterErrorValue | None:
+        """The error in a message, if it is one."""
+
+    def uses_service_signature(self, command: CommandT) -> bool:
+        """Whether the service of the session, if there is one, signs the command too."""
+        return False
 
     @property
     def session_id(self) -> bytes:
@@ -123,13 +130,10 @@ class TransmissionCodec(Generic[CommandT, MessageT]):
             unsent,
             key,
             correlation_id,
-            with_service=self._spec.uses_service_signature(command),
+            with_service=self.uses_service_signature(command),
         )
         Batch(self._session).add(transmission)  # raises TooLarge if no block could hold it
         return transmission
-
-    def ping(self) -> CommandT:
-        return self._spec.ping
 
     def new_frame(self) -> Batch:
         return Batch(self._session)
@@ -139,13 +143,13 @@ class TransmissionCodec(Generic[CommandT, MessageT]):
 
     def open(self, frame: bytes) -> Iterator[Incoming]:
         content = self._blocks.open(frame)
-        for received in read_messages(content, self._session, self._spec.decode_message):
+        for received in read_messages(content, self._session, self.decode_message):
             result: object
             if isinstance(received, RefusedTransmission):
                 result = malformed(received.error)
             else:
                 result = received.message
-                error = self._spec.error_of(received.message)
+                error = self.error_of(received.message)
                 if error is not None:
                     result = RouterError(error)
                 else:
@@ -153,17 +157,15 @@ class TransmissionCodec(Generic[CommandT, MessageT]):
             yield Incoming(received.correlation_id, received.entity_id, result)
 
     def notice(self, correlation_id: bytes, message: MessageT) -> None:
-        """Called for each answer and event in order; for subclasses."""
+        """Called for each answer and event, in order."""
 
     def is_event_too(self, result: Any) -> bool:
-        return not isinstance(result, Exception) and self._spec.is_event_too(result)
+        return False
 
     def event(self, entity_id: bytes, message: Any) -> object:
         return Notice(entity_id, message)
 
     def folds_by(self, event: object) -> object | None:
-        if isinstance(event, Notice) and self._spec.folds(cast("MessageT", event.message)):
-            return event.entity_id
         return None
 
     def weight(self, event: object) -> int:

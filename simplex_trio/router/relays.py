@@ -16,17 +16,14 @@ import trio
 from attrs import evolve, frozen
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
-from simplex_trio.agent.clients import (
-    BACKGROUND,
-    RouterError,
-    SMPClient,
-    SMPClientConfig,
-    SMPSessionConfig,
-    connect_smp_client,
-)
 from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.agent.connections import Connector
 from simplex_trio.agent.destination import Destination
+from simplex_trio.client.router_errors import RouterError
+from simplex_trio.client.smp.client import SMPClient, connect_smp_client
+from simplex_trio.client.smp.requests import SMPClientConfig
+from simplex_trio.client.smp.session import SMPSessionConfig
+from simplex_trio.engine.timeouts import BACKGROUND
 from simplex_trio.errors import DialFailed, NoSuitableHost
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.attempts import Attempt, Attempts

@@ -27,6 +27,7 @@ from simplex_trio.wire.transmissions import (
 )
 
 __all__ = [
+    "AnyMessage",
     "ReceivedCommand",
     "ReceivedMessage",
     "RefusedTransmission",
@@ -39,12 +40,14 @@ class _AnyCommand(Protocol):
     CREDENTIALS: ClassVar[CommandCredentials]
 
 
-class _AnyMessage(Protocol):
+class AnyMessage(Protocol):
+    """A message of a protocol of transmissions."""
+
     ENTITY: ClassVar[MessageEntity]
 
 
 CommandT = TypeVar("CommandT", bound=_AnyCommand)
-MessageT = TypeVar("MessageT", bound=_AnyMessage)
+MessageT = TypeVar("MessageT", bound=AnyMessage)
 
 
 @frozen(repr=False)

@@ -85,36 +85,11 @@ def _handshake(
     )
 
 
-def _error_of(message: Message) -> RouterErrorValue | None:
-    return message.error if isinstance(message, ERR) else None
-
-
-SMP = ProtocolSpec[Command, Message](
-    name="SMP",
-    protocol=ServerProtocol.SMP,
-    alpn=("smp/1",),
-    block_size=SMP_BLOCK_SIZE,
-    handshake=partial(_handshake, SMPSessionConfig()),
-    ping=PING(),
-    decode_message=decode_message,
-    error_of=_error_of,
-    is_event_too=lambda message: isinstance(message, MSG),
-    uses_service_signature=lambda command: command.USES_SERVICE_SIGNATURE,
-    folds=lambda message: isinstance(message, NMSG),
-)
-"""SMP for the engine, for a client that is neither a proxy nor a service."""
-
-
-def smp_spec(config: SMPSessionConfig) -> ProtocolSpec[Command, Message]:
-    """SMP for a client in the role that ``config`` gives it."""
-    return evolve(SMP, handshake=partial(_handshake, config))
-
-
 class SMPCodec(TransmissionCodec[Command, Message]):
     """SMP in one session; opens the messages of queues whose delivery keys it knows."""
 
     def __init__(self, agreement: ClientAgreement) -> None:
-        super().__init__(SMP, agreement)
+        super().__init__(agreement)
         self.delivery_keys: dict[bytes, bytes] = {}
         """Raw keys by recipient id; raw, because there may be very many."""
         self._new_queues: dict[bytes, X25519PrivateKey] = {}
@@ -128,6 +103,18 @@ class SMPCodec(TransmissionCodec[Command, Message]):
         if self._new_queues.get(correlation_id) is dh_key:
             del self._new_queues[correlation_id]
 
+    def ping(self) -> Command:
+        return PING()
+
+    def decode_message(self, encoded: bytes, version: int) -> Message:
+        return decode_message(encoded, version)
+
+    def error_of(self, message: Message) -> RouterErrorValue | None:
+        return message.error if isinstance(message, ERR) else None
+
+    def uses_service_signature(self, command: Command) -> bool:
+        return command.USES_SERVICE_SIGNATURE
+
     def notice(self, correlation_id: bytes, message: Message) -> None:
         if isinstance(message, IDS):
             dh_key = self._new_queues.get(correlation_id)
@@ -135,6 +122,15 @@ class SMPCodec(TransmissionCodec[Command, Message]):
                 with suppress(CryptoError):  # a degenerate key; `create_queue` raises for it
                     agreed = BoxKey.agree(dh_key, message.dh_key)
                     self.delivery_keys[message.recipient_id] = agreed.subkey
+
+    def is_event_too(self, result: object) -> bool:
+        return isinstance(result, MSG)
+
+    def folds_by(self, event: object) -> object | None:
+        # Only the latest notification of a queue matters.
+        if isinstance(event, Notice) and isinstance(event.message, NMSG):
+            return event.entity_id
+        return None
 
     def event(self, entity_id: bytes, message: object) -> object:
         if not isinstance(message, MSG):
@@ -159,3 +155,19 @@ class SMPCodec(TransmissionCodec[Command, Message]):
                 return SMALL_EVENT
             case _:
                 return super().weight(event)
+
+
+SMP = ProtocolSpec[Command, Message](
+    name="SMP",
+    protocol=ServerProtocol.SMP,
+    alpn=("smp/1",),
+    block_size=SMP_BLOCK_SIZE,
+    handshake=partial(_handshake, SMPSessionConfig()),
+    codec=SMPCodec,
+)
+"""SMP for the engine, for a client that is neither a proxy nor a service."""
+
+
+def smp_spec(config: SMPSessionConfig) -> ProtocolSpec[Command, Message]:
+    """SMP for a client in the role that ``config`` gives it."""
+    return evolve(SMP, handshake=partial(_handshake, config))
