@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import trio
 from attrs import define, field
 
 from simplex_trio.errors import RequestTimeout
+from simplex_trio.xftp.http2.stream import Http2Stream
 
 __all__ = ["PIECE_SIZE", "BodyReader", "WaitBudget"]
 
@@ -17,10 +18,6 @@ PIECE_SIZE = 256 * 1024
 little enough for many bodies to be under way at once."""
 
 T = TypeVar("T")
-
-
-class _Source(Protocol):
-    async def receive_some(self) -> bytes: ...
 
 
 @define
@@ -49,7 +46,7 @@ class WaitBudget:
 class BodyReader:
     """A body, read in pieces of the size that the reader wants."""
 
-    def __init__(self, source: _Source, budget: WaitBudget) -> None:
+    def __init__(self, source: Http2Stream, budget: WaitBudget) -> None:
         self._source = source
         self._budget = budget
         self._buffer = bytearray()
