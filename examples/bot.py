@@ -22,6 +22,7 @@ from simplex_trio import (
     MessageReceived,
     QuotaReached,
     ReceivingQueue,
+    RouterEvent,
     ServerAddress,
     SimplexError,
     SMPClientAgent,
@@ -29,7 +30,6 @@ from simplex_trio import (
     open_smp_agent,
     open_smp_client,
 )
-from simplex_trio.agent.events import RouterEvent
 
 ANSWER_WITHIN = 30
 """Seconds before the bot goes on to the next message, as strangers choose the routers."""

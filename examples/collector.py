@@ -22,20 +22,18 @@ import trio
 from sensor import report
 
 from simplex_trio import (
+    Disconnected,
     MessageReceived,
     QuotaReached,
     ReceivingQueue,
+    RouterEvent,
     ServerAddress,
     SimplexError,
     SMPClientAgent,
-    open_router,
-    open_smp_agent,
-)
-from simplex_trio.agent.events import (
-    Disconnected,
-    RouterEvent,
     SubscriptionEnded,
     SubscriptionError,
+    open_router,
+    open_smp_agent,
 )
 
 SENSORS_PER_ROUTER = 2

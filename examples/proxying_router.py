@@ -24,7 +24,7 @@ from simplex_trio import (
     open_router,
     open_smp_client,
 )
-from simplex_trio.router.config import ClientLimits, ProxyPolicy, QueuePolicy
+from simplex_trio.router import ClientLimits, ProxyPolicy, QueuePolicy
 
 
 def proxy_config(relays: Iterable[ServerAddress], password: str) -> RouterConfig:

@@ -22,11 +22,11 @@ from simplex_trio import (
     MessageReceived,
     ServerAddress,
     SimplexError,
+    X25519PrivateKey,
     open_router,
     open_smp_agent,
     open_smp_client,
 )
-from simplex_trio.crypto.keys import X25519PrivateKey
 
 DELAYS = (1, 2, 4, 8, 16, 32)
 """Seconds between the attempts to send a reading."""

@@ -15,8 +15,9 @@ From the ground up, each floor knowing only those below it:
 * `simplex_trio.testing` -- what programs need for their own tests;
 * `simplex_trio.cli` -- the command line.
 
-The names that most programs with messages need are here; `simplex_trio.xftp` and
-`simplex_trio.katzenpost` have theirs.
+What every program with messages needs is here, and the packages below have the rest.  A name is
+public if the ``__init__`` of a package lists it in ``__all__``, and everything else is
+implementation.
 """
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent, start_smp_agent
@@ -37,20 +38,11 @@ from simplex_trio.agent.events import (
     SubscriptionEnded,
     SubscriptionError,
 )
-from simplex_trio.client.connection import (
-    ClientConfig,
-    RouterClient,
-    connect_protocol_client,
-    open_protocol_client,
-)
+from simplex_trio.agent.stream import AgentEvents
+from simplex_trio.client.connection import ClientConfig
 from simplex_trio.client.ntf import NTFClient, connect_ntf_client, open_ntf_client
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
-from simplex_trio.client.smp import (
-    SMPClient,
-    SMPClientConfig,
-    connect_smp_client,
-    open_smp_client,
-)
+from simplex_trio.client.smp.client import SMPClient, connect_smp_client, open_smp_client
 from simplex_trio.client.smp.proxy import ProxiedRelay
 from simplex_trio.client.smp.queues import (
     ClientEvent,
@@ -61,6 +53,7 @@ from simplex_trio.client.smp.queues import (
     SealedMessage,
     ServiceSubscription,
 )
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.keys import (
     Ed448PrivateKey,
@@ -70,21 +63,30 @@ from simplex_trio.crypto.keys import (
     X25519PrivateKey,
     X25519PublicKey,
 )
-from simplex_trio.engine.calls import Call, EngineConfig
+from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.engine.events import (
+    EngineEvent,
     ErrorEvent,
+    EventStream,
     ExpiredResponse,
     Notice,
     UnexpectedResponse,
 )
-from simplex_trio.engine.protocol_client import ProtocolClient
 from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience, Timeouts
 from simplex_trio.errors import (
     ConnectError,
     ConnectionLost,
+    ConnectTimeout,
+    DecodeError,
+    EncodeError,
+    MalformedResponse,
     RequestTimeout,
+    RouterSilent,
     SimplexError,
     SlowConsumer,
+    TooLarge,
+    UnexpectedResponseError,
+    UnsupportedVersion,
 )
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.server import Router, open_router, serve_router
@@ -96,30 +98,35 @@ __all__ = [
     "INTERACTIVE",
     "AgentConfig",
     "AgentEvent",
+    "AgentEvents",
     "AgentRole",
-    "Call",
     "CannotConnect",
     "ClientConfig",
     "ClientEvent",
     "ConnectConfig",
     "ConnectError",
+    "ConnectTimeout",
     "Connected",
     "ConnectionLost",
+    "DecodeError",
     "Destination",
     "Disconnected",
     "Ed448PrivateKey",
     "Ed448PublicKey",
     "Ed25519PrivateKey",
     "Ed25519PublicKey",
+    "EncodeError",
     "EngineConfig",
+    "EngineEvent",
     "ErrorEvent",
+    "EventStream",
     "ExpiredResponse",
     "HostMode",
+    "MalformedResponse",
     "MessageReceived",
     "NTFClient",
     "Notice",
     "Patience",
-    "ProtocolClient",
     "ProxiedRelay",
     "ProxyFailed",
     "QueueAccess",
@@ -127,10 +134,10 @@ __all__ = [
     "ReceivingQueue",
     "RequestTimeout",
     "Router",
-    "RouterClient",
     "RouterConfig",
     "RouterError",
     "RouterEvent",
+    "RouterSilent",
     "SMPClient",
     "SMPClientAgent",
     "SMPClientConfig",
@@ -153,14 +160,15 @@ __all__ = [
     "SubscriptionEnded",
     "SubscriptionError",
     "Timeouts",
+    "TooLarge",
     "UnexpectedResponse",
+    "UnexpectedResponseError",
+    "UnsupportedVersion",
     "X25519PrivateKey",
     "X25519PublicKey",
     "connect_ntf_client",
-    "connect_protocol_client",
     "connect_smp_client",
     "open_ntf_client",
-    "open_protocol_client",
     "open_router",
     "open_smp_agent",
     "open_smp_client",

@@ -8,18 +8,16 @@ from __future__ import annotations
 from typing import assert_never, assert_type
 
 import simplex_trio as st
-from simplex_trio.agent.stream import AgentEvents
-from simplex_trio.engine.events import EngineEvent, EventStream
 
 
 async def clients() -> None:
     async with st.open_smp_client("smp://...") as client:
         assert_type(client, st.SMPClient)
-        assert_type(client.events, EventStream[st.ClientEvent])
+        assert_type(client.events, st.EventStream[st.ClientEvent])
         assert_type(await client.create_queue(), st.ReceivingQueue)
         assert_type(await client.send(b"", b""), None)
     async with st.open_ntf_client("ntf://...") as ntf:
-        assert_type(ntf.events, EventStream[EngineEvent])
+        assert_type(ntf.events, st.EventStream[st.EngineEvent])
     async with st.open_router() as router:
         assert_type(router, st.Router)
         assert_type(router.address, st.ServerAddress)
@@ -40,7 +38,7 @@ async def client_events(client: st.SMPClient) -> str:
 
 
 async def agent_events(agent: st.SMPClientAgent) -> str:
-    assert_type(agent.events, AgentEvents)
+    assert_type(agent.events, st.AgentEvents)
     async for event in agent.events:
         assert_type(event.destination, st.Destination)
         match event:

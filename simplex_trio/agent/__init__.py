@@ -1,6 +1,14 @@
 """Many connections to many routers, and subscriptions that outlive each of them.
 
-`agent`, `connections` and `subscriber` wait.  Plain code decides: `pool` which task connects,
-`subscriptions` what is pending and what is active, `workers` when a server needs a worker, and
-`event_queues` in which order the program reads events.
+`simplex_trio` has `open_smp_agent`, its configuration and its events; what else an agent gives and
+takes is here.
+
+Inside, `agent`, `connections` and `subscriber` wait.  Plain code decides: `pool` which task
+connects, `subscriptions` what is pending and what is active, `workers` when a server needs a
+worker, and `event_queues` in which order the program reads events.
 """
+
+from simplex_trio.agent.agent import AgentStatistics, SubscriptionsView
+from simplex_trio.agent.connections import Connector
+
+__all__ = ["AgentStatistics", "Connector", "SubscriptionsView"]

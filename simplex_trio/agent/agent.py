@@ -30,7 +30,7 @@ from simplex_trio.agent.stored_keys import store_keys
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriber import Subscriber
 from simplex_trio.agent.subscriptions import ServerSubscriptions, ServiceState
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.proxy import ProxiedRelay
 from simplex_trio.client.smp.queues import OwnedQueue
 from simplex_trio.crypto.hashes import ServiceSubs

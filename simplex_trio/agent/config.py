@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from attrs.validators import deep_iterable, ge
 
 from simplex_trio.agent.pool import REMEMBER_FAILURE
-from simplex_trio.client.smp import SMPClientConfig
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress

@@ -15,8 +15,9 @@ from attrs import define, field
 
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.pool import Attempt, Connect, Join, Pool, Refuse, Use
-from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_client
+from simplex_trio.client.smp.client import SMPClient, connect_smp_client
 from simplex_trio.client.smp.queues import ClientEvent
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.engine.deadline import connect_deadline
 from simplex_trio.engine.timeouts import BACKGROUND, Timeouts
 from simplex_trio.errors import ConnectionLost, SimplexError, copy_of, without_traceback

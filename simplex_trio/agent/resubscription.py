@@ -22,7 +22,7 @@ from simplex_trio.agent.subscriptions import (
     ServiceVerdict,
     StoredQueue,
 )
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.errors import ConnectionLost, SimplexError

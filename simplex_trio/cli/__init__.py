@@ -1,4 +1,4 @@
-"""The command line, ``simplex-trio``: thin, and made of the public API only.
+"""The command line, ``simplex-trio``: thin, over what any program can use.
 
 `app` puts the commands together; each module beside it is one of them.  It needs the extra ``cli``.
 """

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from simplex_trio import MessageReceived, QuotaReached, SMPClientAgent, open_smp_agent
+from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.events import RouterEvent
 from simplex_trio.cli.board import Board
 from simplex_trio.cli.options import AsJson, Flag, StateFile
@@ -22,6 +22,7 @@ from simplex_trio.cli.output import OUT, one_line, print_json, say
 from simplex_trio.cli.queue_watch import acknowledge, chosen
 from simplex_trio.cli.running import run
 from simplex_trio.cli.state import SavedQueue, State, default_path
+from simplex_trio.client.smp.queues import MessageReceived, QuotaReached
 from simplex_trio.nursery import open_inner_nursery
 
 __all__ = ["agent_watch", "picture"]

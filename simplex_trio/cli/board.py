@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import define, field
 
-from simplex_trio import MessageReceived
 from simplex_trio.agent.events import (
     AgentEvent,
     CannotConnect,
@@ -19,6 +18,7 @@ from simplex_trio.agent.events import (
     SubscriptionError,
 )
 from simplex_trio.cli.addresses import place_of
+from simplex_trio.client.smp.queues import MessageReceived
 from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = ["WINDOW", "Board", "ServerLine"]

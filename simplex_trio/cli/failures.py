@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn
 
-from simplex_trio import ConnectError, ConnectionLost, ProxyFailed, RequestTimeout, RouterError
 from simplex_trio.cli.output import complain
 from simplex_trio.cli.running import Interrupted
+from simplex_trio.client.router_errors import ProxyFailed, RouterError
 from simplex_trio.errors import (
     CertificateError,
+    ConnectError,
+    ConnectionLost,
     DecodeError,
+    RequestTimeout,
     SimplexError,
     SocksSupportMissing,
     StoreError,

@@ -21,7 +21,8 @@ from simplex_trio.katzenpost.config import DialConfig, TcpDial, UnixDial
 from simplex_trio.nursery import open_inner_nursery
 
 if TYPE_CHECKING:
-    from simplex_trio.testing.kpclientd import ListeningDaemon, Pace
+    from simplex_trio.testing.kpclientd.mixnet import Pace
+    from simplex_trio.testing.kpclientd.serving import ListeningDaemon
 
 __all__ = ["obey", "simulate"]
 
@@ -54,7 +55,7 @@ def simulate(
         Answer at once, and not as slowly as a mixnet.
     """
     # Not before it is asked for: it needs a package that the command line does not.
-    from simplex_trio.testing.kpclientd import AT_ONCE, LIFELIKE
+    from simplex_trio.testing.kpclientd.mixnet import AT_ONCE, LIFELIKE
 
     place = _place(listen)
     if json:
@@ -98,7 +99,7 @@ async def _serve(
     config: Path | None,
     ready: Callable[[ListeningDaemon], None],
 ) -> None:
-    from simplex_trio.testing.kpclientd import serve_simulated_daemon
+    from simplex_trio.testing.kpclientd.serving import serve_simulated_daemon
 
     async with open_inner_nursery() as nursery:
         serve = partial(serve_simulated_daemon, place, pace=pace, config_path=config)

@@ -12,11 +12,12 @@ import trio
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from simplex_trio import NTFClient, SMPClient, open_ntf_client, open_smp_client
 from simplex_trio.cli.addresses import read_address
 from simplex_trio.cli.options import AsJson
 from simplex_trio.cli.output import print_json, say, waiting
 from simplex_trio.cli.running import run
+from simplex_trio.client.ntf import NTFClient, open_ntf_client
+from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.crypto.certificates import fingerprint
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.text import to_base64url

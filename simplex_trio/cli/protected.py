@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from simplex_trio import SMPClient, open_smp_client
+from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = ["open_protected_client"]

@@ -13,7 +13,7 @@ import trio
 from attrs import define, field, frozen
 from cyclopts import Parameter
 
-from simplex_trio import MessageReceived, QuotaReached, SMPClientAgent, open_smp_agent
+from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.events import (
     AgentEvent,
     CannotConnect,
@@ -30,6 +30,7 @@ from simplex_trio.cli.output import aside, one_line, print_json, say
 from simplex_trio.cli.running import run
 from simplex_trio.cli.sealing import open_sealed
 from simplex_trio.cli.state import SavedQueue, State, default_path
+from simplex_trio.client.smp.queues import MessageReceived, QuotaReached
 from simplex_trio.errors import SimplexError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted

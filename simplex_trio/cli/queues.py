@@ -11,7 +11,6 @@ import trio
 from attrs import frozen
 from cyclopts import Parameter
 
-from simplex_trio import ReceivingQueue, RouterError, SMPClient, open_smp_client
 from simplex_trio.cli.addresses import place_of, read_address
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag, Server, StateFile
@@ -21,6 +20,9 @@ from simplex_trio.cli.qr import qr_code
 from simplex_trio.cli.running import run
 from simplex_trio.cli.sealing import MAX_MESSAGE, seal
 from simplex_trio.cli.state import SavedQueue, State, default_path
+from simplex_trio.client.router_errors import RouterError
+from simplex_trio.client.smp.client import SMPClient, open_smp_client
+from simplex_trio.client.smp.queues import ReceivingQueue
 from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import DecodeError, TooLarge
 from simplex_trio.redaction import Redacted

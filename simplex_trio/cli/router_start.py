@@ -10,7 +10,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from simplex_trio import Router, RouterConfig, serve_router
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.logs import LogFormat, log_to_stderr
 from simplex_trio.cli.options import AsJson, Flag
@@ -19,6 +18,8 @@ from simplex_trio.cli.qr import qr_code
 from simplex_trio.cli.router_init import CONFIG, shown_address
 from simplex_trio.cli.running import run_service
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.server import Router, serve_router
 
 __all__ = ["load_config", "start"]
 

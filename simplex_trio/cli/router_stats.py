@@ -12,14 +12,15 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio import RouterConfig
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import print_json, say, waiting
 from simplex_trio.cli.router_start import load_config
 from simplex_trio.cli.running import run
 from simplex_trio.errors import StoreLocked
-from simplex_trio.router.store import Snapshot, open_sqlite_store
+from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.store.interface import Snapshot
+from simplex_trio.router.store.sqlite import open_sqlite_store
 
 __all__ = ["numbers_in_metrics", "numbers_in_store", "stats"]
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from simplex_trio import ReceivingQueue
 from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.client.smp.queues import ReceivingQueue
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey, private_key
 from simplex_trio.errors import DecodeError

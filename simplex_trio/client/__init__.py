@@ -1,5 +1,28 @@
 """SMP and NTF clients: one connection to one router, shared by many tasks.
 
-`spec` makes a protocol of transmissions in blocks drivable by `simplex_trio.engine`; `smp` and
-`ntf` are the two such protocols.
+`simplex_trio` has the clients, their configuration and their events; what else their methods give
+and take is here.
+
+Inside, `spec` makes a protocol of transmissions in blocks drivable by `simplex_trio.engine`; `smp`
+and `ntf` are the two such protocols.
 """
+
+from simplex_trio.client.connection import RouterClient
+from simplex_trio.client.ntf import RegisteredToken
+from simplex_trio.client.smp.queues import NotifierCredentials, OwnedQueue
+from simplex_trio.wire.ntf.queues import NotifierQueue
+from simplex_trio.wire.ntf.statuses import SubscriptionStatus, TokenState, TokenStatus
+from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
+
+__all__ = [
+    "DeviceToken",
+    "NotifierCredentials",
+    "NotifierQueue",
+    "OwnedQueue",
+    "PushProvider",
+    "RegisteredToken",
+    "RouterClient",
+    "SubscriptionStatus",
+    "TokenState",
+    "TokenStatus",
+]

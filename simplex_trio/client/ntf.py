@@ -250,7 +250,7 @@ async def open_ntf_client(
 ) -> AsyncIterator[NTFClient]:
     """Connect to a notification router for as long as the block lasts.
 
-    The contract is that of `simplex_trio.client.smp.open_smp_client`.
+    The contract is that of `open_smp_client`.
     """
     client = await _connect(address, config, isolation, patience, disconnected)
     async with driven(client):
@@ -268,7 +268,7 @@ async def connect_ntf_client(
 ) -> NTFClient:
     """Connect to a notification router and let ``nursery`` drive the connection until it ends.
 
-    The contract is that of `simplex_trio.client.smp.connect_smp_client`.
+    The contract is that of `connect_smp_client`.
     """
     client = await _connect(address, config, isolation, patience, disconnected)
     return await drive(nursery, client)

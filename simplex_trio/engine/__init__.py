@@ -5,3 +5,9 @@
 `simplex_trio.katzenpost`.  `pending`, `outbox`, `events`, `timeouts` and `backoff` decide in plain
 code; the four tasks carry out.
 """
+
+from simplex_trio.engine.backoff import Backoff
+from simplex_trio.engine.calls import Call, ClientStatistics
+from simplex_trio.engine.protocol_client import ProtocolClient
+
+__all__ = ["Backoff", "Call", "ClientStatistics", "ProtocolClient"]

@@ -86,7 +86,7 @@ _Pending = Request[CommandT, object, Waiter]
 
 
 class ProtocolClient(Generic[CommandT, MessageT, EventT]):
-    """A connection that is ready for use; `open_protocol_client` and similar functions make one.
+    """A connection that is ready for use; functions such as `open_smp_client` make one.
 
     The type parameters are the protocol's commands, its messages, and all events in `events`.
 

@@ -4,11 +4,68 @@ Everything here is pure.  State goes in and comes out as values that never chang
 pairs and the time; a failed step raises a `RatchetError` and leaves its caller with the state that
 it had.
 
-* `simplex_trio.ratchet.x3dh` -- from the keys of both sides to the first secrets;
-* `simplex_trio.ratchet.starting` -- from those to each side's first state;
-* `simplex_trio.ratchet.state` -- a ratchet between two messages, and its bytes;
-* `simplex_trio.ratchet.sending` and `simplex_trio.ratchet.receiving` -- one step for each message;
-* `simplex_trio.ratchet.skipped` -- keys of messages that have not come yet;
-* `simplex_trio.ratchet.kem` and `simplex_trio.ratchet.sntrup761` -- the KEM, and the libraries that
-  compute it.
+* `x3dh` -- from the keys of both sides to the first secrets;
+* `starting` -- from those to each side's first state;
+* `state` -- a ratchet between two messages, and its bytes;
+* `sending` and `receiving` -- one step for each message;
+* `skipped` -- keys of messages that have not come yet;
+* `kem` and `sntrup761` -- the KEM, and the libraries that compute it.
 """
+
+from simplex_trio.ratchet.errors import (
+    BodyNotAuthentic,
+    CannotSendYet,
+    DuplicateMessage,
+    EarlierMessage,
+    KEMMismatch,
+    KEMSupportMissing,
+    MalformedMessage,
+    RatchetError,
+    TooManySkipped,
+    UnknownHeader,
+)
+from simplex_trio.ratchet.kem import KEM, KEMKeyPair
+from simplex_trio.ratchet.receiving import Decrypted, OpenedHeader, decrypt, open_header
+from simplex_trio.ratchet.sending import SendingKey, advance_sending
+from simplex_trio.ratchet.skipped import SkippedKeys
+from simplex_trio.ratchet.sntrup761 import load_kem
+from simplex_trio.ratchet.starting import initiator_ratchet, joiner_ratchet
+from simplex_trio.ratchet.state import DHKeyPair, FreshKeys, Ratchet
+from simplex_trio.ratchet.x3dh import (
+    X3DHPrivateKeys,
+    agree_as_initiator,
+    agree_as_joiner,
+    security_code,
+)
+
+__all__ = [
+    "KEM",
+    "BodyNotAuthentic",
+    "CannotSendYet",
+    "DHKeyPair",
+    "Decrypted",
+    "DuplicateMessage",
+    "EarlierMessage",
+    "FreshKeys",
+    "KEMKeyPair",
+    "KEMMismatch",
+    "KEMSupportMissing",
+    "MalformedMessage",
+    "OpenedHeader",
+    "Ratchet",
+    "RatchetError",
+    "SendingKey",
+    "SkippedKeys",
+    "TooManySkipped",
+    "UnknownHeader",
+    "X3DHPrivateKeys",
+    "advance_sending",
+    "agree_as_initiator",
+    "agree_as_joiner",
+    "decrypt",
+    "initiator_ratchet",
+    "joiner_ratchet",
+    "load_kem",
+    "open_header",
+    "security_code",
+]

@@ -1,7 +1,28 @@
 """The router: a small SMP router in Trio, to develop and test against and to host oneself.
 
-`open_router` and `serve_router` of `simplex_trio.router.server` are its doors, `RouterConfig` of
-`simplex_trio.router.config` is what an operator says about it.  What it decides is in
-`simplex_trio.router.core`, in plain code without a clock; where it keeps things is in
-`simplex_trio.router.store`; everything else here waits.
+`simplex_trio` has `open_router`, `serve_router` and `RouterConfig`; what a configuration is made
+of, and the stores, are here.
+
+Inside, `core` decides, in plain code without a clock, `store` keeps queues and messages, and
+everything else waits.
 """
+
+from simplex_trio.router.config import ClientLimits, ConfigError, Intervals
+from simplex_trio.router.core.policy import QueuePolicy
+from simplex_trio.router.proxy_rules import ProxyPolicy
+from simplex_trio.router.statistics import RouterStatistics
+from simplex_trio.router.store.interface import Store
+from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.router.store.sqlite import open_sqlite_store
+
+__all__ = [
+    "ClientLimits",
+    "ConfigError",
+    "Intervals",
+    "MemoryStore",
+    "ProxyPolicy",
+    "QueuePolicy",
+    "RouterStatistics",
+    "Store",
+    "open_sqlite_store",
+]

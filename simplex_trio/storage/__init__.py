@@ -1,1 +1,26 @@
-"""What the databases of routers have in common: noticing that their last commits are missing."""
+"""Databases and files that survive crashes, and the errors of every store.
+
+Routers, transfers of files and the command line keep on it what outlives them.
+"""
+
+from simplex_trio.errors import (
+    StoreConflict,
+    StoreCorrupted,
+    StoreError,
+    StoreForeign,
+    StoreFull,
+    StoreIncomplete,
+    StoreLocked,
+    StoreUnavailable,
+)
+
+__all__ = [
+    "StoreConflict",
+    "StoreCorrupted",
+    "StoreError",
+    "StoreForeign",
+    "StoreFull",
+    "StoreIncomplete",
+    "StoreLocked",
+    "StoreUnavailable",
+]

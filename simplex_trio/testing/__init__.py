@@ -1,1 +1,24 @@
-"""Helpers for tests of programs that use this package, in memory and without a network."""
+"""Helpers for tests of programs that use this package, in memory and without a network.
+
+They are meant for tests that run with Trio, under pytest or not; most of them suit virtual time.
+"""
+
+from simplex_trio.testing.cable import Cable, open_cable
+from simplex_trio.testing.frame_streams import check_frame_stream
+from simplex_trio.testing.memory_link import MemoryLink
+from simplex_trio.testing.network import MemoryNetwork, Trouble
+from simplex_trio.testing.scripted import ScriptedNTFRouter, ScriptedPeer, ScriptedSMPRouter
+from simplex_trio.testing.stores import check_store
+
+__all__ = [
+    "Cable",
+    "MemoryLink",
+    "MemoryNetwork",
+    "ScriptedNTFRouter",
+    "ScriptedPeer",
+    "ScriptedSMPRouter",
+    "Trouble",
+    "check_frame_stream",
+    "check_store",
+    "open_cable",
+]

@@ -12,16 +12,14 @@ from typing import Any
 from attrs import evolve, frozen
 
 from simplex_trio.crypto.keys import Ed448PublicKey, Ed25519PublicKey, X25519PublicKey
-from simplex_trio.router.store import (
+from simplex_trio.router.store.interface import PutMessage, Snapshot, Store
+from simplex_trio.router.store.records import (
     LinkRecord,
     MessageHead,
     NotificationRecord,
     NotifierRecord,
-    PutMessage,
     QueueRecord,
     ServiceRecord,
-    Snapshot,
-    Store,
 )
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.links import QueueLinkData

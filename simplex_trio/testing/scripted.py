@@ -29,7 +29,8 @@ import trio
 
 from simplex_trio.client.connection import ClientConfig, Connection
 from simplex_trio.client.ntf import NTF, NTFClient
-from simplex_trio.client.smp import SMPClient, SMPClientConfig
+from simplex_trio.client.smp.client import SMPClient
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import SMP, SMPSessionConfig, smp_spec
 from simplex_trio.client.spec import ProtocolSpec, shake_hands
 from simplex_trio.crypto.certificates import CertificateChain

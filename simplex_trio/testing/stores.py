@@ -11,7 +11,7 @@ import trio.testing
 from attrs import evolve
 
 from simplex_trio.errors import StoreConflict
-from simplex_trio.router.store import (
+from simplex_trio.router.store.interface import (
     Change,
     DeleteMessages,
     DeleteNotifications,
@@ -24,8 +24,8 @@ from simplex_trio.router.store import (
     PutStatistics,
     Snapshot,
     Store,
-    Suspended,
 )
+from simplex_trio.router.store.records import Suspended
 from simplex_trio.testing._cancelling import cancelled_at
 from simplex_trio.testing._store_values import (
     LINK_DATA,

@@ -1,5 +1,30 @@
 """Encoding and decoding for all protocols: bytes in, values out, and back.
 
-This package does no I/O and reads no clock, so it can be tested against any amount of recorded
-traffic.
+Nothing here does I/O or reads a clock, so all of it can be tested against any amount of recorded
+traffic.  Addresses of routers are in `simplex_trio`; the commands and messages of SMP in
+`simplex_trio.wire.smp`, and links in `simplex_trio.wire.duplex`.
 """
+
+from simplex_trio.wire.errors.codes import Code
+from simplex_trio.wire.errors.values import Broker, Cmd, Proxy, RouterErrorValue
+from simplex_trio.wire.handshake import ServiceRole
+from simplex_trio.wire.hosts import DomainHost, Host, IPv4Host, IPv6Host, OnionHost
+from simplex_trio.wire.queue_mode import QueueMode
+from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
+
+__all__ = [
+    "SMP_VERSIONS",
+    "Broker",
+    "Cmd",
+    "Code",
+    "DomainHost",
+    "Host",
+    "IPv4Host",
+    "IPv6Host",
+    "OnionHost",
+    "Proxy",
+    "QueueMode",
+    "RouterErrorValue",
+    "ServiceRole",
+    "VersionRange",
+]

@@ -16,8 +16,9 @@ import trio
 from simplex_trio.agent.agent import open_smp_agent
 from simplex_trio.agent.config import AgentConfig
 from simplex_trio.agent.events import CannotConnect
-from simplex_trio.client.smp import SMPClient, SMPClientConfig, open_smp_client
+from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import QueueAccess
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.engine.calls import EngineConfig

@@ -15,7 +15,7 @@ from simplex_trio.agent.config import AgentConfig
 from simplex_trio.agent.connections import Connector
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.events import AgentEvent
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.testing.network import MemoryNetwork

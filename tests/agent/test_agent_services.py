@@ -21,7 +21,7 @@ from simplex_trio.agent.events import (
 )
 from simplex_trio.agent.subscriptions import ServiceState
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.client.smp import SMPClientConfig
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.credentials import generate_service_credentials
 from simplex_trio.crypto.hashes import ServiceSubs

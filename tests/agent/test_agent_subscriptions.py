@@ -23,8 +23,9 @@ from simplex_trio.agent.events import (
     SubscriptionError,
 )
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.client.smp import SMPClient, SMPClientConfig
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, SealedMessage
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import X448PrivateKey
 from simplex_trio.engine.backoff import Backoff

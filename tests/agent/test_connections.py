@@ -13,7 +13,7 @@ from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.agent.connections import Connector
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.events import CannotConnect, Connected, Disconnected, Subscribed
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.errors import (
     ConnectionLost,
     ConnectTimeout,

@@ -9,7 +9,7 @@ import trio
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent, start_smp_agent
 from simplex_trio.agent.events import RouterEvent
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import SimplexError

@@ -13,7 +13,7 @@ from time import perf_counter
 
 import trio
 
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from tests.bench.figures import Figures, Point
 from tests.bench.queues import (

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.client.smp import open_smp_client
+from simplex_trio.client.smp.client import open_smp_client
 from simplex_trio.wire.addresses import ServerAddress
 from tests.bench.children import ask_child
 from tests.bench.figures import Figures

@@ -10,7 +10,7 @@ from typing import TypeVar
 import trio
 from attrs import frozen
 
-from simplex_trio.client.smp import SMPClient, open_smp_client
+from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.engine.calls import Call

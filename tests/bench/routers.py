@@ -19,12 +19,14 @@ from time import perf_counter
 import trio
 from attrs import evolve, frozen
 
-from simplex_trio.client.smp import SMPClient, open_smp_client
+from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.server import EMBEDDED, open_router
-from simplex_trio.router.store import PutQueue, QueueRecord, open_sqlite_store
+from simplex_trio.router.store.interface import PutQueue
+from simplex_trio.router.store.records import QueueRecord
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.wire.queue_mode import QueueMode
 from tests.bench.figures import Figures, Point
 from tests.bench.memory import grown, resident_of

@@ -8,7 +8,8 @@ from typing import Any
 
 import trio
 
-from simplex_trio.client.smp import SMPClient, SMPClientConfig
+from simplex_trio.client.smp.client import SMPClient
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import SMPSessionConfig
 from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.testing.scripted import ScriptedPeer, ScriptedSMPRouter

@@ -15,19 +15,18 @@ from simplex_trio import (
     EngineConfig,
     NTFClient,
     Patience,
-    ProtocolClient,
     SMPClient,
     SMPClientConfig,
     Timeouts,
     connect_ntf_client,
-    connect_protocol_client,
     connect_smp_client,
     open_ntf_client,
-    open_protocol_client,
     open_smp_client,
 )
 from simplex_trio.client import connection
+from simplex_trio.client.connection import connect_protocol_client, open_protocol_client
 from simplex_trio.client.smp.session import SMP
+from simplex_trio.engine.protocol_client import ProtocolClient
 from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE
 from simplex_trio.errors import (
     ConnectError,

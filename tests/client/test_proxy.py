@@ -20,8 +20,8 @@ from simplex_trio.client.router_errors import (
     ProxyUnexpectedResponse,
     RouterError,
 )
-from simplex_trio.client.smp import SMPClientConfig
 from simplex_trio.client.smp.proxy import ProxiedRelay
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.credentials import (

@@ -11,7 +11,7 @@ from attrs import frozen
 from trio.testing import MockClock
 
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import NotifierCredentials, QueueAccess, ReceivingQueue
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.hashes import ServiceSubs, sender_id

@@ -8,8 +8,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from simplex_trio.client.smp import SMPClient, SMPClientConfig
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess, ServiceSubscription
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.credentials import generate_service_credentials
 from simplex_trio.crypto.hashes import ServiceSubs

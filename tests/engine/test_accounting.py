@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.engine.calls import Call
 from simplex_trio.engine.events import ExpiredResponse, UnexpectedResponse

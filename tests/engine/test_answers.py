@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess, SealedMessage
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.engine.calls import Call

@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.hashes import sender_id

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, SealedMessage
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey

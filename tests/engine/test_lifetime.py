@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.engine.calls import Call
 from simplex_trio.engine.events import Notice
 from simplex_trio.errors import (

@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.engine.calls import Call
 from simplex_trio.engine.codec import Incoming

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.engine.events import ExpiredResponse, UnexpectedResponse
 from simplex_trio.engine.outbox import MAX_QUEUED
 from simplex_trio.errors import ConnectionLost, EncodeError, RequestTimeout, TooLarge

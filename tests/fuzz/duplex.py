@@ -12,23 +12,21 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.buffer import Reader, large, short
 from simplex_trio.wire.duplex import (
-    FIXED_PADDED,
-    USER_PADDED,
     ContactLinkData,
     FixedLinkData,
     LinkKeys,
     Owner,
     X3DHKeys,
-    X3DHOffer,
-    decode_envelope,
-    decode_message,
-    decode_request,
-    decode_short_link,
-    decode_user_link_data,
     open_link,
     parse_link,
-    parse_request,
 )
+from simplex_trio.wire.duplex.envelopes import decode_envelope
+from simplex_trio.wire.duplex.link_boxes import FIXED_PADDED, USER_PADDED
+from simplex_trio.wire.duplex.link_data import decode_user_link_data
+from simplex_trio.wire.duplex.messages import decode_message
+from simplex_trio.wire.duplex.requests import decode_request, parse_request
+from simplex_trio.wire.duplex.short_links import decode_short_link
+from simplex_trio.wire.duplex.x3dh_keys import X3DHOffer
 from simplex_trio.wire.smp.links import QueueLinkData
 from tests.fuzz.target import Target, hexes, recorded, texts
 from tests.fuzz.wire import text, whole

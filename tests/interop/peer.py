@@ -12,7 +12,7 @@ from hashlib import sha256
 
 import trio
 
-from simplex_trio.client.smp import SMPClient, open_smp_client
+from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
@@ -24,25 +24,23 @@ from simplex_trio.ratchet.starting import initiator_ratchet, joiner_ratchet
 from simplex_trio.ratchet.state import DHKeyPair, FreshKeys, Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
 from simplex_trio.wire.addresses import ServerAddress
-from simplex_trio.wire.duplex import (
-    AGENT_VERSIONS,
-    RATCHET_VERSIONS,
-    SMP_CLIENT_VERSIONS,
-    AgentMessage,
+from simplex_trio.wire.duplex import InvitationURI, X3DHKeys
+from simplex_trio.wire.duplex.bodies import MessageBody
+from simplex_trio.wire.duplex.envelopes import (
     ConfirmationEnvelope,
+    MessageEnvelope,
+    decode_envelope,
+)
+from simplex_trio.wire.duplex.messages import (
+    AgentMessage,
     ConnectionInfo,
     ConnectionInfoReply,
-    InvitationURI,
-    MessageBody,
-    MessageEnvelope,
     RatchetPlaintext,
-    X3DHKeys,
-    check_fits,
-    decode_envelope,
     decode_message,
     message_hash,
-    padded_length,
 )
+from simplex_trio.wire.duplex.sizes import check_fits, padded_length
+from simplex_trio.wire.duplex.versions import AGENT_VERSIONS, RATCHET_VERSIONS, SMP_CLIENT_VERSIONS
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, VersionedQueue
 from simplex_trio.wire.smp.envelopes import ClientEnvelope, ClientMessage
 from simplex_trio.wire.smp.new_queue import MessagingRequest, QueueMode, QueueRequest

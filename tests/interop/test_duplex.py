@@ -11,39 +11,35 @@ from pathlib import Path
 
 import pytest
 
-from simplex_trio.client.smp import open_smp_client
+from simplex_trio.client.smp.client import open_smp_client
 from simplex_trio.crypto.box import NONCE_SIZE
 from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.ratchet.errors import DuplicateMessage, EarlierMessage
 from simplex_trio.wire.duplex import (
-    AGENT_VERSIONS,
-    SMP_CLIENT_VERSIONS,
     ContactKind,
     ContactLinkData,
     ContactURI,
     FixedLinkData,
-    InvitationEnvelope,
     InvitationLinkData,
     InvitationURI,
     LinkKeys,
     Owner,
-    RatchetVersion,
-    Receipt,
-    Receipts,
     SealedLink,
     ShortContactLink,
     ShortInvitationLink,
     UserLinkData,
-    UserMessage,
-    max_invitation_info,
-    max_program_data,
-    max_user_message,
     parse_link,
     read_link,
     replace_user_data,
     seal_link,
 )
+from simplex_trio.wire.duplex.bodies import Receipt, Receipts, UserMessage
+from simplex_trio.wire.duplex.envelopes import InvitationEnvelope
+from simplex_trio.wire.duplex.link_boxes import max_program_data
+from simplex_trio.wire.duplex.sizes import max_invitation_info, max_user_message
+from simplex_trio.wire.duplex.versions import AGENT_VERSIONS, SMP_CLIENT_VERSIONS
+from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion
 from simplex_trio.wire.queue_uris import QueueURI
 from simplex_trio.wire.smp.new_queue import (
     ContactLink,

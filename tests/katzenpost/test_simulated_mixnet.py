@@ -19,7 +19,7 @@ from simplex_trio.testing.kpclientd import (
     serve_simulated_daemon,
 )
 from simplex_trio.testing.kpclientd import boxes as simulated_boxes
-from simplex_trio.testing.kpclientd.boxes import Envelope
+from simplex_trio.testing.kpclientd.boxes import ENVELOPE_SIZE, Envelope
 from simplex_trio.testing.kpclientd.consensus import endpoints
 from simplex_trio.testing.kpclientd.copy_streams import StreamReader, encode_elements
 from simplex_trio.testing.kpclientd.serving import open_simulated_daemon
@@ -268,7 +268,7 @@ def test_envelopes_are_of_one_size() -> None:
         for epoch in (0, 2**32)
         for content in (None, b"", simulated_boxes.seal_box(bytes(32), bytes(104), bytes(1553)))
     }
-    assert len(sizes) == 1
+    assert sizes == {ENVELOPE_SIZE}
 
 
 # --- for programs -------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import trio
 import trio.lowlevel
 from attrs import Factory, define
 
-from simplex_trio.client.smp import SMPClient, open_smp_client
+from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.errors import ConnectionLost
 from simplex_trio.wire.smp.new_queue import MessagingRequest

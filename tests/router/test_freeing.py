@@ -11,7 +11,7 @@ import trio
 from attrs import evolve
 from trio.testing import wait_all_tasks_blocked
 
-from simplex_trio.client.smp import connect_smp_client, open_smp_client
+from simplex_trio.client.smp.client import connect_smp_client, open_smp_client
 from simplex_trio.errors import WrongIdentity
 from simplex_trio.router.server import Router, open_router
 from simplex_trio.transport.tls import TlsStream, client_handshake

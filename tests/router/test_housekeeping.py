@@ -10,7 +10,8 @@ from simplex_trio.router import housekeeping
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.store import PutService, ServiceRecord
+from simplex_trio.router.store.interface import PutService
+from simplex_trio.router.store.records import ServiceRecord
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import NEW, OFF, SEND
 from simplex_trio.wire.smp.flags import MessageFlags

@@ -15,7 +15,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client.smp import open_smp_client
+from simplex_trio.client.smp.client import open_smp_client
 from simplex_trio.errors import ConnectionLost, DialFailed, NoSuitableHost
 from simplex_trio.router.config import ProxyPolicy, RouterConfig
 from simplex_trio.router.core.counters import Count

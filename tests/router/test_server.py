@@ -15,8 +15,9 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.client.smp import SMPClient, SMPClientConfig, connect_smp_client, open_smp_client
+from simplex_trio.client.smp.client import SMPClient, connect_smp_client, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.credentials import (
     generate_router_credentials,

@@ -25,7 +25,7 @@ from simplex_trio.router.core.recent import RecentBodies
 from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.router.core.state import Decision
 from simplex_trio.router.housekeeping import disconnect_idle
-from simplex_trio.router.store import PutQueue
+from simplex_trio.router.store.interface import PutQueue
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.wire.errors.values import Code, Store
 from simplex_trio.wire.smp.bodies import QuotaNotice, ReceivedBody, open_delivered

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
-from simplex_trio.client.smp import open_smp_client
+from simplex_trio.client.smp.client import open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived
 from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey

@@ -11,8 +11,9 @@ import pytest
 import trio
 
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.client.smp import SMPClient, SMPClientConfig, open_smp_client
+from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, QuotaReached, SealedMessage
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
 from simplex_trio.crypto.credentials import generate_service_credentials
 from simplex_trio.crypto.hashes import ServiceSubs, sender_id

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from attrs import frozen
 
-from simplex_trio import Router, open_router
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.redaction import Redacted
+from simplex_trio.router.server import Router, open_router
 from simplex_trio.testing.cable import Cable, open_cable
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 from simplex_trio.wire.hosts import OnionHost

@@ -15,15 +15,8 @@ from contextlib import AsyncExitStack, suppress
 import trio
 from attrs import define, evolve, field, frozen
 
-from simplex_trio import (
-    AgentConfig,
-    MessageReceived,
-    ReceivingQueue,
-    SMPClient,
-    SMPClientAgent,
-    open_smp_agent,
-    open_smp_client,
-)
+from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
+from simplex_trio.agent.config import AgentConfig
 from simplex_trio.agent.events import (
     AgentEvent,
     CannotConnect,
@@ -49,6 +42,8 @@ from simplex_trio.cli.demo.events import (
 from simplex_trio.cli.demo.ledger import Ledger
 from simplex_trio.cli.demo.stage import Place, Stage
 from simplex_trio.cli.protected import open_protected_client
+from simplex_trio.client.smp.client import SMPClient, open_smp_client
+from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.errors import SimplexError, WrongIdentity
 from simplex_trio.nursery import open_inner_nursery

@@ -12,8 +12,3 @@
 
 The commands stand in modules by who sends them; `client` puts them together.
 """
-
-from simplex_trio.client.smp.client import SMPClient, connect_smp_client, open_smp_client
-from simplex_trio.client.smp.requests import SMPClientConfig
-
-__all__ = ["SMPClient", "SMPClientConfig", "connect_smp_client", "open_smp_client"]

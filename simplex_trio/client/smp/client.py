@@ -83,7 +83,7 @@ class SMPClient(OwnerCommands, NotificationCommands, ServiceCommands, SenderComm
     async def forward(self, forwarded: FwdTransmission) -> bytes:
         """Forward what a client sealed for this relay; for proxies.
 
-        Returns what the relay sealed for that client.  See `simplex_trio.client.smp.proxy.forward`.
+        Returns what the relay sealed for that client; see `simplex_trio.client.smp.proxy`.
         """
         return await forward(self, self.agreement.shared_secret, forwarded)
 

@@ -20,6 +20,7 @@ from simplex_trio.katzenpost.wire.fields import Fields
 from simplex_trio.redaction import Redacted
 
 __all__ = [
+    "ENVELOPE_SIZE",
     "MAX_PLAINTEXT",
     "Boxes",
     "Envelope",
@@ -41,6 +42,9 @@ _KEY = 32
 _NONCE = bytes(sodium.crypto_secretbox_NONCEBYTES)  # each key encrypts only one thing
 _PADDED = MAX_PLAINTEXT + 4
 _INNER = MAX_PLAINTEXT + 256
+
+ENVELOPE_SIZE = _KEY + sodium.crypto_secretbox_MACBYTES + 4 + _INNER
+"""The bytes of every envelope."""
 
 
 def _derived(label: bytes, data: bytes) -> bytes:

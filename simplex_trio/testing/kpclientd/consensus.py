@@ -6,7 +6,7 @@ from attrs import frozen
 
 from simplex_trio.katzenpost.messages.capabilities import hash256
 from simplex_trio.katzenpost.wire.cbor import encode
-from simplex_trio.testing.kpclientd.boxes import MAX_PLAINTEXT, Envelope
+from simplex_trio.testing.kpclientd.boxes import ENVELOPE_SIZE, MAX_PLAINTEXT
 
 __all__ = [
     "AUTHORITIES",
@@ -24,8 +24,6 @@ EPOCH_SECONDS = 20 * 60
 
 MAX_MESSAGE = 2000
 """The longest message to a service, in bytes, as in default networks."""
-
-_ENVELOPE = len(Envelope(bytes(32), 2**32, bytes(32), None).to_bytes())
 
 SPHINX_GEOMETRY: dict[str, int | str] = {
     "PacketLength": 3082,
@@ -46,10 +44,10 @@ SPHINX_GEOMETRY: dict[str, int | str] = {
 
 PIGEONHOLE_GEOMETRY: dict[str, int | str] = {
     "MaxPlaintextPayloadLength": MAX_PLAINTEXT,
-    "CourierQueryReadLength": _ENVELOPE + 1,
-    "CourierQueryWriteLength": _ENVELOPE + 1,
-    "CourierQueryReplyReadLength": _ENVELOPE,
-    "CourierQueryReplyWriteLength": _ENVELOPE,
+    "CourierQueryReadLength": ENVELOPE_SIZE + 1,
+    "CourierQueryWriteLength": ENVELOPE_SIZE + 1,
+    "CourierQueryReplyReadLength": ENVELOPE_SIZE,
+    "CourierQueryReplyWriteLength": ENVELOPE_SIZE,
     "NIKEName": "X25519",
     "SignatureSchemeName": "Ed25519",
 }

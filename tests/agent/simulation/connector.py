@@ -11,7 +11,8 @@ import trio
 from simplex_trio.agent.connections import Connector
 from simplex_trio.agent.destination import Destination
 from simplex_trio.client.connection import Connection
-from simplex_trio.client.smp import SMPClient, SMPClientConfig
+from simplex_trio.client.smp.client import SMPClient
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import smp_spec
 from simplex_trio.client.spec import shake_hands
 from simplex_trio.crypto.certificates import CertificateChain

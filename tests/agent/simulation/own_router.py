@@ -7,7 +7,7 @@ from random import Random
 import trio
 
 from simplex_trio.client.connection import Connection
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import OwnedQueue, ReceivingQueue
 from simplex_trio.client.smp.session import SMP
 from simplex_trio.client.spec import shake_hands

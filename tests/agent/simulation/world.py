@@ -25,8 +25,8 @@ from simplex_trio.agent.events import (
     SessionEvent,
     Subscribed,
 )
-from simplex_trio.client.smp import SMPClientConfig
 from simplex_trio.client.smp.queues import MessageReceived, OwnedQueue, SealedMessage
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.engine.timeouts import Timeouts

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from simplex_trio.router.store import MemoryStore, Store, open_sqlite_store
+from simplex_trio.router.store.interface import Store
+from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from tests.router.store.support import Opener
 
 

@@ -18,13 +18,8 @@ from itertools import count
 
 import trio
 
-from simplex_trio.router.store import (
-    DeleteMessages,
-    PutQueue,
-    PutStatistics,
-    Store,
-    open_sqlite_store,
-)
+from simplex_trio.router.store.interface import DeleteMessages, PutQueue, PutStatistics, Store
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.testing._store_values import message, queue
 
 QUEUES = "abcde"

@@ -12,7 +12,8 @@ import sys
 import trio
 
 from simplex_trio.errors import StoreUnavailable
-from simplex_trio.router.store import DeleteMessages, PutQueue, Store, open_sqlite_store
+from simplex_trio.router.store.interface import DeleteMessages, PutQueue, Store
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.testing._store_values import message, queue
 
 

@@ -20,7 +20,7 @@ from attrs import evolve
 
 from simplex_trio.crypto.keys import Ed25519PublicKey
 from simplex_trio.errors import StoreFull
-from simplex_trio.router.store import (
+from simplex_trio.router.store.interface import (
     Change,
     DeleteMessages,
     DeleteNotifications,
@@ -29,11 +29,10 @@ from simplex_trio.router.store import (
     PutQueue,
     PutService,
     PutStatistics,
-    QueueRecord,
     Store,
-    Suspended,
-    open_sqlite_store,
 )
+from simplex_trio.router.store.records import QueueRecord, Suspended
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.testing._store_values import (
     LINK_DATA,
     Contents,

@@ -7,7 +7,7 @@ from copy import deepcopy
 from attrs import Factory, define, evolve
 from hypothesis import strategies as st
 
-from simplex_trio.router.store import (
+from simplex_trio.router.store.interface import (
     Change,
     DeleteMessages,
     DeleteNotifications,
@@ -18,9 +18,8 @@ from simplex_trio.router.store import (
     PutQueue,
     PutService,
     PutStatistics,
-    QueueRecord,
-    Suspended,
 )
+from simplex_trio.router.store.records import QueueRecord, Suspended
 from simplex_trio.wire.errors.values import Blocked, BlockingReason
 from simplex_trio.wire.smp.links import QueueLinkData
 from tests.router.store.support import (

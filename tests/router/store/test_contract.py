@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from simplex_trio.errors import StoreConflict
-from simplex_trio.router.store import (
+from simplex_trio.router.store.interface import (
     Change,
     DeleteMessages,
     DeleteQueue,
-    LinkRecord,
-    MemoryStore,
     PutQueue,
     Snapshot,
     Store,
 )
+from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.router.store.records import LinkRecord
 from simplex_trio.testing.stores import STORE_CHECKS, check_store
 from simplex_trio.wire.smp.links import QueueLinkData
 from tests.router.store.support import (

@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 from attrs import Factory, define
 
-from simplex_trio.router.store import open_sqlite_store
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from tests.router.store.crash_writer import queue_of, size_of
 from tests.router.store.support import Contents, body, contents, octets
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from simplex_trio.errors import StoreCorrupted, StoreForeign
-from simplex_trio.router.store import (
+from simplex_trio.router.store.interface import (
     DeleteMessages,
     DeleteQueue,
     PutNotification,
     PutQueue,
     PutService,
     PutStatistics,
-    open_sqlite_store,
 )
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from tests.router.store.support import (
     LINK_DATA,
     Contents,

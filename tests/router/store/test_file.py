@@ -11,7 +11,8 @@ import pytest
 import trio
 
 from simplex_trio.errors import StoreForeign, StoreLocked, StoreUnavailable
-from simplex_trio.router.store import PutQueue, PutStatistics, open_sqlite_store
+from simplex_trio.router.store.interface import PutQueue, PutStatistics
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from tests.router.store.support import cancelled_at, contents, message, queue
 
 

@@ -12,16 +12,11 @@ import pytest
 import trio
 
 from simplex_trio.errors import StoreConflict, StoreFull, StoreUnavailable
-from simplex_trio.router.store import (
-    DeleteMessages,
-    DeleteQueue,
-    PutQueue,
-    PutStatistics,
-    open_sqlite_store,
-    sqlite,
-)
+from simplex_trio.router.store import sqlite
+from simplex_trio.router.store.interface import DeleteMessages, DeleteQueue, PutQueue, PutStatistics
 from simplex_trio.router.store.room import ROOM_KEPT
 from simplex_trio.router.store.schema import SCHEMA
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.router.store.tables import Tables
 from simplex_trio.storage.database import Database
 from simplex_trio.storage.schema import Schema

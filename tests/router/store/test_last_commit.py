@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simplex_trio.errors import DecodeError, StoreCorrupted, StoreError, StoreIncomplete
-from simplex_trio.router.store import PutQueue, PutStatistics, open_sqlite_store
+from simplex_trio.router.store.interface import PutQueue, PutStatistics
 from simplex_trio.router.store.rows import counter_row
 from simplex_trio.router.store.schema import SCHEMA
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.storage.last_commit import LastCommit
 from simplex_trio.storage.log_check import read_log
 from tests.router.store.support import contents, copy_store, message, queue

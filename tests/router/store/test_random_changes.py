@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simplex_trio.errors import StoreConflict
-from simplex_trio.router.store import Change, MemoryStore, Store, open_sqlite_store
+from simplex_trio.router.store.interface import Change, Store
+from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from tests.router.store.model import BEGINNING, Conflict, Model, changes
 from tests.router.store.support import contents
 

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from simplex_trio.crypto.keys import Ed25519PublicKey
 from simplex_trio.errors import StoreFull
-from simplex_trio.router.store import (
+from simplex_trio.router.store.interface import (
     Change,
     DeleteMessages,
     DeleteNotifications,
@@ -25,9 +25,8 @@ from simplex_trio.router.store import (
     PutQueue,
     PutService,
     PutStatistics,
-    Suspended,
-    open_sqlite_store,
 )
+from simplex_trio.router.store.records import Suspended
 from simplex_trio.router.store.room import (
     LARGEST_CHANGE,
     LOG_ROOM,
@@ -35,6 +34,7 @@ from simplex_trio.router.store.room import (
     Effect,
     growth,
 )
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.wire.smp.links import QueueLinkData
 from tests.router.store.support import (
     LINK_DATA,

@@ -12,7 +12,8 @@ from simplex_trio.crypto.keys import (
     X25519PrivateKey,
     X25519PublicKey,
 )
-from simplex_trio.wire.duplex import (
+from simplex_trio.wire.duplex import X3DHKeys
+from simplex_trio.wire.duplex.bodies import (
     EREADY,
     HELLO,
     QADD,
@@ -21,22 +22,21 @@ from simplex_trio.wire.duplex import (
     QTEST,
     QUSE,
     AddedQueue,
-    AgentMessage,
-    ConnectionInfo,
-    ConnectionInfoReply,
-    KEMAcceptance,
-    KEMParameters,
-    KEMProposal,
     MessageBody,
     QueueKey,
     QueueLocation,
     QueueUse,
-    RatchetPlaintext,
     Receipt,
     Receipts,
     UserMessage,
-    X3DHKeys,
 )
+from simplex_trio.wire.duplex.messages import (
+    AgentMessage,
+    ConnectionInfo,
+    ConnectionInfoReply,
+    RatchetPlaintext,
+)
+from simplex_trio.wire.duplex.x3dh_keys import KEMAcceptance, KEMParameters, KEMProposal
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, VersionedQueue
 from simplex_trio.wire.versions import VersionRange

@@ -12,6 +12,17 @@ from simplex_trio.crypto.keys import (
 )
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.duplex import (
+    ConnectionRequest,
+    ContactKind,
+    ContactURI,
+    InvitationURI,
+    Owner,
+    ShortContactLink,
+    ShortInvitationLink,
+    ShortLink,
+    X3DHKeys,
+)
+from simplex_trio.wire.duplex.bodies import (
     EREADY,
     HELLO,
     QADD,
@@ -20,32 +31,22 @@ from simplex_trio.wire.duplex import (
     QTEST,
     QUSE,
     AddedQueue,
-    AgentMessage,
-    ConnectionInfo,
-    ConnectionInfoReply,
-    ConnectionRequest,
-    ContactKind,
-    ContactURI,
-    InvitationURI,
-    KEMAcceptance,
-    KEMParameters,
-    KEMProposal,
     MessageBody,
-    Owner,
     QueueKey,
     QueueLocation,
     QueueUse,
-    RatchetInfo,
-    RatchetPlaintext,
     Receipt,
     Receipts,
-    ShortContactLink,
-    ShortInvitationLink,
-    ShortLink,
     UserMessage,
-    X3DHKeys,
-    X3DHOffer,
 )
+from simplex_trio.wire.duplex.messages import (
+    AgentMessage,
+    ConnectionInfo,
+    ConnectionInfoReply,
+    RatchetInfo,
+    RatchetPlaintext,
+)
+from simplex_trio.wire.duplex.x3dh_keys import KEMAcceptance, KEMParameters, KEMProposal, X3DHOffer
 from simplex_trio.wire.hosts import parse_host
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, VersionedQueue

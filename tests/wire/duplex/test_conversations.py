@@ -16,30 +16,30 @@ from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PublicKey
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex import (
-    AgentEnvelope,
-    ConfirmationEnvelope,
     ContactKind,
-    InvitationEnvelope,
     InvitationURI,
     LinkContent,
     LinkKeys,
-    MessageEnvelope,
-    RatchetKeyEnvelope,
     ShortContactLink,
     ShortInvitationLink,
     ShortLink,
-    check_fits,
-    decode_envelope,
-    decode_message,
-    message_hash,
     open_link,
-    padded_length,
     parse_link,
-    parse_request,
     read_link,
     replace_user_data,
     seal_link,
 )
+from simplex_trio.wire.duplex.envelopes import (
+    AgentEnvelope,
+    ConfirmationEnvelope,
+    InvitationEnvelope,
+    MessageEnvelope,
+    RatchetKeyEnvelope,
+    decode_envelope,
+)
+from simplex_trio.wire.duplex.messages import decode_message, message_hash
+from simplex_trio.wire.duplex.requests import parse_request
+from simplex_trio.wire.duplex.sizes import check_fits, padded_length
 from simplex_trio.wire.smp.commands import LKEY, LSET, NEW, SEND, SKEY, decode_command
 from simplex_trio.wire.smp.envelopes import ClientEnvelope, ClientMessage
 from simplex_trio.wire.smp.flags import MessageFlags

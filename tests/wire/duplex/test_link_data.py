@@ -14,8 +14,6 @@ from simplex_trio.errors import DecodeError, DecryptionFailed, TooLarge
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.buffer import Reader, listed, short
 from simplex_trio.wire.duplex import (
-    FIXED_PADDED,
-    USER_PADDED,
     ContactKind,
     ContactLinkData,
     ContactURI,
@@ -31,15 +29,15 @@ from simplex_trio.wire.duplex import (
     ShortContactLink,
     ShortInvitationLink,
     UserLinkData,
-    check_owners,
-    decode_user_link_data,
-    max_program_data,
     open_link,
-    parse_request,
     read_link,
     replace_user_data,
     seal_link,
 )
+from simplex_trio.wire.duplex.link_boxes import FIXED_PADDED, USER_PADDED, max_program_data
+from simplex_trio.wire.duplex.link_data import decode_user_link_data
+from simplex_trio.wire.duplex.owners import check_owners
+from simplex_trio.wire.duplex.requests import parse_request
 from simplex_trio.wire.smp.links import QueueLinkData
 from tests.vectors import Case, cases, load, matches, unhex
 from tests.wire.duplex.fields import owner_of, request_of, short_link_of, versions_of

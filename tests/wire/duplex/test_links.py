@@ -9,8 +9,6 @@ import pytest
 
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.duplex import (
-    MAX_PASTED_TEXT,
-    MAX_REQUEST_TEXT,
     ContactKind,
     InvitationURI,
     Link,
@@ -19,8 +17,9 @@ from simplex_trio.wire.duplex import (
     ShortContactLink,
     ShortInvitationLink,
     parse_link,
-    parse_request,
 )
+from simplex_trio.wire.duplex.links import MAX_PASTED_TEXT
+from simplex_trio.wire.duplex.requests import MAX_REQUEST_TEXT, parse_request
 from simplex_trio.wire.presets import PRESET_SERVERS
 from simplex_trio.wire.versions import VersionRange
 from tests.vectors import Case, cases, load

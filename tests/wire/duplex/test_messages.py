@@ -11,44 +11,49 @@ from simplex_trio.crypto.keys import X448PublicKey, X25519PublicKey
 from simplex_trio.errors import DecodeError, EncodeError, TooLarge
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.buffer import int64, short
-from simplex_trio.wire.duplex import (
+from simplex_trio.wire.duplex import InvitationURI, X3DHKeys
+from simplex_trio.wire.duplex.bodies import (
     EREADY,
     HELLO,
     QADD,
     QCONT,
     QTEST,
     AddedQueue,
-    AgentEnvelope,
-    AgentMessage,
-    ConfirmationEnvelope,
-    ConnectionInfo,
-    ConnectionInfoReply,
-    InvitationEnvelope,
-    InvitationURI,
-    KEMAcceptance,
     MessageBody,
-    MessageEnvelope,
     QueueLocation,
-    RatchetInfo,
-    RatchetKeyEnvelope,
-    RatchetPlaintext,
     Receipts,
     UnknownBody,
-    UnknownEnvelope,
-    UnknownMessage,
     UserMessage,
-    X3DHKeys,
+)
+from simplex_trio.wire.duplex.envelopes import (
+    AgentEnvelope,
+    ConfirmationEnvelope,
+    InvitationEnvelope,
+    MessageEnvelope,
+    RatchetKeyEnvelope,
+    UnknownEnvelope,
+    decode_envelope,
+)
+from simplex_trio.wire.duplex.messages import (
+    AgentMessage,
+    ConnectionInfo,
+    ConnectionInfoReply,
+    RatchetInfo,
+    RatchetPlaintext,
+    UnknownMessage,
+    decode_message,
+    message_hash,
+)
+from simplex_trio.wire.duplex.requests import parse_request
+from simplex_trio.wire.duplex.sizes import (
     check_fits,
     confirmation_padded_length,
-    decode_envelope,
-    decode_message,
     max_connection_info,
     max_invitation_info,
     max_user_message,
-    message_hash,
     message_padded_length,
-    parse_request,
 )
+from simplex_trio.wire.duplex.x3dh_keys import KEMAcceptance
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, VersionedQueue
 from simplex_trio.wire.smp.envelopes import ClientMessage

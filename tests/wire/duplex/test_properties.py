@@ -14,32 +14,30 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.duplex import (
-    AgentEnvelope,
     ConnectionRequest,
     ContactLinkData,
     ContactURI,
     FixedLinkData,
-    KEMParameters,
     LinkContent,
     NotALink,
     Owner,
-    RatchetPlaintext,
     ShortLink,
     UserLinkData,
     X3DHKeys,
-    X3DHOffer,
-    decode_envelope,
-    decode_kem_parameters,
-    decode_message,
-    decode_request,
-    decode_short_link,
-    decode_user_link_data,
-    encode_kem_parameters,
     open_link,
     parse_link,
-    parse_request,
-    parse_short_link,
     seal_link,
+)
+from simplex_trio.wire.duplex.envelopes import AgentEnvelope, decode_envelope
+from simplex_trio.wire.duplex.link_data import decode_user_link_data
+from simplex_trio.wire.duplex.messages import RatchetPlaintext, decode_message
+from simplex_trio.wire.duplex.requests import decode_request, parse_request
+from simplex_trio.wire.duplex.short_links import decode_short_link, parse_short_link
+from simplex_trio.wire.duplex.x3dh_keys import (
+    KEMParameters,
+    X3DHOffer,
+    decode_kem_parameters,
+    encode_kem_parameters,
 )
 from tests.wire.duplex import strategies as duplex
 from tests.wire.strategies import mutated

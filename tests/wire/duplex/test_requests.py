@@ -10,16 +10,14 @@ import pytest
 from simplex_trio.crypto.keys import X448PublicKey
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.buffer import Reader
-from simplex_trio.wire.duplex import (
+from simplex_trio.wire.duplex import ContactURI, InvitationURI
+from simplex_trio.wire.duplex.requests import (
     MAX_CLIENT_DATA,
     MAX_REQUEST_TEXT,
-    ContactURI,
-    InvitationURI,
-    KEMProposal,
-    X3DHOffer,
     decode_request,
     parse_request,
 )
+from simplex_trio.wire.duplex.x3dh_keys import KEMProposal, X3DHOffer
 from simplex_trio.wire.queries import MAX_PARAMETERS
 from simplex_trio.wire.versions import VersionRange
 from tests.vectors import Case, cases, load

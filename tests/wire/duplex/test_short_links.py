@@ -8,12 +8,9 @@ import pytest
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.buffer import Reader
-from simplex_trio.wire.duplex import (
+from simplex_trio.wire.duplex import ContactKind, ShortContactLink, ShortInvitationLink, ShortLink
+from simplex_trio.wire.duplex.short_links import (
     MAX_SHORT_LINK_TEXT,
-    ContactKind,
-    ShortContactLink,
-    ShortInvitationLink,
-    ShortLink,
     UnknownLinkKind,
     decode_short_link,
     parse_short_link,
