@@ -7,9 +7,14 @@ Inside, `spec` makes a protocol of transmissions in blocks drivable by `simplex_
 and `ntf` are the two such protocols.
 """
 
-from simplex_trio.client.connection import RouterClient
+from simplex_trio.client.connection import (
+    RouterClient,
+    connect_protocol_client,
+    open_protocol_client,
+)
 from simplex_trio.client.ntf import RegisteredToken
 from simplex_trio.client.smp.queues import NotifierCredentials, OwnedQueue
+from simplex_trio.client.spec import ProtocolSpec, TransmissionCodec
 from simplex_trio.wire.ntf.queues import NotifierQueue
 from simplex_trio.wire.ntf.statuses import SubscriptionStatus, TokenState, TokenStatus
 from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
@@ -19,10 +24,14 @@ __all__ = [
     "NotifierCredentials",
     "NotifierQueue",
     "OwnedQueue",
+    "ProtocolSpec",
     "PushProvider",
     "RegisteredToken",
     "RouterClient",
     "SubscriptionStatus",
     "TokenState",
     "TokenStatus",
+    "TransmissionCodec",
+    "connect_protocol_client",
+    "open_protocol_client",
 ]
