@@ -43,7 +43,7 @@ def exported(package: str) -> dict[str, str]:
 
 @cache
 def public() -> dict[str, tuple[str, Any]]:
-    """The full public name and the value of each public thing, by where it is defined."""
+    """The full public name and the value of each public object, by where it is defined."""
     root = importlib.import_module("simplex_trio")
     found = pkgutil.walk_packages(root.__path__, "simplex_trio.")
     packages = ["simplex_trio", *(each.name for each in found if each.ispkg)]
@@ -144,7 +144,7 @@ class Public(_Generated):
 def resolve(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
 ) -> nodes.Element | None:
-    """Link text that names a public thing, or a part of it, otherwise than as it is imported."""
+    """Resolve references that spell a public name, or an attribute of one, in another way."""
     if node.get("refdomain") != "py":
         return None
     head, tail = node["reftarget"].lstrip(".~"), ""
