@@ -64,7 +64,7 @@ async def test_nobody_else_opens_an_open_store(tmp_path: Path) -> None:
 _OPEN_ELSEWHERE = """
 import sys, trio
 from simplex_trio.errors import StoreForeign, StoreLocked
-from simplex_trio.router.store import open_sqlite_store
+from simplex_trio.router import open_sqlite_store
 async def main():
     try:
         async with open_sqlite_store(sys.argv[1]):
