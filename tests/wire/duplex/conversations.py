@@ -5,43 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from simplex_trio.crypto.keys import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-    X448PublicKey,
-    X25519PrivateKey,
-    X25519PublicKey,
-)
+from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.wire.duplex import X3DHKeys
-from simplex_trio.wire.duplex.bodies import (
-    EREADY,
-    HELLO,
-    QADD,
-    QCONT,
-    QKEY,
-    QTEST,
-    QUSE,
-    AddedQueue,
-    MessageBody,
-    QueueKey,
-    QueueLocation,
-    QueueUse,
-    Receipt,
-    Receipts,
-    UserMessage,
-)
-from simplex_trio.wire.duplex.messages import (
-    AgentMessage,
-    ConnectionInfo,
-    ConnectionInfoReply,
-    RatchetPlaintext,
-)
-from simplex_trio.wire.duplex.x3dh_keys import KEMAcceptance, KEMParameters, KEMProposal
-from simplex_trio.wire.queue_mode import QueueMode
-from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, VersionedQueue
-from simplex_trio.wire.versions import VersionRange
+from simplex_trio.wire.duplex.messages import RatchetPlaintext
 from tests.vectors import Case
-from tests.wire.duplex.fields import Fields, server_of
+from tests.wire.duplex.fields import Fields, keys_of, message_of
 
 __all__ = ["Conversation", "raw"]
 
@@ -122,70 +90,10 @@ class Conversation:
         return raw(value if isinstance(value, str) else self.case["blobs"][value["blob"]])
 
     def x3dh_keys(self, fields: Fields) -> X3DHKeys:
-        return X3DHKeys(
-            fields["version"],
-            X448PublicKey(raw(fields["key1"])),
-            X448PublicKey(raw(fields["key2"])),
-            self._kem(fields["kem"]),
-        )
-
-    def _kem(self, fields: Fields | None) -> KEMParameters | None:
-        match fields:
-            case None:
-                return None
-            case {"type": "proposed", "public": public}:
-                return KEMProposal(self.blob(public))
-            case {"type": "accepted", "public": public, "ciphertext": ciphertext}:
-                return KEMAcceptance(self.blob(ciphertext), self.blob(public))
-            case _:
-                raise AssertionError(fields)
+        return keys_of(fields, self.blob)
 
     def message(self, fields: Fields) -> RatchetPlaintext:
-        match fields["tag"]:
-            case "I":
-                return ConnectionInfo(self.blob(fields["info"]))
-            case "D":
-                queues = tuple(map(_info, fields["reply_queues"]))
-                return ConnectionInfoReply(queues, self.blob(fields["info"]))
-            case "M":
-                return AgentMessage(
-                    fields["sender_message_id"], raw(fields["previous_hash"]), self._body(fields)
-                )
-            case tag:
-                raise AssertionError(tag)
-
-    def _body(self, fields: Fields) -> MessageBody:
-        match fields["body_tag"]:
-            case "H":
-                return HELLO()
-            case "M":
-                return UserMessage(self.blob(fields["body"]))
-            case "V":
-                return Receipts(
-                    tuple(
-                        Receipt(r["sender_message_id"], raw(r["hash"]), self.blob(r["info"]))
-                        for r in fields["receipts"]
-                    )
-                )
-            case "QC":
-                return QCONT(_location(fields["address"]))
-            case "QA":
-                return QADD(tuple(map(_added, fields["queues"])))
-            case "QK":
-                return QKEY(tuple(map(_key, fields["queues"])))
-            case "QU":
-                return QUSE(
-                    tuple(
-                        QueueUse(_location(use["address"]), use["primary"])
-                        for use in fields["queues"]
-                    )
-                )
-            case "QT":
-                return QTEST(tuple(map(_location, fields["queues"])))
-            case "E":
-                return EREADY(fields["last_external_id"])
-            case tag:
-                raise AssertionError(tag)
+        return message_of(fields, self.blob)
 
 
 def _older(history: str) -> str:
@@ -195,39 +103,6 @@ def _older(history: str) -> str:
 
 def raw(text: str) -> bytes:
     return bytes.fromhex(text)
-
-
-def _queue(fields: Fields) -> QueueAddress:
-    mode = None if fields["mode"] is None else QueueMode(fields["mode"].encode())
-    if fields["sender_can_secure"] is not None:
-        mode = QueueMode.MESSAGING if fields["sender_can_secure"] else QueueMode.CONTACT
-    return QueueAddress(
-        server_of(fields["server"]),
-        raw(fields["sender_id"]),
-        X25519PublicKey(raw(fields["dh_key"])),
-        mode,
-    )
-
-
-def _info(fields: Fields) -> VersionedQueue:
-    return VersionedQueue(fields["version"], _queue(fields))
-
-
-def _location(fields: Fields) -> QueueLocation:
-    return QueueLocation(server_of(fields["server"]), raw(fields["sender_id"]))
-
-
-def _added(fields: Fields) -> AddedQueue:
-    queue = fields["queue"]
-    replaces = fields["replaces"]
-    return AddedQueue(
-        QueueURI(VersionRange(queue["min"], queue["max"]), _queue(queue)),
-        None if replaces is None else _location(replaces),
-    )
-
-
-def _key(fields: Fields) -> QueueKey:
-    return QueueKey(_info(fields["queue"]), Ed25519PublicKey(raw(fields["sender_auth_key"])))
 
 
 def _links(value: Any) -> Iterator[str]:

@@ -1,10 +1,16 @@
-"""What the recorded files say of requests, links, envelopes and messages, as our values."""
+"""What the recorded files say of requests, links, envelopes and messages, as our values.
+
+``agent_links.json`` and the recorded conversations name some fields differently; both names stand
+side by side where a field is read.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from simplex_trio.crypto.keys import (
+    AuthPublicKey,
     Ed25519PublicKey,
     X448PublicKey,
     X25519PublicKey,
@@ -54,6 +60,15 @@ from simplex_trio.wire.versions import VersionRange
 
 Fields = dict[str, Any]
 
+Octets: TypeAlias = Callable[[Any], bytes]
+"""Reads bytes that may be long: hexadecimal, or where a conversation has put them instead."""
+
+
+def _either(fields: Fields, *names: str) -> Any:
+    """The value of the one of these fields that is there."""
+    (value,) = (fields[name] for name in names if name in fields)
+    return value
+
 
 def server_of(fields: Fields) -> ServerAddress:
     hosts = (host if isinstance(host, str) else host["text"] for host in fields["hosts"])
@@ -69,25 +84,33 @@ def versions_of(fields: list[int]) -> VersionRange:
     return VersionRange(*fields)
 
 
-# --- agent_links.json ---------------------------------------------------------------------------
+def _mode_of(fields: Fields) -> QueueMode | None:
+    if fields.get("sender_can_secure") is not None:
+        return QueueMode.MESSAGING if fields["sender_can_secure"] else QueueMode.CONTACT
+    mode = _either(fields, "queue_mode", "mode")
+    return None if mode is None else QueueMode(mode.encode())
 
 
 def queue_of(fields: Fields) -> QueueAddress:
-    mode = fields["queue_mode"]
+    if "dh_key" in fields:
+        key = X25519PublicKey(bytes.fromhex(fields["dh_key"]))
+    else:
+        key = X25519PublicKey.from_der(bytes.fromhex(fields["dh_public_der"]))
     return QueueAddress(
-        server_of(fields["server"]),
-        bytes.fromhex(fields["sender_id"]),
-        X25519PublicKey.from_der(bytes.fromhex(fields["dh_public_der"])),
-        None if mode is None else QueueMode(mode.encode()),
+        server_of(fields["server"]), bytes.fromhex(fields["sender_id"]), key, _mode_of(fields)
     )
 
 
 def uri_of(fields: Fields) -> QueueURI:
-    return QueueURI(versions_of(fields["client_versions"]), queue_of(fields))
+    if "client_versions" in fields:
+        versions = versions_of(fields["client_versions"])
+    else:
+        versions = VersionRange(fields["min"], fields["max"])
+    return QueueURI(versions, queue_of(fields))
 
 
 def info_of(fields: Fields) -> VersionedQueue:
-    return VersionedQueue(fields["client_version"], queue_of(fields))
+    return VersionedQueue(_either(fields, "client_version", "version"), queue_of(fields))
 
 
 def location_of(fields: Fields) -> QueueLocation:
@@ -147,88 +170,93 @@ def owner_of(fields: Fields) -> Owner:
     )
 
 
-def keys_of(fields: Fields) -> X3DHKeys:
-    kem: KEMParameters | None = None
-    if "kem_ct" in fields:
-        kem = KEMAcceptance(bytes.fromhex(fields["kem_ct"]), bytes.fromhex(fields["kem_key"]))
-    elif "kem_key" in fields:
-        kem = KEMProposal(bytes.fromhex(fields["kem_key"]))
-    return X3DHKeys(
-        fields["version"],
-        X448PublicKey.from_der(bytes.fromhex(fields["key1"]["public_der"])),
-        X448PublicKey.from_der(bytes.fromhex(fields["key2"]["public_der"])),
-        kem,
+def _key_of(fields: str | Fields) -> X448PublicKey:
+    if isinstance(fields, str):
+        return X448PublicKey(bytes.fromhex(fields))
+    return X448PublicKey.from_der(bytes.fromhex(fields["public_der"]))
+
+
+def _kem_of(fields: Fields, octets: Octets) -> KEMParameters | None:
+    match fields:
+        case {"kem_ct": ciphertext, "kem_key": public} | {
+            "kem": {"type": "accepted", "public": public, "ciphertext": ciphertext}
+        }:
+            return KEMAcceptance(octets(ciphertext), octets(public))
+        case {"kem_key": public} | {"kem": {"type": "proposed", "public": public}}:
+            return KEMProposal(octets(public))
+        case _:
+            assert fields.get("kem") is None
+            return None
+
+
+def keys_of(fields: Fields, octets: Octets = bytes.fromhex) -> X3DHKeys:
+    key1, key2 = _key_of(fields["key1"]), _key_of(fields["key2"])
+    return X3DHKeys(fields["version"], key1, key2, _kem_of(fields, octets))
+
+
+def _receipt_of(fields: Fields, octets: Octets) -> Receipt:
+    return Receipt(
+        _either(fields, "agent_msg_id", "sender_message_id"),
+        bytes.fromhex(_either(fields, "msg_hash", "hash")),
+        octets(fields["info"]),
     )
 
 
-def body_of(fields: Fields) -> MessageBody:
-    match fields["type"]:
+def _added_of(fields: Fields) -> AddedQueue:
+    replaced = _either(fields, "replaced", "replaces")
+    return AddedQueue(uri_of(fields["queue"]), None if replaced is None else location_of(replaced))
+
+
+def _queue_key_of(fields: Fields) -> QueueKey:
+    if "sender_auth_key" in fields:
+        key: AuthPublicKey = Ed25519PublicKey(bytes.fromhex(fields["sender_auth_key"]))
+    else:
+        key = auth_public_key(bytes.fromhex(fields["key_der"]))
+    return QueueKey(info_of(fields["queue"]), key)
+
+
+def _use_of(fields: Fields) -> QueueUse:
+    return QueueUse(location_of(fields["address"]), fields["primary"])
+
+
+def body_of(fields: Fields, octets: Octets = bytes.fromhex) -> MessageBody:
+    match _either(fields, "type", "body_tag"):
         case "H":
             return HELLO()
         case "M":
-            return UserMessage(bytes.fromhex(fields["body"]))
+            return UserMessage(octets(fields["body"]))
         case "V":
-            return Receipts(
-                tuple(
-                    Receipt(
-                        receipt["agent_msg_id"],
-                        bytes.fromhex(receipt["msg_hash"]),
-                        bytes.fromhex(receipt["info"]),
-                    )
-                    for receipt in fields["receipts"]
-                )
-            )
+            return Receipts(tuple(_receipt_of(each, octets) for each in fields["receipts"]))
         case "QC":
             return QCONT(location_of(fields["address"]))
         case "QA":
-            return QADD(
-                tuple(
-                    AddedQueue(
-                        uri_of(item["queue"]),
-                        None if item["replaced"] is None else location_of(item["replaced"]),
-                    )
-                    for item in fields["queues"]
-                )
-            )
+            return QADD(tuple(map(_added_of, fields["queues"])))
         case "QK":
-            return QKEY(
-                tuple(
-                    QueueKey(
-                        info_of(item["queue"]), auth_public_key(bytes.fromhex(item["key_der"]))
-                    )
-                    for item in fields["queues"]
-                )
-            )
+            return QKEY(tuple(map(_queue_key_of, fields["queues"])))
         case "QU":
-            return QUSE(
-                tuple(
-                    QueueUse(location_of(item["address"]), item["primary"])
-                    for item in fields["queues"]
-                )
-            )
+            return QUSE(tuple(map(_use_of, fields["queues"])))
         case "QT":
-            return QTEST(tuple(map(location_of, fields["addresses"])))
+            return QTEST(tuple(map(location_of, _either(fields, "addresses", "queues"))))
         case "E":
-            return EREADY(fields["last_decrypted_msg_id"])
+            return EREADY(_either(fields, "last_decrypted_msg_id", "last_external_id"))
         case tag:
             raise AssertionError(tag)
 
 
-def message_of(fields: Fields) -> RatchetPlaintext:
-    match fields["type"]:
+def message_of(fields: Fields, octets: Octets = bytes.fromhex) -> RatchetPlaintext:
+    match _either(fields, "type", "tag"):
         case "I":
-            return ConnectionInfo(bytes.fromhex(fields["conn_info"]))
+            return ConnectionInfo(octets(_either(fields, "conn_info", "info")))
         case "D":
-            return ConnectionInfoReply(
-                tuple(map(info_of, fields["queues"])), bytes.fromhex(fields["conn_info"])
-            )
+            queues = tuple(map(info_of, _either(fields, "queues", "reply_queues")))
+            return ConnectionInfoReply(queues, octets(_either(fields, "conn_info", "info")))
         case "R":
-            return RatchetInfo(bytes.fromhex(fields["info"]))
+            return RatchetInfo(octets(fields["info"]))
         case "M":
             return AgentMessage(
-                fields["snd_msg_id"],
-                bytes.fromhex(fields["prev_msg_hash"]),
-                body_of(fields["message"]),
+                _either(fields, "snd_msg_id", "sender_message_id"),
+                bytes.fromhex(_either(fields, "prev_msg_hash", "previous_hash")),
+                body_of(fields.get("message", fields), octets),
             )
         case tag:
             raise AssertionError(tag)
