@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,7 +25,10 @@ settings.load_profile(os.environ.get("SIMPLEX_TRIO_HYPOTHESIS", "ordinary"))
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Processes need not compile the package anew each, whatever the environment says."""
+    """Keep what is compiled, so that not every process compiles the package anew."""
+    if not sys.dont_write_bytecode:
+        yield
+        return
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("compiled")))
@@ -33,6 +37,29 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def pytest_collection_finish() -> None:
     """Spare every garbage collection of the run what was there before the first test."""
+    _collect_and_freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Spare it what earlier modules have left, too: reports, caches, examples of Hypothesis.
+
+    Many tests collect after each step, and what thousands of tests leave would be gone through
+    each time.  Cycles that a module leaves are still collected, and warn, at its end.
+    """
+    result = yield
+    if nextitem is None or nextitem.path != item.path:
+        _collect_and_freeze()
+    return result
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
+
+
+def _collect_and_freeze() -> None:
     gc.collect()
     gc.freeze()
 
