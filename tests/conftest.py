@@ -64,6 +64,11 @@ def _collect_and_freeze() -> None:
     gc.freeze()
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name long parameters by their size: many have new keys in them in every process."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 16 else None
+
+
 def pytest_report_header() -> str:
     """Which implementations of the KEM the tests run with: all that are installed."""
     return f"sntrup761: {', '.join(kem.NAME for kem in available_kems()) or 'none'}"

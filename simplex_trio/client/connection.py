@@ -24,7 +24,7 @@ from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.transport.config import ConnectConfig
-from simplex_trio.transport.connect import open_transport
+from simplex_trio.transport.connect import Dialer, open_transport
 from simplex_trio.transport.tls import TlsCredentials, TlsSession
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.handshake import ClientAgreement
@@ -51,6 +51,8 @@ class ClientConfig(Redacted):
 
     transport: ConnectConfig = field(factory=ConnectConfig)
     engine: EngineConfig = field(factory=EngineConfig)
+    dial: Dialer = open_transport
+    """Opens the TLS connection."""
 
 
 @frozen(repr=False)
@@ -115,7 +117,7 @@ async def open_connection(
     failed, it leaves nothing open.
     """
     with connect_deadline(config.engine.connect_timeouts, patience):
-        tls = await open_transport(
+        tls = await config.dial(
             address,
             alpn=spec.alpn,
             config=config.transport,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
+from typing import Protocol
 
 import trio
 
@@ -22,13 +23,34 @@ from simplex_trio.transport.tls import TlsCredentials, TlsStream, client_handsha
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.hosts import Host
 
-__all__ = ["open_transport"]
+__all__ = ["Dialer", "open_transport"]
 
 # As trio has it between the addresses of one host.
 _NEXT_HOST_SECONDS = 0.25
 
 # A login needs a password, and only the user name tells connections apart.
 _ISOLATION_PASSWORD = "simplex"  # noqa: S105
+
+
+class Dialer(Protocol):
+    """Opens TLS connections to servers: `open_transport`, or a stand-in with the same contract.
+
+    A stand-in may reach servers by other means, or none at all in a test.  It must make sure that
+    the server is the one that the address names, raise `ConnectError` alone when it cannot, and
+    leave nothing open when it is cancelled.
+    """
+
+    async def __call__(
+        self,
+        address: ServerAddress,
+        *,
+        alpn: Sequence[str] = (),
+        config: ConnectConfig | None = None,
+        credentials: TlsCredentials | None = None,
+        isolation: bytes | None = None,
+    ) -> TlsStream:
+        """Connect to a server; see `open_transport` for the arguments."""
+        ...
 
 
 async def open_transport(

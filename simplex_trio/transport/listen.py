@@ -13,7 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 from attrs import define
@@ -26,7 +26,7 @@ from simplex_trio.transport.places import Places
 from simplex_trio.transport.quick_ack import QuickAckStream, set_keep_alive
 from simplex_trio.transport.tls import ServerContext, TlsStream, server_handshake, utc_now
 
-__all__ = ["SocketStatistics", "open_listeners", "peer_origin", "serve_tls"]
+__all__ = ["ServerHandshake", "SocketStatistics", "open_listeners", "peer_origin", "serve_tls"]
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +76,16 @@ class SocketStatistics:
         return self.accepted - self.closed - self.active
 
 
+class ServerHandshake(Protocol):
+    """Does TLS on an accepted connection: `server_handshake`, or a stand-in."""
+
+    async def __call__(
+        self, stream: trio.abc.Stream, context: ServerContext, *, clock: Callable[[], datetime]
+    ) -> TlsStream:
+        """See `server_handshake`."""
+        ...
+
+
 async def open_listeners(port: int, *, host: str | None = None) -> list[trio.SocketListener]:
     """Listen on ``port`` (0: one that the system chooses) of ``host``, or of the whole machine.
 
@@ -88,7 +98,7 @@ async def open_listeners(port: int, *, host: str | None = None) -> list[trio.Soc
     """
     if host is None:
         await trio.lowlevel.checkpoint()
-        return [_listen_everywhere(port)]
+        return [await _listen_everywhere(port)]
     found = await trio.socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -99,7 +109,7 @@ async def open_listeners(port: int, *, host: str | None = None) -> list[trio.Soc
     try:
         for family, address in addresses:
             try:
-                listeners.append(_listen(family, address, dual=False))
+                listeners.append(await _listen(family, address, dual=False))
             except OSError as exc:
                 if exc.errno not in _NO_SUCH_FAMILY:
                     raise
@@ -115,26 +125,26 @@ async def open_listeners(port: int, *, host: str | None = None) -> list[trio.Soc
     return listeners
 
 
-def _listen_everywhere(port: int) -> trio.SocketListener:
+async def _listen_everywhere(port: int) -> trio.SocketListener:
     if socket.has_dualstack_ipv6():
         try:
-            return _listen(socket.AF_INET6, ("::", port), dual=True)
+            return await _listen(socket.AF_INET6, ("::", port), dual=True)
         except OSError as exc:
             if exc.errno not in _NO_SUCH_FAMILY:
                 raise
-    return _listen(socket.AF_INET, ("0.0.0.0", port), dual=False)  # noqa: S104
+    return await _listen(socket.AF_INET, ("0.0.0.0", port), dual=False)  # noqa: S104
 
 
-def _listen(family: int, address: tuple[Any, ...], *, dual: bool) -> trio.SocketListener:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+async def _listen(family: int, address: tuple[Any, ...], *, dual: bool) -> trio.SocketListener:
+    sock = trio.socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
-        sock.bind(address)
+        await sock.bind(address)
         sock.listen(_BACKLOG)
-        return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+        return trio.SocketListener(sock)
     except BaseException:
         sock.close()
         raise
@@ -149,6 +159,8 @@ async def serve_tls(
     statistics: SocketStatistics | None = None,
     keep_alive: KeepAlive | None = None,
     clock: Callable[[], datetime] = utc_now,
+    handshake: ServerHandshake = server_handshake,
+    origin: Callable[[trio.abc.Stream], Origin | None] | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Accept connections until it is cancelled, and run ``handler`` for each when TLS is there.
@@ -156,6 +168,8 @@ async def serve_tls(
     A connection is closed when its handler returns or raises, which is logged and concerns no other
     connection.  ``places`` bounds how many there are, together with what else shares it.
     ``statistics`` is kept up to date.  ``keep_alive`` is off by default: its probes wake up phones.
+    ``handshake`` does TLS on what was accepted, and ``origin`` says which connections count as one
+    client's, by default `peer_origin`.
 
     The listeners belong to this call.  Cancelling it closes them, cancels all handlers and closes
     their connections, politely if that takes no longer than the limits say; nothing is left when it
@@ -168,6 +182,8 @@ async def serve_tls(
         statistics or SocketStatistics(),
         keep_alive,
         clock,
+        handshake,
+        origin or peer_origin,
     )
     await server.run(listeners, task_status)
 
@@ -180,6 +196,8 @@ class _Server:
     statistics: SocketStatistics
     keep_alive: KeepAlive | None
     clock: Callable[[], datetime]
+    handshake: ServerHandshake
+    origin: Callable[[trio.abc.Stream], Origin | None]
 
     async def run(
         self,
@@ -221,7 +239,7 @@ class _Server:
         """Serve one connection; "started" when it has got a place, or was turned away."""
         self.statistics.accepted += 1
         self.statistics.active += 1
-        origin = peer_origin(stream)
+        origin = self.origin(stream)
         try:
             admitted = await self.places.take(origin)
             task_status.started()
@@ -266,7 +284,7 @@ class _Server:
                     if self.keep_alive is not None:
                         set_keep_alive(stream.socket, self.keep_alive)
                     stream = QuickAckStream(stream)
-                return await server_handshake(stream, self.context, clock=self.clock)
+                return await self.handshake(stream, self.context, clock=self.clock)
         except (ConnectError, trio.TooSlowError) as exc:
             _log.debug("a client did not get through TLS: %s", type(exc).__name__)
             return None

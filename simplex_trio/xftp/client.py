@@ -22,7 +22,6 @@ from simplex_trio.engine.timeouts import BACKGROUND, Patience
 from simplex_trio.errors import UnexpectedResponseError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
-from simplex_trio.transport.connect import open_transport
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.authorization import Authorizer
@@ -291,7 +290,7 @@ async def open_xftp_client(
     config = config or XFTPClientConfig()
     async with open_inner_nursery() as nursery:
         with connect_deadline(config.connect_timeouts, patience):
-            tls = await open_transport(
+            tls = await config.dial(
                 address, alpn=(ALPN,), config=config.connect, isolation=isolation
             )
             http = Http2Client(tls, config.limits)

@@ -11,6 +11,7 @@ from attrs.validators import ge, gt
 from simplex_trio.engine.timeouts import CONNECT_TIMEOUTS, Timeouts
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.config import ConnectConfig
+from simplex_trio.transport.connect import Dialer, open_transport
 from simplex_trio.wire.versions import VersionRange
 from simplex_trio.wire.xftp.versions import XFTP_VERSIONS
 from simplex_trio.xftp.http2.limits import Http2Limits
@@ -37,6 +38,8 @@ class XFTPClientConfig(Redacted):
     with what nobody reads, the other three wait for ever."""
     limits: Http2Limits = field(factory=Http2Limits)
     random: Callable[[int], bytes] = secrets.token_bytes
+    dial: Dialer = open_transport
+    """Opens the TLS connection."""
 
     def body_seconds(self, size: int) -> float:
         """How long a request with a body may take."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import trio
@@ -14,6 +15,7 @@ from simplex_trio.agent.connections import Connector
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.events import CannotConnect, Connected, Disconnected, Subscribed
 from simplex_trio.client.smp.client import SMPClient
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.errors import (
     ConnectionLost,
     ConnectTimeout,
@@ -21,6 +23,7 @@ from simplex_trio.errors import (
     DialFailed,
     SimplexError,
 )
+from simplex_trio.transport.tls import TlsStream
 from simplex_trio.wire.addresses import ServerAddress
 
 from .support import access, add_queues, next_event, open_net, until, wait_for
@@ -131,15 +134,17 @@ def test_labels_isolate_and_no_label_shares_with_none() -> None:
     assert Destination.of(SOMEWHERE, "me").isolation == b"me"
 
 
-async def test_the_label_is_what_isolates_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_label_is_what_isolates_a_connection() -> None:
     found: list[bytes | None] = []
 
-    async def connect(*args: object, isolation: bytes | None, **kwargs: object) -> SMPClient:
+    async def dial(
+        address: ServerAddress, *, isolation: bytes | None = None, **_settings: Any
+    ) -> TlsStream:
         found.append(isolation)
         raise DialFailed
 
-    monkeypatch.setattr("simplex_trio.agent.connections.connect_smp_client", connect)
-    async with open_smp_agent() as agent:
+    config = AgentConfig(client=SMPClientConfig(dial=dial))
+    async with open_smp_agent(config) as agent:
         for label in ("", "me"):
             with pytest.raises(DialFailed):
                 await agent.client(SOMEWHERE, label=label)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import trio
 
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.testing.memory_link import MemoryLink
 from simplex_trio.testing.scripted import ScriptedRouter
 from simplex_trio.transport.tls import TlsSession, TlsStream
@@ -18,8 +19,7 @@ from simplex_trio.wire.tagged import Tagged
 class Network:
     """Stands in for names, TCP and TLS: every connection is a link in memory to one router.
 
-    Clients connect through it while it is in the place of
-    `simplex_trio.client.connection.open_transport`.
+    Clients connect through it if they have its `config`.
     """
 
     def __init__(self, router: ScriptedRouter[Any]) -> None:
@@ -30,8 +30,13 @@ class Network:
         self.alpn: Sequence[str] = ()
         self._arrived, self._arriving = trio.open_memory_channel[None](1000)
 
-    async def open_transport(
-        self, address: ServerAddress, *, alpn: Sequence[str], **_settings: Any
+    @property
+    def config(self) -> SMPClientConfig:
+        """For clients of any protocol."""
+        return SMPClientConfig(dial=self.dial)
+
+    async def dial(
+        self, address: ServerAddress, *, alpn: Sequence[str] = (), **_settings: Any
     ) -> TlsStream:
         self.alpn = alpn
         await trio.sleep(self.dialling)

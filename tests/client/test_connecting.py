@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio import (
@@ -16,14 +17,12 @@ from simplex_trio import (
     NTFClient,
     Patience,
     SMPClient,
-    SMPClientConfig,
     Timeouts,
     connect_ntf_client,
     connect_smp_client,
     open_ntf_client,
     open_smp_client,
 )
-from simplex_trio.client import connection
 from simplex_trio.client.connection import connect_protocol_client, open_protocol_client
 from simplex_trio.client.smp.session import SMP
 from simplex_trio.engine.protocol_client import ProtocolClient
@@ -64,12 +63,10 @@ NTF_ROUTER = ScriptedNTFRouter()
 
 
 @pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Network:
+def network(request: pytest.FixtureRequest) -> Network:
     """Where clients connect to while a test runs: the router that the test names, or SMP's."""
     router = getattr(request, "param", SMP_ROUTER)
-    network = Network(router)
-    monkeypatch.setattr(connection, "open_transport", network.open_transport)
-    return network
+    return Network(router)
 
 
 def pong(received: Any) -> Message | NTFMessage:
@@ -116,7 +113,9 @@ async def test_each_way_to_a_client(
     address = network.router.address
     async with trio.open_nursery() as nursery:
         nursery.start_soon(network.serve, pong)
-        opened = opener(str(address) if as_text else address, disconnected=told.append)
+        opened = opener(
+            str(address) if as_text else address, network.config, disconnected=told.append
+        )
         async with opened as client:
             ping = client._codec.ping()
             assert isinstance(await client.request(ping), PONG | NTF_PONG)
@@ -132,13 +131,13 @@ async def test_each_way_to_a_client(
 async def test_the_types_of_clients(network: Network) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(network.serve, pong)
-        async with open_smp_client(network.router.address) as client:
+        async with open_smp_client(network.router.address, network.config) as client:
             assert isinstance(client, SMPClient)
             assert network.alpn == ("smp/1",)
     network.router = NTF_ROUTER
     async with trio.open_nursery() as nursery:
         nursery.start_soon(network.serve, pong)
-        async with open_ntf_client(NTF_ROUTER.address) as ntf_client:
+        async with open_ntf_client(NTF_ROUTER.address, network.config) as ntf_client:
             assert isinstance(ntf_client, NTFClient)
             assert network.alpn == ("ntf/1",)
 
@@ -147,7 +146,7 @@ async def test_a_connection_outlives_the_task_that_made_it(network: Network) -> 
     made: list[SMPClient] = []
 
     async def make() -> None:
-        made.append(await connect_smp_client(owners, network.router.address))
+        made.append(await connect_smp_client(owners, network.router.address, network.config))
 
     async with trio.open_nursery() as nursery, trio.open_nursery() as owners:
         nursery.start_soon(network.serve, pong)
@@ -161,7 +160,7 @@ async def test_a_connection_outlives_the_task_that_made_it(network: Network) -> 
 async def test_a_lost_connection_leaves_its_nursery_alone(network: Network) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(network.serve, pong)
-        client = await connect_smp_client(nursery, network.router.address)
+        client = await connect_smp_client(nursery, network.router.address, network.config)
         await client.ping()
         await network.links[0][0].peer.aclose()
         assert isinstance(await client.wait_disconnected(), trio.EndOfChannel)
@@ -178,7 +177,7 @@ async def test_an_address_of_something_else(
     other = NTF_ROUTER if network.router is SMP_ROUTER else SMP_ROUTER
     for address in (other.address, str(other.address), "not an address", ""):
         with pytest.raises(DecodeError):
-            async with opener(address):
+            async with opener(address, network.config):
                 raise AssertionError("never gets here")
     assert network.links == []
 
@@ -187,27 +186,30 @@ async def test_an_address_of_something_else(
 
 
 @pytest.mark.parametrize(
-    ("settings", "seconds"),
+    ("patience", "engine", "seconds"),
     [
-        ({}, 15),
-        ({"patience": INTERACTIVE}, 15),
-        ({"patience": Patience.after(1)}, 22.5),
-        ({"patience": Patience.after(3)}, 50.625),
-        ({"patience": BACKGROUND}, 45),
-        ({"config": SMPClientConfig(engine=EngineConfig(connect_timeouts=Timeouts(7, 3)))}, 3),
+        (None, EngineConfig(), 15),
+        (INTERACTIVE, EngineConfig(), 15),
+        (Patience.after(1), EngineConfig(), 22.5),
+        (Patience.after(3), EngineConfig(), 50.625),
+        (BACKGROUND, EngineConfig(), 45),
+        (None, EngineConfig(connect_timeouts=Timeouts(7, 3)), 3),
     ],
 )
 @pytest.mark.parametrize("stuck_at", ["dialling", "the handshake"])
 async def test_connecting_has_a_deadline(
     autojump_clock: MockClock,
     network: Network,
-    settings: dict[str, Any],
+    patience: Patience | None,
+    engine: EngineConfig,
     seconds: float,
     stuck_at: str,
 ) -> None:
+    config = evolve(network.config, engine=engine)
+    settings: dict[str, Any] = {} if patience is None else {"patience": patience}
     network.dialling = 1e6 if stuck_at == "dialling" else seconds / 2
     with pytest.raises(ConnectTimeout) as late:
-        async with open_smp_client(network.router.address, **settings):
+        async with open_smp_client(network.router.address, config, **settings):
             raise AssertionError("never gets here")
     assert trio.current_time() == pytest.approx(seconds)
     assert isinstance(late.value, TimeoutError)
@@ -221,7 +223,7 @@ async def test_the_deadline_is_for_connecting_only(
 ) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(network.serve, pong)
-        async with open_smp_client(network.router.address) as client:
+        async with open_smp_client(network.router.address, network.config) as client:
             await trio.sleep(1000)
             await client.ping()
 
@@ -230,7 +232,7 @@ async def test_a_shorter_deadline_of_the_program_s(
     autojump_clock: MockClock, network: Network
 ) -> None:
     with trio.move_on_after(2) as scope:
-        async with open_smp_client(network.router.address):
+        async with open_smp_client(network.router.address, network.config):
             raise AssertionError("never gets here")
     assert scope.cancelled_caught
     assert trio.current_time() == 2
@@ -249,7 +251,7 @@ async def test_errors_before_the_handshake_come_out_as_they_are(
     network.error = kind("for a reason")
     network.error.__cause__ = KeyError("the reason")
     with pytest.raises(kind) as failed:
-        async with open_smp_client(network.router.address):
+        async with open_smp_client(network.router.address, network.config):
             raise AssertionError("never gets here")
     assert failed.value is network.error
     assert isinstance(failed.value.__cause__, KeyError)
@@ -321,7 +323,9 @@ async def test_each_way_for_a_handshake_to_fail(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(misbehave)
         with pytest.raises(kind) as failed:
-            async with open_smp_client(network.router.address, disconnected=told.append):
+            async with open_smp_client(
+                network.router.address, network.config, disconnected=told.append
+            ):
                 raise AssertionError("never gets here")
         assert isinstance(failed.value, ConnectError)
         assert failed.value.retryable == retryable
@@ -337,7 +341,7 @@ async def test_a_router_that_hangs_up_after_the_handshake(network: Network) -> N
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)
-        async with open_smp_client(network.router.address) as client:
+        async with open_smp_client(network.router.address, network.config) as client:
             assert isinstance(await client.wait_disconnected(), trio.EndOfChannel)
 
 
@@ -352,7 +356,8 @@ async def test_connecting_cancelled_at_every_step(
     opened: list[AnyClient] = []
 
     async def call() -> None:
-        async with opener(network.router.address, disconnected=told.append) as client:
+        connecting = opener(network.router.address, network.config, disconnected=told.append)
+        async with connecting as client:
             opened.append(client)
             await client.request(client._codec.ping())
 

@@ -9,7 +9,6 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.client import connection
 from simplex_trio.client.connection import ClientConfig
 from simplex_trio.client.ntf import NTFClient, RegisteredToken
 from simplex_trio.client.router_errors import RouterError
@@ -383,9 +382,8 @@ class OneToken:
                 return ERR(Code.AUTH)
 
 
-async def test_the_scenario_for_real_routers(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_scenario_for_real_routers() -> None:
     network = Network(ROUTER)
-    monkeypatch.setattr(connection, "open_transport", network.open_transport)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(network.serve, OneToken().respond)
-        await life_of_a_token(str(ROUTER.address))
+        await life_of_a_token(str(ROUTER.address), config=network.config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from simplex_trio.client.connection import ClientConfig
 from simplex_trio.client.ntf import open_ntf_client
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.keys import Ed25519PrivateKey
@@ -19,9 +20,13 @@ UNVERIFIED = set(TokenState) - {TokenState.ACTIVE}
 SOMEWHERE = "smp://LcJUMfVhwD8yxjAiSaDzzGF3-kLG4Uh0Fl_ZIjrRwjI=@smp.example.com"
 
 
-async def life_of_a_token(address: str, provider: PushProvider = PushProvider.APNS_TEST) -> None:
+async def life_of_a_token(
+    address: str,
+    provider: PushProvider = PushProvider.APNS_TEST,
+    config: ClientConfig | None = None,
+) -> None:
     """Every command that does not need the code that only the device gets; the rest is refused."""
-    async with open_ntf_client(address) as client:
+    async with open_ntf_client(address, config) as client:
         await client.ping()
         token = await client.register_token(DeviceToken(provider, b"ab" * 32))
         assert (await client.check_token(token)).state in UNVERIFIED

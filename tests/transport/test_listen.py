@@ -20,13 +20,14 @@ from trio.testing import (
 )
 
 from simplex_trio.errors import PeerCertificateExpired, SimplexError
-from simplex_trio.transport import _openssl, listen
+from simplex_trio.transport import _openssl
 from simplex_trio.transport.config import KeepAlive
 from simplex_trio.transport.listen import (
     SocketStatistics,
     open_listeners,
     serve_tls,
 )
+from simplex_trio.transport.networks import Origin
 from simplex_trio.transport.places import ListenLimits, Places
 from simplex_trio.transport.tls import TlsStream, client_handshake, server_handshake
 from tests.transport.support import CONTEXT, PIN, chain_of, now
@@ -73,6 +74,7 @@ class Server:
     handled: list[TlsStream] = field(factory=list)
     handler: Callable[[TlsStream], Awaitable[object]] | None = None
     places: Places = field(factory=Places)
+    origin: Callable[[trio.abc.Stream], Origin | None] | None = None
 
     async def handle(self, stream: TlsStream) -> None:
         self.handled.append(stream)
@@ -103,6 +105,7 @@ async def serving(server: Server) -> AsyncGenerator[trio.Nursery]:
             places=server.places,
             statistics=server.statistics,
             clock=now,
+            origin=server.origin,
             task_status=task_status,
         )
 
@@ -262,7 +265,6 @@ async def test_connection_that_says_nothing_costs_no_tls(monkeypatch: pytest.Mon
         return await server_handshake(stream, *args, **kwargs)
 
     monkeypatch.setattr(_openssl, "TlsConnection", Counted)
-    monkeypatch.setattr(listen, "server_handshake", counted)
     (listener,) = await open_listeners(0, host="127.0.0.1")
     below = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
     server = Server(listener=listener)  # type: ignore[arg-type]
@@ -274,6 +276,7 @@ async def test_connection_that_says_nothing_costs_no_tls(monkeypatch: pytest.Mon
             CONTEXT,
             statistics=server.statistics,
             clock=now,
+            handshake=counted,
             task_status=task_status,
         )
 
@@ -375,12 +378,10 @@ async def test_when_it_stays_full_the_next_is_closed(autojump_clock: MockClock) 
         assert await first.receive_some() == b"still here"
 
 
-async def test_one_address_has_a_share_of_the_places(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    origins = iter([b"a", b"a", b"a", b"b", None, None, None, b"a"])
-    monkeypatch.setattr(listen, "peer_origin", lambda _: next(origins))
-    server = Server(places=limited(max_connections_per_address=2))
+async def test_one_address_has_a_share_of_the_places(autojump_clock: MockClock) -> None:
+    one, other = Origin(b"a"), Origin(b"b")
+    origins = iter([one, one, one, other, None, None, None, one])
+    server = Server(places=limited(max_connections_per_address=2), origin=lambda _: next(origins))
     async with serving(server):
         first, _ = await server.connect(), await server.connect()
         ours, theirs = memory_stream_pair()
@@ -394,7 +395,7 @@ async def test_one_address_has_a_share_of_the_places(
         await wait_all_tasks_blocked()
         await server.connect()
         await wait_all_tasks_blocked()
-        assert server.handled[-1].origin == b"a"
+        assert server.handled[-1].origin == one
 
 
 async def test_listeners_of_one_router_share_its_places(autojump_clock: MockClock) -> None:
@@ -544,19 +545,15 @@ async def test_a_name_with_several_addresses() -> None:
     assert await reached_from(await open_listeners(port, host="router.example")) == LOOPBACKS
 
 
-@pytest.fixture
-def without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
-    genuine = listen._listen
-
-    def fail(family: int, address: Any, *, dual: bool) -> trio.SocketListener:
+class WithoutIPv6(trio.abc.SocketFactory):
+    def socket(self, family: Any = -1, type: Any = -1, proto: int = -1) -> Any:  # noqa: A002
         if family == socket.AF_INET6:
             raise OSError(errno.EAFNOSUPPORT, "no such family")
-        return genuine(family, address, dual=dual)
-
-    monkeypatch.setattr(listen, "_listen", fail)
+        return trio.socket.from_stdlib_socket(socket.socket(family, type, proto))
 
 
-async def test_a_machine_without_ipv6(without_ipv6: None) -> None:
+async def test_a_machine_without_ipv6() -> None:
+    trio.socket.set_custom_socket_factory(WithoutIPv6())
     assert await reached_from(await open_listeners(0)) == ["127.0.0.1"]
     trio.socket.set_custom_hostname_resolver(TwoFamilies())
     assert await reached_from(await open_listeners(0, host="router.example")) == ["127.0.0.1"]
