@@ -1,4 +1,4 @@
-"""`open_inner_nursery`: a nursery that its caller need not know about."""
+"""`open_inner_nursery`: a nursery as an implementation detail of a context manager."""
 
 from __future__ import annotations
 

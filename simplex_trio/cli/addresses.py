@@ -1,6 +1,6 @@
 """Addresses of routers as arguments: written out, or ``@FILE`` for one that is kept in a file.
 
-An address may come with the router's password.  A command line is no place for one: everybody on
+An address may contain the router's password, which must not stand on a command line: all users of
 the machine can read it, and shells remember it.
 """
 
@@ -20,9 +20,9 @@ _MAX_FILE = 10_000
 def read_address(
     text: str, *protocols: ServerProtocol, at_most: int = _MAX_FILE
 ) -> ServerAddressWithAuth:
-    """The address that an argument gives, of a router that speaks one of ``protocols``.
+    """The address in an argument, of a router that speaks one of ``protocols``.
 
-    Raises `CommandFailed` with what is wrong with it, and never with what it says.
+    Raises `CommandFailed`, whose message never repeats the argument.
     """
     from_file = text.startswith("@")
     if from_file:

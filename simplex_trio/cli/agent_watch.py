@@ -40,7 +40,7 @@ def agent_watch(
 ) -> None:
     """Subscribe to the queues in the state file, and show how that goes, until Ctrl-C.
 
-    Whoever was subscribed to them is not any more. Messages are counted and left where they are.
+    Other programs lose their subscriptions to them. Messages are counted and not acknowledged.
 
     Parameters
     ----------

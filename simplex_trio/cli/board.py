@@ -48,14 +48,14 @@ class _Rate:
 
 @define
 class ServerLine:
-    """A server, as far as events tell."""
+    """The state of a server, as events report it."""
 
     place: str
     connected: bool = False
     connections: int = 0
     messages: int = 0
     refused: int = 0
-    """Subscriptions that the router refused, or gave to somebody else."""
+    """Subscriptions that the router refused, or moved to another client."""
     trouble: str = ""
     """Why there is no connection, in words."""
     pending: int = 0
@@ -85,7 +85,7 @@ class Board:
         return cls({each: ServerLine(place_of(each)) for each in servers})
 
     def note(self, event: AgentEvent, now: float) -> None:
-        """Take in what an agent tells."""
+        """Update the table with an event of the agent."""
         server = self.servers[event.server]
         match event:
             case Connected():

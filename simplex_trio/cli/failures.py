@@ -1,4 +1,4 @@
-"""What a person, or a script, learns when a command fails: one plain sentence, and an exit code."""
+"""How failures of commands are reported: one plain sentence, and an exit code."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    """Something that is none of the others."""
+    """Any other failure."""
     USAGE = 2
-    """The command line, a file or an address makes no sense."""
+    """The command line, a file or an address is not valid."""
     UNREACHABLE = 3
     """No connection, or the wrong router at the other end."""
     REFUSED = 4
-    """The router answered, and said no."""
+    """The router answered with an error."""
 
 
 _INTERRUPTED = 128 + 2
@@ -94,8 +94,8 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
             return f"A package is missing: {error}.", ExitCode.FAILED
         case WrongIdentity():
             return (
-                "Whoever answered is not the router that the address names. Check the address; "
-                "if it is right, somebody may be in between.",
+                "The server is not the router that the address names. Check the address; if it is "
+                "right, the connection may have been intercepted.",
                 _UNREACHABLE,
             )
         case ConnectError():
@@ -181,7 +181,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _leave_quietly() -> NoReturn:
-    """End because whoever read our output has gone, which is how ``| head`` ends."""
+    """Exit because the reader of our output has gone, as after ``| head``."""
     # Python would complain once more when it flushes at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(_NO_READER)

@@ -1,8 +1,8 @@
 """What commands print: words for people, or JSON for programs.
 
 Much of it has come from the network, or from files that others have made: names, messages, hosts,
-what routers say about errors.  A terminal obeys some characters, so whatever leaves here spells
-them out; none of the callers has to think of it.
+error texts of routers.  A terminal obeys control characters, so everything printed here has them
+escaped; callers need not take care of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""QR codes on a terminal, for those who have the other program on a telephone."""
+"""QR codes on a terminal, to be scanned by a telephone."""
 
 from __future__ import annotations
 

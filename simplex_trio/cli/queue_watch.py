@@ -72,7 +72,7 @@ def watch(
 
 
 def chosen(state: State, names: Iterable[str]) -> list[SavedQueue]:
-    """The queues of these names, or all; `CommandFailed` if that is none."""
+    """The queues of these names, or all; `CommandFailed` if there are none."""
     queues = [state.find(name) for name in names] or list(state.queues.values())
     if not queues:
         raise CommandFailed(
@@ -94,12 +94,12 @@ class Arrived(Redacted):
     """When its router got it; `None` if the router says something impossible."""
     body: bytes
     sealed: bool
-    """Whether nobody but the sender and we could read it."""
+    """Whether only the sender and this program could read it."""
 
 
 @define(repr=False)
 class Watch(Redacted):
-    """What has been printed, and what is still subscribed to.  Pure."""
+    """The printed messages, and the remaining subscriptions.  Pure."""
 
     queues: dict[tuple[ServerAddress, bytes], SavedQueue]
     keep: bool = False
@@ -111,7 +111,7 @@ class Watch(Redacted):
         return cls({(each.router, each.queue.recipient_id): each for each in queues}, keep)
 
     def arrived(self, server: ServerAddress, message: MessageReceived) -> Arrived | None:
-        """What to print; nothing for a message that comes once more, as nobody acknowledged it."""
+        """What to print; `None` for a message that was redelivered before it was acknowledged."""
         place = server, message.recipient_id
         if self._last.get(place) == message.message_id:
             return None
@@ -164,7 +164,7 @@ def _note(
         case RouterEvent(event=MessageReceived() | QuotaReached() as message):
             saved = watch.queues.get((event.server, message.recipient_id))
             if saved is None:
-                return  # it was on its way when somebody else took the queue
+                return  # it was in flight when another program took the queue
             if isinstance(message, MessageReceived):
                 arrived = watch.arrived(event.server, message)
                 if arrived is not None:
@@ -190,7 +190,7 @@ def _note(
 
 
 async def acknowledge(agent: SMPClientAgent, saved: SavedQueue, message_id: bytes) -> None:
-    """Tell the router that a message is safe; if that fails, the message comes again."""
+    """Acknowledge a message; if that fails, the router delivers it again."""
     try:
         client = await agent.client(saved.router)
         await client.acknowledge(saved.queue, message_id)

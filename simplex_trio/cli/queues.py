@@ -35,7 +35,7 @@ from simplex_trio.wire.text import to_base64url
 
 __all__ = ["create", "delete", "info", "list_queues", "send"]
 
-_CLEAN_UP_SECONDS = 5  # for taking back what was begun, when the program is interrupted
+_CLEAN_UP_SECONDS = 5  # for deleting an unfinished queue when the program is interrupted
 _MOST_INPUT = 16_384
 """Bytes of a message that are read; more would not fit into any block."""
 
@@ -56,7 +56,7 @@ def create(
 ) -> None:
     """Create a queue on a router, keep its keys, and print the address for senders.
 
-    Whoever has the address can send. The keys stay in the state file.
+    Anyone with the address can send. The keys stay in the state file.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def create(
         print_json({"name": name, "router": str(saved.router), "address": address})
         return
     say(f"Queue {name!r} is made; its keys are in {path}.")
-    say("Whoever is to send to it needs this address:" if not only_me else "Its address:")
+    say("Give this address to senders:" if not only_me else "Its address:")
     say(address)
     if qr:
         say(qr_code(address))
@@ -122,7 +122,7 @@ def _not_created(error: RouterError) -> Exception:
     if error.error is not Code.AUTH:
         return error
     return CommandFailed(
-        "The router creates queues only for those who know its password; "
+        "The router requires a password for creating queues; "
         "put its address with the password into a file, and write @FILE in its place.",
         ExitCode.REFUSED,
     )
@@ -181,7 +181,7 @@ def send(
         The address of a router to send through as a proxy, so that the queue's router does not see
         where the message comes from.
     notify
-        Let those be told who are notified of messages of this queue.
+        Ask the router to notify the owner's devices of this message.
     """
     target = _target(queue, state or default_path())
     proxy = None if through is None else read_address(through, ServerProtocol.SMP)
@@ -261,7 +261,7 @@ def info(
     name
         A queue in the state file.
     show_keys
-        Print the keys of the queue, too. Whoever has them owns the queue.
+        Print the keys of the queue, too. Anyone with them owns the queue.
     qr
         Show the address as a QR code, too.
     """
@@ -276,10 +276,10 @@ def info(
     say(
         "Only the owner of a key can send."
         if found.secured
-        else "Anybody with its address can send."
+        else "Anyone with its address can send."
     )
     if found.has_notifier:
-        say("Somebody is notified of messages.")
+        say("Notifications are enabled.")
     say(f"Address for senders: {saved.uri}")
     for label, key in keys.items():
         say(f"{label}: {key}")

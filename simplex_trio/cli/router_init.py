@@ -51,8 +51,8 @@ def init(
     port
         The port that it listens on.
     password
-        Let only those create queues, and use the router as a proxy, who know a password. It is
-        made here and kept in the configuration.
+        Require a password for creating queues and for using the router as a proxy. It is generated
+        here and kept in the configuration.
     show_password
         Print the address with the password in it.
     """
@@ -82,7 +82,8 @@ def _address(names: tuple[str, ...], port: int, fingerprint: bytes) -> ServerAdd
         return ServerAddress(protocol, hosts, shown_port, fingerprint)
     except ValueError as exc:
         raise CommandFailed(
-            "This host or port cannot be; a host is a domain name or an IP address.", ExitCode.USAGE
+            "This host or port is not valid; a host is a domain name or an IP address.",
+            ExitCode.USAGE,
         ) from exc
 
 

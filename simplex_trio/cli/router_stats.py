@@ -35,7 +35,7 @@ _METRIC = re.compile(r"simplex_router_(?P<name>\w+?)(?P<total>_total)? (?P<value
 
 
 def stats(config: Path = Path("router"), /, *, zeros: Flag = False, json: AsJson = False) -> None:
-    """Show what a router has now, and what it has done in its life.
+    """Show the current state of a router, and its counters since it was created.
 
     A running router is asked on its metrics port, if its configuration has one; the store of one
     that is stopped is read.
@@ -66,10 +66,10 @@ async def _numbers(config: RouterConfig) -> tuple[Numbers, Numbers]:
         try:
             return numbers_in_metrics(await _fetch(config.metrics_port))
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
-            pass  # it does not run, so that its store can be read
+            pass  # the router does not run, so its store can be read
     if config.store is None or not config.store.exists():
         raise CommandFailed(
-            "This router has left nothing to read. While it runs it can be asked, "
+            "This router has no store to read. While it runs it can be asked, "
             "if its configuration has a metrics_port.",
             ExitCode.USAGE,
         )
@@ -118,5 +118,5 @@ async def _fetch(port: int) -> str:
                 answer += data
     head, _, body = answer.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200"):
-        raise CommandFailed("Whatever answers on the metrics port is not the router.")
+        raise CommandFailed("The program that answers on the metrics port is not the router.")
     return body.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Running a command's async part so that Ctrl-C ends it in order, not wherever it happens to be."""
+"""Runs the async part of a command so that Ctrl-C cancels it instead of interrupting it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupted(BaseException):
     """The command was told to stop before it was done, and has cleaned up after itself.
 
-    Like `KeyboardInterrupt`, whose place it takes, it passes by whoever handles ordinary errors.
+    Like `KeyboardInterrupt`, which it replaces, it is not caught by ``except Exception``.
     """
 
     def __init__(self, number: int) -> None:
@@ -39,7 +39,7 @@ def run(function: Callable[[], Awaitable[T]]) -> T:
 
 
 def run_service(function: Callable[[], Awaitable[object]]) -> str | None:
-    """Run something that only a signal ends, which is no failure then; the name of the signal."""
+    """Run something until a signal ends it, which is a success; returns the name of the signal."""
     try:
         run(function)
     except Interrupted as exc:
@@ -65,7 +65,7 @@ async def _run(function: Callable[[], Awaitable[T]]) -> T:
             result.append(await function())
             nursery.cancel_scope.cancel()
     except SimplexError as exc:
-        # What is cancelled ends all at once: one part may see a connection to another go first.
+        # All parts are cancelled at once: one may see the connection to another end first.
         if caught:
             raise Interrupted(caught[0]) from exc
         raise

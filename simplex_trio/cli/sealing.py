@@ -22,7 +22,7 @@ MAX_MESSAGE = E2E_CONFIRMATION_PADDED - 3
 
 
 def seal(uri: QueueURI, message: bytes) -> bytes:
-    """``message`` for whoever made the queue; `TooLarge` if it does not fit."""
+    """``message``, sealed for the owner of the queue; `TooLarge` if it does not fit."""
     key, nonce = X25519PrivateKey.generate(), secrets.token_bytes(NONCE_SIZE)
     box = BoxKey.agree(key, uri.queue.dh_key)
     sealed = ClientMessage(None, message).seal(box, nonce, E2E_CONFIRMATION_PADDED)

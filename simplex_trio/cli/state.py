@@ -1,8 +1,8 @@
 """The file in which ``simplex-trio queue`` keeps the queues that it made, keys included.
 
 It is written as a whole beside itself and then put in place, so that a crash leaves the old one or
-the new one, and never with more permissions than its owner's.  Whoever changes it holds a lock
-meanwhile, so that commands that run at the same time do not undo each other.
+the new one, and is readable for its owner alone.  A command that changes it holds a lock, so that
+concurrent commands do not undo each other's changes.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class SavedQueue(Redacted):
 
     @property
     def uri(self) -> QueueURI:
-        """What to give to whoever may send."""
+        """The address to give to senders."""
         queue = self.queue
         public = self.sealing_key.public
         address = QueueAddress(self.router, queue.sender_id, public, queue.mode)
@@ -135,7 +135,7 @@ class State(Redacted):
 
 def _damaged(path: Path) -> CommandFailed:
     return CommandFailed(
-        f"{path} is not a file of this program, or damaged; name another with --state.",
+        f"{path} is not a file of this program, or is damaged; name another with --state.",
         ExitCode.USAGE,
     )
 
@@ -148,7 +148,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _checksum(queues: Any) -> str:
-    """What tells a file with a wrong letter in a key from one that is whole."""
+    """A checksum, which detects a wrong letter in a key."""
     return f"{zlib.crc32(json.dumps(queues, sort_keys=True).encode()):08x}"
 
 

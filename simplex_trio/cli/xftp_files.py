@@ -53,7 +53,7 @@ Description = Annotated[
     Parameter(
         allow_leading_hyphen=True,
         help="The file with the description, or with a link to it; `-` for standard input. "
-        "Whoever has the description has the file.",
+        "Anyone with the description has the file.",
     ),
 ]
 
@@ -92,7 +92,7 @@ def send(
     name
         What the recipients see instead of the file's own name.
     link
-        Print the first recipient's description as a link, too. Whoever has it has the file.
+        Print the first recipient's description as a link, too. Anyone with it has the file.
     web_link
         The same for browsers, with the web client that the first router has.
     """

@@ -117,7 +117,7 @@ def _config(
         if port is not None:
             config = evolve(config, ports=(port,))
     except ValueError as exc:
-        raise CommandFailed(f"A router cannot be so: {exc}.", ExitCode.USAGE) from exc
+        raise CommandFailed(f"This configuration is not valid: {exc}.", ExitCode.USAGE) from exc
     return config
 
 

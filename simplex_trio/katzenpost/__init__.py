@@ -2,11 +2,11 @@
 
 `open_thin_client` connects to the daemon; the `ThinClient` that it gives finds services, sends them
 messages, and reads and writes Pigeonhole channels box by box.  `WriteChannel`, `ReadChannel` and
-`CopyStream` do the latter with less to carry about.
+`CopyStream` keep track of capabilities and indices for the caller.
 
-Below the client, from the wire up: `wire` has frames and CBOR, `messages` what they mean, and
-`session` keeps up a connection, on the engine of `simplex_trio.client`, for callers who should
-notice nothing of that.  Above it, `pigeonhole` has the channels.
+Below the client, from the wire up: `wire` has frames and CBOR, `messages` has typed requests and
+events, and `session` reconnects and resends on behalf of callers, on `simplex_trio.engine`.  Above
+it, `pigeonhole` has the channels.
 
 It needs the extra ``katzenpost``: ``pip install 'simplex-trio[katzenpost]'``.
 """

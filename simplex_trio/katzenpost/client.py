@@ -51,10 +51,10 @@ class ThinClient:
 
     All methods belong to the thread of the Trio program; any number of tasks may use them at once.
 
-    What the daemon answers by itself raises, beside the errors that are named: `DaemonAway` at once
-    if there is no connection, `ConnectionLost` if it ends meanwhile, `RequestTimeout`, a
-    `CodedError` that the daemon answered, and `MalformedResponse` or `UnexpectedResponseError` for
-    an answer that makes no sense.  Cancelling such a call changes nothing.
+    Requests that the daemon answers by itself raise, beside the errors that each method names:
+    `DaemonAway` at once if there is no connection, `ConnectionLost` if the connection ends before
+    the answer, `RequestTimeout`, a `CodedError` that the daemon answered, and `MalformedResponse`
+    or `UnexpectedResponseError` for an invalid answer.  Cancelling such a call has no side effects.
     """
 
     def __init__(self, session: Session, config: ClientConfig, token: bytes) -> None:
@@ -69,7 +69,7 @@ class ThinClient:
 
     @property
     def token(self) -> bytes:
-        """By which the daemon knows this client again."""
+        """Identifies this client to the daemon when it reconnects."""
         return self._token
 
     @property
@@ -79,12 +79,12 @@ class ThinClient:
 
     @property
     def is_connected(self) -> bool:
-        """Whether, beyond that, the daemon is connected to the mixnet."""
+        """Whether the daemon in turn is connected to the mixnet."""
         return self._session.is_connected and self.status.is_connected
 
     @property
     def status(self) -> ConnectionStatus:
-        """The latest that the daemon said about itself, with the sizes of messages."""
+        """The latest status that the daemon reported, with the sizes of messages."""
         return self._session.knowledge.status
 
     @property
@@ -109,15 +109,15 @@ class ThinClient:
     async def aclose(self) -> None:
         """Tell the daemon to forget this client, and close the connection.
 
-        Everybody who waits gets `ClientClosed`.  Cancelled, it does the same.
+        Calls in flight raise `ClientClosed`.  If cancelled, it does the same.
         """
         await self._session.close(forget=True)
 
     async def detach(self) -> None:
-        """Close the connection, and have the daemon go on with what it does for this client.
+        """Close the connection, but let the daemon continue the operations of this client.
 
-        It does so for ten minutes; another client with the same `token` then takes over.  Everybody
-        who waits gets `ClientClosed`.  Cancelled, it does the same.
+        The daemon keeps them for ten minutes, in which another client with the same `token` can
+        take over.  Calls in flight raise `ClientClosed`.  If cancelled, it does the same.
         """
         await self._session.close(forget=False)
 
@@ -164,10 +164,10 @@ class ThinClient:
     # --- messages to services -------------------------------------------------------------------
 
     async def send(self, to: Destination | Service, payload: bytes) -> None:
-        """Send a message that cannot be replied to; nobody learns whether it arrives.
+        """Send a message without a reply block; its delivery is not confirmed.
 
         Raises `TooLarge`, `MixnetOffline`, `DaemonAway`, `ConnectionLost`, or `RequestTimeout` if
-        the daemon, which sends at the pace of the mixnet, did not get to it in time.
+        the daemon, which sends at the rate of the mixnet, did not send it in time.
         """
         await self._send(to, payload, None)
 
@@ -187,11 +187,11 @@ class ThinClient:
     ) -> bytes:
         """Send a message and return the payload of the reply to it.
 
-        Replies are often filled up with zeros to the size of all messages.
+        Replies are often padded with zeros to the size of all messages.
 
         Raises what `send` does; `AnswerTooLate` if no reply comes within ``timeout`` seconds, or
         those of the configuration; `MessageNotSent`; and `ReplyLost` if the daemon was restarted
-        meanwhile.  While only the connection to the daemon is lost it goes on waiting.
+        meanwhile.  It keeps waiting across lost connections to the daemon.
         """
         surb_id = secrets.token_bytes(ID_SIZE)
         reply = self._session.expect_reply(surb_id)
@@ -286,7 +286,7 @@ class ThinClient:
     async def cancel_resending(self, envelope: ReadEnvelope | WriteEnvelope | bytes) -> None:
         """Stop sending an envelope, given itself or its hash.
 
-        Whoever waits for it gets `OperationCancelled`, also while the daemon is away.
+        The call that waits for it raises `OperationCancelled`, even while the daemon is away.
         """
         envelope_hash = envelope if isinstance(envelope, bytes) else envelope.hash
         await self._session.cancel(OperationKey(OperationKind.BOX, envelope_hash))
@@ -375,12 +375,12 @@ class ThinClient:
         """Stop all operations that are in flight."""
         await self._session.cancel_all()
 
-    # --- for what is built on it ----------------------------------------------------------------
+    # --- for higher layers --------------------------------------------------------------------
 
     async def ask_again(self, request: Request[ValueT]) -> ValueT:
         """Have the daemon answer a request, on the next connection if need be.
 
-        Raises `DaemonHangsUp`, or what any call raises that the daemon answers by itself, except
+        Raises `DaemonHangsUp`, or what any request raises that the daemon answers by itself, except
         for lost connections.
         """
         return await self._session.ask_again(request)

@@ -60,14 +60,14 @@ class ClientConfig:
     """For everything until the daemon knows us.  It holds back its first message for up to 30
     seconds while it has no consensus document, so less than 40 would be too little."""
     request_timeout: float = field(default=60.0, validator=gt(0))
-    """For what the daemon answers by itself.  It stops reading while 16 operations of a client wait
-    to be sent, so that an answer can take a while."""
+    """For requests that the daemon answers by itself.  It stops reading while 16 operations of a
+    client wait to be sent, so that an answer can take a while."""
     reply_timeout: float = field(default=60.0, validator=gt(0))
     """For a service's reply."""
     cancel_timeout: float = field(default=2.0, validator=gt(0))
-    """For the daemon's answer to a cancel; whoever waited is woken then at the latest."""
+    """For the daemon's answer to a cancel; the cancelled call returns then at the latest."""
     close_timeout: float = field(default=1.0, validator=gt(0))
-    """For telling the daemon, when the client is closed."""
+    """For notifying the daemon when the client is closed."""
     reconnect: Backoff = RECONNECT
     """Between tries to reach the daemon again."""
     steady_after: float = field(default=10.0, validator=gt(0))
@@ -75,10 +75,9 @@ class ClientConfig:
     over."""
     hang_ups: int = field(default=5, validator=ge(1))
     """An operation fails with `DaemonHangsUp` when the daemon has refused it so many times in a
-    row: it answered what was sent just before, and hung up instead of answering what was sent just
-    after.  Connections that end for other reasons do not count, however many there are.  It fails
-    as well when so many short connections in a row ended because a message of the daemon made no
-    sense."""
+    row: it answered the request before, and hung up instead of answering the one after.
+    Connections that end for other reasons do not count.  It also fails when so many short
+    connections in a row ended because of a malformed message from the daemon."""
     random: Callable[[], float] = random.random
     """From 0 to 1, for the waits between tries and the choice among instances of a service."""
     max_unread_events: int = field(default=1000, validator=ge(1))
@@ -125,7 +124,7 @@ def _tcp(address: str, network: Network) -> TcpDial:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise ConfigError("an IPv6 address belongs into brackets: [::1]:64331")
+        raise ConfigError("an IPv6 address needs brackets: [::1]:64331")
     if not colon or not host or not (port.isascii() and port.isdigit()):
         raise ConfigError("the Address of [Dial.Tcp] is a host and a port: localhost:64331")
     if len(port) > _PORT_DIGITS or not 1 <= int(port) <= 0xFFFF:
@@ -149,4 +148,4 @@ def _table(value: object, name: str) -> Mapping[str, Any]:
 def _no_unknown(table: Mapping[str, Any], where: str, known: set[str]) -> None:
     unknown = table.keys() - known
     if unknown:
-        raise ConfigError(f"{where} has what does not belong there: {', '.join(sorted(unknown))}")
+        raise ConfigError(f"{where} has unknown keys: {', '.join(sorted(unknown))}")

@@ -56,14 +56,14 @@ __all__ = [
 
 
 class KatzenpostError(SimplexError):
-    """Base of what is particular to the thin client."""
+    """Base of the errors that only the thin client raises."""
 
 
 # --- before and around connections --------------------------------------------------------------
 
 
 class ConfigError(KatzenpostError, ValueError):
-    """The configuration file is not one that says how to reach a daemon."""
+    """The configuration file does not say how to reach a daemon."""
 
 
 class CborSupportMissing(ConnectError):
@@ -73,31 +73,31 @@ class CborSupportMissing(ConnectError):
 
 
 class IncompatibleDaemon(HandshakeFailed):
-    """Whatever answers does not greet as a daemon of this protocol does."""
+    """The peer does not speak the protocol of the daemon."""
 
 
 class DaemonAway(ConnectionLost):
-    """There is no connection to the daemon now; one is being sought."""
+    """There is no connection to the daemon now; the client is reconnecting."""
 
 
 class DaemonHangsUp(ConnectionLost):
-    """The daemon hung up each of several times that it was asked this, and had answered until then.
+    """The daemon repeatedly hung up on this request, after it had answered earlier ones.
 
-    It cannot read the request, which asking again does not help.  Or it sends what cannot be read,
-    each time.  Connections that end for other reasons are no part of it.
+    Either it cannot read the request, so that a retry does not help, or it sends malformed messages
+    each time.  Connections that end for other reasons do not count.
     """
 
     retryable = False
 
 
 class ClientClosed(ConnectionLost):
-    """This side has closed the client."""
+    """The client was closed by this program."""
 
     retryable = False
 
 
 class AnswerTooLate(KatzenpostError, TimeoutError):
-    """No reply came from the service in time; if the packet was lost, none ever will."""
+    """The service did not reply in time; if the packet was lost, it never will."""
 
     retryable = True
 
@@ -119,7 +119,7 @@ class MessageNotSent(KatzenpostError):
 
 
 class NoDocument(KatzenpostError, LookupError):
-    """There is no consensus document, or none of this epoch."""
+    """The daemon has no consensus document, or not that of this epoch."""
 
     retryable = True
 
@@ -172,7 +172,7 @@ class PayloadTooLarge(DaemonError, TooLarge):
 
 
 class EnvelopeUnreadable(DaemonError, CryptoError):
-    """What came out of a box does not decrypt, or a tombstone's signature is forged."""
+    """The content of a box cannot be decrypted, or a tombstone's signature is forged."""
 
 
 class CopyFailed(DaemonError):

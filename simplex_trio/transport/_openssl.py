@@ -50,8 +50,8 @@ _SMALL = 4096
 
 _Code = SSL.X509VerificationCodes
 
-# OpenSSL is given no authority to trust, as whom to trust is a matter of fingerprints.  That, dates
-# (with a clock of its own) and what a certificate says about its use are decided by the judge.
+# OpenSSL trusts no authority, since trust is a matter of fingerprints.  `CertificateJudge` decides
+# about fingerprints, dates (with a clock of its own) and the usage of certificates.
 _FOR_THE_JUDGE = frozenset(
     {
         _Code.OK,
@@ -101,8 +101,8 @@ WEB_LISTS = TlsLists(
         "rsa_pkcs1_sha512",
     ),
 )
-"""The wider choices of a port that serves browsers too: they hold for all who connect to it, since
-what is on offer cannot be changed any more when the client has said whom it looks for."""
+"""The wider choices of a port that serves browsers too.  They hold for all clients of the port,
+since they cannot be changed any more once the client has sent its server name."""
 
 
 class CertificateJudge(Protocol):
@@ -410,7 +410,7 @@ class TlsConnection:
         _lib.SSL_set_bio(connection._ssl, connection._into_ssl, connection._from_ssl)
 
     def unsent(self) -> bytes:
-        """What nobody sends any more after a failure: an alert for the other side."""
+        """Take the alert that is left after a failure, and would otherwise not be sent."""
         return self._outgoing.read()
 
     def session_id(self) -> bytes:
@@ -434,7 +434,7 @@ class TlsConnection:
             return None
 
     def server_name(self) -> str | None:
-        """The name that the client looks for, on the server's side."""
+        """The server name that the client sent, on the server's side."""
         name = self._connection.get_servername() if self.server_side else None
         return None if name is None else _text(name)
 
@@ -454,5 +454,5 @@ def _reason(error: SSL.Error) -> str:
 
 
 def _text(name: bytes) -> str:
-    """A name from the other side, whatever its bytes."""
+    """A name from the other side, which may have any bytes."""
     return name.decode("ascii", "backslashreplace")

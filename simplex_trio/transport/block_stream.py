@@ -1,9 +1,8 @@
 """`BlockStream`: exact blocks of one size over any trio stream.
 
-Every protocol here sends blocks of a fixed size back to back, with nothing in between by which a
-reader could find its place again.  So a block is read whole or not at all, and a stream in which
-part of a block was written is of no further use.  That is all this class is about; what is inside
-the blocks it does not know.
+Every protocol here sends blocks of a fixed size back to back, without markers by which a reader
+could resynchronize.  So a block is read whole or not at all, and a stream in which part of a block
+was written is unusable.  The content of blocks is opaque here.
 """
 
 from __future__ import annotations
@@ -54,7 +53,9 @@ class BlockStream(ByteFrameStream):
         size = self.block_size
         received = self._received
         if len(received) >= size:
-            await trio.lowlevel.checkpoint()  # before taking the block, which must not get lost
+            await (
+                trio.lowlevel.checkpoint()
+            )  # checkpoint before taking the block, which must not get lost
         while len(received) < size:
             data = await self.stream.receive_some()
             if not data:
@@ -69,8 +70,8 @@ class BlockStream(ByteFrameStream):
     async def send_frames(self, frames: Iterable[bytes]) -> None:
         """Send blocks in one write, so that they leave in as few packets as possible.
 
-        If it is cancelled or fails once it has begun to write, then nobody knows how much left, and
-        the stream can only be closed: whatever is tried next raises `trio.BrokenResourceError`.
+        If it is cancelled or fails once it has begun to write, it is unknown how much was sent, and
+        the stream can only be closed: later calls raise `trio.BrokenResourceError`.
 
         Raises `ValueError` for a block of another size, before anything is sent.
         """

@@ -1,8 +1,7 @@
-"""`ByteFrameStream`: what is the same for all frames that go over a stream of bytes.
+"""`ByteFrameStream`: the common part of all frames over a stream of bytes.
 
-A reader that lost its place could never find it again, so a frame is taken whole or not at all, and
-a stream in which part of a frame was written is of no further use.  How frames are told apart is
-for subclasses to say.
+A reader cannot resynchronize, so a frame is read whole or not at all, and a stream in which part of
+a frame was written is unusable.  Subclasses delimit the frames.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class ByteFrameStream(FrameStream):
         return "closed" if self._closed else "broken" if self._broken else "open"
 
     def _begin_receiving(self) -> None:
-        """Refuse to receive, or note that somebody does, who unsets ``_receiving`` in the end."""
+        """Claim the receiving side, or raise; the caller unsets ``_receiving`` in the end."""
         self._check()
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving from this connection")

@@ -1,4 +1,4 @@
-"""What a user says about connecting: `ConnectConfig` and its parts.  Pure values.
+"""The user's configuration of connections: `ConnectConfig` and its parts.  Pure values.
 
 Names and defaults follow the reference client, so that a configuration can be carried over.
 """
@@ -80,7 +80,7 @@ class ConnectConfig(Redacted):
 
     host_mode: HostMode = HostMode.ONION_VIA_SOCKS
     host_required: bool = False
-    """Whether hosts of the other kind are out of the question where the wanted kind is missing."""
+    """Whether to refuse hosts of the other kind where the preferred kind is missing."""
     socks: SocksProxy | None = None
     socks_mode: SocksMode = SocksMode.ALWAYS
     web_port: WebPort = WebPort.PRESET

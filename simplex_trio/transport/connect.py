@@ -66,9 +66,9 @@ async def open_transport(
     """Connect to a server and make sure that it is the one that the address names.
 
     ``alpn`` are the names of the protocol on its own port; on the web port another one is offered.
-    ``credentials`` are those of a service.  ``isolation`` is what tells unrelated connections apart
-    to a SOCKS proxy that isolates: those with equal values may share a circuit, and one without a
-    value shares its circuit with none.
+    ``credentials`` are those of a service.  ``isolation`` separates unrelated connections at a
+    SOCKS proxy that isolates: those with equal values may share a circuit, and one without a value
+    gets a circuit of its own.
 
     It has no deadline of its own; cancelling it leaves nothing open.  The caller owns what it
     returns.  Raises a `ConnectError`: `NoSuitableHost`, `SocksSupportMissing`, `DialFailed`,
@@ -94,7 +94,7 @@ async def _dial(plan: DialPlan, isolation: bytes | None) -> trio.SocketStream:
     if plan.socks is None:
         direct = [partial(_dial_directly, host, plan.port) for host in plan.hosts]
         return await open_first(direct, delay=_NEXT_HOST_SECONDS)
-    # Through a proxy slowness says nothing, and each attempt is a burden: one after the other.
+    # Through a proxy a slow attempt is normal, and each one is costly: one after the other.
     login = _login(plan.socks, isolation)
     proxied = [partial(_dial_socks, plan.socks, login, host, plan.port) for host in plan.hosts]
     return await open_first(proxied, delay=math.inf)
@@ -105,7 +105,7 @@ async def _dial_directly(host: Host, port: int) -> trio.SocketStream:
         return await trio.open_tcp_stream(host.bare, port)
     except (OSError, UnicodeError) as exc:  # the latter for names that cannot be resolved
         reasons = "; ".join(sorted(set(_reasons(exc))))
-    # Not caused by what was caught, since its text and its causes have the addresses in them.
+    # Without a cause: the text and the causes of the caught error contain addresses.
     raise DialFailed(f"the host cannot be reached: {reasons}")
 
 
@@ -122,7 +122,7 @@ def _reasons(error: BaseException) -> Iterator[str]:
         case OSError(errno=int(number)):
             yield os.strerror(number)
         case _:
-            yield "its name is not one that can be resolved"
+            yield "its name cannot be resolved"
 
 
 def _login(proxy: SocksProxy, isolation: bytes | None) -> tuple[str | None, str | None]:
@@ -153,9 +153,9 @@ async def _dial_socks(
     except ProxyError as exc:
         reason = str(exc)
     except (OSError, UnicodeError, trio.BrokenResourceError):
-        reason = "the connection to it broke, or the name of the host is none"
+        reason = "the connection to it broke, or the name of the host is invalid"
     else:
         assert isinstance(stream, trio.SocketStream), "TLS comes after the proxy"
         return stream
-    # Not caused by what was caught, for the same reason as above.
+    # Without a cause, for the same reason as above.
     raise ProxyRefused(f"the SOCKS proxy: {reason}")

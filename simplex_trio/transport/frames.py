@@ -1,4 +1,4 @@
-"""`FrameStream`: whole frames over a connection, whatever a protocol's frames are."""
+"""`FrameStream`: the interface of whole frames over a connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FrameStream(trio.abc.AsyncResource):
         """Send all of the frames, in their order.
 
         Cancelled before its first byte, it changes nothing; cancelled or failing after that, it
-        leaves a stream that is of no further use: all calls but `aclose` then raise
+        leaves an unusable stream: all calls but `aclose` then raise
         `trio.BrokenResourceError`.  Raises `trio.ClosedResourceError` if this side has closed.
         """
 

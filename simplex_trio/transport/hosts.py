@@ -2,8 +2,8 @@
 
 A router may have public hosts, onion hosts, or both; which to use is a matter of privacy and not of
 speed, so hosts of the kind that was not chosen are never tried as a second best.  An onion host is
-only ever dialled through a proxy: without one it cannot be reached, and asking for it would tell
-the name server whom we are looking for.
+only ever dialled through a proxy: without one it cannot be reached, and a lookup would reveal it to
+the name server.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ HTTP_ALPN = "http/1.1"
 
 @frozen(repr=False)
 class DialPlan(Redacted):
-    """What dialling comes to: the hosts to try, in order, and how to greet whoever answers."""
+    """A decision about dialling: the hosts to try, in order, and the ALPN to offer."""
 
     hosts: tuple[Host, ...]
     port: int

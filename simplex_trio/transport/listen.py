@@ -1,7 +1,7 @@
-"""The listener of a router: accepting connections, TLS, and an account of all sockets.
+"""The listener of a router: it accepts connections, does TLS, and counts all sockets.
 
-A listener survives failures of single connections, and shortages of the whole system; nothing
-that a client sends affects more than its own connection.
+A listener survives failures of single connections and shortages of the whole system; a client
+cannot affect other connections than its own.
 """
 
 from __future__ import annotations
@@ -62,17 +62,17 @@ _BACKLOG = 1024
 
 @define
 class SocketStatistics:
-    """How many connections there were and are; `leaked` is 0 unless the program is wrong."""
+    """How many connections there were and are; `leaked` is 0 unless there is a bug."""
 
     accepted: int = 0
     closed: int = 0
     active: int = 0
     turned_away: int = 0
-    """Of those accepted, the ones for which there was no place."""
+    """Accepted connections that were closed at once for lack of a place."""
 
     @property
     def leaked(self) -> int:
-        """Connections that were neither closed nor have a task that will."""
+        """Connections that are neither closed nor served by a task."""
         return self.accepted - self.closed - self.active
 
 
@@ -270,7 +270,7 @@ class _Server:
                 with trio.move_on_after(self.places.limits.close_seconds, shield=True):
                     await tls.aclose()
         except trio.BrokenResourceError:
-            _log.debug("a client is gone")
+            _log.debug("a client disconnected")
         except Exception:
             _log.exception("a connection failed")
 
@@ -279,14 +279,14 @@ class _Server:
             with self.places.handshake(self.places.limits.handshake_seconds):
                 if isinstance(stream, trio.SocketStream):
                     if not await _says_something(stream):
-                        _log.debug("a client left before TLS")
+                        _log.debug("a client disconnected before TLS")
                         return None
                     if self.keep_alive is not None:
                         set_keep_alive(stream.socket, self.keep_alive)
                     stream = QuickAckStream(stream)
                 return await self.handshake(stream, self.context, clock=self.clock)
         except (ConnectError, trio.TooSlowError) as exc:
-            _log.debug("a client did not get through TLS: %s", type(exc).__name__)
+            _log.debug("a TLS handshake failed: %s", type(exc).__name__)
             return None
 
 

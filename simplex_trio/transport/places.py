@@ -38,7 +38,7 @@ class ListenLimits:
     clients behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not
     public have no limit of their own: see `simplex_trio.transport.networks.origin_of`."""
     full_seconds: float = field(default=5, validator=gt(0))
-    """How long that one waits before it is closed, so that its client tries elsewhere or later."""
+    """How long it waits before it is closed, so that its client retries later or elsewhere."""
     handshake_seconds: float = field(default=60, validator=gt(0))
     """For TLS, as in the reference: slow networks behind proxies need tens of seconds."""
     crowded_handshake_seconds: float = field(default=10, validator=gt(0))

@@ -61,7 +61,7 @@ class QuickAckStream(trio.abc.HalfCloseableStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if _QUICK_ACK is not None:
-            # A connection that is gone says so itself below, in terms that callers know.
+            # A lost connection is reported by the read below, as an error that callers know.
             with contextlib.suppress(OSError):
                 self.stream.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
         return await self.stream.receive_some(_RECEIVE_SIZE if max_bytes is None else max_bytes)

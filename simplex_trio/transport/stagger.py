@@ -1,7 +1,7 @@
-"""Trying several ways to the same end: the next one starts when the last fails, or takes too long.
+"""Staggered attempts: the next one starts when the previous one fails or takes too long.
 
-This is what "happy eyeballs" does for the addresses of one host name, here for anything that opens
-something: the hosts of an address.
+This is "happy eyeballs", which is about the addresses of one host name, for the hosts of an
+address.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ StreamT = TypeVar("StreamT", bound=trio.abc.AsyncResource)
 async def open_first(
     attempts: Sequence[Callable[[], Awaitable[StreamT]]], *, delay: float
 ) -> StreamT:
-    """What the first successful attempt opens; the others are cancelled, or closed if too late.
+    """Return what the first successful attempt opens; cancel the others, or close what they open.
 
     An attempt starts when the one before it has failed, or has taken ``delay`` seconds.  If all
     fail with a `ConnectError`, then the first one's kind of error is raised, caused by all of them.

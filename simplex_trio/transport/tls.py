@@ -1,9 +1,9 @@
-"""TLS 1.3 over any trio stream: who the other side is, and what names the session.
+"""TLS 1.3 over any trio stream: the identity of the peer, and the id of the session.
 
-A client knows the fingerprint of the server's identity and nothing else about it: no names, no
+A client authenticates the server by the fingerprint of its identity alone: no names, no
 authorities.  It compares while the certificates are being verified, so that its own certificate is
-only ever shown to the right server, and looks at everything again when the handshake is over.  A
-server asks for a certificate, takes what is valid, from nobody in particular, and takes none.
+only ever shown to the right server, and checks everything again after the handshake.  A server asks
+for a certificate, and accepts any valid one, or none.
 
 Sessions are named by the client's Finished message, to which both sides bind what they sign.
 """
@@ -200,7 +200,7 @@ class TlsStream(trio.abc.Stream):
 class _Judge:
     """Decides about the other side's certificates: see `_openssl.CertificateJudge`.
 
-    ``pin`` is the fingerprint that the identity must have, or `None` for anyone.
+    ``pin`` is the fingerprint that the identity must have, or `None` for any identity.
     """
 
     pin: bytes | None
@@ -215,7 +215,7 @@ class _Judge:
             return PeerChainTooLong(f"a chain of more than {MAX_CERTIFICATES} certificates")
         self._seen[depth] = certificate
         if depth == 1 and not self._is_pinned(certificate):
-            return WrongIdentity("the other side is not who it should be")
+            return WrongIdentity("the server does not have the identity that was expected")
         return None
 
     def conclude(self, presented: tuple[bytes, ...] | None) -> TLSFailed | None:
@@ -248,7 +248,7 @@ class _Judge:
         if self.pin is not None and len(certificates) == 1:
             return PeerCertificateInvalid("a server shows at least two certificates")
         if not self._is_pinned(chain.identity):
-            return WrongIdentity("the other side is not who it should be")
+            return WrongIdentity("the server does not have the identity that was expected")
         self.accepted = chain
         return None
 
@@ -293,7 +293,7 @@ async def client_handshake(
     The stream belongs to this call: it is closed if the call fails or is cancelled, and goes over
     to what it returns otherwise.  Raises `WrongIdentity`, `PeerCertificateExpired`,
     `PeerCertificateInvalid` or `PeerChainTooLong` for the server's certificates, and `TLSFailed`
-    for whatever else goes wrong.
+    for all other failures.
     """
     async with _closed_on_failure(stream):
         if credentials is None:
@@ -387,7 +387,7 @@ async def _send_alert(stream: trio.abc.Stream, alert: bytes) -> None:
 def _session(
     connection: _openssl.TlsConnection, judge: _Judge, lists: _openssl.TlsLists
 ) -> TlsSession:
-    """The session, checked to be one that we wanted, whatever OpenSSL let us restrict."""
+    """The session, checked to be within our choices even where OpenSSL could not be restricted."""
     suite, group = connection.suite(), connection.group()
     if (
         connection.version() != _TLS_1_3

@@ -78,7 +78,7 @@ def test_in_words(cli: Cli, router: str, state_file: Path) -> None:
     assert "connected to" in watched.err
     info = cli("queue", "info", "in[bold]box").out
     assert "Messages waiting: 0" in info
-    assert "Anybody with its address can send." in info
+    assert "Anyone with its address can send." in info
     address = info.split("Address for senders: ")[1].strip()
     assert address in created.out
     assert "in[bold]box" in cli("queue", "list").out

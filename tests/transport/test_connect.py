@@ -382,7 +382,7 @@ async def test_through_a_proxy_hosts_are_tried_one_after_the_other() -> None:
         (bytes([5, 99, 0]), "Invalid"),
         (b"HTTP/1.1", ""),
         (b"", "closed"),
-        (bytes([5, 0, 0, 3, 2, 0xFF, 0xFF, 0, 0]), "none"),
+        (bytes([5, 0, 0, 3, 2, 0xFF, 0xFF, 0, 0]), "invalid"),
     ],
 )
 async def test_a_proxy_that_refuses(answer: bytes, reason: str) -> None:

@@ -1,6 +1,6 @@
-"""`Ledger`: what was asked for and sent, and what became of it.  Pure.
+"""`Ledger`: all subscriptions and messages, and their states.  Pure.
 
-Whatever changes comes back as the event that tells of it.
+Each change is returned as an event.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Ledger:
         return self._told(message, MessageState.ACCEPTED, at)
 
     def refused(self, number: int, at: float) -> MessageChanged:
-        """Nobody took it."""
+        """The router did not accept it."""
         message = self.messages[number]
         message.refused = True
         return self._told(message, MessageState.REFUSED, at)

@@ -19,7 +19,7 @@ __all__ = ["Place", "Stage", "open_stage"]
 
 @frozen(repr=False)
 class Place(Redacted):
-    """A router, and the cable by which the agent reaches it; everybody else goes there directly."""
+    """A router, and the cable by which the agent reaches it; other clients connect directly."""
 
     number: int
     address: ServerAddress

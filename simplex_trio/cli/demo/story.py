@@ -51,7 +51,7 @@ from simplex_trio.nursery import open_inner_nursery
 __all__ = ["FAST", "WATCHED", "Pace", "tell_story"]
 
 _LONGEST = 20.0
-"""Seconds after which something that should have happened is taken not to happen."""
+"""Seconds to wait for something that should happen."""
 
 _CLEANING = 3.0
 """Seconds for deleting the queues."""
@@ -64,7 +64,7 @@ class Pace:
     """How fast the story goes."""
 
     beat: float
-    """Seconds of a moment in which nothing happens, for whoever is watching."""
+    """Seconds of a pause in which the audience can read."""
     backoff: Backoff
     """How the agent waits between tries to connect."""
 
@@ -74,7 +74,7 @@ class Pace:
 
 
 FAST = Pace(0, Backoff(initial=0.02))
-"""For programs: nobody is watching."""
+"""For programs: without pauses."""
 
 WATCHED = Pace(1, Backoff(initial=0.5))
 """For people: some eight seconds in all."""
@@ -183,7 +183,7 @@ class _Story:
     async def _send_both_ways(self) -> None:
         await self.scene(
             "Messages arrive, sent directly or through router two as a proxy. "
-            "Who sends through a proxy stays hidden from router one."
+            "A sender behind a proxy stays hidden from router one."
         )
         for queue, way in ((1, Way.DIRECT), (4, Way.DIRECT), (2, Way.PROXY), (3, Way.PROXY)):
             await self._send(queue, way)
@@ -217,7 +217,7 @@ class _Story:
         await self.pace.pause(0.4)
 
     async def _come_back(self) -> None:
-        await self.scene("The cable is mended. Nobody tells the agent; it finds out by itself.")
+        await self.scene("The cable is mended. The agent is not told; it finds out by itself.")
         mended = self.now
         self.stage.one.cable.mend()
         await self.until(lambda: self.ledger.count(SubscriptionState.ACTIVE) == 5)
@@ -327,7 +327,7 @@ class _Story:
     def _receive(self, message: MessageReceived, event: RouterEvent, nursery: trio.Nursery) -> None:
         number = _number(message.body)
         if number not in self.ledger.messages:
-            return  # this is none of ours
+            return  # not a queue of the demonstration
         self.tell(self.ledger.received(number, self.now))
         if number not in self._unacknowledged:
             nursery.start_soon(self._acknowledge, number, message, event)

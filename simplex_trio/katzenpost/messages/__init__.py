@@ -1,1 +1,1 @@
-"""What program and daemon say to each other, as values."""
+"""The messages between program and daemon, as values."""

@@ -1,7 +1,7 @@
 """Keys and places of Pigeonhole channels, as opaque values of fixed length.  Pure.
 
-A channel is a row of boxes.  Who has its `WriteCap` writes them, who has its `ReadCap` reads them,
-and a `BoxIndex` says which box is meant.  What is inside is the daemon's business and changes with
+A channel is a row of boxes.  Its `WriteCap` allows to write them, its `ReadCap` to read them, and a
+`BoxIndex` says which box is meant.  What is inside is the daemon's business and changes with
 its versions; here they are carried, compared and hashed.  All of them are secrets.
 """
 

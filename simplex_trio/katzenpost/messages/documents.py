@@ -1,4 +1,4 @@
-"""The consensus document: who takes part in the mixnet, and which services there are.  Pure.
+"""The consensus document: the nodes of the mixnet and their services.  Pure.
 
 The daemon checks the document's signatures and hands it on without them.  Its nodes are CBOR inside
 CBOR; one that cannot be read is left out, and does not make the others unusable.
@@ -67,7 +67,7 @@ class Node:
 
     @property
     def hash(self) -> bytes:
-        """By which messages name the node."""
+        """Names the node in messages."""
         return hash256(self.identity_key)
 
 
@@ -172,7 +172,7 @@ def _node(encoded: object) -> Node:
 def _service(
     node_name: str, node_hash: bytes, capability: object, parameters: object
 ) -> Service | None:
-    """A service that messages can be sent to; other entries are none of ours."""
+    """A service that messages can be sent to; other entries are ignored."""
     if not isinstance(capability, str) or not isinstance(parameters, dict):
         return None
     endpoint = parameters.get("endpoint")

@@ -119,7 +119,7 @@ class SessionReply:
 
 @frozen
 class DaemonConnected:
-    """There is a connection to the daemon, again."""
+    """The client is connected to the daemon, for the first time or again."""
 
     same_daemon: bool
     """Whether it is the process that was there before; False at the very first time."""
@@ -129,7 +129,7 @@ class DaemonConnected:
 
 @frozen
 class DaemonDisconnected:
-    """The connection to the daemon ended; a new one is being sought."""
+    """The connection to the daemon ended; the client reconnects."""
 
     graceful: bool
     """Whether the daemon had said that it would end."""

@@ -65,7 +65,7 @@ ValueT = TypeVar("ValueT")
 
 @frozen(repr=False)
 class Answer(Redacted):
-    """What the daemon answered to a request, not yet looked into."""
+    """The answer of the daemon to a request, not yet decoded."""
 
     name: str
     fields: Fields
@@ -122,7 +122,7 @@ def check_token(token: bytes) -> None:
 
 
 def session_token(token: bytes) -> bytes:
-    """Who this client is, so that the daemon can go on where it left off."""
+    """Identifies this client, so that the daemon can resume its operations."""
     check_token(token)
     return encode({"session_token": {"client_instance_token": token}})
 
@@ -239,7 +239,7 @@ def box_index_counter(index: BoxIndex) -> Request[int]:
 
 @frozen(repr=False)
 class SignedDocument(Redacted):
-    """A consensus document as the authorities signed it, not checked by anybody here."""
+    """A consensus document as the authorities signed it; the signatures are not checked here."""
 
     epoch: int
     certificate: bytes

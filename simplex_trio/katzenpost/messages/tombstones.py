@@ -17,7 +17,7 @@ class TombstoneRange(Redacted):
 
     envelopes: tuple[WriteEnvelope, ...]
     next_index: BoxIndex
-    """That of the first box that none of them deletes."""
+    """The index of the box after the last one that they delete."""
 
 
 class TombstonesIncomplete(KatzenpostError):

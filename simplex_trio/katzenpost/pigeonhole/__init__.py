@@ -1,1 +1,1 @@
-"""Channels of boxes: writing, reading and copying with less to carry about."""
+"""Channels of boxes that keep track of their capabilities and indices themselves."""

@@ -66,7 +66,7 @@ class WriteState(Redacted):
 class ReadState(Redacted):
     """Where a reading end of a channel stands.  A secret: it is all that reading takes.
 
-    The bytes of a new one are what to give to somebody who is to read the channel.
+    Give the bytes of a new one to a program that is to read the channel.
     """
 
     read_cap: ReadCap
@@ -121,9 +121,9 @@ class WriteChannel:
     async def write(self, plaintext: bytes) -> BoxIndex:
         """Put a message into the next box; returns which one that was.
 
-        If an earlier write was interrupted, so that nobody knows whether its message is in the box,
-        then this finds out: the message goes to the first box that has no other one.  So whatever
-        was written stays, in order, and nothing is written over.
+        If an earlier write was interrupted, so that it is unknown whether its message is in the
+        box, then this finds out: the message goes to the first box that has no other one.  Messages
+        that were written stay, in order, and none is overwritten.
 
         Raises `TooLarge`, and what `ThinClient.start_resending` does.  Cancelled, or failed, the
         message may have been written, or not; the same message may be written again, and is then
@@ -193,7 +193,7 @@ class ReadChannel:
 
     @property
     def state(self) -> ReadState:
-        """Where it stands; save it when what was read has been dealt with."""
+        """Where it stands; save it once the message has been processed."""
         return self._state
 
     async def receive(self, *, wait: bool = True) -> Message:

@@ -1,9 +1,9 @@
 """Copy commands that carry their capabilities, indices and buffers themselves: `CopyStream`.
 
 A copy stream is put together in a temporary channel, in as many steps as it takes, and then carried
-out by a courier.  Its state can be saved after each step, and a stream be gone on with after a
-crash.  For that, what is to be put into boxes is part of the state before it is put there: made
-again it would not be the same, and a box that has been written cannot be written otherwise.
+out by a courier.  Its state can be saved after each step, and the stream be resumed after a crash.
+For that, elements are part of the state before they are written into boxes: elements made again
+would differ, and a box that has been written cannot be changed.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ class CopyStream:
 
         Raises `EncodeError` for nothing, or after the last; `TooLarge`; and what
         `ThinClient.ask_again` and `ThinClient.start_resending` do.  Once the state has been saved
-        the addition is part of the stream: what fails then, or is cancelled, is made up for by
-        `flush`, or by whatever is called next.
+        the addition is part of the stream: after a failure or cancellation `flush`, or the next
+        call, completes it.
         """
         await self.flush()
         self._check_open()

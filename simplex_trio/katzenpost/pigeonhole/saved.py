@@ -1,6 +1,6 @@
 """How the states of channels and copy streams are written down: a kind, a version, and fields.
 
-They are secrets: who has one can do what its owner could.
+They are secrets: a saved state grants all that its owner could do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def save(kind: str, fields: Mapping[str, object]) -> bytes:
 
 
 def load(kind: str, data: bytes) -> Fields:
-    """The fields of a saved state; raises `DecodeError` if it is none of this kind."""
+    """The fields of a saved state; raises `DecodeError` for another kind of state."""
     fields = Fields(decode(data))
     if fields.text("kind") != kind:
         raise DecodeError(f"this is not the saved state of a {kind}")

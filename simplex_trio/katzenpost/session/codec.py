@@ -1,7 +1,7 @@
 """The daemon's protocol as the engine sees it: runs of messages, answers known by query id.
 
 The engine's correlation id is the query id, filled up with zeros.  There are no entities, so entity
-ids are empty, and no keys: whoever can reach the daemon may use it.
+ids are empty, and no keys: any program that can reach the daemon may use it.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ this only bounds how many there may be in a run, and need not tell large ones fr
 class Outgoing(Redacted):
     """A message on its way to the daemon.
 
-    The engine remembers its requests for a while; it need not remember ten megabytes with each, so
-    whoever sent one lets go of the bytes as soon as it stops waiting.
+    The engine remembers its requests for a while, but not the ten megabytes that each may have: the
+    sender drops the bytes as soon as it stops waiting.
     """
 
     name: str
     encoded: bytes
     operation: OperationKey | None = None
-    """What it sets going, if it does."""
+    """The operation that it starts, if any."""
     number: int | None = None
     """Of the requests on its connection, once it is sent; see `Link.has_read`."""
 
@@ -86,7 +86,7 @@ def read_message(frame: bytes) -> Iterator[tuple[bytes, Answer | DaemonEvent | S
     """What a message from the daemon says: answers with their query ids, all else with none.
 
     Of the many names that it may have, all but one are null.  A name that is not known is left
-    alone.  Raises `DecodeError` for a message that is not a map, and for an answer to nobody.
+    alone.  Raises `DecodeError` for a message that is not a map, and for an answer without an id.
     """
     for name, value in Fields(decode(frame)).present():
         if not isinstance(name, str):

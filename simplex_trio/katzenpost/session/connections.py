@@ -129,7 +129,7 @@ class Connections:
             self._over.set()
 
     async def close(self, *, forget: bool) -> None:
-        """End the connection for good, and whatever waits for one with `ClientClosed`.
+        """End the connection for good; calls that wait for one raise `ClientClosed`.
 
         With ``forget`` the daemon is told, even if this is cancelled, within
         `ClientConfig.close_timeout`; otherwise it keeps the session for a while.

@@ -30,7 +30,7 @@ _MAX_EVENTS = 4096
 """During the greeting: four times the replies that the daemon keeps for a client that is away."""
 
 _MAX_BYTES = 4 * MAX_FRAME_SIZE
-"""During the greeting: these replies, documents, and whatever later daemons may have to say."""
+"""During the greeting: these replies, documents, and messages that later daemons may add."""
 
 
 @frozen(repr=False)
@@ -77,7 +77,7 @@ async def _greet(stream: LengthPrefixedStream, token: bytes) -> Greeting:
         for _, message in read_message(frame):
             match message:
                 case Answer():
-                    continue  # to somebody else's question, as far as we know
+                    continue  # an answer to an earlier connection, most likely
                 case SessionReply():
                     if status is None or not introduced:
                         raise DecodeError("an answer before there was a question")

@@ -1,4 +1,4 @@
-"""Events for any number of subscribers, none of whom holds up anybody else."""
+"""Events for any number of subscribers; a slow one does not delay the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["EventHub", "Subscription"]
 class Subscription(EventReader[Event]):
     """One subscriber's events, for ``async for`` or `receive`.
 
-    It ends when the client is closed and everything has been read.  Who does not read loses events:
+    It ends when the client is closed and all events are read.  A slow subscriber loses events:
     beyond the limits none is kept, and an `EventsDropped` says how many are missing at that place.
     """
 
@@ -66,7 +66,7 @@ class Subscription(EventReader[Event]):
 
 
 class EventHub:
-    """Hands each event to everybody who subscribed before it happened.
+    """Hands each event to all who had subscribed before it happened.
 
     For each subscriber it keeps ``most_events`` that are unread, of ``most_bytes`` together; one
     that is larger than that by itself is kept alone.
@@ -79,7 +79,7 @@ class EventHub:
         self._ended = False
 
     def subscribe(self, known: Iterable[Event]) -> Subscription:
-        """A new subscriber, who first gets what is known so far."""
+        """A new subscriber, which first gets the current state."""
         subscription = Subscription(self, known)
         if self._ended:
             subscription.end()

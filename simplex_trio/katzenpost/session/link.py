@@ -33,13 +33,13 @@ class Link:
     greeting: Greeting
     opened_at: float
     starting: trio.Lock = field(factory=trio.Lock)
-    """Held by whoever makes sure that there may be one more on its way."""
+    """Serializes the check that one more request may be in flight."""
     unread: int = 0
-    """At most so many on their way have not been read; see `MAX_UNREAD`."""
+    """Bounds the requests that the daemon has not read; see `MAX_UNREAD`."""
     trials: trio.Lock = field(factory=trio.Lock)
-    """Held while a request is on its way of which it is in doubt whether the daemon can read it."""
+    """Held while a request is in flight that the daemon may be unable to read."""
     requests: int = 0
-    """So many have been sent."""
+    """How many requests have been sent."""
     requests_read: int = 0
     """So many of them the daemon has read for certain: it reads in order, so that an answer shows
     that it has read the request and all before it."""

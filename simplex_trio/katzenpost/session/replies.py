@@ -1,4 +1,4 @@
-"""Who waits for the reply of a service, by the id of its reply block."""
+"""Replies of services that callers wait for, by the id of the reply block."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["PendingReply", "ReplyTable"]
 
 
 class PendingReply:
-    """One reply that somebody waits for."""
+    """A reply with a waiting caller."""
 
     def __init__(self) -> None:
         self._done = trio.Event()
@@ -50,7 +50,7 @@ class ReplyTable:
         return pending
 
     def forget(self, surb_id: bytes) -> None:
-        """Nobody waits for this reply any more."""
+        """Drop the reply; its caller has gone."""
         self._pending.pop(surb_id, None)
 
     def note(self, event: MessageReply | MessageSent) -> None:
@@ -64,6 +64,6 @@ class ReplyTable:
             pending.resolve(MessageNotSent("the daemon could not send the message"))
 
     def fail_all(self, error: type[SimplexError], text: str) -> None:
-        """No reply will come any more; each who waits gets an error of its own."""
+        """No reply will come any more; each waiting call raises an error of its own."""
         for pending in self._pending.values():
             pending.resolve(error(text))

@@ -26,7 +26,7 @@ ValueT = TypeVar("ValueT")
 
 
 class Requests:
-    """Asks the daemon on a connection that the caller has; none of it is tried again."""
+    """Sends requests on the connection of the caller, without retries."""
 
     def __init__(self, connections: Connections, config: ClientConfig) -> None:
         self._connections = connections
@@ -35,7 +35,7 @@ class Requests:
     async def ask_on(
         self, link: Link, request: Request[ValueT], *, timeout: float | None = None
     ) -> ValueT:
-        """Ask something that the daemon answers by itself; raises as `Session.ask` does."""
+        """Send a request that the daemon answers by itself; raises as `Session.ask` does."""
         query_id = secrets.token_bytes(ID_SIZE)
         outgoing = Outgoing(request.name, request.encode(query_id))
         timeout = self._config.request_timeout if timeout is None else timeout
@@ -69,7 +69,7 @@ class Requests:
     async def tell_cancel(
         self, link: Link, key: OperationKey, *, timeout: float | None = None
     ) -> bool:
-        """Tell the daemon to end an operation; whether it answered, whatever that is.
+        """Cancel an operation at the daemon; returns whether it answered, with success or not.
 
         Raises `ConnectionLost`.
         """
@@ -84,7 +84,7 @@ class Requests:
         return True
 
     async def tell_nothing(self, link: Link, *, timeout: float | None = None) -> bool:
-        """Have the daemon end an operation that does not exist; whether it answered.
+        """Cancel an operation that does not exist; returns whether the daemon answered.
 
         Once it has, it has read all that came before.  Raises `ConnectionLost`.
         """
@@ -100,8 +100,8 @@ class Requests:
         sent = trio.Event()
 
         async def ask_before_and_after(task_status: trio.TaskStatus[None]) -> None:
-            async with link.trials:  # of two that are in doubt, one may be all right
-                # A connection that stands without an answer for a while does as well.
+            async with link.trials:  # of two requests in doubt, one may be fine
+                # A connection that lasts for a while without an answer counts as well.
                 await self.tell_nothing(link, timeout=self._config.cancel_timeout)
                 task_status.started()
                 await sent.wait()

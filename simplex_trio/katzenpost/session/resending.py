@@ -1,7 +1,7 @@
 """The operations of this client that go on until they are answered, and those to be cancelled.
 
-`InFlight` is one that somebody waits for.  When nobody waits any more the daemon has to be told, or
-it would go on for ever, which is a debt until it is known to have been paid.
+`InFlight` is an operation with a waiting caller.  Once its caller has gone, the daemon has to
+cancel it, or it would resend for ever; `Debts` has the cancels that the daemon has yet to confirm.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from simplex_trio.katzenpost.messages.operations import OperationKey
 __all__ = ["CANCEL_DELAYS", "MAX_DEBTS", "Debts", "InFlight", "OperationTable"]
 
 CANCEL_DELAYS = (0.0, 2.0, 10.0, 60.0)
-"""Seconds before each try to cancel what nobody waits for.
+"""Seconds before each attempt to cancel an operation whose caller has gone.
 
-An operation that still waits in the daemon's queue is not found there, and the daemon answers as if
-all were well.  So one that was not answered itself is cancelled again a few times; and one that the
-daemon was given several times, by a client that came back, is cancelled so many times more."""
+The daemon does not find an operation that still waits in its queue, and reports success.  So an
+operation that was not answered itself is cancelled again a few times, and one that a reconnecting
+client sent several times is cancelled as many times more."""
 
 MAX_DEBTS = 1000
 """Operations that are to be cancelled; beyond it the oldest is left to the daemon, which ends it
@@ -30,20 +30,20 @@ when this client closes."""
 
 @define(eq=False, repr=False)
 class InFlight:
-    """An operation that somebody waits for."""
+    """An operation with a waiting caller."""
 
     key: OperationKey
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     copies: int = 0
-    """How many times the daemon may have it: each time that it is given it, it resends it."""
+    """How many copies the daemon may have: it resends every copy that it was sent."""
     left_over: bool = False
-    """Whether the daemon may have some of an earlier try, which is to be ended first."""
+    """Whether the daemon may have copies from an earlier call, which have to be cancelled first."""
     query_id: bytes = b""
     heard_of: bool = False
-    """Whether the daemon has said something about it on a connection that it was not sent on."""
+    """Whether the daemon has answered it on another connection than it was sent on."""
 
     def cancel(self) -> None:
-        """Wake whoever waits."""
+        """Wake the caller."""
         self.scope.cancel()
 
     def one_ended(self) -> None:
@@ -51,7 +51,7 @@ class InFlight:
         self.copies = max(self.copies - 1, 0)
 
     def forgotten(self) -> None:
-        """The daemon has none any more."""
+        """The daemon has no copy any more."""
         self.copies, self.left_over = 0, False
 
 
@@ -78,7 +78,7 @@ class OperationTable:
         return operation
 
     def end(self, operation: InFlight) -> None:
-        """Nobody waits for it any more."""
+        """The caller has gone."""
         del self._operations[operation.key]
 
     def get(self, key: OperationKey) -> InFlight | None:
@@ -92,7 +92,7 @@ class OperationTable:
                 operation.one_ended()
 
     def forgotten(self) -> None:
-        """The daemon has forgotten its operations."""
+        """The daemon has forgotten all operations."""
         for operation in self._operations.values():
             operation.forgotten()
 
@@ -106,7 +106,7 @@ class _Debt:
 
 
 class Debts:
-    """Operations that the daemon has yet to be told to end.  Pure: time comes in."""
+    """Operations that the daemon has yet to cancel.  Pure: the time is an argument."""
 
     def __init__(self) -> None:
         self._debts: dict[OperationKey, _Debt] = {}
@@ -115,7 +115,7 @@ class Debts:
         return len(self._debts)
 
     def owe(self, key: OperationKey, now: float, *, copies: int = 1) -> None:
-        """Somebody has stopped waiting for an operation that the daemon may have so many times."""
+        """The caller of an operation has gone, and the daemon may have so many copies of it."""
         copies += self.settle(key)
         tries = len(CANCEL_DELAYS) - 1 + copies
         self._debts[key] = _Debt(now + CANCEL_DELAYS[0], copies, tries)
@@ -123,7 +123,7 @@ class Debts:
             del self._debts[next(iter(self._debts))]
 
     def settle(self, key: OperationKey) -> int:
-        """The operation is wanted again; how many times the daemon may have it still."""
+        """A new caller wants the operation; returns how many copies the daemon may still have."""
         debt = self._debts.pop(key, None)
         return 0 if debt is None else debt.copies
 
@@ -136,7 +136,7 @@ class Debts:
                 del self._debts[key]
 
     def forget_all(self) -> None:
-        """The daemon has forgotten its operations."""
+        """The daemon has forgotten all operations."""
         self._debts.clear()
 
     def due_at(self) -> float | None:
@@ -144,7 +144,7 @@ class Debts:
         return min((debt.due for debt in self._debts.values()), default=None)
 
     def take_due(self, now: float) -> OperationKey | None:
-        """What is to be cancelled next, which counts as tried; `None` if nothing is due now."""
+        """Take the next operation to cancel, as an attempt; `None` if none is due now."""
         due = self.due_at()
         if due is None or due > now:
             return None

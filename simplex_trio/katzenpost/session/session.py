@@ -1,10 +1,9 @@
-"""`Session`: what this client asks of the daemon, while connections come and go.
+"""`Session`: requests and operations of a client, across reconnects.
 
-Callers whose operations the daemon resends notice nothing of that but time: each sends its request
-again on the new connection, byte by byte the same, with the same query id.  That is done after
-every reconnect, also to a daemon that still knows us, because it drops the answers to operations
-that it gets while we are away.  What the daemon answers by itself fails at once, and can be asked
-again.
+Operations, which the daemon resends, survive a lost connection: after every reconnect each of them
+sends the same bytes again, with the same query id.  That is needed even if the daemon still knows
+the client, because it drops answers to operations while the client is away.  Requests that the
+daemon answers by itself fail at once when the connection is lost, and can be retried.
 """
 
 from __future__ import annotations
@@ -108,9 +107,9 @@ class Session:
             self._hub.end()
 
     async def close(self, *, forget: bool) -> None:
-        """As `Connections.close`; everybody who waits gets `ClientClosed`.
+        """As `Connections.close`; calls in flight raise `ClientClosed`.
 
-        A daemon that is not to forget this client is told before what it is not to go on with.
+        If the daemon is to remember this client, cancels that are still due are sent first.
         """
         if not forget:
             with (
@@ -157,7 +156,7 @@ class Session:
                 # To what was asked on an earlier connection.
                 self._operations.note_unasked(fields.binary("query_id"))
         if isinstance(event, DaemonEvent | DaemonConnected | DaemonDisconnected):
-            self._hub.put(event)  # and not answers to those who left, or second answers
+            self._hub.put(event)  # answers without a caller, and second answers, are dropped
 
     # --- what the daemon answers by itself ------------------------------------------------------
 
@@ -172,7 +171,7 @@ class Session:
     async def ask_again(self, request: Request[ValueT]) -> ValueT:
         """As `ask`, but wait for a connection, and ask again when one was lost.
 
-        Raises `DaemonHangsUp` when that goes on.
+        Raises `DaemonHangsUp` when it keeps being lost.
         """
         return request.read(await self._until_answered(request, None))
 
@@ -211,14 +210,14 @@ class Session:
         nonsense = isinstance(link.client.reason, DecodeError) and not lasted
         doubt.connection_ended(read=link.has_read(number), nonsense=nonsense)
         if doubt.unreadable >= self._config.hang_ups:
-            raise DaemonHangsUp("the daemon sends what cannot be read, again and again") from lost
+            raise DaemonHangsUp("the daemon keeps sending malformed messages") from lost
 
     async def _find_reason(
         self, before: Link, now: Link, doubt: Doubt, in_flight: InFlight | None
     ) -> None:
-        """Find out whether the connection before ended because of a request.
+        """Find out whether the previous connection ended because of a request.
 
-        Raises `DaemonHangsUp` if that has gone on for long enough, and `ConnectionLost`.
+        Raises `DaemonHangsUp` if that has happened too often, and `ConnectionLost`.
         """
         if not now.continues(before):
             doubt.daemon_ended()
@@ -233,7 +232,7 @@ class Session:
             ) from before.client.reason
 
     async def _daemon_has(self, link: Link, in_flight: InFlight) -> bool:
-        """Whether the daemon has an operation, which it has no more when this returns."""
+        """Cancel an operation at the daemon, and return whether it had it."""
         in_flight.heard_of = False
         await self._requests.tell_cancel(link, in_flight.key)
         # It says that the operation has ended before it answers the cancel; by the time it has
@@ -259,7 +258,7 @@ class Session:
                 try:
                     return operation.request.read(answer)
                 except OperationCancelled:
-                    in_flight.copies = others  # which end by themselves after any other answer
+                    in_flight.copies = others  # after any other answer the daemon has ended it
                     raise
         finally:
             self._operations.end(in_flight)
@@ -268,7 +267,7 @@ class Session:
         raise OperationCancelled
 
     async def _until_it_reads(self, link: Link) -> None:
-        """Wait until one more operation or message may be on its way; see `MAX_UNREAD`."""
+        """Wait until one more operation or message may be in flight; see `MAX_UNREAD`."""
         async with link.starting:
             while link.unread >= MAX_UNREAD:
                 if await self._requests.tell_nothing(link):
@@ -276,26 +275,26 @@ class Session:
             link.unread += 1
 
     async def _end_left_over(self, link: Link, in_flight: InFlight) -> None:
-        """Have the daemon end what it has of an earlier try, or it would do both.
+        """Cancel copies from an earlier call first, or the daemon would do both.
 
-        On one connection it takes a cancel before whatever comes after it.
+        On one connection the daemon handles a cancel before later requests.
         """
         if in_flight.left_over:
             await self._requests.tell_cancel(link, in_flight.key)
             in_flight.left_over = False
 
     async def cancel(self, key: OperationKey) -> None:
-        """End an operation, whoever started it, and wake whoever waits for it.
+        """Cancel an operation of any task, and wake its caller.
 
-        A daemon that is away, or does not answer soon, is told later.  Raises a `CodedError`, or
-        another error for an answer that makes no sense.
+        If the daemon is away, or does not answer soon, the cancel is repeated later.  Raises a
+        `CodedError`, or another error for an invalid answer.
         """
         operation = self._operations.get(key)
         try:
             link = await self._connections.now()
             await self._requests.ask_on(link, key.cancel(), timeout=self._config.cancel_timeout)
         except (ConnectionLost, RequestTimeout):
-            if operation is None:  # whoever waits for it will owe it
+            if operation is None:  # its caller will leave it to the debts
                 self._owe(key)
         finally:
             # As a rule it has been answered by now, unless the daemon did not know it yet.
@@ -303,7 +302,7 @@ class Session:
                 operation.cancel()
 
     async def cancel_all(self) -> None:
-        """End all operations that are in flight; raises the first error, as `cancel` does."""
+        """Cancel all operations in flight; raises the first error, as `cancel` does."""
         failures: list[SimplexError] = []
 
         async def cancel(key: OperationKey) -> None:
@@ -323,7 +322,7 @@ class Session:
         self._new_debt.set()
 
     async def _pay_due_debts(self, link: Link) -> None:
-        """Tell the daemon what it is to be told by now; raises `ConnectionLost`."""
+        """Send the cancels that are due; raises `ConnectionLost`."""
         # One by one: any of them may be wanted again before its turn comes, or the connection end.
         while (key := self._debts.take_due(trio.current_time())) is not None:
             await self._requests.tell_cancel(link, key)
@@ -362,5 +361,5 @@ class Session:
         return self._replies.expect(surb_id)
 
     def forget_reply(self, surb_id: bytes) -> None:
-        """Nobody waits for this reply any more."""
+        """Stop keeping the reply; its caller has gone."""
         self._replies.forget(surb_id)

@@ -1,9 +1,8 @@
 """CBOR, read in bounded time and memory: `encode` and `decode`.
 
-The reading itself is done by the package cbor2.  What it is given has been walked over first, by a
-loop that neither recurses nor allocates, so that nobody can make it nest, count or interpret more
-than the protocol has any use for.  Only what the daemon's encoder writes gets through: one item of
-definite lengths, without tags.
+The package cbor2 does the decoding.  Input is validated first, by a loop that neither recurses nor
+allocates and that bounds the depth, the number and the kinds of items to what the protocol needs.
+It accepts only what the daemon's encoder writes: one item of definite lengths, without tags.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Messages of any length, each behind its length, over any trio stream.
 
-`LengthPrefixedStream` carries them one by one.  Answers come in crowds, and each step of a program
-costs more than reading a small message does; so the engine is given a `RunStream`, whose frames are
-runs of whole messages, as many as there are.
+`LengthPrefixedStream` carries them one by one.  Answers arrive in batches, and a task switch costs
+more than reading a small message; so the engine reads from a `RunStream`, whose frames are runs of
+all whole messages that have arrived.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class LengthPrefixedStream(ByteFrameStream):
     async def send_frames(self, frames: Iterable[bytes]) -> None:
         """Send frames in one write, so that they leave in as few packets as possible.
 
-        If it is cancelled or fails once it has begun to write, then nobody knows how much left, and
-        the stream can only be closed: whatever is tried next raises `trio.BrokenResourceError`.
+        If it is cancelled or fails once it has begun to write, it is unknown how much was sent, and
+        the stream can only be closed: later calls raise `trio.BrokenResourceError`.
 
         Raises `TooLarge` for a frame that the other side would refuse, before anything is sent.
         """
