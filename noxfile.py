@@ -58,11 +58,23 @@ def typing(session: nox.Session) -> None:
     session.run("basedpyright", "--verifytypes", "simplex_trio", "--ignoreexternal")
 
 
+def run_tests(session: nox.Session, *command: str, folder: Path = Path()) -> None:
+    """Run the ordinary tests on all processors; arguments of the session go to pytest."""
+    # Tests rewrite their assertions, and start processes: what is compiled is kept for both.
+    compiled = Path(session.create_tmp(), "compiled").resolve()
+    with session.chdir(folder):
+        session.run(
+            *(command or ("python", "-m", "pytest")),
+            *["--numprocesses=auto", "--dist=worksteal", *session.posargs],
+            env={"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(compiled)},
+        )
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The ordinary tests, on every Python that is here; arguments go to pytest."""
     session.install(*group("test"), WHOLE)
-    session.run("python", "-m", "pytest", *session.posargs)
+    run_tests(session)
 
 
 @nox.session
@@ -70,7 +82,7 @@ def coverage(session: nox.Session) -> None:
     """Which lines and branches the ordinary tests run, in their own processes too; with a floor."""
     session.install(*group("test"), *group("coverage"), "--editable", WHOLE)
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    run_tests(session, "coverage", "run", "-m", "pytest")
     session.run("coverage", "combine", "--quiet")
     # Some of the tests alone cannot reach the floor.
     floor = ["--fail-under=0"] if session.posargs else []
@@ -89,7 +101,7 @@ def lowest(session: nox.Session) -> None:
     )
     session.install("--requirement", str(required))
     session.install("--no-deps", ".")
-    session.run("python", "-m", "pytest", *session.posargs)
+    run_tests(session)
 
 
 @nox.session
@@ -187,6 +199,21 @@ def cancellations(session: nox.Session) -> None:
 
 
 @nox.session
+def crashes(session: nox.Session) -> None:
+    """Routers, stores and transfers, killed 100 times each; `-- 1000` for more."""
+    session.install(*group("test"), WHOLE)
+    files = [
+        *["tests/agent/test_own_router.py", "tests/router/test_crash.py"],
+        *["tests/router/store/test_crash.py"],
+        *["tests/xftp/test_crash.py", "tests/xftp/test_router_crash.py"],
+    ]
+    rounds = session.posargs[0] if session.posargs else "100"
+    session.run(
+        *["python", "-m", "pytest", "-q", *files], env={"SIMPLEX_TRIO_CRASH_ROUNDS": rounds}
+    )
+
+
+@nox.session
 def release(session: nox.Session) -> None:
     """What a user would install: the built wheel, tested where the source is not."""
     elsewhere = Path(session.create_tmp()).resolve()
@@ -203,8 +230,7 @@ def release(session: nox.Session) -> None:
     [wheel] = (elsewhere / "dist").glob("*.whl")
     extras = ",".join(PYPROJECT["project"]["optional-dependencies"])
     session.install(*group("test"), f"{wheel}[{extras}]")
-    with session.chdir(elsewhere):
-        session.run("python", "-m", "pytest", *session.posargs)
+    run_tests(session, folder=elsewhere)
 
 
 @nox.session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -37,7 +38,7 @@ QUICK = AgentConfig(
     backoff=Backoff(initial=0.02, increase_after=60, maximum=0.05), remember_failure=0
 )
 QUEUES = 1000
-RESTARTS = 20
+RESTARTS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "8"))
 AT_A_TIME = 50
 
 

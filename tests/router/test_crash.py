@@ -22,7 +22,7 @@ from simplex_trio.errors import ConnectionLost
 from simplex_trio.wire.smp.new_queue import MessagingRequest
 from tests.router.credential_files import write_router
 
-ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "3"))
 
 CONFIG = """
 hosts = ["127.0.0.1"]

@@ -15,7 +15,7 @@ import trio
 from simplex_trio.xftp.router.server import open_xftp_router
 from tests.scenarios.xftp import filled, names_in
 
-ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "1"))
 
 MAX_KILLS = 6
 

@@ -20,7 +20,7 @@ from simplex_trio.xftp.router.server import open_xftp_router
 from tests.scenarios.xftp import NewPacket, client_at, refused
 from tests.xftp.routers import bodies, config
 
-ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "1"))
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -17,7 +17,7 @@ from simplex_trio.router.store.sqlite import open_sqlite_store
 from tests.router.store.crash_writer import queue_of, size_of
 from tests.router.store.support import Contents, body, contents, octets
 
-ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "3"))
 _NUMBERS_OF_A_ROUND = 1_000_000
 
 
