@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import trio
-import trio.lowlevel
 from attrs import Factory, define
 
 from simplex_trio.client.smp.client import SMPClient, open_smp_client
@@ -43,6 +42,16 @@ class Account:
     accepted: set[bytes] = Factory(set)
     acknowledging: set[bytes] = Factory(set)
     gone: set[bytes] = Factory(set)
+    _more: trio.Event = Factory(trio.Event)
+
+    def accept(self, body: bytes) -> None:
+        self.accepted.add(body)
+        self._more.set()
+        self._more = trio.Event()
+
+    async def until_accepted(self, count: int) -> None:
+        while len(self.accepted) < count:
+            await self._more.wait()
 
     def next_body(self) -> bytes:
         self.sent += 1
@@ -68,7 +77,7 @@ async def send_forever(client: SMPClient, queue: ReceivingQueue, account: Accoun
     while True:
         body = account.next_body()
         await client.send(queue.sender_id, body)
-        account.accepted.add(body)
+        account.accept(body)
 
 
 async def receive(client: SMPClient, queues: list[ReceivingQueue], account: Account) -> None:
@@ -90,8 +99,7 @@ async def work_until_it_dies(
     most += len(account.accepted)
 
     async def kill() -> None:
-        while len(account.accepted) < most:
-            await trio.lowlevel.checkpoint()
+        await account.until_accepted(most)
         process.send_signal(signal.SIGKILL)
 
     async with open_smp_client(address) as recipient, open_smp_client(address) as sender:
