@@ -15,7 +15,9 @@ from collections.abc import Callable
 import trio
 from attrs import frozen
 
-from simplex_trio.errors import StoreError
+from simplex_trio.errors import StoreError, StoreFull
+from simplex_trio.router.core.interpreter import undo
+from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import (
     Change,
@@ -53,14 +55,11 @@ class _Entry:
 
 
 class Commits:
-    """The way from decisions to the store; `run` is its task.
+    """The way from decisions to the store; `run` is its task."""
 
-    ``refused`` is called with the error of a commit that failed, before its decisions are settled.
-    """
-
-    def __init__(self, store: Store, refused: Callable[[StoreError], None]) -> None:
+    def __init__(self, store: Store, state: RouterState) -> None:
         self._store = store
-        self._refused = refused
+        self._state = state
         self._waiting: deque[_Entry] = deque()
         self._working = False
         self._scope = trio.CancelScope(shield=True)
@@ -137,12 +136,13 @@ class Commits:
             except StoreError as exc:
                 _log.error("the store has refused %d changes: %s", len(changes), exc)
                 failure = exc
-                self._refused(exc)
+                if isinstance(exc, StoreFull):
+                    self._state.shortage.begin(trio.current_time())
         if failure is not None:
             entries += self._waiting
             self._waiting.clear()
             for entry in reversed(entries):
-                entry.transaction.roll_back()
+                undo(self._state, entry.transaction)
         for number, entry in enumerate(entries, start=1):
             entry.settled(failure)
             if number % _FINISH_AT_ONCE == 0:

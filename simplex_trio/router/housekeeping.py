@@ -55,7 +55,7 @@ async def store_counters_regularly(hub: Hub) -> None:
 async def store_counters(hub: Hub) -> None:
     """Store the counters; a store that refuses is only logged, as there is another time."""
     transaction = Transaction()
-    transaction.add(PutStatistics(hub.state.counters.values()), lambda: None)
+    transaction.add(PutStatistics(hub.state.counters.values()))
     try:
         await hub.commits.store(transaction)
     except StoreError as exc:

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import trio
 from attrs import Factory, define
 
 from simplex_trio.crypto.credentials import RouterCredentials
-from simplex_trio.errors import StoreError, StoreFull
+from simplex_trio.errors import StoreError
 from simplex_trio.router.commits import Commits
 from simplex_trio.router.config import ClientLimits, RouterConfig
 from simplex_trio.router.core.counters import Count
@@ -117,10 +116,6 @@ async def assemble_hub(
     """A hub that knows what is in the store; raises `StoreError` if that cannot be read."""
     snapshot = await store.load()
 
-    def refused(failure: StoreError) -> None:
-        if isinstance(failure, StoreFull):
-            state.shortage.begin(trio.current_time())
-
     def submit(transaction: Transaction, finish: Callable[[], None] | None) -> None:
         def settled(failure: StoreError | None) -> None:
             if failure is None and finish is not None:
@@ -135,7 +130,6 @@ async def assemble_hub(
             crowded,
             MAX_OWNERS,
         )
-    commits = Commits(store, refused)
     state = RouterState(
         config.queues,
         snapshot,
@@ -143,6 +137,7 @@ async def assemble_hub(
         submit=submit,
         resolves_names=resolver is not None,
     )
+    commits = Commits(store, state)
     proxying = None
     if relays is not None:
         proxying = Proxying(relays, config.proxy, config.queues, state.counters)

@@ -18,6 +18,7 @@ from attrs import Factory, define
 from simplex_trio.errors import CryptoError, DecodeError, HandshakeFailed, StoreError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.core.decide import decide
+from simplex_trio.router.core.interpreter import undo
 from simplex_trio.router.core.notifying import catch_up
 from simplex_trio.router.core.replies import NOWHERE, Event, Said
 from simplex_trio.router.core.shortage import STORE_REFUSED
@@ -282,7 +283,7 @@ class Session:
             try:
                 answered = self._decide(each, work)
             except BaseException:  # a bug; later decisions must not build on half of one
-                work.transaction.roll_back()
+                undo(self._hub.state, work.transaction)
                 raise
             turn.spend(each.command, self._client.spent - spent)
             if isinstance(answered, Errand):

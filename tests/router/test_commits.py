@@ -7,35 +7,47 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.errors import StoreError, StoreFull
 from simplex_trio.router.commits import _MAX_CHANGES, Commits
-from simplex_trio.router.core.transaction import Transaction
-from simplex_trio.router.store.interface import DeleteMessages, DeleteQueue, PutStatistics
+from simplex_trio.router.core.policy import QueuePolicy
+from simplex_trio.router.core.state import RouterState
+from simplex_trio.router.core.transaction import RestoreRecord, Transaction
+from simplex_trio.router.store.interface import (
+    DeleteMessages,
+    DeleteQueue,
+    PutStatistics,
+    Snapshot,
+)
+from simplex_trio.router.store.records import QueueRecord
 from tests.router.stores import ReluctantStore
 
 
 class Notes:
     """A number in memory, and what became of each change to it."""
 
-    def __init__(self) -> None:
-        self.value = 0
+    def __init__(self, state: RouterState) -> None:
+        self._queues = state.queues
+        record = QueueRecord(b"r" * 24, b"s" * 24, (), bytes(32), created_day=0, updated_day=0)
+        self._queue = self._queues.create(Transaction(), record)
         self.settled: list[tuple[str, StoreError | None]] = []
 
     def change(self, commits: Commits, name: str, by: int) -> None:
         transaction = Transaction()
-        before = self.value
-        self.value += by
-
-        def restore() -> None:
-            self.value = before
-
-        transaction.add(PutStatistics({name: by}), restore)
+        record = evolve(self._queue.record, updated_day=self.value + by)
+        undo = RestoreRecord(self._queue, self._queue.record)
+        self._queues.exchange(self._queue, record)
+        transaction.add(PutStatistics({name: by}), undo)
         commits.submit(transaction, lambda failure: self.settled.append((name, failure)))
 
     def ask(self, commits: Commits, name: str) -> None:
         commits.submit(Transaction(), lambda failure: self.settled.append((name, failure)))
+
+    @property
+    def value(self) -> int:
+        return self._queue.record.updated_day
 
     @property
     def names(self) -> list[str]:
@@ -44,11 +56,12 @@ class Notes:
 
 @asynccontextmanager
 async def running(store: ReluctantStore) -> AsyncIterator[tuple[Commits, Notes]]:
-    commits = Commits(store, lambda _: None)
+    state = RouterState(QueuePolicy(), Snapshot(), random=bytes, submit=lambda *_: None)
+    commits = Commits(store, state)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(commits.run)
         try:
-            yield commits, Notes()
+            yield commits, Notes(state)
         finally:
             commits.close()
 
@@ -111,7 +124,7 @@ async def test_whoever_is_told_may_have_more_to_store() -> None:
     store = ReluctantStore()
     async with running(store) as (commits, notes):
         first = Transaction()
-        first.add(PutStatistics({"a": 1}), lambda: None)
+        first.add(PutStatistics({"a": 1}))
         commits.submit(first, lambda _: notes.change(commits, "b", 1))
         await commits.drained()
         assert notes.names == ["b"]
@@ -122,12 +135,12 @@ async def test_waiting_for_a_transaction() -> None:
     store = ReluctantStore()
     async with running(store) as (commits, _):
         transaction = Transaction()
-        transaction.add(PutStatistics({"a": 1}), lambda: None)
+        transaction.add(PutStatistics({"a": 1}))
         await commits.store(transaction)
         assert store.commits == [1]
         store.is_full = True
         transaction = Transaction()
-        transaction.add(PutStatistics({"a": 2}), lambda: None)
+        transaction.add(PutStatistics({"a": 2}))
         with pytest.raises(StoreFull):
             await commits.store(transaction)
 
@@ -154,7 +167,8 @@ async def test_everybody_else_gets_a_turn() -> None:
 async def test_cancelling_does_not_reach_it() -> None:
     store = ReluctantStore()
     store.go = trio.Event()
-    commits, notes = Commits(store, lambda _: None), Notes()
+    state = RouterState(QueuePolicy(), Snapshot(), random=bytes, submit=lambda *_: None)
+    commits, notes = Commits(store, state), Notes(state)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(commits.run)
         notes.change(commits, "a", 1)
@@ -177,10 +191,10 @@ async def test_what_is_scattered_over_the_file_is_written_in_parts() -> None:
         for number in range(600):
             transaction = Transaction()
             change = DeleteQueue(bytes(24)) if number % 2 else DeleteMessages((number,) * 3)
-            transaction.add(change, lambda: None)
+            transaction.add(change)
             commits.submit(transaction, lambda _: None)
         large = Transaction()
-        large.add(DeleteMessages(tuple(range(1000))), lambda: None)
+        large.add(DeleteMessages(tuple(range(1000))))
         commits.submit(large, lambda _: None)
         notes.change(commits, "b", 1)
         store.go.set()
@@ -211,7 +225,7 @@ async def test_a_cancelled_caller_is_stored_with_the_others() -> None:
         async with trio.open_nursery() as nursery:
             for name in "abc":
                 transaction = Transaction()
-                transaction.add(PutStatistics({name: 1}), lambda: None)
+                transaction.add(PutStatistics({name: 1}))
                 nursery.start_soon(commits.store, transaction)
                 await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
@@ -229,7 +243,7 @@ async def test_every_caller_hears_of_a_failure() -> None:
 
     async def ask(name: str) -> None:
         transaction = Transaction()
-        transaction.add(PutStatistics({name: 1}), lambda: None)
+        transaction.add(PutStatistics({name: 1}))
         with pytest.raises(StoreFull):
             await commits.store(transaction)
         heard.append(name)

@@ -12,7 +12,7 @@ from simplex_trio.crypto.keys import X25519PrivateKey, X25519PublicKey
 from simplex_trio.errors import CryptoError
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.deletion import delete_notifier, notifier_gone
-from simplex_trio.router.core.queues import Queue
+from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.replies import Reply
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from attrs import evolve
 
 from simplex_trio.router.core.counters import Count
-from simplex_trio.router.core.queues import Queue
+from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.state import Client, RouterState
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.records import NotifierRecord

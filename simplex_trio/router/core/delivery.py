@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from simplex_trio.router.core.queues import Queue
-from simplex_trio.router.core.replies import Event, MessageDue, Subscription
+from simplex_trio.router.core.model import Queue, Subscription
+from simplex_trio.router.core.replies import Event, MessageDue
 from simplex_trio.router.core.state import RouterState
 
 __all__ = ["deliver_waiting", "delivery_failed", "hand_over"]

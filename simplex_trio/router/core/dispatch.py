@@ -8,7 +8,7 @@ from typing import Final
 from attrs import evolve
 
 from simplex_trio.router.core import creation, notifying, owning, receiving, sending
-from simplex_trio.router.core.queues import Queue
+from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.replies import Reply
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Errand, Request, RouterState

@@ -8,7 +8,7 @@ from typing import Final
 
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.deletion import delete_queue
-from simplex_trio.router.core.queues import Queue
+from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.state import DAY, RouterState
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.records import Suspended

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.core.transaction import (
+    RestoreNotifications,
+    Transaction,
+    WithdrawNotification,
+)
 from simplex_trio.router.store.interface import DeleteNotifications, PutNotification
 from simplex_trio.router.store.records import NotificationRecord
 
@@ -27,8 +31,7 @@ class PendingNotifications:
     def __init__(self, records: Iterable[NotificationRecord] = ()) -> None:
         self._by_notifier: dict[bytes, list[NotificationRecord]] = {}
         self._count = 0
-        for record in records:
-            self._insert(record)
+        self.restore(records)
 
     def __len__(self) -> int:
         return self._count
@@ -36,7 +39,7 @@ class PendingNotifications:
     def add(self, transaction: Transaction, record: NotificationRecord) -> None:
         """Keep a notification, dropping the oldest of its notifier if there are too many."""
         self._insert(record)
-        transaction.add(PutNotification(record), lambda: self._remove((record,)))
+        transaction.add(PutNotification(record), WithdrawNotification(record))
         waiting = self._by_notifier[record.notifier_id]
         if len(waiting) > MAX_PENDING:
             self.drop(transaction, waiting[:-MAX_PENDING])
@@ -64,14 +67,23 @@ class PendingNotifications:
 
     def drop(self, transaction: Transaction, records: list[NotificationRecord]) -> None:
         """Remove some of what waits."""
-        self._remove(records)
-
-        def restore() -> None:
-            for record in records:
-                self._insert(record)
-
+        self.remove(records)
         sequences = tuple(record.sequence for record in records)
-        transaction.add(DeleteNotifications(sequences), restore)
+        transaction.add(DeleteNotifications(sequences), RestoreNotifications(records))
+
+    def restore(self, records: Iterable[NotificationRecord]) -> None:
+        """Bring back what was dropped; this alone is noted in no transaction."""
+        for record in records:
+            self._insert(record)
+
+    def remove(self, records: Iterable[NotificationRecord]) -> None:
+        """Remove some of what waits; this alone is noted in no transaction."""
+        for record in records:
+            waiting = self._by_notifier[record.notifier_id]
+            waiting.remove(record)
+            if not waiting:
+                del self._by_notifier[record.notifier_id]
+            self._count -= 1
 
     def _insert(self, record: NotificationRecord) -> None:
         waiting = self._by_notifier.setdefault(record.notifier_id, [])
@@ -79,11 +91,3 @@ class PendingNotifications:
         if len(waiting) > 1 and waiting[-2].sequence > record.sequence:
             waiting.sort(key=lambda each: each.sequence)
         self._count += 1
-
-    def _remove(self, records: Iterable[NotificationRecord]) -> None:
-        for record in records:
-            waiting = self._by_notifier[record.notifier_id]
-            waiting.remove(record)
-            if not waiting:
-                del self._by_notifier[record.notifier_id]
-            self._count -= 1

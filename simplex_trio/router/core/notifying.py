@@ -13,7 +13,7 @@ from attrs import evolve
 
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.router.core.counters import Count
-from simplex_trio.router.core.queues import Queue
+from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.receiving import count_drift
 from simplex_trio.router.core.replies import Event, Reply
 from simplex_trio.router.core.state import Answered, Client, Decision, Request, RouterState

@@ -9,8 +9,8 @@ from attrs import evolve
 
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.deletion import delete_notifier, delete_queue, notifier_gone
-from simplex_trio.router.core.queues import Queue
-from simplex_trio.router.core.replies import Reply, Subscription
+from simplex_trio.router.core.model import Queue, Subscription
+from simplex_trio.router.core.replies import Reply
 from simplex_trio.router.core.sending import secure_queue
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState

@@ -1,19 +1,24 @@
 """`QueueTable`: all queues of a router in memory, found by each of their ids. Pure.
 
-What is here are the steps that every command is made of; which command may take which step is
-decided elsewhere.  Each step keeps the ways to find a queue in order, and notes in a `Transaction`
-what the store has to do and how to unmake it here.
+Commands are made of these steps; which command may take which step is decided elsewhere.  Each
+step keeps the ways to find a queue in order, and notes in a `Transaction` what the store has to do
+and how to undo it here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from attrs import Factory, define
-
-from simplex_trio.crypto.box import BoxKey
+from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.service_queues import ServiceQueues
-from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.core.transaction import (
+    RemoveQueue,
+    RestoreMessages,
+    RestoreQueue,
+    RestoreRecord,
+    Transaction,
+    WithdrawMessage,
+)
 from simplex_trio.router.store.interface import (
     DeleteMessages,
     DeleteQueue,
@@ -23,35 +28,7 @@ from simplex_trio.router.store.interface import (
 from simplex_trio.router.store.records import MessageHead, QueueRecord
 from simplex_trio.wire.smp.links import QueueLinkData
 
-__all__ = ["Queue", "QueueTable"]
-
-
-@define(eq=False)
-class Queue:
-    """A queue: its record, which is replaced and never changed, and the heads of its messages.
-
-    The last ``unstored`` messages are not in the store yet; nobody must see them before they are.
-    """
-
-    record: QueueRecord
-    messages: list[MessageHead] = Factory(list)
-    unstored: int = 0
-    exists: bool = True
-
-    @property
-    def first(self) -> MessageHead | None:
-        """The message to deliver next, if there is one that can be."""
-        return self.messages[0] if len(self.messages) > self.unstored else None
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether a sender has met the full queue and not all messages have been taken since."""
-        return bool(self.messages) and self.messages[-1].is_quota_notice
-
-    @property
-    def box_key(self) -> BoxKey:
-        """The key that seals deliveries."""
-        return BoxKey(self.record.dh_secret)
+__all__ = ["QueueTable"]
 
 
 class QueueTable:
@@ -112,9 +89,7 @@ class QueueTable:
 
     def load(self, record: QueueRecord, messages: Iterable[MessageHead]) -> None:
         """Take over a queue that the store already has."""
-        queue = Queue(record, list(messages))
-        self._insert(queue)
-        self._messages += len(queue.messages)
+        self.insert(Queue(record, list(messages)))
 
     # --- steps --------------------------------------------------------------------------------
 
@@ -123,8 +98,8 @@ class QueueTable:
     ) -> Queue:
         """Add a queue whose ids are free."""
         queue = Queue(record)
-        self._insert(queue)
-        transaction.add(PutQueue(record, link_data), lambda: self._remove(queue))
+        self.insert(queue)
+        transaction.add(PutQueue(record, link_data), RemoveQueue(queue))
         return queue
 
     def replace(
@@ -135,20 +110,13 @@ class QueueTable:
         link_data: QueueLinkData | None = None,
     ) -> None:
         """Give a queue another record; ids that are new in it are free."""
-        before = queue.record
-        self._exchange(queue, record)
-        transaction.add(PutQueue(record, link_data), lambda: self._exchange(queue, before))
+        transaction.add(PutQueue(record, link_data), RestoreRecord(queue, queue.record))
+        self.exchange(queue, record)
 
     def delete(self, transaction: Transaction, queue: Queue) -> None:
         """Remove a queue with its messages."""
-        self._remove(queue)
-        self._messages -= len(queue.messages)
-
-        def restore() -> None:
-            self._insert(queue)
-            self._messages += len(queue.messages)
-
-        transaction.add(DeleteQueue(queue.record.recipient_id), restore)
+        self.remove(queue)
+        transaction.add(DeleteQueue(queue.record.recipient_id), RestoreQueue(queue))
 
     def add_message(
         self, transaction: Transaction, queue: Queue, head: MessageHead, body: bytes
@@ -157,13 +125,8 @@ class QueueTable:
         queue.messages.append(head)
         queue.unstored += 1
         self._messages += 1
-
-        def withdraw() -> None:
-            queue.messages.pop()
-            queue.unstored -= 1
-            self._messages -= 1
-
-        transaction.add(PutMessage(queue.record.recipient_id, head, body), withdraw)
+        change = PutMessage(queue.record.recipient_id, head, body)
+        transaction.add(change, WithdrawMessage(queue))
 
     def message_stored(self, queue: Queue) -> None:
         """The oldest of the unstored messages of a queue has been stored."""
@@ -174,33 +137,45 @@ class QueueTable:
         dropped = queue.messages[:count]
         del queue.messages[:count]
         self._messages -= count
+        change = DeleteMessages(tuple(head.sequence for head in dropped))
+        transaction.add(change, RestoreMessages(queue, dropped))
 
-        def restore() -> None:
-            queue.messages[:0] = dropped
-            self._messages += count
+    # --- what steps are made of, and undone by: these are noted in no transaction ---------------
 
-        transaction.add(DeleteMessages(tuple(head.sequence for head in dropped)), restore)
-
-    # --- the ways to find a queue -------------------------------------------------------------
-
-    def _insert(self, queue: Queue) -> None:
+    def insert(self, queue: Queue) -> None:
+        """Add a queue with its messages, or bring it back."""
         record = queue.record
         self._by_recipient[record.recipient_id] = queue
         self._by_sender[record.sender_id] = queue
         queue.exists = True
         self._insert_optional(queue)
+        self._messages += len(queue.messages)
 
-    def _remove(self, queue: Queue) -> None:
+    def remove(self, queue: Queue) -> None:
+        """Remove a queue with its messages."""
         record = queue.record
         del self._by_recipient[record.recipient_id]
         del self._by_sender[record.sender_id]
         queue.exists = False
         self._remove_optional(queue)
+        self._messages -= len(queue.messages)
 
-    def _exchange(self, queue: Queue, record: QueueRecord) -> None:
+    def exchange(self, queue: Queue, record: QueueRecord) -> None:
+        """Give a queue another record, or the one that it had."""
         self._remove_optional(queue)
         queue.record = record
         self._insert_optional(queue)
+
+    def withdraw_message(self, queue: Queue) -> None:
+        """Remove the last message of a queue, which was not stored."""
+        queue.messages.pop()
+        queue.unstored -= 1
+        self._messages -= 1
+
+    def restore_messages(self, queue: Queue, messages: list[MessageHead]) -> None:
+        """Put messages back at the start of a queue."""
+        queue.messages[:0] = messages
+        self._messages += len(messages)
 
     def _insert_optional(self, queue: Queue) -> None:
         record = queue.record

@@ -7,8 +7,8 @@ from attrs import evolve
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.delivery import hand_over
-from simplex_trio.router.core.queues import Queue
-from simplex_trio.router.core.replies import Event, Reply, Subscription
+from simplex_trio.router.core.model import Queue, Subscription
+from simplex_trio.router.core.replies import Event, Reply
 from simplex_trio.router.core.state import Answered, Client, Decision, Request, RouterState
 from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.commands import ACK, NSUBS, SUBS

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from attrs import define, frozen
+from attrs import frozen
 
 from simplex_trio.redaction import Redacted
-from simplex_trio.router.core.queues import Queue
+from simplex_trio.router.core.model import Queue, Subscription
 from simplex_trio.router.store.records import MessageHead
 from simplex_trio.wire.smp.messages import Message
 
@@ -26,26 +26,7 @@ __all__ = [
     "Outlet",
     "Reply",
     "Said",
-    "Subscription",
 ]
-
-
-@define(eq=False)
-class Subscription:
-    """One queue on one connection.
-
-    ``delivered`` is the id of the message that waits to be acknowledged, and ``acknowledging`` says
-    that its acknowledgement is on its way to the store.
-    """
-
-    by_get: bool = False
-    delivered: bytes | None = None
-    acknowledging: bool = False
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the next message may be delivered as soon as it is there."""
-        return self.delivered is None and not self.by_get
 
 
 @frozen(repr=False, eq=False)

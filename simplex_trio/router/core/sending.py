@@ -8,8 +8,8 @@ from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.delivery import deliver_waiting
 from simplex_trio.router.core.expiry import expire_messages
+from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.notifying import announce
-from simplex_trio.router.core.queues import Queue
 from simplex_trio.router.core.replies import LinkDue, Reply
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import Answered, Decision, Request, RouterState

@@ -16,7 +16,7 @@ from typing import Final
 from attrs import evolve
 
 from simplex_trio.router.core.service_queues import ServiceQueues
-from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.core.transaction import RemoveService, RestoreService, Transaction
 from simplex_trio.router.limits import TokenBucket
 from simplex_trio.router.store.interface import DeleteService, PutService
 from simplex_trio.router.store.records import ServiceRecord
@@ -49,7 +49,7 @@ class Services:
         self._by_id: dict[bytes, ServiceRecord] = {}
         self._by_certificate: dict[bytes, ServiceRecord] = {}
         for record in records:
-            self._insert(record)
+            self.put(record)
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -81,8 +81,8 @@ class Services:
         if not self._new.try_take(instant):
             return False
         record = ServiceRecord(service.id, service.role, service.certificate_hash, day)
-        self._insert(record)
-        transaction.add(PutService(record), lambda: self._remove(record))
+        self.put(record)
+        transaction.add(PutService(record), RemoveService(record))
         return True
 
     def expire(
@@ -102,24 +102,22 @@ class Services:
             return False
         if queues.of(service_id).count:
             if record.used_day != day:
-                self._exchange(transaction, record, evolve(record, used_day=day))
+                used = evolve(record, used_day=day)
+                self.put(used)
+                transaction.add(PutService(used), RestoreService(record))
             return False
         if ttl is None or day - record.used_day <= ttl / _DAY:
             return False
-        self._remove(record)
-        transaction.add(DeleteService(service_id), lambda: self._insert(record))
+        self.remove(record)
+        transaction.add(DeleteService(service_id), RestoreService(record))
         return True
 
-    def _exchange(
-        self, transaction: Transaction, before: ServiceRecord, after: ServiceRecord
-    ) -> None:
-        self._insert(after)
-        transaction.add(PutService(after), lambda: self._insert(before))
-
-    def _insert(self, record: ServiceRecord) -> None:
+    def put(self, record: ServiceRecord) -> None:
+        """Add a service, or give it another record; this alone is noted in no transaction."""
         self._by_id[record.service_id] = record
         self._by_certificate[record.certificate_hash] = record
 
-    def _remove(self, record: ServiceRecord) -> None:
+    def remove(self, record: ServiceRecord) -> None:
+        """Remove a service; this alone is noted in no transaction."""
         del self._by_id[record.service_id]
         del self._by_certificate[record.certificate_hash]

@@ -11,9 +11,10 @@ from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.counters import Count, Counters
+from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.notifications import PendingNotifications
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.queues import Queue, QueueTable
+from simplex_trio.router.core.queues import QueueTable
 from simplex_trio.router.core.recent import RecentBodies
 from simplex_trio.router.core.replies import Outlet, Reply
 from simplex_trio.router.core.services import SECRET_SIZE, Services

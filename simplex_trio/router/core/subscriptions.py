@@ -15,7 +15,8 @@ from attrs import Factory, define, frozen
 
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.redaction import Redacted
-from simplex_trio.router.core.replies import Event, Outlet, Subscription
+from simplex_trio.router.core.model import Subscription
+from simplex_trio.router.core.replies import Event, Outlet
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, Message
 
 __all__ = ["Subscriber", "Subscribers", "Told"]

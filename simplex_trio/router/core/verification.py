@@ -11,7 +11,7 @@ import hmac
 from typing import Final
 
 from simplex_trio.crypto.keys import AuthPublicKey
-from simplex_trio.router.core.queues import Queue
+from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.store.records import QueueRecord
 from simplex_trio.wire.authorization import Verifier

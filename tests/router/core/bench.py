@@ -15,6 +15,7 @@ from simplex_trio.crypto.keys import (
     X25519PublicKey,
 )
 from simplex_trio.router.core.decide import decide
+from simplex_trio.router.core.interpreter import undo
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import Event, Said
 from simplex_trio.router.core.state import Answered, Client, Decision, Refusal, Request, RouterState
@@ -208,7 +209,7 @@ class Bench:
         """The store refuses everything that waits."""
         refused, self.waiting = self.waiting, []
         for each in reversed(refused):
-            each.transaction.roll_back()
+            undo(self.state, each.transaction)
         for each in refused:
             self._settle(each, stored=False)
 
