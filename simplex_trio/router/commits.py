@@ -1,22 +1,24 @@
-"""`Commits`: makes decisions durable, many together, and finishes or takes back each of them.
+"""`Commits`: makes decisions durable, many together, and has each of them completed.
 
-One task gives the store whatever was decided since the last time it did, in one call, so that the
-price of a durable write is shared.  What waits for the write goes on in the order in which it was
-decided.  When the store refuses, everything that is not stored is taken back in memory, the latest
-first, because later decisions may build on earlier ones; then all who wait are told.
+One task gives the store everything that was decided since its last call, in one call, so that the
+price of a durable write is shared.  Then the decisions are completed in their order, as
+`simplex_trio.router.core.interpreter` says, also if the store has refused them.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import trio
-from attrs import frozen
+from attrs import Factory, define, frozen
 
 from simplex_trio.errors import StoreError, StoreFull
-from simplex_trio.router.core.interpreter import undo
+from simplex_trio.router.core.decisions import Effect, Work
+from simplex_trio.router.core.interpreter import apply, complete, undo
+from simplex_trio.router.core.replies import Reply
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import (
@@ -42,20 +44,29 @@ Each is on several pages of the file, which all go to the store's log: about 25 
 is deleted.  What is written while there is no more room must fit into what is kept for it.
 """
 
-_FINISH_AT_ONCE = 32
-"""How many decisions are finished before others get a turn."""
+_COMPLETE_AT_ONCE = 32
+"""How much work is completed before other tasks get a turn."""
 
-Settled = Callable[[StoreError | None], None]
+
+class Receiver(Protocol):
+    """Is told what became of the work that it has submitted."""
+
+    def settled(self, replies: Sequence[Reply | None] | None, failure: StoreError | None) -> None:
+        """Take the replies to the decisions, and the error if the store has refused the changes.
+
+        Without replies a bug was met, and logged.
+        """
+        ...
 
 
 @frozen(eq=False)
 class _Entry:
-    transaction: Transaction
-    settled: Settled
+    work: Work
+    receiver: Receiver | None
 
 
 class Commits:
-    """The way from decisions to the store; `run` is its task."""
+    """The way from decisions to the store, and on to their effects; `run` is its task."""
 
     def __init__(self, store: Store, state: RouterState) -> None:
         self._store = store
@@ -66,43 +77,50 @@ class Commits:
         self._work = trio.lowlevel.ParkingLot()
         self._idle = trio.lowlevel.ParkingLot()
 
-    def submit(self, transaction: Transaction, settled: Settled) -> None:
-        """Have a transaction stored; ``settled`` is called with what went wrong, if anything.
+    def submit(self, work: Work, receiver: Receiver | None = None) -> None:
+        """Have decisions stored and completed, and their replies given to ``receiver``.
 
-        Transactions are to be submitted in the order in which their changes were made in memory,
-        with nothing else happening in between.  Where there is nothing to store and nothing to wait
-        for, ``settled`` is called at once.
+        Work is to be submitted in the order in which its changes were made in memory, with nothing
+        else happening in between.  If there is nothing to store and nothing to wait for, it is
+        completed at once.
         """
-        if not transaction and not self._waiting and not self._working:
-            settled(None)
+        entry = _Entry(work, receiver)
+        if not work.transaction and not self._waiting and not self._working:
+            self._complete(entry, None)
             return
-        self._waiting.append(_Entry(transaction, settled))
+        self._waiting.append(entry)
         self._work.unpark()
+
+    def submit_all(self, works: Iterable[Work]) -> None:
+        """Submit what the router has decided by itself."""
+        for work in works:
+            self.submit(work)
+
+    def apply(self, effect: Effect) -> None:
+        """Apply an effect that belongs to no decision, now."""
+        try:
+            apply(self._state, (effect,))
+        finally:
+            self._submit_follow_ups()
 
     async def store(self, transaction: Transaction) -> None:
         """Submit a transaction and wait until it is stored; raises the `StoreError` if it is not.
 
-        Cancelled, the waiting ends, and the transaction takes its way.
+        If this is cancelled, the wait ends, and the transaction is stored all the same.
         """
-        done = trio.Event()
-        failure: list[StoreError | None] = []
-
-        def settled(error: StoreError | None) -> None:
-            failure.append(error)
-            done.set()
-
-        self.submit(transaction, settled)
-        await done.wait()
-        if failure[0] is not None:
-            raise failure[0]
+        outcome = _StoredOrNot()
+        self.submit(Work(transaction), outcome)
+        await outcome.done.wait()
+        if outcome.failure is not None:
+            raise outcome.failure
 
     async def drained(self) -> None:
-        """Wait until everything that was submitted has been settled."""
+        """Wait until everything that was submitted has been completed."""
         while self._waiting or self._working:
             await self._idle.park()
 
     def close(self) -> None:
-        """End `run`; whatever was not settled never is."""
+        """End `run`; work that was not completed never is."""
         self._scope.cancel()
 
     async def run(self) -> None:
@@ -120,15 +138,15 @@ class Commits:
                 await self._work.park()
             self._working = True
             try:
-                await self._settle()
+                await self._commit()
             finally:
                 self._working = False
             if not self._waiting:
                 self._idle.unpark_all()
 
-    async def _settle(self) -> None:
+    async def _commit(self) -> None:
         entries = self._take()
-        changes = [change for entry in entries for change in entry.transaction.changes]
+        changes = [change for entry in entries for change in entry.work.transaction.changes]
         failure = None
         if changes:
             try:
@@ -142,17 +160,36 @@ class Commits:
             entries += self._waiting
             self._waiting.clear()
             for entry in reversed(entries):
-                undo(self._state, entry.transaction)
+                undo(self._state, entry.work.transaction)
         for number, entry in enumerate(entries, start=1):
-            entry.settled(failure)
-            if number % _FINISH_AT_ONCE == 0:
+            self._complete(entry, failure)
+            if number % _COMPLETE_AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()
+
+    def _complete(self, entry: _Entry, failure: StoreError | None) -> None:
+        stored, replies = failure is None, None
+        try:
+            decisions = entry.work.decisions
+            replies = [complete(self._state, each, stored=stored) for each in decisions]
+        except Exception:
+            # A bug, met in the task that serves all connections: it shall cost one of them alone.
+            _log.exception("a command could not be answered")
+        finally:
+            self._submit_follow_ups()
+        if entry.receiver is not None:
+            entry.receiver.settled(replies, failure)
+
+    def _submit_follow_ups(self) -> None:
+        follow_ups = self._state.follow_ups
+        if follow_ups:
+            self._state.follow_ups = []
+            self.submit_all(map(Work, follow_ups))
 
     def _take(self) -> list[_Entry]:
         taken: list[_Entry] = []
         size = scattered = 0
         while self._waiting and size < _MAX_CHANGES:
-            changes = self._waiting[0].transaction.changes
+            changes = self._waiting[0].work.transaction.changes
             scattered += sum(map(_rows_scattered, changes))
             if taken and scattered > _MAX_SCATTERED:
                 break
@@ -169,3 +206,15 @@ def _rows_scattered(change: Change) -> int:
             return 1
         case _:
             return 0
+
+
+@define(eq=False)
+class _StoredOrNot:
+    """Receives what became of one transaction."""
+
+    done: trio.Event = Factory(trio.Event)
+    failure: StoreError | None = None
+
+    def settled(self, _replies: Sequence[Reply | None] | None, failure: StoreError | None) -> None:
+        self.failure = failure
+        self.done.set()

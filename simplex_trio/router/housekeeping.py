@@ -30,9 +30,9 @@ async def expire(hub: Hub) -> None:
         ):
             remaining = iter(ids)
             while chunk := tuple(islice(remaining, _AT_ONCE)):
-                expire_some(hub.state, chunk, hub.now())
+                hub.commits.submit_all(expire_some(hub.state, chunk, hub.now()))
                 await trio.lowlevel.checkpoint()
-        expire_notifications(hub.state, hub.now())
+        hub.commits.submit_all(expire_notifications(hub.state, hub.now()))
         await trio.sleep(hub.config.intervals.expiry)
 
 
@@ -41,8 +41,8 @@ async def disconnect_idle(hub: Hub) -> None:
     while True:
         await trio.sleep(hub.config.intervals.idle_check)
         now = trio.current_time()
-        for guest in tuple(hub.guests):
-            guest.close_if_idle(now)
+        for session in tuple(hub.sessions):
+            session.close_if_idle(now)
 
 
 async def store_counters_regularly(hub: Hub) -> None:

@@ -11,16 +11,14 @@ from typing import Protocol
 from attrs import Factory, define
 
 from simplex_trio.crypto.credentials import RouterCredentials
-from simplex_trio.errors import StoreError
+from simplex_trio.router.body_loader import BodyLoader
 from simplex_trio.router.commits import Commits
 from simplex_trio.router.config import ClientLimits, RouterConfig
 from simplex_trio.router.core.counters import Count
+from simplex_trio.router.core.model import MAX_OWNERS
 from simplex_trio.router.core.state import RouterState
-from simplex_trio.router.core.transaction import Transaction
-from simplex_trio.router.core.verification import MAX_OWNERS
-from simplex_trio.router.fulfilment import Fulfilment
+from simplex_trio.router.delayed_events import DelayedEvents
 from simplex_trio.router.names import NameResolver, resolve_name
-from simplex_trio.router.postponed import Postponed
 from simplex_trio.router.proxying import Asker, Proxying, Relays
 from simplex_trio.router.store.interface import Store
 from simplex_trio.transport.places import ListenLimits, Places
@@ -30,7 +28,7 @@ from simplex_trio.wire.smp.commands import PFWD, PRXY, RSLV, Command
 from simplex_trio.wire.smp.messages import ERR, RNAME, Message
 from simplex_trio.wire.smp.reading import ReceivedCommand
 
-__all__ = ["Guest", "Hub", "assemble_hub"]
+__all__ = ["Hub", "OpenSession", "assemble_hub"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,11 +44,11 @@ def _places(limits: ClientLimits) -> Places:
     )
 
 
-class Guest(Protocol):
-    """A connection, as housekeeping sees it."""
+class OpenSession(Protocol):
+    """A client's connection, as housekeeping sees it."""
 
     def close_if_idle(self, now: float) -> None:
-        """End it if it is idle and has no subscription; ``now`` is Trio's time."""
+        """Close it if it is idle and has no subscription; ``now`` is Trio's time."""
         ...
 
 
@@ -66,22 +64,22 @@ class Hub:
     credentials: RouterCredentials
     state: RouterState
     commits: Commits
-    fulfilment: Fulfilment
-    ends: Postponed
-    notifications: Postponed
+    body_loader: BodyLoader
+    ends: DelayedEvents
+    notifications: DelayedEvents
     proxying: Proxying | None = None
     resolver: NameResolver | None = None
     clock: Callable[[], float] = time.time
     turns: Turns = Factory(Turns)
-    guests: set[Guest] = Factory(set)
+    sessions: set[OpenSession] = Factory(set)
     places: Places = Factory(lambda hub: _places(hub.config.limits), takes_self=True)
 
     def now(self) -> int:
         """The time that messages are stamped with."""
         return int(self.clock())
 
-    async def run_errand(self, received: ReceivedCommand[Command], asker: Asker) -> Message:
-        """Do for a client what takes the time of others; the answer."""
+    async def run_remote(self, received: ReceivedCommand[Command], asker: Asker) -> Message:
+        """Carry out a command that waits on another server; returns the answer."""
         command, transmission = received.command, received.transmission
         match command:
             case PRXY() if self.proxying is not None:
@@ -115,14 +113,6 @@ async def assemble_hub(
 ) -> Hub:
     """A hub that knows what is in the store; raises `StoreError` if that cannot be read."""
     snapshot = await store.load()
-
-    def submit(transaction: Transaction, finish: Callable[[], None] | None) -> None:
-        def settled(failure: StoreError | None) -> None:
-            if failure is None and finish is not None:
-                finish()
-
-        commits.submit(transaction, settled)
-
     crowded = sum(len(queue.recipient_keys) > MAX_OWNERS for queue in snapshot.queues)
     if crowded:
         _log.warning(
@@ -134,7 +124,6 @@ async def assemble_hub(
         config.queues,
         snapshot,
         random=random,
-        submit=submit,
         resolves_names=resolver is not None,
     )
     commits = Commits(store, state)
@@ -146,9 +135,9 @@ async def assemble_hub(
         credentials=credentials,
         state=state,
         commits=commits,
-        fulfilment=Fulfilment(state, store),
-        ends=Postponed(config.intervals.end_events),
-        notifications=Postponed(config.intervals.notifications),
+        body_loader=BodyLoader(state, store),
+        ends=DelayedEvents(config.intervals.end_events),
+        notifications=DelayedEvents(config.intervals.notifications),
         proxying=proxying,
         resolver=resolver,
         clock=clock,

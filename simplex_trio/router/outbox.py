@@ -1,4 +1,4 @@
-"""`Outbox`: what waits to be written to one client, in order, and how much of it there may be."""
+"""`Outbox`: what waits to be written to one client, in order and bounded."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import trio
 from attrs import frozen
 
 from simplex_trio.redaction import Redacted
-from simplex_trio.router.core.replies import Event, Said
+from simplex_trio.router.core.replies import Event, Payload
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 from simplex_trio.wire.smp.messages import PRES, RNAME, RRES, Message
 
 __all__ = ["MAX_NOTIFICATIONS", "Outbox", "Outgoing"]
 
 MAX_NOTIFICATIONS: Final = 1024
-"""Entries with which the outbox is too full for notifications, which nobody acknowledges."""
+"""Entries with which the outbox is too full for notifications, which are not acknowledged."""
 
 _BLOCKS_AT_ONCE = 8
 """About as many go out in one write.  More would save nothing and hold up what comes after."""
@@ -34,28 +34,27 @@ class Outgoing(Redacted):
 
     correlation_id: bytes
     entity_id: bytes
-    said: Said
+    payload: Payload
     is_answer: bool = True
 
     @property
     def size(self) -> int:
         """About how much of a block it takes."""
-        said = self.said
-        return (
-            _SMALL if isinstance(said, Message) and not isinstance(said, _BIG) else SMP_BLOCK_SIZE
-        )
+        payload = self.payload
+        is_small = isinstance(payload, Message) and not isinstance(payload, _BIG)
+        return _SMALL if is_small else SMP_BLOCK_SIZE
 
 
 def _event(event: Event) -> Outgoing:
-    return Outgoing(b"", event.entity_id, event.said, is_answer=False)
+    return Outgoing(b"", event.entity_id, event.payload, is_answer=False)
 
 
 class Outbox:
-    """A queue between those who decide and the task that writes.
+    """A queue between decisions and the task that writes.
 
-    ``limit`` is the number of commands on their way, from being read to their answers being
-    written; whoever reads waits for that.  `None` between entries says that what follows begins a
-    block of its own.
+    ``limit`` is the number of commands in flight, from being read to their answers being written;
+    the task that reads waits when it is reached.  `None` between entries says that what follows
+    begins a block of its own.
     """
 
     def __init__(self, limit: int) -> None:
@@ -77,7 +76,7 @@ class Outbox:
         return len(self._entries) < MAX_NOTIFICATIONS and not self._closed
 
     def take_in(self, commands: int) -> None:
-        """So many commands have been read, and an answer to each will be put."""
+        """Count commands that were read; an answer to each will be put."""
         self._commands += commands
 
     @property
@@ -113,7 +112,7 @@ class Outbox:
         self._work.unpark()
 
     def put_event(self, event: Event) -> None:
-        """Put something that answers nothing."""
+        """Put an event behind what is there."""
         if not self._closed:
             self._entries.append(_event(event))
             self._work.unpark()
@@ -147,6 +146,6 @@ class Outbox:
             self._room.unpark_all()
 
     def close(self) -> None:
-        """Nothing will be written any more."""
+        """Drop what waits, and take nothing more: the connection has ended."""
         self._closed = True
         self._entries.clear()

@@ -84,11 +84,11 @@ class Router:
         self._hub = hub
 
     def __repr__(self) -> str:
-        return f"<Router with {len(self._hub.guests)} clients>"
+        return f"<Router with {len(self._hub.sessions)} clients>"
 
     def statistics(self) -> RouterStatistics:
         """The router in numbers, now."""
-        clients = len(self._hub.guests)
+        clients = len(self._hub.sessions)
         return take_statistics(self._hub.state, clients=clients, sockets=self.sockets)
 
 

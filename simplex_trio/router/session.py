@@ -1,8 +1,9 @@
 """`Session`: one client's connection, from its first block to its end.
 
-One task reads blocks and decides what is in them, another one writes.  In between lies the store:
-a block of commands is answered when everything that the answers stand for is stored.  Answers keep
-the order of the commands, except where a command takes the time of others (PRXY, PFWD, RSLV).
+One task reads blocks and decides about the commands in them, another one writes.  In between lies
+the store: a block of commands is answered when everything that the answers stand for is stored.
+Answers keep the order of the commands, except for commands that wait on another server (PRXY, PFWD,
+RSLV).
 """
 
 from __future__ import annotations
@@ -17,20 +18,12 @@ from attrs import Factory, define
 
 from simplex_trio.errors import CryptoError, DecodeError, HandshakeFailed, StoreError
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.router.commits import Receiver
 from simplex_trio.router.core.decide import decide
+from simplex_trio.router.core.decisions import CatchUp, Decision, Refusal, RemoteCommand, Work
 from simplex_trio.router.core.interpreter import undo
-from simplex_trio.router.core.notifying import catch_up
-from simplex_trio.router.core.replies import NOWHERE, Event, Said
-from simplex_trio.router.core.shortage import STORE_REFUSED
-from simplex_trio.router.core.state import (
-    Answered,
-    Client,
-    Decision,
-    Errand,
-    Refusal,
-    Request,
-)
-from simplex_trio.router.core.transaction import Transaction
+from simplex_trio.router.core.replies import NO_OUTLET, Event, Payload, Reply
+from simplex_trio.router.core.requests import Client, Request
 from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.limits import TokenBucket
@@ -87,31 +80,28 @@ class _Block:
     answers: list[Outgoing] = Factory(list)
     following: list[Event] = Factory(list)
 
-    def add(
-        self,
-        received: ReceivedCommand[Command],
-        answered: Message | Decision,
-        failure: StoreError | None,
-    ) -> None:
-        """Finish a decision, now that it is stored, or that it cannot be."""
-        if isinstance(answered, Message):
-            self.answers.append(_answer(received, answered))
-        elif failure is not None and answered.needs_store:
-            answered.abandon()
-            self.answers.append(_answer(received, answered.seal(STORE_REFUSED)))
-        else:
-            reply = answered.finish()
-            self.answers.append(_answer(received, reply.answer))
-            self.following += reply.following
-
 
 @define(eq=False)
-class _Work:
-    """Commands that were decided together and will be stored together."""
+class _Commands(Receiver):
+    """Commands of one block that are decided one after the other, and stored together.
 
+    ``work`` has a decision for each of ``received``.
+    """
+
+    session: Session
     block: _Block = Factory(_Block)
-    decided: list[tuple[ReceivedCommand[Command], Message | Decision]] = Factory(list)
-    transaction: Transaction = Factory(Transaction)
+    received: list[ReceivedCommand[Command]] = Factory(list)
+    work: Work = Factory(Work)
+    is_last: bool = True
+    """Whether the answers of the block are complete with theirs."""
+
+    def settled(self, replies: Sequence[Reply | None] | None, _failure: StoreError | None) -> None:
+        """Put the replies into the block; see `Receiver`."""
+        for received, reply in zip(self.received, replies or (), strict=replies is not None):
+            assert reply is not None, "a command has an answer"
+            self.block.answers.append(_answer(received, reply.answer))
+            self.block.following += reply.following
+        self.session.settled(self.block if self.is_last else None, has_failed=replies is None)
 
 
 class Session:
@@ -141,14 +131,14 @@ class Session:
         self._all_settled = trio.lowlevel.ParkingLot()
         self._over = False
 
-    # --- what others tell it ------------------------------------------------------------------
+    # --- events ------------------------------------------------------------------
 
     def tell(self, event: Event) -> None:
         """Send an event; see `Outlet`."""
-        said = event.said
-        if isinstance(said, NMSG):
+        payload = event.payload
+        if isinstance(payload, NMSG):
             self._hub.notifications.put(self._outbox, event)
-        elif isinstance(said, END | ENDS | DELD):
+        elif isinstance(payload, END | ENDS | DELD):
             self._hub.ends.put(self._outbox, event)
         else:
             self._outbox.put_event(event)
@@ -159,7 +149,7 @@ class Session:
         return self._outbox.has_room
 
     def close_if_idle(self, now: float) -> None:
-        """See `Guest`."""
+        """See `OpenSession`."""
         state, client = self._hub.state, self._client
         if now - self._active_at < self._hub.config.limits.idle_seconds:
             return
@@ -172,14 +162,14 @@ class Session:
 
     async def run(self) -> None:
         """Read and write until the end."""
-        self._hub.guests.add(self)
+        self._hub.sessions.add(self)
         try:
             with self._scope:
                 async with open_inner_nursery() as nursery:
                     nursery.start_soon(self._write)
-                    async with open_inner_nursery() as errands:
-                        await self._read(errands)
-                        errands.cancel_scope.cancel()
+                    async with open_inner_nursery() as remote:
+                        await self._read(remote)
+                        remote.cancel_scope.cancel()
                     await self._answer_what_was_done()
                     nursery.cancel_scope.cancel()
         finally:
@@ -199,13 +189,13 @@ class Session:
 
     def _end(self) -> None:
         self._over = True
-        self._hub.guests.discard(self)
+        self._hub.sessions.discard(self)
         self._outbox.close()
         self._hub.ends.forget(self._outbox)
         self._hub.notifications.forget(self._outbox)
         self._forget()
         # The client refers to the session, and the session to the client: a reference cycle.
-        self._client.recipient.outlet = self._client.notifier.outlet = NOWHERE
+        self._client.recipient.outlet = self._client.notifier.outlet = NO_OUTLET
 
     def _forget(self) -> None:
         self._hub.state.recipients.forget(self._client.recipient)
@@ -213,12 +203,12 @@ class Session:
 
     # --- reading ------------------------------------------------------------------------------
 
-    async def _read(self, errands: trio.Nursery) -> None:
-        """Read and decide until the client's end of file, which cancels ``errands``."""
+    async def _read(self, remote: trio.Nursery) -> None:
+        """Read and decide until the client's end of file, which cancels ``remote``."""
         session, newest = self._client.session, self._hub.config.highest_version
         while True:
             if self._outbox.is_full:
-                await self._listening(errands, self._outbox.wait_for_room)
+                await self._listening(remote, self._outbox.wait_for_room)
             try:
                 block = await self._next_block()
             except trio.EndOfChannel:
@@ -233,130 +223,127 @@ class Session:
                 content = b""  # which is no list of commands, and is answered so
             received = read_commands(content, session, newest)
             self._outbox.take_in(len(received))
-            await self._decide_all(errands, received)
+            await self._decide_all(remote, received)
 
     async def _next_block(self) -> bytes:
         return self._ahead.popleft() if self._ahead else await self._frames.receive_frame()
 
-    async def _listening(
-        self, errands: trio.Nursery, wait: Callable[[], Awaitable[object]]
-    ) -> None:
+    async def _listening(self, remote: trio.Nursery, wait: Callable[[], Awaitable[object]]) -> None:
         """Wait for something, and notice meanwhile if the connection ends.
 
-        Then ``errands`` is cancelled, and with it this task; no further command is decided.
+        Then ``remote`` is cancelled, and with it this task; no further command is decided.
         """
         async with open_inner_nursery() as nursery:
-            nursery.start_soon(self._read_ahead, errands.cancel_scope)
+            nursery.start_soon(self._read_ahead, remote.cancel_scope)
             await wait()
             nursery.cancel_scope.cancel()
 
-    async def _read_ahead(self, errands: trio.CancelScope) -> None:
+    async def _read_ahead(self, remote: trio.CancelScope) -> None:
         try:
             while len(self._ahead) < _READ_AHEAD:
                 self._ahead.append(await self._frames.receive_frame())
         except trio.EndOfChannel:
-            errands.cancel()
+            remote.cancel()
         except _GONE:
             self._scope.cancel()
 
     async def _decide_all(
         self,
-        errands: trio.Nursery,
+        remote: trio.Nursery,
         received: Sequence[ReceivedCommand[Command] | RefusedTransmission],
     ) -> None:
-        work, turn = _Work(), Turn(self._hub.turns)
+        commands, turn = _Commands(self), Turn(self._hub.turns)
         for number, each in enumerate(received):
             if isinstance(each, RefusedTransmission):
                 refused = Outgoing(each.correlation_id, each.entity_id, ERR(each.error))
-                work.block.refusals.append(refused)
+                commands.block.refusals.append(refused)
                 continue
             if isinstance(each.command, NEW):
                 delay = self._new_queues.take(trio.current_time())
                 if delay:
-                    work = self._submit(work)
-                    await self._listening(errands, partial(trio.sleep, delay))
+                    commands = self._submit(commands)
+                    await self._listening(remote, partial(trio.sleep, delay))
                     turn.forget()
             if not turn.allows(each):
-                work = self._submit(work, more=True)
+                commands = self._submit(commands, more=True)
                 await turn.begin(received[number:])
             spent = self._client.spent
             try:
-                answered = self._decide(each, work)
+                decided = self._decide(each, commands)
             except BaseException:  # a bug; later decisions must not build on half of one
-                undo(self._hub.state, work.transaction)
+                undo(self._hub.state, commands.work.transaction)
                 raise
             turn.spend(each.command, self._client.spent - spent)
-            if isinstance(answered, Errand):
-                work = self._submit(work)
-                await self._start(errands, each, answered)
+            if isinstance(decided, RemoteCommand):
+                commands = self._submit(commands)
+                await self._start(remote, each, decided)
                 turn.forget()
             elif turn.is_over:
-                work = self._submit(work, more=True)
+                commands = self._submit(commands, more=True)
                 await turn.end()
-        self._submit(work)
+        self._submit(commands)
 
-    def _decide(self, received: ReceivedCommand[Command], work: _Work) -> Answered | Refusal:
+    def _decide(
+        self, received: ReceivedCommand[Command], commands: _Commands
+    ) -> Decision | RemoteCommand | Refusal:
         request = Request(
             self._client,
             received,
             self._client.session.version,
             self._hub.now(),
             trio.current_time(),
-            work.transaction,
+            commands.work.transaction,
         )
-        answered = decide(self._hub.state, request)
-        if isinstance(answered, Refusal):
-            work.block.refusals.append(_answer(received, ERR(answered.error)))
-        elif not isinstance(answered, Errand):
-            work.decided.append((received, answered))
-        return answered
+        decided = decide(self._hub.state, request)
+        if isinstance(decided, Refusal):
+            commands.block.refusals.append(_answer(received, ERR(decided.error)))
+        elif isinstance(decided, Decision):
+            commands.received.append(received)
+            commands.work.decisions.append(decided)
+        return decided
 
-    def _submit(self, work: _Work, *, more: bool = False) -> _Work:
+    def _submit(self, commands: _Commands, *, more: bool = False) -> _Commands:
         """Have decisions stored; what to go on with, in the same block of answers if ``more``."""
-
-        def settled(failure: StoreError | None) -> None:
-            self._unsettled -= 1
-            if not self._unsettled:
-                self._all_settled.unpark_all()
-            try:
-                for received, answered in work.decided:
-                    work.block.add(received, answered, failure)
-            except Exception:
-                # A bug, met in the task that serves all connections: it shall cost this one alone.
-                _log.exception("a command could not be answered")
-                self._scope.cancel()
-            if not more:
-                self._outbox.put_answers(
-                    work.block.refusals, work.block.answers, work.block.following
-                )
-            if self._over:
-                self._forget()  # what was decided before the end may have subscribed since
-
+        commands.is_last = not more
         self._unsettled += 1
-        self._hub.commits.submit(work.transaction, settled)
-        return _Work(work.block) if more else _Work()
+        self._hub.commits.submit(commands.work, commands)
+        return _Commands(self, commands.block) if more else _Commands(self)
 
-    # --- commands that take the time of others ------------------------------------------------
+    def settled(self, block: _Block | None, *, has_failed: bool) -> None:
+        """Write the answers of a block, if it is complete; end the connection if a bug was met."""
+        self._unsettled -= 1
+        if not self._unsettled:
+            self._all_settled.unpark_all()
+        if has_failed:
+            self._scope.cancel()
+        if block is not None:
+            self._outbox.put_answers(block.refusals, block.answers, block.following)
+        if self._over:
+            self._forget()  # what was decided before the end may have subscribed since
+
+    # --- commands that wait on another server -------------------------------------------------
 
     async def _start(
-        self, errands: trio.Nursery, received: ReceivedCommand[Command], errand: Errand
+        self, remote: trio.Nursery, received: ReceivedCommand[Command], command: RemoteCommand
     ) -> None:
-        of_names = isinstance(errand.received.command, RSLV)
-        places = self._names if of_names else self._proxied
+        resolves_name = isinstance(command.received.command, RSLV)
+        places = self._names if resolves_name else self._proxied
         try:
             places.acquire_nowait()
         except trio.WouldBlock:
-            await self._listening(errands, places.acquire)
-        errands.start_soon(self._run_errand, received, errand, places)
+            await self._listening(remote, places.acquire)
+        remote.start_soon(self._run_remote, received, command, places)
 
-    async def _run_errand(
-        self, received: ReceivedCommand[Command], errand: Errand, places: trio.Semaphore
+    async def _run_remote(
+        self, received: ReceivedCommand[Command], command: RemoteCommand, places: trio.Semaphore
     ) -> None:
         try:
-            answer = await self._hub.run_errand(errand.received, self._asker)
+            answer = await self._hub.run_remote(command.received, self._asker)
         finally:
             places.release()
-        self._outbox.put_answers((), (_answer(received, errand.seal(answer)),))
+        if command.envelope is not None:
+            answer = command.envelope.seal(answer)
+        self._outbox.put_answers((), (_answer(received, answer),))
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -374,10 +361,10 @@ class Session:
             self._active_at = trio.current_time()
             self._outbox.written(groups)
             if self._client.notifier.missed and self.has_room:
-                catch_up(self._hub.state, self._client.notifier)
+                self._hub.commits.apply(CatchUp(self._client.notifier))
 
     async def _sealed(self, group: Sequence[Outgoing]) -> list[bytes]:
-        messages = await self._hub.fulfilment.messages(group)
+        messages = await self._hub.body_loader.messages(group)
         transmissions = [
             self._transmission(outgoing, message)
             for outgoing, message in zip(group, messages, strict=True)
@@ -397,6 +384,6 @@ class Session:
         return transmission
 
 
-def _answer(received: ReceivedCommand[Command], message: Said) -> Outgoing:
+def _answer(received: ReceivedCommand[Command], message: Payload) -> Outgoing:
     transmission = received.transmission
     return Outgoing(transmission.correlation_id, transmission.entity_id, message)

@@ -153,7 +153,7 @@ def test_costly_signatures_leave_others_their_turn(victim: Victim) -> None:
 def test_empty_messages_leave_nothing(victim: Victim) -> None:
     """What was sent and acknowledged is not remembered, not even as an entry without a body."""
     place = victim["smp"]
-    rounds, each = sized(12, 300), 80
+    rounds, each = sized(32, 300), 80
 
     def work(smp: Smp, times: int) -> None:
         queues = smp.new_queues(60, subscribe=True)

@@ -94,7 +94,7 @@ async def test_connection_that_ends_inside_a_block() -> None:
         await client.frames.stream.send_all(b"half a block")
         await client.aclose()
         await wait_all_tasks_blocked()
-        assert not house.hub.guests
+        assert not house.hub.sessions
 
 
 async def test_nonsense_for_a_relay() -> None:
@@ -116,6 +116,6 @@ async def test_flood_of_new_connections_and_queues() -> None:
         for client in flood:
             await client.aclose()
         await wait_all_tasks_blocked()
-        assert len(house.hub.guests) == 1
+        assert len(house.hub.sessions) == 1
         assert len(house.hub.state.queues) == 600
         assert house.hub.state.recipients.queue_count == 0

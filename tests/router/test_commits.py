@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 import trio
-from attrs import evolve
+from attrs import evolve, frozen
 from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.errors import StoreError, StoreFull
-from simplex_trio.router.commits import _MAX_CHANGES, Commits
+from simplex_trio.router.commits import _MAX_CHANGES, Commits, Receiver
+from simplex_trio.router.core.decisions import Work
 from simplex_trio.router.core.policy import QueuePolicy
+from simplex_trio.router.core.replies import Reply
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.transaction import RestoreRecord, Transaction
 from simplex_trio.router.store.interface import (
@@ -40,10 +42,10 @@ class Notes:
         undo = RestoreRecord(self._queue, self._queue.record)
         self._queues.exchange(self._queue, record)
         transaction.add(PutStatistics({name: by}), undo)
-        commits.submit(transaction, lambda failure: self.settled.append((name, failure)))
+        commits.submit(Work(transaction), Note(self, name))
 
     def ask(self, commits: Commits, name: str) -> None:
-        commits.submit(Transaction(), lambda failure: self.settled.append((name, failure)))
+        commits.submit(Work(), Note(self, name))
 
     @property
     def value(self) -> int:
@@ -54,9 +56,32 @@ class Notes:
         return [name for name, _ in self.settled]
 
 
+@frozen
+class Note(Receiver):
+    """Notes what became of one piece of work."""
+
+    notes: Notes
+    name: str
+
+    def settled(self, replies: Sequence[Reply | None] | None, failure: StoreError | None) -> None:
+        assert replies == []
+        self.notes.settled.append((self.name, failure))
+
+
+@frozen
+class Another(Receiver):
+    """Has more to store when it is told."""
+
+    commits: Commits
+    notes: Notes
+
+    def settled(self, replies: Sequence[Reply | None] | None, failure: StoreError | None) -> None:
+        self.notes.change(self.commits, "b", 1)
+
+
 @asynccontextmanager
 async def running(store: ReluctantStore) -> AsyncIterator[tuple[Commits, Notes]]:
-    state = RouterState(QueuePolicy(), Snapshot(), random=bytes, submit=lambda *_: None)
+    state = RouterState(QueuePolicy(), Snapshot(), random=bytes)
     commits = Commits(store, state)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(commits.run)
@@ -120,12 +145,12 @@ async def test_what_the_store_refuses_is_taken_back_with_all_that_builds_on_it()
         assert (notes.value, notes.settled[-1]) == (5, ("d", None))
 
 
-async def test_whoever_is_told_may_have_more_to_store() -> None:
+async def test_receiver_may_have_more_to_store() -> None:
     store = ReluctantStore()
     async with running(store) as (commits, notes):
         first = Transaction()
         first.add(PutStatistics({"a": 1}))
-        commits.submit(first, lambda _: notes.change(commits, "b", 1))
+        commits.submit(Work(first), Another(commits, notes))
         await commits.drained()
         assert notes.names == ["b"]
         assert (await store.load()).statistics == {"a": 1, "b": 1}
@@ -145,7 +170,7 @@ async def test_waiting_for_a_transaction() -> None:
             await commits.store(transaction)
 
 
-async def test_everybody_else_gets_a_turn() -> None:
+async def test_other_tasks_get_a_turn() -> None:
     store = ReluctantStore()
     turns = 0
 
@@ -167,7 +192,7 @@ async def test_everybody_else_gets_a_turn() -> None:
 async def test_cancelling_does_not_reach_it() -> None:
     store = ReluctantStore()
     store.go = trio.Event()
-    state = RouterState(QueuePolicy(), Snapshot(), random=bytes, submit=lambda *_: None)
+    state = RouterState(QueuePolicy(), Snapshot(), random=bytes)
     commits, notes = Commits(store, state), Notes(state)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(commits.run)
@@ -192,10 +217,10 @@ async def test_what_is_scattered_over_the_file_is_written_in_parts() -> None:
             transaction = Transaction()
             change = DeleteQueue(bytes(24)) if number % 2 else DeleteMessages((number,) * 3)
             transaction.add(change)
-            commits.submit(transaction, lambda _: None)
+            commits.submit(Work(transaction))
         large = Transaction()
         large.add(DeleteMessages(tuple(range(1000))))
-        commits.submit(large, lambda _: None)
+        commits.submit(Work(large))
         notes.change(commits, "b", 1)
         store.go.set()
         await commits.drained()

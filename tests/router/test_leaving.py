@@ -80,7 +80,7 @@ async def test_what_was_asked_before_the_end_is_answered() -> None:
         await client.send(*(client.transmission(PING()) for _ in range(100)))
         await end_own_side(client)
         assert [said.message for said in await client.read_until_closed()] == [PONG()] * 100
-        assert not house.hub.guests
+        assert not house.hub.sessions
 
 
 async def test_what_was_done_is_answered_when_it_is_stored() -> None:
@@ -91,7 +91,7 @@ async def test_what_was_done_is_answered_when_it_is_stored() -> None:
         await client.send(client.transmission(new_queue(), key=KEY))
         await end_own_side(client)
         await wait_all_tasks_blocked()
-        assert house.hub.guests
+        assert house.hub.sessions
         store.go.set()
         (said,) = await client.read_until_closed()
         assert isinstance(said.message, IDS)
@@ -119,7 +119,7 @@ async def test_a_client_that_does_not_take_its_last_answers(autojump_clock: Mock
         await wait_all_tasks_blocked()
         await trio.sleep(house.hub.config.limits.farewell_seconds)
         await wait_all_tasks_blocked()
-        assert not house.hub.guests
+        assert not house.hub.sessions
 
 
 async def test_nothing_new_is_delivered_after_the_end() -> None:
@@ -159,7 +159,7 @@ async def test_no_relay_is_asked_for_a_client_that_has_gone(
         await end(client)
         await wait_all_tasks_blocked()
         assert (relays.waiting, len(relays.asked)) == (0, 3)
-        assert not house.hub.guests
+        assert not house.hub.sessions
         assert trio.current_time() == 0
 
 
@@ -174,7 +174,7 @@ async def test_a_client_that_is_slowed_down_is_seen_to_go(
         await wait_all_tasks_blocked()
         await end(client)
         await wait_all_tasks_blocked()
-        assert not house.hub.guests
+        assert not house.hub.sessions
         assert len(house.hub.state.queues) == 1
         assert trio.current_time() == 0
 
@@ -190,7 +190,7 @@ async def test_a_client_with_too_much_in_flight_is_seen_to_go(end: End) -> None:
         assert relays.waiting == 2
         await end(client)
         await wait_all_tasks_blocked()
-        assert not house.hub.guests
+        assert not house.hub.sessions
         assert relays.waiting == 0
 
 

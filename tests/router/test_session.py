@@ -19,11 +19,10 @@ from simplex_trio.crypto.keys import (
     X25519PrivateKey,
 )
 from simplex_trio.router.config import ClientLimits, Intervals, RouterConfig
-from simplex_trio.router.core import dispatch
+from simplex_trio.router.core import decide, delivery
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.recent import RecentBodies
 from simplex_trio.router.core.shortage import RETRY_SECONDS
-from simplex_trio.router.core.state import Decision
 from simplex_trio.router.housekeeping import disconnect_idle
 from simplex_trio.router.store.interface import PutQueue
 from simplex_trio.router.store.memory import MemoryStore
@@ -234,7 +233,7 @@ async def test_subscriptions_end_with_the_connection() -> None:
         ids = await create(client)
         await client.aclose()
         await wait_all_tasks_blocked()
-        assert not house.hub.guests
+        assert not house.hub.sessions
         assert house.hub.state.recipients.queue_count == 0
         sender = await house.connect()
         assert await sender.ask(SEND(SILENT, b"x"), ids.sender_id) == OK()
@@ -312,9 +311,9 @@ async def test_client_that_does_not_read_is_disconnected(autojump_clock: MockClo
         client.stop_reading()
         await client.send(client.transmission(PING()))
         await trio.sleep(29)
-        assert house.hub.guests
+        assert house.hub.sessions
         await trio.sleep(2)
-        assert not house.hub.guests
+        assert not house.hub.sessions
 
 
 # --- idleness -----------------------------------------------------------------------------------
@@ -332,7 +331,7 @@ async def test_idle_clients_are_disconnected(autojump_clock: MockClock) -> None:
         for _ in range(8):
             await trio.sleep(3600)
             await busy.ask(PING())
-        assert len(house.hub.guests) == 2
+        assert len(house.hub.sessions) == 2
         assert await idle.read_until_closed() == []
         await subscribed.ask(PING())
         nursery.cancel_scope.cancel()
@@ -345,7 +344,7 @@ async def test_getting_keeps_no_connection_alive(autojump_clock: MockClock) -> N
         ids = await create(client, subscribe=False)
         await client.ask(GET(), ids.recipient_id, KEY)
         await trio.sleep(8 * 3600)
-        assert not house.hub.guests
+        assert not house.hub.sessions
         nursery.cancel_scope.cancel()
 
 
@@ -359,7 +358,7 @@ async def test_notifiers_are_subscribed_too(autojump_clock: MockClock) -> None:
         assert isinstance(nid, NID)
         await notifier.ask(NSUB(), nid.ids.notifier_id, NOTIFIER_KEY)
         await trio.sleep(8 * 3600)
-        assert len(house.hub.guests) == 2
+        assert len(house.hub.sessions) == 2
         nursery.cancel_scope.cancel()
 
 
@@ -524,7 +523,7 @@ async def test_bug_in_a_decision_costs_one_connection(monkeypatch: pytest.Monkey
         client, other = await house.connect(), await house.connect()
         ids = await create(client, subscribe=False)
         with monkeypatch.context() as patch:
-            patch.setitem(dispatch._ABOUT_QUEUE, GET, fail)
+            patch.setitem(decide._ABOUT_QUEUE, GET, fail)
             await client.send(
                 client.transmission(SEND(SILENT, b"x"), ids.sender_id),
                 client.transmission(GET(), ids.recipient_id, KEY),
@@ -544,7 +543,7 @@ async def test_bug_in_an_answer_costs_one_connection(
         client, other = await house.connect(), await house.connect()
         ids = await create(client)
         with monkeypatch.context() as patch:
-            patch.setitem(dispatch._ABOUT_QUEUE, GET, lambda *_: Decision(fail))
+            patch.setattr(delivery, "get_message", fail)
             await client.send(client.transmission(GET(), ids.recipient_id, KEY))
             assert await client.read_until_closed() == []
         assert await other.ask(GET(), ids.recipient_id, KEY) == OK()

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["Count", "Counters"]
+from simplex_trio.crypto.hashes import ServiceSubs
+from simplex_trio.wire.smp.commands import NSUBS, SUBS
+
+__all__ = ["Count", "Counters", "service_count"]
 
 
 class Count(StrEnum):
@@ -72,3 +75,16 @@ class Counters:
     def values(self) -> dict[str, int]:
         """All counters now."""
         return dict(self._values)
+
+
+def service_count(command: SUBS | NSUBS, stored: ServiceSubs) -> Count:
+    """How what a service expects differs from its queues; it is counted, and never refused."""
+    if command.count == command.UNKNOWN_COUNT:
+        return Count.SERVICE_SUBSCRIPTIONS
+    if command.count < stored.count:
+        return Count.SERVICE_EXPECTED_FEWER
+    if command.count > stored.count:
+        return Count.SERVICE_EXPECTED_MORE
+    if command.ids_hash != stored.ids_hash:
+        return Count.SERVICE_EXPECTED_OTHERS
+    return Count.SERVICE_SUBSCRIPTIONS

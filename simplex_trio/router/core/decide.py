@@ -1,20 +1,135 @@
-"""`decide`: what a router makes of a command. Pure."""
+"""`decide`: from a command to what becomes of it. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
+from attrs import evolve
+
+from simplex_trio.router.core.commands import creation, notifying, owning, receiving, sending
+from simplex_trio.router.core.commands.forwarding import Forwarded, open_forwarded_command
 from simplex_trio.router.core.counters import Count
-from simplex_trio.router.core.dispatch import decide_authorized
-from simplex_trio.router.core.forwarding import decide_forwarded
-from simplex_trio.router.core.state import Answered, Refusal, Request, RouterState
+from simplex_trio.router.core.decisions import (
+    Decision,
+    EndShortage,
+    Outcome,
+    Refusal,
+    RemoteCommand,
+)
+from simplex_trio.router.core.model import Queue
+from simplex_trio.router.core.requests import Request
+from simplex_trio.router.core.shortage import STORE_REFUSED
+from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.verification import find_queue, refusal
-from simplex_trio.wire.errors.values import Code
+from simplex_trio.wire.errors.values import Blocked, Code, Name, NameErrorKind, RouterErrorValue
+from simplex_trio.wire.smp import commands
 from simplex_trio.wire.smp.commands import RFWD, SEND
+from simplex_trio.wire.smp.messages import ERR, PONG, Message
+from simplex_trio.wire.smp.reading import ReceivedCommand
 
 __all__ = ["decide"]
 
 
-def decide(state: RouterState, request: Request) -> Answered | Refusal:
-    """Check a client's command, and do it as far as that can be done without waiting."""
+# --- which handler decides ----------------------------------------------------------------------
+
+Handler = Callable[[RouterState, Request, Queue], Outcome]
+
+
+Condition = Callable[[RouterState, Request, Queue], bool]
+
+
+def _always(_state: RouterState, _request: Request, _queue: Queue) -> bool:
+    return True
+
+
+def _growing(handler: Handler, when: Condition = _always) -> Handler:
+    """Wrap a handler so that it refuses commands that make the store grow while it has no room.
+
+    NEW, LSET and SEND check that themselves, since other reasons to refuse them come first.
+    """
+
+    def decide_if_there_is_room(state: RouterState, request: Request, queue: Queue) -> Outcome:
+        if not when(state, request, queue):
+            return handler(state, request, queue)
+        if state.shortage.refuses(request.instant):
+            return STORE_REFUSED
+        outcome = handler(state, request, queue)
+        if not isinstance(outcome, Decision):
+            return outcome
+        return evolve(outcome, effects=(EndShortage(), *outcome.effects))
+
+    return decide_if_there_is_room
+
+
+def _has_no_sender(_state: RouterState, _request: Request, queue: Queue) -> bool:
+    return queue.record.sender_key is None
+
+
+def _adds_service(state: RouterState, request: Request, queue: Queue) -> bool:
+    return _grows_by_service(state, request, queue.record.service_id)
+
+
+def _adds_notifier_service(state: RouterState, request: Request, queue: Queue) -> bool:
+    notifier = queue.record.notifier
+    return notifier is not None and _grows_by_service(state, request, notifier.service_id)
+
+
+def _grows_by_service(state: RouterState, request: Request, before: bytes | None) -> bool:
+    """Whether a subscription adds the id of a service to a queue, or a service to the store."""
+    service = request.client.service
+    return service is not None and (before is None or not state.services.has(service))
+
+
+def _remote(_state: RouterState, request: Request) -> Outcome:
+    return RemoteCommand(request.received)
+
+
+def _resolve(state: RouterState, request: Request) -> Outcome:
+    return RemoteCommand(request.received) if state.resolves_names else _NO_RESOLVER
+
+
+_NO_RESOLVER = ERR(Name(NameErrorKind.NO_RESOLVER))
+
+_ABOUT_QUEUE: Final[dict[type[commands.Command], Handler]] = {
+    commands.SUB: _growing(receiving.subscribe, when=_adds_service),
+    commands.GET: receiving.get,
+    commands.ACK: receiving.acknowledge,
+    commands.KEY: _growing(owning.secure, when=_has_no_sender),
+    commands.RKEY: _growing(owning.replace_keys),
+    commands.LSET: owning.set_link,
+    commands.LDEL: owning.delete_link,
+    commands.NKEY: _growing(creation.add_notifier),
+    commands.NDEL: owning.remove_notifier,
+    commands.OFF: owning.suspend,
+    commands.DEL: owning.delete,
+    commands.QUE: owning.describe,
+    commands.SKEY: _growing(sending.secure_as_sender, when=_has_no_sender),
+    commands.SEND: sending.send,
+    commands.LKEY: _growing(sending.secure_through_link, when=_has_no_sender),
+    commands.LGET: sending.get_link,
+    commands.NSUB: _growing(notifying.subscribe_notifier, when=_adds_notifier_service),
+}
+
+_OTHERS: Final[dict[type[commands.Command], Callable[[RouterState, Request], Outcome]]] = {
+    commands.NEW: creation.create_queue,
+    commands.SUBS: receiving.subscribe_service,
+    commands.NSUBS: notifying.subscribe_notifier_service,
+    commands.RSLV: _resolve,
+    commands.PRXY: _remote,
+    commands.PFWD: _remote,
+    commands.PING: lambda _state, _request: PONG(),
+}
+
+# SEND itself says that a queue is blocked; the others do no harm.
+_ALLOWED_WHEN_BLOCKED = frozenset({commands.SEND, commands.OFF, commands.DEL, commands.NSUB})
+
+
+# --- deciding -----------------------------------------------------------------------------------
+
+
+def decide(state: RouterState, request: Request) -> Decision | RemoteCommand | Refusal:
+    """Check a client's command, and decide about it as far as that needs no waiting."""
     client, command = request.client, request.command
     queue = find_queue(state, command, request.entity_id)
     error = refusal(client.verifier, client.service, request.received, queue)
@@ -24,5 +139,49 @@ def decide(state: RouterState, request: Request) -> Answered | Refusal:
             state.counters.add(Count.SENDS_UNAUTHORIZED)
         return Refusal(error)
     if isinstance(command, RFWD):
-        return decide_forwarded(state, request)
-    return decide_authorized(state, request, queue)
+        outcome = _decide_forwarded(state, request, command)
+    else:
+        outcome = _decide_authorized(state, request, queue)
+    return Decision(outcome) if isinstance(outcome, Message) else outcome
+
+
+def _decide_authorized(state: RouterState, request: Request, queue: Queue | None) -> Outcome:
+    kind = type(request.command)
+    if queue is None:
+        return _OTHERS[kind](state, request)
+    status = queue.record.status
+    if isinstance(status, Blocked) and kind not in _ALLOWED_WHEN_BLOCKED:
+        return ERR(status)
+    if kind is not commands.NSUB:
+        state.touch(request.transaction, queue, request.day)
+    return _ABOUT_QUEUE[kind](state, request, queue)
+
+
+def _decide_forwarded(state: RouterState, request: Request, command: RFWD) -> Outcome:
+    """Check and decide about the command that a proxy passes on."""
+    correlation_id = request.transmission.correlation_id
+    opened = open_forwarded_command(request.client, correlation_id, command.sealed)
+    if not isinstance(opened, Forwarded):
+        return ERR(opened)
+    state.counters.add(Count.PROXIED_RECEIVED)
+    envelope = opened.envelope
+    outcome = _decide_inner(state, request, opened.inner, envelope.session.version)
+    if isinstance(outcome, Message):
+        return envelope.seal(outcome)
+    return evolve(outcome, envelope=envelope)
+
+
+def _decide_inner(
+    state: RouterState,
+    request: Request,
+    inner: ReceivedCommand[commands.Command] | RouterErrorValue,
+    version: int,
+) -> Outcome:
+    if not isinstance(inner, ReceivedCommand):
+        return ERR(inner)
+    queue = find_queue(state, inner.command, inner.transmission.entity_id)
+    error = refusal(request.client.proxied, None, inner, queue)
+    if error is not None:
+        state.counters.add(Count.COMMANDS_REFUSED)
+        return ERR(error)
+    return _decide_authorized(state, evolve(request, received=inner, version=version), queue)

@@ -1,13 +1,70 @@
-"""The interpreter: carries out what decisions say. Pure.
+"""The interpreter: the one place where decisions, which are values, are carried out. Pure.
 
-`undo` takes back in memory what the store has refused.
+A command takes this way:
+
+1. **Decide.**  `decide` checks the command, changes queues and services in memory at once, since
+   the next decision already builds on that, and notes in a `Transaction` each `Change` for the
+   store, with an `Undo`.  It returns a `Decision`: an answer and effects.
+2. **Commit.**  The store writes the changes of many decisions together, in the order in which they
+   were decided.
+3. **Effects.**  `complete` applies the effects of each decision, in the order of the decisions.  An
+   *effect* is a small frozen value that says one thing to be done now that the changes are durable:
+   deliver a message, tell another connection that its subscription has ended, count something.  It
+   holds what it is about, and no code.
+4. **Answer.**  Last in each decision comes its answer: a message, or an effect that gives the reply
+   (`AnswerEffect`), since what to answer may depend on what has happened until then: a queue may be
+   gone, a message may have arrived.  Subscriptions change in this step, and never before: another
+   connection must not lose a subscription to one that the store has refused.
+
+A decision without changes takes the same way, behind the decisions before it.  Effects may have
+changes of their own, such as the deletion of a notification that was sent: they leave them in
+`RouterState.follow_ups`, to be submitted before anything else is decided.
+
+**A commit that fails** is undone in memory, the latest change first, together with all decisions
+after it that were not committed yet, because they may build on it.  Then each of these decisions is
+completed, in order.  One that ``needs_store`` gets its ``if_refused`` effects and an error in place
+of its answer; one whose answer does not stand for anything stored is completed as usual.
+
+**Cancellation** reaches no decision.  Once decided it is committed and completed, even if its
+connection has ended meanwhile; then its effects happen, and only the answer is dropped.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
+from simplex_trio.router.core import delivery, notification_delivery
+from simplex_trio.router.core.counters import Count
+from simplex_trio.router.core.decisions import (
+    AnswerEffect,
+    CatchUp,
+    Decision,
+    DeliverNext,
+    DescribeQueue,
+    Effect,
+    EndNotifierSubscription,
+    EndQueueSubscriptions,
+    EndShortage,
+    FinishAcknowledgement,
+    GetMessage,
+    Increment,
+    PublishMessage,
+    ReadLink,
+    SendNotification,
+    SendPending,
+    Subscribe,
+    SubscribeCreator,
+    SubscribeNotifier,
+    SubscribeNotifierService,
+    SubscribeService,
+)
+from simplex_trio.router.core.model import Queue
+from simplex_trio.router.core.queue_info import queue_info
+from simplex_trio.router.core.replies import DeferredForwarded, DeferredLink, Reply
+from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import RouterState
+from simplex_trio.router.core.subscriptions import Subscriber
 from simplex_trio.router.core.transaction import (
     RemoveQueue,
     RemoveService,
@@ -21,8 +78,33 @@ from simplex_trio.router.core.transaction import (
     WithdrawMessage,
     WithdrawNotification,
 )
+from simplex_trio.router.store.records import NotifierRecord
+from simplex_trio.wire.errors.values import Code
+from simplex_trio.wire.smp.messages import ERR, INFO, Message
 
-__all__ = ["undo"]
+__all__ = ["apply", "complete", "undo"]
+
+
+def complete(state: RouterState, decision: Decision, *, stored: bool) -> Reply | None:
+    """Apply a decision once its changes are ``stored``, or have been undone; the reply, if any."""
+    reply: Reply | None
+    if decision.needs_store and not stored:
+        apply(state, decision.if_refused)
+        reply = None if decision.answer is None else Reply(STORE_REFUSED)
+    else:
+        apply(state, decision.effects)
+        answer = decision.answer
+        if answer is None:
+            reply = None
+        elif isinstance(answer, Message):
+            reply = Reply(answer)
+        else:
+            reply = _answer(state, answer)
+    if reply is None or decision.envelope is None:
+        return reply
+    if isinstance(reply.answer, Message):
+        return Reply(decision.envelope.seal(reply.answer))
+    return Reply(DeferredForwarded(reply.answer, decision.envelope))
 
 
 def undo(state: RouterState, transaction: Transaction) -> None:
@@ -54,3 +136,93 @@ def _undo(state: RouterState, step: Undo) -> None:
             state.notifications.restore(records)
         case _:
             assert_never(step)
+
+
+# --- effects ------------------------------------------------------------------------------------
+
+
+def apply(state: RouterState, effects: Iterable[Effect]) -> None:
+    """Apply effects, one after the other."""
+    for effect in effects:
+        _apply(state, effect)
+
+
+def _apply(state: RouterState, effect: Effect) -> None:
+    match effect:
+        case Increment(count):
+            state.counters.add(count)
+        case EndShortage():
+            state.shortage.end()
+        case PublishMessage(queue, head, body):
+            state.queues.message_stored(queue)
+            if not head.is_quota_notice:
+                state.recent_bodies.put(head.sequence, body)
+            delivery.deliver_waiting(state, queue)
+        case SendNotification(record):
+            notification_delivery.send_notification(state, record)
+        case SendPending(notifier_id):
+            notification_delivery.send_pending(state, notifier_id)
+        case CatchUp(subscriber):
+            notification_delivery.catch_up(state, subscriber)
+        case SubscribeCreator(subscriber, queue):
+            if queue.exists:
+                recipient_id = queue.record.recipient_id
+                state.tell(state.recipients.subscribe_new(subscriber, recipient_id))
+        case EndQueueSubscriptions(queue, recipient, notifier):
+            _end_queue_subscriptions(state, queue, recipient, notifier)
+        case EndNotifierSubscription(record):
+            _end_notifier_subscription(state, record, None)
+        case FinishAcknowledgement(subscription, deleted):
+            subscription.acknowledging = False
+            if deleted is not None:
+                state.recent_bodies.forget((deleted,))
+                if not deleted.is_quota_notice:
+                    state.counters.add(Count.MESSAGES_RECEIVED)
+        case _:
+            assert_never(effect)
+
+
+def _end_queue_subscriptions(
+    state: RouterState, queue: Queue, recipient: Subscriber | None, notifier: Subscriber | None
+) -> None:
+    record = queue.record
+    state.recent_bodies.forget(queue.messages)
+    state.tell(state.recipients.delete(recipient, record.recipient_id, record.service_id))
+    if record.notifier is not None:
+        _end_notifier_subscription(state, record.notifier, notifier)
+
+
+def _end_notifier_subscription(
+    state: RouterState, record: NotifierRecord, requester: Subscriber | None
+) -> None:
+    state.tell(state.notifiers.delete(requester, record.notifier_id, record.service_id))
+    state.counters.add(Count.NOTIFIERS_DELETED)
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+def _answer(state: RouterState, effect: AnswerEffect) -> Reply:
+    match effect:
+        case Subscribe():
+            return delivery.subscribe(state, effect)
+        case SubscribeService():
+            return delivery.subscribe_service(state, effect)
+        case GetMessage():
+            return delivery.get_message(state, effect)
+        case DeliverNext():
+            return delivery.deliver_next(effect)
+        case DescribeQueue(subscriber, queue):
+            subscription = subscriber.subscribed.get(queue.record.recipient_id)
+            return Reply(INFO(queue_info(queue, subscription)))
+        case ReadLink(queue, link_id):
+            link = queue.record.link
+            if not queue.exists or link is None or link.link_id != link_id:
+                return Reply(ERR(Code.AUTH))
+            return Reply(DeferredLink(queue, link_id))
+        case SubscribeNotifier():
+            return notification_delivery.subscribe_notifier(state, effect)
+        case SubscribeNotifierService():
+            return notification_delivery.subscribe_notifier_service(state, effect)
+        case _:
+            assert_never(effect)

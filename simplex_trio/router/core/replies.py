@@ -1,36 +1,36 @@
-"""What commands are answered with, and what connections are told. Pure.
+"""What goes out to connections: answers, and events without a command. Pure.
 
-Bodies of messages and data of links are in the store, so what carries them is only *due* here: it
-becomes a message when it is about to be written, and takes next to no memory until then.
+Bodies of messages and data of links are in the store.  What carries them is a `Deferred` value,
+which becomes a message when it is about to be written, and takes next to no memory until then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from attrs import frozen
 
 from simplex_trio.redaction import Redacted
+from simplex_trio.router.core.envelope import Envelope
 from simplex_trio.router.core.model import Queue, Subscription
 from simplex_trio.router.store.records import MessageHead
 from simplex_trio.wire.smp.messages import Message
 
 __all__ = [
-    "NOWHERE",
-    "Due",
+    "NO_OUTLET",
+    "Deferred",
+    "DeferredForwarded",
+    "DeferredLink",
+    "DeferredMessage",
     "Event",
-    "ForwardedDue",
-    "LinkDue",
-    "MessageDue",
     "Outlet",
+    "Payload",
     "Reply",
-    "Said",
 ]
 
 
 @frozen(repr=False, eq=False)
-class MessageDue(Redacted):
+class DeferredMessage(Redacted):
     """MSG, once the body has been read; the message was noted as delivered already."""
 
     queue: Queue
@@ -39,7 +39,7 @@ class MessageDue(Redacted):
 
 
 @frozen(repr=False, eq=False)
-class LinkDue(Redacted):
+class DeferredLink(Redacted):
     """LNK, once the data has been read."""
 
     queue: Queue
@@ -47,53 +47,54 @@ class LinkDue(Redacted):
 
 
 @frozen(repr=False, eq=False)
-class ForwardedDue(Redacted):
-    """RRES: what the inner command is answered with, once that is there, in its two layers."""
+class DeferredForwarded(Redacted):
+    """RRES, once the answer to the inner command has been read."""
 
-    inner: Said
-    seal: Callable[[Message], Message]
+    inner: Payload
+    envelope: Envelope
 
 
-Due = MessageDue | LinkDue | ForwardedDue
-"""What is not a message yet."""
+Deferred = DeferredMessage | DeferredLink | DeferredForwarded
+"""A message whose content is still to be read from the store."""
 
-Said = Message | Due
-"""Whatever is said to a client."""
+Payload = Message | Deferred
+"""What an answer or an event carries."""
 
 
 @frozen(repr=False, eq=False)
 class Event(Redacted):
-    """Something that a connection is told without having asked."""
+    """A message to a connection that answers none of its commands."""
 
     entity_id: bytes
-    said: Said
+    payload: Payload
 
 
 @frozen(repr=False, eq=False)
 class Reply(Redacted):
-    """The answer to a command, and what follows it on the same connection."""
+    """The answer to a command, and the events that follow it on the same connection."""
 
-    answer: Said
+    answer: Payload
     following: tuple[Event, ...] = ()
 
 
 class Outlet(Protocol):
-    """Where a connection takes what it is told."""
+    """Where events for a connection are put."""
 
     def tell(self, event: Event) -> None:
-        """Say something as soon as what was said before is written."""
+        """Send an event after what was put before."""
         ...
 
     @property
     def has_room(self) -> bool:
         """Whether little waits to be written.
 
-        Deliveries do not ask, since what may wait to be acknowledged bounds them; notifications do.
+        Deliveries do not ask, because a connection has only as many as it may leave unacknowledged;
+        notifications do.
         """
         ...
 
 
-class _Nowhere:
+class _NoOutlet:
     def tell(self, event: Event) -> None:
         pass
 
@@ -102,5 +103,5 @@ class _Nowhere:
         return False
 
 
-NOWHERE: Final[Outlet] = _Nowhere()
+NO_OUTLET: Final[Outlet] = _NoOutlet()
 """The outlet of a connection that has ended."""

@@ -1,9 +1,9 @@
-"""Who is subscribed to what, on one side of the router: recipients, or notifiers. Pure.
+"""Subscriptions of connections on one side of the router: recipients, or notifiers. Pure.
 
 There are two instances of `Subscribers`, alike but for what they deliver.  A queue has at most one
 subscriber: a connection that named the queue, or, where the queue is associated with a service, the
-connection of that service.  Whoever subscribes takes over, and the one before is told (END; ENDS if
-it was a service that loses all of its queues; DELD if the queue is gone).
+connection of that service.  A connection that subscribes takes over, and the one before is told
+(END; ENDS if it was a service that loses all of its queues; DELD if the queue is gone).
 
 Each connection also remembers what it was given and has not acknowledged, one message for a queue
 at most, and which queues it reads with GET, which excludes subscribing to them.
@@ -19,14 +19,14 @@ from simplex_trio.router.core.model import Subscription
 from simplex_trio.router.core.replies import Event, Outlet
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, Message
 
-__all__ = ["Subscriber", "Subscribers", "Told"]
+__all__ = ["EndedSubscription", "Subscriber", "Subscribers"]
 
 
 @define(eq=False)
 class Subscriber:
     """A connection as a subscriber; ``service_id`` is that of its service, if it is one.
 
-    It takes what it is told at its ``outlet``.  ``subscribed`` has the queues that the connection
+    Its events go to its ``outlet``.  ``subscribed`` has the queues that the connection
     named, those that it reads with GET, and those of its service that something was delivered from.
     ``service_queues`` is what the connection believes of its service: what the answer to its first
     SUBS said, and what changed since.
@@ -42,8 +42,8 @@ class Subscriber:
 
 
 @frozen(repr=False)
-class Told(Redacted):
-    """What a connection has to be told of a subscription that it had."""
+class EndedSubscription(Redacted):
+    """A subscription that has ended, and what its connection has to be told."""
 
     subscriber: Subscriber
     event: Event
@@ -67,7 +67,7 @@ class Subscribers:
         return len(self._by_service)
 
     def subscriber(self, entity_id: bytes, service_id: bytes | None) -> Subscriber | None:
-        """Who is subscribed to a queue that is associated with this service, or with none."""
+        """The subscriber of a queue that is associated with this service, or with none."""
         if service_id is not None:
             return self._by_service.get(service_id)
         return self._by_queue.get(entity_id)
@@ -75,7 +75,7 @@ class Subscribers:
     def receiving(
         self, entity_id: bytes, service_id: bytes | None
     ) -> tuple[Subscriber, Subscription] | None:
-        """Who can be delivered a message of this queue now, and on which subscription."""
+        """The subscriber that can be delivered a message now, and on which subscription."""
         subscriber = self.subscriber(entity_id, service_id)
         if subscriber is None:
             return None
@@ -95,7 +95,7 @@ class Subscribers:
 
     # --- subscribing --------------------------------------------------------------------------
 
-    def subscribe_new(self, subscriber: Subscriber, entity_id: bytes) -> list[Told]:
+    def subscribe_new(self, subscriber: Subscriber, entity_id: bytes) -> list[EndedSubscription]:
         """Subscribe the connection that has just created a queue."""
         if subscriber.service_id is None:
             subscriber.subscribed[entity_id] = Subscription()
@@ -106,7 +106,7 @@ class Subscribers:
 
     def subscribe(
         self, subscriber: Subscriber, entity_id: bytes, service_before: bytes | None
-    ) -> list[Told]:
+    ) -> list[EndedSubscription]:
         """Subscribe a connection to a queue, which is now associated with its service or none.
 
         ``service_before`` is the service that the queue was associated with so far.
@@ -116,37 +116,37 @@ class Subscribers:
             return self._subscribe_by_name(subscriber, entity_id, service_before)
         if service_before == service_id and subscriber.service_queues.count:
             return []
-        told = self._end_by_name(subscriber, entity_id, END())
+        ended = self._end_by_name(subscriber, entity_id, END())
         if service_before != service_id:
-            told += self._end_in_service(subscriber, entity_id, service_before, END())
+            ended += self._end_in_service(subscriber, entity_id, service_before, END())
         subscriber.service_queues += ServiceSubs.of((entity_id,))
-        return told + self._take_service(subscriber, service_id)
+        return ended + self._take_service(subscriber, service_id)
 
     def _subscribe_by_name(
         self, subscriber: Subscriber, entity_id: bytes, service_before: bytes | None
-    ) -> list[Told]:
+    ) -> list[EndedSubscription]:
         known = entity_id in subscriber.subscribed
         if not known:
             subscriber.subscribed[entity_id] = Subscription()
         elif service_before is None:
             return []
-        told = self._end_by_name(subscriber, entity_id, END())
+        ended = self._end_by_name(subscriber, entity_id, END())
         self._by_queue[entity_id] = subscriber
-        return told + self._end_in_service(subscriber, entity_id, service_before, END())
+        return ended + self._end_in_service(subscriber, entity_id, service_before, END())
 
     def subscribe_service(
         self, subscriber: Subscriber, service_id: bytes, stored: ServiceSubs
-    ) -> list[Told]:
+    ) -> list[EndedSubscription]:
         """Subscribe the connection of a service to all of its queues.
 
-        This happens once in the life of a connection: who was displaced stays displaced.
+        This happens once in the life of a connection: one that was displaced stays displaced.
         ``stored`` is what the service is associated with.
         """
         subscriber.asked_for_all = True
         subscriber.service_queues = stored
         return self._take_service(subscriber, service_id)
 
-    def _take_service(self, subscriber: Subscriber, service_id: bytes) -> list[Told]:
+    def _take_service(self, subscriber: Subscriber, service_id: bytes) -> list[EndedSubscription]:
         before = self._by_service.get(service_id)
         self._by_service[service_id] = subscriber
         if before is None or before is subscriber:
@@ -154,20 +154,20 @@ class Subscribers:
         lost = before.service_queues
         before.service_queues = ServiceSubs()
         before.subscribed.clear()
-        return [Told(before, Event(service_id, ENDS(lost.count, lost.ids_hash)))]
+        return [EndedSubscription(before, Event(service_id, ENDS(lost.count, lost.ids_hash)))]
 
     # --- ending -------------------------------------------------------------------------------
 
     def delete(
         self, requester: Subscriber | None, entity_id: bytes, service_id: bytes | None
-    ) -> list[Told]:
+    ) -> list[EndedSubscription]:
         """End the subscription to a queue that is gone; the requester knows that it is."""
-        told = self._end_by_name(requester, entity_id, DELD())
+        ended = self._end_by_name(requester, entity_id, DELD())
         if requester is not None:
             requester.subscribed.pop(entity_id, None)
             if service_id is not None and requester.service_id == service_id:
                 requester.service_queues -= ServiceSubs.of((entity_id,))
-        return told + self._end_in_service(requester, entity_id, service_id, DELD())
+        return ended + self._end_in_service(requester, entity_id, service_id, DELD())
 
     def forget(self, subscriber: Subscriber) -> None:
         """End all subscriptions of a connection that is gone."""
@@ -181,12 +181,12 @@ class Subscribers:
 
     def _end_by_name(
         self, requester: Subscriber | None, entity_id: bytes, message: Message
-    ) -> list[Told]:
+    ) -> list[EndedSubscription]:
         before = self._by_queue.pop(entity_id, None)
         if before is None or before is requester:
             return []
         before.subscribed.pop(entity_id, None)
-        return [Told(before, Event(entity_id, message))]
+        return [EndedSubscription(before, Event(entity_id, message))]
 
     def _end_in_service(
         self,
@@ -194,10 +194,10 @@ class Subscribers:
         entity_id: bytes,
         service_id: bytes | None,
         message: Message,
-    ) -> list[Told]:
+    ) -> list[EndedSubscription]:
         before = None if service_id is None else self._by_service.get(service_id)
         if before is None or before is requester:
             return []
         before.subscribed.pop(entity_id, None)
         before.service_queues -= ServiceSubs.of((entity_id,))
-        return [Told(before, Event(entity_id, message))]
+        return [EndedSubscription(before, Event(entity_id, message))]

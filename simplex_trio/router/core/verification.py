@@ -7,11 +7,8 @@ where a queue may have several keys, as many times as it may have keys.
 
 from __future__ import annotations
 
-import hmac
-from typing import Final
-
 from simplex_trio.crypto.keys import AuthPublicKey
-from simplex_trio.router.core.model import Queue
+from simplex_trio.router.core.model import MAX_OWNERS, Queue, same_key
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.store.records import QueueRecord
 from simplex_trio.wire.authorization import Verifier
@@ -31,20 +28,7 @@ from simplex_trio.wire.smp.commands import (
 )
 from simplex_trio.wire.smp.reading import ReceivedCommand, service_refusal
 
-__all__ = [
-    "MAX_OWNERS",
-    "find_queue",
-    "is_contact_queue",
-    "is_secured_for_messaging",
-    "refusal",
-    "same_key",
-]
-
-MAX_OWNERS: Final = 8
-"""Keys of recipients that a queue may have.  The reference's plan for groups with several owners
-(its RFC 2025-04-04, "Short links for groups") limits them to 8, one who made the group and seven
-more; its clients use one, and its tests two.  RKEY with more is refused.  A queue in the store that
-has more, from before there was a limit, keeps them, and only the first 8 authorize anything."""
+__all__ = ["find_queue", "refusal"]
 
 
 def find_queue(state: RouterState, command: Command, entity_id: bytes) -> Queue | None:
@@ -77,7 +61,7 @@ def refusal(
         case SEND() if not transmission.authorization:
             allowed = queue is not None and queue.record.sender_key is None
         case LGET():
-            allowed = queue is not None and is_contact_queue(queue.record)
+            allowed = queue is not None and queue.is_for_contact
         case NEW(auth_key=key):
             allowed = verifier.accepts(transmission, (key,))
         case RecipientCommand():
@@ -109,23 +93,3 @@ def _may_secure(record: QueueRecord, key: AuthPublicKey) -> bool:
     if record.mode is not QueueMode.MESSAGING:
         return False
     return record.sender_key is None or same_key(record.sender_key, key)
-
-
-def same_key(key: AuthPublicKey, other: AuthPublicKey) -> bool:
-    """Whether two keys are the same, in a time that does not tell where they differ."""
-    return hmac.compare_digest(key.der, other.der)
-
-
-def is_contact_queue(record: QueueRecord) -> bool:
-    """Whether anybody may find the queue through its link.
-
-    Queues from before there were modes are for contact as long as no sender has secured them.
-    """
-    if record.mode is None:
-        return record.sender_key is None
-    return record.mode is QueueMode.CONTACT
-
-
-def is_secured_for_messaging(record: QueueRecord) -> bool:
-    """Whether the queue has its one sender, so that its link has done what it was for."""
-    return record.mode is not QueueMode.CONTACT and record.sender_key is not None

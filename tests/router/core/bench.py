@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 
 from attrs import Factory, define, frozen
@@ -15,10 +15,13 @@ from simplex_trio.crypto.keys import (
     X25519PublicKey,
 )
 from simplex_trio.router.core.decide import decide
-from simplex_trio.router.core.interpreter import undo
+from simplex_trio.router.core.decisions import Decision, Refusal, RemoteCommand, Work
+from simplex_trio.router.core.interpreter import complete, undo
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.replies import Event, Said
-from simplex_trio.router.core.state import Answered, Client, Decision, Refusal, Request, RouterState
+from simplex_trio.router.core.replies import Event, Payload, Reply
+from simplex_trio.router.core.requests import Client, Request
+from simplex_trio.router.core.shortage import STORE_REFUSED
+from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import (
     Change,
@@ -130,14 +133,16 @@ class Kept:
 
 
 @frozen(eq=False)
-class Undecided:
-    """A command whose decision the store has not heard of yet."""
+class Unstored:
+    """Work that the store has not heard of yet; without a client it is the router's own."""
 
-    client: BenchClient
-    transaction: Transaction
-    answered: Answered | None
-    finish: Callable[[], None] | None = None
+    work: Work
+    client: BenchClient | None = None
     received: ReceivedCommand[Command] | None = None
+
+    @property
+    def transaction(self) -> Transaction:
+        return self.work.transaction
 
 
 @frozen(eq=False)
@@ -157,7 +162,7 @@ class Bench:
         self.now = NOW
         self.instant = 0.0
         self.hold = False
-        self.waiting: list[Undecided] = []
+        self.waiting: list[Unstored] = []
         self.log: list[Answer | Event] = []
         """All that was said, to whomever, in this order."""
         self._random = predictable_random()
@@ -171,7 +176,6 @@ class Bench:
             self._policy,
             snapshot,
             random=self._random,
-            submit=self._submit,
             resolves_names=self._resolves_names,
         )
 
@@ -188,12 +192,18 @@ class Bench:
         """Another client; ``service`` is the id and role of its service."""
         return BenchClient(self, next(self._clients), version, service)
 
-    def _submit(self, transaction: Transaction, finish: Callable[[], None] | None) -> None:
-        # Never in the middle of something else: the real one gets its turn later.
-        self.waiting.append(Undecided(_NOBODY, transaction, None, finish))
+    def submit(self, works: Iterable[Work]) -> None:
+        """Have stored what the router does by itself."""
+        self.waiting += map(Unstored, works)
+        self.settle()
+
+    def _submit_follow_ups(self) -> None:
+        follow_ups, self.state.follow_ups = self.state.follow_ups, []
+        self.waiting += [Unstored(Work(each)) for each in follow_ups]
 
     def settle(self) -> None:
         """Store what waits, unless that is put off."""
+        self._submit_follow_ups()
         if not self.hold:
             self.store()
 
@@ -213,27 +223,33 @@ class Bench:
         for each in refused:
             self._settle(each, stored=False)
 
-    def _settle(self, each: Undecided, *, stored: bool) -> None:
-        answered = each.answered
-        if answered is None:
-            if each.finish is not None and stored:
-                each.finish()
-            return
-        said: object = answered
-        following: tuple[Event, ...] = ()
-        needs_store = isinstance(answered, Decision) and answered.needs_store
-        if isinstance(answered, Decision):
-            if needs_store and not stored:
-                answered.abandon()
-                said = STORE_FAILED
-            else:
-                reply = answered.finish()
-                said, following = reply.answer, reply.following
-        assert each.received is not None
-        self.log.append(Answer(each.received, said, was_stored=stored and needs_store))
-        each.client.answers.append(said)
-        for event in following:
-            each.client.tell(event)
+    def _settle(self, each: Unstored, *, stored: bool) -> None:
+        for decision in each.work.decisions:
+            reply = complete(self.state, decision, stored=stored)
+            if each.client is not None:
+                assert each.received is not None
+                assert reply is not None
+                self._answer(each.client, each.received, decision, reply, stored=stored)
+        self._submit_follow_ups()
+
+    def _answer(
+        self,
+        client: BenchClient,
+        received: ReceivedCommand[Command],
+        decision: Decision,
+        reply: Reply,
+        *,
+        stored: bool,
+    ) -> None:
+        said: object = reply.answer
+        if decision.needs_store and not stored:
+            assert said == STORE_REFUSED or decision.envelope is not None
+            said = STORE_FAILED
+        was_stored = stored and decision.needs_store
+        self.log.append(Answer(received, said, was_stored))
+        client.answers.append(said)
+        for event in reply.following:
+            client.tell(event)
 
 
 @frozen
@@ -290,7 +306,7 @@ class BenchClient:
         *,
         correlation_id: bytes | None = None,
         with_service: bool | None = None,
-    ) -> Answered | Refusal:
+    ) -> Decision | RemoteCommand | Refusal:
         """Give a command; its answer is put into `answers` when the store allows."""
         correlation_id = correlation_id or next(self._correlation_ids).to_bytes(24, "big")
         encoded = command.encode(self._session.version)
@@ -309,13 +325,14 @@ class BenchClient:
             self.bench.instant,
             transaction,
         )
-        answered = decide(self.bench.state, request)
-        if isinstance(answered, Refusal):
-            self.answers.append(ERR(answered.error))
-        else:
-            self.bench.waiting.append(Undecided(self, transaction, answered, None, received))
+        decided = decide(self.bench.state, request)
+        if isinstance(decided, Refusal):
+            self.answers.append(ERR(decided.error))
+        elif isinstance(decided, Decision):
+            work = Work(transaction, [decided])
+            self.bench.waiting.append(Unstored(work, self, received))
         self.bench.settle()
-        return answered
+        return decided
 
     def ask(
         self,
@@ -325,7 +342,7 @@ class BenchClient:
         *,
         correlation_id: bytes | None = None,
         with_service: bool | None = None,
-    ) -> Said:
+    ) -> Payload:
         """Give a command and take its answer."""
         assert not self.answers
         self.give(command, entity_id, key, correlation_id=correlation_id, with_service=with_service)
@@ -377,7 +394,7 @@ class BenchClient:
         key: AuthPrivateKey | None = None,
         *,
         notify: bool = False,
-    ) -> Said:
+    ) -> Payload:
         """Send a message."""
         flags = MessageFlags(notification=notify)
         return self.ask(SEND(flags, body), queue.sender_id, key)
@@ -388,10 +405,10 @@ class BenchClient:
         """Send a message whose answer is to come later."""
         self.give(SEND(MessageFlags(notification=notify), body), queue.sender_id)
 
-    def subscribe(self, queue: OwnedQueue) -> Said:
+    def subscribe(self, queue: OwnedQueue) -> Payload:
         return self.ask(SUB(), queue.recipient_id, queue.key)
 
-    def acknowledge(self, queue: OwnedQueue, message_id: bytes) -> Said:
+    def acknowledge(self, queue: OwnedQueue, message_id: bytes) -> Payload:
         return self.ask(ACK(message_id), queue.recipient_id, queue.key)
 
 
@@ -408,14 +425,6 @@ def _services(
     )
 
 
-class _Nobody(BenchClient):
-    def __init__(self) -> None:
-        pass
-
-
-_NOBODY = _Nobody()
-
-
 def error(answer: object) -> object:
     """The error that an answer is."""
     assert isinstance(answer, ERR), answer
@@ -424,4 +433,4 @@ def error(answer: object) -> object:
 
 def messages(events: list[Event]) -> list[type[Message] | type]:
     """The kinds of what was told."""
-    return [type(event.said) for event in events]
+    return [type(event.payload) for event in events]

@@ -13,7 +13,7 @@ from simplex_trio.crypto.keys import (
 )
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.replies import LinkDue
+from simplex_trio.router.core.replies import DeferredLink
 from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.queue_mode import QueueMode
@@ -89,7 +89,7 @@ def test_contact_link() -> None:
     link = ContactLink(b"a link that the client chose", CHOSEN, DATA)
     queue = client.create(ContactRequest(link), correlation_id=CORRELATION_ID)
     assert queue.ids.link_id == link.link_id
-    assert isinstance(client.ask(LGET(), link.link_id), LinkDue)
+    assert isinstance(client.ask(LGET(), link.link_id), DeferredLink)
 
 
 @pytest.mark.parametrize(

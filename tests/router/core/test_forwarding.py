@@ -6,8 +6,8 @@ import pytest
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey, X25519PublicKey
-from simplex_trio.router.core.replies import ForwardedDue
-from simplex_trio.router.core.state import Errand
+from simplex_trio.router.core.decisions import Decision, RemoteCommand
+from simplex_trio.router.core.replies import DeferredForwarded
 from simplex_trio.wire.authorization import Authorizer
 from simplex_trio.wire.errors.values import (
     Broker,
@@ -55,7 +55,7 @@ PROXY_KEY = BoxKey.from_secret(b"\x05" * 32)
 
 
 class Sender:
-    """Somebody behind a proxy, and the proxy."""
+    """A client behind a proxy, and the proxy."""
 
     def __init__(self, proxy: BenchClient, version: int = 20) -> None:
         self.proxy = proxy
@@ -131,9 +131,9 @@ def test_links_come_when_they_are_read() -> None:
     owner.ask(LSET(b"link", data), queue.recipient_id, KEY)
     command = sender.sealed(sender.content(LKEY(OTHER_KEY.public), b"link", OTHER_KEY))
     due = sender.proxy.ask(command, correlation_id=OUTER_ID)
-    assert isinstance(due, ForwardedDue)
+    assert isinstance(due, DeferredForwarded)
     link = LNK(queue.sender_id, data)
-    assert sender.open(due.seal(link)) == link
+    assert sender.open(due.envelope.seal(link)) == link
 
 
 def test_names() -> None:
@@ -146,11 +146,12 @@ def test_names_that_take_their_time() -> None:
     bench = Bench(resolves_names=True)
     sender = Sender(bench.client())
     command = sender.sealed(sender.content(RSLV(Domain.parse("alice.simplex"))))
-    errand = sender.proxy.give(command, correlation_id=OUTER_ID)
-    assert isinstance(errand, Errand)
-    assert isinstance(errand.received.command, RSLV)
+    remote = sender.proxy.give(command, correlation_id=OUTER_ID)
+    assert isinstance(remote, RemoteCommand)
+    assert isinstance(remote.received.command, RSLV)
     not_found = ERR(Name(NameErrorKind.NOT_FOUND))
-    assert sender.open(errand.seal(not_found)) == not_found
+    assert remote.envelope is not None
+    assert sender.open(remote.envelope.seal(not_found)) == not_found
 
 
 @pytest.mark.parametrize(
@@ -210,4 +211,6 @@ def test_store_that_refuses_is_told_inside() -> None:
     answered = sender.proxy.give(command, correlation_id=OUTER_ID)
     bench.refuse()
     assert sender.proxy.answers == [STORE_FAILED]
-    assert sender.open(answered.seal(OK())) == OK()  # type: ignore[union-attr]
+    assert isinstance(answered, Decision)
+    assert answered.envelope is not None
+    assert sender.open(answered.envelope.seal(OK())) == OK()

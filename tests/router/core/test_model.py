@@ -17,7 +17,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.router.core.expiry import expire_queues
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.queues import QueueTable
-from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.router.core.replies import DeferredMessage
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import (
@@ -166,8 +166,7 @@ class RouterMachine(RuleBasedStateMachine):
     @rule()
     def expire(self) -> None:
         ids = self.bench.state.queues.recipient_ids()
-        expire_queues(self.bench.state, ids, self.bench.now)
-        self.bench.settle()
+        self.bench.submit(expire_queues(self.bench.state, ids, self.bench.now))
 
     @precondition(lambda self: not self.bench.waiting)
     @rule()
@@ -181,9 +180,7 @@ class RouterMachine(RuleBasedStateMachine):
     def memory_is_what_is_stored(self) -> None:
         if not self.bench.waiting:
             policy = self.bench.state.policy
-            loaded = RouterState(
-                policy, self.bench.kept.snapshot(), random=bytes, submit=lambda *_: None
-            )
+            loaded = RouterState(policy, self.bench.kept.snapshot(), random=bytes)
             assert _contents(self.bench.state.queues) == _contents(loaded.queues)
             assert len(self.bench.state.notifications) == len(self.bench.kept.notifications)
 
@@ -214,8 +211,8 @@ class RouterMachine(RuleBasedStateMachine):
         for entry in self.bench.log:
             if isinstance(entry, Answer):
                 self._answered(entry)
-            elif isinstance(entry.said, MessageDue):
-                self._delivered(entry.entity_id, entry.said)
+            elif isinstance(entry.payload, DeferredMessage):
+                self._delivered(entry.entity_id, entry.payload)
         self.bench.log.clear()
         for client in self.clients:
             client.answers.clear()
@@ -243,7 +240,7 @@ class RouterMachine(RuleBasedStateMachine):
     def _answered(self, answer: Answer) -> None:
         command, said = answer.received.command, answer.said
         entity_id = answer.received.transmission.entity_id
-        if isinstance(said, MessageDue) and not isinstance(command, ACK):
+        if isinstance(said, DeferredMessage) and not isinstance(command, ACK):
             self._delivered(entity_id, said)
         match command:
             case SEND() if isinstance(said, OK) or answer.was_stored:
@@ -258,12 +255,12 @@ class RouterMachine(RuleBasedStateMachine):
                     assert self._is_old(held[0])
                     del held[0]
                 del held[0]
-                if isinstance(said, MessageDue):
+                if isinstance(said, DeferredMessage):
                     self._delivered(entity_id, said)
             case DEL() if isinstance(said, OK):
                 self.held.pop(entity_id, None)
 
-    def _delivered(self, recipient_id: bytes, due: MessageDue) -> None:
+    def _delivered(self, recipient_id: bytes, due: DeferredMessage) -> None:
         """What is delivered is the first that is held, or what is being accepted right now."""
         _, body = self.bench.kept.all_messages[due.head.sequence]
         body = body or NOTICE

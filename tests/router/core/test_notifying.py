@@ -6,10 +6,10 @@ from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.expiry import expire_notifications
+from simplex_trio.router.core.notification_delivery import catch_up
 from simplex_trio.router.core.notifications import MAX_PENDING
-from simplex_trio.router.core.notifying import catch_up
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.router.core.replies import DeferredMessage
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.bodies import NotificationMeta
 from simplex_trio.wire.smp.commands import DEL, NDEL, NKEY, NSUB
@@ -47,7 +47,7 @@ def test_subscribed_notifier_is_told_at_once() -> None:
     owner.send(queue, notify=True)
     (event,) = notifier.events
     assert event.entity_id == notifier_id
-    assert isinstance(event.said, NMSG)
+    assert isinstance(event.payload, NMSG)
     assert not bench.kept.notifications
     assert bench.state.counters[Count.NOTIFICATIONS_SENT] == 1
 
@@ -61,10 +61,12 @@ def test_what_is_told_can_be_read_by_the_recipient_only() -> None:
     subscribe(notifier, answer.ids.notifier_id)
     owner.send(queue, notify=True)
     (event,) = notifier.events
-    assert isinstance(event.said, NMSG)
+    assert isinstance(event.payload, NMSG)
     key = BoxKey.agree(DH_KEY, answer.ids.dh_key)
-    meta = NotificationMeta.open(key, event.said.nonce, event.said.sealed)
-    (delivered,) = [each.said for each in owner.events if isinstance(each.said, MessageDue)]
+    meta = NotificationMeta.open(key, event.payload.nonce, event.payload.sealed)
+    (delivered,) = [
+        each.payload for each in owner.events if isinstance(each.payload, DeferredMessage)
+    ]
     assert meta == NotificationMeta(delivered.head.message_id, bench.now)
 
 
@@ -148,8 +150,7 @@ def test_old_notifications_are_dropped() -> None:
     owner.send(queue, notify=True)
     bench.now += 86400
     owner.send(queue, notify=True)
-    expire_notifications(bench.state, bench.now + 1)
-    bench.settle()
+    bench.submit(expire_notifications(bench.state, bench.now + 1))
     assert len(bench.kept.notifications) == 1
     assert bench.state.counters[Count.NOTIFICATIONS_EXPIRED] == 1
     subscribe(notifier, notifier_id)
@@ -174,7 +175,7 @@ def test_another_notifier_takes_the_place_of_the_first() -> None:
     other_id = owner.add_notifier(queue, NOTIFIER_KEY)
     assert other_id != notifier_id
     (event,) = notifier.events
-    assert (event.entity_id, event.said) == (notifier_id, DELD())
+    assert (event.entity_id, event.payload) == (notifier_id, DELD())
     assert error(notifier.ask(NSUB(), notifier_id, NOTIFIER_KEY)) is Code.AUTH
     assert bench.state.queues.notifier_count == 1
 
@@ -201,7 +202,7 @@ def test_deleted_queue() -> None:
     subscribe(notifier, notifier_id)
     owner.ask(DEL(), queue.recipient_id, KEY)
     (event,) = notifier.events
-    assert (event.entity_id, event.said) == (notifier_id, DELD())
+    assert (event.entity_id, event.payload) == (notifier_id, DELD())
 
 
 def test_subscription_moves_to_who_asks_last() -> None:
@@ -210,7 +211,7 @@ def test_subscription_moves_to_who_asks_last() -> None:
     other = bench.client()
     subscribe(other, notifier_id)
     (event,) = notifier.take_events()
-    assert (event.entity_id, event.said) == (notifier_id, END())
+    assert (event.entity_id, event.payload) == (notifier_id, END())
     owner.send(queue, notify=True)
     assert not notifier.events
     assert messages(other.events) == [NMSG]

@@ -6,7 +6,7 @@ import pytest
 
 from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.router.core.counters import Count
-from simplex_trio.router.core.replies import LinkDue
+from simplex_trio.router.core.replies import DeferredLink
 from simplex_trio.router.store.records import Suspended
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.commands import DEL, LDEL, LGET, LKEY, LSET, OFF, RKEY, SUB, Command
@@ -51,7 +51,7 @@ def invitation() -> tuple[Bench, BenchClient, OwnedQueue, bytes]:
 def test_contact_link_is_for_everybody() -> None:
     _, client, _ = contact()
     due = client.ask(LGET(), LINK_ID)
-    assert isinstance(due, LinkDue)
+    assert isinstance(due, DeferredLink)
     assert due.link_id == LINK_ID
     assert error(client.ask(LKEY(OTHER_KEY.public), LINK_ID, OTHER_KEY)) is Code.AUTH
     assert error(client.ask(LGET(), b"no such link")) is Code.AUTH
@@ -60,8 +60,8 @@ def test_contact_link_is_for_everybody() -> None:
 def test_invitation_link_is_for_one() -> None:
     _, client, queue, link_id = invitation()
     assert error(client.ask(LGET(), link_id)) is Code.AUTH
-    assert isinstance(client.ask(LKEY(OTHER_KEY.public), link_id, OTHER_KEY), LinkDue)
-    assert isinstance(client.ask(LKEY(OTHER_KEY.public), link_id, OTHER_KEY), LinkDue)
+    assert isinstance(client.ask(LKEY(OTHER_KEY.public), link_id, OTHER_KEY), DeferredLink)
+    assert isinstance(client.ask(LKEY(OTHER_KEY.public), link_id, OTHER_KEY), DeferredLink)
     assert error(client.ask(LKEY(KEY.public), link_id, KEY)) is Code.AUTH
     assert client.send(queue, key=OTHER_KEY) == OK()
 
@@ -77,7 +77,7 @@ def test_link_is_gone_when_the_invited_one_has_sent() -> None:
 def test_link_of_a_queue_that_is_not_secured_stays() -> None:
     _, client, queue, link_id = invitation()
     client.send(queue)
-    assert isinstance(client.ask(LKEY(OTHER_KEY.public), link_id, OTHER_KEY), LinkDue)
+    assert isinstance(client.ask(LKEY(OTHER_KEY.public), link_id, OTHER_KEY), DeferredLink)
 
 
 def test_user_data_can_be_replaced() -> None:
@@ -102,7 +102,7 @@ def test_link_can_come_later() -> None:
     client = bench.client()
     queue = client.create(ContactRequest())
     assert client.ask(LSET(LINK_ID, DATA), queue.recipient_id, KEY) == OK()
-    assert isinstance(client.ask(LGET(), LINK_ID), LinkDue)
+    assert isinstance(client.ask(LGET(), LINK_ID), DeferredLink)
     other = client.create(ContactRequest())
     assert error(client.ask(LSET(LINK_ID, DATA), other.recipient_id, KEY)) is Code.AUTH
 
@@ -129,7 +129,7 @@ def test_queue_without_a_kind_is_for_contact_until_it_is_secured() -> None:
     client = Bench().client()
     queue = client.create(None)
     client.ask(LSET(LINK_ID, DATA), queue.recipient_id, KEY)
-    assert isinstance(client.ask(LGET(), LINK_ID), LinkDue)
+    assert isinstance(client.ask(LGET(), LINK_ID), DeferredLink)
     client.ask(KEY_COMMAND(OTHER_KEY.public), queue.recipient_id, KEY)
     assert error(client.ask(LGET(), LINK_ID)) is Code.AUTH
 

@@ -6,7 +6,7 @@ import pytest
 
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.delivery import delivery_failed
-from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.router.core.replies import DeferredMessage
 from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.commands import ACK, DEL, GET, QUE
 from simplex_trio.wire.smp.messages import DELD, END, INFO, OK, SOK
@@ -23,15 +23,15 @@ def setup(*, subscribe: bool = True) -> tuple[Bench, BenchClient, OwnedQueue]:
 
 
 def body(bench: Bench, said: object) -> bytes:
-    assert isinstance(said, MessageDue), said
+    assert isinstance(said, DeferredMessage), said
     return bench.kept.messages[said.head.sequence][2]
 
 
-def delivered(client: BenchClient) -> MessageDue:
+def delivered(client: BenchClient) -> DeferredMessage:
     """The one message that the client was given."""
     (event,) = client.take_events()
-    assert isinstance(event.said, MessageDue)
-    return event.said
+    assert isinstance(event.payload, DeferredMessage)
+    return event.payload
 
 
 # --- the three occasions to deliver -------------------------------------------------------------
@@ -42,7 +42,7 @@ def test_waiting_subscriber_gets_a_message_at_once() -> None:
     client.send(queue, b"now")
     (event,) = client.events
     assert event.entity_id == queue.recipient_id
-    assert body(bench, event.said) == b"now"
+    assert body(bench, event.payload) == b"now"
 
 
 def test_subscribing_delivers_the_first_message_after_the_answer() -> None:
@@ -60,7 +60,7 @@ def test_acknowledging_delivers_the_next_message_as_the_answer() -> None:
     first = delivered(client)
     second = client.acknowledge(queue, first.head.message_id)
     assert body(bench, second) == b"second"
-    assert isinstance(second, MessageDue)
+    assert isinstance(second, DeferredMessage)
     assert client.acknowledge(queue, second.head.message_id) == OK()
     assert not client.events
 
@@ -111,7 +111,7 @@ def test_acknowledging_nothing_in_particular_deletes_nothing() -> None:
     client.send(queue)
     first = delivered(client)
     again = client.acknowledge(queue, b"")
-    assert isinstance(again, MessageDue)
+    assert isinstance(again, DeferredMessage)
     assert again.head is first.head
 
 
@@ -140,7 +140,7 @@ def test_getting() -> None:
     due = client.ask(GET(), queue.recipient_id, queue.key)
     assert body(bench, due) == b"first"
     assert client.ask(GET(), queue.recipient_id, queue.key)
-    assert isinstance(due, MessageDue)
+    assert isinstance(due, DeferredMessage)
     assert client.acknowledge(queue, due.head.message_id) == OK()  # never the next one
     assert body(bench, client.ask(GET(), queue.recipient_id, queue.key)) == b"second"
     assert bench.state.counters[Count.MESSAGES_GOT] == 3
@@ -172,12 +172,12 @@ def test_subscription_moves_to_who_asks_last() -> None:
     bench, client, queue = setup()
     other = bench.client()
     assert other.subscribe(queue) == SOK()
-    assert client.take_events()[0].said == END()
+    assert client.take_events()[0].payload == END()
     client.send(queue)
     assert not client.events
-    assert messages(other.events) == [MessageDue]
+    assert messages(other.events) == [DeferredMessage]
     assert client.subscribe(queue) == SOK()
-    assert messages(other.events) == [MessageDue, END]
+    assert messages(other.events) == [DeferredMessage, END]
 
 
 def test_message_that_was_not_acknowledged_comes_again_elsewhere() -> None:
@@ -204,14 +204,14 @@ def test_displaced_subscriber_that_disconnects_takes_nothing_along() -> None:
     other.subscribe(queue)
     client.disconnect()
     bench.client().send(queue)
-    assert messages(other.events) == [MessageDue]
+    assert messages(other.events) == [DeferredMessage]
 
 
 def test_deleted_by_another_connection() -> None:
     bench, client, queue = setup()
     bench.client().ask(DEL(), queue.recipient_id, queue.key)
     (event,) = client.events
-    assert (event.entity_id, event.said) == (queue.recipient_id, DELD())
+    assert (event.entity_id, event.payload) == (queue.recipient_id, DELD())
     assert not client.client.recipient.subscribed
     assert error(client.subscribe(queue)) is Code.AUTH
 

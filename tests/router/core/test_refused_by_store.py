@@ -10,7 +10,7 @@ from attrs import evolve
 from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.router.core.replies import DeferredMessage
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import (
@@ -158,7 +158,7 @@ def test_acknowledged_message_is_still_the_one_to_acknowledge() -> None:
     assert first == STORE_FAILED
     assert error(second) is Code.NO_MSG
     bench.hold = False
-    assert isinstance(client.acknowledge(queue, message_id), MessageDue)
+    assert isinstance(client.acknowledge(queue, message_id), DeferredMessage)
 
 
 def test_message_that_is_not_stored_is_not_delivered() -> None:
@@ -176,7 +176,7 @@ def test_message_that_is_not_stored_is_not_delivered() -> None:
     bench.hold = False
     client.answers.clear()
     client.send(queue)
-    assert messages(other.events) == [MessageDue]
+    assert messages(other.events) == [DeferredMessage]
 
 
 def test_commands_that_need_no_store_are_answered() -> None:
@@ -193,7 +193,7 @@ def test_commands_that_need_no_store_are_answered() -> None:
     assert subscribed == SOK()
     assert isinstance(info, INFO)
     assert pong == PONG()
-    assert messages(client.events) == [MessageDue]
+    assert messages(client.events) == [DeferredMessage]
 
 
 def test_queue_deleted_while_somebody_subscribes() -> None:
@@ -226,7 +226,7 @@ def test_association_with_a_service() -> None:
     assert not client.events
     bench.hold = False
     client.send(queue)
-    assert messages(client.events) == [MessageDue]
+    assert messages(client.events) == [DeferredMessage]
 
 
 def test_quota_notice() -> None:

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.router.core.replies import DeferredMessage
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.wire.errors.values import Blocked, BlockingReason, Code
 from simplex_trio.wire.smp.commands import KEY as KEY_COMMAND
@@ -25,13 +25,13 @@ def setup(policy: QueuePolicy | None = None) -> tuple[Bench, BenchClient, OwnedQ
     return bench, client, client.create(MessagingRequest(), subscribe=False)
 
 
-def drain(client: BenchClient, queue: OwnedQueue) -> list[MessageDue]:
+def drain(client: BenchClient, queue: OwnedQueue) -> list[DeferredMessage]:
     """Take all messages of a queue by subscribing and acknowledging."""
     client.subscribe(queue)
     (event,) = client.take_events()
-    due = event.said
+    due = event.payload
     found = []
-    while isinstance(due, MessageDue):
+    while isinstance(due, DeferredMessage):
         found.append(due)
         due = client.acknowledge(queue, due.head.message_id)
     assert due == OK()
@@ -131,12 +131,12 @@ def test_nothing_is_accepted_until_the_notice_is_taken() -> None:
         client.send(queue)
     client.subscribe(queue)
     (event,) = client.take_events()
-    due = event.said
+    due = event.payload
     for _ in range(QUOTA):
-        assert isinstance(due, MessageDue)
+        assert isinstance(due, DeferredMessage)
         assert error(client.send(queue)) is Code.QUOTA
         due = client.acknowledge(queue, due.head.message_id)
-    assert isinstance(due, MessageDue)
+    assert isinstance(due, DeferredMessage)
     assert due.head.is_quota_notice
     assert error(client.send(queue)) is Code.QUOTA
     assert client.acknowledge(queue, due.head.message_id) == OK()
@@ -149,8 +149,8 @@ def test_below_quota_there_is_room_again() -> None:
         client.send(queue)
     client.subscribe(queue)
     (event,) = client.take_events()
-    assert isinstance(event.said, MessageDue)
-    client.acknowledge(queue, event.said.head.message_id)
+    assert isinstance(event.payload, DeferredMessage)
+    client.acknowledge(queue, event.payload.head.message_id)
     assert client.send(queue) == OK()
 
 

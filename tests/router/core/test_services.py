@@ -9,10 +9,10 @@ from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.expiry import expire_services
+from simplex_trio.router.core.notification_delivery import MAX_AT_ONCE, catch_up
 from simplex_trio.router.core.notifications import MAX_PENDING
-from simplex_trio.router.core.notifying import MAX_AT_ONCE, catch_up
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.replies import MessageDue
+from simplex_trio.router.core.replies import DeferredMessage
 from simplex_trio.router.core.services import NEW_AT_ONCE, NEW_PER_SECOND
 from simplex_trio.router.core.state import ID_SIZE
 from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind, Name, NameErrorKind
@@ -66,7 +66,7 @@ def test_queues_of_a_service_are_its_own_from_the_start() -> None:
     service = bench.client(service=MESSAGING)
     queue = service.create()
     service.send(queue)
-    assert messages(service.take_events()) == [MessageDue]
+    assert messages(service.take_events()) == [DeferredMessage]
     assert bench.state.queues.service_queues.of(MESSAGING[0]) == of(queue)
 
 
@@ -77,8 +77,8 @@ def test_subscribing_associates() -> None:
     client.send(queue)
     client.take_events()
     assert service.subscribe(queue) == SOK(MESSAGING[0])
-    assert messages(service.events) == [MessageDue]
-    assert client.take_events()[0].said == END()
+    assert messages(service.events) == [DeferredMessage]
+    assert client.take_events()[0].payload == END()
     assert bench.kept.queues[queue.recipient_id].service_id == MESSAGING[0]
 
 
@@ -87,11 +87,13 @@ def test_ordinary_client_takes_a_queue_back() -> None:
     client, service = bench.client(), bench.client(service=MESSAGING)
     queue, other = service.create(), service.create()
     assert client.subscribe(queue) == SOK()
-    assert [(e.entity_id, e.said) for e in service.take_events()] == [(queue.recipient_id, END())]
+    assert [(e.entity_id, e.payload) for e in service.take_events()] == [
+        (queue.recipient_id, END())
+    ]
     assert bench.kept.queues[queue.recipient_id].service_id is None
     assert service.client.recipient.service_queues == of(other)
     client.send(queue)
-    assert messages(client.events) == [MessageDue]
+    assert messages(client.events) == [DeferredMessage]
     assert not service.events
 
 
@@ -207,7 +209,7 @@ def test_unused_services_are_forgotten() -> None:
     queue = unused.create()
     for _ in range(30):
         bench.now += DAY
-        expire_services(bench.state, bench.state.services.ids(), bench.now)
+        bench.submit(expire_services(bench.state, bench.state.services.ids(), bench.now))
         bench.settle()
     assert set(bench.kept.services) == {MESSAGING[0], OTHER[0]}
     bench.restart()
@@ -215,7 +217,7 @@ def test_unused_services_are_forgotten() -> None:
     for days in (10, 1):
         assert OTHER[0] in bench.kept.services
         bench.now += days * DAY
-        expire_services(bench.state, bench.state.services.ids(), bench.now)
+        bench.submit(expire_services(bench.state, bench.state.services.ids(), bench.now))
         bench.settle()
     assert set(bench.kept.services) == {MESSAGING[0]}
     assert bench.state.counters[Count.SERVICES_EXPIRED] == 1
@@ -233,13 +235,13 @@ def test_forgetting_is_taken_back_when_the_store_refuses() -> None:
     before = dict(bench.kept.services)
     bench.now += 3 * DAY
     bench.hold = True
-    expire_services(bench.state, bench.state.services.ids(), bench.now)
+    bench.submit(expire_services(bench.state, bench.state.services.ids(), bench.now))
     assert len(bench.state.services) == 1
     bench.refuse()
     assert len(bench.state.services) == 2
     bench.hold = False
     assert bench.kept.services == before
-    expire_services(bench.state, bench.state.services.ids(), bench.now)
+    bench.submit(expire_services(bench.state, bench.state.services.ids(), bench.now))
     bench.settle()
     assert list(bench.kept.services) == [MESSAGING[0]]
     assert bench.kept.services[MESSAGING[0]].used_day == before[MESSAGING[0]].used_day + 3
@@ -250,7 +252,7 @@ def test_services_never_expire_if_the_operator_says_so() -> None:
     service = bench.client(service=MESSAGING)
     assert service.ask(DEL(), service.create().recipient_id, KEY) == OK()
     bench.now += 10_000 * DAY
-    expire_services(bench.state, bench.state.services.ids(), bench.now)
+    bench.submit(expire_services(bench.state, bench.state.services.ids(), bench.now))
     assert len(bench.state.services) == 1
 
 
@@ -293,14 +295,14 @@ def test_subscribing_to_all() -> None:
     assert subscribe_all(service, of(*queues)) == of(*queues)
     *delivered, last = service.take_events()
     assert [event.entity_id for event in delivered] == sorted(q.recipient_id for q in queues[:2])
-    assert (last.entity_id, last.said) == (b"", ALLS())
+    assert (last.entity_id, last.payload) == (b"", ALLS())
     bench.client().send(queues[2])
-    assert messages(service.take_events()) == [MessageDue]
-    due = delivered[0].said
-    assert isinstance(due, MessageDue)
+    assert messages(service.take_events()) == [DeferredMessage]
+    due = delivered[0].payload
+    assert isinstance(due, DeferredMessage)
     command = ACK(due.head.message_id)
     following = service.ask(command, delivered[0].entity_id, KEY)
-    assert isinstance(following, MessageDue)
+    assert isinstance(following, DeferredMessage)
 
 
 def test_subscribing_to_all_again_tells_what_is_so_now() -> None:
@@ -350,13 +352,13 @@ def test_service_is_displaced_as_a_whole() -> None:
     first, second = bench.client(service=MESSAGING), bench.client(service=MESSAGING)
     queues = [first.create(), first.create()]
     first.send(queues[0])
-    due = first.take_events()[0].said
-    assert isinstance(due, MessageDue)
+    due = first.take_events()[0].payload
+    assert isinstance(due, DeferredMessage)
     assert subscribe_all(second) == of(*queues)
     (event,) = first.take_events()
     total = of(*queues)
-    assert (event.entity_id, event.said) == (MESSAGING[0], ENDS(total.count, total.ids_hash))
-    assert messages(second.take_events()) == [MessageDue, ALLS]
+    assert (event.entity_id, event.payload) == (MESSAGING[0], ENDS(total.count, total.ids_hash))
+    assert messages(second.take_events()) == [DeferredMessage, ALLS]
     answer = first.ask(ACK(due.head.message_id), queues[0].recipient_id, KEY)
     assert error(answer) is Code.NO_MSG
 
@@ -372,7 +374,7 @@ def test_displaced_service_that_had_asked_for_all_stays_displaced() -> None:
     assert subscribe_all(first) == ServiceSubs()
     first.send(queue)
     assert not first.events
-    assert messages(second.take_events()) == [ALLS, MessageDue]
+    assert messages(second.take_events()) == [ALLS, DeferredMessage]
 
 
 def test_displaced_service_that_disconnects_takes_nothing_along() -> None:
@@ -384,7 +386,7 @@ def test_displaced_service_that_disconnects_takes_nothing_along() -> None:
     first.disconnect()
     assert bench.state.recipients.is_subscribed(second.client.recipient)
     second.send(queue)
-    assert messages(second.events) == [MessageDue]
+    assert messages(second.events) == [DeferredMessage]
     second.disconnect()
     assert bench.state.recipients.service_count == 0
 
@@ -395,7 +397,7 @@ def test_deletion_by_another_connection_is_told_to_the_service() -> None:
     queue, other = service.create(), service.create()
     assert bench.client().ask(DEL(), queue.recipient_id, KEY) == OK()
     (event,) = service.take_events()
-    assert (event.entity_id, event.said) == (queue.recipient_id, DELD())
+    assert (event.entity_id, event.payload) == (queue.recipient_id, DELD())
     assert subscribe_all(service) == of(other)
 
 

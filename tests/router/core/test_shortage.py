@@ -9,7 +9,7 @@ from attrs import Factory, define, field
 
 from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.replies import Said
+from simplex_trio.router.core.replies import Payload
 from simplex_trio.router.core.shortage import RETRY_SECONDS, STORE_REFUSED, Shortage
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.handshake import ServiceRole
@@ -99,39 +99,39 @@ class House:
         return subscription.delivered
 
 
-def _new(house: House) -> Said:
+def _new(house: House) -> Payload:
     return house.client.ask(NEW(KEY.public, DH_KEY.public), key=KEY)
 
 
-def _owner(command: Command) -> Callable[[House], Said]:
+def _owner(command: Command) -> Callable[[House], Payload]:
     return lambda house: house.client.ask(command, house.contact.recipient_id, KEY)
 
 
-def _service_subscribes(house: House) -> Said:
+def _service_subscribes(house: House) -> Payload:
     client = house.bench.client(service=RECIPIENT_SERVICE)
     return client.ask(SUB(), house.contact.recipient_id, KEY)
 
 
-def _service_is_notified(house: House) -> Said:
+def _service_is_notified(house: House) -> Payload:
     client = house.bench.client(service=NOTIFIER_SERVICE)
     return client.ask(NSUB(), house.notifier_id, OTHER_KEY)
 
 
-def _another_service_subscribes(house: House) -> Said:
+def _another_service_subscribes(house: House) -> Payload:
     client = house.bench.client(service=(b"T" * 24, ServiceRole.MESSAGING))
     return client.ask(SUB(), house.of_service.recipient_id, KEY)
 
 
-def _another_service_is_notified(house: House) -> Said:
+def _another_service_is_notified(house: House) -> Payload:
     client = house.bench.client(service=(b"O" * 24, ServiceRole.NOTIFIER))
     return client.ask(NSUB(), house.of_service_notifier_id, OTHER_KEY)
 
 
-def _sender_secures(house: House) -> Said:
+def _sender_secures(house: House) -> Payload:
     return house.client.ask(SKEY(OTHER_KEY.public), house.messaging.sender_id, OTHER_KEY)
 
 
-GROWING: dict[str, Callable[[House], Said]] = {
+GROWING: dict[str, Callable[[House], Payload]] = {
     "NEW": _new,
     "SEND": lambda house: house.client.send(house.contact),
     "KEY": _owner(commands.KEY(OTHER_KEY.public)),
@@ -145,7 +145,7 @@ GROWING: dict[str, Callable[[House], Said]] = {
     "NSUB by a service after another": _another_service_is_notified,
 }
 
-OTHERS: dict[str, Callable[[House], Said]] = {
+OTHERS: dict[str, Callable[[House], Payload]] = {
     "SUB": lambda house: house.bench.client().subscribe(house.contact),
     "GET": lambda house: house.bench.client().ask(GET(), house.contact.recipient_id, KEY),
     "NSUB": lambda house: house.bench.client().ask(NSUB(), house.notifier_id, OTHER_KEY),

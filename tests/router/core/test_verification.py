@@ -13,7 +13,7 @@ from simplex_trio.crypto.keys import (
     Ed25519PrivateKey,
     X25519PrivateKey,
 )
-from simplex_trio.router.core.verification import MAX_OWNERS
+from simplex_trio.router.core.model import MAX_OWNERS
 from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.commands import ACK, DEL, GET, NSUB, RKEY, SEND, SKEY, SUB, Command
 from simplex_trio.wire.smp.flags import MessageFlags

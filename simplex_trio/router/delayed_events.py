@@ -1,4 +1,4 @@
-"""`Postponed`: events that are collected for a while and then sent together."""
+"""`DelayedEvents`: events that are collected for a while and then sent together."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import trio
 from simplex_trio.router.core.replies import Event
 from simplex_trio.router.outbox import Outbox
 
-__all__ = ["Postponed"]
+__all__ = ["DelayedEvents"]
 
 
-class Postponed:
+class DelayedEvents:
     """Events of many connections that go out every ``interval`` seconds, or at once if that is 0.
 
-    What is collected for a connection that ends is not sent any more.
+    Those of a connection that ends are dropped.
     """
 
     def __init__(self, interval: float) -> None:
@@ -21,18 +21,18 @@ class Postponed:
         self._waiting: dict[Outbox, list[Event]] = {}
 
     def put(self, outbox: Outbox, event: Event) -> None:
-        """Have an event sent."""
+        """Send an event, with the others."""
         if self._interval:
             self._waiting.setdefault(outbox, []).append(event)
         else:
             outbox.put_event(event)
 
     def forget(self, outbox: Outbox) -> None:
-        """A connection has ended."""
+        """Drop the events of a connection that has ended."""
         self._waiting.pop(outbox, None)
 
     async def run(self) -> None:
-        """Send what was collected again and again, until cancelled; returns if nothing ever is."""
+        """Send what was collected, regularly, until cancelled; without interval, return."""
         while self._interval:
             await trio.sleep(self._interval)
             waiting, self._waiting = self._waiting, {}

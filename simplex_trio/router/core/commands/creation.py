@@ -11,11 +11,19 @@ from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import X25519PrivateKey, X25519PublicKey
 from simplex_trio.errors import CryptoError
 from simplex_trio.router.core.counters import Count
-from simplex_trio.router.core.deletion import delete_notifier, notifier_gone
+from simplex_trio.router.core.decisions import (
+    Decision,
+    Effect,
+    EndNotifierSubscription,
+    EndShortage,
+    Increment,
+    Outcome,
+    SubscribeCreator,
+)
 from simplex_trio.router.core.model import Queue
-from simplex_trio.router.core.replies import Reply
+from simplex_trio.router.core.requests import Request
 from simplex_trio.router.core.shortage import STORE_REFUSED
-from simplex_trio.router.core.state import Answered, Decision, Request, RouterState
+from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.store.records import LinkRecord, NotifierRecord, QueueRecord
 from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.queue_mode import QueueMode
@@ -36,7 +44,7 @@ _TRIES = 3
 
 
 class _DegenerateKey(Exception):
-    """The client's half of an agreement makes a secret that everybody knows."""
+    """The client's half of an agreement makes a secret that is no secret."""
 
 
 @frozen(repr=False)
@@ -49,7 +57,7 @@ class _Agreed:
 
 @frozen(repr=False)
 class _Choice:
-    """What the client has chosen for its queue, and what is left to the router."""
+    """What the client has chosen for its queue, and what it leaves to the router."""
 
     mode: QueueMode | None
     sender_id: bytes | None = None
@@ -76,7 +84,7 @@ def _choice(command: NEW) -> _Choice:
             )
 
 
-def create_queue(state: RouterState, request: Request) -> Answered:
+def create_queue(state: RouterState, request: Request) -> Outcome:
     """NEW: the queue, its link and its notifier come into being together or not at all."""
     command, client = request.command, request.client
     assert isinstance(command, NEW)
@@ -90,7 +98,7 @@ def create_queue(state: RouterState, request: Request) -> Answered:
     if choice.sender_id is not None and not hmac.compare_digest(
         choice.sender_id, sender_id(request.transmission.correlation_id)
     ):
-        # Otherwise anybody could find out which ids are in use.
+        # Otherwise anyone could find out which ids are in use.
         return ERR(Cmd(CommandErrorKind.PROHIBITED))
     try:
         agreed = _agree(state, command.dh_key)
@@ -108,18 +116,14 @@ def create_queue(state: RouterState, request: Request) -> Answered:
             return ERR(Code.AUTH)
     else:
         return ERR(Code.INTERNAL)
-    if not state.keep_service(request):
+    transaction = request.transaction
+    if not state.keep_service(transaction, client.service, request.day, request.instant):
         return ERR(Code.SERVICE)
-    queue = state.queues.create(request.transaction, record, choice.link_data)
-
-    def finish() -> Reply:
-        state.shortage.end()
-        if command.subscribe and queue.exists:
-            state.tell(state.recipients.subscribe_new(client.recipient, record.recipient_id))
-        state.counters.add(Count.QUEUES_CREATED)
-        return Reply(_ids(record, agreed, for_notifier))
-
-    return Decision(finish, needs_store=True)
+    queue = state.queues.create(transaction, record, choice.link_data)
+    effects: tuple[Effect, ...] = (EndShortage(), Increment(Count.QUEUES_CREATED))
+    if command.subscribe:
+        effects = (SubscribeCreator(client.recipient, queue), *effects)
+    return Decision(_ids(record, agreed, for_notifier), effects, needs_store=True)
 
 
 def _record(state: RouterState, request: Request, choice: _Choice, dh_secret: bytes) -> QueueRecord:
@@ -157,7 +161,7 @@ def _ids(record: QueueRecord, agreed: _Agreed, for_notifier: _Agreed | None) -> 
     )
 
 
-def add_notifier(state: RouterState, request: Request, queue: Queue) -> Answered:
+def add_notifier(state: RouterState, request: Request, queue: Queue) -> Outcome:
     """NKEY: the queue's notifier, in place of the one that it may have."""
     command = request.command
     assert isinstance(command, NKEY)
@@ -172,16 +176,13 @@ def add_notifier(state: RouterState, request: Request, queue: Queue) -> Answered
     else:
         return ERR(Code.INTERNAL)
     before = queue.record.notifier
-    delete_notifier(state, request.transaction, queue)
+    state.delete_notifier(request.transaction, queue)
     state.queues.replace(request.transaction, queue, evolve(queue.record, notifier=notifier))
-
-    def finish() -> Reply:
-        if before is not None:
-            notifier_gone(state, before)
-        state.counters.add(Count.NOTIFIERS_CREATED)
-        return Reply(NID(NotifierIds(notifier.notifier_id, agreed.dh_key)))
-
-    return Decision(finish, needs_store=True)
+    effects: tuple[Effect, ...] = (Increment(Count.NOTIFIERS_CREATED),)
+    if before is not None:
+        effects = (EndNotifierSubscription(before), *effects)
+    answer = NID(NotifierIds(notifier.notifier_id, agreed.dh_key))
+    return Decision(answer, effects, needs_store=True)
 
 
 def _notifier(state: RouterState, keys: NotifierKeys, agreed: _Agreed) -> NotifierRecord:
