@@ -99,7 +99,7 @@ class Commits:
     def apply(self, effect: Effect) -> None:
         """Apply an effect that belongs to no decision, now."""
         try:
-            apply(self._state, (effect,))
+            apply(self._state, effect)
         finally:
             self._submit_follow_ups()
 

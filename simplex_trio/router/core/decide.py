@@ -89,6 +89,7 @@ def _resolve(state: RouterState, request: Request) -> Outcome:
     return RemoteCommand(request.received) if state.resolves_names else _NO_RESOLVER
 
 
+_PONG = Decision(PONG())
 _NO_RESOLVER = ERR(Name(NameErrorKind.NO_RESOLVER))
 
 _ABOUT_QUEUE: Final[dict[type[commands.Command], Handler]] = {
@@ -118,7 +119,7 @@ _OTHERS: Final[dict[type[commands.Command], Callable[[RouterState, Request], Out
     commands.RSLV: _resolve,
     commands.PRXY: _remote,
     commands.PFWD: _remote,
-    commands.PING: lambda _state, _request: PONG(),
+    commands.PING: lambda _state, _request: _PONG,
 }
 
 # SEND itself says that a queue is blocked; the others do no harm.

@@ -126,7 +126,7 @@ class EndNotifierSubscription(Redacted):
 
 @frozen(repr=False, eq=False)
 class FinishAcknowledgement(Redacted):
-    """An acknowledgement has been stored, which has ``deleted`` a message, or cannot be stored."""
+    """An acknowledgement is complete; the message that it has ``deleted`` is gone."""
 
     subscription: Subscription
     deleted: MessageHead | None = None
@@ -247,15 +247,14 @@ AnswerEffect = (
 class Decision(Redacted):
     """What was decided about a command, or by the router itself; then nothing is answered.
 
-    ``needs_store`` says that the answer stands for something stored.  If the store refuses that,
-    ``if_refused`` takes the place of ``effects``, and an error that of the answer.  A decision
-    without it is completed in any case.
+    ``needs_store`` says that answer and effects stand for something stored.  If the store refuses
+    that, there are no effects, and an error takes the place of the answer.  A decision without it
+    is completed in any case.
     """
 
     answer: Message | AnswerEffect | None
     effects: tuple[Effect, ...] = ()
     needs_store: bool = False
-    if_refused: tuple[Effect, ...] = ()
     envelope: Envelope | None = None
     """What the answer goes back in, if the command came through a proxy."""
 

@@ -22,8 +22,8 @@ changes of their own, such as the deletion of a notification that was sent: they
 
 **A commit that fails** is undone in memory, the latest change first, together with all decisions
 after it that were not committed yet, because they may build on it.  Then each of these decisions is
-completed, in order.  One that ``needs_store`` gets its ``if_refused`` effects and an error in place
-of its answer; one whose answer does not stand for anything stored is completed as usual.
+completed, in order.  One that ``needs_store`` has no effects, and an error in place of its answer;
+one that does not stand for anything stored is completed as usual.
 
 **Cancellation** reaches no decision.  Once decided it is committed and completed, even if its
 connection has ended meanwhile; then its effects happen, and only the answer is dropped.
@@ -31,7 +31,6 @@ connection has ended meanwhile; then its effects happen, and only the answer is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import assert_never
 
 from simplex_trio.router.core import delivery, notification_delivery
@@ -59,13 +58,13 @@ from simplex_trio.router.core.decisions import (
     SubscribeNotifierService,
     SubscribeService,
 )
-from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.queue_info import queue_info
 from simplex_trio.router.core.replies import DeferredForwarded, DeferredLink, Reply
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.subscriptions import Subscriber
 from simplex_trio.router.core.transaction import (
+    ReleaseAcknowledgement,
     RemoveQueue,
     RemoveService,
     RestoreMessages,
@@ -87,24 +86,22 @@ __all__ = ["apply", "complete", "undo"]
 
 def complete(state: RouterState, decision: Decision, *, stored: bool) -> Reply | None:
     """Apply a decision once its changes are ``stored``, or have been undone; the reply, if any."""
+    answer, envelope = decision.answer, decision.envelope
     reply: Reply | None
     if decision.needs_store and not stored:
-        apply(state, decision.if_refused)
-        reply = None if decision.answer is None else Reply(STORE_REFUSED)
+        reply = None if answer is None else Reply(STORE_REFUSED)
     else:
-        apply(state, decision.effects)
-        answer = decision.answer
-        if answer is None:
-            reply = None
-        elif isinstance(answer, Message):
+        for effect in decision.effects:
+            apply(state, effect)
+        if isinstance(answer, Message):
             reply = Reply(answer)
         else:
-            reply = _answer(state, answer)
-    if reply is None or decision.envelope is None:
+            reply = None if answer is None else _answer(state, answer)
+    if reply is None or envelope is None:
         return reply
     if isinstance(reply.answer, Message):
-        return Reply(decision.envelope.seal(reply.answer))
-    return Reply(DeferredForwarded(reply.answer, decision.envelope))
+        return Reply(envelope.seal(reply.answer))
+    return Reply(DeferredForwarded(reply.answer, envelope))
 
 
 def undo(state: RouterState, transaction: Transaction) -> None:
@@ -134,6 +131,8 @@ def _undo(state: RouterState, step: Undo) -> None:
             state.notifications.remove((record,))
         case RestoreNotifications(records):
             state.notifications.restore(records)
+        case ReleaseAcknowledgement(subscription):
+            subscription.acknowledging = False
         case _:
             assert_never(step)
 
@@ -141,55 +140,53 @@ def _undo(state: RouterState, step: Undo) -> None:
 # --- effects ------------------------------------------------------------------------------------
 
 
-def apply(state: RouterState, effects: Iterable[Effect]) -> None:
-    """Apply effects, one after the other."""
-    for effect in effects:
-        _apply(state, effect)
-
-
-def _apply(state: RouterState, effect: Effect) -> None:
-    match effect:
-        case Increment(count):
-            state.counters.add(count)
+def apply(state: RouterState, effect: Effect) -> None:
+    """Apply one effect, now."""
+    match effect:  # cases are tried in order, so the most frequent ones come first
         case EndShortage():
             state.shortage.end()
-        case PublishMessage(queue, head, body):
-            state.queues.message_stored(queue)
-            if not head.is_quota_notice:
-                state.recent_bodies.put(head.sequence, body)
-            delivery.deliver_waiting(state, queue)
-        case SendNotification(record):
-            notification_delivery.send_notification(state, record)
-        case SendPending(notifier_id):
-            notification_delivery.send_pending(state, notifier_id)
-        case CatchUp(subscriber):
-            notification_delivery.catch_up(state, subscriber)
-        case SubscribeCreator(subscriber, queue):
-            if queue.exists:
-                recipient_id = queue.record.recipient_id
-                state.tell(state.recipients.subscribe_new(subscriber, recipient_id))
-        case EndQueueSubscriptions(queue, recipient, notifier):
-            _end_queue_subscriptions(state, queue, recipient, notifier)
-        case EndNotifierSubscription(record):
-            _end_notifier_subscription(state, record, None)
-        case FinishAcknowledgement(subscription, deleted):
-            subscription.acknowledging = False
-            if deleted is not None:
-                state.recent_bodies.forget((deleted,))
-                if not deleted.is_quota_notice:
-                    state.counters.add(Count.MESSAGES_RECEIVED)
+        case PublishMessage():
+            state.queues.message_stored(effect.queue)
+            if not effect.head.is_quota_notice:
+                state.recent_bodies.put(effect.head.sequence, effect.body)
+            delivery.deliver_waiting(state, effect.queue)
+        case Increment():
+            state.counters.add(effect.count)
+        case FinishAcknowledgement():
+            _finish_acknowledgement(state, effect)
+        case SendNotification():
+            notification_delivery.send_notification(state, effect.record)
+        case SendPending():
+            notification_delivery.send_pending(state, effect.notifier_id)
+        case CatchUp():
+            notification_delivery.catch_up(state, effect.subscriber)
+        case SubscribeCreator():
+            if effect.queue.exists:
+                recipient_id = effect.queue.record.recipient_id
+                state.tell(state.recipients.subscribe_new(effect.subscriber, recipient_id))
+        case EndQueueSubscriptions():
+            _end_queue_subscriptions(state, effect)
+        case EndNotifierSubscription():
+            _end_notifier_subscription(state, effect.notifier, None)
         case _:
             assert_never(effect)
 
 
-def _end_queue_subscriptions(
-    state: RouterState, queue: Queue, recipient: Subscriber | None, notifier: Subscriber | None
-) -> None:
-    record = queue.record
-    state.recent_bodies.forget(queue.messages)
-    state.tell(state.recipients.delete(recipient, record.recipient_id, record.service_id))
+def _finish_acknowledgement(state: RouterState, effect: FinishAcknowledgement) -> None:
+    effect.subscription.acknowledging = False
+    deleted = effect.deleted
+    if deleted is not None:
+        state.recent_bodies.forget((deleted,))
+        if not deleted.is_quota_notice:
+            state.counters.add(Count.MESSAGES_RECEIVED)
+
+
+def _end_queue_subscriptions(state: RouterState, effect: EndQueueSubscriptions) -> None:
+    record = effect.queue.record
+    state.recent_bodies.forget(effect.queue.messages)
+    state.tell(state.recipients.delete(effect.recipient, record.recipient_id, record.service_id))
     if record.notifier is not None:
-        _end_notifier_subscription(state, record.notifier, notifier)
+        _end_notifier_subscription(state, record.notifier, effect.notifier)
 
 
 def _end_notifier_subscription(
@@ -204,25 +201,30 @@ def _end_notifier_subscription(
 
 def _answer(state: RouterState, effect: AnswerEffect) -> Reply:
     match effect:
-        case Subscribe():
-            return delivery.subscribe(state, effect)
-        case SubscribeService():
-            return delivery.subscribe_service(state, effect)
-        case GetMessage():
-            return delivery.get_message(state, effect)
         case DeliverNext():
             return delivery.deliver_next(effect)
-        case DescribeQueue(subscriber, queue):
-            subscription = subscriber.subscribed.get(queue.record.recipient_id)
-            return Reply(INFO(queue_info(queue, subscription)))
-        case ReadLink(queue, link_id):
-            link = queue.record.link
-            if not queue.exists or link is None or link.link_id != link_id:
-                return Reply(ERR(Code.AUTH))
-            return Reply(DeferredLink(queue, link_id))
+        case Subscribe():
+            return delivery.subscribe(state, effect)
+        case GetMessage():
+            return delivery.get_message(state, effect)
+        case ReadLink():
+            return _read_link(effect)
         case SubscribeNotifier():
             return notification_delivery.subscribe_notifier(state, effect)
+        case SubscribeService():
+            return delivery.subscribe_service(state, effect)
         case SubscribeNotifierService():
             return notification_delivery.subscribe_notifier_service(state, effect)
+        case DescribeQueue():
+            subscription = effect.subscriber.subscribed.get(effect.queue.record.recipient_id)
+            return Reply(INFO(queue_info(effect.queue, subscription)))
         case _:
             assert_never(effect)
+
+
+def _read_link(effect: ReadLink) -> Reply:
+    queue = effect.queue
+    link = queue.record.link
+    if not queue.exists or link is None or link.link_id != effect.link_id:
+        return Reply(ERR(Code.AUTH))
+    return Reply(DeferredLink(queue, effect.link_id))

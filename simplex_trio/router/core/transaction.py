@@ -10,7 +10,7 @@ from __future__ import annotations
 from attrs import Factory, define, frozen
 
 from simplex_trio.redaction import Redacted
-from simplex_trio.router.core.model import Queue
+from simplex_trio.router.core.model import Queue, Subscription
 from simplex_trio.router.store.interface import Change
 from simplex_trio.router.store.records import (
     MessageHead,
@@ -20,6 +20,7 @@ from simplex_trio.router.store.records import (
 )
 
 __all__ = [
+    "ReleaseAcknowledgement",
     "RemoveQueue",
     "RemoveService",
     "RestoreMessages",
@@ -99,6 +100,13 @@ class RestoreNotifications(Redacted):
     records: list[NotificationRecord]
 
 
+@frozen(repr=False, eq=False)
+class ReleaseAcknowledgement(Redacted):
+    """An acknowledgement on this subscription was on its way to the store."""
+
+    subscription: Subscription
+
+
 Undo = (
     RemoveQueue
     | RestoreRecord
@@ -109,6 +117,7 @@ Undo = (
     | RestoreService
     | WithdrawNotification
     | RestoreNotifications
+    | ReleaseAcknowledgement
 )
 """How to take back one step that was made in memory."""
 

@@ -16,6 +16,7 @@ from simplex_trio.router.core.decisions import (
 from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.requests import Request
 from simplex_trio.router.core.state import RouterState
+from simplex_trio.router.core.transaction import ReleaseAcknowledgement
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.smp.commands import ACK, SUBS
 from simplex_trio.wire.smp.messages import ERR
@@ -69,9 +70,5 @@ def acknowledge(state: RouterState, request: Request, queue: Queue) -> Outcome:
     if first is None or first.message_id != command.message_id:
         return Decision(answer, (FinishAcknowledgement(subscription),))
     state.queues.drop_first(request.transaction, queue)
-    return Decision(
-        answer,
-        (FinishAcknowledgement(subscription, first),),
-        needs_store=True,
-        if_refused=(FinishAcknowledgement(subscription),),
-    )
+    request.transaction.undo.append(ReleaseAcknowledgement(subscription))
+    return Decision(answer, (FinishAcknowledgement(subscription, first),), needs_store=True)
