@@ -19,7 +19,7 @@ from simplex_trio.router.core.model import MAX_OWNERS
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.delayed_events import DelayedEvents
 from simplex_trio.router.names import NameResolver, resolve_name
-from simplex_trio.router.proxying import Asker, Proxying, Relays
+from simplex_trio.router.proxying import Proxying, Relays, Requester
 from simplex_trio.router.store.interface import Store
 from simplex_trio.transport.places import ListenLimits, Places
 from simplex_trio.transport.turns import Turns
@@ -78,12 +78,12 @@ class Hub:
         """The time that messages are stamped with."""
         return int(self.clock())
 
-    async def run_remote(self, received: ReceivedCommand[Command], asker: Asker) -> Message:
+    async def run_remote(self, received: ReceivedCommand[Command], requester: Requester) -> Message:
         """Carry out a command that waits on another server; returns the answer."""
         command, transmission = received.command, received.transmission
         match command:
             case PRXY() if self.proxying is not None:
-                return await self.proxying.open_session(command, asker)
+                return await self.proxying.open_session(command, requester)
             case PRXY():
                 return ERR(Proxy(ProxyErrorKind.BASIC_AUTH))
             case PFWD() if self.proxying is not None:

@@ -54,7 +54,7 @@ from simplex_trio.wire.smp.forwarding import PROXIED_VERSIONS, FwdTransmission
 from simplex_trio.wire.smp.messages import ERR, PKEY, PRES, Message
 from simplex_trio.wire.versions import SMPVersion, VersionRange
 
-__all__ = ["Asker", "Proxying", "RelayRefused", "RelaySession", "Relays", "proxy_error"]
+__all__ = ["Proxying", "RelayRefused", "RelaySession", "Relays", "Requester", "proxy_error"]
 
 _log = logging.getLogger(__name__)
 
@@ -99,8 +99,8 @@ class RelaySession(Protocol):
 
 
 @define(eq=False)
-class Asker:
-    """A connection of a client that asks for relays, and its origin, if limits apply to that.
+class Requester:
+    """A client that asks for relays, and its origin, if limits apply to that.
 
     ``connecting`` limits how many relays it waits for at a time.
     """
@@ -112,8 +112,8 @@ class Asker:
 class Relays(Protocol):
     """The connections to all relays."""
 
-    async def session(self, relay: ServerAddress, asker: Asker) -> RelaySession:
-        """The connection to a relay, made if there is none, shared by all who ask.
+    async def session(self, relay: ServerAddress, requester: Requester) -> RelaySession:
+        """The connection to a relay, made if there is none, shared by all clients.
 
         Cancelled, it gives the attempt up, unless others wait for it.  Raises a `SimplexError`,
         also from what is remembered of an attempt a moment ago.
@@ -136,7 +136,7 @@ class Proxying:
         self._queues = queues
         self._counters = counters
 
-    async def open_session(self, command: PRXY, asker: Asker) -> Message:
+    async def open_session(self, command: PRXY, requester: Requester) -> Message:
         """PRXY: answered with the session to use, or with what is in the way of one."""
         self._counters.add(Count.RELAY_SESSIONS_REQUESTED)
         if not (self._policy.enabled and self._queues.accepts(command.basic_auth)):
@@ -146,7 +146,7 @@ class Proxying:
             self._counters.add(Count.RELAY_SESSIONS_REFUSED)
             return ERR(Proxy(Broker(BrokerErrorKind.HOST)))
         try:
-            session = await self._relays.session(command.server, asker)
+            session = await self._relays.session(command.server, requester)
         except SimplexError as exc:
             _log.info("a relay cannot be reached: %s", type(exc).__name__)
             self._counters.add(Count.RELAY_SESSIONS_FAILED)

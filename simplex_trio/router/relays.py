@@ -28,7 +28,7 @@ from simplex_trio.errors import DialFailed, NoSuitableHost
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.attempts import Attempt, Attempts
 from simplex_trio.router.proxy_rules import ProxyPolicy
-from simplex_trio.router.proxying import Asker, RelayRefused, Relays, RelaySession
+from simplex_trio.router.proxying import RelayRefused, Relays, RelaySession, Requester
 from simplex_trio.transport.config import ConnectConfig, SocksMode, SocksProxy
 from simplex_trio.transport.networks import IPAddress
 from simplex_trio.wire.addresses import ServerAddress
@@ -125,31 +125,35 @@ class _AgentRelays:
     def __init__(self, agent: SMPClientAgent, policy: ProxyPolicy) -> None:
         self._agent = agent
         self._policy = policy
-        self._attempts: Attempts[ServerAddress, Asker] = Attempts()
+        self._attempts: Attempts[ServerAddress, Requester] = Attempts()
         self._known: dict[ServerAddress, bytes] = {}
 
-    async def session(self, relay: ServerAddress, asker: Asker) -> RelaySession:
+    async def session(self, relay: ServerAddress, requester: Requester) -> RelaySession:
         if self._stands(relay):
             return _AgentRelay(await self._agent.client(relay))
-        async with asker.connecting:
-            attempt = self._attempt(relay, asker)
+        async with requester.connecting:
+            attempt = self._attempt(relay, requester)
             try:
                 client = await self._agent.client(relay)
             finally:
-                if self._attempts.leave(attempt, asker, asker.origin):
+                if self._attempts.leave(attempt, requester, requester.origin):
                     self._agent.give_up(relay)
         self._known[relay] = client.session_id
         if len(self._known) > 2 * self._policy.max_relays:
             self._known = {each: self._known[each] for each in self._known if self._stands(each)}
         return _AgentRelay(client)
 
-    def _attempt(self, relay: ServerAddress, asker: Asker) -> Attempt[ServerAddress, Asker]:
+    def _attempt(
+        self, relay: ServerAddress, requester: Requester
+    ) -> Attempt[ServerAddress, Requester]:
         policy, connected = self._policy, self._agent.statistics().connected
         most = min(policy.max_connecting, policy.max_relays - connected)
         attempt = None
         if most > 0:
             now = trio.current_time()
-            attempt, displaced = self._attempts.join(relay, asker, asker.origin, now, most=most)
+            attempt, displaced = self._attempts.join(
+                relay, requester, requester.origin, now, most=most
+            )
             if displaced is not None:
                 self._agent.give_up(displaced.relay)
         if attempt is None:

@@ -28,7 +28,7 @@ from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.limits import TokenBucket
 from simplex_trio.router.outbox import Outbox, Outgoing
-from simplex_trio.router.proxying import Asker
+from simplex_trio.router.proxying import Requester
 from simplex_trio.router.turn import Turn
 from simplex_trio.transport.frames import FrameStream
 from simplex_trio.transport.networks import Origin
@@ -125,7 +125,7 @@ class Session:
         self._new_queues = TokenBucket(limits.queues_at_once, limits.queues_per_second)
         self._proxied = trio.Semaphore(limits.proxied_at_once)
         self._names = trio.Semaphore(limits.names_at_once)
-        self._asker = Asker(trio.Semaphore(hub.config.proxy.connecting_per_client), origin)
+        self._requester = Requester(trio.Semaphore(hub.config.proxy.connecting_per_client), origin)
         self._ahead: deque[bytes] = deque()
         self._unsettled = 0
         self._all_settled = trio.lowlevel.ParkingLot()
@@ -338,7 +338,7 @@ class Session:
         self, received: ReceivedCommand[Command], command: RemoteCommand, places: trio.Semaphore
     ) -> None:
         try:
-            answer = await self._hub.run_remote(command.received, self._asker)
+            answer = await self._hub.run_remote(command.received, self._requester)
         finally:
             places.release()
         if command.envelope is not None:

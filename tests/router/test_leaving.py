@@ -13,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import DialFailed
 from simplex_trio.router.config import ClientLimits, RouterConfig
-from simplex_trio.router.proxying import Asker
+from simplex_trio.router.proxying import Requester
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.smp.commands import NEW, PING, PRXY, SEND, SUB
 from simplex_trio.wire.smp.flags import MessageFlags
@@ -34,7 +34,7 @@ class SilentRelays:
     waiting: int = 0
     tell: trio.Event = field(factory=trio.Event)
 
-    async def session(self, relay: ServerAddress, asker: Asker) -> NoReturn:
+    async def session(self, relay: ServerAddress, requester: Requester) -> NoReturn:
         self.asked.append(relay)
         self.waiting += 1
         try:

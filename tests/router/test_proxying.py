@@ -33,7 +33,7 @@ from simplex_trio.router.config import ClientLimits, RouterConfig
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
-from simplex_trio.router.proxying import Asker, RelayRefused, proxy_error
+from simplex_trio.router.proxying import RelayRefused, Requester, proxy_error
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.certificates import ProvenKey
 from simplex_trio.wire.errors import values as wire
@@ -90,7 +90,7 @@ class FakeRelays:
     def __attrs_post_init__(self) -> None:
         self.relay.go.set()
 
-    async def session(self, relay: ServerAddress, asker: Asker) -> FakeRelay:
+    async def session(self, relay: ServerAddress, requester: Requester) -> FakeRelay:
         await trio.lowlevel.checkpoint()
         if self.failure is not None:
             raise self.failure

@@ -19,7 +19,7 @@ from simplex_trio.client.smp.client import open_smp_client
 from simplex_trio.errors import ConnectionLost, DialFailed, NoSuitableHost
 from simplex_trio.router.config import ProxyPolicy, RouterConfig
 from simplex_trio.router.core.counters import Count
-from simplex_trio.router.proxying import Asker
+from simplex_trio.router.proxying import Requester
 from simplex_trio.router.relays import open_relays, reachable, resolve
 from simplex_trio.router.server import EMBEDDED, open_router
 from simplex_trio.transport.networks import IPAddress, Origin
@@ -92,8 +92,8 @@ async def test_resolving() -> None:
         await resolve("x" * 70 + ".example")
 
 
-def asker(most: int = 16, origin: bytes | None = None) -> Asker:
-    return Asker(trio.Semaphore(most), None if origin is None else Origin(origin))
+def requester(most: int = 16, origin: bytes | None = None) -> Requester:
+    return Requester(trio.Semaphore(most), None if origin is None else Origin(origin))
 
 
 class Changing(trio.abc.HostnameResolver):
@@ -117,17 +117,17 @@ async def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to() ->
     policy = ProxyPolicy(allow_private=True, deny=("127.0.0.2",))
     async with open_router() as router, open_relays(policy) as relays:
         named = evolve(router.address, hosts=(DomainHost("relay.example.com"),))
-        assert (await relays.session(named, asker())).version == 20
+        assert (await relays.session(named, requester())).version == 20
         assert resolver.asked == [b"relay.example.com"]
         again = evolve(router.address, hosts=(DomainHost("other.example.com"),))
         with pytest.raises(NoSuitableHost):
-            await relays.session(again, asker())
+            await relays.session(again, requester())
 
 
 async def test_sessions_are_shared_and_found_by_their_id() -> None:
     async with open_router() as router, open_relays(ProxyPolicy(allow_private=True)) as relays:
-        first = await relays.session(router.address, asker())
-        second = await relays.session(router.address, asker())
+        first = await relays.session(router.address, requester())
+        second = await relays.session(router.address, requester())
         assert first.session_id == second.session_id
         assert first.proof is not None
         assert first.versions.highest == first.version == 20
@@ -142,13 +142,13 @@ async def test_there_is_an_end_to_relays() -> None:
     policy = ProxyPolicy(allow_private=True, max_relays=1)
     async with open_router() as one, open_relays(policy) as relays:
         async with open_router() as other:
-            first = await relays.session(other.address, asker())
+            first = await relays.session(other.address, requester())
             with pytest.raises(DialFailed, match="as many"):
-                await relays.session(one.address, asker())
-            assert (await relays.session(other.address, asker())).session_id == first.session_id
+                await relays.session(one.address, requester())
+            assert (await relays.session(other.address, requester())).session_id == first.session_id
         while relays.find(first.session_id) is not None:
             await trio.lowlevel.checkpoint()
-        assert (await relays.session(one.address, asker())).version == 20
+        assert (await relays.session(one.address, requester())).version == 20
 
 
 async def test_private_relays_are_refused() -> None:
@@ -252,7 +252,7 @@ async def test_tar_pits_leave_room_for_relays_that_answer(mock_clock: MockClock)
 
 async def test_one_client_waits_for_so_many_relays_and_no_more() -> None:
     policy = ProxyPolicy(allow_private=True)
-    one = asker(most=2)
+    one = requester(most=2)
     async with (
         open_relays(policy) as relays,
         tar_pit() as (nowhere, stuck),
@@ -261,7 +261,7 @@ async def test_one_client_waits_for_so_many_relays_and_no_more() -> None:
         for _ in range(5):
             nursery.start_soon(relays.session, nowhere(), one)
         await until(lambda: len(stuck) == 2)
-        nursery.start_soon(relays.session, nowhere(), asker())
+        nursery.start_soon(relays.session, nowhere(), requester())
         await until(lambda: len(stuck) == 3)
         nursery.cancel_scope.cancel()
 
@@ -276,7 +276,7 @@ async def test_an_attempt_ends_with_the_last_who_waits_for_it(mock_clock: MockCl
 
         async def ask(scope: trio.CancelScope) -> None:
             with scope:
-                await relays.session(relay, asker())
+                await relays.session(relay, requester())
 
         for scope in scopes:
             nursery.start_soon(ask, scope)
@@ -290,7 +290,7 @@ async def test_an_attempt_ends_with_the_last_who_waits_for_it(mock_clock: MockCl
 
 async def test_who_is_displaced_is_told_and_may_ask_again() -> None:
     policy = ProxyPolicy(allow_private=True, max_connecting=2)
-    greedy, told = asker(origin=b"greedy"), []
+    greedy, told = requester(origin=b"greedy"), []
     async with (
         open_router() as router,
         open_relays(policy) as relays,
@@ -308,7 +308,7 @@ async def test_who_is_displaced_is_told_and_may_ask_again() -> None:
         await until(lambda: len(stuck) == 2)
         with pytest.raises(DialFailed, match="as many"):
             await relays.session(nowhere(), greedy)
-        assert (await relays.session(router.address, asker())).version == 20
+        assert (await relays.session(router.address, requester())).version == 20
         await until(lambda: len(stuck) == 1)
         assert len(told) == 1
         nursery.cancel_scope.cancel()

@@ -1,6 +1,7 @@
-"""What a router decides, without waiting for anything: no tasks, no clock, no randomness. Pure.
+"""The decisions of a router: plain code, with time and randomness as arguments. Pure.
 
-`RouterState` is everything that a router knows while it runs, `decide` what it makes of a command.
-A decision is made in memory at once and noted in a `Transaction`; when the store has it, the
-decision is finished, which gives the answer and changes subscriptions.
+`RouterState` holds everything that a router knows while it runs.  `decide` calls the handler of a
+command, which changes queues in memory, notes the changes in a `Transaction`, and returns a
+`Decision`.  When these changes are stored, `complete` applies the decision and gives the reply; the
+docstring of `interpreter` describes each step.
 """

@@ -14,17 +14,17 @@ from simplex_trio.wire.smp.reading import ReceivedCommand
 __all__ = ["COMMAND_COST", "agreement_cost", "cryptography_cost"]
 
 COMMAND_COST: Final = 5
-"""Of any command, for reading, deciding and answering it."""
+"""The cost of any command, for reading, deciding and answering it."""
 
-# How many secrets a command agrees; a key that is made for the agreement counts as another one.
+# Key agreements in each command; generating a key for one counts as another.
 _AGREEMENTS: Final[dict[type[Command], int]] = {NEW: 2, NKEY: 2, RFWD: 2}
 
 
 def agreement_cost(command: Command) -> int:
-    """What a command costs for the secrets that it agrees, which no verifier counts."""
+    """The cost of the key agreements in a command, which verifiers do not count."""
     return _AGREEMENTS.get(type(command), 0) * AGREEMENT_COST
 
 
 def cryptography_cost(received: ReceivedCommand[Command]) -> int:
-    """The least that the cryptography of a command costs; nothing for most that need no key."""
+    """The least that the cryptography of a command costs; 0 for most that need no key."""
     return verification_cost(received.transmission) + agreement_cost(received.command)

@@ -1,4 +1,4 @@
-"""What a router counts over its whole life, across restarts."""
+"""The counters of a router, which continue across restarts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Count(StrEnum):
     SUBSCRIPTIONS_REPEATED = "subscriptions_repeated"
     SUBSCRIPTIONS_REFUSED = "subscriptions_refused"
     SUBSCRIPTIONS_ENDED = "subscriptions_ended"
-    """Told to connections: END, ENDS and DELD."""
+    """END, ENDS and DELD, sent to connections."""
     NOTIFIERS_CREATED = "notifiers_created"
     NOTIFIERS_DELETED = "notifiers_deleted"
     NOTIFIER_SUBSCRIPTIONS = "notifier_subscriptions"
@@ -41,27 +41,27 @@ class Count(StrEnum):
     SERVICES_CREATED = "services_created"
     SERVICES_EXPIRED = "services_expired"
     SERVICE_SUBSCRIPTIONS = "service_subscriptions"
-    """Of all queues at once, where the service and the router agreed about them."""
+    """SUBS and NSUBS, where the service and the router agreed about its queues."""
     SERVICE_EXPECTED_MORE = "service_expected_more"
     SERVICE_EXPECTED_FEWER = "service_expected_fewer"
     SERVICE_EXPECTED_OTHERS = "service_expected_others"
-    """As many queues as the router knew, but not the same ones."""
+    """As many queues as the router has, but not the same ones."""
     COMMANDS_REFUSED = "commands_refused"
-    """Answered with an error before anything was looked up, or for want of authorization."""
+    """Answered with an error because they are malformed or not authorized."""
     PROXIED_RECEIVED = "proxied_received"
-    """As the destination of a proxy."""
+    """As the destination of a proxy: commands that came through one."""
     RELAY_SESSIONS_REQUESTED = "relay_sessions_requested"
     RELAY_SESSIONS_REFUSED = "relay_sessions_refused"
     RELAY_SESSIONS_FAILED = "relay_sessions_failed"
     PROXIED_FORWARDED = "proxied_forwarded"
-    """As a proxy, with an answer of the relay."""
+    """As a proxy: commands that the relay has answered."""
     PROXIED_FAILED = "proxied_failed"
     NAMES_REQUESTED = "names_requested"
     NAMES_RESOLVED = "names_resolved"
 
 
 class Counters:
-    """Numbers that only grow, by name; those of names unknown here are kept and not touched."""
+    """Numbers that only grow, by name; those with unknown names are kept as they are."""
 
     def __init__(self, values: Mapping[str, int] | None = None) -> None:
         self._values: dict[str, int] = {count.value: 0 for count in Count} | dict(values or {})
@@ -78,7 +78,10 @@ class Counters:
 
 
 def service_count(command: SUBS | NSUBS, stored: ServiceSubs) -> Count:
-    """How what a service expects differs from its queues; it is counted, and never refused."""
+    """The counter for how a service's expectation compares with its stored queues.
+
+    A difference is counted, and never a reason to refuse.
+    """
     if command.count == command.UNKNOWN_COUNT:
         return Count.SERVICE_SUBSCRIPTIONS
     if command.count < stored.count:

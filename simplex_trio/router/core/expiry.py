@@ -1,4 +1,4 @@
-"""What a router forgets by itself: old messages, notifications, queues and services. Pure.
+"""Expiry of messages, notifications, suspended queues, and services without queues. Pure.
 
 Each function makes its changes in memory, and returns the work to submit.
 """
@@ -20,11 +20,11 @@ from simplex_trio.router.store.records import Suspended
 __all__ = ["expire_notifications", "expire_queues", "expire_services"]
 
 _DROPPED_TOGETHER: Final = 256
-"""Notifications in one transaction, which a store without room can still write."""
+"""Notifications in one transaction: few enough that a full store can still write it."""
 
 
 def expire_queues(state: RouterState, recipient_ids: Iterable[bytes], now: int) -> list[Work]:
-    """Go through some queues, dropping what is too old in them, or them."""
+    """Delete those of the given queues that are abandoned, and old messages in the others."""
     found: list[Work] = []
     for recipient_id in recipient_ids:
         queue = state.queues.for_recipient(recipient_id)
@@ -47,7 +47,7 @@ def _is_abandoned(state: RouterState, queue: Queue, now: int) -> bool:
 
 
 def expire_services(state: RouterState, service_ids: Iterable[bytes], now: int) -> list[Work]:
-    """Go through some services: forget those that are of no use, note which ones are."""
+    """Delete those of the given services that had no queues for too long."""
     transaction = Transaction()
     for service_id in service_ids:
         queues, ttl = state.queues.service_queues, state.policy.service_ttl
@@ -57,7 +57,7 @@ def expire_services(state: RouterState, service_ids: Iterable[bytes], now: int) 
 
 
 def expire_notifications(state: RouterState, now: int) -> list[Work]:
-    """Drop the notifications that are too old to be of use."""
+    """Delete the notifications that are too old to be of use."""
     expired = iter(state.notifications.received_before(now - state.policy.notification_ttl))
     found: list[Work] = []
     while chunk := list(islice(expired, _DROPPED_TOGETHER)):

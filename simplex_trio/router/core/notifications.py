@@ -1,8 +1,8 @@
-"""`PendingNotifications`: what notifiers will be told when they come. Pure.
+"""`PendingNotifications`: notifications for notifiers that cannot be reached now. Pure.
 
-A notification is sent once and not acknowledged, so it waits only while its notifier is not
-subscribed, or does not read.  Only the latest ones are kept, since one
-notification of a queue is as good as many.
+A notification is sent once and not acknowledged, so it is pending only while its notifier is not
+subscribed, or does not read.  Only the latest ones are kept, since one notification of a queue is
+as good as many.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from simplex_trio.router.store.records import NotificationRecord
 __all__ = ["MAX_PENDING", "PendingNotifications"]
 
 MAX_PENDING: Final = 128
-"""How many wait for one notifier, as many as there can be messages in a queue of the default size.
-When there are more the oldest are dropped without notice."""
+"""The most for one notifier, as many as the messages in a queue with the default quota.  When there
+are more, the oldest are dropped without notice."""
 
 
 class PendingNotifications:
-    """The notifications that wait, by notifier id, the oldest first."""
+    """Notifications by notifier id, the oldest first."""
 
     def __init__(self, records: Iterable[NotificationRecord] = ()) -> None:
         self._by_notifier: dict[bytes, list[NotificationRecord]] = {}
@@ -37,7 +37,7 @@ class PendingNotifications:
         return self._count
 
     def add(self, transaction: Transaction, record: NotificationRecord) -> None:
-        """Keep a notification, dropping the oldest of its notifier if there are too many."""
+        """Add a notification, and drop the oldest of its notifier if there are too many."""
         self._insert(record)
         transaction.add(PutNotification(record), WithdrawNotification(record))
         waiting = self._by_notifier[record.notifier_id]
@@ -45,18 +45,18 @@ class PendingNotifications:
             self.drop(transaction, waiting[:-MAX_PENDING])
 
     def notifier_ids(self) -> tuple[bytes, ...]:
-        """The notifiers for which something waits."""
+        """The notifiers with pending notifications."""
         return tuple(self._by_notifier)
 
     def take(self, transaction: Transaction, notifier_id: bytes) -> list[NotificationRecord]:
-        """Remove and return what waits for a notifier, which has come or is no more."""
+        """Remove and return all notifications of a notifier."""
         taken = self._by_notifier.get(notifier_id, [])[:]
         if taken:
             self.drop(transaction, taken)
         return taken
 
     def received_before(self, time: int) -> list[NotificationRecord]:
-        """What came before this time."""
+        """The notifications of messages that arrived before this time."""
         return [
             record
             for waiting in self._by_notifier.values()
@@ -66,18 +66,18 @@ class PendingNotifications:
         ]
 
     def drop(self, transaction: Transaction, records: list[NotificationRecord]) -> None:
-        """Remove some of what waits."""
+        """Delete some notifications."""
         self.remove(records)
         sequences = tuple(record.sequence for record in records)
         transaction.add(DeleteNotifications(sequences), RestoreNotifications(records))
 
     def restore(self, records: Iterable[NotificationRecord]) -> None:
-        """Bring back what was dropped; this alone is noted in no transaction."""
+        """Add notifications, without a transaction."""
         for record in records:
             self._insert(record)
 
     def remove(self, records: Iterable[NotificationRecord]) -> None:
-        """Remove some of what waits; this alone is noted in no transaction."""
+        """Remove notifications, without a transaction."""
         for record in records:
             waiting = self._by_notifier[record.notifier_id]
             waiting.remove(record)

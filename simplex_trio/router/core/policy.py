@@ -1,4 +1,4 @@
-"""What the operator of a router decides about its queues. Pure."""
+"""`QueuePolicy`: the operator's rules for queues. Pure."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ def _is_time(_instance: object, _attribute: object, value: int | None) -> None:
 
 @frozen(repr=False, kw_only=True)
 class QueuePolicy(Redacted):
-    """Who may create queues, how much they hold, and for how long; times in seconds."""
+    """Permission to create queues, their capacity, and lifetimes in seconds."""
 
     quota: int = field(default=128, validator=ge(1))
-    """Messages in a queue, as many as the reference's routers allow."""
+    """Most messages in a queue; the reference's routers allow as many."""
     allow_new_queues: bool = True
     password: str | None = field(default=None, validator=optional([instance_of(str), _is_password]))
-    """What clients have to show to create queues, and to use the router as a proxy."""
+    """Required from clients that create queues, or use the router as a proxy."""
     message_ttl: int | None = field(default=21 * _DAY, validator=_is_time)
-    """After which messages are dropped; `None`: never."""
+    """The age at which messages are dropped; `None`: never."""
     notification_ttl: int = field(default=24 * _HOUR, validator=ge(1))
-    """After which a notification is of no use any more, and is dropped."""
+    """The age at which notifications are dropped, because they are no longer of use."""
     suspended_ttl: int | None = field(default=21 * _DAY, validator=_is_time)
-    """After which a queue that its owner has suspended is deleted; `None`: never.  Its messages
-    have expired by then, and there will be no others."""
+    """The time after which a suspended queue is deleted; `None`: never.  Its messages have expired
+    by then, and it accepts no others."""
 
     max_services: int = field(default=10_000, validator=ge(0))
-    """Services that the router keeps, a few MiB of memory and disk; a router has a handful.  When
-    there are this many, commands that would add another one are answered with SERVICE."""
+    """The most services that the router stores, a few MiB in memory and on disk; a router has a
+    handful.  At the limit, commands that would add another one are answered with SERVICE."""
     service_ttl: int | None = field(default=90 * _DAY, validator=_is_time)
-    """After which a service without queues is forgotten; `None`: never.  When it connects again,
-    it may get another id."""
+    """The time after which a service without queues is deleted; `None`: never.  When it connects
+    again, it may get another id."""
 
     def accepts(self, password: bytes | None) -> bool:
-        """Whether this password, or none, is enough for what the password is for."""
+        """Whether a client may do what requires the password, with this one or with none."""
         if self.password is None:
             return True
         return hmac.compare_digest(self.password.encode(), password or b"")

@@ -1,8 +1,7 @@
 """`QueueTable`: all queues of a router in memory, found by each of their ids. Pure.
 
-Commands are made of these steps; which command may take which step is decided elsewhere.  Each
-step keeps the ways to find a queue in order, and notes in a `Transaction` what the store has to do
-and how to undo it here.
+Handlers decide which commands may take which steps.  Each step keeps the indexes up to date, and
+notes in a `Transaction` the change for the store, and how to undo it in memory.
 """
 
 from __future__ import annotations
@@ -49,12 +48,12 @@ class QueueTable:
         return iter(self._by_recipient.values())
 
     def recipient_ids(self) -> tuple[bytes, ...]:
-        """The ids of all queues now, for going through them while they change."""
+        """A copy of the ids of all queues, for iterating while queues come and go."""
         return tuple(self._by_recipient)
 
     @property
     def message_count(self) -> int:
-        """How many messages wait in all queues, quota notices included."""
+        """How many messages are in all queues, quota notices included."""
         return self._messages
 
     @property
@@ -77,7 +76,7 @@ class QueueTable:
         return self._by_notifier.get(notifier_id)
 
     def has_id_of(self, record: QueueRecord) -> bool:
-        """Whether any id of a new queue is taken."""
+        """Whether any id in the record of a new queue is taken."""
         return (
             record.recipient_id in self._by_recipient
             or record.sender_id in self._by_sender
@@ -88,7 +87,7 @@ class QueueTable:
     # --- from the store -----------------------------------------------------------------------
 
     def load(self, record: QueueRecord, messages: Iterable[MessageHead]) -> None:
-        """Take over a queue that the store already has."""
+        """Add a queue that is in the store."""
         self.insert(Queue(record, list(messages)))
 
     # --- steps --------------------------------------------------------------------------------
@@ -96,7 +95,7 @@ class QueueTable:
     def create(
         self, transaction: Transaction, record: QueueRecord, link_data: QueueLinkData | None = None
     ) -> Queue:
-        """Add a queue whose ids are free."""
+        """Create a queue, whose ids must be free."""
         queue = Queue(record)
         self.insert(queue)
         transaction.add(PutQueue(record, link_data), RemoveQueue(queue))
@@ -109,7 +108,7 @@ class QueueTable:
         record: QueueRecord,
         link_data: QueueLinkData | None = None,
     ) -> None:
-        """Give a queue another record; ids that are new in it are free."""
+        """Replace the record of a queue; ids that are new in it must be free."""
         transaction.add(PutQueue(record, link_data), RestoreRecord(queue, queue.record))
         self.exchange(queue, record)
 
@@ -121,7 +120,7 @@ class QueueTable:
     def add_message(
         self, transaction: Transaction, queue: Queue, head: MessageHead, body: bytes
     ) -> None:
-        """Put a message behind the others; `message_stored` makes it visible."""
+        """Append a message; it can be delivered after `message_stored`."""
         queue.messages.append(head)
         queue.unstored += 1
         self._messages += 1
@@ -129,18 +128,18 @@ class QueueTable:
         transaction.add(change, WithdrawMessage(queue))
 
     def message_stored(self, queue: Queue) -> None:
-        """The oldest of the unstored messages of a queue has been stored."""
+        """Note that the oldest of a queue's unstored messages is in the store."""
         queue.unstored -= 1
 
     def drop_first(self, transaction: Transaction, queue: Queue, count: int = 1) -> None:
-        """Remove the first messages of a queue, all of which are in the store."""
+        """Delete the first messages of a queue, all of which must be in the store."""
         dropped = queue.messages[:count]
         del queue.messages[:count]
         self._messages -= count
         change = DeleteMessages(tuple(head.sequence for head in dropped))
         transaction.add(change, RestoreMessages(queue, dropped))
 
-    # --- what steps are made of, and undone by: these are noted in no transaction ---------------
+    # --- changes in memory alone: parts of steps, and what undoes them -----------------------
 
     def insert(self, queue: Queue) -> None:
         """Add a queue with its messages, or bring it back."""
@@ -161,7 +160,7 @@ class QueueTable:
         self._messages -= len(queue.messages)
 
     def exchange(self, queue: Queue, record: QueueRecord) -> None:
-        """Give a queue another record, or the one that it had."""
+        """Replace the record of a queue."""
         self._remove_optional(queue)
         queue.record = record
         self._insert_optional(queue)

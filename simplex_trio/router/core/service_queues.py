@@ -1,8 +1,8 @@
 """`ServiceQueues`: which queues are associated with which service, with their count and hash. Pure.
 
 A messaging service has recipient ids, a notifier service notifier ids; a service has one role, so
-one table serves both.  Count and hash are kept up to date one id at a time, because a service may
-have a hundred thousand queues and asks at every connection.
+one table serves both.  Count and hash are updated with each id, because a service may have a
+hundred thousand queues, and asks for them at every connection.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class ServiceQueues:
         self._services: dict[bytes, _Associated] = {}
 
     def add(self, service_id: bytes, entity_id: bytes) -> None:
-        """Associate a queue that was not."""
+        """Associate a queue with a service; it must not be associated with one yet."""
         associated = self._services.setdefault(service_id, _Associated())
         associated.ids.add(entity_id)
         associated.hash = xor(associated.hash, ids_hash((entity_id,)))
 
     def remove(self, service_id: bytes, entity_id: bytes) -> None:
-        """End the association of a queue that has one."""
+        """End the association of a queue with this service."""
         associated = self._services[service_id]
         associated.ids.remove(entity_id)
         associated.hash = xor(associated.hash, ids_hash((entity_id,)))

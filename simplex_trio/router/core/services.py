@@ -1,4 +1,4 @@
-"""`Services`: the services that a router knows, by their certificates. Pure.
+"""`Services`: the services that a router has stored, by their certificates. Pure.
 
 Making a certificate costs nothing, so nothing is stored when a client presents one: the id of a
 new service is computed from its certificate and a secret of this process, and is the same for
@@ -27,8 +27,8 @@ __all__ = ["NEW_AT_ONCE", "NEW_PER_SECOND", "SECRET_SIZE", "Services"]
 SECRET_SIZE: Final = 32
 
 NEW_AT_ONCE: Final = 100
-"""The burst of new services that are kept at once, from all connections together: a router has few.
-Beyond it one is kept every second, and commands of others are refused with SERVICE."""
+"""The burst of new services, from all connections together: a router has few.  Beyond it one is
+added every second, and commands of others are refused with SERVICE."""
 
 NEW_PER_SECOND: Final = 1
 
@@ -39,7 +39,7 @@ _DAY = 86400
 class Services:
     """A certificate is one service, in the role that it was first used with.
 
-    No more than ``most`` are kept.  ``secret`` is random, so that ids cannot be predicted.
+    At most ``most`` are stored.  ``secret`` is random, so that ids cannot be predicted.
     """
 
     def __init__(self, records: Iterable[ServiceRecord] = (), *, secret: bytes, most: int) -> None:
@@ -55,26 +55,26 @@ class Services:
         return len(self._by_id)
 
     def ids(self) -> tuple[bytes, ...]:
-        """The ids of all that are kept now, for going through them while they change."""
+        """A copy of all ids, for iterating while services come and go."""
         return tuple(self._by_id)
 
     def id_for(self, role: ServiceRole, certificate_hash: bytes) -> bytes | None:
-        """The id of a service that shows a certificate; `None` if that has another role."""
+        """The id of the service with this certificate; `None` if it has another role."""
         record = self._by_certificate.get(certificate_hash)
         if record is not None:
             return record.service_id if record.role is role else None
         return hmac.digest(self._secret, role.value + certificate_hash, "sha256")[:_ID_SIZE]
 
     def has(self, service: PeerService) -> bool:
-        """Whether a service is kept, as its connection knows it."""
+        """Whether a service is stored, under the id that its connection uses."""
         record = self._by_id.get(service.id)
         return record is not None and record.certificate_hash == service.certificate_hash
 
     def add(self, transaction: Transaction, service: PeerService, day: int, instant: float) -> bool:
-        """Keep a service that is not kept yet; False if it cannot be.
+        """Add a service that is not stored yet; False if that is refused.
 
-        That happens when there are too many, when too many come at once, and on a connection that
-        is older than the record of a service with the same certificate.
+        That happens when there are too many, when too many are added at once, and on a connection
+        that is older than the record of a service with the same certificate.
         """
         if service.certificate_hash in self._by_certificate or len(self) >= self._most:
             return False
@@ -113,11 +113,11 @@ class Services:
         return True
 
     def put(self, record: ServiceRecord) -> None:
-        """Add a service, or give it another record; this alone is noted in no transaction."""
+        """Add a service, or replace its record, without a transaction."""
         self._by_id[record.service_id] = record
         self._by_certificate[record.certificate_hash] = record
 
     def remove(self, record: ServiceRecord) -> None:
-        """Remove a service; this alone is noted in no transaction."""
+        """Remove a service, without a transaction."""
         del self._by_id[record.service_id]
         del self._by_certificate[record.certificate_hash]

@@ -1,9 +1,9 @@
 """`Shortage`: refusing commands that make the store grow while it has no room. Pure.
 
-A store without room can still delete.  So while there is none, commands that need room are
-refused before they are decided; otherwise they would share a transaction with acknowledgements of
-other clients, which would fail with it.  Every few seconds one command is let through, to find
-out whether there is room again.
+A full store can still delete.  So while it is full, commands that need room are refused before
+they are decided; otherwise they would share a transaction with acknowledgements of other clients,
+and these would fail with them.  Every few seconds one command is let through, to find out whether
+there is room again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STORE_REFUSED: Final = ERR(Store("the router cannot read or write its store now"
 
 
 class Shortage:
-    """Whether there is a shortage, and which command tests whether it has ended.
+    """Whether the store is full, and which command tests whether it still is.
 
     ``now`` comes from a monotonic clock, such as Trio's; the system's time may be set back.
     """
@@ -31,15 +31,15 @@ class Shortage:
         self._retry_at: float | None = None
 
     def begin(self, now: float) -> None:
-        """The store has said that it has no room."""
+        """Note that the store has refused changes because it is full."""
         self._retry_at = now + RETRY_SECONDS
 
     def end(self) -> None:
-        """Something that takes room was stored."""
+        """Note that something that takes room was stored."""
         self._retry_at = None
 
     def refuses(self, now: float) -> bool:
-        """Whether to refuse a command that needs room; during a shortage, few pass, to test it."""
+        """Whether to refuse a command that needs room; some pass during a shortage, to test it."""
         if self._retry_at is None:
             return False
         if now < self._retry_at:

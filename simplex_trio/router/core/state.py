@@ -31,9 +31,9 @@ ID_SIZE: Final = 24
 
 
 class RouterState:
-    """All that a router knows.
+    """Everything that a router knows while it runs.
 
-    ``random`` gives so many bytes that cannot be predicted.
+    ``random`` returns the given number of unpredictable bytes.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class RouterState:
             self.queues.load(record, snapshot.messages.get(record.recipient_id, ()))
 
     def new_id(self) -> bytes:
-        """A random id, unlike all others but by chance."""
+        """A random id, which can equal another one by chance only."""
         return self.random(ID_SIZE)
 
     def new_sequence(self) -> int:
-        """The number of the next message or notification."""
+        """The sequence number for the next message or notification."""
         sequence = self._next_sequence
         self._next_sequence += 1
         return sequence
@@ -76,14 +76,14 @@ class RouterState:
     # --- steps --------------------------------------------------------------------------------
 
     def touch(self, transaction: Transaction, queue: Queue, day: int) -> None:
-        """Note that a queue is in use, once a day."""
+        """Note that a queue is in use; it is stored once a day."""
         if queue.record.updated_day != day:
             self.queues.replace(transaction, queue, evolve(queue.record, updated_day=day))
 
     def keep_service(
         self, transaction: Transaction, service: PeerService | None, day: int, instant: float
     ) -> bool:
-        """Keep the service of a client that is about to have a queue; False if it cannot be."""
+        """Store the service of a client that is about to get a queue; False if that is refused."""
         if service is None or self.services.has(service):
             return True
         if not self.services.add(transaction, service, day, instant):
@@ -92,9 +92,9 @@ class RouterState:
         return True
 
     def secure(self, transaction: Transaction, queue: Queue, key: AuthPublicKey) -> bool:
-        """Let the owner of ``key`` be the only sender; False if another one is already.
+        """Let the owner of ``key`` be the only sender; False if the queue has another one.
 
-        The store has to do with it unless the queue was secured with the same key before.
+        Nothing changes if the queue was secured with the same key before.
         """
         record = queue.record
         if record.sender_key is not None:
@@ -104,9 +104,9 @@ class RouterState:
         return True
 
     def expire_messages(self, transaction: Transaction, queue: Queue, now: int) -> bool:
-        """Drop the messages at the start of a queue that are too old; whether there were any.
+        """Delete the messages at the start of a queue that are too old; whether there were any.
 
-        A quota notice never is: until the recipient has seen it, nothing more is accepted.
+        A quota notice does not expire: the queue stays closed until the recipient has received it.
         """
         ttl = self.policy.message_ttl
         if ttl is None:
@@ -132,7 +132,7 @@ class RouterState:
         self.queues.delete(transaction, queue)
 
     def delete_notifier(self, transaction: Transaction, queue: Queue) -> None:
-        """Take a queue's notifier away, if any; `EndNotifierSubscription` is to follow."""
+        """Remove a queue's notifier, if any; `EndNotifierSubscription` is to follow."""
         notifier = queue.record.notifier
         if notifier is not None:
             self.notifications.take(transaction, notifier.notifier_id)
@@ -149,7 +149,7 @@ class RouterState:
         return self.notifiers.subscriber(notifier_id, notifier.service_id)
 
     def reachable_notifier(self, notifier_id: bytes) -> Subscriber | None:
-        """The subscriber of a notifier, if it has room; if not, it will have to catch up."""
+        """The subscriber of a notifier, if it has room; if not, it is noted for `CatchUp`."""
         subscriber = self.notifier_subscriber(notifier_id)
         if subscriber is None or subscriber.outlet.has_room:
             return subscriber
@@ -157,7 +157,7 @@ class RouterState:
         return None
 
     def tell(self, ended: list[EndedSubscription]) -> None:
-        """Tell other connections what has become of their subscriptions."""
+        """Tell other connections that their subscriptions have ended."""
         for each in ended:
             each.subscriber.outlet.tell(each.event)
         if ended:

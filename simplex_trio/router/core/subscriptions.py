@@ -26,10 +26,10 @@ __all__ = ["EndedSubscription", "Subscriber", "Subscribers"]
 class Subscriber:
     """A connection as a subscriber; ``service_id`` is that of its service, if it is one.
 
-    Its events go to its ``outlet``.  ``subscribed`` has the queues that the connection
-    named, those that it reads with GET, and those of its service that something was delivered from.
-    ``service_queues`` is what the connection believes of its service: what the answer to its first
-    SUBS said, and what changed since.
+    Its events go to its ``outlet``.  ``subscribed`` has the queues that the connection named, those
+    that it reads with GET, and those of its service that a message was delivered from.
+    ``service_queues`` are the queues of its service as the connection knows them: from the answer
+    to its first SUBS, and from the changes since.
     """
 
     outlet: Outlet
@@ -38,7 +38,7 @@ class Subscriber:
     service_queues: ServiceSubs = Factory(ServiceSubs)
     asked_for_all: bool = False
     missed: bool = False
-    """Whether notifications were kept back because too much waited to be written."""
+    """Whether notifications were kept back because the outlet had no room."""
 
 
 @frozen(repr=False)
@@ -87,7 +87,7 @@ class Subscribers:
         return (subscriber, subscription) if subscription.is_waiting else None
 
     def is_subscribed(self, subscriber: Subscriber) -> bool:
-        """Whether a connection has any subscription, of which GET is none."""
+        """Whether a connection has any subscription; GET does not make one."""
         service_id = subscriber.service_id
         if service_id is not None and self._by_service.get(service_id) is subscriber:
             return True
@@ -109,7 +109,7 @@ class Subscribers:
     ) -> list[EndedSubscription]:
         """Subscribe a connection to a queue, which is now associated with its service or none.
 
-        ``service_before`` is the service that the queue was associated with so far.
+        ``service_before`` is the service that the queue was associated with before.
         """
         service_id = subscriber.service_id
         if service_id is None:
@@ -140,7 +140,7 @@ class Subscribers:
         """Subscribe the connection of a service to all of its queues.
 
         This happens once in the life of a connection: one that was displaced stays displaced.
-        ``stored`` is what the service is associated with.
+        ``stored`` are the queues that are associated with the service.
         """
         subscriber.asked_for_all = True
         subscriber.service_queues = stored
@@ -161,7 +161,7 @@ class Subscribers:
     def delete(
         self, requester: Subscriber | None, entity_id: bytes, service_id: bytes | None
     ) -> list[EndedSubscription]:
-        """End the subscription to a queue that is gone; the requester knows that it is."""
+        """End the subscription to a deleted queue; the requester, who knows of it, is not told."""
         ended = self._end_by_name(requester, entity_id, DELD())
         if requester is not None:
             requester.subscribed.pop(entity_id, None)

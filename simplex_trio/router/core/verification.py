@@ -1,8 +1,8 @@
 """Finding the queue that a command is about, and checking its authorization. Pure.
 
-An AUTH error does not tell why: no queue, no key, a wrong key, one of the wrong kind, and any
-number of keys take the same time.  It is the time of checking the given authorization once, or
-where a queue may have several keys, as many times as it may have keys.
+An AUTH error does not reveal its reason, nor does its timing: no queue, no key, a wrong key, one of
+the wrong kind, and any number of keys take the same time.  It is the time of checking the given
+authorization once, or for recipients `MAX_OWNERS` times.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["find_queue", "refusal"]
 
 
 def find_queue(state: RouterState, command: Command, entity_id: bytes) -> Queue | None:
-    """The queue that a command is about, if it is about one and there is one."""
+    """The queue that a command is about; `None` if it is not about one, or there is none."""
     match command:
         case RecipientCommand():
             return state.queues.for_recipient(entity_id)
@@ -52,7 +52,7 @@ def refusal(
     received: ReceivedCommand[Command],
     queue: Queue | None,
 ) -> RouterErrorValue | None:
-    """Why a command is not taken in a session with, or without, this service; `None` if it is."""
+    """The error that refuses a command in a session with, or without, this service; or `None`."""
     error = service_refusal(received, verifier, service)
     if error is not None:
         return error
@@ -70,7 +70,7 @@ def refusal(
         case SenderCommand() | LKEY() | NSUB():
             allowed = verifier.accepts(transmission, _keys(command, queue))
         case _:
-            return None  # what needs no key, and the commands of a service about itself
+            return None  # commands that need no key, and those of a service about itself
     return None if allowed else Code.AUTH
 
 
