@@ -30,12 +30,12 @@ from simplex_trio.router.store.interface import (
     Store,
 )
 
-__all__ = ["Commits"]
+__all__ = ["Commits", "Receiver"]
 
 _log = logging.getLogger(__name__)
 
 _MAX_CHANGES = 4096
-"""In one call to the store, so that a decision waits for little more than the ones before it."""
+"""Changes in one call to the store, so that a decision waits for little more than earlier ones."""
 
 _MAX_SCATTERED = 256
 """Rows that are deleted or replaced in one call.
@@ -51,7 +51,7 @@ _COMPLETE_AT_ONCE = 32
 class Receiver(Protocol):
     """Is told what became of the work that it has submitted."""
 
-    def settled(self, replies: Sequence[Reply | None] | None, failure: StoreError | None) -> None:
+    def settled(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
         """Take the replies to the decisions, and the error if the store has refused the changes.
 
         Without replies a bug was met, and logged.
@@ -108,7 +108,7 @@ class Commits:
 
         If this is cancelled, the wait ends, and the transaction is stored all the same.
         """
-        outcome = _StoredOrNot()
+        outcome = _StoreOutcome()
         self.submit(Work(transaction), outcome)
         await outcome.done.wait()
         if outcome.failure is not None:
@@ -167,10 +167,9 @@ class Commits:
                 await trio.lowlevel.checkpoint()
 
     def _complete(self, entry: _Entry, failure: StoreError | None) -> None:
-        stored, replies = failure is None, None
+        replies = None
         try:
-            decisions = entry.work.decisions
-            replies = [complete(self._state, each, stored=stored) for each in decisions]
+            replies = complete(self._state, entry.work, stored=failure is None)
         except Exception:
             # A bug, met in the task that serves all connections: it shall cost one of them alone.
             _log.exception("a command could not be answered")
@@ -209,12 +208,12 @@ def _rows_scattered(change: Change) -> int:
 
 
 @define(eq=False)
-class _StoredOrNot:
+class _StoreOutcome:
     """Receives what became of one transaction."""
 
     done: trio.Event = Factory(trio.Event)
     failure: StoreError | None = None
 
-    def settled(self, _replies: Sequence[Reply | None] | None, failure: StoreError | None) -> None:
+    def settled(self, _replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
         self.failure = failure
         self.done.set()

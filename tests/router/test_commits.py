@@ -7,23 +7,28 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
-from attrs import evolve, frozen
+from attrs import Factory, define, evolve, frozen
 from trio.testing import wait_all_tasks_blocked
 
+from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import StoreError, StoreFull
 from simplex_trio.router.commits import _MAX_CHANGES, Commits, Receiver
-from simplex_trio.router.core.decisions import Work
+from simplex_trio.router.core.decisions import CatchUp, Decision, Work
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.replies import Reply
+from simplex_trio.router.core.replies import Event, Reply
 from simplex_trio.router.core.state import RouterState
+from simplex_trio.router.core.subscriptions import Subscriber
 from simplex_trio.router.core.transaction import RestoreRecord, Transaction
 from simplex_trio.router.store.interface import (
     DeleteMessages,
     DeleteQueue,
+    PutNotification,
+    PutQueue,
     PutStatistics,
     Snapshot,
 )
-from simplex_trio.router.store.records import QueueRecord
+from simplex_trio.router.store.records import NotificationRecord, NotifierRecord, QueueRecord
+from simplex_trio.wire.smp.messages import NMSG
 from tests.router.stores import ReluctantStore
 
 
@@ -63,7 +68,7 @@ class Note(Receiver):
     notes: Notes
     name: str
 
-    def settled(self, replies: Sequence[Reply | None] | None, failure: StoreError | None) -> None:
+    def settled(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
         assert replies == []
         self.notes.settled.append((self.name, failure))
 
@@ -75,7 +80,7 @@ class Another(Receiver):
     commits: Commits
     notes: Notes
 
-    def settled(self, replies: Sequence[Reply | None] | None, failure: StoreError | None) -> None:
+    def settled(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
         self.notes.change(self.commits, "b", 1)
 
 
@@ -296,3 +301,51 @@ async def test_drained_waits_for_everything() -> None:
             assert len(nursery.child_tasks) == 1
             store.go.set()
         assert notes.names == ["a", "b", "c"]
+
+
+@define
+class Recorder:
+    """An outlet that keeps the events."""
+
+    events: list[Event] = Factory(list)
+    has_room: bool = True
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+
+
+async def test_changes_of_effects_are_stored() -> None:
+    store, notifier_id = ReluctantStore(), b"n" * 24
+    notifier = NotifierRecord(notifier_id, Ed25519PrivateKey(b"\x01" * 32).public, bytes(32))
+    queue = QueueRecord(b"q" * 24, b"s" * 24, (), bytes(32), 0, 0, notifier=notifier)
+    pending = NotificationRecord(1, notifier_id, 0, bytes(24), b"sealed")
+    await store.commit([PutQueue(queue), PutNotification(pending)])
+    state = RouterState(QueuePolicy(), await store.load(), random=bytes)
+    commits = Commits(store, state)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(commits.run)
+        outlet = Recorder()
+        subscriber = Subscriber(outlet)
+        state.notifiers.subscribe(subscriber, notifier_id, None)
+        commits.apply(CatchUp(subscriber))
+        assert [event.payload for event in outlet.events] == [NMSG(bytes(24), b"sealed")]
+        await commits.drained()
+        assert (await store.load()).notifications == []
+        commits.close()
+
+
+async def test_bug_costs_the_answers_of_one_receiver(caplog: pytest.LogCaptureFixture) -> None:
+    async with running(ReluctantStore()) as (commits, notes):
+        answers: list[Sequence[Reply] | None] = []
+
+        @frozen
+        class Answers(Receiver):
+            def settled(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
+                answers.append(replies)
+
+        commits.submit(Work(decisions=[Decision("no answer")]), Answers())  # type: ignore[arg-type]
+        assert answers == [None]
+        assert "a command could not be answered" in caplog.text
+        notes.change(commits, "a", 1)
+        await commits.drained()
+        assert notes.settled == [("a", None)]

@@ -245,14 +245,14 @@ AnswerEffect = (
 
 @frozen(repr=False, eq=False)
 class Decision(Redacted):
-    """What was decided about a command, or by the router itself; then nothing is answered.
+    """What was decided about a command.
 
     ``needs_store`` says that answer and effects stand for something stored.  If the store refuses
     that, there are no effects, and an error takes the place of the answer.  A decision without it
     is completed in any case.
     """
 
-    answer: Message | AnswerEffect | None
+    answer: Message | AnswerEffect
     effects: tuple[Effect, ...] = ()
     needs_store: bool = False
     envelope: Envelope | None = None
@@ -283,7 +283,11 @@ Outcome = Message | Decision | RemoteCommand
 
 @define(eq=False)
 class Work:
-    """Decisions made one after the other, and their changes, which are stored together."""
+    """Decisions made one after the other, and their changes, which are stored together.
+
+    ``effects`` are for changes that no command has asked for: they follow if these are stored.
+    """
 
     transaction: Transaction = Factory(Transaction)
     decisions: list[Decision] = Factory(list)
+    effects: tuple[Effect, ...] = ()

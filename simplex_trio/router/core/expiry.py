@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from simplex_trio.router.core.counters import Count
-from simplex_trio.router.core.decisions import Decision, EndQueueSubscriptions, Work
+from simplex_trio.router.core.decisions import EndQueueSubscriptions, Work
 from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.requests import DAY
 from simplex_trio.router.core.state import RouterState
@@ -34,8 +34,7 @@ def expire_queues(state: RouterState, recipient_ids: Iterable[bytes], now: int) 
         if _is_abandoned(state, queue, now):
             state.delete_queue(transaction, queue)
             state.counters.add(Count.QUEUES_EXPIRED)
-            end = Decision(None, (EndQueueSubscriptions(queue),), needs_store=True)
-            found.append(Work(transaction, [end]))
+            found.append(Work(transaction, effects=(EndQueueSubscriptions(queue),)))
         elif state.expire_messages(transaction, queue, now):
             found.append(Work(transaction))
     return found

@@ -57,6 +57,7 @@ from simplex_trio.router.core.decisions import (
     SubscribeNotifier,
     SubscribeNotifierService,
     SubscribeService,
+    Work,
 )
 from simplex_trio.router.core.queue_info import queue_info
 from simplex_trio.router.core.replies import DeferredForwarded, DeferredLink, Reply
@@ -84,20 +85,24 @@ from simplex_trio.wire.smp.messages import ERR, INFO, Message
 __all__ = ["apply", "complete", "undo"]
 
 
-def complete(state: RouterState, decision: Decision, *, stored: bool) -> Reply | None:
-    """Apply a decision once its changes are ``stored``, or have been undone; the reply, if any."""
+def complete(state: RouterState, work: Work, *, stored: bool) -> list[Reply]:
+    """Apply work once its changes are ``stored``, or undone; returns a reply for each decision."""
+    replies = [_complete(state, decision, stored=stored) for decision in work.decisions]
+    if stored:
+        for effect in work.effects:
+            apply(state, effect)
+    return replies
+
+
+def _complete(state: RouterState, decision: Decision, *, stored: bool) -> Reply:
     answer, envelope = decision.answer, decision.envelope
-    reply: Reply | None
     if decision.needs_store and not stored:
-        reply = None if answer is None else Reply(STORE_REFUSED)
+        reply = Reply(STORE_REFUSED)
     else:
         for effect in decision.effects:
             apply(state, effect)
-        if isinstance(answer, Message):
-            reply = Reply(answer)
-        else:
-            reply = None if answer is None else _answer(state, answer)
-    if reply is None or envelope is None:
+        reply = Reply(answer) if isinstance(answer, Message) else _answer(state, answer)
+    if envelope is None:
         return reply
     if isinstance(reply.answer, Message):
         return Reply(envelope.seal(reply.answer))

@@ -224,12 +224,11 @@ class Bench:
             self._settle(each, stored=False)
 
     def _settle(self, each: Unstored, *, stored: bool) -> None:
-        for decision in each.work.decisions:
-            reply = complete(self.state, decision, stored=stored)
-            if each.client is not None:
-                assert each.received is not None
-                assert reply is not None
-                self._answer(each.client, each.received, decision, reply, stored=stored)
+        replies = complete(self.state, each.work, stored=stored)
+        for decision, reply in zip(each.work.decisions, replies, strict=True):
+            assert each.client is not None
+            assert each.received is not None
+            self._answer(each.client, each.received, decision, reply, stored=stored)
         self._submit_follow_ups()
 
     def _answer(
