@@ -164,7 +164,7 @@ class Bench:
         self.hold = False
         self.waiting: list[Unstored] = []
         self.log: list[Answer | Event] = []
-        """All that was said, to whomever, in this order."""
+        """All answers and events of all clients, in order."""
         self._random = predictable_random()
         self._clients = count(1)
         self._policy = policy or QueuePolicy()

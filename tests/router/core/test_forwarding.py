@@ -130,10 +130,10 @@ def test_links_come_when_they_are_read() -> None:
     data = QueueLinkData(b"fixed", b"user")
     owner.ask(LSET(b"link", data), queue.recipient_id, KEY)
     command = sender.sealed(sender.content(LKEY(OTHER_KEY.public), b"link", OTHER_KEY))
-    due = sender.proxy.ask(command, correlation_id=OUTER_ID)
-    assert isinstance(due, DeferredForwarded)
+    deferred = sender.proxy.ask(command, correlation_id=OUTER_ID)
+    assert isinstance(deferred, DeferredForwarded)
     link = LNK(queue.sender_id, data)
-    assert sender.open(due.envelope.seal(link)) == link
+    assert sender.open(deferred.envelope.seal(link)) == link
 
 
 def test_names() -> None:

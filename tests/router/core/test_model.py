@@ -260,11 +260,11 @@ class RouterMachine(RuleBasedStateMachine):
             case DEL() if isinstance(said, OK):
                 self.held.pop(entity_id, None)
 
-    def _delivered(self, recipient_id: bytes, due: DeferredMessage) -> None:
+    def _delivered(self, recipient_id: bytes, delivery: DeferredMessage) -> None:
         """What is delivered is the first that is held, or what is being accepted right now."""
-        _, body = self.bench.kept.all_messages[due.head.sequence]
+        _, body = self.bench.kept.all_messages[delivery.head.sequence]
         body = body or NOTICE
-        self.ids[due.head.message_id] = body
+        self.ids[delivery.head.message_id] = body
         for held in self.held.get(recipient_id, []):
             if held.body == body:
                 break

@@ -77,7 +77,7 @@ def test_only_messages_that_ask_for_it() -> None:
     assert not notifier.events
 
 
-def test_what_nobody_took_waits_for_the_notifier() -> None:
+def test_notifications_wait_for_the_notifier() -> None:
     bench, owner, queue, notifier, notifier_id = setup()
     for _ in range(3):
         owner.send(queue, notify=True)
@@ -88,7 +88,7 @@ def test_what_nobody_took_waits_for_the_notifier() -> None:
     assert len(bench.state.notifications) == 0
 
 
-def test_what_waits_survives_a_restart() -> None:
+def test_pending_notifications_survive_a_restart() -> None:
     bench, owner, queue, _, notifier_id = setup()
     owner.send(queue, notify=True)
     bench.restart()

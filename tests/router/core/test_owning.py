@@ -48,11 +48,11 @@ def invitation() -> tuple[Bench, BenchClient, OwnedQueue, bytes]:
 # --- links --------------------------------------------------------------------------------------
 
 
-def test_contact_link_is_for_everybody() -> None:
+def test_any_client_can_use_a_contact_link() -> None:
     _, client, _ = contact()
-    due = client.ask(LGET(), LINK_ID)
-    assert isinstance(due, DeferredLink)
-    assert due.link_id == LINK_ID
+    deferred = client.ask(LGET(), LINK_ID)
+    assert isinstance(deferred, DeferredLink)
+    assert deferred.link_id == LINK_ID
     assert error(client.ask(LKEY(OTHER_KEY.public), LINK_ID, OTHER_KEY)) is Code.AUTH
     assert error(client.ask(LGET(), b"no such link")) is Code.AUTH
 

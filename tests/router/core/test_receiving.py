@@ -98,12 +98,12 @@ def test_acknowledging_what_was_not_delivered() -> None:
     bench, client, queue = setup()
     assert error(client.acknowledge(queue, b"\x01" * 24)) is Code.NO_MSG
     client.send(queue)
-    due = delivered(client)
+    delivery = delivered(client)
     assert error(client.acknowledge(queue, b"\x01" * 24)) is Code.NO_MSG
     other = bench.client()
-    assert error(other.acknowledge(queue, due.head.message_id)) is Code.NO_MSG
-    assert client.acknowledge(queue, due.head.message_id) == OK()
-    assert error(client.acknowledge(queue, due.head.message_id)) is Code.NO_MSG
+    assert error(other.acknowledge(queue, delivery.head.message_id)) is Code.NO_MSG
+    assert client.acknowledge(queue, delivery.head.message_id) == OK()
+    assert error(client.acknowledge(queue, delivery.head.message_id)) is Code.NO_MSG
 
 
 def test_acknowledging_nothing_in_particular_deletes_nothing() -> None:
@@ -121,10 +121,10 @@ def test_acknowledging_what_has_gone_meanwhile() -> None:
     first = delivered(client)
     other = bench.client()
     other.subscribe(queue)
-    due = delivered(other)
+    delivery = delivered(other)
     client.subscribe(queue)  # takes the subscription back
     client.take_events()
-    assert error(other.acknowledge(queue, due.head.message_id)) is Code.NO_MSG
+    assert error(other.acknowledge(queue, delivery.head.message_id)) is Code.NO_MSG
     assert client.acknowledge(queue, first.head.message_id) == OK()
 
 
@@ -137,11 +137,11 @@ def test_getting() -> None:
     client.send(queue, b"first")
     client.send(queue, b"second")
     assert not client.events
-    due = client.ask(GET(), queue.recipient_id, queue.key)
-    assert body(bench, due) == b"first"
+    delivery = client.ask(GET(), queue.recipient_id, queue.key)
+    assert body(bench, delivery) == b"first"
     assert client.ask(GET(), queue.recipient_id, queue.key)
-    assert isinstance(due, DeferredMessage)
-    assert client.acknowledge(queue, due.head.message_id) == OK()  # never the next one
+    assert isinstance(delivery, DeferredMessage)
+    assert client.acknowledge(queue, delivery.head.message_id) == OK()  # never the next one
     assert body(bench, client.ask(GET(), queue.recipient_id, queue.key)) == b"second"
     assert bench.state.counters[Count.MESSAGES_GOT] == 3
 
@@ -183,11 +183,11 @@ def test_subscription_moves_to_who_asks_last() -> None:
 def test_message_that_was_not_acknowledged_comes_again_elsewhere() -> None:
     bench, client, queue = setup()
     client.send(queue)
-    due = delivered(client)
+    delivery = delivered(client)
     other = bench.client()
     other.subscribe(queue)
-    assert delivered(other).head is due.head
-    assert error(client.acknowledge(queue, due.head.message_id)) is Code.NO_MSG
+    assert delivered(other).head is delivery.head
+    assert error(client.acknowledge(queue, delivery.head.message_id)) is Code.NO_MSG
 
 
 def test_disconnected_subscriber_gets_nothing() -> None:
@@ -261,7 +261,7 @@ def test_queue_info() -> None:
     client.add_notifier(queue, OTHER_KEY)
     client.send(queue)
     client.subscribe(queue)
-    due = delivered(client)
+    delivery = delivered(client)
     info = client.ask(QUE(), queue.recipient_id, queue.key)
     assert isinstance(info, INFO)
     assert info.info.has_notifier
@@ -272,7 +272,7 @@ def test_queue_info() -> None:
     assert first.received_at.timestamp() == bench.now
     assert subscription.delivered == first.message_id
     assert subscription.state is SubscriptionState.NONE
-    client.acknowledge(queue, due.head.message_id)
+    client.acknowledge(queue, delivery.head.message_id)
 
     other = bench.client()
     other.ask(GET(), queue.recipient_id, queue.key)

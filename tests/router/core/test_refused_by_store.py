@@ -1,4 +1,4 @@
-"""What the store refuses has not happened, and whoever asked for it is told."""
+"""What the store refuses is undone, and answered with an error."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_commands_that_need_no_store_are_answered() -> None:
     assert messages(client.events) == [DeferredMessage]
 
 
-def test_queue_deleted_while_somebody_subscribes() -> None:
+def test_queue_deleted_while_a_client_subscribes() -> None:
     bench = Bench()
     client, other = bench.client(), bench.client()
     queue = client.create()

@@ -29,12 +29,12 @@ def drain(client: BenchClient, queue: OwnedQueue) -> list[DeferredMessage]:
     """Take all messages of a queue by subscribing and acknowledging."""
     client.subscribe(queue)
     (event,) = client.take_events()
-    due = event.payload
+    delivery = event.payload
     found = []
-    while isinstance(due, DeferredMessage):
-        found.append(due)
-        due = client.acknowledge(queue, due.head.message_id)
-    assert due == OK()
+    while isinstance(delivery, DeferredMessage):
+        found.append(delivery)
+        delivery = client.acknowledge(queue, delivery.head.message_id)
+    assert delivery == OK()
     return found
 
 
@@ -44,9 +44,9 @@ def test_messages_keep_their_order_and_time() -> None:
         bench.now += second
         assert client.send(queue, b"%d" % second) == OK()
     found = drain(client, queue)
-    bodies = [bench.kept.all_messages[due.head.sequence][1] for due in found]
+    bodies = [bench.kept.all_messages[delivery.head.sequence][1] for delivery in found]
     assert bodies == [b"0", b"1", b"2"]
-    assert [due.head.received_at for due in found] == [NOW, NOW + 1, NOW + 3]
+    assert [delivery.head.received_at for delivery in found] == [NOW, NOW + 1, NOW + 3]
     assert bench.state.queues.message_count == 0
     assert not bench.kept.messages
     assert bench.state.counters[Count.MESSAGES_SENT] == 3
@@ -68,7 +68,7 @@ def test_longest_message(version: int, most: int) -> None:
 def test_who_may_send() -> None:
     _, client, queue = setup()
     assert client.send(queue) == OK()
-    assert error(client.send(queue, key=OTHER_KEY)) is Code.AUTH  # nobody has a key yet
+    assert error(client.send(queue, key=OTHER_KEY)) is Code.AUTH  # the queue has no key yet
     assert client.ask(SKEY(OTHER_KEY.public), queue.sender_id, OTHER_KEY) == OK()
     assert client.send(queue, key=OTHER_KEY) == OK()
     assert error(client.send(queue)) is Code.AUTH
@@ -117,7 +117,7 @@ def test_quota_turns_into_a_notice() -> None:
     bench.now += 5
     assert error(client.send(queue)) is Code.QUOTA
     assert error(client.send(queue)) is Code.QUOTA
-    *received, notice = [due.head for due in drain(client, queue)]
+    *received, notice = [delivery.head for delivery in drain(client, queue)]
     assert len(received) == QUOTA
     assert notice.is_quota_notice
     assert notice.received_at == bench.now
@@ -131,15 +131,15 @@ def test_nothing_is_accepted_until_the_notice_is_taken() -> None:
         client.send(queue)
     client.subscribe(queue)
     (event,) = client.take_events()
-    due = event.payload
+    delivery = event.payload
     for _ in range(QUOTA):
-        assert isinstance(due, DeferredMessage)
+        assert isinstance(delivery, DeferredMessage)
         assert error(client.send(queue)) is Code.QUOTA
-        due = client.acknowledge(queue, due.head.message_id)
-    assert isinstance(due, DeferredMessage)
-    assert due.head.is_quota_notice
+        delivery = client.acknowledge(queue, delivery.head.message_id)
+    assert isinstance(delivery, DeferredMessage)
+    assert delivery.head.is_quota_notice
     assert error(client.send(queue)) is Code.QUOTA
-    assert client.acknowledge(queue, due.head.message_id) == OK()
+    assert client.acknowledge(queue, delivery.head.message_id) == OK()
     assert client.send(queue) == OK()
 
 

@@ -298,9 +298,9 @@ def test_subscribing_to_all() -> None:
     assert (last.entity_id, last.payload) == (b"", ALLS())
     bench.client().send(queues[2])
     assert messages(service.take_events()) == [DeferredMessage]
-    due = delivered[0].payload
-    assert isinstance(due, DeferredMessage)
-    command = ACK(due.head.message_id)
+    delivery = delivered[0].payload
+    assert isinstance(delivery, DeferredMessage)
+    command = ACK(delivery.head.message_id)
     following = service.ask(command, delivered[0].entity_id, KEY)
     assert isinstance(following, DeferredMessage)
 
@@ -352,14 +352,14 @@ def test_service_is_displaced_as_a_whole() -> None:
     first, second = bench.client(service=MESSAGING), bench.client(service=MESSAGING)
     queues = [first.create(), first.create()]
     first.send(queues[0])
-    due = first.take_events()[0].payload
-    assert isinstance(due, DeferredMessage)
+    delivery = first.take_events()[0].payload
+    assert isinstance(delivery, DeferredMessage)
     assert subscribe_all(second) == of(*queues)
     (event,) = first.take_events()
     total = of(*queues)
     assert (event.entity_id, event.payload) == (MESSAGING[0], ENDS(total.count, total.ids_hash))
     assert messages(second.take_events()) == [DeferredMessage, ALLS]
-    answer = first.ask(ACK(due.head.message_id), queues[0].recipient_id, KEY)
+    answer = first.ask(ACK(delivery.head.message_id), queues[0].recipient_id, KEY)
     assert error(answer) is Code.NO_MSG
 
 
