@@ -99,7 +99,8 @@ class _Commands(Receiver):
         """Put the replies into the block; see `Receiver`."""
         for received, reply in zip(self.received, replies or (), strict=replies is not None):
             self.block.answers.append(_answer(received, reply.answer))
-            self.block.following += reply.following
+            if reply.following:
+                self.block.following += reply.following
         self.session.settled(self.block if self.is_last else None, has_failed=replies is None)
 
 
@@ -130,7 +131,7 @@ class Session:
         self._all_settled = trio.lowlevel.ParkingLot()
         self._over = False
 
-    # --- events ------------------------------------------------------------------
+    # --- events -------------------------------------------------------------------------------
 
     def tell(self, event: Event) -> None:
         """Send an event; see `Outlet`."""
@@ -157,7 +158,7 @@ class Session:
         if not state.notifiers.is_subscribed(client.notifier):
             self._scope.cancel()
 
-    # --- its life -----------------------------------------------------------------------------
+    # --- from beginning to end ----------------------------------------------------------------
 
     async def run(self) -> None:
         """Read and write until the end."""
@@ -302,7 +303,7 @@ class Session:
         return decided
 
     def _submit(self, commands: _Commands, *, more: bool = False) -> _Commands:
-        """Have decisions stored; what to go on with, in the same block of answers if ``more``."""
+        """Have decisions stored; returns what follows, in the same block of answers if ``more``."""
         commands.is_last = not more
         self._unsettled += 1
         self._hub.commits.submit(commands.work, commands)

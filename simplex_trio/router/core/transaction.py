@@ -1,8 +1,8 @@
 """`Transaction`: what decisions change, in the store and in memory.
 
 The router decides in memory and at once, so that the next decision already builds on it; the store
-hears of it a moment later, and may refuse.  So each change is noted together with an `Undo`, a
-value that says how to take it back in memory.  `interpreter.undo` carries these out.
+gets the changes a moment later, and may refuse them.  So each change is noted together with an
+`Undo`, a value that says how to undo it in memory.  `interpreter.undo` carries these out.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ __all__ = [
 
 @frozen(repr=False, eq=False)
 class RemoveQueue(Redacted):
-    """A queue was created."""
+    """Remove a queue that was created."""
 
     queue: Queue
 
 
 @frozen(repr=False, eq=False)
 class RestoreRecord(Redacted):
-    """A queue got another record in place of this one."""
+    """Give a queue the record that it had."""
 
     queue: Queue
     record: QueueRecord
@@ -52,21 +52,21 @@ class RestoreRecord(Redacted):
 
 @frozen(repr=False, eq=False)
 class RestoreQueue(Redacted):
-    """A queue was deleted with its messages."""
+    """Bring a deleted queue back, with its messages."""
 
     queue: Queue
 
 
 @frozen(repr=False, eq=False)
 class WithdrawMessage(Redacted):
-    """A message was put behind the others of a queue."""
+    """Remove the message that was appended to a queue."""
 
     queue: Queue
 
 
 @frozen(repr=False, eq=False)
 class RestoreMessages(Redacted):
-    """These messages were removed from the start of a queue."""
+    """Put deleted messages back at the start of a queue."""
 
     queue: Queue
     messages: list[MessageHead]
@@ -74,35 +74,35 @@ class RestoreMessages(Redacted):
 
 @frozen(repr=False, eq=False)
 class RemoveService(Redacted):
-    """A service was added."""
+    """Remove a service that was added."""
 
     record: ServiceRecord
 
 
 @frozen(repr=False, eq=False)
 class RestoreService(Redacted):
-    """A service was removed, or got another record in place of this one."""
+    """Give a service the record that it had, also if it was removed."""
 
     record: ServiceRecord
 
 
 @frozen(repr=False, eq=False)
 class WithdrawNotification(Redacted):
-    """A notification was added to those that wait."""
+    """Remove a notification that was added."""
 
     record: NotificationRecord
 
 
 @frozen(repr=False, eq=False)
 class RestoreNotifications(Redacted):
-    """These notifications were removed from those that wait."""
+    """Put deleted notifications back."""
 
     records: list[NotificationRecord]
 
 
 @frozen(repr=False, eq=False)
 class ReleaseAcknowledgement(Redacted):
-    """An acknowledgement on this subscription was on its way to the store."""
+    """Let the message be acknowledged again, since its acknowledgement was not stored."""
 
     subscription: Subscription
 
@@ -119,14 +119,14 @@ Undo = (
     | RestoreNotifications
     | ReleaseAcknowledgement
 )
-"""How to take back one step that was made in memory."""
+"""How to undo one change in memory."""
 
 
 @define(eq=False)
 class Transaction:
     """Changes that become durable together, already made in memory.
 
-    ``undo`` has what takes them back, in the order in which they were made.
+    ``undo`` says how to undo them in memory, in the order in which they were made.
     """
 
     changes: list[Change] = Factory(list)

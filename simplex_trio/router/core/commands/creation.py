@@ -1,4 +1,4 @@
-"""Creating queues: NEW, with all that can be asked for at once; and notifiers, with NKEY. Pure."""
+"""Creating queues with NEW, together with links and notifiers; and notifiers with NKEY. Pure."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from simplex_trio.wire.smp.new_queue import (
 __all__ = ["add_notifier", "create_queue"]
 
 _TRIES = 3
-"""How often ids are chosen anew when one is taken, which does not happen by chance."""
+"""How often ids are chosen when one is taken, which does not happen by chance."""
 
 
 class _DegenerateKey(Exception):
-    """The client's half of an agreement makes a secret that is no secret."""
+    """The client's half of an agreement agrees a secret that is known to all."""
 
 
 @frozen(repr=False)
@@ -85,7 +85,7 @@ def _choice(command: NEW) -> _Choice:
 
 
 def create_queue(state: RouterState, request: Request) -> Outcome:
-    """NEW: the queue, its link and its notifier come into being together or not at all."""
+    """NEW: the queue, its link and its notifier are created together or not at all."""
     command, client = request.command, request.client
     assert isinstance(command, NEW)
     if not (state.policy.allow_new_queues and state.policy.accepts(command.basic_auth)):

@@ -1,4 +1,4 @@
-"""Being the destination of a proxy: what is inside of RFWD. Pure.
+"""Commands that come through a proxy: opening the two layers of RFWD. Pure.
 
 The answer goes back in an `Envelope`.
 """

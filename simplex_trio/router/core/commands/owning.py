@@ -1,4 +1,4 @@
-"""What owners do with queues, other than receiving: keys, links, notifiers and the end. Pure."""
+"""How owners manage queues: keys, links, notifiers, suspension, deletion and QUE. Pure."""
 
 from __future__ import annotations
 

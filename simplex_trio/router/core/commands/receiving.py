@@ -1,4 +1,4 @@
-"""How recipients get messages: SUB, GET and ACK; and SUBS, for all queues of a service. Pure."""
+"""How recipients get messages: SUB, GET, ACK, and SUBS for all queues of a service. Pure."""
 
 from __future__ import annotations
 

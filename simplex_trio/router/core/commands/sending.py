@@ -1,4 +1,4 @@
-"""What senders do: SEND, SKEY, and LKEY and LGET through a link. Pure."""
+"""Commands of senders: SEND, SKEY, and LKEY and LGET through a link. Pure."""
 
 from __future__ import annotations
 
