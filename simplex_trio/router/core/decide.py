@@ -24,7 +24,7 @@ from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.verification import find_queue, refusal
 from simplex_trio.wire.errors.values import Blocked, Code, Name, NameErrorKind, RouterErrorValue
 from simplex_trio.wire.smp import commands
-from simplex_trio.wire.smp.commands import RFWD, SEND
+from simplex_trio.wire.smp.commands import RFWD, SEND, Command
 from simplex_trio.wire.smp.messages import ERR, PONG, Message
 from simplex_trio.wire.smp.reading import ReceivedCommand
 
@@ -34,32 +34,11 @@ __all__ = ["decide"]
 # --- which handler decides ----------------------------------------------------------------------
 
 Handler = Callable[[RouterState, Request, Queue], Outcome]
-
-
 Condition = Callable[[RouterState, Request, Queue], bool]
 
 
 def _always(_state: RouterState, _request: Request, _queue: Queue) -> bool:
     return True
-
-
-def _growing(handler: Handler, when: Condition = _always) -> Handler:
-    """Wrap a handler so that it refuses commands that make the store grow while it has no room.
-
-    NEW, LSET and SEND check that themselves, since other reasons to refuse them come first.
-    """
-
-    def decide_if_there_is_room(state: RouterState, request: Request, queue: Queue) -> Outcome:
-        if not when(state, request, queue):
-            return handler(state, request, queue)
-        if state.shortage.refuses(request.instant):
-            return STORE_REFUSED
-        outcome = handler(state, request, queue)
-        if not isinstance(outcome, Decision):
-            return outcome
-        return evolve(outcome, effects=(EndShortage(), *outcome.effects))
-
-    return decide_if_there_is_room
 
 
 def _has_no_sender(_state: RouterState, _request: Request, queue: Queue) -> bool:
@@ -92,27 +71,27 @@ def _resolve(state: RouterState, request: Request) -> Outcome:
 _PONG = Decision(PONG())
 _NO_RESOLVER = ERR(Name(NameErrorKind.NO_RESOLVER))
 
-_ABOUT_QUEUE: Final[dict[type[commands.Command], Handler]] = {
-    commands.SUB: _growing(receiving.subscribe, when=_adds_service),
+_ABOUT_QUEUE: Final[dict[type[Command], Handler]] = {
+    commands.SUB: receiving.subscribe,
     commands.GET: receiving.get,
     commands.ACK: receiving.acknowledge,
-    commands.KEY: _growing(owning.secure, when=_has_no_sender),
-    commands.RKEY: _growing(owning.replace_keys),
+    commands.KEY: owning.secure,
+    commands.RKEY: owning.replace_keys,
     commands.LSET: owning.set_link,
     commands.LDEL: owning.delete_link,
-    commands.NKEY: _growing(creation.add_notifier),
+    commands.NKEY: creation.add_notifier,
     commands.NDEL: owning.remove_notifier,
     commands.OFF: owning.suspend,
     commands.DEL: owning.delete,
     commands.QUE: owning.describe,
-    commands.SKEY: _growing(sending.secure_as_sender, when=_has_no_sender),
+    commands.SKEY: sending.secure_as_sender,
     commands.SEND: sending.send,
-    commands.LKEY: _growing(sending.secure_through_link, when=_has_no_sender),
+    commands.LKEY: sending.secure_through_link,
     commands.LGET: sending.get_link,
-    commands.NSUB: _growing(notifying.subscribe_notifier, when=_adds_notifier_service),
+    commands.NSUB: notifying.subscribe_notifier,
 }
 
-_OTHERS: Final[dict[type[commands.Command], Callable[[RouterState, Request], Outcome]]] = {
+_OTHERS: Final[dict[type[Command], Callable[[RouterState, Request], Outcome]]] = {
     commands.NEW: creation.create_queue,
     commands.SUBS: receiving.subscribe_service,
     commands.NSUBS: notifying.subscribe_notifier_service,
@@ -121,6 +100,18 @@ _OTHERS: Final[dict[type[commands.Command], Callable[[RouterState, Request], Out
     commands.PFWD: _remote,
     commands.PING: lambda _state, _request: _PONG,
 }
+
+_TAKES_ROOM: Final[dict[type[Command], Condition]] = {
+    commands.SUB: _adds_service,
+    commands.KEY: _has_no_sender,
+    commands.RKEY: _always,
+    commands.NKEY: _always,
+    commands.SKEY: _has_no_sender,
+    commands.LKEY: _has_no_sender,
+    commands.NSUB: _adds_notifier_service,
+}
+"""When commands make the store grow.  NEW, LSET and SEND are not here: they check for room
+themselves, since other reasons to refuse them come first."""
 
 # SEND itself says that a queue is blocked; the others do no harm.
 _ALLOWED_WHEN_BLOCKED = frozenset({commands.SEND, commands.OFF, commands.DEL, commands.NSUB})
@@ -155,7 +146,15 @@ def _decide_authorized(state: RouterState, request: Request, queue: Queue | None
         return ERR(status)
     if kind is not commands.NSUB:
         state.touch(request.transaction, queue, request.day)
-    return _ABOUT_QUEUE[kind](state, request, queue)
+    handler, takes_room = _ABOUT_QUEUE[kind], _TAKES_ROOM.get(kind)
+    if takes_room is None or not takes_room(state, request, queue):
+        return handler(state, request, queue)
+    if state.shortage.refuses(request.instant):
+        return STORE_REFUSED
+    outcome = handler(state, request, queue)
+    if not isinstance(outcome, Decision):
+        return outcome
+    return evolve(outcome, effects=(EndShortage(), *outcome.effects))
 
 
 def _decide_forwarded(state: RouterState, request: Request, command: RFWD) -> Outcome:
@@ -175,7 +174,7 @@ def _decide_forwarded(state: RouterState, request: Request, command: RFWD) -> Ou
 def _decide_inner(
     state: RouterState,
     request: Request,
-    inner: ReceivedCommand[commands.Command] | RouterErrorValue,
+    inner: ReceivedCommand[Command] | RouterErrorValue,
     version: int,
 ) -> Outcome:
     if not isinstance(inner, ReceivedCommand):
