@@ -27,8 +27,8 @@ from simplex_trio.cli.router_folder import (
 from simplex_trio.cli.running import run_service
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.router.credentials import load_credentials, load_web_credentials
-from simplex_trio.router.metrics import serve_metrics
+from simplex_trio.serving.credentials import load_credentials, load_web_credentials
+from simplex_trio.serving.metrics import serve_metrics
 from simplex_trio.transport.tls import TlsCredentials
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPRouterConfig
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, serve_xftp_router

@@ -29,11 +29,7 @@ from simplex_trio.crypto.credentials import RouterCredentials, generate_router_c
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router import housekeeping
 from simplex_trio.router.config import RouterConfig
-from simplex_trio.router.credentials import load_credentials, load_web_credentials
-from simplex_trio.router.deadlines import PromptStream
-from simplex_trio.router.http import answer_one
 from simplex_trio.router.hub import Hub, assemble_hub
-from simplex_trio.router.metrics import serve_metrics
 from simplex_trio.router.names import NameResolver
 from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.router.proxying import Relays
@@ -44,6 +40,10 @@ from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.router.web import WebPage
+from simplex_trio.serving.credentials import load_credentials, load_web_credentials
+from simplex_trio.serving.deadlines import PromptStream
+from simplex_trio.serving.http import answer_one
+from simplex_trio.serving.metrics import serve_metrics
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.transport.listen import SocketStatistics, open_listeners, serve_tls
 from simplex_trio.transport.tls import ServerContext, TlsCredentials, TlsStream, utc_now

@@ -32,10 +32,10 @@ from simplex_trio.router.core.state import (
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
-from simplex_trio.router.limits import TokenBucket
 from simplex_trio.router.outbox import Outbox, Outgoing
 from simplex_trio.router.proxying import Asker
 from simplex_trio.router.turn import Turn
+from simplex_trio.serving.limits import TokenBucket
 from simplex_trio.transport.frames import FrameStream
 from simplex_trio.transport.networks import Origin
 from simplex_trio.transport.tls import TlsSession

@@ -7,7 +7,7 @@ from html import escape
 from http import HTTPStatus
 from typing import Final
 
-from simplex_trio.router.http import Request, Response
+from simplex_trio.serving.http import Request, Response
 from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = ["WebPage"]

@@ -20,8 +20,8 @@ import attrs
 import trio
 
 from simplex_trio.router.config import RouterConfig
-from simplex_trio.router.credentials import load_web_credentials
 from simplex_trio.router.server import serve_router
+from simplex_trio.serving.credentials import load_web_credentials
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits, XFTPRouterConfig
 from simplex_trio.xftp.router.server import serve_xftp_router
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.router.credential_files import write_router, write_web
+from tests.serving.credential_files import write_router, write_web
 
 __all__ = ["Look", "Place", "Victim", "running"]
 

@@ -35,9 +35,9 @@ from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.names import Domain, NameRecord
 from simplex_trio.wire.smp.new_queue import MessagingRequest
-from tests.router.credential_files import write_router, write_web
 from tests.router.house import NOW
 from tests.router.stores import ReluctantStore
+from tests.serving.credential_files import write_router, write_web
 
 
 async def exchange(recipient: SMPClient, sender: SMPClient) -> None:

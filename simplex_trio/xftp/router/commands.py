@@ -21,6 +21,7 @@ from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PrivateKey
 from simplex_trio.errors import CryptoError, RequestTimeout, StoreError
 from simplex_trio.redaction import Redacted
+from simplex_trio.serving.shares import Share
 from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.authorization import Verifier, verification_cost
 from simplex_trio.wire.reading import ReceivedCommand
@@ -42,7 +43,6 @@ from simplex_trio.xftp.box_stream import BoxStream
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
-from simplex_trio.xftp.router.open_files import Share
 from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.records import PacketRecord
 from simplex_trio.xftp.router.statistics import Count

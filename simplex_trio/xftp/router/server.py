@@ -27,6 +27,7 @@ import trio
 from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
 from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.serving.shares import FairShares
 from simplex_trio.transport.listen import (
     SocketStatistics,
     open_listeners,
@@ -41,7 +42,6 @@ from simplex_trio.wire.xftp.handshake import ALPN, WEB_ALPN
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.router.commands import Commands
 from simplex_trio.xftp.router.config import XFTPRouterConfig
-from simplex_trio.xftp.router.open_files import OpenFiles
 from simplex_trio.xftp.router.pages import Pages
 from simplex_trio.xftp.router.statistics import (
     Count,
@@ -92,7 +92,7 @@ class XFTPRouter:
             )
         )
         self._counters: Counter[Count] = Counter()
-        self._files = OpenFiles(config.limits.open_files, config.limits.open_files_per_connection)
+        self._files = FairShares(config.limits.open_files, config.limits.open_files_per_connection)
         self._clients = 0
         self._commands = Commands(
             storage,

@@ -14,6 +14,7 @@ from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.serving.shares import Share
 from simplex_trio.transport.places import Places
 from simplex_trio.transport.tls import TlsStream
 from simplex_trio.wire.authorization import Verifier
@@ -37,7 +38,6 @@ from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.server import Http2Server, ServerRequest
 from simplex_trio.xftp.router.commands import Commands, SealedBody
 from simplex_trio.xftp.router.config import XFTPClientLimits
-from simplex_trio.xftp.router.open_files import Share
 from simplex_trio.xftp.router.pages import Pages
 
 __all__ = ["serve_client"]

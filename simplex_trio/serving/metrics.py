@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from simplex_trio.errors import SimplexError
-from simplex_trio.router.http import Request, Response, answer_one
+from simplex_trio.serving.http import Request, Response, answer_one
 
 __all__ = ["PREFIX", "MetricsSupportMissing", "Statistics", "metrics_writer", "serve_metrics"]
 
