@@ -14,7 +14,7 @@ from attrs import Factory, define
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import StoreError, StoreFull
 from simplex_trio.router.commits import Commits
-from simplex_trio.router.config import ClientLimits, RouterConfig
+from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.transaction import Transaction
@@ -24,7 +24,7 @@ from simplex_trio.router.names import NameResolver, resolve_name
 from simplex_trio.router.postponed import Postponed
 from simplex_trio.router.proxying import Asker, Proxying, Relays
 from simplex_trio.router.store.interface import Store
-from simplex_trio.transport.places import ListenLimits, Places
+from simplex_trio.transport.places import Places
 from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.errors.values import Proxy, ProxyErrorKind
 from simplex_trio.wire.smp.commands import PFWD, PRXY, RSLV, Command
@@ -34,17 +34,6 @@ from simplex_trio.wire.smp.reading import ReceivedCommand
 __all__ = ["Guest", "Hub", "assemble_hub"]
 
 _log = logging.getLogger(__name__)
-
-
-def _places(limits: ClientLimits) -> Places:
-    return Places(
-        ListenLimits(
-            connections=limits.connections,
-            max_connections_per_address=limits.max_connections_per_address,
-            handshake_seconds=limits.tls_seconds,
-            crowded_handshake_seconds=limits.crowded_handshake_seconds,
-        )
-    )
 
 
 class Guest(Protocol):
@@ -75,7 +64,7 @@ class Hub:
     clock: Callable[[], float] = time.time
     turns: Turns = Factory(Turns)
     guests: set[Guest] = Factory(set)
-    places: Places = Factory(lambda hub: _places(hub.config.limits), takes_self=True)
+    places: Places = Factory(lambda hub: hub.config.limits.places(), takes_self=True)
 
     def now(self) -> int:
         """The time that messages are stamped with."""

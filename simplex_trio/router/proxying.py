@@ -29,9 +29,10 @@ from simplex_trio.errors import (
     TooLarge,
     UnexpectedResponseError,
 )
-from simplex_trio.router.core.counters import Count, Counters
+from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
+from simplex_trio.serving.counters import Counters
 from simplex_trio.transport.networks import Origin
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.certificates import ProvenKey
@@ -129,7 +130,7 @@ class Proxying:
     """What a router does for its clients as a proxy."""
 
     def __init__(
-        self, relays: Relays, policy: ProxyPolicy, queues: QueuePolicy, counters: Counters
+        self, relays: Relays, policy: ProxyPolicy, queues: QueuePolicy, counters: Counters[Count]
     ) -> None:
         self._relays = relays
         self._policy = policy

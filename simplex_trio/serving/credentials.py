@@ -1,4 +1,4 @@
-"""Reading a router's credentials from the folder where its operator keeps them.
+"""A router's credentials: in the folder where its operator keeps them, or made for the occasion.
 
 The files are those of the reference's router and can be taken over as they are: ``ca.crt`` with the
 identity, ``server.crt`` with the leaf, alone or with what follows it in the chain, and
@@ -23,14 +23,56 @@ from cryptography.hazmat.primitives.serialization import (
 from simplex_trio.crypto.certificates import validate
 from simplex_trio.crypto.credentials import (
     RouterCredentials,
+    generate_router_credentials,
     load_chain_pem,
     load_key_pem,
 )
 from simplex_trio.crypto.pem import from_pem
 from simplex_trio.errors import CertificateInvalid, DecodeError
-from simplex_trio.transport.tls import TlsCredentials
+from simplex_trio.serving.config import ServingConfig
+from simplex_trio.serving.toml import ConfigError
+from simplex_trio.transport.tls import TlsCredentials, utc_now
 
-__all__ = ["load_credentials", "load_web_credentials"]
+__all__ = [
+    "configured_credentials",
+    "configured_web_credentials",
+    "load_credentials",
+    "load_web_credentials",
+]
+
+
+async def configured_credentials(
+    config: ServingConfig, given: RouterCredentials | None
+) -> RouterCredentials:
+    """The credentials that a program has given, those of the configured folder, or new ones.
+
+    Raises what `load_credentials` raises.
+    """
+    if given is not None:
+        return given
+    if config.credentials is not None:
+        return await load_credentials(config.credentials, at=utc_now())
+    await trio.lowlevel.checkpoint()
+    return generate_router_credentials(now=utc_now()).without_ca_key()
+
+
+async def configured_web_credentials(
+    config: ServingConfig, given: TlsCredentials | None
+) -> TlsCredentials | None:
+    """The same for browsers; `None` if the configuration has no ports for them.
+
+    Raises `ConfigError` if there are ports and no credentials, or credentials and no ports, and
+    what `load_web_credentials` raises.
+    """
+    if not config.web_ports:
+        if given is not None:
+            raise ConfigError("there are credentials for browsers, and no web_ports to use them on")
+        return None
+    if given is not None:
+        return given
+    if config.credentials is None:
+        raise ConfigError("web_ports need credentials for browsers")
+    return await load_web_credentials(config.credentials)
 
 
 async def load_credentials(folder: Path, *, at: datetime) -> RouterCredentials:

@@ -1,11 +1,10 @@
-"""What a router counts over its whole life, across restarts."""
+"""`Count`: what a router counts over its whole life."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = ["Count", "Counters"]
+__all__ = ["Count"]
 
 
 class Count(StrEnum):
@@ -55,20 +54,3 @@ class Count(StrEnum):
     PROXIED_FAILED = "proxied_failed"
     NAMES_REQUESTED = "names_requested"
     NAMES_RESOLVED = "names_resolved"
-
-
-class Counters:
-    """Numbers that only grow, by name; those of names unknown here are kept and not touched."""
-
-    def __init__(self, values: Mapping[str, int] | None = None) -> None:
-        self._values: dict[str, int] = {count.value: 0 for count in Count} | dict(values or {})
-
-    def add(self, count: Count, number: int = 1) -> None:
-        self._values[count] += number
-
-    def __getitem__(self, count: Count) -> int:
-        return self._values[count]
-
-    def values(self) -> dict[str, int]:
-        """All counters now."""
-        return dict(self._values)

@@ -10,7 +10,7 @@ from attrs import define, evolve, frozen
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.redaction import Redacted
-from simplex_trio.router.core.counters import Count, Counters
+from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.notifications import PendingNotifications
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.queues import Queue, QueueTable
@@ -21,6 +21,7 @@ from simplex_trio.router.core.shortage import Shortage
 from simplex_trio.router.core.subscriptions import Subscriber, Subscribers, Told
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import Snapshot
+from simplex_trio.serving.counters import Counters
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.errors.values import RouterErrorValue
 from simplex_trio.wire.handshake import PeerService, RouterAgreement
@@ -206,7 +207,7 @@ class RouterState:
             snapshot.services, secret=random(SECRET_SIZE), most=policy.max_services
         )
         self.notifications: PendingNotifications = PendingNotifications(snapshot.notifications)
-        self.counters: Counters = Counters(snapshot.statistics)
+        self.counters: Counters[Count] = Counters(Count, snapshot.statistics)
         self.recipients: Subscribers = Subscribers()
         self.notifiers: Subscribers = Subscribers()
         self.recent_bodies: RecentBodies = RecentBodies()

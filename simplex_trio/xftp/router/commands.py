@@ -7,9 +7,7 @@ storage.
 
 from __future__ import annotations
 
-import hmac
 import logging
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -21,6 +19,7 @@ from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PrivateKey
 from simplex_trio.errors import CryptoError, RequestTimeout, StoreError
 from simplex_trio.redaction import Redacted
+from simplex_trio.serving.counters import Counters
 from simplex_trio.serving.shares import Share
 from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.authorization import Verifier, verification_cost
@@ -106,7 +105,7 @@ class Commands:
         storage: Storage,
         policy: PacketPolicy,
         limits: XFTPClientLimits,
-        counters: Counter[Count],
+        counters: Counters[Count],
         *,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
@@ -120,7 +119,7 @@ class Commands:
         self._turns = Turns()
 
     def _count(self, count: Count, by: int = 1) -> None:
-        self._counters[count] += by
+        self._counters.add(count, by)
 
     def refuse(self, error: XFTPErrorValue) -> Answer:
         """The answer to a request that is no command."""
@@ -207,7 +206,7 @@ class Commands:
 
     async def _register(self, command: FNEW) -> Answer:
         policy, keys = self._policy, command.recipient_keys
-        if not (policy.accept_new and self._knows_password(command.basic_auth)):
+        if not (policy.accept_new and policy.accepts(command.basic_auth)):
             return _refused(XFTPCode.AUTH)
         if not policy.takes_size(command.info.size):
             return _refused(XFTPCode.SIZE)
@@ -224,10 +223,6 @@ class Commands:
     def _record_limits(self, hour: int) -> RecordLimits:
         policy = self._policy
         return RecordLimits(policy.max_packets, policy.max_record_bytes // ROW_BYTES, hour - 1)
-
-    def _knows_password(self, given: bytes | None) -> bool:
-        password = self._policy.password
-        return password is None or hmac.compare_digest(given or b"", password.encode())
 
     async def _add_recipients(self, command: FADD, packet: PacketRecord) -> Answer:
         keys, hour = command.recipient_keys, int(self._clock()) // _HOUR

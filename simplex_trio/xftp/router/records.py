@@ -11,7 +11,7 @@ outlast a loss of power.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -68,9 +68,12 @@ _SECOND = (
 )
 """What the second version of the schema has added."""
 
+_THIRD = ("CREATE TABLE statistics (name BLOB PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",)
+"""The third keeps the counters."""
+
 _RECORDS = Schema(
     application_id=0x53585046,  # "SXPF"
-    migrations=(_FIRST, _SECOND),
+    migrations=(_FIRST, _SECOND, _THIRD),
     commits_numbered=2,
     is_checked=False,  # a router with many packets starts as fast as one with few
     is_durable=False,
@@ -150,6 +153,24 @@ class Records:
         (size,) = self._ask("SELECT coalesce(sum(size), 0) FROM packets WHERE has_body")
         assert isinstance(size, int)
         return size
+
+    def statistics(self) -> dict[str, int]:
+        """The counters that `put_statistics` has stored."""
+        with translated("the records"):
+            rows = self._db.execute("SELECT name, value FROM statistics").fetchall()
+            found = {bytes(name).decode(): value for name, value in rows}
+        if not all(isinstance(value, int) for value in found.values()):
+            raise StoreCorrupted("the counters")
+        return found
+
+    def put_statistics(self, values: Mapping[str, int]) -> None:
+        """Store the counters; a loss of power may lose the last ones."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO statistics (name, value) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                [(name.encode(), value) for name, value in values.items()],
+            )
 
     # --- packets ------------------------------------------------------------------------------
 

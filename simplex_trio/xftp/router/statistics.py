@@ -1,20 +1,20 @@
-"""An XFTP router in numbers, for people and graphs."""
+"""`XFTPRouterStatistics`: an XFTP router in numbers, for people and graphs."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 
 from attrs import frozen
 
+from simplex_trio.serving.counters import Counters
+from simplex_trio.serving.statistics import ServingStatistics
 from simplex_trio.transport.listen import SocketStatistics
 
 __all__ = ["Count", "XFTPRouterStatistics", "take_statistics"]
 
 
-class Count(Enum):
-    """What is counted from the start of a router on."""
+class Count(StrEnum):
+    """The names of the counters; a value is what the records and the metrics call it."""
 
     PACKETS_REGISTERED = "packets_registered"
     RECIPIENTS_ADDED = "recipients_added"
@@ -35,8 +35,8 @@ class Count(Enum):
 
 
 @frozen(kw_only=True)
-class XFTPRouterStatistics:
-    """What a router has at the moment, and what it has done since it was started."""
+class XFTPRouterStatistics(ServingStatistics):
+    """What a router has at the moment, and what it has done in its life."""
 
     packets: int
     """Registered, with a body or without."""
@@ -47,14 +47,6 @@ class XFTPRouterStatistics:
     """About packets and their recipients, in the database."""
     open_files: int
     """Bodies and pages on their way."""
-    clients: int
-    sockets_accepted: int
-    sockets_closed: int
-    sockets_active: int
-    sockets_leaked: int
-    """Accepted, and neither closed nor active; always 0."""
-    counters: Mapping[str, int]
-    """See `Count`."""
 
 
 def take_statistics(
@@ -66,7 +58,7 @@ def take_statistics(
     open_files: int,
     clients: int,
     sockets: SocketStatistics,
-    counters: Counter[Count],
+    counters: Counters[Count],
 ) -> XFTPRouterStatistics:
     """The numbers now."""
     return XFTPRouterStatistics(
@@ -80,5 +72,5 @@ def take_statistics(
         sockets_closed=sockets.closed,
         sockets_active=sockets.active,
         sockets_leaked=sockets.leaked,
-        counters={count.value: counters[count] for count in Count},
+        counters=counters.values(),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from hashlib import sha256
@@ -134,10 +134,18 @@ class Storage:
         """What the database has to keep."""
         return self._records.rows * ROW_BYTES
 
-    @property
-    def packets_forgotten(self) -> int:
-        """Those without a body that have made room for others."""
-        return self._records.forgotten
+    def take_forgotten(self) -> int:
+        """How many packets without a body have made room for others since the last call."""
+        count, self._records.forgotten = self._records.forgotten, 0
+        return count
+
+    async def statistics(self) -> dict[str, int]:
+        """The counters that were stored last."""
+        return await self._on_records(self._records.statistics)
+
+    async def put_statistics(self, values: Mapping[str, int]) -> None:
+        """Store the counters."""
+        await self._on_records(partial(self._records.put_statistics, values))
 
     async def _on_records(self, work: Callable[[], T]) -> T:
         """Ask or change the records; once begun it is not cancelled."""
