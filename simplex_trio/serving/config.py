@@ -6,11 +6,11 @@ means the same has one name in all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 from attrs.validators import and_, deep_iterable, ge, gt, le, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError
@@ -33,7 +33,9 @@ def _is_host(_instance: object, _attribute: object, value: str) -> None:
 
 _is_port = and_(instance_of(int), ge(0), le(_MAX_PORT))
 
-are_ports = deep_iterable(_is_port, instance_of(tuple))
+are_ports: Callable[[Any, Attribute[tuple[int, ...]], tuple[int, ...]], Any] = deep_iterable(
+    _is_port, instance_of(tuple)
+)
 """Validates the numbers of ports."""
 
 
