@@ -1,10 +1,10 @@
 """The router: a small SMP router in Trio, to develop and test against and to host oneself.
 
-`simplex_trio` has `open_router`, `serve_router` and `RouterConfig`; what a configuration is made
-of, and the stores, are here.
+`simplex_trio` exports `open_router`, `serve_router` and `RouterConfig`; this package exports the
+parts of a configuration, and the stores.
 
-Inside, `core` decides, in plain code without a clock, `store` keeps queues and messages, and
-everything else waits.
+Inside, `core` makes the decisions, in plain code without a clock, and `store` has the storage.  The
+other modules are async.
 """
 
 from simplex_trio.router.config import ClientLimits, ConfigError, Intervals

@@ -1,8 +1,8 @@
-"""What an operator says about a router: `RouterConfig` and its parts, and reading them from TOML.
+"""The configuration of a router: `RouterConfig` and its parts, in code or in a TOML file.
 
-Every part is a table of the file and every field a key in it, with the same name; what is left out
-has the default that is written here.  `ServingConfig` has the options that do not depend on the
-protocol.  A file for a router of one's own is short::
+Every part is a table of the file and every field a key in it, with the same name; a missing key has
+its default.  `ServingConfig` has the options that do not depend on the protocol.  A file for a
+private router is short::
 
     hosts = ["smp.example.com"]
     credentials = "/etc/simplex-trio"
@@ -45,28 +45,28 @@ __all__ = [
 
 @frozen(kw_only=True)
 class ClientLimits(ConnectionLimits):
-    """What a client may take, and how long the router waits for it; times in seconds.
+    """What a client may use, and how long the router waits for it; times in seconds.
 
     A client that exceeds a limit is slowed down or disconnected: SMP has no errors for that.
     """
 
     commands_in_flight: int = field(default=1024, validator=ge(1))
     """Commands of one connection whose answers are not written yet, four full blocks of the
-    shortest.  When there are more, none of its commands is begun until there are less."""
+    shortest.  At the limit, the router reads no further commands until there are fewer."""
     queues_at_once: int = field(default=5000, validator=ge(1))
-    """Queues that one connection may create as fast as it can, after which ``queues_per_second``
-    holds: a client that moves to this router creates all of its queues at once.
+    """Queues that one connection may create without delay, after which ``queues_per_second``
+    applies: a client that moves to this router creates all of its queues at once.
     """
     queues_per_second: float = field(default=50, validator=gt(0))
     proxied_at_once: int = field(default=32, validator=ge(1))
-    """Commands of one connection that wait for relays, as in the reference.  When there are more,
-    its next one waits, and with it all that comes after."""
+    """Commands of one connection that wait for relays, as in the reference.  At the limit, the next
+    one waits, and so do the commands behind it."""
     names_at_once: int = field(default=1000, validator=ge(1))
     """Names being resolved for one connection, as in the reference."""
     block_seconds: float = field(default=120, validator=gt(0))
     """From the first byte of a block to its last; 1 kbit/s is enough."""
     write_seconds: float = field(default=120, validator=gt(0))
-    """For the client to take a few blocks; a client that does not is disconnected."""
+    """For the client to accept a few blocks; otherwise it is disconnected."""
     farewell_seconds: float = field(default=5, validator=gt(0))
     """For writing the answers to commands that were decided before the client ended its side of the
     connection.  The store needs a fraction of a second, and most clients have closed both sides."""
@@ -91,10 +91,7 @@ class Intervals(ServingIntervals):
 
 @frozen(repr=False, kw_only=True)
 class RouterConfig(ServingConfig):
-    """Everything about a router.
-
-    ``store`` is an SQLite file.
-    """
+    """The whole configuration.  ``store`` is an SQLite file."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"queues.allow_new_queues": "queues.accept_new"}
 
@@ -112,7 +109,7 @@ class RouterConfig(ServingConfig):
         if not SMP_VERSIONS.lowest <= self.lowest_version <= self.highest_version:
             raise ValueError("the lowest version is too low, or above the highest")
         if self.highest_version > SMP_VERSIONS.highest:
-            raise ValueError("the highest version is one that is not known here")
+            raise ValueError("the highest version is not supported here")
 
     @property
     def versions(self) -> VersionRange:

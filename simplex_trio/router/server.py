@@ -1,4 +1,4 @@
-"""The router as a whole: `open_router` for a program of one's own, `serve_router` for real use.
+"""The router as a whole: `open_router` embeds one in a program, `serve_router` is for real use.
 
 ::
 
@@ -6,8 +6,8 @@
         async with open_smp_client(router.address) as client:
             ...
 
-An embedded router is on loopback and in memory, with credentials made for the occasion.  A real one
-reads a `RouterConfig` from a file::
+An embedded router is on loopback and in memory, with temporary credentials.  A real one reads a
+`RouterConfig` from a file::
 
     config = RouterConfig.load(path)
     async with trio.open_nursery() as nursery:
@@ -158,8 +158,8 @@ async def serve_router(
     """Run a router until it is cancelled; ``task_status`` gets the `Router` when it listens.
 
     See `open_router` for the parameters.  Cancelling it closes the listeners and all connections,
-    stores what was decided, and leaves nothing behind; if the store does not answer in
-    ``config.intervals.close`` seconds it is not waited for any longer.
+    stores what was decided, and leaves nothing behind; it waits for the store for no more than
+    ``config.intervals.close`` seconds.
 
     Raises `OSError` for files and ports that cannot be opened, `DecodeError` and `CertificateError`
     for credentials, `ConfigError` for ports for browsers without credentials or the reverse,

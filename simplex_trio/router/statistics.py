@@ -1,4 +1,4 @@
-"""`RouterStatistics`: a router in numbers, for people and graphs."""
+"""`RouterStatistics`: a router in numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["RouterStatistics", "take_statistics"]
 
 @frozen(kw_only=True)
 class RouterStatistics(ServingStatistics):
-    """What a router has at the moment, and what it has done in its life."""
+    """What a router has at the moment, and its counters."""
 
     queues: int
     messages: int
@@ -23,7 +23,7 @@ class RouterStatistics(ServingStatistics):
     """Waiting for notifiers."""
     services: int
     subscribed_queues: int
-    """By name, and not through a service."""
+    """Each on its own, not through a service."""
     subscribed_services: int
     subscribed_notifiers: int
     subscribed_notifier_services: int

@@ -1,7 +1,7 @@
-"""What an operator says about a router of any protocol: `ServingConfig` and its parts.
+"""The configuration of a router of any protocol: `ServingConfig` and its parts.
 
-The routers' own classes inherit these, and add the options of their protocols.  An option that
-means the same has one name in all of them.
+The configuration classes of the routers inherit from these, and add the options of their protocols.
+An option that means the same has one name in all of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _is_host(_instance: object, _attribute: object, value: str) -> None:
     try:
         parse_host(value)
     except DecodeError as exc:
-        raise ValueError("a host of the router's address cannot be right") from exc
+        raise ValueError("a host of the router's address is invalid") from exc
 
 
 _is_port = and_(instance_of(int), ge(0), le(_MAX_PORT))
@@ -44,25 +44,25 @@ class ConnectionLimits:
     """How many connections there may be, and how long the router waits for them, in seconds."""
 
     connections: int = field(default=10_000, validator=ge(1))
-    """The most at a time; half of what a process may open where the limit is 20,000 files.  The
-    next one waits a moment for a place and is closed if there is none."""
+    """The most at a time; half of the files that a process may open where that limit is 20,000.
+    At the limit, the next connection waits a moment for a place, and is closed if there is none."""
     max_connections_per_address: int = field(default=1000, validator=ge(1))
-    """The most from one public address of IPv4, or one /64 of IPv6; another one is closed at once.
-    A tenth of all, so that it takes ten addresses to use all of them up, and far more than the
-    clients behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not
+    """The most from one public address of IPv4, or one /64 of IPv6; further ones are closed at
+    once.  A tenth of all, so that it takes ten addresses to exhaust the router, and far more than
+    the clients behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not
     public have no such limit: behind them are onion services, and reverse proxies."""
     tls_seconds: float = field(default=60, validator=gt(0))
     """For TLS, as in the reference."""
     handshake_seconds: float = field(default=60, validator=gt(0))
     """For the handshake after that."""
     crowded_handshake_seconds: float = field(default=10, validator=gt(0))
-    """For either of the two while more than half of all places are taken."""
+    """For TLS and for the handshake, each, while more than half of all places are taken."""
     idle_seconds: float = field(default=6 * 3600, validator=gt(0))
     """After so long without traffic a client is disconnected, as in the reference, unless it has
     subscriptions."""
 
     def places(self) -> Places:
-        """The places for connections that these limits allow."""
+        """Places for as many connections as these limits allow."""
         return Places(
             ListenLimits(
                 connections=self.connections,
@@ -82,7 +82,7 @@ class ServingIntervals:
     statistics: float = field(default=300, validator=gt(0))
     """Storing the counters; what was counted since is lost in a crash."""
     close: float = field(default=5, validator=gt(0))
-    """For the store to take what is left when the router is closed."""
+    """The most time for storing what is left when the router is closed."""
 
 
 @frozen(repr=False, kw_only=True)
@@ -90,7 +90,7 @@ class ServingConfig(Redacted):
     """The part of a configuration that does not depend on the protocol."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {}
-    """Former names of options, each with what has to be written now."""
+    """Former names of options, each with its new name."""
 
     hosts: tuple[str, ...] = field(
         default=("localhost",),
@@ -106,10 +106,10 @@ class ServingConfig(Redacted):
     the wider choices of TLS that browsers have."""
     credentials: Path | None = None
     """A folder with ``ca.crt``, ``server.crt`` and ``server.key``, and for browsers ``web.crt`` and
-    ``web.key``, all in PEM.  Without one the router makes credentials, and with them an address,
-    that end with it."""
+    ``web.key``, all in PEM.  Without one the router generates temporary credentials, and with them
+    another address at each start."""
     store: Path | None = None
-    """Where the router keeps what has to survive it; without this, everything ends with it."""
+    """Where the router stores its data; without a path they are lost when it ends."""
     metrics_port: int | None = field(default=None, validator=optional(_is_port))
     """The port of 127.0.0.1 where Prometheus finds metrics; without one there are none.  It needs
     the extra ``metrics``."""

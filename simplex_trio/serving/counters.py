@@ -14,15 +14,15 @@ CountT = TypeVar("CountT", bound=StrEnum)
 class Counters(Generic[CountT]):
     """Numbers that only grow, by name.
 
-    ``counts`` has the names, whose values are what the store and the metrics call them.  ``values``
-    are those from before; counters with names unknown here, of another version, are kept.
+    ``counts`` is the enumeration of their names, as the store and the metrics have them.
+    ``values`` are the stored counters; those with unknown names, of another version, are kept.
     """
 
     def __init__(self, counts: type[CountT], values: Mapping[str, int] | None = None) -> None:
         self._values: dict[str, int] = {count.value: 0 for count in counts} | dict(values or {})
 
     def add(self, count: CountT, number: int = 1) -> None:
-        """Count this many more."""
+        """Increase a counter."""
         self._values[count] += number
 
     def __getitem__(self, count: CountT) -> int:

@@ -1,9 +1,9 @@
-"""A router's credentials: in the folder where its operator keeps them, or made for the occasion.
+"""A router's credentials, from the files of a folder.
 
-The files are those of the reference's router and can be taken over as they are: ``ca.crt`` with the
-identity, ``server.crt`` with the leaf, alone or with what follows it in the chain, and
-``server.key``.  The key of the identity is not needed, and best kept elsewhere.  For browsers there
-are ``web.crt`` and ``web.key``, from any authority that browsers trust.
+The files are those of the reference's router, and can be copied from it: ``ca.crt`` with the
+identity, ``server.crt`` with the leaf, alone or with the rest of the chain, and ``server.key``.
+The key of the identity is not needed, and best kept elsewhere.  For browsers there are ``web.crt``
+and ``web.key``, from any authority that browsers trust.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
 async def configured_credentials(
     config: ServingConfig, given: RouterCredentials | None
 ) -> RouterCredentials:
-    """The credentials that a program has given, those of the configured folder, or new ones.
+    """The given credentials, or those of the configured folder, or else new temporary ones.
 
     Raises what `load_credentials` raises.
     """
@@ -78,7 +78,7 @@ async def configured_web_credentials(
 async def load_credentials(folder: Path, *, at: datetime) -> RouterCredentials:
     """The router's credentials in a folder.
 
-    Raises `OSError` for files that cannot be read, `DecodeError` for what is no certificate or key,
+    Raises `OSError` for files that cannot be read, `DecodeError` for invalid certificates or keys,
     and `CertificateError` for a chain that is not valid ``at`` this time, or not the key's.
     """
     place = trio.Path(folder)
@@ -102,9 +102,9 @@ async def load_credentials(folder: Path, *, at: datetime) -> RouterCredentials:
 
 
 async def load_web_credentials(folder: Path) -> TlsCredentials:
-    """The credentials for browsers in a folder, whose certificate may be of any usual kind.
+    """The credentials for browsers in a folder; certificates of all usual kinds are accepted.
 
-    Raises `OSError` for files that cannot be read, and `DecodeError` for what is in them.
+    Raises `OSError` for files that cannot be read, and `DecodeError` for invalid contents.
     """
     place = trio.Path(folder)
     chain = from_pem("CERTIFICATE", await (place / "web.crt").read_bytes())

@@ -24,16 +24,16 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class MetricsSupportMissing(SimplexError):
-    """Metrics are configured, and the package that writes them is not installed."""
+    """Metrics are configured, but the package that writes them is not installed."""
 
 
 def metrics_writer(
     statistics: Callable[[], ServingStatistics], prefix: str
 ) -> Callable[[], Response]:
-    """What writes all metrics as they are at the moment, with names that begin with ``prefix``.
+    """A function that writes all metrics of the moment, with names that begin with ``prefix``.
 
-    A gauge for each field that is a number, the router's own before those of all routers, and then
-    the counters.  Raises `MetricsSupportMissing`.
+    There is a gauge for each field that is a number, those of this kind of router before those of
+    all routers, and then the counters.  Raises `MetricsSupportMissing`.
     """
     try:
         from prometheus_client import CollectorRegistry

@@ -1,4 +1,4 @@
-"""`AcceptPolicy`: who may create something on a router.  Pure."""
+"""`AcceptPolicy`: which clients may create queues, or register packets.  Pure."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def _is_password(_instance: object, _attribute: object, value: str) -> None:
 
 @frozen(repr=False, kw_only=True)
 class AcceptPolicy(Redacted):
-    """Whether clients may create queues, or register packets, and what they must know for that."""
+    """Whether clients may create queues, or register packets, and with which password."""
 
     accept_new: bool = True
-    """Whether it is possible at all; a router that is going to be closed serves what it has."""
+    """Whether they may at all; without this, a router serves only the queues or packets it has."""
     password: str | None = field(default=None, validator=optional([instance_of(str), _is_password]))
-    """What clients must know for it, and to use an SMP router as a proxy.  Receiving and sending
+    """The password for that, and for using an SMP router as a proxy.  Receiving and sending
     messages, and downloading packets, never need it."""
 
     def accepts(self, password: bytes | None) -> bool:
-        """Whether this password, or none, is enough for what the password is for."""
+        """Whether this password, or none, is sufficient; takes constant time."""
         if self.password is None:
             return True
         return hmac.compare_digest(self.password.encode(), password or b"")

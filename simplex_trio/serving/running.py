@@ -1,7 +1,7 @@
-"""`RunningRouter`: a router that is listening, as its program sees it and as all routers have it.
+"""`RunningRouter`: the handle of a router that is listening, the same for all protocols.
 
-Counters are stored from time to time and when the router closes; `store_counters` and
-`store_counters_regularly` do that.
+Routers store their counters regularly and when they close, with `store_counters_regularly` and
+`store_counters`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 @frozen
 class ServingNames:
-    """What a protocol calls things."""
+    """The names that depend on the protocol."""
 
     protocol: ServerProtocol
     alpn: tuple[str, ...]
@@ -42,7 +42,10 @@ class ServingNames:
 
 
 class RunningRouter(ABC):
-    """What ``serve_…`` reports, and ``open_…`` yields, when a router is listening."""
+    """The handle that ``serve_…`` reports and ``open_…`` yields when a router is listening.
+
+    Subclasses serve the connections of their protocol.
+    """
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class RunningRouter(ABC):
         self.metrics_port: int | None = None
         """The port of 127.0.0.1 where Prometheus finds metrics, if there are any."""
         self.sockets: SocketStatistics = SocketStatistics()
-        """What became of the connections so far."""
+        """How many connections were accepted, closed and turned away."""
         self._names = names
         self._hosts = tuple(map(parse_host, config.hosts))
         self._serving = config
@@ -94,9 +97,9 @@ class RunningRouter(ABC):
     async def listen(self, nursery: trio.Nursery, web: TlsCredentials | None) -> None:
         """Serve clients, and metrics if they are configured, in tasks of ``nursery``.
 
-        This is for the function that runs the router, which calls it once.  ``web`` credentials are
-        shown to browsers, on the ports that are configured for them.  Returns when all ports are
-        open; raises `OSError` if one cannot be opened, and `MetricsSupportMissing`.
+        The function that runs the router calls this once.  Browsers get the ``web`` credentials, on
+        the ports that are configured for them.  Returns when all ports are open; raises `OSError`
+        if one cannot be opened, and `MetricsSupportMissing`.
         """
         config = self._serving
         opened = await _open_ports(config)
@@ -149,7 +152,7 @@ def _close_all(opened: _Opened) -> None:
 
 
 async def store_counters_regularly(store: Callable[[], Awaitable[None]], seconds: float) -> None:
-    """Call ``store`` every so many seconds, until cancelled; see `store_counters`."""
+    """Call `store_counters` every ``seconds``, until cancelled."""
     while True:
         await trio.sleep(seconds)
         await store_counters(store)
@@ -158,7 +161,7 @@ async def store_counters_regularly(store: Callable[[], Awaitable[None]], seconds
 async def store_counters(store: Callable[[], Awaitable[None]]) -> None:
     """Call ``store``, which stores the counters.
 
-    A `StoreError` is only logged, because there will be another time.
+    A `StoreError` is only logged: the next attempt stores the same and more.
     """
     try:
         await store()

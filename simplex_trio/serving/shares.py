@@ -1,10 +1,10 @@
-"""`FairShares`: divides what a router has a limited number of, such as open files.  Pure.
+"""`FairShares`: shares a limited number of open files among connections and addresses.  Pure.
 
 Each body in transfer, and each page, is an open file for as long as the client takes.  Slow
 clients must not use up the files that the process may open, nor those that other clients need.
 So there are limits for the router and for a connection, and between the two a *fair share* for an
-address: it may have as many as are still free then.  One address gets half of all, two that take
-as much as they can get a third each, and so on, and another address always finds some free.
+address: it may use as many as are still free.  One address gets half of all, two greedy ones a
+third each, and so on, and another address always finds some free.
 
 Addresses that are not public have no origin, and count as one: clients behind an onion service or a
 reverse proxy share what one address gets.

@@ -1,4 +1,4 @@
-"""`ServingStatistics`: what every router can say about itself in numbers."""
+"""`ServingStatistics`: the numbers that all routers have."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["ServingStatistics"]
 
 @frozen(kw_only=True)
 class ServingStatistics:
-    """A router's connections now, and what it has counted in its life.
+    """A router's connections at the moment, and its counters.
 
-    The classes of the routers have further numbers, each of which is a metric, too.
+    The routers' own classes add further numbers; each number is a metric.
     """
 
     clients: int

@@ -1,7 +1,7 @@
-"""Configuration files: TOML as the class of attrs that describes it.
+"""`read_config`: a TOML file as the attrs class that describes it.
 
-Every table of the file is a class and every key a field of it, with the same name.  What is left
-out has the default of the class, and what the class does not have is an error.
+Every table of the file is a class and every key a field of it, with the same name.  A missing key
+has the default of the class, and an unknown key is an error.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 
 class ConfigError(SimplexError, ValueError):
-    """A configuration cannot be read, or cannot be right; the message names the key."""
+    """A configuration cannot be read, or is invalid; the message names the key."""
 
 
 def read_config(cls: type[T], path: Path, renamed: Mapping[str, str]) -> T:
-    """The configuration in a file, in which relative paths are relative to its folder.
+    """The configuration in a file; relative paths in it are relative to its folder.
 
-    ``renamed`` has the former names of options, each with what an operator has to write now.
-    Raises `OSError`, or `ConfigError` for what is in the file.
+    ``renamed`` has the former names of options, each with its new name.  Raises `OSError`, or
+    `ConfigError` for the contents of the file.
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
@@ -77,7 +77,7 @@ class _File:
             raise ConfigError(f"the table {prefix.rstrip('.') or 'at the top'}: {exc}") from exc
 
     def unknown(self, name: str) -> str:
-        """What to say about an option that does not exist."""
+        """The message about an option that does not exist."""
         if now := self.renamed.get(name):
             return f"{name} in the configuration has another name now: {now}"
         key = name.rpartition(".")[2]

@@ -1,8 +1,7 @@
-"""What a router does with a command, once it knows that it may.
+"""`Commands`: checks and executes the commands of clients.
 
-An answer is a message, and with FILE the body that follows it.  What cannot be done is answered
-with the error that says so; nothing that a client sends raises anything here but a failure of the
-storage.
+An answer is a message, and with FILE the body that follows it.  Refused commands are answered with
+an error; nothing that a client sends raises an exception here.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ _HOUR = 3600
 
 
 class SealedBody:
-    """A body on its way to one recipient, in a box that is made for this one download."""
+    """A body that is being sent to a recipient, encrypted for this download."""
 
     def __init__(
         self, body: OutgoingBody, box: BoxStream, share: Share, done: Callable[[], None]
@@ -66,7 +65,7 @@ class SealedBody:
         self._done = done
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """What is sent, with the tag at the end."""
+        """The encrypted body, with the tag at the end."""
         while piece := await in_thread(self._next):
             yield piece
         yield self._box.tag()
@@ -82,11 +81,11 @@ class SealedBody:
 
 @frozen(repr=False)
 class Answer(Redacted):
-    """What is sent back; the caller closes it."""
+    """The answer to a command; the caller closes it."""
 
     message: Message
     body: SealedBody | None = None
-    """What follows the message."""
+    """The body that follows the message."""
 
     def close(self) -> None:
         if self.body is not None:
@@ -122,12 +121,12 @@ class Commands:
         self._counters.add(count, by)
 
     def refuse(self, error: XFTPErrorValue) -> Answer:
-        """The answer to a request that is no command."""
+        """The answer to a request that is not a command."""
         self._count(Count.REQUESTS_REFUSED)
         return _refused(error)
 
     def turn_away(self) -> Answer:
-        """The answer to a request for which there is no open file left."""
+        """The answer to a request at the limit for open files."""
         self._count(Count.TRANSFERS_TURNED_AWAY)
         return _refused(XFTPCode.TIMEOUT)
 
@@ -138,9 +137,9 @@ class Commands:
         body: BodyReader,
         share: Share,
     ) -> Answer:
-        """Do what a command says, if it is authorized; ``body`` is what follows it.
+        """Execute a command, if it is authorized; ``body`` is the data that follows it.
 
-        ``share`` is that of the client in the open files.
+        ``share`` is the client's share in the open files.
         """
         try:
             answer = await self._answer(received, verifier, body, share)
@@ -240,7 +239,7 @@ class Commands:
         if await body.at_end():
             return _refused(XFTPCode.NO_FILE)
         if packet.has_body:
-            # What is there must not change, and a client that repeats itself must not fail.
+            # Bodies never change, but a client that repeats its upload must not get an error.
             return await self._take_again(body, size)
         if not self._storage.has_room(size):
             return _refused(XFTPCode.QUOTA)
@@ -274,7 +273,7 @@ class Commands:
         return _refused(XFTPCode.TIMEOUT)
 
     async def _outcome_of_another(self, packet: PacketRecord) -> Answer:
-        """The answer to a body that came too late: another one was first, or there is no packet."""
+        """The answer if another upload of the body was faster, or the packet has been deleted."""
         now = await self._storage.find(packet.sender_id, from_sender=True)
         if now is None:
             return _refused(XFTPCode.AUTH)
@@ -319,7 +318,7 @@ class Commands:
 
 
 async def _pieces(body: BodyReader, size: int) -> AsyncGenerator[bytes]:
-    """A body of ``size`` bytes, and if it is longer, one byte more."""
+    """A body of ``size`` bytes; if it is longer, then one byte more."""
     while piece := await body.read_up_to(min(PIECE_SIZE, size + 1)):
         size -= len(piece)
         yield piece

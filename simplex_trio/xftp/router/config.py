@@ -1,7 +1,7 @@
-"""What an operator says about an XFTP router: `XFTPRouterConfig` and its parts.
+"""The configuration of an XFTP router: `XFTPRouterConfig` and its parts, in code or in a TOML file.
 
-It is read from TOML as that of an SMP router is: see `simplex_trio.router.config`.  `ServingConfig`
-has the options that do not depend on the protocol::
+Files are as those of SMP routers: see `simplex_trio.router.config`.  `ServingConfig` has the
+options that do not depend on the protocol::
 
     hosts = ["xftp.example.com"]
     credentials = "/etc/simplex-trio-xftp"
@@ -49,21 +49,21 @@ class PacketPolicy(AcceptPolicy):
     )
     """In bytes; others are refused."""
     quota: int = field(default=10 * _GIB, validator=ge(0))
-    """Bytes of packets on the disk, of those that are being uploaded as many as have arrived; when
-    it is reached nothing more is taken until some are deleted, or expire."""
+    """Bytes of packets on the disk; of uploads in progress, the bytes that have arrived.  At the
+    limit, uploads are refused until packets are deleted or expire."""
     packet_ttl: int = field(default=48 * _HOUR, validator=ge(1))
     """Seconds after which packets are deleted, rounded up to whole hours, and counted from the end
     of the hour in which a packet was registered, as in the reference."""
     max_packets: int = field(default=1_000_000, validator=ge(1))
-    """Registered packets.  When it is reached packets that have no body make room, the oldest
-    first, if they were registered more than an hour ago; otherwise nothing is registered."""
+    """Registered packets.  At the limit, packets without a body that were registered more than an
+    hour ago make room, the oldest first; if there are none, registering is refused."""
     max_record_bytes: int = field(default=_GIB, validator=ge(0))
-    """Bytes of the records about packets and their recipients, with bodies or without; a packet of
-    which there is nothing but recipients could have half a megabyte of them.  The same happens as
-    for ``max_packets``.  A tenth of the quota is four million records, or 25 for each of the
-    smallest packets that fit into the quota."""
+    """Bytes of the records about packets and their recipients, with bodies or without; a packet
+    without a body can have half a megabyte of recipients.  At the limit, the same happens as for
+    ``max_packets``.  A tenth of the quota is four million records, or 25 for each of the smallest
+    packets that fit into the quota."""
     max_recipients: int = field(default=2048, validator=ge(1))
-    """Of one packet, as many as a sender can describe a file to after rounding up."""
+    """Of one packet: the most that a sender registers, who rounds the number up."""
 
     @property
     def kept_hours(self) -> int:
@@ -77,28 +77,30 @@ class PacketPolicy(AcceptPolicy):
 
 @frozen(kw_only=True)
 class XFTPClientLimits(ConnectionLimits):
-    """What a client may take, and how long the router waits for it; times in seconds."""
+    """What a client may use, and how long the router waits for it; times in seconds."""
 
     requests: int = field(default=100, validator=ge(1))
-    """Of one connection at a time; a client that begins more breaks the rules of HTTP/2."""
+    """Of one connection at a time; a client that begins more violates HTTP/2, and is disconnected.
+    """
     buffered: int = field(default=1024 * 1024, validator=ge(64 * 1024))
-    """Bytes of bodies of one connection that have arrived and are not on the disk yet."""
+    """Bytes of bodies of one connection that have arrived and are not yet written to the disk."""
     open_files: int = field(default=2000, validator=ge(1))
-    """Bodies and pages in transfer at a time, each of which is an open file: a tenth of the 20,000
-    of which ``connections`` takes half.  An address may have as many of them as are still free, so
-    half if it is the only one; all addresses that are not public count as one.  Beyond that a
-    client is answered with TIMEOUT, after which clients try again, and a browser with 503."""
+    """Bodies and pages in transfer at a time, each of which is an open file: a tenth of 20,000
+    files, half of which are for ``connections``.  An address may have as many of them as are still
+    free, so half if it is the only one; all addresses that are not public count as one.  At the
+    limit a client gets TIMEOUT, after which clients try again, and a browser gets 503."""
     open_files_per_connection: int = field(default=32, validator=ge(1))
-    """Several times what clients have under way at a time, for those that use many streams."""
+    """Several times the concurrent transfers of ordinary clients, for those with many streams."""
     request_seconds: float = field(default=60, validator=gt(0))
-    """For the block that a request begins with, and for each next piece of a body, either way."""
+    """For the block that a request begins with, and for each piece of a body, in either direction.
+    """
     body_seconds: float = field(default=300, validator=gt(0))
-    """For the body of a packet, either way, as in the reference."""
+    """For the body of a packet, in either direction, as in the reference."""
 
 
 @frozen(repr=False, kw_only=True)
 class XFTPRouterConfig(ServingConfig):
-    """Everything about a router.
+    """The whole configuration.
 
     ``store`` is a folder with the packets and the records about them; without one they are in a
     temporary folder.
@@ -114,8 +116,7 @@ class XFTPRouterConfig(ServingConfig):
     ports: tuple[int, ...] = field(default=(443,), validator=[are_ports, min_len(1)])
     """The ports to listen on, 0 for one that the system chooses; the first is in the address."""
     pages: Path | None = None
-    """A folder with what browsers get when they ask for a page, a web client mostly; it needs
-    ``web_ports``."""
+    """A folder of pages for browsers, usually a web client; it needs ``web_ports``."""
     packets: PacketPolicy = Factory(PacketPolicy)
     limits: XFTPClientLimits = Factory(XFTPClientLimits)
     intervals: ServingIntervals = Factory(ServingIntervals)

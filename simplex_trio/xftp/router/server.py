@@ -1,4 +1,4 @@
-"""The router as a whole: `open_xftp_router` for a program of one's own, `serve_xftp_router` else.
+"""The router as a whole: `open_xftp_router` embeds one, `serve_xftp_router` is for real use.
 
 ::
 
@@ -6,8 +6,8 @@
         sent = await send_file(path, [router.address])
         ...
 
-An embedded router is on loopback and in a temporary folder, with credentials made for the occasion.
-A real one reads an `XFTPRouterConfig` from a file::
+An embedded router is on loopback and in a temporary folder, with temporary credentials.  A real one
+reads an `XFTPRouterConfig` from a file::
 
     config = XFTPRouterConfig.load(path)
     async with trio.open_nursery() as nursery:
@@ -123,10 +123,10 @@ class XFTPRouter(RunningRouter):
         )
 
     async def block(self, packet_id: bytes, reason: Blocked, *, of_sender: bool = False) -> bool:
-        """Remove the body of a packet for good, and tell everybody who asks for it why.
+        """Remove the body of a packet permanently; clients that request it get the reason.
 
-        ``packet_id`` is a recipient's, as complaints have it, or the sender's.  Returns whether
-        there is such a packet.  Raises `StoreError`.
+        ``packet_id`` is a recipient's id, as it is in complaints, or with ``of_sender`` the
+        sender's.  Returns whether there is such a packet.  Raises `StoreError`.
         """
         packet = await self._storage.find(packet_id, from_sender=of_sender)
         if packet is None or not await self._storage.block(packet.sender_id, reason):
@@ -135,7 +135,10 @@ class XFTPRouter(RunningRouter):
         return True
 
     async def expire(self) -> int:
-        """Delete what is too old; the router does it by itself, too.  Raises `StoreError`."""
+        """Delete expired packets, as the router does regularly; returns their number.
+
+        Raises `StoreError`.
+        """
         oldest = int(self._clock()) // _HOUR - self._config.packets.kept_hours
         count = await self._storage.delete_created_before(oldest)
         self._counters.add(Count.PACKETS_EXPIRED, count)

@@ -1,4 +1,4 @@
-"""`XFTPRouterStatistics`: an XFTP router in numbers, for people and graphs."""
+"""`XFTPRouterStatistics`: an XFTP router in numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Count(StrEnum):
     PACKETS_UPLOADED = "packets_uploaded"
     UPLOADS_FAILED = "uploads_failed"
     PACKETS_DOWNLOADED = "packets_downloaded"
-    """How often a packet was sent to its end; not counted if the client has gone by then."""
+    """Complete downloads; not those where the client disconnected before the end."""
     RECIPIENTS_ACKNOWLEDGED = "recipients_acknowledged"
     PACKETS_DELETED = "packets_deleted"
     PACKETS_EXPIRED = "packets_expired"
@@ -29,24 +29,24 @@ class Count(StrEnum):
     REQUESTS_REFUSED = "requests_refused"
     """Answered with an error of any kind."""
     TRANSFERS_TURNED_AWAY = "transfers_turned_away"
-    """Bodies and pages for which there was no open file left."""
+    """Bodies and pages refused at the limit for open files."""
     PACKETS_FORGOTTEN = "packets_forgotten"
-    """Packets without a body that made room for others."""
+    """Packets without a body that were deleted to make room for others."""
 
 
 @frozen(kw_only=True)
 class XFTPRouterStatistics(ServingStatistics):
-    """What a router has at the moment, and what it has done in its life."""
+    """What a router has at the moment, and its counters."""
 
     packets: int
     """Registered, with a body or without."""
     bytes_stored: int
     bytes_reserved: int
-    """What has arrived of uploads that are under way."""
+    """Bytes that have arrived of uploads in progress."""
     bytes_of_records: int
-    """About packets and their recipients, in the database."""
+    """The size of the records about packets and their recipients."""
     open_files: int
-    """Bodies and pages on their way."""
+    """Bodies and pages in transfer."""
 
 
 def take_statistics(
