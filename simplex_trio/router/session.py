@@ -8,7 +8,6 @@ the order of the commands, except where a command takes the time of others (PRXY
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -32,6 +31,7 @@ from simplex_trio.router.core.state import (
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
+from simplex_trio.router.incoming import GONE, IncomingBlocks
 from simplex_trio.router.outbox import Outbox, Outgoing
 from simplex_trio.router.proxying import Asker
 from simplex_trio.router.turn import Turn
@@ -51,14 +51,8 @@ __all__ = ["serve_client"]
 
 _log = logging.getLogger(__name__)
 
-_READ_AHEAD = 4
-"""Blocks that are received while a command waits, in order to notice the end of the connection.
-When so many have arrived, neither more blocks nor the end are noticed until the wait is over."""
-
 # A block holds its length, a count, the transmission's length, and what encryption adds.
 _MAX_TRANSMISSION = SMP_BLOCK_SIZE - 2 - 1 - 2 - 16
-
-_GONE = (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 async def serve_client(
@@ -72,7 +66,7 @@ async def serve_client(
     try:
         with hub.places.handshake(hub.config.limits.handshake_seconds):
             agreement = await shake_hands(hub, frames, tls)
-    except (HandshakeFailed, trio.TooSlowError, *_GONE) as exc:
+    except (HandshakeFailed, trio.TooSlowError, *GONE) as exc:
         _log.debug("a handshake failed: %s", type(exc).__name__)
         return
     await Session(hub, frames, agreement, origin).run()
@@ -135,7 +129,7 @@ class Session:
         self._proxied = trio.Semaphore(limits.proxied_at_once)
         self._names = trio.Semaphore(limits.names_at_once)
         self._asker = Asker(trio.Semaphore(hub.config.proxy.connecting_per_client), origin)
-        self._ahead: deque[bytes] = deque()
+        self._incoming = IncomingBlocks(frames, self._scope.cancel)
         self._unsettled = 0
         self._all_settled = trio.lowlevel.ParkingLot()
         self._over = False
@@ -219,10 +213,10 @@ class Session:
             if self._outbox.is_full:
                 await self._listening(errands, self._outbox.wait_for_room)
             try:
-                block = await self._next_block()
+                block = await self._incoming.receive()
             except trio.EndOfChannel:
                 return
-            except _GONE:
+            except GONE:
                 self._scope.cancel()
                 return
             self._active_at = trio.current_time()
@@ -234,9 +228,6 @@ class Session:
             self._outbox.take_in(len(received))
             await self._decide_all(errands, received)
 
-    async def _next_block(self) -> bytes:
-        return self._ahead.popleft() if self._ahead else await self._frames.receive_frame()
-
     async def _listening(
         self, errands: trio.Nursery, wait: Callable[[], Awaitable[object]]
     ) -> None:
@@ -244,19 +235,7 @@ class Session:
 
         Then ``errands`` is cancelled, and with it this task; no further command is decided.
         """
-        async with open_inner_nursery() as nursery:
-            nursery.start_soon(self._read_ahead, errands.cancel_scope)
-            await wait()
-            nursery.cancel_scope.cancel()
-
-    async def _read_ahead(self, errands: trio.CancelScope) -> None:
-        try:
-            while len(self._ahead) < _READ_AHEAD:
-                self._ahead.append(await self._frames.receive_frame())
-        except trio.EndOfChannel:
-            errands.cancel()
-        except _GONE:
-            self._scope.cancel()
+        await self._incoming.wait_for(wait, errands.cancel_scope.cancel)
 
     async def _decide_all(
         self,
@@ -367,7 +346,7 @@ class Session:
             try:
                 with trio.fail_after(limits.write_seconds):
                     await self._frames.send_frames(frames)
-            except (trio.TooSlowError, *_GONE):
+            except (trio.TooSlowError, *GONE):
                 self._scope.cancel()
                 return
             self._active_at = trio.current_time()
