@@ -7,7 +7,7 @@ Inside, `core` makes the decisions, in plain code without a clock, and `store` h
 other modules are async.
 """
 
-from simplex_trio.router.config import ClientLimits, ConfigError, Intervals
+from simplex_trio.router.config import ClientLimits, Intervals
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.router.statistics import RouterStatistics
@@ -17,7 +17,6 @@ from simplex_trio.router.store.sqlite import open_sqlite_store
 
 __all__ = [
     "ClientLimits",
-    "ConfigError",
     "Intervals",
     "MemoryStore",
     "ProxyPolicy",

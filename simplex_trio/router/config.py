@@ -30,15 +30,11 @@ from simplex_trio.serving.config import (
     ServingIntervals,
     are_ports,
 )
-from simplex_trio.serving.toml import ConfigError
 from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
 
 __all__ = [
     "ClientLimits",
-    "ConfigError",
     "Intervals",
-    "ProxyPolicy",
-    "QueuePolicy",
     "RouterConfig",
 ]
 

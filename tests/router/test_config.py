@@ -9,12 +9,12 @@ import pytest
 
 from simplex_trio.router.config import (
     ClientLimits,
-    ConfigError,
     Intervals,
-    ProxyPolicy,
-    QueuePolicy,
     RouterConfig,
 )
+from simplex_trio.router.core.policy import QueuePolicy
+from simplex_trio.router.proxy_rules import ProxyPolicy
+from simplex_trio.serving.toml import ConfigError
 
 FULL = """
 hosts = ["smp.example.com", "8.8.8.8", "[2606:4700::1111]"]

@@ -24,12 +24,13 @@ from simplex_trio.crypto.credentials import (
     generate_service_credentials,
 )
 from simplex_trio.errors import ConnectionLost, DecodeError, StoreError, WrongIdentity
-from simplex_trio.router.config import ConfigError, RouterConfig
+from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.router.server import EMBEDDED, Router, open_router, serve_router
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.serving.credentials import load_web_credentials
+from simplex_trio.serving.toml import ConfigError
 from simplex_trio.transport.config import ConnectConfig, WebPort
 from simplex_trio.transport.connect import open_transport
 from simplex_trio.transport.tls import TlsCredentials, utc_now

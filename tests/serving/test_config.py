@@ -8,7 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
-from simplex_trio.router.config import ClientLimits, Intervals, QueuePolicy, RouterConfig
+from simplex_trio.router.config import ClientLimits, Intervals, RouterConfig
+from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.serving.config import ConnectionLimits, ServingConfig, ServingIntervals
 from simplex_trio.serving.policy import AcceptPolicy
 from simplex_trio.serving.toml import ConfigError
