@@ -9,6 +9,7 @@ From the ground up, each floor knowing only those below it:
 * `simplex_trio.client` -- one connection to one router, used by many tasks;
 * `simplex_trio.agent` -- many connections, and subscriptions that are never forgotten;
 * `simplex_trio.duplex` -- what connections of two programs need beside their encryption;
+* `simplex_trio.serving` -- what routers share: configuration, limits, metrics;
 * `simplex_trio.router` -- a router to develop, test and self-host against;
 * `simplex_trio.xftp` -- files, through routers for files, and such a router;
 * `simplex_trio.katzenpost` -- a thin client for the daemon of the Katzenpost mixnet;

@@ -26,7 +26,7 @@ from simplex_trio.errors import (
     WrongIdentity,
 )
 from simplex_trio.katzenpost.errors import CborSupportMissing
-from simplex_trio.router.metrics import MetricsSupportMissing
+from simplex_trio.serving.metrics import MetricsSupportMissing
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.errors import (

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from attrs import evolve
 from cyclopts import Parameter
@@ -25,19 +24,15 @@ from simplex_trio.cli.router_folder import (
     write_new_files,
 )
 from simplex_trio.cli.running import run_service
-from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.router.credentials import load_credentials, load_web_credentials
-from simplex_trio.router.metrics import serve_metrics
-from simplex_trio.transport.tls import TlsCredentials
-from simplex_trio.xftp.router.config import PacketPolicy, XFTPRouterConfig
+from simplex_trio.xftp.router.config import XFTPRouterConfig
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, serve_xftp_router
 
 __all__ = ["router"]
 
 _GIB = 1024**3
-_METRICS = "simplex_xftp_router_"
 _MOST_PASSWORD = 1000
+_CONFIG = "xftp.toml"
 
 
 def router(
@@ -46,7 +41,7 @@ def router(
     *,
     host: Annotated[list[str] | None, Parameter(name="--host", negative=())] = None,
     port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=0xFFFF))] = None,
-    quota: Annotated[float, Parameter(validator=Number(gte=0))] = 10,
+    quota: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
     pages: ExistingDirectory | None = None,
     password_file: Path | None = None,
     metrics_port: Annotated[int | None, Parameter(validator=Number(gte=0, lte=0xFFFF))] = None,
@@ -62,16 +57,17 @@ def router(
     Parameters
     ----------
     folder
-        Where its credentials and the files are; both are made if they are missing. If it also has
-        web.crt and web.key, from an authority that browsers trust, browsers are served too. Without
-        a folder the router is for trying: only this machine reaches it, and everything ends with
-        it.
+        Where its credentials and the files are; both are made if they are missing. If it has a
+        xftp.toml, that is the configuration, and the options here take precedence. Otherwise, if
+        it has web.crt and web.key, from an authority that browsers trust, browsers are served too.
+        Without a folder the router is for trying: only this machine reaches it, and everything ends
+        with it.
     host
         The name or address under which clients find the router; may be given several times.
     port
         The port that it listens on; 443 unless given.
     quota
-        How much it stores at most, in GiB.
+        How much it stores at most, in GiB; 10 unless given.
     pages
         A folder with what browsers get when they ask for a page: the files of a web client.
     password_file
@@ -86,8 +82,17 @@ def router(
         Start even if the last records of files are missing, and give these files up; the log says
         how many.
     """
-    config = _config(folder, host, port, int(quota * _GIB), _password(password_file))
-    config = evolve(config, pages=pages)
+    config = _config(
+        folder,
+        packets={
+            "quota": None if quota is None else int(quota * _GIB),
+            "password": _password(password_file),
+        },
+        hosts=tuple(host) if host else None,
+        ports=None if port is None else (port,),
+        pages=pages,
+        metrics_port=metrics_port,
+    )
 
     def ready(running: XFTPRouter) -> None:
         if json:
@@ -96,29 +101,46 @@ def router(
             say(str(running.address))
 
     log_to_stderr(log, verbose=verbose)
-    signal = run_service(
-        partial(_serve, config, folder, metrics_port, ready, accept_loss=accept_loss)
-    )
+    signal = run_service(partial(_serve, config, folder, ready, accept_loss=accept_loss))
     logging.getLogger(__name__).info("the router has stopped after %s", signal)
 
 
 def _config(
-    folder: Path | None,
-    hosts: list[str] | None,
-    port: int | None,
-    quota: int,
-    password: str | None,
+    folder: Path | None, *, packets: Mapping[str, Any], **settings: Any
 ) -> XFTPRouterConfig:
-    config = EMBEDDED if folder is None else XFTPRouterConfig(folder=folder / "files")
+    """The configuration in a folder, or the usual one, with the options that are not `None`."""
+    changes = {name: value for name, value in settings.items() if value is not None}
+    policy = {name: value for name, value in packets.items() if value is not None}
+    config = EMBEDDED if folder is None else _config_in(folder)
+    if folder is None and "hosts" in changes:
+        changes["listen"] = None
+    if "ports" in changes and config.web_ports:
+        changes["web_ports"] = changes["ports"]
+    if "pages" in changes and not config.web_ports:
+        raise CommandFailed(
+            "Pages are for browsers, which need web.crt and web.key in the router's folder.",
+            ExitCode.USAGE,
+        )
     try:
-        config = evolve(config, packets=PacketPolicy(quota=quota, password=password))
-        if hosts:
-            config = evolve(config, hosts=tuple(hosts), listen=None)
-        if port is not None:
-            config = evolve(config, ports=(port,))
+        return evolve(config, packets=evolve(config.packets, **policy), **changes)
     except ValueError as exc:
         raise CommandFailed(f"This configuration is not valid: {exc}.", ExitCode.USAGE) from exc
-    return config
+
+
+def _config_in(folder: Path) -> XFTPRouterConfig:
+    path = folder / _CONFIG
+    if path.exists():
+        config = XFTPRouterConfig.load(path)
+    else:
+        config = XFTPRouterConfig()
+        # Either file alone is a mistake, which loading them tells.
+        if any((folder / name).exists() for name in ("web.crt", "web.key")):
+            config = evolve(config, web_ports=config.ports)
+    return evolve(
+        config,
+        credentials=folder if config.credentials is None else config.credentials,
+        store=folder / "files" if config.store is None else config.store,
+    )
 
 
 def _password(path: Path | None) -> str | None:
@@ -131,44 +153,18 @@ def _password(path: Path | None) -> str | None:
 async def _serve(
     config: XFTPRouterConfig,
     folder: Path | None,
-    metrics_port: int | None,
     ready: Callable[[XFTPRouter], None],
     *,
     accept_loss: bool,
 ) -> None:
-    credentials, web = None, None
-    if folder is not None:
-        credentials = await _credentials(folder, config.hosts[0])
-        web = await _web_credentials(folder)
-    if config.pages is not None and web is None:
-        raise CommandFailed(
-            "Pages are for browsers, which need web.crt and web.key in the router's folder.",
-            ExitCode.USAGE,
-        )
+    # A folder that the configuration names is expected to have them.
+    if folder is not None and folder == config.credentials:
+        _make_missing_credentials(folder, config.hosts[0])
     async with open_inner_nursery() as nursery:
-        serve = partial(
-            serve_xftp_router,
-            config,
-            credentials=credentials,
-            web=web,
-            accept_loss=accept_loss,
-        )
-        running: XFTPRouter = await nursery.start(serve)
-        if metrics_port is not None:
-            metrics = partial(serve_metrics, running.statistics, metrics_port, prefix=_METRICS)
-            await nursery.start(metrics)
-        ready(running)
+        ready(await nursery.start(partial(serve_xftp_router, config, accept_loss=accept_loss)))
 
 
-async def _credentials(folder: Path, host: str) -> RouterCredentials:
+def _make_missing_credentials(folder: Path, host: str) -> None:
     if not (folder / "server.key").exists():
         write_new_files(folder, credential_files(new_credentials(host)))
         aside(f"Made new credentials. Take {folder / CA_KEY} off this machine, and keep it safe.")
-    return await load_credentials(folder, at=datetime.now(UTC))
-
-
-async def _web_credentials(folder: Path) -> TlsCredentials | None:
-    # Either file alone is a mistake, which loading them tells.
-    if not any((folder / name).exists() for name in ("web.crt", "web.key")):
-        return None
-    return await load_web_credentials(folder)

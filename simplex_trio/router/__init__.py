@@ -1,13 +1,13 @@
 """The router: a small SMP router in Trio, to develop and test against and to host oneself.
 
-`simplex_trio` has `open_router`, `serve_router` and `RouterConfig`; what a configuration is made
-of, and the stores, are here.
+`simplex_trio` exports `open_router`, `serve_router` and `RouterConfig`; this package exports the
+parts of a configuration, and the stores.
 
-Inside, `core` decides, in plain code without a clock, `store` keeps queues and messages, and
-everything else waits.
+Inside, `core` makes the decisions, in plain code without a clock, and `store` has the storage.  The
+other modules are async.
 """
 
-from simplex_trio.router.config import ClientLimits, ConfigError, Intervals
+from simplex_trio.router.config import ClientLimits, Intervals
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.router.statistics import RouterStatistics
@@ -17,7 +17,6 @@ from simplex_trio.router.store.sqlite import open_sqlite_store
 
 __all__ = [
     "ClientLimits",
-    "ConfigError",
     "Intervals",
     "MemoryStore",
     "ProxyPolicy",

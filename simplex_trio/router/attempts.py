@@ -1,9 +1,9 @@
-"""`Attempts`: which relays a proxy may be connecting to, and for whom.  Pure.
+"""`Attempts`: which relays a proxy may be connecting to, and for which clients.  Pure.
 
-Clients choose where a proxy connects to, and an address where nothing answers keeps an attempt busy
+Clients choose where a proxy connects to, and an address that does not answer keeps an attempt busy
 until connecting times out.  So the number of attempts is limited.  When the limit is reached, a new
-one takes the place of one of the client that has the most, if that has more than the newcomer, or
-of the oldest one, if that has had its time.
+attempt displaces one of the client that has the most, if that client has more than the newcomer, or
+the oldest one, if it has lasted longer than `PATIENCE`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ RelayT = TypeVar("RelayT", bound=Hashable)
 ClientT = TypeVar("ClientT", bound=Hashable)
 
 PATIENCE = 5.0
-"""Seconds after which an attempt gives its place to a newcomer, the oldest one first; most relays
-that work have shaken hands by then, onion services included."""
+"""Seconds after which a newcomer displaces an attempt, the oldest one first; by then most working
+relays have completed their handshakes, onion services included."""
 
 
 @define(eq=False, repr=False)
 class Attempt(Generic[RelayT, ClientT]):
-    """An attempt, and the clients that wait for it, each with the group that it is counted in.
+    """An attempt, and the clients that wait for it, each with its group.
 
-    ``payer`` is the one that the attempt counts for: of those that wait, the one with the fewest
-    attempts when it joined.
+    The attempt counts against ``payer``: of the waiting clients, the one with the fewest attempts
+    when it joined.
     """
 
     relay: RelayT
@@ -41,8 +41,8 @@ class Attempt(Generic[RelayT, ClientT]):
 class Attempts(Generic[RelayT, ClientT]):
     """The attempts of one proxy.
 
-    A client is counted together with all others of its group, which come from the same address.  A
-    client without a group is one by itself.
+    Clients from the same address are one group, and are counted together.  A client without a group
+    is a group by itself.
     """
 
     def __init__(self, *, patience: float = PATIENCE) -> None:
@@ -60,11 +60,11 @@ class Attempts(Generic[RelayT, ClientT]):
     def join(
         self, relay: RelayT, client: ClientT, group: Hashable | None, now: float, *, most: int
     ) -> tuple[Attempt[RelayT, ClientT] | None, Attempt[RelayT, ClientT] | None]:
-        """Have a client wait for a relay: join the attempt that there is, or begin one.
+        """Have a client wait for a relay: join the existing attempt, or begin one.
 
-        Returns the attempt that the client waits for, and another one that has to be given up for
-        it, which does not count any more.  The first is `None` if all ``most`` places are taken and
-        the client may not take one over.
+        Returns the attempt that the client waits for, and the displaced attempt, if any, which the
+        caller has to cancel and which does not count any more.  The first is `None` if all ``most``
+        places are taken and the client may not displace an attempt.
         """
         member = (client if group is None else group, client)
         attempt = self._attempts.get(relay)
@@ -87,7 +87,7 @@ class Attempts(Generic[RelayT, ClientT]):
     def leave(
         self, attempt: Attempt[RelayT, ClientT], client: ClientT, group: Hashable | None
     ) -> bool:
-        """A client stops waiting; returns whether no other client waits for the attempt."""
+        """Note that a client has stopped waiting; returns whether it was the last one."""
         member = (client if group is None else group, client)
         attempt.waiting.remove(member)
         if self._attempts.get(attempt.relay) is not attempt:
@@ -102,7 +102,7 @@ class Attempts(Generic[RelayT, ClientT]):
     def _displaced_by(
         self, newcomer: tuple[Hashable, ClientT], now: float
     ) -> Attempt[RelayT, ClientT] | None:
-        """The attempt whose place a newcomer takes, if it may take one.
+        """The attempt that a newcomer displaces, if it may displace one.
 
         Refusing is cheap, because there may be a flood of newcomers.
         """

@@ -15,10 +15,10 @@ __all__ = ["shake_hands"]
 
 
 async def shake_hands(hub: Hub, frames: FrameStream, tls: TlsSession) -> RouterAgreement:
-    """Agree with a client, and tell its service the id that it has.
+    """Shake hands with a client, and tell its service its id.
 
-    Raises a `HandshakeFailed` when there is no agreement, after telling the client where the
-    protocol has words for it, and whatever ``frames`` raises.
+    Raises a `HandshakeFailed` when there is no agreement, after sending the client an error where
+    the protocol has one, and whatever ``frames`` raises.
     """
     blocks = PaddedBlocks(SMP_BLOCK_SIZE)
     handshake = SMPRouterHandshake(
@@ -35,7 +35,7 @@ async def shake_hands(hub: Hub, frames: FrameStream, tls: TlsSession) -> RouterA
     try:
         hello = blocks.open(block)
     except DecodeError as exc:
-        raise MalformedHello("the client's hello is no block") from exc
+        raise MalformedHello("the client's hello is not a block") from exc
     last = handshake.receive(hello)
     claim = handshake.service_claim
     if claim is not None:
@@ -48,5 +48,5 @@ async def shake_hands(hub: Hub, frames: FrameStream, tls: TlsSession) -> RouterA
         await frames.send_frames([blocks.seal(last)])
     agreement = handshake.agreement
     if agreement is None:
-        raise ServiceRefused("the client's service cannot be believed, or has another role")
+        raise ServiceRefused("the client's service is not proven, or has another role")
     return agreement

@@ -1,21 +1,17 @@
-"""What a router does by itself from time to time: expiry, idle clients, storing its counters."""
+"""The regular work of a router: expiry, idle clients, storing its counters."""
 
 from __future__ import annotations
 
-import logging
 from itertools import islice
 
 import trio
 
-from simplex_trio.errors import StoreError
 from simplex_trio.router.core.expiry import expire_notifications, expire_queues, expire_services
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.store.interface import PutStatistics
 
-__all__ = ["disconnect_idle", "expire", "store_counters", "store_counters_regularly"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["disconnect_idle", "expire", "store_counters"]
 
 _AT_ONCE = 500
 """How many queues or services are gone through before others get a turn: a millisecond's worth."""
@@ -45,18 +41,8 @@ async def disconnect_idle(hub: Hub) -> None:
             session.close_if_idle(now)
 
 
-async def store_counters_regularly(hub: Hub) -> None:
-    """Store the counters regularly, until cancelled."""
-    while True:
-        await trio.sleep(hub.config.intervals.statistics)
-        await store_counters(hub)
-
-
 async def store_counters(hub: Hub) -> None:
-    """Store the counters; a store that refuses is only logged, as there is another time."""
+    """Store the counters; raises `StoreError`."""
     transaction = Transaction()
     transaction.add(PutStatistics(hub.state.counters.values()))
-    try:
-        await hub.commits.store(transaction)
-    except StoreError as exc:
-        _log.warning("the counters could not be stored: %s", exc)
+    await hub.commits.store(transaction)

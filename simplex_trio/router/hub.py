@@ -13,7 +13,7 @@ from attrs import Factory, define
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.router.body_loader import BodyLoader
 from simplex_trio.router.commits import Commits
-from simplex_trio.router.config import ClientLimits, RouterConfig
+from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.model import MAX_OWNERS
 from simplex_trio.router.core.state import RouterState
@@ -21,7 +21,7 @@ from simplex_trio.router.delayed_events import DelayedEvents
 from simplex_trio.router.names import NameResolver, resolve_name
 from simplex_trio.router.proxying import Proxying, Relays, Requester
 from simplex_trio.router.store.interface import Store
-from simplex_trio.transport.places import ListenLimits, Places
+from simplex_trio.transport.places import Places
 from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.errors.values import Proxy, ProxyErrorKind
 from simplex_trio.wire.smp.commands import PFWD, PRXY, RSLV, Command
@@ -31,17 +31,6 @@ from simplex_trio.wire.smp.reading import ReceivedCommand
 __all__ = ["Hub", "OpenSession", "assemble_hub"]
 
 _log = logging.getLogger(__name__)
-
-
-def _places(limits: ClientLimits) -> Places:
-    return Places(
-        ListenLimits(
-            connections=limits.connections,
-            max_connections_per_address=limits.max_connections_per_address,
-            handshake_seconds=limits.tls_seconds,
-            crowded_handshake_seconds=limits.crowded_handshake_seconds,
-        )
-    )
 
 
 class OpenSession(Protocol):
@@ -72,7 +61,7 @@ class Hub:
     clock: Callable[[], float] = time.time
     turns: Turns = Factory(Turns)
     sessions: set[OpenSession] = Factory(set)
-    places: Places = Factory(lambda hub: _places(hub.config.limits), takes_self=True)
+    places: Places = Factory(lambda hub: hub.config.limits.places(), takes_self=True)
 
     def now(self) -> int:
         """The time that messages are stamped with."""

@@ -1,4 +1,4 @@
-"""Resolving names for clients: what a router that does so has to be given."""
+"""Resolving names for clients: the interface of a resolver, and the answer to RSLV."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from simplex_trio.wire.smp.names import Domain, NameRecord
 __all__ = ["NameNotFound", "NameResolver", "ResolverFailed", "resolve_name"]
 
 NameResolver = Callable[[Domain], Awaitable[NameRecord]]
-"""Finds what is registered for a domain; raises `NameNotFound` or `ResolverFailed`."""
+"""Looks up the record of a domain; raises `NameNotFound` or `ResolverFailed`."""
 
 
 class NameNotFound(SimplexError):
-    """Nothing is registered for a name."""
+    """A name is not registered."""
 
 
 class ResolverFailed(SimplexError):
-    """The resolver could not be asked; the message goes to the client and names no secrets."""
+    """The resolver failed; the client gets the message, which must not contain secrets."""
 
 
 async def resolve_name(resolver: NameResolver, domain: Domain) -> Message:

@@ -1,8 +1,8 @@
-"""Which relays a proxy connects to for its clients, and how it tells them what went wrong. Pure.
+"""`ProxyPolicy`: which relays a proxy connects to for its clients.  Pure.
 
-Clients choose where a proxy connects to.  So it does not connect to addresses that are not
-public, where it could reach services that are meant for its own machine or network only.  What
-counts is the address that is connected to: a name is judged by the addresses that it resolves to.
+Clients choose where a proxy connects to.  So it connects to public addresses only: at others it
+could reach services that are meant for its own machine or network.  The check applies to the
+address of the connection: for a name, to the addresses that it resolves to.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["ProxyPolicy"]
 IPNetwork = IPv4Network | IPv6Network
 
 _PRIVATE_NAMES = ("localhost", "local", "internal", "lan", "home.arpa")
-"""Domains that mean something only here."""
+"""Domains that are not on the Internet."""
 
 _MAX_PORT = 0xFFFF
 
@@ -53,8 +53,8 @@ class ProxyPolicy(Redacted):
     """What a router does as a proxy.
 
     ``allow`` and ``deny`` are lists of domains, which include their sub-domains, and of IP
-    addresses and networks.  With an ``allow`` list only what it names is connected to; what the
-    ``deny`` list names never is.  A relay with several hosts is reached by those that are left.
+    addresses and networks.  With an ``allow`` list the proxy connects only to hosts on it, and
+    never to those on the ``deny`` list.  Of a relay with several hosts it uses the allowed ones.
     """
 
     enabled: bool = True
@@ -63,28 +63,26 @@ class ProxyPolicy(Redacted):
     allow_private: bool = False
     """Whether to connect to addresses that are not public; meant for tests."""
     max_relays: int = field(default=1000, validator=ge(1))
-    """The most relays to be connected to at a time, since clients choose which; another one cannot
-    be reached until the connection to one of them has ended."""
+    """The most relays to be connected to at a time, since clients choose them; at the limit another
+    one cannot be reached until a connection to one of them has ended."""
     max_connecting: int = field(default=200, validator=ge(1))
     """Of those, the most that are only being connected to: a fifth, so that relays that do not
-    answer leave room for those that do.  When the limit is reached, a new attempt takes the place
-    of one of the client address that has the most, or of one that has lasted for 5 seconds;
-    otherwise it is refused."""
+    answer leave room for those that do.  At the limit, a new attempt displaces one of the client
+    address that has the most, or one that has lasted for 5 seconds; otherwise it is refused."""
     connecting_per_client: int = field(default=16, validator=ge(1))
-    """The most of them that one connection of a client waits for: half of ``proxied_at_once``.  Its
-    next PRXY waits until one of them has ended."""
+    """The most of them that one connection of a client waits for: half of ``proxied_at_once``.  At
+    the limit its next PRXY waits until one of them has ended."""
     own_domains: tuple[str, ...] = field(default=(), validator=_patterns)
     """Domains of the operator's other routers."""
     socks: str | None = field(default=None, validator=optional(_is_socks))
-    """``host:port`` of a SOCKS5 proxy by which onion hosts are reached; without one they are not.
-    """
+    """``host:port`` of a SOCKS5 proxy for onion hosts; without it they cannot be reached."""
 
     def hosts(self, relay: ServerAddress) -> tuple[Host, ...]:
-        """The hosts by which a relay may be reached, as far as its address tells."""
+        """The allowed hosts of a relay; names are still to be resolved and checked."""
         return tuple(host for host in relay.hosts if self._allows_host(host))
 
     def allows_address(self, address: IPAddress) -> bool:
-        """Whether an address, which a name was resolved to, may be connected to."""
+        """Whether the proxy may connect to an address that a name has resolved to."""
         if not (self.allow_private or is_public(address)):
             return False
         return not any(_names_address(pattern, address) for pattern in self.deny)
@@ -118,7 +116,7 @@ def _names_address(pattern: str, address: IPAddress) -> bool:
 
 
 def _is_under(name: str, domains: tuple[str, ...]) -> bool:
-    """Whether a name is one of the domains or a sub-domain of it."""
+    """Whether a name is one of the domains or a sub-domain of one."""
     labels = name.lower().rstrip(".").split(".")
     for domain in domains:
         wanted = domain.lower().strip(".").split(".")

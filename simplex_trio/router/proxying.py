@@ -1,7 +1,7 @@
-"""Being a proxy: PRXY opens a session with a relay, PFWD passes commands on over it.
+"""The proxy role: PRXY opens a session with a relay, PFWD forwards commands over it.
 
-`Relays` is the interface to the connections, which are kept elsewhere.  All clients share one
-session with each relay, and name it by its session id.
+`Relays` is the interface to the connections; `simplex_trio.router.relays` keeps them.  All clients
+share one session with each relay, and refer to it by its session id.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from simplex_trio.errors import (
     TooLarge,
     UnexpectedResponseError,
 )
-from simplex_trio.router.core.counters import Count, Counters
+from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
+from simplex_trio.serving.counters import Counters
 from simplex_trio.transport.networks import Origin
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.certificates import ProvenKey
@@ -72,17 +73,17 @@ class RelaySession(Protocol):
 
     @property
     def session_id(self) -> bytes:
-        """What clients name it by."""
+        """What clients refer to it by."""
         ...
 
     @property
     def version(self) -> int:
-        """What the two agreed on."""
+        """The version that the two agreed on."""
         ...
 
     @property
     def versions(self) -> VersionRange:
-        """What both of them speak."""
+        """The versions that both of them support."""
         ...
 
     @property
@@ -91,7 +92,7 @@ class RelaySession(Protocol):
         ...
 
     async def forward(self, forwarded: FwdTransmission) -> bytes:
-        """Pass a client's command on; returns what the relay sealed for the client.
+        """Forward a client's command; returns the answer that the relay sealed for the client.
 
         Raises `RelayRefused`, or another `SimplexError`.
         """
@@ -100,7 +101,7 @@ class RelaySession(Protocol):
 
 @define(eq=False)
 class Requester:
-    """A client that asks for relays, and its origin, if limits apply to that.
+    """A client's connection that asks for relays, and its origin, if limits for addresses apply.
 
     ``connecting`` limits how many relays it waits for at a time.
     """
@@ -113,23 +114,23 @@ class Relays(Protocol):
     """The connections to all relays."""
 
     async def session(self, relay: ServerAddress, requester: Requester) -> RelaySession:
-        """The connection to a relay, made if there is none, shared by all clients.
+        """The shared connection to a relay, which is opened if there is none.
 
-        Cancelled, it gives the attempt up, unless others wait for it.  Raises a `SimplexError`,
-        also from what is remembered of an attempt a moment ago.
+        Cancelling gives the attempt up, unless other clients wait for it.  Raises a `SimplexError`,
+        possibly that of an attempt a moment ago.
         """
         ...
 
     def find(self, session_id: bytes) -> RelaySession | None:
-        """The connection with this session id, if it still stands."""
+        """The connection with this session id, if it is still open."""
         ...
 
 
 class Proxying:
-    """What a router does for its clients as a proxy."""
+    """Answers PRXY and PFWD."""
 
     def __init__(
-        self, relays: Relays, policy: ProxyPolicy, queues: QueuePolicy, counters: Counters
+        self, relays: Relays, policy: ProxyPolicy, queues: QueuePolicy, counters: Counters[Count]
     ) -> None:
         self._relays = relays
         self._policy = policy
@@ -137,7 +138,7 @@ class Proxying:
         self._counters = counters
 
     async def open_session(self, command: PRXY, requester: Requester) -> Message:
-        """PRXY: answered with the session to use, or with what is in the way of one."""
+        """Answer PRXY: with the session to use, or with an error."""
         self._counters.add(Count.RELAY_SESSIONS_REQUESTED)
         if not (self._policy.enabled and self._queues.accepts(command.basic_auth)):
             self._counters.add(Count.RELAY_SESSIONS_REFUSED)
@@ -159,7 +160,7 @@ class Proxying:
         return PKEY(session.session_id, versions, session.proof)
 
     async def forward(self, session_id: bytes, correlation_id: bytes, command: PFWD) -> Message:
-        """PFWD: answered with what the relay sealed, or with why there is nothing."""
+        """Answer PFWD: with what the relay sealed, or with an error."""
         session = self._relays.find(session_id)
         if session is None:
             self._counters.add(Count.PROXIED_FAILED)
@@ -179,7 +180,7 @@ class Proxying:
 
 
 def proxy_error(error: SimplexError) -> RouterErrorValue:
-    """What a client is told about something that went wrong between the proxy and the relay."""
+    """What a client is told about a failure between the proxy and the relay."""
     match error:
         case RelayRefused():
             return Proxy(wire.Protocol(error.error))

@@ -1,4 +1,4 @@
-"""`AgentRelays`: the connections of a proxy to relays, kept by an agent.
+"""`open_relays`: the connections of a proxy to relays, which an agent keeps.
 
 Names are resolved here, before the check against private networks, and only once: a name cannot
 resolve to another address between the check and the connection.
@@ -60,7 +60,7 @@ async def open_relays(policy: ProxyPolicy) -> AsyncIterator[Relays]:
 
 
 async def _drain(agent: SMPClientAgent) -> None:
-    """Read what an agent tells, of which nothing matters to a proxy."""
+    """Discard an agent's events, none of which matters to a proxy."""
     async for event in agent.events:
         _log.debug("relays: %r", event)
 
@@ -83,7 +83,7 @@ def _connector(policy: ProxyPolicy, config: SMPClientConfig, find: Resolve) -> C
 
 
 async def reachable(relay: ServerAddress, policy: ProxyPolicy, find: Resolve) -> ServerAddress:
-    """The relay by those of its addresses that may be connected to; else `NoSuitableHost`."""
+    """The relay with only those hosts that the proxy may connect to; else `NoSuitableHost`."""
     hosts: list[Host] = []
     failure: DialFailed | None = None
     for host in policy.hosts(relay):
@@ -106,7 +106,7 @@ def _host(address: IPAddress) -> Host:
 
 
 async def resolve(name: str) -> list[IPAddress]:
-    """The addresses of a name as the system knows them."""
+    """The addresses of a name, from the system's resolver."""
     try:
         found = await trio.socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -9,7 +9,6 @@ RSLV).
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -26,10 +25,11 @@ from simplex_trio.router.core.replies import NO_OUTLET, Event, Payload, Reply
 from simplex_trio.router.core.requests import Client, Request
 from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
-from simplex_trio.router.limits import TokenBucket
+from simplex_trio.router.incoming import GONE, IncomingBlocks
 from simplex_trio.router.outbox import Outbox, Outgoing
 from simplex_trio.router.proxying import Requester
 from simplex_trio.router.turn import Turn
+from simplex_trio.serving.limits import TokenBucket
 from simplex_trio.transport.frames import FrameStream
 from simplex_trio.transport.networks import Origin
 from simplex_trio.transport.tls import TlsSession
@@ -45,14 +45,8 @@ __all__ = ["serve_client"]
 
 _log = logging.getLogger(__name__)
 
-_READ_AHEAD = 4
-"""Blocks that are received while a command waits, in order to notice the end of the connection.
-When so many have arrived, neither more blocks nor the end are noticed until the wait is over."""
-
 # A block holds its length, a count, the transmission's length, and what encryption adds.
 _MAX_TRANSMISSION = SMP_BLOCK_SIZE - 2 - 1 - 2 - 16
-
-_GONE = (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 async def serve_client(
@@ -66,7 +60,7 @@ async def serve_client(
     try:
         with hub.places.handshake(hub.config.limits.handshake_seconds):
             agreement = await shake_hands(hub, frames, tls)
-    except (HandshakeFailed, trio.TooSlowError, *_GONE) as exc:
+    except (HandshakeFailed, trio.TooSlowError, *GONE) as exc:
         _log.debug("a handshake failed: %s", type(exc).__name__)
         return
     await Session(hub, frames, agreement, origin).run()
@@ -126,7 +120,7 @@ class Session:
         self._proxied = trio.Semaphore(limits.proxied_at_once)
         self._names = trio.Semaphore(limits.names_at_once)
         self._requester = Requester(trio.Semaphore(hub.config.proxy.connecting_per_client), origin)
-        self._ahead: deque[bytes] = deque()
+        self._incoming = IncomingBlocks(frames, self._scope.cancel)
         self._unsettled = 0
         self._all_settled = trio.lowlevel.ParkingLot()
         self._over = False
@@ -210,10 +204,10 @@ class Session:
             if self._outbox.is_full:
                 await self._listening(remote, self._outbox.wait_for_room)
             try:
-                block = await self._next_block()
+                block = await self._incoming.receive()
             except trio.EndOfChannel:
                 return
-            except _GONE:
+            except GONE:
                 self._scope.cancel()
                 return
             self._active_at = trio.current_time()
@@ -225,27 +219,12 @@ class Session:
             self._outbox.take_in(len(received))
             await self._decide_all(remote, received)
 
-    async def _next_block(self) -> bytes:
-        return self._ahead.popleft() if self._ahead else await self._frames.receive_frame()
-
     async def _listening(self, remote: trio.Nursery, wait: Callable[[], Awaitable[object]]) -> None:
         """Wait for something, and notice meanwhile if the connection ends.
 
         Then ``remote`` is cancelled, and with it this task; no further command is decided.
         """
-        async with open_inner_nursery() as nursery:
-            nursery.start_soon(self._read_ahead, remote.cancel_scope)
-            await wait()
-            nursery.cancel_scope.cancel()
-
-    async def _read_ahead(self, remote: trio.CancelScope) -> None:
-        try:
-            while len(self._ahead) < _READ_AHEAD:
-                self._ahead.append(await self._frames.receive_frame())
-        except trio.EndOfChannel:
-            remote.cancel()
-        except _GONE:
-            self._scope.cancel()
+        await self._incoming.wait_for(wait, remote.cancel_scope.cancel)
 
     async def _decide_all(
         self,
@@ -355,7 +334,7 @@ class Session:
             try:
                 with trio.fail_after(limits.write_seconds):
                     await self._frames.send_frames(frames)
-            except (trio.TooSlowError, *_GONE):
+            except (trio.TooSlowError, *GONE):
                 self._scope.cancel()
                 return
             self._active_at = trio.current_time()

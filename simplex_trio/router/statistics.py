@@ -1,20 +1,19 @@
-"""`RouterStatistics`: a router in numbers, for people and graphs."""
+"""`RouterStatistics`: a router in numbers."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from attrs import frozen
 
 from simplex_trio.router.core.state import RouterState
+from simplex_trio.serving.statistics import ServingStatistics
 from simplex_trio.transport.listen import SocketStatistics
 
 __all__ = ["RouterStatistics", "take_statistics"]
 
 
 @frozen(kw_only=True)
-class RouterStatistics:
-    """What a router has at the moment, and what it has done in its life."""
+class RouterStatistics(ServingStatistics):
+    """What a router has at the moment, and its counters."""
 
     queues: int
     messages: int
@@ -23,20 +22,11 @@ class RouterStatistics:
     notifications: int
     """Waiting for notifiers."""
     services: int
-    clients: int
-    """Connections whose handshake is over."""
     subscribed_queues: int
-    """By name, and not through a service."""
+    """Each on its own, not through a service."""
     subscribed_services: int
     subscribed_notifiers: int
     subscribed_notifier_services: int
-    sockets_accepted: int
-    sockets_closed: int
-    sockets_active: int
-    sockets_leaked: int
-    """Accepted, and neither closed nor active; always 0."""
-    counters: Mapping[str, int]
-    """Since the router was created; see `simplex_trio.router.core.counters.Count`."""
 
 
 def take_statistics(

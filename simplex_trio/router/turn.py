@@ -50,7 +50,7 @@ class Turn:
         self._has_begun = True
 
     def spend(self, command: Command, verification: int) -> None:
-        """A command was decided; ``verification`` is what checking it has cost."""
+        """Note that a command was decided; ``verification`` is what checking it has cost."""
         cryptography = verification + agreement_cost(command)
         if cryptography:
             self._turns.spend(cryptography)

@@ -1,4 +1,4 @@
-"""The page that browsers get from a router: what it is, its address, and that as a QR code."""
+"""`WebPage`: the page that browsers get from a router, with its address as text and QR code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 from http import HTTPStatus
 from typing import Final
 
-from simplex_trio.router.http import Request, Response
+from simplex_trio.serving.http import Request, Response
 from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = ["WebPage"]
@@ -38,7 +38,7 @@ svg {{ width: 16rem; height: 16rem; }}
 
 
 def _qr_code(text: str) -> str:
-    """A QR code as SVG; nothing where the package that draws it is not installed."""
+    """A QR code as SVG; empty where the package that draws it is not installed."""
     try:
         import segno
     except ImportError:
@@ -50,7 +50,7 @@ def _qr_code(text: str) -> str:
 
 
 class WebPage:
-    """The answers to whatever browsers ask of a router."""
+    """Answers the requests of browsers."""
 
     def __init__(self, address: ServerAddress) -> None:
         text = str(address)
@@ -58,7 +58,7 @@ class WebPage:
         self._page = Response(page.encode(), "text/html; charset=utf-8", headers=_POLICY)
 
     def answer(self, request: Request) -> Response:
-        """The page itself at ``/``, and nothing anywhere else."""
+        """The page itself at ``/``, and 404 for other paths."""
         if request.path == "/":
             return self._page
         return Response(b"404 Not Found\n", status=HTTPStatus.NOT_FOUND, headers=_POLICY)

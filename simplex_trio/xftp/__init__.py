@@ -1,12 +1,11 @@
-"""XFTP: files through routers, as a client, as whole files, and as a router.
+"""XFTP: files through routers; transfers of whole files, a client, and a router.
 
-`send_file`, `receive_file` and `delete_file` make files out of packets on any number of routers;
-`FileDescription` is what goes from sender to recipient, as text, in a file or as a link.
-`open_xftp_client` is one connection to one router, by which packets go one at a time, and
-`open_xftp_router` is a router.
+`send_file`, `receive_file` and `delete_file` transfer whole files, as packets on any number of
+routers; the sender gives the recipient a `FileDescription`, as text, in a file or as a link.
+`open_xftp_client` connects to one router, for single packets, and `open_xftp_router` runs a router.
 
-HTTP/2 comes from a library that is not installed with the package itself but with its extra
-``xftp``; what needs it says so when it is used.
+HTTP/2 comes from a library that is installed with the extra ``xftp`` only; without it these
+functions raise `XFTPSupportMissing`.
 """
 
 from simplex_trio.wire.xftp.description import FileDescription, FileParty, Packet, Replica

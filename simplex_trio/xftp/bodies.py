@@ -1,4 +1,4 @@
-"""Reading bodies in pieces of a chosen size, and waiting for them no longer than is reasonable."""
+"""Reading bodies in pieces of a chosen size, with limits for the time that this waits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from simplex_trio.xftp.http2.stream import Http2Stream
 __all__ = ["PIECE_SIZE", "BodyReader", "WaitBudget"]
 
 PIECE_SIZE = 256 * 1024
-"""How much of a body is handled at a time: enough for a trip to a worker thread to be worth it,
-little enough for many bodies to be under way at once."""
+"""Bytes of a body that are handled at a time: enough for a call in a worker thread to be worth it,
+few enough for many concurrent bodies."""
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 class WaitBudget:
     """How long to wait for the other side: each time at most ``stall`` seconds, ``total`` in all.
 
-    Only waiting counts: what this side does with what has come may take its time.
+    Only waiting counts, not the time that this side takes to process what it has received.
     """
 
     total: float
@@ -34,13 +34,13 @@ class WaitBudget:
     async def wait_for(self, receive: Callable[[], Awaitable[T]]) -> T:
         """What ``receive`` returns; `RequestTimeout` if it takes too long."""
         started = trio.current_time()
-        # What had come at the last moment may have been seen even later than that.
+        # The last wait may have been noticed to end after its deadline.
         left = max(self.total - self._waited, 0)
         with trio.move_on_after(min(self.stall, left)):
             result = await receive()
             self._waited += trio.current_time() - started
             return result
-        raise RequestTimeout("the other side is too slow, or has stopped")
+        raise RequestTimeout("the other side is too slow, or has stopped sending")
 
 
 class BodyReader:
@@ -66,7 +66,7 @@ class BodyReader:
         return piece
 
     async def at_end(self) -> bool:
-        """Whether nothing more comes."""
+        """Whether the body has ended; waits for the next byte, if there is one."""
         if not self._buffer and not self._ended:
             self._buffer += await self._budget.wait_for(self._source.receive_some)
             self._ended = not self._buffer

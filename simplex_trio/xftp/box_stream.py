@@ -1,8 +1,8 @@
-"""The box as a stream: XSalsa20-Poly1305 over more bytes than should be in memory at once.
+"""`BoxStream`: XSalsa20-Poly1305 over more bytes than should be in memory at once.
 
 It is the construction of `simplex_trio.crypto.box` with the tag at the end instead of at the start,
-where it is known without looking at everything first.  Nothing that has been decrypted may be used
-before the tag is right.
+so that it can be computed while streaming.  Callers must not use what was decrypted before the tag
+has been checked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _POLY1305_KEY_SIZE = 32
 class BoxStream:
     """One box, sealed or opened piece by piece; each object is for one direction and one use.
 
-    Raises `ValueError` for a nonce that has not 24 bytes.
+    Raises `ValueError` for a nonce that does not have 24 bytes.
     """
 
     __slots__ = ("_cipher", "_mac")
@@ -46,22 +46,22 @@ class BoxStream:
         return bytes(work)
 
     def seal_in_place(self, data: bytearray | memoryview) -> None:
-        """Put the ciphertext of the next piece where the piece was."""
+        """Encrypt the next piece in place."""
         self._cipher.xor(data)
         self._mac.update(data)
 
     def open(self, data: bytes | bytearray | memoryview) -> bytes:
-        """What the next piece decrypts to, authentic or not."""
+        """The plaintext of the next piece, which is not authenticated yet."""
         self._mac.update(data)
         work = bytearray(data)
         self._cipher.xor(work)
         return bytes(work)
 
     def tag(self) -> bytes:
-        """The tag over all pieces; the stream is over then."""
+        """The tag over all pieces; it ends the stream."""
         return self._mac.finalize()
 
     def verify(self, tag: bytes) -> None:
-        """Check the tag of what was opened, or raise `DecryptionFailed`; the stream is over."""
+        """Check the tag of all pieces, or raise `DecryptionFailed`; it ends the stream."""
         if not hmac.compare_digest(self.tag(), tag):
             raise DecryptionFailed("a stream is not authentic")

@@ -1,8 +1,8 @@
-"""`XFTPClient`: one connection to one XFTP router, and any number of requests on it at once.
+"""`XFTPClient`: one connection to one XFTP router, with concurrent requests.
 
 A request is a block with a command; the body of a packet follows the block, or the answer's block.
-HTTP/2 keeps the requests apart, and answers must name the request besides, so that none is taken
-for another.  Cancelling a request takes back that one alone.
+HTTP/2 separates the requests, and answers also have the id of their request, so that they cannot be
+confused.  Cancelling a request does not affect the others.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 @frozen(repr=False)
 class RegisteredPacket(Redacted):
-    """The ids that a router has given to a packet."""
+    """The ids that a router has assigned to a packet."""
 
     sender_id: bytes
     recipient_ids: tuple[bytes, ...]
@@ -81,9 +81,8 @@ class XFTPClient:
     """A connection that is ready for use; see `open_xftp_client` for how to get one.
 
     All methods belong to the thread of the Trio program; any number of tasks may use them at once.
-    Besides what is said with each, they raise `ConnectionLost`, `StreamReset` and `RequestTimeout`,
-    `MalformedResponse` and `UnexpectedResponseError` for answers that are none, and
-    `XFTPRouterError` for what the router refuses.
+    All of them may raise `ConnectionLost`, `StreamReset` and `RequestTimeout`, `MalformedResponse`
+    and `UnexpectedResponseError` for invalid answers, and `XFTPRouterError` for refused commands.
     """
 
     def __init__(
@@ -111,7 +110,7 @@ class XFTPClient:
 
     @property
     def session_id(self) -> bytes:
-        """What tells this connection from every other one."""
+        """The id of this connection's session, unlike that of any other."""
         return self._session.session_id
 
     @property
@@ -134,10 +133,11 @@ class XFTPClient:
         recipient_keys: Sequence[AuthPublicKey],
         basic_auth: bytes | None = None,
     ) -> RegisteredPacket:
-        """Announce a packet of ``size`` bytes with the SHA-256 ``digest``.
+        """Register a packet of ``size`` bytes with the SHA-256 ``digest``.
 
-        ``key`` is the sender's from now on.  Cancelled, the packet may have been registered.
-        Raises an `EncodeError` for more recipients than fit: then `add_recipients` is for the rest.
+        ``key`` becomes the sender's key of the packet.  If cancelled, the packet may have been
+        registered.  Raises an `EncodeError` for more recipients than fit: use `add_recipients` for
+        the rest.
         """
         info = PacketInfo(key.public, size, digest)
         command = FNEW(info, tuple(recipient_keys), basic_auth)
@@ -162,21 +162,21 @@ class XFTPClient:
     ) -> None:
         """Send the body of a packet, ``size`` bytes in pieces of any length.
 
-        If ``body`` is a generator it is closed in the end.
-        A body that is uploaded already is not changed, and that is no error.  Cancelled, the router
-        keeps nothing of it.  Raises `WrongBodySize` if ``body`` has another length than it should.
+        If ``body`` is a generator it is closed in the end.  If the packet has a body already, that
+        is not changed, and there is no error.  If cancelled, the router keeps nothing of the body.
+        Raises `WrongBodySize` if the length of ``body`` is not ``size``.
         """
         seconds = self._config.body_seconds(size)
         async with self._exchange(FPUT(), sender_id, key, seconds) as exchange:
             with time_limit(seconds):
                 async with open_tasks() as tasks:
                     tasks.start(partial(exchange.send, body, size))
-                    # A router that refuses need not wait for the body to say so.
+                    # A router that refuses the request may answer before it has the body.
                     await exchange.conclude(OK)
                     tasks.cancel()
 
     async def delete(self, key: AuthPrivateKey, sender_id: bytes) -> None:
-        """Delete a packet, for everybody."""
+        """Delete a packet for all recipients."""
         await self._ask(FDEL(), sender_id, key, OK)
 
     # --- a recipient's commands ---------------------------------------------------------------
@@ -187,10 +187,10 @@ class XFTPClient:
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Receive the body of a packet: ``async with ... as pieces: async for piece in pieces``.
 
-        The pieces are decrypted; nothing may be relied on before the iteration has ended, since
-        only then all of them are known to be right.  The iteration raises `WrongBodySize`,
-        `DecryptionFailed`, or `DigestMismatch` if the packet is not the one described.  Leaving the
-        block early takes the request back.
+        The pieces are decrypted, but not authenticated before the iteration has ended: do not rely
+        on them earlier.  The iteration raises `WrongBodySize`, `DecryptionFailed`, or
+        `DigestMismatch` if the packet is not the one described.  Leaving the block early cancels
+        the request.
         """
         ephemeral = X25519PrivateKey.generate()
         seconds = self._config.body_seconds(size)
@@ -203,11 +203,11 @@ class XFTPClient:
                 yield pieces
 
     async def acknowledge(self, key: AuthPrivateKey, recipient_id: bytes) -> None:
-        """Say that a packet is received: its id is of no use any more."""
+        """Acknowledge a packet: the router forgets this recipient and its id."""
         await self._ask(FACK(), recipient_id, key, OK)
 
     async def ping(self) -> None:
-        """Ask the router for a sign of life."""
+        """Check that the router answers."""
         await self._ask(PING(), b"", None, PONG)
 
     # --- requests -----------------------------------------------------------------------------
@@ -219,7 +219,7 @@ class XFTPClient:
         key: AuthPrivateKey | None,
         expected: type[MessageT],
     ) -> MessageT:
-        """The answer to a command, neither of them with a body."""
+        """The answer to a command; neither of them has a body."""
         seconds = self._config.request_seconds
         async with self._exchange(command, entity_id, key, seconds) as exchange:
             with time_limit(seconds):
@@ -276,12 +276,13 @@ async def open_xftp_client(
 ) -> AsyncIterator[XFTPClient]:
     """Connect to a router, agree on a version, and close the connection at the end of the block.
 
-    ``isolation`` is what tells unrelated connections apart to a SOCKS proxy that isolates.  A
-    connection that breaks inside of the block cancels nothing: requests raise `ConnectionLost`.
+    A SOCKS proxy that isolates connections gives those with different ``isolation`` different
+    circuits.  If the connection breaks, the block is not cancelled: requests raise
+    `ConnectionLost`.
 
     Raises a `ConnectError`, a `HandshakeFailed`, `ConnectionLost`, `StreamReset`, `RequestTimeout`,
-    `UnexpectedResponseError`, `XFTPSupportMissing` without the libraries for it, and `ValueError`
-    for what is not the address of an XFTP router.
+    `UnexpectedResponseError`, `XFTPSupportMissing` without the necessary libraries, and
+    `ValueError` unless ``server`` is the address of an XFTP router.
     """
     require_support()
     from simplex_trio.xftp.http2.client import Http2Client
@@ -328,7 +329,7 @@ async def _shake_hands(
 async def _post(
     http: Http2Client, headers: dict[str, str], body: bytes, config: XFTPClientConfig
 ) -> bytes:
-    """The answer to a request of the handshake, as far as it is of interest."""
+    """The relevant part of the answer to a request of the handshake."""
     seconds = config.request_seconds
     async with http.request(headers) as stream:
         await stream.send(body, end=True)

@@ -1,4 +1,4 @@
-"""`XFTPClientConfig`: how a router is reached, and how long it may take over things."""
+"""`XFTPClientConfig`: how to reach a router, and time-outs for its answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KIB = 1024
 
 @frozen(repr=False)
 class XFTPClientConfig(Redacted):
-    """How one router is reached, and how long it may take over things."""
+    """How to reach a router, and time-outs for its answers."""
 
     connect: ConnectConfig = field(factory=ConnectConfig)
     connect_timeouts: Timeouts = CONNECT_TIMEOUTS
@@ -31,16 +31,17 @@ class XFTPClientConfig(Redacted):
     request_seconds: float = field(default=30, validator=gt(0))
     """For an answer, and for each next byte of a body."""
     seconds_per_kib: float = field(default=0.1, validator=gt(0))
-    """Added for the size of a body: who sends less than 10 KiB in a second is given up."""
+    """Added for the size of a body: a router that sends or accepts fewer than 10 KiB per second
+    times out."""
     sending: int = field(default=3, validator=ge(1))
     """Requests that are being sent at a time, from their first byte to their last.  Routers of the
-    reference implementation work on three; when a fourth one fills the window of the connection
-    with what nobody reads, the other three wait for ever."""
+    reference implementation process three; when a fourth one fills the window of the connection
+    with data that the router does not read, the other three wait forever."""
     limits: Http2Limits = field(factory=Http2Limits)
     random: Callable[[int], bytes] = secrets.token_bytes
     dial: Dialer = open_transport
     """Opens the TLS connection."""
 
     def body_seconds(self, size: int) -> float:
-        """How long a request with a body may take."""
+        """The time-out of a request with a body."""
         return self.request_seconds + self.seconds_per_kib * size / _KIB

@@ -1,4 +1,4 @@
-"""Work with files: in worker threads, with errors of the package, and undisturbed by others."""
+"""Files: calls in worker threads, with `StoreError` for their errors, and locked files."""
 
 from __future__ import annotations
 
@@ -25,27 +25,28 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What ``work`` returns, done in a worker thread; raises `StoreError` besides.
+    """What ``work`` returns, called in a worker thread.
 
-    Cancelling it waits for the work to be done, unless that looks for cancellations itself.
+    Raises what it raises, with errors of the system as `StoreError`.  A cancellation takes effect
+    only when ``work`` has ended, unless it checks for cancellation itself.
     """
     with translated():
         return await trio.to_thread.run_sync(work)
 
 
-# --- files of one's own -------------------------------------------------------------------------
+# --- locked files -------------------------------------------------------------------------------
 
 
 def claim(descriptor: int) -> None:
-    """Lock an open file for as long as it is open; `StateInUse` if another transfer has it."""
+    """Lock an open file until it is closed; `StateInUse` if another transfer has locked it."""
     if not lock(descriptor):
-        raise StateInUse("this transfer is going on already")
+        raise StateInUse("this transfer is in progress already")
 
 
 def create_locked(path: Path, mode: int) -> int:
-    """A new file, open for reading and writing and locked, instead of what a crash has left.
+    """Create a file, open for reading and writing and locked, in place of what a crash has left.
 
-    Raises `StateInUse` if somebody else has it or makes it just now, and the system's errors.
+    Raises `StateInUse` if another transfer has it or is creating it, and the system's errors.
     """
     with suppress(FileNotFoundError):
         remove_left_over(path)
@@ -64,7 +65,7 @@ def create_locked(path: Path, mode: int) -> int:
 
 
 def remove_left_over(path: Path) -> None:
-    """Remove a file, unless somebody has locked it: then raise `StateInUse`."""
+    """Remove a file; raises `StateInUse` if another transfer has locked it."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         claim(descriptor)
@@ -75,9 +76,9 @@ def remove_left_over(path: Path) -> None:
 
 
 def _check_is_at(path: Path, descriptor: int) -> None:
-    """Refuse a file that somebody has removed, or put another in its place, before it was locked.
+    """Raise `StateInUse` if the file was removed or replaced before it was locked.
 
-    Nobody does so afterwards, except who has the lock.
+    Afterwards only the holder of the lock does that.
     """
     try:
         is_there = os.path.samestat(os.stat(path), os.fstat(descriptor))

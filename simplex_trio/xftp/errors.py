@@ -1,4 +1,4 @@
-"""What can go wrong with packets and files, beyond what goes wrong with every connection."""
+"""The errors of packets and files, in addition to those of every connection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAY_PASS = (XFTPCode.QUOTA, XFTPCode.TIMEOUT, XFTPCode.INTERNAL, XFTPCode.FILE_
 
 
 class XFTPRouterError(SimplexError):
-    """The router answered with an error; ``error`` says which."""
+    """The router answered with an error, which is in ``error``."""
 
     def __init__(self, error: XFTPErrorValue) -> None:
         super().__init__(str(error))
@@ -41,23 +41,23 @@ class XFTPRouterError(SimplexError):
 
 
 class StreamReset(SimplexError):
-    """The other side gave up this one request, and the connection goes on."""
+    """The other side has reset this request; the connection is still usable."""
 
     retryable = True
 
 
 class WrongBodySize(SimplexError):
-    """A body ended too early, or goes on for too long."""
+    """A body is shorter or longer than it should be."""
 
     retryable = True
 
 
 class DigestMismatch(SimplexError):
-    """Bytes are not those whose digest was promised."""
+    """Data does not have the expected digest."""
 
 
 class RouterUnreachable(SimplexError):
-    """There is no connection to a router that a transfer needs; ``__cause__`` says why."""
+    """A transfer cannot connect to a router that it needs; ``__cause__`` has the reason."""
 
     def __init__(self, cause: SimplexError) -> None:
         super().__init__("a router cannot be reached")
@@ -68,17 +68,17 @@ class RouterUnreachable(SimplexError):
 
 
 class FileTooLarge(SimplexError, ValueError):
-    """A file is larger than the caller wants to handle, or than any description can say."""
+    """A file is larger than the configured limit, or than any description can state."""
 
 
 class FileChanged(SimplexError):
-    """The file that is being sent is not what it was when sending began."""
+    """The file being sent has changed since sending began."""
 
 
 class NoSuchReplica(SimplexError):
-    """None of the routers that a packet should be on has given it; ``__cause__`` is the last try.
+    """No router has delivered a packet; ``__cause__`` is the error of the last attempt.
 
-    ``retryable`` says whether any of them may give it later.
+    ``retryable`` says whether any of them may deliver it later.
     """
 
     def __init__(self, number: int, *, retryable: bool) -> None:
@@ -88,7 +88,7 @@ class NoSuchReplica(SimplexError):
 
 
 class NotDeleted(SimplexError):
-    """Some packets of a file could not be deleted; ``__cause__`` is why one of them could not."""
+    """Some packets of a file could not be deleted; ``__cause__`` is the error of one of them."""
 
     def __init__(self, count: int, *, retryable: bool) -> None:
         super().__init__(f"{count} packets could not be deleted")
@@ -97,14 +97,14 @@ class NotDeleted(SimplexError):
 
 
 class RedirectRefused(SimplexError):
-    """A description leads to something that it does not describe, or to a further description."""
+    """A redirecting description leads to data that it does not match, or redirects again."""
 
 
 class StateMismatch(SimplexError, ValueError):
-    """A state file is not one, or belongs to another transfer."""
+    """A file is not a state file, or belongs to another transfer."""
 
 
 class StateInUse(SimplexError):
-    """The same transfer is going on already, in this program or in another one."""
+    """The same transfer is already in progress, in this program or in another one."""
 
     retryable = True

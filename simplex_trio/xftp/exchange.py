@@ -1,7 +1,7 @@
-"""One request of a client with its answer: blocks, the bodies that follow them, and what to check.
+"""One request of a client with its answer: blocks, the bodies that follow them, and their checks.
 
-HTTP/2 says which answer belongs to which request; the correlation id and the entity id must say the
-same, so that a router that mixes them up, or repeats one, is not believed.
+HTTP/2 matches answers with requests; the correlation id and the entity id must match as well, so
+that the client notices a router that confuses or repeats answers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Body = AsyncIterable[bytes | memoryview]
 
 @asynccontextmanager
 async def place_in(places: trio.Semaphore) -> AsyncIterator[Callable[[], None]]:
-    """One of so many places, until the end of the block, or until what this yields is called."""
+    """Hold a place until the end of the block, or until the yielded function is called."""
     await places.acquire()
     with ExitStack() as place:
         place.callback(places.release)
@@ -50,7 +50,7 @@ async def place_in(places: trio.Semaphore) -> AsyncIterator[Callable[[], None]]:
 
 @frozen(repr=False)
 class Exchange(Redacted):
-    """One request and its answer, to be sent and received once each."""
+    """One request and its answer; each is sent, or received, once."""
 
     _stream: Http2Stream
     reader: BodyReader
@@ -59,13 +59,13 @@ class Exchange(Redacted):
     _correlation_id: bytes
     _entity_id: bytes
     _sent: Callable[[], None]
-    """To be called when the request is sent."""
+    """Called when the request has been sent."""
 
     async def send(self, body: Body | None = None, size: int = 0) -> None:
-        """Send the block of the request, and what follows it.
+        """Send the block of the request, and the body that follows it.
 
-        A router may answer before it has all of it, and take nothing more: then the answer counts,
-        and this only ends.
+        A router may answer before it has received all of it, and stop reading: then this returns,
+        and the answer counts.
         """
         try:
             await self._stream.send(self._block, end=body is None)
@@ -84,14 +84,14 @@ class Exchange(Redacted):
                 if size < 0:
                     break
                 if piece and not size:
-                    # Until nothing more can go wrong, the router must not have all of it.
+                    # The router must not have all of it before its length has been checked.
                     last, piece = bytes(piece[-1:]), piece[:-1]
                 await self._stream.send(piece)
         finally:
             if isinstance(pieces, AsyncGenerator):
                 await pieces.aclose()
         if size:
-            raise WrongBodySize("a body is not as long as was said")
+            raise WrongBodySize("a body does not have the announced length")
         await self._stream.send(last, end=True)
 
     async def answer(self, expected: type[MessageT]) -> MessageT:
@@ -121,7 +121,7 @@ class Exchange(Redacted):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Cancel the block after so many seconds, and raise `RequestTimeout`."""
+    """Cancel the block after ``seconds``, and raise `RequestTimeout`."""
     with trio.move_on_after(seconds) as scope:
         yield
     if scope.cancelled_caught:
@@ -129,7 +129,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 async def check_status(stream: Http2Stream) -> None:
-    """Wait for the head of an answer, and refuse one that says that there is none."""
+    """Wait for the head of an answer; `UnexpectedResponseError` for any status but 200."""
     status = (await stream.receive_headers()).get(b":status")
     if status != b"200":
         raise UnexpectedResponseError("the router answers as a web server does")
@@ -138,7 +138,7 @@ async def check_status(stream: Http2Stream) -> None:
 async def opened(
     reader: BodyReader, box: BoxStream, size: int, digest: bytes
 ) -> AsyncGenerator[bytes]:
-    """The body of a packet, decrypted by pieces, and checked when all of it is there."""
+    """The body of a packet, decrypted piece by piece, and checked at its end."""
     hashed = sha256()
 
     def open_piece(sealed: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Addresses of XFTP routers, in any form in which a program may have them."""
+"""Addresses of XFTP routers, in any of the forms that the API accepts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ AnyServer = ServerAddress | ServerAddressWithAuth | str
 def server_with_auth(server: AnyServer) -> ServerAddressWithAuth:
     """The address of an XFTP router, and its password if there is one.
 
-    Raises `DecodeError` for a text that is none, and `ValueError` for the address of a router of
-    another protocol.
+    Raises `DecodeError` for a text that is not an address, and `ValueError` for the address of a
+    router of another protocol.
     """
     if isinstance(server, str):
         server = ServerAddressWithAuth.parse(server)

@@ -1,4 +1,4 @@
-"""What the package does not install by itself, and the error when it is missing."""
+"""`require_support`: checks that the optional libraries are installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`open_tasks`: tasks of which the first failure is the failure of all, as one exception."""
+"""`open_tasks`: tasks whose first failure cancels the others, and is raised without a group."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Tasks:
             self.fail(exc)
 
     def fail(self, failure: SimplexError) -> None:
-        """Cancel everything because of ``failure``, unless something has failed before."""
+        """Cancel everything because of ``failure``, unless another failure came first."""
         if self._failure is None:
             self._failure = failure
         self.cancel()
 
     def cancel(self) -> None:
-        """Cancel all of them, and what is left of the block."""
+        """Cancel all of them, and the rest of the block."""
         self._nursery.cancel_scope.cancel()
 
     def check(self) -> None:
@@ -49,10 +49,11 @@ class Tasks:
 
 @asynccontextmanager
 async def open_tasks() -> AsyncIterator[Tasks]:
-    """Tasks that have all ended at the end of the block.
+    """Run tasks that have all ended at the end of the block.
 
-    The first `SimplexError` of any of them, or of the block, cancels the rest and is raised.  What
-    goes to one router often fails in the same moment, and a group of such failures says no more.
+    The first `SimplexError` of any of them, or of the block, cancels the rest and is raised.
+    Requests to one router often fail at the same moment, and a group of these errors would say no
+    more.
     """
     async with open_inner_nursery() as nursery:
         tasks = Tasks(nursery)

@@ -1,7 +1,7 @@
 """The process that is attacked: routers of each kind, and an account of what they hold.
 
 Its arguments are a folder, made by `victim`, and the names of the configurations in it: those of
-SMP routers are TOML, those of routers for files JSON.  It prints where the routers are, and then
+routers for files begin with ``xftp``.  It prints where the routers are, and then
 answers each line on its standard input with what it has at that moment.
 """
 
@@ -20,9 +20,8 @@ import attrs
 import trio
 
 from simplex_trio.router.config import RouterConfig
-from simplex_trio.router.credentials import load_web_credentials
 from simplex_trio.router.server import serve_router
-from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits, XFTPRouterConfig
+from simplex_trio.xftp.router.config import XFTPRouterConfig
 from simplex_trio.xftp.router.server import serve_xftp_router
 
 
@@ -48,30 +47,16 @@ def look(routers: dict[str, Any], *, collects: bool) -> dict[str, Any]:
     }
 
 
-def xftp_config(folder: Path, table: dict[str, Any]) -> XFTPRouterConfig:
-    pages = table.get("pages")
-    return XFTPRouterConfig(
-        hosts=("127.0.0.1",),
-        listen="127.0.0.1",
-        ports=(0,),
-        pages=None if pages is None else folder / pages,
-        packets=PacketPolicy(**table.get("packets", {})),
-        limits=XFTPClientLimits(**table.get("limits", {})),
-    )
-
-
 async def main(folder: Path, names: list[str]) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     routers: dict[str, Any] = {}
     async with trio.open_nursery() as nursery:
         for name in names:
             path = folder / name
-            if path.suffix == ".toml":
-                serve = partial(serve_router, RouterConfig.load(path))
+            if name.startswith("xftp"):
+                serve = partial(serve_xftp_router, XFTPRouterConfig.load(path))
             else:
-                table = json.loads(path.read_text())
-                web = await load_web_credentials(folder) if table.get("web") else None
-                serve = partial(serve_xftp_router, xftp_config(folder, table), web=web)
+                serve = partial(serve_router, RouterConfig.load(path))
             routers[path.stem] = await nursery.start(serve)
         places = {name: str(router.address) for name, router in routers.items()}
         print(json.dumps(places), flush=True)

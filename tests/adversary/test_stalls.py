@@ -119,7 +119,7 @@ def test_stalls_end(victim: Victim) -> None:
     handshake and waits is a good one, and stays.
     """
     each = sized(2, 50)
-    smp, xftp = victim["impatient"], victim["stalled"]
+    smp, xftp = victim["impatient"], victim["xftp-stalled"]
     with (
         victim.attacked(slack=sized(24, 200) * MIB),
         ExitStack() as stack,
@@ -139,8 +139,8 @@ def test_stalls_end(victim: Victim) -> None:
         while True:
             honest.ping()
             now = victim.look().routers
-            left = now["impatient"]["sockets_active"], now["stalled"]["sockets_active"]
-            if left <= (each + 1, each + 1) and not now["stalled"]["bytes_reserved"]:
+            left = now["impatient"]["sockets_active"], now["xftp-stalled"]["sockets_active"]
+            if left <= (each + 1, each + 1) and not now["xftp-stalled"]["bytes_reserved"]:
                 break
             assert time.monotonic() < deadline, f"connections left: {left}"
             time.sleep(0.05)

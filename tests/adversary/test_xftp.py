@@ -205,7 +205,7 @@ def test_answers_that_are_not_taken(victim: Victim) -> None:
 
 def test_stalled_uploads_do_not_take_the_quota(victim: Victim) -> None:
     """Four packets of 4 MiB, of which a byte each comes, are not sixteen that are stored."""
-    place = victim["stalled"]
+    place = victim["xftp-stalled"]
     with victim.attacked():
         with ExitStack() as stack:
             for _ in range(4):

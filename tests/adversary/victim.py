@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.router.credential_files import write_router, write_web
+from tests.serving.credential_files import write_router, write_web
 
 __all__ = ["Look", "Place", "Victim", "running"]
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 _PATIENCE = 40
 """Seconds for what an attack leaves to be gone; deadlines of the routers here are far shorter."""
 
-_SMP = """
+_LOCAL = """
 hosts = ["127.0.0.1"]
 listen = "127.0.0.1"
 ports = [0]
@@ -39,17 +39,21 @@ write_seconds = 2
 """
 
 _CONFIGS = {
-    "smp.toml": _SMP,
-    "impatient.toml": _SMP + _SHORT_DEADLINES,
-    "proxy.toml": _SMP + "[proxy]\nallow_private = true\nmax_relays = 64\n",
-    "web.toml": _SMP + 'web_ports = [0]\ncredentials = "."\n',
-    "xftp.json": json.dumps({"web": True, "pages": "pages"}),
-    "stalled.json": json.dumps(
-        {
-            "packets": {"quota": 16 * MIB},
-            "limits": {"tls_seconds": 2, "handshake_seconds": 2, "request_seconds": 2},
-        }
-    ),
+    "smp.toml": _LOCAL,
+    "impatient.toml": _LOCAL + _SHORT_DEADLINES,
+    "proxy.toml": _LOCAL + "[proxy]\nallow_private = true\nmax_relays = 64\n",
+    "web.toml": _LOCAL + 'web_ports = [0]\ncredentials = "."\n',
+    "xftp.toml": _LOCAL + 'web_ports = [0]\ncredentials = "."\npages = "pages"\n',
+    "xftp-stalled.toml": _LOCAL
+    + f"""
+[packets]
+quota = {16 * MIB}
+
+[limits]
+tls_seconds = 2
+handshake_seconds = 2
+request_seconds = 2
+""",
 }
 
 

@@ -14,7 +14,7 @@ import trio
 from simplex_trio.cli.router_stats import numbers_in_metrics
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.router.config import RouterConfig
-from simplex_trio.router.credentials import load_credentials
+from simplex_trio.serving.credentials import load_credentials
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 from tests.cli.support import Program, Result, a_free_port

@@ -237,6 +237,33 @@ def test_metrics_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:
     assert "simplex_xftp_router_sockets_leaked 0.0" in numbers
 
 
+def test_a_router_with_a_configuration(cli: Cli, photo: Path, tmp_path: Path) -> None:
+    folder, port = tmp_path / "router", a_free_port()
+    folder.mkdir()
+    (folder / "xftp.toml").write_text(
+        'hosts = ["127.0.0.1"]\n'
+        'listen = "127.0.0.1"\n'
+        "ports = [443]\n"
+        f"metrics_port = {port}\n"
+        "[packets]\n"
+        "quota = 1\n"
+        'password = "sesame"\n'
+    )
+    arguments = ("xftp", "router", folder, "--port", "0", "--quota", "0.1")
+    for count in (2, 4):
+        with Program(*arguments, folder=tmp_path) as program:
+            (tmp_path / "address").write_text(program.next_line().replace("@", ":sesame@"))
+            at = f"@{tmp_path / 'address'}"
+            assert cli("xftp", "send", photo, at, "--to", tmp_path / str(count)).code == 0
+            numbers = trio.run(metrics_at, port)
+            assert program.stop().code == 0
+        assert f"simplex_xftp_router_packets_uploaded_total {count}.0" in numbers
+    (folder / "xftp.toml").write_text("[packets]\nexpiry_hours = 1\n")
+    wrong = cli("xftp", "router", folder)
+    assert wrong.code == 2
+    assert "packets.packet_ttl" in wrong.err
+
+
 async def metrics_at(port: int) -> list[str]:
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -9,12 +9,12 @@ import pytest
 
 from simplex_trio.router.config import (
     ClientLimits,
-    ConfigError,
     Intervals,
-    ProxyPolicy,
-    QueuePolicy,
     RouterConfig,
 )
+from simplex_trio.router.core.policy import QueuePolicy
+from simplex_trio.router.proxy_rules import ProxyPolicy
+from simplex_trio.serving.toml import ConfigError
 
 FULL = """
 hosts = ["smp.example.com", "8.8.8.8", "[2606:4700::1111]"]
@@ -29,7 +29,7 @@ highest_version = 18
 
 [queues]
 quota = 256
-allow_new_queues = false
+accept_new = false
 password = "secret"
 message_ttl = 1000
 
@@ -67,7 +67,7 @@ def test_everything(tmp_path: Path) -> None:
         metrics_port=9100,
         lowest_version=8,
         highest_version=18,
-        queues=QueuePolicy(quota=256, allow_new_queues=False, password="secret", message_ttl=1000),
+        queues=QueuePolicy(quota=256, accept_new=False, password="secret", message_ttl=1000),
         proxy=ProxyPolicy(
             enabled=False,
             allow=("example.com",),

@@ -19,7 +19,7 @@ from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.errors import ConnectionLost
 from simplex_trio.wire.smp.new_queue import MessagingRequest
-from tests.router.credential_files import write_router
+from tests.serving.credential_files import write_router
 
 ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "3"))
 

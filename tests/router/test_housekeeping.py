@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import trio
 from trio.testing import MockClock
 
@@ -12,6 +14,7 @@ from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.store.interface import PutService
 from simplex_trio.router.store.records import ServiceRecord
+from simplex_trio.serving.running import store_counters_regularly
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.commands import NEW, OFF, SEND
 from simplex_trio.wire.smp.flags import MessageFlags
@@ -117,7 +120,8 @@ async def test_many_queues_hold_up_nobody() -> None:
 async def test_counters_are_stored(autojump_clock: MockClock) -> None:
     store = ReluctantStore()
     async with open_house(store=store) as house, trio.open_nursery() as nursery:
-        nursery.start_soon(housekeeping.store_counters_regularly, house.hub)
+        store_counters = partial(housekeeping.store_counters, house.hub)
+        nursery.start_soon(store_counters_regularly, store_counters, 300)
         await create(await house.connect())
         await trio.sleep(301)
         assert (await store.load()).statistics[Count.QUEUES_CREATED] == 1

@@ -17,8 +17,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.client.smp.client import open_smp_client
 from simplex_trio.errors import ConnectionLost, DialFailed, NoSuitableHost
-from simplex_trio.router.config import ProxyPolicy, RouterConfig
+from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.counters import Count
+from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.router.proxying import Requester
 from simplex_trio.router.relays import open_relays, reachable, resolve
 from simplex_trio.router.server import EMBEDDED, open_router

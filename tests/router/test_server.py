@@ -29,15 +29,17 @@ from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.router.server import EMBEDDED, Router, open_router, serve_router
 from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.serving.credentials import load_web_credentials
+from simplex_trio.serving.toml import ConfigError
 from simplex_trio.transport.config import ConnectConfig, WebPort
 from simplex_trio.transport.connect import open_transport
-from simplex_trio.transport.tls import utc_now
+from simplex_trio.transport.tls import TlsCredentials, utc_now
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.names import Domain, NameRecord
 from simplex_trio.wire.smp.new_queue import MessagingRequest
-from tests.router.credential_files import write_router, write_web
 from tests.router.house import NOW
 from tests.router.stores import ReluctantStore
+from tests.serving.credential_files import write_router, write_web
 
 
 async def exchange(recipient: SMPClient, sender: SMPClient) -> None:
@@ -290,6 +292,26 @@ async def test_page_for_browsers(tmp_path: Path) -> None:
         # And SMP over the same port, as always.
         async with open_smp_client(router.address) as client:
             await client.ping()
+
+
+async def test_credentials_for_browsers_from_the_program(tmp_path: Path) -> None:
+    certificate = write_web(tmp_path)
+    web = await load_web_credentials(tmp_path)
+    config = evolve(EMBEDDED, web_ports=(0,))
+    async with open_router(config, web_credentials=web) as router:
+        head, _ = await get(router, "/", certificate)
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        async with open_smp_client(router.address) as client:
+            await client.ping()
+
+
+async def test_ports_and_credentials_for_browsers_belong_together() -> None:
+    with pytest.raises(ConfigError, match="need credentials"):
+        async with open_router(evolve(EMBEDDED, web_ports=(0,))):
+            pass
+    with pytest.raises(ConfigError, match="no web_ports"):
+        async with open_router(web_credentials=TlsCredentials((b"certificate",), b"key")):
+            pass
 
 
 @pytest.mark.parametrize("alpn", [["smp/1"], ["http/1.1"], []])

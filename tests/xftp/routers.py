@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from simplex_trio.crypto.credentials import generate_router_credentials
+from simplex_trio.serving.config import ServingIntervals
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits, XFTPRouterConfig
 from simplex_trio.xftp.router.server import (
@@ -27,9 +28,11 @@ def config(folder: Path | None = None, **settings: Any) -> XFTPRouterConfig:
     limits = {
         n: settings.pop(n) for n in list(settings) if n in attrs.fields_dict(XFTPClientLimits)
     }
+    if "expiry" in settings:
+        settings["intervals"] = ServingIntervals(expiry=settings.pop("expiry"))
     return attrs.evolve(
         EMBEDDED,
-        folder=folder,
+        store=folder,
         packets=PacketPolicy(**packets),
         limits=XFTPClientLimits(**limits),
         **settings,

@@ -35,10 +35,12 @@ from tests.scenarios.xftp import NewPacket, client_at
 from tests.transport.support import web_credentials
 from tests.xftp.browsers import Browser, browser_on
 
+FOR_BROWSERS = evolve(EMBEDDED, web_ports=EMBEDDED.ports)
+
 
 @asynccontextmanager
 async def web_router() -> AsyncIterator[XFTPRouter]:
-    async with open_xftp_router(web=web_credentials()) as router:
+    async with open_xftp_router(FOR_BROWSERS, web_credentials=web_credentials()) as router:
         yield router
 
 
@@ -149,9 +151,9 @@ async def test_two_tabs_on_one_connection() -> None:
 async def test_pages(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_bytes(b"<!doctype html>")
     (tmp_path / "large.js").write_bytes(bytes(3_000_000))
-    config = evolve(EMBEDDED, pages=tmp_path)
+    config = evolve(FOR_BROWSERS, pages=tmp_path)
     async with (
-        open_xftp_router(config, web=web_credentials()) as router,
+        open_xftp_router(config, web_credentials=web_credentials()) as router,
         browser_on(router.ports[0]) as browser,
     ):
         headers, body = await browser.fetch(method="GET")
@@ -187,8 +189,9 @@ async def test_a_page_that_cannot_be_read(
         raise StoreUnavailable("input/output error")
 
     monkeypatch.setattr(Page, "read", failing)
+    config = evolve(FOR_BROWSERS, pages=tmp_path)
     async with (
-        open_xftp_router(evolve(EMBEDDED, pages=tmp_path), web=web_credentials()) as router,
+        open_xftp_router(config, web_credentials=web_credentials()) as router,
         browser_on(router.ports[0]) as browser,
     ):
         browser.peer.h2.end_stream(browser.begin({":method": "GET"}))
@@ -205,9 +208,9 @@ async def test_a_connection_that_had_a_page_is_kept(
     tmp_path: Path, mock_clock: trio.testing.MockClock
 ) -> None:
     (tmp_path / "index.html").write_bytes(b"<!doctype html>")
-    config = evolve(EMBEDDED, pages=tmp_path)
+    config = evolve(FOR_BROWSERS, pages=tmp_path)
     async with (
-        open_xftp_router(config, web=web_credentials()) as router,
+        open_xftp_router(config, web_credentials=web_credentials()) as router,
         browser_on(router.ports[0]) as browser,
     ):
         await browser.fetch(method="GET")

@@ -22,7 +22,9 @@ from tests.xftp.files import open_in, same, sent_to
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    return file_in(tmp_path, 10)
+    # Not beside the folder of the router, which SQLite opens now and then to sync it.
+    (tmp_path / "sent").mkdir()
+    return file_in(tmp_path / "sent", 10)
 
 
 async def test_sending(router: XFTPRouter, small: Path, folder: Path) -> None:

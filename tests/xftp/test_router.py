@@ -23,10 +23,12 @@ from simplex_trio.errors import (
     StoreLocked,
     StoreUnavailable,
 )
+from simplex_trio.serving.config import ServingIntervals
 from simplex_trio.wire.text import to_base64url
 from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
 from simplex_trio.xftp.client import XFTPClient
 from simplex_trio.xftp.router import storage
+from simplex_trio.xftp.router.config import XFTPRouterConfig
 from simplex_trio.xftp.router.records import Records
 from simplex_trio.xftp.router.server import (
     XFTPRouter,
@@ -34,6 +36,7 @@ from simplex_trio.xftp.router.server import (
     serve_xftp_router,
 )
 from tests.scenarios.xftp import SMALLEST, NewPacket, client_at, refused, stored_packet
+from tests.serving.credential_files import write_router
 from tests.xftp.routers import CREDENTIALS, bodies, config
 from tests.xftp.support import eventually
 
@@ -155,6 +158,36 @@ async def test_packets_survive_a_restart(tmp_path: Path) -> None:
                 await packet.download(client, number)
         await registered.upload(client)
         assert await registered.download(client) == registered.body
+
+
+async def test_counters_survive_a_restart(tmp_path: Path) -> None:
+    async with (
+        open_xftp_router(config(tmp_path)) as router,
+        client_at(str(router.address)) as client,
+    ):
+        await stored_packet(client)
+    async with (
+        open_xftp_router(config(tmp_path)) as router,
+        client_at(str(router.address)) as client,
+    ):
+        assert router.statistics().counters["packets_uploaded"] == 1
+        await stored_packet(client)
+        assert router.statistics().counters["packets_uploaded"] == 2
+        assert router.statistics().clients == 1
+
+
+async def test_counters_are_stored_while_the_router_runs(tmp_path: Path) -> None:
+    settings = config(tmp_path, intervals=ServingIntervals(statistics=0.01))
+    async with (
+        open_xftp_router(settings) as router,
+        client_at(str(router.address)) as client,
+    ):
+        await stored_packet(client)
+        stored: dict[str, int] = {}
+        with trio.fail_after(20):
+            while stored.get("packets_uploaded") != 1:
+                stored = await router._storage.statistics()
+        assert stored == router.statistics().counters
 
 
 async def test_a_folder_is_for_one_router(tmp_path: Path) -> None:
@@ -367,7 +400,7 @@ async def test_bodies_that_cannot_be_removed(
         {"sizes": ()},
         {"sizes": (0,)},
         {"quota": -1},
-        {"expiry_hours": 0},
+        {"packet_ttl": 0},
         {"hosts": ()},
         {"hosts": ("no host",)},
         {"ports": ()},
@@ -378,6 +411,38 @@ async def test_bodies_that_cannot_be_removed(
 def test_configurations_that_cannot_be_right(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         config(**wrong)
+
+
+async def test_a_router_from_a_file(tmp_path: Path) -> None:
+    made = write_router(tmp_path)
+    (tmp_path / "xftp.toml").write_text(
+        'hosts = ["127.0.0.1"]\n'
+        'listen = "127.0.0.1"\n'
+        "ports = [0]\n"
+        'credentials = "."\n'
+        'store = "files"\n'
+        "metrics_port = 0\n"
+    )
+    settings = XFTPRouterConfig.load(tmp_path / "xftp.toml")
+    async with (
+        open_xftp_router(settings) as router,
+        client_at(str(router.address)) as client,
+    ):
+        assert router.address.key_hash == made.identity_fingerprint
+        await stored_packet(client)
+        assert len(bodies(tmp_path / "files")) == 1
+        assert router.metrics_port is not None
+        text = await metrics_at(router.metrics_port)
+    assert b"simplex_xftp_router_packets 1.0\n" in text
+    assert b"simplex_xftp_router_clients 1.0\n" in text
+    assert b"simplex_xftp_router_packets_uploaded_total 1.0\n" in text
+    assert b"simplex_xftp_router_sockets_leaked 0.0\n" in text
+
+
+async def metrics_at(port: int) -> bytes:
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        await stream.send_all(b"GET /metrics HTTP/1.1\r\n\r\n")
+        return b"".join([data async for data in stream])
 
 
 async def test_serving_until_cancelled(tmp_path: Path) -> None:

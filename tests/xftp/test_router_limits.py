@@ -259,7 +259,7 @@ async def test_a_router_that_takes_nothing_new(tmp_path: Path) -> None:
 async def test_expiry(tmp_path: Path) -> None:
     now = 1000 * 3600 + 1800.0
     async with (
-        open_xftp_router(config(tmp_path, expiry_hours=2), clock=lambda: now) as router,
+        open_xftp_router(config(tmp_path, packet_ttl=2 * 3600), clock=lambda: now) as router,
         client_at(str(router.address)) as client,
     ):
         old = await stored_packet(client)
@@ -280,7 +280,7 @@ async def test_expiry(tmp_path: Path) -> None:
 
 
 async def test_packets_expire_by_themselves(tmp_path: Path) -> None:
-    settings = config(tmp_path, expiry_check=0.01)
+    settings = config(tmp_path, expiry=0.01)
     now = time.time()
     async with (
         open_xftp_router(settings, clock=lambda: now) as router,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import cast
 
 import pytest
@@ -10,6 +9,8 @@ import trio
 from attrs import frozen
 
 from simplex_trio.crypto.keys import Ed448PrivateKey, Ed448PublicKey
+from simplex_trio.serving.counters import Counters
+from simplex_trio.serving.shares import FairShares
 from simplex_trio.wire.authorization import Authorizer, Verifier
 from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.transmissions import prepare_transmission
@@ -20,7 +21,7 @@ from simplex_trio.wire.xftp.messages import ERR
 from simplex_trio.xftp.bodies import BodyReader
 from simplex_trio.xftp.router.commands import Commands
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
-from simplex_trio.xftp.router.open_files import OpenFiles
+from simplex_trio.xftp.router.statistics import Count
 from simplex_trio.xftp.router.storage import Storage
 
 SESSION = xftp_session(3, bytes(32))
@@ -67,12 +68,12 @@ async def test_checks_of_many_requests_take_turns(monkeypatch: pytest.MonkeyPatc
         cast("Storage", None),
         PacketPolicy(),
         XFTPClientLimits(),
-        Counter(),
+        Counters(Count),
         clock=lambda: 0.0,
         random=bytes,
     )
     request, body = refused_request(), cast("BodyReader", NoBody())
-    share = OpenFiles(1, 1).share("client")
+    share = FairShares(1, 1).share("client")
 
     async def ask() -> None:
         answer = await commands.answer(request, Verifier(None), body, share)

@@ -1,14 +1,13 @@
-"""The counters of a router, which continue across restarts."""
+"""`Count`: the counters of a router."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.wire.smp.commands import NSUBS, SUBS
 
-__all__ = ["Count", "Counters", "service_count"]
+__all__ = ["Count", "service_count"]
 
 
 class Count(StrEnum):
@@ -58,23 +57,6 @@ class Count(StrEnum):
     PROXIED_FAILED = "proxied_failed"
     NAMES_REQUESTED = "names_requested"
     NAMES_RESOLVED = "names_resolved"
-
-
-class Counters:
-    """Numbers that only grow, by name; those with unknown names are kept as they are."""
-
-    def __init__(self, values: Mapping[str, int] | None = None) -> None:
-        self._values: dict[str, int] = {count.value: 0 for count in Count} | dict(values or {})
-
-    def add(self, count: Count, number: int = 1) -> None:
-        self._values[count] += number
-
-    def __getitem__(self, count: Count) -> int:
-        return self._values[count]
-
-    def values(self) -> dict[str, int]:
-        """All counters now."""
-        return dict(self._values)
 
 
 def service_count(command: SUBS | NSUBS, stored: ServiceSubs) -> Count:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import hmac
-
 from attrs import field, frozen
-from attrs.validators import ge, optional
+from attrs.validators import ge
 
-from simplex_trio.redaction import Redacted, instance_of
-from simplex_trio.wire.basic_auth import is_basic_auth
+from simplex_trio.serving.policy import AcceptPolicy
 
 __all__ = ["QueuePolicy"]
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
-
-
-def _is_password(_instance: object, _attribute: object, value: str) -> None:
-    if not value or not is_basic_auth(value.encode()):
-        raise ValueError("a password is printable, and without spaces, '@', ':' and '/'")
 
 
 def _is_time(_instance: object, _attribute: object, value: int | None) -> None:
@@ -27,14 +19,11 @@ def _is_time(_instance: object, _attribute: object, value: int | None) -> None:
 
 
 @frozen(repr=False, kw_only=True)
-class QueuePolicy(Redacted):
+class QueuePolicy(AcceptPolicy):
     """Permission to create queues, their capacity, and lifetimes in seconds."""
 
     quota: int = field(default=128, validator=ge(1))
     """Most messages in a queue; the reference's routers allow as many."""
-    allow_new_queues: bool = True
-    password: str | None = field(default=None, validator=optional([instance_of(str), _is_password]))
-    """Required from clients that create queues, or use the router as a proxy."""
     message_ttl: int | None = field(default=21 * _DAY, validator=_is_time)
     """The age at which messages are dropped; `None`: never."""
     notification_ttl: int = field(default=24 * _HOUR, validator=ge(1))
@@ -49,9 +38,3 @@ class QueuePolicy(Redacted):
     service_ttl: int | None = field(default=90 * _DAY, validator=_is_time)
     """The time after which a service without queues is deleted; `None`: never.  When it connects
     again, it may get another id."""
-
-    def accepts(self, password: bytes | None) -> bool:
-        """Whether a client may do what requires the password, with this one or with none."""
-        if self.password is None:
-            return True
-        return hmac.compare_digest(self.password.encode(), password or b"")

@@ -17,9 +17,9 @@ from attrs import evolve
 
 from simplex_trio.router.core.service_queues import ServiceQueues
 from simplex_trio.router.core.transaction import RemoveService, RestoreService, Transaction
-from simplex_trio.router.limits import TokenBucket
 from simplex_trio.router.store.interface import DeleteService, PutService
 from simplex_trio.router.store.records import ServiceRecord
+from simplex_trio.serving.limits import TokenBucket
 from simplex_trio.wire.handshake import PeerService, ServiceRole
 
 __all__ = ["NEW_AT_ONCE", "NEW_PER_SECOND", "SECRET_SIZE", "Services"]

@@ -11,7 +11,7 @@ from typing import Final
 from attrs import evolve
 
 from simplex_trio.crypto.keys import AuthPublicKey
-from simplex_trio.router.core.counters import Count, Counters
+from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.model import Queue, same_key
 from simplex_trio.router.core.notifications import PendingNotifications
 from simplex_trio.router.core.policy import QueuePolicy
@@ -22,6 +22,7 @@ from simplex_trio.router.core.shortage import Shortage
 from simplex_trio.router.core.subscriptions import EndedSubscription, Subscriber, Subscribers
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import Snapshot
+from simplex_trio.serving.counters import Counters
 from simplex_trio.wire.handshake import PeerService
 
 __all__ = ["ID_SIZE", "RouterState"]
@@ -52,7 +53,7 @@ class RouterState:
             snapshot.services, secret=random(SECRET_SIZE), most=policy.max_services
         )
         self.notifications: PendingNotifications = PendingNotifications(snapshot.notifications)
-        self.counters: Counters = Counters(snapshot.statistics)
+        self.counters: Counters[Count] = Counters(Count, snapshot.statistics)
         self.recipients: Subscribers = Subscribers()
         self.notifiers: Subscribers = Subscribers()
         self.recent_bodies: RecentBodies = RecentBodies()

@@ -1,13 +1,12 @@
-"""`Store`: what the router asks of the place where its queues and messages are kept.
+"""`Store`: the interface of the storage for a router's queues and messages.
 
-The router decides in memory.  Every decision that has to outlive it is a few `Change` values, which
-it gives to `Store.commit`; when that returns, they are durable, and only then does the router
-answer OK.  At start `Store.load` gives everything back except bodies of messages and data of links,
-which are read one by one when they are needed.
+The router decides in memory.  It passes every decision that has to outlive it to `Store.commit`, as
+a few `Change` values; when that returns they are durable, and only then does the router answer OK.
+At start `Store.load` returns everything except bodies of messages and data of links, which are read
+one by one when they are needed.
 
-What belongs together goes together: a store drops the messages, the link data and the pending
-notifications of a queue with the queue, the link data with the link, and pending notifications with
-the notifier that they are for.
+Deleting cascades: a store deletes the messages, the link data and the pending notifications of a
+queue with the queue, the link data with the link, and pending notifications with their notifier.
 """
 
 from __future__ import annotations
@@ -46,9 +45,9 @@ __all__ = [
 class PutQueue(Redacted):
     """Create a queue, or replace its record.
 
-    ``link_data`` comes with a new link, or replaces the data of the link that the queue has; left
-    out, the data stays.  Without a link in the record the data is dropped.  Data that the link in
-    the record is not made of raises `ValueError`.
+    ``link_data`` belongs to a new link, or replaces the data of the queue's link; without it, the
+    data stays.  Without a link in the record the data is deleted.  Data that does not match the
+    link in the record raises `ValueError`.
     """
 
     record: QueueRecord
@@ -63,14 +62,14 @@ class PutQueue(Redacted):
 
 @frozen(repr=False)
 class DeleteQueue(Redacted):
-    """Drop a queue with its messages, its link data and its pending notifications."""
+    """Delete a queue with its messages, its link data and its pending notifications."""
 
     recipient_id: bytes
 
 
 @frozen(repr=False)
 class PutMessage(Redacted):
-    """Keep a new message; the body is as the sender sent it, and empty for a quota notice."""
+    """Store a new message; the body is as the sender sent it, and empty for a quota notice."""
 
     recipient_id: bytes
     head: MessageHead
@@ -79,35 +78,35 @@ class PutMessage(Redacted):
 
 @frozen(repr=False)
 class DeleteMessages(Redacted):
-    """Drop messages, whether acknowledged or expired; those that are gone already do not matter."""
+    """Delete messages, acknowledged or expired; it is no error if some are gone already."""
 
     sequences: tuple[int, ...]
 
 
 @frozen(repr=False)
 class PutService(Redacted):
-    """Keep a new service, or replace its record."""
+    """Store a new service, or replace its record."""
 
     record: ServiceRecord
 
 
 @frozen(repr=False)
 class DeleteService(Redacted):
-    """Drop a service that has no queues."""
+    """Delete a service that has no queues."""
 
     service_id: bytes
 
 
 @frozen(repr=False)
 class PutNotification(Redacted):
-    """Keep a new notification until its notifier comes."""
+    """Store a new notification until its notifier connects."""
 
     record: NotificationRecord
 
 
 @frozen(repr=False)
 class DeleteNotifications(Redacted):
-    """Drop notifications, whether sent or expired; those that are gone already do not matter."""
+    """Delete notifications, sent or expired; it is no error if some are gone already."""
 
     sequences: tuple[int, ...]
 
@@ -130,7 +129,7 @@ Change = (
     | DeleteNotifications
     | PutStatistics
 )
-"""One step of what a store is to remember."""
+"""One change to a store."""
 
 
 @frozen(repr=False)
@@ -156,16 +155,16 @@ class Snapshot(Redacted):
 
 
 class Store(Protocol):
-    """Keeps what a router knows; all methods may be called by many tasks at the same time.
+    """Stores what a router knows; many tasks may call its methods at the same time.
 
     Once `aclose` has been called, every method raises `trio.ClosedResourceError`.
     """
 
     async def load(self) -> Snapshot:
-        """Everything that commits so far have left.
+        """The result of all commits so far.
 
-        Raises `StoreCorrupted` if anything cannot be read; it never leaves anything out.
-        Cancelling takes effect when the reading is over, and changes nothing.
+        Raises `StoreCorrupted` if anything cannot be read; it never skips anything.  Cancelling
+        takes effect when the reading is over, and changes nothing.
         """
         ...
 
@@ -174,16 +173,16 @@ class Store(Protocol):
 
         Commits take effect in the order of the calls.  Raises
 
-        - `StoreUnavailable` when the medium refuses; nothing that was committed before is lost, and
-          the same call may succeed later; it is `StoreFull` when there is no room, or so little
-          that it is kept for deleting: then commits that do not make the store larger still work;
-        - `StoreConflict` when a change contradicts what is there: an id that is taken, a sequence
+        - `StoreUnavailable` when the medium fails; nothing that was committed before is lost, and
+          the same call may succeed later; it is `StoreFull` when there is no room, or only the
+          reserve for deleting: then commits that do not make the store larger still work;
+        - `StoreConflict` when a change contradicts the store: an id that is taken, a sequence
           number that is in use, a message for an unknown queue, a notification for an unknown
           notifier, a new link without data;
-        - `StoreCorrupted` when what is there cannot be read.
+        - `StoreCorrupted` when the store cannot be read.
 
-        Cancelling: a call that raises `trio.Cancelled` has written nothing.  Once it has begun it
-        does not hear of a cancellation, and returns when the changes are durable.
+        Cancelling: a call that raises `trio.Cancelled` has written nothing.  Once writing has
+        begun, a cancellation has no effect, and the call returns when the changes are durable.
         """
         ...
 
@@ -203,7 +202,7 @@ class Store(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Finish the commits that have been called, and let go of the medium.
+        """Finish the commits in progress, and release the medium.
 
         Closing again does nothing.  A cancellation takes effect only after everything is closed.
         """

@@ -1,4 +1,4 @@
-"""`MemoryStore`: the store of a router that forgets everything when it ends."""
+"""`MemoryStore`: a store that ends with its router."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ V = TypeVar("V")
 class MemoryStore(Store):
     """A store in memory; see `Store` for the contract.
 
-    It refuses what a store on a disk refuses, so that a router tested against it is tested.
+    It refuses what a store on a disk refuses, so that tests against it are meaningful.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class _Index:
 
 
 class _Journal:
-    """Changes tables and indexes, and can take all of it back."""
+    """Changes tables and indexes, and can undo all of it."""
 
     def __init__(self) -> None:
         self._steps_back: list[Callable[[], object]] = []
@@ -141,7 +141,7 @@ class _Tables:
         self._services: dict[bytes, ServiceRecord] = {}
         self._notifications: dict[int, NotificationRecord] = {}
         self._statistics: dict[str, int] = {}
-        # Whose each id is: the recipient id of a queue, or the id of a service.
+        # The owner of each id: the recipient id of a queue, or the id of a service.
         self._senders: dict[bytes, bytes] = {}
         self._links: dict[bytes, bytes] = {}
         self._notifiers: dict[bytes, bytes] = {}
@@ -163,7 +163,7 @@ class _Tables:
         )
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """All of the changes, or none and what is wrong with one of them."""
+        """Apply all of the changes; or none, and raise what is wrong with one of them."""
         try:
             for change in changes:
                 self._apply(change)

@@ -1,4 +1,4 @@
-"""What a router remembers: queues, the heads of messages, services and notifications.
+"""The records of a router: queues, the heads of messages, services and notifications.
 
 These are the values that the router's pure logic works on and that a store keeps.  A router with
 100,000 queues holds as many `QueueRecord`, so they are small, share what they can, and leave the
@@ -36,7 +36,7 @@ __all__ = [
 
 @frozen(repr=False)
 class Suspended(Redacted):
-    """The owner of a queue has switched it off; it takes no more messages."""
+    """The owner of a queue has suspended it; it accepts no more messages."""
 
     since: int
 
@@ -45,8 +45,8 @@ class Suspended(Redacted):
 class LinkRecord(Redacted):
     """The short link of a queue.
 
-    Its data stays in the store.  The digest is what tells here whether new data leaves the fixed
-    part as it is, which may never change.
+    Its data stays in the store.  The digest shows whether new data has the same fixed part, which
+    may never change.
     """
 
     link_id: bytes
@@ -64,7 +64,7 @@ class LinkRecord(Redacted):
 
 @frozen(repr=False)
 class NotifierRecord(Redacted):
-    """Who is told that there are messages, and the key that seals what is told.
+    """The notifier of a queue, and the key that seals its notifications.
 
     ``dh_secret`` is the `BoxKey.subkey` of the secret agreed with the recipient.
     """
@@ -81,7 +81,7 @@ class QueueRecord(Redacted):
 
     ``dh_secret`` is the `BoxKey.subkey` of the secret agreed with the recipient, which seals
     deliveries.  A ``status`` of `None` is that of an ordinary, active queue.  ``mode`` is `None`
-    for queues made by clients that know no modes.
+    for queues of clients that do not know modes.
     """
 
     recipient_id: bytes
@@ -100,11 +100,11 @@ class QueueRecord(Redacted):
 
 @frozen(repr=False)
 class MessageHead(Redacted):
-    """A message without its body, or the notice that a sender met a full queue.
+    """A message without its body, or the notice that a sender found the queue full.
 
-    ``sequence`` is the message's place in the order in which the router accepted messages, over all
-    queues.  It names the message in the store and is never used for two messages that are there at
-    the same time.
+    ``sequence`` numbers the messages in the order in which the router accepted them, over all
+    queues.  It identifies the message in the store: no two messages have the same number at the
+    same time.
     """
 
     sequence: int
@@ -116,9 +116,9 @@ class MessageHead(Redacted):
 
 @frozen(repr=False)
 class ServiceRecord(Redacted):
-    """A service, known by its certificate: one role for each.
+    """A service, identified by its certificate; it has one role.
 
-    ``used_day`` is the latest day on which it was seen to have queues, or that it came.
+    ``used_day`` is the last day on which it was seen to have queues, or was created.
     """
 
     service_id: bytes
@@ -129,7 +129,7 @@ class ServiceRecord(Redacted):
 
 @frozen(repr=False)
 class NotificationRecord(Redacted):
-    """A sealed notification that no notifier was there to take.
+    """A sealed notification whose notifier was not connected.
 
     ``sequence`` counts as for messages, on its own or in one count with theirs.
     """

@@ -1,8 +1,8 @@
-"""`effect_of`: which changes make a store grow, so that the last room is kept for the others. Pure.
+"""`effect_of`: which changes make a store grow, and are refused when there is little room.  Pure.
 
-To delete is to write as well: to the log first, and then to the file.  If a disk could be filled to
-the last byte, its clients could never empty it again.  So while there is little room, whatever
-makes the store grow is refused, and what leaves it as it is, or makes it smaller, is not.
+Deleting is writing as well: to the log first, and then to the file.  If clients could fill a disk
+to the last byte, they could never empty it again.  So while there is little room, the store refuses
+changes that make it grow, and accepts those that leave its size as it is, or make it smaller.
 """
 
 from __future__ import annotations
@@ -37,20 +37,19 @@ __all__ = [
 ]
 
 ROOM_KEPT: Final = 16 * 1024 * 1024
-"""So many bytes, free on the disk or unused in the file, are kept for deleting.
+"""Bytes, free on the disk or unused in the file, that are reserved for deleting.
 
-The log may be about to grow by 4 MiB or so until it is moved into the file, and the file by as
-much.
+The log may grow by some 4 MiB until it is moved into the file, and the file by as much.
 """
 
 LOG_ROOM: Final = 8 * 1024 * 1024
-"""So many of them have to be free on the disk, because the log cannot use what is in the file."""
+"""Of these, the bytes that have to be free on the disk: the log cannot use those in the file."""
 
 LARGEST_CHANGE: Final = 64 * 1024
-"""More than any change adds: a message or a link has a block at most."""
+"""More than any change adds: a message or a link has at most a block."""
 
 _SMALL: Final = 512
-"""More than a row without its long values takes, with its entries in the indexes."""
+"""More than a row takes without its long values, with its entries in the indexes."""
 
 
 class Effect(Enum):
@@ -103,16 +102,16 @@ def effect_of(
 
 
 def queue_size(row: Iterable[object]) -> int:
-    """How long the values of a queue's row are.
+    """The length of the values of a queue's row.
 
-    Numbers do not count.  They are dates and whether the queue is suspended, take a few bytes, and
-    OFF has to work.
+    Numbers do not count: they are dates and whether the queue is suspended, take a few bytes, and
+    OFF has to work when there is little room.
     """
     return sum(len(value) for value in row if isinstance(value, bytes))
 
 
 def growth(changes: Iterable[Change]) -> int:
-    """About how many bytes changes add at most, those that they replace not taken into account."""
+    """About how many bytes changes add at most, not counting what they replace."""
     return sum(map(_size, changes))
 
 

@@ -1,8 +1,8 @@
-"""Records as rows of a table and back: pure, and wary of what a row may have become.
+"""Records as rows of a table and back.  Pure; damaged rows are noticed.
 
 Every row ends with a checksum of its other values.  SQLite's own checks find damage to the
-structure of its file, but not a bit that fell over inside a key, with which a queue would be lost
-in silence.  A row that cannot be what was written raises `DecodeError`.
+structure of its file, but not a flipped bit inside a key, which would silently lose a queue.  A row
+that cannot be what was written raises `DecodeError`.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ __all__ = [
 ]
 
 Value: TypeAlias = bytes | int | None
-"""What a column holds."""
+"""The values of a column."""
 
 Row: TypeAlias = tuple[Value, ...]
 """The values of a row in the order of its columns, the checksum last."""
 
 Columns: TypeAlias = Sequence[object]
-"""What has the width of such a row, and may hold anything that SQLite finds in a file."""
+"""A row as read, with any values that SQLite may find in a damaged file."""
 
 T = TypeVar("T")
 
@@ -259,7 +259,7 @@ def read_body(row: Columns) -> bytes:
 
 
 def service_row(service: ServiceRecord) -> Row:
-    """The row of a service; its certificates, which rows had at first, are not needed any more."""
+    """The row of a service; the column for certificates, of the first version, stays empty."""
     return _sealed(
         service.service_id,
         service.role.value,

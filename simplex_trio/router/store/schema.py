@@ -1,8 +1,8 @@
 """The tables of the store's file.
 
-The invariants between tables are in the schema itself, so that no order of changes can break them:
-rows that belong to a queue, to its link or to its notifier go when that goes.  Bodies have a table
-of their own because everything else is read at start, and should lie close together then.
+The schema itself has the invariants between tables, so that no order of changes can break them:
+rows that belong to a queue, to its link or to its notifier are deleted with it.  Bodies have a
+table of their own because everything else is read at start, and should be close together then.
 """
 
 from __future__ import annotations
@@ -169,4 +169,4 @@ SCHEMA: Final = Schema(
         ),
     ),
 )
-"""What marks a file as a store of a router, and what it has to be like."""
+"""What identifies a file as the store of a router, and what is checked in it."""

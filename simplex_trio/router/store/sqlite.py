@@ -1,4 +1,4 @@
-"""`open_sqlite_store`: the store of a router that survives, in one SQLite file."""
+"""`open_sqlite_store`: a router's store that survives restarts, in one SQLite file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def open_sqlite_store(
     The whole file is checked first, which takes time in proportion to its size.  Raises
 
     - `StoreLocked` while another process has the file open;
-    - `StoreCorrupted` if anything is damaged: nothing is repaired, and nothing left out;
+    - `StoreCorrupted` if anything is damaged: nothing is repaired, and nothing skipped;
     - `StoreIncomplete`, which is one of these, if the last commits are missing.  ``accept_loss``
       gives them up, says so in the log of the program, and opens the store with what is left;
     - `StoreForeign` if the file is something else, or of a later version of this package;
@@ -62,7 +62,7 @@ class SQLiteStore(Store):
     async def commit(self, changes: Iterable[Change]) -> None:
         taken = tuple(changes)
         await trio.lowlevel.checkpoint_if_cancelled()
-        # Others may build upon what has been called for, so it is never given up.
+        # Later commits may build on this one, so it is not cancelled.
         with trio.CancelScope(shield=True):
             await self._database.run(partial(self._tables.write, taken))
 

@@ -1,4 +1,4 @@
-"""The SQL of the store, put together from the names of tables and columns."""
+"""The SQL of the store, generated from the names of tables and columns."""
 
 # The names are constants of the schema, and values always travel as parameters.
 # ruff: noqa: S608
@@ -19,7 +19,7 @@ def insert(table: str) -> str:
 def upsert(table: str) -> str:
     """Adds a row, or replaces the values of the row that has the same first column.
 
-    Replacing is not deleting and adding again, which would take along what belongs to the row.
+    The row is not deleted and added again, which would delete the rows that belong to it.
     """
     key, *others = COLUMNS[table]
     updates = ", ".join(f"{column} = excluded.{column}" for column in others)
@@ -27,7 +27,7 @@ def upsert(table: str) -> str:
 
 
 def delete(table: str) -> str:
-    """Drops the row with a value in the first column, if there is one."""
+    """Deletes the row with a value in the first column, if there is one."""
     return f"DELETE FROM {table} WHERE {COLUMNS[table][0]} = ?"
 
 

@@ -1,4 +1,4 @@
-"""`Tables`: what a router keeps, as plain calls on its database."""
+"""`Tables`: a router's store as plain calls on its database."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ _BODY = (
 class Tables:
     """The tables of an open store, as plain calls for its worker thread.
 
-    All methods raise what `simplex_trio.router.store.interface.Store` says of theirs.
+    All methods raise what those of `simplex_trio.router.store.interface.Store` raise.
     """
 
     def __init__(self, database: Database) -> None:
@@ -131,7 +131,7 @@ class Tables:
                 self._apply(change)
 
     def _begin_log_again(self) -> bool:
-        """Move the log into the file, so that it has the room that it had; whether that worked."""
+        """Move the log into the file, to free its room; whether that worked."""
         try:
             busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         except sqlite3.Error:
@@ -139,11 +139,11 @@ class Tables:
         return not busy
 
     def _is_room_for(self, changes: Changes) -> bool:
-        """Whether there is so much room that changes may make the store grow."""
+        """Whether there is enough room for changes that make the store grow."""
         try:
             free = shutil.disk_usage(self._database.path).free
         except OSError as exc:  # the file has been removed: what is written now is lost
-            raise StoreUnavailable("the store's file is not where it was") from exc
+            raise StoreUnavailable("the store's file has been removed") from exc
         if free >= ROOM_KEPT + 2 * LARGEST_CHANGE * len(changes):
             return True
         needed = 2 * growth(changes)  # in the log, and then in the file
@@ -231,7 +231,7 @@ class Tables:
                 yield _read(table, number, row, read)
 
     def bodies(self, sequences: Iterable[int]) -> dict[int, bytes]:
-        """The bodies that are there."""
+        """The bodies of those of the messages that exist."""
         found = {}
         with translated("table bodies"):
             for sequence in sequences:

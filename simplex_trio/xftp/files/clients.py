@@ -1,7 +1,7 @@
 """`ClientPool`: the connections of one transfer, one to each router, opened when first needed.
 
-A description may name more routers than there are files that a process may open, so connections
-that nobody uses make room for others.
+A description may name more routers than a process may open files, so unused connections are closed
+to make room for others.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from simplex_trio.xftp.support import require_support
 __all__ = ["MAX_KEPT", "ClientPool", "open_client_pool"]
 
 MAX_KEPT = 16
-"""Connections of a transfer, beside those that are in use: more routers than files are usually
-spread over.  One more, and the one that was not used for longest is closed."""
+"""Unused connections of a transfer: more than the routers of an ordinary file.  Beyond that, the
+least recently used one is closed."""
 
 
 class _Connection:
-    """One attempt to have a connection, for all who wait for it or use it."""
+    """One attempt to connect, shared by the tasks that wait for it or use the connection."""
 
     def __init__(self) -> None:
         self.users = 0
@@ -58,9 +58,9 @@ class ClientPool:
 
     @asynccontextmanager
     async def client(self, server: ServerAddress) -> AsyncIterator[XFTPClient]:
-        """A connection to ``server`` for the block: the one that there is, or a new one.
+        """A connection to ``server`` for the block: the existing one, or a new one.
 
-        Who asks while it is being opened waits for the same one.  Raises `RouterUnreachable`.
+        Concurrent callers wait for the same attempt.  Raises `RouterUnreachable`.
         """
         connection = self._connections.pop(server, None)
         if connection is None or not connection.is_worth_waiting_for:
@@ -99,9 +99,9 @@ class ClientPool:
 async def open_client_pool(
     config: XFTPClientConfig, connect: Connect = open_xftp_client
 ) -> AsyncIterator[ClientPool]:
-    """Connections that are closed at the end of the block; ``connect`` makes each of them.
+    """A pool whose connections, opened by ``connect``, are closed at the end of the block.
 
-    Raises `XFTPSupportMissing` without the libraries for them.
+    Raises `XFTPSupportMissing` without the necessary libraries.
     """
     require_support()
     async with open_inner_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""How files are transferred."""
+"""`TransferConfig`: limits, time-outs and retries of a transfer."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ MAX_FILE_SIZE = 5 * 1024**3
 Connect: TypeAlias = Callable[
     [ServerAddress, XFTPClientConfig], AbstractAsyncContextManager[XFTPClient]
 ]
-"""Has a connection for the time of a block; it raises what `open_xftp_client` does."""
+"""Opens a connection for the duration of a block; raises what `open_xftp_client` raises."""
 
 
 @frozen(repr=False)
 class TransferConfig(Redacted):
-    """Bounds and patience of one transfer."""
+    """Limits and retries of one transfer."""
 
     client: XFTPClientConfig = field(factory=XFTPClientConfig)
     parallel: int = field(default=4, validator=and_(ge(1), le(32)))
     """Packets at a time.  A sender holds each of them in memory: 16 MiB."""
     attempts: int = field(default=5, validator=ge(1))
-    """How often a packet is tried, on each of its routers."""
+    """How many attempts a packet gets on each of its routers."""
     backoff: Backoff = field(
         factory=lambda: Backoff(initial=1, increase_after=0, factor=2, maximum=30)
     )
     """How long to wait between attempts."""
     max_size: int = field(default=MAX_FILE_SIZE, validator=ge(1))
-    """Larger files are neither sent nor received; bytes, as encrypted."""
+    """Larger files are neither sent nor received; bytes of the encrypted file."""
     random: Callable[[int], bytes] = secrets.token_bytes
     chance: Random = field(factory=secrets.SystemRandom)
     """Chooses routers."""
     connect: Connect = open_xftp_client
-    """For programs, and tests, that reach routers in a way of their own."""
+    """Replaces `open_xftp_client`, for programs and tests with connections of their own."""

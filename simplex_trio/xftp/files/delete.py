@@ -1,4 +1,4 @@
-"""`delete_file`: the packets of a file taken off their routers."""
+"""`delete_file`: deletes the packets of a file from their routers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.errors import NotDeleted, RouterUnreachable, XFTPRouterError
 from simplex_trio.xftp.files.clients import ClientPool, open_client_pool
 from simplex_trio.xftp.files.config import TransferConfig
-from simplex_trio.xftp.files.progress import Counter, Listener, Phase, nobody
+from simplex_trio.xftp.files.progress import Counter, Listener, Phase, ignore
 from simplex_trio.xftp.files.retries import persistently
 from simplex_trio.xftp.tasks import open_tasks
 
@@ -23,24 +23,24 @@ __all__ = ["DeletedFile", "delete_file"]
 
 @frozen
 class DeletedFile:
-    """What became of the replicas of a file's packets."""
+    """The outcome for the replicas of a file's packets."""
 
     deleted: int
     unknown: int
-    """Those that their routers did not know, any more or for this key."""
+    """Replicas that their routers do not have, or not for this key."""
 
 
 async def delete_file(
     description: FileDescription,
     *,
     config: TransferConfig | None = None,
-    tell: Listener = nobody,
+    tell: Listener = ignore,
 ) -> DeletedFile:
     """Delete all replicas of all packets, with the description for the sender.
 
-    Packets that are gone already are no error, so the call can be repeated after a crash or when
-    it was cancelled.  Raises `ValueError` for the description of a recipient, and `NotDeleted`,
-    when everything else is deleted.
+    It is no error if packets are gone already, so the call can be repeated after a crash or a
+    cancellation.  Raises `ValueError` for the description of a recipient, and `NotDeleted` if some
+    packets could not be deleted, after deleting all others.
     """
     if description.party is not FileParty.SENDER:
         raise ValueError("a file is deleted with the description for its sender")
@@ -91,7 +91,7 @@ class _Deleting:
 
         try:
             if replica.server in self._unreachable:
-                # It was tried often enough for another packet.
+                # All attempts were used up for another packet.
                 raise self._unreachable[replica.server]
             await persistently(attempt, number, self._config, self._tell)
             self._deleted += 1

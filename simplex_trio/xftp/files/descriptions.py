@@ -1,4 +1,4 @@
-"""Descriptions as files: where a sending leaves them, and reading them in all their forms."""
+"""Descriptions as files: writing those of a file that was sent, and reading all of their forms."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LINK_SCHEMES = ("simplex:", "https://", "http://")
 """What links to files begin with, and names of files do not."""
 
 _ROOM_FOR_SUFFIX = 20
-"""Bytes for what is added to the name of a file for a folder of its descriptions."""
+"""Bytes for the suffix of the folder with the descriptions of a file."""
 
 
 async def load_description(source: str | Path) -> FileDescription:
@@ -47,7 +47,7 @@ async def load_description(source: str | Path) -> FileDescription:
 
 
 def read_description(data: bytes) -> FileDescription:
-    """The description in bytes from elsewhere: its text, or a link; else `DecodeError`."""
+    """The description in bytes: its text, or a link; else `DecodeError`."""
     if data.lstrip().startswith(tuple(map(str.encode, LINK_SCHEMES))):
         return parse_file_link(_text(data)).description
     return decode_description(data)
@@ -57,8 +57,8 @@ async def save_descriptions(sent: SentFile, folder: str | Path, name: str) -> li
     """Write the descriptions of a file to a new folder ``name.xftp`` in ``folder``.
 
     They are ``rcv1.xftp`` and so on, one for each recipient, and ``snd.xftp.private`` for the
-    sender, whose path is the last one returned.  Names that are too long for that are cut.  Raises
-    `StoreError`; then none of them is there.
+    sender, whose path is the last one returned.  Names that are too long are shortened.  Raises
+    `StoreError`, after removing all of them.
     """
     folder_name = shortened(name, _ROOM_FOR_SUFFIX) + ".xftp"
     return await in_thread(partial(_write_all, sent, Path(folder), folder_name))
@@ -89,7 +89,7 @@ def _write_all(sent: SentFile, folder: Path, name: str) -> list[Path]:
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
-    # The state of the sending is of no more use, and goes.
+    # Callers delete the state file next, so that the descriptions have to be durable.
     sync_folder(target)
     sync_folder(target.parent)
     return written

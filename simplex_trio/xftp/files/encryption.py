@@ -1,11 +1,11 @@
-"""The encryption of a file as a whole, as a stream: nothing here holds more than a piece of it.
+"""The encryption of a file as a whole, as a stream that holds no more than a piece of it.
 
 ::
 
     encrypted = box(length of header and content, header, content, filling), tag
 
-The encrypted file is cut into packets wherever their sizes say.  These are plain iterators and
-objects without any waiting of their own, for worker threads to run.
+The encrypted file is split into packets by size alone.  These are plain iterators and objects, for
+worker threads.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def payload_size(header: FileHeader, content_size: int) -> int:
 
 
 class FileSealer:
-    """Gives the encrypted file out, from its start to its end, into the caller's buffers.
+    """Writes the encrypted file, from start to end, into the caller's buffers.
 
     Raises `EncodeError` if it would be longer than ``encrypted_size``.
     """
@@ -54,7 +54,7 @@ class FileSealer:
     ) -> None:
         filling = encrypted_size - payload_size(header, content_size)
         if filling < 0:
-            raise EncodeError("a file that does not fit into its packets")
+            raise EncodeError("the file does not fit into its packets")
         self._box = BoxStream(BoxKey.from_secret(key), nonce)
         self._plain = _plain_pieces(content, content_size, header, filling)
         self._rest = memoryview(b"")  # of the last of these pieces
@@ -62,9 +62,9 @@ class FileSealer:
         self._tag: bytes | None = None
 
     def fill(self, buffer: memoryview) -> None:
-        """Fill ``buffer`` with what comes next, of which there must be as much.
+        """Fill ``buffer`` with the next bytes; the caller must not ask for more than there are.
 
-        Raises `FileChanged` at the first sign of the content not being as long as was said.
+        Raises `FileChanged` as soon as the content turns out to have another size than announced.
         """
         inside = min(len(buffer), self._plain_left)
         done = 0
@@ -83,7 +83,7 @@ class FileSealer:
             buffer[inside:], self._tag = self._tag[:wanted], self._tag[wanted:]
 
     def finish(self) -> None:
-        """Check that the content has ended where it should; raises `FileChanged`."""
+        """Check that the content has the announced size; raises `FileChanged`."""
         if self._rest or any(self._plain):
             raise FileChanged("the file has not the size that it had at first")
 
@@ -91,7 +91,7 @@ class FileSealer:
 def _plain_pieces(
     content: Iterable[bytes], content_size: int, header: FileHeader, filling: int
 ) -> Iterator[bytes]:
-    """What is in the box."""
+    """The plaintext of the box."""
     encoded = header.encode()
     yield int64(len(encoded) + content_size) + encoded
     left = content_size
@@ -109,10 +109,10 @@ def _plain_pieces(
 
 
 class FileOpener:
-    """Takes the encrypted file in pieces of any length, and gives the content back.
+    """Decrypts the file from pieces of any length.
 
-    `header` is there as soon as the pieces given so far contain it.  Nothing that came out may be
-    relied on before `finish` has returned.
+    `header` is set as soon as the pieces so far contain it.  Callers must not rely on any output
+    before `finish` has returned.
     """
 
     def __init__(self, *, key: bytes, nonce: bytes, encrypted_size: int, digest: bytes) -> None:
@@ -128,9 +128,9 @@ class FileOpener:
             raise DecodeError("an encrypted file that is too short to be one")
 
     def feed(self, piece: bytes) -> bytes:
-        """What the next piece says of the content, possibly nothing.
+        """The content in the next piece, which may be empty.
 
-        Raises `DecodeError` if the file has no header, or says that it is longer than it is.
+        Raises `DecodeError` if the file has no header, or claims to be longer than it is.
         """
         self._hashed.update(piece)
         sealed = piece[: self._sealed_left]
@@ -147,7 +147,7 @@ class FileOpener:
         return content
 
     def _read_header(self) -> bytes:
-        """Take the header off the start, if all of it is there; the content that follows it."""
+        """Parse the header, if it is complete; returns the content that follows it."""
         start = self._start
         if self._sealed_left and len(start) < LENGTH_SIZE + MAX_HEADER_SIZE:
             return b""
@@ -160,7 +160,7 @@ class FileOpener:
         return start[LENGTH_SIZE + header_size :]
 
     def finish(self) -> None:
-        """Check that the file was complete and authentic, and the one that was described.
+        """Check that the file is complete, authentic, and the one that was described.
 
         Raises `DecodeError`, `DigestMismatch`, or `DecryptionFailed`.
         """

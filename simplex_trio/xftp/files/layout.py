@@ -1,4 +1,4 @@
-"""What sending a file comes to, and what it has come to so far.  Pure values."""
+"""`Plan`: how a file is divided into packets; and the descriptions of its replicas.  Pure."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from simplex_trio.wire.xftp.file_header import FileHeader
 __all__ = ["MAX_RECIPIENTS", "Plan", "StoredPacket", "describe", "registered_recipients"]
 
 MAX_RECIPIENTS = 1024
-"""Descriptions that one sending makes; ids and keys of each are kept for every packet, some 60 MB
-for 256 packets."""
+"""Recipients of one file; the sender keeps an id and a key for each of them and every packet, some
+60 MB for 256 packets."""
 
 
 def registered_recipients(wanted: int) -> int:
-    """How many recipients routers are told of: the next power of two, to conceal how many are."""
+    """How many recipients to register: the next power of two, to conceal the number."""
     return 1 << (wanted - 1).bit_length()
 
 
 @frozen(repr=False)
 class Plan(Redacted):
-    """What was decided before the first packet was sent."""
+    """The decisions made before the first packet is sent."""
 
     header: FileHeader
     content_size: int = field(validator=ge(0))
@@ -54,9 +54,9 @@ class Plan(Redacted):
 
 @frozen(repr=False)
 class StoredPacket(Redacted):
-    """A packet on one router, with the ids and keys of everybody.
+    """A packet on one router, with the ids and keys of the sender and all recipients.
 
-    `DecodeError` for ids that cannot be written down, which a router may have given.
+    Raises `DecodeError` for ids from a router that a description cannot hold.
     """
 
     digest: bytes = field(

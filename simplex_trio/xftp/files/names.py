@@ -1,7 +1,7 @@
-"""Names for files that others have named.  Pure.
+"""`safe_name`: safe file names from names that senders chose.  Pure.
 
-The name in a file's header is the sender's choice.  What becomes of it is one component of a path,
-without anything that a system, a shell or a reader of the screen could take for something else.
+The result is one component of a path, without anything that a system, a shell or a reader of the
+screen could take for something else.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _DEVICES = re.compile(
 # Options and home folders, as programs and shells see the names that a pattern stands for.
 _MEANT_OTHERWISE = re.compile(r"[-~]")
 
-# Letters and signs that are drawn as nothing, and so many spaces that the end is out of sight.
+# Characters that are invisible, and so many spaces that the end is out of sight.
 _BLANK = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")
 _SPACES = re.compile(r"\s+")
 
-# Control characters, directions of writing, halves of characters, and what has no meaning yet.
+# Control characters, text directions, surrogates, and unassigned characters.
 _INVISIBLE = ("Cc", "Cf", "Cs", "Cn", "Zl", "Zp")
 
 _LONGEST_SUFFIX = 32
@@ -52,7 +52,7 @@ def safe_name(name: str) -> str:
 
 
 def candidates(name: str) -> Iterator[str]:
-    """Names for a file that is to be called ``name``, which others may be called already."""
+    """Names to try for a file: ``name``, and then with numbers, in case files exist already."""
     yield name
     stem, suffix = os.path.splitext(name)
     for number in range(1, _MAX_NUMBER):
@@ -60,14 +60,14 @@ def candidates(name: str) -> Iterator[str]:
 
 
 def shortened(name: str, room: int = _ROOM_FOR_NUMBER) -> str:
-    """``name`` cut to what a file system takes with ``room`` bytes more, its suffix kept."""
+    """``name`` shortened so that ``room`` bytes more fit into a file name; its suffix is kept."""
     limit = MAX_NAME_SIZE - room
     if _size(name) <= limit:
         return name
     stem, suffix = os.path.splitext(name)
     if _size(suffix) > _LONGEST_SUFFIX:
         stem, suffix = name, ""
-    # Bytes that are no text count as one each, which is what they take.
+    # Bytes that are not text are surrogates here, and take one byte each.
     cut = stem.encode(errors="replace")[: limit - _size(suffix)].decode(errors="ignore")
     return cut.rstrip(" .") + suffix
 

@@ -1,8 +1,8 @@
-"""Putting a received file in place: whole, under a name of its own, and once.
+"""Putting a received file in place: complete, under a new name, and once.
 
-The content goes to a file that nobody looks at, and only if all of it is right that file gets its
-name, which must be free: nothing is ever overwritten.  A crash in between leaves enough in the
-state file to tell whether the name was given already.
+The content is written to a temporary file, which gets its name only if all of it is right.  The
+name must be free: nothing is ever overwritten.  After a crash, the state file shows whether the
+file has its name already.
 
 Everything here is for worker threads.
 """
@@ -28,15 +28,15 @@ __all__ = ["decrypted", "finish_placing", "part_of", "place"]
 
 
 def part_of(description: FileDescription, folder: Path) -> Path:
-    """Where the content is while it is being decrypted; the same after a crash."""
+    """The path of the temporary file; the same after a crash."""
     identity = sha256(encode_description(description).encode()).hexdigest()[:16]
     return folder / f".{identity}.xftp-part"
 
 
 def finish_placing(state: ReceiveState, folder: Path, part: Path) -> Path | None:
-    """The file, if it was placed before a crash; what is left of an attempt is removed.
+    """The file, if it was placed before a crash; removes the remains of an attempt.
 
-    Raises `StateInUse` if that attempt is still going on.
+    Raises `StateInUse` if that attempt is still in progress.
     """
     name = state.placed_name
     placed = None if name is None else folder / name
@@ -52,11 +52,11 @@ def finish_placing(state: ReceiveState, folder: Path, part: Path) -> Path | None
 
 
 def place(state: ReceiveState, folder: Path, part: Path, report: Callable[[int], object]) -> Path:
-    """Decrypt what the state holds, and give it a name in ``folder``.
+    """Decrypt the packets in the state, and place the file in ``folder``.
 
-    ``report`` is told the size of each piece, and may raise to stop it.  Raises `DecodeError`,
-    `DecryptionFailed` or `DigestMismatch` for a file that is not right, and `StateInUse` if
-    somebody else is about to place the same one; then, and whatever else happens, nothing is left.
+    Calls ``report`` with the size of each piece; it may raise to stop this.  Raises `DecodeError`,
+    `DecryptionFailed` or `DigestMismatch` for a file that is not as described, and `StateInUse` if
+    another transfer is placing the same file.  After any exception nothing is left.
     """
     with _new_part(part) as descriptor:
         try:
@@ -65,14 +65,14 @@ def place(state: ReceiveState, folder: Path, part: Path, report: Callable[[int],
         except BaseException:
             state.note_placed_name(None)
             raise
-        # Routers are told to forget the packets soon after.
+        # The routers are told to forget the packets soon after.
         sync_folder(folder)
     return placed
 
 
 @contextmanager
 def _new_part(part: Path) -> Iterator[int]:
-    """A file at ``part`` of which the name is gone at the end of the block."""
+    """A temporary file at ``part``, whose name is removed at the end of the block."""
     descriptor = create_locked(part, 0o666)
     try:
         yield descriptor
@@ -82,7 +82,7 @@ def _new_part(part: Path) -> Iterator[int]:
 
 
 def decrypted(state: ReceiveState) -> Iterator[bytes]:
-    """The content, in pieces; right only if the iteration ends without an exception."""
+    """The content, in pieces; valid only if the iteration ends without an exception."""
     opener = _opener(state)
     for piece in state.pieces(0, state.description.size):
         yield opener.feed(piece)
@@ -100,7 +100,7 @@ def _opener(state: ReceiveState) -> FileOpener:
 
 
 def _decrypt(state: ReceiveState, descriptor: int, report: Callable[[int], object]) -> str:
-    """Write the content to an open file; the name that the sender has given."""
+    """Write the content to an open file; returns the name that the sender has given."""
     opener = _opener(state)
     for piece in state.pieces(0, state.description.size):
         write_all(descriptor, opener.feed(piece))
@@ -127,7 +127,7 @@ def _give_name(state: ReceiveState, folder: Path, part: Path, name: str) -> Path
 
 
 def _link(part: Path, path: Path) -> None:
-    """Give ``part`` the name ``path`` as well, which must be free."""
+    """Link ``part`` to ``path``, which must be free."""
     try:
         os.link(part, path)
     except FileExistsError:

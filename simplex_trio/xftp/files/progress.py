@@ -1,4 +1,4 @@
-"""What a transfer tells about itself while it goes on."""
+"""Progress events of a transfer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Listener", "Phase", "Progress", "Retrying", "TransferEvent"]
 
 
 class Phase(Enum):
-    """What is being done."""
+    """The step of a transfer."""
 
     UPLOADING = "uploading"
-    """Encrypting as well, packet by packet; what an earlier attempt has uploaded counts at once."""
+    """Includes encryption, packet by packet; uploads of an earlier attempt count at once."""
     CHECKING = "checking"
     """What an earlier attempt has received."""
     DOWNLOADING = "downloading"
@@ -27,9 +27,9 @@ class Phase(Enum):
 
 @frozen
 class Progress:
-    """So many of so many bytes; the number falls when a packet has to be begun again.
+    """``done`` of ``total`` bytes; ``done`` decreases when a packet has to start again.
 
-    Where there are replicas, all of them count.
+    All replicas count.
     """
 
     phase: Phase
@@ -39,7 +39,7 @@ class Progress:
 
 @frozen(repr=False)
 class Retrying(Redacted):
-    """A packet was not to be had, or not to be got rid of, and is tried again in a while."""
+    """The transfer or deletion of a packet has failed, and is going to be retried."""
 
     packet: int
     """Its number, from 1."""
@@ -50,11 +50,11 @@ class Retrying(Redacted):
 TransferEvent = Progress | Retrying
 
 Listener = Callable[[TransferEvent], object]
-"""Is called in the Trio thread, and must not wait."""
+"""A function that is called in the Trio thread, and must not block."""
 
 
-def nobody(event: TransferEvent) -> None:
-    """The listener of a transfer that nobody watches."""
+def ignore(event: TransferEvent) -> None:
+    """A listener that does nothing."""
     del event
 
 

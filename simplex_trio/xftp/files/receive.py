@@ -1,8 +1,8 @@
-"""`receive_file`: packets fetched from wherever they are, and made into a file again.
+"""`receive_file`: downloads the packets of a file, and decrypts them.
 
-Packets come in any order, from several routers at once, each from the first of its routers that has
-it.  They are kept encrypted until all of them are there; only then the file is decrypted, checked
-as a whole and put in place, and the routers are told that it has been received.
+Packets arrive in any order, from several routers at once, each from the first of its routers that
+has it.  They are kept encrypted until all of them are there; then the file is decrypted, checked as
+a whole and put in place, and the packets are acknowledged to the routers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from simplex_trio.xftp.errors import (
 from simplex_trio.xftp.files.clients import ClientPool, open_client_pool
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.placing import decrypted, finish_placing, part_of, place
-from simplex_trio.xftp.files.progress import Counter, Listener, Phase, nobody
+from simplex_trio.xftp.files.progress import Counter, Listener, Phase, ignore
 from simplex_trio.xftp.files.receive_state import ReceiveState
 from simplex_trio.xftp.files.retries import persistently
 from simplex_trio.xftp.tasks import open_tasks
@@ -38,16 +38,16 @@ from simplex_trio.xftp.tasks import open_tasks
 __all__ = ["ReceivedFile", "receive_file"]
 
 MAX_REDIRECT_SIZE = 4 * 1024 * 1024
-"""The largest packet: a description that leads to another one is sent as a single packet."""
+"""The largest packet: a description that is the target of a redirect is a single packet."""
 
 _ACKNOWLEDGED_AT_LEAST = 100
-"""Packets that are acknowledged in the time for one answer, or the rest is left to expire: the file
-is there, and its recipient waits."""
+"""Packets to acknowledge within the time-out of one answer; others are left to expire, because the
+file is complete and the caller is waiting."""
 
 
 @frozen(repr=False)
 class ReceivedFile(Redacted):
-    """A file in its place."""
+    """A complete file."""
 
     path: Path
 
@@ -59,22 +59,22 @@ async def receive_file(
     state: str | Path | None = None,
     acknowledge: bool = True,
     config: TransferConfig | None = None,
-    tell: Listener = nobody,
+    tell: Listener = ignore,
 ) -> ReceivedFile:
-    """Receive a file into ``folder``, under the name that its sender gave it, made safe.
+    """Receive a file into ``folder``, under the sender's name for it, made safe.
 
-    Nothing that exists is overwritten: the name gets a number if it is taken.  With ``acknowledge``
-    the routers that gave the packets are told to forget the recipient, so that the description is
-    of no more use, unless it names other routers besides.
+    Existing files are never overwritten: the name gets a number if it is taken.  With
+    ``acknowledge`` the routers that sent the packets are told to forget the recipient, so that the
+    description is useless afterwards, unless it names replicas on other routers.
 
-    With a ``state`` file an interrupted transfer is continued; it holds what was received so far,
-    encrypted.  In the end it stays, complete and small, until the caller removes it: until then the
-    same call returns the same path, and nothing is received twice.  It is removed if the file turns
-    out not to be what was described.  Without one everything is lost when the transfer is
-    interrupted or cancelled, unless the file is in its place already: there it stays.
+    With a ``state`` file an interrupted transfer can be resumed; it holds the packets received so
+    far, encrypted.  After the transfer it stays, complete and small, until the caller removes it:
+    until then the same call returns the same path, and nothing is received twice.  It is removed if
+    the file turns out not to be what was described.  Without a state file, all progress is lost
+    when the transfer is interrupted or cancelled, except for a file that is in place already.
 
-    Raises `ValueError` for the description of a sender, `FileTooLarge`, `NoSuchReplica` if a packet
-    is not to be had, `RedirectRefused`, `StoreError`, `StateMismatch` for the state file of
+    Raises `ValueError` for the description of a sender, `FileTooLarge`, `NoSuchReplica` if no
+    router delivers a packet, `RedirectRefused`, `StoreError`, `StateMismatch` for the state file of
     another transfer, `StateInUse` while the same file is being received already, and `DecodeError`,
     `DigestMismatch` or `DecryptionFailed` if the file is not what was described.
     """
@@ -145,7 +145,7 @@ class _Receiving:
         return await in_thread(create), True
 
     async def _follow(self, clients: ClientPool) -> FileDescription:
-        """The description that the one that was asked for leads to."""
+        """The description that a redirecting description leads to."""
         asked = self._asked
         assert asked.redirect is not None
         if asked.size > MAX_REDIRECT_SIZE:
@@ -184,7 +184,7 @@ class _Receiving:
         return await in_thread(partial(place, state, self._folder, part, report))
 
     async def _download(self, state: ReceiveState, clients: ClientPool, *, is_new: bool) -> None:
-        """Fetch the packets that are not there yet."""
+        """Download the missing packets."""
         packets = state.description.packets
         offsets = accumulate((packet.size for packet in packets), initial=0)
         placed = list(zip(range(1, len(packets) + 1), packets, offsets, strict=False))
@@ -216,7 +216,7 @@ class _Receiving:
     # --- routers ------------------------------------------------------------------------------
 
     def by_promise(self, replicas: list[Replica]) -> list[Replica]:
-        """The replicas, those last whose routers have failed when they were last asked."""
+        """The replicas; those whose routers failed at the last request come last."""
         return sorted(replicas, key=lambda replica: replica.server in self._failed)
 
     def note_fetched(self, packet: Packet, replica: Replica) -> None:
@@ -229,7 +229,7 @@ class _Receiving:
     # --- afterwards ---------------------------------------------------------------------------
 
     async def _acknowledge(self, description: FileDescription, clients: ClientPool) -> None:
-        """Tell the routers that gave the packets; without them knowing the file is there too."""
+        """Acknowledge the packets to the routers that sent them; failures do not matter."""
         packets = list(description.packets)
         if self._asked.redirect is not None:
             packets += self._asked.packets
@@ -258,7 +258,7 @@ class _Receiving:
 
 
 class _Fetching:
-    """A packet on its way from one of its routers."""
+    """A packet that is being downloaded."""
 
     def __init__(
         self,
@@ -280,7 +280,7 @@ class _Fetching:
         self._replicas = list(packet.replicas)
 
     async def run(self, places: trio.Semaphore) -> None:
-        """Fetch the packet; give its place back then."""
+        """Download the packet, and then release its place."""
         receiving = self._receiving
         try:
             await persistently(self._try_replicas, self._number, receiving.config, receiving.tell)
@@ -288,7 +288,7 @@ class _Fetching:
             places.release()
 
     async def _try_replicas(self) -> None:
-        """Fetch the packet from the first router that has it."""
+        """Download the packet from the first router that has it."""
         failure: SimplexError | None = None
         for replica in self._receiving.by_promise(self._replicas):
             try:

@@ -1,12 +1,12 @@
-"""The state file of a receiving: the packets that are there, and what to do with them.
+"""`ReceiveState`: the state file of a download.
 
 ::
 
     format, name of the placed file, description, packets
 
-The packets are at the places that they have in the encrypted file.  Which of them are there is not
-noted anywhere: their digests tell, whatever a crash has left.  Without a path the same is kept in a
-file that has no name, and is gone with the program.
+The packets have the same positions as in the encrypted file.  The file does not say which of them
+are complete: their digests show that, whatever a crash has left.  Without a path the state is in a
+nameless file, which ends with the program.
 
 Everything here is for worker threads.
 """
@@ -57,7 +57,7 @@ class ReceiveState:
         self, file: BinaryIO, path: Path | None, description: FileDescription, packets_at: int
     ) -> None:
         self.description = description
-        """Of the file itself, where the one that was asked for has led to it."""
+        """The description of the file itself, after a redirect."""
         self.path = path
         self._file = file
         self._packets_at = packets_at
@@ -67,9 +67,9 @@ class ReceiveState:
     def open(cls, path: Path, asked: FileDescription) -> ReceiveState | None:
         """The state in the file at ``path``, or `None` if there is none yet.
 
-        What is missing at the end of it, unless it is complete, counts as packets to be fetched.
+        If the file is incomplete and too short, the packets at its end count as missing.
 
-        Raises `StateMismatch` if the file is something else, or about another description, and
+        Raises `StateMismatch` if the file is not a state, or that of another description, and
         `StateInUse`.
         """
         try:
@@ -97,12 +97,12 @@ class ReceiveState:
     ) -> ReceiveState:
         """A state without packets, in a new file: at ``path``, or nameless in ``folder``.
 
-        Raises `StateInUse` if another program makes one at the same place.
+        Raises `StateInUse` if another program creates one at the same path.
         """
         text = encode_description(description).encode()
         packets_at = _packets_at(_TEXT_AT + len(text))
         head = _FORMAT + bytes(_NAME.size) + _LENGTHS.pack(_identity(asked), len(text)) + text
-        # Whole or not at all: whatever has the name of a state is one.
+        # Atomic: a file with the name of a state is a complete one.
         unfinished = None if path is None else path.with_name(path.name + ".new")
         file: BinaryIO
         if unfinished is None:
@@ -118,7 +118,7 @@ class ReceiveState:
                 os.replace(unfinished, path)
         except BaseException:
             if unfinished is not None:
-                unfinished.unlink(missing_ok=True)  # while it is nobody else's
+                unfinished.unlink(missing_ok=True)  # before the lock is released
             file.close()
             raise
         return cls(file, path, description, packets_at)
@@ -128,11 +128,11 @@ class ReceiveState:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the file is placed, and everything after that is done too."""
+        """Whether the file is in place, and everything after that is done as well."""
         return self.placed_name is not None and self._size() < self._packets_at
 
     def complete(self) -> None:
-        """Drop the packets: the file is placed, and everything after that is done too."""
+        """Drop the packets: the file is in place, and everything after that is done as well."""
         self._file.truncate(self._packets_at - 1)
 
     def _size(self) -> int:
@@ -140,15 +140,15 @@ class ReceiveState:
             return self._file.seek(0, os.SEEK_END)
 
     def discard(self) -> None:
-        """Remove the file; it is of no use."""
+        """Remove the file."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)  # while it is nobody else's
+            self.path.unlink(missing_ok=True)  # before the lock is released
         self.close()
 
     # --- packets ------------------------------------------------------------------------------
 
     def write(self, offset: int, data: bytes) -> None:
-        """Put a piece at ``offset`` of the encrypted file."""
+        """Write a piece at ``offset`` of the encrypted file."""
         with self._lock:
             self._file.seek(self._packets_at + offset)
             write_all(self._file.fileno(), data)
@@ -169,7 +169,7 @@ class ReceiveState:
             return self._file.read(size)
 
     def has_packet(self, offset: int, size: int, digest: bytes) -> bool:
-        """Whether the packet with this digest is there."""
+        """Whether the packet with this digest is complete."""
         hashed = sha256()
         for piece in self.pieces(offset, size):
             hashed.update(piece)
@@ -179,7 +179,7 @@ class ReceiveState:
 
     @property
     def placed_name(self) -> str | None:
-        """The name under which the file was placed, or was about to be."""
+        """The name that the file has in its folder, or was about to get."""
         length, encoded = _NAME.unpack(self._read(_NAME_AT, _NAME.size))
         name = os.fsdecode(encoded[:length])
         if name != os.path.basename(name) or name in (".", "..") or "\0" in name:
@@ -194,7 +194,7 @@ class ReceiveState:
 
 
 def _packets_at(text_end: int) -> int:
-    """Where the packets begin: after the text, and at least a byte of nothing."""
+    """Where the packets begin: after the text, and at least one zero byte."""
     return (text_end // _ALIGNMENT + 1) * _ALIGNMENT
 
 

@@ -1,4 +1,4 @@
-"""`persistently`: trying again what may succeed later."""
+"""`persistently`: retries for errors that are temporary."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ T = TypeVar("T")
 async def persistently(
     attempt: Callable[[], Awaitable[T]], packet: int, config: TransferConfig, tell: Listener
 ) -> T:
-    """What ``attempt`` returns in the end.
+    """Call ``attempt`` until it succeeds, and return what it returns.
 
-    Raises its last error: one that is not ``retryable``, or that of the last attempt; and what has
-    to do with this side's disk at once.
+    Raises the error of the last attempt, an error that is not ``retryable``, or an error of the
+    local disk; the latter two without another attempt.
     """
     started = trio.current_time()
     wait: float | None = None

@@ -1,4 +1,4 @@
-"""`Sealer`: a file encrypted and cut into packets, one after the other."""
+"""`Sealer`: encrypts a file and splits it into packets, one after the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["SealedPacket", "Sealer"]
 
 @frozen(repr=False)
 class SealedPacket(Redacted):
-    """A packet, as routers are to keep it, in a buffer of the sealer's caller."""
+    """A packet, as routers store it, in a buffer of the sealer's caller."""
 
     number: int
     data: memoryview
@@ -43,7 +43,7 @@ class Sealer:
     def next(self, buffer: bytearray) -> SealedPacket | None:
         """The next packet, which fits into ``buffer``; `None` after the last.
 
-        Raises `FileChanged` if the content has not the size that was planned for.
+        Raises `FileChanged` if the content does not have the planned size.
         """
         size = next(self._sizes, None)
         if size is None:
@@ -51,7 +51,7 @@ class Sealer:
             return None
         data = memoryview(buffer)[:size]
         hashed = sha256()
-        for start in range(0, size, PIECE_SIZE):  # small enough for a processor to keep at hand
+        for start in range(0, size, PIECE_SIZE):  # small enough for the processor's cache
             piece = data[start : start + PIECE_SIZE]
             self._file.fill(piece)
             hashed.update(piece)

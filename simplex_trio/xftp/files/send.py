@@ -1,9 +1,9 @@
-"""`send_file`: a file encrypted, cut into packets, and put onto routers.
+"""`send_file`: encrypts a file, splits it into packets, and uploads them to routers.
 
-The file is read once, from start to end: packets are encrypted in their order, and each is put onto
-its routers while the next ones are being encrypted.  So nothing of it is ever on this disk again,
-and what is in memory does not depend on the size of the file.  After a crash the packets are
-encrypted anew, with the same result, and those that routers have already are passed over.
+The file is read once, from start to end: packets are encrypted in order, and each is uploaded while
+the next ones are being encrypted.  So there is no encrypted copy on the disk, and memory does not
+depend on the size of the file.  After a crash the packets are encrypted again, with the same
+result, and those that routers have already are skipped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from simplex_trio.xftp.files.clients import open_client_pool
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.encryption import payload_size
 from simplex_trio.xftp.files.layout import Plan, describe
-from simplex_trio.xftp.files.progress import Counter, Listener, Phase, nobody
+from simplex_trio.xftp.files.progress import Counter, Listener, Phase, ignore
 from simplex_trio.xftp.files.sealing import Sealer
 from simplex_trio.xftp.files.send_state import SendState
 from simplex_trio.xftp.files.uploading import Destinations, Uploading
@@ -45,10 +45,10 @@ _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 @frozen(repr=False)
 class SentFile(Redacted):
-    """The descriptions of a file that is on its routers."""
+    """The descriptions of a file that was uploaded."""
 
     sender: FileDescription
-    """With it the file can be deleted."""
+    """The description that can delete the file."""
     recipients: tuple[FileDescription, ...]
     """One for each recipient."""
 
@@ -62,21 +62,21 @@ async def send_file(
     name: str | None = None,
     state: str | Path | None = None,
     config: TransferConfig | None = None,
-    tell: Listener = nobody,
+    tell: Listener = ignore,
 ) -> SentFile:
-    """Send a file to ``servers``, to be fetched by ``recipients`` people.
+    """Upload a file to ``servers``, for ``recipients`` recipients.
 
-    Each packet goes to ``replicas`` routers that are chosen at random; one that fails is replaced
-    by another while there are some.  ``name`` is what the recipients see instead of the file's own.
+    Each packet goes to ``replicas`` randomly chosen routers; a router that fails is replaced by
+    another as long as there is one.  Recipients see ``name`` instead of the file's own name.
 
-    With a ``state`` file an interrupted transfer is continued.  The file stays, complete, until the
-    caller has stored the descriptions and removes it: until then the same call returns the same
-    descriptions again.  Without one a transfer that is interrupted, or cancelled, leaves packets on
-    routers until they expire.
+    With a ``state`` file an interrupted transfer can be resumed.  The state stays, complete, until
+    the caller has stored the descriptions and removes it: until then the same call returns the same
+    descriptions.  Without a state file, a transfer that is interrupted or cancelled leaves packets
+    on routers until they expire.
 
-    Raises `ValueError` for too few servers or what is no address of one, `FileTooLarge`,
-    `FileChanged` if the file is changed meanwhile, `StateMismatch` for the state file of another
-    transfer, `StoreError`, and what `XFTPClient` raises when no other attempt can help.
+    Raises `ValueError` for too few servers or invalid addresses, `FileTooLarge`, `FileChanged` if
+    the file changes during the transfer, `StateMismatch` for the state file of another transfer,
+    `StoreError`, and the errors of `XFTPClient` when the last attempt has failed.
     """
     path = Path(path)
     config = config or TransferConfig()
@@ -98,12 +98,12 @@ async def send_description(
     recipients: int = 1,
     replicas: int = 1,
     config: TransferConfig | None = None,
-    tell: Listener = nobody,
+    tell: Listener = ignore,
 ) -> SentFile:
-    """Send a description itself, in a single packet, so that a short link can lead to it.
+    """Upload a description itself, in a single packet, so that a short link can lead to it.
 
-    What is returned describes the description; recipients of it get the file.  Raises what
-    `send_file` does, `FileTooLarge` for more than fits into a packet.
+    Returns descriptions of that packet; recipients of these get the file.  Raises what `send_file`
+    raises, and `FileTooLarge` if the description does not fit into a packet.
     """
     config = config or TransferConfig()
     text = (await in_thread(partial(encode_description, description))).encode()
@@ -117,7 +117,7 @@ async def send_description(
 
 
 def _readable(name: str) -> str:
-    """The name of a file, also if it is no text."""
+    """The name of a file, with replacement characters where it is not text."""
     return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", name)
 
 
@@ -201,8 +201,8 @@ class _Sending:
         if there := state.uploaded_size:
             counter.add(None, there)
         sealer = Sealer(state.plan, content)
-        # As many packets are under way as there are buffers for them, which are used again: memory
-        # for each anew would not be given back in time.
+        # There are as many packets in flight as buffers.  These are reused, because memory that is
+        # allocated for each packet would not be freed in time.
         give_back, buffers = trio.open_memory_channel[bytearray](self._config.parallel)
         for _ in range(min(self._config.parallel, len(state.plan.sizes))):
             give_back.send_nowait(bytearray(max(state.plan.sizes)))
@@ -223,4 +223,4 @@ class _Sending:
         if state.digest is None:
             await state.add_digest(digest)
         elif state.digest != digest:
-            raise FileChanged("the file is not the one that was begun with")
+            raise FileChanged("the file is not the one that the transfer began with")

@@ -1,8 +1,8 @@
-"""The state file of a sending: what it takes to go on after a crash, one line for each step.
+"""`SendState`: the state file of an upload, with which it resumes; one line for each step.
 
-Lines are only ever added, so a program that is killed leaves at most its last line unfinished, and
-that step is done again.  The file has the keys of everything and is readable by its owner alone.
-It belongs to one sending at a time.
+Lines are only appended, so a program that is killed leaves at most its last line incomplete, and
+that step is repeated.  The file has all keys of the transfer, and only its owner can read it.  It
+belongs to one transfer at a time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _MAX_STATE_SIZE = 256 * 1024 * 1024
 
 Record = dict[str, Any]
 
-# What reading a record may raise: ValueError is every decoder's, RecursionError the JSON reader's.
+# The errors of reading a record: decoders raise ValueError, and the JSON reader RecursionError.
 _MALFORMED = (
     StopIteration,
     KeyError,
@@ -46,12 +46,12 @@ _MALFORMED = (
 
 
 class SendState:
-    """The steps that are done; without a file they are only remembered.  The caller closes it."""
+    """The completed steps, in memory alone if there is no file.  The caller closes it."""
 
     def __init__(self, plan: Plan, file: BinaryIO | None) -> None:
         self.plan = plan
         self.digest: bytes | None = None
-        """Of the encrypted file, once all of it was seen."""
+        """The digest of the encrypted file, once all of it has been encrypted."""
         self._file = file
         self._lock = trio.Lock()
         self._digests: dict[int, bytes] = {}
@@ -62,8 +62,8 @@ class SendState:
     async def open(cls, path: Path | None, new_plan: Plan) -> SendState:
         """The state in the file, or a new one with ``new_plan`` if there is no file yet.
 
-        Raises `StateMismatch` if the file is something else, which is left as it is, `StateInUse`,
-        and `StoreError`.
+        Raises `StateMismatch` if the file is something else, without changing it, `StateInUse`, and
+        `StoreError`.
         """
         if path is None:
             return cls(new_plan, None)
@@ -121,7 +121,7 @@ class SendState:
         return [each for each in self._all(packet) if each.sender_id in self._uploaded]
 
     def unfinished(self, packet: int) -> list[StoredPacket]:
-        """The replicas that routers know of, and have not got."""
+        """The replicas that are registered on routers and not uploaded."""
         return [each for each in self._all(packet) if each.sender_id not in self._uploaded]
 
     def is_placed(self, packet: int) -> bool:
@@ -141,7 +141,7 @@ class SendState:
         return self.digest is not None and all(map(self.is_placed, range(1, count + 1)))
 
     def digest_of(self, packet: int) -> bytes | None:
-        """What the packet was when it was registered for the first time."""
+        """The digest that the packet had when it was first registered."""
         return self._digests.get(packet)
 
     def servers_with(self, packet: int) -> set[ServerAddress]:
@@ -163,7 +163,7 @@ class SendState:
         await self._append({"step": "uploaded", "packet": packet, "id": identity})
 
     async def add_lost(self, packet: int, stored: StoredPacket) -> None:
-        """Note that a router does not know the packet any more."""
+        """Record that a router does not have the packet any more."""
         self._note_lost(packet, stored.sender_id)
         identity = to_base64url(stored.sender_id)
         await self._append({"step": "lost", "packet": packet, "id": identity})
@@ -197,7 +197,7 @@ class SendState:
         try:
             write_all(self._file.fileno(), line)
         except OSError:
-            self._file.truncate(end)  # nothing may follow half of a line
+            self._file.truncate(end)  # do not append to an incomplete line
             raise
 
 

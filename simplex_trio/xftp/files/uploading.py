@@ -1,4 +1,4 @@
-"""`Uploading`: one packet put onto as many routers as are wanted, whatever some of them do."""
+"""`Uploading`: uploads one packet to the required number of routers, replacing those that fail."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ _KEYS_AT_ONCE = 200
 
 @define
 class Destinations:
-    """The routers that packets may go to, with their passwords, and which of them have failed."""
+    """The routers to choose from, with their passwords, and which of them have failed."""
 
     passwords: Mapping[ServerAddress, bytes | None]
     _chance: Random
     failed: set[ServerAddress] = field(factory=set)
 
     def candidates(self, used: Collection[ServerAddress]) -> list[ServerAddress]:
-        """The others than ``used``, in random order, those that have not failed yet first."""
+        """Routers other than ``used`` in random order, those that have not failed first."""
         free = [server for server in self.passwords if server not in used]
         self._chance.shuffle(free)
         return sorted(free, key=lambda server: server in self.failed)
 
 
 class Uploading:
-    """A packet on its way to its routers."""
+    """A packet that is being uploaded."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Uploading:
         self._counter = counter
 
     async def run(self, done: Callable[[], object]) -> None:
-        """Put the packet onto as many routers as are wanted; say when it is of no more use."""
+        """Upload the packet to the required number of routers; call ``done`` when this ends."""
         try:
             await self._place()
         finally:
@@ -77,7 +77,7 @@ class Uploading:
     async def _place(self) -> None:
         number, state = self._packet.number, self._state
         if state.digest_of(number) not in (None, self._packet.digest):
-            raise FileChanged("the file is not the one that was begun with")
+            raise FileChanged("the file is not the one that the transfer began with")
         for stored in state.unfinished(number):
             if not (state.is_placed(number) or stored.server in state.servers_with(number)):
                 await self._finish(stored)

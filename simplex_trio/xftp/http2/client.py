@@ -1,4 +1,4 @@
-"""`Http2Client`: requests over one connection, as many at a time as both sides allow."""
+"""`Http2Client`: concurrent requests over one connection, as many as both sides allow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from simplex_trio.xftp.http2.stream import Http2Stream
 __all__ = ["Http2Client", "open_http2_client"]
 
 _RESET_SECONDS = 0.3
-"""Between two resets: reference routers end a connection that has more than four in a second."""
+"""Between two resets: reference routers close a connection with more than four in a second."""
 
 
 class Http2Client(Http2Connection):
@@ -40,11 +40,10 @@ class Http2Client(Http2Connection):
 
     @asynccontextmanager
     async def request(self, headers: Mapping[str, str]) -> AsyncIterator[Http2Stream]:
-        """Begin a request; its body and the answer are sent and received inside.
+        """Begin a request; the block sends its body and receives the answer.
 
         Waits while there are as many requests as the two sides allow.  A request that is not over
-        at the end of the block, because of an exception, a cancellation or for no reason, is taken
-        back, and the connection stays usable.
+        at the end of the block, for whatever reason, is reset, and the connection stays usable.
 
         Raises `ConnectionLost`.
         """
@@ -55,11 +54,11 @@ class Http2Client(Http2Connection):
             self._take_back(stream)
 
     def _take_back(self, stream: Http2Stream) -> None:
-        """Forget a request, and have it reset if it is not over.
+        """Forget a request, and reset it if it is not over.
 
         Routers of the reference implementation close the connection for a reset, unless it comes
-        after the end of the request and says that there is no error.  So a body that is given up is
-        cut off first, which no router takes for a whole packet.
+        after the end of the request and has the code NO_ERROR.  So an abandoned body is ended
+        early first, which no router mistakes for a whole packet.
         """
         self._forget(stream)
         if self.is_usable and not (stream.sent_end and stream.received_end):
@@ -71,9 +70,9 @@ class Http2Client(Http2Connection):
             self.flush()
 
     async def _reset_doomed(self) -> None:
-        """Reset what was taken back, no faster than routers put up with.
+        """Reset cancelled requests, no faster than routers tolerate.
 
-        What still arrives in the meantime is dropped, and no more of it is asked for.
+        Data that still arrives for them is dropped, and its flow-control window is not reopened.
         """
         while True:
             while not self._doomed:
@@ -86,9 +85,9 @@ class Http2Client(Http2Connection):
 
     @property
     def _allowed(self) -> int:
-        """How many requests there may be at a time; before the router has said so, one.
+        """How many concurrent requests there may be; one before the router's settings arrive.
 
-        One is tried where the router allows none, which fails; waiting might last for ever.
+        If the router allows none, one is tried anyway, and fails; waiting might last forever.
         """
         if not self._knows_settings:
             return 1
@@ -127,7 +126,7 @@ async def open_http2_client(
 ) -> AsyncIterator[Http2Client]:
     """Speak HTTP/2 over ``stream``, which is closed at the end of the block.
 
-    A connection that breaks inside of the block cancels nothing: requests raise `ConnectionLost`.
+    If the connection breaks, the block is not cancelled: requests raise `ConnectionLost`.
     """
     client = Http2Client(stream, limits)
     async with open_inner_nursery() as nursery:

@@ -1,9 +1,9 @@
 """`Http2Connection`: what a client and a server of HTTP/2 have in common.
 
-One task reads and one writes.  The reader never waits for the writer: with bodies going both ways
-at once, two sides that wait for each other to read would wait for ever.  So what is to be written
-is put into an outbox, which senders of bodies wait for when it is full, and which nothing else can
-fill by more than a small amount before the connection is given up as flooded.
+One task reads and one writes.  The reader never waits for the writer: with bodies in both
+directions, two sides that wait for each other to read would deadlock.  So frames to write go into
+an outbox.  When it is full, senders of bodies wait; other frames can exceed it by a small amount,
+and then the connection is closed as flooded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KIB = 1024
 _READ_SIZE = 64 * KIB
 
 _MOST_SETTINGS = 64
-"""That the other side may have; h2 keeps also those that it does not know, and there are 65,536."""
+"""The most settings of the other side; h2 also keeps unknown ones, of which there are 65,536."""
 
 _NETWORK_ENDS = (
     trio.EndOfChannel,
@@ -40,11 +40,11 @@ _NETWORK_ENDS = (
     trio.ClosedResourceError,
     SimplexError,
 )
-"""How a connection ends in the ordinary way; anything else that a task raises is a bug."""
+"""How connections end; any other exception of a task is a bug."""
 
 
 class Http2ProtocolError(SimplexError):
-    """The other side does not keep to the rules of HTTP/2, or makes too much of them."""
+    """The other side violates the rules of HTTP/2, or floods the connection."""
 
     retryable = True
 
@@ -79,7 +79,7 @@ class Http2Connection:
 
     @property
     def is_usable(self) -> bool:
-        """Whether new requests can be made on it."""
+        """Whether new requests are possible."""
         return self._reason is None
 
     def check(self) -> None:
@@ -90,7 +90,7 @@ class Http2Connection:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Read and write until the connection ends, or this is cancelled.
 
-        However it ends, all requests have failed and the stream below is closed when it returns.
+        When it returns, all requests have failed and the stream below is closed.
         """
         try:
             with self._scope:
@@ -110,7 +110,7 @@ class Http2Connection:
             self._over.set()
 
     def _tasks(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        """What runs as long as the connection does; the first to end, ends it."""
+        """The tasks of the connection; when one of them ends, the connection ends."""
         return (self._write_all, self._read_all)
 
     async def _until_it_ends(self, task: Callable[[], Awaitable[None]]) -> None:
@@ -137,9 +137,9 @@ class Http2Connection:
         await self._over.wait()
 
     async def aclose(self) -> None:
-        """Say goodbye, and wait until the connection is over.
+        """Send GOAWAY, and wait until the connection has ended.
 
-        Cancelled, or after ``limits.close_seconds``, the connection is cut.
+        If cancelled, or after ``limits.close_seconds``, the connection is cut.
         """
         try:
             with trio.move_on_after(self.limits.close_seconds):
@@ -159,13 +159,13 @@ class Http2Connection:
         try:
             self._h2.close_connection(code)
         except H2Error:
-            return  # goodbye was said already
+            return  # GOAWAY was sent already
         self.flush()
 
     # --- writing ------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Give what h2 has produced to the writer."""
+        """Pass what h2 has produced to the writer."""
         data = self._h2.data_to_send()
         if data:
             self._outbox.append(data)
@@ -203,7 +203,7 @@ class Http2Connection:
         return max(min(window, self._h2.max_outbound_frame_size, self.limits.frame_size), 0)
 
     async def wait_for_room(self) -> None:
-        """Wait until `room_for` may say something else."""
+        """Wait until `room_for` may have changed."""
         await self._room.park()
 
     def send_data(self, stream_id: int, data: memoryview, *, end: bool) -> None:
@@ -223,7 +223,7 @@ class Http2Connection:
         except Http2ProtocolError as exc:
             refused = exc
         self._reason = self._reason or refused
-        # The other side may want to know: h2 or this has said goodbye to it.
+        # Let the other side know: there is a GOAWAY in the outbox.
         with trio.move_on_after(self.limits.close_seconds):
             await self._wait_until_written()
         raise refused
@@ -250,7 +250,7 @@ class Http2Connection:
                 raise Http2ProtocolError("the other side asks, and does not take the answers")
 
     def _check_frames(self, data: bytes | bytearray) -> None:
-        """Refuse frames that are too long, or too many, before anything is done about them."""
+        """Refuse frames that are too long, or too many, before h2 processes them."""
         for head in self._heads.read(data):
             if head.held > self.limits.frame_size:
                 raise Http2ProtocolError("the other side sends a frame that is too long")
@@ -279,7 +279,9 @@ class Http2Connection:
                 self._room.unpark_all()
             case events.ConnectionTerminated():
                 # h2 neither reads nor writes anything after that.
-                raise Http2ProtocolError(f"the other side says goodbye: {event.error_code}")
+                raise Http2ProtocolError(
+                    f"the other side closes the connection: {event.error_code}"
+                )
             case _:
                 pass
 
@@ -292,7 +294,7 @@ class Http2Connection:
             stream.put_data(event.data, weight)
 
     def acknowledge(self, stream_id: int, weight: int) -> None:
-        """Let the other side send as much again."""
+        """Reopen the window of a stream by so many bytes."""
         if weight and self._reason is None:
             with suppress(H2Error):  # the connection may be ending
                 self._h2.acknowledge_received_data(weight, stream_id)
@@ -305,13 +307,13 @@ class Http2Connection:
         return stream
 
     def _forget(self, stream: Http2Stream) -> None:
-        """Drop a stream, and what it has received and nobody will read."""
+        """Drop a stream, and its unread data."""
         if self._streams.pop(stream.id, None) is not None:
             self._drop(stream.drop_unread())
             self._room.unpark_all()
 
     def _drop(self, weight: int) -> None:
-        """Let the other side send as much again, but no more on the stream that it came by."""
+        """Reopen the window of the connection by so many bytes, but not that of the stream."""
         if weight and self._reason is None:
             with suppress(H2Error):  # the connection may be ending
                 self._h2.increment_flow_control_window(weight)

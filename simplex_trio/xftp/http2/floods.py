@@ -1,9 +1,9 @@
 """`FloodGuard`: how much useless traffic one connection may cause.  Pure: time comes in.
 
 HTTP/2 has many frames that cost the sender nothing and the receiver something: pings, settings,
-requests that are taken back at once, empty data, windows that are opened by a byte.  Each of them
-is paid for from an allowance that grows with time and with the bytes of bodies, either way; who has
-used it up is sent away.
+requests that are reset at once, empty data, window updates of a byte.  Each of them is charged to
+an allowance that grows with time and with the bytes of bodies, in both directions; when it is used
+up, the connection is closed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["RESET_COST", "FloodGuard", "frame_cost"]
 _KIB = 1024
 
 RESET_COST = 9
-"""Of a request that is given up before its time, besides the frame that says so."""
+"""The cost of a request that is reset early, in addition to that of the frame."""
 
 _SMALL_DATA = 512
 _PRIORITY_COST = 2
@@ -26,7 +26,7 @@ _BYTES_PER_POINT = 2 * _KIB  # so that the window updates of frugal receivers ar
 
 
 def frame_cost(head: FrameHead) -> float:
-    """What a frame costs the one who sent it: 1, unless it is of use or a nuisance."""
+    """The cost of a frame for its sender: 1, unless it is useful or especially expensive."""
     match head.kind:
         case FrameKind.DATA:
             return 1 if head.length < _SMALL_DATA else 0
@@ -49,7 +49,7 @@ class FloodGuard:
         self._left = self.burst
 
     def spend(self, cost: float, now: float) -> bool:
-        """Pay for something; whether there was enough."""
+        """Charge something; whether the allowance was sufficient."""
         if self._at is not None:
             self._earn((now - self._at) * self.per_second)
         self._at = now
@@ -57,7 +57,7 @@ class FloodGuard:
         return self._left >= 0
 
     def note_body(self, size: int) -> None:
-        """Note bytes of bodies, which pay for the frames that go with them."""
+        """Note bytes of bodies, which increase the allowance for the frames around them."""
         self._earn(size / _BYTES_PER_POINT)
 
     def _earn(self, points: float) -> None:

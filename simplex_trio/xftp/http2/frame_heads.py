@@ -1,8 +1,8 @@
-"""`FrameHeads`: knows of frames before they are there, and of all of them.  Pure.
+"""`FrameHeads`: reports the head of each frame as soon as it has arrived.  Pure.
 
-h2 looks at the length of a frame when all of it has arrived, and a frame may say to have 16 MiB; it
-keeps the pieces of a block of headers until the last one; and of frames for requests that are over
-it says nothing, however many come.
+h2 checks the length of a frame only when all of it has arrived, and a frame may claim to have
+16 MiB; it keeps the fragments of a block of headers until the last one; and it does not report
+frames for requests that are over, however many there are.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class FrameKind:
 
 @frozen
 class FrameHead:
-    """What the head of a frame says."""
+    """The head of a frame."""
 
     kind: int
     length: int
     held: int
-    """Bytes that have to be kept until the frame can be understood: its own, and those of what it
+    """Bytes to keep until the frame can be processed: its own, and those of the frames that it
     continues."""
 
 
 class FrameHeads:
-    """Follows the frames in what a connection receives."""
+    """Follows the frames in the bytes that a connection receives."""
 
     def __init__(self, *, after_preface: bool) -> None:
         self._left = _PREFACE_SIZE if after_preface else 0  # until the next head
@@ -47,7 +47,7 @@ class FrameHeads:
         self._block = 0  # bytes of the block of headers that may go on
 
     def read(self, data: bytes | bytearray) -> list[FrameHead]:
-        """The heads that end in the next bytes."""
+        """The heads that are complete with the next bytes."""
         heads: list[FrameHead] = []
         at = 0
         while at < len(data):

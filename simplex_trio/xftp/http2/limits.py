@@ -1,4 +1,4 @@
-"""`Http2Limits`: what one connection may hold, and how long it is waited for."""
+"""`Http2Limits`: bounds for the memory and the time-outs of one connection."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Http2Limits:
         default=32 * MIB, validator=and_(ge(64 * KIB), le(_LARGEST_WINDOW))
     )
     """The same for all bodies together, and so what a connection may hold in memory: enough for all
-    streams, so that bodies that nobody reads at the moment do not keep answers from coming.  Where
-    the other side chooses how many there are, less is safer."""
+    streams, so that unread bodies do not block answers.  Where the other side chooses the number of
+    streams, less is safer."""
     frame_size: int = field(default=64 * KIB, validator=and_(ge(16 * KIB), le(MIB)))
     """The longest frame that the other side may send, and that this side sends; and the most that
     a block of headers may have."""
     outbox: int = field(default=256 * KIB, validator=ge(64 * KIB))
-    """Bytes waiting to be written at which bodies wait."""
+    """Bytes waiting to be written; beyond that, senders of bodies wait."""
     backlog: int = field(default=MIB, validator=ge(64 * KIB))
-    """Bytes waiting to be written at which the connection is given up: the other side asks for
-    answers and does not take them."""
+    """Bytes waiting to be written; beyond that the connection is closed, because the other side
+    sends requests and does not read the answers."""
     write_seconds: float = 300
-    """For writing what is in the outbox; as long as a packet may take."""
+    """For writing the contents of the outbox; as long as a packet may take."""
     close_seconds: float = 1
-    """For saying goodbye."""
+    """For closing the connection with GOAWAY."""

@@ -1,4 +1,4 @@
-"""`Http2Server`: the server's side of one connection, with a task for each request."""
+"""`Http2Server`: the server side of one connection, with a task for each request."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class ServerRequest:
         self._server.send_head(self.stream, {":status": str(status), **(headers or {})}, end=end)
 
     async def drain(self, limit: int) -> None:
-        """Receive what is left of the body and forget it, up to ``limit`` bytes.
+        """Receive and discard the rest of the body, up to ``limit`` bytes.
 
-        Some clients look at the answer only when they have sent all they wanted to.
+        Some clients read the answer only after they have sent the whole body.
         """
         while limit > 0 and (data := await self.stream.receive_some()):
             limit -= len(data)
@@ -60,9 +60,9 @@ Handler = Callable[[ServerRequest], Awaitable[object]]
 
 
 class Http2Server(Http2Connection):
-    """The server's side; ``run`` serves until the connection ends.
+    """The server side; ``run`` serves until the connection ends.
 
-    The handler of a request is cancelled when the client takes the request back.  A request whose
+    The handler of a request is cancelled when the client resets the request.  A request whose
     handler raises or ends without an answer is reset.
     """
 
@@ -81,7 +81,7 @@ class Http2Server(Http2Connection):
 
     @property
     def idle_seconds(self) -> float:
-        """How long there has been no request; pings and the like are none."""
+        """How long there has been no request; pings and the like do not count."""
         return 0 if self._scopes else trio.current_time() - self._idle_since
 
     def _handle(self, event: events.Event) -> None:
@@ -97,8 +97,7 @@ class Http2Server(Http2Connection):
 
     def _begin(self, event: events.RequestReceived) -> None:
         assert self._nursery is not None
-        # A request that was taken back frees its place with h2 at once, but its handler may need a
-        # moment to end.
+        # h2 frees the place of a reset request at once, but its handler may need a moment to end.
         if len(self._scopes) >= 2 * self.limits.streams:
             self._say_goodbye(ErrorCodes.ENHANCE_YOUR_CALM)
             raise Http2ProtocolError("the client begins more requests than it may")

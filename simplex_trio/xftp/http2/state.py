@@ -1,4 +1,4 @@
-"""`new_state`: h2's side of a connection, set up for `Http2Limits`."""
+"""`new_state`: a connection of h2, configured with `Http2Limits`."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _HEADERS_SIZE = 16 * 1024
 
 
 class Http2State(H2Connection):
-    """h2 that keeps silent about data for requests that are over, and forgets them in time.
+    """h2 that does not answer data for requests that are over, and bounds what it keeps of them.
 
-    What is on its way when a request is reset may be as much as a window, and h2 answers each frame
-    of it with another reset: to the other side they are a flood.
+    When a request is reset, up to a window of data may be in flight, and h2 answers each frame of
+    it with another reset, which the other side takes for a flood.
     """
 
     MAX_CLOSED_STREAMS: int = 1000
-    """Requests of which h2 remembers how they ended, more than can be on their way; its 65,536 are
+    """How many ended requests h2 remembers, more than can be in flight; its default of 65,536 is
     several megabytes for each connection."""
 
     def release(self) -> None:
-        """Take nothing in any more, at the end of the connection.
+        """Stop processing, at the end of the connection.
 
-        The table has methods of this object: with it they are a reference cycle, which keeps all
-        that is here until the garbage collector comes by.
+        The table refers to methods of this object.  That is a reference cycle, which would keep all
+        of this in memory until the next garbage collection.
         """
         self._frame_dispatch_table.clear()
 
     def _receive_frame(self, frame: Frame) -> list[Event]:
         if isinstance(frame, DataFrame):
-            # h2 writes every frame out for a log that nobody keeps, bodies in hexadecimal.
+            # h2 formats every frame for its log, bodies in hexadecimal, even if logging is off.
             vars(frame)["_body_repr"] = lambda: "a body"
         return super()._receive_frame(frame)
 
@@ -51,7 +51,7 @@ class Http2State(H2Connection):
 
 
 def new_state(limits: Http2Limits, *, client_side: bool) -> Http2State:
-    """A connection that has neither sent nor received anything."""
+    """A connection before its first frame."""
     state = Http2State(H2Configuration(client_side=client_side, header_encoding=None))
     state.local_settings = Settings(
         client=client_side,

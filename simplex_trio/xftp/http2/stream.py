@@ -28,10 +28,10 @@ class _Carrier(Protocol):
 
 
 class Http2Stream:
-    """A body coming in and a body going out, each at the pace of whoever is slower.
+    """An incoming and an outgoing body, each at the pace of the slower side.
 
-    What has arrived and was not received yet is bounded by the windows of flow control.  One task
-    may send and another receive.
+    The windows of flow control bound the data that has arrived and was not received yet.  One task
+    may send while another receives.
     """
 
     def __init__(self, connection: _Carrier, stream_id: int) -> None:
@@ -52,12 +52,12 @@ class Http2Stream:
 
     @property
     def received_end(self) -> bool:
-        """Whether the other side has sent all it will; some of it may be unread."""
+        """Whether the other side has sent everything; some of it may be unread."""
         return self._ended
 
     @property
     def fault(self) -> SimplexError | None:
-        """What ended the stream before its time."""
+        """The error that ended the stream early, if any."""
         return self._fault
 
     async def receive_headers(self) -> Mapping[bytes, bytes]:
@@ -72,7 +72,7 @@ class Http2Stream:
         return self._headers
 
     async def receive_some(self) -> bytes:
-        """What has come of the body, at least a byte; empty at its end.
+        """The next bytes of the body, at least one; empty at its end.
 
         Raises `StreamReset`, or `ConnectionLost`.  Cancelling it loses nothing.
         """
@@ -89,7 +89,7 @@ class Http2Stream:
             await self._news.park()
 
     def _check(self) -> None:
-        """Raise what ended the stream, a new exception for each caller."""
+        """Raise the error that ended the stream, as a new exception for each caller."""
         if self._fault is not None:
             raise type(self._fault)(*self._fault.args) from self._fault.__cause__
         self._connection.check()
@@ -99,9 +99,8 @@ class Http2Stream:
     async def send(self, data: bytes | bytearray | memoryview, *, end: bool = False) -> None:
         """Send a piece of the body, the last one with ``end``.
 
-        It returns when everything is on its way as far as flow control allows.  Cancelled in the
-        middle, part of it may have been sent: the stream is to be given up then.  Raises
-        `StreamReset`, or `ConnectionLost`.
+        Returns when all of it is in the outbox.  If cancelled, part of it may have been sent, and
+        the stream is not usable any more.  Raises `StreamReset`, or `ConnectionLost`.
         """
         await trio.lowlevel.checkpoint()
         rest = memoryview(data)
@@ -132,7 +131,7 @@ class Http2Stream:
         self._news.unpark_all()
 
     def put_fault(self, fault: SimplexError | None) -> None:
-        """Wake whoever waits; without a fault the connection has one to tell."""
+        """Wake waiting tasks; without a fault they raise that of the connection."""
         if self._fault is None:
             self._fault = fault
         self._news.unpark_all()
@@ -141,7 +140,7 @@ class Http2Stream:
         self.put_fault(StreamReset("the other side gave up this request"))
 
     def drop_unread(self) -> int:
-        """Forget what was not received; the bytes of flow control that it held."""
+        """Drop unread data; returns how many bytes of flow control it held."""
         self._arrived.clear()
         unread, self._unread = self._unread, 0
         return unread

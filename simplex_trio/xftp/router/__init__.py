@@ -1,1 +1,1 @@
-"""An XFTP router: packets kept in a folder for as long as they may be fetched."""
+"""An XFTP router: it keeps packets in a folder, until they are deleted or expire."""

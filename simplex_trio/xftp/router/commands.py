@@ -1,15 +1,12 @@
-"""What a router does with a command, once it knows that it may.
+"""`Commands`: checks and executes the commands of clients.
 
-An answer is a message, and with FILE the body that follows it.  What cannot be done is answered
-with the error that says so; nothing that a client sends raises anything here but a failure of the
-storage.
+An answer is a message, and with FILE the body that follows it.  Refused commands are answered with
+an error; nothing that a client sends raises an exception here.
 """
 
 from __future__ import annotations
 
-import hmac
 import logging
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -21,6 +18,8 @@ from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PrivateKey
 from simplex_trio.errors import CryptoError, RequestTimeout, StoreError
 from simplex_trio.redaction import Redacted
+from simplex_trio.serving.counters import Counters
+from simplex_trio.serving.shares import Share
 from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.authorization import Verifier, verification_cost
 from simplex_trio.wire.reading import ReceivedCommand
@@ -42,7 +41,6 @@ from simplex_trio.xftp.box_stream import BoxStream
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
-from simplex_trio.xftp.router.open_files import Share
 from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.records import PacketRecord
 from simplex_trio.xftp.router.statistics import Count
@@ -56,7 +54,7 @@ _HOUR = 3600
 
 
 class SealedBody:
-    """A body on its way to one recipient, in a box that is made for this one download."""
+    """A body that is being sent to a recipient, encrypted for this download."""
 
     def __init__(
         self, body: OutgoingBody, box: BoxStream, share: Share, done: Callable[[], None]
@@ -67,7 +65,7 @@ class SealedBody:
         self._done = done
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """What is sent, with the tag at the end."""
+        """The encrypted body, with the tag at the end."""
         while piece := await in_thread(self._next):
             yield piece
         yield self._box.tag()
@@ -83,11 +81,11 @@ class SealedBody:
 
 @frozen(repr=False)
 class Answer(Redacted):
-    """What is sent back; the caller closes it."""
+    """The answer to a command; the caller closes it."""
 
     message: Message
     body: SealedBody | None = None
-    """What follows the message."""
+    """The body that follows the message."""
 
     def close(self) -> None:
         if self.body is not None:
@@ -106,7 +104,7 @@ class Commands:
         storage: Storage,
         policy: PacketPolicy,
         limits: XFTPClientLimits,
-        counters: Counter[Count],
+        counters: Counters[Count],
         *,
         clock: Callable[[], float],
         random: Callable[[int], bytes],
@@ -120,15 +118,15 @@ class Commands:
         self._turns = Turns()
 
     def _count(self, count: Count, by: int = 1) -> None:
-        self._counters[count] += by
+        self._counters.add(count, by)
 
     def refuse(self, error: XFTPErrorValue) -> Answer:
-        """The answer to a request that is no command."""
+        """The answer to a request that is not a command."""
         self._count(Count.REQUESTS_REFUSED)
         return _refused(error)
 
     def turn_away(self) -> Answer:
-        """The answer to a request for which there is no open file left."""
+        """The answer to a request at the limit for open files."""
         self._count(Count.TRANSFERS_TURNED_AWAY)
         return _refused(XFTPCode.TIMEOUT)
 
@@ -139,9 +137,9 @@ class Commands:
         body: BodyReader,
         share: Share,
     ) -> Answer:
-        """Do what a command says, if it is authorized; ``body`` is what follows it.
+        """Execute a command, if it is authorized; ``body`` is the data that follows it.
 
-        ``share`` is that of the client in the open files.
+        ``share`` is the client's share in the open files.
         """
         try:
             answer = await self._answer(received, verifier, body, share)
@@ -207,7 +205,7 @@ class Commands:
 
     async def _register(self, command: FNEW) -> Answer:
         policy, keys = self._policy, command.recipient_keys
-        if not (policy.accept_new and self._knows_password(command.basic_auth)):
+        if not (policy.accept_new and policy.accepts(command.basic_auth)):
             return _refused(XFTPCode.AUTH)
         if not policy.takes_size(command.info.size):
             return _refused(XFTPCode.SIZE)
@@ -225,10 +223,6 @@ class Commands:
         policy = self._policy
         return RecordLimits(policy.max_packets, policy.max_record_bytes // ROW_BYTES, hour - 1)
 
-    def _knows_password(self, given: bytes | None) -> bool:
-        password = self._policy.password
-        return password is None or hmac.compare_digest(given or b"", password.encode())
-
     async def _add_recipients(self, command: FADD, packet: PacketRecord) -> Answer:
         keys, hour = command.recipient_keys, int(self._clock()) // _HOUR
         ids = await self._storage.add_recipients(
@@ -245,7 +239,7 @@ class Commands:
         if await body.at_end():
             return _refused(XFTPCode.NO_FILE)
         if packet.has_body:
-            # What is there must not change, and a client that repeats itself must not fail.
+            # Bodies never change, but a client that repeats its upload must not get an error.
             return await self._take_again(body, size)
         if not self._storage.has_room(size):
             return _refused(XFTPCode.QUOTA)
@@ -279,7 +273,7 @@ class Commands:
         return _refused(XFTPCode.TIMEOUT)
 
     async def _outcome_of_another(self, packet: PacketRecord) -> Answer:
-        """The answer to a body that came too late: another one was first, or there is no packet."""
+        """The answer if another upload of the body was faster, or the packet has been deleted."""
         now = await self._storage.find(packet.sender_id, from_sender=True)
         if now is None:
             return _refused(XFTPCode.AUTH)
@@ -324,7 +318,7 @@ class Commands:
 
 
 async def _pieces(body: BodyReader, size: int) -> AsyncGenerator[bytes]:
-    """A body of ``size`` bytes, and if it is longer, one byte more."""
+    """A body of ``size`` bytes; if it is longer, then one byte more."""
     while piece := await body.read_up_to(min(PIECE_SIZE, size + 1)):
         size -= len(piece)
         yield piece

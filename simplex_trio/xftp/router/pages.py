@@ -1,7 +1,7 @@
-"""What browsers get from a router when they ask for a page: files of a folder, a web client mostly.
+"""`Pages`: the files of a folder as pages for browsers, usually a web client.
 
-A link that a web client makes to a file leads to the router where the file is, so that a router has
-to serve that client if such links are to work.
+Links to files, as web clients create them, point to the router that has the file; so a router has
+to serve such a client for these links to work.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ _TYPES: Final = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
-"""Written out, because what a system knows of types differs from machine to machine."""
+"""A list of our own, because the types that systems know differ from machine to machine."""
 
 _OTHER_TYPE: Final = "application/octet-stream"
 
 _LONGEST_TARGET: Final = 1024
 _LONGEST_NAME: Final = 255
-"""In bytes; systems have limits like these, and complain about more."""
+"""In bytes; systems have limits like these, and raise errors beyond."""
 
 _VISIBLE_DOTS: Final = ".well-known"
-"""The one name with a dot in front that is meant for the public, by RFC 8615."""
+"""The one name with a leading dot that is public, by RFC 8615."""
 
 
 class Page:
@@ -62,7 +62,7 @@ class Page:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What is said about it."""
+        """The headers of the answer."""
         return {
             "content-type": self._type,
             "content-length": str(self.size),
@@ -72,7 +72,7 @@ class Page:
         }
 
     async def read(self) -> bytes:
-        """The next piece, empty after the last; never more than was said, if the file grows.
+        """The next piece, empty after the last; never more than `size` in all, if the file grows.
 
         Raises `StoreError`, also if the file has become shorter.
         """
@@ -83,7 +83,7 @@ class Page:
         return piece
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """All of it; raises as `read` does."""
+        """All pieces; raises what `read` raises."""
         while piece := await self.read():
             yield piece
 
@@ -111,9 +111,10 @@ class Pages:
     async def open(self, target: bytes) -> Page | None:
         """The page for the target of a request, its path and query; `None` if there is none.
 
-        A folder stands for its ``index.html``.  Nothing outside the folder is opened, whatever the
-        target or a symbolic link says, and nothing by a hidden name; a link to what is hidden in
-        the folder was put there to be followed.  Raises `StoreError`.
+        A folder stands for its ``index.html``.  Files outside the folder are not opened, whatever
+        the target or a symbolic link says, and neither are hidden names; symbolic links to hidden
+        files inside the folder are followed, since the operator has put them there.  Raises
+        `StoreError`.
         """
         folder, names = self._folder, _names(target)
         if folder is None or names is None:
@@ -130,7 +131,7 @@ def _open(folder: Path, names: list[str]) -> Page | None:
             if path.is_relative_to(folder) and path.is_file():
                 return _open_file(path)
         except (FileNotFoundError, NotADirectoryError, RuntimeError):
-            pass  # it was removed just now, or is a link in a circle
+            pass  # it was removed just now, or is a circular link
     return None
 
 
@@ -144,12 +145,12 @@ def _open_file(path: Path) -> Page | None:
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    # What has just taken the place of a file may be a pipe, and nobody at its other end.
+    # A pipe may have replaced the file just now, and opening it would block.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _names(target: bytes) -> list[str] | None:
-    """The names on the way to a page; `None` for a way that leads nowhere."""
+    """The components of the path of a page; `None` for an invalid path."""
     path, _, _query = target.partition(b"?")
     if len(path) > _LONGEST_TARGET:
         return None
@@ -163,7 +164,7 @@ def _names(target: bytes) -> list[str] | None:
 
 
 def _is_hidden(name: str) -> bool:
-    """Also of what a file system could take for something else than a name."""
+    """Whether a name is hidden, or a file system could take it for something else than a name."""
     return (
         (name.startswith(".") and name != _VISIBLE_DOTS)
         or not name.isprintable()

@@ -1,17 +1,16 @@
-"""What a router knows of packets: a small database beside their bodies.
+"""`Records`: the records about packets and the counters, in a small database beside the bodies.
 
-Everything is asked of the database when it is needed, so that memory does not grow with the number
-of packets.  All of this is for the one worker thread that owns the connection.
+Every lookup is a query, so that memory does not grow with the number of packets.  All of this is
+for the one worker thread that owns the connection.
 
-Bodies that no record knows are removed at start, so the records must be all there: their commits
-are numbered as `simplex_trio.storage.last_commit` says.  The mark is written after those alone that
-outlast a loss of power.
+Bodies without a record are removed at start, so the records must be complete: their commits are
+numbered as in `simplex_trio.storage.last_commit`.  The mark is written only after durable commits.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -66,11 +65,14 @@ _SECOND = (
     WHERE {_UNUSED}
     """,
 )
-"""What the second version of the schema has added."""
+"""The changes of the second version of the schema."""
+
+_THIRD = ("CREATE TABLE statistics (name BLOB PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",)
+"""The changes of the third version: counters."""
 
 _RECORDS = Schema(
     application_id=0x53585046,  # "SXPF"
-    migrations=(_FIRST, _SECOND),
+    migrations=(_FIRST, _SECOND, _THIRD),
     commits_numbered=2,
     is_checked=False,  # a router with many packets starts as fast as one with few
     is_durable=False,
@@ -89,7 +91,7 @@ _BY_RECIPIENT = """
 
 @frozen(repr=False)
 class PacketRecord(Redacted):
-    """A packet, as it was when it was looked up, and the key of who asks for it."""
+    """A packet at the time of the lookup, and the key of the sender or recipient with the id."""
 
     sender_id: bytes
     info: PacketInfo
@@ -105,16 +107,16 @@ class Records:
         """Open it, or make it.
 
         Raises `StoreUnavailable` if it cannot be opened, `StoreLocked` if another process uses it,
-        `StoreForeign` or `StoreCorrupted` if it is no such database, and `StoreIncomplete` if its
-        last commits are missing, unless ``accept_loss`` gives them up.
+        `StoreForeign` or `StoreCorrupted` if it is another file or damaged, and `StoreIncomplete`
+        if its last commits are missing, unless ``accept_loss`` gives them up.
         """
         self.database: Database = Database(path, _RECORDS, accept_loss=accept_loss)
         try:
             self.packets: int = self._number_of("packets")
             self.rows: int = self.packets + self._number_of("recipients")
-            """Packets and recipients; as `packets`, changed by nothing but the methods here."""
+            """Packets and recipients; only the methods here change this and `packets`."""
             self.forgotten: int = 0
-            """Packets without a body that have made room for others."""
+            """Packets without a body that were deleted to make room for others."""
         except BaseException:
             self.close()
             raise
@@ -124,10 +126,10 @@ class Records:
         return self.database.connection
 
     def _lasting(self) -> AbstractContextManager[None]:
-        """A transaction that survives a loss of power, and all before it.
+        """A durable transaction, which survives a loss of power, as do all before it.
 
-        Bodies do, and who may have them should; a packet without a body is hardly a loss, and what
-        was deleted and comes back will expire.
+        Bodies are durable, and the records that grant access to them should be.  Losing a packet
+        without a body does little harm, and a deleted packet that reappears expires.
         """
         return self.database.transaction()
 
@@ -135,7 +137,7 @@ class Records:
         return self.database.transaction(durable=False)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self.database.close()
 
     # --- numbers ------------------------------------------------------------------------------
@@ -146,10 +148,28 @@ class Records:
         return count
 
     def bytes_stored(self) -> int:
-        """How large all bodies are together."""
+        """The total size of all bodies."""
         (size,) = self._ask("SELECT coalesce(sum(size), 0) FROM packets WHERE has_body")
         assert isinstance(size, int)
         return size
+
+    def statistics(self) -> dict[str, int]:
+        """The counters that `put_statistics` has stored."""
+        with translated("the records"):
+            rows = self._db.execute("SELECT name, value FROM statistics").fetchall()
+            found = {bytes(name).decode(): value for name, value in rows}
+        if not all(isinstance(value, int) for value in found.values()):
+            raise StoreCorrupted("the counters")
+        return found
+
+    def put_statistics(self, values: Mapping[str, int]) -> None:
+        """Store the counters; a loss of power may lose the last ones."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO statistics (name, value) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                [(name.encode(), value) for name, value in values.items()],
+            )
 
     # --- packets ------------------------------------------------------------------------------
 
@@ -161,9 +181,9 @@ class Records:
         hour: int,
         limits: RecordLimits = NO_LIMITS,
     ) -> bool:
-        """Note a new packet, registered in the hour with this number since 1970, if there is room.
+        """Add a packet, registered in the hour with this number since 1970, if there is room.
 
-        Unused packets may be forgotten for it.
+        This may delete unused packets to make room.
         """
         with self._transaction():
             room = self._make_room(1, 1 + len(recipients), limits)
@@ -184,9 +204,9 @@ class Records:
         limit: int,
         limits: RecordLimits = NO_LIMITS,
     ) -> bool:
-        """Note further recipients; see `add`.
+        """Add recipients; see `add`.
 
-        False also if the packet is gone, or would have more than ``limit`` then.
+        Returns false also if the packet is gone, or would have more than ``limit`` recipients.
         """
         with self._lasting():
             count = self._recipients_of(sender_id) + len(recipients)
@@ -201,7 +221,7 @@ class Records:
     def _make_room(
         self, packets: int, rows: int, limits: RecordLimits, *, but_not: bytes = b""
     ) -> Room:
-        """Forget unused packets until there is room, or no more of them."""
+        """Delete unused packets until there is room, or none of them is left."""
         packets += self.packets - limits.packets
         rows += self.rows - limits.rows
         freed_packets = freed_rows = 0
@@ -223,7 +243,7 @@ class Records:
         return Room(freed_packets, freed_rows, is_enough)
 
     def _note(self, room: Room, packets: int, rows: int) -> None:
-        """Count what was forgotten, and what was added if there was room for it."""
+        """Update the counts with what was deleted, and what was added if there was room."""
         self.forgotten += room.packets
         self.packets += packets * room.is_enough - room.packets
         self.rows += rows * room.is_enough - room.rows
@@ -250,14 +270,14 @@ class Records:
         return _record(self._ask(_BY_RECIPIENT, recipient_id))
 
     def awaits_body(self, sender_id: bytes) -> bool:
-        """Whether the packet is there, without a body, and may have one."""
+        """Whether the packet exists, has no body, and may get one."""
         query = (
             "SELECT count(*) FROM packets WHERE sender_id = ? AND NOT has_body AND blocked IS NULL"
         )
         return self._ask(query, sender_id) == (1,)
 
     def note_body(self, sender_id: bytes) -> None:
-        """Note that the packet has its body."""
+        """Record that the packet has its body."""
         with self._lasting():
             self._db.execute("UPDATE packets SET has_body = 1 WHERE sender_id = ?", (sender_id,))
 
@@ -268,7 +288,7 @@ class Records:
         return [bytes(sender_id) for (sender_id,) in rows]
 
     def note_losses(self, sender_ids: Sequence[bytes]) -> None:
-        """Note that packets do not have their bodies any more."""
+        """Record that packets do not have their bodies any more."""
         with self._transaction():
             self._db.executemany(
                 "UPDATE packets SET has_body = 0 WHERE sender_id = ?",
@@ -276,7 +296,7 @@ class Records:
             )
 
     def block(self, sender_id: bytes, reason: Blocked) -> int | None:
-        """Note that the packet is blocked and has no body any more; see `delete`."""
+        """Record that the packet is blocked and has no body any more; returns as `delete`."""
         with self._lasting():
             freed = self._body_size(sender_id)
             self._db.execute(
@@ -286,9 +306,9 @@ class Records:
         return freed
 
     def delete(self, sender_id: bytes) -> int | None:
-        """Forget a packet and its recipients.
+        """Delete a packet and its recipients.
 
-        Returns the size of the body that it had, 0 if it had none, `None` if it is not there.
+        Returns the size of its body, 0 if it had none, `None` if the packet does not exist.
         """
         with self._transaction():
             freed = self._body_size(sender_id)
@@ -305,13 +325,13 @@ class Records:
         return None if row is None else int(row[0])
 
     def delete_recipient(self, recipient_id: bytes) -> None:
-        """Forget a recipient."""
+        """Delete a recipient."""
         with self._transaction():
             query = "DELETE FROM recipients WHERE recipient_id = ?"
             self.rows -= self._db.execute(query, (recipient_id,)).rowcount
 
     def created_before(self, hour: int, after: bytes, limit: int) -> list[bytes]:
-        """The ids of the next packets from before an hour, in order, from ``after`` on."""
+        """Up to ``limit`` ids, above ``after`` and in order, of packets from before an hour."""
         query = (
             "SELECT sender_id FROM packets WHERE created_hour < ? AND sender_id > ?"
             " ORDER BY sender_id LIMIT ?"
@@ -321,7 +341,7 @@ class Records:
         return [bytes(sender_id) for (sender_id,) in rows]
 
     def has_body(self, sender_id: bytes) -> bool:
-        """Whether the packet is there with its body."""
+        """Whether the packet exists and has its body."""
         query = "SELECT count(*) FROM packets WHERE sender_id = ? AND has_body"
         return self._ask(query, sender_id) == (1,)
 
@@ -357,5 +377,5 @@ def _blocked(value: object) -> Blocked | None:
     assert isinstance(value, bytes)
     error = decode_xftp_error(Reader(value))
     if not isinstance(error, Blocked):
-        raise DecodeError("a packet that is blocked for no reason")
+        raise DecodeError("a packet that is blocked without a reason")
     return error

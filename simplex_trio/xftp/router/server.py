@@ -1,4 +1,4 @@
-"""The router as a whole: `open_xftp_router` for a program of one's own, `serve_xftp_router` else.
+"""The router as a whole: `open_xftp_router` embeds one, `serve_xftp_router` is for real use.
 
 ::
 
@@ -6,8 +6,13 @@
         sent = await send_file(path, [router.address])
         ...
 
-An embedded router is on loopback and in a temporary folder, with credentials made for the occasion.
-A real one has a folder, and credentials that stay the same.
+An embedded router is on loopback and in a temporary folder, with temporary credentials.  A real one
+reads an `XFTPRouterConfig` from a file::
+
+    config = XFTPRouterConfig.load(path)
+    async with trio.open_nursery() as nursery:
+        router = await nursery.start(serve_xftp_router, config)
+        print(router.address)
 """
 
 from __future__ import annotations
@@ -16,7 +21,6 @@ import logging
 import secrets
 import tempfile
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -24,24 +28,25 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
+from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.transport.listen import (
-    SocketStatistics,
-    open_listeners,
-    serve_tls,
+from simplex_trio.serving.counters import Counters
+from simplex_trio.serving.credentials import configured_credentials, configured_web_credentials
+from simplex_trio.serving.running import (
+    RunningRouter,
+    ServingNames,
+    store_counters,
+    store_counters_regularly,
 )
-from simplex_trio.transport.places import ListenLimits, Places
-from simplex_trio.transport.tls import ServerContext, TlsCredentials, TlsStream, utc_now
-from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.serving.shares import FairShares
+from simplex_trio.transport.tls import TlsCredentials, TlsStream
+from simplex_trio.wire.addresses import ServerProtocol
 from simplex_trio.wire.errors.values import Blocked
-from simplex_trio.wire.hosts import parse_host
 from simplex_trio.wire.xftp.handshake import ALPN, WEB_ALPN
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.router.commands import Commands
 from simplex_trio.xftp.router.config import XFTPRouterConfig
-from simplex_trio.xftp.router.open_files import OpenFiles
 from simplex_trio.xftp.router.pages import Pages
 from simplex_trio.xftp.router.statistics import (
     Count,
@@ -55,16 +60,21 @@ __all__ = ["EMBEDDED", "XFTPRouter", "open_xftp_router", "serve_xftp_router"]
 
 _log = logging.getLogger(__name__)
 
-_HTTP_ALPN = "http/1.1"
-"""The name by which clients pass for what is usual on port 443; what follows is HTTP/2 even so."""
-
 EMBEDDED = XFTPRouterConfig(hosts=("127.0.0.1",), listen="127.0.0.1", ports=(0,))
 """What `open_xftp_router` opens: a router that only this machine can reach."""
 
 _HOUR = 3600
 
 
-class XFTPRouter:
+_NAMES = ServingNames(
+    protocol=ServerProtocol.XFTP,
+    # The last one is for looking like usual web traffic on port 443; what follows is HTTP/2.
+    alpn=(ALPN, WEB_ALPN, "http/1.1"),
+    metrics_prefix="simplex_xftp_router_",
+)
+
+
+class XFTPRouter(RunningRouter):
     """A router that is running."""
 
     def __init__(
@@ -72,54 +82,35 @@ class XFTPRouter:
         config: XFTPRouterConfig,
         credentials: RouterCredentials,
         storage: Storage,
+        counters: Counters[Count],
         *,
         clock: Callable[[], float],
     ) -> None:
-        self.ports: tuple[int, ...] = ()
-        """Where it listens, in the order of the configuration."""
+        super().__init__(_NAMES, config, credentials, config.limits.places())
         self._config = config
-        self._credentials = credentials
         self._storage = storage
+        self._counters = counters
         self._clock = clock
-        self._sockets = SocketStatistics()
-        limits = config.limits
-        self._places = Places(
-            ListenLimits(
-                connections=limits.connections,
-                max_connections_per_address=limits.max_connections_per_address,
-                handshake_seconds=limits.tls_seconds,
-                crowded_handshake_seconds=limits.crowded_handshake_seconds,
-            )
-        )
-        self._counters: Counter[Count] = Counter()
-        self._files = OpenFiles(config.limits.open_files, config.limits.open_files_per_connection)
+        self._files = FairShares(config.limits.open_files, config.limits.open_files_per_connection)
+        self._pages = Pages(config.pages)
         self._clients = 0
         self._commands = Commands(
             storage,
             config.packets,
             config.limits,
-            self._counters,
+            counters,
             clock=clock,
             random=secrets.token_bytes,
         )
 
-    def __repr__(self) -> str:
-        return f"<XFTPRouter with {self._clients} clients>"
-
     @property
-    def address(self) -> ServerAddress:
-        """What clients take."""
-        protocol, port = ServerProtocol.XFTP, self.ports[0]
-        return ServerAddress(
-            protocol,
-            tuple(map(parse_host, self._config.hosts)),
-            None if port == protocol.default_port else port,
-            self._credentials.identity_fingerprint,
-        )
+    def clients(self) -> int:
+        """How many clients are connected."""
+        return self._clients
 
     def statistics(self) -> XFTPRouterStatistics:
         """The router in numbers, now."""
-        self._counters[Count.PACKETS_FORGOTTEN] = self._storage.packets_forgotten
+        self._counters.add(Count.PACKETS_FORGOTTEN, self._storage.take_forgotten())
         return take_statistics(
             packets=self._storage.packets,
             bytes_stored=self._storage.bytes_stored,
@@ -127,27 +118,30 @@ class XFTPRouter:
             bytes_of_records=self._storage.bytes_of_records,
             open_files=self._files.count,
             clients=self._clients,
-            sockets=self._sockets,
+            sockets=self.sockets,
             counters=self._counters,
         )
 
     async def block(self, packet_id: bytes, reason: Blocked, *, of_sender: bool = False) -> bool:
-        """Remove the body of a packet for good, and tell everybody who asks for it why.
+        """Remove the body of a packet permanently; clients that request it get the reason.
 
-        ``packet_id`` is a recipient's, as complaints have it, or the sender's.  Returns whether
-        there is such a packet.  Raises `StoreError`.
+        ``packet_id`` is a recipient's id, as it is in complaints, or with ``of_sender`` the
+        sender's.  Returns whether there is such a packet.  Raises `StoreError`.
         """
         packet = await self._storage.find(packet_id, from_sender=of_sender)
         if packet is None or not await self._storage.block(packet.sender_id, reason):
             return False
-        self._counters[Count.PACKETS_BLOCKED] += 1
+        self._counters.add(Count.PACKETS_BLOCKED)
         return True
 
     async def expire(self) -> int:
-        """Delete what is too old; the router does it by itself, too.  Raises `StoreError`."""
-        oldest = int(self._clock()) // _HOUR - self._config.packets.expiry_hours
+        """Delete expired packets, as the router does regularly; returns their number.
+
+        Raises `StoreError`.
+        """
+        oldest = int(self._clock()) // _HOUR - self._config.packets.kept_hours
         count = await self._storage.delete_created_before(oldest)
-        self._counters[Count.PACKETS_EXPIRED] += count
+        self._counters.add(Count.PACKETS_EXPIRED, count)
         return count
 
     # --- running ------------------------------------------------------------------------------
@@ -156,27 +150,32 @@ class XFTPRouter:
         self, web: TlsCredentials | None, task_status: trio.TaskStatus[XFTPRouter]
     ) -> None:
         """Serve until it is cancelled."""
-        async with open_inner_nursery() as nursery:
-            nursery.start_soon(self._expire_regularly)
-            await self._listen(web, nursery)
-            _log.info("a router with %d packets is listening", self._storage.packets)
-            task_status.started(self)
+        intervals = self._config.intervals
+        try:
+            async with open_inner_nursery() as nursery:
+                nursery.start_soon(self._expire_regularly)
+                nursery.start_soon(
+                    store_counters_regularly, self._store_counters, intervals.statistics
+                )
+                await self.listen(nursery, web)
+                _log.info("a router with %d packets is listening", self._storage.packets)
+                task_status.started(self)
+        finally:
+            with trio.move_on_after(intervals.close, shield=True) as closing:
+                await store_counters(self._store_counters)
+            if closing.cancelled_caught:
+                _log.error("the counters were not stored in time")
 
-    async def _listen(self, web: TlsCredentials | None, nursery: trio.Nursery) -> None:
-        config = self._config
-        credentials = TlsCredentials.of(self._credentials.chain, self._credentials.key)
-        context = ServerContext(credentials, alpn=(ALPN, WEB_ALPN, _HTTP_ALPN), web=web)
-        browsers = None if web is None else Pages(config.pages)
-        serve_client = partial(self._serve_client, pages=browsers)
-        ports: list[int] = []
-        for port in config.ports:
-            listeners = await open_listeners(port, host=config.listen)
-            ports.append(listeners[0].socket.getsockname()[1])
-            serve = partial(serve_tls, places=self._places, statistics=self._sockets)
-            await nursery.start(serve, serve_client, listeners, context)
-        self.ports = tuple(ports)
+    async def _store_counters(self) -> None:
+        await self._storage.put_statistics(self.statistics().counters)
 
-    async def _serve_client(self, tls: TlsStream, *, pages: Pages | None) -> None:
+    async def _serve(self, tls: TlsStream) -> None:
+        await self._serve_client(tls, None)
+
+    async def _serve_web(self, tls: TlsStream) -> None:
+        await self._serve_client(tls, self._pages)
+
+    async def _serve_client(self, tls: TlsStream, pages: Pages | None) -> None:
         from simplex_trio.xftp.router.session import serve_client
 
         self._clients += 1
@@ -200,7 +199,7 @@ class XFTPRouter:
                     _log.info("%d packets have expired", count)
             except StoreError as exc:
                 _log.error("expired packets cannot be deleted: %s", exc)
-            await trio.sleep(self._config.expiry_check)
+            await trio.sleep(self._config.intervals.expiry)
 
 
 @asynccontextmanager
@@ -208,16 +207,16 @@ async def open_xftp_router(
     config: XFTPRouterConfig = EMBEDDED,
     *,
     credentials: RouterCredentials | None = None,
-    web: TlsCredentials | None = None,
+    web_credentials: TlsCredentials | None = None,
     clock: Callable[[], float] = time.time,
     accept_loss: bool = False,
 ) -> AsyncIterator[XFTPRouter]:
     """Run a router for as long as the block lasts.
 
-    Without ``credentials`` the router makes some, and with them an address, that end with it.  With
-    ``web`` credentials, from an authority that browsers trust, it serves browsers on its ports too.
-    ``clock`` tells the seconds since 1970.  ``accept_loss`` starts even if the last records of
-    packets are missing, and gives these packets up.
+    ``credentials`` take the place of what the configuration says, and so do ``web_credentials``,
+    from an authority that browsers trust, for browsers on the configured ``web_ports``.  ``clock``
+    tells the seconds since 1970.  ``accept_loss`` starts even if the last records of packets are
+    missing, and gives these packets up.
 
     Leaving the block ends every connection, and returns when nothing of the router is left.  Raises
     what `serve_xftp_router` raises.
@@ -227,7 +226,7 @@ async def open_xftp_router(
             serve_xftp_router,
             config,
             credentials=credentials,
-            web=web,
+            web_credentials=web_credentials,
             clock=clock,
             accept_loss=accept_loss,
         )
@@ -240,7 +239,7 @@ async def serve_xftp_router(
     config: XFTPRouterConfig,
     *,
     credentials: RouterCredentials | None = None,
-    web: TlsCredentials | None = None,
+    web_credentials: TlsCredentials | None = None,
     clock: Callable[[], float] = time.time,
     accept_loss: bool = False,
     task_status: trio.TaskStatus[XFTPRouter] = trio.TASK_STATUS_IGNORED,
@@ -250,22 +249,23 @@ async def serve_xftp_router(
     See `open_xftp_router` for the parameters.  Cancelling it closes the listeners and all
     connections; uploads that are not complete leave nothing.
 
-    Raises `OSError` for ports that cannot be opened, `ValueError` for credentials that cannot be
-    used and for pages without any for browsers, `StoreError` for a folder that cannot be used,
-    `StoreIncomplete` if the last records are missing, and `XFTPSupportMissing` without the
-    libraries that it takes.
+    Raises `OSError` for files and ports that cannot be opened, `DecodeError` and `CertificateError`
+    for credentials, `ConfigError` for ports for browsers without credentials or the reverse,
+    `StoreError` for a folder that cannot be used, `StoreIncomplete` if the last records are
+    missing, and `XFTPSupportMissing` or `MetricsSupportMissing` without the libraries that it
+    needs.
     """
     require_support()
+    credentials = await configured_credentials(config, credentials)
+    web = await configured_web_credentials(config, web_credentials)
     quota = config.packets.quota
-    if config.pages is not None and web is None:
-        raise ValueError("pages are for browsers, for which there are no credentials")
-    if credentials is None:
-        credentials = generate_router_credentials(now=utc_now()).without_ca_key()
     async with (
-        _opened_folder(config.folder) as folder,
+        _opened_folder(config.store) as folder,
         open_storage(folder, quota, secrets.token_bytes, accept_loss=accept_loss) as storage,
     ):
-        await XFTPRouter(config, credentials, storage, clock=clock).run(web, task_status)
+        counters = Counters(Count, await storage.statistics())
+        router = XFTPRouter(config, credentials, storage, counters, clock=clock)
+        await router.run(web, task_status)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""One client's connection to a router: its handshake, its requests, and when it is over."""
+"""One client's connection to a router, from its handshake to its end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.serving.shares import Share
 from simplex_trio.transport.places import Places
 from simplex_trio.transport.tls import TlsStream
 from simplex_trio.wire.authorization import Verifier
@@ -37,7 +38,6 @@ from simplex_trio.xftp.http2.limits import Http2Limits
 from simplex_trio.xftp.http2.server import Http2Server, ServerRequest
 from simplex_trio.xftp.router.commands import Commands, SealedBody
 from simplex_trio.xftp.router.config import XFTPClientLimits
-from simplex_trio.xftp.router.open_files import Share
 from simplex_trio.xftp.router.pages import Pages
 
 __all__ = ["serve_client"]
@@ -50,7 +50,7 @@ _PREFLIGHT: Final = {
     "access-control-allow-headers": "*",
     "access-control-max-age": "86400",
 }
-"""What a browser asks before it lets a page of another origin speak to the router."""
+"""The answer to the preflight request, by which browsers allow pages of other origins."""
 
 _FOR_ANY_ORIGIN: Final = {
     "access-control-allow-origin": "*",
@@ -58,12 +58,12 @@ _FOR_ANY_ORIGIN: Final = {
 }
 
 _RETRY_AFTER: Final = "60"
-"""Seconds; by then files are closed that clients do not take."""
+"""Seconds; by then the files of stalled clients have been closed."""
 
 _MIB = 1024 * 1024
 
 _LARGEST_REST = 4 * _MIB
-"""What is received of a body that is of no use, which is no more than a whole one."""
+"""Bytes to receive of a body that is discarded: no more than a whole one."""
 
 
 async def serve_client(
@@ -75,10 +75,10 @@ async def serve_client(
     places: Places,
     pages: Pages | None,
 ) -> None:
-    """Serve a client until it leaves, or is idle for too long; ``pages`` if it may be a browser.
+    """Serve a client until it disconnects, or is idle for too long.
 
-    ``share`` is that of this connection in the router's open files, ``places`` are the router's
-    places for connections.
+    ``share`` is the connection's share in the router's open files, ``places`` are the router's
+    places for connections, and ``pages`` are for browsers, on ports that serve them.
     """
     await _Session(tls, credentials, commands, limits, share, places, pages).run()
 
@@ -98,7 +98,7 @@ class _Session:
         self._share = share
         self._limits = limits
         self._places = places
-        # Only browsers say whom they look for.
+        # Only browsers send the name of the server.
         self._pages = None if tls.session.server_name is None else pages
         self._is_web = self._pages is not None
         self._is_known = trio.Event()  # as a client, or as a browser that has had a page
@@ -176,7 +176,7 @@ class _Session:
         try:
             await self._send_page(request, pages)
         except StoreError as exc:
-            # Anybody may ask for it, so that one line is enough.
+            # Everyone can cause this, so it gets a single line.
             _log.error("a page cannot be read: %s", exc)
         finally:
             self._share.give_back()
@@ -196,10 +196,9 @@ class _Session:
                 await self._send_body(request, pieces)
 
     async def _send_body(self, request: ServerRequest, pieces: AsyncIterator[bytes]) -> None:
-        """Send a body to its end, or stop in the middle if the client does not take it in time.
+        """Send a body, or give up if the client does not read it in time.
 
-        Meanwhile its file is open: a client that takes nothing has it for no longer than one that
-        sends nothing.
+        Its file is open during that time, so there are the same limits as for receiving a body.
         """
         limits = self._limits
         all_by = trio.current_time() + limits.body_seconds
@@ -247,14 +246,14 @@ class _Session:
             encoded = answer.message.encode(session.version)
             unsent = prepare_transmission(session, correlation_id, entity_id, encoded)
             await self._send(request, seal_transmission(unsent.finish(), session), answer.body)
-        # A client that is refused may go on sending, and look at the answer only afterwards.
+        # A client that is refused may go on sending, and read the answer only afterwards.
         with trio.move_on_after(self._limits.body_seconds):
             await request.drain(_LARGEST_REST)
 
     async def _send(
         self, request: ServerRequest, block: bytes, body: SealedBody | None = None
     ) -> None:
-        """Answer, or stop in the middle if the client does not take it in time."""
+        """Send an answer, or give up if the client does not read it in time."""
         with trio.move_on_after(self._limits.body_seconds) as scope:
             await request.respond(_FOR_ANY_ORIGIN if self._is_web else None)
             await request.stream.send(block, end=body is None)

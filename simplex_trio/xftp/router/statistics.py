@@ -1,27 +1,27 @@
-"""An XFTP router in numbers, for people and graphs."""
+"""`XFTPRouterStatistics`: an XFTP router in numbers."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from enum import Enum
+from enum import StrEnum
 
 from attrs import frozen
 
+from simplex_trio.serving.counters import Counters
+from simplex_trio.serving.statistics import ServingStatistics
 from simplex_trio.transport.listen import SocketStatistics
 
 __all__ = ["Count", "XFTPRouterStatistics", "take_statistics"]
 
 
-class Count(Enum):
-    """What is counted from the start of a router on."""
+class Count(StrEnum):
+    """The names of the counters; a value is what the records and the metrics call it."""
 
     PACKETS_REGISTERED = "packets_registered"
     RECIPIENTS_ADDED = "recipients_added"
     PACKETS_UPLOADED = "packets_uploaded"
     UPLOADS_FAILED = "uploads_failed"
     PACKETS_DOWNLOADED = "packets_downloaded"
-    """How often a packet was sent to its end; not counted if the client has gone by then."""
+    """Complete downloads; not those where the client disconnected before the end."""
     RECIPIENTS_ACKNOWLEDGED = "recipients_acknowledged"
     PACKETS_DELETED = "packets_deleted"
     PACKETS_EXPIRED = "packets_expired"
@@ -29,32 +29,24 @@ class Count(Enum):
     REQUESTS_REFUSED = "requests_refused"
     """Answered with an error of any kind."""
     TRANSFERS_TURNED_AWAY = "transfers_turned_away"
-    """Bodies and pages for which there was no open file left."""
+    """Bodies and pages refused at the limit for open files."""
     PACKETS_FORGOTTEN = "packets_forgotten"
-    """Packets without a body that made room for others."""
+    """Packets without a body that were deleted to make room for others."""
 
 
 @frozen(kw_only=True)
-class XFTPRouterStatistics:
-    """What a router has at the moment, and what it has done since it was started."""
+class XFTPRouterStatistics(ServingStatistics):
+    """What a router has at the moment, and its counters."""
 
     packets: int
     """Registered, with a body or without."""
     bytes_stored: int
     bytes_reserved: int
-    """What has arrived of uploads that are under way."""
+    """Bytes that have arrived of uploads in progress."""
     bytes_of_records: int
-    """About packets and their recipients, in the database."""
+    """The size of the records about packets and their recipients."""
     open_files: int
-    """Bodies and pages on their way."""
-    clients: int
-    sockets_accepted: int
-    sockets_closed: int
-    sockets_active: int
-    sockets_leaked: int
-    """Accepted, and neither closed nor active; always 0."""
-    counters: Mapping[str, int]
-    """See `Count`."""
+    """Bodies and pages in transfer."""
 
 
 def take_statistics(
@@ -66,7 +58,7 @@ def take_statistics(
     open_files: int,
     clients: int,
     sockets: SocketStatistics,
-    counters: Counter[Count],
+    counters: Counters[Count],
 ) -> XFTPRouterStatistics:
     """The numbers now."""
     return XFTPRouterStatistics(
@@ -80,5 +72,5 @@ def take_statistics(
         sockets_closed=sockets.closed,
         sockets_active=sockets.active,
         sockets_leaked=sockets.leaked,
-        counters={count.value: counters[count] for count in Count},
+        counters=counters.values(),
     )

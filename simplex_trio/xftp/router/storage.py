@@ -1,9 +1,9 @@
 """`Storage`: packets on the disk, with a quota, and the records about them.
 
-A body is written to a file of its own and checked while it arrives; only when all of it is there
-and right the file gets its name, and then the record says so.  When a packet is deleted the file
-goes first.  What a crash in between leaves, a file that no record knows or a record without its
-file, is put right at the next start.
+A body is written to a file of its own and checked while it arrives; only when it is complete and
+correct, the file gets its name, and then the record is updated.  When a packet is deleted the file
+is removed first.  A crash in between leaves a file without a record or a record without its file;
+the next start corrects that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from hashlib import sha256
@@ -63,32 +63,32 @@ class IncomingBody:
         self._file: BinaryIO = path.open("xb", buffering=0)
 
     def write(self, piece: bytes) -> None:
-        """Take the next piece; `WrongBodySize` if the body is getting too long."""
+        """Write the next piece; raises `WrongBodySize` if the body becomes too long."""
         self._size += len(piece)
         if self._size > self._expected.size:
-            raise WrongBodySize("a body that is longer than was registered")
+            raise WrongBodySize("a body is longer than was registered")
         self._hashed.update(piece)
         write_all(self._file.fileno(), piece)
 
     def check(self) -> None:
-        """Make sure that the body is the one that was registered, and on the disk.
+        """Check that the body is the one that was registered, and make it durable.
 
         Raises `WrongBodySize` or `DigestMismatch`.
         """
         if self._size != self._expected.size:
-            raise WrongBodySize("a body that is shorter than was registered")
+            raise WrongBodySize("a body is shorter than was registered")
         if not hmac.compare_digest(self._hashed.digest(), self._expected.digest):
-            raise DigestMismatch("another body than was registered")
+            raise DigestMismatch("a body is not the one that was registered")
         os.fsync(self._file.fileno())
 
     def give_name(self, path: Path) -> None:
-        """Put the body where it belongs."""
+        """Rename the file to its final name."""
         self._file.close()
         os.replace(self.path, path)
         sync_folder(path.parent)
 
     def discard(self) -> None:
-        """Remove what has no name yet."""
+        """Remove the file, if it does not have its final name yet."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 
@@ -108,7 +108,7 @@ class OutgoingBody:
 
 
 class QuotaReached(Exception):
-    """Others have filled the quota while a body arrived."""
+    """Other uploads have filled the quota while a body arrived."""
 
 
 class Storage:
@@ -131,16 +131,24 @@ class Storage:
 
     @property
     def bytes_of_records(self) -> int:
-        """What the database has to keep."""
+        """The size of the records in the database."""
         return self._records.rows * ROW_BYTES
 
-    @property
-    def packets_forgotten(self) -> int:
-        """Those without a body that have made room for others."""
-        return self._records.forgotten
+    def take_forgotten(self) -> int:
+        """How many packets without a body have made room for others since the last call."""
+        count, self._records.forgotten = self._records.forgotten, 0
+        return count
+
+    async def statistics(self) -> dict[str, int]:
+        """The counters that were stored last."""
+        return await self._on_records(self._records.statistics)
+
+    async def put_statistics(self, values: Mapping[str, int]) -> None:
+        """Store the counters."""
+        await self._on_records(partial(self._records.put_statistics, values))
 
     async def _on_records(self, work: Callable[[], T]) -> T:
-        """Ask or change the records; once begun it is not cancelled."""
+        """Call ``work`` in the thread of the records; once begun it is not cancelled."""
         with translated():
             return await self._records.database.run(work)
 
@@ -163,7 +171,10 @@ class Storage:
     async def register(
         self, info: PacketInfo, keys: Sequence[AuthPublicKey], hour: int, limits: RecordLimits
     ) -> tuple[bytes, tuple[bytes, ...]] | None:
-        """Note a packet; its sender's id, and those of its recipients.  `None` without room."""
+        """Register a packet; returns the sender's id and those of the recipients.
+
+        `None` if there is no room.
+        """
         sender_id, recipients = self._random(_ID_SIZE), self._new_recipients(keys)
         add = partial(self._records.add, sender_id, info, recipients, hour, limits)
         if not await self._on_records(add):
@@ -182,7 +193,7 @@ class Storage:
         return _ids_of(recipients) if await self._on_records(add) else None
 
     async def acknowledge(self, recipient_id: bytes) -> None:
-        """Forget a recipient."""
+        """Delete a recipient."""
         await self._on_records(partial(self._records.delete_recipient, recipient_id))
 
     async def delete(self, sender_id: bytes) -> bool:
@@ -190,13 +201,13 @@ class Storage:
         return await self._remove(sender_id, self._records.delete)
 
     async def block(self, sender_id: bytes, reason: Blocked) -> bool:
-        """Remove the body of a packet, for good; false if the packet is not there."""
+        """Remove the body of a packet permanently; false if the packet does not exist."""
         return await self._remove(sender_id, lambda each: self._records.block(each, reason))
 
     async def delete_created_before(self, hour: int) -> int:
-        """Delete the packets from before an hour; how many there were.
+        """Delete the packets that were registered before an hour; returns their number.
 
-        One that cannot be deleted does not keep the others: it is tried again the next time.
+        A packet that cannot be deleted does not stop this, and is tried again the next time.
         """
         count, last = 0, b""
         failed, failure = 0, None
@@ -217,8 +228,8 @@ class Storage:
         path = self._path(sender_id)
 
         def remove() -> int | None:
-            # The body first: what fails in between can be tried again, and where the disk is full
-            # the records have room only then.
+            # The body first: after a failure in between this can be repeated, and on a full disk
+            # the records have room only afterwards.
             path.unlink(missing_ok=True)
             return forget(sender_id)
 
@@ -231,15 +242,15 @@ class Storage:
     # --- bodies -------------------------------------------------------------------------------
 
     def has_room(self, size: int) -> bool:
-        """Whether so many bytes more would be within the quota now."""
+        """Whether ``size`` more bytes are within the quota now."""
         return self.bytes_stored + self.bytes_reserved + size <= self._quota
 
     async def store(self, packet: PacketRecord, pieces: AsyncIterator[bytes]) -> bool:
         """Write the body of a packet; false if it has got one meanwhile, or is gone.
 
-        Of the quota it takes what has arrived, and no more.  Raises `QuotaReached` if others were
-        faster, and `WrongBodySize` or `DigestMismatch` for another body than was registered.
-        Cancelled, or failed, nothing is left of it.
+        Only bytes that have arrived count against the quota.  Raises `QuotaReached` if other
+        uploads fill it first, and `WrongBodySize` or `DigestMismatch` for another body than was
+        registered.  If it is cancelled or fails, nothing is left of the body.
         """
         name = to_base64url(packet.sender_id) + to_base64url(self._random(_ID_SIZE)) + _UNFINISHED
         body = await in_thread(partial(IncomingBody, self._bodies / name, packet.info))
@@ -294,11 +305,11 @@ class Storage:
 async def open_storage(
     folder: Path, quota: int, random: Callable[[int], bytes], *, accept_loss: bool = False
 ) -> AsyncIterator[Storage]:
-    """The packets in ``folder``, which is made if it is not there.
+    """The packets in ``folder``, which is created if it does not exist.
 
-    Raises `StoreError` if it cannot be used, or is used by another router, and `StoreIncomplete`
-    if the last records are missing.  With ``accept_loss`` these are given up, and with them the
-    bodies that they were about.
+    Raises `StoreError` if it cannot be used, or another router uses it, and `StoreIncomplete` if
+    the last records are missing.  With ``accept_loss`` these are given up, together with the bodies
+    that they belonged to.
     """
     records = await in_thread(partial(_open_records, folder, accept_loss=accept_loss))
     try:
@@ -324,7 +335,7 @@ def _ids_of(recipients: Sequence[tuple[bytes, AuthPublicKey]]) -> tuple[bytes, .
 
 
 def _settle(records: Records, folder: Path) -> None:
-    """Bring records and bodies to agree, where a crash has come between them."""
+    """Make records and bodies consistent after a crash."""
     for path in folder.iterdir():
         if not _is_known(records, path.name):
             path.unlink()

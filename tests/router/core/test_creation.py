@@ -178,7 +178,7 @@ def test_with_password() -> None:
 
 
 def test_new_queues_can_be_forbidden() -> None:
-    bench = Bench(QueuePolicy(allow_new_queues=False))
+    bench = Bench(QueuePolicy(accept_new=False))
     assert error(bench.client().ask(NEW(KEY.public, DH_KEY.public), key=KEY)) is Code.AUTH
 
 

@@ -143,7 +143,7 @@ async def test_a_file_that_is_not_where_it_was(tmp_path: Path) -> None:
         await store.commit([PutQueue(queue())])
         path.rename(elsewhere)
         for _ in range(2):
-            with pytest.raises(StoreUnavailable, match="not where it was"):
+            with pytest.raises(StoreUnavailable, match="has been removed"):
                 await store.commit([message(1)])
         elsewhere.rename(path)
         await store.commit([message(1)])

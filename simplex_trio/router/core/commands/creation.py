@@ -88,7 +88,7 @@ def create_queue(state: RouterState, request: Request) -> Outcome:
     """NEW: the queue, its link and its notifier are created together or not at all."""
     command, client = request.command, request.client
     assert isinstance(command, NEW)
-    if not (state.policy.allow_new_queues and state.policy.accepts(command.basic_auth)):
+    if not (state.policy.accept_new and state.policy.accepts(command.basic_auth)):
         return ERR(Code.AUTH)
     if client.service is not None and not command.subscribe:
         return ERR(Cmd(CommandErrorKind.PROHIBITED))

@@ -1,7 +1,7 @@
-"""As much of HTTP/1.1 as a page that does nothing needs: one request, one answer, and goodbye.
+"""As much of HTTP/1.1 as a static page needs: one request and one answer for each connection.
 
 `parse_request` and `encode_response` are plain code; `answer_one` is the connection around them.
-What is not understood is refused, and nothing of a request is kept or logged.
+Requests of any other kind are refused, and nothing of a request is kept or logged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_REQUEST: Final = 8192
 """Bytes of a request with its headers, as much as browsers send for a page without cookies."""
 
 _SECONDS = 20
-"""For the request to come and for the answer to go."""
+"""For receiving the request and sending the answer."""
 
 _END = b"\r\n\r\n"
 
@@ -37,7 +37,7 @@ _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\x
 
 
 class BadRequest(Exception):
-    """A request that is not understood; ``status`` is the answer to it."""
+    """A request that is refused; ``status`` is the answer to it."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -46,7 +46,7 @@ class BadRequest(Exception):
 
 @frozen
 class Request:
-    """What is asked for."""
+    """A request; all that matters of it."""
 
     path: str
     wants_body: bool
@@ -54,7 +54,7 @@ class Request:
 
 @frozen
 class Response:
-    """What is answered; ``headers`` are in addition to those that every answer has."""
+    """An answer; ``headers`` are in addition to those that every answer has."""
 
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
@@ -100,8 +100,8 @@ def encode_response(response: Response, *, with_body: bool = True) -> bytes:
 async def answer_one(stream: trio.abc.Stream, answer: Callable[[Request], Response]) -> None:
     """Read one request from ``stream`` and answer it.
 
-    The stream stays open, and belongs to the caller.  Whatever the other side does wrong, this
-    returns in bounded time; it raises `trio.BrokenResourceError` if the other side is gone.
+    The stream stays open, and belongs to the caller.  This returns in bounded time, whatever the
+    other side sends; it raises `trio.BrokenResourceError` if the connection breaks.
     """
     with trio.move_on_after(_SECONDS):
         with_body = True

@@ -1,4 +1,4 @@
-"""How fast something may be created. Pure."""
+"""`TokenBucket`: a limit for a rate.  Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["TokenBucket"]
 
 @define(eq=False)
 class TokenBucket:
-    """``burst`` tokens to begin with, and ``per_second`` new ones up to that many."""
+    """A bucket of at most ``burst`` tokens, full at first, that refills by ``per_second``."""
 
     burst: float
     per_second: float
@@ -20,7 +20,7 @@ class TokenBucket:
         self._tokens = self.burst
 
     def take(self, now: float) -> float:
-        """Take a token; returns the seconds to wait before using it, mostly none."""
+        """Take a token; returns how many seconds to wait before using it."""
         if self._at is not None:
             self._tokens = min(self.burst, self._tokens + (now - self._at) * self.per_second)
         self._at = now
@@ -28,7 +28,7 @@ class TokenBucket:
         return max(0.0, -self._tokens / self.per_second)
 
     def try_take(self, now: float) -> bool:
-        """Take a token if there is a whole one."""
+        """Take a token if there is a whole one; returns whether there was."""
         if self.take(now) == 0:
             return True
         self._tokens += 1

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair
 
-from simplex_trio.router.http import (
+from simplex_trio.serving.http import (
     MAX_REQUEST,
     BadRequest,
     Request,

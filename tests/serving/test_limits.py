@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplex_trio.router.limits import TokenBucket
+from simplex_trio.serving.limits import TokenBucket
 
 
 def test_burst_is_free_and_then_it_is_slow() -> None:

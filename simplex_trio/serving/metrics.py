@@ -6,43 +6,35 @@ The package `prometheus_client` writes them; it comes with the extra ``metrics``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import Protocol
 
 import attrs
 import trio
 
 from simplex_trio.errors import SimplexError
-from simplex_trio.router.http import Request, Response, answer_one
+from simplex_trio.serving.http import Request, Response, answer_one
+from simplex_trio.serving.statistics import ServingStatistics
 
-__all__ = ["PREFIX", "MetricsSupportMissing", "Statistics", "metrics_writer", "serve_metrics"]
-
-PREFIX = "simplex_router_"
-"""What the names of a router's metrics begin with."""
+__all__ = ["MetricsSupportMissing", "metrics_writer", "serve_metrics"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-class Statistics(attrs.AttrsInstance, Protocol):
-    """A class of attrs with numbers: those of its fields that are integers, and counters."""
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """What only grows."""
-        ...
-
-
 class MetricsSupportMissing(SimplexError):
-    """Metrics are configured, and the package that writes them is not installed."""
+    """Metrics are configured, but the package that writes them is not installed."""
 
 
 def metrics_writer(
-    statistics: Callable[[], Statistics], *, prefix: str = PREFIX
+    statistics: Callable[[], ServingStatistics], prefix: str
 ) -> Callable[[], Response]:
-    """What writes all metrics as they are at the moment; raises `MetricsSupportMissing`."""
+    """A function that writes all metrics of the moment, with names that begin with ``prefix``.
+
+    There is a gauge for each field that is a number, those of this kind of router before those of
+    all routers, and then the counters.  Raises `MetricsSupportMissing`.
+    """
     try:
         from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -60,11 +52,12 @@ def metrics_writer(
     class _Router(Collector):
         def collect(self) -> Iterable[Metric]:
             taken = statistics()
-            for field in attrs.fields(type(taken)):
-                value = getattr(taken, field.name)
+            names = attrs.fields_dict(type(taken))
+            for name in sorted(names, key=attrs.fields_dict(ServingStatistics).__contains__):
+                value = getattr(taken, name)
                 if isinstance(value, int):
-                    text = field.name.replace("_", " ")
-                    yield GaugeMetricFamily(prefix + field.name, f"Now: {text}", value)
+                    text = name.replace("_", " ")
+                    yield GaugeMetricFamily(prefix + name, f"Now: {text}", value)
             for name, value in taken.counters.items():
                 if _NAME.fullmatch(name):
                     text = name.replace("_", " ")
@@ -88,17 +81,17 @@ async def _serve(write: Callable[[], Response], stream: trio.abc.Stream) -> None
 
 
 async def serve_metrics(
-    statistics: Callable[[], Statistics],
+    statistics: Callable[[], ServingStatistics],
     port: int,
+    prefix: str,
     *,
-    prefix: str = PREFIX,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer Prometheus on ``port`` of 127.0.0.1 until cancelled; the status is the actual port.
 
     Raises `MetricsSupportMissing`, or `OSError` if the port cannot be opened.
     """
-    write = metrics_writer(statistics, prefix=prefix)
+    write = metrics_writer(statistics, prefix)
     (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         serve = partial(trio.serve_listeners, partial(_serve, write), [listener])

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
-from simplex_trio.router.deadlines import PromptStream
+from simplex_trio.serving.deadlines import PromptStream
 
 SIZE = 100
 SECONDS = 10

@@ -7,10 +7,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simplex_trio.xftp.router.open_files import OpenFiles, Share
+from simplex_trio.serving.shares import FairShares, Share
 
 
-def take_all(files: OpenFiles, origin: str) -> int:
+def take_all(files: FairShares, origin: str) -> int:
     """How many files somebody at an address gets who opens connection after connection."""
     count = 0
     while files.share(origin).take():
@@ -19,18 +19,18 @@ def take_all(files: OpenFiles, origin: str) -> int:
 
 
 def test_one_address_gets_half() -> None:
-    assert take_all(OpenFiles(100, 10), "a") == 50
+    assert take_all(FairShares(100, 10), "a") == 50
 
 
 def test_whoever_comes_next_finds_some_free() -> None:
-    files = OpenFiles(100, 10)
+    files = FairShares(100, 10)
     taken = [take_all(files, origin) for origin in "abcdef"]
     assert taken == [50, 25, 13, 6, 3, 2]
     assert files.share("g").take()
 
 
 def test_the_last_file_goes_to_somebody() -> None:
-    files = OpenFiles(1, 1)
+    files = FairShares(1, 1)
     share = files.share("a")
     assert share.take()
     assert not files.share("b").take()
@@ -40,7 +40,7 @@ def test_the_last_file_goes_to_somebody() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans())))
 def test_nothing_is_lost_and_no_limit_passed(steps: list[tuple[int, bool]]) -> None:
-    files = OpenFiles(10, 3)
+    files = FairShares(10, 3)
     shares: list[Share] = [files.share(number % 2) for number in range(4)]
     held: Counter[int] = Counter()
     for number, takes in steps:

@@ -1,4 +1,4 @@
-"""`PromptStream`: a stream whose blocks, once begun, arrive within a deadline."""
+"""`PromptStream`: a stream whose blocks have a deadline from their first byte on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["PromptStream"]
 class PromptStream(trio.abc.Stream):
     """``stream`` with a limit on the time from the first byte of a block to its last.
 
-    Between blocks it waits as long as it takes.  A block that is late breaks the stream.
+    Between blocks there is no limit.  A block that is late breaks the stream.
     """
 
     def __init__(self, stream: trio.abc.Stream, block_size: int, seconds: float) -> None:

@@ -1,9 +1,9 @@
-"""Reading a router's credentials from the folder where its operator keeps them.
+"""A router's credentials, from the files of a folder.
 
-The files are those of the reference's router and can be taken over as they are: ``ca.crt`` with the
-identity, ``server.crt`` with the leaf, alone or with what follows it in the chain, and
-``server.key``.  The key of the identity is not needed, and best kept elsewhere.  For browsers there
-are ``web.crt`` and ``web.key``, from any authority that browsers trust.
+The files are those of the reference's router, and can be copied from it: ``ca.crt`` with the
+identity, ``server.crt`` with the leaf, alone or with the rest of the chain, and ``server.key``.
+The key of the identity is not needed, and best kept elsewhere.  For browsers there are ``web.crt``
+and ``web.key``, from any authority that browsers trust.
 """
 
 from __future__ import annotations
@@ -23,20 +23,62 @@ from cryptography.hazmat.primitives.serialization import (
 from simplex_trio.crypto.certificates import validate
 from simplex_trio.crypto.credentials import (
     RouterCredentials,
+    generate_router_credentials,
     load_chain_pem,
     load_key_pem,
 )
 from simplex_trio.crypto.pem import from_pem
 from simplex_trio.errors import CertificateInvalid, DecodeError
-from simplex_trio.transport.tls import TlsCredentials
+from simplex_trio.serving.config import ServingConfig
+from simplex_trio.serving.toml import ConfigError
+from simplex_trio.transport.tls import TlsCredentials, utc_now
 
-__all__ = ["load_credentials", "load_web_credentials"]
+__all__ = [
+    "configured_credentials",
+    "configured_web_credentials",
+    "load_credentials",
+    "load_web_credentials",
+]
+
+
+async def configured_credentials(
+    config: ServingConfig, given: RouterCredentials | None
+) -> RouterCredentials:
+    """The given credentials, or those of the configured folder, or else new temporary ones.
+
+    Raises what `load_credentials` raises.
+    """
+    if given is not None:
+        return given
+    if config.credentials is not None:
+        return await load_credentials(config.credentials, at=utc_now())
+    await trio.lowlevel.checkpoint()
+    return generate_router_credentials(now=utc_now()).without_ca_key()
+
+
+async def configured_web_credentials(
+    config: ServingConfig, given: TlsCredentials | None
+) -> TlsCredentials | None:
+    """The same for browsers; `None` if the configuration has no ports for them.
+
+    Raises `ConfigError` if there are ports and no credentials, or credentials and no ports, and
+    what `load_web_credentials` raises.
+    """
+    if not config.web_ports:
+        if given is not None:
+            raise ConfigError("there are credentials for browsers, and no web_ports to use them on")
+        return None
+    if given is not None:
+        return given
+    if config.credentials is None:
+        raise ConfigError("web_ports need credentials for browsers")
+    return await load_web_credentials(config.credentials)
 
 
 async def load_credentials(folder: Path, *, at: datetime) -> RouterCredentials:
     """The router's credentials in a folder.
 
-    Raises `OSError` for files that cannot be read, `DecodeError` for what is no certificate or key,
+    Raises `OSError` for files that cannot be read, `DecodeError` for invalid certificates or keys,
     and `CertificateError` for a chain that is not valid ``at`` this time, or not the key's.
     """
     place = trio.Path(folder)
@@ -60,9 +102,9 @@ async def load_credentials(folder: Path, *, at: datetime) -> RouterCredentials:
 
 
 async def load_web_credentials(folder: Path) -> TlsCredentials:
-    """The credentials for browsers in a folder, whose certificate may be of any usual kind.
+    """The credentials for browsers in a folder; certificates of all usual kinds are accepted.
 
-    Raises `OSError` for files that cannot be read, and `DecodeError` for what is in them.
+    Raises `OSError` for files that cannot be read, and `DecodeError` for invalid contents.
     """
     place = trio.Path(folder)
     chain = from_pem("CERTIFICATE", await (place / "web.crt").read_bytes())

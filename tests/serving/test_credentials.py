@@ -10,8 +10,8 @@ import pytest
 from simplex_trio.crypto.credentials import dump_chain_pem, dump_key_pem
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import CertificateError, CertificateInvalid, DecodeError
-from simplex_trio.router.credentials import load_credentials, load_web_credentials
-from tests.router.credential_files import write_router, write_web
+from simplex_trio.serving.credentials import load_credentials, load_web_credentials
+from tests.serving.credential_files import write_router, write_web
 
 NOW = datetime.now(UTC)
 

@@ -1,0 +1,24 @@
+"""What routers of all protocols share.
+
+Configuration from TOML, credentials, limits, counters, metrics, and the handle of a running router.
+`simplex_trio.router` and `simplex_trio.xftp.router` build on it, and add their protocols.
+"""
+
+from simplex_trio.serving.config import ConnectionLimits, ServingConfig, ServingIntervals
+from simplex_trio.serving.credentials import load_credentials, load_web_credentials
+from simplex_trio.serving.policy import AcceptPolicy
+from simplex_trio.serving.running import RunningRouter
+from simplex_trio.serving.statistics import ServingStatistics
+from simplex_trio.serving.toml import ConfigError
+
+__all__ = [
+    "AcceptPolicy",
+    "ConfigError",
+    "ConnectionLimits",
+    "RunningRouter",
+    "ServingConfig",
+    "ServingIntervals",
+    "ServingStatistics",
+    "load_credentials",
+    "load_web_credentials",
+]

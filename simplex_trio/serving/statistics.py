@@ -1,0 +1,27 @@
+"""`ServingStatistics`: the numbers that all routers have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+__all__ = ["ServingStatistics"]
+
+
+@frozen(kw_only=True)
+class ServingStatistics:
+    """A router's connections at the moment, and its counters.
+
+    The routers' own classes add further numbers; each number is a metric.
+    """
+
+    clients: int
+    """Connections after TLS, and in SMP after the handshake."""
+    sockets_accepted: int
+    sockets_closed: int
+    sockets_active: int
+    sockets_leaked: int
+    """Accepted, and neither closed nor active; always 0."""
+    counters: Mapping[str, int]
+    """Since the router was created; its ``Count`` has the names."""

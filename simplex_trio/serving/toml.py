@@ -1,0 +1,106 @@
+"""`read_config`: a TOML file as the attrs class that describes it.
+
+Every table of the file is a class and every key a field of it, with the same name.  A missing key
+has the default of the class, and an unknown key is an error.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import attrs
+from attrs import frozen
+
+from simplex_trio.errors import SimplexError
+
+__all__ = ["ConfigError", "read_config"]
+
+T = TypeVar("T")
+
+
+class ConfigError(SimplexError, ValueError):
+    """A configuration cannot be read, or is invalid; the message names the key."""
+
+
+def read_config(cls: type[T], path: Path, renamed: Mapping[str, str]) -> T:
+    """The configuration in a file; relative paths in it are relative to its folder.
+
+    ``renamed`` has the former names of options, each with its new name.  Raises `OSError`, or
+    `ConfigError` for the contents of the file.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError("the configuration is not TOML") from exc
+    return _File(path.parent, tuple(_options(cls)), renamed).section(cls, table)
+
+
+def _options(cls: Any, prefix: str = "") -> Iterator[str]:
+    """The names of all options, tables included, as dotted keys."""
+    types = get_type_hints(cls)
+    for field in attrs.fields(cls):
+        yield prefix + field.name
+        for kind in _kinds(types[field.name]):
+            if attrs.has(kind):
+                yield from _options(kind, f"{prefix}{field.name}.")
+
+
+def _kinds(kind: Any) -> tuple[Any, ...]:
+    """The types of a union, or the one type."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+@frozen
+class _File:
+    folder: Path
+    options: tuple[str, ...]
+    renamed: Mapping[str, str]
+
+    def section(self, cls: type[T], table: dict[str, Any], prefix: str = "") -> T:
+        """One table of the file as the class that describes it."""
+        types = get_type_hints(cls)
+        known = {each.name for each in attrs.fields(cls)}  # type: ignore[arg-type]
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            name = prefix + key
+            if key not in known:
+                raise ConfigError(self.unknown(name))
+            values[key] = self.value(types[key], value, name)
+        try:
+            return cls(**values)
+        except ValueError as exc:
+            raise ConfigError(f"the table {prefix.rstrip('.') or 'at the top'}: {exc}") from exc
+
+    def unknown(self, name: str) -> str:
+        """The message about an option that does not exist."""
+        if now := self.renamed.get(name):
+            return f"{name} in the configuration has another name now: {now}"
+        key = name.rpartition(".")[2]
+        elsewhere = [each for each in self.options if each.rpartition(".")[2] == key]
+        similar = elsewhere or get_close_matches(name, self.options, n=1)
+        suggestion = f"; did you mean {similar[0]}?" if similar else ""
+        return f"there is no {name} in the configuration of this router{suggestion}"
+
+    def value(self, kind: Any, value: Any, name: str) -> Any:
+        for each in _kinds(kind):
+            if attrs.has(each):
+                if isinstance(value, dict):
+                    return self.section(each, value, f"{name}.")
+            elif each is Path:
+                if isinstance(value, str):
+                    return self.folder / value
+            elif get_origin(each) is tuple:
+                if isinstance(value, list):
+                    (item, _) = get_args(each)
+                    return tuple(self.value(item, every, name) for every in value)
+            elif each is float:
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    return value
+            elif each is not type(None) and type(value) is each:
+                return value
+        raise ConfigError(f"{name} in the configuration has a value of another kind")
