@@ -28,7 +28,7 @@ from simplex_trio.errors import PeerCertificateInvalid, TLSFailed, without_trace
 __all__ = [
     "ROUTER_LISTS",
     "WEB_LISTS",
-    "CertificateJudge",
+    "CertificateVerifier",
     "Context",
     "TlsConnection",
     "TlsLists",
@@ -50,9 +50,9 @@ _SMALL = 4096
 
 _Code = SSL.X509VerificationCodes
 
-# OpenSSL trusts no authority, since trust is a matter of fingerprints.  `CertificateJudge` decides
-# about fingerprints, dates (with a clock of its own) and the usage of certificates.
-_FOR_THE_JUDGE = frozenset(
+# OpenSSL trusts no authority, since trust is a matter of fingerprints.  With these results the
+# `CertificateVerifier` decides: about fingerprints, dates (with a clock of its own) and usages.
+_LEFT_TO_VERIFIER = frozenset(
     {
         _Code.OK,
         _Code.ERR_CERT_HAS_EXPIRED,
@@ -105,8 +105,8 @@ WEB_LISTS = TlsLists(
 since they cannot be changed any more once the client has sent its server name."""
 
 
-class CertificateJudge(Protocol):
-    """Decides about the other side's certificates while OpenSSL goes through them.
+class CertificateVerifier(Protocol):
+    """Verifies the other side's certificates while OpenSSL goes through them.
 
     The certificates come from the root down to the leaf, some of them more than once.
     """
@@ -116,11 +116,11 @@ class CertificateJudge(Protocol):
     certificate_sent: bool
     """Whether this side, as a client, has sent a certificate of its own."""
 
-    def consider(self, depth: int, certificate: bytes) -> TLSFailed | None:
+    def check_certificate(self, depth: int, certificate: bytes) -> TLSFailed | None:
         """What is wrong with the certificate at ``depth`` (0: the leaf), if anything."""
         ...
 
-    def conclude(self, presented: tuple[bytes, ...] | None) -> TLSFailed | None:
+    def check_chain(self, presented: tuple[bytes, ...] | None) -> TLSFailed | None:
         """What is wrong with the chain as a whole, if anything.
 
         It is called last; ``presented`` is what the other side sent, if that is known already.
@@ -133,15 +133,15 @@ def _ders(certificates: Sequence[crypto.X509]) -> tuple[bytes, ...]:
 
 
 def _verify(connection: SSL.Connection, cert: crypto.X509, error: int, depth: int, ok: int) -> bool:
-    judge: CertificateJudge = connection.get_app_data()
-    if error not in _FOR_THE_JUDGE:
-        judge.fault = PeerCertificateInvalid(f"OpenSSL finds fault with a certificate ({error})")
+    verifier: CertificateVerifier = connection.get_app_data()
+    if error not in _LEFT_TO_VERIFIER:
+        verifier.fault = PeerCertificateInvalid(f"OpenSSL rejects a certificate ({error})")
         return False
-    judge.fault = judge.consider(depth, *_ders([cert]))
-    if judge.fault is None and ok and depth == 0:
+    verifier.fault = verifier.check_certificate(depth, *_ders([cert]))
+    if verifier.fault is None and ok and depth == 0:
         presented = connection.get_peer_cert_chain()
-        judge.fault = judge.conclude(None if presented is None else _ders(presented))
-    return judge.fault is None
+        verifier.fault = verifier.check_chain(None if presented is None else _ders(presented))
+    return verifier.fault is None
 
 
 def _note_certificate(connection: SSL.Connection, where: int, _: int) -> None:
@@ -244,11 +244,11 @@ class TlsConnection:
     """
 
     def __init__(
-        self, context: Context, judge: CertificateJudge, *, alpn: Sequence[str] = ()
+        self, context: Context, verifier: CertificateVerifier, *, alpn: Sequence[str] = ()
     ) -> None:
         self.server_side = False
         self._context = context
-        self._judge: CertificateJudge | None = judge
+        self._verifier: CertificateVerifier | None = verifier
         self._alpn = [name.encode() for name in alpn]
         self._server_hostname: bytes | None = None
         self._opened: SSL.Connection | None = None
@@ -279,7 +279,7 @@ class TlsConnection:
         Operations in other tasks then fail as on a broken connection.
         """
         self._released = True
-        self._opened = self._judge = self._failure = None
+        self._opened = self._verifier = self._failure = None
         self._incoming.read()
         self._outgoing.read()
 
@@ -294,7 +294,7 @@ class TlsConnection:
 
     def _new_connection(self) -> SSL.Connection:
         connection = SSL.Connection(self._context)
-        connection.set_app_data(self._judge)
+        connection.set_app_data(self._verifier)
         if self._alpn:
             connection.set_alpn_protos(self._alpn)
         if self.server_side:

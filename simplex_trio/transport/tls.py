@@ -62,7 +62,7 @@ _ALERT_SECONDS = 1
 
 
 def utc_now() -> datetime:
-    """The time by which certificates are judged, unless another clock is given."""
+    """The time at which certificates have to be valid, unless another clock is given."""
     return datetime.now(UTC)
 
 
@@ -197,8 +197,8 @@ class TlsStream(trio.abc.Stream):
 
 
 @define
-class _Judge:
-    """Decides about the other side's certificates: see `_openssl.CertificateJudge`.
+class _Verifier:
+    """Verifies the other side's certificates: see `_openssl.CertificateVerifier`.
 
     ``pin`` is the fingerprint that the identity must have, or `None` for any identity.
     """
@@ -210,7 +210,7 @@ class _Judge:
     accepted: CertificateChain | None = None
     _seen: dict[int, bytes] = field(factory=dict)
 
-    def consider(self, depth: int, certificate: bytes) -> TLSFailed | None:
+    def check_certificate(self, depth: int, certificate: bytes) -> TLSFailed | None:
         if depth >= MAX_CERTIFICATES:
             return PeerChainTooLong(f"a chain of more than {MAX_CERTIFICATES} certificates")
         self._seen[depth] = certificate
@@ -218,26 +218,26 @@ class _Judge:
             return WrongIdentity("the server does not have the identity that was expected")
         return None
 
-    def conclude(self, presented: tuple[bytes, ...] | None) -> TLSFailed | None:
+    def check_chain(self, presented: tuple[bytes, ...] | None) -> TLSFailed | None:
         # OpenSSL leaves out what it had no use for; on servers it knows only that much here.
         built = tuple(self._seen[depth] for depth in sorted(self._seen))
         complete = presented is not None and presented[:1] == built[:1]
-        return self._judge(presented if presented is not None and complete else built)
+        return self._check(presented if presented is not None and complete else built)
 
     def failure(self) -> TLSFailed:
         """What to raise; it is not kept here, as its traceback leads back to here."""
         failure, self.fault = self.fault or TLSFailed("the TLS handshake failed"), None
         return failure
 
-    def review(self, presented: tuple[bytes, ...]) -> TLSFailed | None:
+    def check_presented(self, presented: tuple[bytes, ...]) -> TLSFailed | None:
         """What is wrong with what the other side presented, now that all of it is known."""
         if not presented:
             return None if self.pin is None else WrongIdentity("the other side shows no identity")
         if self.accepted is not None and self.accepted.certificates == presented:
             return None
-        return self._judge(presented)
+        return self._check(presented)
 
-    def _judge(self, certificates: tuple[bytes, ...]) -> TLSFailed | None:
+    def _check(self, certificates: tuple[bytes, ...]) -> TLSFailed | None:
         self.accepted = None
         try:
             chain = CertificateChain(certificates)
@@ -300,10 +300,10 @@ async def client_handshake(
             context = _anonymous_context()
         else:
             context = _openssl.client_context(credentials.certificates, credentials.private_key)
-        judge = _Judge(pin, clock())
-        connection = _openssl.TlsConnection(context, judge, alpn=alpn)
+        verifier = _Verifier(pin, clock())
+        connection = _openssl.TlsConnection(context, verifier, alpn=alpn)
         ssl_stream = _wrap(stream, connection, server_name=server_name)
-        return await _handshake(ssl_stream, connection, judge, _openssl.ROUTER_LISTS)
+        return await _handshake(ssl_stream, connection, verifier, _openssl.ROUTER_LISTS)
 
 
 async def server_handshake(
@@ -315,15 +315,15 @@ async def server_handshake(
     """Make ``stream`` a TLS connection as its server.
 
     The client may show no certificate, a single one that signed itself, or a chain; whose they are
-    is for the caller to judge.  The stream belongs to this call: it is closed if the call fails or
+    is for the caller to check.  The stream belongs to this call: it is closed if the call fails or
     is cancelled, and goes over to what it returns otherwise.  Raises the same errors as
     `client_handshake`, except that there is no wrong identity.
     """
     async with _closed_on_failure(stream):
-        judge = _Judge(None, clock())
-        connection = _openssl.TlsConnection(context._openssl, judge)
+        verifier = _Verifier(None, clock())
+        connection = _openssl.TlsConnection(context._openssl, verifier)
         ssl_stream = _wrap(stream, connection, server_side=True)
-        return await _handshake(ssl_stream, connection, judge, context._lists)
+        return await _handshake(ssl_stream, connection, verifier, context._lists)
 
 
 @asynccontextmanager
@@ -353,28 +353,28 @@ def _wrap(
 async def _handshake(
     stream: trio.SSLStream[trio.abc.Stream],
     connection: _openssl.TlsConnection,
-    judge: _Judge,
+    verifier: _Verifier,
     lists: _openssl.TlsLists,
 ) -> TlsStream:
     try:
-        await _agree(stream, connection, judge)
-        return TlsStream(stream, _session(connection, judge, lists), connection.release)
+        await _agree(stream, connection, verifier)
+        return TlsStream(stream, _session(connection, verifier, lists), connection.release)
     except BaseException:
         connection.release()
         raise
 
 
 async def _agree(
-    stream: trio.SSLStream[trio.abc.Stream], connection: _openssl.TlsConnection, judge: _Judge
+    stream: trio.SSLStream[trio.abc.Stream], connection: _openssl.TlsConnection, verifier: _Verifier
 ) -> None:
     try:
         await stream.do_handshake()
     except trio.BrokenResourceError as exc:
         await _send_alert(stream.transport_stream, connection.unsent())
-        raise judge.failure() from exc
-    judge.fault = judge.review(connection.peer_certificates())
-    if judge.fault is not None:
-        raise judge.failure()
+        raise verifier.failure() from exc
+    verifier.fault = verifier.check_presented(connection.peer_certificates())
+    if verifier.fault is not None:
+        raise verifier.failure()
 
 
 async def _send_alert(stream: trio.abc.Stream, alert: bytes) -> None:
@@ -385,7 +385,7 @@ async def _send_alert(stream: trio.abc.Stream, alert: bytes) -> None:
 
 
 def _session(
-    connection: _openssl.TlsConnection, judge: _Judge, lists: _openssl.TlsLists
+    connection: _openssl.TlsConnection, verifier: _Verifier, lists: _openssl.TlsLists
 ) -> TlsSession:
     """The session, checked to be within our choices even where OpenSSL could not be restricted."""
     suite, group = connection.suite(), connection.group()
@@ -400,9 +400,9 @@ def _session(
         session_id=connection.session_id(),
         tls_version=connection.version(),
         alpn=connection.alpn(),
-        peer_chain=judge.accepted,
+        peer_chain=verifier.accepted,
         server_name=connection.server_name(),
-        certificate_sent=judge.accepted is not None if server else judge.certificate_sent,
+        certificate_sent=verifier.accepted is not None if server else verifier.certificate_sent,
         suite=suite,
         group=group,
     )

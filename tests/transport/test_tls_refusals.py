@@ -424,7 +424,7 @@ async def test_no_session_is_resumed() -> None:
             client.set_session(session)
         server = SSL.Connection(CONTEXT._openssl)
         server.set_accept_state()
-        server.set_app_data(tls._Judge(None, NOW))
+        server.set_app_data(tls._Verifier(None, NOW))
         for _ in range(3):
             for one, other in ((client, server), (server, client)):
                 with contextlib.suppress(SSL.WantReadError):

@@ -32,11 +32,11 @@ class Http2Client(Http2Connection):
     def __init__(self, stream: trio.abc.Stream, limits: Http2Limits | None = None) -> None:
         super().__init__(stream, client_side=True, limits=limits)
         self._knows_settings = False
-        self._doomed: deque[int] = deque()
-        self._doom = trio.lowlevel.ParkingLot()
+        self._to_reset: deque[int] = deque()
+        self._reset_wanted = trio.lowlevel.ParkingLot()
 
     def _tasks(self) -> Sequence[Callable[[], Awaitable[None]]]:
-        return (*super()._tasks(), self._reset_doomed)
+        return (*super()._tasks(), self._reset_abandoned)
 
     @asynccontextmanager
     async def request(self, headers: Mapping[str, str]) -> AsyncIterator[Http2Stream]:
@@ -65,20 +65,20 @@ class Http2Client(Http2Connection):
             if not stream.sent_end:
                 with suppress(H2Error):
                     self._h2.end_stream(stream.id)
-            self._doomed.append(stream.id)
-            self._doom.unpark_all()
+            self._to_reset.append(stream.id)
+            self._reset_wanted.unpark_all()
             self.flush()
 
-    async def _reset_doomed(self) -> None:
+    async def _reset_abandoned(self) -> None:
         """Reset cancelled requests, no faster than routers tolerate.
 
         Data that still arrives for them is dropped, and its flow-control window is not reopened.
         """
         while True:
-            while not self._doomed:
-                await self._doom.park()
+            while not self._to_reset:
+                await self._reset_wanted.park()
             with suppress(H2Error):  # it may have ended by itself
-                self._h2.reset_stream(self._doomed.popleft(), ErrorCodes.NO_ERROR)
+                self._h2.reset_stream(self._to_reset.popleft(), ErrorCodes.NO_ERROR)
                 self.flush()
                 self._room.unpark_all()
                 await trio.sleep(_RESET_SECONDS)
