@@ -19,10 +19,11 @@ from enum import Enum, auto
 
 from attrs import define, field, frozen
 
-from simplex_trio.agent.outcomes import is_temporary, refuses_service
+from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.hashes import ServiceSubs
-from simplex_trio.errors import SimplexError
+from simplex_trio.errors import ConnectError, ConnectionLost, RequestTimeout, SimplexError
 from simplex_trio.redaction import Redacted
+from simplex_trio.wire.errors.values import Broker, BrokerErrorKind, Code, Proxy
 
 __all__ = [
     "MOVE_ECHO",
@@ -36,6 +37,8 @@ __all__ = [
     "StoredQueue",
     "Subscribing",
 ]
+
+_TEMPORARY = (ConnectError, ConnectionLost, RequestTimeout, OSError)
 
 MOVE_ECHO = 60.0
 """Seconds for which a router may still report a move that this agent made itself: the reference
@@ -329,10 +332,10 @@ class ServerSubscriptions:
         if session != self._session or self.pending_service != asked:
             return ServiceVerdict.STALE
         if not isinstance(result, ServiceSubs):
-            if is_temporary(result):
+            if _is_temporary(result):
                 return ServiceVerdict.TEMPORARY
             self.pending_service = None
-            unavailable = refuses_service(result)
+            unavailable = _refuses_service(result)
             return ServiceVerdict.UNAVAILABLE if unavailable else ServiceVerdict.FAILED
         self.pending_service = None
         self._active_service = session, ServiceState(asked.service_id, result)
@@ -356,7 +359,7 @@ class ServerSubscriptions:
     def _note(self, session: bytes, answer: Answer, changed: Answers) -> None:
         queue_id, result = answer.queue_id, answer.result
         if isinstance(result, SimplexError):
-            if is_temporary(result):
+            if _is_temporary(result):
                 changed.temporary += 1
                 return
             del self._pending[queue_id]
@@ -378,3 +381,19 @@ class ServerSubscriptions:
             elif known.service_id == self._service_id:
                 queues = known.queues + queues
         self._active_service = session, ServiceState(self._service_id, queues)
+
+
+def _is_temporary(error: BaseException) -> bool:
+    """Whether an error is the network's, so that the subscription stays pending and is retried.
+
+    Anything that the router itself answers, internal errors included, is final: it is reported, and
+    the program decides.
+    """
+    return isinstance(error, _TEMPORARY)
+
+
+def _refuses_service(error: BaseException) -> bool:
+    """Whether the router does not know the service on this connection, or in this role."""
+    if not isinstance(error, RouterError):
+        return False
+    return error.error in (Code.SERVICE, Proxy(Broker(BrokerErrorKind.NO_SERVICE)))

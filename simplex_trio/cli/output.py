@@ -7,6 +7,7 @@ escaped; callers need not take care of it.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ __all__ = [
     "harmless",
     "one_line",
     "print_json",
+    "qr_code",
     "say",
     "waiting",
 ]
@@ -82,3 +84,12 @@ def waiting(for_what: str) -> Iterator[None]:
         return
     with ERR.status(for_what):
         yield
+
+
+def qr_code(text: str) -> str:
+    """A QR code of ``text`` as lines of half blocks; quiet zone included."""
+    import segno
+
+    out = io.StringIO()
+    segno.make_qr(text, error="l").terminal(out, compact=True)
+    return out.getvalue()

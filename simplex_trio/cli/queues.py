@@ -14,9 +14,8 @@ from cyclopts import Parameter
 from simplex_trio.cli.addresses import place_of, read_address
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag, Server, StateFile
-from simplex_trio.cli.output import aside, print_json, say, waiting
+from simplex_trio.cli.output import aside, print_json, qr_code, say, waiting
 from simplex_trio.cli.protected import open_protected_client
-from simplex_trio.cli.qr import qr_code
 from simplex_trio.cli.running import run
 from simplex_trio.cli.sealing import MAX_MESSAGE, seal
 from simplex_trio.cli.state import SavedQueue, State, default_path

@@ -11,8 +11,7 @@ from cyclopts import Parameter
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag
-from simplex_trio.cli.output import OUT, print_json, say
-from simplex_trio.cli.qr import qr_code
+from simplex_trio.cli.output import OUT, print_json, qr_code, say
 from simplex_trio.cli.router_folder import (
     CA_KEY,
     NewFile,

@@ -13,8 +13,7 @@ from cyclopts import Parameter
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.logs import LogFormat, log_to_stderr
 from simplex_trio.cli.options import AsJson, Flag
-from simplex_trio.cli.output import print_json, say
-from simplex_trio.cli.qr import qr_code
+from simplex_trio.cli.output import print_json, qr_code, say
 from simplex_trio.cli.router_init import CONFIG, shown_address
 from simplex_trio.cli.running import run_service
 from simplex_trio.nursery import open_inner_nursery

@@ -1,4 +1,4 @@
-"""Version ranges and their negotiation, and names for what each version of SMP and NTF added.
+"""Version ranges and their negotiation, and names for what each version of a protocol added.
 
 Compare the agreed version with a name: ``version >= SMPVersion.SERVICES`` says why, ``version >=
 16`` does not.
@@ -11,7 +11,15 @@ from attrs import frozen
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.buffer import Reader, word16
 
-__all__ = ["NTF_VERSIONS", "SMP_VERSIONS", "NTFVersion", "SMPVersion", "VersionRange"]
+__all__ = [
+    "NTF_VERSIONS",
+    "SMP_VERSIONS",
+    "XFTP_VERSIONS",
+    "NTFVersion",
+    "SMPVersion",
+    "VersionRange",
+    "XFTPVersion",
+]
 
 
 @frozen
@@ -87,3 +95,16 @@ SMP_VERSIONS = VersionRange(6, 20)
 
 NTF_VERSIONS = VersionRange(1, 3)
 """The versions of NTF that this package supports."""
+
+
+class XFTPVersion:
+    """The version that introduced each feature of XFTP."""
+
+    FIRST = 1
+    AUTHENTICATORS = 2
+    """X25519 authenticators, and a password in FNEW."""
+    BLOCKED_ERROR = 3
+
+
+XFTP_VERSIONS = VersionRange(1, 3)
+"""The versions of XFTP that this package supports, as client and as router."""

@@ -47,7 +47,7 @@ from simplex_trio.wire.xftp.handshake import (
 from simplex_trio.wire.xftp.messages import FILE, OK, PONG, RIDS, SIDS, Message
 from simplex_trio.xftp.bodies import BodyReader, WaitBudget
 from simplex_trio.xftp.box_stream import BoxStream
-from simplex_trio.xftp.client_config import XFTPClientConfig
+from simplex_trio.xftp.client_config import AnyServer, XFTPClientConfig, server_with_auth
 from simplex_trio.xftp.exchange import (
     Body,
     Exchange,
@@ -56,7 +56,6 @@ from simplex_trio.xftp.exchange import (
     place_in,
     time_limit,
 )
-from simplex_trio.xftp.servers import AnyServer, server_with_auth
 from simplex_trio.xftp.support import require_support
 from simplex_trio.xftp.tasks import open_tasks
 

@@ -1,4 +1,4 @@
-"""`XFTPClientConfig`: how to reach a router, and time-outs for its answers."""
+"""How a client reaches an XFTP router: addresses in any form, and `XFTPClientConfig`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from simplex_trio.engine.timeouts import CONNECT_TIMEOUTS, Timeouts
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.config import ConnectConfig
 from simplex_trio.transport.connect import Dialer, open_transport
-from simplex_trio.wire.versions import VersionRange
-from simplex_trio.wire.xftp.versions import XFTP_VERSIONS
+from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth, ServerProtocol
+from simplex_trio.wire.versions import XFTP_VERSIONS, VersionRange
 from simplex_trio.xftp.http2.limits import Http2Limits
 
-__all__ = ["XFTPClientConfig"]
+__all__ = ["AnyServer", "XFTPClientConfig", "server_with_auth"]
 
 _KIB = 1024
+
+AnyServer = ServerAddress | ServerAddressWithAuth | str
+"""An address, with or without the router's password, or its text."""
 
 
 @frozen(repr=False)
@@ -45,3 +48,18 @@ class XFTPClientConfig(Redacted):
     def body_seconds(self, size: int) -> float:
         """The time-out of a request with a body."""
         return self.request_seconds + self.seconds_per_kib * size / _KIB
+
+
+def server_with_auth(server: AnyServer) -> ServerAddressWithAuth:
+    """The address of an XFTP router, and its password if there is one.
+
+    Raises `DecodeError` for a text that is not an address, and `ValueError` for the address of a
+    router of another protocol.
+    """
+    if isinstance(server, str):
+        server = ServerAddressWithAuth.parse(server)
+    elif isinstance(server, ServerAddress):
+        server = ServerAddressWithAuth(server)
+    if server.address.protocol is not ServerProtocol.XFTP:
+        raise ValueError("the address is that of a router of another protocol")
+    return server

@@ -8,6 +8,7 @@ from functools import partial
 from simplex_trio.crypto.padding import pad
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.buffer import Reader
+from simplex_trio.wire.versions import XFTP_VERSIONS
 from simplex_trio.wire.xftp.blocks import XFTP_BLOCK_SIZE, read_request, xftp_session
 from simplex_trio.wire.xftp.commands import decode_command
 from simplex_trio.wire.xftp.description_text import decode_description
@@ -15,7 +16,6 @@ from simplex_trio.wire.xftp.file_header import FileHeader
 from simplex_trio.wire.xftp.handshake import decode_client_hello
 from simplex_trio.wire.xftp.links import decode_web_fragment, parse_file_link
 from simplex_trio.wire.xftp.messages import decode_message
-from simplex_trio.wire.xftp.versions import XFTP_VERSIONS
 from tests.fuzz.target import Target, hexes, texts, versioned, versioned_hexes
 
 __all__ = ["TARGETS"]

@@ -22,7 +22,7 @@ from simplex_trio.errors import (
 from simplex_trio.wire.buffer import Reader, short, word16
 from simplex_trio.wire.certificates import decode_proven_key, encode_proven_key
 from simplex_trio.wire.handshake import sign_session_key
-from simplex_trio.wire.versions import VersionRange
+from simplex_trio.wire.versions import XFTP_VERSIONS, VersionRange
 from simplex_trio.wire.xftp.blocks import XFTP_BLOCK_SIZE, xftp_session
 from simplex_trio.wire.xftp.handshake import (
     WebStep,
@@ -31,7 +31,6 @@ from simplex_trio.wire.xftp.handshake import (
     encode_client_hello,
     without_handshake,
 )
-from simplex_trio.wire.xftp.versions import XFTP_VERSIONS
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ROUTER = generate_router_credentials(now=NOW)

@@ -6,7 +6,7 @@ it (`simplex_trio.wire.transmissions`).  `decode_command` finds the class by the
 
 from __future__ import annotations
 
-from simplex_trio.wire.smp.command import (
+from simplex_trio.wire.smp.base import (
     Command,
     CommandDecodeError,
     RecipientCommand,

@@ -7,7 +7,7 @@ class by the tag.
 
 from __future__ import annotations
 
-from simplex_trio.wire.smp.message import Message, MessageDecodeError
+from simplex_trio.wire.smp.base import Message, MessageDecodeError
 from simplex_trio.wire.smp.new_queue import IDS
 from simplex_trio.wire.smp.queue_messages import DELD, END, INFO, LNK, MSG, NID, NMSG, SOK
 from simplex_trio.wire.smp.router_messages import (

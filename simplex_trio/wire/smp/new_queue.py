@@ -18,9 +18,8 @@ from simplex_trio.wire.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.buffer import Reader, boolean, maybe, short
 from simplex_trio.wire.credentials import CommandCredentials, MessageEntity
 from simplex_trio.wire.queue_mode import QueueMode
-from simplex_trio.wire.smp.command import Command
+from simplex_trio.wire.smp.base import Command, Message
 from simplex_trio.wire.smp.links import QueueLinkData
-from simplex_trio.wire.smp.message import Message
 from simplex_trio.wire.versions import SMPVersion
 
 __all__ = [

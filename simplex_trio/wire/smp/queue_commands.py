@@ -11,7 +11,7 @@ from simplex_trio.errors import EncodeError, TooLarge
 from simplex_trio.wire.buffer import Reader, listed, short
 from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.handshake import ServiceRole
-from simplex_trio.wire.smp.command import Command, RecipientCommand, SenderCommand
+from simplex_trio.wire.smp.base import Command, RecipientCommand, SenderCommand
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.new_queue import NotifierKeys

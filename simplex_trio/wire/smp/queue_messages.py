@@ -9,8 +9,8 @@ from attrs import frozen
 from simplex_trio.crypto.box import NONCE_SIZE
 from simplex_trio.errors import EncodeError
 from simplex_trio.wire.buffer import Reader, short
+from simplex_trio.wire.smp.base import Message
 from simplex_trio.wire.smp.links import QueueLinkData
-from simplex_trio.wire.smp.message import Message
 from simplex_trio.wire.smp.new_queue import NotifierIds
 from simplex_trio.wire.smp.queue_info import QueueInfo
 from simplex_trio.wire.versions import SMPVersion

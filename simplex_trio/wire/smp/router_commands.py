@@ -13,7 +13,7 @@ from simplex_trio.wire.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.buffer import Reader, int64, maybe, short, word16
 from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.handshake import ServiceRole
-from simplex_trio.wire.smp.command import Command
+from simplex_trio.wire.smp.base import Command
 from simplex_trio.wire.smp.names import Domain
 from simplex_trio.wire.versions import SMPVersion
 

@@ -12,7 +12,7 @@ from simplex_trio.wire.certificates import ProvenKey, decode_proven_key, encode_
 from simplex_trio.wire.credentials import MessageEntity
 from simplex_trio.wire.errors.decoding import decode_router_error
 from simplex_trio.wire.errors.values import Blocked, Code, Name, Protocol, Proxy, RouterErrorValue
-from simplex_trio.wire.smp.message import Message
+from simplex_trio.wire.smp.base import Message
 from simplex_trio.wire.smp.names import NameRecord
 from simplex_trio.wire.versions import SMPVersion, VersionRange
 

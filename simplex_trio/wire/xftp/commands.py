@@ -17,7 +17,7 @@ from simplex_trio.wire.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.buffer import Reader, listed, maybe, short, word32
 from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.tagged import TagDecodeError, Tagged, decode_tagged
-from simplex_trio.wire.xftp.versions import XFTP_VERSIONS
+from simplex_trio.wire.versions import XFTP_VERSIONS
 
 __all__ = [
     "COMMANDS",

@@ -36,10 +36,9 @@ from simplex_trio.wire.handshake import (
     verified_session_key,
 )
 from simplex_trio.wire.session import SessionParameters
-from simplex_trio.wire.versions import VersionRange
+from simplex_trio.wire.versions import XFTP_VERSIONS, VersionRange, XFTPVersion
 from simplex_trio.wire.xftp.blocks import XFTP_BLOCK_SIZE, xftp_session
 from simplex_trio.wire.xftp.errors import XFTPCode
-from simplex_trio.wire.xftp.versions import XFTP_VERSIONS, XFTPVersion
 
 __all__ = [
     "ALPN",

@@ -12,8 +12,8 @@ from simplex_trio.errors import EncodeError
 from simplex_trio.wire.buffer import Reader, listed, short
 from simplex_trio.wire.credentials import MessageEntity
 from simplex_trio.wire.tagged import TagDecodeError, Tagged, decode_tagged
+from simplex_trio.wire.versions import XFTP_VERSIONS, XFTPVersion
 from simplex_trio.wire.xftp.errors import Blocked, XFTPCode, XFTPErrorValue, decode_xftp_error
-from simplex_trio.wire.xftp.versions import XFTP_VERSIONS, XFTPVersion
 
 __all__ = [
     "ERR",

@@ -25,6 +25,7 @@ from simplex_trio.wire.xftp.description_text import encode_description
 from simplex_trio.wire.xftp.file_header import FileHeader
 from simplex_trio.wire.xftp.packet_sizes import packet_sizes, single_packet_size
 from simplex_trio.xftp.bodies import PIECE_SIZE
+from simplex_trio.xftp.client_config import AnyServer, server_with_auth
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import FileChanged, FileTooLarge, StateMismatch
 from simplex_trio.xftp.files.clients import open_client_pool
@@ -35,7 +36,6 @@ from simplex_trio.xftp.files.progress import Counter, Listener, Phase, ignore
 from simplex_trio.xftp.files.sealing import Sealer
 from simplex_trio.xftp.files.send_state import SendState
 from simplex_trio.xftp.files.uploading import Destinations, Uploading
-from simplex_trio.xftp.servers import AnyServer, server_with_auth
 from simplex_trio.xftp.tasks import open_tasks
 
 __all__ = ["SentFile", "send_description", "send_file"]

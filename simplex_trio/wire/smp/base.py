@@ -1,4 +1,4 @@
-"""The base of all commands: required credentials, and the services that may send them."""
+"""The bases of SMP's commands and messages: what a router requires of each of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from simplex_trio.wire.credentials import CommandCredentials
+from simplex_trio.wire.credentials import CommandCredentials, MessageEntity
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.tagged import TagDecodeError, Tagged
 
-__all__ = ["Command", "CommandDecodeError", "RecipientCommand", "SenderCommand"]
+__all__ = [
+    "Command",
+    "CommandDecodeError",
+    "Message",
+    "MessageDecodeError",
+    "RecipientCommand",
+    "SenderCommand",
+]
 
 
 class CommandDecodeError(TagDecodeError):
@@ -39,3 +46,14 @@ class RecipientCommand(Command):
 @frozen(repr=False)
 class SenderCommand(Command):
     """A command from the sender of a queue; the entity is the sender id."""
+
+
+class MessageDecodeError(TagDecodeError):
+    """The bytes are not a message of a router."""
+
+
+@frozen(repr=False)
+class Message(Tagged):
+    """A message from a router to a client."""
+
+    ENTITY: ClassVar[MessageEntity] = MessageEntity.REQUIRED
