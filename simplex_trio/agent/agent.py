@@ -111,7 +111,7 @@ class SMPClientAgent:
         """Deliveries from all connections, and the outcome of subscriptions.
 
         Unread deliveries wait in the buffers of their connections, which end with `SlowConsumer` at
-        the limit of the buffer.  Answers and reconnecting never wait for the reader.
+        the limit of the buffer.  SubscriptionChanges and reconnecting never wait for the reader.
         """
         return self._events
 

@@ -61,7 +61,7 @@ class AgentConfig(Redacted):
         default=(), validator=deep_iterable(instance_of(str), instance_of(tuple))
     )
     """Servers with these names, or in these domains, are the program's own."""
-    random: Callable[[], float] = random.random
+    random_fraction: Callable[[], float] = random.random
     """A random number between 0 and 1, for the jitter of waits."""
 
     @property

@@ -161,7 +161,7 @@ class Connections:
                         return connection
                     await connection.over.wait()
                 case Connect(attempt):
-                    self._nursery.start_soon(self._keep, attempt)
+                    self._nursery.start_soon(self._run_attempt, attempt)
                     return await self._outcome(attempt)
                 case Join(attempt):
                     return await self._outcome(attempt)
@@ -174,7 +174,7 @@ class Connections:
             raise copy_of(attempt.error)
         return attempt.client
 
-    async def settled(self, destination: Destination) -> None:
+    async def wait_until_ended(self, destination: Destination) -> None:
         """Wait for a connection that is ending to end; not a checkpoint if there is none."""
         attempt = self._pool.current(destination)
         connection = None if attempt is None else attempt.client
@@ -206,7 +206,7 @@ class Connections:
         attempt = self._pool.current(destination)
         if attempt is None or attempt.client is not None:
             return
-        if self._pool.drop(attempt, ConnectionLost("the program let go of the server")):
+        if self._pool.drop(attempt, ConnectionLost("the program gave up the attempt")):
             attempt.waiter.connecting.cancel()
             attempt.waiter.decided.set()
 
@@ -216,13 +216,13 @@ class Connections:
 
     # --- the tasks ----------------------------------------------------------------------------
 
-    async def _keep(self, attempt: _Attempt) -> None:
+    async def _run_attempt(self, attempt: _Attempt) -> None:
         async with open_inner_nursery() as nursery:
             connection = await self._connect(nursery, attempt)
             if connection is None:
                 nursery.cancel_scope.cancel()  # tasks that the connector may have started
             else:
-                await self._attend(nursery, attempt, connection)
+                await self._run_connection(nursery, attempt, connection)
 
     async def _connect(self, nursery: trio.Nursery, attempt: _Attempt) -> PooledClient | None:
         client = None
@@ -243,7 +243,7 @@ class Connections:
         attempt.waiter.decided.set()
         return connection
 
-    async def _attend(
+    async def _run_connection(
         self, nursery: trio.Nursery, attempt: _Attempt, connection: PooledClient
     ) -> None:
         session_id = connection.client.session_id

@@ -16,11 +16,11 @@ from simplex_trio.agent.events import (
 from simplex_trio.agent.stored_keys import load_keys
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import (
-    Answer,
-    Answers,
     ServerSubscriptions,
     ServiceVerdict,
     StoredQueue,
+    SubscriptionAnswer,
+    SubscriptionChanges,
 )
 from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
@@ -52,7 +52,7 @@ class Resubscription:
             changed = subscriptions.answered(client.session_id, answers)
             if changed is None:
                 return False
-            self.tell(connection, changed)
+            self.report(connection, changed)
             if changed.temporary:
                 _give_up_if_silent(client, frames)
                 return False
@@ -60,7 +60,7 @@ class Resubscription:
 
     async def _subscribe_queues(
         self, client: SMPClient, chunk: Sequence[StoredQueue]
-    ) -> list[Answer]:
+    ) -> list[SubscriptionAnswer]:
         """An answer for each queue, in order; a failure is an answer too."""
         results: Sequence[bytes | SimplexError | None]
         try:
@@ -75,7 +75,7 @@ class Resubscription:
         except ConnectionLost as exc:
             results = [exc] * len(chunk)
         return [
-            Answer(queue_id, keys, result)
+            SubscriptionAnswer(queue_id, keys, result)
             for (queue_id, keys), result in zip(chunk, results, strict=True)
         ]
 
@@ -123,7 +123,7 @@ class Resubscription:
                 return client.connected
         return True
 
-    def tell(self, connection: PooledClient, changed: Answers) -> None:
+    def report(self, connection: PooledClient, changed: SubscriptionChanges) -> None:
         """Emit events about what the answers have changed."""
         destination, client = connection.destination, connection.client
         if changed.active:

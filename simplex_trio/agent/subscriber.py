@@ -28,12 +28,12 @@ from simplex_trio.agent.events import (
 from simplex_trio.agent.resubscription import Resubscription
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import (
-    Answer,
     EndVerdict,
     ServerSubscriptions,
     ServiceState,
     StoredQueue,
     Subscribing,
+    SubscriptionAnswer,
 )
 from simplex_trio.agent.workers import Workers
 from simplex_trio.client.smp.queues import (
@@ -52,20 +52,20 @@ from simplex_trio.engine.events import (
 from simplex_trio.wire.smp.commands import NSUB, SUB
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, OK, SOK
 
-__all__ = ["Server", "Subscriber"]
+__all__ = ["DestinationState", "Subscriber"]
 
 
 @define(eq=False)
-class Server:
+class DestinationState:
     """The subscriptions and retries of a destination."""
 
     retries: Retries
     subscriptions: ServerSubscriptions = field(factory=ServerSubscriptions)
-    told: type[BaseException] | None = None
+    reported: type[BaseException] | None = None
     """The kind of connect failure that was last reported to the program."""
     _alarm: trio.Event | None = field(default=None, init=False)
 
-    async def rest(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Wait between attempts, unless woken; called by the worker."""
         self._alarm = trio.Event()
         with trio.move_on_after(seconds):
@@ -84,9 +84,9 @@ class Subscriber:
     def __init__(self, config: AgentConfig, events: AgentEvents) -> None:
         self._config = config
         self._events = events
-        self._servers: dict[Destination, Server] = {}
+        self._servers: dict[Destination, DestinationState] = {}
         self._workers = Workers[Destination]()
-        self._subscribing = Resubscription(config, events)
+        self._resubscription = Resubscription(config, events)
         self._connections: Connections | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -106,11 +106,11 @@ class Subscriber:
     def worker_count(self) -> int:
         return len(self._workers)
 
-    def servers(self) -> Iterable[Server]:
+    def servers(self) -> Iterable[DestinationState]:
         """The state of all destinations with a connection, a worker or a subscription."""
         return self._servers.values()
 
-    def find(self, destination: Destination) -> Server | None:
+    def find(self, destination: Destination) -> DestinationState | None:
         """The state of a destination, if there is any."""
         return self._servers.get(destination)
 
@@ -194,7 +194,7 @@ class Subscriber:
         service_id = None if service is None else service.id
         server.subscriptions.session_started(client.session_id, service_id)
         server.retries.succeeded(trio.current_time())
-        server.told = None
+        server.reported = None
         server.wake()
         self._events.put(Connected(destination, client.session_id, service_id))
 
@@ -202,16 +202,16 @@ class Subscriber:
         if destination not in self._workers:
             return  # the caller that asked gets the error
         server = self._server(destination)
-        server.retries.failed(trio.current_time(), self._config.random())
-        if server.told is not type(error):
-            server.told = type(error)
+        server.retries.failed(trio.current_time(), self._config.random_fraction())
+        if server.reported is not type(error):
+            server.reported = type(error)
             self._events.put(CannotConnect(destination, error))
 
     def disconnected(self, connection: PooledClient, reason: BaseException) -> None:
         destination, session = connection.destination, connection.client.session_id
         server = self._server(destination)
         ended = server.subscriptions.session_ended(session)
-        server.retries.broke(trio.current_time(), self._config.random())
+        server.retries.broke(trio.current_time(), self._config.random_fraction())
         news: list[Disconnected | ServiceDisconnected] = []
         if ended.service is not None:
             news.append(ServiceDisconnected(destination, session, ended.service))
@@ -273,9 +273,9 @@ class Subscriber:
         if keys is None:
             return False
         service_id = message.service_id if isinstance(message, SOK) else None
-        changed = subscriptions.answered(session, [Answer(queue_id, keys, service_id)])
+        changed = subscriptions.answered(session, [SubscriptionAnswer(queue_id, keys, service_id)])
         assert changed is not None  # the keys are of the current session
-        self._subscribing.tell(connection, changed)
+        self._resubscription.report(connection, changed)
         self._ensure_worker(connection.destination)
         return True
 
@@ -296,25 +296,25 @@ class Subscriber:
         assert self._connections is not None
         server = self._server(destination)
         while self._workers.goes_on(destination, has_work=server.subscriptions.has_work):
-            await self._connections.settled(destination)
+            await self._connections.wait_until_ended(destination)
             if seconds := server.retries.wait(trio.current_time()):
-                await server.rest(seconds)
+                await server.pause(seconds)
                 continue  # there may be no work left
             try:
                 connection = await self._connections.get(destination, despite_failure=True)
             except CONNECT_ERRORS:
                 continue  # reported and counted in `could_not_connect`
-            done = await self._subscribing.run(connection, server.subscriptions)
+            done = await self._resubscription.run(connection, server.subscriptions)
             if not done and connection.client.connected:
-                server.retries.failed(trio.current_time(), self._config.random())
+                server.retries.failed(trio.current_time(), self._config.random_fraction())
         self._tidy(destination)
 
     # --- details ------------------------------------------------------------------------------
 
-    def _server(self, destination: Destination) -> Server:
+    def _server(self, destination: Destination) -> DestinationState:
         server = self._servers.get(destination)
         if server is None:
-            server = self._servers[destination] = Server(Retries(self._config.backoff))
+            server = self._servers[destination] = DestinationState(Retries(self._config.backoff))
         return server
 
     def _tidy(self, destination: Destination) -> None:

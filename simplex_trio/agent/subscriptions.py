@@ -27,8 +27,6 @@ from simplex_trio.wire.errors.values import Broker, BrokerErrorKind, Code, Proxy
 
 __all__ = [
     "MOVE_ECHO",
-    "Answer",
-    "Answers",
     "EndVerdict",
     "Ended",
     "ServerSubscriptions",
@@ -36,6 +34,8 @@ __all__ = [
     "ServiceVerdict",
     "StoredQueue",
     "Subscribing",
+    "SubscriptionAnswer",
+    "SubscriptionChanges",
 ]
 
 _TEMPORARY = (ConnectError, ConnectionLost, RequestTimeout, OSError)
@@ -66,7 +66,7 @@ class Subscribing(Enum):
 
 
 @frozen(repr=False)
-class Answer(Redacted):
+class SubscriptionAnswer(Redacted):
     """The answer to subscribing to one queue with these keys.
 
     ``result`` is an error, or the id of the service that the queue is associated with, if any.
@@ -78,7 +78,7 @@ class Answer(Redacted):
 
 
 @define(repr=False)
-class Answers(Redacted):
+class SubscriptionChanges(Redacted):
     """The changes from a number of answers."""
 
     active: list[bytes] = field(factory=list)
@@ -274,14 +274,16 @@ class ServerSubscriptions:
 
     # --- what the router says -----------------------------------------------------------------
 
-    def answered(self, session: bytes, answers: Iterable[Answer]) -> Answers | None:
+    def answered(
+        self, session: bytes, answers: Iterable[SubscriptionAnswer]
+    ) -> SubscriptionChanges | None:
         """Apply answers to subscribing; `None` if the session is not the current one.
 
         Answers about queues that were removed meanwhile, or got other keys, are ignored.
         """
         if session != self._session:
             return None
-        changed = Answers()
+        changed = SubscriptionChanges()
         for answer in answers:
             if self._pending.get(answer.queue_id) is answer.keys:
                 self._note(session, answer, changed)
@@ -356,7 +358,9 @@ class ServerSubscriptions:
             del self._active[session]
         return keys
 
-    def _note(self, session: bytes, answer: Answer, changed: Answers) -> None:
+    def _note(
+        self, session: bytes, answer: SubscriptionAnswer, changed: SubscriptionChanges
+    ) -> None:
         queue_id, result = answer.queue_id, answer.result
         if isinstance(result, SimplexError):
             if _is_temporary(result):

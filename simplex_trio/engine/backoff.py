@@ -35,9 +35,9 @@ class Backoff:
             return previous
         return min(previous * self.factor, self.maximum)
 
-    def shortened(self, wait: float, random: float) -> float:
-        """``wait`` less its random fraction; ``random`` is between 0 and 1."""
-        return wait * (1 - self.jitter * random)
+    def shortened(self, wait: float, fraction: float) -> float:
+        """``wait`` less its random fraction; ``fraction`` is between 0 and 1."""
+        return wait * (1 - self.jitter * fraction)
 
 
 @define
@@ -68,7 +68,7 @@ class Retries:
         self._succeeded = now
         self._due = now
 
-    def failed(self, now: float, random: float) -> None:
+    def failed(self, now: float, fraction: float) -> None:
         """Record a failed attempt, or that a success turned out not to work."""
         if self._has_lasted(now):
             self.reset()
@@ -76,15 +76,15 @@ class Retries:
         if self._first_failure is None:
             self._first_failure = now
         self._wait = self._backoff.next_wait(self._wait, now - self._first_failure)
-        self._due = now + self._backoff.shortened(self._wait, random)
+        self._due = now + self._backoff.shortened(self._wait, fraction)
 
-    def broke(self, now: float, random: float) -> None:
+    def broke(self, now: float, fraction: float) -> None:
         """Record that a success has ended; if it had lasted, the next attempt is due very soon."""
         if not self._has_lasted(now):
-            self.failed(now, random)
+            self.failed(now, fraction)
             return
         self.reset()
-        self._due = now + self._backoff.initial * self._backoff.jitter * random
+        self._due = now + self._backoff.initial * self._backoff.jitter * fraction
 
     def _has_lasted(self, now: float) -> bool:
         lasting = self._backoff.increase_after

@@ -9,7 +9,7 @@ from typing import Any
 import trio
 
 from simplex_trio.engine.codec import Frame
-from simplex_trio.engine.pending import Request, RequestState
+from simplex_trio.engine.pending import PendingRequest, RequestState
 
 __all__ = ["MAX_FRAMES_AT_ONCE", "MAX_QUEUED", "Outbox"]
 
@@ -30,7 +30,7 @@ class Outbox:
 
     def __init__(self, *, limit: int = MAX_QUEUED) -> None:
         self._limit = limit
-        self._queue: deque[tuple[Request[Any, Any, Any], bytes]] = deque()
+        self._queue: deque[tuple[PendingRequest[Any, Any, Any], bytes]] = deque()
         self._writer = trio.lowlevel.ParkingLot()
         self._callers = trio.lowlevel.ParkingLot()
         self._closed = False
@@ -48,7 +48,7 @@ class Outbox:
         while self.is_full:
             await self._callers.park()
 
-    def put(self, request: Request[Any, Any, Any], part: bytes) -> None:
+    def put(self, request: PendingRequest[Any, Any, Any], part: bytes) -> None:
         """Queue an encoded command."""
         self._queue.append((request, part))
         self._writer.unpark()

@@ -23,8 +23,8 @@ __all__ = [
     "Answered",
     "Late",
     "Misdirected",
+    "PendingRequest",
     "PendingTable",
-    "Request",
     "RequestState",
     "Resolution",
     "Unknown",
@@ -52,7 +52,7 @@ class RequestState(Enum):
 
 
 @define(repr=False, eq=False)
-class Request(Redacted, Generic[CommandT, ResultT, WaiterT]):
+class PendingRequest(Redacted, Generic[CommandT, ResultT, WaiterT]):
     """An in-flight command, and its outcome once there is one.
 
     The owner of the table wakes ``waiter`` when the request leaves `PENDING`, and sets ``written``
@@ -73,21 +73,21 @@ class Request(Redacted, Generic[CommandT, ResultT, WaiterT]):
 class Answered(Generic[CommandT, ResultT, WaiterT]):
     """The answer to a pending request; wake its waiter."""
 
-    request: Request[CommandT, ResultT, WaiterT]
+    request: PendingRequest[CommandT, ResultT, WaiterT]
 
 
 @frozen
 class Misdirected(Generic[CommandT, ResultT, WaiterT]):
     """An answer with the id of a pending request but another entity; fail that request."""
 
-    request: Request[CommandT, ResultT, WaiterT]
+    request: PendingRequest[CommandT, ResultT, WaiterT]
 
 
 @frozen
 class Late(Generic[CommandT, ResultT, WaiterT]):
     """The answer to a request whose caller no longer waits."""
 
-    request: Request[CommandT, ResultT, WaiterT]
+    request: PendingRequest[CommandT, ResultT, WaiterT]
 
 
 @frozen
@@ -111,8 +111,10 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
     def __init__(self, *, max_expired: int = MAX_EXPIRED, expired_age: float = EXPIRED_AGE) -> None:
         self._max_expired = max_expired
         self._expired_age = expired_age
-        self._pending: dict[bytes, Request[CommandT, ResultT, WaiterT]] = {}
-        self._expired: OrderedDict[bytes, Request[CommandT, ResultT, WaiterT]] = OrderedDict()
+        self._pending: dict[bytes, PendingRequest[CommandT, ResultT, WaiterT]] = {}
+        self._expired: OrderedDict[bytes, PendingRequest[CommandT, ResultT, WaiterT]] = (
+            OrderedDict()
+        )
 
     def __repr__(self) -> str:
         return f"<PendingTable: {len(self._pending)} pending, {len(self._expired)} expired>"
@@ -127,7 +129,7 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
 
     def register(
         self, correlation_id: bytes, entity_id: bytes, command: CommandT, waiter: WaiterT
-    ) -> Request[CommandT, ResultT, WaiterT]:
+    ) -> PendingRequest[CommandT, ResultT, WaiterT]:
         """Add a pending request; raises `EncodeError` if its id is in use.
 
         An expired command may be sent again under the same id, because some ids are part of what
@@ -138,7 +140,7 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
             del self._expired[correlation_id]
         elif expired is not None or correlation_id in self._pending:
             raise EncodeError("this correlation id is in use on the connection")
-        request: Request[CommandT, ResultT, WaiterT] = Request(
+        request: PendingRequest[CommandT, ResultT, WaiterT] = PendingRequest(
             correlation_id, entity_id, command, waiter
         )
         self._pending[correlation_id] = request
@@ -161,7 +163,7 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
             return _UNKNOWN
         return Late(request)
 
-    def expire(self, request: Request[CommandT, ResultT, WaiterT], now: float) -> bool:
+    def expire(self, request: PendingRequest[CommandT, ResultT, WaiterT], now: float) -> bool:
         """Stop waiting for a request; if it was written it stays known for a late answer.
 
         Returns false if it is no longer pending: an answer at the last moment counts.
@@ -185,7 +187,7 @@ class PendingTable(Generic[CommandT, ResultT, WaiterT]):
                 break
             expired.popitem(last=False)
 
-    def fail_all(self) -> list[Request[CommandT, ResultT, WaiterT]]:
+    def fail_all(self) -> list[PendingRequest[CommandT, ResultT, WaiterT]]:
         """Empty the table when the connection has ended, and return what was pending."""
         failed = list(self._pending.values())
         for request in failed:

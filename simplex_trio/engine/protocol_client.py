@@ -35,8 +35,8 @@ from simplex_trio.engine.pending import (
     Answered,
     Late,
     Misdirected,
+    PendingRequest,
     PendingTable,
-    Request,
     RequestState,
     Unknown,
 )
@@ -82,7 +82,7 @@ _ORDINARY_ENDS = (
 """The ordinary ways for a connection to end; anything else that a task raises is a bug."""
 
 
-_Pending = Request[CommandT, object, Waiter]
+_Pending = PendingRequest[CommandT, object, Waiter]
 
 
 class ProtocolClient(Generic[CommandT, MessageT, EventT]):
@@ -284,7 +284,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             expired = [
                 self._table.expire(request, now)
                 for request in entered
-                if isinstance(request, Request)
+                if isinstance(request, PendingRequest)
             ]
         self._count_timeouts(sum(expired))
         results = [self._result(request) for request in entered]
@@ -321,7 +321,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         unclaimed = [
             request
             for request in entered
-            if isinstance(request, Request) and request.result is not None
+            if isinstance(request, PendingRequest) and request.result is not None
         ]
         for request in unclaimed[-MAX_EXPIRED:]:
             self._put_event(ExpiredResponse(request.entity_id, request.command, request.result))

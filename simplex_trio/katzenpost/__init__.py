@@ -89,7 +89,7 @@ from simplex_trio.katzenpost.pigeonhole.channels import (
     new_channel,
 )
 from simplex_trio.katzenpost.pigeonhole.copying import CopyState, CopyStream, copy, new_copy
-from simplex_trio.katzenpost.session.hub import Subscription
+from simplex_trio.katzenpost.session.hub import EventSubscription
 
 __all__ = [
     "COURIER",
@@ -123,6 +123,7 @@ __all__ = [
     "Elements",
     "EnvelopeUnreadable",
     "Event",
+    "EventSubscription",
     "EventsDropped",
     "IncompatibleDaemon",
     "KatzenpostError",
@@ -156,7 +157,6 @@ __all__ = [
     "SignedDocument",
     "SphinxGeometry",
     "StaleEnvelope",
-    "Subscription",
     "TcpDial",
     "ThinClient",
     "TombstoneRange",

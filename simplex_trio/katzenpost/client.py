@@ -38,8 +38,8 @@ from simplex_trio.katzenpost.messages.operations import (
 )
 from simplex_trio.katzenpost.messages.requests import ID_SIZE, Authority, Request, SignedDocument
 from simplex_trio.katzenpost.messages.tombstones import TombstoneRange, TombstonesIncomplete
-from simplex_trio.katzenpost.session.hub import Subscription
-from simplex_trio.katzenpost.session.session import Session
+from simplex_trio.katzenpost.session.hub import EventSubscription
+from simplex_trio.katzenpost.session.session import DaemonSession
 
 __all__ = ["ThinClient"]
 
@@ -57,7 +57,7 @@ class ThinClient:
     or `UnexpectedResponseError` for an invalid answer.  Cancelling such a call has no side effects.
     """
 
-    def __init__(self, session: Session, config: ClientConfig, token: bytes) -> None:
+    def __init__(self, session: DaemonSession, config: ClientConfig, token: bytes) -> None:
         self._session = session
         self._config = config
         self._token = token
@@ -92,7 +92,7 @@ class ThinClient:
         """How many operations are in flight."""
         return self._session.in_flight
 
-    def subscribe(self) -> Subscription:
+    def subscribe(self) -> EventSubscription:
         """All events from now on; the first ones tell what is known already.
 
         The first subscriber of a client that goes on for another one also gets the replies that the
@@ -148,7 +148,7 @@ class ThinClient:
     def service(self, name: str) -> Service:
         """One instance of a service, chosen at random; raises as `services` does."""
         found = self.services(name)
-        return found[min(int(self._config.random() * len(found)), len(found) - 1)]
+        return found[min(int(self._config.random_fraction() * len(found)), len(found) - 1)]
 
     async def signed_document(self, epoch: int = 0) -> SignedDocument:
         """The document of an epoch with all signatures; the current one if the epoch is 0.

@@ -78,7 +78,7 @@ class ClientConfig:
     row: it answered the request before, and hung up instead of answering the one after.
     Connections that end for other reasons do not count.  It also fails when so many short
     connections in a row ended because of a malformed message from the daemon."""
-    random: Callable[[], float] = random.random
+    random_fraction: Callable[[], float] = random.random
     """From 0 to 1, for the waits between tries and the choice among instances of a service."""
     max_unread_events: int = field(default=1000, validator=ge(1))
     """For each subscriber; as many as the daemon keeps for a client that is away."""

@@ -11,7 +11,7 @@ from simplex_trio.katzenpost.client import ThinClient
 from simplex_trio.katzenpost.config import ClientConfig, DialConfig, TcpDial, UnixDial, load_dial
 from simplex_trio.katzenpost.messages.requests import ID_SIZE, check_token
 from simplex_trio.katzenpost.session.dial import Dialler, dialler
-from simplex_trio.katzenpost.session.session import Session
+from simplex_trio.katzenpost.session.session import DaemonSession
 from simplex_trio.katzenpost.wire.cbor import require_cbor
 from simplex_trio.nursery import open_inner_nursery
 
@@ -52,7 +52,7 @@ async def open_thin_client(
         daemon = load_dial(daemon)
     dial = dialler(daemon) if isinstance(daemon, TcpDial | UnixDial) else daemon
     config = config or ClientConfig()
-    session = Session(dial, config, token)
+    session = DaemonSession(dial, config, token)
     await session.connect()
     async with open_inner_nursery() as nursery:
         nursery.start_soon(session.run)

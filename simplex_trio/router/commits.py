@@ -51,7 +51,7 @@ _COMPLETE_AT_ONCE = 32
 class Receiver(Protocol):
     """Is told what became of the work that it has submitted."""
 
-    def settled(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
+    def completed(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
         """Take the replies to the decisions, and the error if the store has refused the changes.
 
         Without replies a bug was met, and logged.
@@ -176,7 +176,7 @@ class Commits:
         finally:
             self._submit_follow_ups()
         if entry.receiver is not None:
-            entry.receiver.settled(replies, failure)
+            entry.receiver.completed(replies, failure)
 
     def _submit_follow_ups(self) -> None:
         follow_ups = self._state.follow_ups
@@ -214,6 +214,6 @@ class _StoreOutcome:
     done: trio.Event = Factory(trio.Event)
     failure: StoreError | None = None
 
-    def settled(self, _replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
+    def completed(self, _replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
         self.failure = failure
         self.done.set()

@@ -55,7 +55,7 @@ from simplex_trio.wire.smp.forwarding import PROXIED_VERSIONS, FwdTransmission
 from simplex_trio.wire.smp.messages import ERR, PKEY, PRES, Message
 from simplex_trio.wire.versions import SMPVersion, VersionRange
 
-__all__ = ["Proxying", "RelayRefused", "RelaySession", "Relays", "Requester", "proxy_error"]
+__all__ = ["Proxying", "RelayConnection", "RelayRefused", "Relays", "Requester", "proxy_error"]
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class RelayRefused(SimplexError):
         self.error: RouterErrorValue = error
 
 
-class RelaySession(Protocol):
+class RelayConnection(Protocol):
     """The connection between this router and a relay."""
 
     @property
@@ -113,7 +113,7 @@ class Requester:
 class Relays(Protocol):
     """The connections to all relays."""
 
-    async def session(self, relay: ServerAddress, requester: Requester) -> RelaySession:
+    async def connection(self, relay: ServerAddress, requester: Requester) -> RelayConnection:
         """The shared connection to a relay, which is opened if there is none.
 
         Cancelling gives the attempt up, unless other clients wait for it.  Raises a `SimplexError`,
@@ -121,7 +121,7 @@ class Relays(Protocol):
         """
         ...
 
-    def find(self, session_id: bytes) -> RelaySession | None:
+    def find(self, session_id: bytes) -> RelayConnection | None:
         """The connection with this session id, if it is still open."""
         ...
 
@@ -147,7 +147,7 @@ class Proxying:
             self._counters.add(Count.RELAY_SESSIONS_REFUSED)
             return ERR(Proxy(Broker(BrokerErrorKind.HOST)))
         try:
-            session = await self._relays.session(command.server, requester)
+            session = await self._relays.connection(command.server, requester)
         except SimplexError as exc:
             _log.info("a relay cannot be reached: %s", type(exc).__name__)
             self._counters.add(Count.RELAY_SESSIONS_FAILED)

@@ -28,7 +28,7 @@ from simplex_trio.errors import DialFailed, NoSuitableHost
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.attempts import Attempt, Attempts
 from simplex_trio.router.proxy_rules import ProxyPolicy
-from simplex_trio.router.proxying import RelayRefused, Relays, RelaySession, Requester
+from simplex_trio.router.proxying import RelayConnection, RelayRefused, Relays, Requester
 from simplex_trio.transport.config import ConnectConfig, SocksMode, SocksProxy
 from simplex_trio.transport.networks import IPAddress
 from simplex_trio.wire.addresses import ServerAddress
@@ -126,10 +126,10 @@ class _AgentRelays:
         self._agent = agent
         self._policy = policy
         self._attempts: Attempts[ServerAddress, Requester] = Attempts()
-        self._known: dict[ServerAddress, bytes] = {}
+        self._sessions: dict[ServerAddress, bytes] = {}
 
-    async def session(self, relay: ServerAddress, requester: Requester) -> RelaySession:
-        if self._stands(relay):
+    async def connection(self, relay: ServerAddress, requester: Requester) -> RelayConnection:
+        if self._is_connected(relay):
             return _AgentRelay(await self._agent.client(relay))
         async with requester.connecting:
             attempt = self._attempt(relay, requester)
@@ -138,9 +138,11 @@ class _AgentRelays:
             finally:
                 if self._attempts.leave(attempt, requester, requester.origin):
                     self._agent.give_up(relay)
-        self._known[relay] = client.session_id
-        if len(self._known) > 2 * self._policy.max_relays:
-            self._known = {each: self._known[each] for each in self._known if self._stands(each)}
+        self._sessions[relay] = client.session_id
+        if len(self._sessions) > 2 * self._policy.max_relays:
+            self._sessions = {
+                each: self._sessions[each] for each in self._sessions if self._is_connected(each)
+            }
         return _AgentRelay(client)
 
     def _attempt(
@@ -160,12 +162,12 @@ class _AgentRelays:
             raise DialFailed("this proxy is connected to as many relays as it may be")
         return attempt
 
-    def _stands(self, relay: ServerAddress) -> bool:
+    def _is_connected(self, relay: ServerAddress) -> bool:
         """Whether there is a connection to a relay."""
-        session_id = self._known.get(relay)
+        session_id = self._sessions.get(relay)
         return session_id is not None and self.find(session_id) is not None
 
-    def find(self, session_id: bytes) -> RelaySession | None:
+    def find(self, session_id: bytes) -> RelayConnection | None:
         client = self._agent.client_by_session_id(session_id)
         return None if client is None else _AgentRelay(client)
 

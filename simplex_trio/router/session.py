@@ -1,4 +1,4 @@
-"""`Session`: one client's connection, from its first block to its end.
+"""`ClientSession`: one client's connection, from its first block to its end.
 
 One task reads blocks and decides about the commands in them, another one writes.  In between lies
 the store: a block of commands is answered when everything that the answers stand for is stored.
@@ -63,7 +63,7 @@ async def serve_client(
     except (HandshakeFailed, trio.TooSlowError, *GONE) as exc:
         _log.debug("a handshake failed: %s", type(exc).__name__)
         return
-    await Session(hub, frames, agreement, origin).run()
+    await ClientSession(hub, frames, agreement, origin).run()
 
 
 @define(eq=False)
@@ -82,23 +82,25 @@ class _Commands(Receiver):
     ``work`` has a decision for each of ``received``.
     """
 
-    session: Session
+    session: ClientSession
     block: _Block = Factory(_Block)
     received: list[ReceivedCommand[Command]] = Factory(list)
     work: Work = Factory(Work)
     is_last: bool = True
     """Whether the answers of the block are complete with theirs."""
 
-    def settled(self, replies: Sequence[Reply] | None, _failure: StoreError | None) -> None:
+    def completed(self, replies: Sequence[Reply] | None, _failure: StoreError | None) -> None:
         """Put the replies into the block; see `Receiver`."""
         for received, reply in zip(self.received, replies or (), strict=replies is not None):
             self.block.answers.append(_answer(received, reply.answer))
             if reply.following:
                 self.block.following += reply.following
-        self.session.settled(self.block if self.is_last else None, has_failed=replies is None)
+        self.session.commands_completed(
+            self.block if self.is_last else None, has_failed=replies is None
+        )
 
 
-class Session:
+class ClientSession:
     """A connection after its handshake."""
 
     def __init__(
@@ -121,8 +123,8 @@ class Session:
         self._names = trio.Semaphore(limits.names_at_once)
         self._requester = Requester(trio.Semaphore(hub.config.proxy.connecting_per_client), origin)
         self._incoming = IncomingBlocks(frames, self._scope.cancel)
-        self._unsettled = 0
-        self._all_settled = trio.lowlevel.ParkingLot()
+        self._uncompleted = 0
+        self._all_completed = trio.lowlevel.ParkingLot()
         self._over = False
 
     # --- events -------------------------------------------------------------------------------
@@ -164,12 +166,12 @@ class Session:
                     async with open_inner_nursery() as remote:
                         await self._read(remote)
                         remote.cancel_scope.cancel()
-                    await self._answer_what_was_done()
+                    await self._write_last_answers()
                     nursery.cancel_scope.cancel()
         finally:
             self._end()
 
-    async def _answer_what_was_done(self) -> None:
+    async def _write_last_answers(self) -> None:
         """Write the answers to commands that were decided before the client's end of file.
 
         The client may have closed its sending side alone, and still read.
@@ -177,8 +179,8 @@ class Session:
         self._over = True
         self._forget()
         with trio.move_on_after(self._hub.config.limits.farewell_seconds):
-            while self._unsettled:
-                await self._all_settled.park()
+            while self._uncompleted:
+                await self._all_completed.park()
             await self._outbox.wait_until_written()
 
     def _end(self) -> None:
@@ -202,7 +204,7 @@ class Session:
         session, newest = self._client.session, self._hub.config.highest_version
         while True:
             if self._outbox.is_full:
-                await self._listening(remote, self._outbox.wait_for_room)
+                await self._wait_while_receiving(remote, self._outbox.wait_for_room)
             try:
                 block = await self._incoming.receive()
             except trio.EndOfChannel:
@@ -219,7 +221,9 @@ class Session:
             self._outbox.take_in(len(received))
             await self._decide_all(remote, received)
 
-    async def _listening(self, remote: trio.Nursery, wait: Callable[[], Awaitable[object]]) -> None:
+    async def _wait_while_receiving(
+        self, remote: trio.Nursery, wait: Callable[[], Awaitable[object]]
+    ) -> None:
         """Wait for something, and notice meanwhile if the connection ends.
 
         Then ``remote`` is cancelled, and with it this task; no further command is decided.
@@ -241,7 +245,7 @@ class Session:
                 delay = self._new_queues.take(trio.current_time())
                 if delay:
                     commands = self._submit(commands)
-                    await self._listening(remote, partial(trio.sleep, delay))
+                    await self._wait_while_receiving(remote, partial(trio.sleep, delay))
                     turn.forget()
             if not turn.allows(each):
                 commands = self._submit(commands, more=True)
@@ -284,15 +288,15 @@ class Session:
     def _submit(self, commands: _Commands, *, more: bool = False) -> _Commands:
         """Have decisions stored; returns what follows, in the same block of answers if ``more``."""
         commands.is_last = not more
-        self._unsettled += 1
+        self._uncompleted += 1
         self._hub.commits.submit(commands.work, commands)
         return _Commands(self, commands.block) if more else _Commands(self)
 
-    def settled(self, block: _Block | None, *, has_failed: bool) -> None:
-        """Write the answers of a block, if it is complete; end the connection if a bug was met."""
-        self._unsettled -= 1
-        if not self._unsettled:
-            self._all_settled.unpark_all()
+    def commands_completed(self, block: _Block | None, *, has_failed: bool) -> None:
+        """Write the answers of a block, if it is complete; end the connection after a bug."""
+        self._uncompleted -= 1
+        if not self._uncompleted:
+            self._all_completed.unpark_all()
         if has_failed:
             self._scope.cancel()
         if block is not None:
@@ -310,7 +314,7 @@ class Session:
         try:
             places.acquire_nowait()
         except trio.WouldBlock:
-            await self._listening(remote, places.acquire)
+            await self._wait_while_receiving(remote, places.acquire)
         remote.start_soon(self._run_remote, received, command, places)
 
     async def _run_remote(

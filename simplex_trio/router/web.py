@@ -7,7 +7,7 @@ from html import escape
 from http import HTTPStatus
 from typing import Final
 
-from simplex_trio.serving.http import Request, Response
+from simplex_trio.serving.http import HttpRequest, HttpResponse
 from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = ["WebPage"]
@@ -55,10 +55,10 @@ class WebPage:
     def __init__(self, address: ServerAddress) -> None:
         text = str(address)
         page = _PAGE.format(address=escape(text), code=_qr_code(text))
-        self._page = Response(page.encode(), "text/html; charset=utf-8", headers=_POLICY)
+        self._page = HttpResponse(page.encode(), "text/html; charset=utf-8", headers=_POLICY)
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """The page itself at ``/``, and 404 for other paths."""
         if request.path == "/":
             return self._page
-        return Response(b"404 Not Found\n", status=HTTPStatus.NOT_FOUND, headers=_POLICY)
+        return HttpResponse(b"404 Not Found\n", status=HTTPStatus.NOT_FOUND, headers=_POLICY)

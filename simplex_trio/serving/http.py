@@ -17,8 +17,8 @@ from attrs import frozen
 __all__ = [
     "MAX_REQUEST",
     "BadRequest",
-    "Request",
-    "Response",
+    "HttpRequest",
+    "HttpResponse",
     "answer_one",
     "encode_response",
     "parse_request",
@@ -45,7 +45,7 @@ class BadRequest(Exception):
 
 
 @frozen
-class Request:
+class HttpRequest:
     """A request; all that matters of it."""
 
     path: str
@@ -53,7 +53,7 @@ class Request:
 
 
 @frozen
-class Response:
+class HttpResponse:
     """An answer; ``headers`` are in addition to those that every answer has."""
 
     body: bytes
@@ -62,7 +62,7 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def parse_request(head: bytes) -> Request:
+def parse_request(head: bytes) -> HttpRequest:
     """The request in the bytes before the empty line; raises `BadRequest`."""
     line, *headers = head.split(b"\r\n")
     found = _REQUEST_LINE.fullmatch(line)
@@ -79,10 +79,10 @@ def parse_request(head: bytes) -> Request:
         raise BadRequest(HTTPStatus.METHOD_NOT_ALLOWED)
     if b"transfer-encoding" in names or b"content-length" in names:
         raise BadRequest(HTTPStatus.BAD_REQUEST)  # a body, where there is nothing to send
-    return Request(path.partition(b"?")[0].decode("ascii"), method == b"GET")
+    return HttpRequest(path.partition(b"?")[0].decode("ascii"), method == b"GET")
 
 
-def encode_response(response: Response, *, with_body: bool = True) -> bytes:
+def encode_response(response: HttpResponse, *, with_body: bool = True) -> bytes:
     """The answer as bytes, after which the connection ends."""
     status = response.status
     headers = (
@@ -97,7 +97,9 @@ def encode_response(response: Response, *, with_body: bool = True) -> bytes:
     return head + response.body if with_body else head
 
 
-async def answer_one(stream: trio.abc.Stream, answer: Callable[[Request], Response]) -> None:
+async def answer_one(
+    stream: trio.abc.Stream, answer: Callable[[HttpRequest], HttpResponse]
+) -> None:
     """Read one request from ``stream`` and answer it.
 
     The stream stays open, and belongs to the caller.  This returns in bounded time, whatever the
@@ -109,7 +111,7 @@ async def answer_one(stream: trio.abc.Stream, answer: Callable[[Request], Respon
             request = parse_request(await _read_head(stream))
         except BadRequest as exc:
             text = f"{exc.status.value} {exc.status.phrase}\n"
-            response = Response(text.encode(), status=exc.status)
+            response = HttpResponse(text.encode(), status=exc.status)
         else:
             response = answer(request)
             with_body = request.wants_body

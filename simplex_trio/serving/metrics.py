@@ -15,7 +15,7 @@ import attrs
 import trio
 
 from simplex_trio.errors import SimplexError
-from simplex_trio.serving.http import Request, Response, answer_one
+from simplex_trio.serving.http import HttpRequest, HttpResponse, answer_one
 from simplex_trio.serving.statistics import ServingStatistics
 
 __all__ = ["MetricsSupportMissing", "metrics_writer", "serve_metrics"]
@@ -29,7 +29,7 @@ class MetricsSupportMissing(SimplexError):
 
 def metrics_writer(
     statistics: Callable[[], ServingStatistics], prefix: str
-) -> Callable[[], Response]:
+) -> Callable[[], HttpResponse]:
     """A function that writes all metrics of the moment, with names that begin with ``prefix``.
 
     There is a gauge for each field that is a number, those of this kind of router before those of
@@ -65,16 +65,16 @@ def metrics_writer(
 
     registry = CollectorRegistry()
     registry.register(_Router())
-    return lambda: Response(generate_latest(registry), CONTENT_TYPE_LATEST)
+    return lambda: HttpResponse(generate_latest(registry), CONTENT_TYPE_LATEST)
 
 
-def _answer(write: Callable[[], Response], request: Request) -> Response:
+def _answer(write: Callable[[], HttpResponse], request: HttpRequest) -> HttpResponse:
     if request.path == "/metrics":
         return write()
-    return Response(b"404 Not Found\n", status=HTTPStatus.NOT_FOUND)
+    return HttpResponse(b"404 Not Found\n", status=HTTPStatus.NOT_FOUND)
 
 
-async def _serve(write: Callable[[], Response], stream: trio.abc.Stream) -> None:
+async def _serve(write: Callable[[], HttpResponse], stream: trio.abc.Stream) -> None:
     async with stream:
         with suppress(trio.BrokenResourceError):
             await answer_one(stream, partial(_answer, write))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from random import Random
 
 from simplex_trio.agent.stored_keys import store_keys
-from simplex_trio.agent.subscriptions import Answer, ServerSubscriptions
+from simplex_trio.agent.subscriptions import ServerSubscriptions, SubscriptionAnswer
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 
@@ -32,7 +32,7 @@ def test_a_subscription_takes_few_bytes_in_every_state() -> None:
     def answer() -> None:
         subscriptions.session_started(SESSION)
         for chunk in subscriptions.chunks(subscriptions.pending(), 1360):
-            subscriptions.answered(SESSION, [Answer(*queue, None) for queue in chunk])
+            subscriptions.answered(SESSION, [SubscriptionAnswer(*queue, None) for queue in chunk])
 
     def lose() -> None:
         subscriptions.session_ended(SESSION)

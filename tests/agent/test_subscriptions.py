@@ -6,13 +6,13 @@ import pytest
 
 from simplex_trio.agent.subscriptions import (
     MOVE_ECHO,
-    Answer,
-    Answers,
     EndVerdict,
     ServerSubscriptions,
     ServiceState,
     ServiceVerdict,
     Subscribing,
+    SubscriptionAnswer,
+    SubscriptionChanges,
 )
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.hashes import ServiceSubs
@@ -40,9 +40,9 @@ def answer(
     session: bytes,
     queue_id: bytes,
     result: SimplexError | bytes | None = None,
-) -> Answers | None:
+) -> SubscriptionChanges | None:
     (chunk,) = subscriptions.chunks([queue_id], 1)
-    return subscriptions.answered(session, [Answer(*chunk[0], result)])
+    return subscriptions.answered(session, [SubscriptionAnswer(*chunk[0], result)])
 
 
 def activate(subscriptions: ServerSubscriptions, *queue_ids: bytes) -> None:
@@ -90,7 +90,9 @@ def test_an_answer_for_a_removed_queue_is_passed_over() -> None:
     subscriptions.subscribe(b"q", b"key")
     (chunk,) = subscriptions.chunks([b"q"], 1)
     assert subscriptions.remove(b"q") == b"key"
-    assert subscriptions.answered(ONE, [Answer(*chunk[0], None)]) == Answers()
+    assert (
+        subscriptions.answered(ONE, [SubscriptionAnswer(*chunk[0], None)]) == SubscriptionChanges()
+    )
     assert not subscriptions.is_active(b"q")
 
 
@@ -99,7 +101,7 @@ def test_an_answer_for_keys_that_were_replaced_is_passed_over() -> None:
     subscriptions.subscribe(b"q", b"old key")
     (chunk,) = subscriptions.chunks([b"q"], 1)
     subscriptions.subscribe(b"q", b"new key")
-    subscriptions.answered(ONE, [Answer(*chunk[0], RouterError(Code.AUTH))])
+    subscriptions.answered(ONE, [SubscriptionAnswer(*chunk[0], RouterError(Code.AUTH))])
     assert list(subscriptions.chunks([b"q"], 1)) == [[(b"q", b"new key")]]
 
 
@@ -110,7 +112,7 @@ def test_the_network_is_to_blame_so_it_stays_pending(error: SimplexError) -> Non
     subscriptions = connected()
     subscriptions.subscribe(b"q", b"key")
     changed = answer(subscriptions, ONE, b"q", error)
-    assert changed == Answers(temporary=1)
+    assert changed == SubscriptionChanges(temporary=1)
     assert subscriptions.is_pending(b"q")
 
 
@@ -123,7 +125,7 @@ def test_what_the_router_answers_is_final(error: SimplexError) -> None:
     subscriptions = connected()
     subscriptions.subscribe(b"q", b"key")
     changed = answer(subscriptions, ONE, b"q", error)
-    assert changed == Answers(failed=[(b"q", error)])
+    assert changed == SubscriptionChanges(failed=[(b"q", error)])
     assert not subscriptions.has_work
     assert not subscriptions.is_active(b"q")
 
@@ -238,7 +240,7 @@ def test_empty_when_nothing_would_be_missed() -> None:
 def test_reprs_tell_nothing() -> None:
     subscriptions = connected()
     subscriptions.subscribe(b"secret", b"secret")
-    shown = repr(subscriptions) + repr(Answer(b"secret", b"secret", None))
+    shown = repr(subscriptions) + repr(SubscriptionAnswer(b"secret", b"secret", None))
     assert "secret" not in shown
 
 
@@ -317,7 +319,7 @@ def test_queues_that_become_part_of_the_service_are_merged_across_batches() -> N
         subscriptions.subscribe(queue_id, b"key")
     for queue_id in (b"a", b"b", b"c"):
         changed = answer(subscriptions, ONE, queue_id, SERVICE)
-        assert changed == Answers(of_service=[queue_id])
+        assert changed == SubscriptionChanges(of_service=[queue_id])
     assert subscriptions.active_service == ServiceState(SERVICE, ServiceSubs.of([b"a", b"b", b"c"]))
     assert subscriptions.active_count == 0
     assert not subscriptions.has_work
@@ -338,7 +340,9 @@ def test_both_kinds_coexist() -> None:
 def test_a_queue_of_another_service_is_active_by_itself() -> None:
     subscriptions = connected(SERVICE)
     subscriptions.subscribe(b"q", b"key")
-    assert answer(subscriptions, ONE, b"q", b"another service") == Answers(active=[b"q"])
+    assert answer(subscriptions, ONE, b"q", b"another service") == SubscriptionChanges(
+        active=[b"q"]
+    )
 
 
 def test_a_service_is_pending_again_when_its_session_ends() -> None:

@@ -27,12 +27,12 @@ from hypothesis.stateful import (
 )
 
 from simplex_trio.agent.subscriptions import (
-    Answer,
     EndVerdict,
     ServerSubscriptions,
     ServiceState,
     ServiceVerdict,
     Subscribing,
+    SubscriptionAnswer,
 )
 from simplex_trio.agent.workers import Workers
 from simplex_trio.client.router_errors import RouterError
@@ -207,7 +207,9 @@ class SubscriptionsModel(RuleBasedStateMachine):
         """What happens most of the time, so that the states after it are reached more often."""
         assert self.current is not None
         chunk = [each for (each,) in self.subscriptions.chunks(self.subscriptions.pending(), 1)]
-        self.subscriptions.answered(self.current, [Answer(*each, None) for each in chunk])
+        self.subscriptions.answered(
+            self.current, [SubscriptionAnswer(*each, None) for each in chunk]
+        )
         for queue_id, _ in chunk:
             self.known[queue_id].session = self.current
 
@@ -218,7 +220,7 @@ class SubscriptionsModel(RuleBasedStateMachine):
         changed = self.subscriptions.answered(
             asked.session,
             [
-                Answer(queue_id, keys, result_of(outcome))
+                SubscriptionAnswer(queue_id, keys, result_of(outcome))
                 for (queue_id, keys), outcome in zip(asked.chunk, outcomes, strict=True)
             ],
         )

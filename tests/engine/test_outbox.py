@@ -11,9 +11,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.engine.outbox import MAX_FRAMES_AT_ONCE, Outbox
-from simplex_trio.engine.pending import Request, RequestState
+from simplex_trio.engine.pending import PendingRequest, RequestState
 
-Entered = Request[int, object, None]
+Entered = PendingRequest[int, object, None]
 
 SPACE = 10
 MOST = 4
@@ -36,7 +36,7 @@ class SmallFrame:
 
 
 def entered(number: int) -> Entered:
-    return Request(number.to_bytes(4, "big"), b"", number, None)
+    return PendingRequest(number.to_bytes(4, "big"), b"", number, None)
 
 
 class OutboxMachine(RuleBasedStateMachine):

@@ -16,14 +16,14 @@ from simplex_trio.engine.pending import (
     Answered,
     Late,
     Misdirected,
+    PendingRequest,
     PendingTable,
-    Request,
     RequestState,
     Unknown,
 )
 from simplex_trio.errors import EncodeError
 
-Entered = Request[str, object, str]
+Entered = PendingRequest[str, object, str]
 
 IDS = st.sampled_from([b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8"])
 ENTITIES = st.sampled_from([b"a", b"b"])

@@ -14,7 +14,7 @@ from simplex_trio.errors import DialFailed
 from simplex_trio.katzenpost import ClientConfig, ThinClient, WriteChannel, new_channel
 from simplex_trio.katzenpost.messages.events import Event
 from simplex_trio.katzenpost.opening import open_thin_client
-from simplex_trio.katzenpost.session.hub import Subscription
+from simplex_trio.katzenpost.session.hub import EventSubscription
 from simplex_trio.katzenpost.wire.framing import LengthPrefixedStream
 from simplex_trio.testing.kpclientd import SimulatedDaemon, SimulatedMixnet, running_daemon
 from simplex_trio.testing.kpclientd.consensus import (
@@ -32,7 +32,7 @@ COPY = "start_resending_copy_command"
 TOKEN = b"a daemon's token"
 
 # Waits without the random part, so that tests know when something happens.
-STEADY = ClientConfig(random=lambda: 0.0)
+STEADY = ClientConfig(random_fraction=lambda: 0.0)
 
 STATUS: dict[str, Any] = {
     "is_connected": True,
@@ -158,7 +158,7 @@ async def simulated(
         yield client, daemon
 
 
-async def next_event(events: Subscription, kind: type[Event]) -> Any:
+async def next_event(events: EventSubscription, kind: type[Event]) -> Any:
     """The next event of a kind, over all others."""
     async for event in events:
         if isinstance(event, kind):

@@ -132,7 +132,7 @@ async def test_callers_notice_nothing_but_time(autojump_clock: MockClock, how: s
 
 async def test_the_daemon_drops_answers_while_we_are_away(autojump_clock: MockClock) -> None:
     """So an operation has to be sent again even to a daemon that went on with it."""
-    slow = ClientConfig(reconnect=Backoff(initial=10.0), random=lambda: 0.0)
+    slow = ClientConfig(reconnect=Backoff(initial=10.0), random_fraction=lambda: 0.0)
     async with simulated(config=slow) as (client, daemon), trio.open_nursery() as nursery:
         writer, reader = await new_channel(client)
 
@@ -206,7 +206,7 @@ async def test_the_waits_double_up_to_a_minute(autojump_clock: MockClock) -> Non
 
 async def test_each_wait_is_shortened_at_random(autojump_clock: MockClock) -> None:
     daemon = ScriptedDaemon()
-    async with daemon.client(ClientConfig(random=lambda: 1.0)) as (_, peer):
+    async with daemon.client(ClientConfig(random_fraction=lambda: 1.0)) as (_, peer):
         daemon.away = True
         await peer.hang_up()
         await trio.sleep(10)

@@ -146,7 +146,7 @@ async def test_services() -> None:
 
 @pytest.mark.parametrize(("number", "index"), [(0.0, 0), (0.49, 0), (0.5, 1), (1.0, 1)])
 async def test_one_of_them_is_chosen_at_random(number: float, index: int) -> None:
-    async with simulated(config=ClientConfig(random=lambda: number)) as (client, _):
+    async with simulated(config=ClientConfig(random_fraction=lambda: number)) as (client, _):
         assert client.service(ECHO) == client.services(ECHO)[index]
 
 

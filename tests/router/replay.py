@@ -27,7 +27,7 @@ from simplex_trio.crypto.keys import (
     X25519PublicKey,
 )
 from simplex_trio.router.names import NameNotFound, NameResolver, ResolverFailed
-from simplex_trio.router.session import Session
+from simplex_trio.router.session import ClientSession
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.wire.blocks import PaddedBlocks
 from simplex_trio.wire.buffer import Reader
@@ -171,7 +171,7 @@ class Replay:
 
     async def _open(self, agreement: RouterAgreement) -> BlockStream:
         ours, theirs = memory_stream_pair()
-        session = Session(self._house.hub, BlockStream(theirs, SMP_BLOCK_SIZE), agreement)
+        session = ClientSession(self._house.hub, BlockStream(theirs, SMP_BLOCK_SIZE), agreement)
         self._house.nursery.start_soon(session.run)
         return BlockStream(ours, SMP_BLOCK_SIZE)
 

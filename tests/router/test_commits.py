@@ -68,7 +68,7 @@ class Note(Receiver):
     notes: Notes
     name: str
 
-    def settled(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
+    def completed(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
         assert replies == []
         self.notes.settled.append((self.name, failure))
 
@@ -80,7 +80,7 @@ class Another(Receiver):
     commits: Commits
     notes: Notes
 
-    def settled(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
+    def completed(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
         self.notes.change(self.commits, "b", 1)
 
 
@@ -340,7 +340,9 @@ async def test_bug_costs_the_answers_of_one_receiver(caplog: pytest.LogCaptureFi
 
         @frozen
         class Answers(Receiver):
-            def settled(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
+            def completed(
+                self, replies: Sequence[Reply] | None, failure: StoreError | None
+            ) -> None:
                 answers.append(replies)
 
         commits.submit(Work(decisions=[Decision("no answer")]), Answers())  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ class SilentRelays:
     waiting: int = 0
     tell: trio.Event = field(factory=trio.Event)
 
-    async def session(self, relay: ServerAddress, requester: Requester) -> NoReturn:
+    async def connection(self, relay: ServerAddress, requester: Requester) -> NoReturn:
         self.asked.append(relay)
         self.waiting += 1
         try:

@@ -90,7 +90,7 @@ class FakeRelays:
     def __attrs_post_init__(self) -> None:
         self.relay.go.set()
 
-    async def session(self, relay: ServerAddress, requester: Requester) -> FakeRelay:
+    async def connection(self, relay: ServerAddress, requester: Requester) -> FakeRelay:
         await trio.lowlevel.checkpoint()
         if self.failure is not None:
             raise self.failure

@@ -118,17 +118,17 @@ async def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to() ->
     policy = ProxyPolicy(allow_private=True, deny=("127.0.0.2",))
     async with open_router() as router, open_relays(policy) as relays:
         named = evolve(router.address, hosts=(DomainHost("relay.example.com"),))
-        assert (await relays.session(named, requester())).version == 20
+        assert (await relays.connection(named, requester())).version == 20
         assert resolver.asked == [b"relay.example.com"]
         again = evolve(router.address, hosts=(DomainHost("other.example.com"),))
         with pytest.raises(NoSuitableHost):
-            await relays.session(again, requester())
+            await relays.connection(again, requester())
 
 
 async def test_sessions_are_shared_and_found_by_their_id() -> None:
     async with open_router() as router, open_relays(ProxyPolicy(allow_private=True)) as relays:
-        first = await relays.session(router.address, requester())
-        second = await relays.session(router.address, requester())
+        first = await relays.connection(router.address, requester())
+        second = await relays.connection(router.address, requester())
         assert first.session_id == second.session_id
         assert first.proof is not None
         assert first.versions.highest == first.version == 20
@@ -143,13 +143,15 @@ async def test_there_is_an_end_to_relays() -> None:
     policy = ProxyPolicy(allow_private=True, max_relays=1)
     async with open_router() as one, open_relays(policy) as relays:
         async with open_router() as other:
-            first = await relays.session(other.address, requester())
+            first = await relays.connection(other.address, requester())
             with pytest.raises(DialFailed, match="as many"):
-                await relays.session(one.address, requester())
-            assert (await relays.session(other.address, requester())).session_id == first.session_id
+                await relays.connection(one.address, requester())
+            assert (
+                await relays.connection(other.address, requester())
+            ).session_id == first.session_id
         while relays.find(first.session_id) is not None:
             await trio.lowlevel.checkpoint()
-        assert (await relays.session(one.address, requester())).version == 20
+        assert (await relays.connection(one.address, requester())).version == 20
 
 
 async def test_private_relays_are_refused() -> None:
@@ -260,9 +262,9 @@ async def test_one_client_waits_for_so_many_relays_and_no_more() -> None:
         trio.open_nursery() as nursery,
     ):
         for _ in range(5):
-            nursery.start_soon(relays.session, nowhere(), one)
+            nursery.start_soon(relays.connection, nowhere(), one)
         await until(lambda: len(stuck) == 2)
-        nursery.start_soon(relays.session, nowhere(), requester())
+        nursery.start_soon(relays.connection, nowhere(), requester())
         await until(lambda: len(stuck) == 3)
         nursery.cancel_scope.cancel()
 
@@ -277,7 +279,7 @@ async def test_an_attempt_ends_with_the_last_who_waits_for_it(mock_clock: MockCl
 
         async def ask(scope: trio.CancelScope) -> None:
             with scope:
-                await relays.session(relay, requester())
+                await relays.connection(relay, requester())
 
         for scope in scopes:
             nursery.start_soon(ask, scope)
@@ -301,15 +303,15 @@ async def test_who_is_displaced_is_told_and_may_ask_again() -> None:
 
         async def ask() -> None:
             with pytest.raises(ConnectionLost) as caught:
-                await relays.session(nowhere(), greedy)
+                await relays.connection(nowhere(), greedy)
             told.append(caught.value)
 
         nursery.start_soon(ask)
         nursery.start_soon(ask)
         await until(lambda: len(stuck) == 2)
         with pytest.raises(DialFailed, match="as many"):
-            await relays.session(nowhere(), greedy)
-        assert (await relays.session(router.address, requester())).version == 20
+            await relays.connection(nowhere(), greedy)
+        assert (await relays.connection(router.address, requester())).version == 20
         await until(lambda: len(stuck) == 1)
         assert len(told) == 1
         nursery.cancel_scope.cancel()

@@ -14,8 +14,8 @@ from trio.testing import MockClock, memory_stream_pair
 from simplex_trio.serving.http import (
     MAX_REQUEST,
     BadRequest,
-    Request,
-    Response,
+    HttpRequest,
+    HttpResponse,
     answer_one,
     encode_response,
     parse_request,
@@ -25,13 +25,16 @@ from simplex_trio.serving.http import (
 @pytest.mark.parametrize(
     ("head", "request_"),
     [
-        (b"GET / HTTP/1.1", Request("/", wants_body=True)),
-        (b"HEAD / HTTP/1.1\r\nHost: x", Request("/", wants_body=False)),
-        (b"GET /a/b?c=d#e HTTP/1.0\r\nAccept: */*\r\nCookie:", Request("/a/b", wants_body=True)),
-        (b"GET /%00 HTTP/1.1", Request("/%00", wants_body=True)),
+        (b"GET / HTTP/1.1", HttpRequest("/", wants_body=True)),
+        (b"HEAD / HTTP/1.1\r\nHost: x", HttpRequest("/", wants_body=False)),
+        (
+            b"GET /a/b?c=d#e HTTP/1.0\r\nAccept: */*\r\nCookie:",
+            HttpRequest("/a/b", wants_body=True),
+        ),
+        (b"GET /%00 HTTP/1.1", HttpRequest("/%00", wants_body=True)),
     ],
 )
-def test_requests(head: bytes, request_: Request) -> None:
+def test_requests(head: bytes, request_: HttpRequest) -> None:
     assert parse_request(head) == request_
 
 
@@ -67,7 +70,7 @@ def test_any_bytes_are_a_request_or_not(head: bytes) -> None:
 
 
 def test_response() -> None:
-    response = Response(b"body", "text/css", HTTPStatus.NOT_FOUND, (("X", "y"),))
+    response = HttpResponse(b"body", "text/css", HTTPStatus.NOT_FOUND, (("X", "y"),))
     head, _, body = encode_response(response).partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     assert lines[0] == b"HTTP/1.1 404 Not Found"
@@ -83,7 +86,7 @@ async def exchange(*requests: bytes, close: bool = False) -> bytes:
     async with trio.open_nursery() as nursery:
 
         async def serve() -> None:
-            await answer_one(theirs, lambda request: Response(request.path.encode()))
+            await answer_one(theirs, lambda request: HttpResponse(request.path.encode()))
             await theirs.aclose()
 
         nursery.start_soon(serve)

@@ -29,7 +29,11 @@ class SenderCommands(ABC):
         *,
         patience: Patience = INTERACTIVE,
     ) -> Message:
-        """Send one command and wait for its answer."""
+        """Send one command and wait for its answer.
+
+        `SMPClient` has this from `ProtocolClient.request`; `ProxiedRelay.request` seals the command
+        for the relay, and the proxy forwards it.
+        """
 
     async def send(
         self,

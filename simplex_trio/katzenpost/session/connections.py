@@ -1,4 +1,4 @@
-"""`Connections`: one connection to the daemon after another."""
+"""`DaemonConnections`: one connection to the daemon after another."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from simplex_trio.katzenpost.session.dial import Dialler
 from simplex_trio.katzenpost.session.link import Link, open_link
 from simplex_trio.nursery import open_inner_nursery
 
-__all__ = ["Connections"]
+__all__ = ["DaemonConnections"]
 
 _log = logging.getLogger(__name__)
 
 
-class Connections:
+class DaemonConnections:
     """Opens a new connection whenever one has ended, until it is closed.
 
     ``note`` is given everything unasked that comes out of connections, in order, and their
@@ -60,7 +60,7 @@ class Connections:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "connected" if self.is_connected else "away"
-        return f"<Connections: {state}>"
+        return f"<DaemonConnections: {state}>"
 
     @property
     def is_connected(self) -> bool:
@@ -178,7 +178,7 @@ class Connections:
         while True:
             failing_for = trio.current_time() - self._failing_since
             self._wait = config.reconnect.next_wait(self._wait, failing_for)
-            await trio.sleep(config.reconnect.shortened(self._wait, config.random()))
+            await trio.sleep(config.reconnect.shortened(self._wait, config.random_fraction()))
             try:
                 return await self.open()
             except (SimplexError, OSError) as exc:

@@ -10,10 +10,10 @@ import trio
 from simplex_trio.engine.event_reader import EventReader
 from simplex_trio.katzenpost.messages.events import Event, EventsDropped, event_size
 
-__all__ = ["EventHub", "Subscription"]
+__all__ = ["EventHub", "EventSubscription"]
 
 
-class Subscription(EventReader[Event]):
+class EventSubscription(EventReader[Event]):
     """One subscriber's events, for ``async for`` or `receive`.
 
     It ends when the client is closed and all events are read.  A slow subscriber loses events:
@@ -28,7 +28,7 @@ class Subscription(EventReader[Event]):
         self._dropped = 0
 
     def __repr__(self) -> str:
-        return f"<Subscription: {len(self._unread)} unread>"
+        return f"<EventSubscription: {len(self._unread)} unread>"
 
     def _has_events(self) -> bool:
         return bool(self._unread or self._dropped)
@@ -75,12 +75,12 @@ class EventHub:
     def __init__(self, most_events: int, most_bytes: int) -> None:
         self._most_events = most_events
         self._most_bytes = most_bytes
-        self._subscribers: list[Subscription] = []
+        self._subscribers: list[EventSubscription] = []
         self._ended = False
 
-    def subscribe(self, known: Iterable[Event]) -> Subscription:
+    def subscribe(self, known: Iterable[Event]) -> EventSubscription:
         """A new subscriber, which first gets the current state."""
-        subscription = Subscription(self, known)
+        subscription = EventSubscription(self, known)
         if self._ended:
             subscription.end()
         else:
@@ -91,7 +91,7 @@ class EventHub:
         """Whether beside so many unread events, of this size together, one more is kept."""
         return events < self._most_events and (not events or size + more <= self._most_bytes)
 
-    def leave(self, subscription: Subscription) -> None:
+    def leave(self, subscription: EventSubscription) -> None:
         """Forget a subscriber."""
         if subscription in self._subscribers:
             self._subscribers.remove(subscription)

@@ -16,7 +16,7 @@ from simplex_trio.katzenpost.messages.capabilities import HASH_SIZE
 from simplex_trio.katzenpost.messages.operations import OperationKey, OperationKind
 from simplex_trio.katzenpost.messages.requests import ID_SIZE, Answer, Request
 from simplex_trio.katzenpost.session.codec import Outgoing, correlation_id
-from simplex_trio.katzenpost.session.connections import Connections
+from simplex_trio.katzenpost.session.connections import DaemonConnections
 from simplex_trio.katzenpost.session.link import Link
 from simplex_trio.nursery import open_inner_nursery
 
@@ -28,7 +28,7 @@ ValueT = TypeVar("ValueT")
 class Requests:
     """Sends requests on the connection of the caller, without retries."""
 
-    def __init__(self, connections: Connections, config: ClientConfig) -> None:
+    def __init__(self, connections: DaemonConnections, config: ClientConfig) -> None:
         self._connections = connections
         self._config = config
 

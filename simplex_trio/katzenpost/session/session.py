@@ -1,4 +1,4 @@
-"""`Session`: requests and operations of a client, across reconnects.
+"""`DaemonSession`: requests and operations of a client, across reconnects.
 
 Operations, which the daemon resends, survive a lost connection: after every reconnect each of them
 sends the same bytes again, with the same query id.  That is needed even if the daemon still knows
@@ -37,10 +37,10 @@ from simplex_trio.katzenpost.messages.events import (
 from simplex_trio.katzenpost.messages.operations import Operation, OperationKey
 from simplex_trio.katzenpost.messages.requests import ID_SIZE, Answer, Request
 from simplex_trio.katzenpost.session.codec import Outgoing
-from simplex_trio.katzenpost.session.connections import Connections
+from simplex_trio.katzenpost.session.connections import DaemonConnections
 from simplex_trio.katzenpost.session.dial import Dialler
 from simplex_trio.katzenpost.session.doubt import Doubt
-from simplex_trio.katzenpost.session.hub import EventHub, Subscription
+from simplex_trio.katzenpost.session.hub import EventHub, EventSubscription
 from simplex_trio.katzenpost.session.knowledge import Knowledge
 from simplex_trio.katzenpost.session.link import MAX_UNREAD, Link
 from simplex_trio.katzenpost.session.replies import PendingReply, ReplyTable
@@ -48,12 +48,12 @@ from simplex_trio.katzenpost.session.requests import Requests
 from simplex_trio.katzenpost.session.resending import Debts, InFlight, OperationTable
 from simplex_trio.nursery import open_inner_nursery
 
-__all__ = ["Session"]
+__all__ = ["DaemonSession"]
 
 ValueT = TypeVar("ValueT")
 
 
-class Session:
+class DaemonSession:
     """One client of the daemon, across all of its connections.
 
     All methods belong to the thread of the Trio program; any number of tasks may use them at once.
@@ -61,7 +61,7 @@ class Session:
 
     def __init__(self, dial: Dialler, config: ClientConfig, token: bytes) -> None:
         self._config = config
-        self._connections = Connections(
+        self._connections = DaemonConnections(
             dial, config, token, note=self._note, attend=self._pay_debts
         )
         self._requests = Requests(self._connections, config)
@@ -75,7 +75,9 @@ class Session:
         self._replies = ReplyTable()
 
     def __repr__(self) -> str:
-        return f"<Session: {self._connections!r}, {len(self._operations)} operations in flight>"
+        return (
+            f"<DaemonSession: {self._connections!r}, {len(self._operations)} operations in flight>"
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -107,7 +109,7 @@ class Session:
             self._hub.end()
 
     async def close(self, *, forget: bool) -> None:
-        """As `Connections.close`; calls in flight raise `ClientClosed`.
+        """As `DaemonConnections.close`; calls in flight raise `ClientClosed`.
 
         If the daemon is to remember this client, cancels that are still due are sent first.
         """
@@ -123,7 +125,7 @@ class Session:
         """Wait until there is a connection to the daemon; raises `ClientClosed`."""
         await self._connections.next()
 
-    def subscribe(self) -> Subscription:
+    def subscribe(self) -> EventSubscription:
         """All events from now on, after what is known already.
 
         The first subscriber also gets the replies that the daemon had kept for this client.

@@ -35,7 +35,7 @@ from simplex_trio.xftp.files.layout import Plan, describe
 from simplex_trio.xftp.files.progress import Counter, Listener, Phase, ignore
 from simplex_trio.xftp.files.sealing import Sealer
 from simplex_trio.xftp.files.send_state import SendState
-from simplex_trio.xftp.files.uploading import Destinations, Uploading
+from simplex_trio.xftp.files.uploading import CandidateServers, Uploading
 from simplex_trio.xftp.tasks import open_tasks
 
 __all__ = ["SentFile", "send_description", "send_file"]
@@ -152,7 +152,7 @@ class _Sending:
         passwords = {each.address: each.basic_auth for each in map(server_with_auth, servers)}
         if not 1 <= replicas <= len(passwords):
             raise ValueError("there must be as many servers as replicas, and at least one")
-        self._destinations = Destinations(passwords, config.chance)
+        self._servers = CandidateServers(passwords, config.chance)
         self._config = config
         self._tell = tell
         self._recipients = recipients
@@ -216,7 +216,7 @@ class _Sending:
                 if packet is None:
                     break
                 uploading = Uploading(
-                    packet, state, clients, self._destinations, self._config, self._tell, counter
+                    packet, state, clients, self._servers, self._config, self._tell, counter
                 )
                 tasks.start(partial(uploading.run, partial(give_back.send_nowait, buffer)))
         digest = sealer.digest()

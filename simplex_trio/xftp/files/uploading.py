@@ -23,7 +23,7 @@ from simplex_trio.xftp.files.retries import persistently
 from simplex_trio.xftp.files.sealing import SealedPacket
 from simplex_trio.xftp.files.send_state import SendState
 
-__all__ = ["Destinations", "Uploading"]
+__all__ = ["CandidateServers", "Uploading"]
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ _KEYS_AT_ONCE = 200
 
 
 @define
-class Destinations:
+class CandidateServers:
     """The routers to choose from, with their passwords, and which of them have failed."""
 
     passwords: Mapping[ServerAddress, bytes | None]
@@ -54,7 +54,7 @@ class Uploading:
         packet: SealedPacket,
         state: SendState,
         clients: ClientPool,
-        destinations: Destinations,
+        servers: CandidateServers,
         config: TransferConfig,
         tell: Listener,
         counter: Counter,
@@ -62,7 +62,7 @@ class Uploading:
         self._packet = packet
         self._state = state
         self._clients = clients
-        self._destinations = destinations
+        self._servers = servers
         self._config = config
         self._tell = tell
         self._counter = counter
@@ -70,11 +70,11 @@ class Uploading:
     async def run(self, done: Callable[[], object]) -> None:
         """Upload the packet to the required number of routers; call ``done`` when this ends."""
         try:
-            await self._place()
+            await self._upload_replicas()
         finally:
             done()
 
-    async def _place(self) -> None:
+    async def _upload_replicas(self) -> None:
         number, state = self._packet.number, self._state
         if state.digest_of(number) not in (None, self._packet.digest):
             raise FileChanged("the file is not the one that the transfer began with")
@@ -84,7 +84,7 @@ class Uploading:
         failure: SimplexError | None = None
         tried = state.servers_with(number)
         while not state.is_placed(number):
-            untried = self._destinations.candidates(tried)
+            untried = self._servers.candidates(tried)
             if not untried:
                 assert failure is not None  # there are as many routers as replicas
                 raise failure
@@ -97,7 +97,7 @@ class Uploading:
             except StoreError:
                 raise
             except SimplexError as exc:
-                self._destinations.failed.add(server)
+                self._servers.failed.add(server)
                 failure = exc
 
     async def _finish(self, stored: StoredPacket) -> None:
@@ -109,7 +109,7 @@ class Uploading:
         except XFTPRouterError:
             await self._state.add_lost(self._packet.number, stored)
         except SimplexError:
-            self._destinations.failed.add(stored.server)
+            self._servers.failed.add(stored.server)
 
     async def _upload_to(self, stored: StoredPacket) -> None:
         await self._persistently(partial(self._upload, stored))
@@ -129,7 +129,7 @@ class Uploading:
                 size=len(self._packet.data),
                 digest=self._packet.digest,
                 recipient_keys=public_keys[:_KEYS_AT_ONCE],
-                basic_auth=self._destinations.passwords[server],
+                basic_auth=self._servers.passwords[server],
             )
             ids = list(registered.recipient_ids)
             for start in range(_KEYS_AT_ONCE, count, _KEYS_AT_ONCE):

@@ -44,7 +44,7 @@ from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
 from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.records import PacketRecord
 from simplex_trio.xftp.router.statistics import Count
-from simplex_trio.xftp.router.storage import OutgoingBody, QuotaReached, Storage
+from simplex_trio.xftp.router.storage import OutgoingBody, QuotaExhausted, Storage
 
 __all__ = ["Answer", "Commands", "SealedBody"]
 
@@ -240,17 +240,17 @@ class Commands:
             return _refused(XFTPCode.NO_FILE)
         if packet.has_body:
             # Bodies never change, but a client that repeats its upload must not get an error.
-            return await self._take_again(body, size)
+            return await self._receive_again(body, size)
         if not self._storage.has_room(size):
             return _refused(XFTPCode.QUOTA)
         if not share.take():
             return self.turn_away()
         try:
-            return await self._take(packet, body)
+            return await self._receive_body(packet, body)
         finally:
             share.give_back()
 
-    async def _take(self, packet: PacketRecord, body: BodyReader) -> Answer:
+    async def _receive_body(self, packet: PacketRecord, body: BodyReader) -> Answer:
         is_done = False
         try:
             with trio.move_on_after(self._limits.body_seconds):
@@ -265,7 +265,7 @@ class Commands:
             return _refused(XFTPCode.SIZE)
         except DigestMismatch:
             return _refused(XFTPCode.DIGEST)
-        except QuotaReached:
+        except QuotaExhausted:
             return _refused(XFTPCode.QUOTA)
         finally:
             if not is_done:
@@ -279,7 +279,7 @@ class Commands:
             return _refused(XFTPCode.AUTH)
         return _refused(now.blocked) if now.blocked is not None else Answer(OK())
 
-    async def _take_again(self, body: BodyReader, size: int) -> Answer:
+    async def _receive_again(self, body: BodyReader, size: int) -> Answer:
         with trio.move_on_after(self._limits.body_seconds):
             while size > 0 and (piece := await body.read_up_to(PIECE_SIZE)):
                 size -= len(piece)

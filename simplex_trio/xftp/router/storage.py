@@ -36,7 +36,7 @@ from simplex_trio.xftp.router.records import PacketRecord, Records
 __all__ = [
     "IncomingBody",
     "OutgoingBody",
-    "QuotaReached",
+    "QuotaExhausted",
     "Storage",
     "open_storage",
 ]
@@ -107,7 +107,7 @@ class OutgoingBody:
         self._file.close()
 
 
-class QuotaReached(Exception):
+class QuotaExhausted(Exception):
     """Other uploads have filled the quota while a body arrived."""
 
 
@@ -248,7 +248,7 @@ class Storage:
     async def store(self, packet: PacketRecord, pieces: AsyncIterator[bytes]) -> bool:
         """Write the body of a packet; false if it has got one meanwhile, or is gone.
 
-        Only bytes that have arrived count against the quota.  Raises `QuotaReached` if other
+        Only bytes that have arrived count against the quota.  Raises `QuotaExhausted` if other
         uploads fill it first, and `WrongBodySize` or `DigestMismatch` for another body than was
         registered.  If it is cancelled or fails, nothing is left of the body.
         """
@@ -259,7 +259,7 @@ class Storage:
         try:
             async for piece in pieces:
                 if not self.has_room(len(piece)):
-                    raise QuotaReached
+                    raise QuotaExhausted
                 self.bytes_reserved += len(piece)
                 reserved += len(piece)
                 await in_thread(partial(body.write, piece))
@@ -323,7 +323,7 @@ def _open_records(folder: Path, *, accept_loss: bool) -> Records:
     (folder / _BODIES).mkdir(mode=0o700, parents=True, exist_ok=True)
     records = Records(folder / _RECORDS, accept_loss=accept_loss)
     try:
-        _settle(records, folder / _BODIES)
+        _reconcile(records, folder / _BODIES)
     except BaseException:
         records.close()
         raise
@@ -334,7 +334,7 @@ def _ids_of(recipients: Sequence[tuple[bytes, AuthPublicKey]]) -> tuple[bytes, .
     return tuple(recipient_id for recipient_id, _ in recipients)
 
 
-def _settle(records: Records, folder: Path) -> None:
+def _reconcile(records: Records, folder: Path) -> None:
     """Make records and bodies consistent after a crash."""
     for path in folder.iterdir():
         if not _is_known(records, path.name):

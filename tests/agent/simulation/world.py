@@ -126,7 +126,7 @@ class World:
                 random=self.random.randbytes,
             )
         )
-        config = AgentConfig(client=client_config, chunk=6, random=self.random.random)
+        config = AgentConfig(client=client_config, chunk=6, random_fraction=self.random.random)
         connector = simulated_connector(self.routers, self.random, client_config)
         async with (
             open_smp_agent(config, connector=connector) as agent,
