@@ -350,7 +350,7 @@ def copy_of(error: ErrorT) -> ErrorT:
     """An error like ``error``, with the same cause, to raise to one of several callers.
 
     An exception that is raised gets a traceback of where it went, which is of no concern to the
-    other callers, and which whoever keeps the exception would keep as well.
+    other callers, and which would live as long as the exception.
     """
     copied = type(error).__new__(type(error), *error.args)
     copied.args = error.args

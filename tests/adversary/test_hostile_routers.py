@@ -85,7 +85,7 @@ def never_shakes_hands() -> dict[str, Script]:
         "has an empty hello": first_block(lambda _: pad(b"")),
         "has a hello of zeros": first_block(lambda _: bytes(BLOCK)),
         "has a hello longer than a block": first_block(lambda _: b"\xff" * BLOCK),
-        "has versions of nobody": first_block(lambda r: pad(r.hello(versions=(900, 901)))),
+        "has unknown versions": first_block(lambda r: pad(r.hello(versions=(900, 901)))),
         "has versions in the wrong order": first_block(lambda r: pad(r.hello(versions=(18, 6)))),
         "names another session": first_block(lambda r: pad(r.hello(session_id=bytes(32)))),
         "names no session": first_block(lambda r: pad(r.hello(session_id=b""))),
@@ -199,7 +199,7 @@ def misbehaves() -> dict[str, Script]:
         "answers with a block of no length": answers(lambda *_: b"\xff" * BLOCK),
         "counts to 255": answers(lambda *_: pad(b"\xff" + word(0xFFFF))),
         "counts empty transmissions": answers(lambda *_: pad(b"\xff" + word(0) * 255)),
-        "answers somebody else": answers(
+        "answers another request": answers(
             lambda *_: block_of([b"\0" + short(os.urandom(24)) + b"\0OK"] * 100)
         ),
         "answers for another queue": answers(
@@ -209,7 +209,7 @@ def misbehaves() -> dict[str, Script]:
             lambda router, to: block_of([router.answer(to, b"ERR AUTH")] * 100)
         ),
         "answers OK": of(b"OK"),
-        "answers with a message of nobody": of(b"MSG " + short(bytes(24)) + bytes(100)),
+        "answers with a message of an unknown queue": of(b"MSG " + short(bytes(24)) + bytes(100)),
         "answers with ids of no length": of(b"IDS \0\0" + key + b"T"),
         "answers with ids of endless length": of(b"IDS \xff\xff"),
         "answers with a key that is none": of(b"IDS " + short(bytes(24)) * 2 + key + b"T"),
@@ -299,7 +299,9 @@ def proxies() -> dict[str, Script]:
     return {
         "knows no relay": of(b"ERR PROXY BROKER NETWORK"),
         "answers OK": of(b"OK"),
-        "shows a key of nobody": of(b"PKEY " + short(bytes(32)) + word(8) + word(18) + chain),
+        "shows a key that is not proven": of(
+            b"PKEY " + short(bytes(32)) + word(8) + word(18) + chain
+        ),
         "shows a chain without end": of(b"PKEY " + short(bytes(32)) + word(8) + word(18) + b"\xff"),
         "has an answer for itself": of(b"PRES " + bytes(16000)),
         "has errors in errors": of(

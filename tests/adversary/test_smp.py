@@ -196,7 +196,7 @@ def test_empty_messages_leave_nothing(victim: Victim) -> None:
 
 
 def test_services_that_are_never_used(victim: Victim) -> None:
-    """A certificate that anybody can make does not become a record by showing it."""
+    """A self-made certificate does not become a record by showing it."""
     place = victim["smp"]
     count = sized(30, 300)
     with victim.attacked() as before:

@@ -235,9 +235,7 @@ def floods(count: int) -> dict[str, Callable[[Tls13], bytes]]:
         "records that are too long": lambda _: b"\x17\x03\x03\xff\xff" + bytes(0xFFFF),
         "a second hello": lambda tls: tls.seal(HANDSHAKE, good_hello()),
         "a ticket from a client": lambda tls: tls.seal(HANDSHAKE, message(4, bytes(50))),
-        "a certificate nobody asks for": lambda tls: tls.seal(
-            HANDSHAKE, certificate_message([b"x"])
-        ),
+        "an unsolicited certificate": lambda tls: tls.seal(HANDSHAKE, certificate_message([b"x"])),
         "a message of 16 MiB": lambda tls: (
             tls.seal(HANDSHAKE, b"\x18\xff\xff\xff")
             + b"".join(tls.seal(HANDSHAKE, bytes(16000)) for _ in range(count // 100))

@@ -75,7 +75,7 @@ class Net:
         return recorded
 
     def times(self) -> list[float]:
-        """When somebody tried to connect, from the first time on."""
+        """The times of attempts to connect, from the first one on."""
         return [time - self.attempts[0][0] for time, _ in self.attempts]
 
     @asynccontextmanager

@@ -331,7 +331,7 @@ async def test_the_network_came_back(autojump_clock: MockClock) -> None:
             assert trio.current_time() == before
 
 
-async def test_a_connection_made_by_somebody_else_ends_the_wait(autojump_clock: MockClock) -> None:
+async def test_a_connection_made_by_a_caller_ends_the_wait(autojump_clock: MockClock) -> None:
     async with open_net() as net:
         router = await net.add_router()
         queues = add_queues(router, 1)
@@ -512,7 +512,7 @@ async def test_answers_that_come_too_late_still_count(autojump_clock: MockClock)
             assert agent.statistics().unread_events == 0
 
 
-async def test_the_answer_to_what_nobody_knows_of_any_more_counts_too(
+async def test_an_answer_to_a_forgotten_request_counts_too(
     autojump_clock: MockClock,
 ) -> None:
     async with open_net() as net:
@@ -575,7 +575,9 @@ async def test_the_connections_own_limit_applies(autojump_clock: MockClock) -> N
             await wait_for(agent, Subscribed)
 
 
-async def test_a_connection_that_nobody_read_of_is_never_told(autojump_clock: MockClock) -> None:
+async def test_a_connection_whose_events_were_not_read_leaves_no_event(
+    autojump_clock: MockClock,
+) -> None:
     async with open_net() as net:
         router = await net.add_router()
         queues = add_queues(router, 1)

@@ -90,7 +90,7 @@ def test_deliveries_take_room_and_other_events_do_not() -> None:
     assert queues.is_half_empty(HERE)
 
 
-def test_a_session_that_nobody_has_read_of_leaves_no_trace() -> None:
+def test_a_session_with_only_unread_events_leaves_no_trace() -> None:
     queues = EventQueues()
     for event in a_whole_session(b"1"):
         queues.put(event)
@@ -107,7 +107,7 @@ def test_what_a_session_settled_for_good_is_kept() -> None:
     assert drained(queues) == [failed, delivery(0)]
 
 
-def test_the_end_of_a_session_is_news_to_whoever_has_read_of_its_beginning() -> None:
+def test_the_end_of_a_session_is_reported_if_its_beginning_was_read() -> None:
     queues = EventQueues()
     for event in a_whole_session(b"1"):
         queues.put(event)
@@ -116,7 +116,7 @@ def test_the_end_of_a_session_is_news_to_whoever_has_read_of_its_beginning() -> 
     assert drained(queues) == [*a_whole_session(b"1")[1:], *end(b"1")]
 
 
-def test_a_thousand_sessions_that_nobody_reads_of_take_no_room() -> None:
+def test_a_thousand_unread_sessions_take_no_room() -> None:
     queues = EventQueues()
     queues.put(Connected(HERE, b"0", None))
     queues.pop()

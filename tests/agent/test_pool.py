@@ -38,7 +38,7 @@ def connecting(target: Pool[str, str, object], now: float = 0.0, to: str = "rout
     return decision.attempt
 
 
-def test_whoever_asks_meanwhile_shares_the_attempt() -> None:
+def test_concurrent_callers_share_the_attempt() -> None:
     shared = pool()
     attempt = connecting(shared)
     assert shared.ask("router", 1.0, object) == Join(attempt)
@@ -55,7 +55,7 @@ def test_destinations_are_independent() -> None:
     assert len(shared) == 2
 
 
-def test_a_failure_answers_everybody_for_a_while() -> None:
+def test_a_failure_is_remembered_for_a_while() -> None:
     shared = pool()
     assert shared.fail(connecting(shared), GONE, 10.0)
     assert shared.ask("router", 39.9, object) == Refuse(GONE)

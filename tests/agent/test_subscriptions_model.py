@@ -145,7 +145,7 @@ class SubscriptionsModel(RuleBasedStateMachine):
     # --- the network --------------------------------------------------------------------------
 
     @rule(target=dead, with_service=st.booleans())
-    def connect_although_nobody_has_noticed_the_loss(
+    def connect_before_the_loss_is_noticed(
         self, with_service: bool
     ) -> MultipleResults[bytes] | bytes:
         before = self.current

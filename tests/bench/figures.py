@@ -85,7 +85,7 @@ class Figures:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Self:
-        """What `to_json` wrote, or somebody else with the same names; the rest is passed over."""
+        """What `to_json` wrote, or another program with the same names; other names are ignored."""
 
         def number(name: str, scale: float = 1.0) -> float | None:
             value = found.get(name)

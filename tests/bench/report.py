@@ -43,7 +43,7 @@ class Report:
 
 
 def load_report(path: Path) -> Report:
-    """A report that an earlier run has written, or somebody else about another client.
+    """A report of an earlier run, or of another program about another client.
 
     ``{"label": ..., "rows": {<name of a row>: {"rate": ..., "p50_ms": ...}}}`` is enough.  Raises
     `OSError`, or `DecodeError` for a file that is no report.

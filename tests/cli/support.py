@@ -136,7 +136,7 @@ class Program:
 
 
 def a_free_port() -> int:
-    """A port of this machine that nobody listens on at the moment."""
+    """A port of this machine that is free at the moment."""
 
     async def ask() -> int:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")

@@ -69,7 +69,7 @@ async def nothing() -> AsyncIterator[int]:
         nursery.cancel_scope.cancel()
 
 
-def test_nobody_there(cli: Cli, running_router: Router) -> None:
+def test_no_router_there(cli: Cli, running_router: Router) -> None:
     with in_background(nothing) as port:
         answers_nothing = cli("ping", f"smp://{'A' * 43}=@127.0.0.1:{port}")
     assert answers_nothing.code == 3

@@ -32,7 +32,7 @@ def type_in(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
 
 
 def secrets_in(state_file: Path) -> list[str]:
-    """Everything in the state that nobody else may see, in all ways in which it might be shown."""
+    """All secrets in the state, in all ways in which it might be shown."""
     content = json.loads(state_file.read_text())
     names = ("recipient_id", "key", "delivery_key", "sealing_key", "sender_key")
     found = [
@@ -111,7 +111,7 @@ def test_only_me(cli: Cli, router: str) -> None:
     address = cli("queue", "create", "mine", router, "--only-me", "--json").json()["address"]
     assert cli("queue", "info", "mine", "--json").json()["secured"] is True
     assert "Only the owner of a key" in cli("queue", "info", "mine").out
-    assert cli("queue", "send", address, "as anybody").code == 4
+    assert cli("queue", "send", address, "without a key").code == 4
     assert cli("queue", "send", "mine", "as myself").code == 0
     cli("queue", "delete", "mine")
 

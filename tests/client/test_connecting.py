@@ -294,7 +294,7 @@ async def see_another_session(network: Network, link: MemoryLink, _tls: TlsSessi
         await network.router.accept(link, bytes(32))
 
 
-async def be_somebody_else(_network: Network, link: MemoryLink, tls: TlsSession) -> None:
+async def be_another_router(_network: Network, link: MemoryLink, tls: TlsSession) -> None:
     with pytest.raises(trio.EndOfChannel):
         await ScriptedSMPRouter().accept(link, tls.session_id)
 
@@ -309,7 +309,7 @@ async def be_somebody_else(_network: Network, link: MemoryLink, tls: TlsSession)
         (send_zeros, MalformedHello, False),
         (speak_later_versions, NoCommonVersion, False),
         (see_another_session, SessionMismatch, False),
-        (be_somebody_else, SessionKeyUnproven, False),
+        (be_another_router, SessionKeyUnproven, False),
     ],
 )
 async def test_each_way_for_a_handshake_to_fail(

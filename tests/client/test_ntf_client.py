@@ -356,7 +356,7 @@ async def test_every_method_cancelled_at_every_step(name: str) -> None:
 
 
 class OneToken:
-    """A notification router that knows one token, and nobody who could verify it."""
+    """A notification router that knows one token, which cannot be verified."""
 
     def __init__(self) -> None:
         self.registered = False

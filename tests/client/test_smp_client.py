@@ -512,8 +512,8 @@ async def test_services_are_for_services() -> None:
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        (lambda client: client.send(b"", b"to nobody"), EncodeError),
-        (lambda client: client.send(bytes(256), b"to nobody"), EncodeError),
+        (lambda client: client.send(b"", b"to no queue"), EncodeError),
+        (lambda client: client.send(bytes(256), b"to no queue"), EncodeError),
         (lambda client: client.send(SENDER_ID, bytes(16_049)), TooLarge),
         (lambda client: client.acknowledge(ACCESS, bytes(256)), EncodeError),
         (lambda client: client.subscribe(QueueAccess(b"", KEY)), EncodeError),

@@ -176,7 +176,7 @@ async def test_an_event_that_is_none(body: bytes, kind: type[SimplexError]) -> N
     assert caller.error is None
 
 
-async def test_a_message_of_a_queue_that_nobody_knows() -> None:
+async def test_a_message_of_an_unknown_queue() -> None:
     async with connected() as (client, peer):
         await peer.send(peer.event(QUEUE, MSG(b"id", b"sealed")))
         assert await client.events.receive() == SealedMessage(QUEUE, b"id", b"sealed")

@@ -1,6 +1,6 @@
 """Every public call, cancelled at every step that anything makes meanwhile.
 
-Afterwards the table is empty but for expired requests, answers that nobody got are events, and the
+Afterwards the table is empty but for expired requests, unclaimed answers are events, and the
 connection works.
 """
 

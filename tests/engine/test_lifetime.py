@@ -1,4 +1,4 @@
-"""How a connection ends: four tasks, one reason, and everybody told exactly once."""
+"""How a connection ends: four tasks, one reason, and each caller told exactly once."""
 
 from __future__ import annotations
 

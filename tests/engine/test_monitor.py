@@ -64,7 +64,7 @@ async def test_a_quiet_connection_is_pinged(autojump_clock: MockClock) -> None:
         await client.aclose()
 
 
-async def test_nobody_is_pinged_before_pings_are_enabled(autojump_clock: MockClock) -> None:
+async def test_there_are_no_pings_before_they_are_enabled(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         log = Log(peer)
         nursery.start_soon(log.keep)

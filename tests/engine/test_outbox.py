@@ -40,7 +40,7 @@ def entered(number: int) -> Entered:
 
 
 class OutboxMachine(RuleBasedStateMachine):
-    """`Outbox` beside a list, while nobody waits."""
+    """`Outbox` beside a list, without waiting callers."""
 
     requests: Bundle[Entered] = Bundle("requests")
 
@@ -167,7 +167,7 @@ STEPS = st.one_of(
 
 
 @given(steps=st.lists(STEPS, max_size=40))
-async def test_nobody_waits_while_there_is_room(steps: list[tuple[str, int]]) -> None:
+async def test_no_caller_waits_while_there_is_room(steps: list[tuple[str, int]]) -> None:
     async with trio.open_nursery() as nursery:
         crowd = Crowd(nursery)
         for step, value in steps:
@@ -209,7 +209,7 @@ async def test_the_writer_waits_for_work() -> None:
     assert woken == [2]
 
 
-async def test_closing_lets_everybody_go() -> None:
+async def test_closing_wakes_all_callers() -> None:
     outbox = Outbox(limit=1)
     outbox.put(entered(1), b"part")
     async with trio.open_nursery() as nursery:

@@ -111,7 +111,7 @@ class TableMachine(RuleBasedStateMachine):
         known = self.take_expired(correlation_id)
         if known is not None and known.request.entity_id == entity_id:
             assert resolution == Late(known.request)
-            assert known.request.result is None  # it is nobody's any more
+            assert known.request.result is None  # it is no longer awaited
         else:
             assert resolution == Unknown()
 

@@ -1,4 +1,4 @@
-"""Requests: whose answer is whose, and what becomes of answers that nobody waits for any more."""
+"""Requests: whose answer is whose, and what becomes of late answers."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ async def test_an_id_that_cannot_be_a_nonce_is_refused(
         assert client.statistics().frames_sent == 0
 
 
-async def test_an_id_in_use_is_refused_and_harms_nobody() -> None:
+async def test_an_id_in_use_is_refused_without_harm_to_its_request() -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         nonce = bytes(24)
         first = start(nursery, lambda: client.request(PING(), correlation_id=nonce))
@@ -404,7 +404,7 @@ async def test_a_long_batch_that_is_cancelled_does_not_flood_the_events() -> Non
 
 
 @pytest.mark.parametrize("way", ["timed out", "cancelled", "a cancelled batch"])
-async def test_what_nobody_waits_for_is_not_written(autojump_clock: MockClock, way: str) -> None:
+async def test_an_abandoned_request_is_not_written(autojump_clock: MockClock, way: str) -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         peer.link.hold()
         stuck = start(nursery, lambda: client.request(PING(), timeout=1000))

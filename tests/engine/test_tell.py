@@ -120,7 +120,7 @@ async def test_it_does_not_wait_for_answers_to_others(autojump_clock: MockClock)
         assert asking.finished
 
 
-async def test_an_answer_all_the_same_is_one_to_nobody(autojump_clock: MockClock) -> None:
+async def test_an_answer_all_the_same_is_unexpected(autojump_clock: MockClock) -> None:
     async with connected() as (client, peer):
         await client.tell(numbered(1), QUEUE)
         await peer.send(peer.answer(await peer.next_command(), OK()))
@@ -165,7 +165,7 @@ async def test_cancelled_at_every_step(
     prepare: Callable[[trio.Nursery, SMPClient, Peer], Awaitable[None]],
     others: int,
 ) -> None:
-    """It leaves whole or not at all, nobody is waited for, and those before it are written."""
+    """It leaves whole or not at all, without waiting, and those before it are written."""
     async with connected() as (client, peer), trio.open_nursery() as background:
         written: list[int] = []
         finished = 0

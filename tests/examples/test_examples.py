@@ -61,7 +61,7 @@ async def test_as_a_command(name: str) -> None:
 
 
 @using("bot")
-async def test_bot_answers_everybody(
+async def test_bot_answers_all_senders(
     example: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with trio.fail_after(DEADLINE):

@@ -151,7 +151,7 @@ def answers_to_services() -> Iterator[bytes]:
 
 
 def certificate(data: bytes) -> None:
-    """One that signed itself, as anybody can show it in TLS."""
+    """One that signed itself, as any peer can show it in TLS."""
     alone = CertificateChain((data,))
     alone.leaf_key()
     validate(alone, at=NOW)

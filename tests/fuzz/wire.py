@@ -51,7 +51,7 @@ def encrypted_blocks() -> EncryptedBlocks:
 
 
 def open_encrypted(data: bytes) -> None:
-    """A block as nobody may have sealed it, and then one with whatever was in it."""
+    """A block of any bytes, and then one with whatever was in it."""
     content = encrypted_blocks().open(data)
     assert encrypted_blocks().open(encrypted_blocks().seal(content)) == content
 

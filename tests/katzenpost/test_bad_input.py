@@ -71,10 +71,10 @@ async def test_a_message_that_is_cut_off(autojump_clock: MockClock) -> None:
     "reply",
     [7, [], "x", {}, {"query_id": None}, {"query_id": 7}, {"query_id": b""}],
 )
-async def test_an_answer_to_nobody_ends_the_connection(
+async def test_an_answer_to_no_request_ends_the_connection(
     autojump_clock: MockClock, reply: Any
 ) -> None:
-    """Whoever it was for would wait for ever."""
+    """The caller that it was for would wait for ever."""
     daemon = ScriptedDaemon()
     async with daemon.client() as (client, peer), trio.open_nursery() as nursery:
 
@@ -87,7 +87,7 @@ async def test_an_answer_to_nobody_ends_the_connection(
         await peer.put("new_keypair_reply", reply)
 
 
-async def test_keys_that_nobody_knows_are_passed_over() -> None:
+async def test_unknown_keys_are_ignored() -> None:
     async with ScriptedDaemon().client() as (client, peer), trio.open_nursery() as nursery:
 
         async def ask() -> None:

@@ -134,7 +134,7 @@ async def test_sockets(tmp_path: Path, kind: str) -> None:
         UnixDial("a\0b"),
     ],
 )
-async def test_nobody_there(dial: TcpDial | UnixDial) -> None:
+async def test_no_daemon_there(dial: TcpDial | UnixDial) -> None:
     with pytest.raises(DialFailed) as caught:
         await dialler(dial)()
     assert caught.value.retryable

@@ -120,7 +120,7 @@ def test_damaged_documents_are_documents_or_errors(noise: bytes, place: int) -> 
 # --- events -------------------------------------------------------------------------------------
 
 
-def test_a_status_may_have_sizes_that_nobody_knows_yet() -> None:
+def test_a_status_may_have_unknown_sizes() -> None:
     later = {
         **STATUS,
         "sphinx_geometry": {"UserForwardPayloadLength": 2000, "Added": "later"},

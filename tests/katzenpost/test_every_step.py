@@ -1,6 +1,6 @@
 """Calls of the thin client, cancelled at every step that anything makes meanwhile.
 
-Afterwards nobody is waited for, the daemon does nothing that nobody wants, and the client works.
+Afterwards no call waits, the daemon does nothing for abandoned calls, and the client works.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Subscribers: each gets every event, in order, and holds up nobody."""
+"""Subscribers: each gets every event, in order, and holds up no other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THIRD = DaemonConnected(same_daemon=True, resumed=True)
 PLENTY = 10_000
 
 
-async def test_everybody_gets_everything_in_order() -> None:
+async def test_all_subscribers_get_all_events_in_order() -> None:
     hub = EventHub(10, PLENTY)
     one, two = hub.subscribe([FIRST]), hub.subscribe([])
     hub.put(SECOND)
@@ -91,7 +91,7 @@ async def test_leaving() -> None:
     hub.put(SECOND)
     with pytest.raises(trio.ClosedResourceError):
         await events.receive()
-    assert "0 unread" in repr(events)  # nothing is kept for nobody
+    assert "0 unread" in repr(events)  # nothing is kept without a subscriber
     await events.aclose()
 
 

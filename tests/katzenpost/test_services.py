@@ -298,7 +298,7 @@ async def refused(client: ThinClient) -> None:
         await client.ask(NOWHERE, b"hello")
 
 
-async def test_replies_that_are_errors_and_replies_to_nobody() -> None:
+async def test_replies_that_are_errors_and_replies_to_no_request() -> None:
     async with ScriptedDaemon().client() as (client, peer), trio.open_nursery() as nursery:
         nursery.start_soon(refused, client)
         surb_id = (await peer.next("send_message"))["surbid"]

@@ -208,7 +208,7 @@ class RawClient:
         return answer.message
 
     async def read_all(self) -> list[list[Said]]:
-        """All blocks that are there when everybody waits."""
+        """All blocks that are there when all tasks wait."""
         found: list[list[Said]] = []
 
         async def read() -> None:
@@ -252,7 +252,7 @@ async def open_house(
     relays: Relays | None = None,
     resolver: NameResolver | None = None,
 ) -> AsyncIterator[House]:
-    """A router that stands still when nobody asks it anything."""
+    """A router that stands still without commands."""
     clock = [float(NOW)]
     hub = await assemble_hub(
         config or RouterConfig(),

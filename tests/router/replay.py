@@ -436,7 +436,7 @@ def _essence(message: Message) -> object:
 
 
 async def _contents(frames: BlockStream | None) -> list[bytes]:
-    """The contents of all blocks that are there when everybody waits."""
+    """The contents of all blocks that are there when all tasks wait."""
     assert frames is not None
     found: list[bytes] = []
     blocks = PaddedBlocks(SMP_BLOCK_SIZE)

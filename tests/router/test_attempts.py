@@ -1,4 +1,4 @@
-"""Who may have a proxy connect to relays, when there is not room for everybody."""
+"""Which clients may have a proxy connect to relays, when there is not room for all."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_newcomer_gets_a_place_of_the_one_with_the_most() -> None:
 
 
 @pytest.mark.parametrize("group", [None, "home"])
-def test_whoever_has_the_most_gets_no_more(group: str | None) -> None:
+def test_the_client_with_the_most_attempts_gets_no_more(group: str | None) -> None:
     attempts = Some()
     fill(attempts, 3, "greedy", group)
     assert attempts.join("another", "greedy", group, 0, most=3) == (None, None)
@@ -91,8 +91,8 @@ def test_among_equals_the_oldest_gives_way_after_a_while(
     assert (displaced is not None and displaced.relay == "a") is is_given_up
 
 
-def test_nobody_pays_for_the_attempts_of_others() -> None:
-    """Whoever joins an attempt has it counted for the one with less."""
+def test_attempts_are_not_counted_for_other_clients() -> None:
+    """An attempt that is joined is counted for the client with fewer."""
     attempts = Some()
     fill(attempts, 3, "greedy")
     shared, _ = attempts.join("greedy 0", "honest", None, 0, most=3)

@@ -131,7 +131,7 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
         RouterConfig.load(tmp_path / "router.toml")
 
 
-def test_password_is_told_to_nobody(tmp_path: Path) -> None:
+def test_the_password_is_not_shown(tmp_path: Path) -> None:
     assert "secret" not in repr(load(tmp_path, FULL))
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, '[queues]\npassword = "se cret"')

@@ -92,7 +92,7 @@ async def test_nothing_expires_where_that_is_not_wanted(autojump_clock: MockCloc
         nursery.cancel_scope.cancel()
 
 
-async def test_many_queues_hold_up_nobody() -> None:
+async def test_many_queues_hold_up_no_client() -> None:
     async with open_house() as house, trio.open_nursery() as nursery:
         client = await house.connect()
         for _ in range(20):

@@ -233,7 +233,7 @@ async def test_relay_that_does_not_answer(
         assert await client.ask(forwarding(), SESSION_ID) == ERR(expected)
 
 
-async def test_slow_relays_hold_up_nobody_until_there_are_many() -> None:
+async def test_slow_relays_hold_up_no_client_until_there_are_many() -> None:
     relays = FakeRelays()
     relays.relay.go = trio.Event()
     config = RouterConfig(limits=ClientLimits(proxied_at_once=3))

@@ -109,7 +109,7 @@ class Changing(trio.abc.HostnameResolver):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))]
 
     async def getnameinfo(self, sockaddr: object, flags: int) -> Any:
-        raise AssertionError("nobody asks for names")
+        raise AssertionError("no name is to be resolved")
 
 
 async def test_a_name_is_resolved_once_and_what_was_checked_is_connected_to() -> None:

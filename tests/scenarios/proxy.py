@@ -38,7 +38,7 @@ async def relay_errors_are_the_relays(proxy: str, relay: str) -> None:
     """What the relay refuses looks as if it had been reached directly."""
     async with open_smp_client(proxy) as sender:
         with pytest.raises(RouterError) as refused:
-            await sender.relay(relay).send(bytes(24), b"to nobody")
+            await sender.relay(relay).send(bytes(24), b"to no queue")
         assert refused.value.error is Code.AUTH
 
 

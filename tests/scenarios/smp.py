@@ -258,7 +258,7 @@ async def notifier_from_the_start(address: str, version: int) -> None:
 
 
 async def links(address: str, version: int) -> None:
-    """Contact links are read by anybody, invitation links once, by who secures the queue."""
+    """Contact links are public, invitation links are read once, by who secures the queue."""
     data = QueueLinkData(b"fixed part", b"the user's part")
     async with client_at(address, version) as owner, client_at(address, version) as other:
         correlation_id = owner.new_correlation_id()

@@ -67,7 +67,7 @@ async def refused(error: XFTPErrorValue) -> AsyncIterator[None]:
 
 
 class NewPacket:
-    """A packet of somebody's, with the keys of all parties."""
+    """A packet, with the keys of all parties."""
 
     def __init__(
         self,
@@ -342,7 +342,7 @@ async def redirected_file(address: str, folder: Path) -> None:
 
 
 async def gone(description: FileDescription, folder: Path) -> None:
-    """Nobody has the file any more."""
+    """No router has the file any more."""
     with pytest.raises(SimplexError) as caught:
         await receive_file(description, folder, config=IMPATIENT)
     assert isinstance(caught.value.__cause__, XFTPRouterError)

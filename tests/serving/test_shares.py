@@ -11,7 +11,7 @@ from simplex_trio.serving.shares import FairShares, Share
 
 
 def take_all(files: FairShares, origin: str) -> int:
-    """How many files somebody at an address gets who opens connection after connection."""
+    """How many files an address gets that opens connection after connection."""
     count = 0
     while files.share(origin).take():
         count += 1
@@ -22,14 +22,14 @@ def test_one_address_gets_half() -> None:
     assert take_all(FairShares(100, 10), "a") == 50
 
 
-def test_whoever_comes_next_finds_some_free() -> None:
+def test_the_next_client_finds_some_free() -> None:
     files = FairShares(100, 10)
     taken = [take_all(files, origin) for origin in "abcdef"]
     assert taken == [50, 25, 13, 6, 3, 2]
     assert files.share("g").take()
 
 
-def test_the_last_file_goes_to_somebody() -> None:
+def test_the_last_file_is_given_out() -> None:
     files = FairShares(1, 1)
     share = files.share("a")
     assert share.take()

@@ -25,7 +25,7 @@ class Request:
 
 @define
 class SocksServer:
-    """Sends whoever connects to ``target``, whatever the request says."""
+    """Sends every client to ``target``, whatever the request says."""
 
     target: trio.SocketListener
     port: int = 0

@@ -153,7 +153,7 @@ def whole_text(error: BaseException | None) -> str:
     return "\n".join(texts)
 
 
-async def test_nobody_answers() -> None:
+async def test_no_host_answers() -> None:
     async with open_server() as server:
         with pytest.raises(DialFailed, match="Connection refused") as caught:
             await open_transport(address("127.0.0.3", server.port))
@@ -430,7 +430,7 @@ async def through_every_step(connecting: Callable[[], Awaitable[TlsStream]]) -> 
             await stream.aclose()
 
         cancelled = await cancelled_at_step(step, run)
-        gc.collect()  # a socket that nobody closed warns, and warnings are errors
+        gc.collect()  # a socket that was not closed warns, and warnings are errors
         if not cancelled:
             return step
     raise AssertionError

@@ -221,7 +221,9 @@ async def test_any_other_failure_ends_it(name: str, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("noise", [b"", b"\x16\x03", b"GET / HTTP/1.1\r\n\r\n", bytes(100_000)])
-async def test_noise_concerns_nobody_else(noise: bytes, caplog: pytest.LogCaptureFixture) -> None:
+async def test_noise_concerns_no_other_client(
+    noise: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     server = Server()
     async with serving(server):
         friend = await server.connect()
@@ -236,7 +238,7 @@ async def test_noise_concerns_nobody_else(noise: bytes, caplog: pytest.LogCaptur
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_a_broken_client_certificate_concerns_nobody_else() -> None:
+async def test_a_broken_client_certificate_concerns_no_other_client() -> None:
     server = Server()
     expired = chain_of(2, end=now().replace(year=2020), start=now().replace(year=2019))
     async with serving(server):
@@ -309,7 +311,7 @@ async def test_silence_instead_of_a_handshake(autojump_clock: MockClock) -> None
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), ExceptionGroup("", [OSError()])])
-async def test_a_handler_that_fails_concerns_nobody_else(
+async def test_a_handler_that_fails_concerns_no_other_client(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(stream: TlsStream) -> None:

@@ -60,7 +60,7 @@ async def test_handshakes_that_have_begun_are_hurried(
         assert await fails_after(among) == given_up_at
 
 
-async def test_whoever_is_through_is_not_hurried(autojump_clock: MockClock) -> None:
+async def test_a_client_after_its_handshake_is_not_hurried(autojump_clock: MockClock) -> None:
     among = places(connections=2)
     assert await among.take(None)
     with among.handshake(60):

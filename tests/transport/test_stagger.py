@@ -22,7 +22,7 @@ class Door(trio.abc.AsyncResource):
 
 
 class Attempts:
-    """Doors that open, or fail to, some time after somebody has begun to push."""
+    """Doors that open, or fail to, some time after the first push."""
 
     def __init__(self) -> None:
         self.began: list[tuple[int, float]] = []

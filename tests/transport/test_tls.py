@@ -300,7 +300,7 @@ async def test_several_records_are_received_at_once_with_the_goodbye_behind_them
 
 
 @pytest.mark.parametrize("received", [0, 10])
-async def test_closing_with_data_that_nobody_has_received(received: int) -> None:
+async def test_closing_with_unread_data(received: int) -> None:
     client, server = await tls_pair()
     await client.send_all(bytes(40_000))
     if received:
@@ -350,7 +350,7 @@ async def test_cancelling_a_handshake_closes_the_stream(side: str) -> None:
             await stream.send_all(b"anything")
 
 
-async def test_whoever_ends_its_own_side_is_still_answered() -> None:
+async def test_a_peer_that_ends_its_own_side_is_still_answered() -> None:
     client, server = await tls_pair()
     below = client.transport_stream
     assert isinstance(below, trio.StapledStream)

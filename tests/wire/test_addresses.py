@@ -1,7 +1,7 @@
 """Server addresses and queue URIs against recorded ones, and against anything at all.
 
-Where the reference is more lenient than it should be, ours refuses, and where it writes what nobody
-can read, ours writes something else.  These departures are decided here by rule, from the case.
+Where the reference is more lenient than it should be, ours refuses, and where it writes what cannot
+be read, ours writes something else.  These departures are decided here by rule, from the case.
 """
 
 from __future__ import annotations
@@ -331,7 +331,7 @@ def test_ipv6_is_written_in_its_shortest_form(text: str, bare: str) -> None:
         ),
     ],
 )
-def test_values_that_nobody_could_read_are_not_made(make: Any) -> None:
+def test_unreadable_values_are_not_made(make: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
         make()
 

@@ -118,7 +118,7 @@ def test_forms_of_new(command: NEW, since: int) -> None:
 
 
 @pytest.mark.parametrize("password", [b"with space", b"with:colon", b"with@at", b"a/b", b"\x00"])
-def test_passwords_that_nobody_could_have(password: bytes) -> None:
+def test_passwords_that_cannot_be_written(password: bytes) -> None:
     with pytest.raises(EncodeError):
         NEW(KEY, KEY, basic_auth=password).encode(20)
 

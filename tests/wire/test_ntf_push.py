@@ -103,9 +103,7 @@ def test_a_notification_has_messages() -> None:
     ("nonce", "time", "metadata"),
     [(bytes(23), 0, b"x"), (bytes(24), 2**63, b"x"), (bytes(24), 0, b"")],
 )
-def test_messages_that_nobody_could_read_are_not_made(
-    nonce: bytes, time: int, metadata: bytes
-) -> None:
+def test_unreadable_messages_are_not_made(nonce: bytes, time: int, metadata: bytes) -> None:
     queue = NotifierQueue(ServerAddress.parse(f"smp://{KEY}@a.example"), b"id")
     with pytest.raises(ValueError, match=r"."):
         PushMessage(queue, time, nonce, metadata)

@@ -83,7 +83,7 @@ def test_white_space_ends_a_name_only_on_the_wire() -> None:
         (TopLevel.TESTING, "\u212a"),
     ],
 )
-def test_parts_that_nobody_could_read_back(parts: tuple[TopLevel, str]) -> None:
+def test_unreadable_parts_are_not_made(parts: tuple[TopLevel, str]) -> None:
     with pytest.raises(ValueError, match=r"name|domain"):
         Domain(*parts)
 

@@ -182,7 +182,7 @@ async def test_no_pages(tmp_path: Path) -> None:
 async def test_a_page_that_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Anybody may ask for it: it is told in one line, and the connection stays."""
+    """Every client may ask for it: it is told in one line, and the connection stays."""
     (tmp_path / "index.html").write_bytes(b"<!doctype html>")
 
     async def failing(_: Page) -> bytes:

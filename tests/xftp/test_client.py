@@ -393,7 +393,7 @@ async def test_a_body_that_is_given_up_at_its_very_end(goes_on: bool) -> None:
         assert all(len(each) < len(BODY) for each in received)
 
 
-async def test_downloads_that_nobody_reads_do_not_stop_the_others(
+async def test_unread_downloads_do_not_stop_the_others(
     autojump_clock: MockClock,
 ) -> None:
     async def router(asked: Asked) -> None:

@@ -34,7 +34,7 @@ CONFIG = XFTPClientConfig()
 
 
 class FakeClient:
-    """A connection to nobody, that lasts until it is ended."""
+    """A connection without a peer, that lasts until it is ended."""
 
     def __init__(self) -> None:
         self._over = trio.Event()
@@ -108,7 +108,7 @@ async def test_a_router_that_cannot_be_reached_is_asked_again(connections: Conne
             assert connections.count == 3
 
 
-async def test_what_nobody_uses_makes_room(connections: Connections) -> None:
+async def test_idle_connections_make_room(connections: Connections) -> None:
     async with open_client_pool(CONFIG, connections.connect) as pool:
         for server in SERVERS:
             async with pool.client(server):
@@ -124,7 +124,7 @@ async def test_what_nobody_uses_makes_room(connections: Connections) -> None:
         assert connections.count == len(SERVERS) + 1
 
 
-async def test_what_somebody_uses_is_not_closed(connections: Connections) -> None:
+async def test_connections_in_use_are_not_closed(connections: Connections) -> None:
     async with open_client_pool(CONFIG, connections.connect) as pool, AsyncExitStack() as stack:
         for server in SERVERS:
             await stack.enter_async_context(pool.client(server))

@@ -128,10 +128,10 @@ async def test_another_identity() -> None:
         other = ServerAddress(address.protocol, address.hosts, address.port, bytes(32))
         with pytest.raises(WrongIdentity):
             async with open_xftp_client(other):
-                raise AssertionError("it is somebody else")
+                raise AssertionError("it is another router")
 
 
-async def test_nobody_there() -> None:
+async def test_no_router_there() -> None:
     async with open_xftp_router() as router:
         address = str(router.address)
     with pytest.raises(DialFailed):
@@ -146,7 +146,7 @@ async def test_nobody_there() -> None:
 async def test_addresses_that_are_none(address: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         async with open_xftp_client(address):
-            raise AssertionError("there is nobody to connect to")
+            raise AssertionError("there is no router to connect to")
 
 
 async def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:

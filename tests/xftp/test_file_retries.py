@@ -111,7 +111,7 @@ async def test_a_router_that_refuses(tmp_path: Path, path: Path) -> None:
             await send_file(path, servers[:2], config=IMPATIENT)
 
 
-async def test_nobody_has_it_for_the_moment(path: Path, folder: Path) -> None:
+async def test_no_router_has_it_for_the_moment(path: Path, folder: Path) -> None:
     async with open_xftp_router() as router:
         sent = await sent_to(router, path)
     with pytest.raises(NoSuchReplica) as caught:

@@ -91,7 +91,7 @@ async def test_a_server_that_answers_before_it_has_read() -> None:
             assert await whole_body(stream) == b"no"
 
 
-async def test_what_nobody_reads_does_not_use_up_the_window(autojump_clock: MockClock) -> None:
+async def test_dropped_data_does_not_use_up_the_window(autojump_clock: MockClock) -> None:
     """Neither what had arrived, nor what arrives when the request is over, nor padding."""
 
     async def refuse(request: ServerRequest) -> None:
@@ -360,7 +360,7 @@ async def test_a_piece_of_any_size_waits_as_smaller_ones_do() -> None:
 # --- connections that end -------------------------------------------------------------------------
 
 
-async def test_a_lost_connection_fails_everybody_and_cancels_nobody() -> None:
+async def test_a_lost_connection_fails_all_requests_and_cancels_no_task() -> None:
     async with client_of_peer() as (client, peer), trio.open_nursery() as nursery:
 
         async def ask() -> None:

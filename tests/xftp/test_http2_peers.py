@@ -122,7 +122,7 @@ async def test_a_window_that_is_opened_by_single_bytes(autojump_clock: MockClock
         await ended(server)
 
 
-async def test_settings_that_nobody_knows_do_not_fill_the_memory(autojump_clock: MockClock) -> None:
+async def test_unknown_settings_do_not_fill_the_memory(autojump_clock: MockClock) -> None:
     async with served_peer() as (peer, server):
         with suppress(trio.BrokenResourceError):
             for first in range(100, 60_000, 1000):

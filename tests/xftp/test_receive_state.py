@@ -114,7 +114,7 @@ async def test_a_crash_after_placing(
         (True, True, False, False),  # before it got its name
         (True, True, True, True),  # when it had both names
         (True, False, True, True),  # when it had its own
-        (True, False, False, True),  # and somebody has taken it away
+        (True, False, False, True),  # and it has been taken away
     ],
 )
 def test_where_a_crash_may_happen_while_placing(
@@ -137,7 +137,7 @@ def test_where_a_crash_may_happen_while_placing(
     state.close()
 
 
-def test_somebody_else_has_taken_the_name(folder: Path) -> None:
+def test_the_name_is_taken(folder: Path) -> None:
     part = folder / ".part"
     state = ReceiveState.create(None, folder, DESCRIPTION, DESCRIPTION)
     state.note_placed_name("file")
@@ -201,7 +201,7 @@ async def test_a_file_is_received_once_at_a_time(
 async def test_two_at_the_same_time(
     router: XFTPRouter, path: Path, folder: Path, tmp_path: Path
 ) -> None:
-    """Whoever is second gets an error, or finds the file there, and spoils nothing."""
+    """The second one gets an error, or finds the file there, and spoils nothing."""
     sent = await sent_to(router, path)
     state = tmp_path / "state"
     outcomes: list[Path | StateInUse] = []

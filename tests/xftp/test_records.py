@@ -33,7 +33,7 @@ def add(records: Records, number: int) -> None:
     records.add(number.to_bytes(24, "big"), INFO, [], 1)
 
 
-def test_nobody_else_can_read_them(tmp_path: Path) -> None:
+def test_no_other_user_can_read_them(tmp_path: Path) -> None:
     path = tmp_path / "records.sqlite"
     Records(path).close()
     path.chmod(0o644)

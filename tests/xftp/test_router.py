@@ -236,7 +236,7 @@ async def test_a_body_that_has_vanished_from_the_disk(tmp_path: Path) -> None:
         assert router.statistics().bytes_stored == 0
         async with refused(XFTPCode.NO_FILE):
             await packet.download(client)
-        await packet.upload(client)  # whoever sent it may do so again
+        await packet.upload(client)  # its sender may do so again
         assert await packet.download(client) == packet.body
         await client.delete(packet.sender_key, packet.ids.sender_id)
 

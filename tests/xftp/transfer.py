@@ -1,6 +1,6 @@
 """A program that sends or receives a file, to be killed at any time and started again.
 
-It prints a line for every bit of progress, so that whoever kills it can choose where.
+It prints a line for every bit of progress, so that the process that kills it can choose where.
 """
 
 from __future__ import annotations

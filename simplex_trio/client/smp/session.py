@@ -50,7 +50,7 @@ class ServiceCertificate(Redacted):
 class SMPSessionConfig(Redacted):
     """What a client is to the router that it connects to.
 
-    A proxy agrees a secret, as everybody does, but says that it is one, so that blocks are not
+    A proxy agrees a secret, as every client does, but says that it is one, so that blocks are not
     encrypted a second time.
     """
 

@@ -38,7 +38,7 @@ FILE_DIGEST_SIZE = 64
 MAX_PACKET_SIZE = 0xFFFFFFFF
 
 MAX_REPLICAS = 16
-"""Of one packet.  A recipient tries all of them, and whoever makes a description chooses which
+"""Of one packet.  A recipient tries all of them, and the author of a description chooses which
 routers that connects to: several times what senders use, and no more than can be waited for."""
 _MAX_FILE_SIZE = 2**63 - 1
 _MAX_ID_SIZE = 255

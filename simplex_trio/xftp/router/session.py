@@ -176,7 +176,7 @@ class _Session:
         try:
             await self._send_page(request, pages)
         except StoreError as exc:
-            # Everyone can cause this, so it gets a single line.
+            # Any client can cause this, so it gets a single line.
             _log.error("a page cannot be read: %s", exc)
         finally:
             self._share.give_back()

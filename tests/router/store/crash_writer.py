@@ -1,7 +1,7 @@
 """Run by test_crash.py in a process of its own, until it is killed: many tasks that write.
 
 Arguments: the path of the store, and the first number to use, which is even.  Each task writes a
-line before and after each of its commits, so that whoever reads them knows what must, may and must
+line before and after each of its commits, so that their reader knows what must, may and must
 not be in the store:
 
 ``put N`` and ``has N``: two messages, N and N + 1, in one commit, with a counter of such commits;

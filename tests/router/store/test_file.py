@@ -49,7 +49,7 @@ async def test_a_path_may_be_text_or_lead_through_a_link(tmp_path: Path) -> None
         assert (await store.load()).queues == [queue()]
 
 
-async def test_nobody_else_opens_an_open_store(tmp_path: Path) -> None:
+async def test_an_open_store_cannot_be_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "router.db"
     async with open_sqlite_store(path) as store:
         with pytest.raises(StoreLocked) as caught:

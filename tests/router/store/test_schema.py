@@ -76,7 +76,7 @@ def test_another_database_is_refused(connection: sqlite3.Connection) -> None:
         SCHEMA.check_version(connection)
 
 
-def test_a_schema_that_somebody_has_changed_is_refused(connection: sqlite3.Connection) -> None:
+def test_a_changed_schema_is_refused(connection: sqlite3.Connection) -> None:
     SCHEMA.migrate(connection)
     connection.execute("CREATE INDEX helpful ON queues (created_day)")
     with pytest.raises(StoreCorrupted, match="schema"):
