@@ -29,8 +29,8 @@ __all__ = [
     "LARGEST_CHANGE",
     "LOG_ROOM",
     "ROOM_KEPT",
-    "Effect",
     "QueueSize",
+    "SizeEffect",
     "effect_of",
     "growth",
     "queue_size",
@@ -52,7 +52,7 @@ _SMALL: Final = 512
 """More than a row takes without its long values, with its entries in the indexes."""
 
 
-class Effect(Enum):
+class SizeEffect(Enum):
     """What a change does to the size of a store."""
 
     GROWS = auto()
@@ -63,33 +63,33 @@ class Effect(Enum):
 QueueSize = Callable[[bytes], tuple[int, int] | None]
 """Gives the size of the row and of the link data of a stored queue; `None` if there is none."""
 
-_EFFECTS: Final[dict[type[Change], Effect | None]] = {
-    PutMessage: Effect.GROWS,
-    PutNotification: Effect.GROWS,
+_EFFECTS: Final[dict[type[Change], SizeEffect | None]] = {
+    PutMessage: SizeEffect.GROWS,
+    PutNotification: SizeEffect.GROWS,
     PutService: None,  # these two depend on what is stored
     PutQueue: None,
-    PutStatistics: Effect.NEUTRAL,  # there are as many counters as the program has names for
-    DeleteMessages: Effect.SHRINKS,
-    DeleteNotifications: Effect.SHRINKS,
-    DeleteQueue: Effect.SHRINKS,
-    DeleteService: Effect.SHRINKS,
+    PutStatistics: SizeEffect.NEUTRAL,  # there are as many counters as the program has names for
+    DeleteMessages: SizeEffect.SHRINKS,
+    DeleteNotifications: SizeEffect.SHRINKS,
+    DeleteQueue: SizeEffect.SHRINKS,
+    DeleteService: SizeEffect.SHRINKS,
 }
 
 
 def effect_of(
     change: Change, stored_size: QueueSize, has_service: Callable[[bytes], bool]
-) -> Effect:
+) -> SizeEffect:
     """What a change does to the size of the store as it is."""
     if isinstance(change, PutService):
         # All records of services have the same size.
-        return Effect.NEUTRAL if has_service(change.record.service_id) else Effect.GROWS
+        return SizeEffect.NEUTRAL if has_service(change.record.service_id) else SizeEffect.GROWS
     if not isinstance(change, PutQueue):
         effect = _EFFECTS[type(change)]
         assert effect is not None
         return effect
     before = stored_size(change.record.recipient_id)
     if before is None:
-        return Effect.GROWS
+        return SizeEffect.GROWS
     row, link = before
     if change.link_data is not None:
         link_after = len(change.link_data.fixed) + len(change.link_data.user)
@@ -97,8 +97,8 @@ def effect_of(
         link_after = 0 if change.record.link is None else link
     after = queue_size(queue_row(change.record)) + link_after
     if after > row + link:
-        return Effect.GROWS
-    return Effect.NEUTRAL if after == row + link else Effect.SHRINKS
+        return SizeEffect.GROWS
+    return SizeEffect.NEUTRAL if after == row + link else SizeEffect.SHRINKS
 
 
 def queue_size(row: Iterable[object]) -> int:

@@ -32,7 +32,7 @@ from simplex_trio.router.store.room import (
     LARGEST_CHANGE,
     LOG_ROOM,
     ROOM_KEPT,
-    Effect,
+    SizeEffect,
     effect_of,
     growth,
     queue_size,
@@ -159,7 +159,7 @@ class Tables:
     def _check_room(self, change: Change) -> None:
         if self._has_room:
             return
-        if effect_of(change, self._stored_size, self._has_service) is Effect.GROWS:
+        if effect_of(change, self._stored_size, self._has_service) is SizeEffect.GROWS:
             raise StoreFull("the room that is left is kept for deleting")
 
     def _has_service(self, service_id: bytes) -> bool:

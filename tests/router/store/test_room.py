@@ -31,7 +31,7 @@ from simplex_trio.router.store.room import (
     LARGEST_CHANGE,
     LOG_ROOM,
     ROOM_KEPT,
-    Effect,
+    SizeEffect,
     growth,
 )
 from simplex_trio.router.store.sqlite import open_sqlite_store
@@ -50,7 +50,7 @@ from tests.router.store.support import (
     service,
 )
 
-GROWS, NEUTRAL, SHRINKS = Effect.GROWS, Effect.NEUTRAL, Effect.SHRINKS
+GROWS, NEUTRAL, SHRINKS = SizeEffect.GROWS, SizeEffect.NEUTRAL, SizeEffect.SHRINKS
 
 _PLAIN, _FULL = queue("plain"), full_queue("full")
 _OTHER_KEYS = (Ed25519PublicKey(octets("other", 32)),)
@@ -64,7 +64,7 @@ _BEFORE: list[Change] = [
     PutService(service()),
 ]
 
-_CHANGES: dict[str, tuple[Change, Effect]] = {
+_CHANGES: dict[str, tuple[Change, SizeEffect]] = {
     "NEW": (PutQueue(queue("new")), GROWS),
     "NEW with a link": (PutQueue(full_queue("new"), LINK_DATA), GROWS),
     "RKEY, more keys": (PutQueue(_MORE_KEYS), GROWS),
