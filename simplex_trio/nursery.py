@@ -34,7 +34,7 @@ async def open_inner_nursery() -> AsyncIterator[trio.Nursery]:
 
 
 def _sole_failure(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """The one exception of a group that is no mere cancellation, if it has one."""
+    """The one exception of a group that is not just a cancellation, if it has one."""
     # Tasks that were cancelled beside one that failed have nothing to add to that.
     _, failures = group.split(trio.Cancelled)
     exceptions = (failures or group).exceptions

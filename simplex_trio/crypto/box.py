@@ -62,11 +62,11 @@ class BoxKey(Redacted):
 
     @classmethod
     def agree(cls, private: X25519PrivateKey, public: X25519PublicKey) -> Self:
-        """Agree on a key with the other side; raise `CryptoError` if its key is degenerate."""
+        """Agree on a key with the peer; raise `CryptoError` if its key is degenerate."""
         try:
             return cls(sodium.crypto_box_beforenm(public.raw, private.raw))
         except nacl.CryptoError as exc:
-            raise CryptoError("the other side's key is degenerate") from exc
+            raise CryptoError("the peer's key is degenerate") from exc
 
     @classmethod
     def from_secret(cls, secret: bytes) -> Self:

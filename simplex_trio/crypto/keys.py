@@ -209,7 +209,7 @@ class X25519PrivateKey(PrivateKey):
         try:
             return sodium.crypto_scalarmult(self.raw, peer.raw)
         except nacl.RuntimeError as exc:
-            raise CryptoError("the other side's key is degenerate") from exc
+            raise CryptoError("the peer's key is degenerate") from exc
 
 
 @frozen(repr=False, eq=False)
@@ -226,7 +226,7 @@ class X448PrivateKey(PrivateKey):
         try:
             return self._backend().exchange(x448.X448PublicKey.from_public_bytes(peer.raw))
         except ValueError as exc:
-            raise CryptoError("the other side's key is degenerate") from exc
+            raise CryptoError("the peer's key is degenerate") from exc
 
     def _backend(self) -> x448.X448PrivateKey:
         return x448.X448PrivateKey.from_private_bytes(self.raw)

@@ -107,7 +107,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         self._disconnected = disconnected
         self._table: PendingTable[CommandT, object, Waiter] = PendingTable()
         self._outbox = Outbox()
-        self._told: deque[_Pending[CommandT]] = deque()  # in the order of the outbox
+        self._unanswered: deque[_Pending[CommandT]] = deque()  # in the order of the outbox
         self._buffer: EventBuffer[EventT] = EventBuffer(limit=self._config.event_limit)
         self._events = EventStream(self._buffer)
         self._scope = trio.CancelScope()
@@ -310,7 +310,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         self._requests += 1
         self._outbox.put(request, part)
         if not call.answered:
-            self._told.append(request)
+            self._unanswered.append(request)
         return request
 
     def _share_unclaimed(self, entered: Iterable[_Pending[CommandT] | SimplexError]) -> None:
@@ -396,13 +396,13 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             if frames:
                 self._frames_sent += len(frames)
                 await self._stream.send_frames(frames)
-            self._finish_told()
+            self._complete_unanswered()
 
-    def _finish_told(self) -> None:
+    def _complete_unanswered(self) -> None:
         """Complete commands without an answer: those that are written, or no longer awaited."""
-        told = self._told
-        while told and (told[0].written or told[0].state is not RequestState.PENDING):
-            request = told.popleft()
+        waiting = self._unanswered
+        while waiting and (waiting[0].written or waiting[0].state is not RequestState.PENDING):
+            request = waiting.popleft()
             if request.state is RequestState.PENDING:
                 self._table.resolve(request.correlation_id, request.entity_id, None)
                 request.waiter.one_done()

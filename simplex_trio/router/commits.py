@@ -49,12 +49,12 @@ _COMPLETE_AT_ONCE = 32
 
 
 class Receiver(Protocol):
-    """Is told what became of the work that it has submitted."""
+    """Receives the outcome of the work that it has submitted."""
 
     def completed(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
         """Take the replies to the decisions, and the error if the store has refused the changes.
 
-        Without replies a bug was met, and logged.
+        There are no replies after a bug, which has been logged.
         """
         ...
 
@@ -171,7 +171,7 @@ class Commits:
         try:
             replies = complete(self._state, entry.work, stored=failure is None)
         except Exception:
-            # A bug, met in the task that serves all connections: it shall cost one of them alone.
+            # A bug, in the task that serves all connections: it must end only one of them.
             _log.exception("a command could not be answered")
         finally:
             self._submit_follow_ups()

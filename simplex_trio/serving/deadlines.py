@@ -29,7 +29,7 @@ class PromptStream(trio.abc.Stream):
                 with trio.fail_at(self._begun_at + self._seconds):
                     data = await self._stream.receive_some(max_bytes)
             except trio.TooSlowError:
-                raise trio.BrokenResourceError("the other side sends a block too slowly") from None
+                raise trio.BrokenResourceError("the peer sends a block too slowly") from None
         received = self._received + len(data)
         if received >= self._block_size:
             self._begun_at = trio.current_time()

@@ -73,7 +73,7 @@ class Database:
         return await self._in_thread(function)
 
     async def aclose(self) -> None:
-        """Let the functions end that `run` was called with, and let go of the file.
+        """Let the functions end that `run` was called with, and release the file.
 
         Closing again does nothing.  A cancellation takes effect only after everything is closed.
         """

@@ -106,7 +106,7 @@ since they cannot be changed any more once the client has sent its server name."
 
 
 class CertificateVerifier(Protocol):
-    """Verifies the other side's certificates while OpenSSL goes through them.
+    """Verifies the peer's certificates while OpenSSL goes through them.
 
     The certificates come from the root down to the leaf, some of them more than once.
     """
@@ -123,7 +123,7 @@ class CertificateVerifier(Protocol):
     def check_chain(self, presented: tuple[bytes, ...] | None) -> TLSFailed | None:
         """What is wrong with the chain as a whole, if anything.
 
-        It is called last; ``presented`` is what the other side sent, if that is known already.
+        It is called last; ``presented`` is what the peer sent, if that is known already.
         """
         ...
 
@@ -308,7 +308,7 @@ class TlsConnection:
     def do_handshake(self) -> None:
         if self.server_side and self._opened is None and not self._incoming.pending:
             if self._incoming.eof:
-                raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the other side has gone")
+                raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the peer has gone")
             raise ssl.SSLWantReadError
         self._run(self._connection.do_handshake)
 
@@ -361,7 +361,7 @@ class TlsConnection:
         return done
 
     def unwrap(self) -> None:
-        # The first call says goodbye; the second looks whether the other side has done so.
+        # The first call sends close_notify; the second checks whether the peer has sent it.
         if not self._run(self._connection.shutdown) and not self._run(self._connection.shutdown):
             raise ssl.SSLWantReadError
 
@@ -371,7 +371,7 @@ class TlsConnection:
     def _run(self, function: Callable[..., T], *args: object) -> T:
         """Call ``function`` on what has arrived, and hand over what it wants to send.
 
-        What it wants to send is handed over after failures too: it says why to the other side.
+        What it wants to send is handed over after failures too: it says why to the peer.
         """
         if arrived := self._incoming.read():
             self._connection.bio_write(arrived)
@@ -386,7 +386,7 @@ class TlsConnection:
         except SSL.ZeroReturnError:
             raise ssl.SSLZeroReturnError from None
         except SSL.SysCallError as exc:
-            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the other side has gone") from exc
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the peer has gone") from exc
         except SSL.Error as exc:
             raise ssl.SSLError(ssl.SSL_ERROR_SSL, _reason(exc)) from exc
         finally:
@@ -439,7 +439,7 @@ class TlsConnection:
         return None if name is None else _text(name)
 
     def peer_certificates(self) -> tuple[bytes, ...]:
-        """What the other side presented, leaf first."""
+        """What the peer presented, leaf first."""
         chain = self._connection.get_peer_cert_chain() or []
         if self.server_side:  # there OpenSSL keeps the leaf apart
             leaf = self._connection.get_peer_certificate()
@@ -454,5 +454,5 @@ def _reason(error: SSL.Error) -> str:
 
 
 def _text(name: bytes) -> str:
-    """A name from the other side, which may have any bytes."""
+    """A name from the peer, which may have any bytes."""
     return name.decode("ascii", "backslashreplace")

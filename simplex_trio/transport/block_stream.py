@@ -39,7 +39,7 @@ class BlockStream(ByteFrameStream):
 
         Cancelling it loses nothing: what has arrived of the block is kept for the next call.
 
-        Raises `trio.EndOfChannel` if the other side closed the connection between two blocks, which
+        Raises `trio.EndOfChannel` if the peer closed the connection between two blocks, which
         is how connections ordinarily end; `trio.BrokenResourceError` if it ended inside a block or
         is broken otherwise; `trio.ClosedResourceError` if this side closed it.
         """

@@ -44,7 +44,7 @@ class ByteFrameStream(FrameStream):
         self._receiving = True
 
     def _ended(self) -> NoReturn:
-        """The other side has closed the connection, between two frames or inside one."""
+        """The peer has closed the connection, between two frames or inside one."""
         if not self._received:
             raise trio.EndOfChannel
         self._broken = True

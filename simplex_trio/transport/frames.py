@@ -31,7 +31,7 @@ class FrameStream(trio.abc.AsyncResource):
     async def receive_frame(self) -> bytes:
         """The next frame; cancelling it loses nothing.
 
-        Raises `trio.EndOfChannel` when the other side has closed between two frames,
+        Raises `trio.EndOfChannel` when the peer has closed between two frames,
         `trio.BrokenResourceError` when it has inside one or the connection is broken otherwise, and
         `trio.ClosedResourceError` when this side has closed.
         """

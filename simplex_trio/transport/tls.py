@@ -57,7 +57,7 @@ __all__ = [
 
 _TLS_1_3 = "TLSv1.3"
 
-# Telling the other side why is a courtesy that must not delay anything; a few bytes take no time.
+# An alert tells the peer why.  It must not delay anything, and a few bytes take no time.
 _ALERT_SECONDS = 1
 
 
@@ -91,7 +91,7 @@ class TlsSession(Redacted):
     alpn: str | None
     """The protocol that was agreed by name, if the two sides had one in common."""
     peer_chain: CertificateChain | None
-    """The other side's certificates; a server's, or those of a client that has some."""
+    """The peer's certificates; a server's, or those of a client that has some."""
     server_name: str | None
     """On servers, the name that the client asked for; SMP clients ask for none."""
     certificate_sent: bool
@@ -139,7 +139,7 @@ def _nothing() -> None:
 class TlsStream(trio.abc.Stream):
     """A connection over TLS and its `session`; it owns the stream below.
 
-    Unlike `trio.SSLStream` it takes it for an ordinary end when the other side closes the
+    Unlike `trio.SSLStream` it takes it for an ordinary end when the peer closes the
     connection without saying goodbye.  Blocks have a fixed size, so nothing can be cut off
     unnoticed.
 
@@ -187,7 +187,7 @@ class TlsStream(trio.abc.Stream):
     async def aclose(self) -> None:
         """Say goodbye and close.
 
-        Where the other side does not read, that may wait until it is cancelled, which cuts the
+        Where the peer does not read, that may wait until it is cancelled, which cuts the
         connection.
         """
         try:
@@ -198,7 +198,7 @@ class TlsStream(trio.abc.Stream):
 
 @define
 class _Verifier:
-    """Verifies the other side's certificates: see `_openssl.CertificateVerifier`.
+    """Verifies the peer's certificates: see `_openssl.CertificateVerifier`.
 
     ``pin`` is the fingerprint that the identity must have, or `None` for any identity.
     """
@@ -230,9 +230,9 @@ class _Verifier:
         return failure
 
     def check_presented(self, presented: tuple[bytes, ...]) -> TLSFailed | None:
-        """What is wrong with what the other side presented, now that all of it is known."""
+        """What is wrong with what the peer presented, now that all of it is known."""
         if not presented:
-            return None if self.pin is None else WrongIdentity("the other side shows no identity")
+            return None if self.pin is None else WrongIdentity("the peer shows no identity")
         if self.accepted is not None and self.accepted.certificates == presented:
             return None
         return self._check(presented)

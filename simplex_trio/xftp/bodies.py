@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @define
 class WaitBudget:
-    """How long to wait for the other side: each time at most ``stall`` seconds, ``total`` in all.
+    """How long to wait for the peer: each time at most ``stall`` seconds, ``total`` in all.
 
     Only waiting counts, not the time that this side takes to process what it has received.
     """
@@ -40,7 +40,7 @@ class WaitBudget:
             result = await receive()
             self._waited += trio.current_time() - started
             return result
-        raise RequestTimeout("the other side is too slow, or has stopped sending")
+        raise RequestTimeout("the peer is too slow, or has stopped sending")
 
 
 class BodyReader:

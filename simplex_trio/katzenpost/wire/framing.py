@@ -60,7 +60,7 @@ class LengthPrefixedStream(ByteFrameStream):
         Cancelling it loses nothing: what has arrived of the frame is kept for the next call.
 
         Raises `DecodeError` for a frame that is too large, before any of it is read;
-        `trio.EndOfChannel` if the other side closed the connection between two frames;
+        `trio.EndOfChannel` if the peer closed the connection between two frames;
         `trio.BrokenResourceError` if it ended inside a frame or is broken otherwise;
         `trio.ClosedResourceError` if this side closed it.
         """
@@ -115,7 +115,7 @@ class LengthPrefixedStream(ByteFrameStream):
         If it is cancelled or fails once it has begun to write, it is unknown how much was sent, and
         the stream can only be closed: later calls raise `trio.BrokenResourceError`.
 
-        Raises `TooLarge` for a frame that the other side would refuse, before anything is sent.
+        Raises `TooLarge` for a frame that the peer would refuse, before anything is sent.
         """
         await self.send_run(b"".join(framed(frame) for frame in frames))
 

@@ -32,7 +32,7 @@ KIB = 1024
 _READ_SIZE = 64 * KIB
 
 _MOST_SETTINGS = 64
-"""The most settings of the other side; h2 also keeps unknown ones, of which there are 65,536."""
+"""The most settings of the peer; h2 also keeps unknown ones, of which there are 65,536."""
 
 _NETWORK_ENDS = (
     trio.EndOfChannel,
@@ -44,7 +44,7 @@ _NETWORK_ENDS = (
 
 
 class Http2ProtocolError(SimplexError):
-    """The other side violates the rules of HTTP/2, or floods the connection."""
+    """The peer violates the rules of HTTP/2, or floods the connection."""
 
     retryable = True
 
@@ -149,7 +149,7 @@ class Http2Connection:
                     if self._reason is None:
                         await self._stream.aclose()
         except trio.BrokenResourceError:
-            pass  # the other side did not wait for it
+            pass  # the peer did not wait for it
         finally:
             self._end(trio.ClosedResourceError("this side has closed the connection"))
             with trio.CancelScope(shield=True):
@@ -185,7 +185,7 @@ class Http2Connection:
             with trio.move_on_after(self.limits.write_seconds) as scope:
                 await self._stream.send_all(data)
             if scope.cancelled_caught:
-                raise Http2ProtocolError("the other side takes nothing any more")
+                raise Http2ProtocolError("the peer has stopped reading")
             self._writing = False
 
     async def _wait_until_written(self) -> None:
@@ -223,7 +223,7 @@ class Http2Connection:
         except Http2ProtocolError as exc:
             refused = exc
         self._reason = self._reason or refused
-        # Let the other side know: there is a GOAWAY in the outbox.
+        # Let the peer know: there is a GOAWAY in the outbox.
         with trio.move_on_after(self.limits.close_seconds):
             await self._wait_until_written()
         raise refused
@@ -238,22 +238,22 @@ class Http2Connection:
                 happened = self._h2.receive_data(data)
             except (H2Error, ValueError) as exc:
                 self.flush()
-                raise Http2ProtocolError("the other side breaks the rules of HTTP/2") from exc
+                raise Http2ProtocolError("the peer breaks the rules of HTTP/2") from exc
             for event in happened:
                 if isinstance(event, events.StreamReset):
                     self._pay(RESET_COST)
                 self._handle(event)
             self.flush()
             if len(self._h2.remote_settings) > _MOST_SETTINGS:
-                raise Http2ProtocolError("the other side has too many settings")
+                raise Http2ProtocolError("the peer has too many settings")
             if self._outbox_size > self.limits.backlog:
-                raise Http2ProtocolError("the other side asks, and does not take the answers")
+                raise Http2ProtocolError("the peer sends requests and does not read the answers")
 
     def _check_frames(self, data: bytes | bytearray) -> None:
         """Refuse frames that are too long, or too many, before h2 processes them."""
         for head in self._heads.read(data):
             if head.held > self.limits.frame_size:
-                raise Http2ProtocolError("the other side sends a frame that is too long")
+                raise Http2ProtocolError("the peer sends a frame that is too long")
             if head.kind == FrameKind.DATA:
                 self._guard.note_body(head.length)
             self._pay(frame_cost(head))
@@ -261,7 +261,7 @@ class Http2Connection:
     def _pay(self, cost: float) -> None:
         if not self._guard.spend(cost, trio.current_time()):
             self._say_goodbye(ErrorCodes.ENHANCE_YOUR_CALM)
-            raise Http2ProtocolError("the other side floods the connection")
+            raise Http2ProtocolError("the peer floods the connection")
 
     def _handle(self, event: events.Event) -> None:
         match event:
@@ -279,9 +279,7 @@ class Http2Connection:
                 self._room.unpark_all()
             case events.ConnectionTerminated():
                 # h2 neither reads nor writes anything after that.
-                raise Http2ProtocolError(
-                    f"the other side closes the connection: {event.error_code}"
-                )
+                raise Http2ProtocolError(f"the peer closes the connection: {event.error_code}")
             case _:
                 pass
 

@@ -20,7 +20,7 @@ class Http2State(H2Connection):
     """h2 that does not answer data for requests that are over, and bounds what it keeps of them.
 
     When a request is reset, up to a window of data may be in flight, and h2 answers each frame of
-    it with another reset, which the other side takes for a flood.
+    it with another reset, which the peer takes for a flood.
     """
 
     MAX_CLOSED_STREAMS: int = 1000

@@ -52,7 +52,7 @@ class Http2Stream:
 
     @property
     def received_end(self) -> bool:
-        """Whether the other side has sent everything; some of it may be unread."""
+        """Whether the peer has sent everything; some of it may be unread."""
         return self._ended
 
     @property
@@ -61,7 +61,7 @@ class Http2Stream:
         return self._fault
 
     async def receive_headers(self) -> Mapping[bytes, bytes]:
-        """The other side's headers; of several with one name, the last.
+        """The peer's headers; of several with one name, the last.
 
         Raises `StreamReset`, or `ConnectionLost`.  Cancelling it loses nothing.
         """
@@ -137,7 +137,7 @@ class Http2Stream:
         self._news.unpark_all()
 
     def put_reset(self) -> None:
-        self.put_fault(StreamReset("the other side gave up this request"))
+        self.put_fault(StreamReset("the peer gave up this request"))
 
     def drop_unread(self) -> int:
         """Drop unread data; returns how many bytes of flow control it held."""
