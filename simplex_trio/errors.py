@@ -34,6 +34,7 @@ __all__ = [
     "MalformedResponse",
     "NoCommonVersion",
     "NoSuitableHost",
+    "NotAService",
     "PeerCertificateExpired",
     "PeerCertificateInvalid",
     "PeerChainTooLong",
@@ -41,7 +42,6 @@ __all__ = [
     "RequestTimeout",
     "RouterSilent",
     "ServiceRefused",
-    "ServiceUnavailable",
     "SessionKeyUnproven",
     "SessionMismatch",
     "SignatureInvalid",
@@ -249,7 +249,7 @@ class RequestTimeout(SimplexError, TimeoutError):
     retryable = True
 
 
-class ServiceUnavailable(SimplexError):
+class NotAService(SimplexError):
     """A service's command was sent on a connection that does not belong to the service."""
 
 

@@ -1,4 +1,4 @@
-"""`Attempts`: which relays a proxy may be connecting to, and for which clients.  Pure.
+"""`RelayAttempts`: which relays a proxy may be connecting to, and for which clients.  Pure.
 
 Clients choose where a proxy connects to, and an address that does not answer keeps an attempt busy
 until connecting times out.  So the number of attempts is limited.  When the limit is reached, a new
@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from attrs import Factory, define
 
-__all__ = ["PATIENCE", "Attempt", "Attempts"]
+__all__ = ["PATIENCE", "RelayAttempt", "RelayAttempts"]
 
 RelayT = TypeVar("RelayT", bound=Hashable)
 ClientT = TypeVar("ClientT", bound=Hashable)
@@ -25,7 +25,7 @@ relays have completed their handshakes, onion services included."""
 
 
 @define(eq=False, repr=False)
-class Attempt(Generic[RelayT, ClientT]):
+class RelayAttempt(Generic[RelayT, ClientT]):
     """An attempt, and the clients that wait for it, each with its group.
 
     The attempt counts against ``payer``: of the waiting clients, the one with the fewest attempts
@@ -38,7 +38,7 @@ class Attempt(Generic[RelayT, ClientT]):
     waiting: list[tuple[Hashable, ClientT]] = Factory(list)
 
 
-class Attempts(Generic[RelayT, ClientT]):
+class RelayAttempts(Generic[RelayT, ClientT]):
     """The attempts of one proxy.
 
     Clients from the same address are one group, and are counted together.  A client without a group
@@ -47,7 +47,7 @@ class Attempts(Generic[RelayT, ClientT]):
 
     def __init__(self, *, patience: float = PATIENCE) -> None:
         self._patience = patience
-        self._attempts: dict[RelayT, Attempt[RelayT, ClientT]] = {}
+        self._attempts: dict[RelayT, RelayAttempt[RelayT, ClientT]] = {}
         self._of_group: Counter[Hashable] = Counter()
         self._of_client: Counter[ClientT] = Counter()
 
@@ -55,11 +55,11 @@ class Attempts(Generic[RelayT, ClientT]):
         return len(self._attempts)
 
     def __repr__(self) -> str:
-        return f"<Attempts: {len(self)} for {len(self._of_client)} clients>"
+        return f"<RelayAttempts: {len(self)} for {len(self._of_client)} clients>"
 
     def join(
         self, relay: RelayT, client: ClientT, group: Hashable | None, now: float, *, most: int
-    ) -> tuple[Attempt[RelayT, ClientT] | None, Attempt[RelayT, ClientT] | None]:
+    ) -> tuple[RelayAttempt[RelayT, ClientT] | None, RelayAttempt[RelayT, ClientT] | None]:
         """Have a client wait for a relay: join the existing attempt, or begin one.
 
         Returns the attempt that the client waits for, and the displaced attempt, if any, which the
@@ -79,13 +79,13 @@ class Attempts(Generic[RelayT, ClientT]):
             if displaced is None:
                 return None, None
             self._remove(displaced)
-        attempt = Attempt(relay, now, member, [member])
+        attempt = RelayAttempt(relay, now, member, [member])
         self._attempts[relay] = attempt
         self._count(member, 1)
         return attempt, displaced
 
     def leave(
-        self, attempt: Attempt[RelayT, ClientT], client: ClientT, group: Hashable | None
+        self, attempt: RelayAttempt[RelayT, ClientT], client: ClientT, group: Hashable | None
     ) -> bool:
         """Note that a client has stopped waiting; returns whether it was the last one."""
         member = (client if group is None else group, client)
@@ -101,7 +101,7 @@ class Attempts(Generic[RelayT, ClientT]):
 
     def _displaced_by(
         self, newcomer: tuple[Hashable, ClientT], now: float
-    ) -> Attempt[RelayT, ClientT] | None:
+    ) -> RelayAttempt[RelayT, ClientT] | None:
         """The attempt that a newcomer displaces, if it may displace one.
 
         Refusing is cheap, because there may be a flood of newcomers.
@@ -128,11 +128,13 @@ class Attempts(Generic[RelayT, ClientT]):
     def _share(self, member: tuple[Hashable, ClientT]) -> tuple[int, int]:
         return self._of_group[member[0]], self._of_client[member[1]]
 
-    def _remove(self, attempt: Attempt[RelayT, ClientT]) -> None:
+    def _remove(self, attempt: RelayAttempt[RelayT, ClientT]) -> None:
         del self._attempts[attempt.relay]
         self._count(attempt.payer, -1)
 
-    def _charge(self, attempt: Attempt[RelayT, ClientT], member: tuple[Hashable, ClientT]) -> None:
+    def _charge(
+        self, attempt: RelayAttempt[RelayT, ClientT], member: tuple[Hashable, ClientT]
+    ) -> None:
         self._count(attempt.payer, -1)
         attempt.payer = member
         self._count(member, 1)

@@ -26,7 +26,7 @@ from simplex_trio.client.smp.session import SMPSessionConfig
 from simplex_trio.engine.timeouts import BACKGROUND
 from simplex_trio.errors import DialFailed, NoSuitableHost
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.router.attempts import Attempt, Attempts
+from simplex_trio.router.attempts import RelayAttempt, RelayAttempts
 from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.router.proxying import RelayConnection, RelayRefused, Relays, Requester
 from simplex_trio.transport.config import ConnectConfig, SocksMode, SocksProxy
@@ -125,7 +125,7 @@ class _AgentRelays:
     def __init__(self, agent: SMPClientAgent, policy: ProxyPolicy) -> None:
         self._agent = agent
         self._policy = policy
-        self._attempts: Attempts[ServerAddress, Requester] = Attempts()
+        self._attempts: RelayAttempts[ServerAddress, Requester] = RelayAttempts()
         self._sessions: dict[ServerAddress, bytes] = {}
 
     async def connection(self, relay: ServerAddress, requester: Requester) -> RelayConnection:
@@ -147,7 +147,7 @@ class _AgentRelays:
 
     def _attempt(
         self, relay: ServerAddress, requester: Requester
-    ) -> Attempt[ServerAddress, Requester]:
+    ) -> RelayAttempt[ServerAddress, Requester]:
         policy, connected = self._policy, self._agent.statistics().connected
         most = min(policy.max_connecting, policy.max_relays - connected)
         attempt = None

@@ -24,7 +24,7 @@ from simplex_trio.crypto.keys import (
 )
 from simplex_trio.errors import (
     EncodeError,
-    ServiceUnavailable,
+    NotAService,
     SimplexError,
     TooLarge,
     UnexpectedResponseError,
@@ -503,7 +503,7 @@ async def test_errors_that_may_pass() -> None:
 async def test_services_are_for_services() -> None:
     async with ROUTER.open_client() as (client, _peer):
         for call in (client.subscribe_service, client.subscribe_service_notifications):
-            with pytest.raises(ServiceUnavailable):
+            with pytest.raises(NotAService):
                 await call(ServiceSubs())
         assert client.service is None
         assert client.statistics().requests == 0

@@ -16,7 +16,7 @@ from simplex_trio.crypto.credentials import generate_service_credentials
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.engine.events import Notice
-from simplex_trio.errors import ServiceRefused, ServiceUnavailable
+from simplex_trio.errors import NotAService, ServiceRefused
 from simplex_trio.testing.scripted import ScriptedSMPRouter
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.handshake import ServiceRole
@@ -61,7 +61,7 @@ async def test_a_service_comes_where_its_role_is_of_use(
         if version < since:
             assert client.service is None
             assert known is None
-            with pytest.raises(ServiceUnavailable):
+            with pytest.raises(NotAService):
                 await client.subscribe_service(KNOWN)
             return
         assert client.service is not None

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from simplex_trio.router.attempts import PATIENCE, Attempt, Attempts
+from simplex_trio.router.attempts import PATIENCE, RelayAttempt, RelayAttempts
 
-Some = Attempts[str, str]
+Some = RelayAttempts[str, str]
 
 
 def fill(attempts: Some, most: int, client: str, group: str | None = None) -> None:
@@ -113,9 +113,9 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.attempts = Some()
-        self.waiting: list[tuple[Attempt[str, str], str, str | None]] = []
+        self.waiting: list[tuple[RelayAttempt[str, str], str, str | None]] = []
         # With the attempts themselves: the id of one that is gone could be that of another.
-        self.given_up: dict[int, Attempt[str, str]] = {}
+        self.given_up: dict[int, RelayAttempt[str, str]] = {}
         self.now = 0.0
 
     @rule(

@@ -7,7 +7,7 @@ from simplex_trio.client.smp.requests import SMPRequests
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.engine.answers import expect
 from simplex_trio.engine.timeouts import BACKGROUND, Patience
-from simplex_trio.errors import ServiceUnavailable
+from simplex_trio.errors import NotAService
 from simplex_trio.wire.smp import commands as smp
 from simplex_trio.wire.smp.messages import SOKS
 from simplex_trio.wire.versions import SMPVersion
@@ -24,14 +24,18 @@ class ServiceCommands(SMPRequests):
         """Subscribe to all queues that are associated with this connection's service.
 
         ``expected`` is the service's own record of these queues; the result has the router's count
-        and hash, and says whether they agree.
+        and hash, and says whether they agree.  Raises `NotAService` on a connection without a
+        service.
         """
         return await self._subscribe_service(smp.SUBS, expected, patience)
 
     async def subscribe_service_notifications(
         self, expected: ServiceSubs | None = None, *, patience: Patience = BACKGROUND
     ) -> ServiceSubscription:
-        """Subscribe to all notifiers that are associated with this connection's service."""
+        """Subscribe to all notifiers that are associated with this connection's service.
+
+        See `subscribe_service`.
+        """
         return await self._subscribe_service(smp.NSUBS, expected, patience)
 
     async def _subscribe_service(
@@ -42,7 +46,7 @@ class ServiceCommands(SMPRequests):
     ) -> ServiceSubscription:
         service = self.service
         if service is None:
-            raise ServiceUnavailable("this connection is not one of a service")
+            raise NotAService("this connection is not one of a service")
         self.enable_pings()
         asked = command() if expected is None else command(expected.count, expected.ids_hash)
         answer = await self.request(asked, service.id, service.session_key, patience=patience)
