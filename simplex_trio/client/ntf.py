@@ -144,13 +144,13 @@ class NTFClient(RouterClient[Command, Message, EngineEvent]):
         self, token: RegisteredToken, code: bytes, *, patience: Patience = INTERACTIVE
     ) -> None:
         """Prove that the device received the code; it can then have subscriptions."""
-        _read_ok(await self._ask(ntf.TVFY(code), token, patience))
+        _read_ok(await self._request_for(ntf.TVFY(code), token, patience))
 
     async def check_token(
         self, token: RegisteredToken, *, patience: Patience = INTERACTIVE
     ) -> TokenStatus:
         """The status of a token's registration."""
-        return expect(await self._ask(ntf.TCHK(), token, patience), TKN).status
+        return expect(await self._request_for(ntf.TCHK(), token, patience), TKN).status
 
     async def replace_token(
         self,
@@ -160,19 +160,19 @@ class NTFClient(RouterClient[Command, Message, EngineEvent]):
         patience: Patience = INTERACTIVE,
     ) -> None:
         """Replace the device's push token; it has to be verified again."""
-        _read_ok(await self._ask(ntf.TRPL(device_token), token, patience))
+        _read_ok(await self._request_for(ntf.TRPL(device_token), token, patience))
 
     async def delete_token(
         self, token: RegisteredToken, *, patience: Patience = INTERACTIVE
     ) -> None:
         """Delete the device and all of its subscriptions."""
-        _read_ok(await self._ask(ntf.TDEL(), token, patience))
+        _read_ok(await self._request_for(ntf.TDEL(), token, patience))
 
     async def set_periodic_notifications(
         self, token: RegisteredToken, minutes: int, *, patience: Patience = INTERACTIVE
     ) -> None:
         """Wake the device every ``minutes`` minutes, at least 20; 0 turns this off."""
-        _read_ok(await self._ask(ntf.TCRN(minutes), token, patience))
+        _read_ok(await self._request_for(ntf.TCRN(minutes), token, patience))
 
     # --- subscriptions --------------------------------------------------------------------------
 
@@ -222,7 +222,9 @@ class NTFClient(RouterClient[Command, Message, EngineEvent]):
         """Check that the router answers."""
         expect(await self.request(ntf.PING(), patience=patience), PONG)
 
-    async def _ask(self, command: Command, token: RegisteredToken, patience: Patience) -> Message:
+    async def _request_for(
+        self, command: Command, token: RegisteredToken, patience: Patience
+    ) -> Message:
         return await self.request(command, token.token_id, token.key, patience=patience)
 
 

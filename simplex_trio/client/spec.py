@@ -80,7 +80,7 @@ class TransmissionCodec(ABC, Generic[CommandT, MessageT]):
     """A protocol of transmissions in one session; implements `Codec`.
 
     A subclass knows the messages of its protocol.  Beside the three methods that it must have, it
-    may override `uses_service_signature`, `notice`, `is_event_too`, `event`, `folds_by` and
+    may override `uses_service_signature`, `observe`, `is_event_too`, `event`, `folds_by` and
     `weight`.
     """
 
@@ -153,11 +153,11 @@ class TransmissionCodec(ABC, Generic[CommandT, MessageT]):
                 if error is not None:
                     result = RouterError(error)
                 else:
-                    self.notice(received.correlation_id, received.message)
+                    self.observe(received.correlation_id, received.message)
             yield Incoming(received.correlation_id, received.entity_id, result)
 
-    def notice(self, correlation_id: bytes, message: MessageT) -> None:
-        """Called for each answer and event, in order."""
+    def observe(self, correlation_id: bytes, message: MessageT) -> None:
+        """Called for each message that is no error, in order."""
 
     def is_event_too(self, result: Any) -> bool:
         return False

@@ -24,9 +24,9 @@ from simplex_trio.router.store.interface import Store
 from simplex_trio.transport.places import Places
 from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.errors.values import Proxy, ProxyErrorKind
+from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import PFWD, PRXY, RSLV, Command
 from simplex_trio.wire.smp.messages import ERR, RNAME, Message
-from simplex_trio.wire.smp.reading import ReceivedCommand
 
 __all__ = ["Hub", "OpenSession", "assemble_hub"]
 

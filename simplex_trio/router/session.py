@@ -35,10 +35,11 @@ from simplex_trio.transport.networks import Origin
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.handshake import RouterAgreement
+from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
 from simplex_trio.wire.smp.commands import NEW, RSLV, Command
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, ERR, NMSG, Message
-from simplex_trio.wire.smp.reading import ReceivedCommand, RefusedTransmission, read_commands
+from simplex_trio.wire.smp.reading import read_smp_commands
 from simplex_trio.wire.transmissions import batches, prepare_transmission
 
 __all__ = ["serve_client"]
@@ -217,7 +218,7 @@ class ClientSession:
                 content = self._blocks.open(block)
             except (DecodeError, CryptoError):
                 content = b""  # which is no list of commands, and is answered so
-            received = read_commands(content, session, newest)
+            received = read_smp_commands(content, session, newest)
             self._outbox.take_in(len(received))
             await self._decide_all(remote, received)
 

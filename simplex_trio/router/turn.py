@@ -8,8 +8,8 @@ import trio
 
 from simplex_trio.router.core.costs import COMMAND_COST, agreement_cost, cryptography_cost
 from simplex_trio.transport.turns import BUDGET, Turns
+from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
 from simplex_trio.wire.smp.commands import Command
-from simplex_trio.wire.smp.reading import ReceivedCommand, RefusedTransmission
 
 __all__ = ["Turn"]
 

@@ -83,7 +83,7 @@ from simplex_trio.wire.smp.proxied import (
     seal_answer,
     seal_forwarded_answer,
 )
-from simplex_trio.wire.smp.reading import read_commands
+from simplex_trio.wire.smp.reading import read_smp_commands
 from simplex_trio.wire.transmissions import Batch, prepare_transmission
 from simplex_trio.wire.versions import VersionRange
 from tests.client.routing import LINK_DATA, LINK_ID, RECORD
@@ -136,7 +136,7 @@ class Relay:
         assert passed.version == self.versions.highest
         correlation_id = received.transmission.correlation_id
         content = open_command(self._box(received), correlation_id, passed.sealed)
-        (inner,) = read_commands(content, smp_session(passed.version, self.session_id))
+        (inner,) = read_smp_commands(content, smp_session(passed.version, self.session_id))
         assert not isinstance(inner, RefusedTransmission)
         assert inner.transmission.correlation_id == correlation_id
         return inner

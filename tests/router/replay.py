@@ -58,7 +58,7 @@ from simplex_trio.wire.smp.proxied import (
     seal_command,
     seal_forwarded,
 )
-from simplex_trio.wire.smp.reading import read_commands
+from simplex_trio.wire.smp.reading import read_smp_commands
 from simplex_trio.wire.transmissions import Batch, prepare_transmission
 from simplex_trio.wire.versions import VersionRange
 from tests.router.house import House
@@ -207,7 +207,7 @@ class Replay:
                 await self._say_through_proxy(line, first)
             return
         content = bytes.fromhex(step["content"])
-        received = read_commands(content, line.session)
+        received = read_smp_commands(content, line.session)
         if any(
             isinstance(each, ReceivedCommand) and isinstance(each.command, PRXY | PFWD)
             for each in received
@@ -230,7 +230,7 @@ class Replay:
         recorded_key: X25519PublicKey,
         service: PeerService | None = None,
     ) -> bytes:
-        received = read_commands(content, session)
+        received = read_smp_commands(content, session)
         if not all(isinstance(each, ReceivedCommand) for each in received):
             return content
         batch = Batch(session)
@@ -260,7 +260,7 @@ class Replay:
         session = smp_session(version, session_id)
         relay_key = X25519PublicKey(bytes.fromhex(step["relay_public_raw"]))
         content = bytes.fromhex(step["inner_content"])
-        received = read_commands(content, session)
+        received = read_smp_commands(content, session)
         self._script.ids.clear()
         self._script.ids.extend(self._ids_for(line.name, received))
         content = self._reauthorized(content, session, [{"key": step["inner_key"]}], relay_key)

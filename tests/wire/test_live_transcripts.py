@@ -21,13 +21,18 @@ from simplex_trio.wire.authorization import Authorizer
 from simplex_trio.wire.blocks import BlockCodec, EncryptedBlocks, PaddedBlocks
 from simplex_trio.wire.errors.values import RouterErrorValue
 from simplex_trio.wire.handshake import ClientAgreement
-from simplex_trio.wire.reading import ReceivedMessage, RefusedTransmission, read_messages
+from simplex_trio.wire.reading import (
+    ReceivedCommand,
+    ReceivedMessage,
+    RefusedTransmission,
+    read_messages,
+)
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import PFWD, Command
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, ServiceIdentity, SMPClientHandshake
 from simplex_trio.wire.smp.messages import ERR, decode_message
 from simplex_trio.wire.smp.proxied import open_command
-from simplex_trio.wire.smp.reading import ReceivedCommand, read_commands
+from simplex_trio.wire.smp.reading import read_smp_commands
 from simplex_trio.wire.transmissions import prepare_transmission
 from simplex_trio.wire.versions import SMPVersion, VersionRange
 from tests.vectors import Case, load
@@ -168,7 +173,7 @@ def check_commands(
     authorizer: Authorizer,
     refused: Refused,
 ) -> None:
-    received = read_commands(content, session)
+    received = read_smp_commands(content, session)
     whole = not any("what" in recorded for recorded in step["transmissions"])
     for ours, recorded in zip(received, step["transmissions"], strict=whole):
         if isinstance(ours, RefusedTransmission):

@@ -44,7 +44,7 @@ from simplex_trio.wire.smp.proxied import (
     seal_forwarded,
     seal_forwarded_answer,
 )
-from simplex_trio.wire.smp.reading import read_commands, service_refusal
+from simplex_trio.wire.smp.reading import read_smp_commands, service_refusal
 from simplex_trio.wire.transmissions import (
     Batch,
     batches,
@@ -108,7 +108,7 @@ def verdict(
     content: bytes, session: SessionParameters, case: Case, service: dict[str, Any] | None, key: Any
 ) -> dict[str, Any]:
     """What a router thinks of a block with one command on a queue with ``key``."""
-    (received,) = read_commands(content, session)
+    (received,) = read_smp_commands(content, session)
     if isinstance(received, RefusedTransmission):
         return {"error": str(received.error)}
     peer = peer_service(service, received.command)
@@ -163,7 +163,7 @@ def test_commands_are_authorized_as_recorded(case: Case) -> None:
 
 
 def check_parsed(content: bytes, session: SessionParameters, case: Case) -> None:
-    (received,) = read_commands(content, session)
+    (received,) = read_smp_commands(content, session)
     assert isinstance(received, ReceivedCommand)
     parsed, transmission = case["server_parsed"], received.transmission
     assert transmission.authorized.hex() == parsed["authorized"]
@@ -216,7 +216,9 @@ def test_keys_of_another_kind_verify_nothing(case: Case) -> None:
 
 @pytest.mark.parametrize("case", both("server_parse"))
 def test_what_a_router_reads(case: Case) -> None:
-    received = read_commands(bytes.fromhex(case["content"]), session_of(case), newest_version(case))
+    received = read_smp_commands(
+        bytes.fromhex(case["content"]), session_of(case), newest_version(case)
+    )
     assert len(received) == len(case["transmissions"])
     for ours, expected in zip(received, case["transmissions"], strict=True):
         if "error" in expected:
@@ -343,7 +345,7 @@ def test_batching_loses_reorders_and_duplicates_nothing(
 
 @given(sessions, st.binary(max_size=300))
 def test_any_content_is_read_or_refused(session: SessionParameters, content: bytes) -> None:
-    assert read_commands(content, session)
+    assert read_smp_commands(content, session)
     assert read_messages(content, session, decode_message)
     with contextlib.suppress(DecodeError):
         parse_transmission(content, session)

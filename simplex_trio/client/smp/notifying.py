@@ -64,7 +64,7 @@ class NotificationCommands(SMPRequests):
         self, queue: OwnedQueue, *, patience: Patience = BACKGROUND
     ) -> None:
         """Remove a queue's notifier."""
-        read_ok(await self._ask(smp.NDEL(), queue, patience))
+        read_ok(await self._request_as_owner(smp.NDEL(), queue, patience))
 
     async def disable_notifications_many(
         self, queues: Iterable[OwnedQueue], *, patience: Patience = BACKGROUND

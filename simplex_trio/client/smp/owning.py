@@ -123,7 +123,7 @@ class OwnerCommands(SMPRequests):
         """Subscribe to queues together; returns what `subscribe` does, or an error, for each."""
         queues = list(queues)
         for queue in queues:
-            self._learn(queue)
+            self._keep_delivery_key(queue)
         self.enable_pings()
         calls = [Call(_SUB, queue.recipient_id, queue.key) for queue in queues]
         return read_each(await self.request_many(calls, patience=patience), read_subscribed)
@@ -135,8 +135,8 @@ class OwnerCommands(SMPRequests):
 
         The message also goes to `events`.
         """
-        self._learn(queue)
-        answer = await self._ask(smp.GET(), queue, patience)
+        self._keep_delivery_key(queue)
+        answer = await self._request_as_owner(smp.GET(), queue, patience)
         match answer:
             case OK():
                 return None
@@ -151,7 +151,7 @@ class OwnerCommands(SMPRequests):
         self, queue: OwnedQueue, message_id: bytes, *, patience: Patience = BACKGROUND
     ) -> None:
         """Acknowledge a message: the router deletes it and delivers the next one."""
-        answer = await self._ask(smp.ACK(message_id), queue, patience)
+        answer = await self._request_as_owner(smp.ACK(message_id), queue, patience)
         if not isinstance(answer, OK | MSG):
             raise unexpected(answer)
 
@@ -159,7 +159,7 @@ class OwnerCommands(SMPRequests):
         self, queue: OwnedQueue, sender_key: AuthPublicKey, *, patience: Patience = INTERACTIVE
     ) -> None:
         """Let only the holder of ``sender_key`` send to a queue; this is permanent."""
-        read_ok(await self._ask(smp.KEY(sender_key), queue, patience))
+        read_ok(await self._request_as_owner(smp.KEY(sender_key), queue, patience))
 
     async def set_recipient_keys(
         self,
@@ -169,7 +169,7 @@ class OwnerCommands(SMPRequests):
         patience: Patience = INTERACTIVE,
     ) -> None:
         """Let any of ``keys`` authorize the owner's commands of a contact queue."""
-        read_ok(await self._ask(smp.RKEY(tuple(keys)), queue, patience))
+        read_ok(await self._request_as_owner(smp.RKEY(tuple(keys)), queue, patience))
 
     async def set_link(
         self,
@@ -180,15 +180,15 @@ class OwnerCommands(SMPRequests):
         patience: Patience = INTERACTIVE,
     ) -> None:
         """Give a queue a short link, or replace the user's part of the link's data."""
-        read_ok(await self._ask(smp.LSET(link_id, data), queue, patience))
+        read_ok(await self._request_as_owner(smp.LSET(link_id, data), queue, patience))
 
     async def delete_link(self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE) -> None:
         """Remove a queue's short link."""
-        read_ok(await self._ask(smp.LDEL(), queue, patience))
+        read_ok(await self._request_as_owner(smp.LDEL(), queue, patience))
 
     async def suspend(self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE) -> None:
         """Stop accepting messages; those already in the queue are still delivered."""
-        read_ok(await self._ask(smp.OFF(), queue, patience))
+        read_ok(await self._request_as_owner(smp.OFF(), queue, patience))
 
     async def delete(self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE) -> None:
         """Delete a queue with all of its messages."""
@@ -210,7 +210,7 @@ class OwnerCommands(SMPRequests):
 
     async def queue_info(self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE) -> QueueInfo:
         """The state of a queue, as the router reports it."""
-        return expect(await self._ask(smp.QUE(), queue, patience), INFO).info
+        return expect(await self._request_as_owner(smp.QUE(), queue, patience), INFO).info
 
 
 def _notifier(ids: NotifierIds | None, dh_key: X25519PrivateKey) -> NotifierCredentials | None:

@@ -123,7 +123,7 @@ class ProxiedRelay(SenderCommands):
         self._basic_auth = basic_auth
         self._connect_timeouts = connect_timeouts
         self._request_timeouts = request_timeouts
-        self._asking = trio.Lock()
+        self._session_lock = trio.Lock()
         self._session: RelaySession | None = None
 
     def __repr__(self) -> str:
@@ -141,19 +141,19 @@ class ProxiedRelay(SenderCommands):
         """Send a command that proxies forward, and return the relay's answer."""
         session = await self.session(patience=patience)
         try:
-            return await self._pass_on(session, command, entity_id, key, patience)
+            return await self._forward(session, command, entity_id, key, patience)
         except ProxyFailed as exc:
             if not is_no_session(exc.error):
                 raise
         self.forget(session)
         session = await self.session(patience=patience)
-        return await self._pass_on(session, command, entity_id, key, patience)
+        return await self._forward(session, command, entity_id, key, patience)
 
     async def session(self, *, patience: Patience = INTERACTIVE) -> RelaySession:
         """The session with the relay; concurrent callers share one request for it."""
-        async with self._asking:
+        async with self._session_lock:
             if self._session is None:
-                self._session = await self._ask_for_session(patience)
+                self._session = await self._request_session(patience)
             return self._session
 
     def forget(self, session: RelaySession) -> None:
@@ -161,17 +161,19 @@ class ProxiedRelay(SenderCommands):
         if self._session is session:
             self._session = None
 
-    async def _ask_for_session(self, patience: Patience) -> RelaySession:
+    async def _request_session(self, patience: Patience) -> RelaySession:
         seconds = self._connect_timeouts.seconds(patience)
         seconds += self._request_timeouts.seconds(patience)
-        answer = await self._ask_proxy(smp.PRXY(self._relay, self._basic_auth), b"", None, seconds)
+        answer = await self._request_proxy(
+            smp.PRXY(self._relay, self._basic_auth), b"", None, seconds
+        )
         if not isinstance(answer, PKEY):
             raise ProxyUnexpectedResponse
         version = agreed_versions(SMP_VERSIONS, answer.versions).highest
         key = relay_key(answer.proof, self._relay, utc_now())
         return RelaySession(smp_session(version, answer.session_id), key)
 
-    async def _pass_on(
+    async def _forward(
         self,
         relay: RelaySession,
         command: Command,
@@ -180,14 +182,16 @@ class ProxiedRelay(SenderCommands):
         patience: Patience,
     ) -> Message:
         correlation_id = self._proxy.new_correlation_id()
-        content = _content(relay, command, entity_id, key, correlation_id)
-        once = X25519PrivateKey.generate()
-        box = BoxKey.agree(once, relay.relay_key)
-        passed = smp.PFWD(
-            relay.session.version, once.public, seal_command(box, correlation_id, content)
+        content = _inner_block(relay, command, entity_id, key, correlation_id)
+        ephemeral = X25519PrivateKey.generate()
+        box = BoxKey.agree(ephemeral, relay.relay_key)
+        forwarded = smp.PFWD(
+            relay.session.version, ephemeral.public, seal_command(box, correlation_id, content)
         )
         seconds = 2 * self._request_timeouts.seconds(patience)
-        answer = await self._ask_proxy(passed, relay.session.session_id, correlation_id, seconds)
+        answer = await self._request_proxy(
+            forwarded, relay.session.session_id, correlation_id, seconds
+        )
         if not isinstance(answer, PRES):
             raise ProxyUnexpectedResponse
         try:
@@ -196,7 +200,7 @@ class ProxiedRelay(SenderCommands):
             raise ProxyMalformedResponse from exc
         return _answer_of_relay(content, relay, correlation_id, entity_id)
 
-    async def _ask_proxy(
+    async def _request_proxy(
         self, command: Command, entity_id: bytes, correlation_id: bytes | None, seconds: float
     ) -> Message:
         try:
@@ -211,7 +215,7 @@ class ProxiedRelay(SenderCommands):
             raise ProxyMalformedResponse from exc
 
 
-def _content(
+def _inner_block(
     relay: RelaySession,
     command: Command,
     entity_id: bytes,

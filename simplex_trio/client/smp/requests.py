@@ -50,10 +50,12 @@ class SMPRequests(RouterClient[Command, Message, ClientEvent]):
         """Drop a queue's delivery key; further messages of it arrive sealed."""
         self._smp.delivery_keys.pop(recipient_id, None)
 
-    async def _ask(self, command: Command, queue: OwnedQueue, patience: Patience) -> Message:
+    async def _request_as_owner(
+        self, command: Command, queue: OwnedQueue, patience: Patience
+    ) -> Message:
         return await self.request(command, queue.recipient_id, queue.key, patience=patience)
 
-    def _learn(self, queue: OwnedQueue) -> None:
+    def _keep_delivery_key(self, queue: OwnedQueue) -> None:
         if queue.delivery_key is not None:
             self._smp.delivery_keys[queue.recipient_id] = queue.delivery_key.subkey
 

@@ -115,7 +115,7 @@ class SMPCodec(TransmissionCodec[Command, Message]):
     def uses_service_signature(self, command: Command) -> bool:
         return command.USES_SERVICE_SIGNATURE
 
-    def notice(self, correlation_id: bytes, message: Message) -> None:
+    def observe(self, correlation_id: bytes, message: Message) -> None:
         if isinstance(message, IDS):
             dh_key = self._new_queues.get(correlation_id)
             if dh_key is not None:

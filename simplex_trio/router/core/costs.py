@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from simplex_trio.wire.authorization import AGREEMENT_COST, verification_cost
+from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import NEW, NKEY, RFWD, Command
-from simplex_trio.wire.smp.reading import ReceivedCommand
 
 __all__ = ["COMMAND_COST", "agreement_cost", "cryptography_cost"]
 

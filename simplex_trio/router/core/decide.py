@@ -23,10 +23,10 @@ from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.verification import find_queue, refusal
 from simplex_trio.wire.errors.values import Blocked, Code, Name, NameErrorKind, RouterErrorValue
+from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp import commands
 from simplex_trio.wire.smp.commands import RFWD, SEND, Command
 from simplex_trio.wire.smp.messages import ERR, PONG, Message
-from simplex_trio.wire.smp.reading import ReceivedCommand
 
 __all__ = ["decide"]
 

@@ -16,9 +16,9 @@ from simplex_trio.router.core.subscriptions import Subscriber
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.records import MessageHead, NotificationRecord, NotifierRecord
 from simplex_trio.wire.errors.values import RouterErrorValue
+from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import NSUBS, SUBS, Command
 from simplex_trio.wire.smp.messages import Message
-from simplex_trio.wire.smp.reading import ReceivedCommand
 
 __all__ = [
     "AnswerEffect",

@@ -14,9 +14,9 @@ from simplex_trio.router.core.subscriptions import Subscriber
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.handshake import PeerService, RouterAgreement
+from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import Command
-from simplex_trio.wire.smp.reading import ReceivedCommand
 from simplex_trio.wire.transmissions import Transmission
 from simplex_trio.wire.versions import SMPVersion
 

@@ -15,6 +15,7 @@ from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.errors.values import Code, RouterErrorValue
 from simplex_trio.wire.handshake import PeerService
 from simplex_trio.wire.queue_mode import QueueMode
+from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import (
     LGET,
     LKEY,
@@ -26,7 +27,7 @@ from simplex_trio.wire.smp.commands import (
     RecipientCommand,
     SenderCommand,
 )
-from simplex_trio.wire.smp.reading import ReceivedCommand, service_refusal
+from simplex_trio.wire.smp.reading import service_refusal
 
 __all__ = ["find_queue", "refusal"]
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from functools import partial
 
-from simplex_trio.wire import reading
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind, RouterErrorValue
 from simplex_trio.wire.handshake import PeerService
-from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
+from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission, read_commands
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.commands import NSUBS, SUBS, Command, decode_command
 from simplex_trio.wire.versions import SMP_VERSIONS
 
-__all__ = ["ReceivedCommand", "RefusedTransmission", "read_commands", "service_refusal"]
+__all__ = ["read_smp_commands", "service_refusal"]
 
 
-def read_commands(
+def read_smp_commands(
     content: bytes, session: SessionParameters, newest: int = SMP_VERSIONS.highest
 ) -> list[ReceivedCommand[Command] | RefusedTransmission]:
     """Decode the commands in a client's block; returns at least one entry for any content.
 
     ``newest`` is the highest version that this router speaks.
     """
-    return reading.read_commands(content, session, partial(decode_command, newest=newest))
+    return read_commands(content, session, partial(decode_command, newest=newest))
 
 
 def service_refusal(

@@ -33,7 +33,7 @@ from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import ACK, PING, SEND, SUB, Command
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, SMPRouterHandshake
 from simplex_trio.wire.smp.messages import END, ERR, MSG, OK, PONG, SOK, Message
-from simplex_trio.wire.smp.reading import read_commands
+from simplex_trio.wire.smp.reading import read_smp_commands
 from simplex_trio.wire.transmissions import batches, prepare_transmission
 from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
 
@@ -272,7 +272,7 @@ class SimulatedRouter:
     async def _serve_session(self, session: SimulatedSession) -> None:
         while True:
             content = session.blocks.open(await session.frames.receive_frame())
-            received = read_commands(content, session.agreement.session)
+            received = read_smp_commands(content, session.agreement.session)
             answers = []
             for each in received:
                 assert isinstance(each, ReceivedCommand), "a command that cannot be read"

@@ -43,6 +43,7 @@ from simplex_trio.router.store.records import (
 )
 from simplex_trio.wire.authorization import Authorizer
 from simplex_trio.wire.handshake import PeerService, RouterAgreement, Service, ServiceRole
+from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import (
     ACK,
     NEW,
@@ -56,7 +57,7 @@ from simplex_trio.wire.smp.handshake import smp_session
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import ERR, IDS, NID, Message
 from simplex_trio.wire.smp.new_queue import NotifierKeys, QueueRequest
-from simplex_trio.wire.smp.reading import ReceivedCommand, read_commands
+from simplex_trio.wire.smp.reading import read_smp_commands
 from simplex_trio.wire.transmissions import Batch, prepare_transmission
 from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
 
@@ -313,7 +314,7 @@ class BenchClient:
         uses_service = command.USES_SERVICE_SIGNATURE if with_service is None else with_service
         batch = Batch(self._session)
         batch.add(self._authorizer.finish(unsent, key, correlation_id, with_service=uses_service))
-        (received,) = read_commands(batch.content(), self._session)
+        (received,) = read_smp_commands(batch.content(), self._session)
         assert isinstance(received, ReceivedCommand), received.error
         transaction = Transaction()
         request = Request(

@@ -22,9 +22,10 @@ from simplex_trio.wire.errors.values import (
     TransportError,
     TransportErrorKind,
 )
+from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
 from simplex_trio.wire.smp.commands import LGET, LKEY, RSLV, SEND, SKEY, Command
 from simplex_trio.wire.smp.proxied import open_command, open_forwarded
-from simplex_trio.wire.smp.reading import ReceivedCommand, RefusedTransmission, read_commands
+from simplex_trio.wire.smp.reading import read_smp_commands
 from simplex_trio.wire.versions import SMPVersion
 
 __all__ = ["Forwarded", "open_forwarded_command"]
@@ -63,7 +64,7 @@ def open_forwarded_command(
     session = client.session.at_version(
         forwarded.version, has_service_signatures=forwarded.version >= SMPVersion.SERVICES
     )
-    commands = read_commands(content, session)
+    commands = read_smp_commands(content, session)
     if len(commands) != 1:
         return Code.BLOCK
     (received,) = commands
