@@ -38,8 +38,6 @@ __all__ = [
     "SubscriptionChanges",
 ]
 
-_TEMPORARY = (ConnectError, ConnectionLost, RequestTimeout, OSError)
-
 MOVE_ECHO = 60.0
 """Seconds for which a router may still report a move that this agent made itself: the reference
 collects such reports for 15, and a command may be in flight for 30."""
@@ -393,11 +391,10 @@ def _is_temporary(error: BaseException) -> bool:
     Anything that the router itself answers, internal errors included, is final: it is reported, and
     the program decides.
     """
-    return isinstance(error, _TEMPORARY)
+    return isinstance(error, ConnectError | ConnectionLost | RequestTimeout | OSError)
 
 
 def _refuses_service(error: BaseException) -> bool:
     """Whether the router does not know the service on this connection, or in this role."""
-    if not isinstance(error, RouterError):
-        return False
-    return error.error in (Code.SERVICE, Proxy(Broker(BrokerErrorKind.NO_SERVICE)))
+    refusals = (Code.SERVICE, Proxy(Broker(BrokerErrorKind.NO_SERVICE)))
+    return isinstance(error, RouterError) and error.error in refusals
