@@ -1,0 +1,65 @@
+"""What goes wrong in a call to a `DuplexAgent`, beside the errors of routers and of stores."""
+
+from __future__ import annotations
+
+from simplex_trio.errors import SimplexError
+
+__all__ = [
+    "AlreadyJoined",
+    "CannotAccept",
+    "CannotAcknowledge",
+    "CannotSend",
+    "DuplexError",
+    "LinkNotUsable",
+    "NoCommonDuplexVersion",
+    "NoServers",
+    "NotAnAddress",
+    "UnknownConnection",
+]
+
+
+class DuplexError(SimplexError):
+    """Base of the errors of calls that cannot be done as they are."""
+
+
+class UnknownConnection(DuplexError, LookupError):
+    """There is no connection with this id, or it is being deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no connection with this id")
+
+
+class AlreadyJoined(DuplexError):
+    """This link was joined before; ``connection_id`` is the connection."""
+
+    def __init__(self, connection_id: str) -> None:
+        super().__init__("this link was joined before")
+        self.connection_id = connection_id
+
+
+class LinkNotUsable(DuplexError):
+    """The data of a link cannot be used; ``__cause__`` says why, if it was read at all."""
+
+
+class NoCommonDuplexVersion(DuplexError):
+    """The other program speaks no version of the agents' messages that is spoken here."""
+
+
+class CannotAccept(DuplexError):
+    """There is no confirmation or request with this id that waits to be accepted."""
+
+
+class CannotSend(DuplexError):
+    """The connection cannot send: it is not far enough, or only receives requests."""
+
+
+class CannotAcknowledge(DuplexError):
+    """There is no message with this id that waits to be acknowledged."""
+
+
+class NotAnAddress(DuplexError):
+    """Only contact addresses, and invitations that nobody has joined, have a link to change."""
+
+
+class NoServers(DuplexError, ValueError):
+    """The agent has no router to make queues on."""

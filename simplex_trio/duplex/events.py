@@ -1,0 +1,323 @@
+"""The events of a `DuplexAgent`, and what a program should do about each.
+
+Events about connections are stored together with what they tell of, and come again after a restart
+until the program has asked for the next one; a `PeerMessage` comes again until it is acknowledged.
+Those about routers are only told while they are true.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeAlias, final
+
+from attrs import frozen
+
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+
+__all__ = [
+    "ConfirmationReceived",
+    "ConnectionDeleted",
+    "ConnectionEvent",
+    "ConnectionFailed",
+    "ConnectionReady",
+    "DeliveryFailed",
+    "DeliveryWarning",
+    "DuplexEvent",
+    "Integrity",
+    "InvitationReady",
+    "JoinSent",
+    "LinkUpdated",
+    "MessageSent",
+    "PeerInfo",
+    "PeerMessage",
+    "Problem",
+    "QueueLost",
+    "ReceiptReceived",
+    "ReceivingProblem",
+    "RequestReceived",
+    "RouterDown",
+    "RouterUp",
+    "SendingResumed",
+]
+
+
+class Problem(Enum):
+    """What went wrong, as far as a program can tell the difference."""
+
+    NETWORK = "network"
+    """Routers could not be reached, or did not answer in time."""
+    QUOTA = "quota"
+    """The peer's queue is full, because the peer does not read it."""
+    QUEUE_GONE = "queue gone"
+    """The router does not know the queue, or not this side's key: it was deleted, or secured by
+    another program."""
+    REFUSED = "refused"
+    """A router has refused for another reason."""
+    LINK = "link"
+    """The data of a link is not what the link promises, or is of a kind that cannot be used."""
+    VERSION = "version"
+    """The peer speaks no version that is spoken here."""
+    DECRYPTION = "decryption"
+    """A message cannot be decrypted: the two sides have lost each other, or it was damaged."""
+    MALFORMED = "malformed"
+    """A message makes no sense."""
+    UNEXPECTED = "unexpected"
+    """A message that does not belong here, such as a second confirmation."""
+    TOO_LARGE = "too large"
+    """What the program tells of itself does not fit beside the rest of a confirmation."""
+    UNKNOWN_KIND = "unknown kind"
+    """A message of a kind that came with a later version."""
+
+
+class Integrity(Enum):
+    """Whether messages of the peer are missing before this one.  It never holds a message up."""
+
+    OK = "ok"
+    SKIPPED = "skipped"
+    """Messages before it have not come."""
+    BAD_ID = "bad id"
+    """It has a lower number than one that has come."""
+    BAD_HASH = "bad hash"
+    """The message before it was another than the one that has come."""
+    DUPLICATE = "duplicate"
+    """It has the number of the one that came last."""
+
+
+@frozen(repr=False)
+class ConnectionEvent(Redacted):
+    """Base of the events of one connection."""
+
+    connection_id: str
+
+
+# --- connecting ---------------------------------------------------------------------------------
+
+
+@final
+@frozen(repr=False)
+class InvitationReady(ConnectionEvent):
+    """An invitation or a contact address that was created in the background can be passed on."""
+
+    link: str
+    """The long link."""
+    short_link: str | None = None
+
+
+@final
+@frozen(repr=False)
+class JoinSent(ConnectionEvent):
+    """The confirmation or the request of a connection that was joined is with the peer's router.
+
+    Nothing has to be done; `ConnectionReady` follows when the peer has answered.
+    """
+
+    can_send: bool
+    """Whether messages may be sent already; the peer gets them once it has accepted."""
+
+
+@final
+@frozen(repr=False)
+class ConfirmationReceived(ConnectionEvent):
+    """A peer has joined an invitation.  Call `DuplexAgent.accept`, or delete the connection."""
+
+    confirmation_id: str
+    info: bytes
+    """What the peer tells of itself."""
+    pq: bool
+    servers: tuple[ServerAddress, ...]
+    """Where the peer wants to be sent to."""
+
+
+@final
+@frozen(repr=False)
+class RequestReceived(ConnectionEvent):
+    """A peer asks for a connection through a contact address, the one with ``connection_id``.
+
+    Call `DuplexAgent.accept`, which makes a new connection, or `DuplexAgent.reject`.
+    """
+
+    request_id: str
+    info: bytes
+    pq: bool
+    """Whether the peer can use the KEM."""
+    servers: tuple[ServerAddress, ...]
+
+
+@final
+@frozen(repr=False)
+class PeerInfo(ConnectionEvent):
+    """What the peer tells of itself, to the side that has joined."""
+
+    info: bytes
+    pq: bool
+
+
+@final
+@frozen(repr=False)
+class ConnectionReady(ConnectionEvent):
+    """Both sides can send."""
+
+    pq: bool
+    """Whether messages are protected by the KEM now; it may be switched on and off later."""
+
+
+@final
+@frozen(repr=False)
+class ConnectionFailed(ConnectionEvent):
+    """The connection cannot be made.  Delete it, and ask the peer for a new link."""
+
+    problem: Problem
+
+
+@final
+@frozen(repr=False)
+class LinkUpdated(ConnectionEvent):
+    """The router has the new data of a link, or the link is deleted, or the change was refused."""
+
+    problem: Problem | None
+
+
+@final
+@frozen(repr=False)
+class ConnectionDeleted(ConnectionEvent):
+    """All queues of a deleted connection are gone; its id is not known any more."""
+
+
+# --- sending ------------------------------------------------------------------------------------
+
+
+@final
+@frozen(repr=False)
+class MessageSent(ConnectionEvent):
+    """The peer's router has taken a message."""
+
+    message_id: int
+    proxied: bool
+    """Whether it went through a proxy, which hides the sender's address from that router."""
+
+
+@final
+@frozen(repr=False)
+class DeliveryWarning(ConnectionEvent):
+    """A message has not been taken yet and will be tried again; told once for each problem."""
+
+    message_id: int
+    problem: Problem
+
+
+@final
+@frozen(repr=False)
+class DeliveryFailed(ConnectionEvent):
+    """Messages were given up: tell the user, or send their content again."""
+
+    message_ids: tuple[int, ...]
+    problem: Problem
+
+
+@final
+@frozen(repr=False)
+class ReceiptReceived(ConnectionEvent):
+    """The peer's program has received a message."""
+
+    message_id: int
+    intact: bool
+    """Whether the peer received what was sent, by its hash."""
+    info: bytes
+    """What the peer's program has added."""
+
+
+@final
+@frozen(repr=False)
+class SendingResumed(ConnectionEvent):
+    """The peer has read its full queue; what waits is sent now."""
+
+
+# --- receiving ----------------------------------------------------------------------------------
+
+
+@final
+@frozen(repr=False)
+class PeerMessage(ConnectionEvent):
+    """A message.  Call `DuplexAgent.acknowledge` once it is taken care of; the next one follows.
+
+    It comes again after a restart, with the same id, if it was not acknowledged.
+    """
+
+    message_id: int
+    body: bytes
+    integrity: Integrity
+    skipped: int
+    """How many messages before it have not come."""
+    pq: bool
+    """Whether the KEM has protected it."""
+    sender_message_id: int
+    """The peer's number for it."""
+    broker_timestamp: int
+    """When the router got it, in seconds since 1970, by the router's clock."""
+    received_at: int
+    """When it was decrypted, by this machine's clock."""
+
+
+@final
+@frozen(repr=False)
+class ReceivingProblem(ConnectionEvent):
+    """Something came that could not be used, and was acknowledged; nothing waits for it."""
+
+    problem: Problem
+
+
+@final
+@frozen(repr=False)
+class QueueLost(ConnectionEvent):
+    """Nothing can be received any more: connect anew, or end the other program.
+
+    ``deleted`` says that the router has no such queue; otherwise another program has subscribed.
+    """
+
+    deleted: bool
+
+
+# --- routers ------------------------------------------------------------------------------------
+
+
+@final
+@frozen(repr=False)
+class RouterUp(Redacted):
+    """The queues of these connections at a router are subscribed to."""
+
+    server: ServerAddress
+    connection_ids: tuple[str, ...]
+
+
+@final
+@frozen(repr=False)
+class RouterDown(Redacted):
+    """The connection to a router has ended; these are subscribed to again as soon as possible."""
+
+    server: ServerAddress
+    connection_ids: tuple[str, ...]
+
+
+DuplexEvent: TypeAlias = (
+    InvitationReady
+    | JoinSent
+    | ConfirmationReceived
+    | RequestReceived
+    | PeerInfo
+    | ConnectionReady
+    | ConnectionFailed
+    | LinkUpdated
+    | ConnectionDeleted
+    | MessageSent
+    | DeliveryWarning
+    | DeliveryFailed
+    | ReceiptReceived
+    | SendingResumed
+    | PeerMessage
+    | ReceivingProblem
+    | QueueLost
+    | RouterUp
+    | RouterDown
+)
+"""Everything that `DuplexAgent.events` can bring."""

@@ -1,0 +1,80 @@
+"""Accepting and rejecting what has come: confirmations, and requests to a contact address."""
+
+from __future__ import annotations
+
+from simplex_trio.duplex.errors import CannotAccept, LinkNotUsable, NoCommonDuplexVersion
+from simplex_trio.duplex.machine.connection import Connection, ConnectionKind
+from simplex_trio.duplex.machine.handshake import confirm_if_possible
+from simplex_trio.duplex.machine.joining import join
+from simplex_trio.duplex.machine.messages import Request
+from simplex_trio.duplex.machine.queues import add_sending_queue
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.errors import CryptoError
+from simplex_trio.wire.duplex.requests import InvitationURI
+
+__all__ = ["accept_confirmation", "accept_request", "reject_request"]
+
+
+def accept_confirmation(
+    step: Step, c: OpenConnection, confirmation_id: str, info: bytes | None
+) -> None:
+    """Answer a peer that has joined an invitation; accepting again changes nothing.
+
+    ``info`` is what was given when the invitation was made, if it is `None`.
+    """
+    row = c.row
+    if row.confirmation_id != confirmation_id:
+        raise CannotAccept("no confirmation with this id waits to be accepted")
+    if row.reply_queue is None:
+        return
+    if info is not None:
+        c.change(info=info)
+    answer(step, c)
+
+
+def answer(step: Step, c: OpenConnection) -> None:
+    """Use the queue in the peer's confirmation to send to."""
+    reply = c.row.reply_queue
+    assert reply is not None
+    version = min(reply.client_version, step.moment.spoken.client.highest)
+    try:
+        add_sending_queue(c, reply.queue, version, step.moment)
+    except CryptoError as exc:
+        raise CannotAccept("the keys in the confirmation cannot be used") from exc
+    c.change(reply_queue=None)
+    confirm_if_possible(step, c)
+
+
+def accept_request(step: Step, request_id: str, info: bytes, *, pq: bool | None) -> OpenConnection:
+    """A new connection, which joins the invitation in a request; the request is used up."""
+    request = _request(step, request_id)
+    address = step.connection(request.address_id)
+    moment = step.moment
+    c = step.add(
+        Connection(
+            connection_id=moment.new_id(),
+            user=address.row.user,
+            kind=ConnectionKind.DUPLEX,
+            created_at=moment.seconds,
+            pq=address.row.pq if pq is None else pq,
+            info=info,
+        )
+    )
+    try:
+        join(step, c, InvitationURI.parse(request.invitation))
+    except (LinkNotUsable, NoCommonDuplexVersion) as exc:
+        raise CannotAccept("the request is for a program of another version") from exc
+    step.rows.delete(request)
+    return c
+
+
+def reject_request(step: Step, request_id: str) -> None:
+    """Forget a request; the peer is not told."""
+    step.rows.delete(_request(step, request_id))
+
+
+def _request(step: Step, request_id: str) -> Request:
+    request = step.rows.get(Request, request_id)
+    if request is None:
+        raise CannotAccept("no request with this id waits to be accepted")
+    return request

@@ -1,0 +1,225 @@
+"""Connections and their queues, as they are stored."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import final
+
+from attrs import frozen
+
+from simplex_trio.crypto.box import BoxKey
+from simplex_trio.crypto.keys import (
+    AuthPublicKey,
+    Ed25519PrivateKey,
+    X25519PrivateKey,
+    X25519PublicKey,
+)
+from simplex_trio.ratchet.state import Ratchet
+from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.queue_mode import QueueMode
+from simplex_trio.wire.queue_uris import VersionedQueue
+
+__all__ = [
+    "Acknowledgement",
+    "Connection",
+    "ConnectionKind",
+    "Deletion",
+    "ReceivingQueue",
+    "ReceivingStatus",
+    "SendingQueue",
+    "SendingStatus",
+    "Suspension",
+]
+
+
+class ConnectionKind(Enum):
+    """What a connection is for."""
+
+    DUPLEX = 1
+    """Two programs send to each other."""
+    ADDRESS = 2
+    """A contact address, which receives requests for connections."""
+
+
+class ReceivingStatus(Enum):
+    """How far a queue to receive from has come."""
+
+    PLANNED = 0
+    """Its keys are stored; the router has not answered NEW yet."""
+    NEW = 1
+    """It exists, and nothing has come from the peer."""
+    CONFIRMED = 2
+    """The peer's confirmation has come, and with it the secret of the queue."""
+    SECURED = 3
+    """KEY has made it the peer's alone; only in the slow handshake."""
+    ACTIVE = 4
+    """A message after the confirmation has come."""
+
+
+class SendingStatus(Enum):
+    """How far a queue to send to has come."""
+
+    NEW = 1
+    """Its address is known."""
+    SECURED = 2
+    """SKEY or LKEY has made it this side's alone."""
+    CONFIRMED = 3
+    """The router has taken this side's confirmation."""
+    ACTIVE = 4
+    """The handshake of this side is over."""
+
+
+class Acknowledgement(Enum):
+    """What is to become of the message that a router has delivered last."""
+
+    NONE = 0
+    """It was acknowledged, or there has been none."""
+    HELD = 1
+    """The program has to acknowledge it first."""
+    DUE = 2
+    """The router is to be told."""
+
+
+class Suspension(Enum):
+    """Whether a queue accepts messages."""
+
+    NO = 0
+    DUE = 1
+    """The router is to be told."""
+    DONE = 2
+
+
+class Deletion(Enum):
+    """Whether a connection is being deleted."""
+
+    NO = 0
+    AFTER_DELIVERY = 1
+    """As soon as the queued messages have been delivered or have failed."""
+    NOW = 2
+
+
+@final
+@frozen(repr=False)
+class Connection(Redacted):
+    """A connection of two programs, or a contact address."""
+
+    connection_id: str
+    user: str
+    kind: ConnectionKind
+    created_at: int
+    is_joiner: bool = False
+    """Whether this side has joined an invitation of the peer."""
+    agent_version: int = 0
+    """The version that both sides have agreed on; 0 before that."""
+    pq: bool = False
+    """Whether the KEM is supported, which makes room for its keys in every message."""
+    info: bytes | None = None
+    """What the program tells of itself, until the confirmation is made."""
+    accepts_by_itself: bool = False
+    """Whether the peer's confirmation needs no call to accept it: for requests to an address."""
+
+    # Joining, in the order in which these are used up.
+    link: str | None = None
+    """The short link whose data is to be read."""
+    link_hash: bytes | None = None
+    """Tells whether a link was joined already."""
+    link_key: Ed25519PrivateKey | None = None
+    """Secures the queue of a one-time link at the moment when the link's data is read."""
+    address: str | None = None
+    """The contact address that the request goes to."""
+    request: bytes | None = None
+    """The request itself, as SEND takes it, from when this side's queue exists until it is sent."""
+
+    # Being joined.
+    confirmation_id: str | None = None
+    """The peer's confirmation, while it waits to be accepted."""
+    reply_queue: VersionedQueue | None = None
+    """The queue in it."""
+
+    x3dh: X3DHPrivateKeys | None = None
+    ratchet: Ratchet | None = None
+    ready: bool = False
+
+    last_message_id: int = 0
+    """Of messages in both directions; what the program is told."""
+    last_sent: int = 0
+    """The number of the last message to the peer, which has it in its header."""
+    last_received: int = 0
+    """The number of the last message from the peer, by the peer's count."""
+    sent_hash: bytes = b""
+    received_hash: bytes = b""
+
+    deletion: Deletion = Deletion.NO
+
+
+@final
+@frozen(repr=False)
+class ReceivingQueue(Redacted):
+    """A queue that this side receives from."""
+
+    connection_id: str
+    number: int
+    mode: QueueMode
+    auth_key: Ed25519PrivateKey
+    e2e_key: X25519PrivateKey
+    client_version: int
+    """The highest version of client messages until the peer's is known, then the agreed one."""
+    status: ReceivingStatus = ReceivingStatus.PLANNED
+    server: ServerAddress | None = None
+    """`None` while it is planned and any server will do."""
+    recipient_id: bytes = b""
+    sender_id: bytes = b""
+    delivery_key: BoxKey | None = None
+    e2e_secret: BoxKey | None = None
+    """What the peer's messages are sealed with; `None` before the confirmation, and always for a
+    contact address, where each request has a secret of its own."""
+    sender_key: AuthPublicKey | None = None
+    """The key that KEY is still to secure the queue with."""
+    broker_id: bytes = b""
+    """The router's id of the last message that it delivered."""
+    acknowledgement: Acknowledgement = Acknowledgement.NONE
+    held_message_id: int = 0
+    """The message that the program has to acknowledge."""
+    suspension: Suspension = Suspension.NO
+    is_deleted: bool = False
+    delete_failures: int = 0
+
+    # A short link.
+    wants_link: bool = False
+    link_data: bytes = b""
+    """What the program shows in the link's data."""
+    link_due: bool = False
+    """Whether the router is to be told ``link_data``, or that there is no link any more."""
+    root_key: Ed25519PrivateKey | None = None
+    link_id: bytes | None = None
+    link_secret: bytes | None = None
+    """The key that is in the link."""
+    sealed_fixed: bytes | None = None
+    """The part of the link's data that never changes, as the router has it."""
+    correlation_id: bytes | None = None
+    """Chosen before NEW, if the link was prepared."""
+
+
+@final
+@frozen(repr=False)
+class SendingQueue(Redacted):
+    """A queue that this side sends to."""
+
+    connection_id: str
+    number: int
+    server: ServerAddress
+    sender_id: bytes
+    mode: QueueMode | None
+    auth_key: Ed25519PrivateKey
+    e2e_key: X25519PublicKey
+    """This side's half of the agreement, which the confirmation shows."""
+    e2e_secret: BoxKey
+    client_version: int
+    status: SendingStatus = SendingStatus.NEW
+
+    @property
+    def is_sender_secured(self) -> bool:
+        """Whether this side secures the queue, and not its owner."""
+        return self.mode is QueueMode.MESSAGING

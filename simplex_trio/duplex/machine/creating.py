@@ -1,0 +1,173 @@
+"""Making invitations and contact addresses, and changing what their links show."""
+
+from __future__ import annotations
+
+from simplex_trio.crypto.box import BoxKey
+from simplex_trio.duplex.errors import NotAnAddress
+from simplex_trio.duplex.events import InvitationReady, LinkUpdated, Problem
+from simplex_trio.duplex.machine.connection import (
+    Connection,
+    ConnectionKind,
+    ReceivingQueue,
+    ReceivingStatus,
+)
+from simplex_trio.duplex.machine.handshake import queue_is_there
+from simplex_trio.duplex.machine.queues import (
+    PlannedQueue,
+    created_queue,
+    long_link,
+    plan_receiving,
+    short_link,
+)
+from simplex_trio.duplex.machine.step import Moment, OpenConnection, Step
+from simplex_trio.errors import TooLarge
+from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
+from simplex_trio.wire.duplex.link_boxes import max_program_data
+from simplex_trio.wire.queue_mode import QueueMode
+
+__all__ = [
+    "change_link",
+    "link_changed",
+    "new_x3dh_keys",
+    "plan_address",
+    "plan_invitation",
+    "queue_created",
+    "queue_not_created",
+]
+
+
+def new_x3dh_keys(moment: Moment, *, with_kem: bool) -> X3DHPrivateKeys:
+    """Fresh keys for a ratchet; `KEMPairNeeded` if there is no pair of the KEM at the moment."""
+    kem = moment.fresh_kem_pair() if with_kem else None
+    return X3DHPrivateKeys(moment.dh_pair(), moment.dh_pair(), kem)
+
+
+def check_link_data(data: bytes) -> None:
+    """Raise `TooLarge` if this does not fit into the data of a link."""
+    room = max_program_data()
+    if len(data) > room:
+        raise TooLarge(f"{len(data)} bytes in a link, where {room} fit")
+
+
+def plan_invitation(
+    step: Step,
+    *,
+    user: str,
+    info: bytes,
+    pq: bool,
+    offers_kem: bool,
+    wants_link: bool,
+    link_data: bytes = b"",
+) -> OpenConnection:
+    """A connection for one peer, whose queue is still to be created.
+
+    ``pq`` is whether this side wants the KEM, ``offers_kem`` whether the invitation has its key.
+    """
+    check_link_data(link_data)
+    moment = step.moment
+    c = step.add(
+        Connection(
+            connection_id=moment.new_id(),
+            user=user,
+            kind=ConnectionKind.DUPLEX,
+            created_at=moment.seconds,
+            pq=pq,
+            info=info,
+            x3dh=new_x3dh_keys(moment, with_kem=pq and offers_kem),
+        )
+    )
+    plan_receiving(c, moment, wants_link=wants_link, link_data=link_data)
+    return c
+
+
+def plan_address(
+    step: Step, *, user: str, pq: bool, wants_link: bool, link_data: bytes = b""
+) -> OpenConnection:
+    """A contact address, whose queue is still to be created."""
+    check_link_data(link_data)
+    moment = step.moment
+    c = step.add(
+        Connection(
+            connection_id=moment.new_id(),
+            user=user,
+            kind=ConnectionKind.ADDRESS,
+            created_at=moment.seconds,
+            pq=pq,
+        )
+    )
+    plan_receiving(c, moment, mode=QueueMode.CONTACT, wants_link=wants_link, link_data=link_data)
+    return c
+
+
+def queue_created(
+    step: Step,
+    c: OpenConnection,
+    number: int,
+    planned: PlannedQueue,
+    *,
+    recipient_id: bytes,
+    sender_id: bytes,
+    delivery_key: BoxKey,
+    link_id: bytes | None,
+    tell: bool,
+) -> None:
+    """The router has created a queue; ``tell`` if no caller waits for the link."""
+    queue = created_queue(
+        c,
+        number,
+        planned,
+        recipient_id=recipient_id,
+        sender_id=sender_id,
+        delivery_key=delivery_key,
+        link_id=link_id,
+    )
+    if is_offered(c):
+        if tell:
+            short = short_link(c, queue)
+            text = None if short is None else str(short)
+            step.tell(InvitationReady(c.connection_id, long_link(c, queue, step.moment), text))
+        return
+    queue_is_there(step, c)
+
+
+def is_offered(c: OpenConnection) -> bool:
+    """Whether a link to the connection is for others: it was made here, and not to answer."""
+    return not (c.row.is_joiner or c.row.accepts_by_itself)
+
+
+def queue_not_created(step: Step, c: OpenConnection) -> None:
+    """Give up a connection whose queue no router wants to create, and whose link nobody has."""
+    step.remove(c)
+
+
+# --- links --------------------------------------------------------------------------------------
+
+
+def change_link(step: Step, c: OpenConnection, data: bytes | None) -> None:
+    """Let the link show ``data``, or delete it; a contact address without a link gets one."""
+    queue = c.main_receiving
+    if queue is None or not is_offered(c) or queue.status is not ReceivingStatus.NEW:
+        raise NotAnAddress("the connection has no link to change")
+    if queue.link_secret is None and c.row.kind is not ConnectionKind.ADDRESS:
+        raise NotAnAddress("an invitation without a short link cannot get one")
+    if data is None:
+        c.change_receiving(queue.number, wants_link=False, link_data=b"", link_due=True)
+        return
+    check_link_data(data)
+    c.change_receiving(queue.number, wants_link=True, link_data=data, link_due=True)
+
+
+def link_changed(
+    step: Step, c: OpenConnection, queue: ReceivingQueue, problem: Problem | None
+) -> None:
+    """The router has changed the data of a link as ``queue`` wanted it, or has refused."""
+    current = c.receiving[queue.number]
+    if (current.wants_link, current.link_data) != (queue.wants_link, queue.link_data):
+        return  # it was changed again meanwhile, which is still due
+    if current.wants_link:
+        c.change_receiving(queue.number, link_due=False)
+    else:
+        c.change_receiving(
+            queue.number, link_due=False, link_id=None, link_secret=None, sealed_fixed=None
+        )
+    step.tell(LinkUpdated(c.connection_id, problem))

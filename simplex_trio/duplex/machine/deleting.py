@@ -1,0 +1,89 @@
+"""Deleting connections, at once or after what is queued was delivered; and suspending queues."""
+
+from __future__ import annotations
+
+from simplex_trio.duplex.events import ConnectionDeleted
+from simplex_trio.duplex.machine.connection import (
+    Deletion,
+    ReceivingStatus,
+    Suspension,
+)
+from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.sending import drop_deliveries
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+
+__all__ = [
+    "MAX_DELETE_FAILURES",
+    "WAIT_FOR_DELIVERY",
+    "delete",
+    "go_on_deleting",
+    "queue_deleted",
+    "queue_not_deleted",
+    "queue_suspended",
+    "suspend",
+]
+
+MAX_DELETE_FAILURES = 10
+"""So many attempts to delete a queue may fail before it is left to the router, which deletes
+queues that are not used after some time."""
+
+WAIT_FOR_DELIVERY = 2 * 24 * 3600
+"""Seconds for which a deletion waits for what is queued."""
+
+
+def delete(step: Step, c: OpenConnection, *, after_delivery: bool) -> None:
+    """Delete a connection; from now on it is not known to the program."""
+    if c.row.deletion is Deletion.NOW:
+        return
+    if c.row.link is not None or c.row.address is not None:
+        c.change(link=None, address=None, request=None)
+    c.change(deletion=Deletion.AFTER_DELIVERY if after_delivery else Deletion.NOW)
+    go_on_deleting(step, c)
+
+
+def go_on_deleting(step: Step, c: OpenConnection) -> None:
+    """Take the next step that is possible, if the connection is being deleted."""
+    if c.row.deletion is Deletion.AFTER_DELIVERY:
+        waiting = step.rows.find(Delivery, limit=1, connection_id=c.connection_id)
+        if waiting:
+            return
+        c.change(deletion=Deletion.NOW)
+    if c.row.deletion is not Deletion.NOW:
+        return
+    drop_deliveries(step, c)
+    c.sending.clear()
+    for number, queue in list(c.receiving.items()):
+        if queue.status is ReceivingStatus.PLANNED:
+            del c.receiving[number]
+        elif not queue.is_deleted:
+            c.change_receiving(number, is_deleted=True)
+    if not c.receiving:
+        step.remove(c)
+        step.tell(ConnectionDeleted(c.connection_id))
+
+
+def queue_deleted(step: Step, c: OpenConnection, number: int) -> None:
+    """The router has deleted a queue, or says that there is none."""
+    c.receiving.pop(number, None)
+    go_on_deleting(step, c)
+
+
+def queue_not_deleted(step: Step, c: OpenConnection, number: int) -> None:
+    """The router could not be reached."""
+    queue = c.receiving[number]
+    if queue.delete_failures + 1 >= MAX_DELETE_FAILURES:
+        queue_deleted(step, c, number)
+    else:
+        c.change_receiving(number, delete_failures=queue.delete_failures + 1)
+
+
+def suspend(step: Step, c: OpenConnection) -> None:
+    """Let the connection's queues accept nothing more; what is in them still comes."""
+    for number, queue in list(c.receiving.items()):
+        if queue.suspension is Suspension.NO and not queue.is_deleted:
+            c.change_receiving(number, suspension=Suspension.DUE)
+
+
+def queue_suspended(step: Step, c: OpenConnection, number: int) -> None:
+    """The router has been told."""
+    c.change_receiving(number, suspension=Suspension.DONE)

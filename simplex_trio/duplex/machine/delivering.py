@@ -1,0 +1,183 @@
+"""What becomes of a message that is sent: the bytes of each attempt, and what its outcome means."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import final
+
+from attrs import evolve, frozen
+
+from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.duplex.events import (
+    DeliveryFailed,
+    DeliveryWarning,
+    MessageSent,
+    Problem,
+)
+from simplex_trio.duplex.machine.connection import Deletion, SendingQueue
+from simplex_trio.duplex.machine.handshake import confirmation_sent, fail, hello_sent
+from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind
+from simplex_trio.duplex.machine.sending import drop_deliveries
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.engine.backoff import Backoff
+from simplex_trio.ratchet.sending import SendingKey
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.duplex.envelopes import MessageEnvelope
+from simplex_trio.wire.duplex.versions import AGENT_VERSIONS
+from simplex_trio.wire.smp.envelopes import ClientEnvelope, ClientMessage
+from simplex_trio.wire.smp.sizes import E2E_CONFIRMATION_PADDED, E2E_MESSAGE_PADDED
+
+__all__ = [
+    "FAST",
+    "MESSAGE_TIMEOUT",
+    "QUOTA_TIMEOUT",
+    "SLOW",
+    "Outgoing",
+    "SendFailure",
+    "delivered",
+    "not_delivered",
+    "outgoing",
+]
+
+MESSAGE_TIMEOUT = 2 * 24 * 3600
+"""Seconds after which a message is given up if its router cannot be reached."""
+
+QUOTA_TIMEOUT = 7 * 24 * 3600
+"""Seconds after which a message is given up if the peer's queue stays full."""
+
+FAST = Backoff(initial=2, increase_after=10, factor=1.5, maximum=120)
+"""The waits between attempts while a router cannot be reached."""
+
+SLOW = Backoff(initial=300, increase_after=60, factor=1.5, maximum=6 * 3600)
+"""The waits while the peer's queue is full.  The peer says when it has read it."""
+
+
+class SendFailure(Enum):
+    """Why a router has not taken a message, as far as the next step depends on it."""
+
+    QUOTA = auto()
+    GONE = auto()
+    """The router does not know the queue, or not this side's key."""
+    TEMPORARY = auto()
+    """The next attempt may succeed, and most do."""
+    UNREACHABLE = auto()
+    """So may it here, but the program is told, since it may take long."""
+    REFUSED = auto()
+    """No attempt will succeed."""
+
+    @property
+    def problem(self) -> Problem:
+        """The same, as programs are told."""
+        return _PROBLEMS[self]
+
+
+_PROBLEMS = {
+    SendFailure.QUOTA: Problem.QUOTA,
+    SendFailure.GONE: Problem.QUEUE_GONE,
+    SendFailure.TEMPORARY: Problem.NETWORK,
+    SendFailure.UNREACHABLE: Problem.NETWORK,
+    SendFailure.REFUSED: Problem.REFUSED,
+}
+
+
+@final
+@frozen(repr=False)
+class Outgoing(Redacted):
+    """What SEND takes for one message."""
+
+    body: bytes
+    key: Ed25519PrivateKey | None
+    notify: bool
+
+
+def outgoing(queue: SendingQueue, delivery: Delivery, body: bytes) -> Outgoing:
+    """The bytes of a message, the same at every attempt; ``body`` is what it shares, if anything.
+
+    This encrypts, so it takes a moment.
+    """
+    version = queue.client_version
+    if delivery.sending_key is None:
+        # A confirmation: its envelope shows this side's key, for the peer to agree on the secret.
+        secured = queue.is_sender_secured
+        inner = ClientMessage(None if secured else queue.auth_key.public, delivery.plaintext)
+        sealed = inner.seal(queue.e2e_secret, delivery.nonce, E2E_CONFIRMATION_PADDED)
+        outer = ClientEnvelope(version, queue.e2e_key, delivery.nonce, sealed)
+        return Outgoing(outer.encode(), queue.auth_key if secured else None, delivery.notify)
+    key = SendingKey.decode(delivery.sending_key)
+    ciphertext = key.encrypt(delivery.plaintext + body, delivery.padded_length)
+    envelope = MessageEnvelope(AGENT_VERSIONS.highest, ciphertext)
+    inner = ClientMessage(None, envelope.encode())
+    sealed = inner.seal(queue.e2e_secret, delivery.nonce, E2E_MESSAGE_PADDED)
+    outer = ClientEnvelope(version, None, delivery.nonce, sealed)
+    return Outgoing(outer.encode(), queue.auth_key, delivery.notify)
+
+
+def delivered(step: Step, c: OpenConnection, delivery: Delivery, *, proxied: bool) -> None:
+    """The router has taken a message."""
+    drop_deliveries(step, c, [delivery])
+    match delivery.kind:
+        case DeliveryKind.CONFIRMATION:
+            confirmation_sent(step, c, delivery.queue)
+        case DeliveryKind.HELLO:
+            hello_sent(step, c, delivery.queue)
+        case DeliveryKind.MESSAGE:
+            step.tell(MessageSent(c.connection_id, delivery.message_id, proxied))
+        case DeliveryKind.SERVICE:
+            pass
+
+
+def not_delivered(
+    step: Step, c: OpenConnection, delivery: Delivery, failure: SendFailure
+) -> float | None:
+    """An attempt has failed.  Returns how long to wait before the next, or `None` for none."""
+    now = step.moment.now
+    is_quota = failure is SendFailure.QUOTA
+    in_handshake = delivery.kind in (DeliveryKind.CONFIRMATION, DeliveryKind.HELLO)
+    if (
+        failure is SendFailure.GONE
+        or failure is SendFailure.REFUSED
+        or (is_quota and delivery.kind is DeliveryKind.CONFIRMATION)
+    ):
+        if in_handshake:
+            fail(step, c, failure.problem)
+        else:
+            _give_up(step, c, [delivery], failure)
+        return None
+    timeout = QUOTA_TIMEOUT if is_quota else MESSAGE_TIMEOUT
+    if now - delivery.created_at >= timeout:
+        if in_handshake:
+            fail(step, c, failure.problem)
+        else:
+            _give_up(step, c, _expired(step, c, delivery, now - timeout), failure)
+        return None
+    if c.row.deletion is Deletion.AFTER_DELIVERY and is_quota:
+        pass  # the deletion itself has a limit
+    first = now if delivery.first_failure is None else delivery.first_failure
+    backoff = SLOW if is_quota else FAST
+    wait = backoff.next_wait(delivery.wait, now - first)
+    warned = delivery.problem
+    if failure is not SendFailure.TEMPORARY and delivery.kind is DeliveryKind.MESSAGE:
+        problem = failure.problem
+        if warned != problem.value:
+            warned = problem.value
+            step.tell(DeliveryWarning(c.connection_id, delivery.message_id, problem))
+    step.rows.update(delivery, evolve(delivery, first_failure=first, wait=wait, problem=warned))
+    return wait
+
+
+def _expired(step: Step, c: OpenConnection, delivery: Delivery, before: float) -> list[Delivery]:
+    """The message that has waited too long, and all others in its queue that have."""
+    queued = step.rows.find(Delivery, connection_id=c.connection_id, queue=delivery.queue)
+    handshake = (DeliveryKind.CONFIRMATION, DeliveryKind.HELLO)
+    return [each for each in queued if each.created_at <= before and each.kind not in handshake]
+
+
+def _give_up(
+    step: Step, c: OpenConnection, deliveries: list[Delivery], failure: SendFailure
+) -> None:
+    drop_deliveries(step, c, deliveries)
+    ids = tuple(
+        delivery.message_id for delivery in deliveries if delivery.kind is DeliveryKind.MESSAGE
+    )
+    if ids:
+        step.tell(DeliveryFailed(c.connection_id, ids, failure.problem))

@@ -1,0 +1,150 @@
+"""Joining invitations, and asking contact addresses for a connection."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.duplex.errors import AlreadyJoined, LinkNotUsable, NoCommonDuplexVersion
+from simplex_trio.duplex.machine.connection import Connection, ConnectionKind, SendingStatus
+from simplex_trio.duplex.machine.creating import new_x3dh_keys
+from simplex_trio.duplex.machine.handshake import confirm_if_possible
+from simplex_trio.duplex.machine.queues import add_sending_queue, plan_receiving
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.errors import CryptoError
+from simplex_trio.ratchet.errors import RatchetError
+from simplex_trio.ratchet.starting import joiner_ratchet
+from simplex_trio.wire.duplex.link_boxes import LinkContent
+from simplex_trio.wire.duplex.link_data import ContactLinkData
+from simplex_trio.wire.duplex.links import Link
+from simplex_trio.wire.duplex.requests import ConnectionRequest, ContactURI, InvitationURI
+from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortInvitationLink
+from simplex_trio.wire.duplex.versions import AgentVersion
+from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion
+
+__all__ = ["join", "link_hash", "link_read", "start_joining"]
+
+
+def link_hash(link: Link) -> bytes:
+    """What tells that two links are the same, whichever way they are written."""
+    match link:
+        case ShortInvitationLink() | ShortContactLink():
+            return sha256(link.encode()).digest()
+        case InvitationURI() | ContactURI():
+            # Long links may name the KEM's key or not; the queue is what they lead to.
+            queue = link.queues[0].queue
+            return sha256(b"queue" + queue.sender_id + queue.dh_key.raw).digest()
+
+
+def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -> OpenConnection:
+    """A connection for a link.
+
+    The same link again is the same connection while that is on its way, so that a call that failed
+    or was cancelled can be made again, with the same keys.  Raises `AlreadyJoined` once it is more
+    than that, and `NoCommonDuplexVersion` or `LinkNotUsable`, and stores nothing then.
+    """
+    hashed = link_hash(link)
+    for known in step.rows.find(Connection, link_hash=hashed):
+        if known.user != user:
+            continue
+        if known.info is None or not (known.is_joiner or known.link or known.address):
+            raise AlreadyJoined(known.connection_id)
+        return step.connection(known.connection_id)
+    moment = step.moment
+    c = step.add(
+        Connection(
+            connection_id=moment.new_id(),
+            user=user,
+            kind=ConnectionKind.DUPLEX,
+            created_at=moment.seconds,
+            pq=pq,
+            info=info,
+            link_hash=hashed,
+        )
+    )
+    if isinstance(link, InvitationURI | ContactURI):
+        join(step, c, link)
+    elif isinstance(link, ShortInvitationLink):
+        c.change(link=str(link), link_key=moment.ed25519_key())
+    else:
+        c.change(link=str(link))
+    return c
+
+
+def link_read(step: Step, c: OpenConnection, content: LinkContent) -> None:
+    """Go on with the request in the data of a short link.
+
+    Raises as `start_joining` does.
+    """
+    if isinstance(content.user, ContactLinkData) and not content.user.direct:
+        raise LinkNotUsable("this address takes requests through relays only")
+    key = c.row.link_key
+    c.change(link=None, link_key=None)
+    join(step, c, content.fixed.request, auth_key=key)
+
+
+def join(
+    step: Step,
+    c: OpenConnection,
+    request: ConnectionRequest,
+    *,
+    auth_key: Ed25519PrivateKey | None = None,
+) -> None:
+    """Join an invitation, or ask a contact address; ``auth_key`` if that has secured the queue."""
+    spoken = step.moment.spoken
+    uri = request.queues[0]
+    agent = request.agent_versions.intersection(spoken.agent)
+    client = uri.client_versions.intersection(spoken.client)
+    if agent is None or client is None:
+        raise NoCommonDuplexVersion("the link is for programs of other versions")
+    c.change(agent_version=agent.highest)
+    if isinstance(request, InvitationURI):
+        _join_invitation(step, c, request, client.highest, auth_key)
+    else:
+        _ask_address(step, c, request)
+
+
+def _join_invitation(
+    step: Step,
+    c: OpenConnection,
+    request: InvitationURI,
+    client_version: int,
+    auth_key: Ed25519PrivateKey | None,
+) -> None:
+    moment, row = step.moment, c.row
+    versions = request.x3dh_offer.versions.intersection(moment.spoken.ratchet)
+    if versions is None:
+        raise NoCommonDuplexVersion("the link is for programs with another encryption")
+    version = versions.highest
+    pq = row.pq and row.agent_version >= AgentVersion.PQ_RATCHET and version >= RatchetVersion.KEM
+    peer = request.x3dh_offer.at_version(version)
+    keys = new_x3dh_keys(moment, with_kem=pq)
+    if pq:
+        assert moment.kem is not None
+        keys = keys.accepting(peer, moment.kem)
+    try:
+        ratchet = joiner_ratchet(
+            keys, peer, moment.dh_pair(), max_version=moment.spoken.ratchet.highest
+        )
+        sending = add_sending_queue(
+            c, request.queues[0].queue, client_version, moment, auth_key=auth_key
+        )
+    except (RatchetError, CryptoError) as exc:
+        raise LinkNotUsable("the keys in the link cannot be used") from exc
+    c.change(is_joiner=True, pq=pq, x3dh=keys, ratchet=ratchet)
+    plan_receiving(c, moment, client_version=client_version)
+    if sending.status is SendingStatus.SECURED:
+        confirm_if_possible(step, c)
+
+
+def _ask_address(step: Step, c: OpenConnection, request: ContactURI) -> None:
+    moment, row = step.moment, c.row
+    pq = row.pq and row.agent_version >= AgentVersion.PQ_RATCHET
+    # The KEM's key goes along, so that the first messages are protected by it already.
+    c.change(
+        address=str(request),
+        accepts_by_itself=True,
+        pq=pq,
+        x3dh=new_x3dh_keys(moment, with_kem=pq),
+    )
+    plan_receiving(c, moment)

@@ -1,0 +1,92 @@
+"""What is stored of messages and requests, beside the connection that they belong to."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import final
+
+from attrs import frozen
+
+from simplex_trio.redaction import Redacted
+
+__all__ = ["Delivery", "DeliveryKind", "ReceivedMessage", "Request", "SentMessage"]
+
+
+class DeliveryKind(Enum):
+    """What an outgoing message is, as far as its delivery depends on it."""
+
+    CONFIRMATION = 1
+    HELLO = 2
+    MESSAGE = 3
+    """The program's."""
+    SERVICE = 4
+    """The agents' own: receipts, and that sending may go on."""
+
+
+@final
+@frozen(repr=False)
+class Delivery(Redacted):
+    """A message on its way to one queue; the queue takes one at a time, in order."""
+
+    connection_id: str
+    queue: int
+    """The number of the sending queue."""
+    message_id: int
+    kind: DeliveryKind
+    notify: bool
+    created_at: int
+    nonce: bytes
+    """For the box around it: repeated attempts send the same bytes."""
+    plaintext: bytes
+    """The agent message, up to the body if that is stored apart."""
+    body: int | None
+    """The row of a body that several messages share; it follows ``plaintext``."""
+    sending_key: bytes | None
+    """What the ratchet encrypts it with; `None` for a confirmation, which is encrypted already."""
+    padded_length: int
+    first_failure: float | None = None
+    wait: float | None = None
+    """How long the last wait between attempts was, in seconds."""
+    problem: str | None = None
+    """The problem that the program was warned of last."""
+
+
+@final
+@frozen(repr=False)
+class SentMessage(Redacted):
+    """A message of the program that was sent, kept for its receipt."""
+
+    connection_id: str
+    message_id: int
+    sender_message_id: int
+    message_hash: bytes
+    created_at: int
+    is_confirmed: bool = False
+    """Whether a receipt with the right hash has come."""
+
+
+@final
+@frozen(repr=False)
+class ReceivedMessage(Redacted):
+    """A message that the program has not acknowledged."""
+
+    connection_id: str
+    message_id: int
+    queue: int
+    sender_message_id: int
+    message_hash: bytes
+
+
+@final
+@frozen(repr=False)
+class Request(Redacted):
+    """A peer's request for a connection, which came to a contact address."""
+
+    request_id: str
+    address_id: str
+    """The connection of the address."""
+    invitation: str
+    """What to join: the text of an invitation."""
+    info: bytes
+    envelope_hash: bytes
+    created_at: int

@@ -1,0 +1,89 @@
+"""`Rows`: what a step reads and writes, inside its transaction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, TypeVar
+
+from simplex_trio.duplex.events import ConnectionEvent
+from simplex_trio.ratchet.skipped import SkippedKeys
+
+__all__ = ["Rows"]
+
+RecordT = TypeVar("RecordT")
+
+
+class Rows(ABC):
+    """Records of the classes that `simplex_trio.duplex.machine` defines, each by its key."""
+
+    @abstractmethod
+    def get(self, kind: type[RecordT], *key: Any) -> RecordT | None:
+        """The record with this key."""
+
+    @abstractmethod
+    def find(
+        self, kind: type[RecordT], *, limit: int | None = None, **fields: Any
+    ) -> list[RecordT]:
+        """The records with these values, in the order of their keys."""
+
+    @abstractmethod
+    def insert(self, record: Any) -> None:
+        """Add a record, whose key is new."""
+
+    @abstractmethod
+    def update(self, before: Any, after: Any) -> None:
+        """Replace a record by another with the same key."""
+
+    @abstractmethod
+    def delete(self, record: Any) -> None:
+        """Remove a record."""
+
+    @abstractmethod
+    def delete_connection(self, connection_id: str) -> None:
+        """Remove a connection with everything that belongs to it, events excepted."""
+
+    # --- keys of messages that have not come ----------------------------------------------------
+
+    @abstractmethod
+    def skipped_keys(self, connection_id: str) -> SkippedKeys:
+        """The keys of messages that were overtaken."""
+
+    @abstractmethod
+    def change_skipped_keys(
+        self, connection_id: str, before: SkippedKeys, after: SkippedKeys
+    ) -> None:
+        """Store the difference."""
+
+    # --- hashes of what has come ----------------------------------------------------------------
+
+    @abstractmethod
+    def has_seen(self, connection_id: str, encrypted_hash: bytes) -> bool:
+        """Whether a message with this hash was processed."""
+
+    @abstractmethod
+    def add_seen(self, connection_id: str, encrypted_hash: bytes, at: int) -> None:
+        """Record that a message was processed."""
+
+    # --- bodies that several deliveries share ---------------------------------------------------
+
+    @abstractmethod
+    def add_body(self, body: bytes) -> int:
+        """Store a body, and return its number."""
+
+    @abstractmethod
+    def body(self, number: int) -> bytes:
+        """A stored body."""
+
+    @abstractmethod
+    def drop_unused_body(self, number: int) -> None:
+        """Remove a body if no delivery refers to it any more."""
+
+    # --- events ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def add_event(self, event: ConnectionEvent, message_id: int | None) -> None:
+        """Store an event behind all others; ``message_id`` if the program has to acknowledge it."""
+
+    @abstractmethod
+    def delete_message_event(self, connection_id: str, message_id: int) -> None:
+        """Remove the event of a message that the program has acknowledged."""

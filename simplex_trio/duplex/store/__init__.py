@@ -1,0 +1,1 @@
+"""Where a `DuplexAgent` keeps everything: one SQLite file, or memory for tests."""

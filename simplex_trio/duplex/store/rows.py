@@ -1,0 +1,363 @@
+"""`SQLiteRows`: the rows of a store, for the functions that run in its thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from typing import Any, TypeVar
+
+from attrs import define, field
+
+from simplex_trio.duplex.events import ConnectionEvent
+from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
+from simplex_trio.duplex.machine.messages import (
+    Delivery,
+    ReceivedMessage,
+    Request,
+    SentMessage,
+)
+from simplex_trio.duplex.machine.rows import Rows
+from simplex_trio.duplex.store.event_bytes import read_event, write_event
+from simplex_trio.duplex.store.records import Table
+from simplex_trio.errors import DecodeError, StoreCorrupted
+from simplex_trio.ratchet.skipped import SkippedKey, SkippedKeys
+
+__all__ = ["CACHED_CONNECTIONS", "SQLiteRows", "StoredEvent"]
+
+CACHED_CONNECTIONS = 256
+"""How many connections are kept in memory with their keys, some 10 kB each; the one that was not
+used for the longest time is read again from the file when it is needed."""
+
+RecordT = TypeVar("RecordT")
+
+_TABLES: dict[type[Any], Table[Any]] = {
+    table.kind: table
+    for table in (
+        Table(Connection, "connections", ("connection_id",)),
+        Table(ReceivingQueue, "receiving_queues", ("connection_id", "number")),
+        Table(SendingQueue, "sending_queues", ("connection_id", "number")),
+        Table(Delivery, "deliveries", ("connection_id", "queue", "message_id")),
+        Table(SentMessage, "sent_messages", ("connection_id", "sender_message_id")),
+        Table(ReceivedMessage, "received_messages", ("connection_id", "message_id")),
+        Table(Request, "requests", ("request_id",)),
+    )
+}
+
+StoredEvent = tuple[int, ConnectionEvent]
+"""An event and its number in the store."""
+
+
+@define(eq=False)
+class _Cached:
+    """A connection as the store has it, as far as it was asked for."""
+
+    row: Connection | None = None
+    receiving: list[ReceivingQueue] | None = None
+    sending: list[SendingQueue] | None = None
+    skipped: SkippedKeys | None = None
+    has_work: bool | None = None
+    deliveries: dict[int, Delivery | None] = field(factory=dict)
+    """The first delivery of a queue, as far as it is known."""
+
+
+class SQLiteRows(Rows):
+    """Rows in the tables of `simplex_trio.duplex.store.schema`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+        self._executemany = connection.executemany
+        self._cache: OrderedDict[str, _Cached] = OrderedDict()
+        self._touched: set[str] = set()
+        self.new_events: list[StoredEvent] = []
+        """Events that were added in this transaction."""
+
+    # --- the cache ------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """The transaction is stored, so what is in memory is true."""
+        self._touched.clear()
+        while len(self._cache) > CACHED_CONNECTIONS:
+            self._cache.popitem(last=False)
+
+    def forget_changes(self) -> None:
+        """The changes since `settle` were undone, so what is in memory may not be true."""
+        for connection_id in self._touched:
+            self._cache.pop(connection_id, None)
+        self._touched.clear()
+
+    def _cached(self, connection_id: str) -> _Cached:
+        cached = self._cache.get(connection_id)
+        if cached is None:
+            cached = self._cache[connection_id] = _Cached()
+        self._cache.move_to_end(connection_id)
+        return cached
+
+    def _touch(self, connection_id: str) -> _Cached:
+        self._touched.add(connection_id)
+        return self._cached(connection_id)
+
+    # --- records --------------------------------------------------------------------------------
+
+    def get(self, kind: type[RecordT], *key: Any) -> RecordT | None:
+        table = _TABLES[kind]
+        if kind is Connection:
+            cached = self._cached(key[0])
+            if cached.row is None:
+                cached.row = self._get(table, key)
+            return cached.row  # type: ignore[return-value]
+        found: RecordT | None = self._get(table, key)
+        return found
+
+    def _get(self, table: Table[Any], key: tuple[Any, ...]) -> Any:
+        values = [
+            table.written(column, value) for column, value in zip(table.key, key, strict=True)
+        ]
+        row = self._execute(table.select_one, values).fetchone()
+        return None if row is None else self._record(table, row)
+
+    def _record(self, table: Table[Any], row: tuple[Any, ...]) -> Any:
+        try:
+            return table.record(row)
+        except ValueError as exc:
+            raise StoreCorrupted(f"table {table.name}") from exc
+
+    def find(
+        self, kind: type[RecordT], *, limit: int | None = None, **fields: Any
+    ) -> list[RecordT]:
+        table = _TABLES[kind]
+        if kind in (ReceivingQueue, SendingQueue) and tuple(fields) == ("connection_id",):
+            cached = self._cached(fields["connection_id"])
+            attribute = "receiving" if kind is ReceivingQueue else "sending"
+            known: list[Any] | None = getattr(cached, attribute)
+            if known is None:
+                known = self._find(table, fields, limit)
+                setattr(cached, attribute, known)
+            return known
+        if kind is Delivery and limit == 1 and "queue" in fields:
+            firsts = self._cached(fields["connection_id"]).deliveries
+            queue = fields["queue"]
+            if queue not in firsts:
+                firsts[queue] = next(iter(self._find(table, fields, limit)), None)
+            first: Any = firsts[queue]
+            return [] if first is None else [first]
+        return self._find(table, fields, limit)
+
+    def _find(self, table: Table[Any], fields: dict[str, Any], limit: int | None) -> list[Any]:
+        values = [table.written(column, value) for column, value in fields.items()]
+        rows = self._execute(table.select(tuple(fields), limit), values).fetchall()
+        return [self._record(table, row) for row in rows]
+
+    def insert(self, record: Any) -> None:
+        table = _TABLES[type(record)]
+        self._execute(table.insert, table.values(record))
+        self._changed(record, None)
+
+    def update(self, before: Any, after: Any) -> None:
+        statement = _TABLES[type(after)].update(before, after)
+        if statement is not None:
+            self._execute(*statement)
+            self._changed(after, before)
+
+    def delete(self, record: Any) -> None:
+        table = _TABLES[type(record)]
+        self._execute(table.delete, table.key_values(record))
+        self._changed(None, record)
+
+    def _changed(self, after: Any, before: Any) -> None:
+        """Keep the cache true."""
+        record = before if after is None else after
+        match record:
+            case Connection():
+                self._touch(record.connection_id).row = after
+            case ReceivingQueue() | SendingQueue():
+                cached = self._touch(record.connection_id)
+                attribute = "receiving" if isinstance(record, ReceivingQueue) else "sending"
+                known = getattr(cached, attribute)
+                if known is None:
+                    return  # read when it is asked for
+                others = [queue for queue in known if queue.number != record.number]
+                if after is not None:
+                    others.append(after)
+                    others.sort(key=lambda queue: queue.number)
+                setattr(cached, attribute, others)
+            case Delivery():
+                firsts = self._touch(record.connection_id).deliveries
+                first = firsts.get(record.queue)
+                if after is None or (first is not None and first.message_id == after.message_id):
+                    firsts.pop(record.queue, None)
+                    if after is not None:
+                        firsts[record.queue] = after
+                elif first is None:
+                    if record.queue in firsts:
+                        firsts[record.queue] = after
+            case _:
+                pass
+
+    def delete_connection(self, connection_id: str) -> None:
+        for delivery in self.find(Delivery, connection_id=connection_id):
+            self.delete(delivery)
+            if delivery.body is not None:
+                self.drop_unused_body(delivery.body)
+        self._execute("DELETE FROM connections WHERE connection_id = ?", (connection_id.encode(),))
+        self._execute(
+            "DELETE FROM events WHERE connection_id = ? AND message_id IS NOT NULL",
+            (connection_id.encode(),),
+        )
+        self._touched.add(connection_id)
+        self._cache.pop(connection_id, None)
+
+    # --- keys of messages that have not come ----------------------------------------------------
+
+    def skipped_keys(self, connection_id: str) -> SkippedKeys:
+        cached = self._cached(connection_id)
+        if cached.skipped is None:
+            rows = self._execute(
+                "SELECT header_key, number, message_key, iv, since FROM skipped_keys "
+                "WHERE connection_id = ? ORDER BY position",
+                (connection_id.encode(),),
+            )
+            cached.skipped = SkippedKeys.of(SkippedKey(*row) for row in rows)
+        return cached.skipped
+
+    def change_skipped_keys(
+        self, connection_id: str, before: SkippedKeys, after: SkippedKeys
+    ) -> None:
+        added, removed = after.changes_since(before)
+        name = connection_id.encode()
+        self._executemany(
+            "DELETE FROM skipped_keys WHERE connection_id = ? AND header_key = ? AND number = ?",
+            [(name, *key) for key in removed],
+        )
+        if added:
+            (last,) = self._execute(
+                "SELECT coalesce(max(position), 0) FROM skipped_keys WHERE connection_id = ?",
+                (name,),
+            ).fetchone()
+            self._executemany(
+                "INSERT INTO skipped_keys (connection_id, header_key, number, message_key, iv, "
+                "since, position) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (name, key.header_key, key.number, key.message_key, key.iv, key.since, place)
+                    for place, key in enumerate(added, last + 1)
+                ],
+            )
+        self._touch(connection_id).skipped = after
+
+    # --- hashes of what has come ----------------------------------------------------------------
+
+    def has_seen(self, connection_id: str, encrypted_hash: bytes) -> bool:
+        found = self._execute(
+            "SELECT 1 FROM seen_messages WHERE connection_id = ? AND encrypted_hash = ?",
+            (connection_id.encode(), encrypted_hash),
+        ).fetchone()
+        return found is not None
+
+    def add_seen(self, connection_id: str, encrypted_hash: bytes, at: int) -> None:
+        self._execute(
+            "INSERT OR IGNORE INTO seen_messages VALUES (?, ?, ?)",
+            (connection_id.encode(), encrypted_hash, at),
+        )
+
+    # --- bodies ---------------------------------------------------------------------------------
+
+    def add_body(self, body: bytes) -> int:
+        number = self._execute("INSERT INTO bodies (body) VALUES (?)", (body,)).lastrowid
+        assert number is not None
+        return number
+
+    def body(self, number: int) -> bytes:
+        row = self._execute("SELECT body FROM bodies WHERE number = ?", (number,)).fetchone()
+        if row is None:
+            raise StoreCorrupted("table bodies")
+        body: bytes = row[0]
+        return body
+
+    def drop_unused_body(self, number: int) -> None:
+        self._execute(
+            "DELETE FROM bodies WHERE number = ? "
+            "AND NOT EXISTS (SELECT 1 FROM deliveries WHERE body = ?)",
+            (number, number),
+        )
+
+    # --- events ---------------------------------------------------------------------------------
+
+    def add_event(self, event: ConnectionEvent, message_id: int | None) -> None:
+        kind, content = write_event(event)
+        number = self._execute(
+            "INSERT INTO events (connection_id, message_id, kind, content) VALUES (?, ?, ?, ?)",
+            (event.connection_id.encode(), message_id, kind.encode(), content),
+        ).lastrowid
+        assert number is not None
+        self.new_events.append((number, event))
+
+    def delete_message_event(self, connection_id: str, message_id: int) -> None:
+        self._execute(
+            "DELETE FROM events WHERE connection_id = ? AND message_id = ?",
+            (connection_id.encode(), message_id),
+        )
+
+    def events_after(self, number: int, limit: int) -> list[StoredEvent]:
+        """The oldest stored events behind one with a number."""
+        rows = self._execute(
+            "SELECT number, kind, content FROM events WHERE number > ? ORDER BY number LIMIT ?",
+            (number, limit),
+        ).fetchall()
+        try:
+            return [(each, read_event(kind.decode(), content)) for each, kind, content in rows]
+        except (DecodeError, ValueError) as exc:
+            raise StoreCorrupted("table events") from exc
+
+    def delete_events(self, numbers: list[int]) -> None:
+        """Remove events that the program has taken."""
+        self._executemany("DELETE FROM events WHERE number = ?", [(each,) for each in numbers])
+
+    # --- of all connections ---------------------------------------------------------------------
+
+    def note_work(self, connection_id: str, has_work: bool) -> None:
+        """Record whether a connection has anything to do, for the next start."""
+        cached = self._cached(connection_id)
+        if cached.has_work is not has_work:
+            self._execute(
+                "UPDATE connections SET has_work = ? WHERE connection_id = ?",
+                (has_work, connection_id.encode()),
+            )
+            self._touch(connection_id).has_work = has_work
+
+    def connections_with_work(self) -> list[str]:
+        """The connections that have something to do."""
+        rows = self._execute("SELECT connection_id FROM connections WHERE has_work").fetchall()
+        return [connection_id.decode() for (connection_id,) in rows]
+
+    def connection_ids(self, user: str | None) -> list[str]:
+        """All connections, or those of a user."""
+        if user is None:
+            rows = self._execute("SELECT connection_id FROM connections").fetchall()
+        else:
+            rows = self._execute(
+                "SELECT connection_id FROM connections WHERE user = ?", (user.encode(),)
+            ).fetchall()
+        return [connection_id.decode() for (connection_id,) in rows]
+
+    def queues_to_subscribe(self) -> list[ReceivingQueue]:
+        """All queues that exist on routers and are not being deleted."""
+        table = _TABLES[ReceivingQueue]
+        rows = self._execute(
+            f"SELECT {', '.join(table.columns)} FROM receiving_queues "
+            "WHERE status > 0 AND NOT is_deleted"
+        ).fetchall()
+        return [self._record(table, row) for row in rows]
+
+    def users_of(self, connection_ids: list[str]) -> dict[str, str]:
+        """The user of each connection."""
+        found = self._execute("SELECT connection_id, user FROM connections").fetchall()
+        wanted = set(connection_ids)
+        return {
+            name: user.decode()
+            for connection_id, user in found
+            if (name := connection_id.decode()) in wanted
+        }
+
+    def forget_old(self, before: int) -> None:
+        """Remove what is kept only to recognise answers and repetitions, if it is older."""
+        self._execute("DELETE FROM seen_messages WHERE seen_at < ?", (before,))
+        self._execute("DELETE FROM sent_messages WHERE created_at < ?", (before,))

@@ -1,0 +1,192 @@
+"""`DuplexStore`: steps in transactions, many of them in one if many are waiting."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import trio
+from attrs import define, field
+
+from simplex_trio.duplex.store.rows import SQLiteRows, StoredEvent
+from simplex_trio.duplex.store.schema import SCHEMA, TABLES
+from simplex_trio.errors import copy_of
+from simplex_trio.storage.database import Database
+from simplex_trio.storage.failures import translated
+
+__all__ = ["DuplexStore", "MemoryDatabase", "open_duplex_store"]
+
+T = TypeVar("T")
+
+
+@define(eq=False)
+class _Call(Generic[T]):
+    """A function that waits to be called in a transaction."""
+
+    function: Callable[[SQLiteRows], T]
+    durable: bool
+    is_done: bool = False
+    value: T | None = None
+    error: BaseException | None = None
+    events: list[StoredEvent] = field(factory=list)
+
+
+class MemoryDatabase:
+    """A database in memory, with the methods of `Database` that a store uses.
+
+    Its functions run at once, in the thread of the event loop: for tests.
+    """
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection.text_factory = bytes
+        self.connection.execute("PRAGMA foreign_keys = ON")
+        for statement in TABLES:
+            self.connection.execute(statement)
+        self._is_closed = False
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """What ``function`` returns."""
+        if self._is_closed:
+            raise trio.ClosedResourceError("the store is closed")
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        return function()
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        """All that the body executes, or nothing if it raises."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+
+    async def aclose(self) -> None:
+        """Close it; what is in it stays, for another store on the same database."""
+        self._is_closed = True
+        await trio.lowlevel.checkpoint()
+
+
+class DuplexStore:
+    """The store of one agent; `open_duplex_store` opens it."""
+
+    def __init__(self, database: Database | MemoryDatabase) -> None:
+        self._database = database
+        self._rows = SQLiteRows(database.connection)
+        self._waiting: list[_Call[Any]] = []
+        self._turn = trio.Lock()
+        self._taken: list[int] = []
+        self.publish: Callable[[list[StoredEvent]], object] = lambda _: None
+        """Called with the events of each transaction, in order, once it is stored."""
+
+    def __repr__(self) -> str:
+        return f"<DuplexStore, {len(self._waiting)} steps waiting>"
+
+    async def transact(self, function: Callable[[SQLiteRows], T], *, durable: bool = True) -> T:
+        """What ``function`` returns, with all that it changes stored, or its error and nothing.
+
+        Calls that wait for each other share a transaction, and so the price of making it durable; if
+        it cannot be stored they all fail.  With ``durable`` it survives a loss of power, and
+        otherwise as soon as a later one does; it survives the end of the program in any case.
+
+        If this is cancelled before it is its turn, nothing happens; later, it is too late.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        call = _Call(function, durable)
+        self._waiting.append(call)
+        with trio.CancelScope(shield=True):
+            async with self._turn:
+                if not call.is_done:
+                    batch, self._waiting = self._waiting, []
+                    await self._write(batch)
+        if call.error is not None:
+            raise call.error
+        return call.value  # type: ignore[return-value]
+
+    async def _write(self, batch: list[_Call[Any]]) -> None:
+        taken, self._taken = self._taken, []
+        try:
+            await self._database.run(partial(self._in_thread, batch, taken))
+        except BaseException as exc:
+            self._taken = taken + self._taken
+            for call in batch:
+                call.error = copy_of(exc)
+        finally:
+            for call in batch:
+                call.is_done = True
+        stored = [event for call in batch if call.error is None for event in call.events]
+        if stored:
+            self.publish(stored)
+
+    def _in_thread(self, batch: list[_Call[Any]], taken: list[int]) -> None:
+        rows, execute = self._rows, self._database.connection.execute
+        durable = any(call.durable for call in batch)
+        try:
+            with self._database.transaction(durable=durable), translated("the store's tables"):
+                if taken:
+                    rows.delete_events(taken)
+                for call in batch:
+                    execute("SAVEPOINT step")
+                    rows.new_events = []
+                    try:
+                        call.value = call.function(rows)
+                        call.events = rows.new_events
+                    except Exception as exc:
+                        execute("ROLLBACK TO step")
+                        rows.forget_changes()
+                        call.error = exc
+                    execute("RELEASE step")
+        except BaseException:
+            rows.forget_changes()
+            raise
+        rows.settle()
+
+    def took(self, event_number: int) -> None:
+        """The program has taken an event; it is removed with the next transaction."""
+        self._taken.append(event_number)
+
+    async def flush(self) -> None:
+        """Remove the events that were taken, if no other transaction has."""
+        if self._taken:
+            await self.transact(lambda _: None, durable=False)
+
+    async def events_after(self, number: int, limit: int) -> list[StoredEvent]:
+        """The oldest stored events behind one with a number."""
+        return await self.transact(lambda rows: rows.events_after(number, limit), durable=False)
+
+    async def aclose(self) -> None:
+        """Close the file, after what was begun."""
+        with trio.CancelScope(shield=True):
+            try:
+                await self.flush()
+            finally:
+                await self._database.aclose()
+        await trio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def open_duplex_store(
+    path: Path | None, *, accept_loss: bool = False
+) -> AsyncIterator[DuplexStore]:
+    """Open the store in a file, made if it is missing, or in memory if ``path`` is `None`.
+
+    Raises as `Database` does: `StoreLocked`, `StoreForeign`, `StoreCorrupted`, `StoreUnavailable`.
+    """
+    database: Database | MemoryDatabase
+    if path is None:
+        database = MemoryDatabase()
+    else:
+        opening = partial(Database, path, SCHEMA, accept_loss=accept_loss)
+        database = await trio.to_thread.run_sync(opening)
+    store = DuplexStore(database)
+    try:
+        yield store
+    finally:
+        await store.aclose()
