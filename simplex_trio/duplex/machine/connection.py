@@ -161,7 +161,8 @@ class ReceivingQueue(Redacted):
 
     connection_id: str
     number: int
-    mode: QueueMode
+    mode: QueueMode | None
+    """`None` on a router that knows of no modes, so that the peer cannot secure the queue."""
     auth_key: Ed25519PrivateKey
     e2e_key: X25519PrivateKey
     client_version: int

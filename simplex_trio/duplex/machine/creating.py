@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from simplex_trio.crypto.box import BoxKey
 from simplex_trio.duplex.errors import NotAnAddress
 from simplex_trio.duplex.events import InvitationReady, LinkUpdated, Problem
 from simplex_trio.duplex.machine.connection import (
@@ -13,6 +12,7 @@ from simplex_trio.duplex.machine.connection import (
 )
 from simplex_trio.duplex.machine.handshake import queue_is_there
 from simplex_trio.duplex.machine.queues import (
+    CreatedQueue,
     PlannedQueue,
     created_queue,
     long_link,
@@ -27,6 +27,8 @@ from simplex_trio.wire.queue_mode import QueueMode
 
 __all__ = [
     "change_link",
+    "invitation",
+    "is_offered",
     "link_changed",
     "new_x3dh_keys",
     "plan_address",
@@ -104,30 +106,29 @@ def queue_created(
     c: OpenConnection,
     number: int,
     planned: PlannedQueue,
+    created: CreatedQueue,
     *,
-    recipient_id: bytes,
-    sender_id: bytes,
-    delivery_key: BoxKey,
-    link_id: bytes | None,
     tell: bool,
-) -> None:
-    """The router has created a queue; ``tell`` if no caller waits for the link."""
-    queue = created_queue(
-        c,
-        number,
-        planned,
-        recipient_id=recipient_id,
-        sender_id=sender_id,
-        delivery_key=delivery_key,
-        link_id=link_id,
-    )
-    if is_offered(c):
-        if tell:
-            short = short_link(c, queue)
-            text = None if short is None else str(short)
-            step.tell(InvitationReady(c.connection_id, long_link(c, queue, step.moment), text))
-        return
-    queue_is_there(step, c)
+) -> InvitationReady | None:
+    """A router has created a queue.
+
+    Returns the link to pass on, if there is one for others; the program is told if ``tell``.
+    """
+    queue = created_queue(c, number, planned, created)
+    if not is_offered(c):
+        queue_is_there(step, c)
+        return None
+    ready = invitation(c, queue, step.moment)
+    if tell:
+        step.tell(ready)
+    return ready
+
+
+def invitation(c: OpenConnection, queue: ReceivingQueue, moment: Moment) -> InvitationReady:
+    """The links to a connection that was offered."""
+    short = short_link(c, queue)
+    text = None if short is None else str(short)
+    return InvitationReady(c.connection_id, long_link(c, queue, moment), text)
 
 
 def is_offered(c: OpenConnection) -> bool:

@@ -9,6 +9,7 @@ from simplex_trio.duplex.errors import AlreadyJoined, LinkNotUsable, NoCommonDup
 from simplex_trio.duplex.machine.connection import Connection, ConnectionKind, SendingStatus
 from simplex_trio.duplex.machine.creating import new_x3dh_keys
 from simplex_trio.duplex.machine.handshake import confirm_if_possible
+from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.queues import add_sending_queue, plan_receiving
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import CryptoError
@@ -47,9 +48,10 @@ def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -
     for known in step.rows.find(Connection, link_hash=hashed):
         if known.user != user:
             continue
-        if known.info is None or not (known.is_joiner or known.link or known.address):
+        c = step.connection(known.connection_id)
+        if not _is_joining(step, c):
             raise AlreadyJoined(known.connection_id)
-        return step.connection(known.connection_id)
+        return c
     moment = step.moment
     c = step.add(
         Connection(
@@ -69,6 +71,17 @@ def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -
     else:
         c.change(link=str(link))
     return c
+
+
+def _is_joining(step: Step, c: OpenConnection) -> bool:
+    """Whether the peer's router is still to be told of a connection."""
+    row = c.row
+    if row.link is not None or row.address is not None:
+        return True
+    if not row.is_joiner or row.ready or not c.sending:
+        return False
+    queued = step.rows.find(Delivery, limit=1, connection_id=c.connection_id)
+    return row.info is not None or bool(queued)
 
 
 def link_read(step: Step, c: OpenConnection, content: LinkContent) -> None:

@@ -50,6 +50,7 @@ from simplex_trio.wire.smp.new_queue import (
 )
 
 __all__ = [
+    "CreatedQueue",
     "PlannedQueue",
     "add_sending_queue",
     "created_queue",
@@ -77,6 +78,18 @@ class PlannedQueue(Redacted):
     correlation_id: bytes | None = None
     root_key: Ed25519PrivateKey | None = None
     sealed: SealedLink | None = None
+
+
+@final
+@frozen(repr=False)
+class CreatedQueue(Redacted):
+    """What a router has answered to NEW."""
+
+    recipient_id: bytes
+    sender_id: bytes
+    delivery_key: BoxKey
+    mode: QueueMode | None
+    link_id: bytes | None = None
 
 
 def plan_receiving(
@@ -138,31 +151,26 @@ def _user_data(c: OpenConnection, queue: ReceivingQueue, moment: Moment) -> User
 
 
 def created_queue(
-    c: OpenConnection,
-    number: int,
-    planned: PlannedQueue,
-    *,
-    recipient_id: bytes,
-    sender_id: bytes,
-    delivery_key: BoxKey,
-    link_id: bytes | None,
+    c: OpenConnection, number: int, planned: PlannedQueue, created: CreatedQueue
 ) -> ReceivingQueue:
     """The queue, now that the router has answered NEW."""
     sealed = planned.sealed
     queue = c.change_receiving(
         number,
         status=ReceivingStatus.NEW,
+        mode=created.mode,
         server=planned.server,
-        recipient_id=recipient_id,
-        sender_id=sender_id,
-        delivery_key=delivery_key,
+        recipient_id=created.recipient_id,
+        sender_id=created.sender_id,
+        delivery_key=created.delivery_key,
     )
     if sealed is None:
         return queue
+    link_id = sealed.keys.link_id
     return c.change_receiving(
         number,
         root_key=planned.root_key,
-        link_id=link_id if sealed.keys.link_id is None else sealed.keys.link_id,
+        link_id=created.link_id if link_id is None else link_id,
         link_secret=sealed.keys.link_key,
         sealed_fixed=sealed.data.fixed,
     )

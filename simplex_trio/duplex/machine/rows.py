@@ -64,6 +64,10 @@ class Rows(ABC):
     def add_seen(self, connection_id: str, encrypted_hash: bytes, at: int) -> None:
         """Record that a message was processed."""
 
+    @abstractmethod
+    def forget_old(self, before: int) -> None:
+        """Remove such hashes, and messages that wait for a receipt, if they are older."""
+
     # --- bodies that several deliveries share ---------------------------------------------------
 
     @abstractmethod
@@ -87,3 +91,9 @@ class Rows(ABC):
     @abstractmethod
     def delete_message_event(self, connection_id: str, message_id: int) -> None:
         """Remove the event of a message that the program has acknowledged."""
+
+    # --- work -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def note_work(self, connection_id: str, has_work: bool) -> None:
+        """Record whether a connection has anything to do, for the next start."""

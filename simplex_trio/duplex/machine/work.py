@@ -52,14 +52,26 @@ class Lane(NamedTuple):
     queue: int = 0
 
 
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class _Work(Redacted):
-    connection_id: str
-    queue: int
+    connection: OpenConnection
+    """The connection as it was stored; not to be changed."""
+    number: int
+    """Of the queue that this is about; 0 for none."""
 
     @property
     def lane(self) -> Lane:
-        return Lane(self.connection_id, type(self).__name__, self.queue)
+        return Lane(self.connection.connection_id, type(self).__name__, self.number)
+
+    @property
+    def receiving(self) -> ReceivingQueue:
+        """The queue, if this is about one to receive from."""
+        return self.connection.receiving[self.number]
+
+    @property
+    def sending(self) -> SendingQueue:
+        """The queue, if this is about one to send to."""
+        return self.connection.sending[self.number]
 
 
 @final
@@ -108,8 +120,13 @@ class DeleteQueue(_Work):
 
 
 @final
+@frozen(repr=False, eq=False)
 class Deliver(_Work):
     """SEND to the peer's queue."""
+
+    delivery: Delivery
+    body: bytes
+    """What the message shares with others, if anything."""
 
 
 Work: TypeAlias = (
@@ -130,44 +147,43 @@ def work_of(step: Step, c: OpenConnection) -> list[Work]:
     """Everything that has to be done for a connection, as it is now."""
     if c.is_removed:
         return []
-    row = c.row
     found: list[Work] = []
-    if row.link is not None:
-        found.append(ReadLink(row.connection_id, 0))
-    if row.request is not None:
-        found.append(SendRequest(row.connection_id, 0))
+    if c.row.link is not None:
+        found.append(ReadLink(c, 0))
+    if c.row.request is not None:
+        found.append(SendRequest(c, 0))
     for queue in c.receiving.values():
         found += _receiving_work(c, queue)
-    if row.deletion is not Deletion.NOW:
+    if c.row.deletion is not Deletion.NOW:
         for sending in c.sending.values():
-            found += _sending_work(step, sending)
+            found += _sending_work(step, c, sending)
     return found
 
 
 def _receiving_work(c: OpenConnection, queue: ReceivingQueue) -> list[Work]:
-    where = (queue.connection_id, queue.number)
+    number = queue.number
     if queue.is_deleted:
-        return [DeleteQueue(*where)]
+        return [DeleteQueue(c, number)]
     if queue.status is ReceivingStatus.PLANNED:
-        return [CreateQueue(*where)]
+        return [CreateQueue(c, number)]
     found: list[Work] = []
     if queue.acknowledgement is Acknowledgement.DUE:
-        found.append(AcknowledgeMessage(*where))
+        found.append(AcknowledgeMessage(c, number))
     # The initiator secures its queue once the program has accepted the peer.
     if queue.sender_key is not None and c.sending:
-        found.append(SecureAsReceiver(*where))
+        found.append(SecureAsReceiver(c, number))
     if queue.link_due:
-        found.append(UpdateLink(*where))
+        found.append(UpdateLink(c, number))
     if queue.suspension is Suspension.DUE:
-        found.append(SuspendQueue(*where))
+        found.append(SuspendQueue(c, number))
     return found
 
 
-def _sending_work(step: Step, queue: SendingQueue) -> list[Work]:
-    where = (queue.connection_id, queue.number)
+def _sending_work(step: Step, c: OpenConnection, queue: SendingQueue) -> list[Work]:
     if queue.status is SendingStatus.NEW and queue.is_sender_secured:
-        return [SecureAsSender(*where)]
-    waiting = step.rows.find(
-        Delivery, limit=1, connection_id=queue.connection_id, queue=queue.number
-    )
-    return [Deliver(*where)] if waiting else []
+        return [SecureAsSender(c, queue.number)]
+    waiting = step.rows.find(Delivery, limit=1, connection_id=c.connection_id, queue=queue.number)
+    for delivery in waiting:
+        body = b"" if delivery.body is None else step.rows.body(delivery.body)
+        return [Deliver(c, queue.number, delivery, body)]
+    return []

@@ -22,8 +22,9 @@ _KINDS: dict[str, type[ConnectionEvent]] = {
 
 
 @cache
-def _codecs(kind: type[ConnectionEvent]) -> tuple[tuple[str, bool, Any, Any], ...]:
+def _codecs(name: str) -> tuple[tuple[str, bool, Any, Any], ...]:
     """Of each field: its name, whether it is a tuple, and how its values are written and read."""
+    kind = _KINDS[name]
     hints = get_type_hints(kind, vars(events))
     found = []
     for field in attrs.fields(kind):
@@ -38,7 +39,7 @@ def write_event(event: ConnectionEvent) -> tuple[str, bytes]:
     """The kind of an event, and the rest of it."""
     kind = type(event)
     parts: list[bytes] = []
-    for name, is_tuple, write, _ in _codecs(kind):
+    for name, is_tuple, write, _ in _codecs(kind.__name__):
         value = getattr(event, name)
         if is_tuple:
             parts.append(word32(len(value)))
@@ -55,7 +56,7 @@ def read_event(name: str, content: bytes) -> ConnectionEvent:
         raise DecodeError("an event of an unknown kind")
     reader = Reader(content)
     values: list[Any] = []
-    for _, is_tuple, _, read in _codecs(kind):
+    for _, is_tuple, _, read in _codecs(kind.__name__):
         if is_tuple:
             values.append(tuple(read(_read_scalar(reader)) for _ in range(reader.word32())))
         else:

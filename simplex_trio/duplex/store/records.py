@@ -5,7 +5,8 @@ from __future__ import annotations
 import types
 from collections.abc import Callable
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -66,12 +67,14 @@ def codec(kind: Any) -> tuple[_Convert, _Convert]:
         return _CODECS[kind]
     if get_origin(kind) in (Union, types.UnionType):
         parts = [part for part in get_args(kind) if part is not type(None)]
-        write, read = codec(parts[0] if len(parts) == 1 else Union[tuple(parts)])
+        write, read = codec(parts[0] if len(parts) == 1 else reduce(or_, parts))
         return (
             lambda value: None if value is None else write(value),
             lambda value: None if value is None else read(value),
         )
     if isinstance(kind, type) and issubclass(kind, Enum):
+        if isinstance(next(iter(kind)).value, str):
+            return (lambda member: member.value.encode()), (lambda data: kind(data.decode()))
         return (lambda member: member.value), kind
     raise TypeError(f"no column holds a {kind!r}")
 
@@ -92,6 +95,7 @@ class Table(Generic[RecordT]):
         marks = ", ".join("?" * len(self.columns))
         self._where_key = " AND ".join(f"{column} = ?" for column in key)
         self._order = ", ".join(key)
+        # Names of tables and columns are this package's own.
         self.insert = f"INSERT INTO {name} ({self._names}) VALUES ({marks})"
         self.select_one = f"SELECT {self._names} FROM {name} WHERE {self._where_key}"
         self.delete = f"DELETE FROM {name} WHERE {self._where_key}"

@@ -70,6 +70,8 @@ class SQLiteRows(Rows):
         self._touched: set[str] = set()
         self.new_events: list[StoredEvent] = []
         """Events that were added in this transaction."""
+        self.wants_durability = False
+        """Whether this transaction has to survive a loss of power, whatever its caller has said."""
 
     # --- the cache ------------------------------------------------------------------------------
 
@@ -338,24 +340,19 @@ class SQLiteRows(Rows):
             ).fetchall()
         return [connection_id.decode() for (connection_id,) in rows]
 
-    def queues_to_subscribe(self) -> list[ReceivingQueue]:
-        """All queues that exist on routers and are not being deleted."""
+    def queues_by_user(self) -> dict[str, list[ReceivingQueue]]:
+        """All queues that exist on routers and are not being deleted, by their users."""
         table = _TABLES[ReceivingQueue]
+        columns = ", ".join(f"q.{column}" for column in table.columns)
         rows = self._execute(
-            f"SELECT {', '.join(table.columns)} FROM receiving_queues "
-            "WHERE status > 0 AND NOT is_deleted"
+            f"SELECT c.user, {columns} FROM receiving_queues AS q "
+            "JOIN connections AS c USING (connection_id) "
+            "WHERE q.status > 0 AND NOT q.is_deleted"
         ).fetchall()
-        return [self._record(table, row) for row in rows]
-
-    def users_of(self, connection_ids: list[str]) -> dict[str, str]:
-        """The user of each connection."""
-        found = self._execute("SELECT connection_id, user FROM connections").fetchall()
-        wanted = set(connection_ids)
-        return {
-            name: user.decode()
-            for connection_id, user in found
-            if (name := connection_id.decode()) in wanted
-        }
+        found: dict[str, list[ReceivingQueue]] = {}
+        for user, *row in rows:
+            found.setdefault(user.decode(), []).append(self._record(table, tuple(row)))
+        return found
 
     def forget_old(self, before: int) -> None:
         """Remove what is kept only to recognise answers and repetitions, if it is older."""

@@ -52,7 +52,7 @@ TABLES = (
     f"""CREATE TABLE receiving_queues (
         {_OF_CONNECTION},
         number INTEGER NOT NULL,
-        mode BLOB NOT NULL,
+        mode BLOB,
         auth_key BLOB NOT NULL,
         e2e_key BLOB NOT NULL,
         client_version INTEGER NOT NULL,

@@ -94,7 +94,8 @@ class DuplexStore:
 
         Calls that wait for each other share a transaction, and so the price of making it durable; if
         it cannot be stored they all fail.  With ``durable`` it survives a loss of power, and
-        otherwise as soon as a later one does; it survives the end of the program in any case.
+        otherwise as soon as a later one does, or if the function sets `SQLiteRows.wants_durability`;
+        it survives the end of the program in any case.
 
         If this is cancelled before it is its turn, nothing happens; later, it is too late.
         """
@@ -128,6 +129,7 @@ class DuplexStore:
     def _in_thread(self, batch: list[_Call[Any]], taken: list[int]) -> None:
         rows, execute = self._rows, self._database.connection.execute
         durable = any(call.durable for call in batch)
+        rows.wants_durability = False
         try:
             with self._database.transaction(durable=durable), translated("the store's tables"):
                 if taken:
@@ -147,6 +149,10 @@ class DuplexStore:
             rows.forget_changes()
             raise
         rows.settle()
+        if rows.wants_durability and not durable:
+            # Any commit that is durable makes those before it so.
+            with self._database.transaction(durable=True):
+                pass
 
     def took(self, event_number: int) -> None:
         """The program has taken an event; it is removed with the next transaction."""

@@ -1,0 +1,515 @@
+"""`DuplexAgent`: connections with other programs, encrypted end to end, that survive anything.
+
+::
+
+    async with open_duplex_agent("alice.db", servers=[router]) as agent:
+        invitation = await agent.create(info=b"Alice")
+        print(invitation.link)
+        async for event in agent.events:
+            match event:
+                case ConfirmationReceived():
+                    await agent.accept(event)
+                case ConnectionReady(connection_id):
+                    await agent.send(connection_id, b"hello")
+                case PeerMessage():
+                    print(event.body)
+                    await agent.acknowledge(event)
+
+Every call that changes something is one transaction in the agent's store, and what it promises is
+kept across crashes.  What has to be done on the network follows from what is stored: it goes on in
+the background, and after a restart, until it succeeds, fails for good, or the connection is
+deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import final
+
+import trio
+from attrs import evolve, frozen
+
+from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
+from simplex_trio.agent.connections import Connector
+from simplex_trio.duplex.config import DuplexConfig, Server
+from simplex_trio.duplex.errors import (
+    CannotSend,
+    LinkNotUsable,
+    NoServers,
+    UnknownConnection,
+)
+from simplex_trio.duplex.event_stream import DuplexEvents
+from simplex_trio.duplex.events import (
+    ConfirmationReceived,
+    ConnectionFailed,
+    InvitationReady,
+    PeerMessage,
+    RequestReceived,
+)
+from simplex_trio.duplex.kem_stock import KEMStock, open_kem_stock
+from simplex_trio.duplex.machine.accepting import (
+    accept_confirmation,
+    accept_request,
+    reject_request,
+)
+from simplex_trio.duplex.machine.acknowledging import acknowledge
+from simplex_trio.duplex.machine.connection import Connection, Deletion
+from simplex_trio.duplex.machine.creating import (
+    change_link,
+    plan_address,
+    plan_invitation,
+)
+from simplex_trio.duplex.machine.deleting import (
+    WAIT_FOR_DELIVERY,
+    delete,
+    suspend,
+)
+from simplex_trio.duplex.machine.handshake import can_send
+from simplex_trio.duplex.machine.joining import start_joining
+from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.sending import enqueue_message
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.status import ConnectionStatus, status_of
+from simplex_trio.duplex.store.rows import SQLiteRows
+from simplex_trio.duplex.store.store import DuplexStore, open_duplex_store
+from simplex_trio.duplex.work.attempts import Attempts
+from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.lanes import Lanes
+from simplex_trio.duplex.work.routers import Routers
+from simplex_trio.duplex.work.subscriptions import Subscriptions
+from simplex_trio.duplex.work.watches import Outcome, Watches
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.links import Link, parse_link
+
+__all__ = ["DuplexAgent", "Invitation", "open_duplex_agent"]
+
+_CLEANUP_PERIOD = 300
+"""Seconds between the removals of what is kept for a limited time."""
+
+_RESUMED_AT_ONCE = 256
+"""Connections whose work is read in one transaction at the start."""
+
+
+@final
+@frozen(repr=False)
+class Invitation(Redacted):
+    """A connection that was made, and the links to it."""
+
+    connection_id: str
+    link: str | None
+    """The long link; `None` while the queue is still to be created."""
+    short_link: str | None = None
+
+
+class DuplexAgent:
+    """An agent; `open_duplex_agent` opens one.
+
+    Methods that change something return when that is stored.  Those with ``wait`` then wait until
+    the network has done its part, or raise why it has not; without, an event tells.  Either way the
+    work goes on in the background, and is not undone if the call is cancelled or raises.
+
+    All methods belong to the thread of the Trio program; any number of tasks may use them at once.
+    They raise `UnknownConnection` for an id that is not known or is being deleted, a `StoreError` if
+    the store cannot be used, and `trio.ClosedResourceError` once the agent is closed.
+    """
+
+    def __init__(
+        self,
+        config: DuplexConfig,
+        store: DuplexStore,
+        agent: SMPClientAgent,
+        kem_stock: KEMStock | None,
+    ) -> None:
+        self._config = config
+        self._agent = agent
+        self._kem_stock = kem_stock
+        self._events = DuplexEvents(store)
+        self._watches = Watches()
+        self._core = Core(config, store, self._events, kem_stock, self._watches)
+        routers = Routers(config, agent, config.agent.random)
+        self._routers = routers
+        self._subscriptions = Subscriptions(self._core, agent, routers, self._events)
+        self._lanes = Lanes(Attempts(self._core, routers, self._subscriptions))
+        self._core.set_work = self._lanes.set_work
+
+    def __repr__(self) -> str:
+        return f"<DuplexAgent: {self._subscriptions!r}, {self._lanes!r}>"
+
+    @property
+    def events(self) -> DuplexEvents:
+        """What happens, in the order in which it was stored."""
+        return self._events
+
+    # --- connecting -----------------------------------------------------------------------------
+
+    async def create(
+        self,
+        *,
+        info: bytes = b"",
+        short: bool = False,
+        data: bytes = b"",
+        pq: bool | None = None,
+        user: str = "",
+        wait: bool = True,
+    ) -> Invitation:
+        """Make an invitation, which one peer can join.
+
+        With ``short`` there is a short link too, which shows ``data`` to whoever has it.  ``info``
+        is what the peer is told when it is accepted, unless `accept` says otherwise.  ``pq`` is
+        whether to use the post-quantum KEM, if not as configured.
+
+        With ``wait`` it raises the error of the last server if no server makes a queue, and nothing
+        is left of the invitation.
+        """
+        self._check_servers()
+        wants_pq = self._wants_pq(pq)
+
+        def decide(step: Step) -> str:
+            return plan_invitation(
+                step,
+                user=user,
+                info=info,
+                pq=wants_pq,
+                offers_kem=short,
+                wants_link=short,
+                link_data=data,
+            ).connection_id
+
+        return await self._created(decide, wait=wait)
+
+    async def create_address(
+        self,
+        *,
+        short: bool = True,
+        data: bytes = b"",
+        pq: bool | None = None,
+        user: str = "",
+        wait: bool = True,
+    ) -> Invitation:
+        """Make a contact address, through which any number of peers can ask for a connection.
+
+        ``data`` is what its short link shows; see `create` for the rest.
+        """
+        self._check_servers()
+        wants_pq = self._wants_pq(pq)
+
+        def decide(step: Step) -> str:
+            return plan_address(
+                step, user=user, pq=wants_pq, wants_link=short, link_data=data
+            ).connection_id
+
+        return await self._created(decide, wait=wait)
+
+    async def _created(self, decide: Callable[[Step], str], *, wait: bool) -> Invitation:
+        if not wait:
+            return Invitation(await self._core.step(decide), None)
+        outcome = await self._outcome(decide)
+        assert isinstance(outcome, InvitationReady)
+        return Invitation(outcome.connection_id, outcome.link, outcome.short_link)
+
+    async def join(
+        self,
+        link: Link | str,
+        info: bytes = b"",
+        *,
+        pq: bool | None = None,
+        user: str = "",
+        wait: bool = True,
+    ) -> str:
+        """Join an invitation, or ask a contact address for a connection; returns its id.
+
+        ``info`` is what the peer's program is told.  With ``wait`` it returns when the peer's router
+        has the confirmation or the request.  If it raises, the agent keeps trying as long as that
+        can help: the same call again waits for the same connection.
+
+        Raises `NotALink`, `LinkNotUsable` or `NoCommonDuplexVersion` for what cannot be joined, and
+        `AlreadyJoined` for what was.
+        """
+        self._check_servers()
+        parsed = parse_link(link, self._config.presets) if isinstance(link, str) else link
+        wants_pq = self._wants_pq(pq)
+
+        def decide(step: Step) -> str:
+            return start_joining(step, parsed, user=user, info=info, pq=wants_pq).connection_id
+
+        return await self._joined(decide, wait=wait)
+
+    async def _joined(self, decide: Callable[[Step], str], *, wait: bool) -> str:
+        if not wait:
+            return await self._core.step(decide)
+        outcome = await self._outcome(decide)
+        if isinstance(outcome, ConnectionFailed):
+            raise LinkNotUsable(f"the connection cannot be made: {outcome.problem.value}")
+        return outcome.connection_id
+
+    async def accept(
+        self,
+        event: ConfirmationReceived | RequestReceived,
+        info: bytes | None = None,
+        *,
+        pq: bool | None = None,
+        wait: bool = False,
+    ) -> str:
+        """Accept a peer, and return the id of the connection, which `ConnectionReady` tells of.
+
+        Accepting a request makes a new connection.  Accepting again what was accepted does nothing;
+        raises `CannotAccept` for anything else that does not wait to be accepted.
+        """
+        if isinstance(event, ConfirmationReceived):
+            confirmed = event
+
+            def allow(step: Step) -> str:
+                c = _known(step, confirmed.connection_id)
+                accept_confirmation(step, c, confirmed.confirmation_id, info)
+                return c.connection_id
+
+            return await self._core.step(allow)
+        self._check_servers()
+        request_id = event.request_id
+        wants_pq = None if pq is None else self._wants_pq(pq)
+        return await self._joined(
+            lambda step: accept_request(step, request_id, info or b"", pq=wants_pq).connection_id,
+            wait=wait,
+        )
+
+    async def reject(self, event: ConfirmationReceived | RequestReceived) -> None:
+        """Refuse a peer, which is not told: a request is forgotten, an invitation deleted."""
+        if isinstance(event, ConfirmationReceived):
+            await self.delete(event.connection_id)
+            return
+        request_id = event.request_id
+        await self._core.step(lambda step: reject_request(step, request_id))
+
+    async def _outcome(self, decide: Callable[[Step], str]) -> Outcome:
+        """What comes of a step that begins something, or the error of the first attempt at it."""
+        connection_id = await self._core.step(decide)
+        # No task of the work has run yet, so nothing can be missed.
+        with self._watches.open(connection_id) as watch:
+            self._lanes.try_now(connection_id)
+            return await watch.wait()
+
+    async def change_link(self, connection_id: str, data: bytes | None) -> None:
+        """Let a short link show ``data`` from now on, or delete the link if that is `None`.
+
+        A contact address without a short link gets one.  `LinkUpdated` tells when the router has
+        it.  Raises `TooLarge`, or `NotAnAddress` if the connection has no link.
+        """
+        await self._core.step(lambda step: change_link(step, _known(step, connection_id), data))
+
+    # --- sending --------------------------------------------------------------------------------
+
+    async def send(
+        self, connection_id: str, body: bytes, *, notify: bool = True, pq: bool | None = None
+    ) -> int:
+        """Queue a message for the peer, and return its id once it is stored.
+
+        `MessageSent` tells that the peer's router has it, `ReceiptReceived` that the peer's program
+        has, if that sends receipts.  ``notify`` is whether the peer's device may show that
+        something came; ``pq`` switches the KEM on or off from here on.
+
+        Raises `TooLarge`, or `CannotSend` if the connection is not far enough.
+        """
+        (message_id,) = await self.broadcast([connection_id], body, notify=notify, pq=pq)
+        if isinstance(message_id, Exception):
+            raise message_id
+        return message_id
+
+    async def broadcast(
+        self,
+        connection_ids: Sequence[str],
+        body: bytes,
+        *,
+        notify: bool = True,
+        pq: bool | None = None,
+    ) -> list[int | CannotSend | UnknownConnection]:
+        """Queue one message for many peers, whose body is stored once; all of it in one step.
+
+        Returns for each connection what `send` does, or the error that it would raise.
+        """
+        if pq:
+            self._wants_pq(pq)
+
+        def decide(step: Step) -> list[int | CannotSend | UnknownConnection]:
+            shared = step.rows.add_body(body) if len(connection_ids) > 1 else None
+            outcomes: list[int | CannotSend | UnknownConnection] = []
+            for connection_id in connection_ids:
+                c = step.find(connection_id)
+                if c is None or c.row.deletion is not Deletion.NO:
+                    outcomes.append(UnknownConnection())
+                elif not can_send(c):
+                    outcomes.append(CannotSend("the connection is not far enough to send"))
+                else:
+                    outcomes.append(enqueue_message(step, c, body, shared, notify=notify, pq=pq))
+            if shared is not None:
+                step.rows.drop_unused_body(shared)
+            return outcomes
+
+        return await self._core.step(decide)
+
+    # --- receiving ------------------------------------------------------------------------------
+
+    async def acknowledge(self, message: PeerMessage, *, receipt: bytes | bool = False) -> None:
+        """Say that a message is taken care of; it never comes again, and the next one can.
+
+        With a ``receipt``, which may carry some bytes, the peer's program learns of it.  Raises
+        `CannotAcknowledge` if the message does not wait for this.
+        """
+        if receipt is False:
+            stated = None
+        else:
+            stated = b"" if receipt is True else receipt
+        await self._core.step(
+            lambda step: acknowledge(
+                step, _known(step, message.connection_id), message.message_id, stated
+            )
+        )
+
+    async def subscribe(self, connection_ids: Iterable[str] | None = None) -> None:
+        """Receive again from connections that another program has subscribed to; all by default.
+
+        An agent subscribes to all its connections by itself when it is opened.
+        """
+        wanted = None if connection_ids is None else set(connection_ids)
+        for user, queues in (await self._core.read(SQLiteRows.queues_by_user)).items():
+            chosen = [each for each in queues if wanted is None or each.connection_id in wanted]
+            self._subscriptions.add(user, chosen)
+
+    # --- looking --------------------------------------------------------------------------------
+
+    async def connections(self, *, user: str | None = None) -> list[str]:
+        """The ids of all connections, or of those of one user."""
+        return await self._core.read(lambda rows: rows.connection_ids(user))
+
+    async def status(self, connection_id: str) -> ConnectionStatus:
+        """How far a connection has come."""
+        return await self._core.read(
+            lambda rows: status_of(Step(rows, self._core.moment()), connection_id)
+        )
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    async def suspend(self, connection_id: str) -> None:
+        """Accept no more messages of a connection; those that its router has still come."""
+        await self._core.step(lambda step: suspend(step, _known(step, connection_id)))
+
+    async def delete(self, connection_id: str, *, after_delivery: bool = False) -> None:
+        """Delete a connection; `ConnectionDeleted` tells when its queues are gone.
+
+        With ``after_delivery`` that begins when all queued messages are delivered or have failed,
+        at most two days from now.
+        """
+        await self._core.step(
+            lambda step: delete(step, step.connection(connection_id), after_delivery=after_delivery)
+        )
+
+    def network_came_back(self) -> None:
+        """Retry everything that waits for its next attempt at once."""
+        self._agent.network_came_back()
+        self._lanes.try_now()
+
+    # --- lifetime -------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the agent until it is cancelled; called by `open_duplex_agent`."""
+        try:
+            async with open_inner_nursery() as nursery:
+                self._lanes.open_in(nursery)
+                try:
+                    nursery.start_soon(self._subscriptions.run)
+                    nursery.start_soon(self._clean_up)
+                    await self._resume()
+                    await self.subscribe()
+                    task_status.started()
+                    await trio.sleep_forever()
+                finally:
+                    self._lanes.stop()
+        finally:
+            self._events.end()
+
+    async def _resume(self) -> None:
+        """Begin what was to be done when the program ended."""
+        waiting = await self._core.read(lambda rows: rows.connections_with_work())
+        for start in range(0, len(waiting), _RESUMED_AT_ONCE):
+            some = waiting[start : start + _RESUMED_AT_ONCE]
+            await self._core.step(partial(_open_all, some), durable=False)
+
+    async def _clean_up(self) -> None:
+        keep = self._config.keep
+        while True:
+            await self._core.step_persistently(partial(_forget_old, keep), durable=False)
+            await trio.sleep(_CLEANUP_PERIOD)
+
+    def _check_servers(self) -> None:
+        if not self._config.servers:
+            raise NoServers("the agent has no router to make queues on")
+
+    def _wants_pq(self, pq: bool | None) -> bool:
+        wanted = self._config.pq if pq is None else pq
+        if wanted and self._kem_stock is None:
+            raise ValueError("the agent was opened without the post-quantum KEM")
+        return wanted
+
+
+def _known(step: Step, connection_id: str) -> OpenConnection:
+    c = step.connection(connection_id)
+    if c.row.deletion is not Deletion.NO:
+        raise UnknownConnection
+    return c
+
+
+def _open_all(connection_ids: Sequence[str], step: Step) -> None:
+    """Use connections in a step, so that their work is begun."""
+    for connection_id in connection_ids:
+        step.find(connection_id)
+
+
+def _forget_old(keep: int, step: Step) -> None:
+    """Remove what was kept long enough, and stop waiting for what is not delivered."""
+    now = step.moment.seconds
+    step.rows.forget_old(now - keep)
+    for row in step.rows.find(Connection, deletion=Deletion.AFTER_DELIVERY):
+        waiting = step.rows.find(Delivery, connection_id=row.connection_id)
+        if waiting and min(each.created_at for each in waiting) < now - WAIT_FOR_DELIVERY:
+            delete(step, step.connection(row.connection_id), after_delivery=False)
+
+
+@asynccontextmanager
+async def open_duplex_agent(
+    path: str | PathLike[str] | None,
+    *,
+    servers: Iterable[Server | ServerAddress | str] = (),
+    config: DuplexConfig | None = None,
+    connector: Connector | None = None,
+    accept_loss: bool = False,
+) -> AsyncIterator[DuplexAgent]:
+    """Open an agent whose store is the file at ``path``, which is made if it is missing.
+
+    ``None`` keeps everything in memory.  ``servers`` are the routers on which queues are made; they
+    replace those of the configuration.  ``connector`` replaces the way in which connections to
+    routers are made.  Leaving the block ends all tasks, closes all connections and the file.
+
+    Raises the errors of stores: `StoreLocked` while another program has the file open,
+    `StoreForeign`, `StoreCorrupted`, `StoreUnavailable`, and `StoreIncomplete` if the last commits
+    are missing, unless ``accept_loss``.  `KEMSupportMissing` if the post-quantum KEM is configured
+    and no library computes it.
+    """
+    config = DuplexConfig() if config is None else config
+    given = tuple(map(Server.of, servers))
+    if given:
+        config = evolve(config, servers=given)
+    async with AsyncExitStack() as stack:
+        stock = await stack.enter_async_context(open_kem_stock()) if config.pq else None
+        file = None if path is None else Path(path)
+        store = await stack.enter_async_context(open_duplex_store(file, accept_loss=accept_loss))
+        routers = await stack.enter_async_context(open_smp_agent(config.agent, connector=connector))
+        agent = DuplexAgent(config, store, routers, stock)
+        async with open_inner_nursery() as nursery:
+            await nursery.start(agent.run)
+            yield agent
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,128 @@
+"""How a `DuplexAgent` behaves: its servers, what it hides from them, and what it speaks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Self
+
+from attrs import field, frozen
+from attrs.validators import deep_iterable, ge
+
+from simplex_trio.agent.config import AgentConfig
+from simplex_trio.duplex.machine.step import Spoken
+from simplex_trio.engine.backoff import Backoff
+from simplex_trio.redaction import Redacted, instance_of
+from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
+from simplex_trio.wire.presets import PRESET_SERVERS
+
+__all__ = [
+    "DuplexConfig",
+    "Fallback",
+    "Isolation",
+    "ProxyUse",
+    "Server",
+]
+
+
+class Isolation(Enum):
+    """What shares a connection to a router, and a circuit through a SOCKS proxy that isolates."""
+
+    USER = "user"
+    """All queues of a user."""
+    SERVER = "server"
+    """All queues of a user at one router; they already share no connection with those at another,
+    and with this no circuit either."""
+    QUEUE = "queue"
+    """Nothing: each queue has its own."""
+
+
+class ProxyUse(Enum):
+    """When messages are sent through a proxy, which hides this program from the peer's router."""
+
+    ALWAYS = "always"
+    UNKNOWN = "unknown"
+    """If the router is not one of the agent's own servers."""
+    UNPROTECTED = "unprotected"
+    """The same, unless a SOCKS proxy or an onion host hides the program already."""
+    NEVER = "never"
+
+
+class Fallback(Enum):
+    """What happens when no proxy can reach a router."""
+
+    ALLOW = "allow"
+    """It is sent to directly."""
+    ALLOW_PROTECTED = "allow protected"
+    """The same, if a SOCKS proxy or an onion host hides the program."""
+    PROHIBIT = "prohibit"
+    """The message waits."""
+
+
+@frozen(repr=False)
+class Server(Redacted):
+    """A router that queues are made on, or that messages go through."""
+
+    address: ServerAddress = field(validator=instance_of(ServerAddress))
+    basic_auth: bytes | None = None
+    """The router's password, if it has one."""
+    operator: str = ""
+    """Who runs it.  The two queues of a connection are kept on routers of different operators."""
+    for_queues: bool = True
+    for_proxy: bool = True
+
+    @classmethod
+    def of(cls, server: Server | ServerAddress | str) -> Server:
+        """A server from an address; as text that may have the password in it."""
+        match server:
+            case Server():
+                return server
+            case ServerAddress():
+                return cls(server)
+            case _:
+                parsed = ServerAddressWithAuth.parse(server)
+                return cls(parsed.address, parsed.basic_auth)
+
+
+def _servers(servers: Iterable[Server | ServerAddress | str]) -> tuple[Server, ...]:
+    return tuple(map(Server.of, servers))
+
+
+@frozen(repr=False)
+class DuplexConfig(Redacted):
+    """The configuration of an agent; the first field is what most programs set."""
+
+    servers: tuple[Server, ...] = field(
+        default=(),
+        converter=_servers,
+        validator=deep_iterable(instance_of(Server), instance_of(tuple)),
+    )
+    """Where queues are made; without any, an agent can join nothing and make nothing."""
+    pq: bool = True
+    """Whether connections use the post-quantum KEM, if the peer can."""
+    isolation: Isolation = Isolation.USER
+    proxy: ProxyUse = ProxyUse.UNKNOWN
+    fallback: Fallback = Fallback.ALLOW_PROTECTED
+    agent: AgentConfig = field(factory=AgentConfig)
+    """How routers are connected to, and how subscribing is retried."""
+    presets: tuple[ServerAddress, ...] = PRESET_SERVERS
+    """Servers that short links name by their host alone."""
+    command_backoff: Backoff = field(
+        factory=lambda: Backoff(initial=2, increase_after=10, factor=1.5, maximum=120)
+    )
+    """The waits between attempts at everything but messages, whose waits the protocol sets."""
+    spoken: Spoken = field(factory=Spoken)
+    """The versions that are spoken, for tests with earlier ones."""
+    keep: int = field(default=21 * 24 * 3600, validator=ge(1))
+    """Seconds for which hashes of messages are kept, to recognise repetitions and receipts; as long
+    as routers keep messages."""
+    clock: Callable[[], float] = time.time
+    """The time in seconds since 1970."""
+    random_bytes: Callable[[int], bytes] = os.urandom
+
+    @classmethod
+    def with_servers(cls, servers: Iterable[Server | ServerAddress | str]) -> Self:
+        """The default configuration with these servers."""
+        return cls(_servers(servers))

@@ -1,0 +1,98 @@
+"""Which server a queue is made on, and which way a message goes.  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum, auto
+
+from simplex_trio.duplex.config import DuplexConfig, Fallback, ProxyUse, Server
+from simplex_trio.transport.config import ConnectConfig, HostMode
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.hosts import OnionHost
+
+__all__ = ["Route", "first_route", "may_fall_back", "proxies_for", "servers_for_queue"]
+
+
+class Route(Enum):
+    """How a router is sent to."""
+
+    DIRECT = auto()
+    PROXY = auto()
+
+
+def _ordered(
+    servers: Sequence[Server], avoid: Iterable[ServerAddress], random: Callable[[], float]
+) -> list[Server]:
+    """Servers in the order in which to try them, those that a connection does not use yet first."""
+    avoided = list(avoid)
+    hosts = {host for address in avoided for host in address.hosts}
+    operators = {
+        server.operator
+        for server in servers
+        if server.operator and not hosts.isdisjoint(server.address.hosts)
+    }
+
+    def rank(server: Server) -> tuple[bool, bool, bool]:
+        same_operator = server.operator in operators
+        same_host = not hosts.isdisjoint(server.address.hosts)
+        return same_operator, server.address in avoided, same_host
+
+    mixed = [servers[n] for _, n in sorted((random(), n) for n in range(len(servers)))]
+    return sorted(mixed, key=rank)
+
+
+def servers_for_queue(
+    config: DuplexConfig, avoid: Iterable[ServerAddress], random: Callable[[], float]
+) -> list[Server]:
+    """Where to make a queue, best first; ``avoid`` are the servers that its connection uses."""
+    servers = [server for server in config.servers if server.for_queues]
+    return _ordered(servers or list(config.servers), avoid, random)
+
+
+def proxies_for(
+    config: DuplexConfig, destination: ServerAddress, random: Callable[[], float]
+) -> list[Server]:
+    """What to send through, best first."""
+    servers = [server for server in config.servers if server.for_proxy]
+    return _ordered(servers, [destination], random)
+
+
+def _is_known(config: DuplexConfig, destination: ServerAddress) -> bool:
+    hosts = set(destination.hosts)
+    return any(not hosts.isdisjoint(server.address.hosts) for server in config.servers)
+
+
+def _is_protected(connect: ConnectConfig, destination: ServerAddress) -> bool:
+    """Whether a router cannot see where this program is."""
+    if connect.socks is not None:
+        return True
+    only_onion = connect.host_mode is HostMode.ONION and connect.host_required
+    return only_onion and any(isinstance(host, OnionHost) for host in destination.hosts)
+
+
+def first_route(config: DuplexConfig, destination: ServerAddress) -> Route:
+    """The way to try first."""
+    connect = config.agent.client.transport
+    match config.proxy:
+        case ProxyUse.ALWAYS:
+            wanted = True
+        case ProxyUse.UNKNOWN:
+            wanted = not _is_known(config, destination)
+        case ProxyUse.UNPROTECTED:
+            known = _is_known(config, destination)
+            wanted = not known and not _is_protected(connect, destination)
+        case ProxyUse.NEVER:
+            wanted = False
+    has_proxy = any(server.for_proxy for server in config.servers)
+    return Route.PROXY if wanted and has_proxy else Route.DIRECT
+
+
+def may_fall_back(config: DuplexConfig, destination: ServerAddress) -> bool:
+    """Whether a router may be sent to directly that no proxy can reach."""
+    match config.fallback:
+        case Fallback.ALLOW:
+            return True
+        case Fallback.ALLOW_PROTECTED:
+            return _is_protected(config.agent.client.transport, destination)
+        case Fallback.PROHIBIT:
+            return False

@@ -1,0 +1,133 @@
+"""How far a connection has come, as programs are told."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import final
+
+from attrs import frozen
+
+from simplex_trio.duplex.machine.connection import (
+    ConnectionKind,
+    Deletion,
+    ReceivingStatus,
+    Suspension,
+)
+from simplex_trio.duplex.machine.creating import invitation, is_offered
+from simplex_trio.duplex.machine.handshake import can_send
+from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.ratchet.x3dh import security_code
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+
+__all__ = ["ConnectionState", "ConnectionStatus", "status_of"]
+
+
+class ConnectionState(Enum):
+    """What a connection waits for."""
+
+    CREATING = "creating"
+    """A router is to make its queue."""
+    OFFERED = "offered"
+    """A peer is to join the invitation."""
+    ADDRESS = "address"
+    """It is a contact address, open to requests."""
+    CONFIRMED = "confirmed"
+    """A peer has joined, and the program is to accept it."""
+    JOINING = "joining"
+    """The peer's router is to be told of it."""
+    WAITING = "waiting"
+    """The peer is to answer."""
+    READY = "ready"
+    """Nothing: both sides can send."""
+    FAILED = "failed"
+    """Nothing: the handshake cannot go on."""
+    DELETING = "deleting"
+    """Its queues are to be deleted."""
+
+
+@final
+@frozen(repr=False)
+class ConnectionStatus(Redacted):
+    """A connection as it is stored at this moment."""
+
+    connection_id: str
+    user: str
+    state: ConnectionState
+    can_send: bool
+    agent_version: int
+    """Of the messages between agents; 0 if it is not agreed on yet."""
+    pq: bool
+    """Whether messages to the peer are protected by the KEM at the moment."""
+    security_code: str | None
+    """The same on both sides unless someone is in between: people may compare it."""
+    link: str | None
+    """The link to pass on, while it is of use."""
+    short_link: str | None
+    receives_from: tuple[ServerAddress, ...]
+    sends_to: tuple[ServerAddress, ...]
+    is_suspended: bool
+    queued: int
+    """Messages that no router has taken yet, those of the agents' own included."""
+    last_message_id: int
+
+
+def status_of(step: Step, connection_id: str) -> ConnectionStatus:
+    """The status of a connection; `UnknownConnection` if there is none."""
+    c = step.connection(connection_id)
+    row, receiving = c.row, c.main_receiving
+    link = short = None
+    state = _state(step, c)
+    if receiving is not None and state in (ConnectionState.OFFERED, ConnectionState.ADDRESS):
+        ready = invitation(c, receiving, step.moment)
+        link, short = ready.link, ready.short_link
+    ratchet = row.ratchet
+    return ConnectionStatus(
+        connection_id=connection_id,
+        user=row.user,
+        state=state,
+        can_send=can_send(c) and row.deletion is Deletion.NO,
+        agent_version=row.agent_version,
+        pq=ratchet is not None and ratchet.kem_sending,
+        security_code=None if ratchet is None else security_code(ratchet.security_hash),
+        link=link,
+        short_link=short,
+        receives_from=tuple(
+            queue.server for queue in c.receiving.values() if queue.server is not None
+        ),
+        sends_to=tuple(queue.server for queue in c.sending.values()),
+        is_suspended=any(queue.suspension is not Suspension.NO for queue in c.receiving.values()),
+        queued=len(step.rows.find(Delivery, connection_id=connection_id)),
+        last_message_id=row.last_message_id,
+    )
+
+
+def _state(step: Step, c: OpenConnection) -> ConnectionState:
+    row, receiving = c.row, c.main_receiving
+    if row.deletion is not Deletion.NO:
+        return ConnectionState.DELETING
+    if row.ready:
+        return ConnectionState.READY
+    if is_offered(c) and not c.sending:
+        if receiving is None:
+            return ConnectionState.FAILED
+        if receiving.status is ReceivingStatus.PLANNED:
+            return ConnectionState.CREATING
+        if row.kind is ConnectionKind.ADDRESS:
+            return ConnectionState.ADDRESS
+        if row.reply_queue is not None:
+            return ConnectionState.CONFIRMED
+        is_open = receiving.status is ReceivingStatus.NEW
+        return ConnectionState.OFFERED if is_open else ConnectionState.FAILED
+    if row.link is not None or row.address is not None:
+        return ConnectionState.JOINING
+    if row.accepts_by_itself and not c.sending:
+        is_open = receiving is not None and receiving.status is ReceivingStatus.NEW
+        return ConnectionState.WAITING if is_open else ConnectionState.FAILED
+    if not c.sending:
+        return ConnectionState.FAILED
+    queued = step.rows.find(Delivery, limit=1, connection_id=c.connection_id)
+    if row.info is not None or queued:
+        return ConnectionState.JOINING
+    return ConnectionState.WAITING

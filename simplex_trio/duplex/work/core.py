@@ -1,0 +1,139 @@
+"""`Core`: takes steps, one transaction each, and lets the work follow from what was stored."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import trio
+
+from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.event_stream import DuplexEvents
+from simplex_trio.duplex.events import ConnectionFailed, JoinSent
+from simplex_trio.duplex.kem_stock import KEMStock
+from simplex_trio.duplex.machine.step import KEMPairNeeded, Moment, Step
+from simplex_trio.duplex.machine.work import Work, work_of
+from simplex_trio.duplex.store.rows import SQLiteRows, StoredEvent
+from simplex_trio.duplex.store.store import DuplexStore
+from simplex_trio.duplex.work.watches import Watches
+from simplex_trio.engine.backoff import Backoff
+from simplex_trio.errors import StoreError
+from simplex_trio.ratchet.kem import KEMKeyPair
+
+__all__ = ["Core"]
+
+T = TypeVar("T")
+
+_STORE_BACKOFF = Backoff(initial=1, increase_after=10, factor=2, maximum=60, jitter=0)
+"""The waits while the store cannot be written, for lack of room for example."""
+
+WorkOf = dict[str, list[Work]]
+"""The work of each connection that a step has used."""
+
+
+class Core:
+    """Steps of one agent."""
+
+    def __init__(
+        self,
+        config: DuplexConfig,
+        store: DuplexStore,
+        events: DuplexEvents,
+        kem_stock: KEMStock | None,
+        watches: Watches,
+    ) -> None:
+        self.config = config
+        self.watches = watches
+        self._store = store
+        self._events = events
+        self._kem_stock = kem_stock
+        self._kem_pairs: deque[KEMKeyPair] = deque()
+        self.set_work: Callable[[str, list[Work]], object] = lambda *_: None
+        """Called for each connection that a step has used, with all its work."""
+        store.publish = self._publish
+
+    def moment(self) -> Moment:
+        """The present."""
+        return self._moment(self._kem_pairs)
+
+    def _moment(self, pairs: deque[KEMKeyPair]) -> Moment:
+        config, stock = self.config, self._kem_stock
+
+        def kem_pair() -> KEMKeyPair | None:
+            try:
+                return pairs.popleft()
+            except IndexError:
+                return None
+
+        return Moment(
+            now=config.clock(),
+            random=config.random_bytes,
+            kem=None if stock is None else stock.kem,
+            kem_pair=kem_pair,
+            spoken=config.spoken,
+        )
+
+    async def step(self, decide: Callable[[Step], T], *, durable: bool | None = True) -> T:
+        """Take a step: what ``decide`` changes is stored at once, or nothing if it raises.
+
+        Returns what ``decide`` does.  Work that follows is begun when all is stored.  It survives a
+        loss of power if ``durable``; `None` means if work follows from it.
+        """
+        pairs: deque[KEMKeyPair] = deque()
+        while True:
+            taken = partial(self._take, decide, pairs or self._kem_pairs, durable is None)
+            try:
+                value, work = await self._store.transact(taken, durable=bool(durable))
+            except KEMPairNeeded:
+                assert self._kem_stock is not None
+                pairs.append(await self._kem_stock.take())
+                continue
+            self._kem_pairs.extend(pairs)
+            for connection_id, each in work.items():
+                self.set_work(connection_id, each)
+            return value
+
+    async def step_persistently(
+        self, decide: Callable[[Step], T], *, durable: bool | None = True
+    ) -> T:
+        """The same, again and again while the store cannot be written."""
+        wait: float | None = None
+        while True:
+            try:
+                return await self.step(decide, durable=durable)
+            except StoreError as exc:
+                if not exc.retryable:
+                    raise
+            wait = _STORE_BACKOFF.next_wait(wait, _STORE_BACKOFF.increase_after)
+            await trio.sleep(wait)
+
+    def _take(
+        self,
+        decide: Callable[[Step], T],
+        pairs: deque[KEMKeyPair],
+        durable_if_work: bool,
+        rows: SQLiteRows,
+    ) -> tuple[T, WorkOf]:
+        step = Step(rows, self._moment(pairs))
+        value = decide(step)
+        step.finish()
+        work: WorkOf = {}
+        for connection in step.connections:
+            each = work[connection.connection_id] = work_of(step, connection)
+            if not connection.is_removed:
+                rows.note_work(connection.connection_id, bool(each))
+        if durable_if_work and any(work.values()):
+            rows.wants_durability = True
+        return value, work
+
+    async def read(self, look: Callable[[SQLiteRows], T]) -> T:
+        """What ``look`` finds in the store; it must not change anything."""
+        return await self._store.transact(look, durable=False)
+
+    def _publish(self, events: list[StoredEvent]) -> None:
+        for _, event in events:
+            if isinstance(event, JoinSent | ConnectionFailed):
+                self.watches.finished(event)
+        self._events.stored(events)

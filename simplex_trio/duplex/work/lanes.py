@@ -1,0 +1,111 @@
+"""`Lanes`: a task for each work that there is, which tries until it is done or obsolete."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+from attrs import define, field
+
+from simplex_trio.duplex.machine.work import Deliver, Lane, Work
+
+__all__ = ["Attempt", "Lanes"]
+
+Attempt = Callable[[Work, int], Awaitable[float | None]]
+"""Tries a work, for the n-th time in a row, beginning with 0.
+
+Returns the seconds to wait before the next attempt.  `None` says that a step was stored, from which
+it follows what is to be done next.
+"""
+
+
+@define(eq=False)
+class _Running:
+    """A lane with a task."""
+
+    work: Work | None
+    """What is to be done next, according to the last step."""
+    wake: trio.Event = field(factory=trio.Event)
+
+
+class Lanes:
+    """The tasks of one agent that carry out work."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._nursery: trio.Nursery | None = None
+        self._running: dict[str, dict[Lane, _Running]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Lanes, {self.count} running>"
+
+    @property
+    def count(self) -> int:
+        """How many works there are."""
+        return sum(map(len, self._running.values()))
+
+    def open_in(self, nursery: trio.Nursery) -> None:
+        """Start tasks in ``nursery``."""
+        self._nursery = nursery
+
+    def stop(self) -> None:
+        """Start no more tasks: the nursery is about to end."""
+        self._nursery = None
+
+    def set_work(self, connection_id: str, works: list[Work]) -> None:
+        """A step was stored, and these works follow for a connection; others are obsolete."""
+        if self._nursery is None:
+            return
+        running = self._running.setdefault(connection_id, {})
+        left = dict(running)
+        for work in works:
+            lane = work.lane
+            known = left.pop(lane, None)
+            if known is None:
+                running[lane] = _Running(work)
+                self._nursery.start_soon(self._run, lane, running[lane])
+            else:
+                if _is_more_urgent(known.work, work):
+                    known.wake.set()
+                known.work = work
+        for obsolete in left.values():
+            obsolete.work = None
+            obsolete.wake.set()
+        if not running:
+            del self._running[connection_id]
+
+    def try_now(self, connection_id: str | None = None) -> None:
+        """Try at once what waits for its next attempt: of a connection, or everything."""
+        if connection_id is not None:
+            lanes = list(self._running.get(connection_id, {}).values())
+        else:
+            lanes = [lane for each in self._running.values() for lane in each.values()]
+        for lane in lanes:
+            lane.wake.set()
+
+    async def _run(self, lane: Lane, running: _Running) -> None:
+        attempts = 0
+        try:
+            while running.work is not None:
+                running.wake = trio.Event()
+                wait = await self._attempt(running.work, attempts)
+                if wait is None:
+                    attempts = 0
+                    continue
+                attempts += 1
+                with trio.move_on_after(wait):
+                    await running.wake.wait()
+        finally:
+            lanes = self._running[lane.connection_id]
+            del lanes[lane]
+            if not lanes:
+                del self._running[lane.connection_id]
+
+
+def _is_more_urgent(before: Work | None, after: Work) -> bool:
+    """Whether waiting for the next attempt has become pointless."""
+    if not (isinstance(before, Deliver) and isinstance(after, Deliver)):
+        return False
+    if before.delivery.message_id != after.delivery.message_id:
+        return True
+    return before.delivery.wait is not None and after.delivery.wait is None

@@ -1,0 +1,151 @@
+"""`Routers`: the routers that an agent uses, through the `SMPClientAgent` below it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from simplex_trio.agent.agent import SMPClientAgent
+from simplex_trio.client.router_errors import ProxyFailed, RouterError
+from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.sending import SenderCommands
+from simplex_trio.duplex.config import DuplexConfig, Isolation, Server
+from simplex_trio.duplex.machine.delivering import SendFailure
+from simplex_trio.duplex.servers import (
+    Route,
+    first_route,
+    may_fall_back,
+    proxies_for,
+    servers_for_queue,
+)
+from simplex_trio.errors import (
+    ConnectError,
+    NoCommonVersion,
+    NoSuitableHost,
+    SimplexError,
+)
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.errors.values import (
+    Broker,
+    BrokerErrorKind,
+    Code,
+    Proxy,
+    TransportError,
+    TransportErrorKind,
+)
+
+__all__ = ["NETWORK_ERRORS", "Routers", "failure_of", "is_temporary"]
+
+T = TypeVar("T")
+
+NETWORK_ERRORS = (SimplexError, OSError)
+"""The ordinary ways in which a command fails."""
+
+_MAX_PROXIES = 1024
+"""Destinations whose proxy is remembered, so that they keep one session; the oldest is forgotten."""
+
+
+def failure_of(error: BaseException) -> SendFailure:
+    """What the failure of a command means for what was to be done."""
+    match error:
+        case RouterError(error=Code.QUOTA):
+            return SendFailure.QUOTA
+        case RouterError(error=Code.AUTH):
+            return SendFailure.GONE
+        case ProxyFailed() if _is_host_error(error):
+            return SendFailure.UNREACHABLE
+        case ProxyFailed():
+            return SendFailure.TEMPORARY
+        case ConnectError():
+            return SendFailure.UNREACHABLE
+        case SimplexError(retryable=True):
+            return SendFailure.TEMPORARY
+        case SimplexError():
+            return SendFailure.REFUSED
+        case _:
+            return SendFailure.TEMPORARY
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Whether the same command may succeed later."""
+    return failure_of(error) in (SendFailure.TEMPORARY, SendFailure.UNREACHABLE)
+
+
+def _is_host_error(error: BaseException) -> bool:
+    """Whether a router cannot be reached this way at all: by its hosts, or by its versions."""
+    match error:
+        case NoSuitableHost() | NoCommonVersion():
+            return True
+        case ProxyFailed(error=Proxy(error=Broker(error=BrokerErrorKind.HOST))):
+            return True
+        case ProxyFailed(
+            error=Proxy(error=Broker(error=TransportError(kind=TransportErrorKind.VERSION)))
+        ):
+            return True
+        case _:
+            return False
+
+
+class Routers:
+    """What the work does with routers: whom to ask, under which label, and which way to send."""
+
+    def __init__(
+        self, config: DuplexConfig, agent: SMPClientAgent, random: Callable[[], float]
+    ) -> None:
+        self._config = config
+        self._agent = agent
+        self._random = random
+        self._proxies: OrderedDict[tuple[ServerAddress, str], Server] = OrderedDict()
+
+    def label(self, user: str, server: ServerAddress, queue_id: bytes = b"") -> str:
+        """What separates connections to routers, as far as the configuration asks for it."""
+        match self._config.isolation:
+            case Isolation.USER:
+                return user
+            case Isolation.SERVER:
+                return f"{user}|{server}"
+            case Isolation.QUEUE:
+                return f"{user}|{server}|{queue_id.hex()}"
+
+    def servers_for_queue(self, avoid: list[ServerAddress]) -> list[Server]:
+        """Where to make a queue, best first."""
+        return servers_for_queue(self._config, avoid, self._random)
+
+    async def owner(self, server: ServerAddress, label: str) -> SMPClient:
+        """A connection for the commands of a queue's owner."""
+        return await self._agent.client(server, label=label)
+
+    async def send(
+        self, server: ServerAddress, label: str, call: Callable[[SenderCommands], Awaitable[T]]
+    ) -> tuple[T, bool]:
+        """The outcome of a sender's command, and whether it went through a proxy."""
+        if first_route(self._config, server) is Route.DIRECT:
+            return await call(await self._agent.client(server, label=label)), False
+        try:
+            return await self._send_proxied(server, label, call), True
+        except NETWORK_ERRORS as exc:
+            if not (_is_host_error(exc) and may_fall_back(self._config, server)):
+                raise
+        return await call(await self._agent.client(server, label=label)), False
+
+    async def _send_proxied(
+        self, server: ServerAddress, label: str, call: Callable[[SenderCommands], Awaitable[T]]
+    ) -> T:
+        place = (server, label)
+        proxy = self._proxies.get(place)
+        if proxy is None:
+            proxy = proxies_for(self._config, server, self._random)[0]
+            self._proxies[place] = proxy
+            if len(self._proxies) > _MAX_PROXIES:
+                self._proxies.popitem(last=False)
+        try:
+            relay = await self._agent.relay(
+                proxy.address, server, basic_auth=proxy.basic_auth, label=label
+            )
+            return await call(relay)
+        except RouterError:
+            raise  # the relay's own answer
+        except NETWORK_ERRORS:
+            self._proxies.pop(place, None)
+            raise

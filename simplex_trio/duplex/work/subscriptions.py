@@ -1,0 +1,154 @@
+"""`Subscriptions`: what the queues of an agent receive, and whether they can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import trio
+
+from simplex_trio.agent.agent import SMPClientAgent
+from simplex_trio.agent.destination import Destination
+from simplex_trio.agent.events import (
+    Disconnected,
+    RouterEvent,
+    Subscribed,
+    SubscriptionEnded,
+    SubscriptionError,
+)
+from simplex_trio.client.router_errors import RouterError
+from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, QuotaReached
+from simplex_trio.duplex.event_stream import DuplexEvents
+from simplex_trio.duplex.events import QueueLost, RouterDown, RouterUp
+from simplex_trio.duplex.machine.connection import ReceivingQueue
+from simplex_trio.duplex.machine.receiving import Arrival, quota_notice_received, receive
+from simplex_trio.duplex.machine.step import Step
+from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.routers import Routers
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.wire.errors.values import Code
+
+__all__ = ["MAX_AT_ONCE", "Subscriptions"]
+
+MAX_AT_ONCE = 64
+"""How many messages are processed at a time.  Further ones wait in the buffers of their
+connections; a router delivers one message of a queue at a time."""
+
+_Place = tuple[Destination, bytes]
+
+
+class Subscriptions:
+    """Which queue of which connection is where."""
+
+    def __init__(
+        self, core: Core, agent: SMPClientAgent, routers: Routers, events: DuplexEvents
+    ) -> None:
+        self._core = core
+        self._agent = agent
+        self._routers = routers
+        self._events = events
+        self._queues: dict[_Place, tuple[str, int]] = {}
+        self._destinations: dict[Destination, Destination] = {}
+        self._free = trio.Semaphore(MAX_AT_ONCE)
+
+    def __repr__(self) -> str:
+        return f"<Subscriptions of {len(self._queues)} queues>"
+
+    def _destination(self, user: str, queue: ReceivingQueue) -> Destination:
+        assert queue.server is not None
+        label = self._routers.label(user, queue.server, queue.e2e_key.public.raw)
+        destination = Destination(queue.server, label)
+        return self._destinations.setdefault(destination, destination)
+
+    def add(self, user: str, queues: Iterable[ReceivingQueue]) -> None:
+        """Subscribe to queues, from now on and after every lost connection."""
+        by_destination: dict[Destination, list[QueueAccess]] = {}
+        for queue in queues:
+            destination = self._destination(user, queue)
+            place = (destination, queue.recipient_id)
+            if place in self._queues:
+                continue
+            self._queues[place] = (queue.connection_id, queue.number)
+            by_destination.setdefault(destination, []).append(
+                QueueAccess(queue.recipient_id, queue.auth_key, queue.delivery_key)
+            )
+        for destination, accesses in by_destination.items():
+            self._agent.subscribe(destination.server, accesses, label=destination.label)
+
+    def remove(self, user: str, queue: ReceivingQueue) -> None:
+        """Subscribe to a queue no more."""
+        if queue.server is None:
+            return
+        destination = self._destination(user, queue)
+        if self._queues.pop((destination, queue.recipient_id), None) is not None:
+            self._agent.unsubscribe(
+                destination.server, [queue.recipient_id], label=destination.label
+            )
+
+    # --- what routers say -----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Process what routers deliver, until the agent below is closed."""
+        async with open_inner_nursery() as nursery:
+            async for event in self._agent.events:
+                match event:
+                    case RouterEvent(event=MessageReceived() | QuotaReached() as arrival):
+                        found = self._queues.get((event.destination, event.queue_id))
+                        if found is not None:
+                            await self._free.acquire()
+                            nursery.start_soon(self._receive, *found, arrival)
+                    case Subscribed():
+                        self._tell(RouterUp, event.destination, event.queues)
+                    case Disconnected():
+                        self._tell(RouterDown, event.destination, event.queues)
+                    case SubscriptionError():
+                        for queue_id, error in event.failures:
+                            is_gone = isinstance(error, RouterError) and error.error is Code.AUTH
+                            await self._lose(event.destination, queue_id, deleted=is_gone)
+                    case SubscriptionEnded():
+                        await self._lose(event.destination, event.queue_id, deleted=event.deleted)
+                    case _:
+                        pass
+
+    async def _receive(
+        self, connection_id: str, number: int, arrival: MessageReceived | QuotaReached
+    ) -> None:
+        try:
+
+            def decide(step: Step) -> None:
+                c = step.find(connection_id)
+                if c is None or number not in c.receiving:
+                    return
+                if isinstance(arrival, QuotaReached):
+                    quota_notice_received(step, c, number, arrival.message_id)
+                else:
+                    taken = Arrival(arrival.message_id, arrival.timestamp, arrival.body)
+                    receive(step, c, number, taken)
+
+            # A message for the program is still with the router until the program acknowledges it.
+            await self._core.step_persistently(decide, durable=None)
+        finally:
+            self._free.release()
+
+    def _tell(
+        self,
+        kind: Callable[..., RouterUp | RouterDown],
+        destination: Destination,
+        queue_ids: Iterable[bytes],
+    ) -> None:
+        found = (self._queues.get((destination, queue_id)) for queue_id in queue_ids)
+        connections = tuple(dict.fromkeys(each[0] for each in found if each is not None))
+        if connections:
+            self._events.put(kind(destination.server, connections))
+
+    async def _lose(self, destination: Destination, queue_id: bytes, *, deleted: bool) -> None:
+        found = self._queues.pop((destination, queue_id), None)
+        if found is None:
+            return
+        connection_id, _ = found
+
+        def decide(step: Step) -> None:
+            c = step.find(connection_id)
+            if c is not None:
+                step.tell(QueueLost(connection_id, deleted))
+
+        await self._core.step_persistently(decide)

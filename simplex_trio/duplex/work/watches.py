@@ -1,0 +1,72 @@
+"""`Watches`: calls that wait for the outcome of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+from attrs import define, field
+
+from simplex_trio.duplex.events import ConnectionFailed, InvitationReady, JoinSent
+from simplex_trio.errors import copy_of
+
+__all__ = ["Outcome", "Watch", "Watches"]
+
+Outcome = InvitationReady | JoinSent | ConnectionFailed
+
+
+@define(eq=False)
+class Watch:
+    """One call that waits for a connection."""
+
+    outcome: Outcome | None = None
+    error: BaseException | None = None
+    decided: trio.Event = field(factory=trio.Event)
+
+    async def wait(self) -> Outcome:
+        """The outcome; raises the error of the attempt if that has failed."""
+        await self.decided.wait()
+        if self.outcome is None:
+            assert self.error is not None
+            raise copy_of(self.error)
+        return self.outcome
+
+
+class Watches:
+    """All such calls of an agent, by connection."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[Watch]] = {}
+
+    def is_watched(self, connection_id: str) -> bool:
+        """Whether a call waits for this connection."""
+        return connection_id in self._waiting
+
+    @contextmanager
+    def open(self, connection_id: str) -> Iterator[Watch]:
+        """Wait for a connection inside the block."""
+        watch = Watch()
+        self._waiting.setdefault(connection_id, []).append(watch)
+        try:
+            yield watch
+        finally:
+            others = [each for each in self._waiting[connection_id] if each is not watch]
+            if others:
+                self._waiting[connection_id] = others
+            else:
+                del self._waiting[connection_id]
+
+    def finished(self, outcome: Outcome) -> None:
+        """What is waited for has happened."""
+        for watch in self._waiting.get(outcome.connection_id, ()):
+            if not watch.decided.is_set():
+                watch.outcome = outcome
+                watch.decided.set()
+
+    def failed(self, connection_id: str, error: BaseException) -> None:
+        """An attempt has failed; the work goes on unless it says that it is given up."""
+        for watch in self._waiting.get(connection_id, ()):
+            if not watch.decided.is_set():
+                watch.error = error
+                watch.decided.set()
