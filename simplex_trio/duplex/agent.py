@@ -115,8 +115,8 @@ class DuplexAgent:
     work goes on in the background, and is not undone if the call is cancelled or raises.
 
     All methods belong to the thread of the Trio program; any number of tasks may use them at once.
-    They raise `UnknownConnection` for an id that is not known or is being deleted, a `StoreError` if
-    the store cannot be used, and `trio.ClosedResourceError` once the agent is closed.
+    They raise `UnknownConnection` for an id that is not known or is being deleted, a `StoreError`
+    if the store cannot be used, and `trio.ClosedResourceError` once the agent is closed.
     """
 
     def __init__(
@@ -224,9 +224,9 @@ class DuplexAgent:
     ) -> str:
         """Join an invitation, or ask a contact address for a connection; returns its id.
 
-        ``info`` is what the peer's program is told.  With ``wait`` it returns when the peer's router
-        has the confirmation or the request.  If it raises, the agent keeps trying as long as that
-        can help: the same call again waits for the same connection.
+        ``info`` is what the peer's program is told.  With ``wait`` it returns when the peer's
+        router has the confirmation or the request.  If it raises, the agent keeps trying as long as
+        that can help: the same call again waits for the same connection.
 
         Raises `NotALink`, `LinkNotUsable` or `NoCommonDuplexVersion` for what cannot be joined, and
         `AlreadyJoined` for what was.

@@ -92,6 +92,13 @@ class KEMStock:
         """
         return await self._take.receive()
 
+    def take_nowait(self) -> KEMKeyPair | None:
+        """A pair, if there is one at the moment."""
+        try:
+            return self._take.receive_nowait()
+        except (trio.WouldBlock, trio.ClosedResourceError):
+            return None
+
     def give_back(self, pair: KEMKeyPair) -> None:
         """Return a pair that the step which it was taken for has not used.
 

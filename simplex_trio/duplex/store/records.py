@@ -95,7 +95,6 @@ class Table(Generic[RecordT]):
         marks = ", ".join("?" * len(self.columns))
         self._where_key = " AND ".join(f"{column} = ?" for column in key)
         self._order = ", ".join(key)
-        # Names of tables and columns are this package's own.
         self.insert = f"INSERT INTO {name} ({self._names}) VALUES ({marks})"
         self.select_one = f"SELECT {self._names} FROM {name} WHERE {self._where_key}"
         self.delete = f"DELETE FROM {name} WHERE {self._where_key}"

@@ -26,6 +26,9 @@ __all__ = ["Core"]
 
 T = TypeVar("T")
 
+_KEM_PAIRS_AT_HAND = 2
+"""Pairs that are ready for the thread of the store, which cannot wait for the stock."""
+
 _STORE_BACKOFF = Backoff(initial=1, increase_after=10, factor=2, maximum=60, jitter=0)
 """The waits while the store cannot be written, for lack of room for example."""
 
@@ -82,6 +85,7 @@ class Core:
         loss of power if ``durable``; `None` means if work follows from it.
         """
         pairs: deque[KEMKeyPair] = deque()
+        self._refill()
         while True:
             taken = partial(self._take, decide, pairs or self._kem_pairs, durable is None)
             try:
@@ -94,6 +98,14 @@ class Core:
             for connection_id, each in work.items():
                 self.set_work(connection_id, each)
             return value
+
+    def _refill(self) -> None:
+        stock, at_hand = self._kem_stock, self._kem_pairs
+        while stock is not None and len(at_hand) < _KEM_PAIRS_AT_HAND:
+            pair = stock.take_nowait()
+            if pair is None:
+                return
+            at_hand.append(pair)
 
     async def step_persistently(
         self, decide: Callable[[Step], T], *, durable: bool | None = True
