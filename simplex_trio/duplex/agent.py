@@ -51,6 +51,7 @@ from simplex_trio.duplex.events import (
     RequestReceived,
 )
 from simplex_trio.duplex.kem_stock import KEMStock, open_kem_stock
+from simplex_trio.duplex.links import LinkPreview, preview
 from simplex_trio.duplex.machine.accepting import (
     accept_confirmation,
     accept_request,
@@ -62,6 +63,7 @@ from simplex_trio.duplex.machine.creating import (
     change_link,
     plan_address,
     plan_invitation,
+    prepare_address,
 )
 from simplex_trio.duplex.machine.deleting import (
     WAIT_FOR_DELIVERY,
@@ -69,7 +71,7 @@ from simplex_trio.duplex.machine.deleting import (
     suspend,
 )
 from simplex_trio.duplex.machine.handshake import can_send
-from simplex_trio.duplex.machine.joining import start_joining
+from simplex_trio.duplex.machine.joining import known_connection, look_at, start_joining
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
@@ -81,11 +83,14 @@ from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.lanes import Lanes
 from simplex_trio.duplex.work.routers import Routers
 from simplex_trio.duplex.work.subscriptions import Subscriptions
-from simplex_trio.duplex.work.watches import Outcome, Watches
+from simplex_trio.duplex.work.watches import Outcome, Watch, Watches
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.link_boxes import LinkContent
 from simplex_trio.wire.duplex.links import Link, parse_link
+from simplex_trio.wire.duplex.owners import LinkDataInvalid
+from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortInvitationLink
 
 __all__ = ["DuplexAgent", "Invitation", "open_duplex_agent"]
 
@@ -127,6 +132,7 @@ class DuplexAgent:
         kem_stock: KEMStock | None,
     ) -> None:
         self._config = config
+        self._store = store
         self._agent = agent
         self._kem_stock = kem_stock
         self._events = DuplexEvents(store)
@@ -232,7 +238,7 @@ class DuplexAgent:
         `AlreadyJoined` for what was.
         """
         self._check_servers()
-        parsed = parse_link(link, self._config.presets) if isinstance(link, str) else link
+        parsed = self._parsed(link)
         wants_pq = self._wants_pq(pq)
 
         def decide(step: Step) -> str:
@@ -288,11 +294,72 @@ class DuplexAgent:
 
     async def _outcome(self, decide: Callable[[Step], str]) -> Outcome:
         """What comes of a step that begins something, or the error of the first attempt at it."""
-        connection_id = await self._core.step(decide)
-        # No task of the work has run yet, so nothing can be missed.
-        with self._watches.open(connection_id) as watch:
+        watches: list[Watch] = []
+        try:
+            # The call waits from before the work begins, so nothing can be missed.
+            connection_id = await self._core.step(
+                decide,
+                stored=lambda connection_id: watches.append(self._watches.add(connection_id)),
+            )
             self._lanes.try_now(connection_id)
-            return await watch.wait()
+            return await watches[0].wait()
+        finally:
+            for watch in watches:
+                self._watches.remove(watch)
+
+    async def prepare_address(
+        self,
+        *,
+        data: bytes = b"",
+        server: ServerAddress | str | None = None,
+        pq: bool | None = None,
+        user: str = "",
+    ) -> Invitation:
+        """Make a contact address whose links are known at once; its queue is created afterwards.
+
+        ``server`` is one of the agent's own by default.  Nothing can be sent to the address before
+        `InvitationReady` tells that the queue is there.
+        """
+        self._check_servers()
+        chosen = (
+            self._routers.servers_for_queue([], None)[0].address
+            if server is None
+            else Server.of(server).address
+        )
+        wants_pq = self._wants_pq(pq)
+        ready = await self._core.step(
+            lambda step: prepare_address(step, chosen, user=user, pq=wants_pq, link_data=data)
+        )
+        return Invitation(ready.connection_id, ready.link, ready.short_link)
+
+    async def look(self, link: Link | str, *, user: str = "") -> LinkPreview:
+        """Find out what a link is, and whether it was joined already, without joining it.
+
+        Reading a one-time short link reserves it: from then on only this user can join it.  Raises
+        `NotALink`, `LinkNotUsable` if the link's data is not what the link promises, and the errors
+        of reaching its router.
+        """
+        parsed = self._parsed(link)
+        known = await self._core.read(lambda rows: known_connection(rows, parsed, user))
+        content = None
+        if isinstance(parsed, ShortInvitationLink | ShortContactLink):
+            content = await self._read_data(parsed, user)
+        return preview(self._config, parsed, content, known)
+
+    async def _read_data(
+        self, link: ShortInvitationLink | ShortContactLink, user: str
+    ) -> LinkContent:
+        key = None
+        if isinstance(link, ShortInvitationLink):
+            one_time = link
+            key = await self._core.step(lambda step: look_at(step, one_time, user=user))
+        try:
+            return await self._routers.read_link(link, key, user)
+        except LinkDataInvalid as exc:
+            raise LinkNotUsable("the data of the link is not what the link promises") from exc
+
+    def _parsed(self, link: Link | str) -> Link:
+        return parse_link(link, self._config.presets) if isinstance(link, str) else link
 
     async def change_link(self, connection_id: str, data: bytes | None) -> None:
         """Let a short link show ``data`` from now on, or delete the link if that is `None`.
@@ -423,6 +490,7 @@ class DuplexAgent:
                 try:
                     nursery.start_soon(self._subscriptions.run)
                     nursery.start_soon(self._clean_up)
+                    nursery.start_soon(self._store.keep_flushing)
                     await self._resume()
                     await self.subscribe()
                     task_status.started()

@@ -66,10 +66,6 @@ class DuplexEvents(trio.abc.ReceiveChannel[DuplexEvent]):
             if self._has_more and not self._is_reading:
                 await self._read()
             else:
-                if not self._is_reading:
-                    await self._store.flush()
-                    if self._ready or self._ended:
-                        continue
                 await self._readers.park()
 
     def _take(self) -> None:

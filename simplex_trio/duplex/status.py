@@ -79,7 +79,8 @@ def status_of(step: Step, connection_id: str) -> ConnectionStatus:
     row, receiving = c.row, c.main_receiving
     link = short = None
     state = _state(step, c)
-    if receiving is not None and state in (ConnectionState.OFFERED, ConnectionState.ADDRESS):
+    is_known = state in (ConnectionState.OFFERED, ConnectionState.ADDRESS)
+    if receiving is not None and (is_known or receiving.correlation_id is not None):
         ready = invitation(c, receiving, step.moment)
         link, short = ready.link, ready.short_link
     ratchet = row.ratchet

@@ -14,14 +14,17 @@ from simplex_trio.duplex.machine.handshake import queue_is_there
 from simplex_trio.duplex.machine.queues import (
     CreatedQueue,
     PlannedQueue,
+    add_link,
     created_queue,
     long_link,
     plan_receiving,
+    prepared_queue,
     short_link,
 )
 from simplex_trio.duplex.machine.step import Moment, OpenConnection, Step
 from simplex_trio.errors import TooLarge
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.link_boxes import max_program_data
 from simplex_trio.wire.queue_mode import QueueMode
 
@@ -33,6 +36,7 @@ __all__ = [
     "new_x3dh_keys",
     "plan_address",
     "plan_invitation",
+    "prepare_address",
     "queue_created",
     "queue_not_created",
 ]
@@ -101,6 +105,17 @@ def plan_address(
     return c
 
 
+def prepare_address(
+    step: Step, server: ServerAddress, *, user: str, pq: bool, link_data: bytes
+) -> InvitationReady:
+    """A contact address whose links are known before its queue is created, on this server."""
+    c = plan_address(step, user=user, pq=pq, wants_link=True, link_data=link_data)
+    queue = c.main_receiving
+    assert queue is not None
+    queue = prepared_queue(c, queue, server, step.moment)
+    return invitation(c, queue, step.moment)
+
+
 def queue_created(
     step: Step,
     c: OpenConnection,
@@ -155,7 +170,9 @@ def change_link(step: Step, c: OpenConnection, data: bytes | None) -> None:
         c.change_receiving(queue.number, wants_link=False, link_data=b"", link_due=True)
         return
     check_link_data(data)
-    c.change_receiving(queue.number, wants_link=True, link_data=data, link_due=True)
+    queue = c.change_receiving(queue.number, wants_link=True, link_data=data, link_due=True)
+    if queue.link_secret is None:
+        add_link(c, queue, step.moment)
 
 
 def link_changed(

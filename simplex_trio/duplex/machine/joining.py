@@ -9,8 +9,9 @@ from simplex_trio.duplex.errors import AlreadyJoined, LinkNotUsable, NoCommonDup
 from simplex_trio.duplex.machine.connection import Connection, ConnectionKind, SendingStatus
 from simplex_trio.duplex.machine.creating import new_x3dh_keys
 from simplex_trio.duplex.machine.handshake import confirm_if_possible
-from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.messages import Delivery, LookedLink
 from simplex_trio.duplex.machine.queues import add_sending_queue, plan_receiving
+from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import CryptoError
 from simplex_trio.ratchet.errors import RatchetError
@@ -23,7 +24,7 @@ from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortInvitati
 from simplex_trio.wire.duplex.versions import AgentVersion
 from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion
 
-__all__ = ["join", "link_hash", "link_read", "start_joining"]
+__all__ = ["join", "known_connection", "link_hash", "link_read", "look_at", "start_joining"]
 
 
 def link_hash(link: Link) -> bytes:
@@ -37,6 +38,14 @@ def link_hash(link: Link) -> bytes:
             return sha256(b"queue" + queue.sender_id + queue.dh_key.raw).digest()
 
 
+def known_connection(rows: Rows, link: Link, user: str) -> str | None:
+    """The connection that a user has joined this link with."""
+    for known in rows.find(Connection, link_hash=link_hash(link)):
+        if known.user == user:
+            return known.connection_id
+    return None
+
+
 def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -> OpenConnection:
     """A connection for a link.
 
@@ -45,12 +54,11 @@ def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -
     than that, and `NoCommonDuplexVersion` or `LinkNotUsable`, and stores nothing then.
     """
     hashed = link_hash(link)
-    for known in step.rows.find(Connection, link_hash=hashed):
-        if known.user != user:
-            continue
-        c = step.connection(known.connection_id)
+    known = known_connection(step.rows, link, user)
+    if known is not None:
+        c = step.connection(known)
         if not _is_joining(step, c):
-            raise AlreadyJoined(known.connection_id)
+            raise AlreadyJoined(known)
         return c
     moment = step.moment
     c = step.add(
@@ -67,10 +75,34 @@ def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -
     if isinstance(link, InvitationURI | ContactURI):
         join(step, c, link)
     elif isinstance(link, ShortInvitationLink):
-        c.change(link=str(link), link_key=moment.ed25519_key())
+        c.change(link=str(link), link_key=_key_to_read(step, user, hashed, keep=False))
     else:
         c.change(link=str(link))
     return c
+
+
+def look_at(step: Step, link: ShortInvitationLink, *, user: str) -> Ed25519PrivateKey:
+    """The key with which to read a one-time link, whoever reads it first being the one to join it.
+
+    The key is kept for joining.
+    """
+    hashed = link_hash(link)
+    for known in step.rows.find(Connection, link_hash=hashed):
+        if known.user == user and known.link_key is not None:
+            return known.link_key
+    return _key_to_read(step, user, hashed, keep=True)
+
+
+def _key_to_read(step: Step, user: str, hashed: bytes, *, keep: bool) -> Ed25519PrivateKey:
+    looked = step.rows.get(LookedLink, user, hashed)
+    if looked is None:
+        key = step.moment.ed25519_key()
+        if keep:
+            step.rows.insert(LookedLink(user, hashed, key, step.moment.seconds))
+        return key
+    if not keep:
+        step.rows.delete(looked)
+    return looked.link_key
 
 
 def _is_joining(step: Step, c: OpenConnection) -> bool:

@@ -7,9 +7,17 @@ from typing import final
 
 from attrs import frozen
 
+from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.redaction import Redacted
 
-__all__ = ["Delivery", "DeliveryKind", "ReceivedMessage", "Request", "SentMessage"]
+__all__ = [
+    "Delivery",
+    "DeliveryKind",
+    "LookedLink",
+    "ReceivedMessage",
+    "Request",
+    "SentMessage",
+]
 
 
 class DeliveryKind(Enum):
@@ -90,3 +98,14 @@ class Request(Redacted):
     info: bytes
     envelope_hash: bytes
     created_at: int
+
+
+@final
+@frozen(repr=False)
+class LookedLink(Redacted):
+    """A one-time link whose data was read, which has secured its queue with this side's key."""
+
+    user: str
+    link_hash: bytes
+    link_key: Ed25519PrivateKey
+    looked_at: int

@@ -52,6 +52,7 @@ from simplex_trio.wire.smp.new_queue import (
 __all__ = [
     "CreatedQueue",
     "PlannedQueue",
+    "add_link",
     "add_sending_queue",
     "created_queue",
     "link_update",
@@ -59,6 +60,7 @@ __all__ = [
     "plan_queue",
     "plan_receiving",
     "planned_request",
+    "prepared_queue",
     "queue_address",
     "reply_queue",
     "short_link",
@@ -142,6 +144,45 @@ def plan_queue(
     else:
         asked = ContactRequest(ContactLink(sealed.keys.link_id, planned.sender_id, sealed.data))
     return PlannedQueue(server, asked, correlation_id, root_key, sealed)
+
+
+def prepared_queue(
+    c: OpenConnection, queue: ReceivingQueue, server: ServerAddress, moment: Moment
+) -> ReceivingQueue:
+    """A contact address' queue, planned so that everything that a link names is known."""
+    correlation_id = moment.random(_CORRELATION_ID_SIZE)
+    queue = c.change_receiving(
+        queue.number,
+        server=server,
+        correlation_id=correlation_id,
+        sender_id=sender_id(correlation_id),
+        root_key=moment.ed25519_key(),
+    )
+    sealed = plan_queue(c, queue, server, moment).sealed
+    assert sealed is not None
+    return c.change_receiving(
+        queue.number, link_id=sealed.keys.link_id, link_secret=sealed.keys.link_key
+    )
+
+
+def add_link(c: OpenConnection, queue: ReceivingQueue, moment: Moment) -> None:
+    """Make a short link for a contact address that has none; LSET is still to store its data."""
+    root_key = moment.ed25519_key()
+    request = planned_request(c, queue, moment)
+    sealed = seal_link(
+        FixedLinkData(moment.spoken.agent, root_key.public, request),
+        _user_data(c, queue, moment),
+        root_key,
+        fixed_nonce=moment.random(_NONCE_SIZE),
+        user_nonce=moment.random(_NONCE_SIZE),
+    )
+    c.change_receiving(
+        queue.number,
+        root_key=root_key,
+        link_id=sealed.keys.link_id,
+        link_secret=sealed.keys.link_key,
+        sealed_fixed=sealed.data.fixed,
+    )
 
 
 def _user_data(c: OpenConnection, queue: ReceivingQueue, moment: Moment) -> UserLinkData:

@@ -12,6 +12,7 @@ from simplex_trio.duplex.events import ConnectionEvent
 from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
 from simplex_trio.duplex.machine.messages import (
     Delivery,
+    LookedLink,
     ReceivedMessage,
     Request,
     SentMessage,
@@ -40,6 +41,7 @@ _TABLES: dict[type[Any], Table[Any]] = {
         Table(SentMessage, "sent_messages", ("connection_id", "sender_message_id")),
         Table(ReceivedMessage, "received_messages", ("connection_id", "message_id")),
         Table(Request, "requests", ("request_id",)),
+        Table(LookedLink, "looked_links", ("user", "link_hash")),
     )
 }
 
@@ -189,9 +191,8 @@ class SQLiteRows(Rows):
                     firsts.pop(record.queue, None)
                     if after is not None:
                         firsts[record.queue] = after
-                elif first is None:
-                    if record.queue in firsts:
-                        firsts[record.queue] = after
+                elif first is None and record.queue in firsts:
+                    firsts[record.queue] = after
             case _:
                 pass
 
@@ -358,3 +359,4 @@ class SQLiteRows(Rows):
         """Remove what is kept only to recognise answers and repetitions, if it is older."""
         self._execute("DELETE FROM seen_messages WHERE seen_at < ?", (before,))
         self._execute("DELETE FROM sent_messages WHERE created_at < ?", (before,))
+        self._execute("DELETE FROM looked_links WHERE looked_at < ?", (before,))

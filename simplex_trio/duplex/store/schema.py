@@ -159,6 +159,14 @@ TABLES = (
         PRIMARY KEY (connection_id, encrypted_hash)
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX seen_messages_by_age ON seen_messages (seen_at)",
+    """CREATE TABLE looked_links (
+        user BLOB NOT NULL,
+        link_hash BLOB NOT NULL,
+        link_key BLOB NOT NULL,
+        looked_at INTEGER NOT NULL,
+        PRIMARY KEY (user, link_hash)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX looked_links_by_age ON looked_links (looked_at)",
     """CREATE TABLE events (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         connection_id BLOB NOT NULL,

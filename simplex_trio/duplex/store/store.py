@@ -22,6 +22,9 @@ __all__ = ["DuplexStore", "MemoryDatabase", "open_duplex_store"]
 
 T = TypeVar("T")
 
+_LATER = 1
+"""Seconds for which what may get lost waits for a transaction to be part of."""
+
 
 @define(eq=False)
 class _Call(Generic[T]):
@@ -29,10 +32,15 @@ class _Call(Generic[T]):
 
     function: Callable[[SQLiteRows], T]
     durable: bool
+    stored: Callable[[T], object]
     is_done: bool = False
     value: T | None = None
     error: BaseException | None = None
     events: list[StoredEvent] = field(factory=list)
+
+
+def _ignore(_: object) -> None:
+    """For callers that need no more than what is returned."""
 
 
 class MemoryDatabase:
@@ -83,24 +91,35 @@ class DuplexStore:
         self._waiting: list[_Call[Any]] = []
         self._turn = trio.Lock()
         self._taken: list[int] = []
+        self._later: list[_Call[Any]] = []
+        self._has_later = trio.Event()
         self.publish: Callable[[list[StoredEvent]], object] = lambda _: None
         """Called with the events of each transaction, in order, once it is stored."""
 
     def __repr__(self) -> str:
         return f"<DuplexStore, {len(self._waiting)} steps waiting>"
 
-    async def transact(self, function: Callable[[SQLiteRows], T], *, durable: bool = True) -> T:
+    async def transact(
+        self,
+        function: Callable[[SQLiteRows], T],
+        *,
+        durable: bool = True,
+        stored: Callable[[T], object] = _ignore,
+    ) -> T:
         """What ``function`` returns, with all that it changes stored, or its error and nothing.
 
-        Calls that wait for each other share a transaction, and so the price of making it durable; if
-        it cannot be stored they all fail.  With ``durable`` it survives a loss of power, and
-        otherwise as soon as a later one does, or if the function sets `SQLiteRows.wants_durability`;
-        it survives the end of the program in any case.
+        Calls that wait for each other share a transaction, and so the price of making it durable;
+        if it cannot be stored they all fail.  It survives the end of the program, and with
+        ``durable``, or if the function sets `SQLiteRows.wants_durability`, a loss of power too;
+        otherwise it does as soon as a later one does.
+
+        ``stored`` is called with what the function has returned, before anything else happens; in
+        the order of the functions if there were several.
 
         If this is cancelled before it is its turn, nothing happens; later, it is too late.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        call = _Call(function, durable)
+        call = _Call(function, durable, stored)
         self._waiting.append(call)
         with trio.CancelScope(shield=True):
             async with self._turn:
@@ -111,30 +130,48 @@ class DuplexStore:
             raise call.error
         return call.value  # type: ignore[return-value]
 
+    def transact_later(
+        self, function: Callable[[SQLiteRows], T], stored: Callable[[T], object]
+    ) -> None:
+        """Call a function at the beginning of the next transaction, or of one of its own soon.
+
+        For what may get lost without harm.
+        """
+        self._later.append(_Call(function, False, stored))
+        self._has_later.set()
+
+    def took(self, event_number: int) -> None:
+        """The program has taken an event; it is removed with the next transaction."""
+        self._taken.append(event_number)
+        self._has_later.set()
+
     async def _write(self, batch: list[_Call[Any]]) -> None:
         taken, self._taken = self._taken, []
+        later, self._later = self._later, []
+        self._has_later = trio.Event()
+        calls = [*later, *batch]
         try:
-            await self._database.run(partial(self._in_thread, batch, taken))
+            await self._database.run(partial(self._in_thread, calls, taken))
         except BaseException as exc:
             self._taken = taken + self._taken
-            for call in batch:
+            self._later = later + self._later
+            for call in calls:
                 call.error = copy_of(exc)
-        finally:
-            for call in batch:
-                call.is_done = True
-        stored = [event for call in batch if call.error is None for event in call.events]
-        if stored:
-            self.publish(stored)
+        for call in calls:
+            call.is_done = True
+            if call.error is None:
+                self.publish(call.events)
+                call.stored(call.value)
 
-    def _in_thread(self, batch: list[_Call[Any]], taken: list[int]) -> None:
+    def _in_thread(self, calls: list[_Call[Any]], taken: list[int]) -> None:
         rows, execute = self._rows, self._database.connection.execute
-        durable = any(call.durable for call in batch)
+        durable = any(call.durable for call in calls)
         rows.wants_durability = False
         try:
             with self._database.transaction(durable=durable), translated("the store's tables"):
                 if taken:
                     rows.delete_events(taken)
-                for call in batch:
+                for call in calls:
                     execute("SAVEPOINT step")
                     rows.new_events = []
                     try:
@@ -154,13 +191,16 @@ class DuplexStore:
             with self._database.transaction(durable=True):
                 pass
 
-    def took(self, event_number: int) -> None:
-        """The program has taken an event; it is removed with the next transaction."""
-        self._taken.append(event_number)
+    async def keep_flushing(self) -> None:
+        """Store what is to be stored later, if no other transaction does within a second."""
+        while True:
+            await self._has_later.wait()
+            await trio.sleep(_LATER)
+            await self.flush()
 
     async def flush(self) -> None:
-        """Remove the events that were taken, if no other transaction has."""
-        if self._taken:
+        """Store what is to be stored later."""
+        if self._taken or self._later:
             await self.transact(lambda _: None, durable=False)
 
     async def events_after(self, number: int, limit: int) -> list[StoredEvent]:

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-import trio
-
 from simplex_trio.client.smp import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
-from simplex_trio.client.smp.sending import SenderCommands
 from simplex_trio.duplex.errors import DuplexError
 from simplex_trio.duplex.events import InvitationReady, Problem
 from simplex_trio.duplex.machine.acknowledging import acknowledged
-from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, ReceivingStatus
+from simplex_trio.duplex.machine.connection import ReceivingQueue, ReceivingStatus
 from simplex_trio.duplex.machine.creating import (
     is_offered,
     link_changed,
@@ -62,35 +59,27 @@ from simplex_trio.duplex.machine.work import (
     Work,
 )
 from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.lanes import DONE, Done
 from simplex_trio.duplex.work.routers import NETWORK_ERRORS, Routers, failure_of, is_temporary
 from simplex_trio.duplex.work.subscriptions import Subscriptions
 from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE
 from simplex_trio.errors import TooLarge
-from simplex_trio.wire.duplex.link_boxes import LinkContent, LinkKeys, read_link
 from simplex_trio.wire.duplex.owners import LinkDataInvalid
 from simplex_trio.wire.duplex.requests import ContactURI
 from simplex_trio.wire.duplex.short_links import (
-    ShortInvitationLink,
-    ShortLink,
     parse_short_link,
 )
-from simplex_trio.wire.smp.messages import LNK
 from simplex_trio.wire.smp.new_queue import QueueRequest
 from simplex_trio.wire.versions import SMPVersion
 
 T = TypeVar("T")
 
-__all__ = ["Attempts", "access", "read_link_data"]
+__all__ = ["Attempts", "access"]
 
 
 def access(queue: ReceivingQueue) -> QueueAccess:
     """A queue as the client's commands of its owner take it."""
     return QueueAccess(queue.recipient_id, queue.auth_key, queue.delivery_key)
-
-
-async def read_link_data(link: ShortLink, answer: LNK) -> LinkContent:
-    """Open and check the data of a link; in a thread, since many owners take long to check."""
-    return await trio.to_thread.run_sync(read_link, link, answer.sender_id, answer.data)
 
 
 class Attempts:
@@ -101,7 +90,7 @@ class Attempts:
         self._routers = routers
         self._subscriptions = subscriptions
 
-    async def __call__(self, work: Work, attempt: int) -> float | None:
+    async def __call__(self, work: Work, attempt: int) -> float | Done | None:
         """Try a work once; see `simplex_trio.duplex.work.lanes.Attempt`."""
         try:
             match work:
@@ -116,7 +105,7 @@ class Attempts:
                 case SendRequest():
                     await self._send_request(work)
                 case AcknowledgeMessage():
-                    await self._acknowledge(work)
+                    return await self._acknowledge(work)
                 case UpdateLink():
                     await self._update_link(work)
                 case SuspendQueue():
@@ -161,7 +150,7 @@ class Attempts:
         used = [sending.server for sending in c.sending.values()]
         if row.address is not None:
             used.append(ContactURI.parse(row.address).queues[0].queue.server)
-        servers = self._routers.servers_for_queue(used)
+        servers = self._routers.servers_for_queue(used, queue.server)
         failure: Exception | None = None
         for server in servers:
             moment = core.moment()
@@ -223,7 +212,7 @@ class Attempts:
             lambda step: _on_receiving(step, connection_id, queue.number, receiver_secured)
         )
 
-    async def _acknowledge(self, work: AcknowledgeMessage) -> None:
+    async def _acknowledge(self, work: AcknowledgeMessage) -> Done:
         queue, connection_id = work.receiving, work.connection.connection_id
         client = await self._owner_of(work.connection, queue)
         try:
@@ -232,15 +221,15 @@ class Attempts:
             # What the router does not know is acknowledged.
             if is_temporary(exc):
                 raise
-        await self._core.step_persistently(
+        self._core.step_later(
             lambda step: _on_receiving(
                 step,
                 connection_id,
                 queue.number,
                 lambda step, c, number: acknowledged(step, c, number, queue.broker_id),
-            ),
-            durable=False,
+            )
         )
+        return DONE
 
     async def _update_link(self, work: UpdateLink) -> None:
         queue, connection_id = work.receiving, work.connection.connection_id
@@ -303,12 +292,8 @@ class Attempts:
         row = work.connection.row
         assert row.link is not None
         link = parse_short_link(row.link).restored(self._core.config.presets)
-        label = self._routers.label(row.user, link.server)
         try:
-            answer, _ = await self._routers.send(
-                link.server, label, partial(_ask_for_link, link, row)
-            )
-            content = await read_link_data(link, answer)
+            content = await self._routers.read_link(link, row.link_key, row.user)
             await self._core.step_persistently(
                 lambda step: _on_connection(
                     step, row.connection_id, lambda step, c: link_read(step, c, content)
@@ -411,15 +396,6 @@ class Attempts:
         return await self._core.step_persistently(
             lambda step: _on_connection(step, c.connection_id, decide), durable=False
         )
-
-
-async def _ask_for_link(link: ShortLink, row: Connection, sender: SenderCommands) -> LNK:
-    if isinstance(link, ShortInvitationLink):
-        assert row.link_key is not None
-        return await sender.secure_and_read_link(link.link_id, row.link_key)
-    link_id = LinkKeys.of(link).link_id
-    assert link_id is not None
-    return await sender.read_link(link_id)
 
 
 def _on_connection(

@@ -78,26 +78,48 @@ class Core:
             spoken=config.spoken,
         )
 
-    async def step(self, decide: Callable[[Step], T], *, durable: bool | None = True) -> T:
+    async def step(
+        self,
+        decide: Callable[[Step], T],
+        *,
+        durable: bool | None = True,
+        stored: Callable[[T], object] = lambda _: None,
+    ) -> T:
         """Take a step: what ``decide`` changes is stored at once, or nothing if it raises.
 
-        Returns what ``decide`` does.  Work that follows is begun when all is stored.  It survives a
-        loss of power if ``durable``; `None` means if work follows from it.
+        Returns what ``decide`` does.  ``stored`` is called with it as soon as all is stored, before
+        any work begins that follows.  The step survives a loss of power if ``durable``; `None`
+        means if work follows from it.
         """
         pairs: deque[KEMKeyPair] = deque()
+
+        def follow(outcome: tuple[T, WorkOf]) -> None:
+            stored(outcome[0])
+            self._begin(outcome[1])
+
         self._refill()
         while True:
             taken = partial(self._take, decide, pairs or self._kem_pairs, durable is None)
             try:
-                value, work = await self._store.transact(taken, durable=bool(durable))
+                value, _ = await self._store.transact(taken, durable=bool(durable), stored=follow)
             except KEMPairNeeded:
                 assert self._kem_stock is not None
                 pairs.append(await self._kem_stock.take())
                 continue
             self._kem_pairs.extend(pairs)
-            for connection_id, each in work.items():
-                self.set_work(connection_id, each)
             return value
+
+    def step_later(self, decide: Callable[[Step], object]) -> None:
+        """Take a step soon, together with another one if there is one.
+
+        For what may get lost without harm.
+        """
+        take = partial(self._take, decide, self._kem_pairs, False)
+        self._store.transact_later(take, lambda outcome: self._begin(outcome[1]))
+
+    def _begin(self, work: WorkOf) -> None:
+        for connection_id, each in work.items():
+            self.set_work(connection_id, each)
 
     def _refill(self) -> None:
         stock, at_hand = self._kem_stock, self._kem_pairs

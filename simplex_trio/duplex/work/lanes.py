@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from enum import Enum, auto
 
 import trio
 from attrs import define, field
 
 from simplex_trio.duplex.machine.work import Deliver, Lane, Work
 
-__all__ = ["Attempt", "Lanes"]
+__all__ = ["DONE", "Attempt", "Done", "Lanes"]
 
-Attempt = Callable[[Work, int], Awaitable[float | None]]
+
+class Done(Enum):
+    """The outcome of a work that is done, where that is to be stored later."""
+
+    DONE = auto()
+
+
+DONE = Done.DONE
+
+Attempt = Callable[[Work, int], Awaitable[float | Done | None]]
 """Tries a work, for the n-th time in a row, beginning with 0.
 
 Returns the seconds to wait before the next attempt.  `None` says that a step was stored, from which
-it follows what is to be done next.
+it follows what is to be done next; `DONE` that nothing is, until a step says otherwise.
 """
 
 
@@ -88,8 +98,11 @@ class Lanes:
         try:
             while running.work is not None:
                 running.wake = trio.Event()
-                wait = await self._attempt(running.work, attempts)
-                if wait is None:
+                tried = running.work
+                wait = await self._attempt(tried, attempts)
+                if wait is DONE and running.work is tried:
+                    return
+                if wait is None or isinstance(wait, Done):
                     attempts = 0
                     continue
                 attempts += 1

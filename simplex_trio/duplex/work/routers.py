@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
+
+import trio
 
 from simplex_trio.agent.agent import SMPClientAgent
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
 from simplex_trio.client.smp import SMPClient
 from simplex_trio.client.smp.sending import SenderCommands
+from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.duplex.config import DuplexConfig, Isolation, Server
 from simplex_trio.duplex.machine.delivering import SendFailure
 from simplex_trio.duplex.servers import (
@@ -26,6 +30,8 @@ from simplex_trio.errors import (
     SimplexError,
 )
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.link_boxes import LinkContent, LinkKeys, read_link
+from simplex_trio.wire.duplex.short_links import ShortInvitationLink, ShortLink
 from simplex_trio.wire.errors.values import (
     Broker,
     BrokerErrorKind,
@@ -34,6 +40,7 @@ from simplex_trio.wire.errors.values import (
     TransportError,
     TransportErrorKind,
 )
+from simplex_trio.wire.smp.messages import LNK
 
 __all__ = ["NETWORK_ERRORS", "Routers", "failure_of", "is_temporary"]
 
@@ -43,7 +50,7 @@ NETWORK_ERRORS = (SimplexError, OSError)
 """The ordinary ways in which a command fails."""
 
 _MAX_PROXIES = 1024
-"""Destinations whose proxy is remembered, so that they keep one session; the oldest is forgotten."""
+"""Routers whose proxy is remembered, so that they keep one session; the oldest is forgotten."""
 
 
 def failure_of(error: BaseException) -> SendFailure:
@@ -108,9 +115,14 @@ class Routers:
             case Isolation.QUEUE:
                 return f"{user}|{server}|{queue_id.hex()}"
 
-    def servers_for_queue(self, avoid: list[ServerAddress]) -> list[Server]:
-        """Where to make a queue, best first."""
-        return servers_for_queue(self._config, avoid, self._random)
+    def servers_for_queue(
+        self, avoid: list[ServerAddress], chosen: ServerAddress | None
+    ) -> list[Server]:
+        """Where to make a queue, best first; only on a server that was chosen before."""
+        if chosen is None:
+            return servers_for_queue(self._config, avoid, self._random)
+        known = [server for server in self._config.servers if server.address == chosen]
+        return known[:1] or [Server(chosen)]
 
     async def owner(self, server: ServerAddress, label: str) -> SMPClient:
         """A connection for the commands of a queue's owner."""
@@ -128,6 +140,19 @@ class Routers:
             if not (_is_host_error(exc) and may_fall_back(self._config, server)):
                 raise
         return await call(await self._agent.client(server, label=label)), False
+
+    async def read_link(
+        self, link: ShortLink, key: Ed25519PrivateKey | None, user: str
+    ) -> LinkContent:
+        """The data of a short link, checked; ``key`` secures the queue of a one-time link.
+
+        Raises `LinkDataInvalid` if it is not what the link promises.
+        """
+        answer, _ = await self.send(
+            link.server, self.label(user, link.server), partial(_ask_for_link, link, key)
+        )
+        # In a thread, since the signatures of many owners take long to check.
+        return await trio.to_thread.run_sync(read_link, link, answer.sender_id, answer.data)
 
     async def _send_proxied(
         self, server: ServerAddress, label: str, call: Callable[[SenderCommands], Awaitable[T]]
@@ -149,3 +174,14 @@ class Routers:
         except NETWORK_ERRORS:
             self._proxies.pop(place, None)
             raise
+
+
+async def _ask_for_link(
+    link: ShortLink, key: Ed25519PrivateKey | None, sender: SenderCommands
+) -> LNK:
+    if isinstance(link, ShortInvitationLink):
+        assert key is not None
+        return await sender.secure_and_read_link(link.link_id, key)
+    link_id = LinkKeys.of(link).link_id
+    assert link_id is not None
+    return await sender.read_link(link_id)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import trio
 from attrs import define, field
 
@@ -20,6 +17,7 @@ Outcome = InvitationReady | JoinSent | ConnectionFailed
 class Watch:
     """One call that waits for a connection."""
 
+    connection_id: str
     outcome: Outcome | None = None
     error: BaseException | None = None
     decided: trio.Event = field(factory=trio.Event)
@@ -43,19 +41,18 @@ class Watches:
         """Whether a call waits for this connection."""
         return connection_id in self._waiting
 
-    @contextmanager
-    def open(self, connection_id: str) -> Iterator[Watch]:
-        """Wait for a connection inside the block."""
-        watch = Watch()
+    def add(self, connection_id: str) -> Watch:
+        """Begin to wait for a connection."""
+        watch = Watch(connection_id)
         self._waiting.setdefault(connection_id, []).append(watch)
-        try:
-            yield watch
-        finally:
-            others = [each for each in self._waiting[connection_id] if each is not watch]
-            if others:
-                self._waiting[connection_id] = others
-            else:
-                del self._waiting[connection_id]
+        return watch
+
+    def remove(self, watch: Watch) -> None:
+        """Wait no more."""
+        waiting = self._waiting[watch.connection_id]
+        waiting.remove(watch)
+        if not waiting:
+            del self._waiting[watch.connection_id]
 
     def finished(self, outcome: Outcome) -> None:
         """What is waited for has happened."""

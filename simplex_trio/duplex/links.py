@@ -1,0 +1,75 @@
+"""What a link is, before it is joined."""
+
+from __future__ import annotations
+
+from typing import final
+
+from attrs import frozen
+
+from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.link_boxes import LinkContent
+from simplex_trio.wire.duplex.link_data import ContactLinkData
+from simplex_trio.wire.duplex.links import Link
+from simplex_trio.wire.duplex.requests import ConnectionRequest, ContactURI, InvitationURI
+from simplex_trio.wire.duplex.short_links import (
+    ContactKind,
+    ShortContactLink,
+    ShortInvitationLink,
+)
+
+__all__ = ["LinkPreview", "preview"]
+
+
+@final
+@frozen(repr=False)
+class LinkPreview(Redacted):
+    """What is known of a link."""
+
+    is_invitation: bool
+    """Whether one peer can use it once; otherwise it is an address that any number can ask."""
+    kind: ContactKind | None
+    """What an address leads to, if its link says so."""
+    can_join: bool
+    """Whether `DuplexAgent.join` can use it: it is for programs of versions that are spoken here."""
+    server: ServerAddress
+    """Where the peer receives."""
+    data: bytes | None
+    """What the peer's program shows in it; `None` for a long link, which has no room for that."""
+    connection_id: str | None
+    """The connection that this link was joined with already."""
+
+
+def preview(
+    config: DuplexConfig, link: Link, content: LinkContent | None, connection_id: str | None
+) -> LinkPreview:
+    """What a link is, with what its data holds if it is a short one."""
+    request: ConnectionRequest
+    if isinstance(link, InvitationURI | ContactURI):
+        request = link
+    else:
+        assert content is not None
+        request = content.fixed.request
+    is_direct = True
+    if content is not None and isinstance(content.user, ContactLinkData):
+        is_direct = content.user.direct
+    return LinkPreview(
+        is_invitation=isinstance(link, InvitationURI | ShortInvitationLink),
+        kind=link.kind if isinstance(link, ShortContactLink) else None,
+        can_join=is_direct and _is_spoken(config, request),
+        server=request.queues[0].queue.server,
+        data=None if content is None else content.user.program_data,
+        connection_id=connection_id,
+    )
+
+
+def _is_spoken(config: DuplexConfig, request: ConnectionRequest) -> bool:
+    spoken = config.spoken
+    common = [
+        request.agent_versions.intersection(spoken.agent),
+        request.queues[0].client_versions.intersection(spoken.client),
+    ]
+    if isinstance(request, InvitationURI):
+        common.append(request.x3dh_offer.versions.intersection(spoken.ratchet))
+    return None not in common
