@@ -32,7 +32,7 @@ class LinkPreview(Redacted):
     kind: ContactKind | None
     """What an address leads to, if its link says so."""
     can_join: bool
-    """Whether `DuplexAgent.join` can use it: it is for programs of versions that are spoken here."""
+    """Whether `DuplexAgent.join` can use it: it is for programs of a version spoken here."""
     server: ServerAddress
     """Where the peer receives."""
     data: bytes | None

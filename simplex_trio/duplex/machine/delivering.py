@@ -14,7 +14,7 @@ from simplex_trio.duplex.events import (
     MessageSent,
     Problem,
 )
-from simplex_trio.duplex.machine.connection import Deletion, SendingQueue
+from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.handshake import confirmation_sent, fail, hello_sent
 from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind
 from simplex_trio.duplex.machine.sending import drop_deliveries
@@ -31,12 +31,14 @@ __all__ = [
     "FAST",
     "MESSAGE_TIMEOUT",
     "QUOTA_TIMEOUT",
+    "RESUMED_WAIT",
     "SLOW",
     "Outgoing",
     "SendFailure",
     "delivered",
     "not_delivered",
     "outgoing",
+    "resume",
 ]
 
 MESSAGE_TIMEOUT = 2 * 24 * 3600
@@ -50,6 +52,13 @@ FAST = Backoff(initial=2, increase_after=10, factor=1.5, maximum=120)
 
 SLOW = Backoff(initial=300, increase_after=60, factor=1.5, maximum=6 * 3600)
 """The waits while the peer's queue is full.  The peer says when it has read it."""
+
+
+RESUMED_WAIT = 1.0
+"""The wait after the peer has said that its queue is read, but its router has not noticed yet.
+
+The peer says so before it acknowledges the last message, and only that makes room.
+"""
 
 
 class SendFailure(Enum):
@@ -150,10 +159,9 @@ def not_delivered(
         else:
             _give_up(step, c, _expired(step, c, delivery, now - timeout), failure)
         return None
-    if c.row.deletion is Deletion.AFTER_DELIVERY and is_quota:
-        pass  # the deletion itself has a limit
     first = now if delivery.first_failure is None else delivery.first_failure
-    backoff = SLOW if is_quota else FAST
+    just_resumed = delivery.wait is not None and delivery.wait < FAST.maximum
+    backoff = SLOW if is_quota and not just_resumed else FAST
     wait = backoff.next_wait(delivery.wait, now - first)
     warned = delivery.problem
     if failure is not SendFailure.TEMPORARY and delivery.kind is DeliveryKind.MESSAGE:
@@ -163,6 +171,11 @@ def not_delivered(
             step.tell(DeliveryWarning(c.connection_id, delivery.message_id, problem))
     step.rows.update(delivery, evolve(delivery, first_failure=first, wait=wait, problem=warned))
     return wait
+
+
+def resume(step: Step, delivery: Delivery) -> None:
+    """Try a message at once, whatever it waits for."""
+    step.rows.update(delivery, evolve(delivery, first_failure=step.moment.now, wait=RESUMED_WAIT))
 
 
 def _expired(step: Step, c: OpenConnection, delivery: Delivery, before: float) -> list[Delivery]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import NamedTuple
 
-from attrs import evolve
-
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.duplex.errors import CannotAccept
@@ -33,6 +31,7 @@ from simplex_trio.duplex.machine.connection import (
     ReceivingQueue,
     ReceivingStatus,
 )
+from simplex_trio.duplex.machine.delivering import resume
 from simplex_trio.duplex.machine.handshake import fail, hello_received, make_ready
 from simplex_trio.duplex.machine.messages import (
     Delivery,
@@ -467,11 +466,5 @@ def _resume_sending(step: Step, c: OpenConnection, location: QueueLocation) -> N
             Delivery, limit=1, connection_id=c.connection_id, queue=queue.number
         )
         for delivery in waiting:
-            if delivery.wait is not None:
-                step.rows.update(delivery, resumed(delivery))
+            resume(step, delivery)
             step.tell(SendingResumed(c.connection_id))
-
-
-def resumed(delivery: Delivery) -> Delivery:
-    """A delivery that is to be tried at once, and with short waits again."""
-    return evolve(delivery, first_failure=None, wait=None)

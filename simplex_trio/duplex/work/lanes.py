@@ -121,4 +121,4 @@ def _is_more_urgent(before: Work | None, after: Work) -> bool:
         return False
     if before.delivery.message_id != after.delivery.message_id:
         return True
-    return before.delivery.wait is not None and after.delivery.wait is None
+    return (after.delivery.wait or 0) < (before.delivery.wait or 0)
