@@ -330,6 +330,7 @@ async def test_restarts_in_between(router: str, tmp_path: Path) -> None:
             await agent.acknowledge(second, receipt=True)
             event = await driver.event("MSG")
             assert bytes.fromhex(event["body"]) == b"before the end"
+            await driver.command("ackMessage", connId=theirs, msgId=event["msgId"])
             await driver.event("RCVD")
 
 
@@ -377,15 +378,12 @@ async def test_a_full_queue(router: str, tmp_path: Path) -> None:
         warning = await next_of(agent, DeliveryWarning)
         assert warning.problem is Problem.QUOTA
         assert warning.message_id in ids
-        resumed = False
         for number in range(count):
             event = await driver.event("MSG")
             assert bytes.fromhex(event["body"]) == b"%d" % number
             assert event["meta"]["integrity"] == "OK"
             await driver.command("ackMessage", connId=theirs, msgId=event["msgId"])
         await next_of(agent, SendingResumed)
-        resumed = True
-        assert resumed
 
 
 async def test_we_are_full(router: str, tmp_path: Path) -> None:
