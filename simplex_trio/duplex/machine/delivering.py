@@ -18,12 +18,11 @@ from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.handshake import confirmation_sent, fail, hello_sent
 from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind
 from simplex_trio.duplex.machine.sending import drop_deliveries
-from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.machine.step import OpenConnection, Spoken, Step
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.ratchet.sending import SendingKey
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.duplex.envelopes import MessageEnvelope
-from simplex_trio.wire.duplex.versions import AGENT_VERSIONS
 from simplex_trio.wire.smp.envelopes import ClientEnvelope, ClientMessage
 from simplex_trio.wire.smp.sizes import E2E_CONFIRMATION_PADDED, E2E_MESSAGE_PADDED
 
@@ -99,7 +98,7 @@ class Outgoing(Redacted):
     notify: bool
 
 
-def outgoing(queue: SendingQueue, delivery: Delivery, body: bytes) -> Outgoing:
+def outgoing(queue: SendingQueue, delivery: Delivery, body: bytes, spoken: Spoken) -> Outgoing:
     """The bytes of a message, the same at every attempt; ``body`` is what it shares, if anything.
 
     This encrypts, so it takes a moment.
@@ -114,7 +113,7 @@ def outgoing(queue: SendingQueue, delivery: Delivery, body: bytes) -> Outgoing:
         return Outgoing(outer.encode(), queue.auth_key if secured else None, delivery.notify)
     key = SendingKey.decode(delivery.sending_key)
     ciphertext = key.encrypt(delivery.plaintext + body, delivery.padded_length)
-    envelope = MessageEnvelope(AGENT_VERSIONS.highest, ciphertext)
+    envelope = MessageEnvelope(spoken.agent.highest, ciphertext)
     inner = ClientMessage(None, envelope.encode())
     sealed = inner.seal(queue.e2e_secret, delivery.nonce, E2E_MESSAGE_PADDED)
     outer = ClientEnvelope(version, None, delivery.nonce, sealed)

@@ -361,7 +361,7 @@ class Attempts:
 
     async def _deliver(self, work: Deliver) -> float | None:
         queue, c, delivery = work.sending, work.connection, work.delivery
-        message = outgoing(queue, delivery, work.body)
+        message = outgoing(queue, delivery, work.body, self._core.config.spoken)
         label = self._routers.label(c.row.user, queue.server, queue.e2e_key.raw)
         failure: SendFailure | None = None
         proxied = False
