@@ -94,7 +94,7 @@ def _enqueue(
     if wanted and row.agent_version < AgentVersion.PQ_RATCHET:
         wanted = None  # the peer would not understand it
     prepared = advance_sending(row.ratchet, kem=wanted, max_version=moment.spoken.ratchet.highest)
-    supports_kem = row.pq or prepared.ratchet.large_headers
+    supports_kem = row.pq or bool(wanted) or prepared.ratchet.large_headers
     padded = message_padded_length(row.agent_version, supports_kem)
     if not can_pad(len(plaintext), padded):
         room = padded - 2 - (len(plaintext) - _body_size(body))
