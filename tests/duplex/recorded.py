@@ -1,0 +1,119 @@
+"""A recorded case of two agents, with its parts as a replay asks for them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from simplex_trio.wire.duplex import InvitationURI
+from tests.ratchet.test_live_conversations import Conversation, History
+from tests.vectors import Case
+
+__all__ = ["LATER", "Fields", "Recorded", "raw"]
+
+Fields = dict[str, Any]
+
+LATER = ("switch", "sync")
+"""Calls for what the machine does not do yet: rotation of queues, and making a new ratchet."""
+
+
+def raw(text: str) -> bytes:
+    return bytes.fromhex(text)
+
+
+class Recorded:
+    """One case."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.ratchets = Conversation(case)
+        self.histories = {
+            (recorded["history"], recorded["connection"]): History(self.ratchets, recorded)
+            for recorded in case["ratchets"]
+        }
+        [self.smp_version] = case["smp_version"]
+        self._requests_left = {
+            queue["queue"]: deque(
+                body
+                for body in case["bodies"]
+                if body["queue"] == queue["queue"] and body["agent_envelope"]["tag"] == "I"
+            )
+            for queue in case["queues"]
+        }
+        self.senders: dict[bytes, str] = {
+            raw(sender["auth_key"]["public_raw"]): sender["sender"]
+            for queue in case["queues"]
+            for sender in queue["senders"]
+        }
+
+    def answer(self, call: Fields) -> Fields:
+        found: Fields = next(
+            entry
+            for entry in self.case["timeline"]
+            if entry["type"] == "answer"
+            and (entry["agent"], entry["id"]) == (call["agent"], call["id"])
+            and entry["ms"] >= call["ms"]
+        )
+        return found
+
+    def created(self, connection: str) -> Fields:
+        found: Fields = next(
+            entry
+            for entry in self.case["timeline"]
+            if entry["type"] == "answer" and entry.get("result", {}).get("conn") == connection
+        )
+        return found
+
+    def allowed(self, connection: str) -> bytes:
+        return next(
+            raw(entry["info"])
+            for entry in self.case["timeline"]
+            if entry["type"] == "call" and entry["cmd"] == "allow" and entry["conn"] == connection
+        )
+
+    def all_events(self, connection: str) -> Iterator[Fields]:
+        return (
+            entry
+            for entry in self.case["timeline"]
+            if entry["type"] == "event" and entry.get("conn") == connection
+        )
+
+    def joined(self, name: str, connection: str) -> tuple[History, Fields]:
+        for (history, owner), found in self.histories.items():
+            if owner == connection and history.startswith(name):
+                transition = found.recorded["transitions"][0]
+                if transition["kind"] == "joined":
+                    return found, found.states[transition["to"]]
+        raise AssertionError(connection)
+
+    def following(self, history: History, transition: Fields) -> Fields | None:
+        transitions: list[Fields] = history.recorded["transitions"]
+        place = transitions.index(transition) + 1
+        return transitions[place] if place < len(transitions) else None
+
+    def request_of(self, queue: Fields) -> Fields:
+        """The request that names a queue."""
+        for body in self.case["bodies"]:
+            envelope = body["agent_envelope"]
+            if envelope["tag"] == "I":
+                address = InvitationURI.parse(envelope["request"]).queues[0].queue
+                if address.sender_id == raw(queue["sender_id"]):
+                    found: Fields = body
+                    return found
+        raise AssertionError(queue)
+
+    def next_request(self, connection: str) -> Fields:
+        queue = next(q for q in self.case["queues"] if q["recipient"] == connection)
+        request: Fields = self._requests_left[queue["queue"]].popleft()
+        return request
+
+    def end(self) -> float:
+        """When something happens that the machine does not do yet."""
+        is_copied = any(history.endswith("_newer") for history, _ in self.histories)
+        for entry in self.case["timeline"]:
+            if entry["type"] == "call" and entry["cmd"] in LATER:
+                return float(entry["ms"])
+            if entry["type"] == "start" and entry["run"] > 1 and is_copied:
+                return float(entry["ms"])
+        return float("inf")
