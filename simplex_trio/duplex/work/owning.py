@@ -1,0 +1,229 @@
+"""`OwnerWork`: what is done with the queues that this side receives from."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.queues import QueueAccess
+from simplex_trio.client.smp.queues import ReceivingQueue as MadeQueue
+from simplex_trio.duplex.config import Server
+from simplex_trio.duplex.errors import NoServers
+from simplex_trio.duplex.events import InvitationReady, Problem
+from simplex_trio.duplex.machine.acknowledging import acknowledged
+from simplex_trio.duplex.machine.connection import ReceivingQueue, ReceivingStatus
+from simplex_trio.duplex.machine.creating import (
+    is_offered,
+    link_changed,
+    queue_created,
+    queue_not_created,
+)
+from simplex_trio.duplex.machine.deleting import (
+    queue_deleted,
+    queue_not_deleted,
+    queue_suspended,
+)
+from simplex_trio.duplex.machine.handshake import receiver_secured
+from simplex_trio.duplex.machine.queues import (
+    CreatedQueue,
+    PlannedQueue,
+    link_update,
+    plan_queue,
+)
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.machine.work import (
+    AcknowledgeMessage,
+    CreateQueue,
+    DeleteQueue,
+    SecureAsReceiver,
+    SuspendQueue,
+    UpdateLink,
+)
+from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.lanes import DONE, Done
+from simplex_trio.duplex.work.routers import NETWORK_ERRORS, Routers, failure_of, is_temporary
+from simplex_trio.duplex.work.settling import Settling, permanent
+from simplex_trio.duplex.work.subscriptions import Subscriptions
+from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE
+from simplex_trio.errors import TooLarge
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.requests import ContactURI
+from simplex_trio.wire.versions import SMPVersion
+
+__all__ = ["OwnerWork"]
+
+
+def _access(queue: ReceivingQueue) -> QueueAccess:
+    return QueueAccess(queue.recipient_id, queue.auth_key, queue.delivery_key)
+
+
+class OwnerWork(Settling):
+    """Work on queues of this side.
+
+    Each method tries once.  It raises what may pass by itself, and stores what is the outcome.
+    """
+
+    def __init__(self, core: Core, routers: Routers, subscriptions: Subscriptions) -> None:
+        super().__init__(core, routers)
+        self._subscriptions = subscriptions
+
+    async def _owner(self, c: OpenConnection, queue: ReceivingQueue) -> SMPClient:
+        assert queue.server is not None
+        label = self._routers.label(c.row.user, queue.server, queue.e2e_key.public.raw)
+        return await self._routers.owner(queue.server, label)
+
+    # --- creating -------------------------------------------------------------------------------
+
+    async def create(self, work: CreateQueue) -> None:
+        """Create a queue on the first server that makes one."""
+        c, queue = work.connection, work.receiving
+        failures: list[Exception] = []
+        for server in self._routers.servers_for_queue(_servers_in_use(c), queue.server):
+            planned = plan_queue(c, queue, server.address, self._core.moment())
+            try:
+                client, made = await self._make(work, server, planned)
+            except NETWORK_ERRORS as exc:
+                failures.append(exc)
+                continue
+            await self._keep(work, planned, client, made)
+            return
+        if not failures:
+            failures.append(NoServers("there is no router to make queues on"))
+        is_watched = self._core.watches.is_watched(c.connection_id)
+        if is_offered(c) and is_watched:
+            # The call raises, and nobody has the link: nothing is to be left.
+            await self._settle(work, lambda step, c: queue_not_created(step, c))
+            self._core.watches.failed(c.connection_id, failures[-1])
+        elif any(map(is_temporary, failures)):
+            raise next(filter(is_temporary, failures))
+        else:
+            await self._fail(work, failures[-1])
+
+    async def _make(
+        self, work: CreateQueue, server: Server, planned: PlannedQueue
+    ) -> tuple[SMPClient, MadeQueue]:
+        c, queue = work.connection, work.receiving
+        label = self._routers.label(c.row.user, server.address, queue.e2e_key.public.raw)
+        is_watched = self._core.watches.is_watched(c.connection_id)
+        client = await self._routers.owner(server.address, label)
+        has_modes = client.version >= SMPVersion.SENDER_SECURES
+        made = await client.create_queue(
+            planned.request if has_modes else None,
+            key=queue.auth_key,
+            dh_key=self._core.moment().x25519_key(),
+            basic_auth=server.basic_auth,
+            subscribe=False,
+            correlation_id=planned.correlation_id,
+            patience=INTERACTIVE if is_watched else BACKGROUND,
+        )
+        return client, made
+
+    async def _keep(
+        self, work: CreateQueue, planned: PlannedQueue, client: SMPClient, made: MadeQueue
+    ) -> None:
+        c = work.connection
+        created = CreatedQueue(
+            made.recipient_id, made.sender_id, made.delivery_key, made.mode, made.link_id
+        )
+        try:
+            kept = await self._settle(work, partial(self._created, work, planned, created))
+        except TooLarge as exc:
+            await self._fail(work, exc, Problem.TOO_LARGE)
+            return
+        if kept is None:
+            # The connection was deleted meanwhile.
+            await client.delete(QueueAccess(made.recipient_id, made.key, made.delivery_key))
+            return
+        queue, link = kept
+        self._subscriptions.add(c.row.user, [queue])
+        if link is not None:
+            self._core.watches.finished(link)
+
+    def _created(
+        self,
+        work: CreateQueue,
+        planned: PlannedQueue,
+        created: CreatedQueue,
+        step: Step,
+        c: OpenConnection,
+    ) -> tuple[ReceivingQueue, InvitationReady | None] | None:
+        queue = c.receiving.get(work.number)
+        if queue is None or queue.status is not ReceivingStatus.PLANNED:
+            return None
+        tell = not self._core.watches.is_watched(c.connection_id)
+        link = queue_created(step, c, work.number, planned, created, tell=tell)
+        return c.receiving[work.number], link
+
+    # --- everything else ------------------------------------------------------------------------
+
+    async def secure(self, work: SecureAsReceiver) -> None:
+        """Make a queue the peer's alone."""
+        queue = work.receiving
+        assert queue.sender_key is not None
+        client = await self._owner(work.connection, queue)
+        try:
+            await client.secure(_access(queue), queue.sender_key, patience=BACKGROUND)
+        except NETWORK_ERRORS as exc:
+            await self._fail(work, permanent(exc))
+            return
+        await self._settle(work, lambda step, c: receiver_secured(step, c, queue.number))
+
+    async def acknowledge(self, work: AcknowledgeMessage) -> Done:
+        """Let the router delete a message and deliver the next one."""
+        queue = work.receiving
+        client = await self._owner(work.connection, queue)
+        try:
+            await client.acknowledge(_access(queue), queue.broker_id)
+        except NETWORK_ERRORS as exc:
+            permanent(exc)  # a message that the router does not have is acknowledged
+        self._settle_later(
+            work, lambda step, c: acknowledged(step, c, queue.number, queue.broker_id)
+        )
+        return DONE
+
+    async def update_link(self, work: UpdateLink) -> None:
+        """Replace what a link shows, or delete it."""
+        queue = work.receiving
+        client = await self._owner(work.connection, queue)
+        problem = None
+        try:
+            if queue.wants_link:
+                link_id, data = link_update(work.connection, queue, self._core.moment())
+                await client.set_link(_access(queue), link_id, data, patience=BACKGROUND)
+            else:
+                await client.delete_link(_access(queue), patience=BACKGROUND)
+        except NETWORK_ERRORS as exc:
+            problem = failure_of(permanent(exc)).problem
+        await self._settle(work, lambda step, c: link_changed(step, c, queue, problem))
+
+    async def suspend(self, work: SuspendQueue) -> None:
+        """Let a queue accept nothing more."""
+        queue = work.receiving
+        client = await self._owner(work.connection, queue)
+        try:
+            await client.suspend(_access(queue), patience=BACKGROUND)
+        except NETWORK_ERRORS as exc:
+            permanent(exc)  # a queue that is gone accepts nothing either
+        await self._settle(work, lambda step, c: queue_suspended(step, c, queue.number))
+
+    async def delete(self, work: DeleteQueue, attempt: int) -> float | None:
+        """Delete a queue; it is left to its router after too many failures."""
+        queue = work.receiving
+        self._subscriptions.remove(work.connection.row.user, queue)
+        try:
+            client = await self._owner(work.connection, queue)
+            await client.delete(_access(queue), patience=BACKGROUND)
+        except NETWORK_ERRORS as exc:
+            if is_temporary(exc):
+                await self._settle(work, lambda step, c: queue_not_deleted(step, c, queue.number))
+                return self.wait(attempt)
+        await self._settle(work, lambda step, c: queue_deleted(step, c, queue.number))
+        return None
+
+
+def _servers_in_use(c: OpenConnection) -> list[ServerAddress]:
+    """The servers of the peer, which this side's queue had better not be on."""
+    used = [sending.server for sending in c.sending.values()]
+    if c.row.address is not None:
+        used.append(ContactURI.parse(c.row.address).queues[0].queue.server)
+    return used

@@ -1,0 +1,134 @@
+"""`SenderWork`: what is done with the queues of the peer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from simplex_trio.client.smp.sending import SenderCommands
+from simplex_trio.duplex.errors import DuplexError
+from simplex_trio.duplex.events import Problem
+from simplex_trio.duplex.machine.deleting import go_on_deleting
+from simplex_trio.duplex.machine.delivering import (
+    SendFailure,
+    delivered,
+    not_delivered,
+    outgoing,
+)
+from simplex_trio.duplex.machine.handshake import request_sent, sender_secured
+from simplex_trio.duplex.machine.joining import link_read
+from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.machine.work import Deliver, ReadLink, SecureAsSender, SendRequest
+from simplex_trio.duplex.work.routers import NETWORK_ERRORS, failure_of
+from simplex_trio.duplex.work.settling import Settling, permanent
+from simplex_trio.engine.timeouts import BACKGROUND
+from simplex_trio.errors import TooLarge
+from simplex_trio.wire.duplex.owners import LinkDataInvalid
+from simplex_trio.wire.duplex.requests import ContactURI
+from simplex_trio.wire.duplex.short_links import parse_short_link
+
+__all__ = ["SenderWork"]
+
+
+class SenderWork(Settling):
+    """Work on queues of peers; its methods are as those of `OwnerWork`."""
+
+    async def _send(
+        self,
+        work: SecureAsSender | Deliver,
+        call: Callable[[SenderCommands], Awaitable[None]],
+    ) -> bool:
+        """Do something with a queue; returns whether it went through a proxy."""
+        queue = work.sending
+        label = self._routers.label(work.connection.row.user, queue.server, queue.e2e_key.raw)
+        _, proxied = await self._routers.send(queue.server, label, call)
+        return proxied
+
+    async def read_link(self, work: ReadLink) -> None:
+        """Read the data of a short link, and go on with what is in it."""
+        row = work.connection.row
+        assert row.link is not None
+        link = parse_short_link(row.link).restored(self._core.config.presets)
+        try:
+            content = await self._routers.read_link(link, row.link_key, row.user)
+            await self._settle(work, lambda step, c: link_read(step, c, content))
+        except LinkDataInvalid as exc:
+            await self._fail(work, exc, Problem.LINK)
+        except DuplexError as exc:
+            await self._fail(work, exc, Problem.VERSION)
+        except TooLarge as exc:
+            await self._fail(work, exc, Problem.TOO_LARGE)
+        except NETWORK_ERRORS as exc:
+            await self._fail(work, permanent(exc))
+
+    async def secure(self, work: SecureAsSender) -> None:
+        """Make a queue this side's alone."""
+        queue = work.sending
+        try:
+            await self._send(
+                work,
+                lambda sender: sender.secure_as_sender(
+                    queue.sender_id, queue.auth_key, patience=BACKGROUND
+                ),
+            )
+        except NETWORK_ERRORS as exc:
+            await self._fail(work, permanent(exc))
+            return
+        try:
+            await self._settle(work, lambda step, c: sender_secured(step, c, queue.number))
+        except TooLarge as exc:
+            await self._fail(work, exc, Problem.TOO_LARGE)
+
+    async def send_request(self, work: SendRequest) -> None:
+        """Ask a contact address for a connection."""
+        row = work.connection.row
+        assert row.address is not None
+        assert row.request is not None
+        queue, body = ContactURI.parse(row.address).queues[0].queue, row.request
+        try:
+            await self._routers.send(
+                queue.server,
+                self._routers.label(row.user, queue.server, queue.dh_key.raw),
+                lambda sender: sender.send(queue.sender_id, body, notify=True, patience=BACKGROUND),
+            )
+        except NETWORK_ERRORS as exc:
+            failure = failure_of(exc)
+            if failure in (SendFailure.TEMPORARY, SendFailure.UNREACHABLE):
+                raise
+            await self._fail(work, exc, failure.problem)
+            return
+        await self._settle(work, request_sent)
+
+    async def deliver(self, work: Deliver) -> float | None:
+        """Send a message; returns how long to wait before it is tried again, if it is."""
+        queue, delivery = work.sending, work.delivery
+        message = outgoing(queue, delivery, work.body, self._core.config.spoken)
+        failure: SendFailure | None = None
+        proxied = False
+        try:
+            proxied = await self._send(
+                work,
+                lambda sender: sender.send(
+                    queue.sender_id,
+                    message.body,
+                    message.key,
+                    notify=message.notify,
+                    patience=BACKGROUND,
+                ),
+            )
+        except NETWORK_ERRORS as exc:
+            failure = failure_of(exc)
+            self._core.watches.failed(work.connection.connection_id, exc)
+
+        def decide(step: Step, c: OpenConnection) -> float | None:
+            key = (delivery.connection_id, delivery.queue, delivery.message_id)
+            known, wait = step.rows.get(Delivery, *key), None
+            if known is not None and failure is None:
+                delivered(step, c, known, proxied=proxied)
+            elif known is not None and failure is not None:
+                wait = not_delivered(step, c, known, failure)
+            go_on_deleting(step, c)
+            return wait
+
+        # If this is lost with the power, the message is sent again, which the peer notices.
+        return await self._settle(work, decide, durable=False)

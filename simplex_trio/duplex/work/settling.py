@@ -1,0 +1,71 @@
+"""`Settling`: what all kinds of work have in common: how an outcome becomes a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from simplex_trio.duplex.events import Problem
+from simplex_trio.duplex.machine.handshake import fail
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.machine.work import Work
+from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.routers import Routers, failure_of, is_temporary
+
+__all__ = ["Settling", "permanent"]
+
+T = TypeVar("T")
+
+_ENOUGH = 64
+"""Failures in a row after which the wait grows no more."""
+
+
+def permanent(error: Exception) -> Exception:
+    """The error, if no attempt will succeed; raises it otherwise."""
+    if is_temporary(error):
+        raise error
+    return error
+
+
+class Settling:
+    """Base of the classes that do work on the network."""
+
+    def __init__(self, core: Core, routers: Routers) -> None:
+        self._core = core
+        self._routers = routers
+
+    async def _settle(
+        self, work: Work, decide: Callable[[Step, OpenConnection], T], *, durable: bool = True
+    ) -> T | None:
+        """Take a step about a connection, if it still has the queue that the work was about."""
+        return await self._core.step_persistently(
+            lambda step: _about(work, decide, step), durable=durable
+        )
+
+    def _settle_later(self, work: Work, decide: Callable[[Step, OpenConnection], object]) -> None:
+        """The same, together with another step; for what may get lost without harm."""
+        self._core.step_later(lambda step: _about(work, decide, step))
+
+    async def _fail(self, work: Work, error: Exception, problem: Problem | None = None) -> None:
+        """The handshake cannot go on."""
+        told = failure_of(error).problem if problem is None else problem
+        self._core.watches.failed(work.connection.connection_id, error)
+        await self._settle(work, lambda step, c: fail(step, c, told))
+
+    def wait(self, attempt: int) -> float:
+        """How long to wait after so many failures in a row."""
+        backoff = self._core.config.command_backoff
+        wait, elapsed = backoff.next_wait(None, 0), 0.0
+        for _ in range(min(attempt, _ENOUGH)):
+            elapsed += wait
+            wait = backoff.next_wait(wait, elapsed)
+        return backoff.shortened(wait, self._core.config.agent.random())
+
+
+def _about(work: Work, decide: Callable[[Step, OpenConnection], T], step: Step) -> T | None:
+    c = step.find(work.connection.connection_id)
+    if c is None:
+        return None
+    if work.number and work.number not in (*c.receiving, *c.sending):
+        return None
+    return decide(step, c)
