@@ -1,1 +1,103 @@
-"""Connections of two programs, encrypted end to end: what waits and computes for them."""
+"""Connections of two programs, encrypted end to end, over routers that neither of them trusts.
+
+* `simplex_trio.duplex.agent` -- `open_duplex_agent` and `DuplexAgent`, the calls;
+* `simplex_trio.duplex.events` -- what happens, and what to do about it;
+* `simplex_trio.duplex.machine` -- what a connection does next, in plain code;
+* `simplex_trio.duplex.store` -- where everything is kept;
+* `simplex_trio.duplex.work` -- the tasks, which carry it out.
+"""
+
+from simplex_trio.duplex.agent import DuplexAgent, Invitation, open_duplex_agent
+from simplex_trio.duplex.config import DuplexConfig, Fallback, Isolation, ProxyUse, Server
+from simplex_trio.duplex.errors import (
+    AlreadyJoined,
+    CannotAccept,
+    CannotAcknowledge,
+    CannotSend,
+    DuplexError,
+    LinkNotUsable,
+    NoCommonDuplexVersion,
+    NoServers,
+    NotAnAddress,
+    UnknownConnection,
+)
+from simplex_trio.duplex.event_stream import DuplexEvents
+from simplex_trio.duplex.events import (
+    ConfirmationReceived,
+    ConnectionDeleted,
+    ConnectionEvent,
+    ConnectionFailed,
+    ConnectionReady,
+    DeliveryFailed,
+    DeliveryWarning,
+    DuplexEvent,
+    Integrity,
+    InvitationReady,
+    JoinSent,
+    LinkUpdated,
+    MessageSent,
+    PeerInfo,
+    PeerMessage,
+    Problem,
+    QueueLost,
+    ReceiptReceived,
+    ReceivingProblem,
+    RequestReceived,
+    RouterDown,
+    RouterUp,
+    SendingResumed,
+)
+from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
+from simplex_trio.duplex.links import LinkPreview
+from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
+
+__all__ = [
+    "AlreadyJoined",
+    "CannotAccept",
+    "CannotAcknowledge",
+    "CannotSend",
+    "ConfirmationReceived",
+    "ConnectionDeleted",
+    "ConnectionEvent",
+    "ConnectionFailed",
+    "ConnectionReady",
+    "ConnectionState",
+    "ConnectionStatus",
+    "DeliveryFailed",
+    "DeliveryWarning",
+    "DuplexAgent",
+    "DuplexConfig",
+    "DuplexError",
+    "DuplexEvent",
+    "DuplexEvents",
+    "Fallback",
+    "Integrity",
+    "Invitation",
+    "InvitationReady",
+    "Isolation",
+    "JoinSent",
+    "KEMStock",
+    "KEMStockStatistics",
+    "LinkNotUsable",
+    "LinkPreview",
+    "LinkUpdated",
+    "MessageSent",
+    "NoCommonDuplexVersion",
+    "NoServers",
+    "NotAnAddress",
+    "PeerInfo",
+    "PeerMessage",
+    "Problem",
+    "ProxyUse",
+    "QueueLost",
+    "ReceiptReceived",
+    "ReceivingProblem",
+    "RequestReceived",
+    "RouterDown",
+    "RouterUp",
+    "SendingResumed",
+    "Server",
+    "UnknownConnection",
+    "open_duplex_agent",
+    "open_kem_stock",
+]

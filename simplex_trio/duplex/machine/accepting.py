@@ -10,7 +10,9 @@ from simplex_trio.duplex.machine.messages import Request
 from simplex_trio.duplex.machine.queues import add_sending_queue
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import CryptoError
+from simplex_trio.wire.duplex.messages import ConnectionInfo
 from simplex_trio.wire.duplex.requests import InvitationURI
+from simplex_trio.wire.duplex.sizes import check_fits
 
 __all__ = ["accept_confirmation", "accept_request", "reject_request"]
 
@@ -20,7 +22,8 @@ def accept_confirmation(
 ) -> None:
     """Answer a peer that has joined an invitation; accepting again changes nothing.
 
-    ``info`` is what was given when the invitation was made, if it is `None`.
+    ``info`` is what was given when the invitation was made, if it is `None`.  Raises `TooLarge` if
+    it does not fit, and `CannotAccept`.
     """
     row = c.row
     if row.confirmation_id != confirmation_id:
@@ -29,6 +32,8 @@ def accept_confirmation(
         return
     if info is not None:
         c.change(info=info)
+    assert c.row.info is not None
+    check_fits(ConnectionInfo(c.row.info), c.row.agent_version, c.row.pq)
     answer(step, c)
 
 

@@ -19,8 +19,10 @@ from simplex_trio.ratchet.starting import joiner_ratchet
 from simplex_trio.wire.duplex.link_boxes import LinkContent
 from simplex_trio.wire.duplex.link_data import ContactLinkData
 from simplex_trio.wire.duplex.links import Link
+from simplex_trio.wire.duplex.messages import ConnectionInfo
 from simplex_trio.wire.duplex.requests import ConnectionRequest, ContactURI, InvitationURI
 from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortInvitationLink
+from simplex_trio.wire.duplex.sizes import check_fits
 from simplex_trio.wire.duplex.versions import AgentVersion
 from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion
 
@@ -177,6 +179,9 @@ def _join_invitation(
     except (RatchetError, CryptoError) as exc:
         raise LinkNotUsable("the keys in the link cannot be used") from exc
     c.change(is_joiner=True, pq=pq, x3dh=keys, ratchet=ratchet)
+    assert row.info is not None
+    # The reply queue, whose router is not known yet, takes some more room.
+    check_fits(ConnectionInfo(row.info), row.agent_version, pq)
     plan_receiving(c, moment, client_version=client_version)
     if sending.status is SendingStatus.SECURED:
         confirm_if_possible(step, c)

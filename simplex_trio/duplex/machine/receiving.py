@@ -8,7 +8,9 @@ waits for the program as it did before.
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import NamedTuple
+from typing import final
+
+from attrs import frozen
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey
@@ -28,6 +30,7 @@ from simplex_trio.duplex.machine.accepting import answer
 from simplex_trio.duplex.machine.connection import (
     Acknowledgement,
     ConnectionKind,
+    Deletion,
     ReceivingQueue,
     ReceivingStatus,
 )
@@ -49,6 +52,7 @@ from simplex_trio.ratchet.errors import (
 from simplex_trio.ratchet.receiving import open_header
 from simplex_trio.ratchet.starting import initiator_ratchet
 from simplex_trio.ratchet.state import FreshKeys
+from simplex_trio.redaction import Redacted
 from simplex_trio.wire.duplex.bodies import (
     HELLO,
     QCONT,
@@ -79,7 +83,9 @@ from simplex_trio.wire.smp.envelopes import ClientEnvelope, ClientMessage
 __all__ = ["Arrival", "quota_notice_received", "receive"]
 
 
-class Arrival(NamedTuple):
+@final
+@frozen(repr=False)
+class Arrival(Redacted):
     """A message as a router has delivered it."""
 
     broker_id: bytes
@@ -351,6 +357,8 @@ def _process_message(
     )
     problem = None
     match message.body:
+        case UserMessage() if row.deletion is not Deletion.NO:
+            pass  # the program knows the connection no more
         case UserMessage(body):
             assert row.ratchet is not None
             step.rows.insert(

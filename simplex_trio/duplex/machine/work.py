@@ -10,7 +10,7 @@ happen first is in the state.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias, final
+from typing import TypeAlias, final
 
 from attrs import frozen
 
@@ -44,7 +44,9 @@ __all__ = [
 ]
 
 
-class Lane(NamedTuple):
+@final
+@frozen(repr=False, cache_hash=True)
+class Lane(Redacted):
     """What tells that two works are about the same thing."""
 
     connection_id: str

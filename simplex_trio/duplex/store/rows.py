@@ -49,7 +49,7 @@ StoredEvent = tuple[int, ConnectionEvent]
 """An event and its number in the store."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Cached:
     """A connection as the store has it, as far as it was asked for."""
 

@@ -26,7 +26,7 @@ _LATER = 1
 """Seconds for which what may get lost waits for a transaction to be part of."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Call(Generic[T]):
     """A function that waits to be called in a transaction."""
 

@@ -29,7 +29,7 @@ it follows what is to be done next; `DONE` that nothing is, until a step says ot
 """
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Running:
     """A lane with a task."""
 

@@ -13,7 +13,7 @@ __all__ = ["Outcome", "Watch", "Watches"]
 Outcome = InvitationReady | JoinSent | ConnectionFailed
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Watch:
     """One call that waits for a connection."""
 
