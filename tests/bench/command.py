@@ -15,6 +15,7 @@ from simplex_trio.wire.addresses import ServerAddressWithAuth
 from tests.bench import (
     agents,
     clients,
+    duplex,
     echo,
     katzenpost,
     memory,
@@ -39,6 +40,7 @@ GROUPS: tuple[Rows, ...] = (
     memory.ROWS,
     routers.ROWS,
     agents.ROWS,
+    duplex.ROWS,
     katzenpost.ROWS,
     xftp.ROWS,
 )

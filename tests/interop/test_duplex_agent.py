@@ -212,7 +212,7 @@ async def test_peers_of_earlier_versions(
 ) -> None:
     kind, bounds = versions.split()
     spoken = list(map(int, bounds.split("..")))
-    options = {"smpClientVRange" if kind == "client" else "agentVRange": spoken}
+    options: dict[str, Any] = {"smpClientVRange" if kind == "client" else "agentVRange": spoken}
     async with both(router, tmp_path, **options) as (agent, driver):
         ours, theirs = await connected(agent, driver, way, pq=False)
         await talk(agent, driver, ours, theirs, pq=False)

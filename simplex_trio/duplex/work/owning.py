@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.client.smp.queues import ReceivingQueue as MadeQueue
 from simplex_trio.duplex.config import Server

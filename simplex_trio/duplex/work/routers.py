@@ -11,7 +11,7 @@ import trio
 
 from simplex_trio.agent.agent import SMPClientAgent
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
-from simplex_trio.client.smp import SMPClient
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.sending import SenderCommands
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.duplex.config import DuplexConfig, Isolation, Server

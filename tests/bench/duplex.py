@@ -1,0 +1,237 @@
+"""Rows about connections of two programs: connecting, messages one way and both, many connections.
+
+Both agents are in this process and have their stores on the disk, so that each figure is for the
+work of two.  As a program it measures how long an agent with many connections takes to start, and
+what memory they take, in a process that has done nothing else.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import TypeVar
+
+import trio
+from attrs import frozen
+
+from simplex_trio.duplex.agent import DuplexAgent, open_duplex_agent
+from simplex_trio.duplex.events import (
+    ConfirmationReceived,
+    ConnectionReady,
+    DuplexEvent,
+    MessageSent,
+    PeerMessage,
+    ReceiptReceived,
+    RouterUp,
+)
+from simplex_trio.wire.addresses import ServerAddress
+from tests.bench.children import ask_child
+from tests.bench.figures import Figures, Point
+from tests.bench.memory import grown, resident_of
+from tests.bench.rows import Conditions, Rows, Subject
+
+__all__ = ["ROWS"]
+
+ROWS = Rows("duplex", "connections of two programs", Subject.ROUTER)
+
+_BODY = bytes(100)
+_CONNECTIONS = (1, 100, 1000)
+_WARM_UP = 5
+
+EventT = TypeVar("EventT", bound=DuplexEvent)
+
+
+@frozen
+class _Pair:
+    """Two agents, and the two ends of each of their connections."""
+
+    first: DuplexAgent
+    second: DuplexAgent
+    ends: list[tuple[str, str]]
+
+
+async def _next(agent: DuplexAgent, kind: type[EventT]) -> EventT:
+    async for event in agent.events:
+        if isinstance(event, kind):
+            return event
+    raise AssertionError("the agent has ended")
+
+
+async def _connect(first: DuplexAgent, second: DuplexAgent, *, pq: bool) -> tuple[str, str]:
+    invitation = await first.create(pq=pq)
+    assert invitation.link is not None
+    theirs = await second.join(invitation.link, pq=pq)
+    ours = await first.accept(await _next(first, ConfirmationReceived))
+    await _next(first, ConnectionReady)
+    await _next(second, ConnectionReady)
+    return ours, theirs
+
+
+@asynccontextmanager
+async def _pair(conditions: Conditions, count: int, *, pq: bool = True) -> AsyncIterator[_Pair]:
+    address = conditions.addresses[Subject.ROUTER]
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            open_duplex_agent(Path(folder, "first.db"), servers=[str(address)]) as first,
+            open_duplex_agent(Path(folder, "second.db"), servers=[str(address)]) as second,
+        ):
+            ends = [await _connect(first, second, pq=pq) for _ in range(count)]
+            yield _Pair(first, second, ends)
+
+
+@ROWS.row()
+async def duplex_connect(conditions: Conditions) -> Figures:
+    """Connecting by an invitation, until both sides are ready."""
+    async with _pair(conditions, _WARM_UP) as pair:
+        seconds = []
+        for _ in range(conditions.times(40)):
+            start = perf_counter()
+            await _connect(pair.first, pair.second, pq=True)
+            seconds.append(perf_counter() - start)
+        return Figures.of_each(seconds)
+
+
+async def _read(agent: DuplexAgent, count: int, *, receipts: bool) -> None:
+    for _ in range(count):
+        message = await _next(agent, PeerMessage)
+        await agent.acknowledge(message, receipt=receipts)
+
+
+async def _count(agent: DuplexAgent, kind: type[DuplexEvent], count: int) -> None:
+    for _ in range(count):
+        await _next(agent, kind)
+
+
+async def _one_way(conditions: Conditions, connections: int) -> Point:
+    each = max(1, conditions.times(1000) // connections)
+    async with _pair(conditions, connections) as pair:
+
+        async def send(connection_id: str) -> None:
+            for _ in range(each):
+                await pair.first.send(connection_id, _BODY)
+
+        start = perf_counter()
+        async with trio.open_nursery() as nursery:
+            for ours, _ in pair.ends:
+                nursery.start_soon(send, ours)
+            nursery.start_soon(_count, pair.first, MessageSent, each * connections)
+            await _read(pair.second, each * connections, receipts=False)
+        return Point(connections, connections * each / (perf_counter() - start))
+
+
+@ROWS.row()
+async def duplex_one_way(conditions: Conditions) -> Figures:
+    """Messages one way over 1, 100 and 1,000 connections, acknowledged by the program."""
+    points = [await _one_way(conditions, conditions.times(each)) for each in _CONNECTIONS]
+    return Figures(rate=points[0].rate, points=tuple(points))
+
+
+@ROWS.row()
+async def duplex_receipts(conditions: Conditions) -> Figures:
+    """Messages one way over one connection, each with a receipt that comes back."""
+    count = conditions.times(500)
+    async with _pair(conditions, 1) as pair:
+        [(ours, _)] = pair.ends
+        start = perf_counter()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_read_with_receipts, pair.second, count)
+            nursery.start_soon(_count, pair.first, ReceiptReceived, count)
+            for _ in range(count):
+                await pair.first.send(ours, _BODY)
+        return Figures.of_all(count, perf_counter() - start)
+
+
+async def _read_with_receipts(agent: DuplexAgent, count: int) -> None:
+    await _read(agent, count, receipts=True)
+
+
+async def _alternate(conditions: Conditions, *, pq: bool) -> Figures:
+    async with _pair(conditions, 1, pq=pq) as pair:
+        [(ours, theirs)] = pair.ends
+        sides = ((pair.first, ours, pair.second), (pair.second, theirs, pair.first))
+        seconds = []
+        for turn in range(conditions.times(300)):
+            sender, connection_id, receiver = sides[turn % 2]
+            start = perf_counter()
+            await sender.send(connection_id, _BODY)
+            await receiver.acknowledge(await _next(receiver, PeerMessage))
+            seconds.append(perf_counter() - start)
+        return Figures.of_each(seconds)
+
+
+@ROWS.row()
+async def duplex_alternating(conditions: Conditions) -> Figures:
+    """One message at a time, in turns, so that each takes a step of the ratchet."""
+    return await _alternate(conditions, pq=False)
+
+
+@ROWS.row()
+async def duplex_alternating_kem(conditions: Conditions) -> Figures:
+    """The same with the post-quantum KEM."""
+    return await _alternate(conditions, pq=True)
+
+
+@ROWS.row()
+async def duplex_start(conditions: Conditions) -> Figures:
+    """Starting with 10,000 connections until all are subscribed to: connections per second, KiB."""
+    address = str(conditions.addresses[Subject.ROUTER])
+    count = conditions.times(10_000)
+    answer = await ask_child("tests.bench.duplex", str(count), text=address)
+    return Figures.from_json(json.loads(answer))
+
+
+# --- the child ----------------------------------------------------------------------------------
+
+
+async def _invite_many(path: Path, address: ServerAddress, count: int) -> None:
+    async with open_duplex_agent(path, servers=[address]) as agent:
+        limit = trio.CapacityLimiter(50)
+
+        async def invite() -> None:
+            async with limit:
+                await agent.create(pq=False)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(count):
+                nursery.start_soon(invite)
+
+
+async def _start(path: Path, address: ServerAddress, count: int) -> Figures:
+    gc.collect()
+    before = resident_of()
+    start = perf_counter()
+    async with open_duplex_agent(path, servers=[address]) as agent:
+        left = count
+        async for event in agent.events:
+            if isinstance(event, RouterUp):
+                left -= len(event.connection_ids)
+                if left <= 0:
+                    break
+        seconds = perf_counter() - start
+        gc.collect()
+        memory = grown(before, resident_of(), count)
+        return Figures(count / seconds, resident_kib=memory.resident_kib)
+
+
+async def _main() -> None:
+    """Make the connections in one process, and start with them in another one."""
+    count, *made = sys.argv[1:]
+    text = sys.stdin.read().strip()
+    address = ServerAddress.parse(text)
+    if made:
+        print(json.dumps((await _start(Path(made[0]), address, int(count))).to_json()))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "agent.db")
+        await _invite_many(path, address, int(count))
+        print(await ask_child("tests.bench.duplex", count, str(path), text=text))
+
+
+if __name__ == "__main__":
+    trio.run(_main)
