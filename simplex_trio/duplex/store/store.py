@@ -160,7 +160,8 @@ class DuplexStore:
         for call in calls:
             call.is_done = True
             if call.error is None:
-                self.publish(call.events)
+                if call.events:
+                    self.publish(call.events)
                 call.stored(call.value)
 
     def _in_thread(self, calls: list[_Call[Any]], taken: list[int]) -> None:
