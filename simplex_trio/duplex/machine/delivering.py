@@ -96,6 +96,9 @@ class Outgoing(Redacted):
     body: bytes
     key: Ed25519PrivateKey | None
     notify: bool
+    key_if_secured: Ed25519PrivateKey | None = None
+    """Signs it if the queue turns out to be secured: the peer does so once an earlier attempt has
+    arrived, even if its router's answer has not."""
 
 
 def outgoing(queue: SendingQueue, delivery: Delivery, body: bytes, spoken: Spoken) -> Outgoing:
@@ -110,7 +113,9 @@ def outgoing(queue: SendingQueue, delivery: Delivery, body: bytes, spoken: Spoke
         inner = ClientMessage(None if secured else queue.auth_key.public, delivery.plaintext)
         sealed = inner.seal(queue.e2e_secret, delivery.nonce, E2E_CONFIRMATION_PADDED)
         outer = ClientEnvelope(version, queue.e2e_key, delivery.nonce, sealed)
-        return Outgoing(outer.encode(), queue.auth_key if secured else None, delivery.notify)
+        if secured:
+            return Outgoing(outer.encode(), queue.auth_key, delivery.notify)
+        return Outgoing(outer.encode(), None, delivery.notify, key_if_secured=queue.auth_key)
     key = SendingKey.decode(delivery.sending_key)
     ciphertext = key.encrypt(delivery.plaintext + body, delivery.padded_length)
     envelope = MessageEnvelope(spoken.agent.highest, ciphertext)

@@ -37,6 +37,7 @@ from simplex_trio.wire.smp.sizes import E2E_CONFIRMATION_PADDED
 __all__ = [
     "can_send",
     "confirm_if_possible",
+    "confirmation_arrived",
     "confirmation_sent",
     "fail",
     "hello_received",
@@ -88,7 +89,13 @@ def sender_secured(step: Step, c: OpenConnection, number: int) -> None:
 
 def receiver_secured(step: Step, c: OpenConnection, number: int) -> None:
     """KEY has made this side's queue the peer's alone."""
-    c.change_receiving(number, status=ReceivingStatus.SECURED, sender_key=None)
+    queue = c.receiving[number]
+    if queue.sender_key is None:
+        return
+    is_new = queue.status is ReceivingStatus.CONFIRMED
+    c.change_receiving(
+        number, status=ReceivingStatus.SECURED if is_new else queue.status, sender_key=None
+    )
     if c.row.is_joiner:
         enqueue_hello(step, c)
     else:
@@ -161,14 +168,34 @@ def confirmation_sent(step: Step, c: OpenConnection, number: int) -> None:
         step.tell(JoinSent(c.connection_id, can_send(c)))
 
 
-def hello_received(step: Step, c: OpenConnection, was_active: bool) -> Problem | None:
-    """The peer has said HELLO, which shows that this side's queue works."""
-    sending = c.main_sending
-    if was_active or sending is None:
+def confirmation_arrived(step: Step, c: OpenConnection) -> None:
+    """The peer answers this side's confirmation, so it has arrived, whatever its router has said.
+
+    It must not be sent again: the peer may have secured the queue since.
+    """
+    for delivery in step.rows.find(Delivery, connection_id=c.connection_id):
+        if delivery.kind is DeliveryKind.CONFIRMATION:
+            drop_deliveries(step, c, [delivery])
+            confirmation_sent(step, c, delivery.queue)
+
+
+def hello_received(step: Step, c: OpenConnection) -> Problem | None:
+    """The peer has said HELLO, which shows that this side's queue works.
+
+    The joiner says it first.
+    """
+    sending, row = c.main_sending, c.row
+    if sending is None or row.ready:
         return Problem.UNEXPECTED
-    if sending.status is SendingStatus.ACTIVE:
-        make_ready(step, c)
-    else:
+    if row.is_joiner:
+        if sending.status is SendingStatus.ACTIVE:
+            make_ready(step, c)
+        return None
+    if sending.is_sender_secured or row.info is not None:
+        return Problem.UNEXPECTED
+    confirmation_arrived(step, c)
+    queued = step.rows.find(Delivery, connection_id=c.connection_id)
+    if not any(delivery.kind is DeliveryKind.HELLO for delivery in queued):
         enqueue_hello(step, c)
     return None
 

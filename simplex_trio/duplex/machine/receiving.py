@@ -35,7 +35,12 @@ from simplex_trio.duplex.machine.connection import (
     ReceivingStatus,
 )
 from simplex_trio.duplex.machine.delivering import resume
-from simplex_trio.duplex.machine.handshake import fail, hello_received, make_ready
+from simplex_trio.duplex.machine.handshake import (
+    confirmation_arrived,
+    fail,
+    hello_received,
+    make_ready,
+)
 from simplex_trio.duplex.machine.messages import (
     Delivery,
     ReceivedMessage,
@@ -258,6 +263,7 @@ def _process_confirmation(
     row = c.row
     if row.is_joiner:
         assert row.ratchet is not None
+        confirmation_arrived(step, c)
         step.tell(PeerInfo(c.connection_id, info, row.ratchet.kem_receiving))
         if sender_key is None:
             c.change_receiving(queue.number, status=ReceivingStatus.ACTIVE)
@@ -344,8 +350,7 @@ def _process_message(
     now = step.moment.seconds
     step.rows.add_seen(c.connection_id, encrypted_hash, now)
     _raise_version(step, c, envelope.agent_version)
-    was_active = queue.status is ReceivingStatus.ACTIVE
-    if not was_active:
+    if queue.status is not ReceivingStatus.ACTIVE:
         c.change_receiving(queue.number, status=ReceivingStatus.ACTIVE)
     integrity, skipped = _integrity(c, message)
     row = c.row
@@ -390,7 +395,7 @@ def _process_message(
                 message_id,
             )
         case HELLO():
-            problem = hello_received(step, c, was_active)
+            problem = hello_received(step, c)
         case Receipts() as receipts:
             _process_receipts(step, c, receipts)
         case QCONT(location):

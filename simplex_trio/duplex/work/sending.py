@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp.sending import SenderCommands
 from simplex_trio.duplex.errors import DuplexError
 from simplex_trio.duplex.events import Problem
+from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.deleting import go_on_deleting
 from simplex_trio.duplex.machine.delivering import (
+    Outgoing,
     SendFailure,
     delivered,
     not_delivered,
@@ -26,6 +30,7 @@ from simplex_trio.errors import TooLarge
 from simplex_trio.wire.duplex.owners import LinkDataInvalid
 from simplex_trio.wire.duplex.requests import ContactURI
 from simplex_trio.wire.duplex.short_links import parse_short_link
+from simplex_trio.wire.errors.values import Code
 
 __all__ = ["SenderWork"]
 
@@ -106,16 +111,7 @@ class SenderWork(Settling):
         failure: SendFailure | None = None
         proxied = False
         try:
-            proxied = await self._send(
-                work,
-                lambda sender: sender.send(
-                    queue.sender_id,
-                    message.body,
-                    message.key,
-                    notify=message.notify,
-                    patience=BACKGROUND,
-                ),
-            )
+            proxied = await self._send(work, partial(_send_message, queue, message))
         except NETWORK_ERRORS as exc:
             failure = failure_of(exc)
             self._core.watches.failed(work.connection.connection_id, exc)
@@ -132,3 +128,15 @@ class SenderWork(Settling):
 
         # If this is lost with the power, the message is sent again, which the peer notices.
         return await self._settle(work, decide, durable=False)
+
+
+async def _send_message(queue: SendingQueue, message: Outgoing, sender: SenderCommands) -> None:
+    send = partial(
+        sender.send, queue.sender_id, message.body, notify=message.notify, patience=BACKGROUND
+    )
+    try:
+        await send(message.key)
+    except RouterError as exc:
+        if exc.error is not Code.AUTH or message.key_if_secured is None:
+            raise
+        await send(message.key_if_secured)

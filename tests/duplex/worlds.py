@@ -1,0 +1,524 @@
+"""Two machines and the routers between them, without an event loop.
+
+The routers do what SMP's do, as far as a machine can tell.  Whoever drives a world decides which
+work is done next, what is delivered next, which answers get lost, and where a program crashes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection
+from enum import Enum, auto
+
+from attrs import define, field
+
+from simplex_trio.crypto.keys import AuthPublicKey
+from simplex_trio.duplex.errors import DuplexError
+from simplex_trio.duplex.events import InvitationReady, Problem
+from simplex_trio.duplex.machine.accepting import accept_confirmation, accept_request
+from simplex_trio.duplex.machine.acknowledging import acknowledge, acknowledged
+from simplex_trio.duplex.machine.creating import (
+    link_changed,
+    plan_address,
+    plan_invitation,
+    queue_created,
+)
+from simplex_trio.duplex.machine.deleting import (
+    go_on_deleting,
+    queue_deleted,
+    queue_not_deleted,
+    queue_suspended,
+)
+from simplex_trio.duplex.machine.delivering import (
+    SendFailure,
+    delivered,
+    not_delivered,
+    outgoing,
+)
+from simplex_trio.duplex.machine.handshake import (
+    fail,
+    receiver_secured,
+    request_sent,
+    sender_secured,
+)
+from simplex_trio.duplex.machine.joining import link_read, start_joining
+from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.queues import CreatedQueue, link_update, plan_queue
+from simplex_trio.duplex.machine.receiving import Arrival, quota_notice_received, receive
+from simplex_trio.duplex.machine.sending import enqueue_message
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.machine.work import (
+    AcknowledgeMessage,
+    CreateQueue,
+    DeleteQueue,
+    Deliver,
+    ReadLink,
+    SecureAsReceiver,
+    SecureAsSender,
+    SendRequest,
+    SuspendQueue,
+    UpdateLink,
+    Work,
+)
+from simplex_trio.errors import TooLarge
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.link_boxes import LinkKeys, read_link
+from simplex_trio.wire.duplex.links import parse_link
+from simplex_trio.wire.duplex.owners import LinkDataInvalid
+from simplex_trio.wire.duplex.requests import ContactURI
+from simplex_trio.wire.duplex.short_links import (
+    ShortContactLink,
+    ShortInvitationLink,
+    parse_short_link,
+)
+from simplex_trio.wire.queue_mode import QueueMode
+from simplex_trio.wire.smp.links import QueueLinkData
+from simplex_trio.wire.smp.new_queue import ContactRequest
+from tests.duplex.machines import BOX_KEY, Machine
+
+__all__ = ["SERVERS", "Answer", "Queue", "World"]
+
+SERVERS = tuple(
+    ServerAddress.parse(f"smp://{letter * 42}A=@{host}")
+    for letter, host in (("A", "one.example"), ("B", "two.example"))
+)
+
+
+class Answer(Enum):
+    """What becomes of a command."""
+
+    OK = auto()
+    LOST = auto()
+    """The router does it, and the answer gets lost: the program gives up waiting, or crashes."""
+    NETWORK = auto()
+    """The router cannot be reached."""
+    GONE = auto()
+    """The router answers AUTH, whatever is asked."""
+
+
+class Refused(Exception):
+    """A router's answer that is not what was hoped for."""
+
+    def __init__(self, failure: SendFailure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+@define(eq=False)
+class Queue:
+    """A queue on a router."""
+
+    server: ServerAddress
+    recipient_id: bytes
+    sender_id: bytes
+    mode: QueueMode | None
+    owner: Machine
+    connection_id: str
+    number: int
+    sender_key: AuthPublicKey | None = None
+    is_suspended: bool = False
+    messages: deque[tuple[bytes, bytes | None]] = field(factory=deque)
+    """The router's ids and the bodies; `None` says that the queue was full."""
+    is_full: bool = False
+    link_id: bytes | None = None
+    link_data: QueueLinkData | None = None
+
+
+class World:
+    """Machines, and the queues of all routers."""
+
+    def __init__(
+        self, *machines: Machine, capacity: int = 8, without_modes: Collection[Machine] = ()
+    ) -> None:
+        self.machines = machines
+        self.capacity = capacity
+        self.without_modes = without_modes
+        """Whose routers know of no modes, so that the owners of queues have to secure them."""
+        self.queues: list[Queue] = []
+        self._count = 0
+
+    def _new_id(self) -> bytes:
+        self._count += 1
+        return self._count.to_bytes(24, "big")
+
+    # --- programs -------------------------------------------------------------------------------
+
+    def invite(
+        self, machine: Machine, *, short: bool = False, pq: bool = False, info: bytes = b"A"
+    ) -> InvitationReady:
+        """A new invitation."""
+        machine.step(
+            lambda step: (
+                plan_invitation(
+                    step, user="", info=info, pq=pq, offers_kem=short, wants_link=short
+                ).connection_id
+            )
+        )
+        return self._created(machine)
+
+    def address(
+        self, machine: Machine, *, short: bool = False, pq: bool = False
+    ) -> InvitationReady:
+        """A new contact address."""
+        machine.step(
+            lambda step: plan_address(step, user="", pq=pq, wants_link=short).connection_id
+        )
+        return self._created(machine)
+
+    def _created(self, machine: Machine) -> InvitationReady:
+        self.do_all(machine)
+        ready = machine.told[-1]
+        assert isinstance(ready, InvitationReady)
+        return ready
+
+    def join(self, machine: Machine, link: str, *, pq: bool = False, info: bytes = b"B") -> str:
+        """A new connection for a link; nothing is done yet."""
+        parsed = parse_link(link)
+        return machine.step(
+            lambda step: start_joining(step, parsed, user="", info=info, pq=pq).connection_id
+        )
+
+    def accept(self, machine: Machine, connection_id: str, info: bytes | None = None) -> None:
+        """Accept the confirmation that waits."""
+        confirmation_id = machine.connection(connection_id).row.confirmation_id
+        assert confirmation_id is not None
+        machine.on(
+            connection_id,
+            lambda step, c: accept_confirmation(step, c, confirmation_id, info),
+        )
+
+    def accept_request(self, machine: Machine, request_id: str, info: bytes = b"A") -> str:
+        return machine.step(
+            lambda step: accept_request(step, request_id, info, pq=None).connection_id
+        )
+
+    def send(self, machine: Machine, connection_id: str, body: bytes = b"hello") -> int:
+        return machine.on(
+            connection_id,
+            lambda step, c: enqueue_message(step, c, body, None, notify=True, pq=None),
+        )
+
+    def acknowledge(
+        self,
+        machine: Machine,
+        connection_id: str,
+        message_id: int,
+        receipt: bytes | None = None,
+        *,
+        crash: bool = False,
+    ) -> None:
+        machine.on(
+            connection_id,
+            lambda step, c: acknowledge(step, c, message_id, receipt),
+            crash=crash,
+        )
+
+    # --- getting on -----------------------------------------------------------------------------
+
+    def connect(
+        self, a: Machine, b: Machine, *, short: bool = False, pq: bool = False
+    ) -> tuple[str, str]:
+        """The ids of a connection of two machines, which ``b`` has joined."""
+        ready = self.invite(a, short=short, pq=pq)
+        joined = self.join(b, ready.short_link or ready.link, pq=pq)
+        self.settle()
+        self.accept(a, ready.connection_id)
+        self.settle()
+        for machine in (a, b):
+            machine.news()
+        return ready.connection_id, joined
+
+    def do_all(self, machine: Machine) -> None:
+        """Do what there is to do, and what follows from it."""
+        while work := machine.all_work():
+            for each in work:
+                self.do(machine, each)
+
+    def settle(self) -> None:
+        """Do and deliver everything until nothing is left."""
+        before = -1
+        while before != self.steps:
+            before = self.steps
+            for machine in self.machines:
+                self.do_all(machine)
+            for queue in list(self.queues):
+                if queue.messages and self.can_deliver(queue):
+                    self.deliver(queue)
+
+    steps = 0
+    """How many works were done and messages delivered."""
+
+    def can_deliver(self, queue: Queue) -> bool:
+        """Whether the next message of a queue is one that its owner has not seen."""
+        if not queue.owner.is_known(queue.connection_id):
+            return False
+        c = queue.owner.connection(queue.connection_id)
+        known = c.receiving.get(queue.number)
+        return known is not None and known.broker_id != queue.messages[0][0]
+
+    def queue_of(self, machine: Machine, connection_id: str) -> Queue:
+        """The queue that a connection receives from."""
+        [found] = (
+            queue
+            for queue in self.queues
+            if (queue.owner, queue.connection_id) == (machine, connection_id)
+        )
+        return found
+
+    def put(self, queue: Queue, body: bytes | None) -> None:
+        """Put a message into a queue, whoever may have sent it."""
+        queue.messages.append((self._new_id(), body))
+
+    def deliver(self, queue: Queue, *, crash: bool = False) -> None:
+        """Deliver a queue's first message, which stays until it is acknowledged."""
+        broker_id, body = queue.messages[0]
+        number = queue.number
+
+        def decide(step: Step) -> None:
+            c = step.find(queue.connection_id)
+            if c is None or number not in c.receiving:
+                return
+            if body is None:
+                quota_notice_received(step, c, number, broker_id)
+            else:
+                receive(step, c, number, Arrival(broker_id, int(queue.owner.now), body))
+
+        self.steps += 1
+        queue.owner.step(decide, crash=crash)
+
+    # --- routers --------------------------------------------------------------------------------
+
+    def do(self, machine: Machine, work: Work, answer: Answer = Answer.OK) -> None:
+        """Try a work once, and store its outcome unless the answer gets lost."""
+        self.steps += 1
+        connection_id = work.connection.connection_id
+        try:
+            outcome = self._ask(machine, work, answer)
+        except Refused as exc:
+            outcome = self._failed(work, exc.failure)
+        except LinkDataInvalid:
+            outcome = _failing(Problem.LINK)
+        if answer is Answer.LOST:
+            return
+
+        def decide(step: Step) -> None:
+            c = step.find(connection_id)
+            if c is not None:
+                outcome(step, c)
+
+        try:
+            machine.step(decide)
+        except TooLarge:
+            machine.on(connection_id, _failing(Problem.TOO_LARGE))
+        except DuplexError:
+            machine.on(connection_id, _failing(Problem.VERSION))
+
+    def _ask(self, machine: Machine, work: Work, answer: Answer) -> _Outcome:
+        if answer is Answer.NETWORK:
+            raise Refused(SendFailure.TEMPORARY)
+        if answer is Answer.GONE:
+            raise Refused(SendFailure.GONE)
+        match work:
+            case CreateQueue():
+                return self._create(machine, work)
+            case ReadLink():
+                return self._read_link(work)
+            case SecureAsSender():
+                queue = self._sent_to(work.sending.server, work.sending.sender_id)
+                if queue.mode is not QueueMode.MESSAGING:
+                    raise Refused(SendFailure.GONE)
+                self._secure(queue, work.sending.auth_key.public)
+                return lambda step, c: _if_sending(step, c, work.number, sender_secured)
+            case SecureAsReceiver():
+                assert work.receiving.sender_key is not None
+                self._secure(self._own(work), work.receiving.sender_key)
+                return lambda step, c: _if_receiving(step, c, work.number, receiver_secured)
+            case SendRequest():
+                assert work.connection.row.address is not None
+                assert work.connection.row.request is not None
+                to = ContactURI.parse(work.connection.row.address).queues[0].queue
+                self._send(to.server, to.sender_id, None, work.connection.row.request)
+                return request_sent
+            case AcknowledgeMessage():
+                return self._acknowledge(work)
+            case UpdateLink():
+                return self._update_link(machine, work)
+            case SuspendQueue():
+                self._own(work).is_suspended = True
+                return lambda step, c: _if_receiving(step, c, work.number, queue_suspended)
+            case DeleteQueue():
+                self.queues.remove(self._own(work))
+                return lambda step, c: _if_receiving(step, c, work.number, queue_deleted)
+            case Deliver():
+                return self._deliver(machine, work)
+
+    def _failed(self, work: Work, failure: SendFailure) -> _Outcome:
+        temporary = failure in (SendFailure.TEMPORARY, SendFailure.UNREACHABLE)
+        match work:
+            case Deliver():
+                return lambda step, c: _settle_delivery(step, c, work.delivery, failure)
+            case DeleteQueue() if temporary:
+                return lambda step, c: _if_receiving(step, c, work.number, queue_not_deleted)
+            case DeleteQueue():
+                return lambda step, c: _if_receiving(step, c, work.number, queue_deleted)
+            case _ if temporary:
+                return lambda step, c: None
+            case AcknowledgeMessage():
+                return _acknowledged(work)
+            case SuspendQueue():
+                return lambda step, c: _if_receiving(step, c, work.number, queue_suspended)
+            case UpdateLink():
+                queue = work.receiving
+                return lambda step, c: link_changed(step, c, queue, failure.problem)
+            case CreateQueue():
+                return lambda step, c: None  # another server is tried
+            case _:
+                return _failing(failure.problem)
+
+    # --- what routers do ------------------------------------------------------------------------
+
+    def _create(self, machine: Machine, work: CreateQueue) -> _Outcome:
+        server = work.receiving.server or SERVERS[self.machines.index(machine) % 2]
+        planned = plan_queue(work.connection, work.receiving, server, machine.moment())
+        is_contact = isinstance(planned.request, ContactRequest)
+        mode = QueueMode.CONTACT if is_contact else QueueMode.MESSAGING
+        link = planned.request.link
+        queue = Queue(
+            server,
+            self._new_id(),
+            self._new_id() if link is None else link.sender_id,
+            None if machine in self.without_modes else mode,
+            machine,
+            work.connection.connection_id,
+            work.number,
+        )
+        if link is not None:
+            queue.link_data = link.data
+            queue.link_id = getattr(link, "link_id", None) or self._new_id()
+        self.queues.append(queue)
+        made = CreatedQueue(queue.recipient_id, queue.sender_id, BOX_KEY, queue.mode, queue.link_id)
+        return lambda step, c: _if_planned(
+            c, work.number, lambda: queue_created(step, c, work.number, planned, made, tell=True)
+        )
+
+    def _read_link(self, work: ReadLink) -> _Outcome:
+        row = work.connection.row
+        assert row.link is not None
+        link = parse_short_link(row.link)
+        if isinstance(link, ShortInvitationLink):
+            link_id: bytes | None = link.link_id
+        else:
+            assert isinstance(link, ShortContactLink)
+            link_id = LinkKeys.of(link).link_id
+        found = [queue for queue in self.queues if queue.link_id == link_id]
+        if not found or found[0].link_data is None:
+            raise Refused(SendFailure.GONE)
+        if isinstance(link, ShortInvitationLink):
+            assert row.link_key is not None
+            self._secure(found[0], row.link_key.public)
+        content = read_link(link, found[0].sender_id, found[0].link_data)
+        return lambda step, c: link_read(step, c, content)
+
+    def _update_link(self, machine: Machine, work: UpdateLink) -> _Outcome:
+        queue, wanted = self._own(work), work.receiving
+        if wanted.wants_link:
+            queue.link_id, queue.link_data = link_update(work.connection, wanted, machine.moment())
+        else:
+            queue.link_id = queue.link_data = None
+        return lambda step, c: link_changed(step, c, wanted, None)
+
+    def _deliver(self, machine: Machine, work: Deliver) -> _Outcome:
+        message = outgoing(work.sending, work.delivery, work.body, machine.spoken)
+        key = None if message.key is None else message.key.public
+        to = work.sending.server, work.sending.sender_id
+        try:
+            self._send(*to, key, message.body)
+        except Refused as exc:
+            if exc.failure is not SendFailure.GONE or message.key_if_secured is None:
+                raise
+            self._send(*to, message.key_if_secured.public, message.body)
+        return lambda step, c: _settle_delivery(step, c, work.delivery, None)
+
+    def _acknowledge(self, work: AcknowledgeMessage) -> _Outcome:
+        messages = self._own(work).messages
+        if messages and messages[0][0] == work.receiving.broker_id:
+            messages.popleft()
+        if not messages:
+            self._own(work).is_full = False
+        return _acknowledged(work)
+
+    def _send(
+        self, server: ServerAddress, sender_id: bytes, key: AuthPublicKey | None, body: bytes
+    ) -> None:
+        queue = self._sent_to(server, sender_id)
+        if queue.sender_key != key or queue.is_suspended:
+            raise Refused(SendFailure.GONE)
+        if queue.is_full:
+            raise Refused(SendFailure.QUOTA)
+        if len(queue.messages) >= self.capacity:
+            self.put(queue, None)
+            queue.is_full = True
+            raise Refused(SendFailure.QUOTA)
+        self.put(queue, body)
+
+    @staticmethod
+    def _secure(queue: Queue, key: AuthPublicKey) -> None:
+        if queue.sender_key not in (None, key):
+            raise Refused(SendFailure.GONE)
+        queue.sender_key = key
+
+    def _sent_to(self, server: ServerAddress, sender_id: bytes) -> Queue:
+        for queue in self.queues:
+            if (queue.server, queue.sender_id) == (server, sender_id):
+                return queue
+        raise Refused(SendFailure.GONE)
+
+    def _own(self, work: Work) -> Queue:
+        for queue in self.queues:
+            if queue.recipient_id == work.receiving.recipient_id:
+                return queue
+        raise Refused(SendFailure.GONE)
+
+
+_Outcome = Callable[[Step, OpenConnection], object]
+
+
+def _failing(problem: Problem) -> _Outcome:
+    return lambda step, c: fail(step, c, problem)
+
+
+def _acknowledged(work: AcknowledgeMessage) -> _Outcome:
+    broker_id = work.receiving.broker_id
+    return lambda step, c: acknowledged(step, c, work.number, broker_id)
+
+
+def _if_planned(c: OpenConnection, number: int, then: Callable[[], object]) -> None:
+    if number in c.receiving and not c.receiving[number].recipient_id:
+        then()
+
+
+def _if_sending(
+    step: Step, c: OpenConnection, number: int, then: Callable[[Step, OpenConnection, int], object]
+) -> None:
+    if number in c.sending:
+        then(step, c, number)
+
+
+def _if_receiving(
+    step: Step, c: OpenConnection, number: int, then: Callable[[Step, OpenConnection, int], object]
+) -> None:
+    if number in c.receiving:
+        then(step, c, number)
+
+
+def _settle_delivery(
+    step: Step, c: OpenConnection, delivery: Delivery, failure: SendFailure | None
+) -> None:
+    known = step.rows.get(Delivery, delivery.connection_id, delivery.queue, delivery.message_id)
+    if known is None:
+        return
+    if failure is None:
+        delivered(step, c, known, proxied=False)
+    else:
+        not_delivered(step, c, known, failure)
+    go_on_deleting(step, c)
