@@ -124,8 +124,7 @@ def _state(step: Step, c: OpenConnection) -> ConnectionState:
     if row.link is not None or row.address is not None:
         return ConnectionState.JOINING
     if row.accepts_by_itself and not c.sending:
-        is_open = receiving is not None and receiving.status is ReceivingStatus.NEW
-        return ConnectionState.WAITING if is_open else ConnectionState.FAILED
+        return ConnectionState.FAILED if row.x3dh is None else ConnectionState.WAITING
     if not c.sending:
         return ConnectionState.FAILED
     queued = step.rows.find(Delivery, limit=1, connection_id=c.connection_id)

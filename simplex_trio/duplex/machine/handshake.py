@@ -83,6 +83,8 @@ def _make_request(step: Step, c: OpenConnection) -> None:
 
 def sender_secured(step: Step, c: OpenConnection, number: int) -> None:
     """The peer's queue is this side's alone."""
+    if number not in c.sending:
+        return  # the connection was deleted meanwhile
     c.change_sending(number, status=SendingStatus.SECURED)
     confirm_if_possible(step, c)
 
@@ -236,8 +238,21 @@ def request_sent(step: Step, c: OpenConnection) -> None:
 
 
 def fail(step: Step, c: OpenConnection, problem: Problem) -> None:
-    """The handshake cannot go on; what it still had to do is dropped."""
-    c.change(link=None, address=None, request=None, reply_queue=None, confirmation_id=None)
+    """The handshake cannot go on; what it still had to do is dropped.
+
+    So are the keys: whatever the peer still sends is of no use.
+    """
+    c.change(
+        info=None,
+        link=None,
+        link_key=None,
+        address=None,
+        request=None,
+        reply_queue=None,
+        confirmation_id=None,
+        x3dh=None,
+        ratchet=None,
+    )
     for number, queue in list(c.receiving.items()):
         if queue.status is ReceivingStatus.PLANNED:
             del c.receiving[number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from simplex_trio.client.smp.client import SMPClient
@@ -132,7 +133,8 @@ class OwnerWork(Settling):
             return
         if kept is None:
             # The connection was deleted meanwhile.
-            await client.delete(QueueAccess(made.recipient_id, made.key, made.delivery_key))
+            with suppress(*NETWORK_ERRORS):
+                await client.delete(QueueAccess(made.recipient_id, made.key, made.delivery_key))
             return
         queue, link = kept
         self._subscriptions.add(c.row.user, [queue])

@@ -7,7 +7,7 @@ from functools import partial
 
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp.sending import SenderCommands
-from simplex_trio.duplex.errors import DuplexError
+from simplex_trio.duplex.errors import LinkNotUsable, NoCommonDuplexVersion
 from simplex_trio.duplex.events import Problem
 from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.deleting import go_on_deleting
@@ -59,7 +59,9 @@ class SenderWork(Settling):
             await self._settle(work, lambda step, c: link_read(step, c, content))
         except LinkDataInvalid as exc:
             await self._fail(work, exc, Problem.LINK)
-        except DuplexError as exc:
+        except LinkNotUsable as exc:
+            await self._fail(work, exc, Problem.LINK)
+        except NoCommonDuplexVersion as exc:
             await self._fail(work, exc, Problem.VERSION)
         except TooLarge as exc:
             await self._fail(work, exc, Problem.TOO_LARGE)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from simplex_trio.duplex.events import Problem
+from simplex_trio.duplex.machine.deleting import go_on_deleting
 from simplex_trio.duplex.machine.handshake import fail
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import Work
@@ -50,7 +51,12 @@ class Settling:
         """The handshake cannot go on."""
         told = failure_of(error).problem if problem is None else problem
         self._core.watches.failed(work.connection.connection_id, error)
-        await self._settle(work, lambda step, c: fail(step, c, told))
+
+        def decide(step: Step, c: OpenConnection) -> None:
+            fail(step, c, told)
+            go_on_deleting(step, c)
+
+        await self._settle(work, decide)
 
     def wait(self, attempt: int) -> float:
         """How long to wait after so many failures in a row."""
