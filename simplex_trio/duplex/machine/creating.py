@@ -166,6 +166,8 @@ def change_link(step: Step, c: OpenConnection, data: bytes | None) -> None:
         raise NotAnAddress("the connection has no link to change")
     if queue.link_secret is None and c.row.kind is not ConnectionKind.ADDRESS:
         raise NotAnAddress("an invitation without a short link cannot get one")
+    if data is None and queue.link_secret is None:
+        raise NotAnAddress("there is no short link to delete")
     if data is None:
         c.change_receiving(queue.number, wants_link=False, link_data=b"", link_due=True)
         return

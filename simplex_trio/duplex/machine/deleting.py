@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from simplex_trio.duplex.events import ConnectionDeleted
 from simplex_trio.duplex.machine.connection import (
+    Acknowledgement,
     Deletion,
     ReceivingStatus,
     Suspension,
 )
-from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.messages import Delivery, ReceivedMessage
 from simplex_trio.duplex.machine.sending import drop_deliveries
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 
@@ -35,10 +36,24 @@ def delete(step: Step, c: OpenConnection, *, after_delivery: bool) -> None:
     """Delete a connection; from now on it is not known to the program."""
     if c.row.deletion is Deletion.NOW:
         return
-    if c.row.link is not None or c.row.address is not None:
-        c.change(link=None, address=None, request=None)
-    c.change(deletion=Deletion.AFTER_DELIVERY if after_delivery else Deletion.NOW)
+    c.change(
+        link=None,
+        address=None,
+        request=None,
+        deletion=Deletion.AFTER_DELIVERY if after_delivery else Deletion.NOW,
+    )
+    _drop_received(step, c)
     go_on_deleting(step, c)
+
+
+def _drop_received(step: Step, c: OpenConnection) -> None:
+    """Acknowledge what the program has not, and will not any more, so that the queue goes on."""
+    for message in step.rows.find(ReceivedMessage, connection_id=c.connection_id):
+        step.rows.delete(message)
+        step.rows.delete_message_event(c.connection_id, message.message_id)
+    for number, queue in list(c.receiving.items()):
+        if queue.acknowledgement is Acknowledgement.HELD:
+            c.change_receiving(number, acknowledgement=Acknowledgement.DUE, held_message_id=0)
 
 
 def go_on_deleting(step: Step, c: OpenConnection) -> None:

@@ -6,7 +6,12 @@ from hashlib import sha256
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.duplex.errors import AlreadyJoined, LinkNotUsable, NoCommonDuplexVersion
-from simplex_trio.duplex.machine.connection import Connection, ConnectionKind, SendingStatus
+from simplex_trio.duplex.machine.connection import (
+    Connection,
+    ConnectionKind,
+    Deletion,
+    SendingStatus,
+)
 from simplex_trio.duplex.machine.creating import new_x3dh_keys
 from simplex_trio.duplex.machine.handshake import confirm_if_possible
 from simplex_trio.duplex.machine.messages import Delivery, LookedLink
@@ -43,7 +48,7 @@ def link_hash(link: Link) -> bytes:
 def known_connection(rows: Rows, link: Link, user: str) -> str | None:
     """The connection that a user has joined this link with."""
     for known in rows.find(Connection, link_hash=link_hash(link)):
-        if known.user == user:
+        if known.user == user and known.deletion is Deletion.NO:
             return known.connection_id
     return None
 
