@@ -262,7 +262,10 @@ class PeerMessage(ConnectionEvent):
 @final
 @frozen(repr=False)
 class ReceivingProblem(ConnectionEvent):
-    """Something came that could not be used, and was acknowledged; nothing waits for it."""
+    """Something came that could not be used, and was acknowledged; nothing waits for it.
+
+    While the program has not taken it, it stands for everything of the kind that comes.
+    """
 
     problem: Problem
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from simplex_trio.duplex.errors import CannotAccept, LinkNotUsable, NoCommonDuplexVersion
-from simplex_trio.duplex.machine.connection import Connection, ConnectionKind
+from simplex_trio.duplex.machine.connection import Acknowledgement, Connection, ConnectionKind
 from simplex_trio.duplex.machine.handshake import confirm_if_possible
 from simplex_trio.duplex.machine.joining import join
-from simplex_trio.duplex.machine.messages import Request
+from simplex_trio.duplex.machine.messages import MAX_REQUESTS, Request
 from simplex_trio.duplex.machine.queues import add_sending_queue
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import CryptoError
@@ -69,13 +69,24 @@ def accept_request(step: Step, request_id: str, info: bytes, *, pq: bool | None)
         join(step, c, InvitationURI.parse(request.invitation))
     except (LinkNotUsable, NoCommonDuplexVersion) as exc:
         raise CannotAccept("the request is for a program of another version") from exc
-    step.rows.delete(request)
+    _drop(step, address, request)
     return c
 
 
 def reject_request(step: Step, request_id: str) -> None:
     """Forget a request; the peer is not told."""
-    step.rows.delete(_request(step, request_id))
+    request = _request(step, request_id)
+    _drop(step, step.connection(request.address_id), request)
+
+
+def _drop(step: Step, address: OpenConnection, request: Request) -> None:
+    """Forget a request, which may make room for those that wait with the router."""
+    step.rows.delete(request)
+    if step.rows.count(Request, address_id=address.connection_id) > MAX_REQUESTS:
+        return
+    for number, queue in list(address.receiving.items()):
+        if queue.acknowledgement is Acknowledgement.HELD:
+            address.change_receiving(number, acknowledgement=Acknowledgement.DUE)
 
 
 def _request(step: Step, request_id: str) -> Request:

@@ -11,6 +11,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.redaction import Redacted
 
 __all__ = [
+    "MAX_REQUESTS",
     "Delivery",
     "DeliveryKind",
     "LookedLink",
@@ -69,8 +70,8 @@ class SentMessage(Redacted):
     sender_message_id: int
     message_hash: bytes
     created_at: int
-    is_confirmed: bool = False
-    """Whether a receipt with the right hash has come."""
+    is_disputed: bool = False
+    """Whether a receipt with another hash has come; no further one is told."""
 
 
 @final
@@ -83,6 +84,12 @@ class ReceivedMessage(Redacted):
     queue: int
     sender_message_id: int
     message_hash: bytes
+
+
+MAX_REQUESTS = 1000
+"""So many requests to an address wait for the program, some kilobytes each.  With one more the
+address' queue is read no further, so that its router says that it is full, until the program has
+accepted or rejected one."""
 
 
 @final

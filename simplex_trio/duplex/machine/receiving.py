@@ -10,7 +10,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey
@@ -22,7 +22,6 @@ from simplex_trio.duplex.events import (
     PeerMessage,
     Problem,
     ReceiptReceived,
-    ReceivingProblem,
     RequestReceived,
     SendingResumed,
 )
@@ -42,6 +41,7 @@ from simplex_trio.duplex.machine.handshake import (
     make_ready,
 )
 from simplex_trio.duplex.machine.messages import (
+    MAX_REQUESTS,
     Delivery,
     ReceivedMessage,
     Request,
@@ -111,16 +111,16 @@ class _Unusable(Exception):
 def receive(step: Step, c: OpenConnection, number: int, arrival: Arrival) -> None:
     """Process a message."""
     queue = c.receiving[number]
-    if _came_again(c, queue, arrival.broker_id):
+    if queue.is_deleted or _came_again(c, queue, arrival.broker_id):
         return
-    c.change_receiving(number, broker_id=arrival.broker_id, acknowledgement=Acknowledgement.DUE)
+    _take(c, number, arrival.broker_id)
     go_back = c.snapshot()
     try:
         _process(step, c, queue, arrival)
     except _Unusable as exc:
         go_back()
         if not exc.known:
-            step.tell(ReceivingProblem(c.connection_id, exc.problem))
+            step.tell_problem(c.connection_id, exc.problem)
 
 
 def _came_again(c: OpenConnection, queue: ReceivingQueue, broker_id: bytes) -> bool:
@@ -132,12 +132,22 @@ def _came_again(c: OpenConnection, queue: ReceivingQueue, broker_id: bytes) -> b
     return True
 
 
+def _take(c: OpenConnection, number: int, broker_id: bytes) -> None:
+    """Acknowledge a message, unless it turns out that something has to happen first."""
+    c.change_receiving(
+        number,
+        broker_id=broker_id,
+        acknowledgement=Acknowledgement.DUE,
+        held_message_id=0,
+    )
+
+
 def quota_notice_received(step: Step, c: OpenConnection, number: int, broker_id: bytes) -> None:
     """The queue was full and is read to its end: the peer may go on."""
     queue = c.receiving[number]
-    if _came_again(c, queue, broker_id):
+    if queue.is_deleted or _came_again(c, queue, broker_id):
         return
-    c.change_receiving(number, broker_id=broker_id, acknowledgement=Acknowledgement.DUE)
+    _take(c, number, broker_id)
     if queue.server is not None:
         enqueue(step, c, QCONT(QueueLocation(queue.server, queue.sender_id)))
 
@@ -170,7 +180,7 @@ def _process(step: Step, c: OpenConnection, queue: ReceivingQueue, arrival: Arri
     inner, envelope = _open(secret, outer)
     match envelope:
         case InvitationEnvelope() if c.row.kind is ConnectionKind.ADDRESS:
-            _process_request(step, c, envelope, arrival)
+            _process_request(step, c, queue, envelope)
         case ConfirmationEnvelope() if c.row.kind is ConnectionKind.DUPLEX:
             _process_confirmation(step, c, queue, envelope, secret, outer.version, inner.sender_key)
         case UnknownEnvelope():
@@ -200,7 +210,7 @@ def _check_repeated_confirmation(queue: ReceivingQueue, outer: ClientEnvelope) -
 
 
 def _process_request(
-    step: Step, c: OpenConnection, envelope: InvitationEnvelope, arrival: Arrival
+    step: Step, c: OpenConnection, queue: ReceivingQueue, envelope: InvitationEnvelope
 ) -> None:
     encoded_hash = sha256(envelope.encode()).digest()
     if step.rows.has_seen(c.connection_id, encoded_hash):
@@ -216,6 +226,8 @@ def _process_request(
         created_at=moment.seconds,
     )
     step.rows.insert(request)
+    if step.rows.count(Request, address_id=c.connection_id) > MAX_REQUESTS:
+        c.change_receiving(queue.number, acknowledgement=Acknowledgement.HELD)
     versions = invitation.agent_versions.intersection(moment.spoken.agent)
     ratchets = invitation.x3dh_offer.versions.intersection(moment.spoken.ratchet)
     can_use_kem = (
@@ -405,7 +417,7 @@ def _process_message(
         case _:
             problem = Problem.UNEXPECTED
     if problem is not None:
-        step.tell(ReceivingProblem(c.connection_id, problem))
+        step.tell_problem(c.connection_id, problem)
 
 
 def _decrypt(step: Step, c: OpenConnection, ciphertext: bytes) -> bytes:
@@ -463,11 +475,13 @@ def _process_receipts(step: Step, c: OpenConnection, receipts: Receipts) -> None
             sender_message_id=receipt.sender_message_id,
         )
         for sent in found:
-            if sent.is_confirmed:
-                continue
             intact = sent.message_hash == receipt.message_hash
             if intact:
                 rows.delete(sent)
+            elif sent.is_disputed:
+                continue
+            else:
+                rows.update(sent, evolve(sent, is_disputed=True))
             step.tell(ReceiptReceived(c.connection_id, sent.message_id, intact, receipt.info))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, TypeVar
 
-from simplex_trio.duplex.events import ConnectionEvent
+from simplex_trio.duplex.events import ConnectionEvent, ReceivingProblem
 from simplex_trio.ratchet.skipped import SkippedKeys
 
 __all__ = ["Rows"]
@@ -25,6 +25,10 @@ class Rows(ABC):
         self, kind: type[RecordT], *, limit: int | None = None, **fields: Any
     ) -> list[RecordT]:
         """The records with these values, in the order of their keys."""
+
+    @abstractmethod
+    def count(self, kind: type[Any], **fields: Any) -> int:
+        """How many records have these values."""
 
     @abstractmethod
     def insert(self, record: Any) -> None:
@@ -87,6 +91,10 @@ class Rows(ABC):
     @abstractmethod
     def add_event(self, event: ConnectionEvent, message_id: int | None) -> None:
         """Store an event behind all others; ``message_id`` if the program has to acknowledge it."""
+
+    @abstractmethod
+    def has_problem(self, event: ReceivingProblem) -> bool:
+        """Whether an equal event waits to be taken."""
 
     @abstractmethod
     def delete_message_event(self, connection_id: str, message_id: int) -> None:

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X448PrivateKey, X25519PrivateKey
 from simplex_trio.duplex.errors import UnknownConnection
-from simplex_trio.duplex.events import ConnectionEvent
+from simplex_trio.duplex.events import ConnectionEvent, Problem, ReceivingProblem
 from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.ratchet.kem import KEM, KEMKeyPair
@@ -219,6 +219,15 @@ class Step:
         """Tell the program, once the step is stored."""
         self.events.append(event)
         self.rows.add_event(event, message_id)
+
+    def tell_problem(self, connection_id: str, problem: Problem) -> None:
+        """Tell that something was not usable, unless the program has this still to take.
+
+        Everybody who knows of a queue can send what is not usable, and must not fill the store.
+        """
+        event = ReceivingProblem(connection_id, problem)
+        if not self.rows.has_problem(event):
+            self.tell(event)
 
     def remove(self, connection: OpenConnection) -> None:
         """Remove a connection with all that belongs to it."""

@@ -116,12 +116,20 @@ class Table(Generic[RecordT]):
         """The record that a row is."""
         return self.kind(*(read(value) for read, value in zip(self._reads, row, strict=True)))
 
+    def count(self, columns: tuple[str, ...]) -> str:
+        """The statement that counts records by the values of ``columns``."""
+        return f"SELECT count(*) FROM {self.name}{self._condition(columns)}"
+
     def select(self, columns: tuple[str, ...], limit: int | None) -> str:
         """The statement that finds records by the values of ``columns``."""
-        where = " AND ".join(f"{column} = ?" for column in columns)
         ending = "" if limit is None else f" LIMIT {limit}"
-        condition = f" WHERE {where}" if where else ""
+        condition = self._condition(columns)
         return f"SELECT {self._names} FROM {self.name}{condition} ORDER BY {self._order}{ending}"
+
+    @staticmethod
+    def _condition(columns: tuple[str, ...]) -> str:
+        where = " AND ".join(f"{column} = ?" for column in columns)
+        return f" WHERE {where}" if where else ""
 
     def update(self, before: RecordT, after: RecordT) -> tuple[str, tuple[Any, ...]] | None:
         """The statement that changes what is different, and its values."""

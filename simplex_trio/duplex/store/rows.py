@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
-from simplex_trio.duplex.events import ConnectionEvent
+from simplex_trio.duplex.events import ConnectionEvent, ReceivingProblem
 from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
 from simplex_trio.duplex.machine.messages import (
     Delivery,
@@ -20,6 +20,7 @@ from simplex_trio.duplex.machine.messages import (
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.store.event_bytes import read_event, write_event
 from simplex_trio.duplex.store.records import Table
+from simplex_trio.duplex.store.schema import PROBLEM_EVENT
 from simplex_trio.errors import DecodeError, StoreCorrupted
 from simplex_trio.ratchet.skipped import SkippedKey, SkippedKeys
 
@@ -150,6 +151,12 @@ class SQLiteRows(Rows):
         values = [table.written(column, value) for column, value in fields.items()]
         rows = self._execute(table.select(tuple(fields), limit), values).fetchall()
         return [self._record(table, row) for row in rows]
+
+    def count(self, kind: type[Any], **fields: Any) -> int:
+        table = _TABLES[kind]
+        values = [table.written(column, value) for column, value in fields.items()]
+        (count,) = self._execute(table.count(tuple(fields)), values).fetchone()
+        return int(count)
 
     def insert(self, record: Any) -> None:
         table = _TABLES[type(record)]
@@ -292,6 +299,15 @@ class SQLiteRows(Rows):
         ).lastrowid
         assert number is not None
         self.new_events.append((number, event))
+
+    def has_problem(self, event: ReceivingProblem) -> bool:
+        _, content = write_event(event)
+        found = self._execute(
+            f"SELECT 1 FROM events WHERE kind = {PROBLEM_EVENT} "
+            "AND connection_id = ? AND content = ?",
+            (event.connection_id.encode(), content),
+        ).fetchone()
+        return found is not None
 
     def delete_message_event(self, connection_id: str, message_id: int) -> None:
         self._execute(

@@ -10,7 +10,10 @@ from __future__ import annotations
 from simplex_trio.storage.losses import LAST_COMMIT_TABLE
 from simplex_trio.storage.schema import Schema
 
-__all__ = ["SCHEMA", "TABLES"]
+__all__ = ["PROBLEM_EVENT", "SCHEMA", "TABLES"]
+
+PROBLEM_EVENT = f"x'{b'ReceivingProblem'.hex()}'"
+"""The kind of the events that are looked up before another one is added, as a literal."""
 
 _OF_CONNECTION = (
     "connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE "
@@ -120,7 +123,7 @@ TABLES = (
         sender_message_id INTEGER NOT NULL,
         message_hash BLOB NOT NULL,
         created_at INTEGER NOT NULL,
-        is_confirmed INTEGER NOT NULL,
+        is_disputed INTEGER NOT NULL,
         PRIMARY KEY (connection_id, sender_message_id)
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX sent_messages_by_age ON sent_messages (created_at)",
@@ -176,6 +179,7 @@ TABLES = (
     ) STRICT""",
     "CREATE INDEX events_of_messages ON events (connection_id, message_id) "
     "WHERE message_id IS NOT NULL",
+    f"CREATE INDEX problems ON events (connection_id) WHERE kind = {PROBLEM_EVENT}",
 )
 
 SCHEMA = Schema(
