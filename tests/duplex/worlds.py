@@ -13,7 +13,7 @@ from enum import Enum, auto
 from attrs import define, field
 
 from simplex_trio.crypto.keys import AuthPublicKey
-from simplex_trio.duplex.errors import DuplexError
+from simplex_trio.duplex.errors import LinkNotUsable, NoCommonDuplexVersion
 from simplex_trio.duplex.events import InvitationReady, Problem
 from simplex_trio.duplex.machine.accepting import accept_confirmation, accept_request
 from simplex_trio.duplex.machine.acknowledging import acknowledge, acknowledged
@@ -63,7 +63,7 @@ from simplex_trio.duplex.machine.work import (
 from simplex_trio.errors import TooLarge
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.link_boxes import LinkKeys, read_link
-from simplex_trio.wire.duplex.links import parse_link
+from simplex_trio.wire.duplex.links import Link, parse_link
 from simplex_trio.wire.duplex.owners import LinkDataInvalid
 from simplex_trio.wire.duplex.requests import ContactURI
 from simplex_trio.wire.duplex.short_links import (
@@ -171,9 +171,11 @@ class World:
         assert isinstance(ready, InvitationReady)
         return ready
 
-    def join(self, machine: Machine, link: str, *, pq: bool = False, info: bytes = b"B") -> str:
+    def join(
+        self, machine: Machine, link: str | Link, *, pq: bool = False, info: bytes = b"B"
+    ) -> str:
         """A new connection for a link; nothing is done yet."""
-        parsed = parse_link(link)
+        parsed = parse_link(link) if isinstance(link, str) else link
         return machine.step(
             lambda step: start_joining(step, parsed, user="", info=info, pq=pq).connection_id
         )
@@ -310,7 +312,9 @@ class World:
             machine.step(decide)
         except TooLarge:
             machine.on(connection_id, _failing(Problem.TOO_LARGE))
-        except DuplexError:
+        except LinkNotUsable:
+            machine.on(connection_id, _failing(Problem.LINK))
+        except NoCommonDuplexVersion:
             machine.on(connection_id, _failing(Problem.VERSION))
 
     def _ask(self, machine: Machine, work: Work, answer: Answer) -> _Outcome:
@@ -328,7 +332,7 @@ class World:
                 if queue.mode is not QueueMode.MESSAGING:
                     raise Refused(SendFailure.GONE)
                 self._secure(queue, work.sending.auth_key.public)
-                return lambda step, c: _if_sending(step, c, work.number, sender_secured)
+                return lambda step, c: sender_secured(step, c, work.number)
             case SecureAsReceiver():
                 assert work.receiving.sender_key is not None
                 self._secure(self._own(work), work.receiving.sender_key)
@@ -495,13 +499,6 @@ def _acknowledged(work: AcknowledgeMessage) -> _Outcome:
 def _if_planned(c: OpenConnection, number: int, then: Callable[[], object]) -> None:
     if number in c.receiving and not c.receiving[number].recipient_id:
         then()
-
-
-def _if_sending(
-    step: Step, c: OpenConnection, number: int, then: Callable[[Step, OpenConnection, int], object]
-) -> None:
-    if number in c.sending:
-        then(step, c, number)
 
 
 def _if_receiving(
