@@ -2,50 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from enum import Enum
 from functools import cache
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 import attrs
+from attrs import frozen
 
 from simplex_trio.duplex import events
 from simplex_trio.duplex.events import ConnectionEvent, DuplexEvent
-from simplex_trio.duplex.store.records import codec
+from simplex_trio.duplex.store.records import Convert, codec
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.buffer import Reader, int64, word32
 
 __all__ = ["read_event", "write_event"]
+
+_NONE, _NUMBER, _BYTES = b"0", b"i", b"b"
 
 _KINDS: dict[str, type[ConnectionEvent]] = {
     kind.__name__: kind for kind in get_args(DuplexEvent) if issubclass(kind, ConnectionEvent)
 }
 
 
+@frozen
+class _Field:
+    """How the values of a field are written and read."""
+
+    name: str
+    is_tuple: bool
+    is_optional: bool
+    is_number: bool
+    write: Convert
+    read: Convert
+
+    @classmethod
+    def of(cls, name: str, hint: Any) -> Self:
+        is_tuple = get_origin(hint) is tuple
+        kind = get_args(hint)[0] if is_tuple else hint
+        parts = get_args(kind) or (kind,)
+        is_optional = type(None) in parts
+        return cls(name, is_tuple, is_optional, _is_number(parts[0]), *codec(kind))
+
+    def encode(self, value: Any) -> bytes:
+        if not self.is_tuple:
+            return self._encode_one(value)
+        return word32(len(value)) + b"".join(map(self._encode_one, value))
+
+    def decode(self, reader: Reader) -> Any:
+        if not self.is_tuple:
+            return self._decode_one(reader)
+        return tuple(self._decode_one(reader) for _ in range(reader.word32()))
+
+    def _encode_one(self, value: Any) -> bytes:
+        written: bytes | int | None = self.write(value)
+        match written:
+            case None:
+                return _NONE
+            case int():
+                return _NUMBER + int64(written)
+            case bytes():
+                return _BYTES + word32(len(written)) + written
+
+    def _decode_one(self, reader: Reader) -> Any:
+        tag = reader.take(1)
+        if tag == _NONE and self.is_optional:
+            return None
+        if tag != (_NUMBER if self.is_number else _BYTES):
+            raise DecodeError("a value of another kind")
+        written = reader.int64() if self.is_number else reader.take(reader.word32())
+        try:
+            return self.read(written)
+        except DecodeError:
+            raise
+        except ValueError:
+            # Without its cause, which may show the value.
+            raise DecodeError("a value that cannot be right") from None
+
+
+def _is_number(kind: Any) -> bool:
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return isinstance(next(iter(kind)).value, int)
+    return kind in (int, bool)
+
+
 @cache
-def _codecs(name: str) -> tuple[tuple[str, bool, Any, Any], ...]:
-    """Of each field: its name, whether it is a tuple, and how its values are written and read."""
+def _fields(name: str) -> tuple[_Field, ...]:
     kind = _KINDS[name]
     hints = get_type_hints(kind, vars(events))
-    found = []
-    for field in attrs.fields(kind):
-        hint = hints[field.name]
-        is_tuple = get_origin(hint) is tuple
-        write, read = codec(get_args(hint)[0] if is_tuple else hint)
-        found.append((field.name, is_tuple, write, read))
-    return tuple(found)
+    return tuple(_Field.of(field.name, hints[field.name]) for field in attrs.fields(kind))
 
 
 def write_event(event: ConnectionEvent) -> tuple[str, bytes]:
     """The kind of an event, and the rest of it."""
     kind = type(event)
-    parts: list[bytes] = []
-    for name, is_tuple, write, _ in _codecs(kind.__name__):
-        value = getattr(event, name)
-        if is_tuple:
-            parts.append(word32(len(value)))
-            parts += (_scalar(write(item)) for item in value)
-        else:
-            parts.append(_scalar(write(value)))
+    parts = [field.encode(getattr(event, field.name)) for field in _fields(kind.__name__)]
     return kind.__name__, b"".join(parts)
 
 
@@ -55,33 +105,6 @@ def read_event(name: str, content: bytes) -> ConnectionEvent:
     if kind is None:
         raise DecodeError("an event of an unknown kind")
     reader = Reader(content)
-    values: list[Any] = []
-    for _, is_tuple, _, read in _codecs(kind.__name__):
-        if is_tuple:
-            values.append(tuple(read(_read_scalar(reader)) for _ in range(reader.word32())))
-        else:
-            values.append(read(_read_scalar(reader)))
+    values = [field.decode(reader) for field in _fields(name)]
     reader.end()
     return kind(*values)
-
-
-def _scalar(value: bytes | int | None) -> bytes:
-    match value:
-        case None:
-            return b"0"
-        case int():
-            return b"i" + int64(value)
-        case _:
-            return b"b" + word32(len(value)) + value
-
-
-def _read_scalar(reader: Reader) -> bytes | int | None:
-    readers: dict[bytes, Callable[[], bytes | int | None]] = {
-        b"0": lambda: None,
-        b"i": reader.int64,
-        b"b": lambda: reader.take(reader.word32()),
-    }
-    read = readers.get(reader.take(1))
-    if read is None:
-        raise DecodeError("a value of an unknown kind")
-    return read()

@@ -26,11 +26,11 @@ from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import VersionedQueue
 
-__all__ = ["Table", "codec"]
+__all__ = ["Convert", "Table", "codec"]
 
 RecordT = TypeVar("RecordT")
 
-_Convert = Callable[[Any], Any]
+Convert = Callable[[Any], Any]
 
 
 def _same(value: Any) -> Any:
@@ -42,7 +42,7 @@ def _server(data: bytes) -> ServerAddress:
     return ServerAddress.parse(data.decode())
 
 
-_CODECS: dict[Any, tuple[_Convert, _Convert]] = {
+_CODECS: dict[Any, tuple[Convert, Convert]] = {
     int: (_same, _same),
     float: (_same, _same),
     bytes: (_same, _same),
@@ -61,7 +61,7 @@ _CODECS: dict[Any, tuple[_Convert, _Convert]] = {
 }
 
 
-def codec(kind: Any) -> tuple[_Convert, _Convert]:
+def codec(kind: Any) -> tuple[Convert, Convert]:
     """How values of a type are written and read."""
     if kind in _CODECS:
         return _CODECS[kind]

@@ -22,9 +22,11 @@ from simplex_trio.duplex.store.event_bytes import read_event, write_event
 from simplex_trio.duplex.store.records import Table
 from simplex_trio.duplex.store.schema import PROBLEM_EVENT
 from simplex_trio.errors import DecodeError, StoreCorrupted
+from simplex_trio.ratchet.aead import IV_SIZE
+from simplex_trio.ratchet.kdf import SYMMETRIC_KEY_SIZE
 from simplex_trio.ratchet.skipped import SkippedKey, SkippedKeys
 
-__all__ = ["CACHED_CONNECTIONS", "SQLiteRows", "StoredEvent"]
+__all__ = ["CACHED_CONNECTIONS", "RECORD_TABLES", "SQLiteRows", "StoredEvent"]
 
 CACHED_CONNECTIONS = 256
 """How many connections are kept in memory with their keys, some 10 kB each; the one that was not
@@ -32,7 +34,10 @@ used for the longest time is read again from the file when it is needed."""
 
 RecordT = TypeVar("RecordT")
 
-_TABLES: dict[type[Any], Table[Any]] = {
+_SKIPPED_SIZES = (SYMMETRIC_KEY_SIZE, SYMMETRIC_KEY_SIZE, IV_SIZE)
+"""Of a header key, a message key and an initialization vector."""
+
+RECORD_TABLES: dict[type[Any], Table[Any]] = {
     table.kind: table
     for table in (
         Table(Connection, "connections", ("connection_id",)),
@@ -85,10 +90,12 @@ class SQLiteRows(Rows):
             self._cache.popitem(last=False)
 
     def forget_changes(self) -> None:
-        """The changes since `settle` were undone, so what is in memory may not be true."""
+        """Some changes since `settle` were undone, so what is in memory may not be true.
+
+        The others may be undone as well, and may be read again until then.
+        """
         for connection_id in self._touched:
             self._cache.pop(connection_id, None)
-        self._touched.clear()
 
     def _cached(self, connection_id: str) -> _Cached:
         cached = self._cache.get(connection_id)
@@ -104,7 +111,7 @@ class SQLiteRows(Rows):
     # --- records --------------------------------------------------------------------------------
 
     def get(self, kind: type[RecordT], *key: Any) -> RecordT | None:
-        table = _TABLES[kind]
+        table = RECORD_TABLES[kind]
         if kind is Connection:
             cached = self._cached(key[0])
             if cached.row is None:
@@ -123,13 +130,16 @@ class SQLiteRows(Rows):
     def _record(self, table: Table[Any], row: tuple[Any, ...]) -> Any:
         try:
             return table.record(row)
-        except ValueError as exc:
+        except DecodeError as exc:
             raise StoreCorrupted(f"table {table.name}") from exc
+        except ValueError:
+            # Without its cause, which may show the value.
+            raise StoreCorrupted(f"table {table.name}") from None
 
     def find(
         self, kind: type[RecordT], *, limit: int | None = None, **fields: Any
     ) -> list[RecordT]:
-        table = _TABLES[kind]
+        table = RECORD_TABLES[kind]
         if kind in (ReceivingQueue, SendingQueue) and tuple(fields) == ("connection_id",):
             cached = self._cached(fields["connection_id"])
             attribute = "receiving" if kind is ReceivingQueue else "sending"
@@ -159,18 +169,18 @@ class SQLiteRows(Rows):
         return int(count)
 
     def insert(self, record: Any) -> None:
-        table = _TABLES[type(record)]
+        table = RECORD_TABLES[type(record)]
         self._execute(table.insert, table.values(record))
         self._changed(record, None)
 
     def update(self, before: Any, after: Any) -> None:
-        statement = _TABLES[type(after)].update(before, after)
+        statement = RECORD_TABLES[type(after)].update(before, after)
         if statement is not None:
             self._execute(*statement)
             self._changed(after, before)
 
     def delete(self, record: Any) -> None:
-        table = _TABLES[type(record)]
+        table = RECORD_TABLES[type(record)]
         self._execute(table.delete, table.key_values(record))
         self._changed(None, record)
 
@@ -198,7 +208,9 @@ class SQLiteRows(Rows):
                     firsts.pop(record.queue, None)
                     if after is not None:
                         firsts[record.queue] = after
-                elif first is None and record.queue in firsts:
+                elif record.queue in firsts and (
+                    first is None or after.message_id < first.message_id
+                ):
                     firsts[record.queue] = after
             case _:
                 pass
@@ -225,7 +237,9 @@ class SQLiteRows(Rows):
                 "SELECT header_key, number, message_key, iv, since FROM skipped_keys "
                 "WHERE connection_id = ? ORDER BY position",
                 (connection_id.encode(),),
-            )
+            ).fetchall()
+            if any(tuple(map(len, (row[0], row[2], row[3]))) != _SKIPPED_SIZES for row in rows):
+                raise StoreCorrupted("table skipped_keys")
             cached.skipped = SkippedKeys.of(SkippedKey(*row) for row in rows)
         return cached.skipped
 
@@ -323,8 +337,10 @@ class SQLiteRows(Rows):
         ).fetchall()
         try:
             return [(each, read_event(kind.decode(), content)) for each, kind, content in rows]
-        except (DecodeError, ValueError) as exc:
+        except DecodeError as exc:
             raise StoreCorrupted("table events") from exc
+        except UnicodeDecodeError:
+            raise StoreCorrupted("table events") from None
 
     def delete_events(self, numbers: list[int]) -> None:
         """Remove events that the program has taken."""
@@ -359,7 +375,7 @@ class SQLiteRows(Rows):
 
     def queues_by_user(self) -> dict[str, list[ReceivingQueue]]:
         """All queues that exist on routers and are not being deleted, by their users."""
-        table = _TABLES[ReceivingQueue]
+        table = RECORD_TABLES[ReceivingQueue]
         columns = ", ".join(f"q.{column}" for column in table.columns)
         rows = self._execute(
             f"SELECT c.user, {columns} FROM receiving_queues AS q "

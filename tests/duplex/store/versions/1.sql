@@ -1,0 +1,153 @@
+CREATE TABLE bodies (
+        number INTEGER PRIMARY KEY,
+        body BLOB NOT NULL
+    ) STRICT;
+CREATE TABLE connections (
+        connection_id BLOB NOT NULL PRIMARY KEY,
+        user BLOB NOT NULL,
+        kind INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        is_joiner INTEGER NOT NULL,
+        agent_version INTEGER NOT NULL,
+        pq INTEGER NOT NULL,
+        info BLOB,
+        accepts_by_itself INTEGER NOT NULL,
+        link BLOB,
+        link_hash BLOB,
+        link_key BLOB,
+        address BLOB,
+        request BLOB,
+        confirmation_id BLOB,
+        reply_queue BLOB,
+        x3dh BLOB,
+        ratchet BLOB,
+        ready INTEGER NOT NULL,
+        last_message_id INTEGER NOT NULL,
+        last_sent INTEGER NOT NULL,
+        last_received INTEGER NOT NULL,
+        sent_hash BLOB NOT NULL,
+        received_hash BLOB NOT NULL,
+        deletion INTEGER NOT NULL,
+        has_work INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+CREATE TABLE deliveries (
+        connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        queue INTEGER NOT NULL,
+        message_id INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        notify INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        nonce BLOB NOT NULL,
+        plaintext BLOB NOT NULL,
+        body INTEGER REFERENCES bodies DEFERRABLE INITIALLY DEFERRED,
+        sending_key BLOB,
+        padded_length INTEGER NOT NULL,
+        first_failure REAL,
+        wait REAL,
+        problem BLOB,
+        PRIMARY KEY (connection_id, queue, message_id)
+    ) STRICT;
+CREATE TABLE events (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        connection_id BLOB NOT NULL,
+        message_id INTEGER,
+        kind BLOB NOT NULL,
+        content BLOB NOT NULL
+    ) STRICT;
+CREATE TABLE last_commit (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        state BLOB NOT NULL
+    );
+CREATE TABLE received_messages (
+        connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        message_id INTEGER NOT NULL,
+        queue INTEGER NOT NULL,
+        sender_message_id INTEGER NOT NULL,
+        message_hash BLOB NOT NULL,
+        PRIMARY KEY (connection_id, message_id)
+    ) STRICT, WITHOUT ROWID;
+CREATE TABLE receiving_queues (
+        connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        number INTEGER NOT NULL,
+        mode BLOB,
+        auth_key BLOB NOT NULL,
+        e2e_key BLOB NOT NULL,
+        client_version INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        server BLOB,
+        recipient_id BLOB NOT NULL,
+        sender_id BLOB NOT NULL,
+        delivery_key BLOB,
+        e2e_secret BLOB,
+        sender_key BLOB,
+        broker_id BLOB NOT NULL,
+        acknowledgement INTEGER NOT NULL,
+        held_message_id INTEGER NOT NULL,
+        suspension INTEGER NOT NULL,
+        is_deleted INTEGER NOT NULL,
+        delete_failures INTEGER NOT NULL,
+        wants_link INTEGER NOT NULL,
+        link_data BLOB NOT NULL,
+        link_due INTEGER NOT NULL,
+        root_key BLOB,
+        link_id BLOB,
+        link_secret BLOB,
+        sealed_fixed BLOB,
+        correlation_id BLOB,
+        PRIMARY KEY (connection_id, number)
+    ) STRICT, WITHOUT ROWID;
+CREATE TABLE requests (
+        request_id BLOB NOT NULL PRIMARY KEY,
+        address_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE
+            DEFERRABLE INITIALLY DEFERRED,
+        invitation BLOB NOT NULL,
+        info BLOB NOT NULL,
+        envelope_hash BLOB NOT NULL,
+        created_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+CREATE TABLE seen_messages (
+        connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        encrypted_hash BLOB NOT NULL,
+        seen_at INTEGER NOT NULL,
+        PRIMARY KEY (connection_id, encrypted_hash)
+    ) STRICT, WITHOUT ROWID;
+CREATE TABLE sending_queues (
+        connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        number INTEGER NOT NULL,
+        server BLOB NOT NULL,
+        sender_id BLOB NOT NULL,
+        mode BLOB,
+        auth_key BLOB NOT NULL,
+        e2e_key BLOB NOT NULL,
+        e2e_secret BLOB NOT NULL,
+        client_version INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        PRIMARY KEY (connection_id, number)
+    ) STRICT, WITHOUT ROWID;
+CREATE TABLE sent_messages (
+        connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        message_id INTEGER NOT NULL,
+        sender_message_id INTEGER NOT NULL,
+        message_hash BLOB NOT NULL,
+        created_at INTEGER NOT NULL,
+        is_confirmed INTEGER NOT NULL,
+        PRIMARY KEY (connection_id, sender_message_id)
+    ) STRICT, WITHOUT ROWID;
+CREATE TABLE skipped_keys (
+        connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        header_key BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        message_key BLOB NOT NULL,
+        iv BLOB NOT NULL,
+        since INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY (connection_id, header_key, number)
+    ) STRICT, WITHOUT ROWID;
+CREATE INDEX connections_by_link ON connections (link_hash) WHERE link_hash IS NOT NULL;
+CREATE INDEX connections_by_user ON connections (user);
+CREATE INDEX connections_with_work ON connections (has_work) WHERE has_work;
+CREATE INDEX deliveries_of_body ON deliveries (body) WHERE body IS NOT NULL;
+CREATE INDEX events_of_messages ON events (connection_id, message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX requests_of_address ON requests (address_id);
+CREATE INDEX seen_messages_by_age ON seen_messages (seen_at);
+CREATE INDEX sent_messages_by_age ON sent_messages (created_at);
