@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -14,7 +14,7 @@ from attrs import define, field
 
 from simplex_trio.duplex.store.rows import SQLiteRows, StoredEvent
 from simplex_trio.duplex.store.schema import SCHEMA, TABLES
-from simplex_trio.errors import copy_of
+from simplex_trio.errors import StoreUnavailable, copy_of
 from simplex_trio.storage.database import Database
 from simplex_trio.storage.failures import translated
 
@@ -34,6 +34,7 @@ class _Call(Generic[T]):
     durable: bool
     stored: Callable[[T], object]
     is_done: bool = False
+    is_stored: bool = False
     value: T | None = None
     error: BaseException | None = None
     events: list[StoredEvent] = field(factory=list)
@@ -111,7 +112,8 @@ class DuplexStore:
         Calls that wait for each other share a transaction, and so the price of making it durable;
         if it cannot be stored they all fail.  It survives the end of the program, and with
         ``durable``, or if the function sets `SQLiteRows.wants_durability`, a loss of power too;
-        otherwise it does as soon as a later one does.
+        otherwise it does as soon as a later one does.  If the function asks for that and the store
+        cannot give it, this raises although all is stored: call it again.
 
         ``stored`` is called with what the function has returned, before anything else happens; in
         the order of the functions if there were several.
@@ -121,11 +123,21 @@ class DuplexStore:
         await trio.lowlevel.checkpoint_if_cancelled()
         call = _Call(function, durable, stored)
         self._waiting.append(call)
-        with trio.CancelScope(shield=True):
-            async with self._turn:
-                if not call.is_done:
-                    batch, self._waiting = self._waiting, []
+        try:
+            await self._turn.acquire()
+        except trio.Cancelled:
+            if call in self._waiting:
+                self._waiting.remove(call)
+                raise
+            with trio.CancelScope(shield=True):
+                await self._turn.acquire()
+        try:
+            if not call.is_done:
+                batch, self._waiting = self._waiting, []
+                with trio.CancelScope(shield=True):
                     await self._write(batch)
+        finally:
+            self._turn.release()
         if call.error is not None:
             raise call.error
         return call.value  # type: ignore[return-value]
@@ -154,31 +166,39 @@ class DuplexStore:
             await self._database.run(partial(self._in_thread, calls, taken))
         except BaseException as exc:
             self._taken = taken + self._taken
+            later = [_Call(each.function, each.durable, each.stored) for each in later]
             self._later = later + self._later
+            self._has_later.set()
             for call in calls:
                 call.error = copy_of(exc)
         for call in calls:
             call.is_done = True
+            if call.is_stored and call.events:
+                self.publish(call.events)
             if call.error is None:
-                if call.events:
-                    self.publish(call.events)
                 call.stored(call.value)
 
     def _in_thread(self, calls: list[_Call[Any]], taken: list[int]) -> None:
-        rows, execute = self._rows, self._database.connection.execute
+        rows, connection = self._rows, self._database.connection
+        execute = connection.execute
         durable = any(call.durable for call in calls)
-        rows.wants_durability = False
+        unsure: list[_Call[Any]] = []
         try:
             with self._database.transaction(durable=durable), translated("the store's tables"):
                 if taken:
                     rows.delete_events(taken)
                 for call in calls:
                     execute("SAVEPOINT step")
-                    rows.new_events = []
+                    rows.new_events, rows.wants_durability = [], False
                     try:
-                        call.value = call.function(rows)
+                        with translated("the store's tables"):
+                            call.value = call.function(rows)
                         call.events = rows.new_events
+                        if rows.wants_durability and not durable:
+                            unsure.append(call)
                     except Exception as exc:
+                        if not connection.in_transaction:
+                            raise  # SQLite has undone all of it by itself
                         execute("ROLLBACK TO step")
                         rows.forget_changes()
                         call.error = exc
@@ -187,17 +207,24 @@ class DuplexStore:
             rows.forget_changes()
             raise
         rows.settle()
-        if rows.wants_durability and not durable:
-            # Any commit that is durable makes those before it so.
-            with self._database.transaction(durable=True):
-                pass
+        for call in calls:
+            call.is_stored = call.error is None
+        if unsure:
+            try:
+                # Any commit that is durable makes those before it so.
+                with self._database.transaction(durable=True):
+                    pass
+            except Exception as exc:
+                for call in unsure:
+                    call.error = copy_of(exc)
 
     async def keep_flushing(self) -> None:
         """Store what is to be stored later, if no other transaction does within a second."""
         while True:
             await self._has_later.wait()
             await trio.sleep(_LATER)
-            await self.flush()
+            with suppress(StoreUnavailable):  # it is tried again, and none of it is needed
+                await self.flush()
 
     async def flush(self) -> None:
         """Store what is to be stored later."""
@@ -212,7 +239,9 @@ class DuplexStore:
         """Close the file, after what was begun."""
         with trio.CancelScope(shield=True):
             try:
-                await self.flush()
+                # Events that were taken come again if there is no room to remove them.
+                with suppress(StoreUnavailable):
+                    await self.flush()
             finally:
                 await self._database.aclose()
         await trio.lowlevel.checkpoint()

@@ -22,6 +22,7 @@ from simplex_trio.duplex.events import ConnectionEvent, DuplexEvent
 from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
 from simplex_trio.duplex.machine.messages import (
     Delivery,
+    LookedLink,
     ReceivedMessage,
     Request,
     SentMessage,
@@ -41,6 +42,7 @@ RECORDS: tuple[type[Any], ...] = (
     ReceivingQueue,
     SendingQueue,
     Delivery,
+    LookedLink,
     SentMessage,
     ReceivedMessage,
     Request,
