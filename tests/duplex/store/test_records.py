@@ -21,7 +21,7 @@ from simplex_trio.errors import DecodeError, StoreCorrupted
 from simplex_trio.ratchet.skipped import SkippedKey, SkippedKeys
 from tests.duplex.store.values import EVENTS, RECORDS, field_types, records, values
 
-_FEW = settings(max_examples=settings().max_examples // 3)
+_FEW = settings(max_examples=settings().max_examples // 6)
 """For tests of every class, where most is the same."""
 
 every_record = pytest.mark.parametrize("kind", RECORDS, ids=lambda kind: kind.__name__)

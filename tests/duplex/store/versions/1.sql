@@ -58,6 +58,13 @@ CREATE TABLE last_commit (
         only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
         state BLOB NOT NULL
     );
+CREATE TABLE looked_links (
+        user BLOB NOT NULL,
+        link_hash BLOB NOT NULL,
+        link_key BLOB NOT NULL,
+        looked_at INTEGER NOT NULL,
+        PRIMARY KEY (user, link_hash)
+    ) STRICT, WITHOUT ROWID;
 CREATE TABLE received_messages (
         connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
         message_id INTEGER NOT NULL,
@@ -148,6 +155,7 @@ CREATE INDEX connections_by_user ON connections (user);
 CREATE INDEX connections_with_work ON connections (has_work) WHERE has_work;
 CREATE INDEX deliveries_of_body ON deliveries (body) WHERE body IS NOT NULL;
 CREATE INDEX events_of_messages ON events (connection_id, message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX looked_links_by_age ON looked_links (looked_at);
 CREATE INDEX requests_of_address ON requests (address_id);
 CREATE INDEX seen_messages_by_age ON seen_messages (seen_at);
 CREATE INDEX sent_messages_by_age ON sent_messages (created_at);
