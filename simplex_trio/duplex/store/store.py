@@ -40,6 +40,14 @@ class _Call(Generic[T]):
     events: list[StoredEvent] = field(factory=list)
 
 
+class _UndoneBy(Exception):
+    """After a failure in one call SQLite has undone the others as well, as for lack of room."""
+
+    def __init__(self, call: _Call[Any]) -> None:
+        super().__init__()
+        self.call = call
+
+
 def _ignore(_: object) -> None:
     """For callers that need no more than what is returned."""
 
@@ -179,6 +187,15 @@ class DuplexStore:
                 call.stored(call.value)
 
     def _in_thread(self, calls: list[_Call[Any]], taken: list[int]) -> None:
+        while True:
+            try:
+                self._transact(calls, taken)
+            except _UndoneBy as exc:
+                calls = [call for call in calls if call is not exc.call]
+            else:
+                return
+
+    def _transact(self, calls: list[_Call[Any]], taken: list[int]) -> None:
         rows, connection = self._rows, self._database.connection
         execute = connection.execute
         durable = any(call.durable for call in calls)
@@ -190,6 +207,7 @@ class DuplexStore:
                 for call in calls:
                     execute("SAVEPOINT step")
                     rows.new_events, rows.wants_durability = [], False
+                    call.error = None
                     try:
                         with translated("the store's tables"):
                             call.value = call.function(rows)
@@ -197,11 +215,11 @@ class DuplexStore:
                         if rows.wants_durability and not durable:
                             unsure.append(call)
                     except Exception as exc:
+                        call.error = exc
                         if not connection.in_transaction:
-                            raise  # SQLite has undone all of it by itself
+                            raise _UndoneBy(call) from exc
                         execute("ROLLBACK TO step")
                         rows.forget_changes()
-                        call.error = exc
                     execute("RELEASE step")
         except BaseException:
             rows.forget_changes()

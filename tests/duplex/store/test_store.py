@@ -333,7 +333,7 @@ async def test_what_follows_is_told_in_order(store: DuplexStore, database: Watch
         with suppress(StoreFull):
             await store.transact(partial(function, name), durable=False, stored=told.append)
     with pytest.raises(LookupError):
-        await store.transact(fail, stored=told.append)
+        await store.transact(fail, durable=False, stored=told.append)
     with pytest.raises(StoreFull):
         await store.transact(partial(add, "c"), durable=True, stored=told.append)
     assert told == ["a", "a", "b"]
