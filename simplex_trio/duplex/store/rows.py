@@ -163,7 +163,7 @@ class SQLiteRows(Rows):
         return [self._record(table, row) for row in rows]
 
     def count(self, kind: type[Any], **fields: Any) -> int:
-        table = _TABLES[kind]
+        table = RECORD_TABLES[kind]
         values = [table.written(column, value) for column, value in fields.items()]
         (count,) = self._execute(table.count(tuple(fields)), values).fetchone()
         return int(count)
