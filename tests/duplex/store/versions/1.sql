@@ -137,7 +137,7 @@ CREATE TABLE sent_messages (
         sender_message_id INTEGER NOT NULL,
         message_hash BLOB NOT NULL,
         created_at INTEGER NOT NULL,
-        is_confirmed INTEGER NOT NULL,
+        is_disputed INTEGER NOT NULL,
         PRIMARY KEY (connection_id, sender_message_id)
     ) STRICT, WITHOUT ROWID;
 CREATE TABLE skipped_keys (
@@ -156,6 +156,7 @@ CREATE INDEX connections_with_work ON connections (has_work) WHERE has_work;
 CREATE INDEX deliveries_of_body ON deliveries (body) WHERE body IS NOT NULL;
 CREATE INDEX events_of_messages ON events (connection_id, message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX looked_links_by_age ON looked_links (looked_at);
+CREATE INDEX problems ON events (connection_id) WHERE kind = x'526563656976696e6750726f626c656d';
 CREATE INDEX requests_of_address ON requests (address_id);
 CREATE INDEX seen_messages_by_age ON seen_messages (seen_at);
 CREATE INDEX sent_messages_by_age ON sent_messages (created_at);
