@@ -37,6 +37,7 @@ from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.connections import Connector
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.errors import (
+    AlreadyJoined,
     CannotSend,
     LinkNotUsable,
     NoServers,
@@ -264,8 +265,9 @@ class DuplexAgent:
     ) -> str:
         """Accept a peer, and return the id of the connection, which `ConnectionReady` tells of.
 
-        Accepting a request makes a new connection.  Accepting again what was accepted does nothing;
-        raises `CannotAccept` for anything else that does not wait to be accepted.
+        Accepting a request makes a new connection.  Accepting again what was accepted does nothing,
+        and returns the same id; raises `CannotAccept` for anything else that does not wait to be
+        accepted.
         """
         if isinstance(event, ConfirmationReceived):
             confirmed = event
@@ -279,10 +281,14 @@ class DuplexAgent:
         self._check_servers()
         request_id = event.request_id
         wants_pq = None if pq is None else self._wants_pq(pq)
-        return await self._joined(
-            lambda step: accept_request(step, request_id, info or b"", pq=wants_pq).connection_id,
-            wait=wait,
-        )
+
+        def decide(step: Step) -> str:
+            return accept_request(step, request_id, info or b"", pq=wants_pq).connection_id
+
+        try:
+            return await self._joined(decide, wait=wait)
+        except AlreadyJoined as exc:
+            return exc.connection_id
 
     async def reject(self, event: ConfirmationReceived | RequestReceived) -> None:
         """Refuse a peer, which is not told: a request is forgotten, an invitation deleted."""

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from simplex_trio.crypto.keys import X448PublicKey, X25519PublicKey
-from simplex_trio.duplex.errors import CannotAccept
+from simplex_trio.duplex.errors import AlreadyJoined, CannotAccept
 from simplex_trio.duplex.events import (
     ConnectionReady,
     PeerMessage,
@@ -160,10 +160,23 @@ def test_a_request_that_cannot_be_accepted(
 
 def test_what_does_not_wait_to_be_accepted(address: Address) -> None:
     request_id = address.request(address.invitation)
-    address.world.accept_request(address.a, request_id)
+    address.a.step(lambda step: reject_request(step, request_id))
     for unknown in (request_id, "no such request"):
         with pytest.raises(CannotAccept):
             address.world.accept_request(address.a, unknown)
+
+
+def test_accepting_again_is_the_same_connection(address: Address) -> None:
+    a, world = address.a, address.world
+    request_id = address.request(address.invitation)
+    accepted = world.accept_request(a, request_id)
+    # The program crashes before it knows the id, and is told of the request again.
+    a.restart()
+    assert world.accept_request(a, request_id) == accepted
+    world.do_all(a)
+    with pytest.raises(AlreadyJoined) as caught:
+        world.accept_request(a, request_id)
+    assert caught.value.connection_id == accepted
 
 
 def test_a_flood_of_requests_stays_with_the_router(

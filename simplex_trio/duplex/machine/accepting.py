@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from simplex_trio.duplex.errors import CannotAccept, LinkNotUsable, NoCommonDuplexVersion
+from hashlib import sha256
+
+from simplex_trio.duplex.errors import (
+    AlreadyJoined,
+    CannotAccept,
+    LinkNotUsable,
+    NoCommonDuplexVersion,
+)
 from simplex_trio.duplex.machine.connection import Acknowledgement, Connection, ConnectionKind
 from simplex_trio.duplex.machine.handshake import confirm_if_possible
-from simplex_trio.duplex.machine.joining import join
+from simplex_trio.duplex.machine.joining import is_joining, join
 from simplex_trio.duplex.machine.messages import MAX_REQUESTS, Request
 from simplex_trio.duplex.machine.queues import add_sending_queue
 from simplex_trio.duplex.machine.step import OpenConnection, Step
@@ -51,7 +58,17 @@ def answer(step: Step, c: OpenConnection) -> None:
 
 
 def accept_request(step: Step, request_id: str, info: bytes, *, pq: bool | None) -> OpenConnection:
-    """A new connection, which joins the invitation in a request; the request is used up."""
+    """A new connection, which joins the invitation in a request; the request is used up.
+
+    The same request again is the same connection, so that a program that crashed can accept again
+    and gets the id.  Raises `AlreadyJoined` once the peer's router was told.
+    """
+    used_up = _hash_of_accepted(request_id)
+    for known in step.rows.find(Connection, link_hash=used_up):
+        c = step.connection(known.connection_id)
+        if not is_joining(step, c):
+            raise AlreadyJoined(known.connection_id)
+        return c
     request = _request(step, request_id)
     address = step.connection(request.address_id)
     moment = step.moment
@@ -63,6 +80,7 @@ def accept_request(step: Step, request_id: str, info: bytes, *, pq: bool | None)
             created_at=moment.seconds,
             pq=address.row.pq if pq is None else pq,
             info=info,
+            link_hash=used_up,
         )
     )
     try:
@@ -71,6 +89,11 @@ def accept_request(step: Step, request_id: str, info: bytes, *, pq: bool | None)
         raise CannotAccept("the request is for a program of another version") from exc
     _drop(step, address, request)
     return c
+
+
+def _hash_of_accepted(request_id: str) -> bytes:
+    """Stands in a connection for the hash of a link, and tells which request it has accepted."""
+    return sha256(b"request" + request_id.encode()).digest()
 
 
 def reject_request(step: Step, request_id: str) -> None:

@@ -31,7 +31,7 @@ from simplex_trio.wire.duplex.sizes import check_fits
 from simplex_trio.wire.duplex.versions import AgentVersion
 from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion
 
-__all__ = ["join", "known_connection", "link_hash", "link_read", "look_at", "start_joining"]
+__all__ = ["is_joining", "join", "known_connection", "link_hash", "link_read", "look_at", "start_joining"]
 
 
 def link_hash(link: Link) -> bytes:
@@ -64,7 +64,7 @@ def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -
     known = known_connection(step.rows, link, user)
     if known is not None:
         c = step.connection(known)
-        if not _is_joining(step, c):
+        if not is_joining(step, c):
             raise AlreadyJoined(known)
         return c
     moment = step.moment
@@ -112,7 +112,7 @@ def _key_to_read(step: Step, user: str, hashed: bytes, *, keep: bool) -> Ed25519
     return looked.link_key
 
 
-def _is_joining(step: Step, c: OpenConnection) -> bool:
+def is_joining(step: Step, c: OpenConnection) -> bool:
     """Whether the peer's router is still to be told of a connection."""
     row = c.row
     if row.link is not None or row.address is not None:
