@@ -23,6 +23,7 @@ from simplex_trio.duplex.machine.accepting import (
     reject_request,
 )
 from simplex_trio.duplex.machine.acknowledging import acknowledge, acknowledged
+from simplex_trio.duplex.machine.connection import Acknowledgement
 from simplex_trio.duplex.machine.creating import (
     change_link,
     link_changed,
@@ -509,7 +510,11 @@ class ReplayedAgent:
         self.machine.on(self.ids[connection], decide)
 
     def ack(self, connection: str, queue: int) -> None:
-        work = self.only(connection, AcknowledgeMessage, self.numbers[queue])
+        number = self.numbers[queue]
+        status = self.machine.look(lambda step: step.connection(self.ids[connection]))
+        if status.receiving[number].acknowledgement is Acknowledgement.HELD:
+            return  # here the confirmation is acknowledged once the program has accepted it
+        work = self.only(connection, AcknowledgeMessage, number)
         broker_id = work.receiving.broker_id
         self.machine.on(
             self.ids[connection],
@@ -543,7 +548,9 @@ class ReplayedAgent:
             self.script.give(after["dh_self"]["private_raw"])
             self.script.kem_pair = after["kem"] and history.recording.pair(after["kem"])
             self.machine.kem = history.recording.kem(after, REAL)
+        answers = _is_hello(body)
         if c.row.accepts_by_itself and before is None:
+            answers = True
             # Its program gives the answer's info in a call; here it is what the request has said.
             info = self.recorded.allowed(connection)
             self.machine.on(c.connection_id, lambda step, c: c.change(info=info))
@@ -551,8 +558,8 @@ class ReplayedAgent:
         self.receive(connection, body)
         expected = transition["to"]
         following = self.recorded.following(history, transition)
-        if _is_hello(body) and following is not None and following["kind"] == "send":
-            expected = following["to"]  # HELLO is answered in the same step
+        if answers and following is not None and following["kind"] == "send":
+            expected = following["to"]  # it is answered in the same step
         assert self.ratchet(connection) == history.ratchet(expected)
 
     def quota_notice(self, connection: str) -> None:

@@ -41,6 +41,9 @@ def accept_confirmation(
         c.change(info=info)
     assert c.row.info is not None
     check_fits(ConnectionInfo(c.row.info), c.row.agent_version, c.row.pq)
+    for queue in list(c.receiving.values()):
+        if queue.acknowledgement is Acknowledgement.HELD and not queue.held_message_id:
+            c.change_receiving(queue.number, acknowledgement=Acknowledgement.DUE)
     answer(step, c)
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "confirmation_arrived",
     "confirmation_sent",
     "fail",
+    "has_hello_to_say",
     "hello_received",
     "hello_sent",
     "make_ready",
@@ -109,8 +110,8 @@ def confirm_if_possible(step: Step, c: OpenConnection) -> None:
     sending, receiving = c.main_sending, c.main_receiving
     if sending is None or receiving is None or c.row.info is None:
         return
-    if sending.is_sender_secured and sending.status is SendingStatus.NEW:
-        return
+    # It is delivered once the queue is secured.  Waiting for that here would let receipts, and what
+    # else the agents have to say, overtake it.
     if receiving.status is ReceivingStatus.PLANNED or receiving.sender_key is not None:
         return
     _enqueue_confirmation(step, c, sending)
@@ -196,10 +197,15 @@ def hello_received(step: Step, c: OpenConnection) -> Problem | None:
     if sending.is_sender_secured or row.info is not None:
         return Problem.UNEXPECTED
     confirmation_arrived(step, c)
-    queued = step.rows.find(Delivery, connection_id=c.connection_id)
-    if not any(delivery.kind is DeliveryKind.HELLO for delivery in queued):
+    if not has_hello_to_say(step, c):
         enqueue_hello(step, c)
     return None
+
+
+def has_hello_to_say(step: Step, c: OpenConnection) -> bool:
+    """Whether HELLO waits to be delivered, or for the router's word that it was."""
+    queued = step.rows.find(Delivery, connection_id=c.connection_id)
+    return any(delivery.kind is DeliveryKind.HELLO for delivery in queued)
 
 
 def hello_sent(step: Step, c: OpenConnection, number: int) -> None:

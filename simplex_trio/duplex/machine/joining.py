@@ -31,7 +31,15 @@ from simplex_trio.wire.duplex.sizes import check_fits
 from simplex_trio.wire.duplex.versions import AgentVersion
 from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion
 
-__all__ = ["is_joining", "join", "known_connection", "link_hash", "link_read", "look_at", "start_joining"]
+__all__ = [
+    "is_joining",
+    "join",
+    "known_connection",
+    "link_hash",
+    "link_read",
+    "look_at",
+    "start_joining",
+]
 
 
 def link_hash(link: Link) -> bytes:

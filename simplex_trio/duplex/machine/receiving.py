@@ -49,7 +49,7 @@ from simplex_trio.duplex.machine.messages import (
 )
 from simplex_trio.duplex.machine.sending import enqueue
 from simplex_trio.duplex.machine.step import OpenConnection, Step
-from simplex_trio.errors import CryptoError, DecodeError, DecryptionFailed
+from simplex_trio.errors import CryptoError, DecodeError, DecryptionFailed, TooLarge
 from simplex_trio.ratchet.errors import (
     RatchetError,
     VersionNotSpoken,
@@ -289,7 +289,11 @@ def _process_confirmation(
             answer(step, c)
         except CannotAccept:
             fail(step, c, Problem.MALFORMED)
+        except TooLarge:
+            fail(step, c, Problem.TOO_LARGE)
         return
+    # What the peer sends behind it comes once it is accepted, since receipts need a queue to go to.
+    c.change_receiving(queue.number, acknowledgement=Acknowledgement.HELD, held_message_id=0)
     servers = tuple(reply.queue.server for reply in confirmation.queues)
     step.tell(ConfirmationReceived(c.connection_id, confirmation_id, info, row.pq, servers))
 

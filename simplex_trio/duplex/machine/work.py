@@ -23,7 +23,8 @@ from simplex_trio.duplex.machine.connection import (
     SendingStatus,
     Suspension,
 )
-from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.handshake import has_hello_to_say
+from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.redaction import Redacted
 
@@ -186,6 +187,23 @@ def _sending_work(step: Step, c: OpenConnection, queue: SendingQueue) -> list[Wo
         return [SecureAsSender(c, queue.number)]
     waiting = step.rows.find(Delivery, limit=1, connection_id=c.connection_id, queue=queue.number)
     for delivery in waiting:
+        if _is_too_early(step, c, queue, delivery):
+            return []
         body = b"" if delivery.body is None else step.rows.body(delivery.body)
         return [Deliver(c, queue.number, delivery, body)]
     return []
+
+
+def _is_too_early(step: Step, c: OpenConnection, queue: SendingQueue, delivery: Delivery) -> bool:
+    """Whether the peer has still to secure its queue, which takes nothing signed before that.
+
+    The peer says HELLO then, and this side answers it.
+    """
+    return (
+        delivery.kind not in (DeliveryKind.CONFIRMATION, DeliveryKind.HELLO)
+        and not queue.is_sender_secured
+        and not c.row.ready
+        and not c.row.is_joiner
+        and queue.status is not SendingStatus.ACTIVE
+        and not has_hello_to_say(step, c)
+    )
