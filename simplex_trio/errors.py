@@ -27,6 +27,7 @@ __all__ = [
     "DecryptionFailed",
     "DialFailed",
     "EncodeError",
+    "EncryptionSupportMissing",
     "HandshakeFailed",
     "HungUp",
     "IdentityMismatch",
@@ -54,6 +55,7 @@ __all__ = [
     "StoreForeign",
     "StoreFull",
     "StoreIncomplete",
+    "StoreKeyWrong",
     "StoreLocked",
     "StoreUnavailable",
     "TLSFailed",
@@ -296,6 +298,14 @@ class StoreForeign(StoreError):
     """The file is not a store, or was written by a later version of this package."""
 
 
+class StoreKeyWrong(StoreError):
+    """The store is encrypted with another key; or it is encrypted and no key was given, or not."""
+
+
+class EncryptionSupportMissing(StoreError):
+    """A key is given for a store, and the package that encrypts is not installed."""
+
+
 class StoreCorrupted(StoreError):
     """The contents of a store are damaged.
 
@@ -312,6 +322,10 @@ class StoreIncomplete(StoreCorrupted):
 
     ``commits`` says how many at least, where that is known.  What is left is whole: the store can
     be opened by who accepts the loss.
+
+    A backup that takes the place of its store is such a store: what came after it is missing.
+    Where the store has the state of encrypted connections, accepting that is dangerous: both sides
+    of a connection count on the same state, and keys that were used would be used again.
     """
 
     def __init__(self, place: str, commits: int | None) -> None:

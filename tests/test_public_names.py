@@ -46,6 +46,7 @@ OPTIONAL = (
     "python_socks",
     "rich",
     "segno",
+    "sqlcipher3",
 )
 """What the extras install."""
 

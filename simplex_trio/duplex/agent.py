@@ -486,6 +486,30 @@ class DuplexAgent:
         self._agent.network_came_back()
         self._lanes.try_now()
 
+    # --- the store ------------------------------------------------------------------------------
+
+    async def back_up(self, path: str | PathLike[str]) -> None:
+        """Copy the agent's file to ``path``, where nothing may be, while everything goes on.
+
+        The copy has all that was stored before this call, and what is stored until it returns.  It
+        is encrypted if the file is, with the same key.
+
+        **A backup is for the loss of the file, and only the latest one is of any use.**  The keys
+        of a connection change with each message on both sides.  An agent that goes on from an older
+        state encrypts new messages with keys that it has used already, which lets whoever has both
+        messages read them, and the peer takes them for repetitions; messages that came meanwhile
+        do not come again.  So make new connections in place of those that were used since.
+
+        A backup that takes the place of the file is therefore refused with `StoreIncomplete`, by
+        the mark that is beside the file, or because there is none; except for ``accept_loss``, with
+        which it opens.  Never copy a mark with a backup: the agent could not notice.
+
+        If cancelled, or if it raises, there is nothing at ``path``.  Raises `StoreUnavailable` if
+        there is something already, or it cannot be written, and `ValueError` if the agent keeps
+        everything in memory.
+        """
+        await self._store.back_up(Path(path))
+
     # --- lifetime -------------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -560,6 +584,7 @@ async def open_duplex_agent(
     servers: Iterable[Server | ServerAddress | str] = (),
     config: DuplexConfig | None = None,
     connector: Connector | None = None,
+    key: str | bytes | None = None,
     accept_loss: bool = False,
 ) -> AsyncIterator[DuplexAgent]:
     """Open an agent whose store is the file at ``path``, which is made if it is missing.
@@ -568,9 +593,14 @@ async def open_duplex_agent(
     replace those of the configuration.  ``connector`` replaces the way in which connections to
     routers are made.  Leaving the block ends all tasks, closes all connections and the file.
 
+    With a ``key`` the file is encrypted by SQLCipher, of the extra ``sqlcipher``: text is a
+    passphrase, and 32 bytes are the key itself.  `change_store_key` changes it.
+
     Raises the errors of stores: `StoreLocked` while another program has the file open,
     `StoreForeign`, `StoreCorrupted`, `StoreUnavailable`, and `StoreIncomplete` if the last commits
-    are missing, unless ``accept_loss``.  `KEMSupportMissing` if the post-quantum KEM is configured
+    are missing, unless ``accept_loss``: see `DuplexAgent.back_up` for what that means.
+    `StoreKeyWrong` if the file has another key or none, `EncryptionSupportMissing` if there is a
+    key and SQLCipher is not installed.  `KEMSupportMissing` if the post-quantum KEM is configured
     and no library computes it.
     """
     config = DuplexConfig() if config is None else config
@@ -580,7 +610,9 @@ async def open_duplex_agent(
     async with AsyncExitStack() as stack:
         stock = await stack.enter_async_context(open_kem_stock()) if config.pq else None
         file = None if path is None else Path(path)
-        store = await stack.enter_async_context(open_duplex_store(file, accept_loss=accept_loss))
+        store = await stack.enter_async_context(
+            open_duplex_store(file, key=key, accept_loss=accept_loss)
+        )
         routers = await stack.enter_async_context(open_smp_agent(config.agent, connector=connector))
         agent = DuplexAgent(config, store, routers, stock)
         async with open_inner_nursery() as nursery:

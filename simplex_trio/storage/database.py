@@ -7,9 +7,12 @@ worker thread, one at a time and in the order of the calls.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,10 +20,14 @@ import trio
 from attrs import evolve
 
 from simplex_trio.errors import StoreUnavailable
+from simplex_trio.storage.backup import BackupThread
+from simplex_trio.storage.drivers import PLAIN, Driver
 from simplex_trio.storage.failures import translated
+from simplex_trio.storage.files import sync_file, sync_folder
 from simplex_trio.storage.last_commit import LastCommit
-from simplex_trio.storage.losses import SET_LAST_COMMIT
-from simplex_trio.storage.opening import open_file
+from simplex_trio.storage.log_check import log_path
+from simplex_trio.storage.losses import SET_LAST_COMMIT, read_last_commit
+from simplex_trio.storage.opening import connect, open_file, settle
 from simplex_trio.storage.schema import Schema
 
 __all__ = ["Database"]
@@ -39,7 +46,14 @@ class Database:
     of what would be damaged.
     """
 
-    def __init__(self, path: Path, schema: Schema, *, accept_loss: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Schema,
+        *,
+        accept_loss: bool = False,
+        driver: Driver = PLAIN,
+    ) -> None:
         """Open the file at ``path``, which no other process can open until it is closed.
 
         It is made if neither it nor its log nor its mark exists, migrated to the last version of
@@ -48,9 +62,14 @@ class Database:
 
         It is `StoreIncomplete` if the last commits are missing.  With ``accept_loss`` they are
         given up, which the log of the program tells.
+
+        ``driver`` is what reads and writes the file, and says whether it is encrypted; with a
+        wrong key this raises `StoreKeyWrong`, before anything has changed.
         """
-        opened = open_file(path, schema, accept_loss=accept_loss)
+        opened = open_file(path, schema, accept_loss=accept_loss, driver=driver)
         self.path: Path = path
+        self._driver = driver
+        self._backing_up = trio.Lock()
         self.connection: sqlite3.Connection = opened.connection
         self._mark = opened.mark
         self._last = opened.last
@@ -83,7 +102,8 @@ class Database:
             else:
                 self._closing = True
                 try:
-                    await self._in_thread(self.close)
+                    async with self._backing_up:
+                        await self._in_thread(self.close)
                 finally:
                     self._closed.set()
         await trio.lowlevel.checkpoint()
@@ -139,6 +159,44 @@ class Database:
                 _log.warning("the mark of the last commit cannot be written: %s", exc.strerror)
             self._mark_fails = True
 
+    # --- copies ---------------------------------------------------------------------------------
+
+    async def back_up(self, path: Path, driver: Driver | None = None) -> None:
+        """Make a copy at ``path``, where nothing may be, while functions are run in between.
+
+        It has all commits up to the end of this call, and is written by the same driver unless
+        another one is given.  It has no mark, and says that its store was not closed: opening it is
+        refused with `StoreIncomplete`, unless the loss of what may have come after it is accepted.
+        The same happens when it takes the place of the store and there were commits since.
+
+        If cancelled, or if it raises, there is nothing at ``path``.  Raises `StoreUnavailable`, and
+        `trio.ClosedResourceError` if the database is closed meanwhile.
+        """
+        async with self._backing_up:
+            await self.run(partial(_check_free, path))
+            temporary = await self.run(partial(_temporary_beside, path))
+            try:
+                target = await self.run(partial(_connect_copy, driver or self._driver, temporary))
+                try:
+                    await self._copy_to(target)
+                    await self.run(partial(_finish_copy, target))
+                finally:
+                    with trio.CancelScope(shield=True):
+                        await self._in_thread(target.close)
+                await self.run(partial(_put_in_place, temporary, path))
+            finally:
+                with trio.CancelScope(shield=True):
+                    await self._in_thread(partial(_remove, temporary))
+
+    async def _copy_to(self, target: sqlite3.Connection) -> None:
+        backup = BackupThread(self.connection, target)
+        try:
+            while not backup.done:
+                await self.run(partial(_copy_piece, backup))
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._in_thread(backup.stop)
+
     # --- the end --------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -152,6 +210,28 @@ class Database:
         finally:
             self._mark.close()
 
+    def rewrite(self, write: Callable[[Path], None]) -> None:
+        """Let go of the file, after ``write`` has written all of it to another one.
+
+        That takes the place of this one, or if anything fails this one stays as it is.
+        """
+        try:
+            self._note_closing()
+            temporary = _temporary_beside(self.path)
+            try:
+                write(temporary)
+                with translated("the file"):
+                    self.connection.close()
+                    sync_file(temporary)
+                    # Through a link, as SQLite does.
+                    os.replace(temporary, self.path.resolve())
+                    sync_folder(self.path.resolve().parent)
+            finally:
+                _remove(temporary)
+        finally:
+            self.connection.close()
+            self._mark.close()
+
     def _note_closing(self) -> None:
         if not self._last.is_closed:
             with translated("table last_commit"):
@@ -159,3 +239,54 @@ class Database:
                 with self._numbered(evolve(self._last.next, is_closed=True)):
                     pass
             self._mark_last(self._mark.write_durably)
+
+
+# --- copies -------------------------------------------------------------------------------------
+
+
+def _check_free(path: Path) -> None:
+    if path.exists():
+        raise StoreUnavailable("there is something at the path of the copy")
+
+
+def _temporary_beside(path: Path) -> Path:
+    """An empty file for its owner alone, where it can be renamed to ``path``."""
+    with translated("the copy"):
+        path = path.resolve()
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+        os.close(descriptor)
+        return Path(name)
+
+
+def _connect_copy(driver: Driver, path: Path) -> sqlite3.Connection:
+    connection = connect(driver, path)
+    # What is not finished is thrown away.
+    connection.execute("PRAGMA journal_mode = OFF")
+    return connection
+
+
+def _copy_piece(backup: BackupThread) -> None:
+    with translated("the store's pages, or the copy"):
+        backup.next_piece()
+
+
+def _finish_copy(target: sqlite3.Connection) -> None:
+    """Say in the copy that more may have come after it."""
+    with translated("the copy"):
+        settle(target)
+        last = read_last_commit(target)
+        assert last is not None
+        target.execute(SET_LAST_COMMIT, (evolve(last, is_closed=False).encode(),))
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    with translated("the copy"):
+        sync_file(temporary)
+        os.link(temporary, path)  # which fails if there is something
+        sync_folder(path.resolve().parent)
+
+
+def _remove(path: Path) -> None:
+    for part in (path, log_path(path)):
+        with suppress(OSError):
+            part.unlink()

@@ -62,19 +62,20 @@ def translated(place: str | None = None) -> Iterator[None]:
         yield
     except SimplexError:
         raise  # some are an `OSError` or a `UnicodeDecodeError` as well
-    except sqlite3.Error as exc:
-        error = _from_sqlite(exc, place or _SOME_FILE)
-        if error is None:
-            raise
-        raise error from exc
     except OSError as exc:
         raise _from_system(exc, place) from exc
     except UnicodeDecodeError as exc:
         # SQLite quotes damaged text in its message, which Python then cannot read.
         raise StoreCorrupted(place or _SOME_FILE) from exc
+    except Exception as exc:
+        error = _from_sqlite(exc, place or _SOME_FILE)
+        if error is None:
+            raise
+        raise error from exc
 
 
-def _from_sqlite(exc: sqlite3.Error, place: str) -> StoreError | None:
+def _from_sqlite(exc: Exception, place: str) -> StoreError | None:
+    # Other drivers have errors of their own, with the same codes and names.
     code = getattr(exc, "sqlite_errorcode", None)
     if code is None:
         return None
@@ -82,16 +83,20 @@ def _from_sqlite(exc: sqlite3.Error, place: str) -> StoreError | None:
     if kind in _CORRUPTED or code in _CORRUPTED_IO:
         return StoreCorrupted(place)
     if kind in _UNAVAILABLE:
-        return StoreUnavailable(f"the store cannot be read or written ({exc.sqlite_errorname})")
+        return StoreUnavailable(f"the store cannot be read or written ({_name(exc)})")
     match kind:
         case sqlite3.SQLITE_FULL:
             return StoreFull("no room is left for the store")
         case sqlite3.SQLITE_BUSY:
             return StoreLocked("another process has the store open")
         case sqlite3.SQLITE_CONSTRAINT:
-            return StoreConflict(f"a change contradicts the store ({exc.sqlite_errorname})")
+            return StoreConflict(f"a change contradicts the store ({_name(exc)})")
         case _:
             return None
+
+
+def _name(exc: Exception) -> str:
+    return str(getattr(exc, "sqlite_errorname", "without a name"))
 
 
 def _from_system(exc: OSError, place: str | None) -> StoreUnavailable:

@@ -22,6 +22,7 @@ __all__ = [
     "lock",
     "make_private",
     "replace_file",
+    "sync_file",
     "sync_folder",
     "write_all",
 ]
@@ -102,6 +103,15 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to a file survive a loss of power."""
+    descriptor = os.open(path, os.O_RDWR | _BINARY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,12 +12,14 @@ change when the log starts again from its beginning, and has the checksum of all
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from simplex_trio.storage.drivers import PLAIN, PageReader
 from simplex_trio.storage.last_commit import LastCommit, Log
 
-__all__ = ["read_log"]
+__all__ = ["log_path", "pages_of_log", "read_log"]
 
 _HEADER: Final = struct.Struct(">4I8s2I")
 _FRAME: Final = struct.Struct(">2I8s2I")
@@ -34,11 +36,32 @@ _BYTE_ORDERS: Final = {0x377F0682: "<", 0x377F0683: ">"}
 """The magic numbers, each with the byte order of the words that checksums are made of."""
 
 
-def read_log(path: Path, store_id: bytes) -> Log:
+def log_path(path: Path) -> Path:
+    """Where SQLite has the write-ahead log of a database."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def pages_of_log(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Whatever is in the log at ``path`` in the place of pages, with their numbers."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        begun = _read_header(file.read(_HEADER.size))
+        if begun is None:
+            return
+        _, page_size, *_ = begun
+        while len(data := file.read(_FRAME.size + page_size)) == _FRAME.size + page_size:
+            number, *_ = _FRAME.unpack_from(data)
+            yield number, data[_FRAME.size :]
+
+
+def read_log(path: Path, store_id: bytes, read_page: PageReader | None = None) -> Log:
     """The log at ``path`` of the store with this id; that of a missing file has no commits.
 
-    Nothing is changed.  SQLite must not have opened the file yet, because it throws the log away
-    when it closes it.
+    ``read_page`` reads pages that are not in plain.  Nothing is changed.  SQLite must not have
+    opened the file yet, because it throws the log away when it closes it.
     """
     try:
         file = path.open("rb")
@@ -51,12 +74,13 @@ def read_log(path: Path, store_id: bytes) -> Log:
         begun = _read_header(header)
         if begun is None:
             return Log(has_header=False)
-        return _read_frames(file, store_id, *begun)
+        return _read_frames(file, store_id, read_page or PLAIN.page_reader(path), *begun)
 
 
 def _read_frames(
     file: BinaryIO,
     store_id: bytes,
+    read_page: PageReader,
     byte_order: str,
     page_size: int,
     salts: bytes,
@@ -73,7 +97,7 @@ def _read_frames(
             checksum = _checksum(byte_order, data[:_FRAME_SUMMED] + data[_FRAME.size :], checksum)
             if frame_salts != salts or checksum != tuple(stored):
                 stop = f"frame {number}"
-        found = LastCommit.in_page(data[_FRAME.size :], store_id)
+        found = LastCommit.in_page(read_page(data[_FRAME.size :]), store_id)
         if found is not None and (unfinished is None or found.number > unfinished.number):
             unfinished = found
         if stop is None and pages_after_commit:

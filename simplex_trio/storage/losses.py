@@ -12,9 +12,11 @@ from typing import Final
 
 from attrs import evolve
 
-from simplex_trio.errors import DecodeError, StoreCorrupted, StoreIncomplete
+from simplex_trio.errors import DecodeError, StoreCorrupted, StoreError, StoreIncomplete
+from simplex_trio.storage.drivers import Driver
+from simplex_trio.storage.failures import translated
 from simplex_trio.storage.last_commit import STORE_ID_SIZE, LastCommit, Log, Loss, find_loss
-from simplex_trio.storage.log_check import read_log
+from simplex_trio.storage.log_check import log_path, read_log
 from simplex_trio.storage.mark import Mark
 
 __all__ = [
@@ -37,11 +39,6 @@ LAST_COMMIT_TABLE: Final = """
 """Where a database has the number of its last commit."""
 
 SET_LAST_COMMIT: Final = "UPDATE last_commit SET state = ?"
-
-
-def log_path(path: Path) -> Path:
-    """Where SQLite has the write-ahead log of a database."""
-    return path.with_name(f"{path.name}-wal")
 
 
 def read_last_commit(connection: sqlite3.Connection) -> LastCommit | None:
@@ -95,7 +92,10 @@ class Losses:
             self._lost(Loss(place, self.marked.number))
 
     def check_log(
-        self, path: Path, stored: Callable[[sqlite3.Connection], LastCommit | None]
+        self,
+        path: Path,
+        driver: Driver,
+        stored: Callable[[sqlite3.Connection], LastCommit | None],
     ) -> None:
         """Look at file and log before SQLite does, which changes both.
 
@@ -103,10 +103,10 @@ class Losses:
         """
         if self._damage is not None:
             self._lost(Loss("the mark of its last commit", None), self._damage)
-        alone = _stored_without_log(path, stored)
+        alone = _stored_without_log(path, driver, stored)
         known = alone or self.marked
         if known is not None:
-            log = read_log(log_path(path), known.store_id)
+            log = read_log(log_path(path), known.store_id, driver.page_reader(path))
             if not self._durable:
                 # A loss of power may leave any part of what was written since the last commit that
                 # waited for the disk.
@@ -141,16 +141,17 @@ class Losses:
 
 
 def _stored_without_log(
-    path: Path, stored: Callable[[sqlite3.Connection], LastCommit | None]
+    path: Path,
+    driver: Driver,
+    stored: Callable[[sqlite3.Connection], LastCommit | None],
 ) -> LastCommit | None:
     """The number that the file has by itself, if that can be read, without changing anything.
 
     After a loss of power it may not be readable until SQLite has put pages from the log in place.
     """
     try:
-        uri = f"{path.as_uri()}?mode=ro&immutable=1"
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
+        with translated(), closing(driver.connect(path, immutable=True)) as connection:
             connection.text_factory = bytes
             return stored(connection)
-    except (sqlite3.Error, UnicodeDecodeError, StoreCorrupted):
+    except StoreError:
         return None

@@ -16,14 +16,16 @@ from typing import Final
 from attrs import frozen
 
 from simplex_trio.errors import StoreCorrupted, StoreForeign
+from simplex_trio.storage.drivers import PLAIN, Driver
 from simplex_trio.storage.failures import translated
 from simplex_trio.storage.files import make_private, sync_folder
 from simplex_trio.storage.last_commit import LastCommit
-from simplex_trio.storage.losses import Losses, log_path, number_first_commit, read_last_commit
+from simplex_trio.storage.log_check import log_path
+from simplex_trio.storage.losses import Losses, number_first_commit, read_last_commit
 from simplex_trio.storage.mark import Mark
 from simplex_trio.storage.schema import Schema
 
-__all__ = ["OpenFile", "open_file"]
+__all__ = ["OpenFile", "connect", "open_file", "settle"]
 
 _SMALLEST: Final = 512
 """The smallest page that SQLite knows; it takes a file that is smaller for a new one."""
@@ -38,13 +40,13 @@ class OpenFile:
     last: LastCommit
 
 
-def open_file(path: Path, schema: Schema, *, accept_loss: bool) -> OpenFile:
+def open_file(path: Path, schema: Schema, *, accept_loss: bool, driver: Driver = PLAIN) -> OpenFile:
     """Open a database as `simplex_trio.storage.database.Database` says."""
     with translated("the store's file"):
         path = path.resolve()  # as SQLite does, for the log lies beside the real file
         mark = Mark.open(path)
         try:
-            return _Opening(path, schema, mark, accept_loss=accept_loss).open()
+            return _Opening(path, schema, mark, driver, accept_loss=accept_loss).open()
         except BaseException:
             if mark is not None:
                 mark.close()
@@ -54,7 +56,10 @@ def open_file(path: Path, schema: Schema, *, accept_loss: bool) -> OpenFile:
 class _Opening:
     """The steps of opening one database."""
 
-    def __init__(self, path: Path, schema: Schema, mark: Mark | None, *, accept_loss: bool) -> None:
+    def __init__(
+        self, path: Path, schema: Schema, mark: Mark | None, driver: Driver, *, accept_loss: bool
+    ) -> None:
+        self._driver = driver
         self._path = path
         self._schema = schema
         self._mark = mark
@@ -73,7 +78,8 @@ class _Opening:
             raise StoreForeign("the store's path is not that of a file")
         if path.stat().st_size < _SMALLEST:
             raise StoreCorrupted("the file is cut short")
-        losses.check_log(path, self._stored_commit)
+        self._driver.check(path)
+        losses.check_log(path, self._driver, self._stored_commit)
         connection, last = self._open_checked()
         try:
             if mark is None:
@@ -86,7 +92,7 @@ class _Opening:
         return OpenFile(connection, mark, last)
 
     def _open_checked(self) -> tuple[sqlite3.Connection, LastCommit]:
-        connection = _connect(self._path)
+        connection = connect(self._driver, self._path)
         try:
             with translated("the file's pages"):
                 self._schema.check_version(connection)
@@ -94,7 +100,7 @@ class _Opening:
                 self._schema.check_contents(connection)
                 self._losses.check_opened(self._stored_commit(connection))
                 self._restrict()
-                _settle(connection)
+                settle(connection)
                 last = self._prepare(connection)
                 if self._losses.found:
                     # What is given up must not lie behind what is written now.
@@ -130,8 +136,8 @@ class _Opening:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
         os.close(descriptor)
         try:
-            with translated("a new file"), closing(_connect(Path(name))) as connection:
-                _settle(connection)
+            with translated("a new file"), closing(connect(self._driver, Path(name))) as connection:
+                settle(connection)
                 connection.execute(f"PRAGMA application_id = {self._schema.application_id}")
                 self._prepare(connection)
             with suppress(FileExistsError):
@@ -147,10 +153,10 @@ class _Opening:
                 make_private(part)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(driver: Driver, path: Path) -> sqlite3.Connection:
+    """A connection that has the file to itself; transactions are begun and ended by name."""
     with translated("the file"):
-        # Transactions are begun and ended here by name, and all threads take turns.
-        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        connection = driver.connect(path)
     # Text that is damaged must not raise errors of its own; none of the columns holds text.
     connection.text_factory = bytes
     for setting in (
@@ -163,8 +169,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _settle(connection: sqlite3.Connection) -> None:
-    """How this connection writes."""
+def settle(connection: sqlite3.Connection) -> None:
+    """Decide how this connection writes."""
     for setting in (
         "journal_mode = WAL",
         "synchronous = FULL",  # a commit survives the loss of power, not only of the process

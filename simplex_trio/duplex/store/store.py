@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -14,11 +15,18 @@ from attrs import define, field
 
 from simplex_trio.duplex.store.rows import SQLiteRows, StoredEvent
 from simplex_trio.duplex.store.schema import SCHEMA, TABLES
-from simplex_trio.errors import StoreUnavailable, copy_of
+from simplex_trio.errors import StoreKeyWrong, StoreUnavailable, copy_of
 from simplex_trio.storage.database import Database
+from simplex_trio.storage.encryption import (
+    Encrypted,
+    StoreKey,
+    driver_for,
+    export,
+    is_encrypted,
+)
 from simplex_trio.storage.failures import translated
 
-__all__ = ["DuplexStore", "MemoryDatabase", "open_duplex_store"]
+__all__ = ["DuplexStore", "MemoryDatabase", "change_store_key", "open_duplex_store"]
 
 T = TypeVar("T")
 
@@ -253,6 +261,12 @@ class DuplexStore:
         """The oldest stored events behind one with a number."""
         return await self.transact(lambda rows: rows.events_after(number, limit), durable=False)
 
+    async def back_up(self, path: Path) -> None:
+        """Make a copy of the file, in turns with steps; see `Database.back_up`."""
+        if not isinstance(self._database, Database):
+            raise ValueError("what is kept in memory has no backup")
+        await self._database.back_up(path)
+
     async def aclose(self) -> None:
         """Close the file, after what was begun."""
         with trio.CancelScope(shield=True):
@@ -267,20 +281,58 @@ class DuplexStore:
 
 @asynccontextmanager
 async def open_duplex_store(
-    path: Path | None, *, accept_loss: bool = False
+    path: Path | None, *, key: str | bytes | None = None, accept_loss: bool = False
 ) -> AsyncIterator[DuplexStore]:
     """Open the store in a file, made if it is missing, or in memory if ``path`` is `None`.
 
-    Raises as `Database` does: `StoreLocked`, `StoreForeign`, `StoreCorrupted`, `StoreUnavailable`.
+    With a ``key`` the file is encrypted, see `StoreKey`.
+
+    Raises as `Database` does: `StoreLocked`, `StoreForeign`, `StoreCorrupted`, `StoreUnavailable`,
+    `StoreKeyWrong`, also if there is no key for a file that is encrypted, and
+    `EncryptionSupportMissing`.
     """
     database: Database | MemoryDatabase
     if path is None:
+        if key is not None:
+            raise ValueError("what is kept in memory is not encrypted")
         database = MemoryDatabase()
     else:
-        opening = partial(Database, path, SCHEMA, accept_loss=accept_loss)
-        database = await trio.to_thread.run_sync(opening)
+        database = await trio.to_thread.run_sync(partial(_open, path, key, accept_loss))
     store = DuplexStore(database)
     try:
         yield store
     finally:
         await store.aclose()
+
+
+def _open(path: Path, key: str | bytes | None, accept_loss: bool) -> Database:
+    driver = driver_for(key)
+    if key is None and is_encrypted(path):
+        raise StoreKeyWrong("the store is encrypted or damaged, and no key was given")
+    return Database(path, SCHEMA, accept_loss=accept_loss, driver=driver)
+
+
+async def change_store_key(
+    path: str | PathLike[str], *, key: str | bytes | None, new_key: str | bytes | None
+) -> None:
+    """Encrypt the file of an agent that is not open with another key.
+
+    `None` stands for no encryption: so a file that is not encrypted becomes encrypted, or one that
+    is becomes readable.  All is written to a new file, which takes the place of the old one at
+    once.  The disk may still have what was in the old one where it has been; so may backups.
+
+    Once it has begun it is not cancelled.  If it raises, the file is as before: `StoreKeyWrong` if
+    it has another key, `EncryptionSupportMissing`, and the other errors of opening a store.
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    await trio.to_thread.run_sync(partial(_change_key, Path(path), key, new_key))
+
+
+def _change_key(path: Path, key: str | bytes | None, new_key: str | bytes | None) -> None:
+    if key is None and is_encrypted(path):
+        raise StoreKeyWrong("the store is encrypted or damaged, and no key was given")
+    if not path.exists():
+        raise StoreUnavailable("there is no store at this path")
+    old, new = (Encrypted(None if each is None else StoreKey(each)) for each in (key, new_key))
+    database = Database(path, SCHEMA, driver=old)
+    database.rewrite(partial(export, database.connection, new))

@@ -22,6 +22,7 @@ from simplex_trio.errors import (
     StoreForeign,
     StoreFull,
     StoreIncomplete,
+    StoreKeyWrong,
     StoreLocked,
     StoreUnavailable,
 )
@@ -123,7 +124,7 @@ async def test_damage_is_refused_or_without_effect(tmp_path: Path) -> None:
         try:
             async with open_duplex_store(path) as store:
                 found = await store.transact(read_all)
-        except (StoreCorrupted, StoreForeign):
+        except (StoreCorrupted, StoreForeign, StoreKeyWrong):
             refused += 1
         else:
             assert len(found) == 40
