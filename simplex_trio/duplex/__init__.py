@@ -50,6 +50,7 @@ from simplex_trio.duplex.events import (
 from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
 from simplex_trio.duplex.links import LinkPreview
 from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
+from simplex_trio.duplex.store.store import change_store_key
 
 __all__ = [
     "AlreadyJoined",
@@ -98,6 +99,7 @@ __all__ = [
     "SendingResumed",
     "Server",
     "UnknownConnection",
+    "change_store_key",
     "open_duplex_agent",
     "open_kem_stock",
 ]
