@@ -30,6 +30,7 @@ __all__ = [
     "ReceivingStatus",
     "SendingQueue",
     "SendingStatus",
+    "SubscribedQueue",
     "Suspension",
 ]
 
@@ -201,6 +202,20 @@ class ReceivingQueue(Redacted):
     """The part of the link's data that never changes, as the router has it."""
     correlation_id: bytes | None = None
     """Chosen before NEW, if the link was prepared."""
+
+
+@final
+@frozen(repr=False)
+class SubscribedQueue(Redacted):
+    """What subscribing to a queue needs of it; of a queue that exists on a router."""
+
+    connection_id: str
+    number: int
+    server: ServerAddress
+    recipient_id: bytes
+    auth_key: Ed25519PrivateKey
+    delivery_key: BoxKey | None
+    e2e_key: X25519PrivateKey
 
 
 @final

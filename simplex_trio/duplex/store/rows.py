@@ -9,7 +9,12 @@ from typing import Any, TypeVar
 from attrs import define, field
 
 from simplex_trio.duplex.events import ConnectionEvent, ReceivingProblem
-from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
+from simplex_trio.duplex.machine.connection import (
+    Connection,
+    ReceivingQueue,
+    SendingQueue,
+    SubscribedQueue,
+)
 from simplex_trio.duplex.machine.messages import (
     Delivery,
     LookedLink,
@@ -50,6 +55,9 @@ RECORD_TABLES: dict[type[Any], Table[Any]] = {
         Table(LookedLink, "looked_links", ("user", "link_hash")),
     )
 }
+
+# Of 10,000 queues at the start all columns would take twice the time and memory.
+_SUBSCRIBED = Table(SubscribedQueue, "receiving_queues", ("connection_id", "number"))
 
 StoredEvent = tuple[int, ConnectionEvent]
 """An event and its number in the store."""
@@ -373,16 +381,16 @@ class SQLiteRows(Rows):
             ).fetchall()
         return [connection_id.decode() for (connection_id,) in rows]
 
-    def queues_by_user(self) -> dict[str, list[ReceivingQueue]]:
+    def queues_by_user(self) -> dict[str, list[SubscribedQueue]]:
         """All queues that exist on routers and are not being deleted, by their users."""
-        table = RECORD_TABLES[ReceivingQueue]
+        table = _SUBSCRIBED
         columns = ", ".join(f"q.{column}" for column in table.columns)
         rows = self._execute(
             f"SELECT c.user, {columns} FROM receiving_queues AS q "
             "JOIN connections AS c USING (connection_id) "
             "WHERE q.status > 0 AND NOT q.is_deleted"
         ).fetchall()
-        found: dict[str, list[ReceivingQueue]] = {}
+        found: dict[str, list[SubscribedQueue]] = {}
         for user, *row in rows:
             found.setdefault(user.decode(), []).append(self._record(table, tuple(row)))
         return found

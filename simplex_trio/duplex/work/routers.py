@@ -105,6 +105,11 @@ class Routers:
         self._random = random
         self._proxies: OrderedDict[tuple[ServerAddress, str], Server] = OrderedDict()
 
+    @property
+    def separates_queues(self) -> bool:
+        """Whether the id of a queue makes a difference to `label`."""
+        return self._config.isolation is Isolation.QUEUE
+
     def label(self, user: str, server: ServerAddress, queue_id: bytes = b"") -> str:
         """What separates connections to routers, as far as the configuration asks for it."""
         match self._config.isolation:

@@ -19,7 +19,7 @@ from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, QuotaReached
 from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.events import QueueLost, RouterDown, RouterUp
-from simplex_trio.duplex.machine.connection import ReceivingQueue
+from simplex_trio.duplex.machine.connection import ReceivingQueue, SubscribedQueue
 from simplex_trio.duplex.machine.receiving import Arrival, quota_notice_received, receive
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.work.core import Core
@@ -53,13 +53,15 @@ class Subscriptions:
     def __repr__(self) -> str:
         return f"<Subscriptions of {len(self._queues)} queues>"
 
-    def _destination(self, user: str, queue: ReceivingQueue) -> Destination:
+    def _destination(self, user: str, queue: ReceivingQueue | SubscribedQueue) -> Destination:
         assert queue.server is not None
-        label = self._routers.label(user, queue.server, queue.e2e_key.public.raw)
+        # Computing the public key takes longer than all the rest.
+        queue_id = queue.e2e_key.public.raw if self._routers.separates_queues else b""
+        label = self._routers.label(user, queue.server, queue_id)
         destination = Destination(queue.server, label)
         return self._destinations.setdefault(destination, destination)
 
-    def add(self, user: str, queues: Iterable[ReceivingQueue]) -> None:
+    def add(self, user: str, queues: Iterable[ReceivingQueue | SubscribedQueue]) -> None:
         """Subscribe to queues, from now on and after every lost connection."""
         by_destination: dict[Destination, list[QueueAccess]] = {}
         for queue in queues:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 import trio
 from attrs import evolve
@@ -19,6 +20,7 @@ from simplex_trio.duplex.machine.connection import (
     ReceivingStatus,
     SendingQueue,
     SendingStatus,
+    SubscribedQueue,
 )
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.store import rows as rows_module
@@ -216,3 +218,35 @@ async def _last_sent(store: DuplexStore, database: Watched) -> int:
     found = await store.transact(lambda rows: rows.get(Connection, "a"))
     assert found is not None
     return found.last_sent
+
+
+def test_queues_to_subscribe_to() -> None:
+    """Those that exist and are not being deleted, by their users."""
+    connection = MemoryDatabase().connection
+    rows = SQLiteRows(connection)
+    connection.execute("BEGIN")
+    expected: dict[str, list[SubscribedQueue]] = {}
+    for user in ("", "someone"):
+        for status in ReceivingStatus:
+            for is_deleted in (False, True):
+                name = f"{user} {status} {is_deleted}"
+                rows.insert(example_of(Connection, connection_id=name, user=user))
+                queue = example_of(
+                    ReceivingQueue, connection_id=name, status=status, is_deleted=is_deleted
+                )
+                rows.insert(queue)
+                if status is not ReceivingStatus.PLANNED and not is_deleted:
+                    fields = {each.name: getattr(queue, each.name) for each in SUBSCRIBED}
+                    expected.setdefault(user, []).append(SubscribedQueue(**fields))
+    found = rows.queues_by_user()
+    assert {user: sorted(queues, key=by_name) for user, queues in found.items()} == {
+        user: sorted(queues, key=by_name) for user, queues in expected.items()
+    }
+    connection.close()
+
+
+SUBSCRIBED = attrs.fields(SubscribedQueue)
+
+
+def by_name(queue: SubscribedQueue) -> str:
+    return queue.connection_id
