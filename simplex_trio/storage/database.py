@@ -161,13 +161,13 @@ class Database:
 
     # --- copies ---------------------------------------------------------------------------------
 
-    async def back_up(self, path: Path, driver: Driver | None = None) -> None:
+    async def back_up(self, path: Path) -> None:
         """Make a copy at ``path``, where nothing may be, while functions are run in between.
 
-        It has all commits up to the end of this call, and is written by the same driver unless
-        another one is given.  It has no mark, and says that its store was not closed: opening it is
-        refused with `StoreIncomplete`, unless the loss of what may have come after it is accepted.
-        The same happens when it takes the place of the store and there were commits since.
+        It has all commits of before this call, and some of those during it, and is written by the
+        same driver.  It has no mark, and says that its store was not closed: opening it is refused
+        with `StoreIncomplete`, unless the loss of what may have come after it is accepted.  So it
+        is in the place of this file, because here one more commit follows.
 
         If cancelled, or if it raises, there is nothing at ``path``.  Raises `StoreUnavailable`, and
         `trio.ClosedResourceError` if the database is closed meanwhile.
@@ -176,17 +176,22 @@ class Database:
             await self.run(partial(_check_free, path))
             temporary = await self.run(partial(_temporary_beside, path))
             try:
-                target = await self.run(partial(_connect_copy, driver or self._driver, temporary))
+                target = await self.run(partial(_connect_copy, self._driver, temporary))
                 try:
                     await self._copy_to(target)
                     await self.run(partial(_finish_copy, target))
                 finally:
                     with trio.CancelScope(shield=True):
                         await self._in_thread(target.close)
+                await self.run(self._commit_nothing)
                 await self.run(partial(_put_in_place, temporary, path))
             finally:
                 with trio.CancelScope(shield=True):
                     await self._in_thread(partial(_remove, temporary))
+
+    def _commit_nothing(self) -> None:
+        with self.transaction():
+            pass
 
     async def _copy_to(self, target: sqlite3.Connection) -> None:
         backup = BackupThread(self.connection, target)
@@ -222,10 +227,12 @@ class Database:
                 write(temporary)
                 with translated("the file"):
                     self.connection.close()
+                    path = self.path.resolve()  # through a link, as SQLite does
+                    if log_path(path).exists():
+                        raise StoreUnavailable("the log cannot be moved to where it belongs")
                     sync_file(temporary)
-                    # Through a link, as SQLite does.
-                    os.replace(temporary, self.path.resolve())
-                    sync_folder(self.path.resolve().parent)
+                    os.replace(temporary, path)
+                    sync_folder(path.parent)
             finally:
                 _remove(temporary)
         finally:

@@ -125,12 +125,18 @@ async def test_other_steps_have_their_turn_between_pieces(
 # --- taking the place of the store --------------------------------------------------------------
 
 
-async def test_a_backup_in_the_place_of_the_store_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["nothing", "crash", "another commit"])
+async def test_a_backup_in_the_place_of_the_store_is_refused(tmp_path: Path, what: str) -> None:
     path, copy = tmp_path / "agent.db", tmp_path / "backup.db"
+    mark = path.with_name(f"{path.name}-mark")
     async with open_duplex_store(path) as store:
         await store.transact(partial(add, "a"))
         await store.back_up(copy)
-        await store.transact(partial(add, "b"))
+        if what == "another commit":
+            await store.transact(partial(add, "b"))
+        crashed = mark.read_bytes()
+    if what == "crash":
+        mark.write_bytes(crashed)
     copyfile(copy, path)
     with pytest.raises(StoreIncomplete) as caught:
         async with open_duplex_store(path):
