@@ -23,7 +23,7 @@ deleted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from os import PathLike
@@ -480,6 +480,15 @@ class DuplexAgent:
         await self._core.step(
             lambda step: delete(step, step.connection(connection_id), after_delivery=after_delivery)
         )
+
+    async def drain(self, connection_ids: Collection[str] | None = None) -> None:
+        """Wait until nothing is left to do on the network for these connections, or for all.
+
+        Then routers have taken all messages, receipts and acknowledgements, and what remains is up
+        to the peers.  For programs that are about to end; one that does not wait goes on with the
+        rest when it is started again.  It waits for as long as a router cannot be reached.
+        """
+        await self._lanes.wait_until_idle(connection_ids)
 
     def network_came_back(self) -> None:
         """Retry everything that waits for its next attempt at once."""

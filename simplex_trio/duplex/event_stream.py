@@ -24,8 +24,9 @@ class DuplexEvents(trio.abc.ReceiveChannel[DuplexEvent]):
     """The events of an agent, for ``async for`` or `receive`.
 
     An event is taken when the next one is asked for: one that was received last before the end of
-    the program comes again.  A `PeerMessage` is taken when it is acknowledged.  Several tasks may
-    read; each event goes to one of them.
+    the program comes again, unless `take` is called.  One for which `keep` is called stays.  A
+    `PeerMessage` is taken when it is acknowledged.  Several tasks may read; each event goes to one
+    of them.
     """
 
     def __init__(self, store: DuplexStore) -> None:
@@ -67,6 +68,21 @@ class DuplexEvents(trio.abc.ReceiveChannel[DuplexEvent]):
                 await self._read()
             else:
                 await self._readers.park()
+
+    def take(self) -> None:
+        """Take the event that was received last at once, without waiting for the next one.
+
+        For programs that end after an event: it does not come again.
+        """
+        self._take()
+
+    def keep(self) -> None:
+        """Leave the event that was received last in the store, although the next one is asked for.
+
+        It comes again when the agent is opened again.  For programs that deal with some events and
+        leave the others to another run.
+        """
+        self._in_hand = None
 
     def _take(self) -> None:
         number, self._in_hand = self._in_hand, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from enum import Enum, auto
 
 import trio
@@ -45,6 +45,7 @@ class Lanes:
         self._attempt = attempt
         self._nursery: trio.Nursery | None = None
         self._running: dict[str, dict[Lane, _Running]] = {}
+        self._waiting = trio.lowlevel.ParkingLot()
 
     def __repr__(self) -> str:
         return f"<Lanes, {self.count} running>"
@@ -93,6 +94,17 @@ class Lanes:
         for lane in lanes:
             lane.wake.set()
 
+    async def wait_until_idle(self, connection_ids: Collection[str] | None = None) -> None:
+        """Wait until no work is left for these connections, or for any."""
+        await trio.lowlevel.checkpoint()
+        while self._is_busy(connection_ids):
+            await self._waiting.park()
+
+    def _is_busy(self, connection_ids: Collection[str] | None) -> bool:
+        if connection_ids is None:
+            return bool(self._running)
+        return any(each in self._running for each in connection_ids)
+
     async def _run(self, lane: Lane, running: _Running) -> None:
         attempts = 0
         try:
@@ -113,6 +125,7 @@ class Lanes:
             del lanes[lane]
             if not lanes:
                 del self._running[lane.connection_id]
+                self._waiting.unpark_all()
 
 
 def _is_more_urgent(before: Work | None, after: Work) -> bool:
