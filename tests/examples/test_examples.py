@@ -18,7 +18,7 @@ import simplex_trio
 from simplex_trio import MessageReceived, open_router, open_smp_client
 
 FOLDER = Path(__file__).parents[2] / "examples"
-NAMES = ["bot", "collector", "proxying_router", "sensor"]
+NAMES = ["bot", "collector", "connect", "proxying_router", "sensor"]
 
 DEADLINE = 60
 """Seconds after which an example hangs; each takes about one."""
@@ -123,6 +123,20 @@ async def test_collector_and_sensor_by_invitation(
             await example.report(address, bytes.fromhex(sender_id), count=1)
             assert await printed_lines(capsys, 1) == ["sensor 1: 20.0 °C"]
             nursery.cancel_scope.cancel()
+
+
+@using("connect")
+async def test_connected_agents(example: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with trio.fail_after(DEADLINE):
+        await example.main()
+        async with open_router() as router:
+            await example.main(str(router.address))
+    once = [
+        "Alice is joined by Bob",
+        "Bob reads: Hello, Bob",
+        "Alice knows that Bob has the message",
+    ]
+    assert capsys.readouterr().out.splitlines() == [*once, *once]
 
 
 @using("sensor")
