@@ -341,14 +341,17 @@ class DuplexAgent:
     async def look(self, link: Link | str, *, user: str = "") -> LinkPreview:
         """Find out what a link is, and whether it was joined already, without joining it.
 
-        Reading a one-time short link reserves it: from then on only this user can join it.  Raises
-        `NotALink`, `LinkNotUsable` if the link's data is not what the link promises, and the errors
-        of reaching its router.
+        Reading a one-time short link reserves it: from then on only this user can join it.  One
+        that was joined is not read again, as it is gone once the peer knows.
+
+        Raises `NotALink`, `LinkNotUsable` if the link's data is not what the link promises, and the
+        errors of reaching its router.
         """
         parsed = self._parsed(link)
         known = await self._core.read(lambda rows: known_connection(rows, parsed, user))
         content = None
-        if isinstance(parsed, ShortInvitationLink | ShortContactLink):
+        is_used = isinstance(parsed, ShortInvitationLink) and known is not None
+        if isinstance(parsed, ShortInvitationLink | ShortContactLink) and not is_used:
             content = await self._read_data(parsed, user)
         return preview(self._config, parsed, content, known)
 

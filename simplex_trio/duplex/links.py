@@ -36,7 +36,8 @@ class LinkPreview(Redacted):
     server: ServerAddress
     """Where the peer receives."""
     data: bytes | None
-    """What the peer's program shows in it; `None` for a long link, which has no room for that."""
+    """What the peer's program shows in it.  `None` for a long link, which has no room for that, and
+    for a one-time link that was joined, which cannot be read again once the peer knows."""
     connection_id: str | None
     """The connection that this link was joined with already."""
 
@@ -44,21 +45,23 @@ class LinkPreview(Redacted):
 def preview(
     config: DuplexConfig, link: Link, content: LinkContent | None, connection_id: str | None
 ) -> LinkPreview:
-    """What a link is, with what its data holds if it is a short one."""
-    request: ConnectionRequest
+    """What a link is, with what its data holds if it is a short one that can be read."""
+    request: ConnectionRequest | None
     if isinstance(link, InvitationURI | ContactURI):
-        request = link
-    else:
-        assert content is not None
+        request, server = link, link.queues[0].queue.server
+    elif content is not None:
         request = content.fixed.request
+        server = request.queues[0].queue.server
+    else:
+        request, server = None, link.server
     is_direct = True
     if content is not None and isinstance(content.user, ContactLinkData):
         is_direct = content.user.direct
     return LinkPreview(
         is_invitation=isinstance(link, InvitationURI | ShortInvitationLink),
         kind=link.kind if isinstance(link, ShortContactLink) else None,
-        can_join=is_direct and _is_spoken(config, request),
-        server=request.queues[0].queue.server,
+        can_join=is_direct and (request is None or _is_spoken(config, request)),
+        server=server,
         data=None if content is None else content.user.program_data,
         connection_id=connection_id,
     )

@@ -1,4 +1,4 @@
-"""Programs that run an agent for a moment: they leave events for later, and drain the agent."""
+"""Programs that run an agent for a moment: they look at links, leave events, and drain it."""
 
 from __future__ import annotations
 
@@ -104,3 +104,19 @@ async def test_draining_waits_for_routers_that_are_away(tmp_path: Path) -> None:
             await wait_all_tasks_blocked()
             assert nursery.child_tasks
             nursery.cancel_scope.cancel()
+
+
+async def test_looking_at_a_one_time_link_that_was_joined(tmp_path: Path) -> None:
+    async with open_router() as router, run(tmp_path / "alice.db", router) as alice:
+        invitation = await alice.create(short=True, data=b"Alice")
+        assert invitation.short_link is not None
+        async with run(tmp_path / "bob.db", router) as bob:
+            for _ in range(2):
+                looked = await bob.look(invitation.short_link)
+                assert (looked.data, looked.connection_id) == (b"Alice", None)
+            joined = await bob.join(invitation.short_link)
+            await next_of(alice, ConfirmationReceived)
+            looked = await bob.look(invitation.short_link)
+            assert (looked.data, looked.connection_id) == (None, joined)
+            assert (looked.is_invitation, looked.can_join) == (True, True)
+            assert looked.server == router.address
