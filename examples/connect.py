@@ -19,12 +19,13 @@ from tempfile import TemporaryDirectory
 import trio
 
 from simplex_trio import ServerAddress, open_router
-from simplex_trio.duplex.agent import DuplexAgent, open_duplex_agent
-from simplex_trio.duplex.events import (
+from simplex_trio.duplex import (
     ConfirmationReceived,
     ConnectionReady,
+    DuplexAgent,
     PeerMessage,
     ReceiptReceived,
+    open_duplex_agent,
 )
 
 
