@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from simplex_trio.cli import queues, xftp_files
 from simplex_trio.cli.agent_watch import agent_watch
+from simplex_trio.cli.connect import accepting, listing, making, sending, watching
 from simplex_trio.cli.demo.command import demo
 from simplex_trio.cli.katzenpost_simulate import simulate
 from simplex_trio.cli.ping import ping
@@ -47,10 +48,11 @@ def _examples(*lines: str) -> str:
 
 app: App = App(
     name="simplex-trio",
-    help="The SimpleX messaging stack from the shell: watch it work, use queues, send files, run "
-    "routers.",
+    help="The SimpleX messaging stack from the shell: watch it work, connect to peers, use queues, "
+    "send files, run routers.",
     help_epilogue=_examples(
         "simplex-trio demo",
+        "simplex-trio connect create --router smp://...@smp.example.com",
         "simplex-trio queue create inbox smp://...@smp.example.com",
         "simplex-trio xftp send photo.jpg xftp://...@xftp.example.com",
         "simplex-trio router init --host smp.example.com",
@@ -78,6 +80,64 @@ app.command(
         "simplex-trio ping smp://...@smp.example.com",
         "simplex-trio ping --count 10 --json ntf://...@ntf.example.com",
     ),
+)
+
+connect: App = App(
+    name="connect",
+    help="Connect to peers, end to end, over routers that neither of you has to trust.",
+    help_epilogue=_examples(
+        "simplex-trio connect create --router smp://...@smp.example.com",
+        "simplex-trio connect join 'https://...' --router smp://...@smp.example.com",
+    ),
+)
+app.command(connect)
+connect.command(
+    making.create,
+    help_epilogue=_examples(
+        "simplex-trio connect create --router smp://...@smp.example.com",
+        "simplex-trio connect create --address --data 'Alice, at work' --qr",
+        "simplex-trio connect create --info Alice --wait --store alice",
+    ),
+)
+connect.command(
+    making.join,
+    help_epilogue=_examples(
+        "simplex-trio connect join 'https://...' --router smp://...@smp.example.com",
+        "simplex-trio connect join @link.txt --info Bob",
+        "simplex-trio connect join - --look < link.txt",
+    ),
+)
+connect.command(
+    accepting.accept,
+    help_epilogue=_examples(
+        "simplex-trio connect accept", "simplex-trio connect accept --all --seconds 60 --json"
+    ),
+)
+connect.command(accepting.reject, help_epilogue=_examples("simplex-trio connect reject 3q0FBh2x"))
+connect.command(
+    sending.send,
+    help_epilogue=_examples(
+        "simplex-trio connect send 3q0FBh2x 'hello' --receipt",
+        "simplex-trio connect send 3q0FBh2x - < letter.txt",
+    ),
+)
+connect.command(
+    watching.watch,
+    help_epilogue=_examples(
+        "simplex-trio connect watch", "simplex-trio connect watch --receipts --count 1 --json"
+    ),
+)
+connect.command(
+    listing.list_connections,
+    name="list",
+    help_epilogue=_examples("simplex-trio connect list --store alice"),
+)
+connect.command(
+    listing.status, help_epilogue=_examples("simplex-trio connect status 3q0FBh2x --qr")
+)
+connect.command(
+    listing.delete,
+    help_epilogue=_examples("simplex-trio connect delete 3q0FBh2x --after-delivery"),
 )
 
 queue: App = App(

@@ -13,6 +13,14 @@ from typing import NoReturn
 from simplex_trio.cli.output import complain
 from simplex_trio.cli.running import Interrupted
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
+from simplex_trio.duplex.errors import (
+    AlreadyJoined,
+    CannotSend,
+    LinkNotUsable,
+    NoCommonDuplexVersion,
+    NoServers,
+    UnknownConnection,
+)
 from simplex_trio.errors import (
     CertificateError,
     ConnectError,
@@ -26,7 +34,9 @@ from simplex_trio.errors import (
     WrongIdentity,
 )
 from simplex_trio.katzenpost.errors import CborSupportMissing
+from simplex_trio.ratchet.errors import KEMSupportMissing
 from simplex_trio.serving.metrics import MetricsSupportMissing
+from simplex_trio.wire.duplex.links import LinkProblem, NotALink
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.errors import (
@@ -81,6 +91,16 @@ _REFUSALS: dict[object, str] = {
 }
 
 
+_NOT_LINKS: dict[LinkProblem, str] = {
+    LinkProblem.DAMAGED: "The link is damaged; copy it once more, in quotes.",
+    LinkProblem.FUTURE_VERSION: "The link is for programs of a later version.",
+    LinkProblem.FUTURE_KIND: "The link is for programs of a later version.",
+    LinkProblem.FILE: "This is a link to a file; see: simplex-trio xftp receive.",
+    LinkProblem.QUEUE: "This is the address of a queue; see: simplex-trio queue send.",
+    LinkProblem.SERVER: "This is the address of a router; ask the peer for a link.",
+}
+
+
 def _explain(error: BaseException) -> tuple[str, ExitCode]:
     match error:
         case CommandFailed():
@@ -88,6 +108,7 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
         case (
             SocksSupportMissing()
             | CborSupportMissing()
+            | KEMSupportMissing()
             | MetricsSupportMissing()
             | XFTPSupportMissing()
         ):
@@ -133,6 +154,37 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
             return f"It did not work: {error}.", ExitCode.FAILED
         case StoreError():
             return f"The store cannot be used: {error}.", ExitCode.FAILED
+        case UnknownConnection():
+            return (
+                "There is no connection with this id; see: simplex-trio connect list.",
+                ExitCode.USAGE,
+            )
+        case NoServers():
+            return (
+                "No router is known yet; name one with --router smp://…, which is remembered.",
+                ExitCode.USAGE,
+            )
+        case AlreadyJoined():
+            return (
+                "You have joined this link before; see: simplex-trio connect list.",
+                ExitCode.USAGE,
+            )
+        case CannotSend():
+            return (
+                "The connection cannot send yet, for the peer has to answer first; see: "
+                "simplex-trio connect status ID.",
+                ExitCode.FAILED,
+            )
+        case LinkNotUsable():
+            return (
+                f"The link cannot be used: {error}. Ask the peer for a new one.",
+                ExitCode.REFUSED,
+            )
+        case NoCommonDuplexVersion():
+            return "The link is for programs of another version.", ExitCode.USAGE
+        case NotALink():
+            said = _NOT_LINKS.get(error.problem, "This is not a link to connect to.")
+            return said, ExitCode.USAGE
         case CertificateError():
             return f"The certificates cannot be used: {error}.", ExitCode.USAGE
         case DecodeError():

@@ -7,11 +7,13 @@ escaped; callers need not take care of it.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -20,14 +22,20 @@ __all__ = [
     "ERR",
     "OUT",
     "aside",
+    "at_time",
     "complain",
+    "date_of",
     "harmless",
     "one_line",
     "print_json",
     "qr_code",
     "say",
+    "text_or_base64",
     "waiting",
 ]
+
+_POSSIBLE_TIMES = range(2**33)
+"""Seconds since 1970 that a calendar has days for, in every time zone: up to the year 2242."""
 
 OUT = Console(highlight=False)
 """Standard output; colours and live views only where it is a terminal."""
@@ -70,6 +78,24 @@ def one_line(text: str) -> str:
 def harmless(text: str) -> str:
     """As `one_line`, for text that may have several."""
     return "\n".join(map(one_line, text.split("\n")))
+
+
+def date_of(seconds: int) -> datetime | None:
+    """A time that a router has stated, in seconds since 1970; `None` if it is impossible."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds in _POSSIBLE_TIMES else None
+
+
+def at_time(date: datetime | None) -> str:
+    """A time for people, by the clock of this machine."""
+    return "at some time" if date is None else date.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def text_or_base64(body: bytes) -> dict[str, str]:
+    """Bytes from elsewhere as a field for JSON: ``text``, or ``base64`` if they are none."""
+    try:
+        return {"text": body.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(body).decode()}
 
 
 def _spelt(character: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import trio
 from attrs import define, field, frozen
@@ -26,7 +25,15 @@ from simplex_trio.agent.events import (
 from simplex_trio.cli.addresses import place_of
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag, StateFile
-from simplex_trio.cli.output import aside, one_line, print_json, say
+from simplex_trio.cli.output import (
+    aside,
+    at_time,
+    date_of,
+    one_line,
+    print_json,
+    say,
+    text_or_base64,
+)
 from simplex_trio.cli.running import run
 from simplex_trio.cli.sealing import open_sealed
 from simplex_trio.cli.state import SavedQueue, State, default_path
@@ -37,9 +44,6 @@ from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = ["Watch", "acknowledge", "chosen", "tell_person", "tell_program", "watch"]
-
-_POSSIBLE_TIMES = range(2**33)
-"""Seconds since 1970 that a calendar has days for, in every time zone: up to the year 2242."""
 
 
 def watch(
@@ -120,15 +124,11 @@ class Watch(Redacted):
         saved = self.queues[place]
         opened = open_sealed(saved.sealing_key, message.body)
         body = message.body if opened is None else opened
-        return Arrived(saved.name, _time(message.timestamp), body, sealed=opened is not None)
+        return Arrived(saved.name, date_of(message.timestamp), body, sealed=opened is not None)
 
     def lost(self, server: ServerAddress, recipient_id: bytes) -> str:
         """The name of a queue that is not subscribed to any more."""
         return self.queues.pop((server, recipient_id)).name
-
-
-def _time(timestamp: int) -> datetime | None:
-    return datetime.fromtimestamp(timestamp, UTC) if timestamp in _POSSIBLE_TIMES else None
 
 
 async def _watch(
@@ -203,23 +203,16 @@ async def acknowledge(agent: SMPClientAgent, saved: SavedQueue, message_id: byte
 
 def tell_person(arrived: Arrived) -> None:
     """Print a message on a line."""
-    time = "at some time"
-    if arrived.at is not None:
-        time = arrived.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     text = one_line(arrived.body.decode("utf-8", "backslashreplace"))
     note = "" if arrived.sealed else "  (not sealed: the router could read it)"
-    say(f"{time}  {arrived.queue}  {text}{note}")
+    say(f"{at_time(arrived.at)}  {arrived.queue}  {text}{note}")
 
 
 def tell_program(arrived: Arrived) -> None:
     """Print a message as JSON: with its text, or in base64 if it is none."""
-    found: dict[str, Any] = {
+    about = {
         "queue": arrived.queue,
         "time": None if arrived.at is None else arrived.at.isoformat(),
         "sealed": arrived.sealed,
     }
-    try:
-        found["text"] = arrived.body.decode()
-    except UnicodeDecodeError:
-        found["base64"] = base64.b64encode(arrived.body).decode()
-    print_json(found)
+    print_json(about | text_or_base64(arrived.body))

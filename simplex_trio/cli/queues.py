@@ -32,7 +32,7 @@ from simplex_trio.wire.smp.new_queue import ContactRequest
 from simplex_trio.wire.smp.queue_info import QueueInfo
 from simplex_trio.wire.text import to_base64url
 
-__all__ = ["create", "delete", "info", "list_queues", "send"]
+__all__ = ["create", "delete", "info", "list_queues", "message_body", "send"]
 
 _CLEAN_UP_SECONDS = 5  # for deleting an unfinished queue when the program is interrupted
 _MOST_INPUT = 16_384
@@ -185,7 +185,7 @@ def send(
     target = _target(queue, state or default_path())
     proxy = None if through is None else read_address(through, ServerProtocol.SMP)
     try:
-        body = seal(target.uri, _body(text, file))
+        body = seal(target.uri, message_body(text, file))
     except TooLarge as exc:
         raise CommandFailed(
             f"The message is too large; {MAX_MESSAGE:,} bytes fit.", ExitCode.USAGE
@@ -214,7 +214,8 @@ def _target(queue: str, path: Path) -> _Target:
         ) from exc
 
 
-def _body(text: str | None, file: Path | None) -> bytes:
+def message_body(text: str | None, file: Path | None) -> bytes:
+    """What is to be sent: a text, a file, or what comes from standard input."""
     if text is not None and file is not None:
         raise CommandFailed("Give a text or a file, not both.", ExitCode.USAGE)
     if text is not None:

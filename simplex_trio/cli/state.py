@@ -29,7 +29,7 @@ from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, SMPClientVersion
 from simplex_trio.wire.versions import VersionRange
 
-__all__ = ["SavedQueue", "State", "default_path"]
+__all__ = ["SavedQueue", "State", "default_folder", "default_path"]
 
 _VERSION = 2
 
@@ -39,10 +39,15 @@ _NO_CHECKSUM = 1
 _CLIENT_VERSIONS = VersionRange(SMPClientVersion.SENDER_SECURES, SMPClientVersion.SHORT_LINKS)
 
 
+def default_folder() -> Path:
+    """Where commands keep files unless the command line says otherwise."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "simplex-trio"
+
+
 def default_path() -> Path:
     """Where the state is unless the command line says otherwise."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "simplex-trio" / "queues.json"
+    return default_folder() / "queues.json"
 
 
 @frozen(repr=False)

@@ -35,6 +35,8 @@ def test_the_commands_are_all_there() -> None:
         "demo",
         "ping",
         "agent watch",
+        *(f"connect {each}" for each in ("create", "join", "accept", "reject", "send", "watch")),
+        *(f"connect {each}" for each in ("list", "status", "delete")),
         *(f"queue {each}" for each in ("create", "list", "send", "watch", "info", "delete")),
         *(f"router {each}" for each in ("init", "start", "stats")),
         *(f"xftp {each}" for each in ("send", "receive", "delete", "info", "router")),

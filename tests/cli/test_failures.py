@@ -16,6 +16,14 @@ from simplex_trio import (
 )
 from simplex_trio.cli.failures import CommandFailed, ExitCode, explained
 from simplex_trio.cli.running import Interrupted
+from simplex_trio.duplex import (
+    AlreadyJoined,
+    CannotSend,
+    LinkNotUsable,
+    NoCommonDuplexVersion,
+    NoServers,
+    UnknownConnection,
+)
 from simplex_trio.errors import (
     CertificateExpired,
     DecodeError,
@@ -26,6 +34,8 @@ from simplex_trio.errors import (
     StoreFull,
     WrongIdentity,
 )
+from simplex_trio.ratchet.errors import KEMSupportMissing
+from simplex_trio.wire.duplex.links import LinkProblem, NotALink
 from simplex_trio.wire.errors.values import Code, Proxy, ProxyErrorKind
 from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.errors import NoSuchReplica, RouterUnreachable, XFTPRouterError
@@ -44,6 +54,14 @@ ERRORS: list[tuple[BaseException, int]] = [
     (XFTPRouterError(XFTPCode.QUOTA), 4),
     (NoSuchReplica(1, retryable=False), 4),
     (StoreFull("no room"), 1),
+    (KEMSupportMissing("pip install 'simplex-trio[duplex]'"), 1),
+    (UnknownConnection(), 2),
+    (NoServers("none"), 2),
+    (AlreadyJoined("0123456789abcdef"), 2),
+    (CannotSend("not yet"), 1),
+    (LinkNotUsable("the connection cannot be made: link"), 4),
+    (NoCommonDuplexVersion("too new"), 2),
+    *((NotALink(problem), 2) for problem in LinkProblem),
     (CertificateExpired("too old"), 2),
     (DecodeError("not that"), 2),
     (EncodeError("not that"), 2),
