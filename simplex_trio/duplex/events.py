@@ -97,7 +97,10 @@ class ConnectionEvent(Redacted):
 @final
 @frozen(repr=False)
 class InvitationReady(ConnectionEvent):
-    """An invitation or a contact address that was created in the background can be passed on."""
+    """An invitation or a contact address that was created in the background can be passed on.
+
+    It is not told if a call has waited for it, which has the links then.
+    """
 
     link: str
     """The long link."""
@@ -119,12 +122,16 @@ class JoinSent(ConnectionEvent):
 @final
 @frozen(repr=False)
 class ConfirmationReceived(ConnectionEvent):
-    """A peer has joined an invitation.  Call `DuplexAgent.accept`, or delete the connection."""
+    """A peer has joined an invitation.  Call `DuplexAgent.accept` or `DuplexAgent.reject`.
+
+    Until then the peer waits.  If this comes again, accepting again changes nothing.
+    """
 
     confirmation_id: str
     info: bytes
     """What the peer tells of itself."""
     pq: bool
+    """Whether both sides can use the KEM, and want to."""
     servers: tuple[ServerAddress, ...]
     """Where the peer wants to be sent to."""
 
@@ -134,29 +141,36 @@ class ConfirmationReceived(ConnectionEvent):
 class RequestReceived(ConnectionEvent):
     """A peer asks for a connection through a contact address, the one with ``connection_id``.
 
-    Call `DuplexAgent.accept`, which makes a new connection, or `DuplexAgent.reject`.
+    Call `DuplexAgent.accept`, which makes a new connection, or `DuplexAgent.reject`.  If this comes
+    again after one of them, the request is used up, which is `CannotAccept`.
     """
 
     request_id: str
     info: bytes
+    """What the peer tells of itself."""
     pq: bool
-    """Whether the peer can use the KEM."""
+    """Whether the peer can use the KEM; not whether it wants to."""
     servers: tuple[ServerAddress, ...]
+    """Where the peer wants to be sent to."""
 
 
 @final
 @frozen(repr=False)
 class PeerInfo(ConnectionEvent):
-    """What the peer tells of itself, to the side that has joined."""
+    """What the peer tells of itself, to the side that has joined.
+
+    Nothing has to be done; whoever does not like it deletes the connection.
+    """
 
     info: bytes
     pq: bool
+    """Whether the KEM has protected this."""
 
 
 @final
 @frozen(repr=False)
 class ConnectionReady(ConnectionEvent):
-    """Both sides can send."""
+    """Both sides can send.  It comes once, and messages of the peer may come before it."""
 
     pq: bool
     """Whether messages are protected by the KEM now; it may be switched on and off later."""
@@ -176,6 +190,7 @@ class LinkUpdated(ConnectionEvent):
     """The router has the new data of a link, or the link is deleted, or the change was refused."""
 
     problem: Problem | None
+    """`None` if it was done; otherwise `DuplexAgent.change_link` may be called again."""
 
 
 @final
@@ -200,7 +215,10 @@ class MessageSent(ConnectionEvent):
 @final
 @frozen(repr=False)
 class DeliveryWarning(ConnectionEvent):
-    """A message has not been taken yet and will be tried again; told once for each problem."""
+    """A message has not been taken yet and will be tried again; told once for each problem.
+
+    Nothing has to be done, but people may want to know.
+    """
 
     message_id: int
     problem: Problem
@@ -218,7 +236,7 @@ class DeliveryFailed(ConnectionEvent):
 @final
 @frozen(repr=False)
 class ReceiptReceived(ConnectionEvent):
-    """The peer's program has received a message."""
+    """The peer's program has taken care of a message.  This needs no acknowledgement."""
 
     message_id: int
     intact: bool
@@ -230,7 +248,7 @@ class ReceiptReceived(ConnectionEvent):
 @final
 @frozen(repr=False)
 class SendingResumed(ConnectionEvent):
-    """The peer has read its full queue; what waits is sent now."""
+    """The peer has read its full queue; what waits is sent now, and nothing has to be done."""
 
 
 # --- receiving ----------------------------------------------------------------------------------
@@ -264,7 +282,8 @@ class PeerMessage(ConnectionEvent):
 class ReceivingProblem(ConnectionEvent):
     """Something came that could not be used, and was acknowledged; nothing waits for it.
 
-    While the program has not taken it, it stands for everything of the kind that comes.
+    While the program has not taken it, it stands for everything of the kind that comes.  If nothing
+    but `Problem.DECRYPTION` comes, the two sides have lost each other: connect anew.
     """
 
     problem: Problem
@@ -273,12 +292,14 @@ class ReceivingProblem(ConnectionEvent):
 @final
 @frozen(repr=False)
 class QueueLost(ConnectionEvent):
-    """Nothing can be received any more: connect anew, or end the other program.
+    """Nothing can be received from a queue any more.
 
-    ``deleted`` says that the router has no such queue; otherwise another program has subscribed.
+    If it was deleted, connect anew.  Otherwise another program has subscribed to it, with a copy of
+    the store: end that program, and call `DuplexAgent.subscribe`.
     """
 
     deleted: bool
+    """Whether the router has no such queue, or does not take this side's key for it."""
 
 
 # --- routers ------------------------------------------------------------------------------------
@@ -287,7 +308,7 @@ class QueueLost(ConnectionEvent):
 @final
 @frozen(repr=False)
 class RouterUp(Redacted):
-    """The queues of these connections at a router are subscribed to."""
+    """The queues of these connections at a router are subscribed to, so what is there comes."""
 
     server: ServerAddress
     connection_ids: tuple[str, ...]
