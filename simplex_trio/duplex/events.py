@@ -124,7 +124,8 @@ class JoinSent(ConnectionEvent):
 class ConfirmationReceived(ConnectionEvent):
     """A peer has joined an invitation.  Call `DuplexAgent.accept` or `DuplexAgent.reject`.
 
-    Until then the peer waits.  If this comes again, accepting again changes nothing.
+    Until then the peer waits, and so does what it has sent already.  If this comes again, accepting
+    again changes nothing.
     """
 
     confirmation_id: str
@@ -142,7 +143,7 @@ class RequestReceived(ConnectionEvent):
     """A peer asks for a connection through a contact address, the one with ``connection_id``.
 
     Call `DuplexAgent.accept`, which makes a new connection, or `DuplexAgent.reject`.  If this comes
-    again after one of them, the request is used up, which is `CannotAccept`.
+    again, accepting again gives the same connection; a request that was rejected is `CannotAccept`.
     """
 
     request_id: str
