@@ -16,8 +16,11 @@ async def main(router: str) -> None:
     """Be there for Bob."""
     async with open_duplex_agent("alice.db", servers=[router]) as agent:
         if not await agent.connections():
-            invitation = await agent.create(info=b"Alice")
-            print(f'python bob.py "{router}" "{invitation.link}" "Hello, Alice"')
+            await agent.create(info=b"Alice")
+        [connection_id] = await agent.connections()
+        link = (await agent.status(connection_id)).link
+        if link is not None:
+            print(f'python bob.py "{router}" "{link}" "Hello, Alice"')
 
         async for event in agent.events:
             match event:
