@@ -14,7 +14,7 @@ from simplex_trio.duplex.machine.connection import (
     Suspension,
 )
 from simplex_trio.duplex.machine.creating import invitation, is_offered
-from simplex_trio.duplex.machine.handshake import can_send
+from simplex_trio.duplex.machine.handshake import can_send, has_failed
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.ratchet.x3dh import security_code
@@ -110,23 +110,19 @@ def _state(step: Step, c: OpenConnection) -> ConnectionState:
         return ConnectionState.DELETING
     if row.ready:
         return ConnectionState.READY
+    if has_failed(c):
+        return ConnectionState.FAILED
     if is_offered(c) and not c.sending:
-        if receiving is None:
-            return ConnectionState.FAILED
-        if receiving.status is ReceivingStatus.PLANNED:
+        if receiving is None or receiving.status is ReceivingStatus.PLANNED:
             return ConnectionState.CREATING
         if row.kind is ConnectionKind.ADDRESS:
             return ConnectionState.ADDRESS
-        if row.reply_queue is not None:
-            return ConnectionState.CONFIRMED
         is_open = receiving.status is ReceivingStatus.NEW
-        return ConnectionState.OFFERED if is_open else ConnectionState.FAILED
+        return ConnectionState.OFFERED if is_open else ConnectionState.CONFIRMED
     if row.link is not None or row.address is not None:
         return ConnectionState.JOINING
-    if row.accepts_by_itself and not c.sending:
-        return ConnectionState.FAILED if row.x3dh is None else ConnectionState.WAITING
     if not c.sending:
-        return ConnectionState.FAILED
+        return ConnectionState.WAITING
     queued = step.rows.find(Delivery, limit=1, connection_id=c.connection_id)
     if row.info is not None or queued:
         return ConnectionState.JOINING

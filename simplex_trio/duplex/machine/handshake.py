@@ -17,6 +17,7 @@ from simplex_trio.duplex.events import (
     Problem,
 )
 from simplex_trio.duplex.machine.connection import (
+    ConnectionKind,
     ReceivingStatus,
     SendingQueue,
     SendingStatus,
@@ -40,6 +41,7 @@ __all__ = [
     "confirmation_arrived",
     "confirmation_sent",
     "fail",
+    "has_failed",
     "has_hello_to_say",
     "hello_received",
     "hello_sent",
@@ -239,8 +241,18 @@ def can_send(c: OpenConnection) -> bool:
 
 def request_sent(step: Step, c: OpenConnection) -> None:
     """The router of a contact address has taken the request."""
+    if c.row.request is None:
+        return
     c.change(address=None, request=None)
     step.tell(JoinSent(c.connection_id, can_send=False))
+
+
+def has_failed(c: OpenConnection) -> bool:
+    """Whether `fail` was called: nothing is left from which a connection could be made."""
+    row = c.row
+    if row.kind is ConnectionKind.ADDRESS:
+        return not c.receiving
+    return row.link is None and row.x3dh is None and row.ratchet is None
 
 
 def fail(step: Step, c: OpenConnection, problem: Problem) -> None:
@@ -248,6 +260,8 @@ def fail(step: Step, c: OpenConnection, problem: Problem) -> None:
 
     So are the keys: whatever the peer still sends is of no use.
     """
+    if has_failed(c):
+        return
     c.change(
         info=None,
         link=None,

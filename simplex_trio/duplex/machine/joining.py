@@ -138,6 +138,8 @@ def link_read(step: Step, c: OpenConnection, content: LinkContent) -> None:
     """
     if isinstance(content.user, ContactLinkData) and not content.user.direct:
         raise LinkNotUsable("this address takes requests through relays only")
+    if c.row.link is None:
+        return
     key = c.row.link_key
     c.change(link=None, link_key=None)
     join(step, c, content.fixed.request, auth_key=key)
