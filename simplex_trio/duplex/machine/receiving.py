@@ -366,7 +366,9 @@ def _process_message(
     now = step.moment.seconds
     step.rows.add_seen(c.connection_id, encrypted_hash, now)
     _raise_version(step, c, envelope.agent_version)
-    if queue.status is not ReceivingStatus.ACTIVE:
+    # In the slow handshake it is HELLO that ends it; other messages may come before.
+    is_fast = queue.status is ReceivingStatus.CONFIRMED and not c.row.is_joiner
+    if is_fast or isinstance(message.body, HELLO):
         c.change_receiving(queue.number, status=ReceivingStatus.ACTIVE)
     integrity, skipped = _integrity(c, message)
     row = c.row
