@@ -146,11 +146,7 @@ def not_delivered(
     now = step.moment.now
     is_quota = failure is SendFailure.QUOTA
     in_handshake = delivery.kind in (DeliveryKind.CONFIRMATION, DeliveryKind.HELLO)
-    if (
-        failure is SendFailure.GONE
-        or failure is SendFailure.REFUSED
-        or (is_quota and delivery.kind is DeliveryKind.CONFIRMATION)
-    ):
+    if failure is SendFailure.GONE or failure is SendFailure.REFUSED:
         if in_handshake:
             fail(step, c, failure.problem)
         else:

@@ -76,7 +76,7 @@ def failure_of(error: BaseException) -> SendFailure:
 
 def is_temporary(error: BaseException) -> bool:
     """Whether the same command may succeed later."""
-    return failure_of(error) in (SendFailure.TEMPORARY, SendFailure.UNREACHABLE)
+    return failure_of(error) not in (SendFailure.GONE, SendFailure.REFUSED)
 
 
 def _is_host_error(error: BaseException) -> bool:

@@ -99,10 +99,8 @@ class SenderWork(Settling):
                 lambda sender: sender.send(queue.sender_id, body, notify=True, patience=BACKGROUND),
             )
         except NETWORK_ERRORS as exc:
-            failure = failure_of(exc)
-            if failure in (SendFailure.TEMPORARY, SendFailure.UNREACHABLE):
-                raise
-            await self._fail(work, exc, failure.problem)
+            # A full queue has room again once the address' program has read it.
+            await self._fail(work, permanent(exc))
             return
         await self._settle(work, request_sent)
 
