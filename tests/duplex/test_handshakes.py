@@ -81,6 +81,8 @@ class Handshake(World):
         return self.count - 1 == self.place
 
     def do(self, machine: Machine, work: Work, answer: Answer = Answer.OK) -> None:
+        if machine is self.waits:
+            return
         if self.fault is not None and self._is_faulty():
             answer = self.fault
             self.waits = machine
@@ -92,13 +94,6 @@ class Handshake(World):
                 super().deliver(queue, crash=True)
             queue.owner.restart()
         super().deliver(queue, crash=crash)
-
-    def do_all(self, machine: Machine) -> None:
-        if machine is not self.waits:
-            while machine is not self.waits and (work := machine.all_work()):
-                for each in work:
-                    if machine is not self.waits:
-                        self.do(machine, each)
 
     def settle(self) -> None:
         super().settle()
@@ -118,9 +113,9 @@ class Handshake(World):
         self.settle()
         return accepted, joined
 
-    def _created(self, machine: Machine) -> InvitationReady:
+    def _created(self, machine: Machine, connection_id: str) -> InvitationReady:
         self.settle()
-        return super()._created(machine)
+        return super()._created(machine, connection_id)
 
 
 def places(kind: Kind, fault: Answer | None) -> Iterator[Handshake]:

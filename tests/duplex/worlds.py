@@ -147,28 +147,30 @@ class World:
         self, machine: Machine, *, short: bool = False, pq: bool = False, info: bytes = b"A"
     ) -> InvitationReady:
         """A new invitation."""
-        machine.step(
-            lambda step: (
-                plan_invitation(
-                    step, user="", info=info, pq=pq, offers_kem=short, wants_link=short
-                ).connection_id
-            )
-        )
-        return self._created(machine)
+
+        def decide(step: Step) -> str:
+            c = plan_invitation(step, user="", info=info, pq=pq, offers_kem=short, wants_link=short)
+            return c.connection_id
+
+        return self._created(machine, machine.step(decide))
 
     def address(
         self, machine: Machine, *, short: bool = False, pq: bool = False
     ) -> InvitationReady:
         """A new contact address."""
-        machine.step(
+        made = machine.step(
             lambda step: plan_address(step, user="", pq=pq, wants_link=short).connection_id
         )
-        return self._created(machine)
+        return self._created(machine, made)
 
-    def _created(self, machine: Machine) -> InvitationReady:
-        self.do_all(machine)
-        ready = machine.told[-1]
-        assert isinstance(ready, InvitationReady)
+    def _created(self, machine: Machine, connection_id: str) -> InvitationReady:
+        for work in machine.work(connection_id):
+            self.do(machine, work)
+        [ready] = (
+            event
+            for event in machine.told
+            if isinstance(event, InvitationReady) and event.connection_id == connection_id
+        )
         return ready
 
     def join(
@@ -237,18 +239,23 @@ class World:
                 self.do(machine, each)
 
     def settle(self) -> None:
-        """Do and deliver everything until nothing is left."""
-        before = -1
-        while before != self.steps:
-            before = self.steps
+        """Do and deliver everything until that changes nothing."""
+        before: object = None
+        while before != (before := self.progress()):
             for machine in self.machines:
-                self.do_all(machine)
+                for work in machine.all_work():
+                    self.do(machine, work)
             for queue in list(self.queues):
                 if queue.messages and self.can_deliver(queue):
                     self.deliver(queue)
 
-    steps = 0
-    """How many works were done and messages delivered."""
+    def progress(self) -> object:
+        """What changes as long as anything gets on."""
+        return (
+            [work.lane for machine in self.machines for work in machine.all_work()],
+            [broker_id for queue in self.queues for broker_id, _ in queue.messages],
+            [len(machine.told) for machine in self.machines],
+        )
 
     def can_deliver(self, queue: Queue) -> bool:
         """Whether the next message of a queue is one that its owner has not seen."""
@@ -285,14 +292,12 @@ class World:
             else:
                 receive(step, c, number, Arrival(broker_id, int(queue.owner.now), body))
 
-        self.steps += 1
         queue.owner.step(decide, crash=crash)
 
     # --- routers --------------------------------------------------------------------------------
 
     def do(self, machine: Machine, work: Work, answer: Answer = Answer.OK) -> None:
         """Try a work once, and store its outcome unless the answer gets lost."""
-        self.steps += 1
         connection_id = work.connection.connection_id
         try:
             outcome = self._ask(machine, work, answer)
@@ -357,7 +362,7 @@ class World:
                 return self._deliver(machine, work)
 
     def _failed(self, work: Work, failure: SendFailure) -> _Outcome:
-        temporary = failure in (SendFailure.TEMPORARY, SendFailure.UNREACHABLE)
+        temporary = failure not in (SendFailure.GONE, SendFailure.REFUSED)
         match work:
             case Deliver():
                 return lambda step, c: _settle_delivery(step, c, work.delivery, failure)
