@@ -90,7 +90,7 @@ class OpenConnection:
         sending: dict[int, SendingQueue],
         skipped: Callable[[], SkippedKeys],
     ) -> None:
-        self.row = row
+        self.row: Connection = row
         self.receiving = receiving
         self.sending = sending
         self._load_skipped = skipped

@@ -87,7 +87,7 @@ class Table(Generic[RecordT]):
         self.name = name
         self.key = key
         hints = get_type_hints(kind)
-        self.columns = tuple(field.name for field in attrs.fields(kind))  # type: ignore[arg-type]
+        self.columns: tuple[str, ...] = tuple(field.name for field in attrs.fields(kind))  # type: ignore[arg-type]
         codecs = {column: codec(hints[column]) for column in self.columns}
         self._write = {column: codec[0] for column, codec in codecs.items()}
         self._reads = tuple(codecs[column][1] for column in self.columns)
@@ -95,9 +95,9 @@ class Table(Generic[RecordT]):
         marks = ", ".join("?" * len(self.columns))
         self._where_key = " AND ".join(f"{column} = ?" for column in key)
         self._order = ", ".join(key)
-        self.insert = f"INSERT INTO {name} ({self._names}) VALUES ({marks})"
-        self.select_one = f"SELECT {self._names} FROM {name} WHERE {self._where_key}"
-        self.delete = f"DELETE FROM {name} WHERE {self._where_key}"
+        self.insert: str = f"INSERT INTO {name} ({self._names}) VALUES ({marks})"
+        self.select_one: str = f"SELECT {self._names} FROM {name} WHERE {self._where_key}"
+        self.delete: str = f"DELETE FROM {name} WHERE {self._where_key}"
 
     def values(self, record: RecordT) -> tuple[Any, ...]:
         """A record as the values of its columns."""

@@ -67,7 +67,7 @@ class MemoryDatabase:
     """
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection: sqlite3.Connection = sqlite3.connect(":memory:", isolation_level=None)
         self.connection.text_factory = bytes
         self.connection.execute("PRAGMA foreign_keys = ON")
         for statement in TABLES:
