@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
+import signal
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,10 +24,16 @@ from simplex_trio.cli.asking import ask, can_ask
 from simplex_trio.cli.connect import accepting, making, sending, store
 from simplex_trio.cli.failures import CommandFailed
 from simplex_trio.cli.running import run
-from simplex_trio.duplex import DuplexConfig, open_duplex_agent
+from simplex_trio.duplex import (
+    DuplexAgent,
+    DuplexConfig,
+    DuplexEvents,
+    PeerMessage,
+    open_duplex_agent,
+)
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.server import EMBEDDED, open_router
-from tests.cli.support import Program, Result, call, in_background
+from tests.cli.support import Result, call, in_background
 
 Cli = Callable[..., Result]
 
@@ -236,6 +243,40 @@ def test_a_contact_address(alice: Peer, bob: Peer, cli: Cli, router: str, tmp_pa
     assert sorted(each["state"] for each in alice.json("list"))[0] == "address"
 
 
+def test_a_contact_address_in_words(
+    alice: Peer, bob: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = alice("create", "--address", "--short", *alice.router)
+    assert "to all who may ask for a connection" in created.out
+    (address,) = alice.json("list")
+    link = alice.json("status", address["connection"])["short_link"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{link}\n"))
+    joined = bob("join", "-", *bob.router)
+    assert joined.out.startswith("A contact address, on ")
+    assert "You can write" not in joined.out
+    with monkeypatch.context() as patch:
+        # As if the program were killed before the event is taken.
+        patch.setattr(DuplexEvents, "take", DuplexEvents.keep)
+        accepted = alice("accept", "--all", *LONG)
+    assert "does not say who it is asks your contact address" in accepted.out
+    assert "Accepted, as " in accepted.out
+    again = alice("accept", "--all", *LONG)
+    assert again.code == 0
+    assert "has an answer already" in again.err
+    assert "No peer has asked" in alice("accept", "--seconds", "0.1").err
+
+
+def test_a_peer_that_asked_for_what_is_deleted(alice: Peer, bob: Peer) -> None:
+    _, theirs = alice.connect(bob)
+    created = alice.json("create")
+    bob.json("join", created["link"])
+    alice.lines("accept", *LONG)
+    alice.json("delete", created["connection"])
+    bob.json("send", theirs, "hello", *LONG)
+    events = alice.watched("--count", "1", *LONG)
+    assert "confirmation" not in [each["event"] for each in events]
+
+
 def test_rejecting_an_invitation_deletes_it(alice: Peer, bob: Peer) -> None:
     created = alice.json("create", *alice.router)
     bob.json("join", created["link"], *bob.router)
@@ -367,23 +408,67 @@ def test_watching_some_connections(alice: Peer, bob: Peer) -> None:
     assert alice("watch", "--count", "1", "--seconds", "0").code == 1
 
 
-def test_receipts_and_a_store_that_is_in_use(alice: Peer, bob: Peer, tmp_path: Path) -> None:
-    ours, theirs = alice.connect(bob)
-    arguments = ("connect", "watch", "--receipts", "--json", "--store", alice.path)
-    with Program(*arguments, folder=tmp_path) as program:
-        while json.loads(program.next_line())["event"] != "router_up":
-            pass
+@asynccontextmanager
+async def acknowledging(path: Path) -> AsyncIterator[DuplexAgent]:
+    """An agent that sends a receipt for each message."""
+
+    async def acknowledge() -> None:
+        async for event in agent.events:
+            if isinstance(event, PeerMessage):
+                await agent.acknowledge(event, receipt=b"read")
+
+    async with open_duplex_agent(path, config=CONFIG) as agent, trio.open_nursery() as nursery:
+        nursery.start_soon(acknowledge)
+        yield agent
+        nursery.cancel_scope.cancel()
+
+
+def test_receipts_and_a_store_that_is_in_use(alice: Peer, bob: Peer) -> None:
+    _, theirs = alice.connect(bob)
+    with in_background(lambda: acknowledging(alice.path)):
         in_use = alice("list")
         assert in_use.code == 1
         assert "in use by another command" in in_use.err
         sent = bob.json("send", theirs, "hello", "--receipt", *LONG)
-        assert sent["receipt"] == {"intact": True, "info": {"text": ""}}
+        assert sent["receipt"] == {"intact": True, "info": {"text": "read"}}
         assert bob("send", theirs, "again", "--receipt", *LONG).out == "Received.\n"
-        result = program.stop()
+    assert "not both" in bob("send", theirs, "x", "--receipt", "--no-wait").err
+
+
+def test_a_message_is_printed_again_if_watching_is_interrupted_before_it_is_acknowledged(
+    alice: Peer, bob: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, theirs = alice.connect(bob)
+    bob("send", theirs, "hello", *LONG)
+
+    async def interrupted(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await trio.sleep_forever()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DuplexAgent, "acknowledge", interrupted)
+        result = alice("watch", "--json")
     assert result.code == 130
     assert result.err == ""
-    assert "not both" in bob("send", theirs, "x", "--receipt", "--no-wait").err
-    assert alice.json("status", ours)["queued"] == 0
+    again = alice.watched("--count", "1", *LONG)[-1]
+    assert again == result.json_lines()[-1]
+    assert again["text"] == "hello"
+
+
+def test_sending_is_interrupted(alice: Peer, bob: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, theirs = alice.connect(bob)
+
+    async def interrupted(*_: object, receipt: bool) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await trio.sleep_forever()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "_follow", interrupted)
+        result = bob("send", theirs, "hello")
+    assert result.code == 130
+    assert "is sent by the next command" in result.err
+    assert bob.watched("--seconds", "0") == []  # which sends what is left before it ends
+    assert alice.watched("--count", "1", *LONG)[-1]["text"] == "hello"
 
 
 def test_a_receipt_that_does_not_come(
