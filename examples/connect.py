@@ -62,7 +62,6 @@ async def connect(router: ServerAddress | str) -> None:
             trio.open_nursery() as nursery,
         ):
             invitation = await alice.create(info=b"Alice")
-            assert invitation.link is not None
             nursery.start_soon(run_bob, bob, invitation.link)
             await run_alice(alice)
             nursery.cancel_scope.cancel()

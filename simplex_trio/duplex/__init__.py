@@ -49,6 +49,7 @@ from simplex_trio.duplex.events import (
 )
 from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
 from simplex_trio.duplex.links import LinkPreview
+from simplex_trio.duplex.machine.step import Spoken
 from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
 from simplex_trio.duplex.store.store import change_store_key
 
@@ -98,6 +99,7 @@ __all__ = [
     "RouterUp",
     "SendingResumed",
     "Server",
+    "Spoken",
     "UnknownConnection",
     "change_store_key",
     "open_duplex_agent",

@@ -28,13 +28,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import final
+from typing import Literal, final, overload
 
 import trio
 from attrs import evolve, frozen
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.connections import Connector
+from simplex_trio.client.router_errors import RouterError
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
@@ -108,8 +109,8 @@ class Invitation(Redacted):
     """A connection that was made, and the links to it."""
 
     connection_id: str
-    link: str | None
-    """The long link; `None` while the queue is still to be created."""
+    link: str
+    """The long link."""
     short_link: str | None = None
 
 
@@ -155,6 +156,30 @@ class DuplexAgent:
 
     # --- connecting -----------------------------------------------------------------------------
 
+    @overload
+    async def create(
+        self,
+        *,
+        info: bytes = b"",
+        short: bool = False,
+        data: bytes = b"",
+        pq: bool | None = None,
+        user: str = "",
+        wait: Literal[True] = True,
+    ) -> Invitation: ...
+
+    @overload
+    async def create(
+        self,
+        *,
+        info: bytes = b"",
+        short: bool = False,
+        data: bytes = b"",
+        pq: bool | None = None,
+        user: str = "",
+        wait: Literal[False],
+    ) -> str: ...
+
     async def create(
         self,
         *,
@@ -164,8 +189,10 @@ class DuplexAgent:
         pq: bool | None = None,
         user: str = "",
         wait: bool = True,
-    ) -> Invitation:
-        """Make an invitation, which one peer can join.
+    ) -> Invitation | str:
+        """Make an invitation, which one peer can join; returns its links.
+
+        Without ``wait`` it returns the connection's id, and `InvitationReady` tells the links.
 
         With ``short`` there is a short link too, which shows ``data`` to whoever has it.  ``info``
         is what the peer is told when it is accepted, unless `accept` says otherwise.  ``pq`` is
@@ -190,6 +217,28 @@ class DuplexAgent:
 
         return await self._created(decide, wait=wait)
 
+    @overload
+    async def create_address(
+        self,
+        *,
+        short: bool = True,
+        data: bytes = b"",
+        pq: bool | None = None,
+        user: str = "",
+        wait: Literal[True] = True,
+    ) -> Invitation: ...
+
+    @overload
+    async def create_address(
+        self,
+        *,
+        short: bool = True,
+        data: bytes = b"",
+        pq: bool | None = None,
+        user: str = "",
+        wait: Literal[False],
+    ) -> str: ...
+
     async def create_address(
         self,
         *,
@@ -198,7 +247,7 @@ class DuplexAgent:
         pq: bool | None = None,
         user: str = "",
         wait: bool = True,
-    ) -> Invitation:
+    ) -> Invitation | str:
         """Make a contact address, through which any number of peers can ask for a connection.
 
         ``data`` is what its short link shows; see `create` for the rest.
@@ -213,9 +262,9 @@ class DuplexAgent:
 
         return await self._created(decide, wait=wait)
 
-    async def _created(self, decide: Callable[[Step], str], *, wait: bool) -> Invitation:
+    async def _created(self, decide: Callable[[Step], str], *, wait: bool) -> Invitation | str:
         if not wait:
-            return Invitation(await self._core.step(decide), None)
+            return await self._core.step(decide)
         outcome = await self._outcome(decide)
         assert isinstance(outcome, InvitationReady)
         return Invitation(outcome.connection_id, outcome.link, outcome.short_link)
@@ -250,7 +299,12 @@ class DuplexAgent:
     async def _joined(self, decide: Callable[[Step], str], *, wait: bool) -> str:
         if not wait:
             return await self._core.step(decide)
-        outcome = await self._outcome(decide)
+        try:
+            outcome = await self._outcome(decide)
+        except RouterError as exc:
+            if exc.retryable:
+                raise
+            raise LinkNotUsable("a router does not know the link, or refuses it") from exc
         if isinstance(outcome, ConnectionFailed):
             raise LinkNotUsable(f"the connection cannot be made: {outcome.problem.value}")
         return outcome.connection_id

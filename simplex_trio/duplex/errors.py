@@ -38,7 +38,10 @@ class AlreadyJoined(DuplexError):
 
 
 class LinkNotUsable(DuplexError):
-    """The data of a link cannot be used; ``__cause__`` says why, if it was read at all."""
+    """A link cannot be used; ``__cause__`` says more, if there is more to say.
+
+    It is not known any more, was used by another program, or its data is not what it promises.
+    """
 
 
 class NoCommonDuplexVersion(DuplexError):

@@ -65,7 +65,6 @@ async def _next(agent: DuplexAgent, kind: type[EventT]) -> EventT:
 
 async def _connect(first: DuplexAgent, second: DuplexAgent, *, pq: bool) -> tuple[str, str]:
     invitation = await first.create(pq=pq)
-    assert invitation.link is not None
     theirs = await second.join(invitation.link, pq=pq)
     ours = await first.accept(await _next(first, ConfirmationReceived))
     await _next(first, ConnectionReady)

@@ -238,7 +238,6 @@ async def test_we_are_of_an_earlier_version(router: str, tmp_path: Path, way: An
 async def test_the_slow_handshake_when_we_invite(router: str, tmp_path: Path, pq: bool) -> None:
     async with both(router, tmp_path) as (agent, driver):
         invitation = await agent.create(info=b"ours", pq=pq)
-        assert invitation.link is not None
         link = without_modes(invitation.link)
         joined = await driver.command("joinConnection", link=link, profile=b"other".hex(), pq=pq)
         assert joined["sndSecure"] is False

@@ -258,13 +258,15 @@ def has_failed(c: OpenConnection) -> bool:
 def fail(step: Step, c: OpenConnection, problem: Problem) -> None:
     """The handshake cannot go on; what it still had to do is dropped.
 
-    So are the keys: whatever the peer still sends is of no use.
+    So are the keys: whatever the peer still sends is of no use.  The link counts as one that was
+    not joined, so that joining it again says what is wrong with it.
     """
     if has_failed(c):
         return
     c.change(
         info=None,
         link=None,
+        link_hash=None,
         link_key=None,
         address=None,
         request=None,
