@@ -178,13 +178,11 @@ def trio_typing(session: nox.Session) -> None:
 
 @nox.session
 def seeds(session: nox.Session) -> None:
-    """The agent in a network that fails, 10,000 times; `-- 137-137` replays one seed."""
+    """Both agents in a network that fails, 10,000 times; `-- 137-137` replays one seed."""
     session.install(*group("test"), WHOLE)
     count = session.posargs[0] if session.posargs else "10000"
-    session.run(
-        *["python", "-m", "pytest", "-q", "tests/agent/test_simulation.py"],
-        env={"SIMPLEX_TRIO_SEEDS": count},
-    )
+    files = ["tests/agent/test_simulation.py", "tests/duplex/test_simulation.py"]
+    session.run(*["python", "-m", "pytest", "-q", *files], env={"SIMPLEX_TRIO_SEEDS": count})
 
 
 @nox.session

@@ -63,15 +63,12 @@ def _ignore(_: object) -> None:
 class MemoryDatabase:
     """A database in memory, with the methods of `Database` that a store uses.
 
-    Its functions run at once, in the thread of the event loop: for tests.
+    Its functions run at once, in the thread of the event loop: for tests.  ``connection`` is that
+    of an earlier database, closed by now, whose contents this one goes on with.
     """
 
-    def __init__(self) -> None:
-        self.connection: sqlite3.Connection = sqlite3.connect(":memory:", isolation_level=None)
-        self.connection.text_factory = bytes
-        self.connection.execute("PRAGMA foreign_keys = ON")
-        for statement in TABLES:
-            self.connection.execute(statement)
+    def __init__(self, connection: sqlite3.Connection | None = None) -> None:
+        self.connection: sqlite3.Connection = _new_tables() if connection is None else connection
         self._is_closed = False
 
     async def run(self, function: Callable[[], T]) -> T:
@@ -94,9 +91,18 @@ class MemoryDatabase:
             raise
 
     async def aclose(self) -> None:
-        """Close it; what is in it stays, for another store on the same database."""
+        """Close it; what is in it stays, for another database on the same connection."""
         self._is_closed = True
         await trio.lowlevel.checkpoint()
+
+
+def _new_tables() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.text_factory = bytes
+    connection.execute("PRAGMA foreign_keys = ON")
+    for statement in TABLES:
+        connection.execute(statement)
+    return connection
 
 
 class DuplexStore:

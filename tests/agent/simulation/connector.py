@@ -18,7 +18,6 @@ from simplex_trio.client.spec import shake_hands
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import DialFailed
-from simplex_trio.testing.network import MemoryNetwork
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
@@ -26,10 +25,18 @@ from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 from . import stand_in
 
 
+class Network(Protocol):
+    """What routers are connected to through, such as a `MemoryNetwork`."""
+
+    async def connect(self, name: str) -> trio.abc.Stream: ...
+
+
 class Reachable(Protocol):
     """A router, as far as connecting to it is concerned."""
 
-    network: MemoryNetwork
+    @property
+    def network(self) -> Network: ...
+
     name: str
     address: ServerAddress
     credentials: RouterCredentials

@@ -14,7 +14,7 @@ from simplex_trio.client.spec import shake_hands
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import SimplexError
-from simplex_trio.router.config import Intervals, RouterConfig
+from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.hub import Hub, assemble_hub
 from simplex_trio.router.session import serve_client
 from simplex_trio.router.store.memory import MemoryStore
@@ -37,7 +37,13 @@ class OwnRouter:
     """
 
     def __init__(
-        self, network: MemoryNetwork, name: str, random: Random, *, number: int = 0, ends: float = 0
+        self,
+        network: MemoryNetwork,
+        name: str,
+        random: Random,
+        *,
+        number: int = 0,
+        config: RouterConfig | None = None,
     ) -> None:
         self.network = network
         self.name = name
@@ -47,7 +53,7 @@ class OwnRouter:
             ServerProtocol.SMP, (parse_host(name),), None, self.credentials.identity_fingerprint
         )
         self.client_chains: dict[bytes, CertificateChain] = {}
-        self._config = RouterConfig(intervals=Intervals(end_events=ends))
+        self._config = config or RouterConfig()
         self._store = MemoryStore()
         self._sender: SMPClient | None = None
         self._running: trio.CancelScope | None = None

@@ -31,6 +31,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.engine.timeouts import Timeouts
 from simplex_trio.errors import SimplexError
+from simplex_trio.router.config import Intervals, RouterConfig
 from simplex_trio.testing.network import MemoryNetwork, Trouble
 
 from .connector import simulated_connector
@@ -82,8 +83,9 @@ class World:
     def _router(self, number: int) -> RouterInWorld:
         name, random = f"router{number}.test", self.random
         if random.random() < 0.5:
-            ends = random.choice([0, 15])
-            return OwnRouter(self.network, name, random, number=number, ends=ends)
+            intervals = Intervals(end_events=random.choice([0, 15]))
+            config = RouterConfig(intervals=intervals)
+            return OwnRouter(self.network, name, random, number=number, config=config)
         delay = random.choice([0, 0.1, 2])
         return SimulatedRouter(self.network, name, random, number=number, max_delay=delay)
 

@@ -1,0 +1,1 @@
+"""Agents, routers and a network in memory, on virtual time, where programs die at any moment."""

@@ -1,0 +1,131 @@
+"""`Crash`: the end of one life of a program, at any commit and any use of the network.
+
+A program that has crashed does nothing any more: whatever its tasks still try, on the way out,
+raises `Crashed`.  Its connections to routers are closed, as the system does it for a process that
+was killed, and its database has what was committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+from sqlite3 import Connection
+from typing import TypeVar
+
+import trio
+from attrs import frozen
+
+from simplex_trio.crypto.certificates import CertificateChain
+from simplex_trio.crypto.credentials import RouterCredentials
+from simplex_trio.duplex.store.store import MemoryDatabase
+from simplex_trio.wire.addresses import ServerAddress
+from tests.agent.simulation.connector import Network, Reachable
+
+T = TypeVar("T")
+
+
+class Crashed(BaseException):
+    """The program is dead."""
+
+
+class Crash:
+    """Ends what is in ``scope`` at the n-th point at which that is possible, if at all."""
+
+    def __init__(self, at: int | None) -> None:
+        self.scope = trio.CancelScope()
+        self.at = at
+        self.points = 0
+        self.place = ""
+        """Where it happened."""
+
+    @property
+    def has_happened(self) -> bool:
+        return bool(self.place)
+
+    def point(self, place: str) -> None:
+        """Raise `Crashed` if this is the point, or was passed already."""
+        if not self.has_happened:
+            self.points += 1
+            if self.points != self.at:
+                return
+            self.place = place
+            self.scope.cancel()
+        raise Crashed
+
+
+class CrashingDatabase(MemoryDatabase):
+    """A database whose program may crash before, in and after each transaction."""
+
+    def __init__(self, connection: Connection, crash: Crash) -> None:
+        super().__init__(connection)
+        self._crash = crash
+
+    async def run(self, function: Callable[[], T]) -> T:
+        self._crash.point("before a transaction")
+        value = await super().run(function)
+        self._crash.point("before the outcome of a transaction is known")
+        return value
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        with super().transaction(durable=durable):
+            yield
+            self._crash.point("before a commit")
+        self._crash.point("after a commit")
+
+
+class _CrashingStream(trio.abc.Stream):
+    """A connection whose program may crash before, in and after each use of it."""
+
+    def __init__(self, stream: trio.abc.Stream, crash: Crash, random: Random) -> None:
+        self._stream = stream
+        self._crash = crash
+        self._random = random
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        was_alive = not self._crash.has_happened
+        try:
+            self._crash.point("before writing to a router")
+        except Crashed:
+            if was_alive and data and self._random.random() < 0.5:
+                # The system had a part of it already.
+                with trio.CancelScope(shield=True):
+                    await self._stream.send_all(data[: self._random.randrange(len(data))])
+            raise
+        await self._stream.send_all(data)
+        self._crash.point("after writing to a router")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        data = await self._stream.receive_some(max_bytes)
+        self._crash.point("after reading from a router")
+        return bytes(data)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+@frozen(eq=False)
+class _CrashingNetwork:
+    network: Network
+    crash: Crash
+    random: Random
+
+    async def connect(self, name: str) -> trio.abc.Stream:
+        self.crash.point("before connecting")
+        stream = await self.network.connect(name)
+        return _CrashingStream(stream, self.crash, self.random)
+
+
+class RouterInSight:
+    """A router, as a program sees it that may crash."""
+
+    def __init__(self, router: Reachable, crash: Crash, random: Random) -> None:
+        self.network = _CrashingNetwork(router.network, crash, random)
+        self.name: str = router.name
+        self.address: ServerAddress = router.address
+        self.credentials: RouterCredentials = router.credentials
+        self.client_chains: dict[bytes, CertificateChain] = router.client_chains

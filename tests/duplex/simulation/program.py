@@ -1,0 +1,423 @@
+"""A program that uses an agent, and writes down what it has done and what it was told.
+
+What is written down outlives the program, as if each of its notes were a transaction in a database
+of its own.  A note is made before a call whose outcome may remain unknown, and after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum, auto
+from random import Random
+
+import trio
+from attrs import define, field
+
+from simplex_trio.duplex.agent import DuplexAgent, Invitation
+from simplex_trio.duplex.errors import AlreadyJoined, CannotSend, DuplexError, UnknownConnection
+from simplex_trio.duplex.events import (
+    ConfirmationReceived,
+    ConnectionDeleted,
+    ConnectionEvent,
+    ConnectionFailed,
+    ConnectionReady,
+    DeliveryFailed,
+    DeliveryWarning,
+    DuplexEvent,
+    Integrity,
+    InvitationReady,
+    JoinSent,
+    MessageSent,
+    PeerInfo,
+    PeerMessage,
+    ReceiptReceived,
+    RequestReceived,
+    RouterDown,
+    RouterUp,
+    SendingResumed,
+)
+from simplex_trio.duplex.status import ConnectionState
+from simplex_trio.errors import SimplexError
+
+_OFFERED = {
+    ConnectionState.CREATING,
+    ConnectionState.OFFERED,
+    ConnectionState.ADDRESS,
+    ConnectionState.CONFIRMED,
+}
+
+
+class Way(Enum):
+    """What kind of link two programs connect by."""
+
+    LONG = auto()
+    SHORT = auto()
+    LONG_ADDRESS = auto()
+    SHORT_ADDRESS = auto()
+
+    @property
+    def is_short(self) -> bool:
+        return self in (Way.SHORT, Way.SHORT_ADDRESS)
+
+    @property
+    def is_address(self) -> bool:
+        return self in (Way.LONG_ADDRESS, Way.SHORT_ADDRESS)
+
+
+@define(eq=False)
+class Offer:
+    """An invitation or an address that a program is to make."""
+
+    owner: Program
+    way: Way
+    pairings: list[Pairing] = field(factory=list)
+    connection_id: str | None = None
+    link: str | None = None
+
+
+@define(eq=False)
+class Pairing:
+    """Two programs that are to be connected."""
+
+    number: int
+    offer: Offer
+    offering: Side
+    joining: Side
+    has_receipts: bool
+    ends_early: bool = False
+    """Whether one side deletes it while there is trouble, so that anything may fail."""
+
+
+@define(eq=False)
+class Side:
+    """What one of the two programs has noted of their connection."""
+
+    program: Program
+    info: bytes
+    to_send: int
+    """How many messages are still to be sent."""
+    delete_at: float | None = None
+    after_delivery: bool = False
+    pairing: Pairing = field(init=False)
+    other: Side = field(init=False)
+    connection_id: str | None = None
+    is_ready: bool = False
+    has_failed: bool = False
+    is_deleted: bool = False
+    """Whether the program has begun to delete it."""
+    delete_returned: bool = False
+    is_gone: bool = False
+    """Whether the agent has told that it is deleted."""
+    attempted: list[bytes] = field(factory=list)
+    """Bodies that may have been sent, in order."""
+    stored: dict[int, bytes] = field(factory=dict)
+    """Those of which the agent has said so, by their ids."""
+    given_up: set[int] = field(factory=set)
+    sent: set[int] = field(factory=set)
+    receipts: set[int] = field(factory=set)
+    received: dict[int, bytes] = field(factory=dict)
+    acknowledged: set[int] = field(factory=set)
+    receipted: list[bytes] = field(factory=list)
+
+    def missing(self) -> list[str]:
+        """What is not done yet, or was not told."""
+        if self.pairing.ends_early or self.is_deleted or self.other.is_deleted:
+            return [] if self._is_settled else [f"{self.info!r} is to be deleted"]
+        found = []
+        if not self.is_ready:
+            found.append(f"{self.info!r} is not ready")
+        if self.to_send:
+            found.append(f"{self.info!r} has messages to send")
+        arrived = set(self.other.received.values())
+        for message_id, body in self.stored.items():
+            if body not in arrived:
+                found.append(f"{body!r} of {self.info!r} has not arrived")
+            if message_id not in self.sent:
+                found.append(f"{body!r} of {self.info!r} is not called sent")
+            if body in self.other.receipted and message_id not in self.receipts:
+                found.append(f"{body!r} of {self.info!r} has no receipt")
+        return found
+
+    @property
+    def _is_settled(self) -> bool:
+        return not self.is_deleted or self.is_gone
+
+    def check(self) -> None:
+        """Every message has come once, in order, and unless the connection was deleted, all."""
+        came = list(self.received.values())
+        assert len(set(came)) == len(came), "a message has come twice"
+        places = [self.other.attempted.index(body) for body in came]
+        assert places == sorted(places), "messages have come in another order"
+        may_be_lost = self.is_deleted or (self.other.is_deleted and not self.other.after_delivery)
+        if not (self.pairing.ends_early or may_be_lost):
+            lost = set(self.other.stored.values()) - set(came)
+            lost -= {self.other.stored[number] for number in self.other.given_up}
+            assert not lost, f"{lost} were lost"
+
+
+class Program:
+    """One program with all its lives."""
+
+    def __init__(self, name: str, random: Random, note: Callable[[str], None]) -> None:
+        self.name = name
+        self.random = random
+        self.offers: list[Offer] = []
+        self.sides: list[Side] = []
+        self.switches_pq = False
+        self.is_slow = random.random() < 0.3
+        self._note = note
+        self._by_id: dict[str, Side] = {}
+        self._creating: Offer | None = None
+        self._bodies = 0
+
+    # --- one life -------------------------------------------------------------------------------
+
+    async def run(self, agent: DuplexAgent) -> None:
+        """Go on with everything, until cancelled."""
+        await self._find_what_was_made(agent)
+        async with trio.open_nursery() as nursery:
+            for task in (self._read, self._offer, self._join, self._send, self._delete):
+                nursery.start_soon(task, agent)
+
+    async def _find_what_was_made(self, agent: DuplexAgent) -> None:
+        """If this program died while it made an offer, see whether it is there."""
+        known = {offer.connection_id for offer in self.offers} | self._by_id.keys()
+        for connection_id in await agent.connections():
+            if connection_id in known:
+                continue
+            status = await agent.status(connection_id)
+            if status.state in _OFFERED:
+                self._note_offer(connection_id, status.short_link or status.link)
+        self._creating = None
+
+    async def _pause(self, longest: float) -> None:
+        await trio.sleep(self.random.uniform(0, longest))
+
+    # --- connecting -----------------------------------------------------------------------------
+
+    async def _offer(self, agent: DuplexAgent) -> None:
+        for offer in self.offers:
+            while offer.connection_id is None:
+                await self._pause(3)
+                self._creating = offer
+                before = set(await agent.connections())
+                try:
+                    made = await self._create(agent, offer.way, wait=self.random.random() < 0.6)
+                except DuplexError:
+                    raise
+                except SimplexError:
+                    self._creating = None
+                    assert set(await agent.connections()) <= before | self._by_id.keys()
+                else:
+                    self._note_offer(made.connection_id, made.short_link or made.link)
+
+    async def _create(self, agent: DuplexAgent, way: Way, *, wait: bool) -> Invitation:
+        if way.is_address:
+            return await agent.create_address(short=way.is_short, data=b"address", wait=wait)
+        return await agent.create(info=b"to be replaced", short=way.is_short, wait=wait)
+
+    def _note_offer(self, connection_id: str, link: str | None) -> None:
+        offer = self._offer_of(connection_id)
+        if offer is None:
+            offer, self._creating = self._creating, None
+        assert offer is not None, "a connection that was never asked for"
+        offer.connection_id = connection_id
+        if link is not None:
+            offer.link = link
+        if not offer.way.is_address:
+            (pairing,) = offer.pairings
+            self._identify(pairing.offering, connection_id)
+
+    def _offer_of(self, connection_id: str) -> Offer | None:
+        found = [offer for offer in self.offers if offer.connection_id == connection_id]
+        return found[0] if found else None
+
+    def _identify(self, side: Side, connection_id: str) -> None:
+        assert side.connection_id in (None, connection_id), "it was connected twice"
+        side.connection_id = connection_id
+        self._by_id[connection_id] = side
+
+    async def _join(self, agent: DuplexAgent) -> None:
+        while any(side.connection_id is None for side in self._joining()):
+            await self._pause(4)
+            for side in self._joining():
+                offer = side.pairing.offer
+                if side.connection_id is None and offer.link:
+                    await self._join_one(agent, side, offer.link)
+
+    def _joining(self) -> list[Side]:
+        return [side for side in self.sides if side is side.pairing.joining]
+
+    async def _join_one(self, agent: DuplexAgent, side: Side, link: str) -> None:
+        wait = self.random.random() < 0.6
+        try:
+            connection_id = await agent.join(link, side.info, wait=wait)
+        except AlreadyJoined as exc:
+            connection_id = exc.connection_id
+        except DuplexError:
+            if not side.pairing.ends_early:
+                raise
+            return
+        except SimplexError:
+            return  # the agent goes on, and so does this program later
+        self._identify(side, connection_id)
+
+    # --- sending --------------------------------------------------------------------------------
+
+    async def _send(self, agent: DuplexAgent) -> None:
+        while True:
+            await self._pause(6)
+            willing = [
+                side
+                for side in self._by_id.values()
+                if side.to_send and not side.is_deleted and not side.has_failed
+            ]
+            if not willing:
+                continue
+            if len(willing) > 1 and self.random.random() < 0.3:
+                await self._broadcast(agent, willing)
+                continue
+            side = self.random.choice(willing)
+            for _ in range(min(side.to_send, self.random.choice([1, 2, 5]))):
+                await self._broadcast(agent, [side])
+
+    async def _broadcast(self, agent: DuplexAgent, sides: list[Side]) -> None:
+        self._bodies += 1
+        body = b"message %d of %b" % (self._bodies, self.name.encode())
+        for side in sides:
+            side.attempted.append(body)
+        pq = None
+        if self.switches_pq and self.random.random() < 0.2:
+            pq = self.random.random() < 0.5
+        ids = [side.connection_id or "" for side in sides]
+        outcomes = await agent.broadcast(ids, body, pq=pq)
+        for side, outcome in zip(sides, outcomes, strict=True):
+            match outcome:
+                case int():
+                    assert outcome not in side.stored
+                    side.stored[outcome] = body
+                    side.to_send = max(0, side.to_send - 1)
+                case CannotSend():
+                    assert not side.is_ready or side.has_failed
+                    side.attempted.remove(body)
+                case UnknownConnection():
+                    assert side.is_deleted
+
+    # --- deleting -------------------------------------------------------------------------------
+
+    async def _delete(self, agent: DuplexAgent) -> None:
+        while True:
+            await self._pause(8)
+            for side in self.sides:
+                is_due = side.delete_at is not None and side.delete_at <= trio.current_time()
+                if is_due and side.connection_id is not None and not side.delete_returned:
+                    side.is_deleted = True
+                    with suppress(UnknownConnection):  # if an earlier life has come as far as that
+                        await agent.delete(side.connection_id, after_delivery=side.after_delivery)
+                    side.delete_returned = True
+
+    # --- events ---------------------------------------------------------------------------------
+
+    async def _read(self, agent: DuplexAgent) -> None:
+        async for event in agent.events:
+            if self.is_slow and self.random.random() < 0.2:
+                await self._pause(5)
+            await self._handle(agent, event)
+
+    async def _side(self, event: ConnectionEvent) -> Side:
+        """Whose event this is; another task may still be about to learn of the connection."""
+        while event.connection_id not in self._by_id:  # noqa: ASYNC110 - the time is virtual
+            await trio.sleep(0.5)
+        return self._by_id[event.connection_id]
+
+    async def _handle(self, agent: DuplexAgent, event: DuplexEvent) -> None:
+        self._note(f"{self.name}: {type(event).__name__}")
+        match event:
+            case RouterUp() | RouterDown() | DeliveryWarning() | SendingResumed() | JoinSent():
+                pass
+            case InvitationReady():
+                self._note_offer(event.connection_id, event.short_link or event.link)
+            case RequestReceived():
+                await self._accept_request(agent, event)
+            case ConfirmationReceived():
+                await self._accept_confirmation(agent, event)
+            case PeerMessage():
+                await self._take(agent, await self._side(event), event)
+            case ConnectionDeleted() if self._offer_of(event.connection_id) is None:
+                side = await self._side(event)
+                assert side.is_deleted
+                side.is_gone = True
+            case ConnectionEvent():
+                self._hear(await self._side(event), event)
+
+    def _hear(self, side: Side, event: ConnectionEvent) -> None:
+        may_fail = side.pairing.ends_early or side.other.is_deleted
+        match event:
+            case PeerInfo(info=info):
+                assert info == side.other.info
+            case ConnectionReady():
+                side.is_ready = True
+            case MessageSent(message_id=message_id):
+                side.sent.add(message_id)
+            case ReceiptReceived(message_id=message_id, intact=intact):
+                assert intact
+                side.receipts.add(message_id)
+            case DeliveryFailed(message_ids=message_ids) if may_fail:
+                side.given_up.update(message_ids)
+            case ConnectionFailed() if may_fail:
+                side.has_failed = True
+            case ConnectionDeleted():
+                side.is_gone = True
+            case _:
+                raise AssertionError(f"{side.info!r} is told {event!r}: {_problem(event)}")
+
+    async def _accept_request(self, agent: DuplexAgent, event: RequestReceived) -> None:
+        offer = self._offer_of(event.connection_id)
+        assert offer is not None
+        (side,) = (
+            pairing.offering for pairing in offer.pairings if pairing.joining.info == event.info
+        )
+        wait = self.random.random() < 0.5
+        while True:
+            try:
+                connection_id = await agent.accept(event, side.info, wait=wait)
+            except SimplexError as exc:
+                if isinstance(exc, DuplexError) and not side.pairing.ends_early:
+                    raise
+                wait = False
+                await self._pause(3)
+            else:
+                return self._identify(side, connection_id)
+
+    async def _accept_confirmation(self, agent: DuplexAgent, event: ConfirmationReceived) -> None:
+        side = await self._side(event)
+        assert event.info == side.other.info
+        if self.random.random() < 0.2:
+            await self._pause(10)
+        try:
+            await agent.accept(event, side.info)
+        except UnknownConnection:
+            assert side.is_deleted
+
+    async def _take(self, agent: DuplexAgent, side: Side, message: PeerMessage) -> None:
+        number = message.message_id
+        assert number not in side.acknowledged, "what was acknowledged has come again"
+        assert message.integrity is Integrity.OK, message.integrity
+        assert message.body in side.other.attempted
+        assert side.received.setdefault(number, message.body) == message.body
+        if self.is_slow and self.random.random() < 0.3:
+            await self._pause(20)
+        wants_receipt = side.pairing.has_receipts and self.random.random() < 0.5
+        try:
+            await agent.acknowledge(message, receipt=wants_receipt)
+        except UnknownConnection:
+            assert side.is_deleted
+        else:
+            side.acknowledged.add(number)
+            if wants_receipt:
+                side.receipted.append(message.body)
+
+
+def _problem(event: ConnectionEvent) -> object:
+    return getattr(event, "problem", None)
