@@ -32,7 +32,8 @@ from simplex_trio.duplex.status import ConnectionState
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
 from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.engine.timeouts import Timeouts
-from simplex_trio.router.config import QueuePolicy, RouterConfig
+from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.testing.network import MemoryNetwork, Trouble
 from simplex_trio.wire.versions import SMP_VERSIONS, SMPVersion, VersionRange
 from tests.agent.simulation.connector import simulated_connector
