@@ -2,7 +2,8 @@
 
 A program that has crashed does nothing any more: whatever its tasks still try, on the way out,
 raises `Crashed`.  Its connections to routers are closed, as the system does it for a process that
-was killed, and its database has what was committed.
+was killed.  Its database has what was committed; or if the power was lost, what was committed up to
+the last commit that was to be durable.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ class Crashed(BaseException):
 class Crash:
     """Ends what is in ``scope`` at the n-th point at which that is possible, if at all."""
 
-    def __init__(self, at: int | None) -> None:
+    def __init__(self, at: int | None, *, loses_power: bool = False) -> None:
         self.scope = trio.CancelScope()
         self.at = at
+        self.loses_power = loses_power
         self.points = 0
         self.place = ""
         """Where it happened."""
@@ -55,7 +57,10 @@ class Crash:
 
 
 class CrashingDatabase(MemoryDatabase):
-    """A database whose program may crash before, in and after each transaction."""
+    """A database whose program may crash before, in and after each transaction.
+
+    Transactions since the last durable one are parts of a larger one, which can still be undone.
+    """
 
     def __init__(self, connection: Connection, crash: Crash) -> None:
         super().__init__(connection)
@@ -69,10 +74,27 @@ class CrashingDatabase(MemoryDatabase):
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[None]:
-        with super().transaction(durable=durable):
+        execute = self.connection.execute
+        if not self.connection.in_transaction:
+            execute("BEGIN IMMEDIATE")
+        execute("SAVEPOINT one")
+        try:
             yield
             self._crash.point("before a commit")
+        except BaseException:
+            execute("ROLLBACK TO one")
+            execute("RELEASE one")
+            raise
+        execute("RELEASE one")
+        if durable:
+            execute("COMMIT")
         self._crash.point("after a commit")
+
+    def end(self) -> None:
+        """The program has ended, in one way or the other."""
+        if self.connection.in_transaction:
+            loses_power = self._crash.has_happened and self._crash.loses_power
+            self.connection.execute("ROLLBACK" if loses_power else "COMMIT")
 
 
 class _CrashingStream(trio.abc.Stream):

@@ -32,6 +32,7 @@ from simplex_trio.duplex.events import (
     PeerInfo,
     PeerMessage,
     ReceiptReceived,
+    ReceivingProblem,
     RequestReceived,
     RouterDown,
     RouterUp,
@@ -117,6 +118,9 @@ class Side:
     sent: set[int] = field(factory=set)
     receipts: set[int] = field(factory=set)
     received: dict[int, bytes] = field(factory=dict)
+    """Bodies by the sender's numbers."""
+    ids: dict[int, int] = field(factory=dict)
+    """The agent's ids for the same."""
     acknowledged: set[int] = field(factory=set)
     receipted: list[bytes] = field(factory=list)
 
@@ -165,6 +169,7 @@ class Program:
         self.offers: list[Offer] = []
         self.sides: list[Side] = []
         self.switches_pq = False
+        self.has_lost_power = False
         self.is_slow = random.random() < 0.3
         self._note = note
         self._by_id: dict[str, Side] = {}
@@ -367,6 +372,8 @@ class Program:
                 side.given_up.update(message_ids)
             case ConnectionFailed() if may_fail:
                 side.has_failed = True
+            case ReceivingProblem() if side.has_failed:
+                pass
             case ConnectionDeleted():
                 side.is_gone = True
             case _:
@@ -401,11 +408,14 @@ class Program:
             assert side.is_deleted
 
     async def _take(self, agent: DuplexAgent, side: Side, message: PeerMessage) -> None:
-        number = message.message_id
+        number = message.sender_message_id
         assert number not in side.acknowledged, "what was acknowledged has come again"
         assert message.integrity is Integrity.OK, message.integrity
         assert message.body in side.other.attempted
         assert side.received.setdefault(number, message.body) == message.body
+        # After a loss of power another message may have been given the id first.
+        known = side.ids.setdefault(number, message.message_id)
+        assert known == message.message_id or self.has_lost_power
         if self.is_slow and self.random.random() < 0.3:
             await self._pause(20)
         wants_receipt = side.pairing.has_receipts and self.random.random() < 0.5

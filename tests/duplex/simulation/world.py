@@ -93,10 +93,12 @@ class Machine:
             at = None
             if not world.is_calm and random.random() < 0.8:
                 at = int(math.exp(random.uniform(0, math.log(400))))
-            await self._live(Crash(at))
+            loses_power = world.may_lose_power and random.random() < 0.5
+            await self._live(Crash(at, loses_power=loses_power))
             if self.crash.has_happened:
                 self.crashes += 1
                 world.note(f"{self.program.name} crashes {self.crash.place}")
+                self.program.has_lost_power |= self.crash.loses_power
             if not world.is_over:
                 await trio.sleep(random.choice([0, 0.5, 20]))
 
@@ -132,7 +134,8 @@ class Machine:
         routers = [RouterInSight(router, crash, random) for router in world.routers]
         connector = simulated_connector(routers, random, config.agent.client)
         stock = SeededStock(QuickKEM(random.getrandbits(32)), random) if self.has_pq else None
-        store = DuplexStore(CrashingDatabase(self.disk, crash))
+        database = CrashingDatabase(self.disk, crash)
+        store = DuplexStore(database)
         try:
             async with open_smp_agent(config.agent, connector=connector) as below:
                 agent = DuplexAgent(config, store, below, stock)
@@ -141,7 +144,10 @@ class Machine:
                     yield agent
                     nursery.cancel_scope.cancel()
         finally:
-            await store.aclose()
+            try:
+                await store.aclose()
+            finally:
+                database.end()
 
     def _config(self) -> DuplexConfig:
         random = self.world.random
@@ -229,6 +235,7 @@ class World:
         self.codes: dict[int, str | None] = {}
         self.calm = trio.Event()
         self.over = trio.Event()
+        self.may_lose_power = random.random() < 0.3
         self._knows_links = random.random() < 0.8
         self.routers = [self._router(number) for number in range(random.randint(1, 3))]
         self.machines = [Machine(self, number) for number in range(random.choice([2, 2, 2, 3]))]
