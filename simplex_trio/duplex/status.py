@@ -17,6 +17,7 @@ from simplex_trio.duplex.machine.creating import invitation, is_offered
 from simplex_trio.duplex.machine.handshake import can_send, has_failed
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.machine.work import AcknowledgeMessage, work_of
 from simplex_trio.ratchet.x3dh import security_code
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
@@ -123,7 +124,5 @@ def _state(step: Step, c: OpenConnection) -> ConnectionState:
         return ConnectionState.JOINING
     if not c.sending:
         return ConnectionState.WAITING
-    queued = step.rows.find(Delivery, limit=1, connection_id=c.connection_id)
-    if row.info is not None or queued:
-        return ConnectionState.JOINING
-    return ConnectionState.WAITING
+    waits = all(isinstance(work, AcknowledgeMessage) for work in work_of(step, c))
+    return ConnectionState.WAITING if waits else ConnectionState.JOINING

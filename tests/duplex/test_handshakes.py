@@ -178,3 +178,22 @@ def test_every_router_not_reached_once(kind: Kind) -> None:
 def test_a_crash_at_every_delivery(kind: Kind) -> None:
     for handshake in places(kind, None):
         check(handshake, *handshake.run())
+
+
+def test_room_in_a_queue_is_told_after_hello() -> None:
+    a, b = Machine("a"), Machine("b")
+    world = World(a, b, without_modes=(a, b))
+    ready = world.invite(a)
+    joined = world.join(b, ready.link)
+    world.settle()
+    world.accept(a, ready.connection_id)
+    world.do_all(a)
+    world.put(world.queue_of(a, ready.connection_id), None)
+    world.deliver(world.queue_of(a, ready.connection_id))
+    world.do_all(a)
+    assert a.status(ready.connection_id).state is ConnectionState.WAITING
+    world.settle()
+    for machine, connection_id in ((a, ready.connection_id), (b, joined)):
+        assert machine.status(connection_id).state is ConnectionState.READY
+        assert machine.status(connection_id).queued == 0
+        assert not [event for event in machine.told if not isinstance(event, EXPECTED)]

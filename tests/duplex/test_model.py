@@ -264,7 +264,10 @@ class Unreliable(RuleBasedStateMachine):
                     c.sending[number].status.value == 1
                 )
             for queue in c.receiving.values():
-                if queue.acknowledgement is Acknowledgement.HELD:
+                if queue.acknowledgement is Acknowledgement.HELD and not queue.held_message_id:
+                    state = machine.status(connection_id).state
+                    assert state in (ConnectionState.CONFIRMED, ConnectionState.FAILED)
+                elif queue.acknowledgement is Acknowledgement.HELD:
                     held = (ReceivedMessage, connection_id, queue.held_message_id)
                     assert machine.rows.get(*held) is not None
 
