@@ -182,7 +182,8 @@ class DuplexStore:
     async def _write(self, batch: list[_Call[Any]]) -> None:
         taken, self._taken = self._taken, []
         later, self._later = self._later, []
-        self._has_later = trio.Event()
+        if self._has_later.is_set():
+            self._has_later = trio.Event()  # one that is not set has a waiter
         calls = [*later, *batch]
         try:
             await self._database.run(partial(self._in_thread, calls, taken))
