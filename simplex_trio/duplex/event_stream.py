@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from weakref import WeakKeyDictionary
 
 import trio
 
@@ -26,7 +27,7 @@ class DuplexEvents(trio.abc.ReceiveChannel[DuplexEvent]):
     An event is taken when the next one is asked for: one that was received last before the end of
     the program comes again, unless `take` is called.  One for which `keep` is called stays.  A
     `PeerMessage` is taken when it is acknowledged.  Several tasks may read; each event goes to one
-    of them.
+    of them, and is taken when the same task asks for the next one.
     """
 
     def __init__(self, store: DuplexStore) -> None:
@@ -37,7 +38,8 @@ class DuplexEvents(trio.abc.ReceiveChannel[DuplexEvent]):
         self._has_more = True
         """Whether the store may have events behind that."""
         self._is_reading = False
-        self._in_hand: int | None = None
+        self._in_hand: WeakKeyDictionary[trio.lowlevel.Task, int] = WeakKeyDictionary()
+        """What each task has received last, by its number in the store."""
         self._readers = trio.lowlevel.ParkingLot()
         self._ended = False
         self._closed = False
@@ -60,8 +62,8 @@ class DuplexEvents(trio.abc.ReceiveChannel[DuplexEvent]):
                 raise trio.EndOfChannel
             if self._ready:
                 number, event = self._ready.popleft()
-                if not isinstance(event, PeerMessage):
-                    self._in_hand = number
+                if number is not None and not isinstance(event, PeerMessage):
+                    self._in_hand[trio.lowlevel.current_task()] = number
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 return event
             if self._has_more and not self._is_reading:
@@ -82,10 +84,10 @@ class DuplexEvents(trio.abc.ReceiveChannel[DuplexEvent]):
         It comes again when the agent is opened again.  For programs that deal with some events and
         leave the others to another run.
         """
-        self._in_hand = None
+        self._in_hand.pop(trio.lowlevel.current_task(), None)
 
     def _take(self) -> None:
-        number, self._in_hand = self._in_hand, None
+        number = self._in_hand.pop(trio.lowlevel.current_task(), None)
         if number is not None:
             self._store.took(number)
 
