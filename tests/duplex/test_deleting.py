@@ -1,0 +1,241 @@
+"""Deleting and suspending connections, and acknowledging what they have received."""
+
+from __future__ import annotations
+
+import pytest
+
+from simplex_trio.duplex.errors import CannotAcknowledge
+from simplex_trio.duplex.events import (
+    ConnectionDeleted,
+    ConnectionFailed,
+    DeliveryFailed,
+    MessageSent,
+    PeerMessage,
+    Problem,
+    ReceiptReceived,
+)
+from simplex_trio.duplex.machine.acknowledging import acknowledged
+from simplex_trio.duplex.machine.connection import Acknowledgement
+from simplex_trio.duplex.machine.deleting import MAX_DELETE_FAILURES, delete, suspend
+from simplex_trio.duplex.machine.messages import ReceivedMessage
+from simplex_trio.duplex.machine.work import (
+    AcknowledgeMessage,
+    CreateQueue,
+    DeleteQueue,
+    Deliver,
+    SuspendQueue,
+)
+from simplex_trio.duplex.status import ConnectionState
+from tests.duplex.machines import Machine
+from tests.duplex.worlds import Answer, World
+
+
+class Pair:
+    """Two machines that are connected."""
+
+    def __init__(self, *, capacity: int = 8) -> None:
+        self.a, self.b = Machine("a"), Machine("b")
+        self.world = World(self.a, self.b, capacity=capacity)
+        self.mine, self.theirs = self.world.connect(self.a, self.b)
+
+    def delete(self, *, after_delivery: bool = False) -> None:
+        self.a.on(self.mine, lambda step, c: delete(step, c, after_delivery=after_delivery))
+
+    def message(self) -> PeerMessage:
+        """A message that ``a`` has received and not acknowledged."""
+        self.world.send(self.b, self.theirs)
+        self.world.settle()
+        [message] = (event for event in self.a.news() if isinstance(event, PeerMessage))
+        return message
+
+    def acknowledge(self, message: PeerMessage, receipt: bytes | None = None) -> None:
+        self.world.acknowledge(self.a, self.mine, message.message_id, receipt)
+
+
+@pytest.fixture
+def pair() -> Pair:
+    return Pair()
+
+
+# --- deleting -----------------------------------------------------------------------------------
+
+
+def test_deleting_at_once(pair: Pair) -> None:
+    pair.world.send(pair.a, pair.mine)
+    pair.message()
+    pair.delete()
+    assert pair.a.status(pair.mine).state is ConnectionState.DELETING
+    assert [type(work) for work in pair.a.work(pair.mine)] == [DeleteQueue]
+    pair.a.restart()
+    pair.delete()  # which changes nothing
+    pair.world.do_all(pair.a)
+    assert pair.a.news() == [ConnectionDeleted(pair.mine)]
+    assert not pair.a.is_known(pair.mine)
+    for table in ("receiving_queues", "sending_queues", "deliveries", "received_messages"):
+        (count,) = pair.a.database.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        assert count == 0, table
+    assert not [e for e in pair.a.stored_events() if isinstance(e, PeerMessage)]
+
+
+def test_the_peer_of_a_deleted_connection(pair: Pair) -> None:
+    pair.delete()
+    pair.world.settle()
+    pair.b.news()
+    message_id = pair.world.send(pair.b, pair.theirs)
+    pair.world.settle()
+    failed = DeliveryFailed(pair.theirs, (message_id,), Problem.QUEUE_GONE)
+    assert pair.b.news() == [failed]
+
+
+def test_a_router_that_cannot_be_reached_is_left_to_itself(pair: Pair) -> None:
+    pair.delete()
+    for _ in range(MAX_DELETE_FAILURES):
+        assert pair.a.is_known(pair.mine)
+        pair.world.do(pair.a, pair.a.only(pair.mine, DeleteQueue), Answer.NETWORK)
+    assert pair.a.news() == [ConnectionDeleted(pair.mine)]
+
+
+def test_deleting_what_has_no_queue_yet() -> None:
+    a = Machine("a")
+    b = Machine("b")
+    world = World(a, b)
+    joined = world.join(b, world.invite(a).link)
+    assert b.only(joined, CreateQueue)
+    b.on(joined, lambda step, c: delete(step, c, after_delivery=True))
+    assert b.told == [ConnectionDeleted(joined)]
+    assert not b.is_known(joined)
+
+
+def test_deleting_what_has_failed() -> None:
+    a, b = Machine("a"), Machine("b")
+    world = World(a, b)
+    joined = world.join(b, world.invite(a).link)
+    world.queues.clear()
+    world.settle()
+    assert b.news() == [ConnectionFailed(joined, Problem.QUEUE_GONE)]
+    b.on(joined, lambda step, c: delete(step, c, after_delivery=True))
+    world.settle()
+    assert not b.is_known(joined)
+
+
+def test_deleting_after_delivery() -> None:
+    pair = Pair(capacity=1)
+    sent = [pair.world.send(pair.a, pair.mine, b"%d" % number) for number in range(3)]
+    held = pair.message()
+    pair.a.news()
+    pair.delete(after_delivery=True)
+    # What the program holds it will not acknowledge any more.
+    assert pair.a.rows.find(ReceivedMessage) == []
+    with pytest.raises(CannotAcknowledge):
+        pair.acknowledge(held)
+    for _ in range(10):
+        pair.world.settle()
+        for message in pair.b.rows.find(ReceivedMessage):
+            pair.world.acknowledge(pair.b, pair.theirs, message.message_id)
+        if pair.a.is_known(pair.mine):
+            # Nor is it told of what still comes.
+            pair.world.send(pair.b, pair.theirs, b"late")
+    told = pair.a.told
+    assert [e.message_id for e in told if isinstance(e, MessageSent)] == sent
+    assert told[-1] == ConnectionDeleted(pair.mine)
+    assert not [e for e in told if isinstance(e, PeerMessage) and e.body == b"late"]
+    assert [e.body for e in pair.b.told if isinstance(e, PeerMessage)] == [b"0", b"1", b"2"]
+
+
+def test_deleting_at_once_what_was_to_be_delivered_first(pair: Pair) -> None:
+    pair.world.send(pair.a, pair.mine)
+    pair.delete(after_delivery=True)
+    assert any(isinstance(work, Deliver) for work in pair.a.work(pair.mine))
+    pair.delete()
+    assert [type(work) for work in pair.a.work(pair.mine)] == [DeleteQueue]
+
+
+# --- suspending ---------------------------------------------------------------------------------
+
+
+def test_suspending(pair: Pair) -> None:
+    pair.world.send(pair.b, pair.theirs, b"before")
+    pair.world.do_all(pair.b)
+    pair.a.on(pair.mine, suspend)
+    pair.a.on(pair.mine, suspend)
+    pair.world.do(pair.a, pair.a.only(pair.mine, SuspendQueue))
+    assert pair.a.status(pair.mine).is_suspended
+    assert pair.a.work(pair.mine) == []
+    pair.b.news()
+    late = pair.world.send(pair.b, pair.theirs, b"after")
+    pair.world.settle()
+    assert pair.b.news() == [DeliveryFailed(pair.theirs, (late,), Problem.QUEUE_GONE)]
+    assert [e.body for e in pair.a.told if isinstance(e, PeerMessage)] == [b"before"]
+
+
+# --- acknowledging ------------------------------------------------------------------------------
+
+
+def test_the_router_is_told_after_the_program_has_acknowledged(pair: Pair) -> None:
+    message = pair.message()
+    assert pair.a.work(pair.mine) == []
+    pair.acknowledge(message)
+    assert [type(work) for work in pair.a.work(pair.mine)] == [AcknowledgeMessage]
+    assert not [e for e in pair.a.stored_events() if isinstance(e, PeerMessage)]
+    with pytest.raises(CannotAcknowledge):
+        pair.acknowledge(message)
+    pair.world.do_all(pair.a)
+    [queue] = pair.a.connection(pair.mine).receiving.values()
+    assert queue.acknowledgement is Acknowledgement.NONE
+
+
+def test_a_message_that_is_not_acknowledged_comes_again_as_it_was(pair: Pair) -> None:
+    message = pair.message()
+    pair.a.restart()
+    pair.world.deliver(pair.world.queue_of(pair.a, pair.mine))
+    assert pair.a.news() == []
+    assert [e for e in pair.a.stored_events() if isinstance(e, PeerMessage)] == [message]
+    assert pair.a.work(pair.mine) == []
+
+
+def test_a_router_that_has_lost_the_acknowledgement(pair: Pair) -> None:
+    message = pair.message()
+    pair.acknowledge(message)
+    queue = pair.world.queue_of(pair.a, pair.mine)
+    kept = queue.messages[0]
+    pair.world.do_all(pair.a)
+    queue.messages.appendleft(kept)
+    pair.world.deliver(queue)
+    assert pair.a.news() == []
+    assert [type(work) for work in pair.a.work(pair.mine)] == [AcknowledgeMessage]
+    pair.world.settle()
+
+
+def test_an_acknowledgement_of_another_message_changes_nothing(pair: Pair) -> None:
+    message = pair.message()
+    pair.acknowledge(message)
+    pair.a.on(pair.mine, lambda step, c: acknowledged(step, c, 1, b"another"))
+    pair.a.on(pair.mine, lambda step, c: acknowledged(step, c, 9, b"another"))
+    assert [type(work) for work in pair.a.work(pair.mine)] == [AcknowledgeMessage]
+
+
+def test_a_router_that_has_dropped_a_message_that_was_held(pair: Pair) -> None:
+    first = pair.message()
+    queue = pair.world.queue_of(pair.a, pair.mine)
+    queue.messages.popleft()
+    second = pair.message()
+    pair.acknowledge(first)
+    assert pair.a.work(pair.mine) == []
+    pair.acknowledge(second)
+    assert [type(work) for work in pair.a.work(pair.mine)] == [AcknowledgeMessage]
+
+
+def test_receipts(pair: Pair) -> None:
+    message = pair.message()
+    pair.b.news()
+    pair.acknowledge(message, b"seen")
+    pair.world.settle()
+    sent = pair.b.status(pair.theirs).last_message_id
+    assert pair.b.news() == [ReceiptReceived(pair.theirs, sent - 1, intact=True, info=b"seen")]
+
+
+def test_peers_without_receipts_are_sent_none(pair: Pair) -> None:
+    message = pair.message()
+    pair.a.on(pair.mine, lambda step, c: c.change(agent_version=3))
+    pair.acknowledge(message, b"seen")
+    assert [type(work) for work in pair.a.work(pair.mine)] == [AcknowledgeMessage]
