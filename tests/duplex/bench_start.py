@@ -53,7 +53,7 @@ _KEY = bytes(range(32))
 _CONFIG = DuplexConfig(pq=False)
 
 
-class _Made:
+class Made:
     """One connection: its rows, and its queue as the router has it."""
 
     def __init__(self, number: int) -> None:
@@ -165,7 +165,7 @@ async def _main(arguments: argparse.Namespace) -> None:
     ratchet = talking(offered=True, wanted=True)[0].ratchet
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = [_Made(number) for number in range(count)]
+        made = [Made(number) for number in range(count)]
         await _fill_router(folder / "router.db", [each.queue for each in made])
         async with open_router(evolve(EMBEDDED, store=folder / "router.db")) as router:
             server = router.address
