@@ -51,6 +51,7 @@ TABLES = (
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX connections_by_link ON connections (link_hash) WHERE link_hash IS NOT NULL",
     "CREATE INDEX connections_by_user ON connections (user)",
+    "CREATE INDEX connections_by_deletion ON connections (deletion)",
     "CREATE INDEX connections_with_work ON connections (has_work) WHERE has_work",
     f"""CREATE TABLE receiving_queues (
         {_OF_CONNECTION},

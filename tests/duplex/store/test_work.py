@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
+from simplex_trio.duplex.agent import _forget_old
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.machine.connection import (
@@ -23,7 +25,7 @@ from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.sending import drop_deliveries, enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import work_of
-from simplex_trio.duplex.store.store import DuplexStore
+from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.watches import Watches
 from simplex_trio.errors import StoreFull
@@ -35,17 +37,17 @@ from tests.ratchet.pairs import talking
 RATCHET = talking()[0].ratchet
 
 
-def invite(step: Step, _: random.Random) -> None:
+def invite(step: Step, chosen: random.Random) -> None:
     plan_invitation(
         step, user="", info=b"", pq=False, offers_kem=False, wants_link=False, link_data=b""
     )
 
 
-def make_address(step: Step, _: random.Random) -> None:
+def make_address(step: Step, chosen: random.Random) -> None:
     plan_address(step, user="", pq=False, wants_link=False, link_data=b"")
 
 
-def connect(step: Step, _: random.Random) -> None:
+def connect(step: Step, chosen: random.Random) -> None:
     """As a handshake leaves it."""
     row = plan_invitation(
         step, user="", info=b"", pq=False, offers_kem=False, wants_link=False, link_data=b""
@@ -133,6 +135,37 @@ STEPS: list[Callable[[Step, random.Random], None]] = [
 def core_on(store: DuplexStore) -> Core:
     config = DuplexConfig(pq=False, random_bytes=random.Random(0).randbytes)
     return Core(config, store, DuplexEvents(store), None, Watches())
+
+
+def _take(decide: Callable[..., None], chosen: random.Random, step: Step) -> None:
+    decide(step, chosen)
+
+
+async def test_no_table_is_read_whole() -> None:
+    """Statements that are made again and again find their rows by an index."""
+    chosen = random.Random(1)
+    database = MemoryDatabase()
+    statements: set[str] = set()
+    database.connection.set_trace_callback(statements.add)
+    store = DuplexStore(database)
+    core = core_on(store)
+    for step in (*STEPS[:3], *chosen.choices(STEPS, k=200)):
+        await core.step(partial(_take, step, chosen))
+    await core.step(partial(_forget_old, 1))
+    await store.transact(lambda rows: rows.connections_with_work())
+    await store.transact(lambda rows: rows.connection_ids(""))
+    await store.events_after(0, 10)
+    await store.aclose()
+    database.connection.set_trace_callback(None)
+    read = [each for each in statements if each.startswith(("SELECT", "UPDATE", "DELETE"))]
+    assert len(read) > 50
+    for statement in read:
+        plan = database.connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+        for *_, detail in plan:
+            # The test itself asks for all connections; the index has only those with work.
+            is_meant = statement.endswith("FROM connections ORDER BY connection_id")
+            is_meant |= detail.endswith(b"INDEX connections_with_work")
+            assert is_meant or not detail.startswith(b"SCAN"), (statement, detail)
 
 
 async def check(core: Core, store: DuplexStore) -> None:

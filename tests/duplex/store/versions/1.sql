@@ -150,6 +150,7 @@ CREATE TABLE skipped_keys (
         position INTEGER NOT NULL,
         PRIMARY KEY (connection_id, header_key, number)
     ) STRICT, WITHOUT ROWID;
+CREATE INDEX connections_by_deletion ON connections (deletion);
 CREATE INDEX connections_by_link ON connections (link_hash) WHERE link_hash IS NOT NULL;
 CREATE INDEX connections_by_user ON connections (user);
 CREATE INDEX connections_with_work ON connections (has_work) WHERE has_work;
