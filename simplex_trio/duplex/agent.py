@@ -557,7 +557,7 @@ class DuplexAgent:
     async def back_up(self, path: str | PathLike[str]) -> None:
         """Copy the agent's file to ``path``, where nothing may be, while everything goes on.
 
-        The copy has all that was stored before this call, and what is stored until it returns.  It
+        The copy has all that was stored before this call, and some of what is stored meanwhile.  It
         is encrypted if the file is, with the same key.
 
         **A backup is for the loss of the file, and only the latest one is of any use.**  The keys
