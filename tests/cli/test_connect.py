@@ -291,7 +291,7 @@ def test_peers_that_do_not_ask(alice: Peer, bob: Peer, monkeypatch: pytest.Monke
     bob.json("join", created["link"], *bob.router)
     alice.lines("accept", *LONG)
     monkeypatch.setattr(accepting, "STORED", 0.1)
-    wrong = alice("accept", "nobody", *LONG)
+    wrong = alice("accept", "unknown", *LONG)
     assert wrong.code == 2
     assert "Not all of these peers" in wrong.err
     assert "at least 4" in alice("accept", "abc").err
@@ -299,7 +299,7 @@ def test_peers_that_do_not_ask(alice: Peer, bob: Peer, monkeypatch: pytest.Monke
     assert alice.json("list")[0]["state"] == "confirmed"
 
 
-def test_nobody_can_come(alice: Peer, bob: Peer) -> None:
+def test_accepting_without_an_open_invitation(alice: Peer, bob: Peer) -> None:
     assert "connect create" in alice("accept").err
     alice.connect(bob)
     assert "no open invitation" in alice("accept").err

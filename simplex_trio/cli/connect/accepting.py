@@ -47,6 +47,14 @@ STORED = 5.0
 _SHORTEST = 4
 """Characters of an id that are enough: not all peers are known from which it has to be told."""
 
+_OPEN = (
+    ConnectionState.CREATING,
+    ConnectionState.OFFERED,
+    ConnectionState.ADDRESS,
+    ConnectionState.CONFIRMED,
+)
+"""States in which a peer can ask, or has asked."""
+
 PeerId = Annotated[
     str,
     Parameter(
@@ -181,9 +189,8 @@ async def _command(
 
 async def _check_expected(opened: Open) -> None:
     """Fail if no peer can come, as nothing was made that one could join."""
-    open_states = ConnectionState.OFFERED, ConnectionState.ADDRESS, ConnectionState.CONFIRMED
     for connection_id in await opened.agent.connections():
-        if (await opened.agent.status(connection_id)).state in open_states:
+        if (await opened.agent.status(connection_id)).state in _OPEN:
             return
     raise CommandFailed(
         "There is no open invitation and no contact address; make one with: "
@@ -196,7 +203,7 @@ async def _check_expected(opened: Open) -> None:
 
 
 def asking_id(event: Asking) -> str:
-    """What people name a peer by that asks."""
+    """The id that people give for a peer that asks."""
     return event.request_id if isinstance(event, RequestReceived) else event.connection_id
 
 

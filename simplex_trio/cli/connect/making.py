@@ -72,7 +72,8 @@ def create(
 ) -> None:
     """Make an invitation for one peer, or a contact address for any number, and print its link.
 
-    Pass the link on in a way that nobody else can read or change: whoever has it can join.
+    Pass the link on through a channel that others can neither read nor change: anyone with the link
+    can join.
 
     Parameters
     ----------
@@ -141,13 +142,13 @@ def _show_invitation(
         )
         return
     whom = "to all who may ask for a connection" if offer.address else "to one peer"
-    say(f"Give this link {whom}, in a way that nobody else can read or change:")
+    say(f"Give this link {whom}, through a channel that others can neither read nor change:")
     say()
     say(link, style="bold")
     say()
     if qr:
         say(qr_code(link))
-    say("They join with:    simplex-trio connect join 'LINK'   or with the SimpleX app", prose=True)
+    say("They join with:    simplex-trio connect join 'LINK'")
     if not wait:
         say("Then you accept:   simplex-trio connect accept")
 
@@ -181,8 +182,8 @@ def join(
 ) -> None:
     """Join an invitation, or ask a contact address for a connection.
 
-    The link is looked at first. Looking at a short invitation reserves it: nobody else can join it
-    from then on. The same command again goes on where one before it was interrupted.
+    The link is looked at first. Looking at a short invitation reserves it for this store. After an
+    interruption, the same command continues.
 
     Parameters
     ----------
@@ -261,7 +262,8 @@ def _show_preview(found: LinkPreview, *, json: bool) -> None:
     if found.connection_id is not None:
         say(f"You have joined it already, as {short(found.connection_id)}.")
     elif not found.can_join:
-        say("It is for programs of another version, or for apps only.")
+        say("It cannot be joined from here: its owner's program is of another version, or takes")
+        say("requests through relays only.")
 
 
 def _preview_fields(found: LinkPreview) -> dict[str, Any]:
