@@ -26,6 +26,7 @@ from simplex_trio.errors import (
     ConnectError,
     ConnectionLost,
     DecodeError,
+    EncryptionSupportMissing,
     RequestTimeout,
     SimplexError,
     SocksSupportMissing,
@@ -108,6 +109,7 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
         case (
             SocksSupportMissing()
             | CborSupportMissing()
+            | EncryptionSupportMissing()
             | KEMSupportMissing()
             | MetricsSupportMissing()
             | XFTPSupportMissing()

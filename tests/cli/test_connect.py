@@ -260,9 +260,16 @@ def test_a_contact_address_in_words(
         accepted = alice("accept", "--all", *LONG)
     assert "does not say who it is asks your contact address" in accepted.out
     assert "Accepted, as " in accepted.out
-    again = alice("accept", "--all", *LONG)
-    assert again.code == 0
-    assert "has an answer already" in again.err
+    with monkeypatch.context() as patch:
+        patch.setattr(DuplexEvents, "take", DuplexEvents.keep)
+        again = alice("accept", "--all", *LONG)
+    assert [each for each in again.out.splitlines() if "as " in each] == [
+        each for each in accepted.out.splitlines() if "as " in each
+    ]
+    rejected = alice.lines("accept", *LONG)
+    late = alice("reject", rejected[0]["id"])
+    assert late.code == 0
+    assert "has an answer already" in late.err
     assert "No peer has asked" in alice("accept", "--seconds", "0.1").err
 
 
@@ -609,6 +616,30 @@ def test_passwords_are_remembered_in_private(alice: Peer, tmp_path: Path) -> Non
     damaged = alice("list")
     assert damaged.code == 2
     assert "sesame" not in damaged.err
+
+
+def test_an_encrypted_store(alice: Peer, bob: Peer, tmp_path: Path) -> None:
+    pytest.importorskip("sqlcipher3", exc_type=ImportError)
+    (tmp_path / "key.txt").write_text("a long passphrase\n")
+    (tmp_path / "wrong.txt").write_text("another one\n")
+    (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xff")
+    key = ("--key-file", tmp_path / "key.txt")
+    created = alice.json("create", *alice.router, *key)
+    bob.json("join", created["link"], "--info", "Bob", *bob.router)
+    assert alice.lines("accept", "--all", *LONG, *key)[-1]["state"] == "ready"
+    assert alice.json("list", *key)[0]["state"] == "ready"
+    assert b"SQLite" not in alice.path.read_bytes()[:16]
+    assert "Bob" not in alice.path.with_name("alice.db.json").read_text()
+    for other in ((), ("--key-file", tmp_path / "wrong.txt")):
+        refused = alice("list", *other)
+        assert refused.code == 2
+        assert "--key-file" in refused.err
+    assert bob("list", *key).code == 2
+    assert "no passphrase" in alice("list", "--key-file", tmp_path / "empty.txt").err
+    assert "not a text file" in alice("list", "--key-file", tmp_path / "binary").err
+    watched = alice("watch", "--count", "0", *key)
+    assert watched.code == 0
 
 
 def test_stores_by_name(cli: Cli, router: str, tmp_path: Path, monkeypatch: Any) -> None:

@@ -18,7 +18,9 @@ from simplex_trio.cli.connect.memory import name_of
 from simplex_trio.cli.connect.store import (
     PATIENCE,
     Asking,
+    KeyFile,
     Open,
+    Place,
     Routers,
     Seconds,
     StoreName,
@@ -95,6 +97,7 @@ def accept(
     seconds: Seconds = None,
     router: Routers = (),
     store: StoreName = None,
+    key_file: KeyFile = None,
     json: AsJson = False,
 ) -> None:
     """Accept peers that have joined an invitation, or ask a contact address for a connection.
@@ -120,7 +123,7 @@ def accept(
     run(
         partial(
             _command,
-            store,
+            place(store, key_file),
             decide,
             ids,
             routers=router,
@@ -136,12 +139,14 @@ def reject(
     /,
     *more: PeerId,
     store: StoreName = None,
+    key_file: KeyFile = None,
     json: AsJson = False,
 ) -> None:
     """Refuse peers, which are not told: a request is forgotten, an invitation deleted."""
     ids = (peer, *more)
     _check_ids(ids)
-    run(partial(_command, store, partial(_by_id, ids, Decision.REJECT), ids, json=json))
+    decide = partial(_by_id, ids, Decision.REJECT)
+    run(partial(_command, place(store, key_file), decide, ids, json=json))
 
 
 def _check_ids(ids: Sequence[str]) -> None:
@@ -150,7 +155,7 @@ def _check_ids(ids: Sequence[str]) -> None:
 
 
 async def _command(
-    store: str | None,
+    where: Place,
     decide: Decide,
     ids: Sequence[str],
     *,
@@ -159,7 +164,6 @@ async def _command(
     seconds: float | None = None,
     json: bool,
 ) -> None:
-    where = place(store)
     async with open_connections(where, routers) as opened:
         await _check_expected(opened)
         if seconds is None and ids:

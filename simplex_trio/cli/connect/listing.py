@@ -12,6 +12,7 @@ from simplex_trio.cli.addresses import place_of
 from simplex_trio.cli.connect.store import (
     PATIENCE,
     ConnectionId,
+    KeyFile,
     Open,
     Place,
     StoreName,
@@ -33,9 +34,11 @@ __all__ = ["delete", "list_connections", "status"]
 # --- list ---------------------------------------------------------------------------------------
 
 
-def list_connections(*, store: StoreName = None, json: AsJson = False) -> None:
+def list_connections(
+    *, store: StoreName = None, key_file: KeyFile = None, json: AsJson = False
+) -> None:
     """List connections, invitations and contact addresses, without asking any router."""
-    where = place(store)
+    where = place(store, key_file)
     found = run(partial(_list, where)) if where.path.exists() else []
     if json:
         print_json([_summary(status, name) for status, name in found])
@@ -85,6 +88,7 @@ def status(
     *,
     qr: Flag = False,
     store: StoreName = None,
+    key_file: KeyFile = None,
     json: AsJson = False,
 ) -> None:
     """Say how a connection is doing, without asking any router, and print its link if it has one.
@@ -97,7 +101,7 @@ def status(
     qr
         Show the link as a QR code, too.
     """
-    found, name = run(partial(_status, store, connection))
+    found, name = run(partial(_status, place(store, key_file), connection))
     if json:
         print_json(_facts(found, name))
         return
@@ -124,8 +128,8 @@ def status(
             say(qr_code(link))
 
 
-async def _status(store: str | None, beginning: str) -> tuple[ConnectionStatus, str]:
-    async with read_connections(place(store)) as opened:
+async def _status(where: Place, beginning: str) -> tuple[ConnectionStatus, str]:
+    async with read_connections(where) as opened:
         connection_id = await opened.find(beginning)
         return await opened.agent.status(connection_id), opened.memory.names.get(connection_id, "")
 
@@ -153,6 +157,7 @@ def delete(
     after_delivery: Flag = False,
     seconds: Annotated[float, Parameter(name="--seconds")] = PATIENCE,
     store: StoreName = None,
+    key_file: KeyFile = None,
     json: AsJson = False,
 ) -> None:
     """Delete a connection, an invitation or a contact address, with its queues on routers.
@@ -167,7 +172,13 @@ def delete(
         Wait at most this long for routers; the next command goes on with the rest.
     """
     deleted = run(
-        partial(_delete, store, connection, after_delivery=after_delivery, seconds=seconds)
+        partial(
+            _delete,
+            place(store, key_file),
+            connection,
+            after_delivery=after_delivery,
+            seconds=seconds,
+        )
     )
     if json:
         print_json({"deleted": deleted})
@@ -178,11 +189,9 @@ def delete(
         say(f"It is marked, and its queues are deleted by a later command, when {what}.")
 
 
-async def _delete(
-    store: str | None, beginning: str, *, after_delivery: bool, seconds: float
-) -> bool:
+async def _delete(where: Place, beginning: str, *, after_delivery: bool, seconds: float) -> bool:
     """Whether it is gone already."""
-    async with open_connections(place(store)) as opened:
+    async with open_connections(where) as opened:
         connection_id = await opened.find(beginning)
         await opened.agent.delete(connection_id, after_delivery=after_delivery)
         with trio.move_on_after(seconds), waiting("deleting the queues"):

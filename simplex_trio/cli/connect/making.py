@@ -16,7 +16,9 @@ from simplex_trio.cli.addresses import place_of
 from simplex_trio.cli.asking import can_ask
 from simplex_trio.cli.connect.accepting import Decide, Decision, answer, ask_person, leave, report
 from simplex_trio.cli.connect.store import (
+    KeyFile,
     Open,
+    Place,
     Routers,
     StoreName,
     open_connections,
@@ -68,6 +70,7 @@ def create(
     qr: Flag = False,
     router: Routers = (),
     store: StoreName = None,
+    key_file: KeyFile = None,
     json: AsJson = False,
 ) -> None:
     """Make an invitation for one peer, or a contact address for any number, and print its link.
@@ -96,13 +99,13 @@ def create(
             ExitCode.USAGE,
         )
     offer = _Offer(address, short or data is not None, (data or "").encode(), (info or "").encode())
-    run(partial(_create, store, router, offer, wait=wait, qr=qr, json=json))
+    run(partial(_create, place(store, key_file), router, offer, wait=wait, qr=qr, json=json))
 
 
 async def _create(
-    store: str | None, routers: tuple[str, ...], offer: _Offer, *, wait: bool, qr: bool, json: bool
+    where: Place, routers: tuple[str, ...], offer: _Offer, *, wait: bool, qr: bool, json: bool
 ) -> None:
-    async with open_connections(place(store), routers, makes_queues=True) as opened:
+    async with open_connections(where, routers, makes_queues=True) as opened:
         with waiting("creating a queue"):
             invitation = await _made(opened, offer)
         _show_invitation(invitation, offer, wait=wait, qr=qr, json=json)
@@ -178,6 +181,7 @@ def join(
     look: Flag = False,
     router: Routers = (),
     store: StoreName = None,
+    key_file: KeyFile = None,
     json: AsJson = False,
 ) -> None:
     """Join an invitation, or ask a contact address for a connection.
@@ -193,7 +197,11 @@ def join(
         Only say what the link is.
     """
     text = _link_text(link)
-    run(partial(_join, store, router, text, (info or "").encode(), look=look, json=json))
+    run(
+        partial(
+            _join, place(store, key_file), router, text, (info or "").encode(), look=look, json=json
+        )
+    )
 
 
 def _link_text(argument: str) -> str:
@@ -207,9 +215,9 @@ def _link_text(argument: str) -> str:
 
 
 async def _join(
-    store: str | None, routers: tuple[str, ...], link: str, info: bytes, *, look: bool, json: bool
+    where: Place, routers: tuple[str, ...], link: str, info: bytes, *, look: bool, json: bool
 ) -> None:
-    async with open_connections(place(store), routers, makes_queues=True) as opened:
+    async with open_connections(where, routers, makes_queues=True) as opened:
         with _refusals_explained():
             with waiting("looking at the link"):
                 found = await opened.agent.look(link)

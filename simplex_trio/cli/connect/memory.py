@@ -37,9 +37,11 @@ class Memory(Redacted):
     routers: list[ServerAddressWithAuth] = field(factory=list)
     names: dict[str, str] = field(factory=dict)
     """By the id of the connection."""
+    has_names: bool = True
+    """Whether names are written: not beside a store that is encrypted, as this file is not."""
 
     @classmethod
-    def beside(cls, store: Path) -> Self:
+    def beside(cls, store: Path, *, has_names: bool = True) -> Self:
         """What is remembered for a store; nothing if there is no file."""
         path = store.with_name(f"{store.name}.json")
         try:
@@ -51,14 +53,14 @@ class Memory(Redacted):
                 str(key): name_of(str(name).encode()) for key, name in content["names"].items()
             }
         except FileNotFoundError:
-            return cls(path)
+            return cls(path, has_names=has_names)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise CommandFailed(
                 f"{path} is not a file of this program, or damaged; delete it, and name the "
                 "routers again with --router.",
                 ExitCode.USAGE,
             ) from exc
-        return cls(path, routers, names)
+        return cls(path, routers, names, has_names)
 
     def servers(self) -> list[Server]:
         """The routers, for an agent."""
@@ -67,7 +69,7 @@ class Memory(Redacted):
     def name(self, connection_id: str, info: bytes) -> None:
         """Remember what the peer of a connection tells of itself."""
         name = name_of(info)
-        if name and self.names.get(connection_id) != name:
+        if self.has_names and name and self.names.get(connection_id) != name:
             self.names[connection_id] = name
             self.save()
 

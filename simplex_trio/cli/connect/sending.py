@@ -12,7 +12,9 @@ from cyclopts import Parameter
 
 from simplex_trio.cli.connect.store import (
     ConnectionId,
+    KeyFile,
     Open,
+    Place,
     Seconds,
     StoreName,
     open_connections,
@@ -51,6 +53,7 @@ def send(
     receipt: Flag = False,
     seconds: Seconds = None,
     store: StoreName = None,
+    key_file: KeyFile = None,
     json: AsJson = False,
 ) -> None:
     """Send a message to a peer, and wait until the peer's router has taken it.
@@ -75,7 +78,7 @@ def send(
         run(
             partial(
                 _send,
-                store,
+                place(store, key_file),
                 connection,
                 body,
                 wait=not no_wait,
@@ -90,7 +93,7 @@ def send(
 
 
 async def _send(
-    store: str | None,
+    where: Place,
     beginning: str,
     body: bytes,
     *,
@@ -99,7 +102,7 @@ async def _send(
     limit: float,
     json: bool,
 ) -> None:
-    async with open_connections(place(store)) as opened:
+    async with open_connections(where) as opened:
         connection_id = await opened.find(beginning)
         message_id = await opened.agent.send(connection_id, body)
         if not wait:

@@ -24,7 +24,7 @@ from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.errors import NoServers, UnknownConnection
 from simplex_trio.duplex.events import ConfirmationReceived, RequestReceived
 from simplex_trio.duplex.status import ConnectionState
-from simplex_trio.errors import StoreIncomplete, StoreLocked
+from simplex_trio.errors import StoreIncomplete, StoreKeyWrong, StoreLocked
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerProtocol
 
@@ -32,6 +32,7 @@ __all__ = [
     "PATIENCE",
     "Asking",
     "ConnectionId",
+    "KeyFile",
     "Open",
     "Place",
     "Routers",
@@ -50,6 +51,9 @@ PATIENCE = 30.0
 """Seconds for which a command waits for routers to take what it leaves behind.  What they have not
 taken then is stored, and goes on with the next command."""
 
+_MAX_PASSPHRASE = 10_000
+"""Characters that are read of a file with a passphrase."""
+
 SHOWN = 8
 """Characters of an id that are shown in sentences; any that are enough to tell may be given."""
 
@@ -60,6 +64,16 @@ StoreName = Annotated[
         env_var="SIMPLEX_TRIO_STORE",
         help="The file with the connections and their keys; a name, such as `alice`, for one of "
         "that name in `~/.local/state/simplex-trio`; `connections` unless given.",
+    ),
+]
+
+KeyFile = Annotated[
+    Path | None,
+    Parameter(
+        name="--key-file",
+        env_var="SIMPLEX_TRIO_STORE_KEY_FILE",
+        help="A file with the passphrase that encrypts the store, from its first command on; needs "
+        "the extra `sqlcipher`.",
     ),
 ]
 
@@ -94,6 +108,8 @@ class Place(Redacted):
 
     path: Path
     memory: Memory
+    key: str | None = None
+    """The passphrase, if the store is encrypted."""
 
 
 @frozen(repr=False)
@@ -138,10 +154,22 @@ def chosen(ids: Iterable[str], beginning: str) -> str:
 # --- where it is --------------------------------------------------------------------------------
 
 
-def place(store: str | None) -> Place:
-    """Where the store is that ``--store`` names."""
+def place(store: str | None, key_file: Path | None) -> Place:
+    """Where the store is that ``--store`` names, and the passphrase for it."""
     path = _path(store or DEFAULT_NAME)
-    return Place(path, Memory.beside(path))
+    key = None if key_file is None else _passphrase(key_file)
+    return Place(path, Memory.beside(path, has_names=key is None), key)
+
+
+def _passphrase(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_MAX_PASSPHRASE).strip()
+    except UnicodeDecodeError as exc:
+        raise CommandFailed(f"{path} is not a text file.", ExitCode.USAGE) from exc
+    if not text:
+        raise CommandFailed(f"There is no passphrase in {path}.", ExitCode.USAGE)
+    return text
 
 
 def _path(store: str) -> Path:
@@ -206,7 +234,7 @@ async def _opened(
 ) -> AsyncIterator[DuplexAgent]:
     async with AsyncExitStack() as stack:
         opening = open_duplex_agent(
-            where.path, config=config, connector=connector, accept_loss=accept_loss
+            where.path, config=config, connector=connector, key=where.key, accept_loss=accept_loss
         )
         try:
             agent = await stack.enter_async_context(opening)
@@ -214,6 +242,12 @@ async def _opened(
             raise CommandFailed(
                 "The store is in use by another command, such as 'connect watch'; stop that one, "
                 "or name another store with --store."
+            ) from exc
+        except StoreKeyWrong as exc:
+            raise CommandFailed(
+                "The store is encrypted with another passphrase, or not at all; or it is "
+                "encrypted, and no --key-file is given.",
+                ExitCode.USAGE,
             ) from exc
         except StoreIncomplete as exc:
             raise CommandFailed(

@@ -11,7 +11,9 @@ import trio
 from cyclopts import Parameter
 
 from simplex_trio.cli.connect.store import (
+    KeyFile,
     Open,
+    Place,
     Seconds,
     StoreName,
     open_connections,
@@ -54,6 +56,7 @@ def watch(
     seconds: Seconds = None,
     accept_loss: Flag = False,
     store: StoreName = None,
+    key_file: KeyFile = None,
     json: AsJson = False,
 ) -> int:
     """Print messages and everything else that happens, until Ctrl-C; send what waits meanwhile.
@@ -75,7 +78,7 @@ def watch(
     """
     watching = partial(
         _watch,
-        store,
+        place(store, key_file),
         ids,
         receipts=receipts,
         count=math.inf if count is None else count,
@@ -88,7 +91,7 @@ def watch(
 
 
 async def _watch(
-    store: str | None,
+    where: Place,
     ids: tuple[str, ...],
     *,
     receipts: bool,
@@ -98,7 +101,7 @@ async def _watch(
     json: bool,
 ) -> bool:
     """Whether as many messages came as were waited for."""
-    async with open_connections(place(store), accept_loss=accept_loss) as opened:
+    async with open_connections(where, accept_loss=accept_loss) as opened:
         if not await opened.agent.connections():
             raise CommandFailed(
                 "There are no connections yet; make one with: simplex-trio connect create",
