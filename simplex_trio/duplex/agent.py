@@ -180,6 +180,18 @@ class DuplexAgent:
         wait: Literal[False],
     ) -> str: ...
 
+    @overload
+    async def create(
+        self,
+        *,
+        info: bytes = b"",
+        short: bool = False,
+        data: bytes = b"",
+        pq: bool | None = None,
+        user: str = "",
+        wait: bool,
+    ) -> Invitation | str: ...
+
     async def create(
         self,
         *,
@@ -238,6 +250,17 @@ class DuplexAgent:
         user: str = "",
         wait: Literal[False],
     ) -> str: ...
+
+    @overload
+    async def create_address(
+        self,
+        *,
+        short: bool = True,
+        data: bytes = b"",
+        pq: bool | None = None,
+        user: str = "",
+        wait: bool,
+    ) -> Invitation | str: ...
 
     async def create_address(
         self,

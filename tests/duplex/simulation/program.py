@@ -215,9 +215,12 @@ class Program:
                     self._creating = None
                     assert set(await agent.connections()) <= before | self._by_id.keys()
                 else:
-                    self._note_offer(made.connection_id, made.short_link or made.link)
+                    if isinstance(made, Invitation):
+                        self._note_offer(made.connection_id, made.short_link or made.link)
+                    else:
+                        self._note_offer(made, None)
 
-    async def _create(self, agent: DuplexAgent, way: Way, *, wait: bool) -> Invitation:
+    async def _create(self, agent: DuplexAgent, way: Way, *, wait: bool) -> Invitation | str:
         if way.is_address:
             return await agent.create_address(short=way.is_short, data=b"address", wait=wait)
         return await agent.create(info=b"to be replaced", short=way.is_short, wait=wait)
