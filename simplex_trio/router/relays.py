@@ -46,10 +46,16 @@ Resolve = Callable[[str], Awaitable[Iterable[IPAddress]]]
 
 
 @asynccontextmanager
-async def open_relays(policy: ProxyPolicy) -> AsyncIterator[Relays]:
-    """The connections to relays, for as long as the block lasts."""
+async def open_relays(
+    policy: ProxyPolicy, *, connector: Connector | None = None
+) -> AsyncIterator[Relays]:
+    """The connections to relays, for as long as the block lasts.
+
+    ``connector`` replaces the way in which they are made, and what the policy says about that.
+    """
     config = AgentConfig(role=AgentRole.SENDER, own_domains=policy.own_domains)
-    connector = _connector(policy, _client_config(policy), resolve)
+    if connector is None:
+        connector = _connector(policy, _client_config(policy), resolve)
     async with (
         open_smp_agent(config, connector=connector) as agent,
         open_inner_nursery() as nursery,

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 import trio
 
+from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.client.connection import Connection
 from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import OwnedQueue, ReceivingQueue
+from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import SMP
 from simplex_trio.client.spec import shake_hands
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.engine.calls import EngineConfig
+from simplex_trio.engine.timeouts import Timeouts
 from simplex_trio.errors import SimplexError
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.hub import Hub, assemble_hub
+from simplex_trio.router.relays import open_relays
 from simplex_trio.router.session import serve_client
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.testing.network import MemoryNetwork
@@ -25,13 +31,15 @@ from simplex_trio.wire.hosts import parse_host
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 
 from . import stand_in
+from .connector import Reachable, simulated_connector
 from .router import credentials
 
 _NOW = 1_800_000_000
+_TIMEOUTS = Timeouts(background=6, interactive=6)
 
 
 class OwnRouter:
-    """A router whose store survives that it is taken down.
+    """A router whose store survives that it is taken down, and a proxy to other ones.
 
     Queues are made and messages sent over a connection that has no part in any trouble.
     """
@@ -44,6 +52,7 @@ class OwnRouter:
         *,
         number: int = 0,
         config: RouterConfig | None = None,
+        relays: Sequence[Reachable] = (),
     ) -> None:
         self.network = network
         self.name = name
@@ -54,6 +63,7 @@ class OwnRouter:
         )
         self.client_chains: dict[bytes, CertificateChain] = {}
         self._config = config or RouterConfig()
+        self._relays = relays
         self._store = MemoryStore()
         self._sender: SMPClient | None = None
         self._running: trio.CancelScope | None = None
@@ -84,15 +94,22 @@ class OwnRouter:
         return True
 
     async def _run(self, *, task_status: trio.TaskStatus[None]) -> None:
-        hub = await assemble_hub(
-            self._config,
-            self.credentials,
-            self._store,
-            clock=lambda: _NOW,
-            random=self.random.randbytes,
-        )
+        engine = EngineConfig(request_timeouts=_TIMEOUTS, connect_timeouts=_TIMEOUTS, silence=30)
+        client = AgentConfig(AgentRole.SENDER, SMPClientConfig(engine=engine)).client_config
+        connector = simulated_connector(self._relays, self.random, client)
         with trio.CancelScope() as self._running:
-            async with trio.open_nursery() as nursery:
+            async with (
+                open_relays(self._config.proxy, connector=connector) as relays,
+                trio.open_nursery() as nursery,
+            ):
+                hub = await assemble_hub(
+                    self._config,
+                    self.credentials,
+                    self._store,
+                    relays=relays if self._relays else None,
+                    clock=lambda: _NOW,
+                    random=self.random.randbytes,
+                )
                 nursery.start_soon(hub.commits.run)
                 nursery.start_soon(hub.ends.run)
                 self._sender = await self._connect(hub, nursery)

@@ -38,7 +38,7 @@ from simplex_trio.duplex.events import (
     RouterUp,
     SendingResumed,
 )
-from simplex_trio.duplex.status import ConnectionState
+from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
 from simplex_trio.errors import SimplexError
 
 _OFFERED = {
@@ -187,14 +187,15 @@ class Program:
 
     async def _find_what_was_made(self, agent: DuplexAgent) -> None:
         """If this program died while it made an offer, see whether it is there."""
-        known = {offer.connection_id for offer in self.offers} | self._by_id.keys()
-        for connection_id in await agent.connections():
-            if connection_id in known:
-                continue
-            status = await agent.status(connection_id)
-            if status.state in _OFFERED:
-                self._note_offer(connection_id, status.short_link or status.link)
+        for status in await self._unknown_offers(agent):
+            self._note_offer(status.connection_id, status.short_link or status.link)
         self._creating = None
+
+    async def _unknown_offers(self, agent: DuplexAgent) -> list[ConnectionStatus]:
+        known = {offer.connection_id for offer in self.offers} | self._by_id.keys()
+        unknown = [each for each in await agent.connections() if each not in known]
+        found = [await agent.status(connection_id) for connection_id in unknown]
+        return [status for status in found if status.state in _OFFERED]
 
     async def _pause(self, longest: float) -> None:
         await trio.sleep(self.random.uniform(0, longest))
@@ -206,14 +207,13 @@ class Program:
             while offer.connection_id is None:
                 await self._pause(3)
                 self._creating = offer
-                before = set(await agent.connections())
                 try:
                     made = await self._create(agent, offer.way, wait=self.random.random() < 0.6)
                 except DuplexError:
                     raise
                 except SimplexError:
                     self._creating = None
-                    assert set(await agent.connections()) <= before | self._by_id.keys()
+                    assert not await self._unknown_offers(agent), "it was not withdrawn"
                 else:
                     if isinstance(made, Invitation):
                         self._note_offer(made.connection_id, made.short_link or made.link)

@@ -26,7 +26,7 @@ from simplex_trio.agent.agent import open_smp_agent
 from simplex_trio.agent.config import AgentConfig
 from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.config import DuplexConfig, ProxyUse
+from simplex_trio.duplex.config import DuplexConfig, Isolation, ProxyUse
 from simplex_trio.duplex.machine.step import Spoken
 from simplex_trio.duplex.status import ConnectionState
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
@@ -44,7 +44,7 @@ from .crashes import Crash, CrashingDatabase, RouterInSight
 from .kem import SeededStock
 from .program import Offer, Pairing, Program, Side, Way
 
-TROUBLED_SECONDS = 80
+TROUBLED_SECONDS = 60
 CALM_SECONDS = 3 * 24 * 3600
 STEP = 5.0
 _NOW = 1_800_000_000
@@ -78,6 +78,10 @@ class Machine:
         )
         own = random.sample(world.routers, random.randint(1, len(world.routers)))
         self.servers = tuple(router.address for router in own)
+        self.proxy = random.choice([ProxyUse.NEVER, ProxyUse.NEVER, ProxyUse.UNKNOWN])
+        if random.random() < 0.1:
+            self.proxy = ProxyUse.ALWAYS
+        self.isolation = random.choice([Isolation.USER, Isolation.USER, Isolation.QUEUE])
         self.crash = Crash(None)
         self.crashes = 0
         self.agent: DuplexAgent | None = None
@@ -164,7 +168,8 @@ class Machine:
         return DuplexConfig(
             servers=self.servers,
             pq=self.has_pq,
-            proxy=ProxyUse.NEVER,
+            isolation=self.isolation,
+            proxy=self.proxy,
             agent=AgentConfig(client=client, chunk=6, random=random.random),
             spoken=self.spoken,
             clock=lambda: _NOW + trio.current_time(),
@@ -237,7 +242,9 @@ class World:
         self.over = trio.Event()
         self.may_lose_power = random.random() < 0.3
         self._knows_links = random.random() < 0.8
-        self.routers = [self._router(number) for number in range(random.randint(1, 3))]
+        self.routers: list[OwnRouter] = []
+        for number in range(random.randint(1, 3)):
+            self.routers.append(self._router(number))
         self.machines = [Machine(self, number) for number in range(random.choice([2, 2, 2, 3]))]
         self.pairings: list[Pairing] = []
         for _ in range(random.choice([1, 1, 2])):
@@ -262,7 +269,12 @@ class World:
             queues=QueuePolicy(quota=random.choice([3, 128])),
             highest_version=SMP_VERSIONS.highest if self._knows_links else SMPVersion.PROXY,
         )
-        return OwnRouter(self.network, f"router{number}.test", random, number=number, config=config)
+        return OwnRouter(
+            *(self.network, f"router{number}.test", random),
+            number=number,
+            config=config,
+            relays=self.routers,
+        )
 
     def _plan_offer(self) -> None:
         random = self.random
@@ -278,7 +290,7 @@ class World:
     def _plan_pairing(self, offer: Offer, owner: Machine, joiner: Machine) -> None:
         random, number = self.random, len(self.pairings)
         sides = [
-            Side(machine.program, b"%b %d" % (role, number), random.choice([0, 2, 6]))
+            Side(machine.program, b"%b %d" % (role, number), random.choice([0, 2, 4]))
             for machine, role in ((owner, b"offering"), (joiner, b"joining"))
         ]
         offering, joining = sides
