@@ -87,6 +87,20 @@ def test_the_peer_of_a_deleted_connection(pair: Pair) -> None:
     assert pair.b.news() == [failed]
 
 
+def test_what_comes_while_a_connection_is_deleted(pair: Pair) -> None:
+    pair.world.send(pair.b, pair.theirs)
+    pair.world.do_all(pair.b)
+    queue = pair.world.queue_of(pair.a, pair.mine)
+    pair.delete()
+    pair.world.deliver(queue)
+    queue.messages.appendleft((b"garbage", b"garbage"))
+    pair.world.deliver(queue)
+    queue.messages.appendleft((b"the queue was full", None))
+    pair.world.deliver(queue)
+    assert pair.a.news() == []
+    assert [type(work) for work in pair.a.work(pair.mine)] == [DeleteQueue]
+
+
 def test_a_router_that_cannot_be_reached_is_left_to_itself(pair: Pair) -> None:
     pair.delete()
     for _ in range(MAX_DELETE_FAILURES):

@@ -58,7 +58,9 @@ class SenderWork(Settling):
             content = await self._routers.read_link(link, row.link_key, row.user)
             await self._settle(work, lambda step, c: link_read(step, c, content))
         except LinkDataInvalid as exc:
-            await self._fail(work, exc, Problem.LINK)
+            unusable = LinkNotUsable("the data of the link is not what the link promises")
+            unusable.__cause__ = exc
+            await self._fail(work, unusable, Problem.LINK)
         except LinkNotUsable as exc:
             await self._fail(work, exc, Problem.LINK)
         except NoCommonDuplexVersion as exc:
