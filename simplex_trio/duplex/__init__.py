@@ -1,13 +1,14 @@
 """Connections of two programs, encrypted end to end, over routers that neither of them trusts.
 
-* `simplex_trio.duplex.agent` -- `open_duplex_agent` and `DuplexAgent`, the calls;
+* `simplex_trio.duplex.opening` -- `open_duplex_agent`;
+* `simplex_trio.duplex.agent` -- `DuplexAgent`, the calls;
 * `simplex_trio.duplex.events` -- what happens, and what to do about it;
 * `simplex_trio.duplex.machine` -- what a connection does next, in plain code;
 * `simplex_trio.duplex.store` -- where everything is kept;
 * `simplex_trio.duplex.work` -- the tasks, which carry it out.
 """
 
-from simplex_trio.duplex.agent import DuplexAgent, Invitation, open_duplex_agent
+from simplex_trio.duplex.agent import DuplexAgent, Invitation
 from simplex_trio.duplex.config import DuplexConfig, Fallback, Isolation, ProxyUse, Server
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
@@ -50,6 +51,7 @@ from simplex_trio.duplex.events import (
 from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
 from simplex_trio.duplex.links import LinkPreview
 from simplex_trio.duplex.machine.step import Spoken
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
 from simplex_trio.duplex.store.store import change_store_key
 

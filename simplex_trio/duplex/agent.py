@@ -23,18 +23,15 @@ deleted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Literal, final, overload
 
 import trio
-from attrs import evolve, frozen
+from attrs import frozen
 
-from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
-from simplex_trio.agent.connections import Connector
+from simplex_trio.agent.agent import SMPClientAgent
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.errors import (
@@ -52,7 +49,7 @@ from simplex_trio.duplex.events import (
     PeerMessage,
     RequestReceived,
 )
-from simplex_trio.duplex.kem_stock import KEMStock, open_kem_stock
+from simplex_trio.duplex.kem_stock import KEMStock
 from simplex_trio.duplex.links import LinkPreview, preview
 from simplex_trio.duplex.machine.accepting import (
     accept_confirmation,
@@ -60,7 +57,7 @@ from simplex_trio.duplex.machine.accepting import (
     reject_request,
 )
 from simplex_trio.duplex.machine.acknowledging import acknowledge
-from simplex_trio.duplex.machine.connection import Connection, Deletion
+from simplex_trio.duplex.machine.connection import Deletion
 from simplex_trio.duplex.machine.creating import (
     change_link,
     plan_address,
@@ -68,25 +65,23 @@ from simplex_trio.duplex.machine.creating import (
     prepare_address,
 )
 from simplex_trio.duplex.machine.deleting import (
-    WAIT_FOR_DELIVERY,
     delete,
     suspend,
 )
 from simplex_trio.duplex.machine.handshake import can_send
 from simplex_trio.duplex.machine.joining import known_connection, look_at, start_joining
-from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.status import ConnectionStatus, status_of
 from simplex_trio.duplex.store.rows import SQLiteRows
-from simplex_trio.duplex.store.store import DuplexStore, open_duplex_store
+from simplex_trio.duplex.store.store import DuplexStore
 from simplex_trio.duplex.work.attempts import Attempts
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.lanes import Lanes
 from simplex_trio.duplex.work.routers import Routers
 from simplex_trio.duplex.work.subscriptions import Subscriptions
+from simplex_trio.duplex.work.upkeep import Upkeep
 from simplex_trio.duplex.work.watches import Outcome, Watch, Watches
-from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.link_boxes import LinkContent
@@ -94,13 +89,7 @@ from simplex_trio.wire.duplex.links import Link, parse_link
 from simplex_trio.wire.duplex.owners import LinkDataInvalid
 from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortInvitationLink
 
-__all__ = ["DuplexAgent", "Invitation", "open_duplex_agent"]
-
-_CLEANUP_PERIOD = 300
-"""Seconds between the removals of what is kept for a limited time."""
-
-_RESUMED_AT_ONCE = 256
-"""Connections whose work is read in one transaction at the start."""
+__all__ = ["DuplexAgent", "Invitation"]
 
 
 @final
@@ -145,6 +134,7 @@ class DuplexAgent:
         self._subscriptions = Subscriptions(self._core, agent, routers, self._events)
         self._lanes = Lanes(Attempts(self._core, routers, self._subscriptions))
         self._core.set_work = self._lanes.set_work
+        self._upkeep = Upkeep(config, self._core, store, self._lanes, self._subscriptions)
 
     def __repr__(self) -> str:
         return f"<DuplexAgent: {self._subscriptions!r}, {self._lanes!r}>"
@@ -604,33 +594,9 @@ class DuplexAgent:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the agent until it is cancelled; called by `open_duplex_agent`."""
         try:
-            async with open_inner_nursery() as nursery:
-                self._lanes.open_in(nursery)
-                try:
-                    nursery.start_soon(self._subscriptions.run)
-                    nursery.start_soon(self._clean_up)
-                    nursery.start_soon(self._store.keep_flushing)
-                    await self._resume()
-                    await self.subscribe()
-                    task_status.started()
-                    await trio.sleep_forever()
-                finally:
-                    self._lanes.stop()
+            await self._upkeep.run(self.subscribe, task_status=task_status)
         finally:
             self._events.end()
-
-    async def _resume(self) -> None:
-        """Begin what was to be done when the program ended."""
-        waiting = await self._core.read(lambda rows: rows.connections_with_work())
-        for start in range(0, len(waiting), _RESUMED_AT_ONCE):
-            some = waiting[start : start + _RESUMED_AT_ONCE]
-            await self._core.step(partial(_open_all, some), durable=False)
-
-    async def _clean_up(self) -> None:
-        keep = self._config.keep
-        while True:
-            await self._core.step_persistently(partial(_forget_old, keep), durable=False)
-            await trio.sleep(_CLEANUP_PERIOD)
 
     def _check_servers(self) -> None:
         if not self._config.servers:
@@ -648,63 +614,3 @@ def _known(step: Step, connection_id: str) -> OpenConnection:
     if c.row.deletion is not Deletion.NO:
         raise UnknownConnection
     return c
-
-
-def _open_all(connection_ids: Sequence[str], step: Step) -> None:
-    """Use connections in a step, so that their work is begun."""
-    for connection_id in connection_ids:
-        step.find(connection_id)
-
-
-def _forget_old(keep: int, step: Step) -> None:
-    """Remove what was kept long enough, and stop waiting for what is not delivered."""
-    now = step.moment.seconds
-    step.rows.forget_old(now - keep)
-    for row in step.rows.find(Connection, deletion=Deletion.AFTER_DELIVERY):
-        waiting = step.rows.find(Delivery, connection_id=row.connection_id)
-        if waiting and min(each.created_at for each in waiting) < now - WAIT_FOR_DELIVERY:
-            delete(step, step.connection(row.connection_id), after_delivery=False)
-
-
-@asynccontextmanager
-async def open_duplex_agent(
-    path: str | PathLike[str] | None,
-    *,
-    servers: Iterable[Server | ServerAddress | str] = (),
-    config: DuplexConfig | None = None,
-    connector: Connector | None = None,
-    key: str | bytes | None = None,
-    accept_loss: bool = False,
-) -> AsyncIterator[DuplexAgent]:
-    """Open an agent whose store is the file at ``path``, which is made if it is missing.
-
-    ``None`` keeps everything in memory.  ``servers`` are the routers on which queues are made; they
-    replace those of the configuration.  ``connector`` replaces the way in which connections to
-    routers are made.  Leaving the block ends all tasks, closes all connections and the file.
-
-    With a ``key`` the file is encrypted by SQLCipher, of the extra ``sqlcipher``: text is a
-    passphrase, and 32 bytes are the key itself.  `change_store_key` changes it.
-
-    Raises the errors of stores: `StoreLocked` while another program has the file open,
-    `StoreForeign`, `StoreCorrupted`, `StoreUnavailable`, and `StoreIncomplete` if the last commits
-    are missing, unless ``accept_loss``: see `DuplexAgent.back_up` for what that means.
-    `StoreKeyWrong` if the file has another key or none, `EncryptionSupportMissing` if there is a
-    key and SQLCipher is not installed.  `KEMSupportMissing` if the post-quantum KEM is configured
-    and no library computes it.
-    """
-    config = DuplexConfig() if config is None else config
-    given = tuple(map(Server.of, servers))
-    if given:
-        config = evolve(config, servers=given)
-    async with AsyncExitStack() as stack:
-        stock = await stack.enter_async_context(open_kem_stock()) if config.pq else None
-        file = None if path is None else Path(path)
-        store = await stack.enter_async_context(
-            open_duplex_store(file, key=key, accept_loss=accept_loss)
-        )
-        routers = await stack.enter_async_context(open_smp_agent(config.agent, connector=connector))
-        agent = DuplexAgent(config, store, routers, stock)
-        async with open_inner_nursery() as nursery:
-            await nursery.start(agent.run)
-            yield agent
-            nursery.cancel_scope.cancel()

@@ -20,7 +20,7 @@ from typing import TypeVar
 import trio
 from attrs import frozen
 
-from simplex_trio.duplex.agent import DuplexAgent, open_duplex_agent
+from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
     ConnectionReady,
@@ -30,6 +30,7 @@ from simplex_trio.duplex.events import (
     ReceiptReceived,
     RouterUp,
 )
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.wire.addresses import ServerAddress
 from tests.bench.children import ask_child
 from tests.bench.figures import Figures, Point

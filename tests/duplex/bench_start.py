@@ -25,7 +25,6 @@ from attrs import evolve
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
-from simplex_trio.duplex.agent import open_duplex_agent
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.events import RouterUp
 from simplex_trio.duplex.machine.connection import (
@@ -36,6 +35,7 @@ from simplex_trio.duplex.machine.connection import (
     SendingQueue,
     SendingStatus,
 )
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import open_duplex_store
 from simplex_trio.ratchet.state import Ratchet

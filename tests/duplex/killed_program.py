@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.duplex.agent import DuplexAgent, open_duplex_agent
+from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.errors import AlreadyJoined
 from simplex_trio.duplex.events import (
@@ -26,6 +26,7 @@ from simplex_trio.duplex.events import (
     PeerMessage,
     ReceiptReceived,
 )
+from simplex_trio.duplex.opening import open_duplex_agent
 
 COUNT = 15
 """How many messages are to be stored by the agent for certain, not counting the last one."""

@@ -13,8 +13,8 @@ from random import Random
 import pytest
 import trio
 
-from simplex_trio.duplex.agent import open_duplex_agent
 from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.status import ConnectionState
 from simplex_trio.router.server import open_router
 

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 
 import trio
 
-from simplex_trio.duplex.agent import open_duplex_agent
 from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.store.records import Table
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import open_duplex_store

@@ -10,7 +10,7 @@ from typing import TypeVar
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from simplex_trio.duplex.agent import DuplexAgent, open_duplex_agent
+from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
@@ -19,6 +19,7 @@ from simplex_trio.duplex.events import (
     PeerMessage,
     ReceiptReceived,
 )
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.router.server import Router, open_router
 
 DEADLINE = 30

@@ -43,8 +43,9 @@ from simplex_trio.duplex.machine.handshake import (
 )
 from simplex_trio.duplex.machine.joining import link_read, start_joining
 from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.opening import Arrival
 from simplex_trio.duplex.machine.queues import CreatedQueue, link_update, plan_queue
-from simplex_trio.duplex.machine.receiving import Arrival, quota_notice_received, receive
+from simplex_trio.duplex.machine.receiving import quota_notice_received, receive
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import (

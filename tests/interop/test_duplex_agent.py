@@ -17,7 +17,7 @@ import pytest
 import trio
 from attrs import evolve
 
-from simplex_trio.duplex.agent import DuplexAgent, open_duplex_agent
+from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
@@ -35,6 +35,7 @@ from simplex_trio.duplex.events import (
     SendingResumed,
 )
 from simplex_trio.duplex.machine.step import Spoken
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.wire.versions import VersionRange
 from tests.interop.conftest import named
 from tests.interop.driver import PATIENCE, Driver, open_driver

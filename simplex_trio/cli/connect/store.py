@@ -19,10 +19,11 @@ from simplex_trio.cli.connect.memory import Memory
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.state import default_folder
 from simplex_trio.client.smp.client import SMPClient
-from simplex_trio.duplex.agent import DuplexAgent, open_duplex_agent
+from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.errors import NoServers, UnknownConnection
 from simplex_trio.duplex.events import ConfirmationReceived, RequestReceived
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.status import ConnectionState
 from simplex_trio.errors import StoreIncomplete, StoreKeyWrong, StoreLocked
 from simplex_trio.redaction import Redacted

@@ -10,18 +10,33 @@ from simplex_trio.duplex.errors import (
     LinkNotUsable,
     NoCommonDuplexVersion,
 )
-from simplex_trio.duplex.machine.connection import Acknowledgement, Connection, ConnectionKind
+from simplex_trio.duplex.events import RequestReceived
+from simplex_trio.duplex.machine.connection import (
+    Acknowledgement,
+    Connection,
+    ConnectionKind,
+    ReceivingQueue,
+)
 from simplex_trio.duplex.machine.handshake import confirm_if_possible
 from simplex_trio.duplex.machine.joining import is_joining, join
 from simplex_trio.duplex.machine.messages import MAX_REQUESTS, Request
 from simplex_trio.duplex.machine.queues import add_sending_queue
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import CryptoError
+from simplex_trio.wire.duplex.envelopes import InvitationEnvelope
 from simplex_trio.wire.duplex.messages import ConnectionInfo
 from simplex_trio.wire.duplex.requests import InvitationURI
 from simplex_trio.wire.duplex.sizes import check_fits
+from simplex_trio.wire.duplex.versions import AgentVersion
+from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion
 
-__all__ = ["accept_confirmation", "accept_request", "reject_request"]
+__all__ = [
+    "accept_confirmation",
+    "accept_request",
+    "answer",
+    "reject_request",
+    "request_received",
+]
 
 
 def accept_confirmation(
@@ -120,3 +135,40 @@ def _request(step: Step, request_id: str) -> Request:
     if request is None:
         raise CannotAccept("no request with this id waits to be accepted")
     return request
+
+
+# --- requests that come -------------------------------------------------------------------------
+
+
+def request_received(
+    step: Step, c: OpenConnection, queue: ReceivingQueue, envelope: InvitationEnvelope
+) -> None:
+    """A peer asks for a connection; the program is told."""
+    encoded_hash = sha256(envelope.encode()).digest()
+    if step.rows.has_seen(c.connection_id, encoded_hash):
+        return
+    moment, invitation = step.moment, envelope.request
+    step.rows.add_seen(c.connection_id, encoded_hash, moment.seconds)
+    request = Request(
+        request_id=moment.new_id(),
+        address_id=c.connection_id,
+        invitation=str(invitation),
+        info=envelope.info,
+        envelope_hash=encoded_hash,
+        created_at=moment.seconds,
+    )
+    step.rows.insert(request)
+    if step.rows.count(Request, address_id=c.connection_id) > MAX_REQUESTS:
+        c.change_receiving(queue.number, acknowledgement=Acknowledgement.HELD)
+    versions = invitation.agent_versions.intersection(moment.spoken.agent)
+    ratchets = invitation.x3dh_offer.versions.intersection(moment.spoken.ratchet)
+    can_use_kem = (
+        versions is not None
+        and ratchets is not None
+        and versions.highest >= AgentVersion.PQ_RATCHET
+        and ratchets.highest >= RatchetVersion.KEM
+    )
+    servers = tuple(uri.queue.server for uri in invitation.queues)
+    step.tell(
+        RequestReceived(c.connection_id, request.request_id, envelope.info, can_use_kem, servers)
+    )

@@ -8,12 +8,7 @@ from typing import final
 from attrs import evolve, frozen
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
-from simplex_trio.duplex.events import (
-    DeliveryFailed,
-    DeliveryWarning,
-    MessageSent,
-    Problem,
-)
+from simplex_trio.duplex.events import DeliveryFailed, DeliveryWarning, MessageSent, Problem
 from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.handshake import confirmation_sent, fail, hello_sent
 from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind

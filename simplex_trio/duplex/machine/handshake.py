@@ -10,12 +10,7 @@ sides say HELLO: the *slow* one.  Each of the two queues goes its own way.
 from __future__ import annotations
 
 from simplex_trio.crypto.box import BoxKey
-from simplex_trio.duplex.events import (
-    ConnectionFailed,
-    ConnectionReady,
-    JoinSent,
-    Problem,
-)
+from simplex_trio.duplex.events import ConnectionFailed, ConnectionReady, JoinSent, Problem
 from simplex_trio.duplex.machine.connection import (
     ConnectionKind,
     ReceivingStatus,

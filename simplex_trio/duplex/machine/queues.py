@@ -19,12 +19,7 @@ from simplex_trio.duplex.machine.connection import (
 from simplex_trio.duplex.machine.step import Moment, OpenConnection
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
-from simplex_trio.wire.duplex.link_boxes import (
-    LinkKeys,
-    SealedLink,
-    replace_user_data,
-    seal_link,
-)
+from simplex_trio.wire.duplex.link_boxes import LinkKeys, SealedLink, replace_user_data, seal_link
 from simplex_trio.wire.duplex.link_data import (
     ContactLinkData,
     FixedLinkData,

@@ -20,7 +20,8 @@ from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, QuotaRe
 from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.events import QueueLost, RouterDown, RouterUp
 from simplex_trio.duplex.machine.connection import ReceivingQueue, SubscribedQueue
-from simplex_trio.duplex.machine.receiving import Arrival, quota_notice_received, receive
+from simplex_trio.duplex.machine.opening import Arrival
+from simplex_trio.duplex.machine.receiving import quota_notice_received, receive
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.routers import Routers

@@ -12,8 +12,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from simplex_trio.duplex.agent import open_duplex_agent
 from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import DuplexStore, open_duplex_store
 from simplex_trio.errors import StoreFull, StoreIncomplete, StoreUnavailable

@@ -8,7 +8,6 @@ from functools import partial
 
 import pytest
 
-from simplex_trio.duplex.agent import _forget_old
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.machine.connection import (
@@ -27,6 +26,7 @@ from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import work_of
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
 from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.upkeep import _forget_old
 from simplex_trio.duplex.work.watches import Watches
 from simplex_trio.errors import StoreFull
 from simplex_trio.wire.queue_mode import QueueMode

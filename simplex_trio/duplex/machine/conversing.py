@@ -1,0 +1,166 @@
+"""Messages of a peer after its first: decrypted, counted, and what each kind means."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from attrs import evolve
+
+from simplex_trio.duplex.events import (
+    Integrity,
+    PeerMessage,
+    Problem,
+    ReceiptReceived,
+    SendingResumed,
+)
+from simplex_trio.duplex.machine.connection import (
+    Acknowledgement,
+    Deletion,
+    ReceivingQueue,
+    ReceivingStatus,
+)
+from simplex_trio.duplex.machine.delivering import resume
+from simplex_trio.duplex.machine.handshake import hello_received
+from simplex_trio.duplex.machine.messages import Delivery, ReceivedMessage, SentMessage
+from simplex_trio.duplex.machine.opening import Arrival, Unusable, decoded, decrypt
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.wire.duplex.bodies import (
+    HELLO,
+    QCONT,
+    QueueLocation,
+    Receipts,
+    UnknownBody,
+    UserMessage,
+)
+from simplex_trio.wire.duplex.envelopes import MessageEnvelope
+from simplex_trio.wire.duplex.messages import AgentMessage, message_hash
+
+__all__ = ["message_received"]
+
+
+def message_received(
+    step: Step,
+    c: OpenConnection,
+    queue: ReceivingQueue,
+    envelope: MessageEnvelope,
+    arrival: Arrival,
+) -> None:
+    """A message that the ratchet has encrypted."""
+    encrypted_hash = sha256(envelope.ciphertext).digest()
+    if step.rows.has_seen(c.connection_id, encrypted_hash):
+        raise Unusable(Problem.DECRYPTION, known=True)
+    plaintext = decrypt(step, c, envelope.ciphertext)
+    message = decoded(plaintext)
+    if not isinstance(message, AgentMessage):
+        raise Unusable(Problem.UNEXPECTED)
+    now = step.moment.seconds
+    step.rows.add_seen(c.connection_id, encrypted_hash, now)
+    _raise_version(step, c, envelope.agent_version)
+    # In the slow handshake it is HELLO that ends it; other messages may come before.
+    is_fast = queue.status is ReceivingStatus.CONFIRMED and not c.row.is_joiner
+    if is_fast or isinstance(message.body, HELLO):
+        c.change_receiving(queue.number, status=ReceivingStatus.ACTIVE)
+    integrity, skipped = _integrity(c, message)
+    row = c.row
+    message_id = row.last_message_id + 1
+    c.change(
+        last_message_id=message_id,
+        last_received=message.sender_message_id,
+        received_hash=message_hash(plaintext),
+    )
+    problem = None
+    match message.body:
+        case UserMessage() if row.deletion is not Deletion.NO:
+            pass  # the program knows the connection no more
+        case UserMessage(body):
+            assert row.ratchet is not None
+            step.rows.insert(
+                ReceivedMessage(
+                    connection_id=c.connection_id,
+                    message_id=message_id,
+                    queue=queue.number,
+                    sender_message_id=message.sender_message_id,
+                    message_hash=c.row.received_hash,
+                )
+            )
+            c.change_receiving(
+                queue.number,
+                acknowledgement=Acknowledgement.HELD,
+                held_message_id=message_id,
+            )
+            step.tell(
+                PeerMessage(
+                    connection_id=c.connection_id,
+                    message_id=message_id,
+                    body=body,
+                    integrity=integrity,
+                    skipped=skipped,
+                    pq=row.ratchet.kem_receiving,
+                    sender_message_id=message.sender_message_id,
+                    broker_timestamp=arrival.timestamp,
+                    received_at=now,
+                ),
+                message_id,
+            )
+        case HELLO():
+            problem = hello_received(step, c)
+        case Receipts() as receipts:
+            _process_receipts(step, c, receipts)
+        case QCONT(location):
+            _resume_sending(step, c, location)
+        case UnknownBody():
+            problem = Problem.UNKNOWN_KIND
+        case _:
+            problem = Problem.UNEXPECTED
+    if problem is not None:
+        step.tell_problem(c.connection_id, problem)
+
+
+def _raise_version(step: Step, c: OpenConnection, version: int) -> None:
+    """A message's version raises that of the connection, and never lowers it."""
+    version = min(version, step.moment.spoken.agent.highest)
+    if version > c.row.agent_version:
+        c.change(agent_version=version)
+
+
+def _integrity(c: OpenConnection, message: AgentMessage) -> tuple[Integrity, int]:
+    number, last = message.sender_message_id, c.row.last_received
+    if number == last + 1:
+        same = message.previous_hash == c.row.received_hash
+        return (Integrity.OK if same else Integrity.BAD_HASH), 0
+    if number < last:
+        return Integrity.BAD_ID, 0
+    if number == last:
+        return Integrity.DUPLICATE, 0
+    return Integrity.SKIPPED, number - last - 1
+
+
+def _process_receipts(step: Step, c: OpenConnection, receipts: Receipts) -> None:
+    rows = step.rows
+    for receipt in receipts.receipts:
+        found = rows.find(
+            SentMessage,
+            connection_id=c.connection_id,
+            sender_message_id=receipt.sender_message_id,
+        )
+        for sent in found:
+            intact = sent.message_hash == receipt.message_hash
+            if intact:
+                rows.delete(sent)
+            elif sent.is_disputed:
+                continue
+            else:
+                rows.update(sent, evolve(sent, is_disputed=True))
+            step.tell(ReceiptReceived(c.connection_id, sent.message_id, intact, receipt.info))
+
+
+def _resume_sending(step: Step, c: OpenConnection, location: QueueLocation) -> None:
+    for queue in c.sending.values():
+        if queue.sender_id != location.sender_id:
+            continue
+        waiting = step.rows.find(
+            Delivery, limit=1, connection_id=c.connection_id, queue=queue.number
+        )
+        for delivery in waiting:
+            resume(step, delivery)
+            step.tell(SendingResumed(c.connection_id))

@@ -1,0 +1,83 @@
+"""Opening what a router delivers: its envelopes, and what the ratchet has encrypted.
+
+Whatever cannot be opened is `Unusable`.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from attrs import frozen
+
+from simplex_trio.crypto.box import BoxKey
+from simplex_trio.duplex.events import Problem
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.errors import DecodeError, DecryptionFailed
+from simplex_trio.ratchet.errors import RatchetError
+from simplex_trio.ratchet.receiving import open_header
+from simplex_trio.ratchet.state import FreshKeys
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.duplex.envelopes import AgentEnvelope, decode_envelope
+from simplex_trio.wire.duplex.messages import decode_message
+from simplex_trio.wire.smp.envelopes import ClientEnvelope, ClientMessage
+
+__all__ = ["Arrival", "Unusable", "decoded", "decrypt", "open_envelope"]
+
+
+@final
+@frozen(repr=False)
+class Arrival(Redacted):
+    """A message as a router has delivered it."""
+
+    broker_id: bytes
+    timestamp: int
+    body: bytes
+
+
+class Unusable(Exception):
+    """What has come cannot be used; it is reported and acknowledged, and changes nothing else."""
+
+    def __init__(self, problem: Problem, *, known: bool = False) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.known = known
+        """Whether it was processed before, so that there is nothing to report."""
+
+
+def open_envelope(secret: BoxKey, outer: ClientEnvelope) -> tuple[ClientMessage, AgentEnvelope]:
+    """What is in the box of a message, and the envelope in it."""
+    try:
+        inner = ClientMessage.open(secret, outer.nonce, outer.sealed)
+        return inner, decode_envelope(inner.body)
+    except DecryptionFailed as exc:
+        raise Unusable(Problem.DECRYPTION) from exc
+    except DecodeError as exc:
+        raise Unusable(Problem.MALFORMED) from exc
+
+
+def decrypt(step: Step, c: OpenConnection, ciphertext: bytes) -> bytes:
+    """Decrypt a message; the connection has the next state of the ratchet then."""
+    moment, ratchet = step.moment, c.row.ratchet
+    if ratchet is None:
+        raise Unusable(Problem.UNEXPECTED)
+    try:
+        opened = open_header(ratchet, c.skipped, ciphertext, now=moment.seconds)
+        fresh = None
+        if opened.needs_dh_pair:
+            pair = moment.fresh_kem_pair() if opened.needs_kem_pair else None
+            fresh = FreshKeys(moment.dh_pair(), pair)
+        decrypted = opened.decrypt(fresh, moment.kem)
+    except RatchetError as exc:
+        raise Unusable(Problem.DECRYPTION) from exc
+    if decrypted.skipped is not c.skipped:
+        c.skipped = decrypted.skipped
+    c.change(ratchet=decrypted.ratchet)
+    return decrypted.plaintext
+
+
+def decoded(plaintext: bytes) -> object:
+    """What the ratchet has decrypted."""
+    try:
+        return decode_message(plaintext)
+    except DecodeError as exc:
+        raise Unusable(Problem.MALFORMED) from exc

@@ -1,0 +1,65 @@
+"""Opening an agent, with everything that it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from os import PathLike
+from pathlib import Path
+
+from attrs import evolve
+
+from simplex_trio.agent.agent import open_smp_agent
+from simplex_trio.agent.connections import Connector
+from simplex_trio.duplex.agent import DuplexAgent
+from simplex_trio.duplex.config import DuplexConfig, Server
+from simplex_trio.duplex.kem_stock import open_kem_stock
+from simplex_trio.duplex.store.store import open_duplex_store
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.wire.addresses import ServerAddress
+
+__all__ = ["open_duplex_agent"]
+
+
+@asynccontextmanager
+async def open_duplex_agent(
+    path: str | PathLike[str] | None,
+    *,
+    servers: Iterable[Server | ServerAddress | str] = (),
+    config: DuplexConfig | None = None,
+    connector: Connector | None = None,
+    key: str | bytes | None = None,
+    accept_loss: bool = False,
+) -> AsyncIterator[DuplexAgent]:
+    """Open an agent whose store is the file at ``path``, which is made if it is missing.
+
+    ``None`` keeps everything in memory.  ``servers`` are the routers on which queues are made; they
+    replace those of the configuration.  ``connector`` replaces the way in which connections to
+    routers are made.  Leaving the block ends all tasks, closes all connections and the file.
+
+    With a ``key`` the file is encrypted by SQLCipher, of the extra ``sqlcipher``: text is a
+    passphrase, and 32 bytes are the key itself.  `change_store_key` changes it.
+
+    Raises the errors of stores: `StoreLocked` while another program has the file open,
+    `StoreForeign`, `StoreCorrupted`, `StoreUnavailable`, and `StoreIncomplete` if the last commits
+    are missing, unless ``accept_loss``: see `DuplexAgent.back_up` for what that means.
+    `StoreKeyWrong` if the file has another key or none, `EncryptionSupportMissing` if there is a
+    key and SQLCipher is not installed.  `KEMSupportMissing` if the post-quantum KEM is configured
+    and no library computes it.
+    """
+    config = DuplexConfig() if config is None else config
+    given = tuple(map(Server.of, servers))
+    if given:
+        config = evolve(config, servers=given)
+    async with AsyncExitStack() as stack:
+        stock = await stack.enter_async_context(open_kem_stock()) if config.pq else None
+        file = None if path is None else Path(path)
+        store = await stack.enter_async_context(
+            open_duplex_store(file, key=key, accept_loss=accept_loss)
+        )
+        routers = await stack.enter_async_context(open_smp_agent(config.agent, connector=connector))
+        agent = DuplexAgent(config, store, routers, stock)
+        async with open_inner_nursery() as nursery:
+            await nursery.start(agent.run)
+            yield agent
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,94 @@
+"""`Upkeep`: the tasks of an agent that are not about one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import trio
+
+from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.machine.connection import Connection, Deletion
+from simplex_trio.duplex.machine.deleting import WAIT_FOR_DELIVERY, delete
+from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.step import Step
+from simplex_trio.duplex.store.store import DuplexStore
+from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.lanes import Lanes
+from simplex_trio.duplex.work.subscriptions import Subscriptions
+from simplex_trio.nursery import open_inner_nursery
+
+__all__ = ["Upkeep"]
+
+_CLEANUP_PERIOD = 300
+"""Seconds between the removals of what is kept for a limited time."""
+
+_RESUMED_AT_ONCE = 256
+"""Connections whose work is read in one transaction at the start."""
+
+
+class Upkeep:
+    """Goes on with what was to be done at the last end, and removes what was kept long enough."""
+
+    def __init__(
+        self,
+        config: DuplexConfig,
+        core: Core,
+        store: DuplexStore,
+        lanes: Lanes,
+        subscriptions: Subscriptions,
+    ) -> None:
+        self._keep = config.keep
+        self._core = core
+        self._store = store
+        self._lanes = lanes
+        self._subscriptions = subscriptions
+
+    async def run(
+        self,
+        subscribe: Callable[[], Awaitable[None]],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Run all tasks until cancelled; it has started when all connections are subscribed to."""
+        async with open_inner_nursery() as nursery:
+            self._lanes.open_in(nursery)
+            try:
+                nursery.start_soon(self._subscriptions.run)
+                nursery.start_soon(self._clean_up)
+                nursery.start_soon(self._store.keep_flushing)
+                await self._resume()
+                await subscribe()
+                task_status.started()
+                await trio.sleep_forever()
+            finally:
+                self._lanes.stop()
+
+    async def _resume(self) -> None:
+        """Begin what was to be done when the program ended."""
+        waiting = await self._core.read(lambda rows: rows.connections_with_work())
+        for start in range(0, len(waiting), _RESUMED_AT_ONCE):
+            some = waiting[start : start + _RESUMED_AT_ONCE]
+            await self._core.step(partial(_open_all, some), durable=False)
+
+    async def _clean_up(self) -> None:
+        while True:
+            forget = partial(_forget_old, self._keep)
+            await self._core.step_persistently(forget, durable=False)
+            await trio.sleep(_CLEANUP_PERIOD)
+
+
+def _open_all(connection_ids: Sequence[str], step: Step) -> None:
+    """Use connections in a step, so that their work is begun."""
+    for connection_id in connection_ids:
+        step.find(connection_id)
+
+
+def _forget_old(keep: int, step: Step) -> None:
+    """Remove what was kept long enough, and stop waiting for what is not delivered."""
+    now = step.moment.seconds
+    step.rows.forget_old(now - keep)
+    for row in step.rows.find(Connection, deletion=Deletion.AFTER_DELIVERY):
+        waiting = step.rows.find(Delivery, connection_id=row.connection_id)
+        if waiting and min(each.created_at for each in waiting) < now - WAIT_FOR_DELIVERY:
+            delete(step, step.connection(row.connection_id), after_delivery=False)
