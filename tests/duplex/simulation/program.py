@@ -175,6 +175,7 @@ class Program:
         self._by_id: dict[str, Side] = {}
         self._creating: Offer | None = None
         self._bodies = 0
+        self._discarded: set[str] = set()
 
     # --- one life -------------------------------------------------------------------------------
 
@@ -208,7 +209,7 @@ class Program:
                 await self._pause(3)
                 self._creating = offer
                 try:
-                    made = await self._create(agent, offer.way, wait=self.random.random() < 0.6)
+                    made = await self._create(agent, offer.way)
                 except DuplexError:
                     raise
                 except SimplexError:
@@ -220,10 +221,15 @@ class Program:
                     else:
                         self._note_offer(made, None)
 
-    async def _create(self, agent: DuplexAgent, way: Way, *, wait: bool) -> Invitation | str:
+    async def _create(self, agent: DuplexAgent, way: Way) -> Invitation | str:
+        waits = self.random.random() < 0.6
+        if way.is_address and waits:
+            return await agent.create_address(short=way.is_short)
         if way.is_address:
-            return await agent.create_address(short=way.is_short, data=b"address", wait=wait)
-        return await agent.create(info=b"to be replaced", short=way.is_short, wait=wait)
+            return await agent.create_address(short=way.is_short, wait=False)
+        if waits:
+            return await agent.create(info=b"to be replaced", short=way.is_short)
+        return await agent.create(info=b"to be replaced", short=way.is_short, wait=False)
 
     def _note_offer(self, connection_id: str, link: str | None) -> None:
         offer = self._offer_of(connection_id)
@@ -247,15 +253,19 @@ class Program:
         self._by_id[connection_id] = side
 
     async def _join(self, agent: DuplexAgent) -> None:
-        while any(side.connection_id is None for side in self._joining()):
+        while joining := self._joining():
             await self._pause(4)
-            for side in self._joining():
+            for side in joining:
                 offer = side.pairing.offer
-                if side.connection_id is None and offer.link:
+                if offer.link:
                     await self._join_one(agent, side, offer.link)
 
     def _joining(self) -> list[Side]:
-        return [side for side in self.sides if side is side.pairing.joining]
+        return [
+            side
+            for side in self.sides
+            if side is side.pairing.joining and side.connection_id is None and not side.has_failed
+        ]
 
     async def _join_one(self, agent: DuplexAgent, side: Side, link: str) -> None:
         wait = self.random.random() < 0.6
@@ -266,6 +276,7 @@ class Program:
         except DuplexError:
             if not side.pairing.ends_early:
                 raise
+            side.has_failed = True
             return
         except SimplexError:
             return  # the agent goes on, and so does this program later
@@ -352,6 +363,13 @@ class Program:
                 await self._accept_confirmation(agent, event)
             case PeerMessage():
                 await self._take(agent, await self._side(event), event)
+            case ConnectionFailed() if event.connection_id not in self._by_id:
+                # The call has raised, or this program has crashed before it knew the id.
+                self._discarded.add(event.connection_id)
+                with suppress(UnknownConnection):
+                    await agent.delete(event.connection_id)
+            case ConnectionDeleted() if event.connection_id in self._discarded:
+                pass
             case ConnectionDeleted() if self._offer_of(event.connection_id) is None:
                 side = await self._side(event)
                 assert side.is_deleted
@@ -393,12 +411,16 @@ class Program:
             try:
                 connection_id = await agent.accept(event, side.info, wait=wait)
             except SimplexError as exc:
-                if isinstance(exc, DuplexError) and not side.pairing.ends_early:
-                    raise
+                if isinstance(exc, DuplexError):
+                    if not side.pairing.ends_early:
+                        raise
+                    side.has_failed = True
+                    return
                 wait = False
                 await self._pause(3)
             else:
-                return self._identify(side, connection_id)
+                self._identify(side, connection_id)
+                return
 
     async def _accept_confirmation(self, agent: DuplexAgent, event: ConfirmationReceived) -> None:
         side = await self._side(event)
