@@ -16,7 +16,7 @@ from simplex_trio.duplex.events import (
     ReceivingProblem,
     RequestReceived,
 )
-from simplex_trio.duplex.machine import accepting, receiving
+from simplex_trio.duplex.machine import accepting
 from simplex_trio.duplex.machine.accepting import reject_request
 from simplex_trio.duplex.machine.connection import Acknowledgement
 from simplex_trio.duplex.machine.deleting import delete
@@ -182,8 +182,7 @@ def test_accepting_again_is_the_same_connection(address: Address) -> None:
 def test_a_flood_of_requests_stays_with_the_router(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (accepting, receiving):
-        monkeypatch.setattr(module, "MAX_REQUESTS", 3)
+    monkeypatch.setattr(accepting, "MAX_REQUESTS", 3)
     a, world = address.a, address.world
     for number in range(4):
         address.request(address.invitation, b"%d" % number)
