@@ -184,6 +184,8 @@ class Machine:
         found = [each for side in self.program.sides for each in side.missing()]
         for table in ("deliveries", "received_messages", "requests", "events"):
             found += [f"{name} has {table}"] * self.count(table)
+        # What is done is stored with the next transaction, or a second later.
+        found += [f"{name} has work noted"] * self.count("connections", "has_work")
         if agent is None:
             found.append(f"{name} does not run")
         else:
