@@ -129,7 +129,7 @@ class DuplexAgent:
         self._events = DuplexEvents(store)
         self._watches = Watches()
         self._core = Core(config, store, self._events, kem_stock, self._watches)
-        routers = Routers(config, agent, config.agent.random)
+        routers = Routers(config, agent, config.agent.random_fraction)
         self._routers = routers
         self._subscriptions = Subscriptions(self._core, agent, routers, self._events)
         self._lanes = Lanes(Attempts(self._core, routers, self._subscriptions))

@@ -22,8 +22,7 @@ from simplex_trio.cli.connect.store import (
 )
 from simplex_trio.cli.connect.wording import STATES
 from simplex_trio.cli.options import AsJson, Flag
-from simplex_trio.cli.output import print_json, say, waiting
-from simplex_trio.cli.qr import qr_code
+from simplex_trio.cli.output import print_json, qr_code, say, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.duplex.events import ConnectionDeleted
 from simplex_trio.duplex.status import ConnectionStatus

@@ -27,8 +27,7 @@ from simplex_trio.cli.connect.store import (
 )
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag
-from simplex_trio.cli.output import aside, print_json, say, text_or_base64, waiting
-from simplex_trio.cli.qr import qr_code
+from simplex_trio.cli.output import aside, print_json, qr_code, say, text_or_base64, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.duplex.agent import Invitation

@@ -65,7 +65,7 @@ class Settling:
         for _ in range(min(attempt, _ENOUGH)):
             elapsed += wait
             wait = backoff.next_wait(wait, elapsed)
-        return backoff.shortened(wait, self._core.config.agent.random())
+        return backoff.shortened(wait, self._core.config.agent.random_fraction())
 
 
 def _about(work: Work, decide: Callable[[Step, OpenConnection], T], step: Step) -> T | None:

@@ -170,7 +170,7 @@ class Machine:
             pq=self.has_pq,
             isolation=self.isolation,
             proxy=self.proxy,
-            agent=AgentConfig(client=client, chunk=6, random=random.random),
+            agent=AgentConfig(client=client, chunk=6, random_fraction=random.random),
             spoken=self.spoken,
             clock=lambda: _NOW + trio.current_time(),
             random_bytes=random.randbytes,
