@@ -597,6 +597,7 @@ class DuplexAgent:
             await self._upkeep.run(self.subscribe, task_status=task_status)
         finally:
             self._events.end()
+            self._watches.end()
 
     def _check_servers(self) -> None:
         if not self._config.servers:

@@ -44,6 +44,7 @@ class Lanes:
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._nursery: trio.Nursery | None = None
+        self._stopped = False
         self._running: dict[str, dict[Lane, _Running]] = {}
         self._waiting = trio.lowlevel.ParkingLot()
 
@@ -62,6 +63,8 @@ class Lanes:
     def stop(self) -> None:
         """Start no more tasks: the nursery is about to end."""
         self._nursery = None
+        self._stopped = True
+        self._waiting.unpark_all()
 
     def set_work(self, connection_id: str, works: list[Work]) -> None:
         """A step was stored, and these works follow for a connection; others are obsolete."""
@@ -95,10 +98,15 @@ class Lanes:
             lane.wake.set()
 
     async def wait_until_idle(self, connection_ids: Collection[str] | None = None) -> None:
-        """Wait until no work is left for these connections, or for any."""
+        """Wait until no work is left for these connections, or for any.
+
+        Raises `trio.ClosedResourceError` if no more is done.
+        """
         await trio.lowlevel.checkpoint()
-        while self._is_busy(connection_ids):
+        while not self._stopped and self._is_busy(connection_ids):
             await self._waiting.park()
+        if self._stopped:
+            raise trio.ClosedResourceError("the agent is closed")
 
     def _is_busy(self, connection_ids: Collection[str] | None) -> bool:
         if connection_ids is None:

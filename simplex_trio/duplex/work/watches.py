@@ -36,6 +36,7 @@ class Watches:
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[Watch]] = {}
+        self._ended = False
 
     def is_watched(self, connection_id: str) -> bool:
         """Whether a call waits for this connection."""
@@ -44,6 +45,8 @@ class Watches:
     def add(self, connection_id: str) -> Watch:
         """Begin to wait for a connection."""
         watch = Watch(connection_id)
+        if self._ended:
+            _fail(watch, _closed())
         self._waiting.setdefault(connection_id, []).append(watch)
         return watch
 
@@ -64,6 +67,20 @@ class Watches:
     def failed(self, connection_id: str, error: BaseException) -> None:
         """An attempt has failed; the work goes on unless it says that it is given up."""
         for watch in self._waiting.get(connection_id, ()):
-            if not watch.decided.is_set():
-                watch.error = error
-                watch.decided.set()
+            _fail(watch, error)
+
+    def end(self) -> None:
+        """No work is done any more: what waits is told that the agent is closed."""
+        self._ended = True
+        for connection_id in self._waiting:
+            self.failed(connection_id, _closed())
+
+
+def _fail(watch: Watch, error: BaseException) -> None:
+    if not watch.decided.is_set():
+        watch.error = error
+        watch.decided.set()
+
+
+def _closed() -> trio.ClosedResourceError:
+    return trio.ClosedResourceError("the agent is closed")

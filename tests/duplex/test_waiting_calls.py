@@ -1,0 +1,66 @@
+"""Calls that wait for the network while something else happens to their connection or the agent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from simplex_trio.duplex.agent import DuplexAgent
+from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.opening import open_duplex_agent
+from simplex_trio.wire.addresses import ServerAddress
+from tests.duplex.machines import Machine
+from tests.duplex.worlds import World
+
+SERVER = ServerAddress.parse(f"smp://{'A' * 43}=@router.example")
+CONFIG = DuplexConfig((SERVER,), pq=False)
+
+Call = Callable[[DuplexAgent], Awaitable[object]]
+
+
+async def unreachable(*_: object, **__: object) -> NoReturn:
+    await trio.sleep_forever()
+    raise AssertionError
+
+
+def link() -> str:
+    machine = Machine("a")
+    return World(machine).invite(machine).link
+
+
+async def create(agent: DuplexAgent) -> object:
+    return await agent.create()
+
+
+async def join(agent: DuplexAgent) -> object:
+    return await agent.join(link())
+
+
+async def drain(agent: DuplexAgent) -> object:
+    await agent.create(wait=False)
+    return await agent.drain()
+
+
+async def raised(agent: DuplexAgent, call: Call, errors: list[Exception]) -> None:
+    try:
+        await call(agent)
+    except Exception as exc:
+        errors.append(exc)
+
+
+@pytest.mark.parametrize("call", [create, join, drain])
+async def test_closing_the_agent_ends_them(call: Call) -> None:
+    errors: list[Exception] = []
+    with trio.fail_after(30):
+        async with (
+            trio.open_nursery() as nursery,
+            open_duplex_agent(None, config=CONFIG, connector=unreachable) as agent,
+        ):
+            nursery.start_soon(raised, agent, call, errors)
+            await wait_all_tasks_blocked()
+        await raised(agent, call, errors)
+    assert [type(exc) for exc in errors] == [trio.ClosedResourceError] * 2
