@@ -545,10 +545,13 @@ class DuplexAgent:
         """Delete a connection; `ConnectionDeleted` tells when its queues are gone.
 
         With ``after_delivery`` that begins when all queued messages are delivered or have failed,
-        at most two days from now.
+        at most two days from now.  Calls that wait for the connection raise `UnknownConnection`.
         """
         await self._core.step(
-            lambda step: delete(step, step.connection(connection_id), after_delivery=after_delivery)
+            lambda step: delete(
+                step, step.connection(connection_id), after_delivery=after_delivery
+            ),
+            stored=lambda _: self._watches.failed(connection_id, UnknownConnection()),
         )
 
     async def drain(self, connection_ids: Collection[str] | None = None) -> None:

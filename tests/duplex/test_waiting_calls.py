@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.errors import UnknownConnection
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.wire.addresses import ServerAddress
 from tests.duplex.machines import Machine
@@ -64,3 +65,19 @@ async def test_closing_the_agent_ends_them(call: Call) -> None:
             await wait_all_tasks_blocked()
         await raised(agent, call, errors)
     assert [type(exc) for exc in errors] == [trio.ClosedResourceError] * 2
+
+
+@pytest.mark.parametrize("call", [create, join])
+@pytest.mark.parametrize("after_delivery", [False, True])
+async def test_deleting_the_connection_ends_them(call: Call, after_delivery: bool) -> None:
+    errors: list[Exception] = []
+    with trio.fail_after(30):
+        async with (
+            open_duplex_agent(None, config=CONFIG, connector=unreachable) as agent,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(raised, agent, call, errors)
+            await wait_all_tasks_blocked()
+            (connection_id,) = await agent.connections()
+            await agent.delete(connection_id, after_delivery=after_delivery)
+    assert [type(exc) for exc in errors] == [UnknownConnection]
