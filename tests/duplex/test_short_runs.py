@@ -20,12 +20,15 @@ from simplex_trio.duplex.events import (
     ReceiptReceived,
 )
 from simplex_trio.duplex.opening import open_duplex_agent
+from simplex_trio.duplex.status import ConnectionState
 from simplex_trio.router.server import Router, open_router
 
 DEADLINE = 30
 """Seconds after which a test hangs; each takes less than one."""
 
 CONFIG = DuplexConfig(pq=False)
+
+UNREACHABLE = f"smp://{'A' * 43}=@127.0.0.1:1"
 
 EventT = TypeVar("EventT", bound=DuplexEvent)
 
@@ -120,3 +123,18 @@ async def test_looking_at_a_one_time_link_that_was_joined(tmp_path: Path) -> Non
             assert (looked.data, looked.connection_id) == (None, joined)
             assert (looked.is_invitation, looked.can_join) == (True, True)
             assert looked.server == router.address
+
+
+async def test_a_run_without_servers_leaves_making_queues_to_another(tmp_path: Path) -> None:
+    ours = tmp_path / "bob.db"
+    async with open_router() as router, run(tmp_path / "alice.db", router) as alice:
+        invitation = await alice.create()
+        async with open_duplex_agent(ours, servers=[UNREACHABLE], config=CONFIG) as bob:
+            await bob.join(invitation.link, b"Bob", wait=False)
+        async with open_duplex_agent(ours, config=CONFIG) as bob:
+            (theirs,) = await bob.connections()
+            await wait_all_tasks_blocked(0.1)
+            assert (await bob.status(theirs)).state is ConnectionState.JOINING
+        async with run(ours, router) as bob:
+            assert await bob.join(invitation.link, b"Bob") == theirs
+        assert (await next_of(alice, ConfirmationReceived)).info == b"Bob"

@@ -46,7 +46,7 @@ class Attempts:
     async def _try(self, work: Work, attempt: int) -> float | Done | None:
         match work:
             case CreateQueue():
-                await self._owner.create(work)
+                return await self._owner.create(work)
             case SecureAsReceiver():
                 await self._owner.secure(work)
             case AcknowledgeMessage():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from functools import partial
 
@@ -9,7 +10,6 @@ from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.client.smp.queues import ReceivingQueue as MadeQueue
 from simplex_trio.duplex.config import Server
-from simplex_trio.duplex.errors import NoServers
 from simplex_trio.duplex.events import InvitationReady, Problem
 from simplex_trio.duplex.machine.acknowledging import acknowledged
 from simplex_trio.duplex.machine.connection import ReceivingQueue, ReceivingStatus
@@ -75,11 +75,17 @@ class OwnerWork(Settling):
 
     # --- creating -------------------------------------------------------------------------------
 
-    async def create(self, work: CreateQueue) -> None:
-        """Create a queue on the first server that makes one."""
+    async def create(self, work: CreateQueue) -> float | None:
+        """Create a queue on the first server that makes one; returns how long to wait if none is.
+
+        An agent without servers leaves this to one with some, which may be opened next.
+        """
         c, queue = work.connection, work.receiving
         failures: list[Exception] = []
-        for server in self._routers.servers_for_queue(_servers_in_use(c), queue.server):
+        servers = self._routers.servers_for_queue(_servers_in_use(c), queue.server)
+        if not servers:
+            return math.inf
+        for server in servers:
             planned = plan_queue(c, queue, server.address, self._core.moment())
             try:
                 client, made = await self._make(work, server, planned)
@@ -87,9 +93,7 @@ class OwnerWork(Settling):
                 failures.append(exc)
                 continue
             await self._keep(work, planned, client, made)
-            return
-        if not failures:
-            failures.append(NoServers("there is no router to make queues on"))
+            return None
         is_watched = self._core.watches.is_watched(c.connection_id)
         if is_offered(c) and is_watched:
             # The call raises, and nobody has the link: nothing is to be left.
@@ -99,6 +103,7 @@ class OwnerWork(Settling):
             raise next(filter(is_temporary, failures))
         else:
             await self._fail(work, failures[-1])
+        return None
 
     async def _make(
         self, work: CreateQueue, server: Server, planned: PlannedQueue
