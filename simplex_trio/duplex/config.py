@@ -101,7 +101,7 @@ class DuplexConfig(Redacted):
     )
     """Where queues are made; without any, an agent can join nothing and make nothing."""
     pq: bool = True
-    """Whether connections use the post-quantum KEM, if the peer can."""
+    """Whether new connections use the post-quantum KEM, if the peer can; those that do go on."""
     isolation: Isolation = Isolation.USER
     proxy: ProxyUse = ProxyUse.UNKNOWN
     fallback: Fallback = Fallback.ALLOW_PROTECTED

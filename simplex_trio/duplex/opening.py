@@ -14,6 +14,7 @@ from simplex_trio.agent.connections import Connector
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.kem_stock import open_kem_stock
+from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import open_duplex_store
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
@@ -45,18 +46,19 @@ async def open_duplex_agent(
     are missing, unless ``accept_loss``: see `DuplexAgent.back_up` for what that means.
     `StoreKeyWrong` if the file has another key or none, `EncryptionSupportMissing` if there is a
     key and SQLCipher is not installed.  `KEMSupportMissing` if the post-quantum KEM is configured
-    and no library computes it.
+    or a connection uses it already, and no library computes it.
     """
     config = DuplexConfig() if config is None else config
     given = tuple(map(Server.of, servers))
     if given:
         config = evolve(config, servers=given)
     async with AsyncExitStack() as stack:
-        stock = await stack.enter_async_context(open_kem_stock()) if config.pq else None
         file = None if path is None else Path(path)
         store = await stack.enter_async_context(
             open_duplex_store(file, key=key, accept_loss=accept_loss)
         )
+        needs_kem = config.pq or await store.transact(SQLiteRows.has_kem, durable=False)
+        stock = await stack.enter_async_context(open_kem_stock()) if needs_kem else None
         routers = await stack.enter_async_context(open_smp_agent(config.agent, connector=connector))
         agent = DuplexAgent(config, store, routers, stock)
         async with open_inner_nursery() as nursery:

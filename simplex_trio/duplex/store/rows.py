@@ -371,6 +371,10 @@ class SQLiteRows(Rows):
         rows = self._execute("SELECT connection_id FROM connections WHERE has_work").fetchall()
         return [connection_id.decode() for (connection_id,) in rows]
 
+    def has_kem(self) -> bool:
+        """Whether any connection may use the KEM."""
+        return self._execute("SELECT 1 FROM connections WHERE pq LIMIT 1").fetchone() is not None
+
     def connection_ids(self, user: str | None) -> list[str]:
         """All connections, or those of a user."""
         if user is None:
