@@ -43,7 +43,8 @@ async def join(agent: DuplexAgent) -> object:
 
 async def drain(agent: DuplexAgent) -> object:
     await agent.create(wait=False)
-    return await agent.drain()
+    await agent.drain()
+    return None
 
 
 async def raised(agent: DuplexAgent, call: Call, errors: list[Exception]) -> None:
