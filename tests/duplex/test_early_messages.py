@@ -14,7 +14,7 @@ from simplex_trio.duplex.events import (
     ReceiptReceived,
     ReceivingProblem,
 )
-from simplex_trio.duplex.machine.work import SecureAsSender
+from simplex_trio.duplex.machine.work import AcknowledgeMessage, SecureAsSender
 from tests.duplex.machines import Machine
 from tests.duplex.worlds import World
 
@@ -61,3 +61,24 @@ def test_they_come_once_it_is_accepted_and_get_receipts(slow: str) -> None:
     for machine in (a, b):
         assert len(told(machine, ConnectionReady)) == 1
         assert not told(machine, ReceivingProblem)
+
+
+def test_a_full_queue_is_not_told_of_before_the_confirmation() -> None:
+    a, b = Machine("a"), Machine("b")
+    world = World(a, b, without_modes=[a, b])
+    ready = world.invite(a)
+    mine, theirs = ready.connection_id, world.join(b, ready.link)
+    world.settle()
+    # Repetitions of the peer's confirmation have filled the queue, which is still to be secured.
+    world.accept(a, mine)
+    queue = world.queue_of(a, mine)
+    for work in a.work(mine):
+        if isinstance(work, AcknowledgeMessage):
+            world.do(a, work)
+    world.put(queue, None)
+    world.deliver(queue)
+    world.settle()
+    for machine, connection_id in ((a, mine), (b, theirs)):
+        assert len(told(machine, ConnectionReady)) == 1
+        assert not told(machine, ReceivingProblem)
+        assert machine.work(connection_id) == []

@@ -66,6 +66,8 @@ def enqueue(step: Step, c: OpenConnection, body: MessageBody, *, notify: bool = 
     sending, row = c.main_sending, c.row
     if sending is None or row.ratchet is None or row.ratchet.sending is None:
         return
+    if row.info is not None:
+        return  # the confirmation is still to be made, and nothing may overtake it
     _enqueue(step, c, sending, body, DeliveryKind.SERVICE, notify, None, None)
 
 
