@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import trio
@@ -12,7 +12,10 @@ from trio.testing import wait_all_tasks_blocked
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.errors import UnknownConnection
+from simplex_trio.duplex.events import InvitationReady
 from simplex_trio.duplex.opening import open_duplex_agent
+from simplex_trio.duplex.work import owning
+from simplex_trio.router.server import open_router
 from simplex_trio.wire.addresses import ServerAddress
 from tests.duplex.machines import Machine
 from tests.duplex.worlds import World
@@ -82,3 +85,37 @@ async def test_deleting_the_connection_ends_them(call: Call, after_delivery: boo
             (connection_id,) = await agent.connections()
             await agent.delete(connection_id, after_delivery=after_delivery)
     assert [type(exc) for exc in errors] == [UnknownConnection]
+
+
+@pytest.mark.parametrize("is_too_late", [True, False])
+async def test_links_are_not_lost_with_a_call_that_is_cancelled(
+    monkeypatch: Any, is_too_late: bool
+) -> None:
+    settle = owning.OwnerWork._settle
+    scope = trio.CancelScope()
+
+    async def settled(*arguments: Any, **options: Any) -> Any:
+        """The links are stored, and not told because the call waits for them."""
+        outcome = await settle(*arguments, **options)
+        if not scope.cancel_called:
+            scope.cancel()
+            if not is_too_late:
+                await wait_all_tasks_blocked()
+        return outcome
+
+    monkeypatch.setattr(owning.OwnerWork, "_settle", settled)
+    with trio.fail_after(30):
+        async with (
+            open_router() as router,
+            open_duplex_agent(None, servers=[router.address], config=CONFIG) as agent,
+        ):
+            with scope:
+                invitation = await agent.create()
+            (connection_id,) = await agent.connections()
+            assert scope.cancelled_caught is not is_too_late
+            if is_too_late:
+                assert invitation.connection_id == connection_id
+            else:
+                event = await agent.events.receive()
+                assert isinstance(event, InvitationReady)
+                assert event.connection_id == connection_id

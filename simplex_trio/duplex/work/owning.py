@@ -143,8 +143,9 @@ class OwnerWork(Settling):
             return
         queue, link = kept
         self._subscriptions.add(c.row.user, [queue])
-        if link is not None:
-            self._core.watches.finished(link)
+        if link is not None and not self._core.watches.finished(link):
+            # The call was cancelled meanwhile.
+            await self._settle(work, lambda step, _: step.tell(link))
 
     def _created(
         self,
@@ -159,7 +160,7 @@ class OwnerWork(Settling):
             return None
         tell = not self._core.watches.is_watched(c.connection_id)
         link = queue_created(step, c, work.number, planned, created, tell=tell)
-        return c.receiving[work.number], link
+        return c.receiving[work.number], None if tell else link
 
     # --- everything else ------------------------------------------------------------------------
 

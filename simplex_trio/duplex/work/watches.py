@@ -23,8 +23,15 @@ class Watch:
     decided: trio.Event = field(factory=trio.Event)
 
     async def wait(self) -> Outcome:
-        """The outcome; raises the error of the attempt if that has failed."""
-        await self.decided.wait()
+        """The outcome; raises the error of the attempt if that has failed.
+
+        It is too late to cancel this once there is an outcome, which nobody else would get.
+        """
+        try:
+            await self.decided.wait()
+        except trio.Cancelled:
+            if self.outcome is None:
+                raise
         if self.outcome is None:
             assert self.error is not None
             raise copy_of(self.error)
@@ -57,12 +64,14 @@ class Watches:
         if not waiting:
             del self._waiting[watch.connection_id]
 
-    def finished(self, outcome: Outcome) -> None:
-        """What is waited for has happened."""
-        for watch in self._waiting.get(outcome.connection_id, ()):
+    def finished(self, outcome: Outcome) -> bool:
+        """What is waited for has happened; returns whether a call gets it."""
+        waiting = self._waiting.get(outcome.connection_id, ())
+        for watch in waiting:
             if not watch.decided.is_set():
                 watch.outcome = outcome
                 watch.decided.set()
+        return any(watch.outcome is not None for watch in waiting)
 
     def failed(self, connection_id: str, error: BaseException) -> None:
         """An attempt has failed; the work goes on unless it says that it is given up."""
