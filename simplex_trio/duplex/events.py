@@ -260,7 +260,8 @@ class SendingResumed(ConnectionEvent):
 class PeerMessage(ConnectionEvent):
     """A message.  Call `DuplexAgent.acknowledge` once it is taken care of; the next one follows.
 
-    It comes again after a restart, with the same id, if it was not acknowledged.
+    It comes again after a restart, with the same id, if it was not acknowledged.  Only after a loss
+    of power that id may be another; ``sender_message_id`` is always the same.
     """
 
     message_id: int
