@@ -1,14 +1,16 @@
 """Rows about connections of two programs: connecting, messages one way and both, many connections.
 
-Both agents are in this process and have their stores on the disk, so that each figure is for the
-work of two.  As a program it measures how long an agent with many connections takes to start, and
-what memory they take, in a process that has done nothing else.
+Agents have their stores on the disk.  Who receives messages one way is in another process, as peers
+are; where messages alternate only one side works at a time, and both are in this one.  As a program
+it is that peer, or measures how long an agent with many connections takes to start, and what memory
+they take, in a process that has done nothing else.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -97,10 +99,64 @@ async def duplex_connect(conditions: Conditions) -> Figures:
         return Figures.of_each(seconds)
 
 
-async def _read(agent: DuplexAgent, count: int, *, receipts: bool) -> None:
-    for _ in range(count):
-        message = await _next(agent, PeerMessage)
-        await agent.acknowledge(message, receipt=receipts)
+@asynccontextmanager
+async def _to_peer(
+    conditions: Conditions, connections: int, count: int, *, receipts: bool
+) -> AsyncIterator[tuple[DuplexAgent, list[str], trio.Process]]:
+    """An agent, and its connections to one in another process that reads so many messages."""
+    address = str(conditions.addresses[Subject.ROUTER])
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_duplex_agent(Path(folder, "sender.db"), servers=[address]) as agent:
+            links = [(await agent.create()).link for _ in range(connections)]
+            process = await trio.lowlevel.open_process(
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.bench.duplex",
+                    "read",
+                    str(count),
+                    str(int(receipts)),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            try:
+                assert process.stdin is not None
+                await process.stdin.send_all("\n".join([address, *links, "", ""]).encode())
+                left = connections
+                while left:
+                    event = await agent.events.receive()
+                    if isinstance(event, ConfirmationReceived):
+                        await agent.accept(event)
+                    left -= isinstance(event, ConnectionReady)
+                yield agent, await agent.connections(), process
+            finally:
+                process.kill()
+                with trio.CancelScope(shield=True):
+                    await process.wait()
+
+
+async def _send_all(
+    conditions: Conditions, connections: int, messages: int, *, receipts: bool
+) -> Point:
+    """Messages to a peer in another process, until that has acknowledged all of them."""
+    each = max(1, conditions.times(messages) // connections)
+    count = each * connections
+    async with _to_peer(conditions, connections, count, receipts=receipts) as (agent, ends, peer):
+
+        async def send(connection_id: str) -> None:
+            for _ in range(each):
+                await agent.send(connection_id, _BODY)
+
+        start = perf_counter()
+        async with trio.open_nursery() as nursery:
+            for connection_id in ends:
+                nursery.start_soon(send, connection_id)
+            expected = ReceiptReceived if receipts else MessageSent
+            nursery.start_soon(_count, agent, expected, count)
+            assert peer.stdout is not None
+            assert await peer.stdout.receive_some()
+        return Point(connections, count / (perf_counter() - start))
 
 
 async def _count(agent: DuplexAgent, kind: type[DuplexEvent], count: int) -> None:
@@ -108,47 +164,20 @@ async def _count(agent: DuplexAgent, kind: type[DuplexEvent], count: int) -> Non
         await _next(agent, kind)
 
 
-async def _one_way(conditions: Conditions, connections: int) -> Point:
-    each = max(1, conditions.times(1000) // connections)
-    async with _pair(conditions, connections) as pair:
-
-        async def send(connection_id: str) -> None:
-            for _ in range(each):
-                await pair.first.send(connection_id, _BODY)
-
-        start = perf_counter()
-        async with trio.open_nursery() as nursery:
-            for ours, _ in pair.ends:
-                nursery.start_soon(send, ours)
-            nursery.start_soon(_count, pair.first, MessageSent, each * connections)
-            await _read(pair.second, each * connections, receipts=False)
-        return Point(connections, connections * each / (perf_counter() - start))
-
-
 @ROWS.row()
 async def duplex_one_way(conditions: Conditions) -> Figures:
     """Messages one way over 1, 100 and 1,000 connections, acknowledged by the program."""
-    points = [await _one_way(conditions, conditions.times(each)) for each in _CONNECTIONS]
+    points = [
+        await _send_all(conditions, conditions.times(each), 1000, receipts=False)
+        for each in _CONNECTIONS
+    ]
     return Figures(rate=points[0].rate, points=tuple(points))
 
 
 @ROWS.row()
 async def duplex_receipts(conditions: Conditions) -> Figures:
     """Messages one way over one connection, each with a receipt that comes back."""
-    count = conditions.times(500)
-    async with _pair(conditions, 1) as pair:
-        [(ours, _)] = pair.ends
-        start = perf_counter()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_read_with_receipts, pair.second, count)
-            nursery.start_soon(_count, pair.first, ReceiptReceived, count)
-            for _ in range(count):
-                await pair.first.send(ours, _BODY)
-        return Figures.of_all(count, perf_counter() - start)
-
-
-async def _read_with_receipts(agent: DuplexAgent, count: int) -> None:
-    await _read(agent, count, receipts=True)
+    return Figures(rate=(await _send_all(conditions, 1, 500, receipts=True)).rate)
 
 
 async def _alternate(conditions: Conditions, *, pq: bool) -> Figures:
@@ -219,8 +248,25 @@ async def _start(path: Path, address: ServerAddress, count: int) -> Figures:
         return Figures(count / seconds, resident_kib=memory.resident_kib)
 
 
+async def _peer(count: int, *, receipts: bool) -> None:
+    """Join the links on the standard input, read so many messages, and say so."""
+    address, *links = iter(lambda: sys.stdin.readline().strip(), "")
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_duplex_agent(Path(folder, "reader.db"), servers=[address]) as agent:
+            for link in links:
+                await agent.join(link)
+            for _ in range(count):
+                message = await _next(agent, PeerMessage)
+                await agent.acknowledge(message, receipt=receipts)
+            print("done", flush=True)
+            await agent.drain()
+            await trio.sleep_forever()
+
+
 async def _main() -> None:
     """Make the connections in one process, and start with them in another one."""
+    if sys.argv[1] == "read":
+        await _peer(int(sys.argv[2]), receipts=bool(int(sys.argv[3])))
     count, *made = sys.argv[1:]
     text = sys.stdin.read().strip()
     address = ServerAddress.parse(text)
