@@ -69,9 +69,13 @@ class OwnerWork(Settling):
         self._subscriptions = subscriptions
 
     async def _owner(self, c: OpenConnection, queue: ReceivingQueue) -> SMPClient:
+        return await self._routers.owner(*self._place(c, queue))
+
+    def _place(self, c: OpenConnection, queue: ReceivingQueue) -> tuple[ServerAddress, str]:
+        """Where a queue is, and what separates it from others."""
         assert queue.server is not None
         label = self._routers.label(c.row.user, queue.server, queue.e2e_key.public.raw)
-        return await self._routers.owner(queue.server, label)
+        return queue.server, label
 
     # --- creating -------------------------------------------------------------------------------
 
@@ -226,6 +230,7 @@ class OwnerWork(Settling):
                 await self._settle(work, lambda step, c: queue_not_deleted(step, c, queue.number))
                 return self.wait(attempt)
         await self._settle(work, lambda step, c: queue_deleted(step, c, queue.number))
+        self._routers.leave(*self._place(work.connection, queue))
         return None
 
 

@@ -133,6 +133,11 @@ class Routers:
         """A connection for the commands of a queue's owner."""
         return await self._agent.client(server, label=label)
 
+    def leave(self, server: ServerAddress, label: str) -> None:
+        """A queue is gone, and with it the connection that it had to itself, if it had one."""
+        if self.separates_queues:
+            self._agent.remove(server, label=label)
+
     async def send(
         self, server: ServerAddress, label: str, call: Callable[[SenderCommands], Awaitable[T]]
     ) -> tuple[T, bool]:

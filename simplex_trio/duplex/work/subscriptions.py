@@ -82,6 +82,8 @@ class Subscriptions:
         if queue.server is None:
             return
         destination = self._destination(user, queue)
+        if self._routers.separates_queues:
+            self._destinations.pop(destination, None)
         if self._queues.pop((destination, queue.recipient_id), None) is not None:
             self._agent.unsubscribe(
                 destination.server, [queue.recipient_id], label=destination.label
