@@ -134,6 +134,7 @@ class DuplexAgent:
         self._subscriptions = Subscriptions(self._core, agent, routers, self._events)
         self._lanes = Lanes(Attempts(self._core, routers, self._subscriptions))
         self._core.set_work = self._lanes.set_work
+        self._core.leave = routers.leave_peer
         self._upkeep = Upkeep(config, self._core, store, self._lanes, self._subscriptions)
 
     def __repr__(self) -> str:

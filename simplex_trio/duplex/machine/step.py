@@ -163,6 +163,8 @@ class Step:
         self.rows = rows
         self.moment = moment
         self.events: list[ConnectionEvent] = []
+        self.abandoned: list[tuple[str, SendingQueue]] = []
+        """Queues that are not sent to any more, with their users; known once it is finished."""
         self._open: dict[str, OpenConnection] = {}
         self._stored: dict[str, tuple[Connection, dict[int, Any], dict[int, Any]] | None] = {}
 
@@ -238,9 +240,16 @@ class Step:
     def finish(self) -> None:
         """Write what has changed; the caller commits."""
         for connection_id, connection in self._open.items():
+            stored = self._stored[connection_id]
+            if stored is not None:
+                left = () if connection.is_removed else connection.sending
+                self.abandoned += [
+                    (connection.row.user, queue)
+                    for number, queue in stored[2].items()
+                    if number not in left
+                ]
             if connection.is_removed:
                 continue
-            stored = self._stored[connection_id]
             if stored is None:
                 self.rows.insert(connection.row)
                 self._save({}, connection.receiving)

@@ -13,6 +13,7 @@ from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.events import ConnectionFailed, JoinSent
 from simplex_trio.duplex.kem_stock import KEMStock
+from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.step import KEMPairNeeded, Moment, Step
 from simplex_trio.duplex.machine.work import Work, work_of
 from simplex_trio.duplex.store.rows import SQLiteRows, StoredEvent
@@ -35,6 +36,9 @@ _STORE_BACKOFF = Backoff(initial=1, increase_after=10, factor=2, maximum=60, jit
 WorkOf = dict[str, list[Work]]
 """The work of each connection that a step has used."""
 
+Abandoned = list[tuple[str, SendingQueue]]
+"""Queues that are not sent to any more, with their users."""
+
 
 class Core:
     """Steps of one agent."""
@@ -55,6 +59,8 @@ class Core:
         self._kem_pairs: deque[KEMKeyPair] = deque()
         self.set_work: Callable[[str, list[Work]], object] = lambda *_: None
         """Called for each connection that a step has used, with all its work."""
+        self.leave: Callable[[str, SendingQueue], object] = lambda *_: None
+        """Called for each queue, with its user, that is not sent to any more."""
         store.publish = self._publish
 
     def moment(self) -> Moment:
@@ -93,15 +99,15 @@ class Core:
         """
         pairs: deque[KEMKeyPair] = deque()
 
-        def follow(outcome: tuple[T, WorkOf]) -> None:
+        def follow(outcome: tuple[T, WorkOf, Abandoned]) -> None:
             stored(outcome[0])
-            self._begin(outcome[1])
+            self._begin(outcome)
 
         self._refill()
         while True:
             taken = partial(self._take, decide, pairs or self._kem_pairs, durable is None)
             try:
-                value, _ = await self._store.transact(taken, durable=bool(durable), stored=follow)
+                value, *_ = await self._store.transact(taken, durable=bool(durable), stored=follow)
             except KEMPairNeeded:
                 assert self._kem_stock is not None
                 pairs.append(await self._kem_stock.take())
@@ -115,11 +121,14 @@ class Core:
         For what may get lost without harm.
         """
         take = partial(self._take, decide, self._kem_pairs, False)
-        self._store.transact_later(take, lambda outcome: self._begin(outcome[1]))
+        self._store.transact_later(take, self._begin)
 
-    def _begin(self, work: WorkOf) -> None:
+    def _begin(self, outcome: tuple[object, WorkOf, Abandoned]) -> None:
+        _, work, abandoned = outcome
         for connection_id, each in work.items():
             self.set_work(connection_id, each)
+        for user, queue in abandoned:
+            self.leave(user, queue)
 
     def _refill(self) -> None:
         stock, at_hand = self._kem_stock, self._kem_pairs
@@ -149,7 +158,7 @@ class Core:
         pairs: deque[KEMKeyPair],
         durable_if_work: bool,
         rows: SQLiteRows,
-    ) -> tuple[T, WorkOf]:
+    ) -> tuple[T, WorkOf, Abandoned]:
         step = Step(rows, self._moment(pairs))
         value = decide(step)
         step.finish()
@@ -160,7 +169,7 @@ class Core:
                 rows.note_work(connection.connection_id, bool(each))
         if durable_if_work and any(work.values()):
             rows.wants_durability = True
-        return value, work
+        return value, work, step.abandoned
 
     async def read(self, look: Callable[[SQLiteRows], T]) -> T:
         """What ``look`` finds in the store; it must not change anything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.sending import SenderCommands
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.duplex.config import DuplexConfig, Isolation, Server
+from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.delivering import SendFailure
 from simplex_trio.duplex.servers import (
     Route,
@@ -135,8 +137,17 @@ class Routers:
 
     def leave(self, server: ServerAddress, label: str) -> None:
         """A queue is gone, and with it the connection that it had to itself, if it had one."""
-        if self.separates_queues:
-            self._agent.remove(server, label=label)
+        if not self.separates_queues:
+            return
+        self._agent.remove(server, label=label)
+        proxy = self._proxies.pop((server, label), None)
+        if proxy is not None:
+            self._agent.remove(proxy.address, label=label)
+
+    def leave_peer(self, user: str, queue: SendingQueue) -> None:
+        """The same for a queue of a peer."""
+        with suppress(trio.ClosedResourceError):  # a step may still be taken then
+            self.leave(queue.server, self.label(user, queue.server, queue.e2e_key.raw))
 
     async def send(
         self, server: ServerAddress, label: str, call: Callable[[SenderCommands], Awaitable[T]]
