@@ -179,6 +179,17 @@ def test_accepting_again_is_the_same_connection(address: Address) -> None:
     assert caught.value.connection_id == accepted
 
 
+def test_what_was_accepted_and_is_being_deleted_is_not_accepted_again(address: Address) -> None:
+    a, world = address.a, address.world
+    request_id = address.request(address.invitation)
+    accepted = world.accept_request(a, request_id)
+    world.do_all(a)
+    a.on(accepted, lambda step, c: delete(step, c, after_delivery=False))
+    assert a.is_known(accepted)  # until its router has deleted the queue
+    with pytest.raises(CannotAccept):
+        world.accept_request(a, request_id)
+
+
 def test_a_flood_of_requests_stays_with_the_router(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from simplex_trio.duplex.machine.connection import (
     Acknowledgement,
     Connection,
     ConnectionKind,
+    Deletion,
     ReceivingQueue,
 )
 from simplex_trio.duplex.machine.handshake import confirm_if_possible
@@ -79,10 +80,13 @@ def accept_request(step: Step, request_id: str, info: bytes, *, pq: bool | None)
     """A new connection, which joins the invitation in a request; the request is used up.
 
     The same request again is the same connection, so that a program that crashed can accept again
-    and gets the id.  Raises `AlreadyJoined` once the peer's router was told.
+    and gets the id, unless it is being deleted.  Raises `AlreadyJoined` once the peer's router was
+    told.
     """
     used_up = _hash_of_accepted(request_id)
     for known in step.rows.find(Connection, link_hash=used_up):
+        if known.deletion is not Deletion.NO:
+            continue
         c = step.connection(known.connection_id)
         if not is_joining(step, c):
             raise AlreadyJoined(known.connection_id)
