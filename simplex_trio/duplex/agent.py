@@ -202,7 +202,7 @@ class DuplexAgent:
         whether to use the post-quantum KEM, if not as configured.
 
         With ``wait`` it raises the error of the last server if no server makes a queue, and nothing
-        is left of the invitation.
+        is left of the invitation.  Raises `TooLarge` if ``info`` or ``data`` does not fit.
         """
         self._check_servers()
         wants_pq = self._wants_pq(pq)

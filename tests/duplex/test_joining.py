@@ -92,6 +92,13 @@ def test_an_info_that_does_not_fit(a: Machine, b: Machine, world: World) -> None
     assert b.status(joined).state is ConnectionState.READY
 
 
+def test_an_info_that_no_answer_has_room_for(a: Machine, world: World) -> None:
+    with pytest.raises(TooLarge):
+        world.invite(a, info=bytes(14_830))
+    assert a.connections() == []
+    world.invite(a, info=bytes(14_829))
+
+
 def test_an_info_that_fits_into_a_request_and_not_into_the_answer(
     a: Machine, b: Machine, world: World
 ) -> None:

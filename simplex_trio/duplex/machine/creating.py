@@ -26,6 +26,8 @@ from simplex_trio.errors import TooLarge
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.link_boxes import max_program_data
+from simplex_trio.wire.duplex.messages import ConnectionInfo
+from simplex_trio.wire.duplex.sizes import check_fits
 from simplex_trio.wire.queue_mode import QueueMode
 
 __all__ = [
@@ -71,6 +73,8 @@ def plan_invitation(
     """
     check_link_data(link_data)
     moment = step.moment
+    # With the KEM there is less room, which the peer may not have.
+    check_fits(ConnectionInfo(info), moment.spoken.agent.highest, pq_support=False)
     c = step.add(
         Connection(
             connection_id=moment.new_id(),
