@@ -83,8 +83,10 @@ def first_route(config: DuplexConfig, destination: ServerAddress) -> Route:
             wanted = not known and not _is_protected(connect, destination)
         case ProxyUse.NEVER:
             wanted = False
+    # Without a proxy nothing is sent directly that was asked to be hidden.
+    is_strict = config.proxy is ProxyUse.ALWAYS or config.fallback is Fallback.PROHIBIT
     has_proxy = any(server.for_proxy for server in config.servers)
-    return Route.PROXY if wanted and has_proxy else Route.DIRECT
+    return Route.PROXY if wanted and (has_proxy or is_strict) else Route.DIRECT
 
 
 def may_fall_back(config: DuplexConfig, destination: ServerAddress) -> bool:

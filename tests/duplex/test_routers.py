@@ -204,6 +204,14 @@ async def test_no_falling_back_where_that_would_show_who_sends(fallback: Fallbac
     assert [asked[0] for asked in agent.asked] == ["proxy"]
 
 
+async def test_nothing_is_sent_directly_where_there_is_no_proxy_to_hide_behind() -> None:
+    agent = FakeAgent()
+    routers = make(agent, servers=(), proxy=ProxyUse.ALWAYS, fallback=Fallback.PROHIBIT)
+    with pytest.raises(NoSuitableHost):
+        await routers.send(THEIRS, "user", say)
+    assert not agent.asked
+
+
 async def test_the_number_of_remembered_proxies_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -133,10 +133,12 @@ def test_the_first_way(
     assert first_route(known, destination) is route
 
 
-def test_there_is_no_way_through_a_proxy_without_one() -> None:
-    known = config(server("known.example", for_proxy=False), proxy=ProxyUse.ALWAYS)
-    assert first_route(known, UNKNOWN) is Route.DIRECT
-    assert first_route(config(proxy=ProxyUse.ALWAYS), UNKNOWN) is Route.DIRECT
+def test_without_a_proxy_nothing_goes_directly_that_is_to_be_hidden() -> None:
+    for known in (config(server("known.example", for_proxy=False)), config()):
+        assert first_route(known, UNKNOWN) is Route.DIRECT
+        assert first_route(evolve(known, proxy=ProxyUse.ALWAYS), UNKNOWN) is Route.PROXY
+        assert first_route(evolve(known, fallback=Fallback.PROHIBIT), UNKNOWN) is Route.PROXY
+        assert first_route(evolve(known, proxy=ProxyUse.NEVER), UNKNOWN) is Route.DIRECT
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,10 @@ class Routers:
         place = (server, label)
         proxy = self._proxies.get(place)
         if proxy is None:
-            proxy = proxies_for(self._config, server, self._random)[0]
+            proxies = proxies_for(self._config, server, self._random)
+            if not proxies:
+                raise NoSuitableHost("there is no proxy to send through")
+            proxy = proxies[0]
             self._proxies[place] = proxy
             if len(self._proxies) > _MAX_PROXIES:
                 self._proxies.popitem(last=False)
