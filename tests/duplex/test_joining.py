@@ -206,6 +206,17 @@ def test_a_link_that_is_gone(a: Machine, b: Machine, world: World) -> None:
 # --- the same link again ------------------------------------------------------------------------
 
 
+def test_a_link_is_joined_once_its_router_knows_whatever_is_sent_then(
+    a: Machine, b: Machine, world: World
+) -> None:
+    ready = world.invite(a)
+    joined = world.join(b, ready.link)
+    world.do_all(b)
+    world.send(b, joined)
+    with pytest.raises(AlreadyJoined):
+        world.join(b, ready.link)
+
+
 @pytest.mark.parametrize("short", [False, True])
 def test_the_same_link_again(a: Machine, b: Machine, world: World, short: bool) -> None:
     ready = world.invite(a, short=short)

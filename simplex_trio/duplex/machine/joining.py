@@ -14,7 +14,7 @@ from simplex_trio.duplex.machine.connection import (
 )
 from simplex_trio.duplex.machine.creating import new_x3dh_keys
 from simplex_trio.duplex.machine.handshake import confirm_if_possible
-from simplex_trio.duplex.machine.messages import Delivery, LookedLink
+from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind, LookedLink
 from simplex_trio.duplex.machine.queues import add_sending_queue, plan_receiving
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.machine.step import OpenConnection, Step
@@ -127,8 +127,10 @@ def is_joining(step: Step, c: OpenConnection) -> bool:
         return True
     if not row.is_joiner or row.ready or not c.sending:
         return False
-    queued = step.rows.find(Delivery, limit=1, connection_id=c.connection_id)
-    return row.info is not None or bool(queued)
+    if row.info is not None:
+        return True
+    queued = step.rows.find(Delivery, connection_id=c.connection_id)
+    return any(delivery.kind is DeliveryKind.CONFIRMATION for delivery in queued)
 
 
 def link_read(step: Step, c: OpenConnection, content: LinkContent) -> None:
