@@ -333,6 +333,8 @@ class DuplexAgent:
     ) -> str:
         """Accept a peer, and return the id of the connection, which `ConnectionReady` tells of.
 
+        Accepting a confirmation never waits; ``wait`` is for requests, whose acceptance is a `join`.
+
         Accepting a request makes a new connection.  Accepting again what was accepted does nothing,
         and returns the same id; raises `CannotAccept` for anything else that does not wait to be
         accepted.

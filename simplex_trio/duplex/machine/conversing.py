@@ -19,7 +19,7 @@ from simplex_trio.duplex.machine.connection import (
     ReceivingQueue,
     ReceivingStatus,
 )
-from simplex_trio.duplex.machine.delivering import resume
+from simplex_trio.duplex.machine.delivering import RESUMED_WAIT, resume
 from simplex_trio.duplex.machine.handshake import hello_received
 from simplex_trio.duplex.machine.messages import Delivery, ReceivedMessage, SentMessage
 from simplex_trio.duplex.machine.opening import Arrival, Unusable, decoded, decrypt
@@ -162,5 +162,8 @@ def _resume_sending(step: Step, c: OpenConnection, location: QueueLocation) -> N
             Delivery, limit=1, connection_id=c.connection_id, queue=queue.number
         )
         for delivery in waiting:
+            # The peer may say so as often as it likes, which is news only to what has waited.
+            has_waited = delivery.wait is not None and delivery.wait > RESUMED_WAIT
             resume(step, delivery)
-            step.tell(SendingResumed(c.connection_id))
+            if has_waited:
+                step.tell(SendingResumed(c.connection_id))
