@@ -333,7 +333,7 @@ class DuplexAgent:
     ) -> str:
         """Accept a peer, and return the id of the connection, which `ConnectionReady` tells of.
 
-        Accepting a confirmation never waits; ``wait`` is for requests, whose acceptance is a `join`.
+        Accepting a confirmation never waits: ``wait`` is for requests, which are joined.
 
         Accepting a request makes a new connection.  Accepting again what was accepted does nothing,
         and returns the same id; raises `CannotAccept` for anything else that does not wait to be
