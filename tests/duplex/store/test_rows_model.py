@@ -133,7 +133,8 @@ class Cache(RuleBasedStateMachine):
         before = after = self.rows.skipped_keys(name)
         for known in list(before)[:drop]:
             after = after.without(known.header_key, known.number)
-        new = [key for key in keys if after.find(key.header_key, key.number) is None]
+        # A key that was used is never made again, and least of all by the message that used it.
+        new = [key for key in keys if before.find(key.header_key, key.number) is None]
         self.rows.change_skipped_keys(name, before, after.with_added(new))
 
     @rule(name=ids, has_work=st.booleans())
