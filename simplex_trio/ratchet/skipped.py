@@ -164,13 +164,15 @@ class SkippedKeys(Redacted):
         """
         added: list[SkippedKey] = []
         removed: list[tuple[bytes, int]] = []
-        for header_key in dict.fromkeys((*before._chains, *self._chains)):
+        # New keys in the order in which they are here, so that the oldest are known by their place.
+        for header_key, new in self._chains.items():
             old = before._chains.get(header_key, {})
+            if old is not new:
+                added += [SkippedKey(header_key, n, *new[n]) for n in new if n not in old]
+        for header_key, old in before._chains.items():
             new = self._chains.get(header_key, {})
-            if old is new:
-                continue
-            added += [SkippedKey(header_key, n, *new[n]) for n in new if n not in old]
-            removed += [(header_key, n) for n in old if n not in new]
+            if old is not new:
+                removed += [(header_key, n) for n in old if n not in new]
         return added, removed
 
     def encode(self) -> bytes:
