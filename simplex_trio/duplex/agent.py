@@ -197,7 +197,7 @@ class DuplexAgent:
 
         Without ``wait`` it returns the connection's id, and `InvitationReady` tells the links.
 
-        With ``short`` there is a short link too, which shows ``data`` to whoever has it.  ``info``
+        With ``short`` there is a short link too, which shows ``data`` to all who have it.  ``info``
         is what the peer is told when it is accepted, unless `accept` says otherwise.  ``pq`` is
         whether to use the post-quantum KEM, if not as configured.
 
@@ -581,9 +581,9 @@ class DuplexAgent:
 
         **A backup is for the loss of the file, and only the latest one is of any use.**  The keys
         of a connection change with each message on both sides.  An agent that goes on from an older
-        state encrypts new messages with keys that it has used already, which lets whoever has both
-        messages read them, and the peer takes them for repetitions; messages that came meanwhile
-        do not come again.  So make new connections in place of those that were used since.
+        state encrypts new messages with keys that it has used already, so that those who have both
+        messages can read them, and the peer takes them for repetitions; messages that came
+        meanwhile do not come again.  So make new connections in place of those used since.
 
         A backup that takes the place of the file is therefore refused with `StoreIncomplete`, by
         the mark that is beside the file, or because there is none; except for ``accept_loss``, with

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Self
 
 from attrs import field, frozen
 from attrs.validators import deep_iterable, ge
@@ -121,8 +120,3 @@ class DuplexConfig(Redacted):
     clock: Callable[[], float] = time.time
     """The time in seconds since 1970."""
     random_bytes: Callable[[int], bytes] = os.urandom
-
-    @classmethod
-    def with_servers(cls, servers: Iterable[Server | ServerAddress | str]) -> Self:
-        """The default configuration with these servers."""
-        return cls(_servers(servers))

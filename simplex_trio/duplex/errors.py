@@ -61,7 +61,7 @@ class CannotAcknowledge(DuplexError):
 
 
 class NotAnAddress(DuplexError):
-    """Only contact addresses, and invitations that nobody has joined, have a link to change."""
+    """Only contact addresses, and invitations without a peer, have a link to change."""
 
 
 class NoServers(DuplexError, ValueError):

@@ -160,7 +160,7 @@ class RequestReceived(ConnectionEvent):
 class PeerInfo(ConnectionEvent):
     """What the peer tells of itself, to the side that has joined.
 
-    Nothing has to be done; whoever does not like it deletes the connection.
+    Nothing has to be done.  To refuse this peer, delete the connection.
     """
 
     info: bytes

@@ -46,7 +46,7 @@ PLAIN = Driver()
 
 
 def uri_of(path: Path) -> str:
-    """A file that nobody changes, and that has no log."""
+    """The URI of a file that does not change, and has no log."""
     return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
 
 

@@ -157,7 +157,7 @@ def is_offered(c: OpenConnection) -> bool:
 
 
 def queue_not_created(step: Step, c: OpenConnection) -> None:
-    """Give up a connection whose queue no router wants to create, and whose link nobody has."""
+    """Give up a connection whose queue no router creates, and whose link was not given out."""
     step.remove(c)
 
 

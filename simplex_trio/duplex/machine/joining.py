@@ -97,9 +97,9 @@ def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -
 
 
 def look_at(step: Step, link: ShortInvitationLink, *, user: str) -> Ed25519PrivateKey:
-    """The key with which to read a one-time link, whoever reads it first being the one to join it.
+    """The key with which to read a one-time link.
 
-    The key is kept for joining.
+    Reading secures the queue with this key, so the key is kept for joining.
     """
     hashed = link_hash(link)
     for known in step.rows.find(Connection, link_hash=hashed):

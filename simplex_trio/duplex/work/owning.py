@@ -100,7 +100,7 @@ class OwnerWork(Settling):
             return None
         is_watched = self._core.watches.is_watched(c.connection_id)
         if is_offered(c) and is_watched:
-            # The call raises, and nobody has the link: nothing is to be left.
+            # The call raises, and the link was not given out: nothing is to be left.
             await self._settle(work, lambda step, c: queue_not_created(step, c))
             self._core.watches.failed(c.connection_id, failures[-1])
         elif any(map(is_temporary, failures)):

@@ -25,7 +25,7 @@ class Watch:
     async def wait(self) -> Outcome:
         """The outcome; raises the error of the attempt if that has failed.
 
-        It is too late to cancel this once there is an outcome, which nobody else would get.
+        Once there is an outcome this can no longer be cancelled, since the outcome would be lost.
         """
         try:
             await self.decided.wait()
