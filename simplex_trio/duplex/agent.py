@@ -548,7 +548,8 @@ class DuplexAgent:
         """Delete a connection; `ConnectionDeleted` tells when its queues are gone.
 
         With ``after_delivery`` that begins when all queued messages are delivered or have failed,
-        at most two days from now.  Calls that wait for the connection raise `UnknownConnection`.
+        at most two days from now.  A queue whose router cannot be reached for a week is left to the
+        router.  Calls that wait for the connection raise `UnknownConnection`.
         """
         await self._core.step(
             lambda step: delete(

@@ -197,7 +197,10 @@ class LinkUpdated(ConnectionEvent):
 @final
 @frozen(repr=False)
 class ConnectionDeleted(ConnectionEvent):
-    """All queues of a deleted connection are gone; its id is not known any more."""
+    """All queues of a deleted connection are gone; its id is not known any more.
+
+    Those of routers that could not be reached for a week are left to them.
+    """
 
 
 # --- sending ------------------------------------------------------------------------------------

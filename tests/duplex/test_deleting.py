@@ -16,7 +16,12 @@ from simplex_trio.duplex.events import (
 )
 from simplex_trio.duplex.machine.acknowledging import acknowledged
 from simplex_trio.duplex.machine.connection import Acknowledgement
-from simplex_trio.duplex.machine.deleting import MAX_DELETE_FAILURES, delete, suspend
+from simplex_trio.duplex.machine.deleting import (
+    KEEP_DELETING,
+    MIN_DELETE_FAILURES,
+    delete,
+    suspend,
+)
 from simplex_trio.duplex.machine.messages import ReceivedMessage
 from simplex_trio.duplex.machine.work import (
     AcknowledgeMessage,
@@ -40,6 +45,10 @@ class Pair:
 
     def delete(self, *, after_delivery: bool = False) -> None:
         self.a.on(self.mine, lambda step, c: delete(step, c, after_delivery=after_delivery))
+
+    def delete_fails(self) -> None:
+        """The router cannot be reached when the queue is to be deleted."""
+        self.world.do(self.a, self.a.only(self.mine, DeleteQueue), Answer.NETWORK)
 
     def message(self) -> PeerMessage:
         """A message that ``a`` has received and not acknowledged."""
@@ -103,9 +112,36 @@ def test_what_comes_while_a_connection_is_deleted(pair: Pair) -> None:
 
 def test_a_router_that_cannot_be_reached_is_left_to_itself(pair: Pair) -> None:
     pair.delete()
-    for _ in range(MAX_DELETE_FAILURES):
+    for _ in range(MIN_DELETE_FAILURES):
+        pair.delete_fails()
+    pair.a.now += KEEP_DELETING - 1
+    pair.delete_fails()
+    assert pair.a.is_known(pair.mine)
+    pair.a.now += 1
+    pair.delete_fails()
+    assert pair.a.news() == [ConnectionDeleted(pair.mine)]
+
+
+def test_a_router_that_is_away_for_minutes_deletes_its_queue_afterwards(pair: Pair) -> None:
+    pair.delete()
+    for _ in range(3 * MIN_DELETE_FAILURES):
+        pair.delete_fails()
+        pair.a.now += 60
+    pair.world.settle()
+    assert pair.a.news() == [ConnectionDeleted(pair.mine)]
+    message_id = pair.world.send(pair.b, pair.theirs)
+    pair.world.settle()
+    failed = DeliveryFailed(pair.theirs, (message_id,), Problem.QUEUE_GONE)
+    assert pair.b.news() == [failed], "the queue is there, and nothing is read from it"
+
+
+def test_a_program_that_was_not_running_still_deletes_its_queue(pair: Pair) -> None:
+    pair.delete()
+    pair.delete_fails()
+    pair.a.now += KEEP_DELETING
+    for _ in range(MIN_DELETE_FAILURES - 1):
         assert pair.a.is_known(pair.mine)
-        pair.world.do(pair.a, pair.a.only(pair.mine, DeleteQueue), Answer.NETWORK)
+        pair.delete_fails()
     assert pair.a.news() == [ConnectionDeleted(pair.mine)]
 
 

@@ -187,6 +187,7 @@ class ReceivingQueue(Redacted):
     suspension: Suspension = Suspension.NO
     is_deleted: bool = False
     delete_failures: int = 0
+    first_delete_failure: int | None = None
 
     # A short link.
     wants_link: bool = False

@@ -14,7 +14,8 @@ from simplex_trio.duplex.machine.sending import drop_deliveries
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 
 __all__ = [
-    "MAX_DELETE_FAILURES",
+    "KEEP_DELETING",
+    "MIN_DELETE_FAILURES",
     "WAIT_FOR_DELIVERY",
     "delete",
     "go_on_deleting",
@@ -24,9 +25,12 @@ __all__ = [
     "suspend",
 ]
 
-MAX_DELETE_FAILURES = 10
-"""So many attempts to delete a queue may fail before it is left to the router, which deletes
-queues that are not used after some time."""
+KEEP_DELETING = 7 * 24 * 3600
+"""Seconds for which a router may not be reached before a queue that is to be deleted is left to it.
+Until it is deleted, the queue takes the peer's messages as if someone read them."""
+
+MIN_DELETE_FAILURES = 10
+"""As many attempts have to have failed as well: a program that was not running has made none."""
 
 WAIT_FOR_DELIVERY = 2 * 24 * 3600
 """Seconds for which a deletion waits for what is queued."""
@@ -85,11 +89,13 @@ def queue_deleted(step: Step, c: OpenConnection, number: int) -> None:
 
 def queue_not_deleted(step: Step, c: OpenConnection, number: int) -> None:
     """The router could not be reached."""
-    queue = c.receiving[number]
-    if queue.delete_failures + 1 >= MAX_DELETE_FAILURES:
+    queue, now = c.receiving[number], step.moment.seconds
+    first = now if queue.first_delete_failure is None else queue.first_delete_failure
+    failures = min(queue.delete_failures + 1, MIN_DELETE_FAILURES)
+    if failures == MIN_DELETE_FAILURES and now - first >= KEEP_DELETING:
         queue_deleted(step, c, number)
     else:
-        c.change_receiving(number, delete_failures=queue.delete_failures + 1)
+        c.change_receiving(number, delete_failures=failures, first_delete_failure=first)
 
 
 def suspend(step: Step, c: OpenConnection) -> None:

@@ -219,7 +219,7 @@ class OwnerWork(Settling):
         await self._settle(work, lambda step, c: queue_suspended(step, c, queue.number))
 
     async def delete(self, work: DeleteQueue, attempt: int) -> float | None:
-        """Delete a queue; it is left to its router after too many failures."""
+        """Delete a queue; it is left to a router that cannot be reached for long."""
         queue = work.receiving
         self._subscriptions.remove(work.connection.row.user, queue)
         try:

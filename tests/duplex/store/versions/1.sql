@@ -93,6 +93,7 @@ CREATE TABLE receiving_queues (
         suspension INTEGER NOT NULL,
         is_deleted INTEGER NOT NULL,
         delete_failures INTEGER NOT NULL,
+        first_delete_failure INTEGER,
         wants_link INTEGER NOT NULL,
         link_data BLOB NOT NULL,
         link_due INTEGER NOT NULL,
