@@ -27,6 +27,7 @@ __all__ = [
     "Integrity",
     "InvitationReady",
     "JoinSent",
+    "KeptEvent",
     "LinkUpdated",
     "MessageSent",
     "PeerInfo",
@@ -85,7 +86,17 @@ class Integrity(Enum):
 
 
 @frozen(repr=False)
-class ConnectionEvent(Redacted):
+class KeptEvent(Redacted):
+    """Base of the events that are stored until the program takes them."""
+
+    @property
+    def connection_id(self) -> str:
+        """The connection that it is about; empty if it is about none."""
+        return ""
+
+
+@frozen(repr=False)
+class ConnectionEvent(KeptEvent):
     """Base of the events of one connection."""
 
     connection_id: str

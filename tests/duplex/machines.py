@@ -8,7 +8,7 @@ from random import Random
 from typing import TypeVar
 
 from simplex_trio.crypto.box import BoxKey
-from simplex_trio.duplex.events import ConnectionEvent
+from simplex_trio.duplex.events import KeptEvent
 from simplex_trio.duplex.machine.connection import Connection
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.step import Moment, OpenConnection, Spoken, Step
@@ -23,7 +23,7 @@ __all__ = ["BOX_KEY", "NOW", "Crash", "Machine", "QuickKEM"]
 
 T = TypeVar("T")
 WorkT = TypeVar("WorkT", bound=Work)
-EventT = TypeVar("EventT", bound=ConnectionEvent)
+EventT = TypeVar("EventT", bound=KeptEvent)
 
 NOW = 1_800_000_000
 
@@ -73,7 +73,7 @@ class Machine:
         self.kem_pair = self.kem.generate if kem_pair is None else kem_pair
         self.database = MemoryDatabase()
         self.rows = SQLiteRows(self.database.connection)
-        self.told: list[ConnectionEvent] = []
+        self.told: list[KeptEvent] = []
         """Everything that programs were told, in order."""
         self._read = 0
 
@@ -154,11 +154,11 @@ class Machine:
     def deliveries(self, connection_id: str) -> list[Delivery]:
         return self.rows.find(Delivery, connection_id=connection_id)
 
-    def stored_events(self) -> list[ConnectionEvent]:
+    def stored_events(self) -> list[KeptEvent]:
         """The events that the program has not taken."""
         return [event for _, event in self.rows.events_after(0, -1)]
 
-    def news(self) -> list[ConnectionEvent]:
+    def news(self) -> list[KeptEvent]:
         """What was told since the last call."""
         news = self.told[self._read :]
         self._read = len(self.told)

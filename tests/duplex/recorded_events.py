@@ -8,13 +8,13 @@ from typing import Any
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
     ConnectionDeleted,
-    ConnectionEvent,
     ConnectionReady,
     DeliveryFailed,
     DeliveryWarning,
     Integrity,
     InvitationReady,
     JoinSent,
+    KeptEvent,
     LinkUpdated,
     MessageSent,
     PeerInfo,
@@ -70,7 +70,7 @@ def recorded_event(event: Fields, accepts_by_itself: bool) -> Iterator[Told]:
             raise AssertionError(other)
 
 
-def our_event(event: ConnectionEvent) -> Iterator[Told]:
+def our_event(event: KeptEvent) -> Iterator[Told]:
     match event:
         case ConfirmationReceived():
             servers = tuple(map(str, event.servers))

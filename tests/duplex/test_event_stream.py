@@ -8,8 +8,8 @@ from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.duplex.event_stream import EVENTS_IN_MEMORY, MAX_IN_MEMORY, DuplexEvents
 from simplex_trio.duplex.events import (
-    ConnectionEvent,
     Integrity,
+    KeptEvent,
     MessageSent,
     PeerMessage,
     RouterUp,
@@ -235,7 +235,7 @@ async def test_a_store_that_cannot_be_read(
 ) -> None:
     await program.tell(1)
 
-    async def refuse(*_: object) -> list[tuple[int, ConnectionEvent]]:
+    async def refuse(*_: object) -> list[tuple[int, KeptEvent]]:
         raise StoreUnavailable("the disk is gone")
 
     with monkeypatch.context() as patch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, TypeVar
 
-from simplex_trio.duplex.events import ConnectionEvent, ReceivingProblem
+from simplex_trio.duplex.events import KeptEvent, ReceivingProblem
 from simplex_trio.ratchet.skipped import SkippedKeys
 
 __all__ = ["Rows"]
@@ -89,7 +89,7 @@ class Rows(ABC):
     # --- events ---------------------------------------------------------------------------------
 
     @abstractmethod
-    def add_event(self, event: ConnectionEvent, message_id: int | None) -> None:
+    def add_event(self, event: KeptEvent, message_id: int | None) -> None:
         """Store an event behind all others; ``message_id`` if the program has to acknowledge it."""
 
     @abstractmethod

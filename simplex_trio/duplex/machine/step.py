@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X448PrivateKey, X25519PrivateKey
 from simplex_trio.duplex.errors import UnknownConnection
-from simplex_trio.duplex.events import ConnectionEvent, Problem, ReceivingProblem
+from simplex_trio.duplex.events import KeptEvent, Problem, ReceivingProblem
 from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.ratchet.kem import KEM, KEMKeyPair
@@ -162,7 +162,7 @@ class Step:
     def __init__(self, rows: Rows, moment: Moment) -> None:
         self.rows = rows
         self.moment = moment
-        self.events: list[ConnectionEvent] = []
+        self.events: list[KeptEvent] = []
         self.abandoned: list[tuple[str, SendingQueue]] = []
         """Queues that are not sent to any more, with their users; known once it is finished."""
         self._open: dict[str, OpenConnection] = {}
@@ -217,7 +217,7 @@ class Step:
         self._open[connection_id] = held
         return held
 
-    def tell(self, event: ConnectionEvent, message_id: int | None = None) -> None:
+    def tell(self, event: KeptEvent, message_id: int | None = None) -> None:
         """Tell the program, once the step is stored."""
         self.events.append(event)
         self.rows.add_event(event, message_id)

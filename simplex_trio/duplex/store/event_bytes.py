@@ -10,7 +10,7 @@ import attrs
 from attrs import frozen
 
 from simplex_trio.duplex import events
-from simplex_trio.duplex.events import ConnectionEvent, DuplexEvent
+from simplex_trio.duplex.events import DuplexEvent, KeptEvent
 from simplex_trio.duplex.store.records import Convert, codec
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.buffer import Reader, int64, word32
@@ -19,8 +19,8 @@ __all__ = ["read_event", "write_event"]
 
 _NONE, _NUMBER, _BYTES = b"0", b"i", b"b"
 
-_KINDS: dict[str, type[ConnectionEvent]] = {
-    kind.__name__: kind for kind in get_args(DuplexEvent) if issubclass(kind, ConnectionEvent)
+_KINDS: dict[str, type[KeptEvent]] = {
+    kind.__name__: kind for kind in get_args(DuplexEvent) if issubclass(kind, KeptEvent)
 }
 
 
@@ -92,14 +92,14 @@ def _fields(name: str) -> tuple[_Field, ...]:
     return tuple(_Field.of(field.name, hints[field.name]) for field in attrs.fields(kind))
 
 
-def write_event(event: ConnectionEvent) -> tuple[str, bytes]:
+def write_event(event: KeptEvent) -> tuple[str, bytes]:
     """The kind of an event, and the rest of it."""
     kind = type(event)
     parts = [field.encode(getattr(event, field.name)) for field in _fields(kind.__name__)]
     return kind.__name__, b"".join(parts)
 
 
-def read_event(name: str, content: bytes) -> ConnectionEvent:
+def read_event(name: str, content: bytes) -> KeptEvent:
     """The event; `DecodeError` for anything else."""
     kind = _KINDS.get(name)
     if kind is None:

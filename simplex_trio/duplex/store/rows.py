@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
-from simplex_trio.duplex.events import ConnectionEvent, ReceivingProblem
+from simplex_trio.duplex.events import KeptEvent, ReceivingProblem
 from simplex_trio.duplex.machine.connection import (
     Connection,
     ReceivingQueue,
@@ -59,7 +59,7 @@ RECORD_TABLES: dict[type[Any], Table[Any]] = {
 # Of 10,000 queues at the start all columns would take twice the time and memory.
 _SUBSCRIBED = Table(SubscribedQueue, "receiving_queues", ("connection_id", "number"))
 
-StoredEvent = tuple[int, ConnectionEvent]
+StoredEvent = tuple[int, KeptEvent]
 """An event and its number in the store."""
 
 
@@ -313,7 +313,7 @@ class SQLiteRows(Rows):
 
     # --- events ---------------------------------------------------------------------------------
 
-    def add_event(self, event: ConnectionEvent, message_id: int | None) -> None:
+    def add_event(self, event: KeptEvent, message_id: int | None) -> None:
         kind, content = write_event(event)
         number = self._execute(
             "INSERT INTO events (connection_id, message_id, kind, content) VALUES (?, ?, ?, ?)",

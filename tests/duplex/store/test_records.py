@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simplex_trio.duplex.events import ConnectionDeleted, ConnectionEvent
+from simplex_trio.duplex.events import ConnectionDeleted, KeptEvent
 from simplex_trio.duplex.store.event_bytes import read_event, write_event
 from simplex_trio.duplex.store.rows import RECORD_TABLES, SQLiteRows
 from simplex_trio.duplex.store.store import MemoryDatabase
@@ -77,7 +77,7 @@ def test_a_changed_record_comes_back(kind: type[Any], data: st.DataObject) -> No
 @every_event
 @_FEW
 @given(st.data())
-def test_an_event_comes_back(kind: type[ConnectionEvent], data: st.DataObject) -> None:
+def test_an_event_comes_back(kind: type[KeptEvent], data: st.DataObject) -> None:
     event = data.draw(records(kind))
     name, content = write_event(event)
     assert read_event(name, content) == event
@@ -94,7 +94,7 @@ def test_an_event_comes_back(kind: type[ConnectionEvent], data: st.DataObject) -
 @every_event
 @_FEW
 @given(st.data())
-def test_broken_events_are_refused(kind: type[ConnectionEvent], data: st.DataObject) -> None:
+def test_broken_events_are_refused(kind: type[KeptEvent], data: st.DataObject) -> None:
     name, content = write_event(data.draw(records(kind)))
     broken = bytearray(content)
     for _ in range(data.draw(st.integers(1, 3))):

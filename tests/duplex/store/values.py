@@ -18,7 +18,7 @@ from simplex_trio.crypto.keys import (
     X25519PublicKey,
 )
 from simplex_trio.duplex import events
-from simplex_trio.duplex.events import ConnectionEvent, DuplexEvent
+from simplex_trio.duplex.events import DuplexEvent, KeptEvent
 from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
 from simplex_trio.duplex.machine.messages import (
     Delivery,
@@ -48,8 +48,8 @@ RECORDS: tuple[type[Any], ...] = (
     Request,
 )
 
-EVENTS: tuple[type[ConnectionEvent], ...] = tuple(
-    kind for kind in get_args(DuplexEvent) if issubclass(kind, ConnectionEvent)
+EVENTS: tuple[type[KeptEvent], ...] = tuple(
+    kind for kind in get_args(DuplexEvent) if issubclass(kind, KeptEvent)
 )
 
 _RATCHETS = [
@@ -101,7 +101,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 def field_types(kind: type[Any]) -> dict[str, Any]:
     """The type of each field."""
-    hints = get_type_hints(kind, vars(events) if issubclass(kind, ConnectionEvent) else None)
+    hints = get_type_hints(kind, vars(events) if issubclass(kind, KeptEvent) else None)
     return {field.name: hints[field.name] for field in attrs.fields(kind)}
 
 
