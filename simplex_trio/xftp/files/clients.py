@@ -7,7 +7,8 @@ to make room for others.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 import trio
 
@@ -20,11 +21,18 @@ from simplex_trio.xftp.errors import RouterUnreachable
 from simplex_trio.xftp.files.config import Connect
 from simplex_trio.xftp.support import require_support
 
-__all__ = ["MAX_KEPT", "ClientPool", "open_client_pool"]
+__all__ = ["MAX_KEPT", "ClientPool", "Clients", "open_client_pool"]
 
 MAX_KEPT = 16
 """Unused connections of a transfer: more than the routers of an ordinary file.  Beyond that, the
 least recently used one is closed."""
+
+
+class Clients(Protocol):
+    """Where transfers get their connections from; `ClientPool` is one."""
+
+    def client(self, server: ServerAddress) -> AbstractAsyncContextManager[XFTPClient]:
+        """A connection to ``server`` for the block; raises `RouterUnreachable`."""
 
 
 class _Connection:

@@ -1,8 +1,8 @@
 """Putting a received file in place: complete, under a new name, and once.
 
 The content is written to a temporary file, which gets its name only if all of it is right.  The
-name must be free: nothing is ever overwritten.  After a crash, the state file shows whether the
-file has its name already.
+name must be free: nothing is ever overwritten.  Callers note each name before the file gets it, so
+that after a crash they know whether it has its name already.
 
 Everything here is for worker threads.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -22,9 +22,10 @@ from simplex_trio.wire.xftp.description_text import encode_description
 from simplex_trio.xftp.disk import create_locked, remove_left_over
 from simplex_trio.xftp.files.encryption import FileOpener
 from simplex_trio.xftp.files.names import candidates, safe_name
+from simplex_trio.xftp.files.packet_file import PacketFile
 from simplex_trio.xftp.files.receive_state import ReceiveState
 
-__all__ = ["decrypted", "finish_placing", "part_of", "place"]
+__all__ = ["decrypted", "finish_placing", "part_of", "place", "placed_before", "placing"]
 
 
 def part_of(description: FileDescription, folder: Path) -> Path:
@@ -33,41 +34,73 @@ def part_of(description: FileDescription, folder: Path) -> Path:
     return folder / f".{identity}.xftp-part"
 
 
-def finish_placing(state: ReceiveState, folder: Path, part: Path) -> Path | None:
-    """The file, if it was placed before a crash; removes the remains of an attempt.
+def placed_before(name: str | None, folder: Path, part: Path) -> Path | None:
+    """The file, if it got this name before a crash; removes the remains of an attempt.
 
     Raises `StateInUse` if that attempt is still in progress.
     """
-    name = state.placed_name
     placed = None if name is None else folder / name
     if not part.exists():
         return placed
     is_placed = placed is not None and placed.exists() and placed.samefile(part)
     with suppress(FileNotFoundError):  # whose program has just ended
         remove_left_over(part)
-    if not is_placed:
+    return placed if is_placed else None
+
+
+def placing(
+    packets: PacketFile,
+    description: FileDescription,
+    folder: Path,
+    part: Path,
+    report: Callable[[int], object],
+    name: str | None = None,
+) -> Generator[str, None, Path]:
+    """Decrypt packets and place the file in ``folder``, under ``name`` or the sender's, made safe.
+
+    Yields each name before the file gets it.  If it raises, or is closed, nothing is left, and no
+    name is to be remembered.
+
+    Calls ``report`` with the size of each piece; it may raise to stop this.  Raises `DecodeError`,
+    `DecryptionFailed` or `DigestMismatch` for a file that is not as described, and `StateInUse` if
+    another transfer is placing the same file.
+    """
+    with _new_part(part) as descriptor:
+        header_name = _decrypt(packets, description, descriptor, report)
+        chosen = safe_name(header_name) if name is None else name
+        placed = yield from _give_name(folder, part, chosen)
+        # The routers are told to forget the packets soon after.
+        sync_folder(folder)
+    return placed
+
+
+# --- with a state file --------------------------------------------------------------------------
+
+
+def finish_placing(state: ReceiveState, folder: Path, part: Path) -> Path | None:
+    """The file, if the state says that it was placed before; see `placed_before`."""
+    placed = placed_before(state.placed_name, folder, part)
+    if placed is None:
         state.note_placed_name(None)
-        return None
     return placed
 
 
 def place(state: ReceiveState, folder: Path, part: Path, report: Callable[[int], object]) -> Path:
-    """Decrypt the packets in the state, and place the file in ``folder``.
+    """Place the file whose packets are in the state; see `placing`."""
+    steps = placing(state, state.description, folder, part, report)
+    try:
+        while True:
+            state.note_placed_name(next(steps))
+    except StopIteration as end:
+        placed: Path = end.value
+        return placed
+    except BaseException:
+        steps.close()
+        state.note_placed_name(None)
+        raise
 
-    Calls ``report`` with the size of each piece; it may raise to stop this.  Raises `DecodeError`,
-    `DecryptionFailed` or `DigestMismatch` for a file that is not as described, and `StateInUse` if
-    another transfer is placing the same file.  After any exception nothing is left.
-    """
-    with _new_part(part) as descriptor:
-        try:
-            header_name = _decrypt(state, descriptor, report)
-            placed = _give_name(state, folder, part, safe_name(header_name))
-        except BaseException:
-            state.note_placed_name(None)
-            raise
-        # The routers are told to forget the packets soon after.
-        sync_folder(folder)
-    return placed
+
+# --- steps --------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -81,16 +114,15 @@ def _new_part(part: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def decrypted(state: ReceiveState) -> Iterator[bytes]:
+def decrypted(packets: PacketFile, description: FileDescription) -> Iterator[bytes]:
     """The content, in pieces; valid only if the iteration ends without an exception."""
-    opener = _opener(state)
-    for piece in state.pieces(0, state.description.size):
+    opener = _opener(description)
+    for piece in packets.pieces(0, description.size):
         yield opener.feed(piece)
     opener.finish()
 
 
-def _opener(state: ReceiveState) -> FileOpener:
-    description = state.description
+def _opener(description: FileDescription) -> FileOpener:
     return FileOpener(
         key=description.key,
         nonce=description.nonce,
@@ -99,10 +131,15 @@ def _opener(state: ReceiveState) -> FileOpener:
     )
 
 
-def _decrypt(state: ReceiveState, descriptor: int, report: Callable[[int], object]) -> str:
+def _decrypt(
+    packets: PacketFile,
+    description: FileDescription,
+    descriptor: int,
+    report: Callable[[int], object],
+) -> str:
     """Write the content to an open file; returns the name that the sender has given."""
-    opener = _opener(state)
-    for piece in state.pieces(0, state.description.size):
+    opener = _opener(description)
+    for piece in packets.pieces(0, description.size):
         write_all(descriptor, opener.feed(piece))
         report(len(piece))
     opener.finish()
@@ -112,12 +149,12 @@ def _decrypt(state: ReceiveState, descriptor: int, report: Callable[[int], objec
     return opener.header.name
 
 
-def _give_name(state: ReceiveState, folder: Path, part: Path, name: str) -> Path:
+def _give_name(folder: Path, part: Path, name: str) -> Generator[str, None, Path]:
     for each in candidates(name):
         path = folder / each
         if path.exists() or path.is_symlink():
             continue
-        state.note_placed_name(each)
+        yield each
         try:
             _link(part, path)
         except FileExistsError:

@@ -4,9 +4,7 @@
 
     format, name of the placed file, description, packets
 
-The packets have the same positions as in the encrypted file.  The file does not say which of them
-are complete: their digests show that, whatever a crash has left.  Without a path the state is in a
-nameless file, which ends with the program.
+Without a path the state is in a nameless file, which ends with the program.
 
 Everything here is for worker threads.
 """
@@ -17,8 +15,6 @@ import hmac
 import os
 import struct
 import tempfile
-import threading
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -31,9 +27,9 @@ from simplex_trio.wire.xftp.description_text import (
     decode_description,
     encode_description,
 )
-from simplex_trio.xftp.bodies import PIECE_SIZE
 from simplex_trio.xftp.disk import claim, create_locked
 from simplex_trio.xftp.errors import StateInUse, StateMismatch
+from simplex_trio.xftp.files.packet_file import PacketFile
 
 __all__ = ["ReceiveState"]
 
@@ -50,18 +46,16 @@ def _identity(description: FileDescription) -> bytes:
     return sha256(encode_description(description).encode()).digest()
 
 
-class ReceiveState:
+class ReceiveState(PacketFile):
     """An open state file; the caller closes it."""
 
     def __init__(
         self, file: BinaryIO, path: Path | None, description: FileDescription, packets_at: int
     ) -> None:
+        super().__init__(file, packets_at)
         self.description = description
         """The description of the file itself, after a redirect."""
         self.path = path
-        self._file = file
-        self._packets_at = packets_at
-        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: Path, asked: FileDescription) -> ReceiveState | None:
@@ -123,9 +117,6 @@ class ReceiveState:
             raise
         return cls(file, path, description, packets_at)
 
-    def close(self) -> None:
-        self._file.close()
-
     @property
     def is_complete(self) -> bool:
         """Whether the file is in place, and everything after that is done as well."""
@@ -135,45 +126,11 @@ class ReceiveState:
         """Drop the packets: the file is in place, and everything after that is done as well."""
         self._file.truncate(self._packets_at - 1)
 
-    def _size(self) -> int:
-        with self._lock:
-            return self._file.seek(0, os.SEEK_END)
-
     def discard(self) -> None:
         """Remove the file."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)  # before the lock is released
         self.close()
-
-    # --- packets ------------------------------------------------------------------------------
-
-    def write(self, offset: int, data: bytes) -> None:
-        """Write a piece at ``offset`` of the encrypted file."""
-        with self._lock:
-            self._file.seek(self._packets_at + offset)
-            write_all(self._file.fileno(), data)
-
-    def pieces(self, offset: int, size: int) -> Iterator[bytes]:
-        """A part of the encrypted file, in pieces."""
-        while size:
-            piece = self._read(self._packets_at + offset, min(PIECE_SIZE, size))
-            if not piece:
-                raise StateMismatch("the state file is shorter than it was")
-            yield piece
-            offset += len(piece)
-            size -= len(piece)
-
-    def _read(self, at: int, size: int) -> bytes:
-        with self._lock:
-            self._file.seek(at)
-            return self._file.read(size)
-
-    def has_packet(self, offset: int, size: int, digest: bytes) -> bool:
-        """Whether the packet with this digest is complete."""
-        hashed = sha256()
-        for piece in self.pieces(offset, size):
-            hashed.update(piece)
-        return hmac.compare_digest(hashed.digest(), digest)
 
     # --- the placed file ----------------------------------------------------------------------
 

@@ -25,6 +25,14 @@ from simplex_trio.wire.xftp.file_header import FileHeader
 from simplex_trio.xftp.disk import claim, in_thread
 from simplex_trio.xftp.errors import StateMismatch
 from simplex_trio.xftp.files.layout import Plan, StoredPacket
+from simplex_trio.xftp.files.uploads import (
+    Encrypted,
+    Lost,
+    Registered,
+    Uploaded,
+    Uploads,
+    UploadStep,
+)
 
 __all__ = ["SendState"]
 
@@ -45,18 +53,13 @@ _MALFORMED = (
 )
 
 
-class SendState:
+class SendState(Uploads):
     """The completed steps, in memory alone if there is no file.  The caller closes it."""
 
     def __init__(self, plan: Plan, file: BinaryIO | None) -> None:
-        self.plan = plan
-        self.digest: bytes | None = None
-        """The digest of the encrypted file, once all of it has been encrypted."""
+        super().__init__(plan)
         self._file = file
         self._lock = trio.Lock()
-        self._digests: dict[int, bytes] = {}
-        self._registered: dict[int, dict[bytes, StoredPacket]] = {}
-        self._uploaded: set[bytes] = set()
 
     @classmethod
     async def open(cls, path: Path | None, new_plan: Plan) -> SendState:
@@ -96,96 +99,14 @@ class SendState:
         try:
             state = cls(_plan(next(records)), file)
             for record in records:
-                state._replay(record)
+                state.apply(_step(record))
         except _MALFORMED as exc:
             raise StateMismatch("the state file is not that of a file being sent") from exc
         return state
 
-    def _replay(self, record: Record) -> None:
-        match record["step"]:
-            case "registered":
-                self._note_registered(record["packet"], _stored(record))
-            case "uploaded":
-                self._uploaded.add(from_base64url(record["id"]))
-            case "lost":
-                self._note_lost(record["packet"], from_base64url(record["id"]))
-            case "encrypted":
-                self.digest = from_base64url(record["digest"])
-            case _:
-                raise DecodeError("an unknown step")
-
-    # --- what is done -------------------------------------------------------------------------
-
-    def uploaded(self, packet: int) -> list[StoredPacket]:
-        """The replicas of a packet that routers have."""
-        return [each for each in self._all(packet) if each.sender_id in self._uploaded]
-
-    def unfinished(self, packet: int) -> list[StoredPacket]:
-        """The replicas that are registered on routers and not uploaded."""
-        return [each for each in self._all(packet) if each.sender_id not in self._uploaded]
-
-    def is_placed(self, packet: int) -> bool:
-        return len(self.uploaded(packet)) >= self.plan.replicas
-
-    @property
-    def uploaded_size(self) -> int:
-        """The bytes of all replicas that routers have."""
-        sizes = enumerate(self.plan.sizes, 1)
-        return sum(
-            size * min(len(self.uploaded(number)), self.plan.replicas) for number, size in sizes
-        )
-
-    @property
-    def is_complete(self) -> bool:
-        count = len(self.plan.sizes)
-        return self.digest is not None and all(map(self.is_placed, range(1, count + 1)))
-
-    def digest_of(self, packet: int) -> bytes | None:
-        """The digest that the packet had when it was first registered."""
-        return self._digests.get(packet)
-
-    def servers_with(self, packet: int) -> set[ServerAddress]:
-        """The routers that have the packet."""
-        return {stored.server for stored in self.uploaded(packet)}
-
-    def _all(self, packet: int) -> list[StoredPacket]:
-        return list(self._registered.get(packet, {}).values())
-
-    # --- steps --------------------------------------------------------------------------------
-
-    async def add_registered(self, packet: int, stored: StoredPacket) -> None:
-        self._note_registered(packet, stored)
-        await self._append(await in_thread(partial(_stored_record, packet, stored)))
-
-    async def add_uploaded(self, packet: int, stored: StoredPacket) -> None:
-        self._uploaded.add(stored.sender_id)
-        identity = to_base64url(stored.sender_id)
-        await self._append({"step": "uploaded", "packet": packet, "id": identity})
-
-    async def add_lost(self, packet: int, stored: StoredPacket) -> None:
-        """Record that a router does not have the packet any more."""
-        self._note_lost(packet, stored.sender_id)
-        identity = to_base64url(stored.sender_id)
-        await self._append({"step": "lost", "packet": packet, "id": identity})
-
-    async def add_digest(self, digest: bytes) -> None:
-        self.digest = digest
-        await self._append({"step": "encrypted", "digest": to_base64url(digest)})
-
-    def _note_registered(self, packet: int, stored: StoredPacket) -> None:
-        if not 1 <= packet <= len(self.plan.sizes):
-            raise DecodeError("a packet that the file has not")
-        if len(stored.recipients) != self.plan.recipients:
-            raise DecodeError("a packet with another number of recipients")
-        if self._digests.setdefault(packet, stored.digest) != stored.digest:
-            raise DecodeError("a packet that changes")
-        self._registered.setdefault(packet, {})[stored.sender_id] = stored
-
-    def _note_lost(self, packet: int, sender_id: bytes) -> None:
-        self._registered.get(packet, {}).pop(sender_id, None)
-        self._uploaded.discard(sender_id)
-
-    async def _append(self, record: Record) -> None:
+    async def _keep(self, step: UploadStep) -> None:
+        # In a thread, since the keys of many recipients take long to encode.
+        record = await in_thread(partial(_record, step))
         if self._file is not None:
             async with self._lock:
                 await in_thread(partial(self._write_down, record))
@@ -253,19 +174,41 @@ def _plan(record: Record) -> Plan:
     )
 
 
-def _stored_record(packet: int, stored: StoredPacket) -> Record:
-    return {
-        "step": "registered",
-        "packet": packet,
-        "digest": to_base64url(stored.digest),
-        "server": str(stored.server),
-        "id": to_base64url(stored.sender_id),
-        "key": to_base64url(stored.sender_key.der),
-        "recipients": [
-            [to_base64url(recipient_id), to_base64url(key.der)]
-            for recipient_id, key in stored.recipients
-        ],
-    }
+def _record(step: UploadStep) -> Record:
+    match step:
+        case Registered(packet, stored):
+            return {
+                "step": "registered",
+                "packet": packet,
+                "digest": to_base64url(stored.digest),
+                "server": str(stored.server),
+                "id": to_base64url(stored.sender_id),
+                "key": to_base64url(stored.sender_key.der),
+                "recipients": [
+                    [to_base64url(recipient_id), to_base64url(key.der)]
+                    for recipient_id, key in stored.recipients
+                ],
+            }
+        case Uploaded(packet, sender_id):
+            return {"step": "uploaded", "packet": packet, "id": to_base64url(sender_id)}
+        case Lost(packet, sender_id):
+            return {"step": "lost", "packet": packet, "id": to_base64url(sender_id)}
+        case Encrypted(digest):
+            return {"step": "encrypted", "digest": to_base64url(digest)}
+
+
+def _step(record: Record) -> UploadStep:
+    match record["step"]:
+        case "registered":
+            return Registered(record["packet"], _stored(record))
+        case "uploaded":
+            return Uploaded(record["packet"], from_base64url(record["id"]))
+        case "lost":
+            return Lost(record["packet"], from_base64url(record["id"]))
+        case "encrypted":
+            return Encrypted(from_base64url(record["digest"]))
+        case _:
+            raise DecodeError("an unknown step")
 
 
 def _stored(record: Record) -> StoredPacket:

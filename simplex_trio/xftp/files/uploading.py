@@ -15,13 +15,13 @@ from simplex_trio.errors import SimplexError, StoreError
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.bodies import PIECE_SIZE
 from simplex_trio.xftp.errors import FileChanged, XFTPRouterError
-from simplex_trio.xftp.files.clients import ClientPool
+from simplex_trio.xftp.files.clients import Clients
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.layout import StoredPacket, registered_recipients
 from simplex_trio.xftp.files.progress import Counter, Listener
 from simplex_trio.xftp.files.retries import persistently
 from simplex_trio.xftp.files.sealing import SealedPacket
-from simplex_trio.xftp.files.send_state import SendState
+from simplex_trio.xftp.files.uploads import Lost, Registered, Uploaded, Uploads
 
 __all__ = ["CandidateServers", "Uploading"]
 
@@ -52,15 +52,15 @@ class Uploading:
     def __init__(
         self,
         packet: SealedPacket,
-        state: SendState,
-        clients: ClientPool,
+        uploads: Uploads,
+        clients: Clients,
         servers: CandidateServers,
         config: TransferConfig,
         tell: Listener,
         counter: Counter,
     ) -> None:
         self._packet = packet
-        self._state = state
+        self._uploads = uploads
         self._clients = clients
         self._servers = servers
         self._config = config
@@ -75,15 +75,15 @@ class Uploading:
             done()
 
     async def _upload_replicas(self) -> None:
-        number, state = self._packet.number, self._state
-        if state.digest_of(number) not in (None, self._packet.digest):
+        number, uploads = self._packet.number, self._uploads
+        if uploads.digest_of(number) not in (None, self._packet.digest):
             raise FileChanged("the file is not the one that the transfer began with")
-        for stored in state.unfinished(number):
-            if not (state.is_placed(number) or stored.server in state.servers_with(number)):
+        for stored in uploads.unfinished(number):
+            if not (uploads.is_placed(number) or stored.server in uploads.servers_with(number)):
                 await self._finish(stored)
         failure: SimplexError | None = None
-        tried = state.servers_with(number)
-        while not state.is_placed(number):
+        tried = uploads.servers_with(number)
+        while not uploads.is_placed(number):
             untried = self._servers.candidates(tried)
             if not untried:
                 assert failure is not None  # there are as many routers as replicas
@@ -92,7 +92,7 @@ class Uploading:
             tried.add(server)
             try:
                 stored = await self._persistently(partial(self._register, server))
-                await state.add_registered(number, stored)
+                await uploads.add(Registered(number, stored))
                 await self._upload_to(stored)
             except StoreError:
                 raise
@@ -107,19 +107,19 @@ class Uploading:
         except StoreError:
             raise
         except XFTPRouterError:
-            await self._state.add_lost(self._packet.number, stored)
+            await self._uploads.add(Lost(self._packet.number, stored.sender_id))
         except SimplexError:
             self._servers.failed.add(stored.server)
 
     async def _upload_to(self, stored: StoredPacket) -> None:
         await self._persistently(partial(self._upload, stored))
-        await self._state.add_uploaded(self._packet.number, stored)
+        await self._uploads.add(Uploaded(self._packet.number, stored.sender_id))
 
     async def _persistently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await persistently(attempt, self._packet.number, self._config, self._tell)
 
     async def _register(self, server: ServerAddress) -> StoredPacket:
-        plan = self._state.plan
+        plan = self._uploads.plan
         sender_key = Ed25519PrivateKey.generate()
         count = registered_recipients(plan.recipients)
         keys, public_keys = await trio.to_thread.run_sync(_new_keys, count)
@@ -142,7 +142,7 @@ class Uploading:
 
     async def _upload(self, stored: StoredPacket) -> None:
         number, size = self._packet.number, len(self._packet.data)
-        replica = (number, len(self._state.servers_with(number)))
+        replica = (number, len(self._uploads.servers_with(number)))
         async with self._clients.client(stored.server) as client:
             self._counter.begin_again(replica)
             body = self._body(replica)

@@ -1,0 +1,66 @@
+"""`PacketFile`: the packets of a file that is being received, encrypted, on the disk.
+
+They have the same positions as in the encrypted file.  The file does not say which of them are
+complete: their digests show that, whatever a crash has left.
+
+Everything here is for worker threads.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import threading
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import BinaryIO
+
+from simplex_trio.storage.files import write_all
+from simplex_trio.xftp.bodies import PIECE_SIZE
+from simplex_trio.xftp.errors import StateMismatch
+
+__all__ = ["PacketFile"]
+
+
+class PacketFile:
+    """Packets in an open file, unbuffered, from a position on; the caller closes it."""
+
+    def __init__(self, file: BinaryIO, packets_at: int = 0) -> None:
+        self._file = file
+        self._packets_at = packets_at
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write a piece at ``offset`` of the encrypted file."""
+        with self._lock:
+            self._file.seek(self._packets_at + offset)
+            write_all(self._file.fileno(), data)
+
+    def pieces(self, offset: int, size: int) -> Iterator[bytes]:
+        """A part of the encrypted file, in pieces."""
+        while size:
+            piece = self._read(self._packets_at + offset, min(PIECE_SIZE, size))
+            if not piece:
+                raise StateMismatch("the state file is shorter than it was")
+            yield piece
+            offset += len(piece)
+            size -= len(piece)
+
+    def has_packet(self, offset: int, size: int, digest: bytes) -> bool:
+        """Whether the packet with this digest is complete."""
+        hashed = sha256()
+        for piece in self.pieces(offset, size):
+            hashed.update(piece)
+        return hmac.compare_digest(hashed.digest(), digest)
+
+    def _read(self, at: int, size: int) -> bytes:
+        with self._lock:
+            self._file.seek(at)
+            return self._file.read(size)
+
+    def _size(self) -> int:
+        with self._lock:
+            return self._file.seek(0, os.SEEK_END)
