@@ -33,6 +33,7 @@ __all__ = [
     "IdentityMismatch",
     "MalformedHello",
     "MalformedResponse",
+    "NetworkLost",
     "NoCommonVersion",
     "NoSuitableHost",
     "NotAService",
@@ -148,6 +149,10 @@ class SocksSupportMissing(ConnectError):
     """A SOCKS proxy is configured, and the package that speaks to it is not installed."""
 
     retryable = False
+
+
+class NetworkLost(ConnectError):
+    """The program has said that there is no network, or has paused the agent; nothing was tried."""
 
 
 class DialFailed(ConnectError):

@@ -24,7 +24,7 @@ import trio
 from attrs import frozen
 
 from simplex_trio.agent.config import AgentConfig, AgentRole
-from simplex_trio.agent.connections import Connections, Connector, direct_connector
+from simplex_trio.agent.connections import Connections, Connector, Pace, direct_connector
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.stored_keys import store_keys
 from simplex_trio.agent.stream import AgentEvents
@@ -92,11 +92,13 @@ class SMPClientAgent:
         self._config = config
         self._events = AgentEvents()
         self._subscriber = Subscriber(config, self._events)
+        self._pace = Pace()
         self._connections = Connections(
-            connector or direct_connector(config.client_config),
+            connector or direct_connector(config.client_config, self._pace),
             self._subscriber,
             connect_timeouts=config.client.engine.connect_timeouts,
             remember_failure=config.remember_failure,
+            pace=self._pace,
         )
         self._scope = trio.CancelScope()
         self._closed = False
@@ -161,8 +163,30 @@ class SMPClientAgent:
         return self._config.is_own(server)
 
     def network_came_back(self) -> None:
-        """Retry everything that waits for its next attempt at once."""
+        """Retry everything that waits for its next attempt at once; it ends `network_lost`."""
         self._connections.forget_failures()
+        self._connections.release()
+        self._subscriber.release()
+
+    def network_lost(self) -> None:
+        """Connect nowhere until `network_came_back`: nothing is tried, and no timer runs for it.
+
+        Attempts that are being made are given up.  Connections stay, in case they turn out to work;
+        where there is none, `client` raises `NetworkLost`.
+        """
+        self._subscriber.hold()
+        self._connections.hold()
+
+    def network_changed(self, *, slowness: float | None = None) -> None:
+        """Close all connections, and connect anew where there is something to subscribe to.
+
+        With ``slowness`` time-outs are so many times as long as configured from now on.  Between
+        `network_lost` and `network_came_back` it only closes.
+        """
+        if slowness is not None:
+            self._pace.factor = slowness
+        self._connections.forget_failures()
+        self._subscriber.will_renew(self._connections.close_all())
         self._subscriber.try_now()
 
     # --- subscriptions ------------------------------------------------------------------------

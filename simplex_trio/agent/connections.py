@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.pool import Attempt, Connect, Join, Pool, Refuse, Use
@@ -20,10 +20,16 @@ from simplex_trio.client.smp.queues import ClientEvent
 from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.engine.deadline import connect_deadline
 from simplex_trio.engine.timeouts import BACKGROUND, Timeouts
-from simplex_trio.errors import ConnectionLost, SimplexError, copy_of, without_traceback
+from simplex_trio.errors import (
+    ConnectionLost,
+    NetworkLost,
+    SimplexError,
+    copy_of,
+    without_traceback,
+)
 from simplex_trio.nursery import open_inner_nursery
 
-__all__ = ["Connections", "Connector", "Observer", "PooledClient", "direct_connector"]
+__all__ = ["Connections", "Connector", "Observer", "Pace", "PooledClient", "direct_connector"]
 
 Connector = Callable[[trio.Nursery, Destination], Awaitable[SMPClient]]
 """Connects a client that runs in the nursery; raises a `SimplexError` or `OSError` on failure."""
@@ -69,14 +75,34 @@ class Observer(Protocol):
         ...
 
 
-def direct_connector(config: SMPClientConfig) -> Connector:
+@define
+class Pace:
+    """How much longer than configured connections may take, since the network is slow."""
+
+    factor: float = 1.0
+
+    def stretched(self, timeouts: Timeouts) -> Timeouts:
+        """The time-outs for this network."""
+        return timeouts.stretched(self.factor)
+
+
+def direct_connector(config: SMPClientConfig, pace: Pace | None = None) -> Connector:
     """The default connector: `connect_smp_client` with one configuration for all servers."""
 
     async def connect(nursery: trio.Nursery, destination: Destination) -> SMPClient:
+        current = config
+        if pace is not None and pace.factor != 1:
+            engine = config.engine
+            slow = evolve(
+                engine,
+                connect_timeouts=pace.stretched(engine.connect_timeouts),
+                request_timeouts=pace.stretched(engine.request_timeouts),
+            )
+            current = evolve(config, engine=slow)
         return await connect_smp_client(
             nursery,
             destination.server,
-            config,
+            current,
             isolation=destination.isolation,
             patience=BACKGROUND,
         )
@@ -105,11 +131,14 @@ class Connections:
         *,
         connect_timeouts: Timeouts,
         remember_failure: float,
+        pace: Pace | None = None,
     ) -> None:
         self._connector = connector
         self._observer = observer
         self._connect_timeouts = connect_timeouts
+        self._pace = Pace() if pace is None else pace
         self._nursery: trio.Nursery | None = None
+        self._held = False
         self._pool = Pool[Destination, PooledClient, _Waiter](remember_failure=remember_failure)
         self._by_session: dict[bytes, PooledClient] = {}
 
@@ -137,17 +166,32 @@ class Connections:
         """Make no more connections: the nursery is about to end."""
         self._nursery = None
 
+    def hold(self) -> None:
+        """Connect nowhere until `release`; attempts that are being made are given up."""
+        self._held = True
+        for attempt in self._pool.all():
+            if attempt.client is None:
+                self.give_up(attempt.destination)
+
+    def release(self) -> None:
+        """Connect again when a connection is needed."""
+        self._held = False
+
     async def get(self, destination: Destination, *, despite_failure: bool = False) -> PooledClient:
         """The connection to a destination, established first if there is none.
 
         If cancelled, an attempt goes on for others who share it, or for the next caller.  Raises
         the error of the attempt, or of an earlier one that is still remembered, unless
-        ``despite_failure``; `trio.ClosedResourceError` if the agent is closed meanwhile.
+        ``despite_failure``; `NetworkLost` between `hold` and `release` if there is no connection;
+        `trio.ClosedResourceError` if the agent is closed meanwhile.
         """
         while True:
             if self._nursery is None:
                 await trio.lowlevel.checkpoint()
                 raise trio.ClosedResourceError("the agent was closed")
+            if self._held and self._pool.current(destination) is None:
+                await trio.lowlevel.checkpoint()
+                raise NetworkLost("there is no network, or the agent is paused")
             decision = self._pool.ask(
                 destination, trio.current_time(), _Waiter, despite_failure=despite_failure
             )
@@ -201,6 +245,15 @@ class Connections:
         else:
             self.give_up(destination)
 
+    def close_all(self) -> list[bytes]:
+        """End all connections and give up all attempts; returns the ids of the sessions."""
+        sessions = []
+        for attempt in self._pool.all():
+            if attempt.client is not None:
+                sessions.append(attempt.client.client.session_id)
+            self.close(attempt.destination)
+        return sessions
+
     def give_up(self, destination: Destination) -> None:
         """Give up the attempt to connect to a destination, if there is one."""
         attempt = self._pool.current(destination)
@@ -227,7 +280,8 @@ class Connections:
     async def _connect(self, nursery: trio.Nursery, attempt: _Attempt) -> PooledClient | None:
         client = None
         try:
-            with attempt.waiter.connecting, connect_deadline(self._connect_timeouts, BACKGROUND):
+            timeouts = self._pace.stretched(self._connect_timeouts)
+            with attempt.waiter.connecting, connect_deadline(timeouts, BACKGROUND):
                 client = await self._connector(nursery, attempt.destination)
         except CONNECT_ERRORS as exc:
             if self._pool.fail(attempt, without_traceback(exc), trio.current_time()):

@@ -154,6 +154,10 @@ class Pool(Generic[KeyT, ClientT, WaiterT]):
         """The current connection or attempt of a destination, if any."""
         return self._attempts.get(destination)
 
+    def all(self) -> list[Attempt[KeyT, ClientT, WaiterT]]:
+        """All connections and attempts."""
+        return list(self._attempts.values())
+
     def succeed(self, attempt: Attempt[KeyT, ClientT, WaiterT], client: ClientT) -> bool:
         """Record a successful attempt; false if it was abandoned meanwhile."""
         if attempt.state is not AttemptState.CONNECTING:

@@ -89,6 +89,9 @@ class Subscriber:
         self._resubscription = Resubscription(config, events)
         self._connections: Connections | None = None
         self._nursery: trio.Nursery | None = None
+        self._held: trio.Event | None = None
+        self._renewed: set[bytes] = set()
+        """Sessions that were ended in order to connect anew."""
 
     def __repr__(self) -> str:
         return f"<Subscriber: {len(self._servers)} servers, {len(self._workers)} workers>"
@@ -177,6 +180,24 @@ class Subscriber:
             server.wake()
         self._tidy(destination)
 
+    def hold(self) -> None:
+        """Let all workers wait, without any timer, until `release`."""
+        if self._held is None:
+            self._held = trio.Event()
+        for server in self._servers.values():
+            server.wake()
+
+    def release(self) -> None:
+        """Let the workers go on, each at once."""
+        if self._held is not None:
+            self._held.set()
+            self._held = None
+        self.try_now()
+
+    def will_renew(self, sessions: Iterable[bytes]) -> None:
+        """These sessions are about to end, and what follows them need not wait."""
+        self._renewed.update(sessions)
+
     def try_now(self) -> None:
         """Make every worker retry at once."""
         for server in self._servers.values():
@@ -211,7 +232,11 @@ class Subscriber:
         destination, session = connection.destination, connection.client.session_id
         server = self._server(destination)
         ended = server.subscriptions.session_ended(session)
-        server.retries.broke(trio.current_time(), self._config.random_fraction())
+        if session in self._renewed:
+            self._renewed.discard(session)
+            server.retries.reset()
+        else:
+            server.retries.broke(trio.current_time(), self._config.random_fraction())
         news: list[Disconnected | ServiceDisconnected] = []
         if ended.service is not None:
             news.append(ServiceDisconnected(destination, session, ended.service))
@@ -297,6 +322,9 @@ class Subscriber:
         server = self._server(destination)
         while self._workers.goes_on(destination, has_work=server.subscriptions.has_work):
             await self._connections.wait_until_ended(destination)
+            if self._held is not None:
+                await self._held.wait()
+                continue
             if seconds := server.retries.wait(trio.current_time()):
                 await server.pause(seconds)
                 continue  # there may be no work left

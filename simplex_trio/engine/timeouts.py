@@ -47,6 +47,12 @@ class Timeouts:
     background: float
     interactive: float
 
+    def stretched(self, factor: float) -> Timeouts:
+        """The same, so many times as long."""
+        return (
+            self if factor == 1 else Timeouts(self.background * factor, self.interactive * factor)
+        )
+
     def seconds(self, patience: Patience) -> float:
         """The time-out for a caller of this patience."""
         if not patience.interactive:
