@@ -311,7 +311,8 @@ class QueueLost(ConnectionEvent):
     """Nothing can be received from a queue any more.
 
     If it was deleted, connect anew.  Otherwise another program has subscribed to it, with a copy of
-    the store: end that program, and call `DuplexAgent.subscribe`.
+    the store: end that program, and call `DuplexAgent.subscribe`.  The agent has taken the queue
+    back once, and the other program has subscribed again within ten minutes.
     """
 
     deleted: bool

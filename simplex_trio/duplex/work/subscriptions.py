@@ -28,13 +28,39 @@ from simplex_trio.duplex.work.routers import Routers
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.errors.values import Code
 
-__all__ = ["MAX_AT_ONCE", "Subscriptions"]
+__all__ = ["MAX_AT_ONCE", "TAKE_BACK_INTERVAL", "Subscriptions", "TakeBacks"]
 
 MAX_AT_ONCE = 64
 """How many messages are processed at a time.  Further ones wait in the buffers of their
 connections; a router delivers one message of a queue at a time."""
 
+TAKE_BACK_INTERVAL = 600.0
+"""Seconds in which a queue that another connection has subscribed to is taken back once.
+
+The other connection may be an earlier one of this same agent, or of the program before it crashed,
+whose SUB has arrived late.  If it is another program, which takes the queue back as well, the
+second notice must arrive within this time for that to end: the reference collects notices for 15
+seconds, and a command may be in flight for 30."""
+
 _Place = tuple[Destination, bytes]
+
+
+class TakeBacks:
+    """Which queues were taken back not long ago.  Pure: time is a parameter."""
+
+    def __init__(self) -> None:
+        self._until: dict[_Place, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def may_take_back(self, place: _Place, now: float) -> bool:
+        """Whether to subscribe again to a queue whose subscription has just ended; counts it."""
+        self._until = {each: until for each, until in self._until.items() if until > now}
+        if place in self._until:
+            return False
+        self._until[place] = now + TAKE_BACK_INTERVAL
+        return True
 
 
 class Subscriptions:
@@ -49,6 +75,7 @@ class Subscriptions:
         self._events = events
         self._queues: dict[_Place, tuple[str, int]] = {}
         self._destinations: dict[Destination, Destination] = {}
+        self._take_backs = TakeBacks()
         self._free = trio.Semaphore(MAX_AT_ONCE)
 
     def __repr__(self) -> str:
@@ -71,9 +98,7 @@ class Subscriptions:
             if place in self._queues:
                 continue
             self._queues[place] = (queue.connection_id, queue.number)
-            by_destination.setdefault(destination, []).append(
-                QueueAccess(queue.recipient_id, queue.auth_key, queue.delivery_key)
-            )
+            by_destination.setdefault(destination, []).append(_access(queue))
         for destination, accesses in by_destination.items():
             self._agent.subscribe(destination.server, accesses, label=destination.label)
 
@@ -110,7 +135,12 @@ class Subscriptions:
                             is_gone = isinstance(error, RouterError) and error.error is Code.AUTH
                             await self._lose(event.destination, queue_id, deleted=is_gone)
                     case SubscriptionEnded():
-                        await self._lose(event.destination, event.queue_id, deleted=event.deleted)
+                        place = (event.destination, event.queue_id)
+                        now = trio.current_time()
+                        if event.deleted or not self._take_backs.may_take_back(place, now):
+                            await self._lose(*place, deleted=event.deleted)
+                        else:
+                            await self._take_back(*place)
                     case _:
                         pass
 
@@ -145,6 +175,21 @@ class Subscriptions:
         if connections:
             self._events.put(kind(destination.server, connections))
 
+    async def _take_back(self, destination: Destination, queue_id: bytes) -> None:
+        place = (destination, queue_id)
+        found = self._queues.get(place)
+        if found is None:
+            return
+        connection_id, number = found
+
+        def look(step: Step) -> ReceivingQueue | None:
+            c = step.find(connection_id)
+            return None if c is None else c.receiving.get(number)
+
+        queue = await self._core.step_persistently(look, durable=False)
+        if queue is not None and place in self._queues:  # it may have been removed meanwhile
+            self._agent.subscribe(destination.server, [_access(queue)], label=destination.label)
+
     async def _lose(self, destination: Destination, queue_id: bytes, *, deleted: bool) -> None:
         found = self._queues.pop((destination, queue_id), None)
         if found is None:
@@ -157,3 +202,7 @@ class Subscriptions:
                 step.tell(QueueLost(connection_id, deleted))
 
         await self._core.step_persistently(decide)
+
+
+def _access(queue: ReceivingQueue | SubscribedQueue) -> QueueAccess:
+    return QueueAccess(queue.recipient_id, queue.auth_key, queue.delivery_key)
