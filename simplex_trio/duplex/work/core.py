@@ -97,7 +97,7 @@ class Core:
         any work begins that follows.  The step survives a loss of power if ``durable``; `None`
         means if work follows from it.
         """
-        pairs: deque[KEMKeyPair] = deque()
+        pairs: list[KEMKeyPair] = []
 
         def follow(outcome: tuple[T, WorkOf, Abandoned]) -> None:
             stored(outcome[0])
@@ -105,11 +105,12 @@ class Core:
 
         self._refill()
         while True:
-            taken = partial(self._take, decide, pairs or self._kem_pairs, durable is None)
+            taken = partial(self._take, decide, pairs, durable is None)
             try:
                 value, *_ = await self._store.transact(taken, durable=bool(durable), stored=follow)
             except KEMPairNeeded:
                 assert self._kem_stock is not None
+                # The step is taken again from its beginning, with all pairs that it has needed.
                 pairs.append(await self._kem_stock.take())
                 continue
             self._kem_pairs.extend(pairs)
@@ -120,7 +121,7 @@ class Core:
 
         For what may get lost without harm.
         """
-        take = partial(self._take, decide, self._kem_pairs, False)
+        take = partial(self._take, decide, [], False)
         self._store.transact_later(take, self._begin)
 
     def _begin(self, outcome: tuple[object, WorkOf, Abandoned]) -> None:
@@ -155,13 +156,19 @@ class Core:
     def _take(
         self,
         decide: Callable[[Step], T],
-        pairs: deque[KEMKeyPair],
+        pairs: list[KEMKeyPair],
         durable_if_work: bool,
         rows: SQLiteRows,
     ) -> tuple[T, WorkOf, Abandoned]:
-        step = Step(rows, self._moment(pairs))
+        """Take a step in the store's thread; ``pairs`` are for it, and keep what it has not used.
+
+        If there are none, it takes those that are at hand.
+        """
+        left = deque(pairs)
+        step = Step(rows, self._moment(left if pairs else self._kem_pairs))
         value = decide(step)
         step.finish()
+        pairs[:] = left
         work: WorkOf = {}
         for connection in step.connections:
             each = work[connection.connection_id] = work_of(step, connection)
