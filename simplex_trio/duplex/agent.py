@@ -57,7 +57,7 @@ from simplex_trio.duplex.machine.accepting import (
     reject_request,
 )
 from simplex_trio.duplex.machine.acknowledging import acknowledge
-from simplex_trio.duplex.machine.connection import Deletion
+from simplex_trio.duplex.machine.connection import Deletion, SubscribedQueue
 from simplex_trio.duplex.machine.creating import (
     change_link,
     plan_address,
@@ -519,10 +519,18 @@ class DuplexAgent:
     async def subscribe(self, connection_ids: Iterable[str] | None = None) -> None:
         """Receive again from connections that another program has subscribed to; all by default.
 
-        An agent subscribes to all its connections by itself when it is opened.
+        An agent subscribes to all its connections by itself when it is opened.  Raises
+        `UnknownConnection`, and subscribes to none, if any of the ids is not known.
         """
         wanted = None if connection_ids is None else set(connection_ids)
-        for user, queues in (await self._core.read(SQLiteRows.queues_by_user)).items():
+
+        def look(rows: SQLiteRows) -> dict[str, list[SubscribedQueue]]:
+            step = Step(rows, self._core.moment())
+            for connection_id in wanted or ():
+                _known(step, connection_id)
+            return rows.queues_by_user()
+
+        for user, queues in (await self._core.read(look)).items():
             chosen = [each for each in queues if wanted is None or each.connection_id in wanted]
             self._subscriptions.add(user, chosen)
 

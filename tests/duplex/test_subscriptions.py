@@ -17,6 +17,7 @@ from simplex_trio.agent.destination import Destination
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.errors import UnknownConnection
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
     ConnectionReady,
@@ -184,3 +185,17 @@ async def test_a_queue_that_is_deleted_meanwhile_is_not_taken_back(
         await alice.agent.drain()
         assert not subscriptions._queues
         assert not alice.agent._agent.subscriptions(place[0].server, label=place[0].label).pending
+
+
+async def test_a_connection_that_is_not_known_cannot_be_subscribed_to(
+    net: Net, autojump_clock: MockClock
+) -> None:
+    async with net.run() as alice:
+        kept = (await alice.agent.create()).connection_id
+        deleted = (await alice.agent.create()).connection_id
+        await alice.agent.subscribe([kept, deleted])
+        await alice.agent.delete(deleted)
+        for unknown in (deleted, "never", ""):
+            with pytest.raises(UnknownConnection):
+                await alice.agent.subscribe([kept, unknown])
+        await alice.agent.subscribe([])
