@@ -171,8 +171,8 @@ class SMPClientAgent:
     def network_lost(self) -> None:
         """Connect nowhere until `network_came_back`: nothing is tried, and no timer runs for it.
 
-        Attempts that are being made are given up.  Connections stay, in case they turn out to work;
-        where there is none, `client` raises `NetworkLost`.
+        Attempts that are being made are given up, and `client` raises `NetworkLost`.  Connections
+        stay, in case they turn out to work, and what they deliver is handed over.
         """
         self._subscriber.hold()
         self._connections.hold()

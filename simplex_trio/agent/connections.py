@@ -167,7 +167,7 @@ class Connections:
         self._nursery = None
 
     def hold(self) -> None:
-        """Connect nowhere until `release`; attempts that are being made are given up."""
+        """Give out no connections until `release`; attempts that are being made are given up."""
         self._held = True
         for attempt in self._pool.all():
             if attempt.client is None:
@@ -182,14 +182,14 @@ class Connections:
 
         If cancelled, an attempt goes on for others who share it, or for the next caller.  Raises
         the error of the attempt, or of an earlier one that is still remembered, unless
-        ``despite_failure``; `NetworkLost` between `hold` and `release` if there is no connection;
+        ``despite_failure``; `NetworkLost` between `hold` and `release`, and
         `trio.ClosedResourceError` if the agent is closed meanwhile.
         """
         while True:
             if self._nursery is None:
                 await trio.lowlevel.checkpoint()
                 raise trio.ClosedResourceError("the agent was closed")
-            if self._held and self._pool.current(destination) is None:
+            if self._held:
                 await trio.lowlevel.checkpoint()
                 raise NetworkLost("there is no network, or the agent is paused")
             decision = self._pool.ask(

@@ -9,7 +9,14 @@
 """
 
 from simplex_trio.duplex.agent import DuplexAgent, Invitation
-from simplex_trio.duplex.config import DuplexConfig, Fallback, Isolation, ProxyUse, Server
+from simplex_trio.duplex.config import (
+    DuplexConfig,
+    Fallback,
+    Isolation,
+    Network,
+    ProxyUse,
+    Server,
+)
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
     CannotAccept,
@@ -88,6 +95,7 @@ __all__ = [
     "LinkPreview",
     "LinkUpdated",
     "MessageSent",
+    "Network",
     "NoCommonDuplexVersion",
     "NoServers",
     "NotAnAddress",

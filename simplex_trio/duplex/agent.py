@@ -33,7 +33,7 @@ from attrs import frozen
 
 from simplex_trio.agent.agent import SMPClientAgent
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.duplex.config import DuplexConfig, Server
+from simplex_trio.duplex.config import DuplexConfig, Network, Server
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
     CannotSend,
@@ -75,7 +75,9 @@ from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.status import ConnectionStatus, status_of
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import DuplexStore
+from simplex_trio.duplex.work.activities import Activities
 from simplex_trio.duplex.work.attempts import Attempts
+from simplex_trio.duplex.work.connectivity import Connectivity
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.lanes import Lanes
 from simplex_trio.duplex.work.routers import Routers
@@ -131,11 +133,19 @@ class DuplexAgent:
         self._core = Core(config, store, self._events, kem_stock, self._watches)
         routers = Routers(config, agent, config.agent.random_fraction)
         self._routers = routers
-        self._subscriptions = Subscriptions(self._core, agent, routers, self._events)
-        self._lanes = Lanes(Attempts(self._core, routers, self._subscriptions))
+        activities = Activities()
+        self._subscriptions = Subscriptions(self._core, agent, routers, self._events, activities)
+        attempts = Attempts(self._core, routers, self._subscriptions)
+        self._lanes = Lanes(attempts, activities, self._watches)
+        self._connectivity = Connectivity(
+            agent, activities, store, config.slowness, self._lanes.try_now
+        )
         self._core.set_work = self._lanes.set_work
         self._core.leave = routers.leave_peer
-        self._upkeep = Upkeep(config, self._core, store, self._lanes, self._subscriptions)
+        self._upkeep = Upkeep(
+            *(config, self._core, store, self._lanes, self._subscriptions),
+            *(activities, self._connectivity),
+        )
 
     def __repr__(self) -> str:
         return f"<DuplexAgent: {self._subscriptions!r}, {self._lanes!r}>"
@@ -575,10 +585,58 @@ class DuplexAgent:
         """
         await self._lanes.wait_until_idle(connection_ids)
 
+    # --- the network, and pauses ----------------------------------------------------------------
+
+    @property
+    def network(self) -> Network:
+        """The network as it was described last; `Network.ORDINARY` at first."""
+        return self._connectivity.network
+
+    def set_network(self, network: Network, *, changed: bool = False) -> None:
+        """Say what the network of this machine is, whenever the system reports that it changes.
+
+        While it is `Network.LOST` nothing is tried, no timer runs, and work waits; connections stay
+        in case they turn out to work.  `create`, `join` and other calls that wait for the network
+        raise `NetworkLost` at once, as if the attempt had failed; without ``wait`` they are done
+        later.  `drain` goes on waiting.  A loss that is reported less than two seconds after the
+        network was there counts after these two seconds, unless it is back by then.
+
+        When it is there again everything is tried at once.  If it is another one, either of another
+        kind than before the loss or because ``changed`` says so, all connections are closed first,
+        and made anew; their time-outs are longer on one that is `Network.SLOW`.
+        """
+        self._connectivity.set_network(network, changed=changed)
+
     def network_came_back(self) -> None:
-        """Retry everything that waits for its next attempt at once."""
-        self._agent.network_came_back()
-        self._lanes.try_now()
+        """Retry everything that waits for its next attempt at once.
+
+        It ends `Network.LOST`: the network is what it was before that.
+        """
+        self._connectivity.came_back()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the agent is paused, or about to be."""
+        return self._connectivity.is_paused
+
+    async def pause(self, *, within: float = 10) -> bool:
+        """Let the agent come to rest, for a program or a machine that is about to be suspended.
+
+        At first nothing more is received; then the messages that are being sent end, then all other
+        work on the network, and at last everything is in the store, which is not used any more.
+        All connections are closed then, and until `resume` nothing is tried and no timer runs.
+        Returns whether all of that came to its end by itself.  What is not at its end ``within`` so
+        many seconds, or when the call is cancelled, is cut off: nothing is lost by that, as it is
+        done again after `resume`, or after a restart.
+
+        Calls and events go on: messages are stored and sent later.  Calls that wait for the network
+        raise `NetworkLost`.
+        """
+        return await self._connectivity.pause(within)
+
+    def resume(self) -> None:
+        """End a pause: connect again, and go on with everything at once."""
+        self._connectivity.resume()
 
     # --- the store ------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ __all__ = [
     "DuplexConfig",
     "Fallback",
     "Isolation",
+    "Network",
     "ProxyUse",
     "Server",
 ]
@@ -47,6 +48,16 @@ class ProxyUse(Enum):
     UNPROTECTED = "unprotected"
     """The same, unless a SOCKS proxy or an onion host hides the program already."""
     NEVER = "never"
+
+
+class Network(Enum):
+    """The network of this machine, as far as it makes a difference to an agent."""
+
+    ORDINARY = "ordinary"
+    SLOW = "slow"
+    """Mobile, or metered: time-outs are longer, see `DuplexConfig.slowness`."""
+    LOST = "lost"
+    """There is none: nothing is tried."""
 
 
 class Fallback(Enum):
@@ -112,6 +123,8 @@ class DuplexConfig(Redacted):
         factory=lambda: Backoff(initial=2, increase_after=10, factor=1.5, maximum=120)
     )
     """The waits between attempts at everything but messages, whose waits the protocol sets."""
+    slowness: float = field(default=1.5, validator=ge(1))
+    """How many times as long time-outs are while the network is `Network.SLOW`."""
     spoken: Spoken = field(factory=Spoken)
     """The versions that are spoken, for tests with earlier ones."""
     keep: int = field(default=21 * 24 * 3600, validator=ge(1))

@@ -41,12 +41,15 @@ async def test_nothing_is_tried_while_the_network_is_lost(autojump_clock: MockCl
             assert trio.current_time() == before
 
 
-async def test_a_connection_that_works_all_the_same_is_used(autojump_clock: MockClock) -> None:
+async def test_connections_stay_and_are_not_given_out(autojump_clock: MockClock) -> None:
     async with open_net() as net:
         router = await net.add_router()
         async with net.open_agent(STEADY) as agent:
             client = await agent.client(router.address)
             agent.network_lost()
+            with pytest.raises(NetworkLost):
+                await agent.client(router.address)
+            agent.network_came_back()
             assert await agent.client(router.address) is client
 
 

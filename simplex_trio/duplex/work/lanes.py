@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Container
 from enum import Enum, auto
 
 import trio
 from attrs import define, field
 
 from simplex_trio.duplex.machine.work import Deliver, Lane, Work
+from simplex_trio.duplex.work.activities import Activities, Activity
 
 __all__ = ["DONE", "Attempt", "Done", "Lanes"]
 
@@ -41,8 +42,16 @@ class _Running:
 class Lanes:
     """The tasks of one agent that carry out work."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(
+        self,
+        attempt: Attempt,
+        activities: Activities | None = None,
+        watched: Container[str] = (),
+    ) -> None:
         self._attempt = attempt
+        self._activities = Activities() if activities is None else activities
+        self._watched = watched
+        """Connections that a call waits for: it is to get an error at once if nothing is tried."""
         self._nursery: trio.Nursery | None = None
         self._stopped = False
         self._running: dict[str, dict[Lane, _Running]] = {}
@@ -119,7 +128,15 @@ class Lanes:
             while running.work is not None:
                 running.wake = trio.Event()
                 tried = running.work
-                wait = await self._attempt(tried, attempts)
+                activity = _activity_of(tried)
+                if not self._activities.may(activity) and lane.connection_id not in self._watched:
+                    attempts = 0
+                    await running.wake.wait()
+                    continue
+                with self._activities.doing(activity) as scope:
+                    wait = await self._attempt(tried, attempts)
+                if scope.cancelled_caught:
+                    continue
                 if wait is DONE and running.work is tried:
                     return
                 if wait is None or isinstance(wait, Done):
@@ -134,6 +151,10 @@ class Lanes:
             if not lanes:
                 del self._running[lane.connection_id]
                 self._waiting.unpark_all()
+
+
+def _activity_of(work: Work) -> Activity:
+    return Activity.DELIVERING if isinstance(work, Deliver) else Activity.MANAGING
 
 
 def _is_more_urgent(before: Work | None, after: Work) -> bool:

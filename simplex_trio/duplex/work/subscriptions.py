@@ -23,6 +23,7 @@ from simplex_trio.duplex.machine.connection import ReceivingQueue, SubscribedQue
 from simplex_trio.duplex.machine.opening import Arrival
 from simplex_trio.duplex.machine.receiving import quota_notice_received, receive
 from simplex_trio.duplex.machine.step import Step
+from simplex_trio.duplex.work.activities import Activities, Activity
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.routers import Routers
 from simplex_trio.nursery import open_inner_nursery
@@ -67,12 +68,18 @@ class Subscriptions:
     """Which queue of which connection is where."""
 
     def __init__(
-        self, core: Core, agent: SMPClientAgent, routers: Routers, events: DuplexEvents
+        self,
+        core: Core,
+        agent: SMPClientAgent,
+        routers: Routers,
+        events: DuplexEvents,
+        activities: Activities,
     ) -> None:
         self._core = core
         self._agent = agent
         self._routers = routers
         self._events = events
+        self._activities = activities
         self._queues: dict[_Place, tuple[str, int]] = {}
         self._destinations: dict[Destination, Destination] = {}
         self._take_backs = TakeBacks()
@@ -123,7 +130,8 @@ class Subscriptions:
                 match event:
                     case RouterEvent(event=MessageReceived() | QuotaReached() as arrival):
                         found = self._queues.get((event.destination, event.queue_id))
-                        if found is not None:
+                        # It comes again, over the connection that is made when the pause ends.
+                        if found is not None and self._activities.may(Activity.RECEIVING):
                             await self._free.acquire()
                             nursery.start_soon(self._receive, *found, arrival)
                     case Subscribed():
@@ -160,7 +168,10 @@ class Subscriptions:
                     receive(step, c, number, taken)
 
             # A message for the program is still with the router until the program acknowledges it.
-            await self._core.step_persistently(decide, durable=None)
+            if not self._activities.may(Activity.RECEIVING):
+                return
+            with self._activities.doing(Activity.RECEIVING):
+                await self._core.step_persistently(decide, durable=None)
         finally:
             self._free.release()
 

@@ -13,6 +13,8 @@ from simplex_trio.duplex.machine.deleting import WAIT_FOR_DELIVERY, delete
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.store.store import DuplexStore
+from simplex_trio.duplex.work.activities import Activities, Activity
+from simplex_trio.duplex.work.connectivity import Connectivity
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.lanes import Lanes
 from simplex_trio.duplex.work.subscriptions import Subscriptions
@@ -37,12 +39,16 @@ class Upkeep:
         store: DuplexStore,
         lanes: Lanes,
         subscriptions: Subscriptions,
+        activities: Activities,
+        connectivity: Connectivity,
     ) -> None:
         self._keep = config.keep
         self._core = core
         self._store = store
         self._lanes = lanes
         self._subscriptions = subscriptions
+        self._activities = activities
+        self._connectivity = connectivity
 
     async def run(
         self,
@@ -57,6 +63,7 @@ class Upkeep:
                 nursery.start_soon(self._subscriptions.run)
                 nursery.start_soon(self._clean_up)
                 nursery.start_soon(self._store.keep_flushing)
+                nursery.start_soon(self._connectivity.run)
                 await self._resume()
                 await subscribe()
                 task_status.started()
@@ -74,7 +81,9 @@ class Upkeep:
     async def _clean_up(self) -> None:
         while True:
             forget = partial(_forget_old, self._keep)
-            await self._core.step_persistently(forget, durable=False)
+            await self._activities.wait_until_open(Activity.CLEANING)
+            with self._activities.doing(Activity.CLEANING):
+                await self._core.step_persistently(forget, durable=False)
             await trio.sleep(_CLEANUP_PERIOD)
 
 

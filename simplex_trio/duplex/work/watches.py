@@ -45,6 +45,9 @@ class Watches:
         self._waiting: dict[str, list[Watch]] = {}
         self._ended = False
 
+    def __contains__(self, connection_id: object) -> bool:
+        return connection_id in self._waiting
+
     def is_watched(self, connection_id: str) -> bool:
         """Whether a call waits for this connection."""
         return connection_id in self._waiting

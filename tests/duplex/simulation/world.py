@@ -26,7 +26,7 @@ from simplex_trio.agent.agent import open_smp_agent
 from simplex_trio.agent.config import AgentConfig
 from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.config import DuplexConfig, Isolation, ProxyUse
+from simplex_trio.duplex.config import DuplexConfig, Isolation, Network, ProxyUse
 from simplex_trio.duplex.machine.step import Spoken
 from simplex_trio.duplex.status import ConnectionState
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
@@ -82,6 +82,7 @@ class Machine:
         if random.random() < 0.1:
             self.proxy = ProxyUse.ALWAYS
         self.isolation = random.choice([Isolation.USER, Isolation.USER, Isolation.QUEUE])
+        self.is_interrupted = random.random() < 0.3
         self.crash = Crash(None)
         self.crashes = 0
         self.agent: DuplexAgent | None = None
@@ -112,13 +113,31 @@ class Machine:
             with crash.scope:
                 async with self._open_agent(crash) as self.agent, trio.open_nursery() as nursery:
                     nursery.start_soon(self.program.run, self.agent)
+                    if self.is_interrupted:
+                        nursery.start_soon(self._interrupt, self.agent)
                     await self._wait_for_end()
+                    self.agent = None  # it may take until after the end of the trouble to end
                     nursery.cancel_scope.cancel()
         except BaseException:
             if not crash.has_happened:
                 raise
         finally:
             self.agent = None
+
+    async def _interrupt(self, agent: DuplexAgent) -> None:
+        """Pause the agent, and lose and change the network, until all is calm."""
+        world, random = self.world, self.world.random
+        while not world.is_calm:
+            await trio.sleep(random.uniform(0, 30))
+            world.note(f"{self.program.name} is interrupted")
+            if random.random() < 0.5:
+                await agent.pause(within=random.choice([0, 0.1, 5, 20]))
+                await trio.sleep(random.uniform(0, 20))
+                agent.resume()
+            else:
+                agent.set_network(random.choice([Network.LOST, Network.LOST, Network.SLOW]))
+                await trio.sleep(random.uniform(0, 20))
+                agent.set_network(Network.ORDINARY, changed=random.random() < 0.5)
 
     async def _wait_for_end(self) -> None:
         world = self.world
