@@ -55,6 +55,7 @@ from simplex_trio.duplex.events import (
     RouterDown,
     RouterUp,
     SendingResumed,
+    UserDeleted,
 )
 from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
 from simplex_trio.duplex.links import LinkPreview
@@ -113,6 +114,7 @@ __all__ = [
     "Server",
     "Spoken",
     "UnknownConnection",
+    "UserDeleted",
     "change_store_key",
     "open_duplex_agent",
     "open_kem_stock",

@@ -66,6 +66,7 @@ from simplex_trio.duplex.machine.creating import (
 )
 from simplex_trio.duplex.machine.deleting import (
     delete,
+    delete_user,
     suspend,
 )
 from simplex_trio.duplex.machine.handshake import can_send
@@ -574,6 +575,20 @@ class DuplexAgent:
                 step, step.connection(connection_id), after_delivery=after_delivery
             ),
             stored=lambda _: self._watches.failed(connection_id, UnknownConnection()),
+        )
+
+    async def delete_user(self, user: str, *, after_delivery: bool = False) -> None:
+        """Delete all connections of a user, as `delete` does; `UserDeleted` tells of the end.
+
+        Users are known by their connections alone, so one who has none is gone at once.
+        """
+
+        def stored(connection_ids: list[str]) -> None:
+            for connection_id in connection_ids:
+                self._watches.failed(connection_id, UnknownConnection())
+
+        await self._core.step(
+            lambda step: delete_user(step, user, after_delivery=after_delivery), stored=stored
         )
 
     async def drain(self, connection_ids: Collection[str] | None = None) -> None:

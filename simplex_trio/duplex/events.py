@@ -40,6 +40,7 @@ __all__ = [
     "RouterDown",
     "RouterUp",
     "SendingResumed",
+    "UserDeleted",
 ]
 
 
@@ -214,6 +215,14 @@ class ConnectionDeleted(ConnectionEvent):
     """
 
 
+@final
+@frozen(repr=False)
+class UserDeleted(KeptEvent):
+    """All connections are gone that a user had when `DuplexAgent.delete_user` was called."""
+
+    user: str
+
+
 # --- sending ------------------------------------------------------------------------------------
 
 
@@ -350,6 +359,7 @@ DuplexEvent: TypeAlias = (
     | ConnectionFailed
     | LinkUpdated
     | ConnectionDeleted
+    | UserDeleted
     | MessageSent
     | DeliveryWarning
     | DeliveryFailed

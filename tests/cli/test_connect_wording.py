@@ -36,6 +36,7 @@ from simplex_trio.duplex import (
     RouterDown,
     RouterUp,
     SendingResumed,
+    UserDeleted,
 )
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 
@@ -89,6 +90,7 @@ EVENTS: list[tuple[DuplexEvent, str, str]] = [
     (ReceivingProblem(ID, Problem.DECRYPTION), "cannot be decrypted", "receiving_problem"),
     (QueueLost(ID, True), "its queue was deleted", "queue_lost"),
     (QueueLost(ID, False), "another program receives from it", "queue_lost"),
+    (UserDeleted("work"), "the user 'work' is deleted", "user_deleted"),
     (RouterUp(ROUTER, (ID,)), "receiving from one.example.com:5223", "router_up"),
     (RouterDown(ROUTER, (ID,)), "one.example.com:5223 is lost", "router_down"),
 ]

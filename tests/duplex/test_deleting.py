@@ -9,20 +9,24 @@ from simplex_trio.duplex.events import (
     ConnectionDeleted,
     ConnectionFailed,
     DeliveryFailed,
+    InvitationReady,
     MessageSent,
     PeerMessage,
     Problem,
     ReceiptReceived,
+    UserDeleted,
 )
 from simplex_trio.duplex.machine.acknowledging import acknowledged
 from simplex_trio.duplex.machine.connection import Acknowledgement
+from simplex_trio.duplex.machine.creating import plan_invitation
 from simplex_trio.duplex.machine.deleting import (
     KEEP_DELETING,
     MIN_DELETE_FAILURES,
     delete,
+    delete_user,
     suspend,
 )
-from simplex_trio.duplex.machine.messages import ReceivedMessage
+from simplex_trio.duplex.machine.messages import LeavingUser, ReceivedMessage
 from simplex_trio.duplex.machine.work import (
     AcknowledgeMessage,
     CreateQueue,
@@ -289,3 +293,86 @@ def test_peers_without_receipts_are_sent_none(pair: Pair) -> None:
     pair.a.on(pair.mine, lambda step, c: c.change(agent_version=3))
     pair.acknowledge(message, b"seen")
     assert [type(work) for work in pair.a.work(pair.mine)] == [AcknowledgeMessage]
+
+
+# --- users --------------------------------------------------------------------------------------
+
+
+def of_users(*users: str) -> tuple[Machine, World, list[str]]:
+    """A machine with an invitation of each of these users."""
+    a = Machine("a")
+    world = World(a)
+    made = [
+        a.step(
+            lambda step, user=user: (
+                plan_invitation(  # type: ignore[misc]
+                    step, user=user, info=b"", pq=False, offers_kem=False, wants_link=False
+                ).connection_id
+            )
+        )
+        for user in users
+    ]
+    world.settle()
+    a.news()
+    return a, world, made
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_deleting_a_user(restarts: bool) -> None:
+    a, world, (first, other, second) = of_users("x", "y", "x")
+    a.step(lambda step: delete_user(step, "x", after_delivery=False))
+    if restarts:
+        a.restart()
+    assert a.news() == []
+    world.do(a, a.only(first, DeleteQueue))
+    assert a.news() == [ConnectionDeleted(first)]
+    if restarts:
+        a.restart()
+    world.settle()
+    assert a.news() == [ConnectionDeleted(second), UserDeleted("x")]
+    assert a.is_known(other)
+    assert a.rows.find(LeavingUser) == []
+
+
+def test_deleting_a_user_without_connections() -> None:
+    a, _, _ = of_users("y")
+    a.step(lambda step: delete_user(step, "x", after_delivery=False))
+    assert a.news() == [UserDeleted("x")]
+
+
+def test_a_user_who_is_deleted_twice_and_comes_back() -> None:
+    a, world, (first,) = of_users("x")
+    a.step(lambda step: delete_user(step, "x", after_delivery=False))
+    planned = a.step(
+        lambda step: (
+            plan_invitation(
+                step, user="x", info=b"", pq=False, offers_kem=False, wants_link=False
+            ).connection_id
+        )
+    )
+    a.step(lambda step: delete_user(step, "x", after_delivery=True))
+    assert a.news() == [ConnectionDeleted(planned)]
+    made = a.step(
+        lambda step: (
+            plan_invitation(
+                step, user="x", info=b"", pq=False, offers_kem=False, wants_link=False
+            ).connection_id
+        )
+    )
+    world.settle()
+    assert [e for e in a.news() if not isinstance(e, InvitationReady)] == [
+        ConnectionDeleted(first),
+        UserDeleted("x"),
+    ]
+    assert a.is_known(made)
+
+
+def test_what_is_queued_by_a_user_who_is_deleted_is_delivered_first(pair: Pair) -> None:
+    message_id = pair.world.send(pair.a, pair.mine)
+    pair.a.step(lambda step: delete_user(step, "", after_delivery=True))
+    assert pair.a.news() == []
+    pair.world.do_all(pair.a)
+    told = pair.a.news()
+    assert told[1:] == [ConnectionDeleted(pair.mine), UserDeleted("")]
+    assert isinstance(told[0], MessageSent)
+    assert told[0].message_id == message_id

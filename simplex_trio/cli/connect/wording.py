@@ -31,6 +31,7 @@ from simplex_trio.duplex.events import (
     RouterDown,
     RouterUp,
     SendingResumed,
+    UserDeleted,
 )
 from simplex_trio.duplex.status import ConnectionState
 
@@ -86,6 +87,8 @@ def sentence(event: DuplexEvent, name: str = "") -> str:
         return f"receiving from {place_of(event.server)}"
     if isinstance(event, RouterDown):
         return f"the connection to {place_of(event.server)} is lost; connecting again"
+    if isinstance(event, UserDeleted):
+        return f"the user '{one_line(event.user)}' is deleted"
     who = short(event.connection_id) + (f" '{name}'" if name else "")
     if isinstance(event, PeerMessage):
         return f"{at_time(date_of(event.broker_timestamp))}  {who}  {_text(event)}"
@@ -140,7 +143,7 @@ def _news(event: DuplexEvent) -> str:
         case QueueLost():
             why = "its queue was deleted" if event.deleted else "another program receives from it"
             return f"nothing can be received any more: {why}"
-        case PeerMessage() | RouterUp() | RouterDown():
+        case PeerMessage() | RouterUp() | RouterDown() | UserDeleted():
             raise AssertionError
         case _:
             assert_never(event)
@@ -160,6 +163,8 @@ def fields(event: DuplexEvent) -> dict[str, Any]:
         kind = "router_up" if isinstance(event, RouterUp) else "router_down"
         connections = list(event.connection_ids)
         return {"event": kind, "router": place_of(event.server), "connections": connections}
+    if isinstance(event, UserDeleted):
+        return {"event": "user_deleted", "user": event.user}
     kind, more = _kind_and_fields(event)
     return {"event": kind, "connection": event.connection_id} | more
 
@@ -203,7 +208,7 @@ def _kind_and_fields(event: DuplexEvent) -> tuple[str, dict[str, Any]]:
             return "receiving_problem", {"problem": event.problem.value}
         case QueueLost():
             return "queue_lost", {"deleted": event.deleted}
-        case RouterUp() | RouterDown():
+        case RouterUp() | RouterDown() | UserDeleted():
             raise AssertionError
         case _:
             assert_never(event)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from simplex_trio.duplex.events import ConnectionDeleted
+from simplex_trio.duplex.events import ConnectionDeleted, UserDeleted
 from simplex_trio.duplex.machine.connection import (
     Acknowledgement,
+    Connection,
     Deletion,
     ReceivingStatus,
     Suspension,
 )
-from simplex_trio.duplex.machine.messages import Delivery, ReceivedMessage
+from simplex_trio.duplex.machine.messages import Delivery, LeavingUser, LookedLink, ReceivedMessage
 from simplex_trio.duplex.machine.sending import drop_deliveries
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 
@@ -18,6 +19,7 @@ __all__ = [
     "MIN_DELETE_FAILURES",
     "WAIT_FOR_DELIVERY",
     "delete",
+    "delete_user",
     "go_on_deleting",
     "queue_deleted",
     "queue_not_deleted",
@@ -50,6 +52,37 @@ def delete(step: Step, c: OpenConnection, *, after_delivery: bool) -> None:
     go_on_deleting(step, c)
 
 
+def delete_user(step: Step, user: str, *, after_delivery: bool) -> list[str]:
+    """Delete all connections of a user; returns their ids."""
+    found = [row.connection_id for row in step.rows.find(Connection, user=user)]
+    leaving = LeavingUser(user)
+    step.rows.delete(leaving)  # so that nothing is told before the end of this
+    for looked in step.rows.find(LookedLink, user=user):
+        step.rows.delete(looked)
+    for connection_id in found:
+        delete(step, step.connection(connection_id), after_delivery=after_delivery)
+    step.rows.insert(leaving)
+    _tell_if_gone(step, user)
+    return found
+
+
+def _tell_if_gone(step: Step, user: str) -> None:
+    """Tell that a user is deleted, if that is so."""
+    leaving = step.rows.get(LeavingUser, user)
+    if leaving is None:
+        return
+    held = [c for c in step.connections if c.row.user == user]
+    known = {c.connection_id for c in held}
+    left = any(c.row.deletion is not Deletion.NO and not c.is_removed for c in held) or any(
+        row.connection_id not in known
+        for deletion in (Deletion.NOW, Deletion.AFTER_DELIVERY)
+        for row in step.rows.find(Connection, limit=len(known) + 1, user=user, deletion=deletion)
+    )
+    if not left:
+        step.rows.delete(leaving)
+        step.tell(UserDeleted(user))
+
+
 def _drop_received(step: Step, c: OpenConnection) -> None:
     """Acknowledge what the program has not, and will not any more, so that the queue goes on."""
     for message in step.rows.find(ReceivedMessage, connection_id=c.connection_id):
@@ -79,6 +112,7 @@ def go_on_deleting(step: Step, c: OpenConnection) -> None:
     if not c.receiving:
         step.remove(c)
         step.tell(ConnectionDeleted(c.connection_id))
+        _tell_if_gone(step, c.row.user)
 
 
 def queue_deleted(step: Step, c: OpenConnection, number: int) -> None:

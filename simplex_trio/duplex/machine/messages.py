@@ -14,6 +14,7 @@ __all__ = [
     "MAX_REQUESTS",
     "Delivery",
     "DeliveryKind",
+    "LeavingUser",
     "LookedLink",
     "ReceivedMessage",
     "Request",
@@ -116,3 +117,11 @@ class LookedLink(Redacted):
     link_hash: bytes
     link_key: Ed25519PrivateKey
     looked_at: int
+
+
+@final
+@frozen(repr=False)
+class LeavingUser(Redacted):
+    """A user who is being deleted: the program is told once the last connection is gone."""
+
+    user: str

@@ -17,6 +17,7 @@ from simplex_trio.duplex.machine.connection import (
 )
 from simplex_trio.duplex.machine.messages import (
     Delivery,
+    LeavingUser,
     LookedLink,
     ReceivedMessage,
     Request,
@@ -53,6 +54,7 @@ RECORD_TABLES: dict[type[Any], Table[Any]] = {
         Table(ReceivedMessage, "received_messages", ("connection_id", "message_id")),
         Table(Request, "requests", ("request_id",)),
         Table(LookedLink, "looked_links", ("user", "link_hash")),
+        Table(LeavingUser, "leaving_users", ("user",)),
     )
 }
 

@@ -172,6 +172,7 @@ TABLES = (
         PRIMARY KEY (user, link_hash)
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX looked_links_by_age ON looked_links (looked_at)",
+    "CREATE TABLE leaving_users (user BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID",
     """CREATE TABLE events (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         connection_id BLOB NOT NULL,

@@ -22,6 +22,7 @@ from simplex_trio.duplex.events import DuplexEvent, KeptEvent
 from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
 from simplex_trio.duplex.machine.messages import (
     Delivery,
+    LeavingUser,
     LookedLink,
     ReceivedMessage,
     Request,
@@ -42,6 +43,7 @@ RECORDS: tuple[type[Any], ...] = (
     ReceivingQueue,
     SendingQueue,
     Delivery,
+    LeavingUser,
     LookedLink,
     SentMessage,
     ReceivedMessage,

@@ -58,6 +58,7 @@ CREATE TABLE last_commit (
         only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
         state BLOB NOT NULL
     );
+CREATE TABLE leaving_users (user BLOB NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE looked_links (
         user BLOB NOT NULL,
         link_hash BLOB NOT NULL,
