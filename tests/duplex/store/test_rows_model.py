@@ -27,6 +27,7 @@ from simplex_trio.duplex.store import rows as rows_module
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
 from simplex_trio.errors import StoreFull
+from simplex_trio.ratchet.skipped import SkippedKey, SkippedKeys
 from tests.duplex.store.test_store import Watched
 from tests.duplex.store.values import example_of, skipped_key_lists
 
@@ -47,6 +48,23 @@ def everything(rows: SQLiteRows) -> list[object]:
         for queue in QUEUES:
             found.append(rows.find(Delivery, limit=1, connection_id=name, queue=queue))
         found.append(list(rows.skipped_keys(name)))
+    return found
+
+
+def _next_keys(before: SkippedKeys, keys: list[SkippedKey]) -> list[SkippedKey]:
+    """Those of ``keys`` that a ratchet could make next.
+
+    A key that was used is never made again, and least of all by the message that used it; a chain
+    gets no more keys once the next one has begun.
+    """
+    chains = list(dict.fromkeys(key.header_key for key in before))
+    found: list[SkippedKey] = []
+    for key in keys:
+        if key.header_key in chains[:-1] or before.find(key.header_key, key.number) is not None:
+            continue
+        if key.header_key not in chains:
+            chains.append(key.header_key)
+        found.append(key)
     return found
 
 
@@ -133,9 +151,7 @@ class Cache(RuleBasedStateMachine):
         before = after = self.rows.skipped_keys(name)
         for known in list(before)[:drop]:
             after = after.without(known.header_key, known.number)
-        # A key that was used is never made again, and least of all by the message that used it.
-        new = [key for key in keys if before.find(key.header_key, key.number) is None]
-        self.rows.change_skipped_keys(name, before, after.with_added(new))
+        self.rows.change_skipped_keys(name, before, after.with_added(_next_keys(before, keys)))
 
     @rule(name=ids, has_work=st.booleans())
     def note_work(self, name: str, has_work: bool) -> None:
