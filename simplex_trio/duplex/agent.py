@@ -560,7 +560,10 @@ class DuplexAgent:
     # --- ending ---------------------------------------------------------------------------------
 
     async def suspend(self, connection_id: str) -> None:
-        """Accept no more messages of a connection; those that its router has still come."""
+        """Accept no more messages of a connection; those that its router has still come.
+
+        `ConnectionSuspended` tells when its router refuses further ones.  This is permanent.
+        """
         await self._core.step(lambda step: suspend(step, _known(step, connection_id)))
 
     async def delete(self, connection_id: str, *, after_delivery: bool = False) -> None:

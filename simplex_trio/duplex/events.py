@@ -21,6 +21,7 @@ __all__ = [
     "ConnectionEvent",
     "ConnectionFailed",
     "ConnectionReady",
+    "ConnectionSuspended",
     "DeliveryFailed",
     "DeliveryWarning",
     "DuplexEvent",
@@ -208,6 +209,15 @@ class LinkUpdated(ConnectionEvent):
 
 @final
 @frozen(repr=False)
+class ConnectionSuspended(ConnectionEvent):
+    """No router takes messages for a connection any more that was suspended, and none ever will.
+
+    Nothing has to be done.  Messages that a router has taken before still come.
+    """
+
+
+@final
+@frozen(repr=False)
 class ConnectionDeleted(ConnectionEvent):
     """All queues of a deleted connection are gone; its id is not known any more.
 
@@ -358,6 +368,7 @@ DuplexEvent: TypeAlias = (
     | ConnectionReady
     | ConnectionFailed
     | LinkUpdated
+    | ConnectionSuspended
     | ConnectionDeleted
     | UserDeleted
     | MessageSent

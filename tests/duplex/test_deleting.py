@@ -8,6 +8,7 @@ from simplex_trio.duplex.errors import CannotAcknowledge
 from simplex_trio.duplex.events import (
     ConnectionDeleted,
     ConnectionFailed,
+    ConnectionSuspended,
     DeliveryFailed,
     InvitationReady,
     MessageSent,
@@ -32,6 +33,7 @@ from simplex_trio.duplex.machine.work import (
     CreateQueue,
     DeleteQueue,
     Deliver,
+    SecureAsSender,
     SuspendQueue,
 )
 from simplex_trio.duplex.status import ConnectionState
@@ -212,7 +214,13 @@ def test_suspending(pair: Pair) -> None:
     pair.world.do_all(pair.b)
     pair.a.on(pair.mine, suspend)
     pair.a.on(pair.mine, suspend)
+    assert pair.a.news() == []
+    pair.world.do(pair.a, pair.a.only(pair.mine, SuspendQueue), Answer.LOST)
+    pair.a.restart()
     pair.world.do(pair.a, pair.a.only(pair.mine, SuspendQueue))
+    assert pair.a.news() == [ConnectionSuspended(pair.mine)]
+    pair.a.on(pair.mine, suspend)
+    assert pair.a.news() == []
     assert pair.a.status(pair.mine).is_suspended
     assert pair.a.work(pair.mine) == []
     pair.b.news()
@@ -220,6 +228,36 @@ def test_suspending(pair: Pair) -> None:
     pair.world.settle()
     assert pair.b.news() == [DeliveryFailed(pair.theirs, (late,), Problem.QUEUE_GONE)]
     assert [e.body for e in pair.a.told if isinstance(e, PeerMessage)] == [b"before"]
+
+
+def test_suspending_what_has_no_queue_yet() -> None:
+    a, b = Machine("a"), Machine("b")
+    world = World(a, b)
+    joined = world.join(b, world.invite(a).link)
+    b.on(joined, suspend)
+    world.do(b, b.only(joined, CreateQueue))
+    assert b.news() == []
+    world.do(b, b.only(joined, SuspendQueue))
+    assert b.news() == [ConnectionSuspended(joined)]
+
+
+def test_suspending_what_has_failed() -> None:
+    a, b = Machine("a"), Machine("b")
+    world = World(a, b)
+    joined = world.join(b, world.invite(a).link)
+    world.do(b, b.only(joined, SecureAsSender), Answer.GONE)
+    b.news()
+    b.on(joined, suspend)
+    assert b.news() == [ConnectionSuspended(joined)]
+    assert b.work(joined) == []
+
+
+def test_a_connection_that_is_deleted_meanwhile_is_not_called_suspended(pair: Pair) -> None:
+    pair.a.on(pair.mine, suspend)
+    work = pair.a.only(pair.mine, SuspendQueue)
+    pair.delete()
+    pair.world.do(pair.a, work)
+    assert pair.a.news() == []
 
 
 # --- acknowledging ------------------------------------------------------------------------------

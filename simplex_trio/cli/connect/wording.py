@@ -13,6 +13,7 @@ from simplex_trio.duplex.events import (
     ConnectionDeleted,
     ConnectionFailed,
     ConnectionReady,
+    ConnectionSuspended,
     DeliveryFailed,
     DeliveryWarning,
     DuplexEvent,
@@ -124,6 +125,8 @@ def _news(event: DuplexEvent) -> str:
             if event.problem is None:
                 return "its link has changed"
             return f"its link has not changed: {_PROBLEMS[event.problem]}"
+        case ConnectionSuspended():
+            return "suspended; no further messages are taken for it"
         case ConnectionDeleted():
             return "deleted"
         case MessageSent():
@@ -188,6 +191,8 @@ def _kind_and_fields(event: DuplexEvent) -> tuple[str, dict[str, Any]]:
         case LinkUpdated():
             problem = None if event.problem is None else event.problem.value
             return "link_updated", {"problem": problem}
+        case ConnectionSuspended():
+            return "suspended", {}
         case ConnectionDeleted():
             return "deleted", {}
         case MessageSent():

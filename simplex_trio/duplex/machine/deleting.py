@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simplex_trio.duplex.events import ConnectionDeleted, UserDeleted
+from simplex_trio.duplex.events import ConnectionDeleted, ConnectionSuspended, UserDeleted
 from simplex_trio.duplex.machine.connection import (
     Acknowledgement,
     Connection,
@@ -137,8 +137,18 @@ def suspend(step: Step, c: OpenConnection) -> None:
     for number, queue in list(c.receiving.items()):
         if queue.suspension is Suspension.NO and not queue.is_deleted:
             c.change_receiving(number, suspension=Suspension.DUE)
+    if all(queue.is_deleted for queue in c.receiving.values()):
+        step.tell(ConnectionSuspended(c.connection_id))  # nothing can be sent to it as it is
 
 
 def queue_suspended(step: Step, c: OpenConnection, number: int) -> None:
     """The router has been told."""
+    queue = c.receiving[number]
+    if queue.suspension is not Suspension.DUE:
+        return
     c.change_receiving(number, suspension=Suspension.DONE)
+    still_due = (
+        each.suspension is Suspension.DUE and not each.is_deleted for each in c.receiving.values()
+    )
+    if c.row.deletion is Deletion.NO and not any(still_due):
+        step.tell(ConnectionSuspended(c.connection_id))
