@@ -22,6 +22,7 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionReady",
     "ConnectionSuspended",
+    "ConnectionWarning",
     "DeliveryFailed",
     "DeliveryWarning",
     "DuplexEvent",
@@ -200,6 +201,18 @@ class ConnectionFailed(ConnectionEvent):
 
 @final
 @frozen(repr=False)
+class ConnectionWarning(ConnectionEvent):
+    """A step of making a connection, or another change that was asked for, has to wait.
+
+    It is tried again, and this is told once for each problem; not where a call has waited for it,
+    which has raised the error.  Nothing has to be done, but people may want to know.
+    """
+
+    problem: Problem
+
+
+@final
+@frozen(repr=False)
 class LinkUpdated(ConnectionEvent):
     """The router has the new data of a link, or the link is deleted, or the change was refused."""
 
@@ -367,6 +380,7 @@ DuplexEvent: TypeAlias = (
     | PeerInfo
     | ConnectionReady
     | ConnectionFailed
+    | ConnectionWarning
     | LinkUpdated
     | ConnectionSuspended
     | ConnectionDeleted

@@ -20,14 +20,9 @@ from simplex_trio.duplex.events import (
 from simplex_trio.duplex.machine.acknowledging import acknowledged
 from simplex_trio.duplex.machine.connection import Acknowledgement
 from simplex_trio.duplex.machine.creating import plan_invitation
-from simplex_trio.duplex.machine.deleting import (
-    KEEP_DELETING,
-    MIN_DELETE_FAILURES,
-    delete,
-    delete_user,
-    suspend,
-)
+from simplex_trio.duplex.machine.deleting import delete, delete_user, suspend
 from simplex_trio.duplex.machine.messages import LeavingUser, ReceivedMessage
+from simplex_trio.duplex.machine.postponing import KEEP_DELETING, MIN_DELETE_FAILURES
 from simplex_trio.duplex.machine.work import (
     AcknowledgeMessage,
     CreateQueue,
@@ -54,7 +49,7 @@ class Pair:
 
     def delete_fails(self) -> None:
         """The router cannot be reached when the queue is to be deleted."""
-        self.world.do(self.a, self.a.only(self.mine, DeleteQueue), Answer.NETWORK)
+        self.world.do(self.a, self.a.only(self.mine, DeleteQueue), Answer.AWAY)
 
     def message(self) -> PeerMessage:
         """A message that ``a`` has received and not acknowledged."""

@@ -7,14 +7,15 @@ from typing import Any, NoReturn
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.errors import UnknownConnection
-from simplex_trio.duplex.events import InvitationReady
+from simplex_trio.duplex.events import ConnectionWarning, InvitationReady, Problem
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.work import owning
+from simplex_trio.errors import DialFailed
 from simplex_trio.router.server import open_router
 from simplex_trio.wire.addresses import ServerAddress
 from tests.duplex.machines import Machine
@@ -119,3 +120,22 @@ async def test_links_are_not_lost_with_a_call_that_is_cancelled(
                 event = await agent.events.receive()
                 assert isinstance(event, InvitationReady)
                 assert event.connection_id == connection_id
+
+
+async def test_only_those_that_did_not_wait_are_warned(autojump_clock: MockClock) -> None:
+    async def refused(*_: object, **__: object) -> NoReturn:
+        await trio.lowlevel.checkpoint()
+        raise DialFailed("refused")
+
+    async with open_duplex_agent(None, config=CONFIG, connector=refused) as agent:
+        with pytest.raises(DialFailed):
+            await agent.create()
+        with pytest.raises(DialFailed):
+            await agent.join(link())
+        await trio.sleep(600)
+        created = await agent.create(wait=False)
+        event = await agent.events.receive()
+        assert event == ConnectionWarning(created, Problem.NETWORK)
+        with trio.move_on_after(600) as scope:
+            await agent.events.receive()
+        assert scope.cancelled_caught

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from attrs import define, field
 
 from simplex_trio.crypto.keys import AuthPublicKey
+from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.errors import LinkNotUsable, NoCommonDuplexVersion
 from simplex_trio.duplex.events import InvitationReady, Problem
 from simplex_trio.duplex.machine.accepting import accept_confirmation, accept_request
@@ -26,7 +27,6 @@ from simplex_trio.duplex.machine.creating import (
 from simplex_trio.duplex.machine.deleting import (
     go_on_deleting,
     queue_deleted,
-    queue_not_deleted,
     queue_suspended,
 )
 from simplex_trio.duplex.machine.delivering import (
@@ -44,6 +44,7 @@ from simplex_trio.duplex.machine.handshake import (
 from simplex_trio.duplex.machine.joining import link_read, start_joining
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.opening import Arrival
+from simplex_trio.duplex.machine.postponing import postpone, work_done
 from simplex_trio.duplex.machine.queues import CreatedQueue, link_update, plan_queue
 from simplex_trio.duplex.machine.receiving import quota_notice_received, receive
 from simplex_trio.duplex.machine.sending import enqueue_message
@@ -77,7 +78,9 @@ from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.new_queue import ContactRequest
 from tests.duplex.machines import BOX_KEY, Machine
 
-__all__ = ["SERVERS", "Answer", "Queue", "World"]
+__all__ = ["BACKOFF", "SERVERS", "Answer", "Queue", "World"]
+
+BACKOFF = DuplexConfig().command_backoff
 
 SERVERS = tuple(
     ServerAddress.parse(f"smp://{letter * 42}A=@{host}")
@@ -92,7 +95,9 @@ class Answer(Enum):
     LOST = auto()
     """The router does it, and the answer gets lost: the program gives up waiting, or crashes."""
     NETWORK = auto()
-    """The router cannot be reached."""
+    """The router does not answer in time."""
+    AWAY = auto()
+    """The router cannot be connected to."""
     GONE = auto()
     """The router answers AUTH, whatever is asked."""
 
@@ -301,7 +306,7 @@ class World:
         """Try a work once, and store its outcome unless the answer gets lost."""
         connection_id = work.connection.connection_id
         try:
-            outcome = self._ask(machine, work, answer)
+            outcome = _done(work, self._ask(machine, work, answer))
         except Refused as exc:
             outcome = self._failed(work, exc.failure)
         except LinkDataInvalid:
@@ -326,6 +331,8 @@ class World:
     def _ask(self, machine: Machine, work: Work, answer: Answer) -> _Outcome:
         if answer is Answer.NETWORK:
             raise Refused(SendFailure.TEMPORARY)
+        if answer is Answer.AWAY:
+            raise Refused(SendFailure.UNREACHABLE)
         if answer is Answer.GONE:
             raise Refused(SendFailure.GONE)
         match work:
@@ -367,14 +374,14 @@ class World:
         match work:
             case Deliver():
                 return lambda step, c: _settle_delivery(step, c, work.delivery, failure)
-            case DeleteQueue() if temporary:
-                return lambda step, c: _if_receiving(step, c, work.number, queue_not_deleted)
-            case DeleteQueue():
-                return lambda step, c: _if_receiving(step, c, work.number, queue_deleted)
-            case _ if temporary:
+            case AcknowledgeMessage() if temporary:
                 return lambda step, c: None
             case AcknowledgeMessage():
                 return _acknowledged(work)
+            case _ if temporary:
+                return _postponed(work, failure)
+            case DeleteQueue():
+                return lambda step, c: _if_receiving(step, c, work.number, queue_deleted)
             case SuspendQueue():
                 return lambda step, c: _if_receiving(step, c, work.number, queue_suspended)
             case UpdateLink():
@@ -512,6 +519,25 @@ def _if_receiving(
 ) -> None:
     if number in c.receiving:
         then(step, c, number)
+
+
+def _done(work: Work, outcome: _Outcome) -> _Outcome:
+    """An outcome, and that the work is done."""
+
+    def decide(step: Step, c: OpenConnection) -> None:
+        if not isinstance(work, Deliver):
+            work_done(step, work)
+        outcome(step, c)
+
+    return decide
+
+
+def _postponed(work: Work, failure: SendFailure) -> _Outcome:
+    def decide(step: Step, c: OpenConnection) -> None:
+        if work.number in (0, *c.receiving, *c.sending):
+            postpone(step, c, work, failure, BACKOFF, is_watched=False)
+
+    return decide
 
 
 def _settle_delivery(

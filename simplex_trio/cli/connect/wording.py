@@ -14,6 +14,7 @@ from simplex_trio.duplex.events import (
     ConnectionFailed,
     ConnectionReady,
     ConnectionSuspended,
+    ConnectionWarning,
     DeliveryFailed,
     DeliveryWarning,
     DuplexEvent,
@@ -121,6 +122,8 @@ def _news(event: DuplexEvent) -> str:
             return "connected" + (", with post-quantum encryption" if event.pq else "")
         case ConnectionFailed():
             return f"no connection can be made: {_PROBLEMS[event.problem]}; delete it"
+        case ConnectionWarning():
+            return f"it has to wait, and is tried again: {_PROBLEMS[event.problem]}"
         case LinkUpdated():
             if event.problem is None:
                 return "its link has changed"
@@ -188,6 +191,8 @@ def _kind_and_fields(event: DuplexEvent) -> tuple[str, dict[str, Any]]:
             return "ready", {"pq": event.pq}
         case ConnectionFailed():
             return "failed", {"problem": event.problem.value}
+        case ConnectionWarning():
+            return "connection_warning", {"problem": event.problem.value}
         case LinkUpdated():
             problem = None if event.problem is None else event.problem.value
             return "link_updated", {"problem": problem}

@@ -186,8 +186,6 @@ class ReceivingQueue(Redacted):
     """The message that the program has to acknowledge."""
     suspension: Suspension = Suspension.NO
     is_deleted: bool = False
-    delete_failures: int = 0
-    first_delete_failure: int | None = None
 
     # A short link.
     wants_link: bool = False

@@ -15,24 +15,14 @@ from simplex_trio.duplex.machine.sending import drop_deliveries
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 
 __all__ = [
-    "KEEP_DELETING",
-    "MIN_DELETE_FAILURES",
     "WAIT_FOR_DELIVERY",
     "delete",
     "delete_user",
     "go_on_deleting",
     "queue_deleted",
-    "queue_not_deleted",
     "queue_suspended",
     "suspend",
 ]
-
-KEEP_DELETING = 7 * 24 * 3600
-"""Seconds for which a router may not be reached before a queue that is to be deleted is left to it.
-Until it is deleted, the queue takes the peer's messages as if someone read them."""
-
-MIN_DELETE_FAILURES = 10
-"""As many attempts have to have failed as well: a program that was not running has made none."""
 
 WAIT_FOR_DELIVERY = 2 * 24 * 3600
 """Seconds for which a deletion waits for what is queued."""
@@ -119,17 +109,6 @@ def queue_deleted(step: Step, c: OpenConnection, number: int) -> None:
     """The router has deleted a queue, or says that there is none."""
     c.receiving.pop(number, None)
     go_on_deleting(step, c)
-
-
-def queue_not_deleted(step: Step, c: OpenConnection, number: int) -> None:
-    """The router could not be reached."""
-    queue, now = c.receiving[number], step.moment.seconds
-    first = now if queue.first_delete_failure is None else queue.first_delete_failure
-    failures = min(queue.delete_failures + 1, MIN_DELETE_FAILURES)
-    if failures == MIN_DELETE_FAILURES and now - first >= KEEP_DELETING:
-        queue_deleted(step, c, number)
-    else:
-        c.change_receiving(number, delete_failures=failures, first_delete_failure=first)
 
 
 def suspend(step: Step, c: OpenConnection) -> None:

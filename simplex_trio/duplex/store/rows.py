@@ -23,6 +23,7 @@ from simplex_trio.duplex.machine.messages import (
     Request,
     SentMessage,
 )
+from simplex_trio.duplex.machine.postponing import PostponedWork
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.store.event_bytes import read_event, write_event
 from simplex_trio.duplex.store.records import Table
@@ -50,6 +51,7 @@ RECORD_TABLES: dict[type[Any], Table[Any]] = {
         Table(ReceivingQueue, "receiving_queues", ("connection_id", "number")),
         Table(SendingQueue, "sending_queues", ("connection_id", "number")),
         Table(Delivery, "deliveries", ("connection_id", "queue", "message_id")),
+        Table(PostponedWork, "postponed_work", ("connection_id", "kind", "queue")),
         Table(SentMessage, "sent_messages", ("connection_id", "sender_message_id")),
         Table(ReceivedMessage, "received_messages", ("connection_id", "message_id")),
         Table(Request, "requests", ("request_id",)),

@@ -72,8 +72,6 @@ TABLES = (
         held_message_id INTEGER NOT NULL,
         suspension INTEGER NOT NULL,
         is_deleted INTEGER NOT NULL,
-        delete_failures INTEGER NOT NULL,
-        first_delete_failure INTEGER,
         wants_link INTEGER NOT NULL,
         link_data BLOB NOT NULL,
         link_due INTEGER NOT NULL,
@@ -119,6 +117,16 @@ TABLES = (
         PRIMARY KEY (connection_id, queue, message_id)
     ) STRICT""",
     "CREATE INDEX deliveries_of_body ON deliveries (body) WHERE body IS NOT NULL",
+    f"""CREATE TABLE postponed_work (
+        {_OF_CONNECTION},
+        kind BLOB NOT NULL,
+        queue INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        first_failure REAL NOT NULL,
+        wait REAL NOT NULL,
+        problem BLOB,
+        PRIMARY KEY (connection_id, kind, queue)
+    ) STRICT, WITHOUT ROWID""",
     f"""CREATE TABLE sent_messages (
         {_OF_CONNECTION},
         message_id INTEGER NOT NULL,

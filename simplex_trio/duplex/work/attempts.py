@@ -36,14 +36,13 @@ class Attempts:
     async def __call__(self, work: Work, attempt: int) -> float | Done | None:
         """Try a work once; see `simplex_trio.duplex.work.lanes.Attempt`."""
         try:
-            return await self._try(work, attempt)
+            return await self._try(work)
         except NETWORK_ERRORS as exc:
             if not is_temporary(exc):
                 raise
-            self._core.watches.failed(work.connection.connection_id, exc)
-            return self._owner.wait(attempt)
+            return await self._owner.postpone(work, exc, attempt)
 
-    async def _try(self, work: Work, attempt: int) -> float | Done | None:
+    async def _try(self, work: Work) -> float | Done | None:
         match work:
             case CreateQueue():
                 return await self._owner.create(work)
@@ -56,7 +55,7 @@ class Attempts:
             case SuspendQueue():
                 await self._owner.suspend(work)
             case DeleteQueue():
-                return await self._owner.delete(work, attempt)
+                await self._owner.delete(work)
             case ReadLink():
                 await self._sender.read_link(work)
             case SecureAsSender():

@@ -21,7 +21,6 @@ from simplex_trio.duplex.machine.creating import (
 )
 from simplex_trio.duplex.machine.deleting import (
     queue_deleted,
-    queue_not_deleted,
     queue_suspended,
 )
 from simplex_trio.duplex.machine.handshake import receiver_secured
@@ -218,20 +217,17 @@ class OwnerWork(Settling):
             permanent(exc)  # a queue that is gone accepts nothing either
         await self._settle(work, lambda step, c: queue_suspended(step, c, queue.number))
 
-    async def delete(self, work: DeleteQueue, attempt: int) -> float | None:
-        """Delete a queue; it is left to a router that cannot be reached for long."""
+    async def delete(self, work: DeleteQueue) -> None:
+        """Delete a queue."""
         queue = work.receiving
         self._subscriptions.remove(work.connection.row.user, queue)
         try:
             client = await self._owner(work.connection, queue)
             await client.delete(_access(queue), patience=BACKGROUND)
         except NETWORK_ERRORS as exc:
-            if is_temporary(exc):
-                await self._settle(work, lambda step, c: queue_not_deleted(step, c, queue.number))
-                return self.wait(attempt)
+            permanent(exc)  # a queue that the router does not know is deleted
         await self._settle(work, lambda step, c: queue_deleted(step, c, queue.number))
         self._routers.leave(*self._place(work.connection, queue))
-        return None
 
 
 def _servers_in_use(c: OpenConnection) -> list[ServerAddress]:

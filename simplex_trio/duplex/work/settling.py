@@ -8,8 +8,9 @@ from typing import TypeVar
 from simplex_trio.duplex.events import Problem
 from simplex_trio.duplex.machine.deleting import go_on_deleting
 from simplex_trio.duplex.machine.handshake import fail
+from simplex_trio.duplex.machine.postponing import postpone, work_done
 from simplex_trio.duplex.machine.step import OpenConnection, Step
-from simplex_trio.duplex.machine.work import Work
+from simplex_trio.duplex.machine.work import AcknowledgeMessage, Deliver, Work
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.routers import Routers, failure_of, is_temporary
 
@@ -38,13 +39,19 @@ class Settling:
     async def _settle(
         self, work: Work, decide: Callable[[Step, OpenConnection], T], *, durable: bool = True
     ) -> T | None:
-        """Take a step about a connection, if it still has the queue that the work was about."""
+        """Store the outcome of a work, if the connection still has the queue that it was about."""
+
+        def settle(step: Step, c: OpenConnection) -> T:
+            if not isinstance(work, Deliver):
+                work_done(step, work)
+            return decide(step, c)
+
         return await self._core.step_persistently(
-            lambda step: _about(work, decide, step), durable=durable
+            lambda step: _about(work, settle, step), durable=durable
         )
 
     def _settle_later(self, work: Work, decide: Callable[[Step, OpenConnection], object]) -> None:
-        """The same, together with another step; for what may get lost without harm."""
+        """Store an outcome together with another step; for what may get lost without harm."""
         self._core.step_later(lambda step: _about(work, decide, step))
 
     async def _fail(self, work: Work, error: Exception, problem: Problem | None = None) -> None:
@@ -57,6 +64,24 @@ class Settling:
             go_on_deleting(step, c)
 
         await self._settle(work, decide)
+
+    async def postpone(self, work: Work, error: Exception, attempt: int) -> float | None:
+        """An attempt has failed for a reason that may pass; returns how long to wait, if at all."""
+        connection_id, config = work.connection.connection_id, self._core.config
+        is_watched = self._core.watches.is_watched(connection_id)
+        self._core.watches.failed(connection_id, error)
+        if isinstance(work, AcknowledgeMessage):
+            # After a restart the router delivers the message again, whatever was tried before.
+            return self.wait(attempt)
+        failure, backoff = failure_of(error), config.command_backoff
+
+        def decide(step: Step, c: OpenConnection) -> float | None:
+            return postpone(step, c, work, failure, backoff, is_watched=is_watched)
+
+        wait = await self._core.step_persistently(
+            lambda step: _about(work, decide, step), durable=False
+        )
+        return None if wait is None else backoff.shortened(wait, config.agent.random_fraction())
 
     def wait(self, attempt: int) -> float:
         """How long to wait after so many failures in a row."""

@@ -22,6 +22,7 @@ from simplex_trio.duplex.events import (
     ConnectionEvent,
     ConnectionFailed,
     ConnectionReady,
+    ConnectionWarning,
     DeliveryFailed,
     DeliveryWarning,
     DuplexEvent,
@@ -353,7 +354,9 @@ class Program:
     async def _handle(self, agent: DuplexAgent, event: DuplexEvent) -> None:
         self._note(f"{self.name}: {type(event).__name__}")
         match event:
-            case RouterUp() | RouterDown() | DeliveryWarning() | SendingResumed() | JoinSent():
+            case RouterUp() | RouterDown() | SendingResumed() | JoinSent():
+                pass
+            case DeliveryWarning() | ConnectionWarning():
                 pass
             case InvitationReady():
                 self._note_offer(event.connection_id, event.short_link or event.link)

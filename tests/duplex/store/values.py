@@ -28,6 +28,7 @@ from simplex_trio.duplex.machine.messages import (
     Request,
     SentMessage,
 )
+from simplex_trio.duplex.machine.postponing import PostponedWork
 from simplex_trio.ratchet.skipped import SkippedKey
 from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
@@ -44,6 +45,7 @@ RECORDS: tuple[type[Any], ...] = (
     SendingQueue,
     Delivery,
     LeavingUser,
+    PostponedWork,
     LookedLink,
     SentMessage,
     ReceivedMessage,
@@ -142,13 +144,13 @@ def _example(hint: Any) -> Any:
     return _example(arguments[0]) if arguments else next(iter(hint))
 
 
-def example_of(kind: type[Any], **known: Any) -> Any:
+def example_of(kind: type[Any], /, **known: Any) -> Any:
     """A record or an event in which every field has a value; ``known`` are some of them."""
     fields = field_types(kind)
     return kind(**{name: known.get(name, _example(hint)) for name, hint in fields.items()})
 
 
-def records(kind: type[Any], **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def records(kind: type[Any], /, **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Records or events of a class; ``known`` are the values of some fields."""
     fields = {name: values(hint) for name, hint in field_types(kind).items()}
     return st.builds(kind, **(fields | known))

@@ -66,6 +66,16 @@ CREATE TABLE looked_links (
         looked_at INTEGER NOT NULL,
         PRIMARY KEY (user, link_hash)
     ) STRICT, WITHOUT ROWID;
+CREATE TABLE postponed_work (
+        connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        kind BLOB NOT NULL,
+        queue INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        first_failure REAL NOT NULL,
+        wait REAL NOT NULL,
+        problem BLOB,
+        PRIMARY KEY (connection_id, kind, queue)
+    ) STRICT, WITHOUT ROWID;
 CREATE TABLE received_messages (
         connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
         message_id INTEGER NOT NULL,
@@ -93,8 +103,6 @@ CREATE TABLE receiving_queues (
         held_message_id INTEGER NOT NULL,
         suspension INTEGER NOT NULL,
         is_deleted INTEGER NOT NULL,
-        delete_failures INTEGER NOT NULL,
-        first_delete_failure INTEGER,
         wants_link INTEGER NOT NULL,
         link_data BLOB NOT NULL,
         link_due INTEGER NOT NULL,
