@@ -17,6 +17,7 @@ from simplex_trio.duplex.errors import (
     AlreadyJoined,
     CannotSend,
     LinkNotUsable,
+    NeedsNewerAgent,
     NoCommonDuplexVersion,
     NoServers,
     UnknownConnection,
@@ -94,8 +95,8 @@ _REFUSALS: dict[object, str] = {
 
 _NOT_LINKS: dict[LinkProblem, str] = {
     LinkProblem.DAMAGED: "The link is damaged; copy it once more, in quotes.",
-    LinkProblem.FUTURE_VERSION: "The link is for programs of a later version.",
-    LinkProblem.FUTURE_KIND: "The link is for programs of a later version.",
+    LinkProblem.FUTURE_VERSION: "The link needs a newer agent: update simplex-trio.",
+    LinkProblem.FUTURE_KIND: "The link needs a newer agent: update simplex-trio.",
     LinkProblem.FILE: "This is a link to a file; see: simplex-trio xftp receive.",
     LinkProblem.QUEUE: "This is the address of a queue; see: simplex-trio queue send.",
     LinkProblem.SERVER: "This is the address of a router; ask the peer for a link.",
@@ -182,6 +183,8 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
                 f"The link cannot be used: {error}. Ask the peer for a new one.",
                 ExitCode.REFUSED,
             )
+        case NeedsNewerAgent():
+            return _NOT_LINKS[LinkProblem.FUTURE_VERSION], ExitCode.USAGE
         case NoCommonDuplexVersion():
             return "The link is for programs of another version.", ExitCode.USAGE
         case NotALink():

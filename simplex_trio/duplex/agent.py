@@ -70,7 +70,12 @@ from simplex_trio.duplex.machine.deleting import (
     suspend,
 )
 from simplex_trio.duplex.machine.handshake import can_send
-from simplex_trio.duplex.machine.joining import known_connection, look_at, start_joining
+from simplex_trio.duplex.machine.joining import (
+    known_connection,
+    link_problem,
+    look_at,
+    start_joining,
+)
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.status import ConnectionStatus, status_of
@@ -309,8 +314,8 @@ class DuplexAgent:
         router has the confirmation or the request.  If it raises, the agent keeps trying as long as
         that can help: the same call again waits for the same connection.
 
-        Raises `NotALink`, `LinkNotUsable` or `NoCommonDuplexVersion` for what cannot be joined, and
-        `AlreadyJoined` for what was.
+        Raises `NotALink`, `LinkNotUsable`, `NeedsNewerAgent` or `NoCommonDuplexVersion` for what
+        cannot be joined, and `AlreadyJoined` for what was.
         """
         self._check_servers()
         parsed = self._parsed(link)
@@ -425,8 +430,8 @@ class DuplexAgent:
         Reading a one-time short link reserves it: from then on only this user can join it.  One
         that was joined is not read again, as it is gone once the peer knows.
 
-        Raises `NotALink`, `LinkNotUsable` if the link's data is not what the link promises, and the
-        errors of reaching its router.
+        Raises `NotALink`, `LinkNotUsable` if the link's data is not what the link promises,
+        `NeedsNewerAgent` if it cannot be read here, and the errors of reaching its router.
         """
         parsed = self._parsed(link)
         known = await self._core.read(lambda rows: known_connection(rows, parsed, user))
@@ -446,7 +451,7 @@ class DuplexAgent:
         try:
             return await self._routers.read_link(link, key, user)
         except LinkDataInvalid as exc:
-            raise LinkNotUsable("the data of the link is not what the link promises") from exc
+            raise link_problem(exc) from exc
 
     def _parsed(self, link: Link | str) -> Link:
         return parse_link(link, self._config.presets) if isinstance(link, str) else link

@@ -11,6 +11,7 @@ __all__ = [
     "CannotSend",
     "DuplexError",
     "LinkNotUsable",
+    "NeedsNewerAgent",
     "NoCommonDuplexVersion",
     "NoServers",
     "NotAnAddress",
@@ -46,6 +47,13 @@ class LinkNotUsable(DuplexError):
 
 class NoCommonDuplexVersion(DuplexError):
     """The other program speaks no version of the agents' messages that is spoken here."""
+
+
+class NeedsNewerAgent(NoCommonDuplexVersion):
+    """The link or request is for agents of later versions than this one: update this program.
+
+    Until then ask the other side for a link that older programs can use, if its program makes any.
+    """
 
 
 class CannotAccept(DuplexError):

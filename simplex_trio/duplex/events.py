@@ -61,7 +61,10 @@ class Problem(Enum):
     LINK = "link"
     """The data of a link is not what the link promises, or is of a kind that cannot be used."""
     VERSION = "version"
-    """The peer speaks no version that is spoken here."""
+    """The peer speaks no version that is spoken here, but only older ones."""
+    NEWER_AGENT = "needs a newer agent"
+    """The peer has sent what only later versions of this program can read: update it, and ask the
+    peer to do again what it did.  Everything else goes on."""
     DECRYPTION = "decryption"
     """A message cannot be decrypted: the two sides have lost each other, or it was damaged."""
     MALFORMED = "malformed"
@@ -71,7 +74,8 @@ class Problem(Enum):
     TOO_LARGE = "too large"
     """What the program tells of itself does not fit beside the rest of a confirmation."""
     UNKNOWN_KIND = "unknown kind"
-    """A message of a kind that came with a later version."""
+    """A message of a kind that came with a later version.  What it was for does not happen, and
+    nothing has to be done; messages go on."""
 
 
 class Integrity(Enum):

@@ -18,6 +18,7 @@ from simplex_trio.wire.duplex.short_links import (
     ShortContactLink,
     ShortInvitationLink,
 )
+from simplex_trio.wire.versions import VersionRange
 
 __all__ = ["LinkPreview", "preview"]
 
@@ -40,6 +41,8 @@ class LinkPreview(Redacted):
     for a one-time link that was joined, which cannot be read again once the peer knows."""
     connection_id: str | None
     """The connection that this link was joined with already."""
+    needs_newer_agent: bool = False
+    """Whether it is for agents of later versions than this one: update this program to join it."""
 
 
 def preview(
@@ -57,22 +60,36 @@ def preview(
     is_direct = True
     if content is not None and isinstance(content.user, ContactLinkData):
         is_direct = content.user.direct
+    later = isinstance(link, ShortContactLink) and link.kind is ContactKind.SERVICE
+    later = later or (request is not None and _is_of_the_future(config, request))
     return LinkPreview(
         is_invitation=isinstance(link, InvitationURI | ShortInvitationLink),
         kind=link.kind if isinstance(link, ShortContactLink) else None,
-        can_join=is_direct and (request is None or _is_spoken(config, request)),
+        can_join=is_direct and not later and (request is None or _is_spoken(config, request)),
         server=server,
         data=None if content is None else content.user.program_data,
         connection_id=connection_id,
+        needs_newer_agent=later,
     )
 
 
-def _is_spoken(config: DuplexConfig, request: ConnectionRequest) -> bool:
+def _versions(
+    config: DuplexConfig, request: ConnectionRequest
+) -> list[tuple[VersionRange, VersionRange]]:
+    """Each range in a request, and the one that is spoken here."""
     spoken = config.spoken
-    common = [
-        request.agent_versions.intersection(spoken.agent),
-        request.queues[0].client_versions.intersection(spoken.client),
+    found = [
+        (request.agent_versions, spoken.agent),
+        (request.queues[0].client_versions, spoken.client),
     ]
     if isinstance(request, InvitationURI):
-        common.append(request.x3dh_offer.versions.intersection(spoken.ratchet))
-    return None not in common
+        found.append((request.x3dh_offer.versions, spoken.ratchet))
+    return found
+
+
+def _is_spoken(config: DuplexConfig, request: ConnectionRequest) -> bool:
+    return all(offered.intersection(ours) for offered, ours in _versions(config, request))
+
+
+def _is_of_the_future(config: DuplexConfig, request: ConnectionRequest) -> bool:
+    return any(offered.lowest > ours.highest for offered, ours in _versions(config, request))

@@ -188,7 +188,7 @@ def outer_layers(stage: Stage, name: str) -> Iterator[tuple[bytes, Problem]]:
     yield b"", Problem.MALFORMED
     yield b"\x00\x04", Problem.MALFORMED
     yield bytes(16_000), Problem.MALFORMED
-    yield sealed(queue, b"whatever", version=9), Problem.VERSION
+    yield sealed(queue, b"whatever", version=9), Problem.NEWER_AGENT
     other = BoxKey(bytes(32))
     yield sealed(queue, b"whatever", secret=other), Problem.DECRYPTION
     yield sealed(queue, b""), Problem.MALFORMED
@@ -247,8 +247,8 @@ def test_confirmations_that_do_not_begin_a_ratchet() -> None:
     bad = [
         (confirmation_envelope(link, with_keys=False), Problem.UNEXPECTED),
         (confirmation_envelope(link, agent_version=1), Problem.VERSION),
-        (confirmation_envelope(link, agent_version=8), Problem.VERSION),
-        (confirmation_envelope(link, ratchet_version=4), Problem.VERSION),
+        (confirmation_envelope(link, agent_version=8), Problem.NEWER_AGENT),
+        (confirmation_envelope(link, ratchet_version=4), Problem.NEWER_AGENT),
         (
             ConfirmationEnvelope(7, x3dh_keys().public(3), other_ratchet.ciphertext),
             Problem.DECRYPTION,
@@ -341,7 +341,7 @@ def test_messages_that_mean_nothing() -> None:
         (b"", Problem.MALFORMED),
         (b"M", Problem.MALFORMED),
         (b"M" + bytes(8) + b"\x05hash", Problem.MALFORMED),
-        (b"Zukunft", Problem.UNEXPECTED),
+        (b"Zukunft", Problem.UNKNOWN_KIND),
         (ConnectionInfo(b"again").encode(), Problem.UNEXPECTED),
         (RatchetInfo(b"").encode(), Problem.UNEXPECTED),
     ],

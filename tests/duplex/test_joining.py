@@ -173,7 +173,7 @@ def address_link(
 def test_link_data_of_another_version(a: Machine, b: Machine, world: World) -> None:
     joined = world.join(b, address_link(world, a, versions=VersionRange(8, 9)))
     world.settle()
-    assert b.told == [ConnectionFailed(joined, Problem.VERSION)]
+    assert b.told == [ConnectionFailed(joined, Problem.NEWER_AGENT)]
 
 
 def test_an_address_behind_relays(a: Machine, b: Machine, world: World) -> None:

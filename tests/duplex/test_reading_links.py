@@ -10,7 +10,7 @@ from attrs import evolve
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.duplex.config import DuplexConfig
-from simplex_trio.duplex.errors import LinkNotUsable, NoCommonDuplexVersion
+from simplex_trio.duplex.errors import LinkNotUsable, NeedsNewerAgent
 from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.events import ConnectionFailed, Problem
 from simplex_trio.duplex.machine.joining import start_joining
@@ -91,10 +91,12 @@ async def join(answer: LinkContent | Exception) -> tuple[Exception | None, list[
 @pytest.mark.parametrize("flaw", LinkFlaw)
 async def test_data_that_is_not_what_the_link_promises(flaw: LinkFlaw) -> None:
     raised, told = await join(LinkDataInvalid(flaw))
-    assert isinstance(raised, LinkNotUsable)
+    needs_newer = flaw is LinkFlaw.FUTURE_VERSION
+    assert raised is not None
+    assert isinstance(raised, NeedsNewerAgent if needs_newer else LinkNotUsable)
     assert isinstance(raised.__cause__, LinkDataInvalid)
     assert raised.__cause__.flaw is flaw
-    assert told == [Problem.LINK]
+    assert told == [Problem.NEWER_AGENT if needs_newer else Problem.LINK]
 
 
 async def test_data_that_cannot_be_used() -> None:
@@ -102,8 +104,8 @@ async def test_data_that_cannot_be_used() -> None:
     assert isinstance(raised, LinkNotUsable)
     assert told == [Problem.LINK]
     raised, told = await join(content(versions=VersionRange(8, 9)))
-    assert isinstance(raised, NoCommonDuplexVersion)
-    assert told == [Problem.VERSION]
+    assert isinstance(raised, NeedsNewerAgent)
+    assert told == [Problem.NEWER_AGENT]
 
 
 async def test_a_router_without_the_link() -> None:

@@ -98,7 +98,7 @@ def test_what_is_no_request(address: Address) -> None:
     for body, problem in [
         (b"garbage", Problem.MALFORMED),
         (sealed(queue, b"garbage"), Problem.UNKNOWN_KIND),
-        (sealed(queue, UnknownEnvelope(8, b"S", b"service")), Problem.UNKNOWN_KIND),
+        (sealed(queue, UnknownEnvelope(8, b"S", b"service")), Problem.NEWER_AGENT),
         (sealed(queue, confirmation_envelope(link)), Problem.UNEXPECTED),
         (sealed(queue, MessageEnvelope(7, b"message" * 50)), Problem.UNEXPECTED),
     ]:
@@ -140,10 +140,22 @@ def degenerate_queue(invitation: InvitationURI) -> InvitationURI:
     return evolve(invitation, queues=(evolve(uri, queue=queue),))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [future_agent, future_queue, future_ratchet, degenerate_ratchet, degenerate_queue],
-)
+@pytest.mark.parametrize("change", [future_agent, future_queue, future_ratchet])
+def test_a_request_of_a_newer_agent(
+    address: Address, change: Callable[[InvitationURI], InvitationURI]
+) -> None:
+    """It could not be accepted, so it is not told as a request."""
+    [queue] = address.a.connection(address.mine).receiving.values()
+    envelope = InvitationEnvelope(8, change(address.invitation), b"B")
+    address.world.put(address.queue, sealed(queue, envelope))
+    address.world.deliver(address.queue)
+    assert address.a.news_of(ReceivingProblem).problem is Problem.NEWER_AGENT
+    assert address.a.rows.find(Request) == []
+    address.world.do_all(address.a)
+    address.go_on()
+
+
+@pytest.mark.parametrize("change", [degenerate_ratchet, degenerate_queue])
 def test_a_request_that_cannot_be_accepted(
     address: Address, change: Callable[[InvitationURI], InvitationURI]
 ) -> None:

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.duplex.config import DuplexConfig
-from simplex_trio.duplex.errors import LinkNotUsable, NoCommonDuplexVersion
+from simplex_trio.duplex.errors import LinkNotUsable, NeedsNewerAgent, NoCommonDuplexVersion
 from simplex_trio.duplex.events import InvitationReady, Problem
 from simplex_trio.duplex.machine.accepting import accept_confirmation, accept_request
 from simplex_trio.duplex.machine.acknowledging import acknowledge, acknowledged
@@ -41,7 +41,7 @@ from simplex_trio.duplex.machine.handshake import (
     request_sent,
     sender_secured,
 )
-from simplex_trio.duplex.machine.joining import link_read, start_joining
+from simplex_trio.duplex.machine.joining import link_problem, link_read, start_joining
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.opening import Arrival
 from simplex_trio.duplex.machine.postponing import postpone, work_done
@@ -309,8 +309,9 @@ class World:
             outcome = _done(work, self._ask(machine, work, answer))
         except Refused as exc:
             outcome = self._failed(work, exc.failure)
-        except LinkDataInvalid:
-            outcome = _failing(Problem.LINK)
+        except LinkDataInvalid as exc:
+            needs_newer = isinstance(link_problem(exc), NeedsNewerAgent)
+            outcome = _failing(Problem.NEWER_AGENT if needs_newer else Problem.LINK)
         if answer is Answer.LOST:
             return
 
@@ -325,6 +326,8 @@ class World:
             machine.on(connection_id, _failing(Problem.TOO_LARGE))
         except LinkNotUsable:
             machine.on(connection_id, _failing(Problem.LINK))
+        except NeedsNewerAgent:
+            machine.on(connection_id, _failing(Problem.NEWER_AGENT))
         except NoCommonDuplexVersion:
             machine.on(connection_id, _failing(Problem.VERSION))
 

@@ -47,6 +47,7 @@ _PROBLEMS = {
     Problem.REFUSED: "a router refused",
     Problem.LINK: "the link's data cannot be used",
     Problem.VERSION: "the peer's program is of another version",
+    Problem.NEWER_AGENT: "it needs a newer agent, so update simplex-trio",
     Problem.DECRYPTION: "a message cannot be decrypted",
     Problem.MALFORMED: "a message makes no sense",
     Problem.UNEXPECTED: "a message that does not belong there",

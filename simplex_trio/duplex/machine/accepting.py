@@ -10,7 +10,7 @@ from simplex_trio.duplex.errors import (
     LinkNotUsable,
     NoCommonDuplexVersion,
 )
-from simplex_trio.duplex.events import RequestReceived
+from simplex_trio.duplex.events import Problem, RequestReceived
 from simplex_trio.duplex.machine.connection import (
     Acknowledgement,
     Connection,
@@ -21,6 +21,7 @@ from simplex_trio.duplex.machine.connection import (
 from simplex_trio.duplex.machine.handshake import confirm_if_possible
 from simplex_trio.duplex.machine.joining import is_joining, join
 from simplex_trio.duplex.machine.messages import MAX_REQUESTS, Request
+from simplex_trio.duplex.machine.opening import Unusable
 from simplex_trio.duplex.machine.queues import add_sending_queue
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import CryptoError
@@ -148,6 +149,14 @@ def request_received(
     step: Step, c: OpenConnection, queue: ReceivingQueue, envelope: InvitationEnvelope
 ) -> None:
     """A peer asks for a connection; the program is told."""
+    spoken, offered = step.moment.spoken, envelope.request
+    for versions, ours in (
+        (offered.agent_versions, spoken.agent),
+        (offered.queues[0].client_versions, spoken.client),
+        (offered.x3dh_offer.versions, spoken.ratchet),
+    ):
+        if versions.lowest > ours.highest:
+            raise Unusable(Problem.NEWER_AGENT)
     encoded_hash = sha256(envelope.encode()).digest()
     if step.rows.has_seen(c.connection_id, encoded_hash):
         return
@@ -164,12 +173,12 @@ def request_received(
     step.rows.insert(request)
     if step.rows.count(Request, address_id=c.connection_id) > MAX_REQUESTS:
         c.change_receiving(queue.number, acknowledgement=Acknowledgement.HELD)
-    versions = invitation.agent_versions.intersection(moment.spoken.agent)
+    agents = invitation.agent_versions.intersection(moment.spoken.agent)
     ratchets = invitation.x3dh_offer.versions.intersection(moment.spoken.ratchet)
     can_use_kem = (
-        versions is not None
+        agents is not None
         and ratchets is not None
-        and versions.highest >= AgentVersion.PQ_RATCHET
+        and agents.highest >= AgentVersion.PQ_RATCHET
         and ratchets.highest >= RatchetVersion.KEM
     )
     servers = tuple(uri.queue.server for uri in invitation.queues)

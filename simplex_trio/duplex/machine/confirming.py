@@ -9,7 +9,7 @@ from simplex_trio.duplex.events import ConfirmationReceived, PeerInfo, Problem
 from simplex_trio.duplex.machine.accepting import answer
 from simplex_trio.duplex.machine.connection import Acknowledgement, ReceivingQueue, ReceivingStatus
 from simplex_trio.duplex.machine.handshake import confirmation_arrived, fail, make_ready
-from simplex_trio.duplex.machine.opening import Unusable, decoded, decrypt
+from simplex_trio.duplex.machine.opening import Unusable, decoded, decrypt, version_problem
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import TooLarge
 from simplex_trio.ratchet.errors import RatchetError, VersionNotSpoken
@@ -35,7 +35,7 @@ def confirmation_received(
     spoken, agreed = step.moment.spoken, c.row.agent_version
     version = envelope.agent_version
     if version not in spoken.agent and version > agreed:
-        raise Unusable(Problem.VERSION)
+        raise Unusable(version_problem(version, spoken.agent))
     if queue.status is not ReceivingStatus.NEW:
         raise Unusable(Problem.UNEXPECTED)
     if c.row.is_joiner:
@@ -84,7 +84,7 @@ def _decrypt_confirmation(
     if own is None or peer is None:
         raise Unusable(Problem.UNEXPECTED)
     if peer.version not in moment.spoken.ratchet:
-        raise Unusable(Problem.VERSION)
+        raise Unusable(version_problem(peer.version, moment.spoken.ratchet))
     pq = (
         c.row.pq
         and envelope.agent_version >= AgentVersion.PQ_RATCHET

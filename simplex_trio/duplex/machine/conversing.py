@@ -33,7 +33,7 @@ from simplex_trio.wire.duplex.bodies import (
     UserMessage,
 )
 from simplex_trio.wire.duplex.envelopes import MessageEnvelope
-from simplex_trio.wire.duplex.messages import AgentMessage, message_hash
+from simplex_trio.wire.duplex.messages import AgentMessage, UnknownMessage, message_hash
 
 __all__ = ["message_received"]
 
@@ -51,6 +51,8 @@ def message_received(
         raise Unusable(Problem.DECRYPTION, known=True)
     plaintext = decrypt(step, c, envelope.ciphertext)
     message = decoded(plaintext)
+    if isinstance(message, UnknownMessage):
+        raise Unusable(Problem.UNKNOWN_KIND)
     if not isinstance(message, AgentMessage):
         raise Unusable(Problem.UNEXPECTED)
     now = step.moment.seconds

@@ -5,7 +5,12 @@ from __future__ import annotations
 from hashlib import sha256
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
-from simplex_trio.duplex.errors import AlreadyJoined, LinkNotUsable, NoCommonDuplexVersion
+from simplex_trio.duplex.errors import (
+    AlreadyJoined,
+    LinkNotUsable,
+    NeedsNewerAgent,
+    NoCommonDuplexVersion,
+)
 from simplex_trio.duplex.machine.connection import (
     Connection,
     ConnectionKind,
@@ -25,19 +30,27 @@ from simplex_trio.wire.duplex.link_boxes import LinkContent
 from simplex_trio.wire.duplex.link_data import ContactLinkData
 from simplex_trio.wire.duplex.links import Link
 from simplex_trio.wire.duplex.messages import ConnectionInfo
+from simplex_trio.wire.duplex.owners import LinkDataInvalid, LinkFlaw
 from simplex_trio.wire.duplex.requests import ConnectionRequest, ContactURI, InvitationURI
-from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortInvitationLink
+from simplex_trio.wire.duplex.short_links import (
+    ContactKind,
+    ShortContactLink,
+    ShortInvitationLink,
+)
 from simplex_trio.wire.duplex.sizes import check_fits
 from simplex_trio.wire.duplex.versions import AgentVersion
 from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion
+from simplex_trio.wire.versions import VersionRange
 
 __all__ = [
     "is_joining",
     "join",
     "known_connection",
     "link_hash",
+    "link_problem",
     "link_read",
     "look_at",
+    "no_common_version",
     "start_joining",
 ]
 
@@ -68,6 +81,8 @@ def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -
     or was cancelled can be made again, with the same keys.  Raises `AlreadyJoined` once it is more
     than that, and `NoCommonDuplexVersion` or `LinkNotUsable`, and stores nothing then.
     """
+    if isinstance(link, ShortContactLink) and link.kind is ContactKind.SERVICE:
+        raise NeedsNewerAgent("this needs a newer agent: the address of a service")
     hashed = link_hash(link)
     known = known_connection(step.rows, link, user)
     if known is not None:
@@ -147,6 +162,20 @@ def link_read(step: Step, c: OpenConnection, content: LinkContent) -> None:
     join(step, c, content.fixed.request, auth_key=key)
 
 
+def link_problem(error: LinkDataInvalid) -> LinkNotUsable | NeedsNewerAgent:
+    """Why a link cannot be used whose data has this flaw."""
+    if error.flaw is LinkFlaw.FUTURE_VERSION:
+        return NeedsNewerAgent("this needs a newer agent: the data of the link is not known here")
+    return LinkNotUsable("the data of the link is not what the link promises")
+
+
+def no_common_version(offered: VersionRange, spoken: VersionRange) -> NoCommonDuplexVersion:
+    """The error for versions of which none is spoken."""
+    if offered.lowest > spoken.highest:
+        return NeedsNewerAgent("this needs a newer agent: it is for programs of later versions")
+    return NoCommonDuplexVersion("this is for programs of earlier versions than any spoken here")
+
+
 def join(
     step: Step,
     c: OpenConnection,
@@ -159,8 +188,10 @@ def join(
     uri = request.queues[0]
     agent = request.agent_versions.intersection(spoken.agent)
     client = uri.client_versions.intersection(spoken.client)
-    if agent is None or client is None:
-        raise NoCommonDuplexVersion("the link is for programs of other versions")
+    if agent is None:
+        raise no_common_version(request.agent_versions, spoken.agent)
+    if client is None:
+        raise no_common_version(uri.client_versions, spoken.client)
     c.change(agent_version=agent.highest)
     if isinstance(request, InvitationURI):
         _join_invitation(step, c, request, client.highest, auth_key)
@@ -178,7 +209,7 @@ def _join_invitation(
     moment, row = step.moment, c.row
     versions = request.x3dh_offer.versions.intersection(moment.spoken.ratchet)
     if versions is None:
-        raise NoCommonDuplexVersion("the link is for programs with another encryption")
+        raise no_common_version(request.x3dh_offer.versions, moment.spoken.ratchet)
     version = versions.highest
     pq = row.pq and row.agent_version >= AgentVersion.PQ_RATCHET and version >= RatchetVersion.KEM
     peer = request.x3dh_offer.at_version(version)

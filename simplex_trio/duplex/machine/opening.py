@@ -20,8 +20,17 @@ from simplex_trio.redaction import Redacted
 from simplex_trio.wire.duplex.envelopes import AgentEnvelope, decode_envelope
 from simplex_trio.wire.duplex.messages import decode_message
 from simplex_trio.wire.smp.envelopes import ClientEnvelope, ClientMessage
+from simplex_trio.wire.versions import VersionRange
 
-__all__ = ["Arrival", "Unusable", "decoded", "decrypt", "open_envelope"]
+__all__ = [
+    "Arrival",
+    "Unusable",
+    "decoded",
+    "decrypt",
+    "is_newer",
+    "open_envelope",
+    "version_problem",
+]
 
 
 @final
@@ -32,6 +41,20 @@ class Arrival(Redacted):
     broker_id: bytes
     timestamp: int
     body: bytes
+
+
+_HIGHEST_PLAUSIBLE = 0xFF
+"""Higher numbers are no versions, but garbage."""
+
+
+def is_newer(version: int, spoken: VersionRange) -> bool:
+    """Whether a version is one of a newer agent."""
+    return spoken.highest < version <= _HIGHEST_PLAUSIBLE
+
+
+def version_problem(version: int, spoken: VersionRange) -> Problem:
+    """What is wrong with a version that is not spoken."""
+    return Problem.NEWER_AGENT if is_newer(version, spoken) else Problem.VERSION
 
 
 class Unusable(Exception):

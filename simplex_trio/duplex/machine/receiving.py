@@ -13,12 +13,19 @@ from simplex_trio.duplex.machine.accepting import request_received
 from simplex_trio.duplex.machine.confirming import confirmation_received
 from simplex_trio.duplex.machine.connection import Acknowledgement, ConnectionKind, ReceivingQueue
 from simplex_trio.duplex.machine.conversing import message_received
-from simplex_trio.duplex.machine.opening import Arrival, Unusable, open_envelope
+from simplex_trio.duplex.machine.opening import (
+    Arrival,
+    Unusable,
+    is_newer,
+    open_envelope,
+    version_problem,
+)
 from simplex_trio.duplex.machine.sending import enqueue
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import CryptoError, DecodeError
 from simplex_trio.wire.duplex.bodies import QCONT, QueueLocation
 from simplex_trio.wire.duplex.envelopes import (
+    AgentEnvelope,
     ConfirmationEnvelope,
     InvitationEnvelope,
     MessageEnvelope,
@@ -80,7 +87,7 @@ def _process(step: Step, c: OpenConnection, queue: ReceivingQueue, arrival: Arri
     except DecodeError as exc:
         raise Unusable(Problem.MALFORMED) from exc
     if outer.version not in spoken and outer.version > queue.client_version:
-        raise Unusable(Problem.VERSION)
+        raise Unusable(version_problem(outer.version, spoken))
     if queue.e2e_secret is not None:
         if outer.dh_key is not None:
             _check_repeated_confirmation(queue, outer)
@@ -88,10 +95,7 @@ def _process(step: Step, c: OpenConnection, queue: ReceivingQueue, arrival: Arri
         if isinstance(envelope, MessageEnvelope):
             message_received(step, c, queue, envelope, arrival)
             return
-        problem = (
-            Problem.UNKNOWN_KIND if isinstance(envelope, UnknownEnvelope) else Problem.UNEXPECTED
-        )
-        raise Unusable(problem)
+        raise Unusable(_problem_of(envelope, step))
     if outer.dh_key is None:
         raise Unusable(Problem.UNEXPECTED)
     try:
@@ -104,10 +108,16 @@ def _process(step: Step, c: OpenConnection, queue: ReceivingQueue, arrival: Arri
             request_received(step, c, queue, envelope)
         case ConfirmationEnvelope() if c.row.kind is ConnectionKind.DUPLEX:
             confirmation_received(step, c, queue, envelope, secret, outer.version, inner.sender_key)
-        case UnknownEnvelope():
-            raise Unusable(Problem.UNKNOWN_KIND)
         case _:
-            raise Unusable(Problem.UNEXPECTED)
+            raise Unusable(_problem_of(envelope, step))
+
+
+def _problem_of(envelope: AgentEnvelope, step: Step) -> Problem:
+    """Why an envelope cannot be used that does not belong here."""
+    if is_newer(envelope.agent_version, step.moment.spoken.agent):
+        return Problem.NEWER_AGENT
+    is_unknown = isinstance(envelope, UnknownEnvelope)
+    return Problem.UNKNOWN_KIND if is_unknown else Problem.UNEXPECTED
 
 
 def _check_repeated_confirmation(queue: ReceivingQueue, outer: ClientEnvelope) -> None:

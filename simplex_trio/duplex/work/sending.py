@@ -7,7 +7,11 @@ from functools import partial
 
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp.sending import SenderCommands
-from simplex_trio.duplex.errors import LinkNotUsable, NoCommonDuplexVersion
+from simplex_trio.duplex.errors import (
+    LinkNotUsable,
+    NeedsNewerAgent,
+    NoCommonDuplexVersion,
+)
 from simplex_trio.duplex.events import Problem
 from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.deleting import go_on_deleting
@@ -19,7 +23,7 @@ from simplex_trio.duplex.machine.delivering import (
     outgoing,
 )
 from simplex_trio.duplex.machine.handshake import request_sent, sender_secured
-from simplex_trio.duplex.machine.joining import link_read
+from simplex_trio.duplex.machine.joining import link_problem, link_read
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import Deliver, ReadLink, SecureAsSender, SendRequest
@@ -58,13 +62,16 @@ class SenderWork(Settling):
             content = await self._routers.read_link(link, row.link_key, row.user)
             await self._settle(work, lambda step, c: link_read(step, c, content))
         except LinkDataInvalid as exc:
-            unusable = LinkNotUsable("the data of the link is not what the link promises")
+            unusable = link_problem(exc)
             unusable.__cause__ = exc
-            await self._fail(work, unusable, Problem.LINK)
+            needs_newer = isinstance(unusable, NeedsNewerAgent)
+            await self._fail(work, unusable, Problem.NEWER_AGENT if needs_newer else Problem.LINK)
         except LinkNotUsable as exc:
             await self._fail(work, exc, Problem.LINK)
         except NoCommonDuplexVersion as exc:
-            await self._fail(work, exc, Problem.VERSION)
+            needs_newer = isinstance(exc, NeedsNewerAgent)
+            problem = Problem.NEWER_AGENT if needs_newer else Problem.VERSION
+            await self._fail(work, exc, problem)
         except TooLarge as exc:
             await self._fail(work, exc, Problem.TOO_LARGE)
         except NETWORK_ERRORS as exc:

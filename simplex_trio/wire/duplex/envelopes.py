@@ -18,8 +18,9 @@ from attrs.validators import and_, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted, instance_of
-from simplex_trio.wire.buffer import Reader, large, maybe, word16
+from simplex_trio.wire.buffer import Reader, large, maybe, short, word16
 from simplex_trio.wire.duplex.requests import InvitationURI
+from simplex_trio.wire.duplex.versions import AGENT_VERSIONS, AgentVersion
 from simplex_trio.wire.duplex.x3dh_keys import KEMAcceptance, X3DHKeys
 
 __all__ = [
@@ -47,10 +48,17 @@ class ConfirmationEnvelope(_Envelope):
     """The keys from which the initiator derives the ratchet; only the joiner sends them."""
     ciphertext: bytes = field(validator=instance_of(bytes))
     """`ConnectionInfo` or `ConnectionInfoReply`, encrypted by the ratchet."""
+    ratchet_key_id: bytes | None = field(
+        default=None, validator=optional(and_(instance_of(bytes), max_len(0xFF)))
+    )
+    """Which keys of a contact address the sender has used; from version 8 on."""
 
     def encode(self) -> bytes:
         keys = maybe(self.x3dh_keys, X3DHKeys.encode)
-        return word16(self.agent_version) + b"C" + keys + self.ciphertext
+        start = word16(self.agent_version) + b"C" + keys
+        if self.agent_version >= AgentVersion.ADDRESS_RATCHET:
+            start += maybe(self.ratchet_key_id, short)
+        return start + self.ciphertext
 
 
 @final
@@ -123,14 +131,28 @@ AgentEnvelope: TypeAlias = (
 def decode_envelope(data: bytes) -> AgentEnvelope:
     """Read the body of a message between SMP clients.
 
-    Raises `DecodeError` for an envelope of a known kind whose content makes no sense.
+    Raises `DecodeError` for an envelope of a known kind whose content makes no sense; one of a
+    later version is an `UnknownEnvelope` then.
     """
     reader = Reader(data)
     version, tag = reader.word16(), reader.take(1)
+    content = Reader(reader.tail())
+    try:
+        return _decode_content(version, tag, content)
+    except DecodeError:
+        if version <= AGENT_VERSIONS.highest:
+            raise
+        return UnknownEnvelope(version, tag, data[3:])
+
+
+def _decode_content(version: int, tag: bytes, reader: Reader) -> AgentEnvelope:
     match tag:
         case b"C":
             keys = reader.maybe(lambda: X3DHKeys.decode(reader))
-            return ConfirmationEnvelope(version, keys, reader.tail())
+            key_id = None
+            if version >= AgentVersion.ADDRESS_RATCHET:
+                key_id = reader.maybe(reader.short)
+            return ConfirmationEnvelope(version, keys, reader.tail(), key_id)
         case b"M":
             return MessageEnvelope(version, reader.tail())
         case b"I":

@@ -45,7 +45,9 @@ from simplex_trio.wire.duplex.owners import (
 )
 from simplex_trio.wire.duplex.requests import ContactURI, InvitationURI
 from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortLink
+from simplex_trio.wire.duplex.versions import AGENT_VERSIONS
 from simplex_trio.wire.smp.links import QueueLinkData
+from simplex_trio.wire.versions import VersionRange
 
 __all__ = [
     "FIXED_PADDED",
@@ -245,11 +247,17 @@ def open_link(keys: LinkKeys, data: QueueLinkData) -> LinkContent:
     try:
         fixed = FixedLinkData.decode(fixed_data)
     except DecodeError as exc:
-        raise LinkDataInvalid(LinkFlaw.FIXED_MALFORMED) from exc
+        is_later = _is_of_the_future(fixed_data)
+        raise LinkDataInvalid(
+            LinkFlaw.FUTURE_VERSION if is_later else LinkFlaw.FIXED_MALFORMED
+        ) from exc
     try:
         user = decode_user_link_data(user_data)
     except DecodeError as exc:
-        raise LinkDataInvalid(LinkFlaw.USER_MALFORMED) from exc
+        is_later = _is_of_the_future(user_data[1:]) or _is_of_the_future(fixed_data)
+        raise LinkDataInvalid(
+            LinkFlaw.FUTURE_VERSION if is_later else LinkFlaw.USER_MALFORMED
+        ) from exc
     _check_kinds(keys, fixed, user)
     if not hmac.compare_digest(sha3_256(fixed_data).digest(), keys.link_key):
         raise LinkDataInvalid(LinkFlaw.LINK_KEY)
@@ -262,6 +270,14 @@ def open_link(keys: LinkKeys, data: QueueLinkData) -> LinkContent:
     if not any(is_signed_by(key, user_signature, user_data) for key in signers):
         raise LinkDataInvalid(LinkFlaw.USER_SIGNATURE)
     return LinkContent(fixed, user)
+
+
+def _is_of_the_future(data: bytes) -> bool:
+    """Whether data that begins with versions is for programs of later ones as well."""
+    try:
+        return VersionRange.decode(Reader(data)).highest > AGENT_VERSIONS.highest
+    except DecodeError:
+        return False
 
 
 def _open(

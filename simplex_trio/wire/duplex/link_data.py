@@ -24,7 +24,11 @@ from simplex_trio.wire.duplex.requests import (
     InvitationURI,
     decode_request,
 )
-from simplex_trio.wire.duplex.short_links import ShortContactLink, decode_short_link
+from simplex_trio.wire.duplex.short_links import (
+    ShortContactLink,
+    UnknownLinkKind,
+    decode_short_link,
+)
 from simplex_trio.wire.versions import VersionRange
 
 __all__ = [
@@ -163,14 +167,17 @@ def decode_user_link_data(data: bytes) -> UserLinkData:
             VersionRange.decode(reader),
             reader.boolean(),
             reader.listed(lambda: Owner.decode(reader)),
-            reader.listed(lambda: _decode_relay(reader)),
+            tuple(relay for relay in reader.listed(lambda: _decode_relay(reader)) if relay),
             _decode_program_data(reader),
         )
     raise DecodeError("not the data of a link")
 
 
-def _decode_relay(reader: Reader) -> ShortContactLink:
-    link = decode_short_link(reader)
+def _decode_relay(reader: Reader) -> ShortContactLink | None:
+    try:
+        link = decode_short_link(reader)
+    except UnknownLinkKind:
+        return None  # the others may be of use
     if not isinstance(link, ShortContactLink):
         raise DecodeError("a relay with a link that is not a contact address'")
     return link

@@ -50,9 +50,9 @@ class LinkProblem(Enum):
     DAMAGED = auto()
     """The beginning of a link to connect to, and then something that makes no sense."""
     FUTURE_VERSION = auto()
-    """A link to connect to that only programs of later versions can use."""
+    """A link to connect to that needs a newer agent: update this program."""
     FUTURE_KIND = auto()
-    """A short link of a kind that came with a later version."""
+    """A short link of a kind that came with a later version, which needs a newer agent."""
     FILE = auto()
     """A link to a file."""
     NAME = auto()
@@ -67,7 +67,9 @@ class NotALink(DecodeError):
     """A text is not a link to connect to; ``problem`` says what it is instead."""
 
     def __init__(self, problem: LinkProblem) -> None:
-        super().__init__(f"not a link to connect to: {problem.name}")
+        needs_newer = problem in (LinkProblem.FUTURE_VERSION, LinkProblem.FUTURE_KIND)
+        text = "this link needs a newer agent" if needs_newer else "not a link to connect to"
+        super().__init__(f"{text}: {problem.name}")
         self.problem = problem
 
 

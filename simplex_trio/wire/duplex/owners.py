@@ -76,6 +76,8 @@ class LinkFlaw(Enum):
     """An owner is authorized neither by the root key nor by an owner before it."""
     OWNERS_TOO_COSTLY = auto()
     """Checking the owners would take more than `MAX_OWNER_CHECKS` signatures."""
+    FUTURE_VERSION = auto()
+    """A part makes no sense here, and says that it is for programs of later versions."""
     OTHER_QUEUE = auto()
     """The request in the fixed part is for another queue than the one that has the link."""
 

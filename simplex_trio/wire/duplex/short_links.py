@@ -218,7 +218,10 @@ def _server(host: str | None, query: str | None) -> ServerAddress:
 
 
 def decode_short_link(reader: Reader) -> ShortLink:
-    """Read the binary form of a short link; raises as `parse_short_link` does."""
+    """Read the binary form of a short link; raises as `parse_short_link` does.
+
+    One of an unknown kind has been read to its end all the same.
+    """
     try:
         match reader.take(1):
             case b"I":
@@ -226,8 +229,9 @@ def decode_short_link(reader: Reader) -> ShortLink:
                     ServerAddress.decode(reader), reader.short(), reader.short()
                 )
             case b"C":
-                kind = _decode_kind(reader.take(1))
-                return ShortContactLink(ServerAddress.decode(reader), kind, reader.short())
+                letter = reader.take(1)
+                server, key = ServerAddress.decode(reader), reader.short()
+                return ShortContactLink(server, _decode_kind(letter), key)
             case _:
                 raise DecodeError("not a short link")
     except DecodeError:

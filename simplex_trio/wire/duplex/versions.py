@@ -26,6 +26,9 @@ class AgentVersion:
     """The initiator secures the reply queue itself."""
     RATCHET_ON_CONFIRMATION = 7
     """The initiator has a ratchet as soon as a confirmation arrives, so the joiner may send."""
+    ADDRESS_RATCHET = 8
+    """The data of a contact address has keys for a ratchet, so that the request is a confirmation
+    that names them.  Not spoken here, and read as far as needed to tell what it is."""
 
 
 AGENT_VERSIONS = VersionRange(2, 7)
