@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from simplex_trio.cli import queues, xftp_files
 from simplex_trio.cli.agent_watch import agent_watch
-from simplex_trio.cli.connect import accepting, listing, making, sending, watching
+from simplex_trio.cli.connect import accepting, checking, listing, making, sending, watching
 from simplex_trio.cli.demo.command import demo
 from simplex_trio.cli.katzenpost_simulate import simulate
 from simplex_trio.cli.ping import ping
@@ -138,6 +138,15 @@ connect.command(
 connect.command(
     listing.delete,
     help_epilogue=_examples("simplex-trio connect delete 3q0FBh2x --after-delivery"),
+)
+
+connect.command(
+    checking.check_router,
+    name="test-router",
+    help_epilogue=_examples(
+        "simplex-trio connect test-router smp://...@smp.example.com",
+        "simplex-trio connect test-router @router.txt --json",
+    ),
 )
 
 queue: App = App(

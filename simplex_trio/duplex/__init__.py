@@ -64,6 +64,7 @@ from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem
 from simplex_trio.duplex.links import LinkPreview
 from simplex_trio.duplex.machine.step import Spoken
 from simplex_trio.duplex.opening import open_duplex_agent
+from simplex_trio.duplex.server_checks import ServerCheck, ServerStep, StepOutcome
 from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
 from simplex_trio.duplex.store.store import change_store_key
 
@@ -118,7 +119,10 @@ __all__ = [
     "RouterUp",
     "SendingResumed",
     "Server",
+    "ServerCheck",
+    "ServerStep",
     "Spoken",
+    "StepOutcome",
     "UnknownConnection",
     "UserDeleted",
     "change_store_key",

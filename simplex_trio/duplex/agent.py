@@ -78,6 +78,7 @@ from simplex_trio.duplex.machine.joining import (
 )
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.server_checks import ServerCheck, check_server
 from simplex_trio.duplex.status import ConnectionStatus, status_of
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import DuplexStore
@@ -96,6 +97,7 @@ from simplex_trio.wire.duplex.link_boxes import LinkContent
 from simplex_trio.wire.duplex.links import Link, parse_link
 from simplex_trio.wire.duplex.owners import LinkDataInvalid
 from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortInvitationLink
+from simplex_trio.xftp.client_config import XFTPClientConfig
 
 __all__ = ["DuplexAgent", "Invitation"]
 
@@ -220,7 +222,7 @@ class DuplexAgent:
         With ``wait`` it raises the error of the last server if no server makes a queue, and nothing
         is left of the invitation.  Raises `TooLarge` if ``info`` or ``data`` does not fit.
         """
-        self._check_servers()
+        self._check_servers(user)
         wants_pq = self._wants_pq(pq)
 
         def decide(step: Step) -> str:
@@ -282,7 +284,7 @@ class DuplexAgent:
 
         ``data`` is what its short link shows; see `create` for the rest.
         """
-        self._check_servers()
+        self._check_servers(user)
         wants_pq = self._wants_pq(pq)
 
         def decide(step: Step) -> str:
@@ -317,7 +319,7 @@ class DuplexAgent:
         Raises `NotALink`, `LinkNotUsable`, `NeedsNewerAgent` or `NoCommonDuplexVersion` for what
         cannot be joined, and `AlreadyJoined` for what was.
         """
-        self._check_servers()
+        self._check_servers(user)
         parsed = self._parsed(link)
         wants_pq = self._wants_pq(pq)
 
@@ -364,12 +366,13 @@ class DuplexAgent:
                 return c.connection_id
 
             return await self._core.step(allow)
-        self._check_servers()
         request_id = event.request_id
         wants_pq = None if pq is None else self._wants_pq(pq)
 
         def decide(step: Step) -> str:
-            return accept_request(step, request_id, info or b"", pq=wants_pq).connection_id
+            c = accept_request(step, request_id, info or b"", pq=wants_pq)
+            self._check_servers(c.row.user)
+            return c.connection_id
 
         try:
             return await self._joined(decide, wait=wait)
@@ -412,9 +415,9 @@ class DuplexAgent:
         ``server`` is one of the agent's own by default.  Nothing can be sent to the address before
         `InvitationReady` tells that the queue is there.
         """
-        self._check_servers()
+        self._check_servers(user)
         chosen = (
-            self._routers.servers_for_queue([], None)[0].address
+            self._routers.servers_for_queue([], None, user)[0].address
             if server is None
             else Server.of(server).address
         )
@@ -608,6 +611,46 @@ class DuplexAgent:
         """
         await self._lanes.wait_until_idle(connection_ids)
 
+    # --- servers --------------------------------------------------------------------------------
+
+    def servers(self, *, user: str = "") -> tuple[Server, ...]:
+        """The servers on which queues of a user are made."""
+        return self._routers.servers_of(user)
+
+    def set_servers(
+        self,
+        servers: Iterable[Server | ServerAddress | str] | None,
+        *,
+        user: str | None = None,
+    ) -> None:
+        """Replace the servers of one user, or of all users who have no list of their own.
+
+        `None` takes a user's own list away.  They count for whatever is done next, what waits for
+        another attempt included; queues that are there stay where they are.  They are not stored:
+        an agent that is opened again has those of its configuration.
+        """
+        self._routers.change_servers(servers, user)
+        self._lanes.try_now()
+
+    async def test_server(
+        self, server: Server | ServerAddress | str, *, xftp: XFTPClientConfig | None = None
+    ) -> ServerCheck:
+        """Do once what is needed of a router, over a connection of its own.
+
+        With a router for messages it connects, and makes, secures and deletes a queue; with one for
+        files it registers, uploads, downloads and deletes a small one.  A password in the address
+        is used.  The steps until the first that fails are told, with its error; what was made is
+        deleted then too, if that is possible.
+
+        ``xftp`` is how routers for files are connected to, if not as those for messages.  Raises
+        `ValueError` for the address of a router of another kind, and `XFTPSupportMissing` without
+        the extra ``xftp``.
+        """
+        if xftp is None:
+            xftp = XFTPClientConfig(connect=self._config.agent.client.transport)
+        label = f"test|{self._config.random_bytes(16).hex()}"
+        return await check_server(server, self._agent, xftp=xftp, label=label)
+
     # --- the network, and pauses ----------------------------------------------------------------
 
     @property
@@ -695,8 +738,8 @@ class DuplexAgent:
             self._events.end()
             self._watches.end()
 
-    def _check_servers(self) -> None:
-        if not self._config.servers:
+    def _check_servers(self, user: str) -> None:
+        if not self._routers.servers_of(user):
             raise NoServers("the agent has no router to make queues on")
 
     def _wants_pq(self, pq: bool | None) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from types import MappingProxyType
 
 from attrs import field, frozen
 from attrs.validators import deep_iterable, ge
@@ -82,6 +83,9 @@ class Server(Redacted):
     """Who runs it.  The two queues of a connection are kept on routers of different operators."""
     for_queues: bool = True
     for_proxy: bool = True
+    enabled: bool = True
+    """Whether it is used for anything new; if no server is, all of them are.  What is on it
+    already goes on."""
 
     @classmethod
     def of(cls, server: Server | ServerAddress | str) -> Server:
@@ -100,6 +104,12 @@ def _servers(servers: Iterable[Server | ServerAddress | str]) -> tuple[Server, .
     return tuple(map(Server.of, servers))
 
 
+def _by_user(
+    servers: Mapping[str, Iterable[Server | ServerAddress | str]],
+) -> Mapping[str, tuple[Server, ...]]:
+    return MappingProxyType({user: _servers(each) for user, each in servers.items()})
+
+
 @frozen(repr=False)
 class DuplexConfig(Redacted):
     """The configuration of an agent; the first field is what most programs set."""
@@ -110,6 +120,8 @@ class DuplexConfig(Redacted):
         validator=deep_iterable(instance_of(Server), instance_of(tuple)),
     )
     """Where queues are made; without any, an agent can join nothing and make nothing."""
+    user_servers: Mapping[str, tuple[Server, ...]] = field(factory=dict, converter=_by_user)
+    """The servers of users who have a list of their own, in place of ``servers``."""
     pq: bool = True
     """Whether new connections use the post-quantum KEM, if the peer can; those that do go on."""
     isolation: Isolation = Isolation.USER

@@ -41,19 +41,25 @@ def _ordered(
     return sorted(mixed, key=rank)
 
 
+def _usable(config: DuplexConfig) -> list[Server]:
+    """The servers that are enabled, or all if none is."""
+    return [server for server in config.servers if server.enabled] or list(config.servers)
+
+
 def servers_for_queue(
     config: DuplexConfig, avoid: Iterable[ServerAddress], random: Callable[[], float]
 ) -> list[Server]:
     """Where to make a queue, best first; ``avoid`` are the servers that its connection uses."""
-    servers = [server for server in config.servers if server.for_queues]
-    return _ordered(servers or list(config.servers), avoid, random)
+    usable = _usable(config)
+    servers = [server for server in usable if server.for_queues]
+    return _ordered(servers or usable, avoid, random)
 
 
 def proxies_for(
     config: DuplexConfig, destination: ServerAddress, random: Callable[[], float]
 ) -> list[Server]:
     """What to send through, best first."""
-    servers = [server for server in config.servers if server.for_proxy]
+    servers = [server for server in _usable(config) if server.for_proxy]
     return _ordered(servers, [destination], random)
 
 
@@ -85,7 +91,7 @@ def first_route(config: DuplexConfig, destination: ServerAddress) -> Route:
             wanted = False
     # Without a proxy nothing is sent directly that was asked to be hidden.
     is_strict = config.proxy is ProxyUse.ALWAYS or config.fallback is Fallback.PROHIBIT
-    has_proxy = any(server.for_proxy for server in config.servers)
+    has_proxy = any(server.for_proxy for server in _usable(config))
     return Route.PROXY if wanted and (has_proxy or is_strict) else Route.DIRECT
 
 

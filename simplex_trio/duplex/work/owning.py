@@ -85,7 +85,7 @@ class OwnerWork(Settling):
         """
         c, queue = work.connection, work.receiving
         failures: list[Exception] = []
-        servers = self._routers.servers_for_queue(_servers_in_use(c), queue.server)
+        servers = self._routers.servers_for_queue(_servers_in_use(c), queue.server, c.row.user)
         if not servers:
             return math.inf
         for server in servers:

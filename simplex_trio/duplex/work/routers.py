@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -18,6 +18,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.duplex.config import DuplexConfig, Isolation, Server
 from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.delivering import SendFailure
+from simplex_trio.duplex.server_lists import ServerLists
 from simplex_trio.duplex.servers import (
     Route,
     first_route,
@@ -103,6 +104,7 @@ class Routers:
         self, config: DuplexConfig, agent: SMPClientAgent, random: Callable[[], float]
     ) -> None:
         self._config = config
+        self._lists = ServerLists(config)
         self._agent = agent
         self._random = random
         self._proxies: OrderedDict[tuple[ServerAddress, str], Server] = OrderedDict()
@@ -122,13 +124,25 @@ class Routers:
             case Isolation.QUEUE:
                 return f"{user}|{server}|{queue_id.hex()}"
 
+    def servers_of(self, user: str) -> tuple[Server, ...]:
+        """The servers of a user."""
+        return self._lists.of(user)
+
+    def change_servers(
+        self, servers: Iterable[Server | ServerAddress | str] | None, user: str | None
+    ) -> None:
+        """Replace the servers of a user, or of all who have no list of their own."""
+        self._lists.change(servers, user)
+        self._proxies.clear()
+
     def servers_for_queue(
-        self, avoid: list[ServerAddress], chosen: ServerAddress | None
+        self, avoid: list[ServerAddress], chosen: ServerAddress | None, user: str = ""
     ) -> list[Server]:
         """Where to make a queue, best first; only on a server that was chosen before."""
+        config = self._lists.config_of(user)
         if chosen is None:
-            return servers_for_queue(self._config, avoid, self._random)
-        known = [server for server in self._config.servers if server.address == chosen]
+            return servers_for_queue(config, avoid, self._random)
+        known = [server for server in config.servers if server.address == chosen]
         return known[:1] or [Server(chosen)]
 
     async def owner(self, server: ServerAddress, label: str) -> SMPClient:
@@ -150,15 +164,24 @@ class Routers:
             self.leave(queue.server, self.label(user, queue.server, queue.e2e_key.raw))
 
     async def send(
-        self, server: ServerAddress, label: str, call: Callable[[SenderCommands], Awaitable[T]]
+        self,
+        server: ServerAddress,
+        label: str,
+        call: Callable[[SenderCommands], Awaitable[T]],
+        *,
+        user: str = "",
     ) -> tuple[T, bool]:
-        """The outcome of a sender's command, and whether it went through a proxy."""
-        if first_route(self._config, server) is Route.DIRECT:
+        """The outcome of a sender's command, and whether it went through a proxy.
+
+        It is one of the ``user``'s servers.
+        """
+        config = self._lists.config_of(user)
+        if first_route(config, server) is Route.DIRECT:
             return await call(await self._agent.client(server, label=label)), False
         try:
-            return await self._send_proxied(server, label, call), True
+            return await self._send_proxied(config, server, label, call), True
         except NETWORK_ERRORS as exc:
-            if not (_is_host_error(exc) and may_fall_back(self._config, server)):
+            if not (_is_host_error(exc) and may_fall_back(config, server)):
                 raise
         return await call(await self._agent.client(server, label=label)), False
 
@@ -170,18 +193,23 @@ class Routers:
         Raises `LinkDataInvalid` if it is not what the link promises.
         """
         answer, _ = await self.send(
-            link.server, self.label(user, link.server), partial(_ask_for_link, link, key)
+            *(link.server, self.label(user, link.server), partial(_ask_for_link, link, key)),
+            user=user,
         )
         # In a thread, since the signatures of many owners take long to check.
         return await trio.to_thread.run_sync(read_link, link, answer.sender_id, answer.data)
 
     async def _send_proxied(
-        self, server: ServerAddress, label: str, call: Callable[[SenderCommands], Awaitable[T]]
+        self,
+        config: DuplexConfig,
+        server: ServerAddress,
+        label: str,
+        call: Callable[[SenderCommands], Awaitable[T]],
     ) -> T:
         place = (server, label)
         proxy = self._proxies.get(place)
         if proxy is None:
-            proxies = proxies_for(self._config, server, self._random)
+            proxies = proxies_for(config, server, self._random)
             if not proxies:
                 raise NoSuitableHost("there is no proxy to send through")
             proxy = proxies[0]

@@ -50,7 +50,8 @@ class SenderWork(Settling):
         """Do something with a queue; returns whether it went through a proxy."""
         queue = work.sending
         label = self._routers.label(work.connection.row.user, queue.server, queue.e2e_key.raw)
-        _, proxied = await self._routers.send(queue.server, label, call)
+        user = work.connection.row.user
+        _, proxied = await self._routers.send(queue.server, label, call, user=user)
         return proxied
 
     async def read_link(self, work: ReadLink) -> None:
@@ -106,6 +107,7 @@ class SenderWork(Settling):
                 queue.server,
                 self._routers.label(row.user, queue.server, queue.dh_key.raw),
                 lambda sender: sender.send(queue.sender_id, body, notify=True, patience=BACKGROUND),
+                user=row.user,
             )
         except NETWORK_ERRORS as exc:
             # A full queue has room again once the address' program has read it.
