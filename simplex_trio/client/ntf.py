@@ -100,6 +100,10 @@ def _read_ok(answer: Message) -> None:
     expect(answer, OK)
 
 
+def _read_subscription_id(answer: Message) -> bytes:
+    return expect(answer, IDSUB).subscription_id
+
+
 def _read_subscription(answer: Message) -> SubscriptionStatus:
     return expect(answer, SUB).status
 
@@ -190,7 +194,21 @@ class NTFClient(RouterClient[Command, Message, EngineEvent]):
         """
         command = ntf.SNEW(token.token_id, queue, notifier_key)
         answer = await self.request(command, key=token.key, patience=patience)
-        return expect(answer, IDSUB).subscription_id
+        return _read_subscription_id(answer)
+
+    async def create_subscriptions(
+        self,
+        token: RegisteredToken,
+        notifiers: Iterable[tuple[NotifierQueue, AuthPrivateKey]],
+        *,
+        patience: Patience = BACKGROUND,
+    ) -> list[bytes | SimplexError]:
+        """Have the device notified about queues; returns a subscription's id, or an error, each."""
+        calls = [
+            Call(ntf.SNEW(token.token_id, queue, notifier_key), b"", token.key)
+            for queue, notifier_key in notifiers
+        ]
+        return read_each(await self.request_many(calls, patience=patience), _read_subscription_id)
 
     async def check_subscription(
         self, token: RegisteredToken, subscription_id: bytes, *, patience: Patience = INTERACTIVE
@@ -217,6 +235,17 @@ class NTFClient(RouterClient[Command, Message, EngineEvent]):
         """Stop notifying the device about a queue."""
         command = ntf.SDEL()
         _read_ok(await self.request(command, subscription_id, token.key, patience=patience))
+
+    async def delete_subscriptions(
+        self,
+        token: RegisteredToken,
+        subscription_ids: Iterable[bytes],
+        *,
+        patience: Patience = BACKGROUND,
+    ) -> list[SimplexError | None]:
+        """Stop notifying the device about queues; returns `None` or an error for each."""
+        calls = [Call(ntf.SDEL(), each, token.key) for each in subscription_ids]
+        return read_each(await self.request_many(calls, patience=patience), _read_ok)
 
     async def ping(self, *, patience: Patience = INTERACTIVE) -> None:
         """Check that the router answers."""

@@ -26,8 +26,10 @@ from simplex_trio.duplex.errors import (
     LinkNotUsable,
     NeedsNewerAgent,
     NoCommonDuplexVersion,
+    NoNotificationToken,
     NoServers,
     NotAnAddress,
+    PushNotReadable,
     UnknownConnection,
 )
 from simplex_trio.duplex.event_stream import DuplexEvents
@@ -48,6 +50,7 @@ from simplex_trio.duplex.events import (
     KeptEvent,
     LinkUpdated,
     MessageSent,
+    NotificationTokenChanged,
     PeerInfo,
     PeerMessage,
     Problem,
@@ -62,7 +65,10 @@ from simplex_trio.duplex.events import (
 )
 from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
 from simplex_trio.duplex.links import LinkPreview
+from simplex_trio.duplex.machine.push_records import NotificationMode
+from simplex_trio.duplex.machine.pushes import Notification
 from simplex_trio.duplex.machine.step import Spoken
+from simplex_trio.duplex.notifications import Notifications, NotificationToken
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.server_checks import ServerCheck, ServerStep, StepOutcome
 from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
@@ -105,12 +111,19 @@ __all__ = [
     "NeedsNewerAgent",
     "Network",
     "NoCommonDuplexVersion",
+    "NoNotificationToken",
     "NoServers",
     "NotAnAddress",
+    "Notification",
+    "NotificationMode",
+    "NotificationToken",
+    "NotificationTokenChanged",
+    "Notifications",
     "PeerInfo",
     "PeerMessage",
     "Problem",
     "ProxyUse",
+    "PushNotReadable",
     "QueueLost",
     "ReceiptReceived",
     "ReceivingProblem",

@@ -76,8 +76,10 @@ from simplex_trio.duplex.machine.joining import (
     look_at,
     start_joining,
 )
+from simplex_trio.duplex.machine.notifying import NO_CONNECTION
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.notifications import Notifications
 from simplex_trio.duplex.server_checks import ServerCheck, check_server
 from simplex_trio.duplex.status import ConnectionStatus, status_of
 from simplex_trio.duplex.store.rows import SQLiteRows
@@ -86,7 +88,11 @@ from simplex_trio.duplex.work.activities import Activities
 from simplex_trio.duplex.work.attempts import Attempts
 from simplex_trio.duplex.work.connectivity import Connectivity
 from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.fetched import Fetched
+from simplex_trio.duplex.work.fetching import Fetching
 from simplex_trio.duplex.work.lanes import Lanes
+from simplex_trio.duplex.work.notifying import NotificationsWork
+from simplex_trio.duplex.work.ntf_routers import NTFConnector, NTFRouters, direct_ntf_connector
 from simplex_trio.duplex.work.routers import Routers
 from simplex_trio.duplex.work.subscriptions import Subscriptions
 from simplex_trio.duplex.work.upkeep import Upkeep
@@ -131,6 +137,9 @@ class DuplexAgent:
         store: DuplexStore,
         agent: SMPClientAgent,
         kem_stock: KEMStock | None,
+        *,
+        subscribes: bool = True,
+        ntf_connector: NTFConnector | None = None,
     ) -> None:
         self._config = config
         self._store = store
@@ -142,17 +151,29 @@ class DuplexAgent:
         routers = Routers(config, agent, config.agent.random_fraction)
         self._routers = routers
         activities = Activities()
-        self._subscriptions = Subscriptions(self._core, agent, routers, self._events, activities)
-        attempts = Attempts(self._core, routers, self._subscriptions)
+        fetched = Fetched()
+        self._subscribes = subscribes
+        self._subscriptions = Subscriptions(
+            self._core, agent, routers, self._events, activities, fetched
+        )
+        ntf_routers = NTFRouters(ntf_connector or direct_ntf_connector(config.agent.client))
+        notifying = NotificationsWork(self._core, routers, ntf_routers)
+        attempts = Attempts(self._core, routers, self._subscriptions, fetched, notifying)
         self._lanes = Lanes(attempts, activities, self._watches)
         self._connectivity = Connectivity(
             agent, activities, store, config.slowness, self._lanes.try_now
+        )
+        self._notifications = Notifications(
+            self._core,
+            notifying,
+            Fetching(self._core, routers, self._subscriptions, activities, fetched),
+            lambda: self._lanes.try_now(NO_CONNECTION),
         )
         self._core.set_work = self._lanes.set_work
         self._core.leave = routers.leave_peer
         self._upkeep = Upkeep(
             *(config, self._core, store, self._lanes, self._subscriptions),
-            *(activities, self._connectivity),
+            *(activities, self._connectivity, ntf_routers),
         )
 
     def __repr__(self) -> str:
@@ -162,6 +183,11 @@ class DuplexAgent:
     def events(self) -> DuplexEvents:
         """What happens, in the order in which it was stored."""
         return self._events
+
+    @property
+    def notifications(self) -> Notifications:
+        """Being woken up by a push service when messages come."""
+        return self._notifications
 
     # --- connecting -----------------------------------------------------------------------------
 
@@ -173,6 +199,7 @@ class DuplexAgent:
         short: bool = False,
         data: bytes = b"",
         pq: bool | None = None,
+        notify: bool = True,
         user: str = "",
         wait: Literal[True] = True,
     ) -> Invitation: ...
@@ -185,6 +212,7 @@ class DuplexAgent:
         short: bool = False,
         data: bytes = b"",
         pq: bool | None = None,
+        notify: bool = True,
         user: str = "",
         wait: Literal[False],
     ) -> str: ...
@@ -197,6 +225,7 @@ class DuplexAgent:
         short: bool = False,
         data: bytes = b"",
         pq: bool | None = None,
+        notify: bool = True,
         user: str = "",
         wait: bool,
     ) -> Invitation | str: ...
@@ -208,6 +237,7 @@ class DuplexAgent:
         short: bool = False,
         data: bytes = b"",
         pq: bool | None = None,
+        notify: bool = True,
         user: str = "",
         wait: bool = True,
     ) -> Invitation | str:
@@ -217,7 +247,8 @@ class DuplexAgent:
 
         With ``short`` there is a short link too, which shows ``data`` to all who have it.  ``info``
         is what the peer is told when it is accepted, unless `accept` says otherwise.  ``pq`` is
-        whether to use the post-quantum KEM, if not as configured.
+        whether to use the post-quantum KEM, if not as configured; ``notify`` whether
+        `notifications` tell of its messages.
 
         With ``wait`` it raises the error of the last server if no server makes a queue, and nothing
         is left of the invitation.  Raises `TooLarge` if ``info`` or ``data`` does not fit.
@@ -234,6 +265,7 @@ class DuplexAgent:
                 offers_kem=short,
                 wants_link=short,
                 link_data=data,
+                notify=notify,
             ).connection_id
 
         return await self._created(decide, wait=wait)
@@ -245,6 +277,7 @@ class DuplexAgent:
         short: bool = True,
         data: bytes = b"",
         pq: bool | None = None,
+        notify: bool = True,
         user: str = "",
         wait: Literal[True] = True,
     ) -> Invitation: ...
@@ -256,6 +289,7 @@ class DuplexAgent:
         short: bool = True,
         data: bytes = b"",
         pq: bool | None = None,
+        notify: bool = True,
         user: str = "",
         wait: Literal[False],
     ) -> str: ...
@@ -267,6 +301,7 @@ class DuplexAgent:
         short: bool = True,
         data: bytes = b"",
         pq: bool | None = None,
+        notify: bool = True,
         user: str = "",
         wait: bool,
     ) -> Invitation | str: ...
@@ -277,6 +312,7 @@ class DuplexAgent:
         short: bool = True,
         data: bytes = b"",
         pq: bool | None = None,
+        notify: bool = True,
         user: str = "",
         wait: bool = True,
     ) -> Invitation | str:
@@ -289,7 +325,12 @@ class DuplexAgent:
 
         def decide(step: Step) -> str:
             return plan_address(
-                step, user=user, pq=wants_pq, wants_link=short, link_data=data
+                step,
+                user=user,
+                pq=wants_pq,
+                wants_link=short,
+                link_data=data,
+                notify=notify,
             ).connection_id
 
         return await self._created(decide, wait=wait)
@@ -307,6 +348,7 @@ class DuplexAgent:
         info: bytes = b"",
         *,
         pq: bool | None = None,
+        notify: bool = True,
         user: str = "",
         wait: bool = True,
     ) -> str:
@@ -324,7 +366,9 @@ class DuplexAgent:
         wants_pq = self._wants_pq(pq)
 
         def decide(step: Step) -> str:
-            return start_joining(step, parsed, user=user, info=info, pq=wants_pq).connection_id
+            return start_joining(
+                step, parsed, user=user, info=info, pq=wants_pq, notify=notify
+            ).connection_id
 
         return await self._joined(decide, wait=wait)
 
@@ -347,6 +391,7 @@ class DuplexAgent:
         info: bytes | None = None,
         *,
         pq: bool | None = None,
+        notify: bool = True,
         wait: bool = False,
     ) -> str:
         """Accept a peer, and return the id of the connection, which `ConnectionReady` tells of.
@@ -370,7 +415,7 @@ class DuplexAgent:
         wants_pq = None if pq is None else self._wants_pq(pq)
 
         def decide(step: Step) -> str:
-            c = accept_request(step, request_id, info or b"", pq=wants_pq)
+            c = accept_request(step, request_id, info or b"", pq=wants_pq, notify=notify)
             self._check_servers(c.row.user)
             return c.connection_id
 
@@ -408,6 +453,7 @@ class DuplexAgent:
         data: bytes = b"",
         server: ServerAddress | str | None = None,
         pq: bool | None = None,
+        notify: bool = True,
         user: str = "",
     ) -> Invitation:
         """Make a contact address whose links are known at once; its queue is created afterwards.
@@ -423,7 +469,9 @@ class DuplexAgent:
         )
         wants_pq = self._wants_pq(pq)
         ready = await self._core.step(
-            lambda step: prepare_address(step, chosen, user=user, pq=wants_pq, link_data=data)
+            lambda step: prepare_address(
+                step, chosen, user=user, pq=wants_pq, link_data=data, notify=notify
+            )
         )
         return Invitation(ready.connection_id, ready.link, ready.short_link)
 
@@ -733,7 +781,8 @@ class DuplexAgent:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the agent until it is cancelled; called by `open_duplex_agent`."""
         try:
-            await self._upkeep.run(self.subscribe, task_status=task_status)
+            subscribe = self.subscribe if self._subscribes else trio.lowlevel.checkpoint
+            await self._upkeep.run(subscribe, task_status=task_status)
         finally:
             self._events.end()
             self._watches.end()

@@ -13,8 +13,10 @@ __all__ = [
     "LinkNotUsable",
     "NeedsNewerAgent",
     "NoCommonDuplexVersion",
+    "NoNotificationToken",
     "NoServers",
     "NotAnAddress",
+    "PushNotReadable",
     "UnknownConnection",
 ]
 
@@ -74,3 +76,17 @@ class NotAnAddress(DuplexError):
 
 class NoServers(DuplexError, ValueError):
     """The agent has no router to make queues on."""
+
+
+class NoNotificationToken(DuplexError):
+    """No device is registered: call `Notifications.register`."""
+
+    def __init__(self) -> None:
+        super().__init__("no device is registered for notifications")
+
+
+class PushNotReadable(DuplexError):
+    """A push cannot be opened: it was meant for an earlier registration, or damaged."""
+
+    def __init__(self) -> None:
+        super().__init__("the push cannot be opened with the keys of the registered device")

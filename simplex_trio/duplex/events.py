@@ -14,6 +14,7 @@ from attrs import frozen
 
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.ntf.statuses import InvalidReason, TokenState
 
 __all__ = [
     "ConfirmationReceived",
@@ -32,6 +33,7 @@ __all__ = [
     "KeptEvent",
     "LinkUpdated",
     "MessageSent",
+    "NotificationTokenChanged",
     "PeerInfo",
     "PeerMessage",
     "Problem",
@@ -355,6 +357,27 @@ class QueueLost(ConnectionEvent):
     """Whether the router has no such queue, or does not take this side's key for it."""
 
 
+# --- notifications ------------------------------------------------------------------------------
+
+
+@final
+@frozen(repr=False)
+class NotificationTokenChanged(KeptEvent):
+    """The registration of the device at the notification router has another state.
+
+    `TokenState.REGISTERED`: wait for the push with the code, and give it to `Notifications.verify`.
+    `TokenState.CONFIRMED` and `TokenState.ACTIVE`: nothing has to be done.
+    `TokenState.NEW`: the router has lost the registration, which is made anew; the same as for
+    ``REGISTERED`` follows.  `TokenState.INVALID` and `TokenState.EXPIRED`: the push provider does
+    not take pushes for this device; get another device token from it, and call
+    `Notifications.register`.
+    """
+
+    state: TokenState
+    reason: InvalidReason | None
+    """Why it is invalid, as far as the router says so."""
+
+
 # --- routers ------------------------------------------------------------------------------------
 
 
@@ -397,6 +420,7 @@ DuplexEvent: TypeAlias = (
     | PeerMessage
     | ReceivingProblem
     | QueueLost
+    | NotificationTokenChanged
     | RouterUp
     | RouterDown
 )

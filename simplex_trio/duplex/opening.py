@@ -16,6 +16,7 @@ from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.kem_stock import open_kem_stock
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import open_duplex_store
+from simplex_trio.duplex.work.ntf_routers import NTFConnector
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
 
@@ -31,12 +32,18 @@ async def open_duplex_agent(
     connector: Connector | None = None,
     key: str | bytes | None = None,
     accept_loss: bool = False,
+    subscribe: bool = True,
+    ntf_connector: NTFConnector | None = None,
 ) -> AsyncIterator[DuplexAgent]:
     """Open an agent whose store is the file at ``path``, which is made if it is missing.
 
     ``None`` keeps everything in memory.  ``servers`` are the routers on which queues are made; they
     replace those of the configuration.  ``connector`` replaces the way in which connections to
-    routers are made.  Leaving the block ends all tasks, closes all connections and the file.
+    routers are made, and ``ntf_connector`` that to notification routers.  Leaving the block ends
+    all tasks, closes all connections and the file.
+
+    With ``subscribe`` all connections are subscribed to.  Without, a program calls
+    `DuplexAgent.subscribe` for some of them, or `Notifications.fetch`; everything else is the same.
 
     With a ``key`` the file is encrypted by SQLCipher, of the extra ``sqlcipher``: text is a
     passphrase, and 32 bytes are the key itself.  `change_store_key` changes it.
@@ -60,7 +67,9 @@ async def open_duplex_agent(
         needs_kem = config.pq or await store.transact(SQLiteRows.has_kem, durable=False)
         stock = await stack.enter_async_context(open_kem_stock()) if needs_kem else None
         routers = await stack.enter_async_context(open_smp_agent(config.agent, connector=connector))
-        agent = DuplexAgent(config, store, routers, stock)
+        agent = DuplexAgent(
+            config, store, routers, stock, subscribes=subscribe, ntf_connector=ntf_connector
+        )
         async with open_inner_nursery() as nursery:
             await nursery.start(agent.run)
             yield agent

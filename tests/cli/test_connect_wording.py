@@ -28,6 +28,7 @@ from simplex_trio.duplex import (
     JoinSent,
     LinkUpdated,
     MessageSent,
+    NotificationTokenChanged,
     PeerInfo,
     PeerMessage,
     Problem,
@@ -41,6 +42,7 @@ from simplex_trio.duplex import (
     UserDeleted,
 )
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
+from simplex_trio.wire.ntf.statuses import TokenState
 
 ID = "0123456789abcdef"
 ROUTER = ServerAddress.parse(f"smp://{'A' * 43}=@one.example.com")
@@ -95,6 +97,11 @@ EVENTS: list[tuple[DuplexEvent, str, str]] = [
     (QueueLost(ID, True), "its queue was deleted", "queue_lost"),
     (QueueLost(ID, False), "another program receives from it", "queue_lost"),
     (UserDeleted("work"), "the user 'work' is deleted", "user_deleted"),
+    (
+        NotificationTokenChanged(TokenState.REGISTERED, None),
+        "the device that notifications go to is registered",
+        "notification_token",
+    ),
     (RouterUp(ROUTER, (ID,)), "receiving from one.example.com:5223", "router_up"),
     (RouterDown(ROUTER, (ID,)), "one.example.com:5223 is lost", "router_down"),
 ]

@@ -131,6 +131,16 @@ METHODS: dict[str, tuple[Call, object, list[tuple[ntf.Command, bytes]]]] = {
         [ACTIVE, ACTIVE],
         [(ntf.SCHK(), SUBSCRIPTION), (ntf.SCHK(), TOKEN_ID)],
     ),
+    "create_subscriptions": (
+        lambda client: client.create_subscriptions(TOKEN, [(QUEUE, KEY), (QUEUE, KEY)]),
+        [SUBSCRIPTION, SUBSCRIPTION],
+        [(ntf.SNEW(TOKEN_ID, QUEUE, KEY), b"")] * 2,
+    ),
+    "delete_subscriptions": (
+        lambda client: client.delete_subscriptions(TOKEN, [SUBSCRIPTION, TOKEN_ID]),
+        [None, None],
+        [(ntf.SDEL(), SUBSCRIPTION), (ntf.SDEL(), TOKEN_ID)],
+    ),
     "delete_subscription": (
         lambda client: client.delete_subscription(TOKEN, SUBSCRIPTION),
         None,
@@ -236,7 +246,7 @@ async def test_what_the_router_refuses(name: str) -> None:
     call, _result, _sent = METHODS[name]
     async with ROUTER.open_client() as (client, peer), trio.open_nursery() as nursery:
         nursery.start_soon(peer.serve, lambda _received: ERR(Code.AUTH))
-        if name == "check_subscriptions":
+        if name.endswith("_subscriptions"):
             results = await call(client)
             assert isinstance(results, list)
             assert [type(result) for result in results] == [RouterError] * 2

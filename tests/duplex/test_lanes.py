@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.duplex.machine.messages import ReceivedMessage
+from simplex_trio.duplex.machine.notifying import NotificationWork
 from simplex_trio.duplex.machine.step import OpenConnection
 from simplex_trio.duplex.machine.work import AcknowledgeMessage, CreateQueue, Deliver, Work
 from simplex_trio.duplex.work.lanes import DONE, Done, Lanes
@@ -29,12 +30,12 @@ class Attempts:
 
     def __init__(self) -> None:
         self.lanes = Lanes(self)
-        self.tried: list[tuple[Work, int, float]] = []
+        self.tried: list[tuple[Work | NotificationWork, int, float]] = []
         self.outcomes: list[float | Done | None] = []
         self.then: Callable[[], object] = lambda: None
         self.gate: trio.Event | None = None
 
-    async def __call__(self, work: Work, attempt: int) -> float | Done | None:
+    async def __call__(self, work: Work | NotificationWork, attempt: int) -> float | Done | None:
         self.tried.append((work, attempt, trio.current_time()))
         if self.gate is not None:
             await self.gate.wait()

@@ -14,6 +14,7 @@ from simplex_trio.duplex.errors import LinkNotUsable, NeedsNewerAgent
 from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.events import ConnectionFailed, Problem
 from simplex_trio.duplex.machine.joining import start_joining
+from simplex_trio.duplex.machine.notifying import NotificationWork
 from simplex_trio.duplex.machine.work import ReadLink, Work
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
 from simplex_trio.duplex.work.core import Core
@@ -65,7 +66,7 @@ async def join(answer: LinkContent | Exception) -> tuple[Exception | None, list[
     """What a call that waits raises, and what the program is told, after one attempt."""
     store, watches = DuplexStore(MemoryDatabase()), Watches()
     core = Core(DuplexConfig(pq=False), store, DuplexEvents(store), None, watches)
-    works: list[Work] = []
+    works: list[Work | NotificationWork] = []
     told: list[object] = []
     core.set_work = lambda _, work: works.extend(work)
     publish = store.publish

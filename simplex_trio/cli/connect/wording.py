@@ -23,6 +23,7 @@ from simplex_trio.duplex.events import (
     JoinSent,
     LinkUpdated,
     MessageSent,
+    NotificationTokenChanged,
     PeerInfo,
     PeerMessage,
     Problem,
@@ -92,6 +93,8 @@ def sentence(event: DuplexEvent, name: str = "") -> str:
         return f"the connection to {place_of(event.server)} is lost; connecting again"
     if isinstance(event, UserDeleted):
         return f"the user '{one_line(event.user)}' is deleted"
+    if isinstance(event, NotificationTokenChanged):
+        return f"the device that notifications go to is {event.state.name.lower()}"
     who = short(event.connection_id) + (f" '{name}'" if name else "")
     if isinstance(event, PeerMessage):
         return f"{at_time(date_of(event.broker_timestamp))}  {who}  {_text(event)}"
@@ -150,7 +153,7 @@ def _news(event: DuplexEvent) -> str:
         case QueueLost():
             why = "its queue was deleted" if event.deleted else "another program receives from it"
             return f"nothing can be received any more: {why}"
-        case PeerMessage() | RouterUp() | RouterDown() | UserDeleted():
+        case PeerMessage() | NotificationTokenChanged() | RouterUp() | RouterDown() | UserDeleted():
             raise AssertionError
         case _:
             assert_never(event)
@@ -172,6 +175,8 @@ def fields(event: DuplexEvent) -> dict[str, Any]:
         return {"event": kind, "router": place_of(event.server), "connections": connections}
     if isinstance(event, UserDeleted):
         return {"event": "user_deleted", "user": event.user}
+    if isinstance(event, NotificationTokenChanged):
+        return {"event": "notification_token", "state": event.state.name.lower()}
     kind, more = _kind_and_fields(event)
     return {"event": kind, "connection": event.connection_id} | more
 
@@ -219,7 +224,7 @@ def _kind_and_fields(event: DuplexEvent) -> tuple[str, dict[str, Any]]:
             return "receiving_problem", {"problem": event.problem.value}
         case QueueLost():
             return "queue_lost", {"deleted": event.deleted}
-        case RouterUp() | RouterDown() | UserDeleted():
+        case NotificationTokenChanged() | RouterUp() | RouterDown() | UserDeleted():
             raise AssertionError
         case _:
             assert_never(event)

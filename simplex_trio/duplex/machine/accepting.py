@@ -77,7 +77,9 @@ def answer(step: Step, c: OpenConnection) -> None:
     confirm_if_possible(step, c)
 
 
-def accept_request(step: Step, request_id: str, info: bytes, *, pq: bool | None) -> OpenConnection:
+def accept_request(
+    step: Step, request_id: str, info: bytes, *, pq: bool | None, notify: bool = True
+) -> OpenConnection:
     """A new connection, which joins the invitation in a request; the request is used up.
 
     The same request again is the same connection, so that a program that crashed can accept again
@@ -104,6 +106,7 @@ def accept_request(step: Step, request_id: str, info: bytes, *, pq: bool | None)
             pq=address.row.pq if pq is None else pq,
             info=info,
             link_hash=used_up,
+            notify=notify,
         )
     )
     try:

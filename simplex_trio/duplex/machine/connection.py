@@ -153,6 +153,8 @@ class Connection(Redacted):
     received_hash: bytes = b""
 
     deletion: Deletion = Deletion.NO
+    notify: bool = True
+    """Whether notifications tell of its messages, if the device has any."""
 
 
 @final
@@ -201,6 +203,20 @@ class ReceivingQueue(Redacted):
     """The part of the link's data that never changes, as the router has it."""
     correlation_id: bytes | None = None
     """Chosen before NEW, if the link was prepared."""
+
+    # Notifications.
+    broker_timestamp: int = 0
+    """When the router got the last message that it delivered, by its clock."""
+    notifier_key: Ed25519PrivateKey | None = None
+    """What a notification router subscribes with."""
+    notifier_id: bytes = b""
+    """Empty if the queue has no notifier."""
+    notifier_secret: BoxKey | None = None
+    """Opens what the router says of messages to the notifier."""
+    subscription_id: bytes = b""
+    """At the notification router of the current token; empty if there is none."""
+    notify_due_at: int = 0
+    """Before this time nothing more is done to be notified of its messages."""
 
 
 @final

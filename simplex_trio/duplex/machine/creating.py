@@ -66,6 +66,7 @@ def plan_invitation(
     offers_kem: bool,
     wants_link: bool,
     link_data: bytes = b"",
+    notify: bool = True,
 ) -> OpenConnection:
     """A connection for one peer, whose queue is still to be created.
 
@@ -84,6 +85,7 @@ def plan_invitation(
             pq=pq,
             info=info,
             x3dh=new_x3dh_keys(moment, with_kem=pq and offers_kem),
+            notify=notify,
         )
     )
     plan_receiving(c, moment, wants_link=wants_link, link_data=link_data)
@@ -91,7 +93,13 @@ def plan_invitation(
 
 
 def plan_address(
-    step: Step, *, user: str, pq: bool, wants_link: bool, link_data: bytes = b""
+    step: Step,
+    *,
+    user: str,
+    pq: bool,
+    wants_link: bool,
+    link_data: bytes = b"",
+    notify: bool = True,
 ) -> OpenConnection:
     """A contact address, whose queue is still to be created."""
     check_link_data(link_data)
@@ -103,6 +111,7 @@ def plan_address(
             kind=ConnectionKind.ADDRESS,
             created_at=moment.seconds,
             pq=pq,
+            notify=notify,
         )
     )
     plan_receiving(c, moment, mode=QueueMode.CONTACT, wants_link=wants_link, link_data=link_data)
@@ -110,10 +119,16 @@ def plan_address(
 
 
 def prepare_address(
-    step: Step, server: ServerAddress, *, user: str, pq: bool, link_data: bytes
+    step: Step,
+    server: ServerAddress,
+    *,
+    user: str,
+    pq: bool,
+    link_data: bytes,
+    notify: bool = True,
 ) -> InvitationReady:
     """A contact address whose links are known before its queue is created, on this server."""
-    c = plan_address(step, user=user, pq=pq, wants_link=True, link_data=link_data)
+    c = plan_address(step, user=user, pq=pq, wants_link=True, link_data=link_data, notify=notify)
     queue = c.main_receiving
     assert queue is not None
     queue = prepared_queue(c, queue, server, step.moment)

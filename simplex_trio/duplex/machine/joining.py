@@ -74,7 +74,9 @@ def known_connection(rows: Rows, link: Link, user: str) -> str | None:
     return None
 
 
-def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -> OpenConnection:
+def start_joining(
+    step: Step, link: Link, *, user: str, info: bytes, pq: bool, notify: bool = True
+) -> OpenConnection:
     """A connection for a link.
 
     The same link again is the same connection while that is on its way, so that a call that failed
@@ -100,6 +102,7 @@ def start_joining(step: Step, link: Link, *, user: str, info: bytes, pq: bool) -
             pq=pq,
             info=info,
             link_hash=hashed,
+            notify=notify,
         )
     )
     if isinstance(link, InvitationURI | ContactURI):

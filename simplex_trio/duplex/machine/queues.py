@@ -16,6 +16,7 @@ from simplex_trio.duplex.machine.connection import (
     SendingQueue,
     SendingStatus,
 )
+from simplex_trio.duplex.machine.push_records import MadeNotifier
 from simplex_trio.duplex.machine.step import Moment, OpenConnection
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
@@ -87,6 +88,8 @@ class CreatedQueue(Redacted):
     delivery_key: BoxKey
     mode: QueueMode | None
     link_id: bytes | None = None
+    notifier: MadeNotifier | None = None
+    """If the queue was made with one."""
 
 
 def plan_receiving(
@@ -200,6 +203,14 @@ def created_queue(
         sender_id=created.sender_id,
         delivery_key=created.delivery_key,
     )
+    notifier = created.notifier
+    if notifier is not None:
+        queue = c.change_receiving(
+            number,
+            notifier_key=notifier.key,
+            notifier_id=notifier.notifier_id,
+            notifier_secret=notifier.secret,
+        )
     if sealed is None:
         return queue
     link_id = sealed.keys.link_id

@@ -41,7 +41,7 @@ def receive(step: Step, c: OpenConnection, number: int, arrival: Arrival) -> Non
     queue = c.receiving[number]
     if queue.is_deleted or _came_again(c, queue, arrival.broker_id):
         return
-    _take(c, number, arrival.broker_id)
+    _take(c, number, arrival.broker_id, arrival.timestamp)
     go_back = c.snapshot()
     try:
         _process(step, c, queue, arrival)
@@ -60,22 +60,27 @@ def _came_again(c: OpenConnection, queue: ReceivingQueue, broker_id: bytes) -> b
     return True
 
 
-def _take(c: OpenConnection, number: int, broker_id: bytes) -> None:
+def _take(c: OpenConnection, number: int, broker_id: bytes, timestamp: int | None) -> None:
     """Acknowledge a message, unless it turns out that something has to happen first."""
+    if timestamp is None:
+        timestamp = c.receiving[number].broker_timestamp
     c.change_receiving(
         number,
         broker_id=broker_id,
+        broker_timestamp=timestamp,
         acknowledgement=Acknowledgement.DUE,
         held_message_id=0,
     )
 
 
-def quota_notice_received(step: Step, c: OpenConnection, number: int, broker_id: bytes) -> None:
+def quota_notice_received(
+    step: Step, c: OpenConnection, number: int, broker_id: bytes, timestamp: int | None = None
+) -> None:
     """The queue was full and is read to its end: the peer may go on."""
     queue = c.receiving[number]
     if queue.is_deleted or _came_again(c, queue, broker_id):
         return
-    _take(c, number, broker_id)
+    _take(c, number, broker_id, timestamp)
     if queue.server is not None:
         enqueue(step, c, QCONT(QueueLocation(queue.server, queue.sender_id)))
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from simplex_trio.duplex.events import KeptEvent, ReceivingProblem
 from simplex_trio.ratchet.skipped import SkippedKeys
+
+if TYPE_CHECKING:
+    from simplex_trio.duplex.machine.connection import ReceivingQueue
+    from simplex_trio.duplex.machine.push_records import NotifiedQueue, Stage
 
 __all__ = ["Rows"]
 
@@ -99,6 +103,29 @@ class Rows(ABC):
     @abstractmethod
     def delete_message_event(self, connection_id: str, message_id: int) -> None:
         """Remove the event of a message that the program has acknowledged."""
+
+    # --- notifications --------------------------------------------------------------------------
+
+    @abstractmethod
+    def notified_queues(
+        self, stage: Stage, now: int, limit: int
+    ) -> list[tuple[str, NotifiedQueue]]:
+        """Queues that are at a stage, with their users, those that are due for the longest first.
+
+        At most ``limit`` of one user at one router, or of all where a notification router is asked.
+        """
+
+    @abstractmethod
+    def next_notification_at(self, now: int) -> int | None:
+        """When something is to be done for notifications that is not yet due."""
+
+    @abstractmethod
+    def make_notifications_due(self, *, forget: bool) -> None:
+        """Put nothing off that is to be done for notifications; ``forget`` all subscriptions."""
+
+    @abstractmethod
+    def queues_of_notifier(self, notifier_id: bytes) -> list[ReceivingQueue]:
+        """The queues whose notifiers have this id; it is unique on each router."""
 
     # --- work -----------------------------------------------------------------------------------
 

@@ -10,7 +10,13 @@ from attrs import evolve, field, frozen
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X448PrivateKey, X25519PrivateKey
 from simplex_trio.duplex.errors import UnknownConnection
 from simplex_trio.duplex.events import KeptEvent, Problem, ReceivingProblem
-from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
+from simplex_trio.duplex.machine.connection import (
+    Connection,
+    ReceivingQueue,
+    ReceivingStatus,
+    SendingQueue,
+)
+from simplex_trio.duplex.machine.push_records import drop_subscription
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.ratchet.kem import KEM, KEMKeyPair
 from simplex_trio.ratchet.skipped import SkippedKeys
@@ -165,6 +171,8 @@ class Step:
         self.events: list[KeptEvent] = []
         self.abandoned: list[tuple[str, SendingQueue]] = []
         """Queues that are not sent to any more, with their users; known once it is finished."""
+        self.notifications_changed = False
+        """Whether other things may have to be done for notifications than before."""
         self._open: dict[str, OpenConnection] = {}
         self._stored: dict[str, tuple[Connection, dict[int, Any], dict[int, Any]] | None] = {}
 
@@ -241,6 +249,7 @@ class Step:
         """Write what has changed; the caller commits."""
         for connection_id, connection in self._open.items():
             stored = self._stored[connection_id]
+            self._follow_queues(stored, connection)
             if stored is not None:
                 left = () if connection.is_removed else connection.sending
                 self.abandoned += [
@@ -265,6 +274,22 @@ class Step:
                 if before is not connection._skipped:
                     self.rows.change_skipped_keys(connection_id, before, connection._skipped)
 
+    def _follow_queues(
+        self,
+        stored: tuple[Connection, dict[int, Any], dict[int, Any]] | None,
+        connection: OpenConnection,
+    ) -> None:
+        """Notifications follow the queues, whatever has added or removed them."""
+        row, before = (connection.row, {}) if stored is None else stored[:2]
+        after = {} if connection.is_removed else connection.receiving
+        if row.notify != connection.row.notify:
+            self.notifications_changed = True
+        for number, queue in before.items():
+            if number not in after:
+                drop_subscription(self.rows, queue.subscription_id)
+        if _notifiable(before) != _notifiable(after):
+            self.notifications_changed = True
+
     def _save(self, before: dict[int, Any], after: dict[int, Any]) -> None:
         for number, queue in after.items():
             known = before.get(number)
@@ -275,3 +300,12 @@ class Step:
         for number, queue in before.items():
             if number not in after:
                 self.rows.delete(queue)
+
+
+def _notifiable(queues: dict[int, ReceivingQueue]) -> set[tuple[int, bytes]]:
+    """The queues of which notifications can tell."""
+    return {
+        (number, queue.recipient_id)
+        for number, queue in queues.items()
+        if queue.status is not ReceivingStatus.PLANNED and not queue.is_deleted
+    }

@@ -24,6 +24,12 @@ from simplex_trio.duplex.machine.messages import (
     SentMessage,
 )
 from simplex_trio.duplex.machine.postponing import PostponedWork
+from simplex_trio.duplex.machine.push_records import (
+    NotifiedQueue,
+    OldSubscription,
+    PushToken,
+    Stage,
+)
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.store.event_bytes import read_event, write_event
 from simplex_trio.duplex.store.records import Table
@@ -57,11 +63,42 @@ RECORD_TABLES: dict[type[Any], Table[Any]] = {
         Table(Request, "requests", ("request_id",)),
         Table(LookedLink, "looked_links", ("user", "link_hash")),
         Table(LeavingUser, "leaving_users", ("user",)),
+        Table(PushToken, "push_tokens", ("name",)),
+        Table(OldSubscription, "old_subscriptions", ("token", "subscription_id")),
     )
 }
 
 # Of 10,000 queues at the start all columns would take twice the time and memory.
 _SUBSCRIBED = Table(SubscribedQueue, "receiving_queues", ("connection_id", "number"))
+_NOTIFIED = Table(NotifiedQueue, "receiving_queues", ("connection_id", "number"))
+
+# SQLite does not know which of these finds few; a cross join reads its tables in this order.
+_TO_NOTIFY = (
+    "receiving_queues AS q INDEXED BY queues_to_notify "
+    "CROSS JOIN connections AS c USING (connection_id)"
+)
+_WITH_NOTIFIERS = (
+    "receiving_queues AS q INDEXED BY queues_by_notifier "
+    "CROSS JOIN connections AS c USING (connection_id)"
+)
+_MUTED = (
+    "connections AS c INDEXED BY muted_connections "
+    "CROSS JOIN receiving_queues AS q USING (connection_id)"
+)
+
+_IS_DUE = "q.notify_due_at <= :now AND c.notify AND q.status > 0 AND NOT q.is_deleted"
+_IS_THERE = "q.notifier_id != x'' AND NOT q.is_deleted"
+
+_BY_ROUTER = "PARTITION BY c.user, q.server "
+
+_STAGES = {
+    Stage.ENABLE: (_TO_NOTIFY, f"{_IS_DUE} AND q.notifier_id = x''", _BY_ROUTER),
+    Stage.SUBSCRIBE: (_TO_NOTIFY, f"{_IS_DUE} AND {_IS_THERE} AND q.subscription_id = x''", ""),
+    Stage.CHECK: (_TO_NOTIFY, f"{_IS_DUE} AND {_IS_THERE} AND q.subscription_id != x''", ""),
+    Stage.DISABLE_MUTED: (_MUTED, f"NOT c.notify AND {_IS_THERE}", _BY_ROUTER),
+    Stage.DISABLE: (_WITH_NOTIFIERS, _IS_THERE, _BY_ROUTER),
+}
+"""Where the queues at a stage are found, which they are, and what a batch is limited by."""
 
 StoredEvent = tuple[int, KeptEvent]
 """An event and its number in the store."""
@@ -88,6 +125,7 @@ class SQLiteRows(Rows):
         self._executemany = connection.executemany
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._touched: set[str] = set()
+        self._touched_all = False
         self.new_events: list[StoredEvent] = []
         """Events that were added in this transaction."""
         self.wants_durability = False
@@ -98,6 +136,7 @@ class SQLiteRows(Rows):
     def settle(self) -> None:
         """The transaction is stored, so what is in memory is true."""
         self._touched.clear()
+        self._touched_all = False
         while len(self._cache) > CACHED_CONNECTIONS:
             self._cache.popitem(last=False)
 
@@ -106,6 +145,8 @@ class SQLiteRows(Rows):
 
         The others may be undone as well, and may be read again until then.
         """
+        if self._touched_all:
+            self._cache.clear()
         for connection_id in self._touched:
             self._cache.pop(connection_id, None)
 
@@ -402,6 +443,45 @@ class SQLiteRows(Rows):
         for user, *row in rows:
             found.setdefault(user.decode(), []).append(self._record(table, tuple(row)))
         return found
+
+    # --- notifications --------------------------------------------------------------------------
+
+    def notified_queues(
+        self, stage: Stage, now: int, limit: int
+    ) -> list[tuple[str, NotifiedQueue]]:
+        place, condition, partition = _STAGES[stage]
+        columns = ", ".join(f"q.{column}" for column in _NOTIFIED.columns)
+        rows = self._execute(
+            f"SELECT * FROM (SELECT c.user, {columns}, row_number() "
+            f"OVER ({partition}ORDER BY q.notify_due_at, q.connection_id, q.number) AS place "
+            f"FROM {place} WHERE {condition}) WHERE place <= :limit ORDER BY place",
+            {"now": now, "limit": limit},
+        ).fetchall()
+        return [(user.decode(), self._record(_NOTIFIED, tuple(row))) for user, *row, _ in rows]
+
+    def next_notification_at(self, now: int) -> int | None:
+        (due_at,) = self._execute(
+            "SELECT min(notify_due_at) FROM receiving_queues WHERE notify_due_at > ?", (now,)
+        ).fetchone()
+        return None if due_at is None else int(due_at)
+
+    def make_notifications_due(self, *, forget: bool) -> None:
+        if forget:
+            self._execute(
+                "UPDATE receiving_queues SET subscription_id = x'' WHERE notifier_id != x''"
+            )
+        self._execute("UPDATE receiving_queues SET notify_due_at = 0 WHERE notify_due_at > 0")
+        self._cache.clear()
+        self._touched_all = True
+
+    def queues_of_notifier(self, notifier_id: bytes) -> list[ReceivingQueue]:
+        table = RECORD_TABLES[ReceivingQueue]
+        rows = self._execute(
+            f"SELECT {', '.join(table.columns)} FROM receiving_queues "
+            "WHERE notifier_id = ? AND notifier_id != x''",
+            (notifier_id,),
+        ).fetchall()
+        return [self._record(table, row) for row in rows]
 
     def forget_old(self, before: int) -> None:
         """Remove what is kept only to recognise answers and repetitions, if it is older."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simplex_trio.duplex.machine.notifying import NotificationWork
 from simplex_trio.duplex.machine.work import (
     AcknowledgeMessage,
     CreateQueue,
@@ -16,7 +17,9 @@ from simplex_trio.duplex.machine.work import (
     Work,
 )
 from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.fetched import Fetched
 from simplex_trio.duplex.work.lanes import Done
+from simplex_trio.duplex.work.notifying import NotificationsWork
 from simplex_trio.duplex.work.owning import OwnerWork
 from simplex_trio.duplex.work.routers import NETWORK_ERRORS, Routers, is_temporary
 from simplex_trio.duplex.work.sending import SenderWork
@@ -28,21 +31,34 @@ __all__ = ["Attempts"]
 class Attempts:
     """What `simplex_trio.duplex.work.lanes.Lanes` calls."""
 
-    def __init__(self, core: Core, routers: Routers, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self,
+        core: Core,
+        routers: Routers,
+        subscriptions: Subscriptions,
+        fetched: Fetched,
+        notifications: NotificationsWork,
+    ) -> None:
         self._core = core
-        self._owner = OwnerWork(core, routers, subscriptions)
+        self._fetched = fetched
+        self._notifications = notifications
+        self._owner = OwnerWork(core, routers, subscriptions, fetched)
         self._sender = SenderWork(core, routers)
 
-    async def __call__(self, work: Work, attempt: int) -> float | Done | None:
+    async def __call__(self, work: Work | NotificationWork, attempt: int) -> float | Done | None:
         """Try a work once; see `simplex_trio.duplex.work.lanes.Attempt`."""
         try:
             return await self._try(work)
         except NETWORK_ERRORS as exc:
             if not is_temporary(exc):
                 raise
+            if isinstance(work, NotificationWork):
+                return self._owner.wait(attempt)
+            if isinstance(work, AcknowledgeMessage):
+                self._fetched.failed(work.connection.connection_id, work.number, exc)
             return await self._owner.postpone(work, exc, attempt)
 
-    async def _try(self, work: Work) -> float | Done | None:
+    async def _try(self, work: Work | NotificationWork) -> float | Done | None:
         match work:
             case CreateQueue():
                 return await self._owner.create(work)
@@ -64,4 +80,6 @@ class Attempts:
                 await self._sender.send_request(work)
             case Deliver():
                 return await self._sender.deliver(work)
+            case _:
+                await self._notifications.try_once(work)
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -14,6 +14,12 @@ from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.events import ConnectionFailed, JoinSent
 from simplex_trio.duplex.kem_stock import KEMStock
 from simplex_trio.duplex.machine.connection import SendingQueue
+from simplex_trio.duplex.machine.notifying import (
+    NO_CONNECTION,
+    NotificationsDue,
+    NotificationWork,
+    notifications_due,
+)
 from simplex_trio.duplex.machine.step import KEMPairNeeded, Moment, Step
 from simplex_trio.duplex.machine.work import Work, work_of
 from simplex_trio.duplex.store.rows import SQLiteRows, StoredEvent
@@ -36,6 +42,9 @@ _STORE_BACKOFF = Backoff(initial=1, increase_after=10, factor=2, maximum=60, jit
 WorkOf = dict[str, list[Work]]
 """The work of each connection that a step has used."""
 
+Outcome = tuple[T, "WorkOf", "Abandoned", NotificationsDue | None]
+"""What a step has returned, and what follows from it."""
+
 Abandoned = list[tuple[str, SendingQueue]]
 """Queues that are not sent to any more, with their users."""
 
@@ -57,10 +66,14 @@ class Core:
         self._events = events
         self._kem_stock = kem_stock
         self._kem_pairs: deque[KEMKeyPair] = deque()
-        self.set_work: Callable[[str, list[Work]], object] = lambda *_: None
+        self.set_work: Callable[[str, Sequence[Work | NotificationWork]], object] = lambda *_: None
         """Called for each connection that a step has used, with all its work."""
         self.leave: Callable[[str, SendingQueue], object] = lambda *_: None
         """Called for each queue, with its user, that is not sent to any more."""
+        self.notifications = NotificationsDue([], None, adds_notifiers=False)
+        """As of the last step that has changed anything about them."""
+        self.notifications_changed = trio.Event()
+        """Set, and replaced, with each such step."""
         store.publish = self._publish
 
     def moment(self) -> Moment:
@@ -99,7 +112,7 @@ class Core:
         """
         pairs: list[KEMKeyPair] = []
 
-        def follow(outcome: tuple[T, WorkOf, Abandoned]) -> None:
+        def follow(outcome: Outcome[T]) -> None:
             stored(outcome[0])
             self._begin(outcome)
 
@@ -124,8 +137,13 @@ class Core:
         take = partial(self._take, decide, [], False)
         self._store.transact_later(take, self._begin)
 
-    def _begin(self, outcome: tuple[object, WorkOf, Abandoned]) -> None:
-        _, work, abandoned = outcome
+    def _begin(self, outcome: Outcome[object]) -> None:
+        _, work, abandoned, notifications = outcome
+        if notifications is not None:
+            self.notifications = notifications
+            self.notifications_changed.set()
+            self.notifications_changed = trio.Event()
+            self.set_work(NO_CONNECTION, notifications.works)
         for connection_id, each in work.items():
             self.set_work(connection_id, each)
         for user, queue in abandoned:
@@ -159,7 +177,7 @@ class Core:
         pairs: list[KEMKeyPair],
         durable_if_work: bool,
         rows: SQLiteRows,
-    ) -> tuple[T, WorkOf, Abandoned]:
+    ) -> Outcome[T]:
         """Take a step in the store's thread; ``pairs`` are for it, and keep what it has not used.
 
         If there are none, it takes those that are at hand.
@@ -174,9 +192,11 @@ class Core:
             each = work[connection.connection_id] = work_of(step, connection)
             if not connection.is_removed:
                 rows.note_work(connection.connection_id, bool(each))
-        if durable_if_work and any(work.values()):
+        notifications = notifications_due(step) if step.notifications_changed else None
+        has_work = any(work.values()) or (notifications is not None and bool(notifications.works))
+        if durable_if_work and has_work:
             rows.wants_durability = True
-        return value, work, step.abandoned
+        return value, work, step.abandoned, notifications
 
     async def read(self, look: Callable[[SQLiteRows], T]) -> T:
         """What ``look`` finds in the store; it must not change anything."""

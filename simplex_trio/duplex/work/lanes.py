@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Container
+from collections.abc import Awaitable, Callable, Collection, Container, Sequence
 from enum import Enum, auto
 
 import trio
 from attrs import define, field
 
+from simplex_trio.duplex.machine.notifying import NotificationWork
 from simplex_trio.duplex.machine.work import Deliver, Lane, Work
 from simplex_trio.duplex.work.activities import Activities, Activity
 
@@ -22,7 +23,7 @@ class Done(Enum):
 
 DONE = Done.DONE
 
-Attempt = Callable[[Work, int], Awaitable[float | Done | None]]
+Attempt = Callable[[Work | NotificationWork, int], Awaitable[float | Done | None]]
 """Tries a work, for the n-th time in a row, beginning with 0.
 
 Returns the seconds to wait before the next attempt.  `None` says that a step was stored, from which
@@ -34,7 +35,7 @@ it follows what is to be done next; `DONE` that nothing is, until a step says ot
 class _Running:
     """A lane with a task."""
 
-    work: Work | None
+    work: Work | NotificationWork | None
     """What is to be done next, according to the last step."""
     wake: trio.Event = field(factory=trio.Event)
 
@@ -75,7 +76,7 @@ class Lanes:
         self._stopped = True
         self._waiting.unpark_all()
 
-    def set_work(self, connection_id: str, works: list[Work]) -> None:
+    def set_work(self, connection_id: str, works: Sequence[Work | NotificationWork]) -> None:
         """A step was stored, and these works follow for a connection; others are obsolete."""
         if self._nursery is None:
             return
@@ -153,11 +154,11 @@ class Lanes:
                 self._waiting.unpark_all()
 
 
-def _activity_of(work: Work) -> Activity:
+def _activity_of(work: Work | NotificationWork) -> Activity:
     return Activity.DELIVERING if isinstance(work, Deliver) else Activity.MANAGING
 
 
-def _is_more_urgent(before: Work | None, after: Work) -> bool:
+def _is_more_urgent(before: Work | NotificationWork | None, after: Work | NotificationWork) -> bool:
     """Whether waiting for the next attempt has become pointless."""
     if not (isinstance(before, Deliver) and isinstance(after, Deliver)):
         return False

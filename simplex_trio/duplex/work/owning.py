@@ -9,6 +9,7 @@ from functools import partial
 from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.client.smp.queues import ReceivingQueue as MadeQueue
+from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.duplex.config import Server
 from simplex_trio.duplex.events import InvitationReady, Problem
 from simplex_trio.duplex.machine.acknowledging import acknowledged
@@ -24,6 +25,7 @@ from simplex_trio.duplex.machine.deleting import (
     queue_suspended,
 )
 from simplex_trio.duplex.machine.handshake import receiver_secured
+from simplex_trio.duplex.machine.push_records import MadeNotifier
 from simplex_trio.duplex.machine.queues import (
     CreatedQueue,
     PlannedQueue,
@@ -40,6 +42,7 @@ from simplex_trio.duplex.machine.work import (
     UpdateLink,
 )
 from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.fetched import Fetched
 from simplex_trio.duplex.work.lanes import DONE, Done
 from simplex_trio.duplex.work.routers import NETWORK_ERRORS, Routers, failure_of, is_temporary
 from simplex_trio.duplex.work.settling import Settling, permanent
@@ -63,9 +66,12 @@ class OwnerWork(Settling):
     Each method tries once.  It raises what may pass by itself, and stores what is the outcome.
     """
 
-    def __init__(self, core: Core, routers: Routers, subscriptions: Subscriptions) -> None:
+    def __init__(
+        self, core: Core, routers: Routers, subscriptions: Subscriptions, fetched: Fetched
+    ) -> None:
         super().__init__(core, routers)
         self._subscriptions = subscriptions
+        self._fetched = fetched
 
     async def _owner(self, c: OpenConnection, queue: ReceivingQueue) -> SMPClient:
         return await self._routers.owner(*self._place(c, queue))
@@ -91,11 +97,11 @@ class OwnerWork(Settling):
         for server in servers:
             planned = plan_queue(c, queue, server.address, self._core.moment())
             try:
-                client, made = await self._make(work, server, planned)
+                client, made, notifier = await self._make(work, server, planned)
             except NETWORK_ERRORS as exc:
                 failures.append(exc)
                 continue
-            await self._keep(work, planned, client, made)
+            await self._keep(work, planned, client, made, notifier)
             return None
         is_watched = self._core.watches.is_watched(c.connection_id)
         if is_offered(c) and is_watched:
@@ -110,29 +116,40 @@ class OwnerWork(Settling):
 
     async def _make(
         self, work: CreateQueue, server: Server, planned: PlannedQueue
-    ) -> tuple[SMPClient, MadeQueue]:
+    ) -> tuple[SMPClient, MadeQueue, MadeNotifier | None]:
         c, queue = work.connection, work.receiving
         label = self._routers.label(c.row.user, server.address, queue.e2e_key.public.raw)
         is_watched = self._core.watches.is_watched(c.connection_id)
         client = await self._routers.owner(server.address, label)
         has_modes = client.version >= SMPVersion.SENDER_SECURES
+        notifier_key = None
+        can_notify = client.version >= SMPVersion.NEW_WITH_NOTIFIER
+        # Otherwise it gets a notifier as a queue does that there is already.
+        if can_notify and self._core.notifications.adds_notifiers and c.row.notify:
+            notifier_key = self._core.moment().ed25519_key()
         made = await client.create_queue(
             planned.request if has_modes else None,
             key=queue.auth_key,
             dh_key=self._core.moment().x25519_key(),
+            notifier_key=None if notifier_key is None else notifier_key.public,
             basic_auth=server.basic_auth,
             subscribe=False,
             correlation_id=planned.correlation_id,
             patience=INTERACTIVE if is_watched else BACKGROUND,
         )
-        return client, made
+        return client, made, _notifier(notifier_key, made)
 
     async def _keep(
-        self, work: CreateQueue, planned: PlannedQueue, client: SMPClient, made: MadeQueue
+        self,
+        work: CreateQueue,
+        planned: PlannedQueue,
+        client: SMPClient,
+        made: MadeQueue,
+        notifier: MadeNotifier | None,
     ) -> None:
         c = work.connection
         created = CreatedQueue(
-            made.recipient_id, made.sender_id, made.delivery_key, made.mode, made.link_id
+            made.recipient_id, made.sender_id, made.delivery_key, made.mode, made.link_id, notifier
         )
         try:
             kept = await self._settle(work, partial(self._created, work, planned, created))
@@ -182,11 +199,15 @@ class OwnerWork(Settling):
     async def acknowledge(self, work: AcknowledgeMessage) -> Done:
         """Let the router delete a message and deliver the next one."""
         queue = work.receiving
-        client = await self._owner(work.connection, queue)
+        server, label = self._place(work.connection, queue)
+        connection_id = work.connection.connection_id
+        label = self._fetched.label(connection_id, queue.number, label)
+        client = await self._routers.owner(server, label)
         try:
             await client.acknowledge(_access(queue), queue.broker_id)
         except NETWORK_ERRORS as exc:
             permanent(exc)  # a message that the router does not have is acknowledged
+        self._fetched.acknowledged(connection_id, queue.number)
         self._settle_later(
             work, lambda step, c: acknowledged(step, c, queue.number, queue.broker_id)
         )
@@ -236,3 +257,10 @@ def _servers_in_use(c: OpenConnection) -> list[ServerAddress]:
     if c.row.address is not None:
         used.append(ContactURI.parse(c.row.address).queues[0].queue.server)
     return used
+
+
+def _notifier(key: Ed25519PrivateKey | None, made: MadeQueue) -> MadeNotifier | None:
+    """The notifier that a router has made together with a queue, if it was asked to."""
+    if key is None or made.notifier is None:
+        return None
+    return MadeNotifier(key, made.notifier.notifier_id, made.notifier.key)

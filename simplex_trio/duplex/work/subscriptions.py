@@ -25,11 +25,12 @@ from simplex_trio.duplex.machine.receiving import quota_notice_received, receive
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.work.activities import Activities, Activity
 from simplex_trio.duplex.work.core import Core
+from simplex_trio.duplex.work.fetched import Fetched
 from simplex_trio.duplex.work.routers import Routers
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.errors.values import Code
 
-__all__ = ["MAX_AT_ONCE", "TAKE_BACK_INTERVAL", "Subscriptions", "TakeBacks"]
+__all__ = ["MAX_AT_ONCE", "TAKE_BACK_INTERVAL", "Subscriptions", "TakeBacks", "arrived"]
 
 MAX_AT_ONCE = 64
 """How many messages are processed at a time.  Further ones wait in the buffers of their
@@ -74,12 +75,14 @@ class Subscriptions:
         routers: Routers,
         events: DuplexEvents,
         activities: Activities,
+        fetched: Fetched,
     ) -> None:
         self._core = core
         self._agent = agent
         self._routers = routers
         self._events = events
         self._activities = activities
+        self._fetched = fetched
         self._queues: dict[_Place, tuple[str, int]] = {}
         self._destinations: dict[Destination, Destination] = {}
         self._take_backs = TakeBacks()
@@ -105,9 +108,14 @@ class Subscriptions:
             if place in self._queues:
                 continue
             self._queues[place] = (queue.connection_id, queue.number)
+            self._fetched.release(queue.connection_id, queue.number)
             by_destination.setdefault(destination, []).append(_access(queue))
         for destination, accesses in by_destination.items():
             self._agent.subscribe(destination.server, accesses, label=destination.label)
+
+    def has(self, user: str, queue: ReceivingQueue) -> bool:
+        """Whether a queue's messages come by themselves."""
+        return (self._destination(user, queue), queue.recipient_id) in self._queues
 
     def remove(self, user: str, queue: ReceivingQueue) -> None:
         """Subscribe to a queue no more."""
@@ -155,18 +163,10 @@ class Subscriptions:
     async def _receive(
         self, connection_id: str, number: int, arrival: MessageReceived | QuotaReached
     ) -> None:
+        def decide(step: Step) -> None:
+            arrived(step, connection_id, number, arrival)
+
         try:
-
-            def decide(step: Step) -> None:
-                c = step.find(connection_id)
-                if c is None or number not in c.receiving:
-                    return
-                if isinstance(arrival, QuotaReached):
-                    quota_notice_received(step, c, number, arrival.message_id)
-                else:
-                    taken = Arrival(arrival.message_id, arrival.timestamp, arrival.body)
-                    receive(step, c, number, taken)
-
             # A message for the program is still with the router until the program acknowledges it.
             if not self._activities.may(Activity.RECEIVING):
                 return
@@ -217,3 +217,17 @@ class Subscriptions:
 
 def _access(queue: ReceivingQueue | SubscribedQueue) -> QueueAccess:
     return QueueAccess(queue.recipient_id, queue.auth_key, queue.delivery_key)
+
+
+def arrived(
+    step: Step, connection_id: str, number: int, arrival: MessageReceived | QuotaReached
+) -> ReceivingQueue | None:
+    """Process what a router has delivered; returns the queue as it is then, if it is there."""
+    c = step.find(connection_id)
+    if c is None or number not in c.receiving:
+        return None
+    if isinstance(arrival, QuotaReached):
+        quota_notice_received(step, c, number, arrival.message_id, arrival.timestamp)
+    else:
+        receive(step, c, number, Arrival(arrival.message_id, arrival.timestamp, arrival.body))
+    return c.receiving.get(number)

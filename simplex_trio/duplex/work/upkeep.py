@@ -17,6 +17,7 @@ from simplex_trio.duplex.work.activities import Activities, Activity
 from simplex_trio.duplex.work.connectivity import Connectivity
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.lanes import Lanes
+from simplex_trio.duplex.work.ntf_routers import NTFRouters
 from simplex_trio.duplex.work.subscriptions import Subscriptions
 from simplex_trio.nursery import open_inner_nursery
 
@@ -24,6 +25,9 @@ __all__ = ["Upkeep"]
 
 _CLEANUP_PERIOD = 300
 """Seconds between the removals of what is kept for a limited time."""
+
+_CLOCK_PERIOD = 3600
+"""Seconds after which it is seen that the clock of the system was set."""
 
 _RESUMED_AT_ONCE = 256
 """Connections whose work is read in one transaction at the start."""
@@ -41,7 +45,10 @@ class Upkeep:
         subscriptions: Subscriptions,
         activities: Activities,
         connectivity: Connectivity,
+        ntf_routers: NTFRouters,
     ) -> None:
+        self._clock = config.clock
+        self._ntf_routers = ntf_routers
         self._keep = config.keep
         self._core = core
         self._store = store
@@ -59,12 +66,14 @@ class Upkeep:
         """Run all tasks until cancelled; it has started when all connections are subscribed to."""
         async with open_inner_nursery() as nursery:
             self._lanes.open_in(nursery)
+            self._ntf_routers.open_in(nursery)
             try:
                 nursery.start_soon(self._subscriptions.run)
                 nursery.start_soon(self._clean_up)
                 nursery.start_soon(self._store.keep_flushing)
                 nursery.start_soon(self._connectivity.run)
                 await self._resume()
+                nursery.start_soon(self._notify_later)
                 await subscribe()
                 task_status.started()
                 await trio.sleep_forever()
@@ -73,10 +82,23 @@ class Upkeep:
 
     async def _resume(self) -> None:
         """Begin what was to be done when the program ended."""
+        await self._core.step(_look_at_notifications, durable=False)
         waiting = await self._core.read(lambda rows: rows.connections_with_work())
         for start in range(0, len(waiting), _RESUMED_AT_ONCE):
             some = waiting[start : start + _RESUMED_AT_ONCE]
             await self._core.step(partial(_open_all, some), durable=False)
+
+    async def _notify_later(self) -> None:
+        """Do what is to be done for notifications at a later time."""
+        while True:
+            core = self._core
+            changed, next_at = core.notifications_changed, core.notifications.next_at
+            # Not in one go, as the clock of the system may be set, or the machine sleep.
+            wait = _CLOCK_PERIOD if next_at is None else next_at - self._clock()
+            with trio.move_on_after(max(0, min(wait, _CLOCK_PERIOD))):
+                await changed.wait()
+            if next_at is not None and self._clock() >= next_at and not changed.is_set():
+                await core.step_persistently(_look_at_notifications, durable=False)
 
     async def _clean_up(self) -> None:
         while True:
@@ -91,6 +113,11 @@ def _open_all(connection_ids: Sequence[str], step: Step) -> None:
     """Use connections in a step, so that their work is begun."""
     for connection_id in connection_ids:
         step.find(connection_id)
+
+
+def _look_at_notifications(step: Step) -> None:
+    """See what is to be done for notifications."""
+    step.notifications_changed = True
 
 
 def _forget_old(keep: int, step: Step) -> None:

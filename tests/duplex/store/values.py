@@ -29,6 +29,7 @@ from simplex_trio.duplex.machine.messages import (
     SentMessage,
 )
 from simplex_trio.duplex.machine.postponing import PostponedWork
+from simplex_trio.duplex.machine.push_records import OldSubscription, PushToken
 from simplex_trio.ratchet.skipped import SkippedKey
 from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
@@ -50,6 +51,8 @@ RECORDS: tuple[type[Any], ...] = (
     SentMessage,
     ReceivedMessage,
     Request,
+    PushToken,
+    OldSubscription,
 )
 
 EVENTS: tuple[type[KeptEvent], ...] = tuple(

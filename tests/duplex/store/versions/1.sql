@@ -28,6 +28,7 @@ CREATE TABLE connections (
         sent_hash BLOB NOT NULL,
         received_hash BLOB NOT NULL,
         deletion INTEGER NOT NULL,
+        notify INTEGER NOT NULL,
         has_work INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
 CREATE TABLE deliveries (
@@ -66,6 +67,11 @@ CREATE TABLE looked_links (
         looked_at INTEGER NOT NULL,
         PRIMARY KEY (user, link_hash)
     ) STRICT, WITHOUT ROWID;
+CREATE TABLE old_subscriptions (
+        token BLOB NOT NULL,
+        subscription_id BLOB NOT NULL,
+        PRIMARY KEY (token, subscription_id)
+    ) STRICT, WITHOUT ROWID;
 CREATE TABLE postponed_work (
         connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
         kind BLOB NOT NULL,
@@ -75,6 +81,27 @@ CREATE TABLE postponed_work (
         wait REAL NOT NULL,
         problem BLOB,
         PRIMARY KEY (connection_id, kind, queue)
+    ) STRICT, WITHOUT ROWID;
+CREATE TABLE push_tokens (
+        name BLOB NOT NULL PRIMARY KEY,
+        server BLOB NOT NULL,
+        provider BLOB NOT NULL,
+        device BLOB NOT NULL,
+        mode INTEGER NOT NULL,
+        minutes INTEGER NOT NULL,
+        auth_key BLOB NOT NULL,
+        dh_key BLOB NOT NULL,
+        token_id BLOB NOT NULL,
+        push_key BLOB,
+        state BLOB NOT NULL,
+        reason BLOB,
+        registration_due INTEGER NOT NULL,
+        device_due INTEGER NOT NULL,
+        sealed_code BLOB,
+        code BLOB,
+        minutes_due INTEGER NOT NULL,
+        check_due INTEGER NOT NULL,
+        is_deleted INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 CREATE TABLE received_messages (
         connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
@@ -111,6 +138,12 @@ CREATE TABLE receiving_queues (
         link_secret BLOB,
         sealed_fixed BLOB,
         correlation_id BLOB,
+        broker_timestamp INTEGER NOT NULL,
+        notifier_key BLOB,
+        notifier_id BLOB NOT NULL,
+        notifier_secret BLOB,
+        subscription_id BLOB NOT NULL,
+        notify_due_at INTEGER NOT NULL,
         PRIMARY KEY (connection_id, number)
     ) STRICT, WITHOUT ROWID;
 CREATE TABLE requests (
@@ -167,7 +200,10 @@ CREATE INDEX connections_with_work ON connections (has_work) WHERE has_work;
 CREATE INDEX deliveries_of_body ON deliveries (body) WHERE body IS NOT NULL;
 CREATE INDEX events_of_messages ON events (connection_id, message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX looked_links_by_age ON looked_links (looked_at);
+CREATE INDEX muted_connections ON connections (notify) WHERE NOT notify;
 CREATE INDEX problems ON events (connection_id) WHERE kind = x'526563656976696e6750726f626c656d';
+CREATE INDEX queues_by_notifier ON receiving_queues (notifier_id) WHERE notifier_id != x'';
+CREATE INDEX queues_to_notify ON receiving_queues (notify_due_at);
 CREATE INDEX requests_of_address ON requests (address_id);
 CREATE INDEX seen_messages_by_age ON seen_messages (seen_at);
 CREATE INDEX sent_messages_by_age ON sent_messages (created_at);
