@@ -90,14 +90,17 @@ class Upkeep:
 
     async def _notify_later(self) -> None:
         """Do what is to be done for notifications at a later time."""
+        core = self._core
         while True:
-            core = self._core
+            await self._activities.wait_until_open(Activity.MANAGING)
             changed, next_at = core.notifications_changed, core.notifications.next_at
-            # Not in one go, as the clock of the system may be set, or the machine sleep.
-            wait = _CLOCK_PERIOD if next_at is None else next_at - self._clock()
-            with trio.move_on_after(max(0, min(wait, _CLOCK_PERIOD))):
+            if next_at is None:
                 await changed.wait()
-            if next_at is not None and self._clock() >= next_at and not changed.is_set():
+                continue
+            # Not in one go, as the clock of the system may be set, or the machine sleep.
+            with trio.move_on_after(max(0, min(next_at - self._clock(), _CLOCK_PERIOD))):
+                await changed.wait()
+            if self._clock() >= next_at and not changed.is_set():
                 await core.step_persistently(_look_at_notifications, durable=False)
 
     async def _clean_up(self) -> None:
