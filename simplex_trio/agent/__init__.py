@@ -8,7 +8,7 @@ connects, `subscriptions` what is pending and what is active, `workers` when a s
 worker, and `event_queues` in which order the program reads events.
 """
 
-from simplex_trio.agent.agent import AgentStatistics, SubscriptionsView
+from simplex_trio.agent.agent import AgentStatistics, RouterNumbers, SubscriptionsView
 from simplex_trio.agent.connections import Connector
 
-__all__ = ["AgentStatistics", "Connector", "SubscriptionsView"]
+__all__ = ["AgentStatistics", "Connector", "RouterNumbers", "SubscriptionsView"]

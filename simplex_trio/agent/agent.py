@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.agent.connections import Connections, Connector, Pace, direct_connector
@@ -42,6 +42,7 @@ from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = [
     "AgentStatistics",
+    "RouterNumbers",
     "SMPClientAgent",
     "SubscriptionsView",
     "open_smp_agent",
@@ -67,6 +68,15 @@ class AgentStatistics:
     unread_events: int
     dropped_deliveries: int
     """Deliveries other than messages that were dropped unread."""
+
+
+@frozen
+class RouterNumbers:
+    """What an agent has with one router at the moment."""
+
+    connections: int = 0
+    subscribed: int = 0
+    pending: int = 0
 
 
 @frozen(repr=False)
@@ -315,6 +325,21 @@ class SMPClientAgent:
             unread_events=self._events.unread,
             dropped_deliveries=self._events.dropped,
         )
+
+    def router_numbers(self) -> dict[ServerAddress, RouterNumbers]:
+        """The connections and subscriptions of each router at the moment."""
+        found: dict[ServerAddress, RouterNumbers] = {}
+        for destination in self._connections.connected_to():
+            numbers = found.get(destination.server, RouterNumbers())
+            found[destination.server] = evolve(numbers, connections=numbers.connections + 1)
+        for destination, state in self._subscriber.destinations():
+            numbers = found.get(destination.server, RouterNumbers())
+            found[destination.server] = evolve(
+                numbers,
+                subscribed=numbers.subscribed + state.subscriptions.active_count,
+                pending=numbers.pending + state.subscriptions.pending_count,
+            )
+        return found
 
     # --- lifetime -----------------------------------------------------------------------------
 

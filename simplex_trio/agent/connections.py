@@ -149,6 +149,10 @@ class Connections:
     def connected_count(self) -> int:
         return len(self._by_session)
 
+    def connected_to(self) -> list[Destination]:
+        """Where there are connections."""
+        return [connection.destination for connection in self._by_session.values()]
+
     @property
     def connecting_count(self) -> int:
         return len(self._pool) - len(self._by_session)

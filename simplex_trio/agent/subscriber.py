@@ -113,6 +113,10 @@ class Subscriber:
         """The state of all destinations with a connection, a worker or a subscription."""
         return self._servers.values()
 
+    def destinations(self) -> Iterable[tuple[Destination, DestinationState]]:
+        """The same, with the destinations."""
+        return self._servers.items()
+
     def find(self, destination: Destination) -> DestinationState | None:
         """The state of a destination, if there is any."""
         return self._servers.get(destination)

@@ -71,10 +71,12 @@ from simplex_trio.duplex.machine.step import Spoken
 from simplex_trio.duplex.notifications import Notifications, NotificationToken
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.server_checks import ServerCheck, ServerStep, StepOutcome
+from simplex_trio.duplex.statistics import AgentCount, DuplexStatistics, RouterCounts
 from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
 from simplex_trio.duplex.store.store import change_store_key
 
 __all__ = [
+    "AgentCount",
     "AlreadyJoined",
     "CannotAccept",
     "CannotAcknowledge",
@@ -95,6 +97,7 @@ __all__ = [
     "DuplexError",
     "DuplexEvent",
     "DuplexEvents",
+    "DuplexStatistics",
     "Fallback",
     "Integrity",
     "Invitation",
@@ -128,6 +131,7 @@ __all__ = [
     "ReceiptReceived",
     "ReceivingProblem",
     "RequestReceived",
+    "RouterCounts",
     "RouterDown",
     "RouterUp",
     "SendingResumed",

@@ -81,6 +81,7 @@ from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.notifications import Notifications
 from simplex_trio.duplex.server_checks import ServerCheck, check_server
+from simplex_trio.duplex.statistics import DuplexStatistics
 from simplex_trio.duplex.status import ConnectionStatus, status_of
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import DuplexStore
@@ -98,6 +99,7 @@ from simplex_trio.duplex.work.subscriptions import Subscriptions
 from simplex_trio.duplex.work.upkeep import Upkeep
 from simplex_trio.duplex.work.watches import Outcome, Watch, Watches
 from simplex_trio.redaction import Redacted
+from simplex_trio.serving.metrics import serve_metrics
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.link_boxes import LinkContent
 from simplex_trio.wire.duplex.links import Link, parse_link
@@ -612,6 +614,27 @@ class DuplexAgent:
         return await self._core.read(
             lambda rows: status_of(Step(rows, self._core.moment()), connection_id)
         )
+
+    def statistics(self) -> DuplexStatistics:
+        """What is done with each router, in numbers, since the store was made.
+
+        Counters are stored every five minutes and at the end, so a crash loses some of them.
+        """
+        return self._core.tally.read(self._agent.router_numbers())
+
+    async def serve_metrics(
+        self,
+        port: int,
+        *,
+        prefix: str = "simplex_agent_",
+        task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Answer Prometheus at ``/metrics`` on ``port`` of 127.0.0.1 until cancelled.
+
+        There is a metric for each sum in `statistics`.  The status is the actual port.  Raises
+        `MetricsSupportMissing` without the extra ``metrics``, or `OSError`.
+        """
+        await serve_metrics(self.statistics, port, prefix, task_status=task_status)
 
     # --- ending ---------------------------------------------------------------------------------
 

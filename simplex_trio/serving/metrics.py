@@ -6,10 +6,11 @@ The package `prometheus_client` writes them; it comes with the extra ``metrics``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from typing import Any, ClassVar, Protocol
 
 import attrs
 import trio
@@ -18,7 +19,7 @@ from simplex_trio.errors import SimplexError
 from simplex_trio.serving.http import HttpRequest, HttpResponse, answer_one
 from simplex_trio.serving.statistics import ServingStatistics
 
-__all__ = ["MetricsSupportMissing", "metrics_writer", "serve_metrics"]
+__all__ = ["Counted", "MetricsSupportMissing", "metrics_writer", "serve_metrics"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -27,9 +28,18 @@ class MetricsSupportMissing(SimplexError):
     """Metrics are configured, but the package that writes them is not installed."""
 
 
-def metrics_writer(
-    statistics: Callable[[], ServingStatistics], prefix: str
-) -> Callable[[], HttpResponse]:
+class Counted(Protocol):
+    """Statistics, whose fields that are whole numbers are metrics; an attrs class."""
+
+    __attrs_attrs__: ClassVar[Any]
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Further numbers by their names, which only grow."""
+        ...
+
+
+def metrics_writer(statistics: Callable[[], Counted], prefix: str) -> Callable[[], HttpResponse]:
     """A function that writes all metrics of the moment, with names that begin with ``prefix``.
 
     There is a gauge for each field that is a number, those of this kind of router before those of
@@ -81,7 +91,7 @@ async def _serve(write: Callable[[], HttpResponse], stream: trio.abc.Stream) -> 
 
 
 async def serve_metrics(
-    statistics: Callable[[], ServingStatistics],
+    statistics: Callable[[], Counted],
     port: int,
     prefix: str,
     *,

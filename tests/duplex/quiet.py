@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
@@ -62,12 +63,15 @@ class Quiet:
             await router.start(self.nursery)
 
     @asynccontextmanager
-    async def open_agent(self, **options: Any) -> AsyncIterator[DuplexAgent]:
+    async def open_agent(
+        self, path: Path | None = None, **options: Any
+    ) -> AsyncIterator[DuplexAgent]:
         """An agent in memory with all routers for its queues, unless ``options`` say otherwise."""
         self._agents += 1
         servers = [router.address for router in self.routers]
+        now = trio.lowlevel.current_clock().current_time  # in any thread
         defaults = DuplexConfig(
-            tuple(servers), pq=False, proxy=ProxyUse.NEVER, clock=lambda: _NOW + trio.current_time()
+            tuple(servers), pq=False, proxy=ProxyUse.NEVER, clock=lambda: _NOW + now()
         )
         config = evolve(defaults, **options)
         connect = simulated_connector(self.routers, Random(self._agents), config.agent.client)
@@ -78,7 +82,7 @@ class Quiet:
                 await trio.sleep_forever()
             return await connect(nursery, destination)
 
-        async with open_duplex_agent(None, config=config, connector=recorded) as agent:
+        async with open_duplex_agent(path, config=config, connector=recorded) as agent:
             yield agent
 
 

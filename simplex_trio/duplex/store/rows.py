@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from attrs import define, field
@@ -38,6 +39,7 @@ from simplex_trio.errors import DecodeError, StoreCorrupted
 from simplex_trio.ratchet.aead import IV_SIZE
 from simplex_trio.ratchet.kdf import SYMMETRIC_KEY_SIZE
 from simplex_trio.ratchet.skipped import SkippedKey, SkippedKeys
+from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = ["CACHED_CONNECTIONS", "RECORD_TABLES", "SQLiteRows", "StoredEvent"]
 
@@ -415,6 +417,24 @@ class SQLiteRows(Rows):
         """The connections that have something to do."""
         rows = self._execute("SELECT connection_id FROM connections WHERE has_work").fetchall()
         return [connection_id.decode() for (connection_id,) in rows]
+
+    def router_counts(self) -> list[tuple[ServerAddress, str, int]]:
+        """The counters of all routers."""
+        rows = self._execute("SELECT server, name, count FROM router_counts").fetchall()
+        try:
+            return [
+                (ServerAddress.parse(server.decode()), name.decode(), count)
+                for server, name, count in rows
+            ]
+        except ValueError:
+            raise StoreCorrupted("table router_counts") from None
+
+    def save_router_counts(self, counts: Iterable[tuple[ServerAddress, str, int]]) -> None:
+        """Replace counters."""
+        self._executemany(
+            "INSERT OR REPLACE INTO router_counts VALUES (?, ?, ?)",
+            [(str(server).encode(), name.encode(), count) for server, name, count in counts],
+        )
 
     def has_kem(self) -> bool:
         """Whether any connection may use the KEM."""

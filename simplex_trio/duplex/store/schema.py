@@ -217,6 +217,12 @@ TABLES = (
         subscription_id BLOB NOT NULL,
         PRIMARY KEY (token, subscription_id)
     ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE router_counts (
+        server BLOB NOT NULL,
+        name BLOB NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (server, name)
+    ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE events (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         connection_id BLOB NOT NULL,

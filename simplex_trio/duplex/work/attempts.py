@@ -23,6 +23,7 @@ from simplex_trio.duplex.work.notifying import NotificationsWork
 from simplex_trio.duplex.work.owning import OwnerWork
 from simplex_trio.duplex.work.routers import NETWORK_ERRORS, Routers, is_temporary
 from simplex_trio.duplex.work.sending import SenderWork
+from simplex_trio.duplex.work.settling import server_of
 from simplex_trio.duplex.work.subscriptions import Subscriptions
 
 __all__ = ["Attempts"]
@@ -54,6 +55,8 @@ class Attempts:
                 raise
             if isinstance(work, NotificationWork):
                 return self._owner.wait(attempt)
+            if not isinstance(work, CreateQueue):  # which counts the errors of each server
+                self._core.tally.failed(server_of(work), exc)
             if isinstance(work, AcknowledgeMessage):
                 self._fetched.failed(work.connection.connection_id, work.number, exc)
             return await self._owner.postpone(work, exc, attempt)

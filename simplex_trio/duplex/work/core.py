@@ -22,6 +22,7 @@ from simplex_trio.duplex.machine.notifying import (
 )
 from simplex_trio.duplex.machine.step import KEMPairNeeded, Moment, Step
 from simplex_trio.duplex.machine.work import Work, work_of
+from simplex_trio.duplex.statistics import Tally
 from simplex_trio.duplex.store.rows import SQLiteRows, StoredEvent
 from simplex_trio.duplex.store.store import DuplexStore
 from simplex_trio.duplex.work.watches import Watches
@@ -62,6 +63,7 @@ class Core:
     ) -> None:
         self.config = config
         self.watches = watches
+        self.tally = Tally()
         self._store = store
         self._events = events
         self._kem_stock = kem_stock
@@ -201,6 +203,18 @@ class Core:
     async def read(self, look: Callable[[SQLiteRows], T]) -> T:
         """What ``look`` finds in the store; it must not change anything."""
         return await self._store.transact(look, durable=False)
+
+    async def restore_tally(self) -> None:
+        """Go on with what earlier runs have counted."""
+        self.tally.restore(await self.read(SQLiteRows.router_counts))
+
+    def save_tally(self) -> None:
+        """Store what was counted, with another step."""
+        changes = self.tally.take_changes()
+        if changes:
+            self._store.transact_later(
+                lambda rows: rows.save_router_counts(changes), lambda _: None
+            )
 
     def _publish(self, events: list[StoredEvent]) -> None:
         for _, event in events:

@@ -41,6 +41,7 @@ from simplex_trio.duplex.machine.work import (
     SuspendQueue,
     UpdateLink,
 )
+from simplex_trio.duplex.statistics import AgentCount
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.fetched import Fetched
 from simplex_trio.duplex.work.lanes import DONE, Done
@@ -100,7 +101,9 @@ class OwnerWork(Settling):
                 client, made, notifier = await self._make(work, server, planned)
             except NETWORK_ERRORS as exc:
                 failures.append(exc)
+                self._core.tally.failed(server.address, exc)
                 continue
+            self._core.tally.add(server.address, AgentCount.QUEUES_CREATED)
             await self._keep(work, planned, client, made, notifier)
             return None
         is_watched = self._core.watches.is_watched(c.connection_id)
@@ -208,6 +211,7 @@ class OwnerWork(Settling):
         except NETWORK_ERRORS as exc:
             permanent(exc)  # a message that the router does not have is acknowledged
         self._fetched.acknowledged(connection_id, queue.number)
+        self._core.tally.add(queue.server, AgentCount.ACKNOWLEDGED)
         self._settle_later(
             work, lambda step, c: acknowledged(step, c, queue.number, queue.broker_id)
         )
@@ -247,6 +251,9 @@ class OwnerWork(Settling):
             await client.delete(_access(queue), patience=BACKGROUND)
         except NETWORK_ERRORS as exc:
             permanent(exc)  # a queue that the router does not know is deleted
+            self._core.tally.failed(queue.server, exc)
+        else:
+            self._core.tally.add(queue.server, AgentCount.QUEUES_DELETED)
         await self._settle(work, lambda step, c: queue_deleted(step, c, queue.number))
         self._routers.leave(*self._place(work.connection, queue))
 

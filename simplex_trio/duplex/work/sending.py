@@ -27,6 +27,7 @@ from simplex_trio.duplex.machine.joining import link_problem, link_read
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import Deliver, ReadLink, SecureAsSender, SendRequest
+from simplex_trio.duplex.statistics import AgentCount
 from simplex_trio.duplex.work.routers import NETWORK_ERRORS, failure_of
 from simplex_trio.duplex.work.settling import Settling, permanent
 from simplex_trio.engine.timeouts import BACKGROUND
@@ -125,7 +126,13 @@ class SenderWork(Settling):
             proxied = await self._send(work, partial(_send_message, queue, message))
         except NETWORK_ERRORS as exc:
             failure = failure_of(exc)
+            self._core.tally.add(queue.server, AgentCount.SENDING_FAILED)
+            self._core.tally.failed(queue.server, exc)
             self._core.watches.failed(work.connection.connection_id, exc)
+
+        if failure is None:
+            way = AgentCount.SENT_PROXIED if proxied else AgentCount.SENT_DIRECTLY
+            self._core.tally.add(queue.server, way)
 
         def decide(step: Step, c: OpenConnection) -> float | None:
             key = (delivery.connection_id, delivery.queue, delivery.message_id)

@@ -10,13 +10,32 @@ from simplex_trio.duplex.machine.deleting import go_on_deleting
 from simplex_trio.duplex.machine.handshake import fail
 from simplex_trio.duplex.machine.postponing import postpone, work_done
 from simplex_trio.duplex.machine.step import OpenConnection, Step
-from simplex_trio.duplex.machine.work import AcknowledgeMessage, Deliver, Work
+from simplex_trio.duplex.machine.work import (
+    AcknowledgeMessage,
+    CreateQueue,
+    DeleteQueue,
+    Deliver,
+    SecureAsReceiver,
+    SuspendQueue,
+    UpdateLink,
+    Work,
+)
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.routers import Routers, failure_of, is_temporary
+from simplex_trio.wire.addresses import ServerAddress
 
-__all__ = ["Settling", "permanent"]
+__all__ = ["Settling", "permanent", "server_of"]
 
 T = TypeVar("T")
+
+OWNERS_WORK = (
+    AcknowledgeMessage,
+    DeleteQueue,
+    SecureAsReceiver,
+    SuspendQueue,
+    UpdateLink,
+)
+"""What is done with this side's own queues."""
 
 _ENOUGH = 64
 """Failures in a row after which the wait grows no more."""
@@ -27,6 +46,16 @@ def permanent(error: Exception) -> Exception:
     if is_temporary(error):
         raise error
     return error
+
+
+def server_of(work: Work) -> ServerAddress | None:
+    """The router that a work is about, if it is known."""
+    c, number = work.connection, work.number
+    if number in c.receiving and isinstance(work, OWNERS_WORK):
+        return c.receiving[number].server
+    if number in c.sending:
+        return c.sending[number].server
+    return None
 
 
 class Settling:
@@ -57,6 +86,8 @@ class Settling:
     async def _fail(self, work: Work, error: Exception, problem: Problem | None = None) -> None:
         """The handshake cannot go on."""
         told = failure_of(error).problem if problem is None else problem
+        if not isinstance(work, CreateQueue):  # which counts the errors of each server
+            self._core.tally.failed(server_of(work), error)
         self._core.watches.failed(work.connection.connection_id, error)
 
         def decide(step: Step, c: OpenConnection) -> None:

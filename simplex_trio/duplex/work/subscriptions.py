@@ -9,6 +9,8 @@ import trio
 from simplex_trio.agent.agent import SMPClientAgent
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.events import (
+    CannotConnect,
+    Connected,
     Disconnected,
     RouterEvent,
     Subscribed,
@@ -23,6 +25,7 @@ from simplex_trio.duplex.machine.connection import ReceivingQueue, SubscribedQue
 from simplex_trio.duplex.machine.opening import Arrival
 from simplex_trio.duplex.machine.receiving import quota_notice_received, receive
 from simplex_trio.duplex.machine.step import Step
+from simplex_trio.duplex.statistics import AgentCount
 from simplex_trio.duplex.work.activities import Activities, Activity
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.fetched import Fetched
@@ -140,14 +143,22 @@ class Subscriptions:
                         found = self._queues.get((event.destination, event.queue_id))
                         # It comes again, over the connection that is made when the pause ends.
                         if found is not None and self._activities.may(Activity.RECEIVING):
+                            self._core.tally.add(event.server, AgentCount.RECEIVED)
                             await self._free.acquire()
                             nursery.start_soon(self._receive, *found, arrival)
+                    case Connected():
+                        self._core.tally.add(event.server, AgentCount.CONNECTED)
+                    case CannotConnect():
+                        self._core.tally.failed(event.server, event.error)
                     case Subscribed():
+                        count = len(event.queues)
+                        self._core.tally.add(event.server, AgentCount.SUBSCRIBED, count)
                         self._tell(RouterUp, event.destination, event.queues)
                     case Disconnected():
                         self._tell(RouterDown, event.destination, event.queues)
                     case SubscriptionError():
                         for queue_id, error in event.failures:
+                            self._core.tally.failed(event.server, error)
                             is_gone = isinstance(error, RouterError) and error.error is Code.AUTH
                             await self._lose(event.destination, queue_id, deleted=is_gone)
                     case SubscriptionEnded():

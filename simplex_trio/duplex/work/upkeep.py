@@ -64,6 +64,7 @@ class Upkeep:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Run all tasks until cancelled; it has started when all connections are subscribed to."""
+        await self._core.restore_tally()
         async with open_inner_nursery() as nursery:
             self._lanes.open_in(nursery)
             self._ntf_routers.open_in(nursery)
@@ -79,6 +80,7 @@ class Upkeep:
                 await trio.sleep_forever()
             finally:
                 self._lanes.stop()
+                self._core.save_tally()
 
     async def _resume(self) -> None:
         """Begin what was to be done when the program ended."""
@@ -108,6 +110,7 @@ class Upkeep:
             forget = partial(_forget_old, self._keep)
             await self._activities.wait_until_open(Activity.CLEANING)
             with self._activities.doing(Activity.CLEANING):
+                self._core.save_tally()
                 await self._core.step_persistently(forget, durable=False)
             await trio.sleep(_CLEANUP_PERIOD)
 

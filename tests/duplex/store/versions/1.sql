@@ -155,6 +155,12 @@ CREATE TABLE requests (
         envelope_hash BLOB NOT NULL,
         created_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+CREATE TABLE router_counts (
+        server BLOB NOT NULL,
+        name BLOB NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (server, name)
+    ) STRICT, WITHOUT ROWID;
 CREATE TABLE seen_messages (
         connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
         encrypted_hash BLOB NOT NULL,
