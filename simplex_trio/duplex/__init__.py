@@ -16,6 +16,7 @@ from simplex_trio.duplex.config import (
     Network,
     ProxyUse,
     Server,
+    UserLimits,
 )
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
@@ -23,6 +24,8 @@ from simplex_trio.duplex.errors import (
     CannotAcknowledge,
     CannotSend,
     DuplexError,
+    Limit,
+    LimitReached,
     LinkNotUsable,
     NeedsNewerAgent,
     NoCommonDuplexVersion,
@@ -107,6 +110,8 @@ __all__ = [
     "KEMStock",
     "KEMStockStatistics",
     "KeptEvent",
+    "Limit",
+    "LimitReached",
     "LinkNotUsable",
     "LinkPreview",
     "LinkUpdated",
@@ -142,6 +147,7 @@ __all__ = [
     "StepOutcome",
     "UnknownConnection",
     "UserDeleted",
+    "UserLimits",
     "change_store_key",
     "open_duplex_agent",
     "open_kem_stock",

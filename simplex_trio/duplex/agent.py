@@ -37,6 +37,7 @@ from simplex_trio.duplex.config import DuplexConfig, Network, Server
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
     CannotSend,
+    LimitReached,
     LinkNotUsable,
     NoServers,
     UnknownConnection,
@@ -76,6 +77,7 @@ from simplex_trio.duplex.machine.joining import (
     look_at,
     start_joining,
 )
+from simplex_trio.duplex.machine.limiting import Room, check_connections
 from simplex_trio.duplex.machine.notifying import NO_CONNECTION
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
@@ -253,13 +255,14 @@ class DuplexAgent:
         `notifications` tell of its messages.
 
         With ``wait`` it raises the error of the last server if no server makes a queue, and nothing
-        is left of the invitation.  Raises `TooLarge` if ``info`` or ``data`` does not fit.
+        is left of the invitation.  Raises `TooLarge` if ``info`` or ``data`` does not fit, and as
+        all calls that make a connection, `LimitReached` if the user has as many as allowed.
         """
         self._check_servers(user)
         wants_pq = self._wants_pq(pq)
 
         def decide(step: Step) -> str:
-            return plan_invitation(
+            c = plan_invitation(
                 step,
                 user=user,
                 info=info,
@@ -268,7 +271,8 @@ class DuplexAgent:
                 wants_link=short,
                 link_data=data,
                 notify=notify,
-            ).connection_id
+            )
+            return self._checked(step, c)
 
         return await self._created(decide, wait=wait)
 
@@ -326,14 +330,15 @@ class DuplexAgent:
         wants_pq = self._wants_pq(pq)
 
         def decide(step: Step) -> str:
-            return plan_address(
+            c = plan_address(
                 step,
                 user=user,
                 pq=wants_pq,
                 wants_link=short,
                 link_data=data,
                 notify=notify,
-            ).connection_id
+            )
+            return self._checked(step, c)
 
         return await self._created(decide, wait=wait)
 
@@ -368,9 +373,8 @@ class DuplexAgent:
         wants_pq = self._wants_pq(pq)
 
         def decide(step: Step) -> str:
-            return start_joining(
-                step, parsed, user=user, info=info, pq=wants_pq, notify=notify
-            ).connection_id
+            c = start_joining(step, parsed, user=user, info=info, pq=wants_pq, notify=notify)
+            return self._checked(step, c)
 
         return await self._joined(decide, wait=wait)
 
@@ -419,7 +423,7 @@ class DuplexAgent:
         def decide(step: Step) -> str:
             c = accept_request(step, request_id, info or b"", pq=wants_pq, notify=notify)
             self._check_servers(c.row.user)
-            return c.connection_id
+            return self._checked(step, c)
 
         try:
             return await self._joined(decide, wait=wait)
@@ -470,11 +474,15 @@ class DuplexAgent:
             else Server.of(server).address
         )
         wants_pq = self._wants_pq(pq)
-        ready = await self._core.step(
-            lambda step: prepare_address(
+
+        def decide(step: Step) -> InvitationReady:
+            made = prepare_address(
                 step, chosen, user=user, pq=wants_pq, link_data=data, notify=notify
             )
-        )
+            self._checked(step, step.connection(made.connection_id))
+            return made
+
+        ready = await self._core.step(decide)
         return Invitation(ready.connection_id, ready.link, ready.short_link)
 
     async def look(self, link: Link | str, *, user: str = "") -> LinkPreview:
@@ -528,7 +536,7 @@ class DuplexAgent:
         has, if that sends receipts.  ``notify`` is whether the peer's device may show that
         something came; ``pq`` switches the KEM on or off from here on.
 
-        Raises `TooLarge`, or `CannotSend` if the connection is not far enough.
+        Raises `TooLarge`, `LimitReached`, or `CannotSend` if the connection is not far enough.
         """
         (message_id,) = await self.broadcast([connection_id], body, notify=notify, pq=pq)
         if isinstance(message_id, Exception):
@@ -542,7 +550,7 @@ class DuplexAgent:
         *,
         notify: bool = True,
         pq: bool | None = None,
-    ) -> list[int | CannotSend | UnknownConnection]:
+    ) -> list[int | CannotSend | LimitReached | UnknownConnection]:
         """Queue one message for many peers, whose body is stored once; all of it in one step.
 
         Returns for each connection what `send` does, or the error that it would raise.
@@ -550,17 +558,25 @@ class DuplexAgent:
         if pq:
             self._wants_pq(pq)
 
-        def decide(step: Step) -> list[int | CannotSend | UnknownConnection]:
+        def decide(step: Step) -> list[int | CannotSend | LimitReached | UnknownConnection]:
+            rooms: dict[str, Room] = {}
+            outcomes: list[int | CannotSend | LimitReached | UnknownConnection] = []
+            for connection_id in connection_ids:  # before the body is stored, and counted
+                known = step.find(connection_id)
+                if known is not None and known.row.user not in rooms:
+                    rooms[known.row.user] = self._room(step, known.row.user)
             shared = step.rows.add_body(body) if len(connection_ids) > 1 else None
-            outcomes: list[int | CannotSend | UnknownConnection] = []
             for connection_id in connection_ids:
                 c = step.find(connection_id)
                 if c is None or c.row.deletion is not Deletion.NO:
                     outcomes.append(UnknownConnection())
                 elif not can_send(c):
                     outcomes.append(CannotSend("the connection is not far enough to send"))
+                elif full := rooms[c.row.user].check(len(body)):
+                    outcomes.append(full)
                 else:
                     outcomes.append(enqueue_message(step, c, body, shared, notify=notify, pq=pq))
+                    rooms[c.row.user].take(len(body))
             if shared is not None:
                 step.rows.drop_unused_body(shared)
             return outcomes
@@ -813,6 +829,15 @@ class DuplexAgent:
     def _check_servers(self, user: str) -> None:
         if not self._routers.servers_of(user):
             raise NoServers("the agent has no router to make queues on")
+
+    def _room(self, step: Step, user: str) -> Room:
+        limits = self._config.limits_of(user)
+        return Room(step.rows, user, limits.queued_messages, limits.queued_bytes)
+
+    def _checked(self, step: Step, c: OpenConnection) -> str:
+        """The id of a connection, unless it is new and one too many."""
+        check_connections(step, c, self._config.limits_of(c.row.user).connections)
+        return c.connection_id
 
     def _wants_pq(self, pq: bool | None) -> bool:
         wanted = self._config.pq if pq is None else pq

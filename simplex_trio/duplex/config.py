@@ -9,7 +9,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from attrs import field, frozen
-from attrs.validators import deep_iterable, ge
+from attrs.validators import deep_iterable, ge, optional
 
 from simplex_trio.agent.config import AgentConfig
 from simplex_trio.duplex.machine.step import Spoken
@@ -25,6 +25,7 @@ __all__ = [
     "Network",
     "ProxyUse",
     "Server",
+    "UserLimits",
 ]
 
 
@@ -110,6 +111,28 @@ def _by_user(
     return MappingProxyType({user: _servers(each) for user, each in servers.items()})
 
 
+def _unchanging(limits: Mapping[str, UserLimits]) -> Mapping[str, UserLimits]:
+    return MappingProxyType(dict(limits))
+
+
+_at_least_0 = optional(ge(0))
+
+
+@frozen
+class UserLimits:
+    """How much one user may have at a time; `None` for no limit.
+
+    What would exceed one raises `LimitReached`, and nothing of it is stored.
+    """
+
+    connections: int | None = field(default=None, validator=_at_least_0)
+    """Connections and addresses that are not being deleted."""
+    queued_messages: int | None = field(default=None, validator=_at_least_0)
+    """Messages of the program that no router has taken yet."""
+    queued_bytes: int | None = field(default=None, validator=_at_least_0)
+    """The bytes in these, a body that several peers get counted for each."""
+
+
 @frozen(repr=False)
 class DuplexConfig(Redacted):
     """The configuration of an agent; the first field is what most programs set."""
@@ -122,6 +145,10 @@ class DuplexConfig(Redacted):
     """Where queues are made; without any, an agent can join nothing and make nothing."""
     user_servers: Mapping[str, tuple[Server, ...]] = field(factory=dict, converter=_by_user)
     """The servers of users who have a list of their own, in place of ``servers``."""
+    limits: UserLimits = field(factory=UserLimits)
+    """Of each user."""
+    user_limits: Mapping[str, UserLimits] = field(factory=dict, converter=_unchanging)
+    """Of users who have limits of their own, in place of ``limits``."""
     pq: bool = True
     """Whether new connections use the post-quantum KEM, if the peer can; those that do go on."""
     isolation: Isolation = Isolation.USER
@@ -145,3 +172,7 @@ class DuplexConfig(Redacted):
     clock: Callable[[], float] = time.time
     """The time in seconds since 1970."""
     random_bytes: Callable[[int], bytes] = os.urandom
+
+    def limits_of(self, user: str) -> UserLimits:
+        """The limits of a user."""
+        return self.user_limits.get(user, self.limits)

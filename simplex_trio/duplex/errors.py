@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from simplex_trio.errors import SimplexError
 
 __all__ = [
@@ -10,6 +12,8 @@ __all__ = [
     "CannotAcknowledge",
     "CannotSend",
     "DuplexError",
+    "Limit",
+    "LimitReached",
     "LinkNotUsable",
     "NeedsNewerAgent",
     "NoCommonDuplexVersion",
@@ -68,6 +72,25 @@ class CannotSend(DuplexError):
 
 class CannotAcknowledge(DuplexError):
     """There is no message with this id that waits to be acknowledged."""
+
+
+class Limit(Enum):
+    """A limit of one user, see `UserLimits`."""
+
+    CONNECTIONS = "connections"
+    QUEUED_MESSAGES = "queued messages"
+    QUEUED_BYTES = "queued bytes"
+
+
+class LimitReached(DuplexError):
+    """A limit of the user is reached; ``limit`` says which.  Nothing was stored.
+
+    There is room again when connections are deleted, or routers have taken messages.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(f"the user's limit of {limit.value} is reached")
+        self.limit = limit
 
 
 class NotAnAddress(DuplexError):

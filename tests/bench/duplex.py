@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import Enum
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
@@ -48,6 +49,15 @@ _CONNECTIONS = (1, 100, 1000)
 _WARM_UP = 5
 
 EventT = TypeVar("EventT", bound=DuplexEvent)
+
+
+class _Way(Enum):
+    """What comes back for each message."""
+
+    ONE = "one"
+    RECEIPTS = "receipts"
+    BOTH = "both"
+    """A message and a receipt, which is answered by a receipt."""
 
 
 @frozen
@@ -101,7 +111,7 @@ async def duplex_connect(conditions: Conditions) -> Figures:
 
 @asynccontextmanager
 async def _to_peer(
-    conditions: Conditions, connections: int, count: int, *, receipts: bool
+    conditions: Conditions, connections: int, count: int, way: _Way
 ) -> AsyncIterator[tuple[DuplexAgent, list[str], trio.Process]]:
     """An agent, and its connections to one in another process that reads so many messages."""
     address = str(conditions.addresses[Subject.ROUTER])
@@ -115,7 +125,7 @@ async def _to_peer(
                     "tests.bench.duplex",
                     "read",
                     str(count),
-                    str(int(receipts)),
+                    way.value,
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -136,13 +146,11 @@ async def _to_peer(
                     await process.wait()
 
 
-async def _send_all(
-    conditions: Conditions, connections: int, messages: int, *, receipts: bool
-) -> Point:
+async def _send_all(conditions: Conditions, connections: int, messages: int, way: _Way) -> Point:
     """Messages to a peer in another process, until that has acknowledged all of them."""
     each = max(1, conditions.times(messages) // connections)
     count = each * connections
-    async with _to_peer(conditions, connections, count, receipts=receipts) as (agent, ends, peer):
+    async with _to_peer(conditions, connections, count, way) as (agent, ends, peer):
 
         async def send(connection_id: str) -> None:
             for _ in range(each):
@@ -152,32 +160,49 @@ async def _send_all(
         async with trio.open_nursery() as nursery:
             for connection_id in ends:
                 nursery.start_soon(send, connection_id)
-            expected = ReceiptReceived if receipts else MessageSent
-            nursery.start_soon(_count, agent, expected, count)
+            nursery.start_soon(_read, agent, count, way)
             assert peer.stdout is not None
             assert await peer.stdout.receive_some()
+        count *= 2 if way is _Way.BOTH else 1
         return Point(connections, count / (perf_counter() - start))
 
 
-async def _count(agent: DuplexAgent, kind: type[DuplexEvent], count: int) -> None:
-    for _ in range(count):
-        await _next(agent, kind)
+async def _read(agent: DuplexAgent, count: int, way: _Way) -> None:
+    """What the sender reads: that each message has come, and as many from the peer if so."""
+    expected = MessageSent if way is _Way.ONE else ReceiptReceived
+    told, messages = count, count if way is _Way.BOTH else 0
+    async for event in agent.events:
+        if isinstance(event, PeerMessage):
+            await agent.acknowledge(event, receipt=True)
+            messages -= 1
+        told -= isinstance(event, expected)
+        if told == messages == 0:
+            return
+
+
+def _sizes(conditions: Conditions) -> list[int]:
+    """Each number of connections, once."""
+    return list(dict.fromkeys(conditions.times(each) for each in _CONNECTIONS))
 
 
 @ROWS.row()
 async def duplex_one_way(conditions: Conditions) -> Figures:
     """Messages one way over 1, 100 and 1,000 connections, acknowledged by the program."""
-    points = [
-        await _send_all(conditions, conditions.times(each), 1000, receipts=False)
-        for each in _CONNECTIONS
-    ]
+    points = [await _send_all(conditions, size, 1000, _Way.ONE) for size in _sizes(conditions)]
     return Figures(rate=points[0].rate, points=tuple(points))
 
 
 @ROWS.row()
 async def duplex_receipts(conditions: Conditions) -> Figures:
     """Messages one way over one connection, each with a receipt that comes back."""
-    return Figures(rate=(await _send_all(conditions, 1, 500, receipts=True)).rate)
+    return Figures(rate=(await _send_all(conditions, 1, 500, _Way.RECEIPTS)).rate)
+
+
+@ROWS.row()
+async def duplex_both_ways(conditions: Conditions) -> Figures:
+    """Messages both ways over 1, 100 and 1,000 connections, each answered, and with a receipt."""
+    points = [await _send_all(conditions, size, 1000, _Way.BOTH) for size in _sizes(conditions)]
+    return Figures(rate=points[0].rate, points=tuple(points))
 
 
 async def _alternate(conditions: Conditions, *, pq: bool) -> Figures:
@@ -248,16 +273,23 @@ async def _start(path: Path, address: ServerAddress, count: int) -> Figures:
         return Figures(count / seconds, resident_kib=memory.resident_kib)
 
 
-async def _peer(count: int, *, receipts: bool) -> None:
+async def _peer(count: int, way: _Way) -> None:
     """Join the links on the standard input, read so many messages, and say so."""
     address, *links = iter(lambda: sys.stdin.readline().strip(), "")
     with tempfile.TemporaryDirectory() as folder:
         async with open_duplex_agent(Path(folder, "reader.db"), servers=[address]) as agent:
             for link in links:
                 await agent.join(link)
-            for _ in range(count):
-                message = await _next(agent, PeerMessage)
-                await agent.acknowledge(message, receipt=receipts)
+            messages, receipts = count, count if way is _Way.BOTH else 0
+            async for event in agent.events:
+                if isinstance(event, PeerMessage):
+                    await agent.acknowledge(event, receipt=way is not _Way.ONE)
+                    if way is _Way.BOTH:
+                        await agent.send(event.connection_id, _BODY)
+                    messages -= 1
+                receipts -= isinstance(event, ReceiptReceived)
+                if messages == receipts == 0:
+                    break
             print("done", flush=True)
             await agent.drain()
             await trio.sleep_forever()
@@ -266,7 +298,7 @@ async def _peer(count: int, *, receipts: bool) -> None:
 async def _main() -> None:
     """Make the connections in one process, and start with them in another one."""
     if sys.argv[1] == "read":
-        await _peer(int(sys.argv[2]), receipts=bool(int(sys.argv[3])))
+        await _peer(int(sys.argv[2]), _Way(sys.argv[3]))
     count, *made = sys.argv[1:]
     text = sys.stdin.read().strip()
     address = ServerAddress.parse(text)

@@ -76,6 +76,12 @@ class Rows(ABC):
     def forget_old(self, before: int) -> None:
         """Remove such hashes, and messages that wait for a receipt, if they are older."""
 
+    # --- what is queued -------------------------------------------------------------------------
+
+    @abstractmethod
+    def queued(self, user: str) -> tuple[int, int]:
+        """How many messages of a user's program wait to be delivered, and the bytes in them."""
+
     # --- bodies that several deliveries share ---------------------------------------------------
 
     @abstractmethod

@@ -212,6 +212,10 @@ class Step:
         self._stored[row.connection_id] = None
         return self._hold(row, {}, {})
 
+    def is_new(self, connection: OpenConnection) -> bool:
+        """Whether this step has made a connection."""
+        return self._stored[connection.connection_id] is None
+
     def _hold(
         self,
         row: Connection,

@@ -18,6 +18,7 @@ from simplex_trio.duplex.machine.connection import (
 )
 from simplex_trio.duplex.machine.messages import (
     Delivery,
+    DeliveryKind,
     LeavingUser,
     LookedLink,
     ReceivedMessage,
@@ -51,6 +52,9 @@ RecordT = TypeVar("RecordT")
 
 _SKIPPED_SIZES = (SYMMETRIC_KEY_SIZE, SYMMETRIC_KEY_SIZE, IV_SIZE)
 """Of a header key, a message key and an initialization vector."""
+
+_BEFORE_BODY = 1 + 8 + 1 + 32 + 1
+"""Bytes of a message of a program that are not its body: tags, a number and a hash."""
 
 RECORD_TABLES: dict[type[Any], Table[Any]] = {
     table.kind: table
@@ -336,6 +340,18 @@ class SQLiteRows(Rows):
             "INSERT OR IGNORE INTO seen_messages VALUES (?, ?, ?)",
             (connection_id.encode(), encrypted_hash, at),
         )
+
+    # --- what is queued -------------------------------------------------------------------------
+
+    def queued(self, user: str) -> tuple[int, int]:
+        # Few messages wait at a time, among many connections: SQLite is to begin with the former.
+        count, size = self._execute(
+            "SELECT count(*), coalesce(sum(coalesce(length(b.body), length(d.plaintext) - ?)), 0) "
+            "FROM deliveries AS d CROSS JOIN connections AS c USING (connection_id) "
+            "LEFT JOIN bodies AS b ON b.number = d.body WHERE d.kind = ? AND c.user = ?",
+            (_BEFORE_BODY, DeliveryKind.MESSAGE.value, user.encode()),
+        ).fetchone()
+        return int(count), int(size)
 
     # --- bodies ---------------------------------------------------------------------------------
 
