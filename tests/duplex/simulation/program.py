@@ -15,7 +15,13 @@ import trio
 from attrs import define, field
 
 from simplex_trio.duplex.agent import DuplexAgent, Invitation
-from simplex_trio.duplex.errors import AlreadyJoined, CannotSend, DuplexError, UnknownConnection
+from simplex_trio.duplex.errors import (
+    AlreadyJoined,
+    CannotAccept,
+    CannotSend,
+    DuplexError,
+    UnknownConnection,
+)
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
     ConnectionDeleted,
@@ -345,9 +351,19 @@ class Program:
                 await self._pause(5)
             await self._handle(agent, event)
 
-    async def _side(self, event: ConnectionEvent) -> Side:
-        """Whose event this is; another task may still be about to learn of the connection."""
-        while event.connection_id not in self._by_id:  # noqa: ASYNC110 - the time is virtual
+    async def _side(self, agent: DuplexAgent, event: ConnectionEvent) -> Side | None:
+        """Whose event this is; another task may still be about to learn of the connection.
+
+        It never does if this program crashed before it knew the id, and the connection has failed
+        since: then joining again makes another one.
+        """
+        while event.connection_id not in self._by_id:
+            try:
+                status = await agent.status(event.connection_id)
+            except UnknownConnection:
+                return None
+            if status.state is ConnectionState.FAILED:
+                return None
             await trio.sleep(0.5)
         return self._by_id[event.connection_id]
 
@@ -365,7 +381,8 @@ class Program:
             case ConfirmationReceived():
                 await self._accept_confirmation(agent, event)
             case PeerMessage():
-                await self._take(agent, await self._side(event), event)
+                if side := await self._side(agent, event):
+                    await self._take(agent, side, event)
             case ConnectionFailed() if event.connection_id not in self._by_id:
                 # The call has raised, or this program has crashed before it knew the id.
                 self._discarded.add(event.connection_id)
@@ -374,11 +391,12 @@ class Program:
             case ConnectionDeleted() if event.connection_id in self._discarded:
                 pass
             case ConnectionDeleted() if self._offer_of(event.connection_id) is None:
-                side = await self._side(event)
+                side = self._by_id[event.connection_id]
                 assert side.is_deleted
                 side.is_gone = True
             case ConnectionEvent():
-                self._hear(await self._side(event), event)
+                if side := await self._side(agent, event):
+                    self._hear(side, event)
 
     def _hear(self, side: Side, event: ConnectionEvent) -> None:
         may_fail = side.pairing.ends_early or side.other.is_deleted
@@ -410,6 +428,11 @@ class Program:
             pairing.offering for pairing in offer.pairings if pairing.joining.info == event.info
         )
         wait = self.random.random() < 0.5
+        if side.is_deleted or side.has_failed:
+            # The peer asks again, since it did not know that it had, or this comes again.
+            with suppress(CannotAccept):
+                await agent.reject(event)
+            return
         while True:
             try:
                 connection_id = await agent.accept(event, side.info, wait=wait)
@@ -426,7 +449,9 @@ class Program:
                 return
 
     async def _accept_confirmation(self, agent: DuplexAgent, event: ConfirmationReceived) -> None:
-        side = await self._side(event)
+        side = await self._side(agent, event)
+        if side is None:
+            return
         assert event.info == side.other.info
         if self.random.random() < 0.2:
             await self._pause(10)
