@@ -363,7 +363,9 @@ class DuplexAgent:
 
         ``info`` is what the peer's program is told.  With ``wait`` it returns when the peer's
         router has the confirmation or the request.  If it raises, the agent keeps trying as long as
-        that can help: the same call again waits for the same connection.
+        that can help: the same call again waits for the same connection.  If nothing can help, the
+        connection is deleted, and nothing is left of it but events.  Without ``wait`` it is left to
+        the program to delete it when `ConnectionFailed` comes.
 
         Raises `NotALink`, `LinkNotUsable`, `NeedsNewerAgent` or `NoCommonDuplexVersion` for what
         cannot be joined, and `AlreadyJoined` for what was.

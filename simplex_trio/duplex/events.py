@@ -200,7 +200,11 @@ class ConnectionReady(ConnectionEvent):
 @final
 @frozen(repr=False)
 class ConnectionFailed(ConnectionEvent):
-    """The connection cannot be made.  Delete it, and ask the peer for a new link."""
+    """The connection cannot be made.  Delete it, and ask the peer for a new link.
+
+    If a call has waited for it, which raises, it is being deleted already, and `ConnectionDeleted`
+    follows; `DuplexAgent.delete` then raises `UnknownConnection` or does nothing.
+    """
 
     problem: Problem
 

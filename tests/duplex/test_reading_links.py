@@ -12,7 +12,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.errors import LinkNotUsable, NeedsNewerAgent
 from simplex_trio.duplex.event_stream import DuplexEvents
-from simplex_trio.duplex.events import ConnectionFailed, Problem
+from simplex_trio.duplex.events import ConnectionDeleted, ConnectionFailed, Problem
 from simplex_trio.duplex.machine.joining import start_joining
 from simplex_trio.duplex.machine.notifying import NotificationWork
 from simplex_trio.duplex.machine.work import ReadLink, Work
@@ -85,6 +85,9 @@ async def join(answer: LinkContent | Exception) -> tuple[Exception | None, list[
     watch = watches.add(connection_id)
     await SenderWork(core, cast("Routers", FakeRouters(answer))).read_link(work)
     raised = watch.error
+    if raised is not None:
+        assert told.pop() == ConnectionDeleted(connection_id)
+        assert not await core.read(lambda rows: rows.connection_ids(None))
     problems = [event.problem if isinstance(event, ConnectionFailed) else event for event in told]
     return raised if isinstance(raised, Exception) else None, problems
 

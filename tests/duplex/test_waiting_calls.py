@@ -11,14 +11,23 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
-from simplex_trio.duplex.errors import UnknownConnection
-from simplex_trio.duplex.events import ConnectionWarning, InvitationReady, Problem
+from simplex_trio.duplex.errors import LinkNotUsable, UnknownConnection
+from simplex_trio.duplex.events import (
+    ConnectionDeleted,
+    ConnectionFailed,
+    ConnectionWarning,
+    InvitationReady,
+    Problem,
+)
+from simplex_trio.duplex.machine.work import Deliver
 from simplex_trio.duplex.opening import open_duplex_agent
-from simplex_trio.duplex.work import owning
+from simplex_trio.duplex.status import ConnectionState
+from simplex_trio.duplex.work import owning, sending
 from simplex_trio.errors import DialFailed
 from simplex_trio.router.server import open_router
 from simplex_trio.wire.addresses import ServerAddress
 from tests.duplex.machines import Machine
+from tests.duplex.test_short_runs import next_of
 from tests.duplex.worlds import World
 
 SERVER = ServerAddress.parse(f"smp://{'A' * 43}=@router.example")
@@ -139,3 +148,56 @@ async def test_only_those_that_did_not_wait_are_warned(autojump_clock: MockClock
         with trio.move_on_after(600) as scope:
             await agent.events.receive()
         assert scope.cancelled_caught
+
+
+async def test_nothing_is_left_of_a_join_that_has_failed_for_good() -> None:
+    with trio.fail_after(30):
+        async with (
+            open_router() as router,
+            open_duplex_agent(None, servers=[router.address], config=CONFIG) as alice,
+            open_duplex_agent(None, servers=[router.address], config=CONFIG) as bob,
+        ):
+            gone = await alice.create()
+            await alice.delete(gone.connection_id)
+            await alice.drain()
+            for _ in range(2):
+                with pytest.raises(LinkNotUsable):
+                    await bob.join(gone.link)
+                await bob.drain()
+                assert await bob.connections() == []
+                failed = await next_of(bob, ConnectionFailed)
+                assert failed.problem is Problem.QUEUE_GONE
+                assert await next_of(bob, ConnectionDeleted) == ConnectionDeleted(
+                    failed.connection_id
+                )
+            # One that the call has not waited for is the program's to delete.
+            joined = await bob.join(gone.link, wait=False)
+            await next_of(bob, ConnectionFailed)
+            assert (await bob.status(joined)).state is ConnectionState.FAILED
+            await bob.delete(joined)
+            await next_of(bob, ConnectionDeleted)
+            assert await bob.connections() == []
+
+
+async def test_nothing_is_left_where_the_confirmation_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with trio.fail_after(30):
+        async with (
+            open_router() as router,
+            open_duplex_agent(None, servers=[router.address], config=CONFIG) as alice,
+            open_duplex_agent(None, servers=[router.address], config=CONFIG) as bob,
+        ):
+            gone = await alice.create()
+            deliver = sending.SenderWork.deliver
+
+            async def deliver_too_late(self: sending.SenderWork, work: Deliver) -> float | None:
+                await alice.delete(gone.connection_id)
+                await alice.drain()
+                return await deliver(self, work)
+
+            monkeypatch.setattr(sending.SenderWork, "deliver", deliver_too_late)
+            with pytest.raises(LinkNotUsable):
+                await bob.join(gone.link)
+            await bob.drain()
+            assert await bob.connections() == []

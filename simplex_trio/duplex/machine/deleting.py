@@ -90,7 +90,7 @@ def go_on_deleting(step: Step, c: OpenConnection) -> None:
         if waiting:
             return
         c.change(deletion=Deletion.NOW)
-    if c.row.deletion is not Deletion.NOW:
+    if c.row.deletion is not Deletion.NOW or c.is_removed:
         return
     drop_deliveries(step, c)
     c.sending.clear()

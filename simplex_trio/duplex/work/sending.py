@@ -14,7 +14,7 @@ from simplex_trio.duplex.errors import (
 )
 from simplex_trio.duplex.events import Problem
 from simplex_trio.duplex.machine.connection import SendingQueue
-from simplex_trio.duplex.machine.deleting import go_on_deleting
+from simplex_trio.duplex.machine.deleting import delete, go_on_deleting
 from simplex_trio.duplex.machine.delivering import (
     Outgoing,
     SendFailure,
@@ -22,7 +22,7 @@ from simplex_trio.duplex.machine.delivering import (
     not_delivered,
     outgoing,
 )
-from simplex_trio.duplex.machine.handshake import request_sent, sender_secured
+from simplex_trio.duplex.machine.handshake import has_failed, request_sent, sender_secured
 from simplex_trio.duplex.machine.joining import link_problem, link_read
 from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.step import OpenConnection, Step
@@ -121,13 +121,14 @@ class SenderWork(Settling):
         queue, delivery = work.sending, work.delivery
         message = outgoing(queue, delivery, work.body, self._core.config.spoken)
         failure: SendFailure | None = None
-        proxied = False
+        proxied = is_watched = False
         try:
             proxied = await self._send(work, partial(_send_message, queue, message))
         except NETWORK_ERRORS as exc:
             failure = failure_of(exc)
             self._core.tally.add(queue.server, AgentCount.SENDING_FAILED)
             self._core.tally.failed(queue.server, exc)
+            is_watched = self._core.watches.is_watched(work.connection.connection_id)
             self._core.watches.failed(work.connection.connection_id, exc)
 
         if failure is None:
@@ -141,6 +142,8 @@ class SenderWork(Settling):
                 delivered(step, c, known, proxied=proxied)
             elif known is not None and failure is not None:
                 wait = not_delivered(step, c, known, failure)
+                if is_watched and has_failed(c):
+                    delete(step, c, after_delivery=False)
             go_on_deleting(step, c)
             return wait
 

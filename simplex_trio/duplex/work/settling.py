@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from simplex_trio.duplex.events import Problem
-from simplex_trio.duplex.machine.deleting import go_on_deleting
+from simplex_trio.duplex.machine.deleting import delete, go_on_deleting
 from simplex_trio.duplex.machine.handshake import fail
 from simplex_trio.duplex.machine.postponing import postpone, work_done
 from simplex_trio.duplex.machine.step import OpenConnection, Step
@@ -84,14 +84,20 @@ class Settling:
         self._core.step_later(lambda step: _about(work, decide, step))
 
     async def _fail(self, work: Work, error: Exception, problem: Problem | None = None) -> None:
-        """The handshake cannot go on."""
+        """The handshake cannot go on.
+
+        A call that waits for it raises, and its program need not know the id: nothing is left.
+        """
         told = failure_of(error).problem if problem is None else problem
         if not isinstance(work, CreateQueue):  # which counts the errors of each server
             self._core.tally.failed(server_of(work), error)
+        is_watched = self._core.watches.is_watched(work.connection.connection_id)
         self._core.watches.failed(work.connection.connection_id, error)
 
         def decide(step: Step, c: OpenConnection) -> None:
             fail(step, c, told)
+            if is_watched:
+                delete(step, c, after_delivery=False)
             go_on_deleting(step, c)
 
         await self._settle(work, decide)
