@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import gc
+import secrets
 import tracemalloc
 from pathlib import Path
 from typing import Any, NoReturn
 
 import trio
 
+from simplex_trio.crypto.box import BoxKey
+from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.machine.connection import (
+    Connection,
+    ConnectionKind,
+    ReceivingQueue,
+    ReceivingStatus,
+    SendingQueue,
+    SendingStatus,
+)
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.store.records import Table
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import open_duplex_store
+from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.wire.addresses import ServerAddress
-from tests.duplex.bench_start import Made
+from simplex_trio.wire.queue_mode import QueueMode
 from tests.ratchet.pairs import talking
 
 CONNECTIONS = 2000
@@ -30,11 +42,55 @@ async def unreachable(*_: object, **__: object) -> NoReturn:
     raise AssertionError
 
 
+def rows_of(number: int, ratchet: Ratchet) -> tuple[Any, ...]:
+    """The rows of a connection that is ready."""
+    connection_id = f"connection{number:06}"
+    key = Ed25519PrivateKey(secrets.token_bytes(32))
+    e2e_key = X25519PrivateKey(secrets.token_bytes(32))
+    return (
+        Connection(
+            connection_id,
+            user="",
+            kind=ConnectionKind.DUPLEX,
+            created_at=0,
+            agent_version=7,
+            ratchet=ratchet,
+            ready=True,
+            sent_hash=secrets.token_bytes(32),
+            received_hash=secrets.token_bytes(32),
+        ),
+        ReceivingQueue(
+            connection_id,
+            number=1,
+            mode=QueueMode.MESSAGING,
+            auth_key=key,
+            e2e_key=e2e_key,
+            client_version=4,
+            status=ReceivingStatus.ACTIVE,
+            server=SERVER,
+            recipient_id=secrets.token_bytes(24),
+            sender_id=secrets.token_bytes(24),
+            delivery_key=BoxKey(secrets.token_bytes(32)),
+            e2e_secret=BoxKey(secrets.token_bytes(32)),
+        ),
+        SendingQueue(
+            connection_id,
+            number=1,
+            server=SERVER,
+            sender_id=secrets.token_bytes(24),
+            mode=QueueMode.MESSAGING,
+            auth_key=key,
+            e2e_key=e2e_key.public,
+            e2e_secret=BoxKey(secrets.token_bytes(32)),
+            client_version=4,
+            status=SendingStatus.ACTIVE,
+        ),
+    )
+
+
 async def fill(path: Path) -> None:
     ratchet = talking()[0].ratchet
-    records = [
-        record for number in range(CONNECTIONS) for record in Made(number).records(SERVER, ratchet)
-    ]
+    records = [record for number in range(CONNECTIONS) for record in rows_of(number, ratchet)]
 
     def insert(rows: SQLiteRows) -> None:
         for record in records:
