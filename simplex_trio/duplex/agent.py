@@ -100,6 +100,7 @@ from simplex_trio.duplex.work.routers import Routers
 from simplex_trio.duplex.work.subscriptions import Subscriptions
 from simplex_trio.duplex.work.upkeep import Upkeep
 from simplex_trio.duplex.work.watches import Outcome, Watch, Watches
+from simplex_trio.errors import TooLarge
 from simplex_trio.redaction import Redacted
 from simplex_trio.serving.metrics import serve_metrics
 from simplex_trio.wire.addresses import ServerAddress
@@ -552,17 +553,18 @@ class DuplexAgent:
         *,
         notify: bool = True,
         pq: bool | None = None,
-    ) -> list[int | CannotSend | LimitReached | UnknownConnection]:
+    ) -> list[int | CannotSend | LimitReached | TooLarge | UnknownConnection]:
         """Queue one message for many peers, whose body is stored once; all of it in one step.
 
-        Returns for each connection what `send` does, or the error that it would raise.
+        Returns for each connection what `send` does, or the error that it would raise: there is
+        less room where the KEM is used.
         """
         if pq:
             self._wants_pq(pq)
 
-        def decide(step: Step) -> list[int | CannotSend | LimitReached | UnknownConnection]:
+        def decide(step: Step) -> list[int | CannotSend | LimitReached | TooLarge | UnknownConnection]:
             rooms: dict[str, Room] = {}
-            outcomes: list[int | CannotSend | LimitReached | UnknownConnection] = []
+            outcomes: list[int | CannotSend | LimitReached | TooLarge | UnknownConnection] = []
             for connection_id in connection_ids:  # before the body is stored, and counted
                 known = step.find(connection_id)
                 if known is not None and known.row.user not in rooms:
@@ -577,8 +579,13 @@ class DuplexAgent:
                 elif full := rooms[c.row.user].check(len(body)):
                     outcomes.append(full)
                 else:
-                    outcomes.append(enqueue_message(step, c, body, shared, notify=notify, pq=pq))
-                    rooms[c.row.user].take(len(body))
+                    try:
+                        outcome = enqueue_message(step, c, body, shared, notify=notify, pq=pq)
+                    except TooLarge as exc:  # nothing has changed then
+                        outcomes.append(exc.with_traceback(None))
+                    else:
+                        outcomes.append(outcome)
+                        rooms[c.row.user].take(len(body))
             if shared is not None:
                 step.rows.drop_unused_body(shared)
             return outcomes
