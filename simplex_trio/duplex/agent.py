@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal, final, overload
+from typing import Literal, TypeAlias, final, overload
 
 import trio
 from attrs import frozen
@@ -110,7 +110,10 @@ from simplex_trio.wire.duplex.owners import LinkDataInvalid
 from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortInvitationLink
 from simplex_trio.xftp.client_config import XFTPClientConfig
 
-__all__ = ["DuplexAgent", "Invitation"]
+__all__ = ["DuplexAgent", "Invitation", "SendOutcome"]
+
+SendOutcome: TypeAlias = int | CannotSend | LimitReached | TooLarge | UnknownConnection
+"""The id of a message that was queued, or why it was not."""
 
 
 @final
@@ -553,7 +556,7 @@ class DuplexAgent:
         *,
         notify: bool = True,
         pq: bool | None = None,
-    ) -> list[int | CannotSend | LimitReached | TooLarge | UnknownConnection]:
+    ) -> list[SendOutcome]:
         """Queue one message for many peers, whose body is stored once; all of it in one step.
 
         Returns for each connection what `send` does, or the error that it would raise: there is
@@ -562,9 +565,9 @@ class DuplexAgent:
         if pq:
             self._wants_pq(pq)
 
-        def decide(step: Step) -> list[int | CannotSend | LimitReached | TooLarge | UnknownConnection]:
+        def decide(step: Step) -> list[SendOutcome]:
             rooms: dict[str, Room] = {}
-            outcomes: list[int | CannotSend | LimitReached | TooLarge | UnknownConnection] = []
+            outcomes: list[SendOutcome] = []
             for connection_id in connection_ids:  # before the body is stored, and counted
                 known = step.find(connection_id)
                 if known is not None and known.row.user not in rooms:
