@@ -471,7 +471,10 @@ class DuplexAgent:
         """Make a contact address whose links are known at once; its queue is created afterwards.
 
         ``server`` is one of the agent's own by default.  Nothing can be sent to the address before
-        `InvitationReady` tells that the queue is there.
+        `InvitationReady` tells that the queue is there.  If the program crashes in the moment in
+        which the router answers, or the answer gets lost, that queue is out of reach and cannot be
+        made again: `ConnectionFailed`.  So pass the links on after `InvitationReady`, or be ready
+        to replace them.
         """
         self._check_servers(user)
         chosen = (
