@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import trio
+
 from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.agent.connections import PooledClient
 from simplex_trio.agent.events import (
@@ -21,6 +23,7 @@ from simplex_trio.agent.subscriptions import (
     StoredQueue,
     SubscriptionAnswer,
     SubscriptionChanges,
+    is_temporary,
 )
 from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
@@ -49,6 +52,9 @@ class Resubscription:
         for chunk in subscriptions.chunks(subscriptions.pending(), self._chunk):
             frames = client.statistics().frames_received
             answers = await self._subscribe_queues(client, chunk)
+            unanswered = [each.queue_id for each in answers if is_temporary(each.result)]
+            if unanswered:
+                subscriptions.expect_echo(unanswered, trio.current_time())
             changed = subscriptions.answered(client.session_id, answers)
             if changed is None:
                 return False

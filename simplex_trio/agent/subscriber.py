@@ -165,7 +165,7 @@ class Subscriber:
         moved = self.remove(source, queue_ids)
         if moved:
             subscriptions = self._server(target).subscriptions
-            subscriptions.has_moved_here((queue_id for queue_id, _ in moved), trio.current_time())
+            subscriptions.expect_echo((queue_id for queue_id, _ in moved), trio.current_time())
             self.subscribe(target, moved)
         return moved
 

@@ -26,7 +26,7 @@ from simplex_trio.redaction import Redacted
 from simplex_trio.wire.errors.values import Broker, BrokerErrorKind, Code, Proxy
 
 __all__ = [
-    "MOVE_ECHO",
+    "ECHO",
     "EndVerdict",
     "Ended",
     "ServerSubscriptions",
@@ -36,11 +36,12 @@ __all__ = [
     "Subscribing",
     "SubscriptionAnswer",
     "SubscriptionChanges",
+    "is_temporary",
 ]
 
-MOVE_ECHO = 60.0
-"""Seconds for which a router may still report a move that this agent made itself: the reference
-collects such reports for 15, and a command may be in flight for 30."""
+ECHO = 60.0
+"""Seconds for which a router may still report what another connection of this agent did: the
+reference collects such reports for 15, and a command may be in flight for 30."""
 
 StoredQueue = tuple[bytes, bytes]
 """A queue's id, and its keys as `simplex_trio.agent.stored_keys` encodes them."""
@@ -95,7 +96,7 @@ class EndVerdict(Enum):
     FINAL = auto()
     """Another client has the subscription; the queue is forgotten."""
     DOUBTFUL = auto()
-    """Possibly the echo of a move between this agent's own connections; the queue is pending again.
+    """Possibly the echo of what another connection of this agent did; the queue is pending again.
     """
 
 
@@ -125,7 +126,7 @@ class ServerSubscriptions:
     __slots__ = (
         "_active",
         "_active_service",
-        "_moved_until",
+        "_echo_until",
         "_pending",
         "_service_id",
         "_session",
@@ -138,7 +139,7 @@ class ServerSubscriptions:
         self._pending: dict[bytes, bytes] = {}
         self._active: dict[bytes, dict[bytes, bytes]] = {}  # by session id
         self._active_service: tuple[bytes, ServiceState] | None = None
-        self._moved_until: dict[bytes, float] = {}
+        self._echo_until: dict[bytes, float] = {}
         self.pending_service: ServiceState | None = None
         """The service to subscribe to, until the router has answered."""
 
@@ -210,16 +211,16 @@ class ServerSubscriptions:
         self._pending[queue_id] = keys
         return Subscribing.PENDING
 
-    def has_moved_here(self, queue_ids: Iterable[bytes], now: float) -> None:
-        """Record that queues moved here from another connection of this agent.
+    def expect_echo(self, queue_ids: Iterable[bytes], now: float) -> None:
+        """Record that another connection of this agent has subscribed to queues, or may have.
 
-        Routers collect notices about moved subscriptions for a while, and commands of two
-        connections may overtake each other.  A notice about these queues may therefore be the echo
-        of our own move.
+        They were moved here from it, or it has ended without an answer.  Routers collect notices
+        about moved subscriptions for a while, and commands of two connections may overtake each
+        other.  A notice about these queues may therefore be the echo of our own command.
         """
-        moved = {queue: until for queue, until in self._moved_until.items() if until > now}
-        moved.update(dict.fromkeys(queue_ids, now + MOVE_ECHO))
-        self._moved_until = moved
+        expected = {queue: until for queue, until in self._echo_until.items() if until > now}
+        expected.update(dict.fromkeys(queue_ids, now + ECHO))
+        self._echo_until = expected
 
     def subscribe_service(self, service: ServiceState) -> None:
         """Ask for a service; it replaces the one that was pending, if any."""
@@ -242,7 +243,7 @@ class ServerSubscriptions:
         """Forget all queues and the service."""
         self._pending = {}
         self._active = {}
-        self._moved_until = {}
+        self._echo_until = {}
         self.remove_service()
 
     # --- what happens to connections ----------------------------------------------------------
@@ -304,7 +305,7 @@ class ServerSubscriptions:
         if queues is None or queue_id not in queues:
             return EndVerdict.NOTHING
         keys = self._forget_active(session, queue_id)
-        if deleted or now >= self._moved_until.get(queue_id, now):
+        if deleted or now >= self._echo_until.get(queue_id, now):
             return EndVerdict.FINAL
         self._pending[queue_id] = keys
         return EndVerdict.DOUBTFUL
@@ -332,7 +333,7 @@ class ServerSubscriptions:
         if session != self._session or self.pending_service != asked:
             return ServiceVerdict.STALE
         if not isinstance(result, ServiceSubs):
-            if _is_temporary(result):
+            if is_temporary(result):
                 return ServiceVerdict.TEMPORARY
             self.pending_service = None
             unavailable = _refuses_service(result)
@@ -361,7 +362,7 @@ class ServerSubscriptions:
     ) -> None:
         queue_id, result = answer.queue_id, answer.result
         if isinstance(result, SimplexError):
-            if _is_temporary(result):
+            if is_temporary(result):
                 changed.temporary += 1
                 return
             del self._pending[queue_id]
@@ -385,7 +386,7 @@ class ServerSubscriptions:
         self._active_service = session, ServiceState(self._service_id, queues)
 
 
-def _is_temporary(error: BaseException) -> bool:
+def is_temporary(error: object) -> bool:
     """Whether an error is the network's, so that the subscription stays pending and is retried.
 
     Anything that the router itself answers, internal errors included, is final: it is reported, and

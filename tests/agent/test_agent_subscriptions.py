@@ -459,6 +459,30 @@ async def test_a_subscription_that_another_connection_takes(autojump_clock: Mock
             assert (await wait_for(other, Disconnected)).queues == (b"queue 1",)
 
 
+async def test_a_subscription_of_an_ended_connection_that_comes_late(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_net() as net:
+        router = await net.add_router()
+        queues = add_queues(router, 1)
+        async with net.open_agent() as agent:
+            router.respond = lambda _session, _received: None
+            agent.subscribe(router.address, queues)
+            await until(lambda: bool(router.sessions))
+            await trio.sleep(1)
+            net.network.cut_connections(router.name)
+            router.respond = router.do
+            await wait_for(agent, Subscribed)
+            # The router comes to the SUB of the connection before, and takes that for the newer.
+            router.sessions[-1].say((b"", b"queue 1", END()))
+            event = await next_event(agent, Subscribed)
+            assert event.queues == (b"queue 1",)
+            # Much later it is another connection.
+            await trio.sleep(100)
+            router.sessions[-1].say((b"", b"queue 1", END()))
+            await next_event(agent, SubscriptionEnded)
+
+
 async def test_a_queue_that_is_deleted(autojump_clock: MockClock) -> None:
     async with open_net() as net:
         router = await net.add_router()

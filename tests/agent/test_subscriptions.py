@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simplex_trio.agent.subscriptions import (
-    MOVE_ECHO,
+    ECHO,
     EndVerdict,
     ServerSubscriptions,
     ServiceState,
@@ -188,20 +188,20 @@ def test_a_subscription_that_moved_away_is_forgotten_if_it_was_this_sessions() -
 def test_news_of_a_queue_that_we_have_moved_ourselves_is_doubtful_for_a_while() -> None:
     subscriptions = connected()
     activate(subscriptions, b"q", b"other")
-    subscriptions.has_moved_here([b"q"], now=0.0)
-    assert subscriptions.ended(ONE, b"q", MOVE_ECHO - 1) is EndVerdict.DOUBTFUL
+    subscriptions.expect_echo([b"q"], now=0.0)
+    assert subscriptions.ended(ONE, b"q", ECHO - 1) is EndVerdict.DOUBTFUL
     assert subscriptions.pending() == (b"q",)
-    assert subscriptions.ended(ONE, b"other", MOVE_ECHO - 1) is EndVerdict.FINAL
+    assert subscriptions.ended(ONE, b"other", ECHO - 1) is EndVerdict.FINAL
     answer(subscriptions, ONE, b"q")
-    subscriptions.has_moved_here([], now=1.0)
-    assert subscriptions.ended(ONE, b"q", MOVE_ECHO) is EndVerdict.FINAL
+    subscriptions.expect_echo([], now=1.0)
+    assert subscriptions.ended(ONE, b"q", ECHO) is EndVerdict.FINAL
     assert subscriptions.pending() == ()
 
 
 def test_that_a_moved_queue_was_deleted_is_not_doubtful() -> None:
     subscriptions = connected()
     activate(subscriptions, b"q")
-    subscriptions.has_moved_here([b"q"], now=0.0)
+    subscriptions.expect_echo([b"q"], now=0.0)
     assert subscriptions.ended(ONE, b"q", 1.0, deleted=True) is EndVerdict.FINAL
 
 
