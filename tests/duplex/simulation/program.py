@@ -392,7 +392,8 @@ class Program:
                 pass
             case ConnectionDeleted() if self._offer_of(event.connection_id) is None:
                 side = self._by_id[event.connection_id]
-                assert side.is_deleted
+                # The agent deletes by itself what a call has waited for in vain.
+                assert side.is_deleted or side.has_failed
                 side.is_gone = True
             case ConnectionEvent():
                 if side := await self._side(agent, event):
