@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import duplex, ratchet, trust, wire, xftp
+from tests.fuzz import chat, duplex, ratchet, trust, wire, xftp
 from tests.fuzz.target import Target
 
 __all__ = ["TARGETS"]
@@ -15,5 +15,6 @@ TARGETS: dict[str, Target] = {
         *trust.TARGETS,
         *ratchet.TARGETS,
         *xftp.TARGETS,
+        *chat.TARGETS,
     )
 }

@@ -62,7 +62,7 @@ def _escaped_line(line: str, links: bool) -> str:
 def _has_to_be_escaped(line: str, start: int, spans: list[Span], links: bool) -> bool:
     if _LOOKS_AHEAD.match(line, start) or any(not _is_left(span, links) for span in spans):
         return True
-    if links:
+    if links or line[start] not in "+0123456789":
         return False
     number = _NUMBER.match(line, start, start + 24)
     return number is not None and len(number[0]) >= _MIN_NUMBER
