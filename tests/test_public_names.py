@@ -36,6 +36,7 @@ EXPORTED = {
 
 OPTIONAL = (
     "Cryptodome",
+    "backports",
     "cbor2",
     "cyclopts",
     "h2",
@@ -154,4 +155,4 @@ print(json.dumps(sorted(first)))
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     loaded = {name.split(".")[1] for name in json.loads(run.stdout) if "." in name}
     # What a program with messages does not need is loaded by programs that import it.
-    assert loaded.isdisjoint({"cli", "duplex", "katzenpost", "ratchet", "testing", "xftp"})
+    assert loaded.isdisjoint({"chat", "cli", "duplex", "katzenpost", "ratchet", "testing", "xftp"})

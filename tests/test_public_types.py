@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import assert_never, assert_type
 
 import simplex_trio as st
+from simplex_trio import chat
 
 
 async def clients() -> None:
@@ -60,3 +61,38 @@ async def agent_events(agent: st.SMPClientAgent) -> str:
             case _:
                 assert_never(event)
     return ""
+
+
+def content_of_a_message(content: chat.Content) -> str:
+    match content:
+        case chat.Text() | chat.Link() | chat.Report() | chat.SharedLink():
+            return content.text
+        case chat.Image(image=picture) | chat.Video(image=picture):
+            assert_type(picture.content, bytes | None)
+            return content.text
+        case chat.Voice() | chat.File():
+            return "a file"
+        case chat.UnknownContent():
+            return content.type
+        case _:
+            assert_never(content)
+
+
+def what_an_app_shows(span: chat.Span) -> str:
+    match span.format:
+        case None | chat.Style() | chat.Color():
+            return span.text
+        case chat.HyperLink() | chat.ContactLink() | chat.NameText():
+            return "a link"
+        case chat.MentionText() | chat.CommandText():
+            return "to tap"
+        case _:
+            assert_never(span.format)
+
+
+def who_it_is(profile: chat.Profile) -> bool:
+    own = profile.preferences or chat.Preferences()
+    assert_type(own.allows(chat.Feature.VOICE), chat.Allow)
+    assert_type(own.commands, tuple[chat.Command | chat.Menu, ...] | None)
+    assert_type(profile.peer_type, chat.PeerType | None)
+    return own.enabled(chat.Feature.CALLS, profile.preferences).for_us

@@ -8,7 +8,7 @@
 * `simplex_trio.duplex.work` -- the tasks, which carry it out.
 """
 
-from simplex_trio.duplex.agent import DuplexAgent, Invitation
+from simplex_trio.duplex.agent import DuplexAgent, Invitation, SendOutcome
 from simplex_trio.duplex.config import (
     DuplexConfig,
     Fallback,
@@ -139,6 +139,7 @@ __all__ = [
     "RouterCounts",
     "RouterDown",
     "RouterUp",
+    "SendOutcome",
     "SendingResumed",
     "Server",
     "ServerCheck",

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from simplex_trio.chat.messages.records import Record
 from simplex_trio.chat.messages.versions import ChatVersion
+from simplex_trio.errors import UnsupportedVersion
 
 __all__ = ["Event", "UnknownEvent"]
 
@@ -36,6 +37,11 @@ class Event(Record):
     def required_version(self) -> int:
         """The first version of the protocol that has this event, in this form."""
         return self.MIN_VERSION
+
+    def check_version(self, version: int) -> None:
+        """Raise `UnsupportedVersion` if ``version`` does not have this event, in this form."""
+        if version < self.required_version:
+            raise UnsupportedVersion(f"version {version} does not have this {self.EVENT}")
 
 
 @frozen(repr=False)

@@ -222,11 +222,11 @@ def _codec(alternatives: list[Any]) -> _Codec:
         case [type() as cls] if cls in _SIMPLE:
             return _SIMPLE[cls]
         case [type() as cls] if issubclass(cls, StrEnum):
-            return _Codec(lambda value: _closed(cls, value), str)
+            return _closed(cls)
         case [type() as cls] if issubclass(cls, _InJSON):
             return _Codec(cls.from_json, lambda value: value.to_json())
         case [type() as cls, other] if issubclass(cls, StrEnum) and other is str:
-            return _Codec(lambda value: _open(cls, value), str)
+            return _open(cls)
         case _ if all(isinstance(each, type) and issubclass(each, Tagged) for each in alternatives):
             return _tagged(alternatives)
         case _:
@@ -255,27 +255,37 @@ def _integer(value: object) -> int:
     return number
 
 
-def _closed(words: type[StrEnum], value: object) -> StrEnum:
-    try:
-        return words(_text(value))
-    except ValueError as exc:
-        raise DecodeError("not one of the known words") from exc
-
-
-def _open(words: type[StrEnum], value: object) -> str:
-    word = _text(value)
-    try:
-        return words(word)
-    except ValueError:
-        return word
-
-
 _SIMPLE: Mapping[type, _Codec] = {
     str: _Codec(_text, str),
     bool: _Codec(_boolean, bool),
     int: _Codec(_integer, int),
     bytes: _Codec(lambda value: from_base64url(_text(value)), to_base64url),
 }
+
+
+# Not by calling the enumeration: its error has the word in it, which is the peer's.
+
+
+def _closed(words: type[StrEnum]) -> _Codec:
+    known = {word.value: word for word in words}
+
+    def read(value: object) -> StrEnum:
+        word = known.get(_text(value))
+        if word is None:
+            raise DecodeError("not one of the known words")
+        return word
+
+    return _Codec(read, str)
+
+
+def _open(words: type[StrEnum]) -> _Codec:
+    known = {word.value: word for word in words}
+
+    def read(value: object) -> str:
+        word = _text(value)
+        return known.get(word, word)
+
+    return _Codec(read, str)
 
 
 def _array(item: _Codec) -> _Codec:

@@ -128,6 +128,28 @@ def test_an_error_says_where_and_never_what() -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "params"),
+    [
+        ("zebra", {}),
+        ("x.msg.new", {"content": {"type": "chat", "text": "", "chatLink": {"type": "zebra"}}}),
+        ("x.grp.link.acpt", {"acceptance": "zebra", "role": "zebra", "memberId": ID}),
+        ("x.msg.del", {"msgId": "zebra*"}),
+        ("x.msg.new", {"content": TEXT, "parent": {**REF, "sentAt": "zebra"}}),
+        ("x.msg.new", {"content": TEXT, "mentions": {"zebra": {}}}),
+        ("x.msg.new", {"zebra": "\ud800"}),
+        ("x.grp.mem.intro", {"memberInfo": {**MEMBER, "profile": PROFILE, "v": "zebra"}}),
+    ],
+)
+def test_no_error_and_no_cause_of_one_has_anything_of_the_peer(event: str, params: object) -> None:
+    with pytest.raises(DecodeError) as caught:
+        read(event, params)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "zebra" not in str(error)
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize(
     "body",
     [
         {"v": "1-19", "params": {}},

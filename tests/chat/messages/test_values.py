@@ -38,7 +38,7 @@ from simplex_trio.chat.messages.preferences import (
 from simplex_trio.chat.messages.profiles import PeerType, Profile
 from simplex_trio.chat.messages.scalars import ChatVersions, Timestamp
 from simplex_trio.chat.messages.versions import CHAT_VERSIONS, ChatVersion, agreed_version
-from simplex_trio.errors import DecodeError, EncodeError, TooLarge
+from simplex_trio.errors import DecodeError, EncodeError, TooLarge, UnsupportedVersion
 from tests.chat.messages.values import EVENTS
 
 # --- names --------------------------------------------------------------------------------------
@@ -345,6 +345,9 @@ def test_what_needs_a_version() -> None:
     assert XMsgNew(Text("")).required_version == 1
     assert XMsgNew(Report("spam")).required_version == ChatVersion.REPORTS
     assert XMsgNew(Text(""), scope=MemberScope(b"")).required_version == ChatVersion.SCOPES
+    XMsgNew(Text("")).check_version(1)
+    with pytest.raises(UnsupportedVersion):
+        XMsgNew(Report("spam")).check_version(11)
     assert all(CHAT_VERSIONS.highest >= kind.MIN_VERSION for kind in EVENTS.values())
 
 
