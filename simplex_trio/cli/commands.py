@@ -8,7 +8,15 @@ from cyclopts import App, Parameter
 
 from simplex_trio.cli import queues, xftp_files
 from simplex_trio.cli.agent_watch import agent_watch
-from simplex_trio.cli.connect import accepting, checking, listing, making, sending, watching
+from simplex_trio.cli.connect import (
+    accepting,
+    checking,
+    listing,
+    making,
+    repairing,
+    sending,
+    watching,
+)
 from simplex_trio.cli.demo.command import demo
 from simplex_trio.cli.katzenpost_simulate import simulate
 from simplex_trio.cli.ping import ping
@@ -134,6 +142,9 @@ connect.command(
 )
 connect.command(
     listing.status, help_epilogue=_examples("simplex-trio connect status 3q0FBh2x --qr")
+)
+connect.command(
+    repairing.resync, help_epilogue=_examples("simplex-trio connect resync 3q0FBh2x --seconds 60")
 )
 connect.command(
     listing.delete,

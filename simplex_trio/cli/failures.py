@@ -15,11 +15,13 @@ from simplex_trio.cli.running import Interrupted
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
+    CannotResynchronise,
     CannotSend,
     LinkNotUsable,
     NeedsNewerAgent,
     NoCommonDuplexVersion,
     NoServers,
+    NotSynchronised,
     UnknownConnection,
 )
 from simplex_trio.errors import (
@@ -172,6 +174,13 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
                 "You have joined this link before; see: simplex-trio connect list.",
                 ExitCode.USAGE,
             )
+        case NotSynchronised():
+            return (
+                "The two sides have not the same keys; see: simplex-trio connect resync ID.",
+                ExitCode.FAILED,
+            )
+        case CannotResynchronise():
+            return f"There are no new keys to be made: {error}.", ExitCode.USAGE
         case CannotSend():
             return (
                 "The connection cannot send yet, for the peer has to answer first; see: "

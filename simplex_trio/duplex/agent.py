@@ -40,6 +40,7 @@ from simplex_trio.duplex.errors import (
     LimitReached,
     LinkNotUsable,
     NoServers,
+    NotSynchronised,
     UnknownConnection,
 )
 from simplex_trio.duplex.event_stream import DuplexEvents
@@ -79,6 +80,7 @@ from simplex_trio.duplex.machine.joining import (
 )
 from simplex_trio.duplex.machine.limiting import Room, check_connections
 from simplex_trio.duplex.machine.notifying import NO_CONNECTION
+from simplex_trio.duplex.machine.resynchronising import resynchronise
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.notifications import Notifications
@@ -545,7 +547,9 @@ class DuplexAgent:
         has, if that sends receipts.  ``notify`` is whether the peer's device may show that
         something came; ``pq`` switches the KEM on or off from here on.
 
-        Raises `TooLarge`, `LimitReached`, or `CannotSend` if the connection is not far enough.
+        Raises `TooLarge`, `LimitReached`, `NotSynchronised` while the two sides have no ratchet in
+        common, which is the case between `RatchetBroken` or `SecurityCodeChanged` and
+        `Resynchronised`, and `CannotSend` if the connection is not far enough.
         """
         (message_id,) = await self.broadcast([connection_id], body, notify=notify, pq=pq)
         if isinstance(message_id, Exception):
@@ -580,6 +584,8 @@ class DuplexAgent:
                 c = step.find(connection_id)
                 if c is None or c.row.deletion is not Deletion.NO:
                     outcomes.append(UnknownConnection())
+                elif not c.row.is_synchronised:
+                    outcomes.append(NotSynchronised("the two sides have no ratchet in common"))
                 elif not can_send(c):
                     outcomes.append(CannotSend("the connection is not far enough to send"))
                 elif full := rooms[c.row.user].check(len(body)):
@@ -666,6 +672,27 @@ class DuplexAgent:
         `MetricsSupportMissing` without the extra ``metrics``, or `OSError`.
         """
         await serve_metrics(self.statistics, port, prefix, task_status=task_status)
+
+    # --- repairing ------------------------------------------------------------------------------
+
+    async def resynchronise(self, connection_id: str, *, force: bool = False) -> None:
+        """Make a new ratchet with the peer, after `RatchetBroken` for example; or answer the peer.
+
+        `SecurityCodeChanged` tells when the peer has answered, and `Resynchronised` when messages
+        can be sent again.  Until then nothing is sent: `send` raises `NotSynchronised`.  What was
+        queued before is sent afterwards, and `DeliveryFailed` tells of messages that the peer's
+        router has taken and the peer could not decrypt.
+
+        If a new ratchet is being made already, this changes nothing; with ``force`` this side says
+        again what the peer may have lost, or begins anew after an hour.  With ``force`` a new
+        ratchet is made although nothing is wrong with the old one.
+
+        Raises `CannotResynchronise` if nothing is wrong and this is not forced, if the connection
+        is not ready, or if the peer's version knows no new ratchets.
+        """
+        await self._core.step(
+            lambda step: resynchronise(step, _known(step, connection_id), force=force)
+        )
 
     # --- ending ---------------------------------------------------------------------------------
 

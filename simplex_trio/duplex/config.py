@@ -164,6 +164,9 @@ class DuplexConfig(Redacted):
     """The waits between attempts at everything but messages, whose waits the protocol sets."""
     slowness: float = field(default=1.5, validator=ge(1))
     """How many times as long time-outs are while the network is `Network.SLOW`."""
+    answers_resynchronisation: bool = True
+    """Whether a peer that asks for a new ratchet is answered without asking the program: only the
+    key of the queue shows that it is the peer.  Otherwise `ResynchronisationRequested` is told."""
     spoken: Spoken = field(factory=Spoken)
     """The versions that are spoken, for tests with earlier ones."""
     keep: int = field(default=21 * 24 * 3600, validator=ge(1))

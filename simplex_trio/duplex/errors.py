@@ -10,6 +10,7 @@ __all__ = [
     "AlreadyJoined",
     "CannotAccept",
     "CannotAcknowledge",
+    "CannotResynchronise",
     "CannotSend",
     "DuplexError",
     "Limit",
@@ -20,6 +21,7 @@ __all__ = [
     "NoNotificationToken",
     "NoServers",
     "NotAnAddress",
+    "NotSynchronised",
     "PushNotReadable",
     "UnknownConnection",
 ]
@@ -68,6 +70,17 @@ class CannotAccept(DuplexError):
 
 class CannotSend(DuplexError):
     """The connection cannot send: it is not far enough, or only receives requests."""
+
+
+class NotSynchronised(CannotSend):
+    """The two sides have no ratchet in common: see `DuplexAgent.resynchronise`.
+
+    Send again after `Resynchronised`.
+    """
+
+
+class CannotResynchronise(DuplexError):
+    """No new ratchet can be made, or none is needed."""
 
 
 class CannotAcknowledge(DuplexError):

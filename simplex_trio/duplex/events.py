@@ -38,11 +38,16 @@ __all__ = [
     "PeerMessage",
     "Problem",
     "QueueLost",
+    "RatchetBroken",
     "ReceiptReceived",
     "ReceivingProblem",
     "RequestReceived",
+    "ResynchronisationFailed",
+    "ResynchronisationRequested",
+    "Resynchronised",
     "RouterDown",
     "RouterUp",
+    "SecurityCodeChanged",
     "SendingResumed",
     "UserDeleted",
 ]
@@ -284,7 +289,11 @@ class DeliveryWarning(ConnectionEvent):
 @final
 @frozen(repr=False)
 class DeliveryFailed(ConnectionEvent):
-    """Messages were given up: tell the user, or send their content again."""
+    """Messages were given up: tell the user, or send their content again.
+
+    With `Problem.DECRYPTION` the peer's router had taken them, so that `MessageSent` was told, and
+    the peer has said since that it could not decrypt them.
+    """
 
     message_ids: tuple[int, ...]
     problem: Problem
@@ -340,8 +349,8 @@ class PeerMessage(ConnectionEvent):
 class ReceivingProblem(ConnectionEvent):
     """Something came that could not be used, and was acknowledged; nothing waits for it.
 
-    While the program has not taken it, it stands for everything of the kind that comes.  If nothing
-    but `Problem.DECRYPTION` comes, the two sides have lost each other: connect anew.
+    While the program has not taken it, it stands for everything of the kind that comes.  For
+    `Problem.DECRYPTION` there is also `RatchetBroken`, if that can be repaired.
     """
 
     problem: Problem
@@ -362,6 +371,7 @@ class QueueLost(ConnectionEvent):
 
 
 # --- notifications ------------------------------------------------------------------------------
+# --- the ratchet --------------------------------------------------------------------------------
 
 
 @final
@@ -380,6 +390,66 @@ class NotificationTokenChanged(KeptEvent):
     state: TokenState
     reason: InvalidReason | None
     """Why it is invalid, as far as the router says so."""
+
+
+class RatchetBroken(ConnectionEvent):
+    """A message could not be decrypted: the two sides may have lost each other.
+
+    One of them was restored from a backup, or runs twice.  Call `DuplexAgent.resynchronise`, at
+    once or when the user agrees.  `Resynchronised` tells when messages can be decrypted again, by a
+    new ratchet or because that was the only one that could not.
+    """
+
+    must_resynchronise: bool
+    """Whether nothing more can be decrypted, nor sent, until then.  Otherwise the message may have
+    been damaged on its way, and everything goes on."""
+
+
+@final
+@frozen(repr=False)
+class ResynchronisationRequested(ConnectionEvent):
+    """The peer has sent a key for a new ratchet, and this agent is not to answer by itself.
+
+    Call `DuplexAgent.resynchronise` to answer it, after asking the user for example; until then the
+    peer sends nothing.  Told only with ``answers_resynchronisation=False`` in the `DuplexConfig`.
+    """
+
+
+@final
+@frozen(repr=False)
+class SecurityCodeChanged(ConnectionEvent):
+    """There is a new ratchet, whose keys only the queue has protected.
+
+    If people have compared the security code, tell them that it is another one, and that they may
+    compare it again.  `Resynchronised` follows when the peer is known to have the ratchet too.  It
+    is told once for several changes if the program has not taken it meanwhile.
+    """
+
+    security_code: str
+
+
+@final
+@frozen(repr=False)
+class Resynchronised(ConnectionEvent):
+    """Both sides can decrypt what the other sends, and messages can be sent again.
+
+    Messages that were queued before are being sent; those that did not reach the peer were told as
+    `DeliveryFailed`.
+    """
+
+    pq: bool
+    """Whether messages are protected by the KEM now; it may take another message each way."""
+
+
+@final
+@frozen(repr=False)
+class ResynchronisationFailed(ConnectionEvent):
+    """The peer's router has not taken what a new ratchet needs.
+
+    Call `DuplexAgent.resynchronise` again later, or connect anew if the queue is gone.
+    """
+
+    problem: Problem
 
 
 # --- routers ------------------------------------------------------------------------------------
@@ -425,6 +495,11 @@ DuplexEvent: TypeAlias = (
     | ReceivingProblem
     | QueueLost
     | NotificationTokenChanged
+    | RatchetBroken
+    | ResynchronisationRequested
+    | SecurityCodeChanged
+    | Resynchronised
+    | ResynchronisationFailed
     | RouterUp
     | RouterDown
 )

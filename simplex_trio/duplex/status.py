@@ -12,6 +12,7 @@ from simplex_trio.duplex.machine.connection import (
     Deletion,
     ReceivingStatus,
     Suspension,
+    Synchrony,
 )
 from simplex_trio.duplex.machine.creating import invitation, is_offered
 from simplex_trio.duplex.machine.handshake import can_send, has_failed
@@ -63,6 +64,8 @@ class ConnectionStatus(Redacted):
     """Whether messages to the peer are protected by the KEM at the moment."""
     security_code: str | None
     """The same on both sides unless someone is in between: people may compare it."""
+    synchrony: Synchrony
+    """Whether both sides have the same ratchet; see `DuplexAgent.resynchronise`."""
     link: str | None
     """The link to pass on, while it is of use."""
     short_link: str | None
@@ -93,6 +96,7 @@ def status_of(step: Step, connection_id: str) -> ConnectionStatus:
         agent_version=row.agent_version,
         pq=ratchet is not None and ratchet.kem_sending,
         security_code=None if ratchet is None else security_code(ratchet.security_hash),
+        synchrony=row.synchrony,
         link=link,
         short_link=short,
         receives_from=tuple(

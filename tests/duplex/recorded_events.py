@@ -19,8 +19,13 @@ from simplex_trio.duplex.events import (
     MessageSent,
     PeerInfo,
     PeerMessage,
+    Problem,
+    RatchetBroken,
     ReceiptReceived,
+    ReceivingProblem,
     RequestReceived,
+    Resynchronised,
+    SecurityCodeChanged,
     SendingResumed,
 )
 from tests.duplex.recorded import Fields, raw
@@ -64,6 +69,8 @@ def recorded_event(event: Fields, accepts_by_itself: bool) -> Iterator[Told]:
             yield kind, event["msgId"]
         case "QCONT":
             yield ("QCONT",)
+        case "RSYNC":
+            yield "RSYNC", event["state"]
         case "ERR":
             return  # a message of the agents' own was not taken: nothing that a program can do
         case other:
@@ -95,6 +102,16 @@ def our_event(event: KeptEvent) -> Iterator[Told]:
             yield "RCVD", event.message_id, event.intact
         case MessageSent():
             yield "SENT", event.message_id
+        case RatchetBroken():
+            yield "RSYNC", "required" if event.must_resynchronise else "allowed"
+        case SecurityCodeChanged():
+            yield "RSYNC", "agreed"
+        case Resynchronised():
+            yield "RSYNC", "ok"
+        case ReceivingProblem(problem=Problem.DECRYPTION):
+            return  # the reference has RSYNC alone
+        case DeliveryFailed(problem=Problem.DECRYPTION):
+            return  # the reference does not look at what EREADY says
         case DeliveryFailed():
             yield from (("MERR", message_id) for message_id in event.message_ids)
         case DeliveryWarning():

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from simplex_trio.duplex.errors import AlreadyJoined
+from simplex_trio.duplex.errors import AlreadyJoined, NotSynchronised
 from simplex_trio.duplex.events import (
     RequestReceived,
 )
@@ -23,7 +23,7 @@ from simplex_trio.duplex.machine.accepting import (
     reject_request,
 )
 from simplex_trio.duplex.machine.acknowledging import acknowledge, acknowledged
-from simplex_trio.duplex.machine.connection import Acknowledgement
+from simplex_trio.duplex.machine.connection import Acknowledgement, Synchrony
 from simplex_trio.duplex.machine.creating import (
     change_link,
     link_changed,
@@ -44,6 +44,7 @@ from simplex_trio.duplex.machine.messages import Delivery, ReceivedMessage
 from simplex_trio.duplex.machine.opening import Arrival
 from simplex_trio.duplex.machine.queues import CreatedQueue, link_update, plan_queue
 from simplex_trio.duplex.machine.receiving import quota_notice_received, receive
+from simplex_trio.duplex.machine.resynchronising import KEYS_REPLACED_AFTER, resynchronise
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Spoken, Step
 from simplex_trio.duplex.machine.work import (
@@ -59,7 +60,7 @@ from simplex_trio.duplex.machine.work import (
     Work,
 )
 from simplex_trio.errors import TooLarge
-from simplex_trio.ratchet.kem import KEMKeyPair
+from simplex_trio.ratchet.kem import KEM_SECRET_KEY_SIZE, KEMKeyPair
 from simplex_trio.ratchet.sending import advance_sending
 from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.wire.addresses import ServerAddress
@@ -72,6 +73,7 @@ from simplex_trio.wire.duplex import (
     read_link,
 )
 from simplex_trio.wire.duplex.link_boxes import LinkKeys
+from simplex_trio.wire.duplex.x3dh_keys import KEMProposal
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.smp.commands import (
     KEY,
@@ -137,6 +139,14 @@ class ReplayedAgent:
         self.numbers: dict[int, int] = {}
         """The numbers of queues to receive from, by recorded queue."""
         self.expected: list[Fields] = []
+        self.keys_sent: dict[str, int] = {}
+        """How many keys for new ratchets were made, by connection."""
+        self.wants_new_ratchet: dict[str, bool] = {}
+        """Connections for which one was asked for, and whether by force."""
+        self.not_decrypted: dict[str, int] = {}
+        self.answered: set[int] = set()
+        """Keys for which the peer's has come, by the body that they were sent in."""
+        self.saved: bytes | None = None
         versions = self.case["versions"][name]
         self.machine = Machine(
             name,
@@ -312,6 +322,9 @@ class ReplayedAgent:
 
         try:
             message_id = self.machine.on(self.ids[connection], decide)
+        except NotSynchronised:
+            assert answer["errorJSON"]["cmdErr"]["type"] == "PROHIBITED"
+            return
         except TooLarge:
             assert answer["errorJSON"]["cmdErr"]["type"] == "LARGE"
             self._waste_a_number(connection, pq=pq)
@@ -350,6 +363,10 @@ class ReplayedAgent:
             }
             return
         self.machine.on(connection_id, lambda step, c: acknowledge(step, c, message_id, receipt))
+
+    def call_sync(self, call: Fields, answer: Fields) -> None:
+        # The reference may do so much later.
+        self.wants_new_ratchet[call["conn"]] = call["force"]
 
     def call_setlink(self, call: Fields, answer: Fields) -> None:
         data = raw(call["data"])
@@ -488,6 +505,8 @@ class ReplayedAgent:
     def send(self, body: Fields, answer: str) -> None:
         """SEND to the peer."""
         connection = body["from"]
+        if body["agent_envelope"]["tag"] == "R":
+            self.make_key(connection, body["n"])
         work = self.only(connection, Deliver)
         nonce = raw(body["envelope"]["nonce"])
         delivery = evolve(work.delivery, nonce=nonce)
@@ -495,6 +514,86 @@ class ReplayedAgent:
         assert sent.body == raw(body["body"])
         assert sent.notify == body["notification"] or body["agent_message"].get("body_tag") == "M"
         self.outcome(connection, work, None if answer == "OK" else SendFailure.QUOTA)
+
+    # --- new ratchets ---------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Copy the store."""
+        self.saved = self.machine.database.connection.serialize()
+
+    def restore(self) -> None:
+        """Go on with the copy."""
+        assert self.saved is not None
+        self.machine.database.connection.deserialize(self.saved)
+        self.machine.database.connection.execute("PRAGMA foreign_keys = ON")
+        self.machine.restart()
+
+    def start_resynchronising(self, connection: str) -> None:
+        force = self.wants_new_ratchet.pop(connection, None)
+        if force is None:
+            return
+        # The reference replaces keys at any time if it is forced.
+        self.machine.now += KEYS_REPLACED_AFTER
+        self.give_next_key(connection)
+        self.machine.on(
+            self.ids[connection], lambda step, c: resynchronise(step, c, force=bool(force))
+        )
+        self.script.check_used()
+
+    def make_key(self, connection: str, number: int) -> None:
+        """Make the key that is about to be sent, if the recording has that before its rows."""
+        if number in self.recorded.started_with(connection):
+            self.start_resynchronising(connection)
+            return
+        for history in self.recorded.histories.values():
+            for transition in history.recorded["transitions"]:
+                if transition["kind"] == "synchronized" and transition["own"] == number:
+                    self.agree(connection, transition, history)
+
+    def give_next_key(self, connection: str, kem_pair: KEMKeyPair | None = None) -> int:
+        """The private halves of the next key that this connection has sent."""
+        made = self.keys_sent.get(connection, 0)
+        self.keys_sent[connection] = made + 1
+        number = self.recorded.ratchet_keys(connection)[made]
+        public = self.recorded.ratchets.public_keys(number)
+        keys = self.recorded.ratchets.own_keys(public)
+        self.script.give(keys.first.private.raw, keys.second.private.raw)
+        if isinstance(public.kem, KEMProposal):
+            # The secret half of a proposal that was not used is not recorded.
+            unknown = public.kem.public_key.ljust(KEM_SECRET_KEY_SIZE, b"-")
+            self.script.kem_pair = (
+                kem_pair
+                or self._stored_pair(public.kem.public_key)
+                or (KEMKeyPair(public.kem.public_key, unknown))
+            )
+        return number
+
+    def _stored_pair(self, public_key: bytes) -> KEMKeyPair | None:
+        for history in self.recorded.histories.values():
+            for state in history.states:
+                if state["kem"]:
+                    pair = history.recording.pair(state["kem"])
+                    if pair.public_key == public_key:
+                        return pair
+        return None
+
+    def agree(self, connection: str, transition: Fields, history: History) -> None:
+        """The peer's key has come."""
+        after = history.states[transition["to"]]
+        if transition["own"] in self.answered:
+            return  # when it was sent
+        self.answered.add(transition["own"])
+        if self.machine.status(self.ids[connection]).synchrony is not Synchrony.STARTED:
+            assert self.give_next_key(connection) == transition["own"]
+        if transition["as"] == "joiner":
+            self.script.give(after["dh_self"]["private_raw"])
+        self.receive(connection, self.case["bodies"][transition["peer"]])
+        expected = transition["to"]
+        following = self.recorded.following(history, transition)
+        if transition["as"] == "joiner":
+            assert following is not None
+            expected = following["to"]
+        assert self.ratchet(connection) == history.ratchet(expected)
 
     def outcome(self, connection: str, work: Deliver, failure: SendFailure | None) -> None:
         key = work.delivery
@@ -549,7 +648,7 @@ class ReplayedAgent:
             self.script.give(after["dh_self"]["private_raw"])
             self.script.kem_pair = after["kem"] and history.recording.pair(after["kem"])
             self.machine.kem = history.recording.kem(after, REAL)
-        answers = _is_hello(body)
+        answers = _is_hello(body) or self._answers_eready(connection, body)
         if c.row.accepts_by_itself and before is None:
             answers = True
             # Its program gives the answer's info in a call; here it is what the request has said.
@@ -562,6 +661,11 @@ class ReplayedAgent:
         if answers and following is not None and following["kind"] == "send":
             expected = following["to"]  # it is answered in the same step
         assert self.ratchet(connection) == history.ratchet(expected)
+
+    def _answers_eready(self, connection: str, body: Fields) -> bool:
+        ratchet = self.ratchet(connection)
+        is_eready = body["agent_message"].get("body_tag") == "E"
+        return is_eready and ratchet is not None and ratchet.sending is None
 
     def quota_notice(self, connection: str) -> None:
         queue = self.queue_of(connection)
@@ -585,6 +689,11 @@ class ReplayedAgent:
                 self.receive(event["conn"], body)
                 [made] = (e for e in self._requests_told() if e.request_id not in known)
                 self.requests[event["invId"]] = made.request_id
+            case "RSYNC" if event["state"] in ("required", "allowed"):
+                connection = event["conn"]
+                before = self.not_decrypted.get(connection, 0)
+                self.not_decrypted[connection] = before + 1
+                self.receive(connection, self.recorded.undecrypted(connection)[before])
             case "MERR" | "ERR":
                 assert event["errorJSON"]["smpErr"]["type"] == "AUTH"
                 connection = event["conn"]

@@ -37,8 +37,14 @@ class Replay:
                     self.agents[entry["agent"]].event(entry)
                 case "router" if entry["command_name"] != "SUB":
                     self._router(entry)
-                case "row" if entry["table"] == "ratchets" and entry["op"] == "update":
+                case "row" if entry["table"] == "ratchets" and entry["op"] != "delete":
                     self._ratchet_row(entry)
+                case "stop" if self.recorded.is_restored(entry["agent"]):
+                    if entry["run"] == 1:
+                        self.agents[entry["agent"]].save()
+                case "start" if self.recorded.is_restored(entry["agent"]):
+                    if entry["run"] == 3:
+                        self.agents[entry["agent"]].restore()
                 case _:
                     pass
         for agent in self.agents.values():
@@ -112,6 +118,8 @@ class Replay:
         agent.read_link(connection, raw(queue["sender_id"]), self._link_data[queue["queue"]])
 
     def _ratchet_row(self, entry: Fields) -> None:
+        if entry["op"] == "update" and entry["row"].get("x3dh_priv_key_1"):
+            self.agent(entry["row"]["conn_id"]).start_resynchronising(entry["row"]["conn_id"])
         state = entry["row"].get("ratchet_state")
         if not isinstance(state, dict) or "ratchet_state" not in state:
             return
@@ -130,7 +138,9 @@ class Replay:
             case "receive":
                 body = self.case["bodies"][transition["body"]]
                 agent.decrypt(connection, body, transition, history)
-            case "send" | "send, not delivered":
+            case "synchronized":
+                agent.agree(connection, transition, history)
+            case "send" | "send, not delivered" if entry["op"] == "update":
                 # Most messages follow from calls; that the peer may go on follows from the router.
                 if agent.ratchet(connection) == history.ratchet(transition["from"]):
                     agent.quota_notice(connection)

@@ -25,6 +25,7 @@ from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import print_json, qr_code, say, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.duplex.events import ConnectionDeleted
+from simplex_trio.duplex.machine.connection import Synchrony
 from simplex_trio.duplex.status import ConnectionStatus
 
 __all__ = ["delete", "list_connections", "status"]
@@ -78,6 +79,14 @@ def _waiting(queued: int) -> str:
     return "1 message is not sent yet" if queued == 1 else f"{queued} messages are not sent yet"
 
 
+_KEYS = {
+    Synchrony.ALLOWED: "A message could not be decrypted.  If more cannot: connect resync ID.",
+    Synchrony.REQUIRED: "Messages cannot be decrypted any more; see: connect resync ID.",
+    Synchrony.STARTED: "It waits for the peer's new keys, and sends no messages meanwhile.",
+    Synchrony.AGREED: "It has new keys, and waits until the peer has them too.",
+    Synchrony.ANSWERING: "It has new keys, and tells the peer.",
+}
+
 # --- status -------------------------------------------------------------------------------------
 
 
@@ -116,6 +125,8 @@ def status(
         if servers:
             say(f"{words}: {', '.join(map(place_of, servers))}")
     if found.security_code is not None:
+        if found.synchrony is not Synchrony.OK:
+            say(_KEYS[found.synchrony])
         say(f"Post-quantum encryption: {'on' if found.pq else 'off'}")
         say("Security code, to compare with the peer's:")
         say(f"  {found.security_code}", style="bold")
@@ -141,6 +152,7 @@ def _facts(status: ConnectionStatus, name: str) -> dict[str, Any]:
         "agent_version": status.agent_version,
         "pq": status.pq,
         "security_code": status.security_code,
+        "synchrony": status.synchrony.name.lower(),
         "link": status.link,
         "short_link": status.short_link,
     }

@@ -28,11 +28,16 @@ from simplex_trio.duplex.events import (
     PeerMessage,
     Problem,
     QueueLost,
+    RatchetBroken,
     ReceiptReceived,
     ReceivingProblem,
     RequestReceived,
+    ResynchronisationFailed,
+    ResynchronisationRequested,
+    Resynchronised,
     RouterDown,
     RouterUp,
+    SecurityCodeChanged,
     SendingResumed,
     UserDeleted,
 )
@@ -154,6 +159,21 @@ def _news(event: DuplexEvent) -> str:
             why = "its queue was deleted" if event.deleted else "another program receives from it"
             return f"nothing can be received any more: {why}"
         case PeerMessage() | NotificationTokenChanged() | RouterUp() | RouterDown() | UserDeleted():
+        case RatchetBroken():
+            if event.must_resynchronise:
+                return "messages cannot be decrypted any more; simplex-trio connect resync ID"
+            return "a message could not be decrypted; if there are more, connect resync ID helps"
+        case ResynchronisationRequested():
+            return "the peer asks for new keys; simplex-trio connect resync ID"
+        case SecurityCodeChanged():
+            return "there are new keys, and a new security code; see: connect status ID"
+        case Resynchronised():
+            return "both sides have the same keys" + (
+                ", with post-quantum encryption" if event.pq else ""
+            )
+        case ResynchronisationFailed():
+            return f"the peer cannot be asked for new keys: {_PROBLEMS[event.problem]}"
+        case PeerMessage() | RouterUp() | RouterDown():
             raise AssertionError
         case _:
             assert_never(event)
@@ -225,6 +245,17 @@ def _kind_and_fields(event: DuplexEvent) -> tuple[str, dict[str, Any]]:
         case QueueLost():
             return "queue_lost", {"deleted": event.deleted}
         case NotificationTokenChanged() | RouterUp() | RouterDown() | UserDeleted():
+        case RatchetBroken():
+            return "ratchet_broken", {"must_resync": event.must_resynchronise}
+        case ResynchronisationRequested():
+            return "resync_requested", {}
+        case SecurityCodeChanged():
+            return "security_code_changed", {"security_code": event.security_code}
+        case Resynchronised():
+            return "resynchronised", {"pq": event.pq}
+        case ResynchronisationFailed():
+            return "resync_failed", {"problem": event.problem.value}
+        case RouterUp() | RouterDown():
             raise AssertionError
         case _:
             assert_never(event)

@@ -18,10 +18,12 @@ from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.x3dh_keys import X3DHKeys
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import VersionedQueue
 
 __all__ = [
+    "NOT_SYNCHRONISED",
     "Acknowledgement",
     "Connection",
     "ConnectionKind",
@@ -32,6 +34,7 @@ __all__ = [
     "SendingStatus",
     "SubscribedQueue",
     "Suspension",
+    "Synchrony",
 ]
 
 
@@ -101,6 +104,30 @@ class Deletion(Enum):
     NOW = 2
 
 
+class Synchrony(Enum):
+    """Whether both sides have the same ratchet, as far as this side can tell.
+
+    Messages of the program can be sent in the first two states alone.
+    """
+
+    OK = 0
+    """Nothing says that they have not."""
+    ALLOWED = 1
+    """A message could not be decrypted, which may have been damaged: a new ratchet may help."""
+    REQUIRED = 2
+    """A message could not be decrypted, and none will be before there is a new ratchet."""
+    STARTED = 3
+    """This side has sent a key for a new ratchet, and waits for the peer's."""
+    AGREED = 4
+    """Both sides have sent keys; nothing has come yet that the new ratchet decrypts."""
+    ANSWERING = 5
+    """The new ratchet has decrypted a message, and the peer is being told."""
+
+
+NOT_SYNCHRONISED = frozenset(Synchrony) - {Synchrony.OK, Synchrony.ALLOWED}
+"""The states in which messages of the program cannot be sent."""
+
+
 @final
 @frozen(repr=False)
 class Connection(Redacted):
@@ -152,9 +179,29 @@ class Connection(Redacted):
     sent_hash: bytes = b""
     received_hash: bytes = b""
 
+    # A new ratchet: see `simplex_trio.duplex.machine.resynchronising`.
+    synchrony: Synchrony = Synchrony.OK
+    own_keys: X3DHPrivateKeys | None = None
+    """This side's keys for it, until it has decrypted a message."""
+    own_keys_at: int = 0
+    """When they were made."""
+    earlier_keys: X3DHPrivateKeys | None = None
+    """Those that ``own_keys`` have replaced, while the peer may answer them."""
+    is_second_answer: bool = False
+    """Whether ``own_keys`` were made although the peer had a key of this side."""
+    other_ratchet: Ratchet | None = None
+    """What the peer may have in place of ``ratchet``: the first message tells."""
+    asked_keys: X3DHKeys | None = None
+    """The peer's keys, while they wait for the program to answer them."""
+
     deletion: Deletion = Deletion.NO
     notify: bool = True
     """Whether notifications tell of its messages, if the device has any."""
+
+    @property
+    def is_synchronised(self) -> bool:
+        """Whether messages of the program can be sent, as far as the ratchet is concerned."""
+        return self.synchrony not in NOT_SYNCHRONISED
 
 
 @final

@@ -15,16 +15,26 @@ from simplex_trio.duplex.events import (
 )
 from simplex_trio.duplex.machine.connection import (
     Acknowledgement,
+    Connection,
     Deletion,
     ReceivingQueue,
     ReceivingStatus,
+    Synchrony,
 )
 from simplex_trio.duplex.machine.delivering import RESUMED_WAIT, resume
 from simplex_trio.duplex.machine.handshake import hello_received
 from simplex_trio.duplex.machine.messages import Delivery, ReceivedMessage, SentMessage
-from simplex_trio.duplex.machine.opening import Arrival, Unusable, decoded, decrypt
+from simplex_trio.duplex.machine.opening import (
+    Arrival,
+    Unusable,
+    decoded,
+    decrypt,
+    raise_version,
+)
+from simplex_trio.duplex.machine.resynchronising import message_decrypted
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.wire.duplex.bodies import (
+    EREADY,
     HELLO,
     QCONT,
     QueueLocation,
@@ -49,6 +59,7 @@ def message_received(
     encrypted_hash = sha256(envelope.ciphertext).digest()
     if step.rows.has_seen(c.connection_id, encrypted_hash):
         raise Unusable(Problem.DECRYPTION, known=True)
+    before = c.row
     plaintext = decrypt(step, c, envelope.ciphertext)
     message = decoded(plaintext)
     if isinstance(message, UnknownMessage):
@@ -57,7 +68,7 @@ def message_received(
         raise Unusable(Problem.UNEXPECTED)
     now = step.moment.seconds
     step.rows.add_seen(c.connection_id, encrypted_hash, now)
-    _raise_version(step, c, envelope.agent_version)
+    raise_version(step, c, envelope.agent_version)
     # In the slow handshake it is HELLO that ends it; other messages may come before.
     is_fast = queue.status is ReceivingStatus.CONFIRMED and not c.row.is_joiner
     if is_fast or isinstance(message.body, HELLO):
@@ -70,6 +81,8 @@ def message_received(
         last_received=message.sender_message_id,
         received_hash=message_hash(plaintext),
     )
+    if row.synchrony is not Synchrony.OK:
+        _show_synchrony(step, c, before, message)
     problem = None
     match message.body:
         case UserMessage() if row.deletion is not Deletion.NO:
@@ -110,6 +123,8 @@ def message_received(
             _process_receipts(step, c, receipts)
         case QCONT(location):
             _resume_sending(step, c, location)
+        case EREADY():
+            pass
         case UnknownBody():
             problem = Problem.UNKNOWN_KIND
         case _:
@@ -118,11 +133,21 @@ def message_received(
         step.tell_problem(c.connection_id, problem)
 
 
-def _raise_version(step: Step, c: OpenConnection, version: int) -> None:
-    """A message's version raises that of the connection, and never lowers it."""
-    version = min(version, step.moment.spoken.agent.highest)
-    if version > c.row.agent_version:
-        c.change(agent_version=version)
+def _show_synchrony(
+    step: Step, c: OpenConnection, before: Connection, message: AgentMessage
+) -> None:
+    """A message has come although the two sides may have lost each other."""
+    is_other = before.other_ratchet is not None and c.row.other_ratchet is None
+    used = before.other_ratchet if is_other else before.ratchet
+    assert used is not None
+    body = message.body
+    message_decrypted(
+        step,
+        c,
+        could_send=used.sending is not None,
+        received=before.last_received,
+        peer_received=body.last_sender_message_id if isinstance(body, EREADY) else None,
+    )
 
 
 def _integrity(c: OpenConnection, message: AgentMessage) -> tuple[Integrity, int]:
@@ -161,7 +186,7 @@ def _resume_sending(step: Step, c: OpenConnection, location: QueueLocation) -> N
         if queue.sender_id != location.sender_id:
             continue
         waiting = step.rows.find(
-            Delivery, limit=1, connection_id=c.connection_id, queue=queue.number
+            Delivery, limit=1, connection_id=c.connection_id, queue=queue.number, is_held=False
         )
         for delivery in waiting:
             # The peer may say so as often as it likes, which is news only to what has waited.

@@ -8,11 +8,12 @@ from typing import final
 from attrs import evolve, frozen
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
-from simplex_trio.duplex.events import DeliveryFailed, DeliveryWarning, MessageSent, Problem
+from simplex_trio.duplex.events import DeliveryWarning, MessageSent, Problem
 from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.handshake import confirmation_sent, fail, hello_sent
 from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind
-from simplex_trio.duplex.machine.sending import drop_deliveries
+from simplex_trio.duplex.machine.resynchronising import eready_delivered, negotiation_failed
+from simplex_trio.duplex.machine.sending import drop_deliveries, give_up
 from simplex_trio.duplex.machine.step import OpenConnection, Spoken, Step
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.ratchet.sending import SendingKey
@@ -102,7 +103,7 @@ def outgoing(queue: SendingQueue, delivery: Delivery, body: bytes, spoken: Spoke
     This encrypts, so it takes a moment.
     """
     version = queue.client_version
-    if delivery.sending_key is None:
+    if delivery.kind is DeliveryKind.CONFIRMATION:
         # A confirmation: its envelope shows this side's key, for the peer to agree on the secret.
         secured = queue.is_sender_secured
         inner = ClientMessage(None if secured else queue.auth_key.public, delivery.plaintext)
@@ -111,10 +112,13 @@ def outgoing(queue: SendingQueue, delivery: Delivery, body: bytes, spoken: Spoke
         if secured:
             return Outgoing(outer.encode(), queue.auth_key, delivery.notify)
         return Outgoing(outer.encode(), None, delivery.notify, key_if_secured=queue.auth_key)
-    key = SendingKey.decode(delivery.sending_key)
-    ciphertext = key.encrypt(delivery.plaintext + body, delivery.padded_length)
-    envelope = MessageEnvelope(spoken.agent.highest, ciphertext)
-    inner = ClientMessage(None, envelope.encode())
+    if delivery.sending_key is None:
+        inner = ClientMessage(None, delivery.plaintext)  # a key for a new ratchet
+    else:
+        key = SendingKey.decode(delivery.sending_key)
+        ciphertext = key.encrypt(delivery.plaintext + body, delivery.padded_length)
+        envelope = MessageEnvelope(spoken.agent.highest, ciphertext)
+        inner = ClientMessage(None, envelope.encode())
     sealed = inner.seal(queue.e2e_secret, delivery.nonce, E2E_MESSAGE_PADDED)
     outer = ClientEnvelope(version, None, delivery.nonce, sealed)
     return Outgoing(outer.encode(), queue.auth_key, delivery.notify)
@@ -130,7 +134,9 @@ def delivered(step: Step, c: OpenConnection, delivery: Delivery, *, proxied: boo
             hello_sent(step, c, delivery.queue)
         case DeliveryKind.MESSAGE:
             step.tell(MessageSent(c.connection_id, delivery.message_id, proxied))
-        case DeliveryKind.SERVICE:
+        case DeliveryKind.EREADY:
+            eready_delivered(step, c)
+        case DeliveryKind.SERVICE | DeliveryKind.RATCHET_KEY:
             pass
 
 
@@ -177,15 +183,18 @@ def _expired(step: Step, c: OpenConnection, delivery: Delivery, before: float) -
     """The message that has waited too long, and all others in its queue that have."""
     queued = step.rows.find(Delivery, connection_id=c.connection_id, queue=delivery.queue)
     handshake = (DeliveryKind.CONFIRMATION, DeliveryKind.HELLO)
-    return [each for each in queued if each.created_at <= before and each.kind not in handshake]
+    return [
+        each
+        for each in queued
+        if each.created_at <= before and each.kind not in handshake and not each.is_held
+    ]
 
 
 def _give_up(
     step: Step, c: OpenConnection, deliveries: list[Delivery], failure: SendFailure
 ) -> None:
-    drop_deliveries(step, c, deliveries)
-    ids = tuple(
-        delivery.message_id for delivery in deliveries if delivery.kind is DeliveryKind.MESSAGE
-    )
-    if ids:
-        step.tell(DeliveryFailed(c.connection_id, ids, failure.problem))
+    give_up(step, c, deliveries, failure.problem)
+    if any(
+        delivery.kind in (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY) for delivery in deliveries
+    ):
+        negotiation_failed(step, c, failure.problem)

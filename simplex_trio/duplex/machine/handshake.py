@@ -227,6 +227,8 @@ def can_send(c: OpenConnection) -> bool:
     sending, row = c.main_sending, c.row
     if sending is None or row.ratchet is None or row.ratchet.sending is None:
         return False
+    if not row.is_synchronised:
+        return False
     if row.ready:
         return True
     if row.info is not None or not sending.is_sender_secured:

@@ -31,6 +31,10 @@ class DeliveryKind(Enum):
     """The program's."""
     SERVICE = 4
     """The agents' own: receipts, and that sending may go on."""
+    RATCHET_KEY = 5
+    """A key for a new ratchet, which only the queue's own encryption protects."""
+    EREADY = 6
+    """The first message through a new ratchet."""
 
 
 @final
@@ -52,13 +56,17 @@ class Delivery(Redacted):
     body: int | None
     """The row of a body that several messages share; it follows ``plaintext``."""
     sending_key: bytes | None
-    """What the ratchet encrypts it with; `None` for a confirmation, which is encrypted already."""
+    """What the ratchet encrypts it with; `None` for a confirmation, which is encrypted already, for
+    a key of a new ratchet, and while it is held back."""
     padded_length: int
     first_failure: float | None = None
     wait: float | None = None
     """How long the last wait between attempts was, in seconds."""
     problem: str | None = None
     """The problem that the program was warned of last."""
+    is_held: bool = False
+    """Whether it waits for a new ratchet.  It has no number and no key then, and ``plaintext`` is
+    the body, without the part that is stored apart."""
 
 
 @final

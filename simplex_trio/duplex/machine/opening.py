@@ -11,11 +11,12 @@ from attrs import frozen
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.duplex.events import Problem
-from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.machine.step import Moment, OpenConnection, Step
 from simplex_trio.errors import DecodeError, DecryptionFailed
 from simplex_trio.ratchet.errors import RatchetError
-from simplex_trio.ratchet.receiving import open_header
-from simplex_trio.ratchet.state import FreshKeys
+from simplex_trio.ratchet.receiving import Decrypted, open_header
+from simplex_trio.ratchet.skipped import SkippedKeys
+from simplex_trio.ratchet.state import FreshKeys, Ratchet
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.duplex.envelopes import AgentEnvelope, decode_envelope
 from simplex_trio.wire.duplex.messages import decode_message
@@ -29,6 +30,7 @@ __all__ = [
     "decrypt",
     "is_newer",
     "open_envelope",
+    "raise_version",
     "version_problem",
 ]
 
@@ -60,9 +62,13 @@ def version_problem(version: int, spoken: VersionRange) -> Problem:
 class Unusable(Exception):
     """What has come cannot be used; it is reported and acknowledged, and changes nothing else."""
 
-    def __init__(self, problem: Problem, *, known: bool = False) -> None:
+    def __init__(
+        self, problem: Problem, *, known: bool = False, lost: RatchetError | None = None
+    ) -> None:
         super().__init__(problem)
         self.problem = problem
+        self.lost = lost
+        """Why the ratchet could not decrypt it, if that is what is wrong."""
         self.known = known
         """Whether it was processed before, so that there is nothing to report."""
 
@@ -80,22 +86,42 @@ def open_envelope(secret: BoxKey, outer: ClientEnvelope) -> tuple[ClientMessage,
 
 def decrypt(step: Step, c: OpenConnection, ciphertext: bytes) -> bytes:
     """Decrypt a message; the connection has the next state of the ratchet then."""
-    moment, ratchet = step.moment, c.row.ratchet
+    ratchet, other = c.row.ratchet, c.row.other_ratchet
     if ratchet is None:
         raise Unusable(Problem.UNEXPECTED)
     try:
-        opened = open_header(ratchet, c.skipped, ciphertext, now=moment.seconds)
-        fresh = None
-        if opened.needs_dh_pair:
-            pair = moment.fresh_kem_pair() if opened.needs_kem_pair else None
-            fresh = FreshKeys(moment.dh_pair(), pair)
-        decrypted = opened.decrypt(fresh, moment.kem)
+        decrypted = _decrypted(step.moment, ratchet, c.skipped, ciphertext)
     except RatchetError as exc:
-        raise Unusable(Problem.DECRYPTION) from exc
+        if other is None:
+            raise Unusable(Problem.DECRYPTION, lost=exc) from exc
+        # The first message tells which of two ratchets the peer has.
+        try:
+            decrypted = _decrypted(step.moment, other, SkippedKeys(), ciphertext)
+        except RatchetError:
+            raise Unusable(Problem.DECRYPTION, lost=exc) from exc
+        c.change(other_ratchet=None)
     if decrypted.skipped is not c.skipped:
         c.skipped = decrypted.skipped
     c.change(ratchet=decrypted.ratchet)
     return decrypted.plaintext
+
+
+def _decrypted(
+    moment: Moment, ratchet: Ratchet, skipped: SkippedKeys, ciphertext: bytes
+) -> Decrypted:
+    opened = open_header(ratchet, skipped, ciphertext, now=moment.seconds)
+    fresh = None
+    if opened.needs_dh_pair:
+        pair = moment.fresh_kem_pair() if opened.needs_kem_pair else None
+        fresh = FreshKeys(moment.dh_pair(), pair)
+    return opened.decrypt(fresh, moment.kem)
+
+
+def raise_version(step: Step, c: OpenConnection, version: int) -> None:
+    """A message's version raises that of the connection, and never lowers it."""
+    version = min(version, step.moment.spoken.agent.highest)
+    if version > c.row.agent_version:
+        c.change(agent_version=version)
 
 
 def decoded(plaintext: bytes) -> object:

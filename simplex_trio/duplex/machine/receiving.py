@@ -18,7 +18,12 @@ from simplex_trio.duplex.machine.opening import (
     Unusable,
     is_newer,
     open_envelope,
+    raise_version,
     version_problem,
+)
+from simplex_trio.duplex.machine.resynchronising import (
+    message_not_decrypted,
+    ratchet_key_received,
 )
 from simplex_trio.duplex.machine.sending import enqueue
 from simplex_trio.duplex.machine.step import OpenConnection, Step
@@ -29,6 +34,7 @@ from simplex_trio.wire.duplex.envelopes import (
     ConfirmationEnvelope,
     InvitationEnvelope,
     MessageEnvelope,
+    RatchetKeyEnvelope,
     UnknownEnvelope,
 )
 from simplex_trio.wire.smp.envelopes import ClientEnvelope
@@ -49,6 +55,8 @@ def receive(step: Step, c: OpenConnection, number: int, arrival: Arrival) -> Non
         go_back()
         if not exc.known:
             step.tell_problem(c.connection_id, exc.problem)
+        if exc.lost is not None:
+            message_not_decrypted(step, c, exc.lost)
 
 
 def _came_again(c: OpenConnection, queue: ReceivingQueue, broker_id: bytes) -> bool:
@@ -99,6 +107,10 @@ def _process(step: Step, c: OpenConnection, queue: ReceivingQueue, arrival: Arri
         _, envelope = open_envelope(queue.e2e_secret, outer)
         if isinstance(envelope, MessageEnvelope):
             message_received(step, c, queue, envelope, arrival)
+            return
+        if isinstance(envelope, RatchetKeyEnvelope):
+            raise_version(step, c, envelope.agent_version)
+            ratchet_key_received(step, c, envelope)
             return
         raise Unusable(_problem_of(envelope, step))
     if outer.dh_key is None:

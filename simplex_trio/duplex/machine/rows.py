@@ -5,7 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from simplex_trio.duplex.events import KeptEvent, ReceivingProblem
+from simplex_trio.duplex.events import (
+    KeptEvent,
+    ReceivingProblem,
+    SecurityCodeChanged,
+)
 from simplex_trio.ratchet.skipped import SkippedKeys
 
 if TYPE_CHECKING:
@@ -105,6 +109,10 @@ class Rows(ABC):
     @abstractmethod
     def has_problem(self, event: ReceivingProblem) -> bool:
         """Whether an equal event waits to be taken."""
+
+    @abstractmethod
+    def drop_events(self, event: SecurityCodeChanged) -> None:
+        """Remove the events of this kind and connection."""
 
     @abstractmethod
     def delete_message_event(self, connection_id: str, message_id: int) -> None:

@@ -1,27 +1,41 @@
-"""Queueing messages: the number, the hash and the step of the ratchet that each one takes."""
+"""Queueing messages: the number, the hash and the step of the ratchet that each one takes.
+
+While the two sides have no ratchet in common, messages are *held back*: they have their ids, and
+get the rest when there is a ratchet again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attrs import evolve
+
 from simplex_trio.crypto.padding import can_pad
-from simplex_trio.duplex.errors import CannotSend
+from simplex_trio.duplex.errors import CannotSend, NotSynchronised
+from simplex_trio.duplex.events import DeliveryFailed, Problem
 from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind, SentMessage
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import TooLarge
-from simplex_trio.ratchet.sending import advance_sending
-from simplex_trio.wire.duplex.bodies import HELLO, MessageBody, UserMessage
-from simplex_trio.wire.duplex.messages import AgentMessage, message_hash
+from simplex_trio.ratchet.sending import Prepared, advance_sending
+from simplex_trio.ratchet.state import Ratchet
+from simplex_trio.wire.buffer import Reader
+from simplex_trio.wire.duplex.bodies import EREADY, HELLO, MessageBody, UserMessage, decode_body
+from simplex_trio.wire.duplex.messages import AgentMessage, decode_message, message_hash
 from simplex_trio.wire.duplex.sizes import message_padded_length
 from simplex_trio.wire.duplex.versions import AgentVersion
 
 __all__ = [
     "drop_deliveries",
     "enqueue",
+    "enqueue_eready",
     "enqueue_hello",
     "enqueue_message",
+    "expire_held",
+    "give_up",
+    "hold_back",
     "next_numbers",
+    "release",
 ]
 
 _NONCE_SIZE = 24
@@ -50,12 +64,14 @@ def enqueue_message(
 ) -> int:
     """Queue a message of the program and return its id.
 
-    ``body_number`` is the row of ``body``, if other messages share it.  Raises `TooLarge`, or
-    `CannotSend`, before anything has changed.
+    ``body_number`` is the row of ``body``, if other messages share it.  Raises `TooLarge`,
+    `NotSynchronised`, or `CannotSend`, before anything has changed.
     """
     sending = c.main_sending
     if sending is None:
         raise CannotSend("the connection has no queue to send to")
+    if not c.row.is_synchronised:
+        raise NotSynchronised("the two sides have no ratchet in common")
     return _enqueue(
         step, c, sending, UserMessage(body), DeliveryKind.MESSAGE, notify, pq, body_number
     )
@@ -64,10 +80,15 @@ def enqueue_message(
 def enqueue(step: Step, c: OpenConnection, body: MessageBody, *, notify: bool = False) -> None:
     """Queue a message of the agents' own, if the connection has a queue to send to."""
     sending, row = c.main_sending, c.row
-    if sending is None or row.ratchet is None or row.ratchet.sending is None:
+    if sending is None or row.ratchet is None:
         return
     if row.info is not None:
         return  # the confirmation is still to be made, and nothing may overtake it
+    if not row.is_synchronised:
+        _hold(step, c, sending, body, notify)
+        return
+    if row.ratchet.sending is None:
+        return
     _enqueue(step, c, sending, body, DeliveryKind.SERVICE, notify, None, None)
 
 
@@ -90,17 +111,9 @@ def _enqueue(
 ) -> int:
     row, moment = c.row, step.moment
     assert row.ratchet is not None
-    message = AgentMessage(row.last_sent + 1, row.sent_hash, body)
-    plaintext = message.encode()
-    wanted = pq
-    if wanted and row.agent_version < AgentVersion.PQ_RATCHET:
-        wanted = None  # the peer would not understand it
-    prepared = advance_sending(row.ratchet, kem=wanted, max_version=moment.spoken.ratchet.highest)
-    supports_kem = row.pq or bool(wanted) or prepared.ratchet.large_headers
-    padded = message_padded_length(row.agent_version, supports_kem)
-    if not can_pad(len(plaintext), padded):
-        room = padded - 2 - (len(plaintext) - _body_size(body))
-        raise TooLarge(f"a message of {_body_size(body)} bytes, where {room} fit")
+    plaintext = AgentMessage(row.last_sent + 1, row.sent_hash, body).encode()
+    prepared, supports_kem, padded = _prepare(step, c, row.ratchet, pq)
+    _check_size(plaintext, body, padded)
     message_id = next_numbers(c, plaintext)
     c.change(ratchet=prepared.ratchet, pq=supports_kem)
     if body_number is not None:
@@ -133,6 +146,25 @@ def _enqueue(
     return message_id
 
 
+def _prepare(
+    step: Step, c: OpenConnection, ratchet: Ratchet, pq: bool | None
+) -> tuple[Prepared, bool, int]:
+    """The key of the next message, whether the KEM is supported then, and what it is padded to."""
+    wanted = pq
+    if wanted and c.row.agent_version < AgentVersion.PQ_RATCHET:
+        wanted = None  # the peer would not understand it
+    highest = step.moment.spoken.ratchet.highest
+    prepared = advance_sending(ratchet, kem=wanted, max_version=highest)
+    supports_kem = c.row.pq or bool(wanted) or prepared.ratchet.large_headers
+    return prepared, supports_kem, message_padded_length(c.row.agent_version, supports_kem)
+
+
+def _check_size(plaintext: bytes, body: MessageBody, padded: int) -> None:
+    if not can_pad(len(plaintext), padded):
+        room = padded - 2 - (len(plaintext) - _body_size(body))
+        raise TooLarge(f"a message of {_body_size(body)} bytes, where {room} fit")
+
+
 def _body_size(body: MessageBody) -> int:
     return len(body.body) if isinstance(body, UserMessage) else len(body.encode())
 
@@ -148,3 +180,186 @@ def drop_deliveries(
         rows.delete(delivery)
         if delivery.body is not None:
             rows.drop_unused_body(delivery.body)
+
+
+# --- a new ratchet ------------------------------------------------------------------------------
+
+
+def enqueue_eready(step: Step, c: OpenConnection, received: int) -> None:
+    """Queue EREADY, through each ratchet that the peer may have and that can send.
+
+    ``received`` is the number of the last message that the earlier ratchet has decrypted.
+    The peer reads one of them, so all are the same message, with one number.
+    """
+    sending, row = c.main_sending, c.row
+    ratchets = [
+        (name, ratchet)
+        for name, ratchet in (("other_ratchet", row.other_ratchet), ("ratchet", row.ratchet))
+        if ratchet is not None and (ratchet.sending is not None)
+    ]
+    if sending is None or not ratchets:
+        return
+    body = EREADY(received)
+    plaintext = AgentMessage(row.last_sent + 1, row.sent_hash, body).encode()
+    message_id = next_numbers(c, plaintext)
+    for place, (name, ratchet) in enumerate(ratchets):
+        prepared, supports_kem, padded = _prepare(step, c, ratchet, None)
+        c.change(**{name: prepared.ratchet}, pq=supports_kem, last_message_id=message_id + place)
+        step.rows.insert(
+            Delivery(
+                connection_id=c.connection_id,
+                queue=sending.number,
+                message_id=message_id + place,
+                kind=DeliveryKind.EREADY,
+                notify=True,
+                created_at=step.moment.seconds,
+                nonce=step.moment.random(_NONCE_SIZE),
+                plaintext=plaintext,
+                body=None,
+                sending_key=prepared.key.encode(),
+                padded_length=padded,
+            )
+        )
+
+
+def _hold(
+    step: Step, c: OpenConnection, sending: SendingQueue, body: MessageBody, notify: bool
+) -> None:
+    message_id = c.row.last_message_id + 1
+    c.change(last_message_id=message_id)
+    step.rows.insert(
+        Delivery(
+            connection_id=c.connection_id,
+            queue=sending.number,
+            message_id=message_id,
+            kind=DeliveryKind.SERVICE,
+            notify=notify,
+            created_at=step.moment.seconds,
+            nonce=step.moment.random(_NONCE_SIZE),
+            plaintext=body.encode(),
+            body=None,
+            sending_key=None,
+            padded_length=0,
+            is_held=True,
+        )
+    )
+
+
+def hold_back(step: Step, c: OpenConnection) -> None:
+    """Take back what no router can have yet, to be encrypted by another ratchet.
+
+    The first message of a queue may have been sent, although its router's answer has not come; it
+    goes on as it is, and so does what an older store may have sent.  What earlier attempts at a new
+    ratchet had still to send is of no use any more.
+    """
+    rows, queued = step.rows, step.rows.find(Delivery, connection_id=c.connection_id)
+    first: dict[int, int] = {}
+    for delivery in queued:
+        if not delivery.is_held:
+            first.setdefault(delivery.queue, delivery.message_id)
+    for delivery in queued:
+        is_sent = delivery.message_id in first.values() or delivery.first_failure is not None
+        if delivery.is_held or is_sent:
+            continue
+        match delivery.kind:
+            case DeliveryKind.RATCHET_KEY | DeliveryKind.EREADY:
+                rows.delete(delivery)
+            case DeliveryKind.MESSAGE | DeliveryKind.SERVICE:
+                _take_back(step, delivery)
+            case _:
+                pass
+
+
+def _take_back(step: Step, delivery: Delivery) -> None:
+    rows = step.rows
+    shared = b"" if delivery.body is None else rows.body(delivery.body)
+    message = decode_message(delivery.plaintext + shared)
+    assert isinstance(message, AgentMessage)
+    body = message.body.encode()
+    rows.update(
+        delivery,
+        evolve(
+            delivery,
+            plaintext=body[: len(body) - len(shared)],
+            sending_key=None,
+            padded_length=0,
+            is_held=True,
+        ),
+    )
+    sent = rows.get(SentMessage, delivery.connection_id, message.sender_message_id)
+    if sent is not None:
+        rows.delete(sent)
+
+
+def release(step: Step, c: OpenConnection) -> None:
+    """Queue what was held back; there is a ratchet for it."""
+    held = [
+        delivery
+        for delivery in step.rows.find(Delivery, connection_id=c.connection_id)
+        if delivery.is_held
+    ]
+    copies: dict[int, list[Delivery]] = {}
+    for delivery in held:
+        copies.setdefault(delivery.message_id, []).append(delivery)
+    for message_id in sorted(copies):
+        _release(step, c, copies[message_id])
+
+
+def _release(step: Step, c: OpenConnection, copies: list[Delivery]) -> None:
+    """Queue one message, on one queue or several."""
+    row, delivery = c.row, copies[0]
+    assert row.ratchet is not None
+    shared = b"" if delivery.body is None else step.rows.body(delivery.body)
+    body = decode_body(Reader(delivery.plaintext + shared))
+    plaintext = AgentMessage(row.last_sent + 1, row.sent_hash, body).encode()
+    prepared, supports_kem, padded = _prepare(step, c, row.ratchet, None)
+    if not can_pad(len(plaintext), padded):
+        # The new ratchet has the KEM, and less room.
+        give_up(step, c, copies, Problem.TOO_LARGE)
+        return
+    c.change(
+        ratchet=prepared.ratchet,
+        pq=supports_kem,
+        last_sent=row.last_sent + 1,
+        sent_hash=message_hash(plaintext),
+    )
+    for each in copies:
+        step.rows.update(
+            each,
+            evolve(
+                each,
+                plaintext=plaintext[: len(plaintext) - len(shared)],
+                sending_key=prepared.key.encode(),
+                padded_length=padded,
+                is_held=False,
+            ),
+        )
+    if delivery.kind is DeliveryKind.MESSAGE:
+        step.rows.insert(
+            SentMessage(
+                connection_id=c.connection_id,
+                message_id=delivery.message_id,
+                sender_message_id=c.row.last_sent,
+                message_hash=c.row.sent_hash,
+                created_at=delivery.created_at,
+            )
+        )
+
+
+def expire_held(step: Step, c: OpenConnection, before: float) -> None:
+    """Give up what has been held back for too long."""
+    held = step.rows.find(Delivery, connection_id=c.connection_id)
+    expired = [each for each in held if each.is_held and each.created_at < before]
+    if expired:
+        give_up(step, c, expired, Problem.DECRYPTION)
+
+
+def give_up(
+    step: Step, c: OpenConnection, deliveries: Sequence[Delivery], problem: Problem
+) -> None:
+    """Remove messages that will not be sent, and tell of the program's."""
+    drop_deliveries(step, c, deliveries)
+    of_program = (each for each in deliveries if each.kind is DeliveryKind.MESSAGE)
+    ids = sorted({delivery.message_id for delivery in of_program})
+    if ids:
+        step.tell(DeliveryFailed(c.connection_id, tuple(ids), problem))

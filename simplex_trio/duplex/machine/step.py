@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X448PrivateKey, X25519PrivateKey
 from simplex_trio.duplex.errors import UnknownConnection
-from simplex_trio.duplex.events import KeptEvent, Problem, ReceivingProblem
+from simplex_trio.duplex.events import KeptEvent, Problem, ReceivingProblem, SecurityCodeChanged
 from simplex_trio.duplex.machine.connection import (
     Connection,
     ReceivingQueue,
@@ -58,6 +58,8 @@ class Moment:
     kem_pair: Callable[[], KEMKeyPair | None] = field(default=lambda: None)
     """A fresh pair of the KEM, or `None` if none is ready at the moment."""
     spoken: Spoken = field(factory=Spoken)
+    answers_ratchet_keys: bool = True
+    """Whether a peer's key for a new ratchet is answered without asking the program."""
 
     @property
     def seconds(self) -> int:
@@ -242,6 +244,14 @@ class Step:
         event = ReceivingProblem(connection_id, problem)
         if not self.rows.has_problem(event):
             self.tell(event)
+
+    def tell_latest(self, event: SecurityCodeChanged) -> None:
+        """Tell in place of an earlier event of the kind that the program has still to take.
+
+        A peer can cause as many of them as it likes.
+        """
+        self.rows.drop_events(event)
+        self.tell(event)
 
     def remove(self, connection: OpenConnection) -> None:
         """Remove a connection with all that belongs to it."""

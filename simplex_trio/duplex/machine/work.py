@@ -185,7 +185,9 @@ def _receiving_work(c: OpenConnection, queue: ReceivingQueue) -> list[Work]:
 def _sending_work(step: Step, c: OpenConnection, queue: SendingQueue) -> list[Work]:
     if queue.status is SendingStatus.NEW and queue.is_sender_secured:
         return [SecureAsSender(c, queue.number)]
-    waiting = step.rows.find(Delivery, limit=1, connection_id=c.connection_id, queue=queue.number)
+    waiting = step.rows.find(
+        Delivery, limit=1, connection_id=c.connection_id, queue=queue.number, is_held=False
+    )
     for delivery in waiting:
         if _is_too_early(step, c, queue, delivery):
             return []

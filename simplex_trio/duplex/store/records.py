@@ -23,6 +23,7 @@ from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.buffer import Reader
+from simplex_trio.wire.duplex.x3dh_keys import X3DHKeys
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import VersionedQueue
 
@@ -58,6 +59,7 @@ _CODECS: dict[Any, tuple[Convert, Convert]] = {
     Ratchet: (Ratchet.encode, Ratchet.decode),
     X3DHPrivateKeys: (X3DHPrivateKeys.encode, X3DHPrivateKeys.decode),
     VersionedQueue: (VersionedQueue.encode, lambda data: VersionedQueue.decode(Reader(data))),
+    X3DHKeys: (X3DHKeys.encode, lambda data: X3DHKeys.decode(Reader(data))),
 }
 
 

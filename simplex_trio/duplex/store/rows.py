@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
-from simplex_trio.duplex.events import KeptEvent, ReceivingProblem
+from simplex_trio.duplex.events import KeptEvent, ReceivingProblem, SecurityCodeChanged
 from simplex_trio.duplex.machine.connection import (
     Connection,
     ReceivingQueue,
@@ -35,7 +35,7 @@ from simplex_trio.duplex.machine.push_records import (
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.store.event_bytes import read_event, write_event
 from simplex_trio.duplex.store.records import Table
-from simplex_trio.duplex.store.schema import PROBLEM_EVENT
+from simplex_trio.duplex.store.schema import LIMITED_EVENTS
 from simplex_trio.errors import DecodeError, StoreCorrupted
 from simplex_trio.ratchet.aead import IV_SIZE
 from simplex_trio.ratchet.kdf import SYMMETRIC_KEY_SIZE
@@ -120,7 +120,7 @@ class _Cached:
     skipped: SkippedKeys | None = None
     has_work: bool | None = None
     deliveries: dict[int, Delivery | None] = field(factory=dict)
-    """The first delivery of a queue, as far as it is known."""
+    """The first delivery of a queue that is not held back, as far as it is known."""
 
 
 class SQLiteRows(Rows):
@@ -207,7 +207,8 @@ class SQLiteRows(Rows):
                 known = self._find(table, fields, limit)
                 setattr(cached, attribute, known)
             return known
-        if kind is Delivery and limit == 1 and "queue" in fields:
+        if kind is Delivery and limit == 1 and "is_held" in fields:
+            assert not fields["is_held"]
             firsts = self._cached(fields["connection_id"]).deliveries
             queue = fields["queue"]
             if queue not in firsts:
@@ -262,6 +263,9 @@ class SQLiteRows(Rows):
                 setattr(cached, attribute, others)
             case Delivery():
                 firsts = self._touch(record.connection_id).deliveries
+                if record.is_held or (before is not None and before.is_held):
+                    firsts.pop(record.queue, None)
+                    return
                 first = firsts.get(record.queue)
                 if after is None or (first is not None and first.message_id == after.message_id):
                     firsts.pop(record.queue, None)
@@ -386,13 +390,21 @@ class SQLiteRows(Rows):
         self.new_events.append((number, event))
 
     def has_problem(self, event: ReceivingProblem) -> bool:
-        _, content = write_event(event)
+        kind, content = write_event(event)
         found = self._execute(
-            f"SELECT 1 FROM events WHERE kind = {PROBLEM_EVENT} "
-            "AND connection_id = ? AND content = ?",
-            (event.connection_id.encode(), content),
+            f"SELECT 1 FROM events WHERE kind IN ({LIMITED_EVENTS}) "
+            "AND connection_id = ? AND kind = ? AND content = ?",
+            (event.connection_id.encode(), kind.encode(), content),
         ).fetchone()
         return found is not None
+
+    def drop_events(self, event: SecurityCodeChanged) -> None:
+        kind, _ = write_event(event)
+        self._execute(
+            f"DELETE FROM events WHERE kind IN ({LIMITED_EVENTS}) "
+            "AND connection_id = ? AND kind = ?",
+            (event.connection_id.encode(), kind.encode()),
+        )
 
     def delete_message_event(self, connection_id: str, message_id: int) -> None:
         self._execute(

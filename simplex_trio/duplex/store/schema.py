@@ -10,10 +10,12 @@ from __future__ import annotations
 from simplex_trio.storage.losses import LAST_COMMIT_TABLE
 from simplex_trio.storage.schema import Schema
 
-__all__ = ["PROBLEM_EVENT", "SCHEMA", "TABLES"]
+__all__ = ["LIMITED_EVENTS", "SCHEMA", "TABLES"]
 
-PROBLEM_EVENT = f"x'{b'ReceivingProblem'.hex()}'"
-"""The kind of the events that are looked up before another one is added, as a literal."""
+LIMITED_EVENTS = ", ".join(
+    f"x'{kind.hex()}'" for kind in (b"ReceivingProblem", b"SecurityCodeChanged")
+)
+"""The kinds of the events that are looked up before another one is added, as literals."""
 
 _OF_CONNECTION = (
     "connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE "
@@ -46,12 +48,20 @@ TABLES = (
         last_received INTEGER NOT NULL,
         sent_hash BLOB NOT NULL,
         received_hash BLOB NOT NULL,
+        synchrony INTEGER NOT NULL,
+        own_keys BLOB,
+        own_keys_at INTEGER NOT NULL,
+        earlier_keys BLOB,
+        is_second_answer INTEGER NOT NULL,
+        other_ratchet BLOB,
+        asked_keys BLOB,
         deletion INTEGER NOT NULL,
         notify INTEGER NOT NULL,
         has_work INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX connections_by_link ON connections (link_hash) WHERE link_hash IS NOT NULL",
     "CREATE INDEX connections_by_user ON connections (user)",
+    "CREATE INDEX connections_by_synchrony ON connections (synchrony)",
     "CREATE INDEX connections_by_deletion ON connections (deletion)",
     "CREATE INDEX connections_with_work ON connections (has_work) WHERE has_work",
     "CREATE INDEX muted_connections ON connections (notify) WHERE NOT notify",
@@ -124,6 +134,7 @@ TABLES = (
         first_failure REAL,
         wait REAL,
         problem BLOB,
+        is_held INTEGER NOT NULL,
         PRIMARY KEY (connection_id, queue, message_id)
     ) STRICT""",
     "CREATE INDEX deliveries_of_body ON deliveries (body) WHERE body IS NOT NULL",
@@ -232,7 +243,7 @@ TABLES = (
     ) STRICT""",
     "CREATE INDEX events_of_messages ON events (connection_id, message_id) "
     "WHERE message_id IS NOT NULL",
-    f"CREATE INDEX problems ON events (connection_id) WHERE kind = {PROBLEM_EVENT}",
+    f"CREATE INDEX limited_events ON events (connection_id) WHERE kind IN ({LIMITED_EVENTS})",
 )
 
 SCHEMA = Schema(

@@ -97,6 +97,7 @@ class Core:
             kem=None if stock is None else stock.kem,
             kem_pair=kem_pair,
             spoken=config.spoken,
+            answers_ratchet_keys=config.answers_resynchronisation,
         )
 
     async def step(

@@ -8,9 +8,11 @@ from functools import partial
 import trio
 
 from simplex_trio.duplex.config import DuplexConfig
-from simplex_trio.duplex.machine.connection import Connection, Deletion
-from simplex_trio.duplex.machine.deleting import WAIT_FOR_DELIVERY, delete
+from simplex_trio.duplex.machine.connection import NOT_SYNCHRONISED, Connection, Deletion
+from simplex_trio.duplex.machine.deleting import WAIT_FOR_DELIVERY, delete, go_on_deleting
+from simplex_trio.duplex.machine.delivering import QUOTA_TIMEOUT
 from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.sending import expire_held
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.store.store import DuplexStore
 from simplex_trio.duplex.work.activities import Activities, Activity
@@ -130,6 +132,11 @@ def _forget_old(keep: int, step: Step) -> None:
     """Remove what was kept long enough, and stop waiting for what is not delivered."""
     now = step.moment.seconds
     step.rows.forget_old(now - keep)
+    for synchrony in NOT_SYNCHRONISED:
+        for row in step.rows.find(Connection, synchrony=synchrony):
+            c = step.connection(row.connection_id)
+            expire_held(step, c, now - QUOTA_TIMEOUT)
+            go_on_deleting(step, c)
     for row in step.rows.find(Connection, deletion=Deletion.AFTER_DELIVERY):
         waiting = step.rows.find(Delivery, connection_id=row.connection_id)
         if waiting and min(each.created_at for each in waiting) < now - WAIT_FOR_DELIVERY:

@@ -46,7 +46,8 @@ def everything(rows: SQLiteRows) -> list[object]:
         found.append(rows.get(Connection, name))
         found += (rows.find(kind, connection_id=name) for kind in (ReceivingQueue, SendingQueue))
         for queue in QUEUES:
-            found.append(rows.find(Delivery, limit=1, connection_id=name, queue=queue))
+            fields = {"connection_id": name, "queue": queue, "is_held": False}
+            found.append(rows.find(Delivery, limit=1, **fields))
         found.append(list(rows.skipped_keys(name)))
     return found
 
@@ -126,14 +127,16 @@ class Cache(RuleBasedStateMachine):
             if queue.number == number:
                 self.rows.delete(queue)
 
-    @rule(name=ids, queue=queues, number=st.integers(1, 5), shared=st.booleans())
-    def put_delivery(self, name: str, queue: int, number: int, shared: bool) -> None:
+    @rule(
+        name=ids, queue=queues, number=st.integers(1, 5), shared=st.booleans(), held=st.booleans()
+    )
+    def put_delivery(self, name: str, queue: int, number: int, shared: bool, held: bool) -> None:
         known = self.rows.get(Delivery, name, queue, number)
         if known is not None:
-            self.rows.update(known, evolve(known, wait=(known.wait or 0) + 1))
+            self.rows.update(known, evolve(known, wait=(known.wait or 0) + 1, is_held=held))
         elif self._exists(name):
             body = self.rows.add_body(b"body") if shared else None
-            values = {"queue": queue, "message_id": number, "body": body}
+            values = {"queue": queue, "message_id": number, "body": body, "is_held": held}
             self.rows.insert(example_of(Delivery, connection_id=name, **values))
 
     @rule(name=ids, queue=queues, number=st.integers(1, 5))

@@ -34,6 +34,7 @@ from simplex_trio.ratchet.skipped import SkippedKey
 from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.x3dh_keys import X3DHKeys
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, VersionedQueue
 from tests.ratchet.pairs import kem_pair, talking, two_sides, x3dh_keys
@@ -70,6 +71,8 @@ _X3DH = [
     x3dh_keys(kem_pair()).accepting(x3dh_keys(kem_pair()).public(3), REAL),
 ]
 
+_PUBLIC = [x3dh_keys().public(2), x3dh_keys().public(3), x3dh_keys(kem_pair()).public(3)]
+
 _keys = st.binary(min_size=32, max_size=32)
 
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
@@ -87,6 +90,7 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     BoxKey: _keys.map(BoxKey),
     Ratchet: st.sampled_from(_RATCHETS),
     X3DHPrivateKeys: st.sampled_from(_X3DH),
+    X3DHKeys: st.sampled_from(_PUBLIC),
     VersionedQueue: versioned_queues,
 }
 
@@ -126,6 +130,7 @@ _EXAMPLES: dict[Any, Any] = {
     BoxKey: BoxKey(b"\5" * 32),
     Ratchet: _RATCHETS[0],
     X3DHPrivateKeys: _X3DH[0],
+    X3DHKeys: _PUBLIC[0],
     VersionedQueue: VersionedQueue(
         4,
         QueueAddress(

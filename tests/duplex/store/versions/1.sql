@@ -27,6 +27,13 @@ CREATE TABLE connections (
         last_received INTEGER NOT NULL,
         sent_hash BLOB NOT NULL,
         received_hash BLOB NOT NULL,
+        synchrony INTEGER NOT NULL,
+        own_keys BLOB,
+        own_keys_at INTEGER NOT NULL,
+        earlier_keys BLOB,
+        is_second_answer INTEGER NOT NULL,
+        other_ratchet BLOB,
+        asked_keys BLOB,
         deletion INTEGER NOT NULL,
         notify INTEGER NOT NULL,
         has_work INTEGER NOT NULL DEFAULT 0
@@ -46,6 +53,7 @@ CREATE TABLE deliveries (
         first_failure REAL,
         wait REAL,
         problem BLOB,
+        is_held INTEGER NOT NULL,
         PRIMARY KEY (connection_id, queue, message_id)
     ) STRICT;
 CREATE TABLE events (
@@ -201,13 +209,14 @@ CREATE TABLE skipped_keys (
     ) STRICT, WITHOUT ROWID;
 CREATE INDEX connections_by_deletion ON connections (deletion);
 CREATE INDEX connections_by_link ON connections (link_hash) WHERE link_hash IS NOT NULL;
+CREATE INDEX connections_by_synchrony ON connections (synchrony);
 CREATE INDEX connections_by_user ON connections (user);
 CREATE INDEX connections_with_work ON connections (has_work) WHERE has_work;
 CREATE INDEX deliveries_of_body ON deliveries (body) WHERE body IS NOT NULL;
 CREATE INDEX events_of_messages ON events (connection_id, message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX limited_events ON events (connection_id) WHERE kind IN (x'526563656976696e6750726f626c656d', x'5365637572697479436f64654368616e676564');
 CREATE INDEX looked_links_by_age ON looked_links (looked_at);
 CREATE INDEX muted_connections ON connections (notify) WHERE NOT notify;
-CREATE INDEX problems ON events (connection_id) WHERE kind = x'526563656976696e6750726f626c656d';
 CREATE INDEX queues_by_notifier ON receiving_queues (notifier_id) WHERE notifier_id != x'';
 CREATE INDEX queues_to_notify ON receiving_queues (notify_due_at);
 CREATE INDEX requests_of_address ON requests (address_id);

@@ -1,0 +1,401 @@
+"""A new ratchet in place of one that the two sides do not have in common any more.
+
+Either side sends a *key*, which only the queue's own encryption protects, and the other one answers
+with its own.  From both keys each side makes the new ratchet; the one with the lower hash is its
+initiator, and the other, who can send first, says EREADY through it.  The initiator answers that
+with its own EREADY, and then both have proof that it works.
+
+The peer's agent may be the reference's.  That one takes no key while it is *agreed*: it drops it
+and waits for its user.  So a key may have been dropped, and a side that forces a new beginning may
+not know whether the peer has used its last key already.  Therefore:
+
+* Forcing it while it is under way says the same again, which changes nothing where it has arrived;
+  only keys that have been out for long are replaced.
+* If a key comes while this side is agreed, its sender has not used this side's key yet, or would
+  have said EREADY, if that was its turn; then this side's key is right for that one as well.  If it
+  was this side's turn, the peer may have used it, and waits for another.  Then another key is sent,
+  and *two* ratchets are kept: with the old key and with the new one.  EREADY goes through both, and
+  the first message that one of them decrypts tells which of them the peer has.  Between two of ours
+  this could go on for ever, so it is done once.
+* The same is done when keys were replaced and the answer may be to the earlier ones.
+
+Messages that were queued before, and that no router can have, are held back, and are encrypted by
+the new ratchet, with new numbers, once it works.  Of those that a router has, EREADY says by its
+number which the peer has decrypted; the program is told of the others.
+"""
+
+from __future__ import annotations
+
+from simplex_trio.duplex.errors import CannotResynchronise
+from simplex_trio.duplex.events import (
+    DeliveryFailed,
+    Problem,
+    RatchetBroken,
+    ResynchronisationFailed,
+    ResynchronisationRequested,
+    Resynchronised,
+    SecurityCodeChanged,
+)
+from simplex_trio.duplex.machine.connection import (
+    ConnectionKind,
+    Deletion,
+    SendingQueue,
+    SendingStatus,
+    Synchrony,
+)
+from simplex_trio.duplex.machine.creating import new_x3dh_keys
+from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind, SentMessage
+from simplex_trio.duplex.machine.opening import Unusable
+from simplex_trio.duplex.machine.sending import (
+    drop_deliveries,
+    enqueue_eready,
+    hold_back,
+    next_numbers,
+    release,
+)
+from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.ratchet.errors import (
+    MalformedMessage,
+    RatchetError,
+    TooManySkipped,
+    UnknownHeader,
+)
+from simplex_trio.ratchet.skipped import SkippedKeys
+from simplex_trio.ratchet.starting import initiator_ratchet, joiner_ratchet
+from simplex_trio.ratchet.state import Ratchet
+from simplex_trio.ratchet.x3dh import X3DHPrivateKeys, keys_hash, security_code
+from simplex_trio.wire.duplex.envelopes import RatchetKeyEnvelope
+from simplex_trio.wire.duplex.messages import RatchetInfo
+from simplex_trio.wire.duplex.versions import AgentVersion
+from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion, X3DHKeys
+
+__all__ = [
+    "KEYS_REPLACED_AFTER",
+    "eready_delivered",
+    "may_rotate",
+    "message_decrypted",
+    "message_not_decrypted",
+    "negotiation_failed",
+    "ratchet_key_received",
+    "resynchronise",
+]
+
+KEYS_REPLACED_AFTER = 3600
+"""Seconds after which forcing a new beginning replaces keys that were sent, instead of sending them
+again: a router or a restored peer may have lost the answer."""
+
+_NONCE_SIZE = 24
+
+_UNDER_WAY = (Synchrony.STARTED, Synchrony.AGREED, Synchrony.ANSWERING)
+
+
+def may_rotate(c: OpenConnection) -> bool:
+    """Whether a queue may be replaced, which takes messages that both sides can decrypt."""
+    return c.row.ready and c.row.is_synchronised and c.row.deletion is Deletion.NO
+
+
+# --- what the program asks for ------------------------------------------------------------------
+
+
+def resynchronise(step: Step, c: OpenConnection, *, force: bool) -> None:
+    """Begin to make a new ratchet, or answer the peer, who has begun.
+
+    What is under way is not begun again; with ``force`` it is.  Raises `CannotResynchronise`.
+    """
+    row = c.row
+    if row.kind is ConnectionKind.ADDRESS or not row.ready:
+        raise CannotResynchronise("the connection is not far enough")
+    if not _can_renegotiate(step, c):
+        raise CannotResynchronise("the peer's version knows no new ratchets")
+    if row.asked_keys is not None:
+        c.change(asked_keys=None)
+        _take_key(step, c, row.asked_keys)
+    elif row.synchrony in _UNDER_WAY:
+        if force:
+            _begin_again(step, c)
+    elif row.synchrony is Synchrony.OK and not force:
+        raise CannotResynchronise("both sides have the same ratchet, as far as is known")
+    else:
+        _start(step, c)
+
+
+def _can_renegotiate(step: Step, c: OpenConnection) -> bool:
+    versions = c.row.agent_version, step.moment.spoken.agent.highest
+    return min(versions) >= AgentVersion.RATCHET_SYNC and c.row.ratchet is not None
+
+
+def _start(step: Step, c: OpenConnection, earlier: X3DHPrivateKeys | None = None) -> None:
+    assert c.row.ratchet is not None
+    version = c.row.ratchet.version
+    _use_new_keys(step, c, version)
+    c.change(synchrony=Synchrony.STARTED, earlier_keys=earlier)
+    _send_key(step, c, version)
+
+
+def _begin_again(step: Step, c: OpenConnection) -> None:
+    row = c.row
+    assert row.ratchet is not None
+    if row.own_keys is None:
+        return  # the new ratchet works; the peer is being told
+    if step.moment.seconds - row.own_keys_at >= KEYS_REPLACED_AFTER:
+        _start(step, c, earlier=row.own_keys)
+        return
+    queued = step.rows.find(Delivery, connection_id=c.connection_id)
+    if any(delivery.kind is DeliveryKind.RATCHET_KEY for delivery in queued):
+        return
+    _send_key(step, c, row.ratchet.version)
+    if row.synchrony is Synchrony.AGREED:
+        enqueue_eready(step, c, row.last_received)
+
+
+# --- keys ---------------------------------------------------------------------------------------
+
+
+def _use_new_keys(step: Step, c: OpenConnection, version: int) -> X3DHPrivateKeys:
+    with_kem = (
+        c.row.pq
+        and c.row.agent_version >= AgentVersion.PQ_RATCHET
+        and version >= RatchetVersion.KEM
+        and step.moment.kem is not None
+    )
+    keys = new_x3dh_keys(step.moment, with_kem=with_kem)
+    c.change(
+        own_keys=keys,
+        own_keys_at=step.moment.seconds,
+        earlier_keys=None,
+        is_second_answer=False,
+        asked_keys=None,
+    )
+    return keys
+
+
+def _send_key(step: Step, c: OpenConnection, version: int) -> None:
+    """Queue this side's key on every queue that can be sent to."""
+    keys, moment = c.row.own_keys, step.moment
+    assert keys is not None
+    hold_back(step, c)
+    info = RatchetInfo().encode()
+    envelope = RatchetKeyEnvelope(moment.spoken.agent.highest, keys.public(version), info)
+    message_id = next_numbers(c, info)
+    for queue in _usable(c):
+        step.rows.insert(
+            Delivery(
+                connection_id=c.connection_id,
+                queue=queue.number,
+                message_id=message_id,
+                kind=DeliveryKind.RATCHET_KEY,
+                notify=True,
+                created_at=moment.seconds,
+                nonce=moment.random(_NONCE_SIZE),
+                plaintext=envelope.encode(),
+                body=None,
+                sending_key=None,
+                padded_length=0,
+            )
+        )
+
+
+def _usable(c: OpenConnection) -> list[SendingQueue]:
+    """The queue to send to, and others that are secured."""
+    usable = (SendingStatus.SECURED, SendingStatus.ACTIVE)
+    main = c.main_sending
+    return [each for each in c.sending.values() if each is main or each.status in usable]
+
+
+def ratchet_key_received(step: Step, c: OpenConnection, envelope: RatchetKeyEnvelope) -> None:
+    """The peer's key for a new ratchet."""
+    row, spoken, peer = c.row, step.moment.spoken, envelope.x3dh_keys
+    is_established = row.ratchet is not None and row.x3dh is None and row.info is None
+    if spoken.agent.highest < AgentVersion.RATCHET_SYNC or not (is_established and c.sending):
+        raise Unusable(Problem.UNEXPECTED)
+    if peer.version not in spoken.ratchet:
+        raise Unusable(Problem.VERSION)
+    hashed = keys_hash(peer)
+    if step.rows.has_seen(c.connection_id, hashed):
+        return
+    if step.moment.answers_ratchet_keys or row.synchrony is Synchrony.STARTED:
+        _take_key(step, c, peer)
+    else:
+        _ratchet_of(step, c, new_x3dh_keys(step.moment, with_kem=False), peer)  # to check it
+        if row.asked_keys is None:
+            step.tell(ResynchronisationRequested(c.connection_id))
+        c.change(asked_keys=peer)
+    step.rows.add_seen(c.connection_id, hashed, step.moment.seconds)
+
+
+def _take_key(step: Step, c: OpenConnection, peer: X3DHKeys) -> None:
+    """Make a new ratchet from the peer's key; nothing is stored if it raises `Unusable`."""
+    row, version = c.row, peer.version
+    own, other = row.own_keys, None
+    if row.synchrony is Synchrony.STARTED:
+        assert own is not None
+        ratchet = _ratchet_of(step, c, own, peer)
+        if row.earlier_keys is not None:
+            other = _ratchet_of(step, c, row.earlier_keys, peer)
+    elif row.synchrony is not Synchrony.AGREED:
+        ratchet = _ratchet_of(step, c, _use_new_keys(step, c, version), peer)
+        _send_key(step, c, version)
+    elif row.is_second_answer or not _has_said_eready(c):
+        assert own is not None
+        ratchet = _ratchet_of(step, c, own, peer)
+        _send_key(step, c, version)  # the peer may have lost it, with an older store
+    else:
+        assert own is not None
+        other = _ratchet_of(step, c, own, peer)
+        ratchet = _ratchet_of(step, c, _use_new_keys(step, c, version), peer)
+        c.change(is_second_answer=True)
+        _send_key(step, c, version)
+    c.change(
+        ratchet=ratchet,
+        other_ratchet=other,
+        earlier_keys=None,
+        asked_keys=None,
+        synchrony=Synchrony.AGREED,
+    )
+    c.skipped = SkippedKeys()
+    enqueue_eready(step, c, row.last_received)
+    code = security_code(ratchet.security_hash)
+    step.tell_latest(SecurityCodeChanged(c.connection_id, code))
+
+
+def _has_said_eready(c: OpenConnection) -> bool:
+    ratchets = c.row.ratchet, c.row.other_ratchet
+    return any(each is not None and each.sending is not None for each in ratchets)
+
+
+def _ratchet_of(step: Step, c: OpenConnection, own: X3DHPrivateKeys, peer: X3DHKeys) -> Ratchet:
+    moment = step.moment
+    highest = moment.spoken.ratchet.highest
+    try:
+        if keys_hash(own.public(peer.version)) > keys_hash(peer):
+            return joiner_ratchet(own, peer, moment.dh_pair(), max_version=highest)
+        return initiator_ratchet(
+            own, peer, moment.kem, kem_supported=_supports_kem(c, peer), max_version=highest
+        )
+    except RatchetError as exc:
+        raise Unusable(Problem.MALFORMED) from exc
+
+
+def _supports_kem(c: OpenConnection, peer: X3DHKeys) -> bool:
+    is_spoken = c.row.agent_version >= AgentVersion.PQ_RATCHET
+    return c.row.pq and is_spoken and peer.version >= RatchetVersion.KEM
+
+
+# --- messages -----------------------------------------------------------------------------------
+
+
+def message_decrypted(
+    step: Step, c: OpenConnection, *, could_send: bool, received: int, peer_received: int | None
+) -> None:
+    """A message was decrypted.
+
+    ``could_send`` is whether the ratchet that did it could send before, ``received`` the number of
+    the last message before it, and ``peer_received`` the number in it if it is EREADY.
+    """
+    match c.row.synchrony:
+        case Synchrony.AGREED:
+            _proven(step, c, could_send, received, peer_received)
+        case Synchrony.STARTED | Synchrony.REQUIRED if not could_send:
+            # The peer has used keys that were replaced or given up since.
+            _proven(step, c, could_send, received, peer_received)
+        case Synchrony.ALLOWED | Synchrony.REQUIRED:
+            _synchronised(step, c)
+        case Synchrony.STARTED if _is_of_earlier_keys(c):
+            # The peer had used the earlier keys before the later ones could reach it.
+            c.change(earlier_keys=None)
+        case _:
+            pass
+
+
+def _is_of_earlier_keys(c: OpenConnection) -> bool:
+    """Whether the ratchet was made from the keys that were replaced since."""
+    ratchet, earlier = c.row.ratchet, c.row.earlier_keys
+    if ratchet is None or earlier is None:
+        return False
+    return earlier.first.public.raw in ratchet.associated_data
+
+
+def _proven(
+    step: Step, c: OpenConnection, could_send: bool, received: int, peer_received: int | None
+) -> None:
+    c.change(own_keys=None, earlier_keys=None, other_ratchet=None, is_second_answer=False)
+    # What was queued to get here has arrived, whatever a router has answered.
+    own = (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY)
+    queued = step.rows.find(Delivery, connection_id=c.connection_id)
+    drop_deliveries(step, c, [delivery for delivery in queued if delivery.kind in own])
+    if peer_received is not None:
+        _tell_missed(step, c, peer_received)
+    if could_send:
+        _synchronised(step, c)
+    else:
+        c.change(synchrony=Synchrony.ANSWERING)
+        enqueue_eready(step, c, received)
+
+
+def _tell_missed(step: Step, c: OpenConnection, peer_received: int) -> None:
+    """The messages that routers have taken, and that the peer could not decrypt."""
+    missed = [
+        sent
+        for sent in step.rows.find(SentMessage, connection_id=c.connection_id)
+        if sent.sender_message_id > peer_received
+    ]
+    if not missed:
+        return
+    ids = {sent.message_id for sent in missed}
+    for sent in missed:
+        step.rows.delete(sent)
+    queued = step.rows.find(Delivery, connection_id=c.connection_id)
+    drop_deliveries(
+        step, c, [each for each in queued if each.message_id in ids and not each.is_held]
+    )
+    step.tell(DeliveryFailed(c.connection_id, tuple(sorted(ids)), Problem.DECRYPTION))
+
+
+def eready_delivered(step: Step, c: OpenConnection) -> None:
+    """The peer's router has taken EREADY; what follows comes behind it."""
+    if c.row.synchrony is Synchrony.ANSWERING:
+        _synchronised(step, c)
+
+
+def _synchronised(step: Step, c: OpenConnection) -> None:
+    c.change(synchrony=Synchrony.OK)
+    release(step, c)
+    assert c.row.ratchet is not None
+    step.tell(Resynchronised(c.connection_id, c.row.ratchet.kem_sending))
+
+
+def message_not_decrypted(step: Step, c: OpenConnection, error: RatchetError) -> None:
+    """A message that has not come before could not be decrypted."""
+    if isinstance(error, MalformedMessage) or c.row.synchrony in (
+        Synchrony.STARTED,
+        Synchrony.AGREED,
+    ):
+        return
+    if not _can_renegotiate(step, c) or not c.row.ready:
+        return
+    is_lost = isinstance(error, UnknownHeader | TooManySkipped)
+    synchrony = Synchrony.REQUIRED if is_lost else Synchrony.ALLOWED
+    known = c.row.synchrony
+    if known is Synchrony.REQUIRED or known is synchrony:
+        return
+    if known is Synchrony.ANSWERING and not is_lost:
+        return
+    c.change(synchrony=synchrony)
+    step.tell(RatchetBroken(c.connection_id, must_resynchronise=is_lost))
+
+
+def negotiation_failed(step: Step, c: OpenConnection, problem: Problem) -> None:
+    """A key or EREADY was given up: the peer has not got it."""
+    if c.row.synchrony not in _UNDER_WAY:
+        return
+    queued = step.rows.find(Delivery, connection_id=c.connection_id)
+    own = (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY)
+    drop_deliveries(step, c, [delivery for delivery in queued if delivery.kind in own])
+    c.change(
+        synchrony=Synchrony.REQUIRED,
+        own_keys=None,
+        earlier_keys=None,
+        other_ratchet=None,
+        is_second_answer=False,
+    )
+    step.tell(ResynchronisationFailed(c.connection_id, problem))
