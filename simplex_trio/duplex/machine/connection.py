@@ -191,6 +191,8 @@ class Connection(Redacted):
     """Whether ``own_keys`` were made although the peer had a key of this side."""
     other_ratchet: Ratchet | None = None
     """What the peer may have in place of ``ratchet``: the first message tells."""
+    peer_key_hash: bytes | None = None
+    """Of the peer's key that this side has used last."""
     asked_keys: X3DHKeys | None = None
     """The peer's keys, while they wait for the program to answer them."""
 

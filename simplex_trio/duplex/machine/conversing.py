@@ -31,7 +31,7 @@ from simplex_trio.duplex.machine.opening import (
     decrypt,
     raise_version,
 )
-from simplex_trio.duplex.machine.resynchronising import message_decrypted
+from simplex_trio.duplex.machine.resynchronising import Decryption, message_decrypted
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.wire.duplex.bodies import (
     EREADY,
@@ -60,7 +60,13 @@ def message_received(
     if step.rows.has_seen(c.connection_id, encrypted_hash):
         raise Unusable(Problem.DECRYPTION, known=True)
     before = c.row
-    plaintext = decrypt(step, c, envelope.ciphertext)
+    try:
+        plaintext = decrypt(step, c, envelope.ciphertext)
+    except Unusable as exc:
+        if exc.lost is not None:
+            # It says nothing more if it comes again.
+            step.rows.add_seen(c.connection_id, encrypted_hash, step.moment.seconds)
+        raise
     message = decoded(plaintext)
     if isinstance(message, UnknownMessage):
         raise Unusable(Problem.UNKNOWN_KIND)
@@ -141,13 +147,13 @@ def _show_synchrony(
     used = before.other_ratchet if is_other else before.ratchet
     assert used is not None
     body = message.body
-    message_decrypted(
-        step,
-        c,
+    shown = Decryption(
         could_send=used.sending is not None,
+        is_other=is_other,
         received=before.last_received,
         peer_received=body.last_sender_message_id if isinstance(body, EREADY) else None,
     )
+    message_decrypted(step, c, shown)
 
 
 def _integrity(c: OpenConnection, message: AgentMessage) -> tuple[Integrity, int]:

@@ -26,6 +26,11 @@ number which the peer has decrypted; the program is told of the others.
 
 from __future__ import annotations
 
+from typing import final
+
+from attrs import frozen
+
+from simplex_trio.crypto.keys import X448PrivateKey
 from simplex_trio.duplex.errors import CannotResynchronise
 from simplex_trio.duplex.events import (
     DeliveryFailed,
@@ -54,6 +59,7 @@ from simplex_trio.duplex.machine.sending import (
     release,
 )
 from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.errors import CryptoError
 from simplex_trio.ratchet.errors import (
     MalformedMessage,
     RatchetError,
@@ -71,6 +77,7 @@ from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion, X3DHKeys
 
 __all__ = [
     "KEYS_REPLACED_AFTER",
+    "Decryption",
     "eready_delivered",
     "may_rotate",
     "message_decrypted",
@@ -85,6 +92,9 @@ KEYS_REPLACED_AFTER = 3600
 again: a router or a restored peer may have lost the answer."""
 
 _NONCE_SIZE = 24
+
+_PROBE = X448PrivateKey(b"\1" * X448PrivateKey.SIZE)
+"""A key for trying whether another one is degenerate, which all keys show."""
 
 _UNDER_WAY = (Synchrony.STARTED, Synchrony.AGREED, Synchrony.ANSWERING)
 
@@ -211,50 +221,59 @@ def ratchet_key_received(step: Step, c: OpenConnection, envelope: RatchetKeyEnve
     if peer.version not in spoken.ratchet:
         raise Unusable(Problem.VERSION)
     hashed = keys_hash(peer)
-    if step.rows.has_seen(c.connection_id, hashed):
+    is_said_again = row.synchrony is Synchrony.STARTED and hashed == row.peer_key_hash
+    if step.rows.has_seen(c.connection_id, hashed) and not is_said_again:
         return
+    _check_usable(peer)
     if step.moment.answers_ratchet_keys or row.synchrony is Synchrony.STARTED:
         _take_key(step, c, peer)
     else:
-        _ratchet_of(step, c, new_x3dh_keys(step.moment, with_kem=False), peer)  # to check it
         if row.asked_keys is None:
             step.tell(ResynchronisationRequested(c.connection_id))
         c.change(asked_keys=peer)
     step.rows.add_seen(c.connection_id, hashed, step.moment.seconds)
 
 
+def _check_usable(peer: X3DHKeys) -> None:
+    """Raise `Unusable` for keys with which every agreement is the same."""
+    try:
+        for key in (peer.first, peer.second):
+            _PROBE.exchange(key)
+    except CryptoError as exc:
+        raise Unusable(Problem.MALFORMED) from exc
+
+
 def _take_key(step: Step, c: OpenConnection, peer: X3DHKeys) -> None:
-    """Make a new ratchet from the peer's key; nothing is stored if it raises `Unusable`."""
+    """Make a new ratchet from the peer's key, which was checked."""
     row, version = c.row, peer.version
-    own, other = row.own_keys, None
-    if row.synchrony is Synchrony.STARTED:
-        assert own is not None
-        ratchet = _ratchet_of(step, c, own, peer)
-        if row.earlier_keys is not None:
-            other = _ratchet_of(step, c, row.earlier_keys, peer)
-    elif row.synchrony is not Synchrony.AGREED:
-        ratchet = _ratchet_of(step, c, _use_new_keys(step, c, version), peer)
+    own, earlier = row.own_keys, row.earlier_keys
+    if own is None:
+        own = _use_new_keys(step, c, version)
         _send_key(step, c, version)
-    elif row.is_second_answer or not _has_said_eready(c):
-        assert own is not None
-        ratchet = _ratchet_of(step, c, own, peer)
-        _send_key(step, c, version)  # the peer may have lost it, with an older store
-    else:
-        assert own is not None
-        other = _ratchet_of(step, c, own, peer)
-        ratchet = _ratchet_of(step, c, _use_new_keys(step, c, version), peer)
-        c.change(is_second_answer=True)
+    elif row.synchrony is Synchrony.AGREED:
+        if _has_said_eready(c) and not row.is_second_answer:
+            own, earlier = _use_new_keys(step, c, version), own
+            c.change(is_second_answer=True)
+        # Otherwise it is sent again, as the peer may have lost it, with an older store.
         _send_key(step, c, version)
+    ratchet = _ratchet_of(step, c, own, peer)
+    other = None if earlier is None else _ratchet_of(step, c, earlier, peer)
     c.change(
         ratchet=ratchet,
         other_ratchet=other,
-        earlier_keys=None,
+        earlier_keys=earlier,
+        peer_key_hash=keys_hash(peer),
         asked_keys=None,
         synchrony=Synchrony.AGREED,
     )
     c.skipped = SkippedKeys()
     enqueue_eready(step, c, row.last_received)
-    code = security_code(ratchet.security_hash)
+    _tell_code(step, c)
+
+
+def _tell_code(step: Step, c: OpenConnection) -> None:
+    assert c.row.ratchet is not None
+    code = security_code(c.row.ratchet.security_hash)
     step.tell_latest(SecurityCodeChanged(c.connection_id, code))
 
 
@@ -266,14 +285,11 @@ def _has_said_eready(c: OpenConnection) -> bool:
 def _ratchet_of(step: Step, c: OpenConnection, own: X3DHPrivateKeys, peer: X3DHKeys) -> Ratchet:
     moment = step.moment
     highest = moment.spoken.ratchet.highest
-    try:
-        if keys_hash(own.public(peer.version)) > keys_hash(peer):
-            return joiner_ratchet(own, peer, moment.dh_pair(), max_version=highest)
-        return initiator_ratchet(
-            own, peer, moment.kem, kem_supported=_supports_kem(c, peer), max_version=highest
-        )
-    except RatchetError as exc:
-        raise Unusable(Problem.MALFORMED) from exc
+    if keys_hash(own.public(peer.version)) > keys_hash(peer):
+        return joiner_ratchet(own, peer, moment.dh_pair(), max_version=highest)
+    return initiator_ratchet(
+        own, peer, moment.kem, kem_supported=_supports_kem(c, peer), max_version=highest
+    )
 
 
 def _supports_kem(c: OpenConnection, peer: X3DHKeys) -> bool:
@@ -284,20 +300,29 @@ def _supports_kem(c: OpenConnection, peer: X3DHKeys) -> bool:
 # --- messages -----------------------------------------------------------------------------------
 
 
-def message_decrypted(
-    step: Step, c: OpenConnection, *, could_send: bool, received: int, peer_received: int | None
-) -> None:
-    """A message was decrypted.
+@final
+@frozen
+class Decryption:
+    """What it says about the ratchet that a message was decrypted."""
 
-    ``could_send`` is whether the ratchet that did it could send before, ``received`` the number of
-    the last message before it, and ``peer_received`` the number in it if it is EREADY.
-    """
+    could_send: bool
+    """Whether the ratchet that did it could send before."""
+    is_other: bool
+    """Whether it was the second of two ratchets."""
+    received: int
+    """The number of the last message before it."""
+    peer_received: int | None
+    """The number in it, if it is EREADY."""
+
+
+def message_decrypted(step: Step, c: OpenConnection, shown: Decryption) -> None:
+    """A message was decrypted although the two sides might have lost each other."""
     match c.row.synchrony:
         case Synchrony.AGREED:
-            _proven(step, c, could_send, received, peer_received)
-        case Synchrony.STARTED | Synchrony.REQUIRED if not could_send:
+            _proven(step, c, shown)
+        case Synchrony.STARTED | Synchrony.REQUIRED if not shown.could_send:
             # The peer has used keys that were replaced or given up since.
-            _proven(step, c, could_send, received, peer_received)
+            _proven(step, c, shown)
         case Synchrony.ALLOWED | Synchrony.REQUIRED:
             _synchronised(step, c)
         case Synchrony.STARTED if _is_of_earlier_keys(c):
@@ -315,21 +340,24 @@ def _is_of_earlier_keys(c: OpenConnection) -> bool:
     return earlier.first.public.raw in ratchet.associated_data
 
 
-def _proven(
-    step: Step, c: OpenConnection, could_send: bool, received: int, peer_received: int | None
-) -> None:
+def _proven(step: Step, c: OpenConnection, shown: Decryption) -> None:
     c.change(own_keys=None, earlier_keys=None, other_ratchet=None, is_second_answer=False)
     # What was queued to get here has arrived, whatever a router has answered.
     own = (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY)
     queued = step.rows.find(Delivery, connection_id=c.connection_id)
-    drop_deliveries(step, c, [delivery for delivery in queued if delivery.kind in own])
-    if peer_received is not None:
-        _tell_missed(step, c, peer_received)
-    if could_send:
+    dropped = [delivery for delivery in queued if delivery.kind in own]
+    drop_deliveries(step, c, dropped)
+    if shown.peer_received is not None:
+        _tell_missed(step, c, shown.peer_received)
+    if shown.is_other:
+        _tell_code(step, c)
+    if shown.could_send and not shown.is_other and not dropped:
         _synchronised(step, c)
-    else:
-        c.change(synchrony=Synchrony.ANSWERING)
-        enqueue_eready(step, c, received)
+        return
+    # The peer waits for it; or the last EREADY went through the other ratchet, or was dropped, and
+    # the peer must not miss the numbers.
+    c.change(synchrony=Synchrony.ANSWERING)
+    enqueue_eready(step, c, shown.received)
 
 
 def _tell_missed(step: Step, c: OpenConnection, peer_received: int) -> None:
