@@ -371,7 +371,6 @@ class QueueLost(ConnectionEvent):
 
 
 # --- notifications ------------------------------------------------------------------------------
-# --- the ratchet --------------------------------------------------------------------------------
 
 
 @final
@@ -392,6 +391,11 @@ class NotificationTokenChanged(KeptEvent):
     """Why it is invalid, as far as the router says so."""
 
 
+# --- the ratchet --------------------------------------------------------------------------------
+
+
+@final
+@frozen(repr=False)
 class RatchetBroken(ConnectionEvent):
     """A message could not be decrypted: the two sides may have lost each other.
 

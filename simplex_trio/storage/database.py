@@ -71,6 +71,8 @@ class Database:
         self._driver = driver
         self._backing_up = trio.Lock()
         self.connection: sqlite3.Connection = opened.connection
+        self.is_incomplete: bool = opened.is_incomplete
+        """Whether commits were missing when it was opened, which was accepted."""
         self._mark = opened.mark
         self._last = opened.last
         self._is_durable = schema.is_durable

@@ -38,6 +38,8 @@ class OpenFile:
     connection: sqlite3.Connection
     mark: Mark
     last: LastCommit
+    is_incomplete: bool
+    """Whether commits are missing, which was accepted."""
 
 
 def open_file(path: Path, schema: Schema, *, accept_loss: bool, driver: Driver = PLAIN) -> OpenFile:
@@ -89,7 +91,7 @@ class _Opening:
         except BaseException:
             connection.close()
             raise
-        return OpenFile(connection, mark, last)
+        return OpenFile(connection, mark, last, self._losses.found)
 
     def _open_checked(self) -> tuple[sqlite3.Connection, LastCommit]:
         connection = connect(self._driver, self._path)

@@ -27,6 +27,8 @@ class Driver:
         self._buffer = b""
         self._events: deque[dict[str, Any]] = deque()
         self._commands = 0
+        self.allowed: set[str] = set()
+        """Events that mean trouble elsewhere, and not here."""
 
     async def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -61,7 +63,8 @@ class Driver:
         with trio.fail_after(PATIENCE):
             while True:
                 event = self._events.popleft() if self._events else await self._line()
-                assert event.get("event") not in ("ERR", "MERR", "RSYNC"), event
+                trouble = {"ERR", "MERR", "RSYNC"} - self.allowed
+                assert event.get("event") not in trouble, event
                 if event.get("event") == name:
                     return event
 

@@ -158,7 +158,6 @@ def _news(event: DuplexEvent) -> str:
         case QueueLost():
             why = "its queue was deleted" if event.deleted else "another program receives from it"
             return f"nothing can be received any more: {why}"
-        case PeerMessage() | NotificationTokenChanged() | RouterUp() | RouterDown() | UserDeleted():
         case RatchetBroken():
             if event.must_resynchronise:
                 return "messages cannot be decrypted any more; simplex-trio connect resync ID"
@@ -173,7 +172,7 @@ def _news(event: DuplexEvent) -> str:
             )
         case ResynchronisationFailed():
             return f"the peer cannot be asked for new keys: {_PROBLEMS[event.problem]}"
-        case PeerMessage() | RouterUp() | RouterDown():
+        case PeerMessage() | NotificationTokenChanged() | RouterUp() | RouterDown() | UserDeleted():
             raise AssertionError
         case _:
             assert_never(event)
@@ -244,7 +243,6 @@ def _kind_and_fields(event: DuplexEvent) -> tuple[str, dict[str, Any]]:
             return "receiving_problem", {"problem": event.problem.value}
         case QueueLost():
             return "queue_lost", {"deleted": event.deleted}
-        case NotificationTokenChanged() | RouterUp() | RouterDown() | UserDeleted():
         case RatchetBroken():
             return "ratchet_broken", {"must_resync": event.must_resynchronise}
         case ResynchronisationRequested():
@@ -255,7 +253,7 @@ def _kind_and_fields(event: DuplexEvent) -> tuple[str, dict[str, Any]]:
             return "resynchronised", {"pq": event.pq}
         case ResynchronisationFailed():
             return "resync_failed", {"problem": event.problem.value}
-        case RouterUp() | RouterDown():
+        case NotificationTokenChanged() | RouterUp() | RouterDown() | UserDeleted():
             raise AssertionError
         case _:
             assert_never(event)

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from simplex_trio.crypto.keys import X448PrivateKey
 from simplex_trio.duplex.errors import CannotResynchronise
@@ -84,6 +84,7 @@ __all__ = [
     "message_not_decrypted",
     "negotiation_failed",
     "ratchet_key_received",
+    "restored",
     "resynchronise",
 ]
 
@@ -341,7 +342,7 @@ def _is_of_earlier_keys(c: OpenConnection) -> bool:
 
 
 def _proven(step: Step, c: OpenConnection, shown: Decryption) -> None:
-    c.change(own_keys=None, earlier_keys=None, other_ratchet=None, is_second_answer=False)
+    _forget_keys(c)
     # What was queued to get here has arrived, whatever a router has answered.
     own = (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY)
     queued = step.rows.find(Delivery, connection_id=c.connection_id)
@@ -412,6 +413,28 @@ def message_not_decrypted(step: Step, c: OpenConnection, error: RatchetError) ->
     step.tell(RatchetBroken(c.connection_id, must_resynchronise=is_lost))
 
 
+def restored(step: Step, c: OpenConnection) -> None:
+    """The connection goes on from an older state than its peer knows.
+
+    Going on with the ratchet would encrypt other messages with keys that were used.  What is queued
+    was sent, perhaps, and is sent again with the same bytes.
+    """
+    row = c.row
+    if not row.ready or row.deletion is Deletion.NOW or not _can_renegotiate(step, c):
+        return
+    for delivery in step.rows.find(Delivery, connection_id=c.connection_id):
+        if delivery.first_failure is None and not delivery.is_held:
+            step.rows.update(delivery, evolve(delivery, first_failure=step.moment.now))
+    _forget_keys(c)
+    if row.synchrony is not Synchrony.REQUIRED:
+        c.change(synchrony=Synchrony.REQUIRED)
+        step.tell(RatchetBroken(c.connection_id, must_resynchronise=True))
+
+
+def _forget_keys(c: OpenConnection) -> None:
+    c.change(own_keys=None, earlier_keys=None, other_ratchet=None, is_second_answer=False)
+
+
 def negotiation_failed(step: Step, c: OpenConnection, problem: Problem) -> None:
     """A key or EREADY was given up: the peer has not got it."""
     if c.row.synchrony not in _UNDER_WAY:
@@ -419,11 +442,6 @@ def negotiation_failed(step: Step, c: OpenConnection, problem: Problem) -> None:
     queued = step.rows.find(Delivery, connection_id=c.connection_id)
     own = (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY)
     drop_deliveries(step, c, [delivery for delivery in queued if delivery.kind in own])
-    c.change(
-        synchrony=Synchrony.REQUIRED,
-        own_keys=None,
-        earlier_keys=None,
-        other_ratchet=None,
-        is_second_answer=False,
-    )
+    _forget_keys(c)
+    c.change(synchrony=Synchrony.REQUIRED)
     step.tell(ResynchronisationFailed(c.connection_id, problem))

@@ -40,6 +40,8 @@ __all__ = [
 
 _NONCE_SIZE = 24
 
+_HELD = (DeliveryKind.MESSAGE, DeliveryKind.SERVICE)
+
 
 def next_numbers(c: OpenConnection, plaintext: bytes) -> int:
     """Count a message to the peer, and return the id that the program knows it by."""
@@ -249,25 +251,17 @@ def hold_back(step: Step, c: OpenConnection) -> None:
     """Take back what no router can have yet, to be encrypted by another ratchet.
 
     The first message of a queue may have been sent, although its router's answer has not come; it
-    goes on as it is, and so does what an older store may have sent.  What earlier attempts at a new
-    ratchet had still to send is of no use any more.
+    goes on as it is, and so does what an older store may have sent, and what makes new ratchets.
     """
-    rows, queued = step.rows, step.rows.find(Delivery, connection_id=c.connection_id)
+    queued = step.rows.find(Delivery, connection_id=c.connection_id)
     first: dict[int, int] = {}
     for delivery in queued:
         if not delivery.is_held:
             first.setdefault(delivery.queue, delivery.message_id)
     for delivery in queued:
         is_sent = delivery.message_id in first.values() or delivery.first_failure is not None
-        if delivery.is_held or is_sent:
-            continue
-        match delivery.kind:
-            case DeliveryKind.RATCHET_KEY | DeliveryKind.EREADY:
-                rows.delete(delivery)
-            case DeliveryKind.MESSAGE | DeliveryKind.SERVICE:
-                _take_back(step, delivery)
-            case _:
-                pass
+        if delivery.kind in _HELD and not (delivery.is_held or is_sent):
+            _take_back(step, delivery)
 
 
 def _take_back(step: Step, delivery: Delivery) -> None:

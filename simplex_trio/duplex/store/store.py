@@ -69,6 +69,7 @@ class MemoryDatabase:
 
     def __init__(self, connection: sqlite3.Connection | None = None) -> None:
         self.connection: sqlite3.Connection = _new_tables() if connection is None else connection
+        self.is_incomplete = False
         self._is_closed = False
 
     async def run(self, function: Callable[[], T]) -> T:
@@ -263,6 +264,11 @@ class DuplexStore:
         """Store what is to be stored later."""
         if self._taken or self._later:
             await self.transact(lambda _: None, durable=False)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether it goes on from an older state than peers and routers know."""
+        return self._database.is_incomplete
 
     async def events_after(self, number: int, limit: int) -> list[StoredEvent]:
         """The oldest stored events behind one with a number."""

@@ -12,6 +12,7 @@ from simplex_trio.duplex.machine.connection import NOT_SYNCHRONISED, Connection,
 from simplex_trio.duplex.machine.deleting import WAIT_FOR_DELIVERY, delete, go_on_deleting
 from simplex_trio.duplex.machine.delivering import QUOTA_TIMEOUT
 from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.resynchronising import restored
 from simplex_trio.duplex.machine.sending import expire_held
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.store.store import DuplexStore
@@ -75,6 +76,8 @@ class Upkeep:
                 nursery.start_soon(self._clean_up)
                 nursery.start_soon(self._store.keep_flushing)
                 nursery.start_soon(self._connectivity.run)
+                if self._store.is_incomplete:
+                    await self._distrust_ratchets()
                 await self._resume()
                 nursery.start_soon(self._notify_later)
                 await subscribe()
@@ -83,6 +86,13 @@ class Upkeep:
             finally:
                 self._lanes.stop()
                 self._core.save_tally()
+
+    async def _distrust_ratchets(self) -> None:
+        """Older commits are all that is left: what the ratchets encrypt next was encrypted."""
+        known = await self._core.read(lambda rows: rows.connection_ids(None))
+        for start in range(0, len(known), _RESUMED_AT_ONCE):
+            some = known[start : start + _RESUMED_AT_ONCE]
+            await self._core.step(partial(_distrust, some))
 
     async def _resume(self) -> None:
         """Begin what was to be done when the program ended."""
@@ -126,6 +136,11 @@ def _open_all(connection_ids: Sequence[str], step: Step) -> None:
 def _look_at_notifications(step: Step) -> None:
     """See what is to be done for notifications."""
     step.notifications_changed = True
+
+
+def _distrust(connection_ids: Sequence[str], step: Step) -> None:
+    for connection_id in connection_ids:
+        restored(step, step.connection(connection_id))
 
 
 def _forget_old(keep: int, step: Step) -> None:

@@ -33,6 +33,7 @@ CREATE TABLE connections (
         earlier_keys BLOB,
         is_second_answer INTEGER NOT NULL,
         other_ratchet BLOB,
+        peer_key_hash BLOB,
         asked_keys BLOB,
         deletion INTEGER NOT NULL,
         notify INTEGER NOT NULL,
