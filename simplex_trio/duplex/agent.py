@@ -171,7 +171,7 @@ class DuplexAgent:
         attempts = Attempts(self._core, routers, self._subscriptions, fetched, notifying)
         self._lanes = Lanes(attempts, activities, self._watches)
         self._connectivity = Connectivity(
-            agent, activities, store, config.slowness, self._lanes.try_now
+            agent, activities, store, ntf_routers, config.slowness, self._lanes.try_now
         )
         self._notifications = Notifications(
             self._core,

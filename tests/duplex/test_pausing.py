@@ -16,6 +16,7 @@ from simplex_trio.errors import NetworkLost
 from simplex_trio.testing.network import Trouble
 from tests.duplex.quiet import Quiet, connect, next_event, open_quiet
 from tests.duplex.test_network import DAY, Wakeups
+from tests.duplex.test_notifications import open_world
 
 
 @asynccontextmanager
@@ -199,3 +200,24 @@ async def test_resuming_ends_a_pause_that_is_not_complete(autojump_clock: MockCl
             assert await bodies(b, 1) == [b"held up"]
         assert outcome == [False]
         assert not a.is_paused
+
+
+async def test_connections_for_notifications_rest_too(autojump_clock: MockClock) -> None:
+    async with open_world() as world, world.agent() as agent:
+        await world.activate(agent)
+        routers = agent._connectivity._ntf_routers
+        assert len(routers._open) == 1
+        await agent.pause()
+        await wait_all_tasks_blocked()
+        assert len(routers._open) == 0
+        with pytest.raises(NetworkLost):
+            await routers.client(world.ntf.address)
+        agent.resume()
+        await routers.client(world.ntf.address)
+        agent.set_network(Network.ORDINARY, changed=True)
+        await wait_all_tasks_blocked()
+        assert len(routers._open) == 0
+        agent.set_network(Network.LOST)
+        await trio.sleep(3)
+        with pytest.raises(NetworkLost):
+            await routers.client(world.ntf.address)

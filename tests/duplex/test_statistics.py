@@ -17,6 +17,7 @@ from simplex_trio.duplex.events import (
     DeliveryFailed,
     DeliveryWarning,
     PeerMessage,
+    ReceiptReceived,
 )
 from simplex_trio.duplex.statistics import AgentCount, Tally, error_kind
 from simplex_trio.errors import ConnectTimeout, DialFailed, RequestTimeout, TLSFailed
@@ -80,6 +81,7 @@ async def test_what_is_done_is_counted(autojump_clock: MockClock) -> None:
             for number in range(3):
                 await a.send(ours, b"%d" % number)
                 await b.acknowledge(await next_event(b, PeerMessage), receipt=True)
+                await next_event(a, ReceiptReceived)
             await a.drain()
             await b.drain()
             counted = {each.server: each for each in a.statistics().routers}

@@ -12,6 +12,7 @@ from simplex_trio.agent.agent import SMPClientAgent
 from simplex_trio.duplex.config import Network
 from simplex_trio.duplex.store.store import DuplexStore
 from simplex_trio.duplex.work.activities import Activities, Activity
+from simplex_trio.duplex.work.ntf_routers import NTFRouters
 from simplex_trio.errors import StoreUnavailable
 
 __all__ = ["LOSS_DELAY", "Connectivity"]
@@ -34,12 +35,14 @@ class Connectivity:
         agent: SMPClientAgent,
         activities: Activities,
         store: DuplexStore,
+        ntf_routers: NTFRouters,
         slowness: float,
         wake: Callable[[], object],
     ) -> None:
         self._agent = agent
         self._activities = activities
         self._store = store
+        self._ntf_routers = ntf_routers
         self._slowness = slowness
         self._wake = wake
         """Lets everything that waits for its next attempt look whether it may be tried."""
@@ -68,7 +71,7 @@ class Connectivity:
         changed = changed or network is not self._used
         self._used = network
         if changed:
-            self._agent.network_changed(slowness=self._slowness if network is Network.SLOW else 1.0)
+            self._renew(self._slowness if network is Network.SLOW else 1.0)
         self._activities.has_network = True
         self._go_on()
 
@@ -78,13 +81,23 @@ class Connectivity:
 
     def _lose(self) -> None:
         self._activities.has_network = False
-        self._agent.network_lost()
+        self._hold()
         self._wake()
+
+    def _hold(self) -> None:
+        self._agent.network_lost()
+        self._ntf_routers.hold()
+
+    def _renew(self, slowness: float | None = None) -> None:
+        """Close all connections; those that are needed are made anew."""
+        self._agent.network_changed(slowness=slowness)
+        self._ntf_routers.close_all()
 
     def _go_on(self) -> None:
         """Try everything at once, if there is a network and the agent is not paused."""
         if self.is_paused or not self._activities.has_network:
             return
+        self._ntf_routers.release()
         self._agent.network_came_back()
         self._wake()
 
@@ -132,8 +145,8 @@ class Connectivity:
         for activity in Activity:
             self._activities.close(activity)
         self._activities.cut_off()
-        self._agent.network_lost()
-        self._agent.network_changed()
+        self._hold()
+        self._renew()
         self._wake()
 
     def resume(self) -> None:
@@ -144,5 +157,5 @@ class Connectivity:
         self.is_paused = False
         self._activities.open_all()
         # What came over the connections of before was left with the routers, which deliver it anew.
-        self._agent.network_changed()
+        self._renew()
         self._go_on()

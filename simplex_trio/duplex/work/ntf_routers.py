@@ -10,6 +10,7 @@ from attrs import define
 from simplex_trio.client.connection import ClientConfig
 from simplex_trio.client.ntf import NTFClient, connect_ntf_client
 from simplex_trio.engine.timeouts import BACKGROUND
+from simplex_trio.errors import NetworkLost
 from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = ["IDLE", "NTFConnector", "NTFRouters", "direct_ntf_connector"]
@@ -49,6 +50,7 @@ class NTFRouters:
         self._nursery: trio.Nursery | None = None
         self._open: dict[ServerAddress, _Open] = {}
         self._connecting = trio.Lock()
+        self._is_held = False
 
     def __repr__(self) -> str:
         return f"<NTFRouters, {len(self._open)} connected>"
@@ -57,8 +59,24 @@ class NTFRouters:
         """Run connections in ``nursery``."""
         self._nursery = nursery
 
+    def hold(self) -> None:
+        """Give out no connections until `release`."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """Connect again when a connection is needed."""
+        self._is_held = False
+
+    def close_all(self) -> None:
+        """End all connections."""
+        for known in self._open.values():
+            known.client.close()
+
     async def client(self, server: ServerAddress) -> NTFClient:
-        """A connection to a router; raises the errors of connecting."""
+        """A connection to a router; raises the errors of connecting, or `NetworkLost`."""
+        if self._is_held:
+            await trio.lowlevel.checkpoint()
+            raise NetworkLost("there is no network, or the agent is paused")
         # One after the other, since there is hardly ever a second router.
         async with self._connecting:
             known = self._open.get(server)

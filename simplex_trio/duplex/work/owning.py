@@ -210,8 +210,9 @@ class OwnerWork(Settling):
             await client.acknowledge(_access(queue), queue.broker_id)
         except NETWORK_ERRORS as exc:
             permanent(exc)  # a message that the router does not have is acknowledged
+        else:
+            self._core.tally.add(queue.server, AgentCount.ACKNOWLEDGED)
         self._fetched.acknowledged(connection_id, queue.number)
-        self._core.tally.add(queue.server, AgentCount.ACKNOWLEDGED)
         self._settle_later(
             work, lambda step, c: acknowledged(step, c, queue.number, queue.broker_id)
         )
