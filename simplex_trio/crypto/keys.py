@@ -34,6 +34,7 @@ __all__ = [
     "X448PublicKey",
     "X25519PrivateKey",
     "X25519PublicKey",
+    "auth_private_key",
     "auth_public_key",
     "private_key",
     "public_key",
@@ -274,3 +275,11 @@ def private_key(der: bytes) -> PrivateKey:
         if der.startswith(kind.DER_PREFIX):
             return kind.from_der(der)
     raise DecodeError("not a private key of a known curve")
+
+
+def auth_private_key(der: bytes) -> AuthPrivateKey:
+    """Decode a PKCS#8 PrivateKeyInfo of a key that can authorize commands."""
+    key = private_key(der)
+    if not isinstance(key, AuthPrivateKey):
+        raise DecodeError("a key of this kind cannot authorize commands")
+    return key

@@ -51,6 +51,7 @@ from simplex_trio.duplex.events import (
     PeerMessage,
     RequestReceived,
 )
+from simplex_trio.duplex.file_calls import FileCalls
 from simplex_trio.duplex.kem_stock import KEMStock
 from simplex_trio.duplex.links import LinkPreview, preview
 from simplex_trio.duplex.machine.accepting import (
@@ -95,6 +96,7 @@ from simplex_trio.duplex.work.connectivity import Connectivity
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.fetched import Fetched
 from simplex_trio.duplex.work.fetching import Fetching
+from simplex_trio.duplex.work.files.works import FileWorks
 from simplex_trio.duplex.work.lanes import Lanes
 from simplex_trio.duplex.work.notifying import NotificationsWork
 from simplex_trio.duplex.work.ntf_routers import NTFConnector, NTFRouters, direct_ntf_connector
@@ -103,6 +105,7 @@ from simplex_trio.duplex.work.subscriptions import Subscriptions
 from simplex_trio.duplex.work.upkeep import Upkeep
 from simplex_trio.duplex.work.watches import Outcome, Watch, Watches
 from simplex_trio.errors import TooLarge
+from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 from simplex_trio.serving.metrics import serve_metrics
 from simplex_trio.wire.addresses import ServerAddress
@@ -129,7 +132,7 @@ class Invitation(Redacted):
     short_link: str | None = None
 
 
-class DuplexAgent:
+class DuplexAgent(FileCalls):
     """An agent; `open_duplex_agent` opens one.
 
     Methods that change something return when that is stored.  Those with ``wait`` then wait until
@@ -150,6 +153,7 @@ class DuplexAgent:
         *,
         subscribes: bool = True,
         ntf_connector: NTFConnector | None = None,
+        folder: Path | None = None,
     ) -> None:
         self._config = config
         self._store = store
@@ -171,7 +175,7 @@ class DuplexAgent:
         attempts = Attempts(self._core, routers, self._subscriptions, fetched, notifying)
         self._lanes = Lanes(attempts, activities, self._watches)
         self._connectivity = Connectivity(
-            agent, activities, store, ntf_routers, config.slowness, self._lanes.try_now
+            agent, activities, store, ntf_routers, config.slowness, self._wake
         )
         self._notifications = Notifications(
             self._core,
@@ -179,12 +183,18 @@ class DuplexAgent:
             Fetching(self._core, routers, self._subscriptions, activities, fetched),
             lambda: self._lanes.try_now(NO_CONNECTION),
         )
+        self._file_works = FileWorks(config, self._core, self._events, activities, folder)
         self._core.set_work = self._lanes.set_work
+        self._core.set_file_work = self._file_works.set_work
         self._core.leave = routers.leave_peer
         self._upkeep = Upkeep(
             *(config, self._core, store, self._lanes, self._subscriptions),
             *(activities, self._connectivity, ntf_routers),
         )
+
+    def _wake(self) -> None:
+        self._lanes.try_now()
+        self._file_works.wake()
 
     def __repr__(self) -> str:
         return f"<DuplexAgent: {self._subscriptions!r}, {self._lanes!r}>"
@@ -734,11 +744,15 @@ class DuplexAgent:
     async def drain(self, connection_ids: Collection[str] | None = None) -> None:
         """Wait until nothing is left to do on the network for these connections, or for all.
 
+        For all includes files, apart from those that wait to be approved.
+
         Then routers have taken all messages, receipts and acknowledgements, and what remains is up
         to the peers.  For programs that are about to end; one that does not wait goes on with the
         rest when it is started again.  It waits for as long as a router cannot be reached.
         """
         await self._lanes.wait_until_idle(connection_ids)
+        if connection_ids is None:
+            await self._file_works.lanes.wait_until_idle()
 
     # --- servers --------------------------------------------------------------------------------
 
@@ -863,7 +877,9 @@ class DuplexAgent:
         """Run the agent until it is cancelled; called by `open_duplex_agent`."""
         try:
             subscribe = self.subscribe if self._subscribes else trio.lowlevel.checkpoint
-            await self._upkeep.run(subscribe, task_status=task_status)
+            async with open_inner_nursery() as nursery:
+                await nursery.start(self._file_works.run)
+                await self._upkeep.run(subscribe, task_status=task_status)
         finally:
             self._events.end()
             self._watches.end()

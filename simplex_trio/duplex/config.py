@@ -12,6 +12,7 @@ from attrs import field, frozen
 from attrs.validators import deep_iterable, ge, optional
 
 from simplex_trio.agent.config import AgentConfig
+from simplex_trio.duplex.file_config import FileConfig
 from simplex_trio.duplex.machine.step import Spoken
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.redaction import Redacted, instance_of
@@ -156,6 +157,8 @@ class DuplexConfig(Redacted):
     fallback: Fallback = Fallback.ALLOW_PROTECTED
     agent: AgentConfig = field(factory=AgentConfig)
     """How routers are connected to, and how subscribing is retried."""
+    files: FileConfig = field(factory=FileConfig)
+    """Where files are put, and limits for them."""
     presets: tuple[ServerAddress, ...] = PRESET_SERVERS
     """Servers that short links name by their host alone."""
     command_backoff: Backoff = field(

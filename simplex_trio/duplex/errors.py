@@ -24,6 +24,7 @@ __all__ = [
     "NotSynchronised",
     "PushNotReadable",
     "UnknownConnection",
+    "UnknownFile",
 ]
 
 
@@ -110,8 +111,15 @@ class NotAnAddress(DuplexError):
     """Only contact addresses, and invitations without a peer, have a link to change."""
 
 
+class UnknownFile(DuplexError, LookupError):
+    """There is no file with this id, or the agent is done with it."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no file with this id")
+
+
 class NoServers(DuplexError, ValueError):
-    """The agent has no router to make queues on."""
+    """The agent has no router to make queues on, or too few to put files on."""
 
 
 class NoNotificationToken(DuplexError):

@@ -1,8 +1,8 @@
 """The events of a `DuplexAgent`, and what a program should do about each.
 
-Events about connections are stored together with what they tell of, and come again after a restart
-until the program has asked for the next one; a `PeerMessage` comes again until it is acknowledged.
-Those about routers are only told while they are true.
+Events about connections and files are stored together with what they tell of, and come again after
+a restart until the program has asked for the next one; a `PeerMessage` comes again until it is
+acknowledged.  Those about routers, and the progress of files, are only told while they are true.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TypeAlias, final
 
 from attrs import frozen
 
+from simplex_trio.duplex.file_events import AnyFileEvent
+from simplex_trio.duplex.kept_event import KeptEvent
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.ntf.statuses import InvalidReason, TokenState
@@ -97,16 +99,6 @@ class Integrity(Enum):
     """The message before it was another than the one that has come."""
     DUPLICATE = "duplicate"
     """It has the number of the one that came last."""
-
-
-@frozen(repr=False)
-class KeptEvent(Redacted):
-    """Base of the events that are stored until the program takes them."""
-
-    @property
-    def connection_id(self) -> str:
-        """The connection that it is about; empty if it is about none."""
-        return ""
 
 
 @frozen(repr=False)
@@ -504,6 +496,7 @@ DuplexEvent: TypeAlias = (
     | SecurityCodeChanged
     | Resynchronised
     | ResynchronisationFailed
+    | AnyFileEvent
     | RouterUp
     | RouterDown
 )

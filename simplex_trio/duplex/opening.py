@@ -19,8 +19,12 @@ from simplex_trio.duplex.store.store import open_duplex_store
 from simplex_trio.duplex.work.ntf_routers import NTFConnector
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.xftp.client_config import AnyServer, server_with_auth
 
 __all__ = ["open_duplex_agent"]
+
+_FILES = ".files"
+"""What is added to the name of a store for the folder with files that are being received."""
 
 
 @asynccontextmanager
@@ -28,6 +32,7 @@ async def open_duplex_agent(
     path: str | PathLike[str] | None,
     *,
     servers: Iterable[Server | ServerAddress | str] = (),
+    xftp_servers: Iterable[AnyServer] = (),
     config: DuplexConfig | None = None,
     connector: Connector | None = None,
     key: str | bytes | None = None,
@@ -37,10 +42,11 @@ async def open_duplex_agent(
 ) -> AsyncIterator[DuplexAgent]:
     """Open an agent whose store is the file at ``path``, which is made if it is missing.
 
-    ``None`` keeps everything in memory.  ``servers`` are the routers on which queues are made; they
-    replace those of the configuration.  ``connector`` replaces the way in which connections to
-    routers are made, and ``ntf_connector`` that to notification routers.  Leaving the block ends
-    all tasks, closes all connections and the file.
+    ``None`` keeps everything in memory.  ``servers`` are the routers on which queues are made, and
+    ``xftp_servers`` those that files are put on; they replace those of the configuration.
+    ``connector`` replaces the way in which connections to routers of queues are made, and
+    ``ntf_connector`` that to notification routers.  Leaving the block ends all tasks, closes all
+    connections and the file.
 
     With ``subscribe`` all connections are subscribed to.  Without, a program calls
     `DuplexAgent.subscribe` for some of them, or `Notifications.fetch`; everything else is the same.
@@ -59,6 +65,9 @@ async def open_duplex_agent(
     given = tuple(map(Server.of, servers))
     if given:
         config = evolve(config, servers=given)
+    for_files = tuple(map(server_with_auth, xftp_servers))
+    if for_files:
+        config = evolve(config, files=evolve(config.files, servers=for_files))
     async with AsyncExitStack() as stack:
         file = None if path is None else Path(path)
         store = await stack.enter_async_context(
@@ -68,7 +77,13 @@ async def open_duplex_agent(
         stock = await stack.enter_async_context(open_kem_stock()) if needs_kem else None
         routers = await stack.enter_async_context(open_smp_agent(config.agent, connector=connector))
         agent = DuplexAgent(
-            config, store, routers, stock, subscribes=subscribe, ntf_connector=ntf_connector
+            config,
+            store,
+            routers,
+            stock,
+            subscribes=subscribe,
+            ntf_connector=ntf_connector,
+            folder=None if file is None else file.with_name(file.name + _FILES),
         )
         async with open_inner_nursery() as nursery:
             await nursery.start(agent.run)

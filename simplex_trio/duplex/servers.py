@@ -10,7 +10,14 @@ from simplex_trio.transport.config import ConnectConfig, HostMode
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.hosts import OnionHost
 
-__all__ = ["Route", "first_route", "may_fall_back", "proxies_for", "servers_for_queue"]
+__all__ = [
+    "Route",
+    "first_route",
+    "is_protected",
+    "may_fall_back",
+    "proxies_for",
+    "servers_for_queue",
+]
 
 
 class Route(Enum):
@@ -68,7 +75,7 @@ def _is_known(config: DuplexConfig, destination: ServerAddress) -> bool:
     return any(not hosts.isdisjoint(server.address.hosts) for server in config.servers)
 
 
-def _is_protected(connect: ConnectConfig, destination: ServerAddress) -> bool:
+def is_protected(connect: ConnectConfig, destination: ServerAddress) -> bool:
     """Whether a router cannot see where this program is."""
     if connect.socks is not None:
         return True
@@ -86,7 +93,7 @@ def first_route(config: DuplexConfig, destination: ServerAddress) -> Route:
             wanted = not _is_known(config, destination)
         case ProxyUse.UNPROTECTED:
             known = _is_known(config, destination)
-            wanted = not known and not _is_protected(connect, destination)
+            wanted = not known and not is_protected(connect, destination)
         case ProxyUse.NEVER:
             wanted = False
     # Without a proxy nothing is sent directly that was asked to be hidden.
@@ -101,6 +108,6 @@ def may_fall_back(config: DuplexConfig, destination: ServerAddress) -> bool:
         case Fallback.ALLOW:
             return True
         case Fallback.ALLOW_PROTECTED:
-            return _is_protected(config.agent.client.transport, destination)
+            return is_protected(config.agent.client.transport, destination)
         case Fallback.PROHIBIT:
             return False

@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from simplex_trio.cli.connect.file_wording import file_problem_words
 from simplex_trio.cli.connect.memory import MAX_NAME, Memory, name_of
 from simplex_trio.cli.connect.wording import STATES, fields, problem_words, sentence
 from simplex_trio.cli.failures import CommandFailed
@@ -46,8 +47,19 @@ from simplex_trio.duplex import (
     SendingResumed,
     UserDeleted,
 )
+from simplex_trio.duplex.file_events import (
+    FileDelayed,
+    FileDeleted,
+    FileFailed,
+    FileNeedsApproval,
+    FileProblem,
+    FileProgress,
+    FileReceived,
+    FileSent,
+)
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 from simplex_trio.wire.ntf.statuses import TokenState
+from simplex_trio.xftp.files.progress import Phase
 
 ID = "0123456789abcdef"
 ROUTER = ServerAddress.parse(f"smp://{'A' * 43}=@one.example.com")
@@ -113,6 +125,13 @@ EVENTS: list[tuple[DuplexEvent, str, str]] = [
     (SecurityCodeChanged(ID, "123 45"), "a new security code", "security_code_changed"),
     (Resynchronised(ID, True), "the same keys, with post-quantum", "resynchronised"),
     (ResynchronisationFailed(ID, Problem.QUEUE_GONE), "asked for new keys: ", "resync_failed"),
+    (FileSent(ID, ("one",), ("own",)), "on its routers", "file_sent"),
+    (FileReceived(ID, "/somewhere"), "received: /somewhere", "file_received"),
+    (FileNeedsApproval(ID, (ROUTER,)), "not yours: one.example.com:5223", "file_needs_approval"),
+    (FileDelayed(ID, FileProblem.SPACE), "no room for it", "file_delayed"),
+    (FileFailed(ID, FileProblem.GONE), "given up: the routers do not have it", "file_failed"),
+    (FileDeleted(ID, 0), "deleted from its routers", "file_deleted"),
+    (FileProgress(ID, Phase.DOWNLOADING, 1, 2), "downloading: 1 of 2 bytes", "file_progress"),
     (RouterUp(ROUTER, (ID,)), "receiving from one.example.com:5223", "router_up"),
     (RouterDown(ROUTER, (ID,)), "one.example.com:5223 is lost", "router_down"),
 ]
@@ -122,6 +141,7 @@ def test_all_events_are_here() -> None:
     assert {type(event) for event, _, _ in EVENTS} == set(get_args(DuplexEvent))
     assert set(STATES) == set(ConnectionState)
     assert all(problem_words(each) for each in Problem)
+    assert all(file_problem_words(each) for each in FileProblem)
 
 
 @pytest.mark.parametrize(("event", "said", "kind"), EVENTS)

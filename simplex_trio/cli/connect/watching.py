@@ -28,6 +28,7 @@ from simplex_trio.duplex.errors import DuplexError
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
     ConnectionDeleted,
+    ConnectionEvent,
     DeliveryWarning,
     DuplexEvent,
     PeerInfo,
@@ -36,6 +37,7 @@ from simplex_trio.duplex.events import (
     RouterDown,
     RouterUp,
 )
+from simplex_trio.duplex.file_events import FileEvent, FileProgress
 
 __all__ = ["watch"]
 
@@ -123,8 +125,12 @@ async def _deal_with(
 ) -> int:
     """Print an event and be done with it; how many messages that was."""
     events = opened.agent.events
-    if isinstance(event, RouterUp | RouterDown):
+    if isinstance(event, RouterUp | RouterDown | FileProgress):
         _tell(opened, event, json=json)
+        return 0
+    if isinstance(event, FileEvent):
+        # What is told of files goes to the command that has begun with them.
+        events.keep()
         return 0
     if wanted and event.connection_id not in wanted:
         events.keep()
@@ -152,8 +158,8 @@ def _tell(opened: Open, event: DuplexEvent, *, json: bool) -> None:
     if json:
         print_json(fields(event))
         return
-    on_the_way = isinstance(event, RouterUp | RouterDown | DeliveryWarning)
+    on_the_way = isinstance(event, RouterUp | RouterDown | FileProgress | DeliveryWarning)
     name = ""
-    if not isinstance(event, RouterUp | RouterDown):
+    if isinstance(event, ConnectionEvent):
         name = opened.memory.names.get(event.connection_id, "")
     (aside if on_the_way else say)(sentence(event, name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from simplex_trio.cli.addresses import place_of
+from simplex_trio.cli.connect.file_wording import file_fields, file_sentence
 from simplex_trio.cli.connect.memory import name_of
 from simplex_trio.cli.connect.store import short
 from simplex_trio.cli.output import at_time, date_of, one_line, text_or_base64
@@ -41,6 +42,7 @@ from simplex_trio.duplex.events import (
     SendingResumed,
     UserDeleted,
 )
+from simplex_trio.duplex.file_events import AnyFileEvent
 from simplex_trio.duplex.status import ConnectionState
 
 __all__ = ["STATES", "fields", "problem_words", "sentence"]
@@ -100,6 +102,8 @@ def sentence(event: DuplexEvent, name: str = "") -> str:
         return f"the user '{one_line(event.user)}' is deleted"
     if isinstance(event, NotificationTokenChanged):
         return f"the device that notifications go to is {event.state.name.lower()}"
+    if isinstance(event, AnyFileEvent):
+        return file_sentence(event)
     who = short(event.connection_id) + (f" '{name}'" if name else "")
     if isinstance(event, PeerMessage):
         return f"{at_time(date_of(event.broker_timestamp))}  {who}  {_text(event)}"
@@ -113,6 +117,7 @@ def _text(message: PeerMessage) -> str:
 
 
 def _news(event: DuplexEvent) -> str:
+    assert not isinstance(event, AnyFileEvent)
     match event:
         case InvitationReady():
             return "its link is ready; see: simplex-trio connect status ID"
@@ -196,11 +201,14 @@ def fields(event: DuplexEvent) -> dict[str, Any]:
         return {"event": "user_deleted", "user": event.user}
     if isinstance(event, NotificationTokenChanged):
         return {"event": "notification_token", "state": event.state.name.lower()}
+    if isinstance(event, AnyFileEvent):
+        return file_fields(event)
     kind, more = _kind_and_fields(event)
     return {"event": kind, "connection": event.connection_id} | more
 
 
 def _kind_and_fields(event: DuplexEvent) -> tuple[str, dict[str, Any]]:
+    assert not isinstance(event, AnyFileEvent)
     match event:
         case InvitationReady():
             return "invitation_ready", {}

@@ -171,6 +171,8 @@ class Step:
         self.rows = rows
         self.moment = moment
         self.events: list[KeptEvent] = []
+        self.files: set[str] = set()
+        """The files that the step has changed."""
         self.abandoned: list[tuple[str, SendingQueue]] = []
         """Queues that are not sent to any more, with their users; known once it is finished."""
         self.notifications_changed = False

@@ -9,7 +9,6 @@ from typing import Any, Self, get_args, get_origin, get_type_hints
 import attrs
 from attrs import frozen
 
-from simplex_trio.duplex import events
 from simplex_trio.duplex.events import DuplexEvent, KeptEvent
 from simplex_trio.duplex.store.records import Convert, codec
 from simplex_trio.errors import DecodeError
@@ -88,7 +87,7 @@ def _is_number(kind: Any) -> bool:
 @cache
 def _fields(name: str) -> tuple[_Field, ...]:
     kind = _KINDS[name]
-    hints = get_type_hints(kind, vars(events))
+    hints = get_type_hints(kind)
     return tuple(_Field.of(field.name, hints[field.name]) for field in attrs.fields(kind))
 
 

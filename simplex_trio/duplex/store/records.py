@@ -13,10 +13,12 @@ import attrs
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import (
+    AuthPrivateKey,
     AuthPublicKey,
     Ed25519PrivateKey,
     X25519PrivateKey,
     X25519PublicKey,
+    auth_private_key,
     auth_public_key,
 )
 from simplex_trio.ratchet.state import Ratchet
@@ -26,6 +28,9 @@ from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.duplex.x3dh_keys import X3DHKeys
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import VersionedQueue
+from simplex_trio.wire.xftp.description import FileDescription
+from simplex_trio.wire.xftp.description_text import decode_description, encode_description
+from simplex_trio.xftp.files.layout import Plan, StoredPacket
 
 __all__ = ["Convert", "Table", "codec"]
 
@@ -54,7 +59,11 @@ _CODECS: dict[Any, tuple[Convert, Convert]] = {
     X25519PrivateKey: (lambda key: key.raw, X25519PrivateKey),
     X25519PublicKey: (lambda key: key.raw, X25519PublicKey),
     AuthPublicKey: (lambda key: key.der, auth_public_key),
+    AuthPrivateKey: (lambda key: key.der, auth_private_key),
     BoxKey: (lambda key: key.subkey, BoxKey),
+    FileDescription: (lambda text: encode_description(text).encode(), decode_description),
+    Plan: (Plan.encode, Plan.decode),
+    StoredPacket: (StoredPacket.encode, StoredPacket.decode),
     QueueMode: (lambda mode: mode.value, QueueMode),
     Ratchet: (Ratchet.encode, Ratchet.decode),
     X3DHPrivateKeys: (X3DHPrivateKeys.encode, X3DHPrivateKeys.decode),

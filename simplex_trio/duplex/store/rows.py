@@ -16,6 +16,13 @@ from simplex_trio.duplex.machine.connection import (
     SendingQueue,
     SubscribedQueue,
 )
+from simplex_trio.duplex.machine.files.rows import (
+    DeletedFile,
+    DeletedPacket,
+    IncomingFile,
+    OutgoingFile,
+    UploadedPacket,
+)
 from simplex_trio.duplex.machine.messages import (
     Delivery,
     DeliveryKind,
@@ -71,6 +78,11 @@ RECORD_TABLES: dict[type[Any], Table[Any]] = {
         Table(LeavingUser, "leaving_users", ("user",)),
         Table(PushToken, "push_tokens", ("name",)),
         Table(OldSubscription, "old_subscriptions", ("token", "subscription_id")),
+        Table(OutgoingFile, "outgoing_files", ("file_id",)),
+        Table(UploadedPacket, "uploaded_packets", ("file_id", "number", "sender_id")),
+        Table(IncomingFile, "incoming_files", ("file_id",)),
+        Table(DeletedFile, "deleted_files", ("file_id",)),
+        Table(DeletedPacket, "deleted_packets", ("file_id", "server", "sender_id")),
     )
 }
 
@@ -530,6 +542,18 @@ class SQLiteRows(Rows):
             (notifier_id,),
         ).fetchall()
         return [self._record(table, row) for row in rows]
+
+    # --- of all files ---------------------------------------------------------------------------
+
+    def file_ids(self) -> list[str]:
+        """All files that are sent, received or deleted; those sent as descriptions included."""
+        rows = self._execute(
+            "SELECT file_id FROM outgoing_files UNION SELECT file_id FROM incoming_files "
+            "UNION SELECT file_id FROM deleted_files"
+        ).fetchall()
+        return [file_id.decode() for (file_id,) in rows]
+
+    # --- what is kept for a time ----------------------------------------------------------------
 
     def forget_old(self, before: int) -> None:
         """Remove what is kept only to recognise answers and repetitions, if it is older."""

@@ -235,6 +235,60 @@ TABLES = (
         count INTEGER NOT NULL,
         PRIMARY KEY (server, name)
     ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE outgoing_files (
+        file_id BLOB NOT NULL PRIMARY KEY,
+        user BLOB NOT NULL,
+        created_at INTEGER NOT NULL,
+        path BLOB NOT NULL,
+        plan BLOB NOT NULL,
+        redirect INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        digest BLOB,
+        problem BLOB,
+        parent_id BLOB REFERENCES outgoing_files ON DELETE CASCADE
+            DEFERRABLE INITIALLY DEFERRED,
+        position INTEGER NOT NULL,
+        description BLOB,
+        own_description BLOB
+    ) STRICT""",
+    "CREATE INDEX outgoing_files_of_file ON outgoing_files (parent_id) WHERE parent_id IS NOT NULL",
+    """CREATE TABLE uploaded_packets (
+        file_id BLOB NOT NULL REFERENCES outgoing_files ON DELETE CASCADE
+            DEFERRABLE INITIALLY DEFERRED,
+        number INTEGER NOT NULL,
+        sender_id BLOB NOT NULL,
+        stored BLOB NOT NULL,
+        is_uploaded INTEGER NOT NULL,
+        PRIMARY KEY (file_id, number, sender_id)
+    ) STRICT""",
+    """CREATE TABLE incoming_files (
+        file_id BLOB NOT NULL PRIMARY KEY,
+        user BLOB NOT NULL,
+        created_at INTEGER NOT NULL,
+        folder BLOB NOT NULL,
+        name BLOB,
+        asked BLOB NOT NULL,
+        acknowledges INTEGER NOT NULL,
+        approval INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        found BLOB,
+        placed_name BLOB,
+        problem BLOB
+    ) STRICT""",
+    """CREATE TABLE deleted_files (
+        file_id BLOB NOT NULL PRIMARY KEY,
+        user BLOB NOT NULL,
+        created_at INTEGER NOT NULL,
+        is_told INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE deleted_packets (
+        file_id BLOB NOT NULL REFERENCES deleted_files ON DELETE CASCADE
+            DEFERRABLE INITIALLY DEFERRED,
+        server BLOB NOT NULL,
+        sender_id BLOB NOT NULL,
+        key BLOB NOT NULL,
+        PRIMARY KEY (file_id, server, sender_id)
+    ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE events (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         connection_id BLOB NOT NULL,

@@ -14,6 +14,7 @@ from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.events import ConnectionFailed, JoinSent
 from simplex_trio.duplex.kem_stock import KEMStock
 from simplex_trio.duplex.machine.connection import SendingQueue
+from simplex_trio.duplex.machine.files.work import FileWork, file_work_of
 from simplex_trio.duplex.machine.notifying import (
     NO_CONNECTION,
     NotificationsDue,
@@ -43,11 +44,17 @@ _STORE_BACKOFF = Backoff(initial=1, increase_after=10, factor=2, maximum=60, jit
 WorkOf = dict[str, list[Work]]
 """The work of each connection that a step has used."""
 
-Outcome = tuple[T, "WorkOf", "Abandoned", NotificationsDue | None]
+FileWorkOf = dict[str, list[FileWork]]
+"""The work of each file that a step has changed."""
+
+Outcome = tuple[T, "WorkOf", "FileWorkOf", "Abandoned", NotificationsDue | None]
 """What a step has returned, and what follows from it."""
 
 Abandoned = list[tuple[str, SendingQueue]]
 """Queues that are not sent to any more, with their users."""
+
+Following = tuple[WorkOf, FileWorkOf, Abandoned]
+"""What follows from a step."""
 
 
 class Core:
@@ -70,6 +77,8 @@ class Core:
         self._kem_pairs: deque[KEMKeyPair] = deque()
         self.set_work: Callable[[str, Sequence[Work | NotificationWork]], object] = lambda *_: None
         """Called for each connection that a step has used, with all its work."""
+        self.set_file_work: Callable[[str, list[FileWork]], object] = lambda *_: None
+        """The same for each file that a step has changed."""
         self.leave: Callable[[str, SendingQueue], object] = lambda *_: None
         """Called for each queue, with its user, that is not sent to any more."""
         self.notifications = NotificationsDue([], None, adds_notifiers=False)
@@ -141,7 +150,7 @@ class Core:
         self._store.transact_later(take, self._begin)
 
     def _begin(self, outcome: Outcome[object]) -> None:
-        _, work, abandoned, notifications = outcome
+        _, work, file_work, abandoned, notifications = outcome
         if notifications is not None:
             self.notifications = notifications
             self.notifications_changed.set()
@@ -149,6 +158,8 @@ class Core:
             self.set_work(NO_CONNECTION, notifications.works)
         for connection_id, each in work.items():
             self.set_work(connection_id, each)
+        for file_id, of_file in file_work.items():
+            self.set_file_work(file_id, of_file)
         for user, queue in abandoned:
             self.leave(user, queue)
 
@@ -196,10 +207,12 @@ class Core:
             if not connection.is_removed:
                 rows.note_work(connection.connection_id, bool(each))
         notifications = notifications_due(step) if step.notifications_changed else None
-        has_work = any(work.values()) or (notifications is not None and bool(notifications.works))
+        file_work = {file_id: file_work_of(rows, file_id) for file_id in step.files}
+        has_work = any((*work.values(), *file_work.values()))
+        has_work = has_work or (notifications is not None and bool(notifications.works))
         if durable_if_work and has_work:
             rows.wants_durability = True
-        return value, work, step.abandoned, notifications
+        return value, work, file_work, step.abandoned, notifications
 
     async def read(self, look: Callable[[SQLiteRows], T]) -> T:
         """What ``look`` finds in the store; it must not change anything."""

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Container, Sequence
 from enum import Enum, auto
+from typing import Generic, Protocol, TypeVar
 
 import trio
 from attrs import define, field
 
-from simplex_trio.duplex.machine.notifying import NotificationWork
-from simplex_trio.duplex.machine.work import Deliver, Lane, Work
+from simplex_trio.duplex.machine.work import Deliver, Lane
 from simplex_trio.duplex.work.activities import Activities, Activity
 
 __all__ = ["DONE", "Attempt", "Done", "Lanes"]
+
+
+class _Work(Protocol):
+    @property
+    def lane(self) -> Lane: ...
+
+
+WorkT = TypeVar("WorkT", bound=_Work)
 
 
 class Done(Enum):
@@ -23,7 +31,7 @@ class Done(Enum):
 
 DONE = Done.DONE
 
-Attempt = Callable[[Work | NotificationWork, int], Awaitable[float | Done | None]]
+Attempt = Callable[[WorkT, int], Awaitable[float | Done | None]]
 """Tries a work, for the n-th time in a row, beginning with 0.
 
 Returns the seconds to wait before the next attempt.  `None` says that a step was stored, from which
@@ -32,20 +40,20 @@ it follows what is to be done next; `DONE` that nothing is, until a step says ot
 
 
 @define(eq=False, repr=False)
-class _Running:
+class _Running(Generic[WorkT]):
     """A lane with a task."""
 
-    work: Work | NotificationWork | None
+    work: WorkT | None
     """What is to be done next, according to the last step."""
     wake: trio.Event = field(factory=trio.Event)
 
 
-class Lanes:
+class Lanes(Generic[WorkT]):
     """The tasks of one agent that carry out work."""
 
     def __init__(
         self,
-        attempt: Attempt,
+        attempt: Attempt[WorkT],
         activities: Activities | None = None,
         watched: Container[str] = (),
     ) -> None:
@@ -55,7 +63,7 @@ class Lanes:
         """Connections that a call waits for: it is to get an error at once if nothing is tried."""
         self._nursery: trio.Nursery | None = None
         self._stopped = False
-        self._running: dict[str, dict[Lane, _Running]] = {}
+        self._running: dict[str, dict[Lane, _Running[WorkT]]] = {}
         self._waiting = trio.lowlevel.ParkingLot()
 
     def __repr__(self) -> str:
@@ -76,7 +84,7 @@ class Lanes:
         self._stopped = True
         self._waiting.unpark_all()
 
-    def set_work(self, connection_id: str, works: Sequence[Work | NotificationWork]) -> None:
+    def set_work(self, connection_id: str, works: Sequence[WorkT]) -> None:
         """A step was stored, and these works follow for a connection; others are obsolete."""
         if self._nursery is None:
             return
@@ -123,7 +131,7 @@ class Lanes:
             return bool(self._running)
         return any(each in self._running for each in connection_ids)
 
-    async def _run(self, lane: Lane, running: _Running) -> None:
+    async def _run(self, lane: Lane, running: _Running[WorkT]) -> None:
         attempts = 0
         try:
             while running.work is not None:
@@ -154,11 +162,11 @@ class Lanes:
                 self._waiting.unpark_all()
 
 
-def _activity_of(work: Work | NotificationWork) -> Activity:
+def _activity_of(work: object) -> Activity:
     return Activity.DELIVERING if isinstance(work, Deliver) else Activity.MANAGING
 
 
-def _is_more_urgent(before: Work | NotificationWork | None, after: Work | NotificationWork) -> bool:
+def _is_more_urgent(before: object, after: object) -> bool:
     """Whether waiting for the next attempt has become pointless."""
     if not (isinstance(before, Deliver) and isinstance(after, Deliver)):
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.events import Problem
 from simplex_trio.duplex.machine.deleting import delete, go_on_deleting
 from simplex_trio.duplex.machine.handshake import fail
@@ -24,7 +25,7 @@ from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.routers import Routers, failure_of, is_temporary
 from simplex_trio.wire.addresses import ServerAddress
 
-__all__ = ["Settling", "permanent", "server_of"]
+__all__ = ["Settling", "permanent", "server_of", "wait_after"]
 
 T = TypeVar("T")
 
@@ -122,12 +123,17 @@ class Settling:
 
     def wait(self, attempt: int) -> float:
         """How long to wait after so many failures in a row."""
-        backoff = self._core.config.command_backoff
-        wait, elapsed = backoff.next_wait(None, 0), 0.0
-        for _ in range(min(attempt, _ENOUGH)):
-            elapsed += wait
-            wait = backoff.next_wait(wait, elapsed)
-        return backoff.shortened(wait, self._core.config.agent.random_fraction())
+        return wait_after(self._core.config, attempt)
+
+
+def wait_after(config: DuplexConfig, attempt: int) -> float:
+    """How long work waits after so many failures in a row."""
+    backoff = config.command_backoff
+    wait, elapsed = backoff.next_wait(None, 0), 0.0
+    for _ in range(min(attempt, _ENOUGH)):
+        elapsed += wait
+        wait = backoff.next_wait(wait, elapsed)
+    return backoff.shortened(wait, config.agent.random_fraction())
 
 
 def _about(work: Work, decide: Callable[[Step, OpenConnection], T], step: Step) -> T | None:

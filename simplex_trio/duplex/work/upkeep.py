@@ -12,9 +12,11 @@ from simplex_trio.duplex.machine.connection import NOT_SYNCHRONISED, Connection,
 from simplex_trio.duplex.machine.deleting import WAIT_FOR_DELIVERY, delete, go_on_deleting
 from simplex_trio.duplex.machine.delivering import QUOTA_TIMEOUT
 from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.notifying import NotificationWork
 from simplex_trio.duplex.machine.resynchronising import restored
 from simplex_trio.duplex.machine.sending import expire_held
 from simplex_trio.duplex.machine.step import Step
+from simplex_trio.duplex.machine.work import Work
 from simplex_trio.duplex.store.store import DuplexStore
 from simplex_trio.duplex.work.activities import Activities, Activity
 from simplex_trio.duplex.work.connectivity import Connectivity
@@ -44,7 +46,7 @@ class Upkeep:
         config: DuplexConfig,
         core: Core,
         store: DuplexStore,
-        lanes: Lanes,
+        lanes: Lanes[Work | NotificationWork],
         subscriptions: Subscriptions,
         activities: Activities,
         connectivity: Connectivity,

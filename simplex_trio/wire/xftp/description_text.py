@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import define, field, frozen
 
-from simplex_trio.crypto.keys import AuthPrivateKey, private_key
+from simplex_trio.crypto.keys import auth_private_key
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
@@ -246,14 +246,7 @@ def _parse_line(server: ServerAddress, text: str) -> _Line:
     return _Line(
         decimal(number, _MAX_NUMBER),
         server,
-        Replica(server, from_base64url(replica_id), _auth_key(from_base64url(key))),
+        Replica(server, from_base64url(replica_id), auth_private_key(from_base64url(key))),
         from_base64url(rest[0]) if rest else None,
         parse_size(rest[1], MAX_PACKET_SIZE) if len(rest) > 1 else None,
     )
-
-
-def _auth_key(der: bytes) -> AuthPrivateKey:
-    key = private_key(der)
-    if not isinstance(key, AuthPrivateKey):
-        raise DecodeError("a key of this kind cannot authorize commands")
-    return key

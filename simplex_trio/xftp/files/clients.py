@@ -72,7 +72,7 @@ class ClientPool:
         """
         connection = self._connections.pop(server, None)
         if connection is None or not connection.is_worth_waiting_for:
-            self._make_room()
+            self._close_unused(MAX_KEPT - 1)
             connection = _Connection()
             self._nursery.start_soon(self._keep_open, server, connection)
         self._connections[server] = connection
@@ -86,9 +86,13 @@ class ClientPool:
         finally:
             connection.users -= 1
 
-    def _make_room(self) -> None:
+    def close_unused(self) -> None:
+        """Close all connections that are not in use."""
+        self._close_unused(0)
+
+    def _close_unused(self, kept: int) -> None:
         idle = [server for server, each in self._connections.items() if not each.users]
-        for server in idle[: max(len(idle) - MAX_KEPT + 1, 0)]:
+        for server in idle[: max(len(idle) - kept, 0)]:
             self._connections.pop(server).scope.cancel()
 
     async def _keep_open(self, server: ServerAddress, connection: _Connection) -> None:

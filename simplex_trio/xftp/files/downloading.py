@@ -50,12 +50,14 @@ class Downloader:
         config: TransferConfig,
         tell: Listener,
         may_use: Callable[[ServerAddress], bool] = lambda _: True,
+        fetched_from: dict[bytes, Replica] | None = None,
     ) -> None:
         self.config = config
         self.tell = tell
         self._clients = clients
         self._may_use = may_use
-        self._fetched_from: dict[bytes, Replica] = {}
+        self.fetched_from = {} if fetched_from is None else fetched_from
+        """The replicas that were downloaded, by the digests of their packets."""
         self._failed: set[ServerAddress] = set()
 
     def check_size(self, description: FileDescription) -> None:
@@ -135,7 +137,7 @@ class Downloader:
         return sorted(replicas, key=lambda replica: replica.server in self._failed)
 
     def note_fetched(self, packet: Packet, replica: Replica) -> None:
-        self._fetched_from[packet.digest] = replica
+        self.fetched_from[packet.digest] = replica
         self._failed.discard(replica.server)
 
     def note_failed(self, server: ServerAddress) -> None:
@@ -151,7 +153,7 @@ class Downloader:
             async with open_tasks() as tasks:
                 for packet in packets:
                     await places.acquire()
-                    replica = self._fetched_from.get(packet.digest)
+                    replica = self.fetched_from.get(packet.digest)
                     if replica is None:
                         replica = next(iter(self.usable(packet)), None)
                     tasks.start(partial(self._acknowledge_to, replica, places))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, le, max_len, min_len
 
 from simplex_trio.crypto.box import KEY_SIZE, NONCE_SIZE
-from simplex_trio.crypto.keys import AuthPrivateKey
+from simplex_trio.crypto.keys import AuthPrivateKey, auth_private_key
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.buffer import Reader, int64, large, short, word32
 from simplex_trio.wire.xftp.description import (
     MAX_REPLICAS,
     PACKET_DIGEST_SIZE,
@@ -24,6 +26,8 @@ from simplex_trio.wire.xftp.description import (
 from simplex_trio.wire.xftp.file_header import FileHeader
 
 __all__ = ["MAX_RECIPIENTS", "Plan", "StoredPacket", "describe", "registered_recipients"]
+
+T = TypeVar("T")
 
 MAX_RECIPIENTS = 1024
 """Recipients of one file; the sender keeps an id and a key for each of them and every packet, some
@@ -51,6 +55,37 @@ class Plan(Redacted):
     def encrypted_size(self) -> int:
         return sum(self.sizes)
 
+    def encode(self) -> bytes:
+        """The plan as bytes, for stores."""
+        return b"".join(
+            (
+                large(self.header.encode()),
+                int64(self.content_size),
+                self.key,
+                self.nonce,
+                word32(self.recipients),
+                word32(self.replicas),
+                *map(word32, self.sizes),
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Plan:
+        """The plan that was encoded; `DecodeError` for anything else."""
+        reader = Reader(data)
+        header = Reader(reader.large())
+        plan = cls(
+            header=FileHeader.decode(header),
+            content_size=reader.int64(),
+            key=reader.take(KEY_SIZE),
+            nonce=reader.take(NONCE_SIZE),
+            recipients=reader.word32(),
+            replicas=reader.word32(),
+            sizes=tuple(_rest_of(reader, Reader.word32)),
+        )
+        header.end()
+        return plan
+
 
 @frozen(repr=False)
 class StoredPacket(Redacted):
@@ -70,6 +105,47 @@ class StoredPacket(Redacted):
     def __attrs_post_init__(self) -> None:
         if not (self.sender_id and all(recipient_id for recipient_id, _ in self.recipients)):
             raise DecodeError("a packet without an id")
+
+    def encode(self) -> bytes:
+        """All of it as bytes, for stores."""
+        recipients = (short(i) + short(key.der) for i, key in self.recipients)
+        return b"".join(
+            (
+                self.digest,
+                large(str(self.server).encode()),
+                short(self.sender_id),
+                short(self.sender_key.der),
+                *recipients,
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> StoredPacket:
+        """What was encoded; `DecodeError` for anything else."""
+        reader = Reader(data)
+        return cls(
+            digest=reader.take(PACKET_DIGEST_SIZE),
+            server=ServerAddress.parse(_text(reader.large())),
+            sender_id=reader.short(),
+            sender_key=auth_private_key(reader.short()),
+            recipients=tuple(_rest_of(reader, _recipient)),
+        )
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise DecodeError("a text that is not UTF-8") from None
+
+
+def _recipient(reader: Reader) -> tuple[bytes, AuthPrivateKey]:
+    return reader.short(), auth_private_key(reader.short())
+
+
+def _rest_of(reader: Reader, read: Callable[[Reader], T]) -> Iterator[T]:
+    while reader.remaining:
+        yield read(reader)
 
 
 def describe(

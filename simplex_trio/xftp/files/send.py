@@ -18,15 +18,10 @@ from simplex_trio.xftp.errors import StateMismatch
 from simplex_trio.xftp.files.clients import open_client_pool
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.layout import Plan
+from simplex_trio.xftp.files.planning import description_plan, file_plan, redirect_to
 from simplex_trio.xftp.files.progress import Listener, ignore
 from simplex_trio.xftp.files.send_state import SendState
-from simplex_trio.xftp.files.sending import (
-    description_plan,
-    file_plan,
-    pieces_of,
-    redirect_to,
-    send_packets,
-)
+from simplex_trio.xftp.files.sending import pieces_of, send_packets
 from simplex_trio.xftp.files.uploading import CandidateServers
 
 __all__ = ["SentFile", "send_description", "send_file"]
@@ -73,7 +68,14 @@ async def send_file(
     try:
         size = await in_thread(partial(source.seek, 0, os.SEEK_END))
         shown = path.name if name is None else name
-        plan = file_plan(shown, size, config, recipients=recipients, replicas=replicas)
+        plan = file_plan(
+            shown,
+            size,
+            recipients=recipients,
+            replicas=replicas,
+            max_size=config.max_size,
+            random=config.random,
+        )
         sending = _Sending(servers, config, tell, replicas)
         return await sending.send(plan, pieces_of(source), state)
     finally:
@@ -96,7 +98,7 @@ async def send_description(
     """
     config = config or TransferConfig()
     text = (await in_thread(partial(encode_description, description))).encode()
-    plan = description_plan(text, config, recipients=recipients, replicas=replicas)
+    plan = description_plan(text, recipients=recipients, replicas=replicas, random=config.random)
     sending = _Sending(servers, config, tell, replicas, redirect_to(description))
     return await sending.send(plan, iter([text]), None)
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import trio
 
-from simplex_trio.crypto.keys import AuthPrivateKey, private_key
+from simplex_trio.crypto.keys import AuthPrivateKey, auth_private_key
 from simplex_trio.errors import DecodeError
 from simplex_trio.storage.files import write_all
 from simplex_trio.wire.addresses import ServerAddress
@@ -216,13 +216,11 @@ def _stored(record: Record) -> StoredPacket:
         digest=from_base64url(record["digest"]),
         server=ServerAddress.parse(record["server"]),
         sender_id=from_base64url(record["id"]),
-        sender_key=_key(record["key"]),
-        recipients=tuple((from_base64url(i), _key(k)) for i, k in record["recipients"]),
+        sender_key=auth_private_key(from_base64url(record["key"])),
+        recipients=tuple(map(_recipient, record["recipients"])),
     )
 
 
-def _key(text: str) -> AuthPrivateKey:
-    key = private_key(from_base64url(text))
-    if not isinstance(key, AuthPrivateKey):
-        raise DecodeError("a key of a kind that authorizes nothing")
-    return key
+def _recipient(record: list[str]) -> tuple[bytes, AuthPrivateKey]:
+    recipient_id, key = map(from_base64url, record)
+    return recipient_id, auth_private_key(key)

@@ -1,4 +1,4 @@
-"""`file_plan`, and `send_packets`, which carries a plan out.
+"""`send_packets`: encrypts a file, splits it into packets, and uploads them to routers.
 
 The content is read once, from start to end: packets are encrypted in order, and each is uploaded
 while the next ones are being encrypted.  So there is no encrypted copy on the disk, and memory does
@@ -8,79 +8,24 @@ result, and those that routers have already are skipped.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO
 
 import trio
 
-from simplex_trio.crypto.box import KEY_SIZE, NONCE_SIZE
-from simplex_trio.wire.xftp.description import FileDescription, Redirect
-from simplex_trio.wire.xftp.file_header import FileHeader
-from simplex_trio.wire.xftp.packet_sizes import packet_sizes, single_packet_size
 from simplex_trio.xftp.bodies import PIECE_SIZE
 from simplex_trio.xftp.disk import in_thread
-from simplex_trio.xftp.errors import FileChanged, FileTooLarge
+from simplex_trio.xftp.errors import FileChanged
 from simplex_trio.xftp.files.clients import Clients
 from simplex_trio.xftp.files.config import TransferConfig
-from simplex_trio.xftp.files.encryption import payload_size
-from simplex_trio.xftp.files.layout import Plan
 from simplex_trio.xftp.files.progress import Counter, Listener, Phase
 from simplex_trio.xftp.files.sealing import Sealer
 from simplex_trio.xftp.files.uploading import CandidateServers, Uploading
 from simplex_trio.xftp.files.uploads import Encrypted, Uploads
 from simplex_trio.xftp.tasks import open_tasks
 
-__all__ = ["description_plan", "file_plan", "pieces_of", "redirect_to", "send_packets"]
-
-_NO_TEXT = re.compile("[\ud800-\udfff]")
-
-
-def file_plan(
-    name: str, content_size: int, config: TransferConfig, *, recipients: int, replicas: int
-) -> Plan:
-    """How to send a file that recipients see under ``name``; `FileTooLarge` if it cannot be."""
-    header = FileHeader(_NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", name))
-    size = payload_size(header, content_size)
-    if size > config.max_size:
-        raise FileTooLarge("the file is larger than files may be")
-    return _plan(header, content_size, packet_sizes(size), config, recipients, replicas)
-
-
-def description_plan(
-    text: bytes, config: TransferConfig, *, recipients: int, replicas: int
-) -> Plan:
-    """How to send the text of a description in one packet; `FileTooLarge` if it does not fit."""
-    header = FileHeader("")
-    size = single_packet_size(payload_size(header, len(text)))
-    if size is None:
-        raise FileTooLarge("a description that does not fit into one packet")
-    return _plan(header, len(text), (size,), config, recipients, replicas)
-
-
-def redirect_to(description: FileDescription) -> Redirect:
-    """What a description says that leads to this one."""
-    return Redirect(description.size, description.digest)
-
-
-def _plan(
-    header: FileHeader,
-    content_size: int,
-    sizes: tuple[int, ...],
-    config: TransferConfig,
-    recipients: int,
-    replicas: int,
-) -> Plan:
-    return Plan(
-        header=header,
-        content_size=content_size,
-        key=config.random(KEY_SIZE),
-        nonce=config.random(NONCE_SIZE),
-        recipients=recipients,
-        replicas=replicas,
-        sizes=sizes,
-    )
+__all__ = ["pieces_of", "send_packets"]
 
 
 def pieces_of(source: BinaryIO) -> Iterator[bytes]:

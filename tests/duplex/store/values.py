@@ -7,19 +7,27 @@ from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
+from attrs import evolve
 from hypothesis import strategies as st
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import (
+    AuthPrivateKey,
     Ed448PublicKey,
     Ed25519PrivateKey,
     Ed25519PublicKey,
     X25519PrivateKey,
     X25519PublicKey,
 )
-from simplex_trio.duplex import events
 from simplex_trio.duplex.events import DuplexEvent, KeptEvent
 from simplex_trio.duplex.machine.connection import Connection, ReceivingQueue, SendingQueue
+from simplex_trio.duplex.machine.files.rows import (
+    DeletedFile,
+    DeletedPacket,
+    IncomingFile,
+    OutgoingFile,
+    UploadedPacket,
+)
 from simplex_trio.duplex.machine.messages import (
     Delivery,
     LeavingUser,
@@ -37,6 +45,9 @@ from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.x3dh_keys import X3DHKeys
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, VersionedQueue
+from simplex_trio.wire.xftp.description import FileDescription
+from simplex_trio.wire.xftp.file_header import FileHeader
+from simplex_trio.xftp.files.layout import Plan, StoredPacket, describe
 from tests.ratchet.pairs import kem_pair, talking, two_sides, x3dh_keys
 from tests.ratchet.support import REAL
 from tests.wire.duplex.strategies import servers, versioned_queues
@@ -54,6 +65,11 @@ RECORDS: tuple[type[Any], ...] = (
     Request,
     PushToken,
     OldSubscription,
+    OutgoingFile,
+    UploadedPacket,
+    IncomingFile,
+    DeletedFile,
+    DeletedPacket,
 )
 
 EVENTS: tuple[type[KeptEvent], ...] = tuple(
@@ -75,6 +91,33 @@ _PUBLIC = [x3dh_keys().public(2), x3dh_keys().public(3), x3dh_keys(kem_pair()).p
 
 _keys = st.binary(min_size=32, max_size=32)
 
+_XFTP_SERVER = ServerAddress.parse(f"xftp://{'A' * 43}=@files.example")
+_PLAN = Plan(
+    header=FileHeader("name", "more"),
+    content_size=70_000,
+    key=b"\1" * 32,
+    nonce=b"\2" * 24,
+    recipients=2,
+    replicas=1,
+    sizes=(65536, 65536),
+)
+_STORED = tuple(
+    StoredPacket(
+        digest=bytes([number]) * 32,
+        server=_XFTP_SERVER,
+        sender_id=b"sender %d" % number,
+        sender_key=Ed25519PrivateKey(b"\1" * 32),
+        recipients=(
+            (b"first %d" % number, Ed25519PrivateKey(b"\2" * 32)),
+            (b"second %d" % number, X25519PrivateKey(b"\3" * 32)),
+        ),
+    )
+    for number in (1, 2)
+)
+_OWN, (_FIRST, _SECOND) = describe(
+    _PLAN, b"\4" * 64, {number: [stored] for number, stored in enumerate(_STORED, 1)}
+)
+
 _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**63), 2**63 - 1),
     float: st.floats(allow_nan=False),
@@ -88,6 +131,10 @@ _BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     Ed25519PublicKey: _keys.map(Ed25519PublicKey),
     Ed448PublicKey: st.binary(min_size=57, max_size=57).map(Ed448PublicKey),
     BoxKey: _keys.map(BoxKey),
+    AuthPrivateKey: st.one_of(_keys.map(Ed25519PrivateKey), _keys.map(X25519PrivateKey)),
+    FileDescription: st.sampled_from([_OWN, _FIRST, _SECOND]),
+    Plan: st.builds(evolve, st.just(_PLAN), content_size=st.integers(0, 10**12)),
+    StoredPacket: st.sampled_from(_STORED),
     Ratchet: st.sampled_from(_RATCHETS),
     X3DHPrivateKeys: st.sampled_from(_X3DH),
     X3DHKeys: st.sampled_from(_PUBLIC),
@@ -112,7 +159,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 def field_types(kind: type[Any]) -> dict[str, Any]:
     """The type of each field."""
-    hints = get_type_hints(kind, vars(events) if issubclass(kind, KeptEvent) else None)
+    hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in attrs.fields(kind)}
 
 
@@ -128,6 +175,10 @@ _EXAMPLES: dict[Any, Any] = {
     X25519PublicKey: X25519PublicKey(b"\3" * 32),
     Ed25519PublicKey: Ed25519PublicKey(b"\4" * 32),
     BoxKey: BoxKey(b"\5" * 32),
+    AuthPrivateKey: Ed25519PrivateKey(b"\7" * 32),
+    FileDescription: _FIRST,
+    Plan: _PLAN,
+    StoredPacket: _STORED[0],
     Ratchet: _RATCHETS[0],
     X3DHPrivateKeys: _X3DH[0],
     X3DHKeys: _PUBLIC[0],

@@ -39,6 +39,20 @@ CREATE TABLE connections (
         notify INTEGER NOT NULL,
         has_work INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
+CREATE TABLE deleted_files (
+        file_id BLOB NOT NULL PRIMARY KEY,
+        user BLOB NOT NULL,
+        created_at INTEGER NOT NULL,
+        is_told INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+CREATE TABLE deleted_packets (
+        file_id BLOB NOT NULL REFERENCES deleted_files ON DELETE CASCADE
+            DEFERRABLE INITIALLY DEFERRED,
+        server BLOB NOT NULL,
+        sender_id BLOB NOT NULL,
+        key BLOB NOT NULL,
+        PRIMARY KEY (file_id, server, sender_id)
+    ) STRICT, WITHOUT ROWID;
 CREATE TABLE deliveries (
         connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
         queue INTEGER NOT NULL,
@@ -64,6 +78,20 @@ CREATE TABLE events (
         kind BLOB NOT NULL,
         content BLOB NOT NULL
     ) STRICT;
+CREATE TABLE incoming_files (
+        file_id BLOB NOT NULL PRIMARY KEY,
+        user BLOB NOT NULL,
+        created_at INTEGER NOT NULL,
+        folder BLOB NOT NULL,
+        name BLOB,
+        asked BLOB NOT NULL,
+        acknowledges INTEGER NOT NULL,
+        approval INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        found BLOB,
+        placed_name BLOB,
+        problem BLOB
+    ) STRICT;
 CREATE TABLE last_commit (
         only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
         state BLOB NOT NULL
@@ -81,6 +109,22 @@ CREATE TABLE old_subscriptions (
         subscription_id BLOB NOT NULL,
         PRIMARY KEY (token, subscription_id)
     ) STRICT, WITHOUT ROWID;
+CREATE TABLE outgoing_files (
+        file_id BLOB NOT NULL PRIMARY KEY,
+        user BLOB NOT NULL,
+        created_at INTEGER NOT NULL,
+        path BLOB NOT NULL,
+        plan BLOB NOT NULL,
+        redirect INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        digest BLOB,
+        problem BLOB,
+        parent_id BLOB REFERENCES outgoing_files ON DELETE CASCADE
+            DEFERRABLE INITIALLY DEFERRED,
+        position INTEGER NOT NULL,
+        description BLOB,
+        own_description BLOB
+    ) STRICT;
 CREATE TABLE postponed_work (
         connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
         kind BLOB NOT NULL,
@@ -208,6 +252,15 @@ CREATE TABLE skipped_keys (
         position INTEGER NOT NULL,
         PRIMARY KEY (connection_id, header_key, number)
     ) STRICT, WITHOUT ROWID;
+CREATE TABLE uploaded_packets (
+        file_id BLOB NOT NULL REFERENCES outgoing_files ON DELETE CASCADE
+            DEFERRABLE INITIALLY DEFERRED,
+        number INTEGER NOT NULL,
+        sender_id BLOB NOT NULL,
+        stored BLOB NOT NULL,
+        is_uploaded INTEGER NOT NULL,
+        PRIMARY KEY (file_id, number, sender_id)
+    ) STRICT;
 CREATE INDEX connections_by_deletion ON connections (deletion);
 CREATE INDEX connections_by_link ON connections (link_hash) WHERE link_hash IS NOT NULL;
 CREATE INDEX connections_by_synchrony ON connections (synchrony);
@@ -218,6 +271,7 @@ CREATE INDEX events_of_messages ON events (connection_id, message_id) WHERE mess
 CREATE INDEX limited_events ON events (connection_id) WHERE kind IN (x'526563656976696e6750726f626c656d', x'5365637572697479436f64654368616e676564');
 CREATE INDEX looked_links_by_age ON looked_links (looked_at);
 CREATE INDEX muted_connections ON connections (notify) WHERE NOT notify;
+CREATE INDEX outgoing_files_of_file ON outgoing_files (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX queues_by_notifier ON receiving_queues (notifier_id) WHERE notifier_id != x'';
 CREATE INDEX queues_to_notify ON receiving_queues (notify_due_at);
 CREATE INDEX requests_of_address ON requests (address_id);
