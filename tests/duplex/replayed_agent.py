@@ -15,6 +15,7 @@ from attrs import evolve
 
 from simplex_trio.duplex.errors import AlreadyJoined, NotSynchronised
 from simplex_trio.duplex.events import (
+    ConnectionEvent,
     RequestReceived,
 )
 from simplex_trio.duplex.machine.accepting import (
@@ -706,6 +707,7 @@ class ReplayedAgent:
 
     def told(self, connection: str) -> Iterator[tuple[Any, ...]]:
         for event in self.machine.told:
+            assert isinstance(event, ConnectionEvent)
             if event.connection_id == self.ids.get(connection):
                 yield from our_event(event)
 

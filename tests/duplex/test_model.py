@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from simplex_trio.duplex.errors import CannotSend
 from simplex_trio.duplex.events import (
+    ConnectionEvent,
     ConnectionFailed,
     ConnectionReady,
     DeliveryFailed,
@@ -289,7 +290,11 @@ class Unreliable(RuleBasedStateMachine):
             assert not set(told) & set(sent)
 
     def told(self, machine: Machine, connection_id: str) -> list[object]:
-        return [event for event in machine.told if event.connection_id == connection_id]
+        return [
+            event
+            for event in machine.told
+            if isinstance(event, ConnectionEvent) and event.connection_id == connection_id
+        ]
 
     def count(self, machine: Machine, connection_id: str, kind: type[object]) -> int:
         return sum(isinstance(event, kind) for event in self.told(machine, connection_id))

@@ -80,7 +80,7 @@ class ReceivingWork(FileWorkBase):
         folder = Path(os.fsdecode(file.folder))
         part = folder / f".{file.file_id}.xftp-part"
         name = None if file.placed_name is None else os.fsdecode(file.placed_name)
-        placed = await in_thread(partial(placed_before, name, folder, part))
+        placed = await in_thread(partial(_found, name, folder, part))
         if placed is None:
             if name is not None:
                 await self._note(file.file_id, None)
@@ -162,6 +162,12 @@ class ReceivingWork(FileWorkBase):
             )
             await downloader.acknowledge((*description.packets, *redirecting))
         await self._settle(lambda step: acknowledged(step, file.file_id), durable=False)
+
+
+def _found(name: str | None, folder: Path, part: Path) -> Path | None:
+    """The file, if it got its name before a crash or an error."""
+    placed = placed_before(name, folder, part)
+    return placed if placed is not None and placed.exists() else None
 
 
 def _advance(steps: Generator[str, None, Path]) -> str | Path:
