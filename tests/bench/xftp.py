@@ -1,8 +1,9 @@
 """Rows about files: 100 MiB and 1 GiB through an XFTP router, how fast and with how much memory.
 
-As a program, ``send PATH`` reads an address, and ``receive FOLDER`` a description.  It does that
-much in a process of its own, and prints how long it took, the most memory that the process ever
-held, and, if it sent, the description for a recipient.
+As a program, ``send PATH`` reads an address, and ``receive FOLDER`` a description; ``agent-send``
+and ``agent-receive`` do the same through an agent, with a store on the disk.  It does that much in
+a process of its own, and prints how long it took, the most memory that the process ever held, and,
+if it sent, the description for a recipient.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from typing import Any
 
 import trio
 
+from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.file_events import FileFailed, FileReceived, FileSent
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.wire.addresses import ServerAddressWithAuth
 from simplex_trio.wire.xftp.description_text import decode_description, encode_description
 from simplex_trio.xftp.files.receive import receive_file
@@ -61,25 +65,39 @@ async def file_receive_large(conditions: Conditions) -> Figures:
     return await _receive(conditions, 1024)
 
 
-async def _send(conditions: Conditions, mebibytes: int) -> Figures:
-    async with _sent(conditions, mebibytes) as (_, done):
+@ROWS.row(baseline="file-send")
+async def file_send_agent(conditions: Conditions) -> Figures:
+    """Send a file of 100 MiB through an agent, whose store is on the disk."""
+    return await _send(conditions, 100, "agent-send")
+
+
+@ROWS.row(baseline="file-receive")
+async def file_receive_agent(conditions: Conditions) -> Figures:
+    """Receive a file of 100 MiB through an agent, whose store is on the disk."""
+    return await _receive(conditions, 100, "agent-receive")
+
+
+async def _send(conditions: Conditions, mebibytes: int, how: str = "send") -> Figures:
+    async with _sent(conditions, mebibytes, how) as (_, done):
         return _figures(done, conditions.times(mebibytes))
 
 
-async def _receive(conditions: Conditions, mebibytes: int) -> Figures:
+async def _receive(conditions: Conditions, mebibytes: int, how: str = "receive") -> Figures:
     async with _sent(conditions, mebibytes) as (folder, sent):
-        answer = await ask_child(_MODULE, "receive", str(folder), text=sent["description"])
+        answer = await ask_child(_MODULE, how, str(folder), text=sent["description"])
         return _figures(json.loads(answer), conditions.times(mebibytes))
 
 
 @asynccontextmanager
-async def _sent(conditions: Conditions, mebibytes: int) -> AsyncIterator[tuple[Path, Any]]:
+async def _sent(
+    conditions: Conditions, mebibytes: int, how: str = "send"
+) -> AsyncIterator[tuple[Path, Any]]:
     """A new file on the router: a folder to receive it into, and what its sender said."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, "file")
         await trio.to_thread.run_sync(_make, path, conditions.times(mebibytes))
         router = str(conditions.addresses[Subject.XFTP])
-        yield Path(name), json.loads(await ask_child(_MODULE, "send", str(path), text=router))
+        yield Path(name), json.loads(await ask_child(_MODULE, how, str(path), text=router))
 
 
 def _make(path: Path, mebibytes: int) -> None:
@@ -106,6 +124,8 @@ def _peak_kib() -> float | None:
 
 
 async def _work(what: str, path: Path, given: str) -> dict[str, object]:
+    if what.startswith("agent-"):
+        return await _work_of_agent(what, path, given)
     said: dict[str, object] = {}
     start = perf_counter()
     if what == "send":
@@ -114,6 +134,31 @@ async def _work(what: str, path: Path, given: str) -> dict[str, object]:
     else:
         await receive_file(decode_description(given), path)
     return said | {"seconds": perf_counter() - start, "peak_kib": _peak_kib()}
+
+
+async def _work_of_agent(what: str, path: Path, given: str) -> dict[str, object]:
+    folder = path.parent if what == "agent-send" else path
+    routers = [given.strip()] if what == "agent-send" else []
+    said: dict[str, object] = {}
+    config = DuplexConfig(pq=False)
+    async with open_duplex_agent(
+        folder / f"{what}.db", config=config, xftp_servers=routers
+    ) as agent:
+        start = perf_counter()
+        if what == "agent-send":
+            await agent.send_file(path)
+        else:
+            await agent.receive_file(given, path, approve=True)
+        async for event in agent.events:
+            assert not isinstance(event, FileFailed), event
+            if isinstance(event, FileSent):
+                said["description"] = event.recipients[0]
+                break
+            if isinstance(event, FileReceived):
+                await agent.drain()  # with the acknowledgements, as without an agent
+                break
+        seconds = perf_counter() - start
+    return said | {"seconds": seconds, "peak_kib": _peak_kib()}
 
 
 async def _serve() -> None:
