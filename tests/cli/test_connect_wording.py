@@ -57,16 +57,6 @@ from simplex_trio.duplex.file_events import (
     FileReceived,
     FileSent,
 )
-from simplex_trio.duplex.file_events import (
-    FileDelayed,
-    FileDeleted,
-    FileFailed,
-    FileNeedsApproval,
-    FileProblem,
-    FileProgress,
-    FileReceived,
-    FileSent,
-)
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 from simplex_trio.wire.ntf.statuses import TokenState
 from simplex_trio.xftp.files.progress import Phase

@@ -225,7 +225,7 @@ class World:
         config = evolve(config, agent=evolve(config.agent, random_fraction=random.random))
         try:
             async with open_smp_agent(config.agent, connector=nowhere) as below:
-                agent = DuplexAgent(config, store, below, None, self.place / "agent.files")
+                agent = DuplexAgent(config, store, below, None, folder=self.place / "agent.files")
                 async with trio.open_nursery() as nursery:
                     await nursery.start(agent.run)
                     yield agent
