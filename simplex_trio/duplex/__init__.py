@@ -3,7 +3,7 @@
 * `simplex_trio.duplex.opening` -- `open_duplex_agent`;
 * `simplex_trio.duplex.agent` -- `DuplexAgent`, the calls;
 * `simplex_trio.duplex.events` -- what happens, and what to do about it;
-* `simplex_trio.duplex.machine` -- what a connection does next, in plain code;
+* `simplex_trio.duplex.machine` -- what a connection or a file does next, in plain code;
 * `simplex_trio.duplex.store` -- where everything is kept;
 * `simplex_trio.duplex.work` -- the tasks, which carry it out.
 """
@@ -36,6 +36,7 @@ from simplex_trio.duplex.errors import (
     NotSynchronised,
     PushNotReadable,
     UnknownConnection,
+    UnknownFile,
 )
 from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.events import (
@@ -73,6 +74,20 @@ from simplex_trio.duplex.events import (
     SendingResumed,
     UserDeleted,
 )
+from simplex_trio.duplex.file_config import FileConfig
+from simplex_trio.duplex.file_events import (
+    AnyFileEvent,
+    FileDelayed,
+    FileDeleted,
+    FileEvent,
+    FileFailed,
+    FileNeedsApproval,
+    FileProblem,
+    FileProgress,
+    FileReceived,
+    FileSent,
+)
+from simplex_trio.duplex.file_status import FileState, FileStatus
 from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
 from simplex_trio.duplex.links import LinkPreview
 from simplex_trio.duplex.machine.connection import Synchrony
@@ -89,6 +104,7 @@ from simplex_trio.duplex.store.store import change_store_key
 __all__ = [
     "AgentCount",
     "AlreadyJoined",
+    "AnyFileEvent",
     "CannotAccept",
     "CannotAcknowledge",
     "CannotResynchronise",
@@ -111,6 +127,18 @@ __all__ = [
     "DuplexEvents",
     "DuplexStatistics",
     "Fallback",
+    "FileConfig",
+    "FileDelayed",
+    "FileDeleted",
+    "FileEvent",
+    "FileFailed",
+    "FileNeedsApproval",
+    "FileProblem",
+    "FileProgress",
+    "FileReceived",
+    "FileSent",
+    "FileState",
+    "FileStatus",
     "Integrity",
     "Invitation",
     "InvitationReady",
@@ -163,6 +191,7 @@ __all__ = [
     "StepOutcome",
     "Synchrony",
     "UnknownConnection",
+    "UnknownFile",
     "UserDeleted",
     "UserLimits",
     "change_store_key",

@@ -13,6 +13,7 @@ from simplex_trio.engine.backoff import Backoff
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.transport.config import ConnectConfig
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
+from simplex_trio.wire.xftp.description_text import MESSAGE_PART_SIZE
 from simplex_trio.xftp.client import XFTPClient, open_xftp_client
 from simplex_trio.xftp.client_config import AnyServer, XFTPClientConfig, server_with_auth
 from simplex_trio.xftp.files.config import MAX_FILE_SIZE, Connect, TransferConfig
@@ -61,7 +62,7 @@ class FileConfig(Redacted):
     transfers: int = field(default=4, validator=ge(1))
     """Files that are sent at a time, and as many that are received; further ones wait for their
     turn.  One that is sent holds up to four packets in memory: 16 MiB."""
-    longest_description: int = field(default=14_000, validator=ge(1))
+    longest_description: int = field(default=MESSAGE_PART_SIZE, validator=ge(1))
     """Characters of a description, above which recipients get one that leads to it, unless the
     program says otherwise: what a message of the reference's chat holds at once."""
     send_within: int = field(default=_DAY, validator=ge(1))

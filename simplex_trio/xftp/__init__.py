@@ -9,7 +9,11 @@ functions raise `XFTPSupportMissing`.
 """
 
 from simplex_trio.wire.xftp.description import FileDescription, FileParty, Packet, Replica
-from simplex_trio.wire.xftp.description_text import decode_description, encode_description
+from simplex_trio.wire.xftp.description_text import (
+    decode_description,
+    description_parts,
+    encode_description,
+)
 from simplex_trio.wire.xftp.links import FileLink, parse_file_link, web_link
 from simplex_trio.xftp.client import XFTPClient, open_xftp_client
 from simplex_trio.xftp.client_config import XFTPClientConfig
@@ -72,6 +76,7 @@ __all__ = [
     "XFTPSupportMissing",
     "decode_description",
     "delete_file",
+    "description_parts",
     "encode_description",
     "load_description",
     "open_xftp_client",

@@ -29,7 +29,9 @@ from simplex_trio.wire.xftp.yaml_subset import Node, parse_yaml, quoted
 
 __all__ = [
     "MAX_DESCRIPTION_SIZE",
+    "MESSAGE_PART_SIZE",
     "decode_description",
+    "description_parts",
     "encode_description",
     "format_size",
     "parse_size",
@@ -38,6 +40,9 @@ __all__ = [
 MAX_DESCRIPTION_SIZE = 2 * 1024 * 1024
 """The most bytes of text that are parsed: enough for five replicas of 5 GiB in packets of 4 MiB, or
 for one in packets of 256 KiB."""
+
+MESSAGE_PART_SIZE = 14_000
+"""Characters of a description that the reference's chat puts into one message."""
 
 _MAX_SIZE = 2**63 - 1
 _MAX_NUMBER = MAX_DESCRIPTION_SIZE
@@ -116,6 +121,11 @@ def encode_description(description: FileDescription) -> str:
         lines.append(f"  server: {server}")
     lines.append(f"size: {_size_as_scalar(description.size)}")
     return "\n".join(lines) + "\n"
+
+
+def description_parts(text: str, size: int = MESSAGE_PART_SIZE) -> tuple[str, ...]:
+    """The text of a description in parts for messages, in order; together they are the text."""
+    return tuple(text[start : start + size] for start in range(0, len(text), size))
 
 
 def _by_server(description: FileDescription) -> Iterator[tuple[ServerAddress, list[_Line]]]:
