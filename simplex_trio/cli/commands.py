@@ -11,6 +11,7 @@ from simplex_trio.cli.agent_watch import agent_watch
 from simplex_trio.cli.connect import (
     accepting,
     checking,
+    files,
     listing,
     making,
     repairing,
@@ -127,6 +128,22 @@ connect.command(
     help_epilogue=_examples(
         "simplex-trio connect send 3q0FBh2x 'hello' --receipt",
         "simplex-trio connect send 3q0FBh2x - < letter.txt",
+    ),
+)
+connect.command(
+    files.send_file,
+    name="send-file",
+    help_epilogue=_examples(
+        "simplex-trio connect send-file photo.jpg --router xftp://...@xftp.example.com",
+        "simplex-trio connect send-file photo.jpg --recipients 3 --to descriptions",
+    ),
+)
+connect.command(
+    files.receive_file,
+    name="receive-file",
+    help_epilogue=_examples(
+        "simplex-trio connect receive-file rcv1.xftp --to Downloads",
+        "simplex-trio connect receive-file - --yes < link.txt",
     ),
 )
 connect.command(

@@ -37,7 +37,7 @@ from simplex_trio.xftp.files.progress import Listener
 from simplex_trio.xftp.files.receive import ReceivedFile, receive_file
 from simplex_trio.xftp.files.send import SentFile, send_file
 
-__all__ = ["delete", "info", "receive", "send"]
+__all__ = ["Description", "delete", "described", "info", "receive", "send"]
 
 T = TypeVar("T")
 
@@ -187,7 +187,7 @@ def receive(
     keep
         Leave it on the routers, so that the description can be used again until it expires.
     """
-    found = _described(description)
+    found = described(description)
     if found.party is not FileParty.RECIPIENT:
         raise CommandFailed(
             "This is the sender's description; recipients have their own, rcv1.xftp and so on.",
@@ -224,7 +224,7 @@ def delete(description: Description, /, *, json: AsJson = False) -> None:
     description
         `snd.xftp.private`, or `-` for standard input.
     """
-    found = _described(description)
+    found = described(description)
     if found.party is not FileParty.SENDER:
         raise CommandFailed(
             "Only the sender's description, snd.xftp.private, deletes a file.", ExitCode.USAGE
@@ -245,7 +245,7 @@ def delete(description: Description, /, *, json: AsJson = False) -> None:
 
 def info(description: Description, /, *, json: AsJson = False) -> None:
     """Say what a description describes, without asking any router."""
-    facts = _facts(_described(description))
+    facts = _facts(described(description))
     if json:
         print_json(facts)
         return
@@ -272,7 +272,8 @@ def _packets(count: int) -> str:
     return "1 packet" if count == 1 else f"{count} packets"
 
 
-def _described(source: str) -> FileDescription:
+def described(source: str) -> FileDescription:
+    """The description in a file, a link or standard input; `CommandFailed` if there is none."""
     try:
         if source == "-":
             return read_description(sys.stdin.buffer.read(MAX_SOURCE_SIZE + 1))

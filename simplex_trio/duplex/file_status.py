@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from typing import final
 
@@ -52,6 +53,8 @@ class FileStatus(Redacted):
     """Bytes of the encrypted file, all replicas included; 0 if that is not known."""
     done: int
     """How many of them were sent or received, as far as that is known."""
+    path: str
+    """The file that is sent, or the folder of one that is received; empty for one to delete."""
 
 
 _INCOMING = {
@@ -78,11 +81,12 @@ def file_status_of(rows: Rows, file_id: str) -> FileStatus | None:
             incoming.created_at,
             size,
             size if is_done else 0,
+            os.fsdecode(incoming.folder),
         )
     deleted = rows.get(DeletedFile, file_id)
     if deleted is None or not deleted.is_told:
         return None
-    return FileStatus(file_id, deleted.user, FileState.DELETING, deleted.created_at, 0, 0)
+    return FileStatus(file_id, deleted.user, FileState.DELETING, deleted.created_at, 0, 0, "")
 
 
 def _sent(rows: Rows, file: OutgoingFile) -> FileStatus:
@@ -98,4 +102,5 @@ def _sent(rows: Rows, file: OutgoingFile) -> FileStatus:
         file.created_at,
         size,
         done,
+        os.fsdecode(file.path),
     )

@@ -13,8 +13,8 @@ import pytest
 from .simulation.world import simulate
 
 
-def seeds() -> range:
-    first, _, last = os.environ.get("SIMPLEX_TRIO_SEEDS", "200").rpartition("-")
+def seeds(usual: int = 200) -> range:
+    first, _, last = os.environ.get("SIMPLEX_TRIO_SEEDS", str(usual)).rpartition("-")
     return range(int(first), int(last) + 1) if first else range(int(last))
 
 

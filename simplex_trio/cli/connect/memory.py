@@ -37,6 +37,8 @@ class Memory(Redacted):
     routers: list[ServerAddressWithAuth] = field(factory=list)
     names: dict[str, str] = field(factory=dict)
     """By the id of the connection."""
+    file_routers: list[ServerAddressWithAuth] = field(factory=list)
+    """For files."""
     has_names: bool = True
     """Whether names are written: not beside a store that is encrypted, as this file is not."""
 
@@ -49,6 +51,9 @@ class Memory(Redacted):
             if content["version"] != _VERSION:
                 raise ValueError("another version")
             routers = [ServerAddressWithAuth.parse(str(each)) for each in content["routers"]]
+            file_routers = [
+                ServerAddressWithAuth.parse(str(each)) for each in content.get("file_routers", [])
+            ]
             names = {
                 str(key): name_of(str(name).encode()) for key, name in content["names"].items()
             }
@@ -60,7 +65,7 @@ class Memory(Redacted):
                 "routers again with --router.",
                 ExitCode.USAGE,
             ) from exc
-        return cls(path, routers, names, has_names)
+        return cls(path, routers, names, file_routers, has_names)
 
     def servers(self) -> list[Server]:
         """The routers, for an agent."""
@@ -84,5 +89,6 @@ class Memory(Redacted):
             "version": _VERSION,
             "routers": [str(each) for each in self.routers],
             "names": self.names,
+            "file_routers": [str(each) for each in self.file_routers],
         }
         replace_file(self.path, json.dumps(content, indent=1).encode())

@@ -23,11 +23,14 @@ from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.errors import NoServers, UnknownConnection
 from simplex_trio.duplex.events import ConfirmationReceived, RequestReceived
+from simplex_trio.duplex.file_config import FileConfig
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.status import ConnectionState
 from simplex_trio.errors import StoreIncomplete, StoreKeyWrong, StoreLocked
 from simplex_trio.redaction import Redacted
-from simplex_trio.wire.addresses import ServerProtocol
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from simplex_trio.xftp.client import XFTPClient
+from simplex_trio.xftp.client_config import XFTPClientConfig
 
 __all__ = [
     "PATIENCE",
@@ -190,23 +193,31 @@ async def open_connections(
     *,
     makes_queues: bool = False,
     accept_loss: bool = False,
+    file_routers: Sequence[str] = (),
+    uses_files: bool = False,
 ) -> AsyncIterator[Open]:
     """Open the agent; one that ``makes_queues`` needs a router, and makes the store if need be.
 
-    ``routers`` are remembered.  Raises `CommandFailed` with what to do.
+    So does one that ``uses_files``.  ``routers`` are remembered, and so are ``file_routers``.
+    Raises `CommandFailed` with what to do.
     """
     given = [read_address(each, ServerProtocol.SMP) for each in routers]
     if given:
         where.memory.routers = given
-    if makes_queues:
-        if not where.memory.routers:
-            raise NoServers
+    given_for_files = [read_address(each, ServerProtocol.XFTP) for each in file_routers]
+    if given_for_files:
+        where.memory.file_routers = given_for_files
+    if makes_queues and not where.memory.routers:
+        raise NoServers
+    if makes_queues or uses_files:
         where.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     else:
         _check_exists(where)
-    config = DuplexConfig(servers=where.memory.servers())
+    config = DuplexConfig(
+        servers=where.memory.servers(), files=FileConfig(servers=where.memory.file_routers)
+    )
     async with _opened(where, config, accept_loss=accept_loss) as agent:
-        if given:
+        if given or given_for_files:
             where.memory.save()
         yield Open(agent, where.memory)
 
@@ -215,7 +226,9 @@ async def open_connections(
 async def read_connections(where: Place) -> AsyncIterator[Open]:
     """Open the agent without a network, to look at what is stored."""
     _check_exists(where)
-    config = DuplexConfig(servers=where.memory.servers(), pq=False)
+    config = DuplexConfig(
+        servers=where.memory.servers(), pq=False, files=FileConfig(connect=_no_files)
+    )
     async with _opened(where, config, connector=_nowhere) as agent:
         yield Open(agent, where.memory)
 
@@ -223,6 +236,12 @@ async def read_connections(where: Place) -> AsyncIterator[Open]:
 async def _nowhere(_: trio.Nursery, __: Destination) -> SMPClient:
     await trio.sleep_forever()
     raise AssertionError  # for the type checker
+
+
+@asynccontextmanager
+async def _no_files(_: ServerAddress, __: XFTPClientConfig) -> AsyncIterator[XFTPClient]:
+    await trio.sleep_forever()
+    yield  # for the type checker
 
 
 @asynccontextmanager

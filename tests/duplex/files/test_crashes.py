@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from tests.duplex.simulation.crashes import Crash
+from tests.duplex.test_simulation import seeds
 
 from .simulation import PARALLEL, World, run
 
@@ -18,8 +19,6 @@ PACKETS = 3
 
 EVERY = 1 if int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "3")) >= 50 else 9
 """How many of the points are tried: all of them in the long session."""
-
-SEEDS = int(os.environ.get("SIMPLEX_TRIO_SEEDS", "20").rpartition("-")[2])
 
 
 def undisturbed(place: Path, *, redirect: bool) -> World:
@@ -68,7 +67,7 @@ def test_a_crash_at_every_point(tmp_path: Path, redirect: bool, loses_power: boo
             raise
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", seeds(20))
 def test_crashes_and_trouble(tmp_path: Path, seed: int) -> None:
     """Many crashes, routers that cannot be reached, and answers that get lost."""
     random = Random(seed)
