@@ -94,7 +94,10 @@ def code_received(step: Step, token: PushToken, nonce: bytes, sealed: bytes) -> 
         _change(step, token, evolve(token, sealed_code=nonce + sealed))
         return
     code = token.push_key.open_padded(nonce, sealed)
-    if token.state is not TokenState.ACTIVE:
+    if token.device_due:
+        # The push was faster than the answer that the router has the new device.
+        _change(step, token, evolve(token, code=code))
+    elif token.state is not TokenState.ACTIVE:
         _reach(step, token, evolve(token, code=code), TokenState.CONFIRMED)
 
 
@@ -126,7 +129,7 @@ def token_registered(
     step: Step, asked: PushToken, token: PushToken, token_id: bytes, push_key: BoxKey
 ) -> None:
     """The router knows the token, and sends a code to the device."""
-    code = None
+    code = token.code
     if token.sealed_code is not None:
         nonce, sealed = token.sealed_code[:_NONCE_SIZE], token.sealed_code[_NONCE_SIZE:]
         # If it was sent for another registration, the router sends a new one.
@@ -142,8 +145,7 @@ def token_registered(
         code=code,
         minutes_due=bool(token.minutes),
     )
-    state = TokenState.REGISTERED if code is None else TokenState.CONFIRMED
-    _reach(step, token, registered, state)
+    _reach(step, token, registered, _state_before_verifying(registered))
 
 
 def token_not_registered(step: Step, token: PushToken) -> None:
@@ -158,8 +160,8 @@ def token_verified(step: Step, token: PushToken) -> None:
 
 def device_replaced(step: Step, asked: PushToken, token: PushToken) -> None:
     """The router has the new device token, and sends a code to the device."""
-    device_due = asked.device_token != token.device_token
-    _reach(step, token, evolve(token, device_due=device_due, code=None), TokenState.REGISTERED)
+    replaced = evolve(token, device_due=asked.device_token != token.device_token)
+    _reach(step, token, replaced, _state_before_verifying(replaced))
 
 
 def period_set(step: Step, asked: PushToken, token: PushToken) -> None:
@@ -199,6 +201,11 @@ def token_refused(step: Step, token: PushToken) -> None:
 def token_forgotten(step: Step, token: PushToken) -> None:
     """A deleted token is gone from the router, or the router refuses to delete it."""
     _remove(step, token)
+
+
+def _state_before_verifying(token: PushToken) -> TokenState:
+    """The push with the code may have been faster than the answer."""
+    return TokenState.REGISTERED if token.code is None else TokenState.CONFIRMED
 
 
 # --- details ------------------------------------------------------------------------------------

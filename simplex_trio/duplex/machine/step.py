@@ -301,8 +301,9 @@ class Step:
         if row.notify != connection.row.notify:
             self.notifications_changed = True
         for number, queue in before.items():
-            if number not in after:
+            if number not in after and queue.subscription_id:
                 drop_subscription(self.rows, queue.subscription_id)
+                self.notifications_changed = True
         if _notifiable(before) != _notifiable(after):
             self.notifications_changed = True
 

@@ -11,6 +11,7 @@ import math
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -42,6 +43,8 @@ from tests.agent.simulation.own_router import OwnRouter
 from ..machines import QuickKEM
 from .crashes import Crash, CrashingDatabase, RouterInSight
 from .kem import SeededStock
+from .notified import Notified
+from .ntf_router import NTFRouter
 from .program import Offer, Pairing, Program, Side, Way
 
 TROUBLED_SECONDS = 60
@@ -99,7 +102,8 @@ class Machine:
             if not world.is_calm and random.random() < 0.8:
                 at = int(math.exp(random.uniform(0, math.log(400))))
             loses_power = world.may_lose_power and random.random() < 0.5
-            await self._live(Crash(at, loses_power=loses_power))
+            sleeps = world.notified.may_sleep(self)
+            await self._live(Crash(at, loses_power=loses_power), sleeps=sleeps)
             if self.crash.has_happened:
                 self.crashes += 1
                 world.note(f"{self.program.name} crashes {self.crash.place}")
@@ -107,15 +111,19 @@ class Machine:
             if not world.is_over:
                 await trio.sleep(random.choice([0, 0.5, 20]))
 
-    async def _live(self, crash: Crash) -> None:
+    async def _live(self, crash: Crash, *, sleeps: bool) -> None:
+        """One life; a program that ``sleeps`` is subscribed to nothing."""
         self.crash = crash
+        opening = self._open_agent(crash, subscribes=not sleeps)
         try:
             with crash.scope:
-                async with self._open_agent(crash) as self.agent, trio.open_nursery() as nursery:
+                async with opening as self.agent, trio.open_nursery() as nursery:
                     nursery.start_soon(self.program.run, self.agent)
+                    notified = partial(self.world.notified.live, sleeps=sleeps)
+                    nursery.start_soon(notified, self, self.agent)
                     if self.is_interrupted:
                         nursery.start_soon(self._interrupt, self.agent)
-                    await self._wait_for_end()
+                    await self._wait_for_end(sleeps=sleeps)
                     self.agent = None  # it may take until after the end of the trouble to end
                     nursery.cancel_scope.cancel()
         except BaseException:
@@ -139,11 +147,11 @@ class Machine:
                 await trio.sleep(random.uniform(0, 20))
                 agent.set_network(Network.ORDINARY, changed=random.random() < 0.5)
 
-    async def _wait_for_end(self) -> None:
+    async def _wait_for_end(self, *, sleeps: bool) -> None:
         world = self.world
         with trio.move_on_after(world.random.choice([math.inf, 20, 60])):
             await world.calm.wait()
-        if world.is_calm:
+        if world.is_calm and not sleeps:
             await world.over.wait()
 
     def disarm(self) -> None:
@@ -151,7 +159,7 @@ class Machine:
         self.crash.at = None
 
     @asynccontextmanager
-    async def _open_agent(self, crash: Crash) -> AsyncIterator[DuplexAgent]:
+    async def _open_agent(self, crash: Crash, *, subscribes: bool) -> AsyncIterator[DuplexAgent]:
         world, random = self.world, self.world.random
         config = self._config()
         routers = [RouterInSight(router, crash, random) for router in world.routers]
@@ -161,7 +169,11 @@ class Machine:
         store = DuplexStore(database)
         try:
             async with open_smp_agent(config.agent, connector=connector) as below:
-                agent = DuplexAgent(config, store, below, stock)
+                agent = DuplexAgent(
+                    *(config, store, below, stock),
+                    subscribes=subscribes,
+                    ntf_connector=world.notified.connector(crash),
+                )
                 async with trio.open_nursery() as nursery:
                     await nursery.start(agent.run)
                     yield agent
@@ -172,18 +184,20 @@ class Machine:
             finally:
                 database.end()
 
+    def engine_config(self) -> EngineConfig:
+        """How the programs of this world wait for routers."""
+        return EngineConfig(
+            connect_timeouts=Timeouts(background=10, interactive=10),
+            request_timeouts=Timeouts(background=8, interactive=8),
+            ping_interval=60,
+            max_timeouts=2,
+            silence=30,
+            random=self.world.random.randbytes,
+        )
+
     def _config(self) -> DuplexConfig:
         random = self.world.random
-        client = SMPClientConfig(
-            engine=EngineConfig(
-                connect_timeouts=Timeouts(background=10, interactive=10),
-                request_timeouts=Timeouts(background=8, interactive=8),
-                ping_interval=60,
-                max_timeouts=2,
-                silence=30,
-                random=random.randbytes,
-            )
-        )
+        client = SMPClientConfig(engine=self.engine_config())
         return DuplexConfig(
             servers=self.servers,
             pq=self.has_pq,
@@ -201,6 +215,7 @@ class Machine:
         """What is not done yet."""
         name, agent = self.program.name, self.agent
         found = [each for side in self.program.sides for each in side.missing()]
+        found += self.world.notified.missing(self)
         for table in ("deliveries", "received_messages", "requests", "events"):
             found += [f"{name} has {table}"] * self.count(table)
         if self.count("connections", "has_work"):
@@ -264,6 +279,7 @@ class World:
         for number in range(random.randint(1, 3)):
             self.routers.append(self._router(number))
         self.machines = [Machine(self, number) for number in range(random.choice([2, 2, 2, 3]))]
+        self.notified = Notified(self, seed)
         self.pairings: list[Pairing] = []
         for _ in range(random.choice([1, 1, 2])):
             self._plan_offer()
@@ -332,7 +348,7 @@ class World:
     async def run(self) -> Outcome:
         tasks_before = trio.lowlevel.current_statistics().tasks_living
         async with trio.open_nursery() as outside:
-            for router in self.routers:
+            for router in self._servers():
                 await router.start(outside)
             async with trio.open_nursery() as nursery:
                 for machine in self.machines:
@@ -343,8 +359,9 @@ class World:
                 await self._finish()
                 for machine in self.machines:
                     await machine.check()
+                self.notified.check()
                 self.over.set()
-            for router in self.routers:
+            for router in self._servers():
                 router.stop()
         assert trio.lowlevel.current_statistics().tasks_living == tasks_before
         return Outcome(
@@ -358,10 +375,14 @@ class World:
             yield pairing.offering
             yield pairing.joining
 
+    def _servers(self) -> list[OwnRouter | NTFRouter]:
+        notified = [self.notified.router] if self.notified.devices else []
+        return [*self.routers, *notified]
+
     async def _restart_routers(self, outside: trio.Nursery) -> None:
         while True:
             await trio.sleep(self.random.uniform(5, 60))
-            router = self.random.choice(self.routers)
+            router = self.random.choice(self._servers())
             if self.random.random() < 0.5:
                 self.note(f"cut {router.name}")
                 self.network.cut_connections(router.name)
@@ -376,7 +397,7 @@ class World:
 
     async def _calm_down(self, outside: trio.Nursery) -> None:
         self.network.trouble = Trouble(delay=self.network.trouble.delay)
-        for router in self.routers:
+        for router in self._servers():
             if not self.network.is_up(router.name):
                 await router.start(outside)
         for machine in self.machines:
