@@ -67,7 +67,7 @@ class Notified:
             Random(f"notification router {seed}"),
             self._push,
             routers=world.routers,
-            config=AgentConfig(AgentRole.NOTIFIER, client),
+            config=AgentConfig(AgentRole.NOTIFIER, client, random_fraction=self.random.random),
         )
         self.devices: dict[Machine, Device] = {}
         for machine in world.machines:
