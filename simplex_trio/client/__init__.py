@@ -17,11 +17,17 @@ from simplex_trio.client.smp.queues import NotifierCredentials, OwnedQueue
 from simplex_trio.client.spec import ProtocolSpec, TransmissionCodec
 from simplex_trio.errors import NotAService
 from simplex_trio.wire.ntf.queues import NotifierQueue
-from simplex_trio.wire.ntf.statuses import SubscriptionStatus, TokenState, TokenStatus
+from simplex_trio.wire.ntf.statuses import (
+    InvalidReason,
+    SubscriptionStatus,
+    TokenState,
+    TokenStatus,
+)
 from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
 
 __all__ = [
     "DeviceToken",
+    "InvalidReason",
     "NotAService",
     "NotifierCredentials",
     "NotifierQueue",
