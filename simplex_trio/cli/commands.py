@@ -14,6 +14,7 @@ from simplex_trio.cli.connect import (
     files,
     listing,
     making,
+    moving,
     repairing,
     sending,
     watching,
@@ -162,6 +163,13 @@ connect.command(
 )
 connect.command(
     repairing.resync, help_epilogue=_examples("simplex-trio connect resync 3q0FBh2x --seconds 60")
+)
+connect.command(
+    moving.rotate,
+    help_epilogue=_examples(
+        "simplex-trio connect rotate 3q0FBh2x --router smp://...@smp.example.com",
+        "simplex-trio connect rotate 3q0FBh2x --abort",
+    ),
 )
 connect.command(
     listing.delete,

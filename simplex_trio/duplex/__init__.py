@@ -15,6 +15,7 @@ from simplex_trio.duplex.config import (
     Isolation,
     Network,
     ProxyUse,
+    RotationPolicy,
     Server,
     UserLimits,
 )
@@ -23,6 +24,7 @@ from simplex_trio.duplex.errors import (
     CannotAccept,
     CannotAcknowledge,
     CannotResynchronise,
+    CannotRotate,
     CannotSend,
     DuplexError,
     Limit,
@@ -68,6 +70,9 @@ from simplex_trio.duplex.events import (
     ResynchronisationFailed,
     ResynchronisationRequested,
     Resynchronised,
+    RotationPhase,
+    RotationProgress,
+    RotationSide,
     RouterDown,
     RouterUp,
     SecurityCodeChanged,
@@ -93,6 +98,7 @@ from simplex_trio.duplex.links import LinkPreview
 from simplex_trio.duplex.machine.connection import Synchrony
 from simplex_trio.duplex.machine.push_records import NotificationMode
 from simplex_trio.duplex.machine.pushes import Notification
+from simplex_trio.duplex.machine.rotating import Rotation
 from simplex_trio.duplex.machine.step import Spoken
 from simplex_trio.duplex.notifications import Notifications, NotificationToken
 from simplex_trio.duplex.opening import open_duplex_agent
@@ -108,6 +114,7 @@ __all__ = [
     "CannotAccept",
     "CannotAcknowledge",
     "CannotResynchronise",
+    "CannotRotate",
     "CannotSend",
     "ConfirmationReceived",
     "ConnectionDeleted",
@@ -178,6 +185,11 @@ __all__ = [
     "ResynchronisationFailed",
     "ResynchronisationRequested",
     "Resynchronised",
+    "Rotation",
+    "RotationPhase",
+    "RotationPolicy",
+    "RotationProgress",
+    "RotationSide",
     "RouterCounts",
     "RouterDown",
     "RouterUp",

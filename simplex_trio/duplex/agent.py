@@ -82,6 +82,7 @@ from simplex_trio.duplex.machine.joining import (
 from simplex_trio.duplex.machine.limiting import Room, check_connections
 from simplex_trio.duplex.machine.notifying import NO_CONNECTION
 from simplex_trio.duplex.machine.resynchronising import resynchronise
+from simplex_trio.duplex.machine.rotating import abort, rotate
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.notifications import Notifications
@@ -98,6 +99,7 @@ from simplex_trio.duplex.work.fetched import Fetched
 from simplex_trio.duplex.work.fetching import Fetching
 from simplex_trio.duplex.work.files.works import FileWorks
 from simplex_trio.duplex.work.lanes import Lanes
+from simplex_trio.duplex.work.moving import Moving
 from simplex_trio.duplex.work.notifying import NotificationsWork
 from simplex_trio.duplex.work.ntf_routers import NTFConnector, NTFRouters, direct_ntf_connector
 from simplex_trio.duplex.work.routers import Routers
@@ -187,9 +189,10 @@ class DuplexAgent(FileCalls):
         self._core.set_work = self._lanes.set_work
         self._core.set_file_work = self._file_works.set_work
         self._core.leave = routers.leave_peer
+        moving = Moving(config.rotation, self._core, routers, self._subscriptions, activities)
         self._upkeep = Upkeep(
             *(config, self._core, store, self._lanes, self._subscriptions),
-            *(activities, self._connectivity, ntf_routers),
+            *(activities, self._connectivity, ntf_routers, moving),
         )
 
     def _wake(self) -> None:
@@ -649,6 +652,30 @@ class DuplexAgent(FileCalls):
         for user, queues in (await self._core.read(look)).items():
             chosen = [each for each in queues if wanted is None or each.connection_id in wanted]
             self._subscriptions.add(user, chosen)
+
+    # --- moving ---------------------------------------------------------------------------------
+
+    async def rotate(self, connection_id: str) -> None:
+        """Move this side's queue of a connection to another router, if the agent has another.
+
+        It goes on in the background, as far as the peer is there to answer, and
+        `RotationProgress` tells how far it has come.  No message is lost or comes twice.  While
+        the new queue is not used yet, a further call has another one made in its place.
+
+        Raises `CannotRotate` if the connection is not ready, is suspended, or the peer was just
+        told that it may use the new queue; and `NoServers`.
+        """
+
+        def decide(step: Step) -> None:
+            c = _known(step, connection_id)
+            self._check_servers(c.row.user)
+            rotate(step, c)
+
+        await self._core.step(decide)
+
+    async def abort_rotation(self, connection_id: str) -> None:
+        """Stay with the queue that was to be left; raises `CannotRotate` if it is too late."""
+        await self._core.step(lambda step: abort(step, _known(step, connection_id)))
 
     # --- looking --------------------------------------------------------------------------------
 

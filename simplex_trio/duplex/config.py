@@ -25,6 +25,7 @@ __all__ = [
     "Isolation",
     "Network",
     "ProxyUse",
+    "RotationPolicy",
     "Server",
     "UserLimits",
 ]
@@ -134,6 +135,25 @@ class UserLimits:
     """The bytes in these, a body that several peers get counted for each."""
 
 
+@frozen
+class RotationPolicy:
+    """When queues are moved to other routers without a call of `DuplexAgent.rotate`.
+
+    By default they are not: the peer and both routers see that a queue is moved, and a list of
+    servers that was wrong for a minute would begin to move everything.
+    """
+
+    leave_removed_servers: bool = False
+    """Whether queues leave routers that are not in the list of their user any more."""
+    leave_unreachable_after: float | None = field(default=None, validator=optional(ge(0)))
+    """The seconds for which a router cannot be reached, while others can, before queues leave it.
+
+    What the peer has to answer comes through the old queue.  So the move goes on as soon as the
+    router can be reached again, for however short a time, and never if it cannot."""
+    at_once: int = field(default=10, validator=ge(1))
+    """How many moves are begun in a minute, less those whose new queue is still to be made."""
+
+
 @frozen(repr=False)
 class DuplexConfig(Redacted):
     """The configuration of an agent; the first field is what most programs set."""
@@ -165,6 +185,7 @@ class DuplexConfig(Redacted):
         factory=lambda: Backoff(initial=2, increase_after=10, factor=1.5, maximum=120)
     )
     """The waits between attempts at everything but messages, whose waits the protocol sets."""
+    rotation: RotationPolicy = field(factory=RotationPolicy)
     slowness: float = field(default=1.5, validator=ge(1))
     """How many times as long time-outs are while the network is `Network.SLOW`."""
     answers_resynchronisation: bool = True

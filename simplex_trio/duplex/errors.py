@@ -11,6 +11,7 @@ __all__ = [
     "CannotAccept",
     "CannotAcknowledge",
     "CannotResynchronise",
+    "CannotRotate",
     "CannotSend",
     "DuplexError",
     "Limit",
@@ -105,6 +106,10 @@ class LimitReached(DuplexError):
     def __init__(self, limit: Limit) -> None:
         super().__init__(f"the user's limit of {limit.value} is reached")
         self.limit = limit
+
+
+class CannotRotate(DuplexError):
+    """The queue cannot be moved now, or its move cannot be aborted any more."""
 
 
 class NotAnAddress(DuplexError):

@@ -47,6 +47,9 @@ __all__ = [
     "ResynchronisationFailed",
     "ResynchronisationRequested",
     "Resynchronised",
+    "RotationPhase",
+    "RotationProgress",
+    "RotationSide",
     "RouterDown",
     "RouterUp",
     "SecurityCodeChanged",
@@ -362,6 +365,53 @@ class QueueLost(ConnectionEvent):
     """Whether the router has no such queue, or does not take this side's key for it."""
 
 
+# --- moving queues ------------------------------------------------------------------------------
+
+
+class RotationSide(Enum):
+    """Which queue of a connection is moved."""
+
+    RECEIVING = "receiving"
+    """The one that this side receives from; this side has begun it."""
+    SENDING = "sending"
+    """The one that this side sends to; the peer has begun it."""
+
+
+class RotationPhase(Enum):
+    """How far the move of a queue has come."""
+
+    STARTED = "started"
+    """The new queue is there, and the peer is to be told; or the peer has told of it."""
+    CONFIRMED = "confirmed"
+    """The sender's keys for the new queue have reached its owner, or the owner's router."""
+    SECURED = "secured"
+    """The new queue takes messages.  Until it is known to work, all go through both."""
+    COMPLETED = "completed"
+    """The old queue is not used any more; if it was this side's, it is deleted."""
+    ABORTED = "aborted"
+    """The new queue was given up, by the program or for another one."""
+    FAILED = "failed"
+    """The new queue was given up, because a router or the peer does not know it."""
+
+
+@final
+@frozen(repr=False)
+class RotationProgress(ConnectionEvent):
+    """A queue is being moved to another router.
+
+    Nothing has to be done, and messages go on all the time.  If it has failed on the receiving
+    side, `DuplexAgent.rotate` may be called again; on the sending side that is up to the peer.
+    """
+
+    side: RotationSide
+    phase: RotationPhase
+    from_server: ServerAddress
+    to_server: ServerAddress | None
+    """`None` if it was ended before a router had made the new queue."""
+    problem: Problem | None = None
+    """Why it has failed."""
+
+
 # --- notifications ------------------------------------------------------------------------------
 
 
@@ -496,6 +546,7 @@ DuplexEvent: TypeAlias = (
     | SecurityCodeChanged
     | Resynchronised
     | ResynchronisationFailed
+    | RotationProgress
     | AnyFileEvent
     | RouterUp
     | RouterDown

@@ -17,6 +17,7 @@ from simplex_trio.duplex.machine.connection import (
 from simplex_trio.duplex.machine.creating import invitation, is_offered
 from simplex_trio.duplex.machine.handshake import can_send, has_failed
 from simplex_trio.duplex.machine.messages import Delivery
+from simplex_trio.duplex.machine.rotating import Rotation, rotations
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import AcknowledgeMessage, work_of
 from simplex_trio.ratchet.x3dh import security_code
@@ -71,6 +72,8 @@ class ConnectionStatus(Redacted):
     short_link: str | None
     receives_from: tuple[ServerAddress, ...]
     sends_to: tuple[ServerAddress, ...]
+    rotations: tuple[Rotation, ...]
+    """The queues that are being moved; the old and the new one are then both in use."""
     is_suspended: bool
     queued: int
     """Messages that no router has taken yet, those of the agents' own included."""
@@ -103,10 +106,17 @@ def status_of(step: Step, connection_id: str) -> ConnectionStatus:
             queue.server for queue in c.receiving.values() if queue.server is not None
         ),
         sends_to=tuple(queue.server for queue in c.sending.values()),
+        rotations=rotations(c),
         is_suspended=any(queue.suspension is not Suspension.NO for queue in c.receiving.values()),
-        queued=len(step.rows.find(Delivery, connection_id=connection_id)),
+        queued=_queued(step, connection_id),
         last_message_id=row.last_message_id,
     )
+
+
+def _queued(step: Step, connection_id: str) -> int:
+    """While the peer's queue is being moved, a message may be on its way to two queues."""
+    queued = step.rows.find(Delivery, connection_id=connection_id)
+    return len({each.message_id for each in queued if not each.is_taken})
 
 
 def _state(step: Step, c: OpenConnection) -> ConnectionState:

@@ -209,6 +209,39 @@ def test_in_words(alice: Peer, bob: Peer, tmp_path: Path) -> None:
     assert alice("delete", ours["connection"]).out == "Deleted.\n"
 
 
+@pytest.fixture
+def other_router() -> Iterator[str]:
+    """Another one than `router`."""
+    with in_background(open_router) as running:
+        yield str(running.address)
+
+
+def test_moving_to_another_router(alice: Peer, bob: Peer, other_router: str) -> None:
+    ours, theirs = alice.connect(bob)
+    (before,) = alice.json("status", ours)["receives_at"]
+    assert alice("rotate", ours, "--abort").code == 1
+    begun = alice.json("rotate", ours, "--router", other_router, "--seconds", "0.5")
+    assert (begun["phase"], begun["receives_at"][0]) == (None, before)
+    (rotation,) = alice.json("status", ours)["rotations"]
+    assert (rotation["phase"], rotation["from"]) == ("started", before)
+    assert f"Its queue is being moved from {before} to " in alice("status", ours).out
+    assert "It stays" in alice("rotate", ours, "--abort").out
+    assert "It has begun" in alice("rotate", ours, "--seconds", "0.5").out
+    heard: list[str] = []
+    for _ in range(20):
+        bob.watched("--seconds", "0.3")
+        events = alice.watched("--seconds", "0.3")
+        heard += [each["phase"] for each in events if each["event"] == "rotation"]
+        if "completed" in heard:
+            break
+    assert heard == ["confirmed", "secured", "completed"]
+    (after,) = alice.json("status", ours)["receives_at"]
+    assert after == rotation["to"] != before
+    bob("send", theirs, "over there", *LONG)
+    (message,) = alice.watched("--count", "1", *LONG)
+    assert message["text"] == "over there"
+
+
 # --- addresses, accepting and rejecting ---------------------------------------------------------
 
 

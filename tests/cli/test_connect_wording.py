@@ -41,6 +41,9 @@ from simplex_trio.duplex import (
     ResynchronisationFailed,
     ResynchronisationRequested,
     Resynchronised,
+    RotationPhase,
+    RotationProgress,
+    RotationSide,
     RouterDown,
     RouterUp,
     SecurityCodeChanged,
@@ -132,6 +135,23 @@ EVENTS: list[tuple[DuplexEvent, str, str]] = [
     (FileFailed(ID, FileProblem.GONE), "given up: the routers do not have it", "file_failed"),
     (FileDeleted(ID, 0), "deleted from its routers", "file_deleted"),
     (FileProgress(ID, Phase.DOWNLOADING, 1, 2), "downloading: 1 of 2 bytes", "file_progress"),
+    (
+        RotationProgress(ID, RotationSide.RECEIVING, RotationPhase.COMPLETED, ROUTER, ROUTER),
+        "its queue to receive from has moved (one.example.com:5223)",
+        "rotation",
+    ),
+    (
+        RotationProgress(
+            ID, RotationSide.SENDING, RotationPhase.FAILED, ROUTER, ROUTER, Problem.QUEUE_GONE
+        ),
+        "the peer's queue stays (one.example.com:5223): ",
+        "rotation",
+    ),
+    (
+        RotationProgress(ID, RotationSide.RECEIVING, RotationPhase.ABORTED, ROUTER, None),
+        "its queue to receive from stays; its move was given up",
+        "rotation",
+    ),
     (RouterUp(ROUTER, (ID,)), "receiving from one.example.com:5223", "router_up"),
     (RouterDown(ROUTER, (ID,)), "one.example.com:5223 is lost", "router_down"),
 ]

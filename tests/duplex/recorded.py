@@ -11,12 +11,9 @@ from tests.ratchet.support import dh_private
 from tests.ratchet.test_live_conversations import Conversation, History
 from tests.vectors import Case
 
-__all__ = ["LATER", "Fields", "Recorded", "raw"]
+__all__ = ["Fields", "Recorded", "raw"]
 
 Fields = dict[str, Any]
-
-LATER = ("switch",)
-"""Calls for what the machine does not do yet: rotation of queues."""
 
 
 def raw(text: str) -> bytes:
@@ -144,10 +141,3 @@ class Recorded:
         queue = next(q for q in self.case["queues"] if q["recipient"] == connection)
         request: Fields = self._requests_left[queue["queue"]].popleft()
         return request
-
-    def end(self) -> float:
-        """When something happens that the machine does not do yet."""
-        for entry in self.case["timeline"]:
-            if entry["type"] == "call" and entry["cmd"] in LATER:
-                return float(entry["ms"])
-        return float("inf")

@@ -25,6 +25,9 @@ from simplex_trio.duplex.events import (
     ReceivingProblem,
     RequestReceived,
     Resynchronised,
+    RotationPhase,
+    RotationProgress,
+    RotationSide,
     SecurityCodeChanged,
     SendingResumed,
 )
@@ -71,6 +74,8 @@ def recorded_event(event: Fields, accepts_by_itself: bool) -> Iterator[Told]:
             yield ("QCONT",)
         case "RSYNC":
             yield "RSYNC", event["state"]
+        case "SWITCH":
+            yield "SWITCH", event["direction"], event["phase"]
         case "ERR":
             return  # a message of the agents' own was not taken: nothing that a program can do
         case other:
@@ -118,6 +123,10 @@ def our_event(event: KeptEvent) -> Iterator[Told]:
             yield "MWARN", event.message_id
         case SendingResumed():
             yield ("QCONT",)
+        case RotationProgress(side=RotationSide.RECEIVING, phase=RotationPhase.STARTED):
+            return  # the reference has an answer to the call for this
+        case RotationProgress(side=side, phase=phase):
+            yield "SWITCH", "rcv" if side is RotationSide.RECEIVING else "snd", phase.value
         case InvitationReady() | JoinSent() | LinkUpdated() | ConnectionDeleted():
             return  # the reference has answers to calls for this, or nothing
         case other:

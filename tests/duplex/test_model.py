@@ -8,12 +8,14 @@ again, every message that was not given up has come once, in order.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from simplex_trio.duplex.errors import CannotSend
+from simplex_trio.duplex.errors import CannotRotate, CannotSend
 from simplex_trio.duplex.events import (
     ConnectionEvent,
     ConnectionFailed,
@@ -23,10 +25,12 @@ from simplex_trio.duplex.events import (
     MessageSent,
     PeerMessage,
     ReceivingProblem,
+    RotationSide,
 )
 from simplex_trio.duplex.machine.connection import Acknowledgement, Connection
 from simplex_trio.duplex.machine.deleting import delete
-from simplex_trio.duplex.machine.messages import ReceivedMessage, Request
+from simplex_trio.duplex.machine.messages import EarlyArrival, ReceivedMessage, Request
+from simplex_trio.duplex.machine.rotating import abort, rotate
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import Deliver, Work
@@ -181,6 +185,15 @@ class Unreliable(RuleBasedStateMachine):
             )
             self.refused.update(self.key(*each) for each in self.all_connections())
 
+    @rule(number=numbers, gives_up=st.booleans())
+    def rotate(self, number: int, gives_up: bool) -> None:
+        """Move a queue, or think better of it."""
+        found = self.pick(number, self.all_connections())
+        if found is not None:
+            machine, connection_id = found
+            with suppress(CannotRotate):
+                machine.on(connection_id, abort if gives_up and number % 3 == 0 else rotate)
+
     # --- networks -------------------------------------------------------------------------------
 
     @rule(number=numbers, answers=st.lists(faults, min_size=2, max_size=5))
@@ -265,6 +278,8 @@ class Unreliable(RuleBasedStateMachine):
                     c.sending[number].status.value == 1
                 )
             for queue in c.receiving.values():
+                early = machine.rows.get(EarlyArrival, connection_id, queue.number)
+                assert (early is not None) == (queue.acknowledgement is Acknowledgement.EARLY)
                 if queue.acknowledgement is Acknowledgement.HELD and not queue.held_message_id:
                     state = machine.status(connection_id).state
                     assert state in (ConnectionState.CONFIRMED, ConnectionState.FAILED)
@@ -316,6 +331,10 @@ class Unreliable(RuleBasedStateMachine):
         for machine, connection_id in self.all_connections():
             status = machine.status(connection_id)
             assert status.queued == 0
+            if not self.refused:
+                # The peer may think of a move that this side has given up, and nothing else.
+                assert len(machine.connection(connection_id).receiving) == 1
+                assert all(each.side is RotationSide.SENDING for each in status.rotations)
             assert machine.work(connection_id) == []
             if not self.refused:
                 assert status.state in (

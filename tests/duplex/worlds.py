@@ -46,7 +46,13 @@ from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.opening import Arrival
 from simplex_trio.duplex.machine.postponing import postpone, work_done
 from simplex_trio.duplex.machine.queues import CreatedQueue, link_update, plan_queue
-from simplex_trio.duplex.machine.receiving import quota_notice_received, receive
+from simplex_trio.duplex.machine.receiving import (
+    old_queue_drained,
+    quota_notice_received,
+    receive,
+    wait_for_turn,
+)
+from simplex_trio.duplex.machine.rotating import new_queue_failed
 from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import (
@@ -54,13 +60,16 @@ from simplex_trio.duplex.machine.work import (
     CreateQueue,
     DeleteQueue,
     Deliver,
+    DrainQueue,
     ReadLink,
     SecureAsReceiver,
     SecureAsSender,
     SendRequest,
     SuspendQueue,
     UpdateLink,
+    WaitForOther,
     Work,
+    is_about,
 )
 from simplex_trio.errors import TooLarge
 from simplex_trio.wire.addresses import ServerAddress
@@ -317,7 +326,7 @@ class World:
 
         def decide(step: Step) -> None:
             c = step.find(connection_id)
-            if c is not None:
+            if c is not None and is_about(work, c):
                 outcome(step, c)
 
         try:
@@ -366,6 +375,13 @@ class World:
             case SuspendQueue():
                 self._own(work).is_suspended = True
                 return lambda step, c: _if_receiving(step, c, work.number, queue_suspended)
+            case DrainQueue():
+                if self._own(work).messages:
+                    return lambda step, c: None
+                return lambda step, c: _if_receiving(step, c, work.number, old_queue_drained)
+            case WaitForOther():
+                machine.now += 1
+                return lambda step, c: _if_receiving(step, c, work.number, wait_for_turn)
             case DeleteQueue():
                 self.queues.remove(self._own(work))
                 return lambda step, c: _if_receiving(step, c, work.number, queue_deleted)
@@ -377,8 +393,14 @@ class World:
         match work:
             case Deliver():
                 return lambda step, c: _settle_delivery(step, c, work.delivery, failure)
+            case DrainQueue() if not temporary:
+                return lambda step, c: _if_receiving(step, c, work.number, old_queue_drained)
+            case WaitForOther():
+                return lambda step, c: _if_receiving(step, c, work.number, wait_for_turn)
             case AcknowledgeMessage() if temporary:
                 return lambda step, c: None
+            case SecureAsReceiver() if work.receiving.replaces and not temporary:
+                return lambda step, c: new_queue_failed(step, c, work.number, failure.problem)
             case AcknowledgeMessage():
                 return _acknowledged(work)
             case _ if temporary:
@@ -398,7 +420,8 @@ class World:
     # --- what routers do ------------------------------------------------------------------------
 
     def _create(self, machine: Machine, work: CreateQueue) -> _Outcome:
-        server = work.receiving.server or SERVERS[self.machines.index(machine) % 2]
+        turn = self.machines.index(machine) + max(work.number - 1, 0)
+        server = work.receiving.server or SERVERS[turn % 2]
         planned = plan_queue(work.connection, work.receiving, server, machine.moment())
         is_contact = isinstance(planned.request, ContactRequest)
         mode = QueueMode.CONTACT if is_contact else QueueMode.MESSAGING

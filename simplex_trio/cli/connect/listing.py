@@ -24,7 +24,7 @@ from simplex_trio.cli.connect.wording import STATES
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import print_json, qr_code, say, waiting
 from simplex_trio.cli.running import run
-from simplex_trio.duplex.events import ConnectionDeleted
+from simplex_trio.duplex.events import ConnectionDeleted, RotationSide
 from simplex_trio.duplex.machine.connection import Synchrony
 from simplex_trio.duplex.status import ConnectionStatus
 
@@ -124,6 +124,10 @@ def status(
     for words, servers in (("Receives at", found.receives_from), ("Sends to", found.sends_to)):
         if servers:
             say(f"{words}: {', '.join(map(place_of, servers))}")
+    for rotation in found.rotations:
+        whose = "Its queue" if rotation.side is RotationSide.RECEIVING else "The peer's queue"
+        where = "" if rotation.to_server is None else f" to {place_of(rotation.to_server)}"
+        say(f"{whose} is being moved from {place_of(rotation.from_server)}{where}.")
     if found.security_code is not None:
         if found.synchrony is not Synchrony.OK:
             say(_KEYS[found.synchrony])
@@ -149,6 +153,15 @@ def _facts(status: ConnectionStatus, name: str) -> dict[str, Any]:
         "suspended": status.is_suspended,
         "receives_at": list(map(place_of, status.receives_from)),
         "sends_to": list(map(place_of, status.sends_to)),
+        "rotations": [
+            {
+                "side": each.side.value,
+                "phase": None if each.phase is None else each.phase.value,
+                "from": place_of(each.from_server),
+                "to": None if each.to_server is None else place_of(each.to_server),
+            }
+            for each in status.rotations
+        ],
         "agent_version": status.agent_version,
         "pq": status.pq,
         "security_code": status.security_code,

@@ -36,6 +36,9 @@ from simplex_trio.duplex.events import (
     ResynchronisationFailed,
     ResynchronisationRequested,
     Resynchronised,
+    RotationPhase,
+    RotationProgress,
+    RotationSide,
     RouterDown,
     RouterUp,
     SecurityCodeChanged,
@@ -177,10 +180,36 @@ def _news(event: DuplexEvent) -> str:
             )
         case ResynchronisationFailed():
             return f"the peer cannot be asked for new keys: {_PROBLEMS[event.problem]}"
+        case RotationProgress():
+            return _move(event)
         case PeerMessage() | NotificationTokenChanged() | RouterUp() | RouterDown() | UserDeleted():
             raise AssertionError
         case _:
             assert_never(event)
+
+
+_PHASES = {
+    RotationPhase.STARTED: "moves",
+    RotationPhase.CONFIRMED: "moves; both sides know",
+    RotationPhase.SECURED: "moves; the new router takes messages",
+    RotationPhase.COMPLETED: "has moved",
+    RotationPhase.ABORTED: "stays; its move was given up",
+    RotationPhase.FAILED: "stays",
+}
+
+
+def _move(event: RotationProgress) -> str:
+    queue = {
+        RotationSide.RECEIVING: "its queue to receive from",
+        RotationSide.SENDING: "the peer's queue",
+    }[event.side]
+    place = event.from_server if event.phase in _STAYS else event.to_server
+    where = "" if place is None else f" ({place_of(place)})"
+    why = "" if event.problem is None else f": {_PROBLEMS[event.problem]}"
+    return f"{queue} {_PHASES[event.phase]}{where}{why}"
+
+
+_STAYS = (RotationPhase.ABORTED, RotationPhase.FAILED)
 
 
 def _called(info: bytes) -> str:
@@ -261,6 +290,14 @@ def _kind_and_fields(event: DuplexEvent) -> tuple[str, dict[str, Any]]:
             return "resynchronised", {"pq": event.pq}
         case ResynchronisationFailed():
             return "resync_failed", {"problem": event.problem.value}
+        case RotationProgress():
+            return "rotation", {
+                "side": event.side.value,
+                "phase": event.phase.value,
+                "from": place_of(event.from_server),
+                "to": None if event.to_server is None else place_of(event.to_server),
+                "problem": None if event.problem is None else event.problem.value,
+            }
         case NotificationTokenChanged() | RouterUp() | RouterDown() | UserDeleted():
             raise AssertionError
         case _:

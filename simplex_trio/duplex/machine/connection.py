@@ -84,6 +84,8 @@ class Acknowledgement(Enum):
     """The program has to acknowledge it first."""
     DUE = 2
     """The router is to be told."""
+    EARLY = 3
+    """Another message has to come first, through another queue."""
 
 
 class Suspension(Enum):
@@ -197,6 +199,9 @@ class Connection(Redacted):
     """The peer's keys, while they wait for the program to answer them."""
 
     deletion: Deletion = Deletion.NO
+    rotation_ended_at: int = 0
+    """When moving this side's queue was last aborted or has failed; it is not tried by itself again
+    for some time."""
     notify: bool = True
     """Whether notifications tell of its messages, if the device has any."""
 
@@ -237,6 +242,8 @@ class ReceivingQueue(Redacted):
     """The message that the program has to acknowledge."""
     suspension: Suspension = Suspension.NO
     is_deleted: bool = False
+    replaces: int = 0
+    """The number of the queue that this one takes the place of, until that is deleted."""
 
     # A short link.
     wants_link: bool = False
@@ -298,6 +305,13 @@ class SendingQueue(Redacted):
     e2e_secret: BoxKey
     client_version: int
     status: SendingStatus = SendingStatus.NEW
+    replaces: int = 0
+    """The number of the queue that this one takes the place of, until it is known to work."""
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether the peer has still to say that this queue may be used."""
+        return self.replaces > 0 and self.status is SendingStatus.NEW
 
     @property
     def is_sender_secured(self) -> bool:

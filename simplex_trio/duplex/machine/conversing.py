@@ -31,12 +31,18 @@ from simplex_trio.duplex.machine.opening import (
     decrypt,
     raise_version,
 )
+from simplex_trio.duplex.machine.ordering import check_turn
 from simplex_trio.duplex.machine.resynchronising import Decryption, message_decrypted
+from simplex_trio.duplex.machine.rotating import qadd_received, qkey_received, quse_received
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.wire.duplex.bodies import (
     EREADY,
     HELLO,
+    QADD,
     QCONT,
+    QKEY,
+    QTEST,
+    QUSE,
     QueueLocation,
     Receipts,
     UnknownBody,
@@ -54,8 +60,13 @@ def message_received(
     queue: ReceivingQueue,
     envelope: MessageEnvelope,
     arrival: Arrival,
+    *,
+    may_wait: bool,
 ) -> None:
-    """A message that the ratchet has encrypted."""
+    """A message that the ratchet has encrypted.
+
+    Raises `TooEarly`, if it ``may_wait``, and another message has to come first.
+    """
     encrypted_hash = sha256(envelope.ciphertext).digest()
     if step.rows.has_seen(c.connection_id, encrypted_hash):
         raise Unusable(Problem.DECRYPTION, known=True)
@@ -72,12 +83,14 @@ def message_received(
         raise Unusable(Problem.UNKNOWN_KIND)
     if not isinstance(message, AgentMessage):
         raise Unusable(Problem.UNEXPECTED)
+    if may_wait:
+        check_turn(c, queue, message.sender_message_id)
     now = step.moment.seconds
     step.rows.add_seen(c.connection_id, encrypted_hash, now)
     raise_version(step, c, envelope.agent_version)
     # In the slow handshake it is HELLO that ends it; other messages may come before.
     is_fast = queue.status is ReceivingStatus.CONFIRMED and not c.row.is_joiner
-    if is_fast or isinstance(message.body, HELLO):
+    if not queue.replaces and (is_fast or isinstance(message.body, HELLO)):
         c.change_receiving(queue.number, status=ReceivingStatus.ACTIVE)
     integrity, skipped = _integrity(c, message)
     row = c.row
@@ -131,6 +144,14 @@ def message_received(
             _resume_sending(step, c, location)
         case EREADY():
             pass
+        case QADD() as added:
+            problem = qadd_received(step, c, added)
+        case QKEY() as key:
+            problem = qkey_received(step, c, key)
+        case QUSE() as use:
+            problem = quse_received(step, c, use)
+        case QTEST():
+            pass  # any message shows that the new queue is used
         case UnknownBody():
             problem = Problem.UNKNOWN_KIND
         case _:

@@ -21,6 +21,7 @@ from simplex_trio.duplex.machine.queues import (
     prepared_queue,
     short_link,
 )
+from simplex_trio.duplex.machine.rotating import new_queue_created
 from simplex_trio.duplex.machine.step import Moment, OpenConnection, Step
 from simplex_trio.errors import TooLarge
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
@@ -149,6 +150,9 @@ def queue_created(
     Returns the link to pass on, if there is one for others; the program is told if ``tell``.
     """
     queue = created_queue(c, number, planned, created)
+    if queue.replaces:
+        new_queue_created(step, c, number)
+        return None
     if not is_offered(c):
         queue_is_there(step, c)
         return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from simplex_trio.duplex.errors import CannotRotate
 from simplex_trio.duplex.events import ConnectionDeleted, ConnectionSuspended, UserDeleted
 from simplex_trio.duplex.machine.connection import (
     Acknowledgement,
@@ -10,7 +13,14 @@ from simplex_trio.duplex.machine.connection import (
     ReceivingStatus,
     Suspension,
 )
-from simplex_trio.duplex.machine.messages import Delivery, LeavingUser, LookedLink, ReceivedMessage
+from simplex_trio.duplex.machine.messages import (
+    Delivery,
+    EarlyArrival,
+    LeavingUser,
+    LookedLink,
+    ReceivedMessage,
+)
+from simplex_trio.duplex.machine.rotating import abandon, abort, old_queue_deleted
 from simplex_trio.duplex.machine.sending import drop_deliveries
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 
@@ -32,6 +42,7 @@ def delete(step: Step, c: OpenConnection, *, after_delivery: bool) -> None:
     """Delete a connection; from now on it is not known to the program."""
     if c.row.deletion is Deletion.NOW:
         return
+    abandon(step, c)
     c.change(
         link=None,
         address=None,
@@ -78,8 +89,10 @@ def _drop_received(step: Step, c: OpenConnection) -> None:
     for message in step.rows.find(ReceivedMessage, connection_id=c.connection_id):
         step.rows.delete(message)
         step.rows.delete_message_event(c.connection_id, message.message_id)
+    for early in step.rows.find(EarlyArrival, connection_id=c.connection_id):
+        step.rows.delete(early)
     for number, queue in list(c.receiving.items()):
-        if queue.acknowledgement is Acknowledgement.HELD:
+        if queue.acknowledgement in (Acknowledgement.HELD, Acknowledgement.EARLY):
             c.change_receiving(number, acknowledgement=Acknowledgement.DUE, held_message_id=0)
 
 
@@ -107,12 +120,19 @@ def go_on_deleting(step: Step, c: OpenConnection) -> None:
 
 def queue_deleted(step: Step, c: OpenConnection, number: int) -> None:
     """The router has deleted a queue, or says that there is none."""
-    c.receiving.pop(number, None)
+    queue = c.receiving.pop(number, None)
+    if queue is not None:
+        old_queue_deleted(step, c, queue)
     go_on_deleting(step, c)
 
 
 def suspend(step: Step, c: OpenConnection) -> None:
-    """Let the connection's queues accept nothing more; what is in them still comes."""
+    """Let the connection's queues accept nothing more; what is in them still comes.
+
+    A move that has not come far enough is given up: the peer could not answer.
+    """
+    with suppress(CannotRotate):
+        abort(step, c)
     for number, queue in list(c.receiving.items()):
         if queue.suspension is Suspension.NO and not queue.is_deleted:
             c.change_receiving(number, suspension=Suspension.DUE)

@@ -8,12 +8,16 @@ from typing import final
 from attrs import evolve, frozen
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
-from simplex_trio.duplex.events import DeliveryWarning, MessageSent, Problem
+from simplex_trio.duplex.events import DeliveryFailed, DeliveryWarning, MessageSent, Problem
 from simplex_trio.duplex.machine.connection import SendingQueue
 from simplex_trio.duplex.machine.handshake import confirmation_sent, fail, hello_sent
 from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind
 from simplex_trio.duplex.machine.resynchronising import eready_delivered, negotiation_failed
-from simplex_trio.duplex.machine.sending import drop_deliveries, give_up
+from simplex_trio.duplex.machine.rotating import (
+    rotation_message_delivered,
+    rotation_message_failed,
+)
+from simplex_trio.duplex.machine.sending import drop_deliveries
 from simplex_trio.duplex.machine.step import OpenConnection, Spoken, Step
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.ratchet.sending import SendingKey
@@ -48,6 +52,9 @@ FAST = Backoff(initial=2, increase_after=10, factor=1.5, maximum=120)
 SLOW = Backoff(initial=300, increase_after=60, factor=1.5, maximum=6 * 3600)
 """The waits while the peer's queue is full.  The peer says when it has read it."""
 
+
+_GIVEN_UP = (DeliveryKind.MESSAGE, DeliveryKind.SERVICE)
+"""What may be too old to be sent, beside the handshake, which fails as a whole."""
 
 RESUMED_WAIT = 1.0
 """The wait after the peer has said that its queue is read, but its router has not noticed yet.
@@ -127,17 +134,30 @@ def outgoing(queue: SendingQueue, delivery: Delivery, body: bytes, spoken: Spoke
 def delivered(step: Step, c: OpenConnection, delivery: Delivery, *, proxied: bool) -> None:
     """The router has taken a message."""
     drop_deliveries(step, c, [delivery])
+    for copy in _copies(step, c, delivery):
+        step.rows.update(copy, evolve(copy, is_taken=True))
     match delivery.kind:
         case DeliveryKind.CONFIRMATION:
             confirmation_sent(step, c, delivery.queue)
         case DeliveryKind.HELLO:
             hello_sent(step, c, delivery.queue)
-        case DeliveryKind.MESSAGE:
+        case DeliveryKind.MESSAGE if not delivery.is_taken:
             step.tell(MessageSent(c.connection_id, delivery.message_id, proxied))
         case DeliveryKind.EREADY:
             eready_delivered(step, c)
-        case DeliveryKind.SERVICE | DeliveryKind.RATCHET_KEY:
+        case DeliveryKind.ROTATION:
+            rotation_message_delivered(step, c, delivery)
+        case DeliveryKind.MESSAGE | DeliveryKind.SERVICE | DeliveryKind.RATCHET_KEY:
             pass
+
+
+def _copies(step: Step, c: OpenConnection, delivery: Delivery) -> list[Delivery]:
+    """The same message on its way to other queues of the peer."""
+    others = [number for number in c.sending if number != delivery.queue]
+    found = [
+        step.rows.get(Delivery, c.connection_id, number, delivery.message_id) for number in others
+    ]
+    return [copy for copy in found if copy is not None]
 
 
 def not_delivered(
@@ -154,7 +174,7 @@ def not_delivered(
             _give_up(step, c, [delivery], failure)
         return None
     timeout = QUOTA_TIMEOUT if is_quota else MESSAGE_TIMEOUT
-    if now - delivery.created_at >= timeout:
+    if now - delivery.created_at >= timeout and delivery.kind is not DeliveryKind.ROTATION:
         if in_handshake:
             fail(step, c, failure.problem)
         else:
@@ -182,19 +202,34 @@ def resume(step: Step, delivery: Delivery) -> None:
 def _expired(step: Step, c: OpenConnection, delivery: Delivery, before: float) -> list[Delivery]:
     """The message that has waited too long, and all others in its queue that have."""
     queued = step.rows.find(Delivery, connection_id=c.connection_id, queue=delivery.queue)
-    handshake = (DeliveryKind.CONFIRMATION, DeliveryKind.HELLO)
+    kept = (DeliveryKind.CONFIRMATION, DeliveryKind.HELLO, DeliveryKind.ROTATION)
     return [
         each
         for each in queued
-        if each.created_at <= before and each.kind not in handshake and not each.is_held
+        if each.created_at <= before and each.kind not in kept and not each.is_held
     ]
 
 
 def _give_up(
     step: Step, c: OpenConnection, deliveries: list[Delivery], failure: SendFailure
 ) -> None:
-    give_up(step, c, deliveries, failure.problem)
-    if any(
-        delivery.kind in (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY) for delivery in deliveries
-    ):
+    drop_deliveries(step, c, deliveries)
+    ids, failed = [], False
+    for delivery in deliveries:
+        copies = _copies(step, c, delivery)
+        held_back = [copy for copy in copies if c.sending[copy.queue].is_held_back]
+        has_copy = delivery.is_taken or len(held_back) < len(copies)
+        if not has_copy:
+            # What was given up must not arrive later.
+            drop_deliveries(step, c, held_back)
+        if delivery.kind is DeliveryKind.ROTATION:
+            problem = failure.problem
+            rotation_message_failed(step, c, delivery, problem, has_copy=has_copy)
+        elif delivery.kind is DeliveryKind.MESSAGE and not has_copy:
+            ids.append(delivery.message_id)
+        elif delivery.kind in (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY) and not has_copy:
+            failed = True
+    if ids:
+        step.tell(DeliveryFailed(c.connection_id, tuple(ids), failure.problem))
+    if failed:
         negotiation_failed(step, c, failure.problem)

@@ -19,6 +19,7 @@ from simplex_trio.duplex.machine.connection import (
 )
 from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind
 from simplex_trio.duplex.machine.queues import planned_request, reply_queue
+from simplex_trio.duplex.machine.rotating import new_queue_secured
 from simplex_trio.duplex.machine.sending import drop_deliveries, enqueue_hello, next_numbers
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.ratchet.sending import advance_sending
@@ -91,6 +92,9 @@ def receiver_secured(step: Step, c: OpenConnection, number: int) -> None:
     """KEY has made this side's queue the peer's alone."""
     queue = c.receiving[number]
     if queue.sender_key is None:
+        return
+    if queue.replaces:
+        new_queue_secured(step, c, number)
         return
     is_new = queue.status is ReceivingStatus.CONFIRMED
     c.change_receiving(

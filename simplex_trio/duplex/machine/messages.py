@@ -9,16 +9,19 @@ from attrs import frozen
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = [
     "MAX_REQUESTS",
     "Delivery",
     "DeliveryKind",
+    "EarlyArrival",
     "LeavingUser",
     "LookedLink",
     "ReceivedMessage",
     "Request",
     "SentMessage",
+    "SilentRouter",
 ]
 
 
@@ -35,6 +38,8 @@ class DeliveryKind(Enum):
     """A key for a new ratchet, which only the queue's own encryption protects."""
     EREADY = 6
     """The first message through a new ratchet."""
+    ROTATION = 7
+    """About the move of a queue; it is never too old to be sent."""
 
 
 @final
@@ -67,6 +72,8 @@ class Delivery(Redacted):
     is_held: bool = False
     """Whether it waits for a new ratchet.  It has no number and no key then, and ``plaintext`` is
     the body, without the part that is stored apart."""
+    is_taken: bool = False
+    """Whether the message has reached another queue of the peer, so that this is a copy."""
 
 
 @final
@@ -93,6 +100,30 @@ class ReceivedMessage(Redacted):
     queue: int
     sender_message_id: int
     message_hash: bytes
+
+
+@final
+@frozen(repr=False)
+class EarlyArrival(Redacted):
+    """What a router has delivered before its turn, while messages come through two queues."""
+
+    connection_id: str
+    queue: int
+    """The number of the receiving queue."""
+    broker_id: bytes
+    timestamp: int
+    body: bytes
+    sender_message_id: int
+    waits_since: int
+
+
+@final
+@frozen(repr=False)
+class SilentRouter(Redacted):
+    """A router that cannot be reached, while others can."""
+
+    server: ServerAddress
+    since: int
 
 
 MAX_REQUESTS = 1000

@@ -13,8 +13,9 @@ from simplex_trio.duplex.events import ConnectionWarning
 from simplex_trio.duplex.machine.connection import Deletion
 from simplex_trio.duplex.machine.deleting import queue_deleted
 from simplex_trio.duplex.machine.delivering import SendFailure
+from simplex_trio.duplex.machine.receiving import old_queue_drained
 from simplex_trio.duplex.machine.step import OpenConnection, Step
-from simplex_trio.duplex.machine.work import DeleteQueue, Lane, Work
+from simplex_trio.duplex.machine.work import DeleteQueue, DrainQueue, Lane, Work
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.redaction import Redacted
 
@@ -69,6 +70,12 @@ def postpone(
         if after.failures >= MIN_DELETE_FAILURES and elapsed >= KEEP_DELETING:
             work_done(step, work)
             queue_deleted(step, c, work.number)
+            return None
+    elif isinstance(work, DrainQueue):
+        if after.failures >= MIN_DELETE_FAILURES and elapsed >= KEEP_DELETING:
+            # What is still in it is lost; meanwhile messages come through the queue after it.
+            work_done(step, work)
+            old_queue_drained(step, c, work.number)
             return None
     elif failure is not SendFailure.TEMPORARY and after.problem != failure.problem.value:
         after = evolve(after, problem=failure.problem.value)

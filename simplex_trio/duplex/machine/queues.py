@@ -53,6 +53,7 @@ __all__ = [
     "created_queue",
     "link_update",
     "long_link",
+    "new_sending_queue",
     "plan_queue",
     "plan_receiving",
     "planned_request",
@@ -305,18 +306,28 @@ def add_sending_queue(
 
     Raises `CryptoError` if the peer's key is degenerate.
     """
+    return c.add_sending(new_sending_queue(c, address, client_version, moment, auth_key=auth_key))
+
+
+def new_sending_queue(
+    c: OpenConnection,
+    address: QueueAddress,
+    client_version: int,
+    moment: Moment,
+    *,
+    auth_key: Ed25519PrivateKey | None = None,
+) -> SendingQueue:
+    """The same, before the connection has it."""
     own = moment.x25519_key()
-    return c.add_sending(
-        SendingQueue(
-            connection_id=c.connection_id,
-            number=max(c.sending, default=0) + 1,
-            server=address.server,
-            sender_id=address.sender_id,
-            mode=address.mode,
-            auth_key=auth_key or moment.ed25519_key(),
-            e2e_key=own.public,
-            e2e_secret=BoxKey.agree(own, address.dh_key),
-            client_version=client_version,
-            status=SendingStatus.NEW if auth_key is None else SendingStatus.SECURED,
-        )
+    return SendingQueue(
+        connection_id=c.connection_id,
+        number=max(c.sending, default=0) + 1,
+        server=address.server,
+        sender_id=address.sender_id,
+        mode=address.mode,
+        auth_key=auth_key or moment.ed25519_key(),
+        e2e_key=own.public,
+        e2e_secret=BoxKey.agree(own, address.dh_key),
+        client_version=client_version,
+        status=SendingStatus.NEW if auth_key is None else SendingStatus.SECURED,
     )

@@ -8,11 +8,12 @@ waits for the program as it did before.
 from __future__ import annotations
 
 from simplex_trio.crypto.box import BoxKey
-from simplex_trio.duplex.events import Problem
+from simplex_trio.duplex.events import Problem, QueueLost
 from simplex_trio.duplex.machine.accepting import request_received
 from simplex_trio.duplex.machine.confirming import confirmation_received
 from simplex_trio.duplex.machine.connection import Acknowledgement, ConnectionKind, ReceivingQueue
 from simplex_trio.duplex.machine.conversing import message_received
+from simplex_trio.duplex.machine.messages import EarlyArrival
 from simplex_trio.duplex.machine.opening import (
     Arrival,
     Unusable,
@@ -21,9 +22,24 @@ from simplex_trio.duplex.machine.opening import (
     raise_version,
     version_problem,
 )
+from simplex_trio.duplex.machine.ordering import (
+    TooEarly,
+    is_early,
+    keep_for_later,
+    other_queue_spoke,
+    seconds_to_wait,
+    take,
+    take_next,
+)
 from simplex_trio.duplex.machine.resynchronising import (
     message_not_decrypted,
     ratchet_key_received,
+)
+from simplex_trio.duplex.machine.rotating import (
+    being_left,
+    came_through,
+    drained,
+    new_queue_failed,
 )
 from simplex_trio.duplex.machine.sending import enqueue
 from simplex_trio.duplex.machine.step import OpenConnection, Step
@@ -39,7 +55,14 @@ from simplex_trio.wire.duplex.envelopes import (
 )
 from simplex_trio.wire.smp.envelopes import ClientEnvelope
 
-__all__ = ["quota_notice_received", "receive"]
+__all__ = [
+    "go_on_receiving",
+    "old_queue_drained",
+    "queue_lost",
+    "quota_notice_received",
+    "receive",
+    "wait_for_turn",
+]
 
 
 def receive(step: Step, c: OpenConnection, number: int, arrival: Arrival) -> None:
@@ -47,16 +70,76 @@ def receive(step: Step, c: OpenConnection, number: int, arrival: Arrival) -> Non
     queue = c.receiving[number]
     if queue.is_deleted or _came_again(c, queue, arrival.broker_id):
         return
+    _open_early(step, c, number)
     _take(c, number, arrival.broker_id, arrival.timestamp)
+    _open(step, c, number, arrival, may_wait=True)
+    other_queue_spoke(step, c, number)
+    go_on_receiving(step, c)
+
+
+def go_on_receiving(step: Step, c: OpenConnection) -> None:
+    """Process what has waited for its turn, as far as that has come."""
+    while (early := take_next(step, c)) is not None:
+        arrival = Arrival(early.broker_id, early.timestamp, early.body)
+        _open(step, c, early.queue, arrival, may_wait=False)
+
+
+def wait_for_turn(step: Step, c: OpenConnection, number: int) -> float | None:
+    """How long a message still waits for others; `None` if it is processed now."""
+    left = seconds_to_wait(step, c, number)
+    if left is None:
+        _open_early(step, c, number)
+        go_on_receiving(step, c)
+    return left
+
+
+def _open_early(step: Step, c: OpenConnection, number: int) -> None:
+    """Process the message of this queue that waits for its turn, if one does."""
+    if not is_early(c.receiving[number]):
+        return
+    early = step.rows.get(EarlyArrival, c.connection_id, number)
+    if early is not None:
+        take(step, c, early)
+        arrival = Arrival(early.broker_id, early.timestamp, early.body)
+        _open(step, c, number, arrival, may_wait=False)
+
+
+def old_queue_drained(step: Step, c: OpenConnection, number: int) -> None:
+    """The router of a queue that the peer has left says that it is empty, or that there is none."""
+    drained(c, number)
+    go_on_receiving(step, c)
+
+
+def queue_lost(step: Step, c: OpenConnection, number: int, *, deleted: bool) -> None:
+    """Nothing can be received from a queue any more."""
+    queue = c.receiving.get(number)
+    if queue is None or queue.is_deleted:
+        return
+    if deleted and being_left(c, queue):
+        old_queue_drained(step, c, number)
+        return
+    if deleted and queue.replaces:
+        new_queue_failed(step, c, number, Problem.QUEUE_GONE)
+        if c.receiving[number].is_deleted:
+            return
+    step.tell(QueueLost(c.connection_id, deleted))
+
+
+def _open(step: Step, c: OpenConnection, number: int, arrival: Arrival, *, may_wait: bool) -> None:
     go_back = c.snapshot()
     try:
-        _process(step, c, queue, arrival)
+        _process(step, c, c.receiving[number], arrival, may_wait)
     except Unusable as exc:
         go_back()
         if not exc.known:
             step.tell_problem(c.connection_id, exc.problem)
         if exc.lost is not None:
             message_not_decrypted(step, c, exc.lost)
+            return
+    except TooEarly as exc:
+        go_back()
+        keep_for_later(step, c, number, arrival, exc.sender_message_id)
+    came_through(c, number)
 
 
 def _came_again(c: OpenConnection, queue: ReceivingQueue, broker_id: bytes) -> bool:
@@ -88,12 +171,15 @@ def quota_notice_received(
     queue = c.receiving[number]
     if queue.is_deleted or _came_again(c, queue, broker_id):
         return
+    _open_early(step, c, number)
     _take(c, number, broker_id, timestamp)
     if queue.server is not None:
         enqueue(step, c, QCONT(QueueLocation(queue.server, queue.sender_id)))
 
 
-def _process(step: Step, c: OpenConnection, queue: ReceivingQueue, arrival: Arrival) -> None:
+def _process(
+    step: Step, c: OpenConnection, queue: ReceivingQueue, arrival: Arrival, may_wait: bool
+) -> None:
     spoken = step.moment.spoken.client
     try:
         outer = ClientEnvelope.decode(arrival.body)
@@ -106,7 +192,7 @@ def _process(step: Step, c: OpenConnection, queue: ReceivingQueue, arrival: Arri
             _check_repeated_confirmation(queue, outer)
         _, envelope = open_envelope(queue.e2e_secret, outer)
         if isinstance(envelope, MessageEnvelope):
-            message_received(step, c, queue, envelope, arrival)
+            message_received(step, c, queue, envelope, arrival, may_wait=may_wait)
             return
         if isinstance(envelope, RatchetKeyEnvelope):
             raise_version(step, c, envelope.agent_version)

@@ -51,6 +51,7 @@ from simplex_trio.duplex.machine.connection import (
 from simplex_trio.duplex.machine.creating import new_x3dh_keys
 from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind, SentMessage
 from simplex_trio.duplex.machine.opening import Unusable
+from simplex_trio.duplex.machine.rotating import say_again
 from simplex_trio.duplex.machine.sending import (
     drop_deliveries,
     enqueue_eready,
@@ -389,6 +390,7 @@ def eready_delivered(step: Step, c: OpenConnection) -> None:
 def _synchronised(step: Step, c: OpenConnection) -> None:
     c.change(synchrony=Synchrony.OK)
     release(step, c)
+    say_again(step, c)
     assert c.row.ratchet is not None
     step.tell(Resynchronised(c.connection_id, c.row.ratchet.kem_sending))
 

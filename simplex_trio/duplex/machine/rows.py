@@ -115,6 +115,10 @@ class Rows(ABC):
         """Remove the events of this kind and connection."""
 
     @abstractmethod
+    def count_moves(self, connection_id: str) -> int:
+        """How many events about moves of a connection's queues wait to be taken."""
+
+    @abstractmethod
     def delete_message_event(self, connection_id: str, message_id: int) -> None:
         """Remove the event of a message that the program has acknowledged."""
 

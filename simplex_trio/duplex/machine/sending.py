@@ -7,6 +7,7 @@ get the rest when there is a ratchet again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from attrs import evolve
 
@@ -26,6 +27,7 @@ from simplex_trio.wire.duplex.sizes import message_padded_length
 from simplex_trio.wire.duplex.versions import AgentVersion
 
 __all__ = [
+    "MAX_COPIES",
     "drop_deliveries",
     "enqueue",
     "enqueue_eready",
@@ -40,7 +42,12 @@ __all__ = [
 
 _NONCE_SIZE = 24
 
-_HELD = (DeliveryKind.MESSAGE, DeliveryKind.SERVICE)
+_HELD = (DeliveryKind.MESSAGE, DeliveryKind.SERVICE, DeliveryKind.ROTATION)
+
+MAX_COPIES = 128
+"""While the peer's queue is being moved, so many messages are kept for the new queue that have
+reached the old one.  A router keeps as many in a queue, so the peer has had those before.  A peer
+that never goes on thus takes up no more room than that."""
 
 
 def next_numbers(c: OpenConnection, plaintext: bytes) -> int:
@@ -79,19 +86,30 @@ def enqueue_message(
     )
 
 
-def enqueue(step: Step, c: OpenConnection, body: MessageBody, *, notify: bool = False) -> None:
-    """Queue a message of the agents' own, if the connection has a queue to send to."""
-    sending, row = c.main_sending, c.row
+def enqueue(
+    step: Step,
+    c: OpenConnection,
+    body: MessageBody,
+    *,
+    notify: bool = False,
+    kind: DeliveryKind = DeliveryKind.SERVICE,
+    only: SendingQueue | None = None,
+) -> None:
+    """Queue a message of the agents' own, if the connection has a queue to send to.
+
+    It goes to all of the peer's queues, or to ``only`` one.
+    """
+    sending, row = only or c.main_sending, c.row
     if sending is None or row.ratchet is None:
         return
     if row.info is not None:
         return  # the confirmation is still to be made, and nothing may overtake it
     if not row.is_synchronised:
-        _hold(step, c, sending, body, notify)
+        _hold(step, c, sending, body, notify, kind)
         return
     if row.ratchet.sending is None:
         return
-    _enqueue(step, c, sending, body, DeliveryKind.SERVICE, notify, None, None)
+    _enqueue(step, c, sending, body, kind, notify, None, None, has_copies=only is None)
 
 
 def enqueue_hello(step: Step, c: OpenConnection) -> None:
@@ -110,6 +128,8 @@ def _enqueue(
     notify: bool,
     pq: bool | None,
     body_number: int | None,
+    *,
+    has_copies: bool = True,
 ) -> int:
     row, moment = c.row, step.moment
     assert row.ratchet is not None
@@ -120,21 +140,25 @@ def _enqueue(
     c.change(ratchet=prepared.ratchet, pq=supports_kem)
     if body_number is not None:
         plaintext = plaintext[: len(plaintext) - _body_size(body)]
-    step.rows.insert(
-        Delivery(
-            connection_id=c.connection_id,
-            queue=sending.number,
-            message_id=message_id,
-            kind=kind,
-            notify=notify,
-            created_at=moment.seconds,
-            nonce=moment.random(_NONCE_SIZE),
-            plaintext=plaintext,
-            body=body_number,
-            sending_key=prepared.key.encode(),
-            padded_length=padded,
-        )
+    delivery = Delivery(
+        connection_id=c.connection_id,
+        queue=sending.number,
+        message_id=message_id,
+        kind=kind,
+        notify=notify,
+        created_at=moment.seconds,
+        nonce=moment.random(_NONCE_SIZE),
+        plaintext=plaintext,
+        body=body_number,
+        sending_key=prepared.key.encode(),
+        padded_length=padded,
     )
+    step.rows.insert(delivery)
+    for queue in c.sending.values():
+        if queue.replaces and has_copies:
+            copy = evolve(delivery, queue=queue.number, nonce=moment.random(_NONCE_SIZE))
+            step.rows.insert(copy)
+            _limit_copies(step, c, queue)
     if kind is DeliveryKind.MESSAGE:
         step.rows.insert(
             SentMessage(
@@ -165,6 +189,17 @@ def _check_size(plaintext: bytes, body: MessageBody, padded: int) -> None:
     if not can_pad(len(plaintext), padded):
         room = padded - 2 - (len(plaintext) - _body_size(body))
         raise TooLarge(f"a message of {_body_size(body)} bytes, where {room} fit")
+
+
+def _limit_copies(step: Step, c: OpenConnection, queue: SendingQueue) -> None:
+    place: dict[str, Any] = {"connection_id": c.connection_id, "queue": queue.number}
+    surplus = step.rows.count(Delivery, **place) - MAX_COPIES
+    if surplus > 0:
+        oldest = step.rows.find(Delivery, limit=surplus + 1, **place)
+        is_extra = [
+            each for each in oldest if each.is_taken and each.kind is not DeliveryKind.ROTATION
+        ]
+        drop_deliveries(step, c, is_extra[:surplus])
 
 
 def _body_size(body: MessageBody) -> int:
@@ -225,7 +260,12 @@ def enqueue_eready(step: Step, c: OpenConnection, received: int) -> None:
 
 
 def _hold(
-    step: Step, c: OpenConnection, sending: SendingQueue, body: MessageBody, notify: bool
+    step: Step,
+    c: OpenConnection,
+    sending: SendingQueue,
+    body: MessageBody,
+    notify: bool,
+    kind: DeliveryKind,
 ) -> None:
     message_id = c.row.last_message_id + 1
     c.change(last_message_id=message_id)
@@ -234,7 +274,7 @@ def _hold(
             connection_id=c.connection_id,
             queue=sending.number,
             message_id=message_id,
-            kind=DeliveryKind.SERVICE,
+            kind=kind,
             notify=notify,
             created_at=step.moment.seconds,
             nonce=step.moment.random(_NONCE_SIZE),
@@ -254,6 +294,9 @@ def hold_back(step: Step, c: OpenConnection) -> None:
     goes on as it is, and so does what an older store may have sent, and what makes new ratchets.
     """
     queued = step.rows.find(Delivery, connection_id=c.connection_id)
+    # A copy of what another queue has is of no use without the ratchet.
+    drop_deliveries(step, c, [each for each in queued if each.is_taken])
+    queued = [each for each in queued if not each.is_taken]
     first: dict[int, int] = {}
     for delivery in queued:
         if not delivery.is_held:

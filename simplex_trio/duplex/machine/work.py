@@ -25,6 +25,8 @@ from simplex_trio.duplex.machine.connection import (
 )
 from simplex_trio.duplex.machine.handshake import has_hello_to_say
 from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind
+from simplex_trio.duplex.machine.ordering import is_early
+from simplex_trio.duplex.machine.rotating import being_left
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.redaction import Redacted
 
@@ -33,6 +35,7 @@ __all__ = [
     "CreateQueue",
     "DeleteQueue",
     "Deliver",
+    "DrainQueue",
     "Lane",
     "ReadLink",
     "SecureAsReceiver",
@@ -40,7 +43,9 @@ __all__ = [
     "SendRequest",
     "SuspendQueue",
     "UpdateLink",
+    "WaitForOther",
     "Work",
+    "is_about",
     "work_of",
 ]
 
@@ -113,6 +118,16 @@ class UpdateLink(_Work):
 
 
 @final
+class DrainQueue(_Work):
+    """QUE, to see whether a queue that the peer has left is empty."""
+
+
+@final
+class WaitForOther(_Work):
+    """Nothing on the network: a message has come before its turn, which may not come."""
+
+
+@final
 class SuspendQueue(_Work):
     """OFF."""
 
@@ -140,10 +155,27 @@ Work: TypeAlias = (
     | SendRequest
     | AcknowledgeMessage
     | UpdateLink
+    | DrainQueue
+    | WaitForOther
     | SuspendQueue
     | DeleteQueue
     | Deliver
 )
+
+
+def is_about(work: Work, c: OpenConnection) -> bool:
+    """Whether a connection still has the queue that a work was about, and not another in its place.
+
+    The number of a new queue that was given up may be that of the next one.
+    """
+    if not work.number:
+        return True
+    queues = c.sending if isinstance(work, SecureAsSender | Deliver) else c.receiving
+    queue = queues.get(work.number)
+    if queue is None:
+        return False
+    known = work.sending if isinstance(work, SecureAsSender | Deliver) else work.receiving
+    return queue is known or queue.auth_key == known.auth_key
 
 
 def work_of(step: Step, c: OpenConnection) -> list[Work]:
@@ -179,10 +211,16 @@ def _receiving_work(c: OpenConnection, queue: ReceivingQueue) -> list[Work]:
         found.append(UpdateLink(c, number))
     if queue.suspension is Suspension.DUE:
         found.append(SuspendQueue(c, number))
+    if queue.acknowledgement is Acknowledgement.NONE and being_left(c, queue):
+        found.append(DrainQueue(c, number))
+    if is_early(queue):
+        found.append(WaitForOther(c, number))
     return found
 
 
 def _sending_work(step: Step, c: OpenConnection, queue: SendingQueue) -> list[Work]:
+    if queue.is_held_back:
+        return []
     if queue.status is SendingStatus.NEW and queue.is_sender_secured:
         return [SecureAsSender(c, queue.number)]
     waiting = step.rows.find(

@@ -26,11 +26,13 @@ from simplex_trio.duplex.machine.files.rows import (
 from simplex_trio.duplex.machine.messages import (
     Delivery,
     DeliveryKind,
+    EarlyArrival,
     LeavingUser,
     LookedLink,
     ReceivedMessage,
     Request,
     SentMessage,
+    SilentRouter,
 )
 from simplex_trio.duplex.machine.postponing import PostponedWork
 from simplex_trio.duplex.machine.push_records import (
@@ -41,8 +43,8 @@ from simplex_trio.duplex.machine.push_records import (
 )
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.store.event_bytes import read_event, write_event
-from simplex_trio.duplex.store.records import Table
-from simplex_trio.duplex.store.schema import LIMITED_EVENTS
+from simplex_trio.duplex.store.records import Table, codec
+from simplex_trio.duplex.store.schema import LIMITED_EVENTS, MOVE_EVENT
 from simplex_trio.errors import DecodeError, StoreCorrupted
 from simplex_trio.ratchet.aead import IV_SIZE
 from simplex_trio.ratchet.kdf import SYMMETRIC_KEY_SIZE
@@ -73,6 +75,8 @@ RECORD_TABLES: dict[type[Any], Table[Any]] = {
         Table(PostponedWork, "postponed_work", ("connection_id", "kind", "queue")),
         Table(SentMessage, "sent_messages", ("connection_id", "sender_message_id")),
         Table(ReceivedMessage, "received_messages", ("connection_id", "message_id")),
+        Table(EarlyArrival, "early_arrivals", ("connection_id", "queue")),
+        Table(SilentRouter, "silent_routers", ("server",)),
         Table(Request, "requests", ("request_id",)),
         Table(LookedLink, "looked_links", ("user", "link_hash")),
         Table(LeavingUser, "leaving_users", ("user",)),
@@ -418,6 +422,13 @@ class SQLiteRows(Rows):
             (event.connection_id.encode(), kind.encode()),
         )
 
+    def count_moves(self, connection_id: str) -> int:
+        (count,) = self._execute(
+            f"SELECT count(*) FROM events WHERE kind = {MOVE_EVENT} AND connection_id = ?",
+            (connection_id.encode(),),
+        ).fetchone()
+        return int(count)
+
     def delete_message_event(self, connection_id: str, message_id: int) -> None:
         self._execute(
             "DELETE FROM events WHERE connection_id = ? AND message_id = ?",
@@ -503,6 +514,37 @@ class SQLiteRows(Rows):
         for user, *row in rows:
             found.setdefault(user.decode(), []).append(self._record(table, tuple(row)))
         return found
+
+    def queues_by_place(self) -> tuple[list[tuple[str, ServerAddress]], int]:
+        """Where the queues of ready connections are, and how many are still to be made.
+
+        Those of one user at one router are named once, the fewest first.  The number is of queues
+        that are to take the place of others.
+        """
+        rows = self._execute(
+            "SELECT c.user, q.server FROM receiving_queues AS q JOIN connections AS c "
+            "USING (connection_id) WHERE c.ready AND c.deletion = 0 AND q.status > 0 "
+            "AND NOT q.is_deleted GROUP BY c.user, q.server ORDER BY count(*)"
+        ).fetchall()
+        (being_made,) = self._execute(
+            "SELECT count(*) FROM receiving_queues WHERE replaces AND status = 0"
+        ).fetchone()
+        read = codec(ServerAddress)[1]
+        return [(user.decode(), read(server)) for user, server in rows], being_made
+
+    def connections_at(
+        self, user: str, server: ServerAddress, ended_before: int, limit: int
+    ) -> list[str]:
+        """Some connections whose only queue is on a router, and has not been tried to be moved."""
+        rows = self._execute(
+            "SELECT connection_id FROM receiving_queues AS q JOIN connections AS c "
+            "USING (connection_id) WHERE q.server = ? AND c.user = ? AND c.ready "
+            "AND c.deletion = 0 AND c.rotation_ended_at <= ? AND q.suspension = 0 "
+            "AND NOT q.is_deleted AND NOT q.replaces AND NOT EXISTS (SELECT 1 FROM "
+            "receiving_queues AS n WHERE n.connection_id = q.connection_id AND n.replaces) LIMIT ?",
+            (codec(ServerAddress)[0](server), user.encode(), ended_before, limit),
+        ).fetchall()
+        return [connection_id.decode() for (connection_id,) in rows]
 
     # --- notifications --------------------------------------------------------------------------
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 from simplex_trio.storage.losses import LAST_COMMIT_TABLE
 from simplex_trio.storage.schema import Schema
 
-__all__ = ["LIMITED_EVENTS", "SCHEMA", "TABLES"]
+__all__ = ["LIMITED_EVENTS", "MOVE_EVENT", "SCHEMA", "TABLES"]
 
 LIMITED_EVENTS = ", ".join(
     f"x'{kind.hex()}'" for kind in (b"ReceivingProblem", b"SecurityCodeChanged")
 )
 """The kinds of the events that are looked up before another one is added, as literals."""
+
+MOVE_EVENT = f"x'{b'RotationProgress'.hex()}'"
+"""The kind of the events that are counted, as a literal."""
 
 _OF_CONNECTION = (
     "connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE "
@@ -58,6 +61,7 @@ TABLES = (
         asked_keys BLOB,
         deletion INTEGER NOT NULL,
         notify INTEGER NOT NULL,
+        rotation_ended_at INTEGER NOT NULL,
         has_work INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID""",
     "CREATE INDEX connections_by_link ON connections (link_hash) WHERE link_hash IS NOT NULL",
@@ -85,6 +89,7 @@ TABLES = (
         held_message_id INTEGER NOT NULL,
         suspension INTEGER NOT NULL,
         is_deleted INTEGER NOT NULL,
+        replaces INTEGER NOT NULL,
         wants_link INTEGER NOT NULL,
         link_data BLOB NOT NULL,
         link_due INTEGER NOT NULL,
@@ -114,6 +119,7 @@ TABLES = (
         e2e_secret BLOB NOT NULL,
         client_version INTEGER NOT NULL,
         status INTEGER NOT NULL,
+        replaces INTEGER NOT NULL,
         PRIMARY KEY (connection_id, number)
     ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE bodies (
@@ -136,6 +142,7 @@ TABLES = (
         wait REAL,
         problem BLOB,
         is_held INTEGER NOT NULL,
+        is_taken INTEGER NOT NULL,
         PRIMARY KEY (connection_id, queue, message_id)
     ) STRICT""",
     "CREATE INDEX deliveries_of_body ON deliveries (body) WHERE body IS NOT NULL",
@@ -166,6 +173,20 @@ TABLES = (
         sender_message_id INTEGER NOT NULL,
         message_hash BLOB NOT NULL,
         PRIMARY KEY (connection_id, message_id)
+    ) STRICT, WITHOUT ROWID""",
+    f"""CREATE TABLE early_arrivals (
+        {_OF_CONNECTION},
+        queue INTEGER NOT NULL,
+        broker_id BLOB NOT NULL,
+        timestamp INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        sender_message_id INTEGER NOT NULL,
+        waits_since INTEGER NOT NULL,
+        PRIMARY KEY (connection_id, queue)
+    ) STRICT""",
+    """CREATE TABLE silent_routers (
+        server BLOB NOT NULL PRIMARY KEY,
+        since INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE requests (
         request_id BLOB NOT NULL PRIMARY KEY,
@@ -299,6 +320,7 @@ TABLES = (
     "CREATE INDEX events_of_messages ON events (connection_id, message_id) "
     "WHERE message_id IS NOT NULL",
     f"CREATE INDEX limited_events ON events (connection_id) WHERE kind IN ({LIMITED_EVENTS})",
+    f"CREATE INDEX moves ON events (connection_id) WHERE kind = {MOVE_EVENT}",
 )
 
 SCHEMA = Schema(

@@ -8,12 +8,14 @@ from simplex_trio.duplex.machine.work import (
     CreateQueue,
     DeleteQueue,
     Deliver,
+    DrainQueue,
     ReadLink,
     SecureAsReceiver,
     SecureAsSender,
     SendRequest,
     SuspendQueue,
     UpdateLink,
+    WaitForOther,
     Work,
 )
 from simplex_trio.duplex.work.core import Core
@@ -49,7 +51,7 @@ class Attempts:
     async def __call__(self, work: Work | NotificationWork, attempt: int) -> float | Done | None:
         """Try a work once; see `simplex_trio.duplex.work.lanes.Attempt`."""
         try:
-            return await self._try(work)
+            return await self._try(work, attempt)
         except NETWORK_ERRORS as exc:
             if not is_temporary(exc):
                 raise
@@ -61,7 +63,7 @@ class Attempts:
                 self._fetched.failed(work.connection.connection_id, work.number, exc)
             return await self._owner.postpone(work, exc, attempt)
 
-    async def _try(self, work: Work | NotificationWork) -> float | Done | None:
+    async def _try(self, work: Work | NotificationWork, attempt: int) -> float | Done | None:
         match work:
             case CreateQueue():
                 return await self._owner.create(work)
@@ -73,6 +75,10 @@ class Attempts:
                 await self._owner.update_link(work)
             case SuspendQueue():
                 await self._owner.suspend(work)
+            case DrainQueue():
+                return await self._owner.drain(work, attempt)
+            case WaitForOther():
+                return await self._owner.wait_for_other(work)
             case DeleteQueue():
                 await self._owner.delete(work)
             case ReadLink():

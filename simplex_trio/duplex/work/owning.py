@@ -25,6 +25,7 @@ from simplex_trio.duplex.machine.deleting import (
     queue_suspended,
 )
 from simplex_trio.duplex.machine.handshake import receiver_secured
+from simplex_trio.duplex.machine.ordering import is_early
 from simplex_trio.duplex.machine.push_records import MadeNotifier
 from simplex_trio.duplex.machine.queues import (
     CreatedQueue,
@@ -32,14 +33,21 @@ from simplex_trio.duplex.machine.queues import (
     link_update,
     plan_queue,
 )
+from simplex_trio.duplex.machine.receiving import (
+    old_queue_drained,
+    wait_for_turn,
+)
+from simplex_trio.duplex.machine.rotating import new_queue_failed
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import (
     AcknowledgeMessage,
     CreateQueue,
     DeleteQueue,
+    DrainQueue,
     SecureAsReceiver,
     SuspendQueue,
     UpdateLink,
+    WaitForOther,
 )
 from simplex_trio.duplex.statistics import AgentCount
 from simplex_trio.duplex.work.core import Core
@@ -55,6 +63,11 @@ from simplex_trio.wire.duplex.requests import ContactURI
 from simplex_trio.wire.versions import SMPVersion
 
 __all__ = ["OwnerWork"]
+
+
+_LAST_MESSAGES = 3
+"""So many seconds after an old queue was empty it may still get what the peer has sent to it just
+before it went on to the new one, if something is missing."""
 
 
 def _access(queue: ReceivingQueue) -> QueueAccess:
@@ -93,6 +106,9 @@ class OwnerWork(Settling):
         c, queue = work.connection, work.receiving
         failures: list[Exception] = []
         servers = self._routers.servers_for_queue(_servers_in_use(c), queue.server, c.row.user)
+        if queue.replaces:
+            left = c.receiving[queue.replaces].server
+            servers.sort(key=lambda server: server.address == left)
         if not servers:
             return math.inf
         for server in servers:
@@ -107,15 +123,22 @@ class OwnerWork(Settling):
             await self._keep(work, planned, client, made, notifier)
             return None
         is_watched = self._core.watches.is_watched(c.connection_id)
-        if is_offered(c) and is_watched:
+        if is_offered(c) and is_watched and not queue.replaces:
             # The call raises, and the link was not given out: nothing is to be left.
             await self._settle(work, lambda step, c: queue_not_created(step, c))
             self._core.watches.failed(c.connection_id, failures[-1])
         elif any(map(is_temporary, failures)):
             raise next(filter(is_temporary, failures))
+        elif queue.replaces:
+            await self._rotation_fails(work, failures[-1])
         else:
             await self._fail(work, failures[-1])
         return None
+
+    async def _rotation_fails(self, work: CreateQueue | SecureAsReceiver, error: Exception) -> None:
+        """The new queue of a connection cannot be used; the connection goes on with the old one."""
+        problem = failure_of(error).problem
+        await self._settle(work, lambda step, c: new_queue_failed(step, c, work.number, problem))
 
     async def _make(
         self, work: CreateQueue, server: Server, planned: PlannedQueue
@@ -195,7 +218,11 @@ class OwnerWork(Settling):
         try:
             await client.secure(_access(queue), queue.sender_key, patience=BACKGROUND)
         except NETWORK_ERRORS as exc:
-            await self._fail(work, permanent(exc))
+            error = permanent(exc)
+            if queue.replaces:
+                await self._rotation_fails(work, error)
+            else:
+                await self._fail(work, error)
             return
         await self._settle(work, lambda step, c: receiver_secured(step, c, queue.number))
 
@@ -243,6 +270,27 @@ class OwnerWork(Settling):
             permanent(exc)  # a queue that is gone accepts nothing either
         await self._settle(work, lambda step, c: queue_suspended(step, c, queue.number))
 
+    async def drain(self, work: DrainQueue, attempt: int) -> float | None:
+        """See whether a queue that the peer has left is empty, and wait for what is in it."""
+        queue = work.receiving
+        try:
+            client = await self._owner(work.connection, queue)
+            size = (await client.queue_info(_access(queue), patience=BACKGROUND)).size
+        except NETWORK_ERRORS as exc:
+            permanent(exc)
+            size = 0  # the queue is gone, or its router cannot tell
+        if size:
+            return self.wait(attempt)  # it is being delivered
+        something_is_missing = any(map(is_early, work.connection.receiving.values()))
+        if something_is_missing and attempt == 0:
+            return _LAST_MESSAGES  # the peer may just have sent it
+        await self._settle(work, lambda step, c: old_queue_drained(step, c, queue.number))
+        return None
+
+    async def wait_for_other(self, work: WaitForOther) -> float | None:
+        """Process a message whose turn has not come for too long."""
+        return await self._settle(work, lambda step, c: wait_for_turn(step, c, work.number))
+
     async def delete(self, work: DeleteQueue) -> None:
         """Delete a queue."""
         queue = work.receiving
@@ -260,8 +308,9 @@ class OwnerWork(Settling):
 
 
 def _servers_in_use(c: OpenConnection) -> list[ServerAddress]:
-    """The servers of the peer, which this side's queue had better not be on."""
+    """The servers that a connection uses, which another queue had better not be on."""
     used = [sending.server for sending in c.sending.values()]
+    used += [queue.server for queue in c.receiving.values() if queue.server is not None]
     if c.row.address is not None:
         used.append(ContactURI.parse(c.row.address).queues[0].queue.server)
     return used

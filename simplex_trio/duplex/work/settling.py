@@ -20,6 +20,7 @@ from simplex_trio.duplex.machine.work import (
     SuspendQueue,
     UpdateLink,
     Work,
+    is_about,
 )
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.routers import Routers, failure_of, is_temporary
@@ -140,6 +141,6 @@ def _about(work: Work, decide: Callable[[Step, OpenConnection], T], step: Step) 
     c = step.find(work.connection.connection_id)
     if c is None:
         return None
-    if work.number and work.number not in (*c.receiving, *c.sending):
+    if not is_about(work, c):
         return None
     return decide(step, c)

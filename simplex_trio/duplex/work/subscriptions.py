@@ -20,10 +20,10 @@ from simplex_trio.agent.events import (
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, QuotaReached
 from simplex_trio.duplex.event_stream import DuplexEvents
-from simplex_trio.duplex.events import QueueLost, RouterDown, RouterUp
+from simplex_trio.duplex.events import RouterDown, RouterUp
 from simplex_trio.duplex.machine.connection import ReceivingQueue, SubscribedQueue
 from simplex_trio.duplex.machine.opening import Arrival
-from simplex_trio.duplex.machine.receiving import quota_notice_received, receive
+from simplex_trio.duplex.machine.receiving import queue_lost, quota_notice_received, receive
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.statistics import AgentCount
 from simplex_trio.duplex.work.activities import Activities, Activity
@@ -31,6 +31,7 @@ from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.fetched import Fetched
 from simplex_trio.duplex.work.routers import Routers
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.errors.values import Code
 
 __all__ = ["MAX_AT_ONCE", "TAKE_BACK_INTERVAL", "Subscriptions", "TakeBacks", "arrived"]
@@ -132,6 +133,16 @@ class Subscriptions:
                 destination.server, [queue.recipient_id], label=destination.label
             )
 
+    def reachable_routers(self) -> dict[ServerAddress, bool]:
+        """Each router that queues are on, and whether any of them is subscribed to."""
+        found: dict[ServerAddress, bool] = {}
+        for destination in {place[0] for place in self._queues}:
+            view = self._agent.subscriptions(destination.server, label=destination.label)
+            if view.pending or view.active:
+                known = found.get(destination.server, False)
+                found[destination.server] = known or bool(view.active)
+        return found
+
     # --- what routers say -----------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -216,12 +227,12 @@ class Subscriptions:
         found = self._queues.pop((destination, queue_id), None)
         if found is None:
             return
-        connection_id, _ = found
+        connection_id, number = found
 
         def decide(step: Step) -> None:
             c = step.find(connection_id)
             if c is not None:
-                step.tell(QueueLost(connection_id, deleted))
+                queue_lost(step, c, number, deleted=deleted)
 
         await self._core.step_persistently(decide)
 

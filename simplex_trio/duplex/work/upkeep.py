@@ -22,6 +22,7 @@ from simplex_trio.duplex.work.activities import Activities, Activity
 from simplex_trio.duplex.work.connectivity import Connectivity
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.lanes import Lanes
+from simplex_trio.duplex.work.moving import Moving
 from simplex_trio.duplex.work.ntf_routers import NTFRouters
 from simplex_trio.duplex.work.subscriptions import Subscriptions
 from simplex_trio.nursery import open_inner_nursery
@@ -51,6 +52,7 @@ class Upkeep:
         activities: Activities,
         connectivity: Connectivity,
         ntf_routers: NTFRouters,
+        moving: Moving,
     ) -> None:
         self._clock = config.clock
         self._ntf_routers = ntf_routers
@@ -61,6 +63,7 @@ class Upkeep:
         self._subscriptions = subscriptions
         self._activities = activities
         self._connectivity = connectivity
+        self._moving = moving
 
     async def run(
         self,
@@ -78,6 +81,7 @@ class Upkeep:
                 nursery.start_soon(self._clean_up)
                 nursery.start_soon(self._store.keep_flushing)
                 nursery.start_soon(self._connectivity.run)
+                nursery.start_soon(self._moving.run)
                 if self._store.is_incomplete:
                     await self._distrust_ratchets()
                 await self._resume()

@@ -18,6 +18,7 @@ from simplex_trio.duplex.agent import DuplexAgent, Invitation
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
     CannotAccept,
+    CannotRotate,
     CannotSend,
     DuplexError,
     UnknownConnection,
@@ -41,6 +42,8 @@ from simplex_trio.duplex.events import (
     ReceiptReceived,
     ReceivingProblem,
     RequestReceived,
+    RotationPhase,
+    RotationProgress,
     RouterDown,
     RouterUp,
     SendingResumed,
@@ -177,6 +180,9 @@ class Program:
         self.sides: list[Side] = []
         self.switches_pq = False
         self.has_lost_power = False
+        self.moves: Random | None = None
+        """Decides which queues are moved and when, if any are."""
+        self.moves_left = 4
         self.is_slow = random.random() < 0.3
         self._note = note
         self._by_id: dict[str, Side] = {}
@@ -190,7 +196,10 @@ class Program:
         """Go on with everything, until cancelled."""
         await self._find_what_was_made(agent)
         async with trio.open_nursery() as nursery:
-            for task in (self._read, self._offer, self._join, self._send, self._delete):
+            tasks = [self._read, self._offer, self._join, self._send, self._delete]
+            if self.moves is not None:
+                tasks.append(self._move)
+            for task in tasks:
                 nursery.start_soon(task, agent)
 
     async def _find_what_was_made(self, agent: DuplexAgent) -> None:
@@ -343,6 +352,31 @@ class Program:
                         await agent.delete(side.connection_id, after_delivery=side.after_delivery)
                     side.delete_returned = True
 
+    def has_peer(self, connection_id: str) -> bool:
+        """Whether the peer still has a connection, and answers."""
+        side = self._by_id[connection_id]
+        return not (side.pairing.ends_early or side.is_deleted or side.other.is_deleted)
+
+    # --- moving ---------------------------------------------------------------------------------
+
+    async def _move(self, agent: DuplexAgent) -> None:
+        """Move queues to other routers, or think better of it."""
+        assert self.moves is not None
+        while self.moves_left:
+            await trio.sleep(self.moves.uniform(0, 15))
+            sides = [side for side in self._by_id.values() if side.is_ready]
+            if not sides:
+                continue
+            side = self.moves.choice(sides)
+            assert side.connection_id is not None
+            self.moves_left -= 1
+            with suppress(CannotRotate, UnknownConnection):
+                await agent.rotate(side.connection_id)
+                self._note(f"{self.name}: {side.info!r} moves")
+                if self.moves.random() < 0.2:
+                    await trio.sleep(self.moves.uniform(0, 2))
+                    await agent.abort_rotation(side.connection_id)
+
     # --- events ---------------------------------------------------------------------------------
 
     async def _read(self, agent: DuplexAgent) -> None:
@@ -411,6 +445,8 @@ class Program:
             case ReceiptReceived(message_id=message_id, intact=intact):
                 assert intact
                 side.receipts.add(message_id)
+            case RotationProgress():
+                assert event.phase is not RotationPhase.FAILED or may_fail
             case DeliveryFailed(message_ids=message_ids) if may_fail:
                 side.given_up.update(message_ids)
             case ConnectionFailed() if may_fail:

@@ -60,8 +60,8 @@ def connect(step: Step, chosen: random.Random) -> None:
     for number in list(c.receiving):
         c.change_receiving(number, status=ReceivingStatus.ACTIVE, server=SERVERS[0])
     mode = QueueMode.MESSAGING
-    queue = example_of(SendingQueue, connection_id=c.connection_id, number=1, mode=mode)
-    c.add_sending(queue)
+    place = {"connection_id": c.connection_id, "number": 1, "replaces": 0}
+    c.add_sending(example_of(SendingQueue, mode=mode, **place))
     c.change_sending(1, status=SendingStatus.ACTIVE)
 
 

@@ -30,11 +30,13 @@ from simplex_trio.duplex.machine.files.rows import (
 )
 from simplex_trio.duplex.machine.messages import (
     Delivery,
+    EarlyArrival,
     LeavingUser,
     LookedLink,
     ReceivedMessage,
     Request,
     SentMessage,
+    SilentRouter,
 )
 from simplex_trio.duplex.machine.postponing import PostponedWork
 from simplex_trio.duplex.machine.push_records import OldSubscription, PushToken
@@ -62,6 +64,8 @@ RECORDS: tuple[type[Any], ...] = (
     LookedLink,
     SentMessage,
     ReceivedMessage,
+    EarlyArrival,
+    SilentRouter,
     Request,
     PushToken,
     OldSubscription,

@@ -37,6 +37,7 @@ CREATE TABLE connections (
         asked_keys BLOB,
         deletion INTEGER NOT NULL,
         notify INTEGER NOT NULL,
+        rotation_ended_at INTEGER NOT NULL,
         has_work INTEGER NOT NULL DEFAULT 0
     ) STRICT, WITHOUT ROWID;
 CREATE TABLE deleted_files (
@@ -69,7 +70,18 @@ CREATE TABLE deliveries (
         wait REAL,
         problem BLOB,
         is_held INTEGER NOT NULL,
+        is_taken INTEGER NOT NULL,
         PRIMARY KEY (connection_id, queue, message_id)
+    ) STRICT;
+CREATE TABLE early_arrivals (
+        connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+        queue INTEGER NOT NULL,
+        broker_id BLOB NOT NULL,
+        timestamp INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        sender_message_id INTEGER NOT NULL,
+        waits_since INTEGER NOT NULL,
+        PRIMARY KEY (connection_id, queue)
     ) STRICT;
 CREATE TABLE events (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -183,6 +195,7 @@ CREATE TABLE receiving_queues (
         held_message_id INTEGER NOT NULL,
         suspension INTEGER NOT NULL,
         is_deleted INTEGER NOT NULL,
+        replaces INTEGER NOT NULL,
         wants_link INTEGER NOT NULL,
         link_data BLOB NOT NULL,
         link_due INTEGER NOT NULL,
@@ -231,6 +244,7 @@ CREATE TABLE sending_queues (
         e2e_secret BLOB NOT NULL,
         client_version INTEGER NOT NULL,
         status INTEGER NOT NULL,
+        replaces INTEGER NOT NULL,
         PRIMARY KEY (connection_id, number)
     ) STRICT, WITHOUT ROWID;
 CREATE TABLE sent_messages (
@@ -241,6 +255,10 @@ CREATE TABLE sent_messages (
         created_at INTEGER NOT NULL,
         is_disputed INTEGER NOT NULL,
         PRIMARY KEY (connection_id, sender_message_id)
+    ) STRICT, WITHOUT ROWID;
+CREATE TABLE silent_routers (
+        server BLOB NOT NULL PRIMARY KEY,
+        since INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 CREATE TABLE skipped_keys (
         connection_id BLOB NOT NULL REFERENCES connections ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
@@ -270,6 +288,7 @@ CREATE INDEX deliveries_of_body ON deliveries (body) WHERE body IS NOT NULL;
 CREATE INDEX events_of_messages ON events (connection_id, message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX limited_events ON events (connection_id) WHERE kind IN (x'526563656976696e6750726f626c656d', x'5365637572697479436f64654368616e676564');
 CREATE INDEX looked_links_by_age ON looked_links (looked_at);
+CREATE INDEX moves ON events (connection_id) WHERE kind = x'526f746174696f6e50726f6772657373';
 CREATE INDEX muted_connections ON connections (notify) WHERE NOT notify;
 CREATE INDEX outgoing_files_of_file ON outgoing_files (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX queues_by_notifier ON receiving_queues (notifier_id) WHERE notifier_id != x'';
