@@ -31,6 +31,8 @@ from simplex_trio.duplex.events import (
     MessageSent,
     PeerMessage,
     ReceiptReceived,
+    RotationPhase,
+    RotationProgress,
     RouterUp,
 )
 from simplex_trio.duplex.opening import open_duplex_agent
@@ -229,6 +231,22 @@ async def duplex_alternating(conditions: Conditions) -> Figures:
 async def duplex_alternating_kem(conditions: Conditions) -> Figures:
     """The same with the post-quantum KEM."""
     return await _alternate(conditions, pq=True)
+
+
+@ROWS.row()
+async def duplex_rotation(conditions: Conditions) -> Figures:
+    """Queues of 1,000 connections moved, all at once: moves per second until all are completed."""
+    count = conditions.times(1000)
+    async with _to_peer(conditions, count, 1, receipts=False) as (agent, ends, _):
+        start = perf_counter()
+        async with trio.open_nursery() as nursery:
+            for connection_id in ends:
+                nursery.start_soon(agent.rotate, connection_id)
+            left = count
+            while left:
+                event = await _next(agent, RotationProgress)
+                left -= event.phase is RotationPhase.COMPLETED
+        return Figures(rate=count / (perf_counter() - start))
 
 
 @ROWS.row()

@@ -16,7 +16,7 @@ import trio
 
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
-from simplex_trio.duplex.errors import AlreadyJoined
+from simplex_trio.duplex.errors import AlreadyJoined, CannotRotate
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
     ConnectionReady,
@@ -100,7 +100,9 @@ class Notes:
 
 
 class Program:
-    def __init__(self, role: str, folder: Path) -> None:
+    def __init__(self, role: str, folder: Path, *, moves: bool) -> None:
+        self.moves = moves
+        """Whether the queue is moved now and then, while messages are under way."""
         self.is_joiner = role == "bob"
         self.notes = Notes(folder / f"{role}.notes")
         self.link = folder / "link"
@@ -141,6 +143,9 @@ class Program:
             body = self.notes.begin_sending()
             self.notes.stored(body, await agent.send(connection_id, body.encode()))
             print("stored", flush=True)
+            if self.moves and int(body.split()[-1]) % 5 == 1:
+                with suppress(CannotRotate):
+                    await agent.rotate(connection_id)
 
     async def _read(self, agent: DuplexAgent) -> None:
         async for event in agent.events:
@@ -167,13 +172,17 @@ class Program:
                 await agent.acknowledge(event, receipt=True)
 
 
-async def main(role: str, folder: Path, router: str, *, pq: bool) -> None:
+async def main(role: str, folder: Path, routers: list[str], *, pq: bool, moves: bool) -> None:
     config = DuplexConfig(pq=pq)
-    async with open_duplex_agent(folder / f"{role}.db", servers=[router], config=config) as agent:
+    async with open_duplex_agent(folder / f"{role}.db", servers=routers, config=config) as agent:
         print("open", flush=True)
-        await Program(role, folder).run(agent)
+        await Program(role, folder, moves=moves).run(agent)
 
 
 if __name__ == "__main__":
-    _role, _folder, _router, _pq = sys.argv[1:]
-    trio.run(lambda: main(_role, Path(_folder), _router, pq=_pq == "pq"))
+    _role, _folder, _options, *_routers = sys.argv[1:]
+    trio.run(
+        lambda: main(
+            *(_role, Path(_folder), _routers), pq="pq" in _options, moves="moves" in _options
+        )
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -61,25 +61,35 @@ async def live(random: Random, arguments: list[str], done: trio.Event) -> None:
 @pytest.mark.parametrize("number", range(ROUNDS))
 async def test_nothing_is_lost_and_nothing_comes_twice(tmp_path: Path, number: int) -> None:
     random = Random(number)
-    use_pq = number % 3 == 0
-    async with open_router() as router:
+    use_pq, moves = number % 3 == 0, number % 3 < 2
+    async with open_router() as router, open_router() as other:
         async with trio.open_nursery() as nursery:
             dones = []
             for role in ROLES:
                 dones.append(done := trio.Event())
-                pq = "pq" if use_pq else "no pq"
-                arguments = [role, str(tmp_path), str(router.address), pq]
+                options = " ".join(["pq"] * use_pq + ["moves"] * moves)
+                routers = [str(router.address), str(other.address)]
+                arguments = [role, str(tmp_path), options, *routers]
                 nursery.start_soon(live, Random(random.random()), arguments, done)
             for done in dones:
                 await done.wait()
             nursery.cancel_scope.cancel()
-        config = DuplexConfig((router.address,), pq=use_pq)
-        for role in ROLES:
-            async with open_duplex_agent(tmp_path / f"{role}.db", config=config) as agent:
+        config = DuplexConfig((router.address, other.address), pq=use_pq)
+        async with AsyncExitStack() as stack:
+            agents = [
+                await stack.enter_async_context(
+                    open_duplex_agent(tmp_path / f"{role}.db", config=config)
+                )
+                for role in ROLES
+            ]
+            for agent in agents:
                 (connection_id,) = await agent.connections()
-                assert (await agent.status(connection_id)).state is ConnectionState.READY
-                while (await agent.status(connection_id)).queued:  # noqa: ASYNC110 - no event says so
+                status = await agent.status(connection_id)
+                assert status.state is ConnectionState.READY
+                while status.queued or status.rotations:
                     await trio.sleep(0.01)
+                    status = await agent.status(connection_id)
+                assert len(status.receives_from) == len(status.sends_to) == 1
     with (
         closing(Notes(tmp_path / "alice.notes")) as alice,
         closing(Notes(tmp_path / "bob.notes")) as bob,
