@@ -72,6 +72,7 @@ from simplex_trio.duplex.machine.deleting import (
     delete_user,
     suspend,
 )
+from simplex_trio.duplex.machine.files.keeping import forget_files_of
 from simplex_trio.duplex.machine.handshake import can_send
 from simplex_trio.duplex.machine.joining import (
     known_connection,
@@ -757,16 +758,19 @@ class DuplexAgent(FileCalls):
     async def delete_user(self, user: str, *, after_delivery: bool = False) -> None:
         """Delete all connections of a user, as `delete` does; `UserDeleted` tells of the end.
 
-        Users are known by their connections alone, so one who has none is gone at once.
+        Users are known by their connections alone, so one who has none is gone at once.  Transfers
+        of their files are cancelled, and what was sent is forgotten.
         """
 
         def stored(connection_ids: list[str]) -> None:
             for connection_id in connection_ids:
                 self._watches.failed(connection_id, UnknownConnection())
 
-        await self._core.step(
-            lambda step: delete_user(step, user, after_delivery=after_delivery), stored=stored
-        )
+        def decide(step: Step) -> list[str]:
+            forget_files_of(step, user)
+            return delete_user(step, user, after_delivery=after_delivery)
+
+        await self._core.step(decide, stored=stored)
 
     async def drain(self, connection_ids: Collection[str] | None = None) -> None:
         """Wait until nothing is left to do on the network for these connections, or for all.

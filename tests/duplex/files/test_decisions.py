@@ -30,7 +30,12 @@ from simplex_trio.duplex.machine.files.deleting import (
     files_deleted,
     packet_gone,
 )
-from simplex_trio.duplex.machine.files.keeping import KeepingTimes, delayed, forget_old_files
+from simplex_trio.duplex.machine.files.keeping import (
+    KeepingTimes,
+    delayed,
+    forget_files_of,
+    forget_old_files,
+)
 from simplex_trio.duplex.machine.files.receiving import (
     acknowledged,
     approval_needed,
@@ -478,6 +483,23 @@ def test_nothing_stays_forever(files: Files) -> None:
     assert files.machine.rows.count(UploadedPacket) == 0
     assert after(100) == [FileDeleted(deletion, len(described.own.packets))]
     assert files.count() == 0
+
+
+def test_files_of_a_user_who_is_deleted(files: Files) -> None:
+    plan = files.plan()
+    sending = files.send(plan)
+    packet = files.stored(plan, 1)
+    files.keep(sending, Registered(1, packet))
+    sent, described = files.sent_file()
+    receiving = files.receive(described.recipients[0])
+    files.news()
+    files.step(lambda step: forget_files_of(step, "another"))
+    assert files.work(sending) == [SendFile]
+    files.step(lambda step: forget_files_of(step, "user"))
+    assert files.work(sending) == [DeletePackets]
+    assert files.work(receiving) == files.work(sent) == []
+    assert files.news() == []
+    assert files.machine.rows.count(OutgoingFile) == files.machine.rows.count(IncomingFile) == 0
 
 
 # --- errors ---------------------------------------------------------------------------------------

@@ -5,7 +5,11 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from simplex_trio.duplex.file_events import FileDelayed, FileProblem
-from simplex_trio.duplex.machine.files.deleting import files_deleted
+from simplex_trio.duplex.machine.files.deleting import (
+    delete_file,
+    files_deleted,
+    forget_outgoing,
+)
 from simplex_trio.duplex.machine.files.receiving import acknowledged, receiving_failed
 from simplex_trio.duplex.machine.files.rows import (
     DeletedFile,
@@ -17,7 +21,7 @@ from simplex_trio.duplex.machine.files.rows import (
 from simplex_trio.duplex.machine.files.sending import sending_failed
 from simplex_trio.duplex.machine.step import Step
 
-__all__ = ["KeepingTimes", "delayed", "forget_old_files"]
+__all__ = ["KeepingTimes", "delayed", "forget_files_of", "forget_old_files"]
 
 
 @frozen
@@ -68,6 +72,19 @@ def forget_old_files(step: Step, times: KeepingTimes) -> None:
     for deleted in rows.find(DeletedFile):
         if now - deleted.created_at >= times.delete_within:
             files_deleted(step, deleted.file_id, given_up=True)
+
+
+def forget_files_of(step: Step, user: str) -> None:
+    """Cancel the transfers of a user, and forget files that were sent, which stay on routers."""
+    for incoming in step.rows.find(IncomingFile, user=user):
+        delete_file(step, incoming.file_id)
+    for outgoing in step.rows.find(OutgoingFile, user=user):
+        if outgoing.parent_id is not None:
+            continue
+        if outgoing.status is OutgoingStatus.SENT:
+            _forget_sent(step, outgoing)
+        else:
+            forget_outgoing(step, outgoing.file_id, is_told=False)
 
 
 def _forget_sent(step: Step, file: OutgoingFile) -> None:
