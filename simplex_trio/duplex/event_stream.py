@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 import trio
 
 from simplex_trio.duplex.events import DuplexEvent, PeerMessage
+from simplex_trio.duplex.file_events import FileProgress
 from simplex_trio.duplex.store.rows import StoredEvent
 from simplex_trio.duplex.store.store import DuplexStore
 
@@ -129,6 +130,18 @@ class DuplexEvents(trio.abc.ReceiveChannel[DuplexEvent]):
             return
         self._ready.append((None, event))
         self._readers.unpark()
+
+    def put_progress(self, event: FileProgress) -> None:
+        """Tell how far a file is, in place of what is unread about the same phase of it."""
+        for place, (_, other) in enumerate(self._ready):
+            if (
+                isinstance(other, FileProgress)
+                and other.file_id == event.file_id
+                and other.phase is event.phase
+            ):
+                self._ready[place] = (None, event)
+                return
+        self.put(event)
 
     def end(self) -> None:
         """No further event will be added; what is stored comes when the agent is opened again."""

@@ -201,6 +201,19 @@ async def test_progress(router: XFTPRouter, path: Path, folder: Path) -> None:
         assert ours[-1].done == ours[-1].total == 3 * 65536
 
 
+async def test_progress_that_is_not_read_does_not_pile_up(
+    router: XFTPRouter, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simplex_trio.duplex.work.files.progress._PERIOD", 0)
+    async with agent_at(None, with_files(router)) as agent:
+        file_id = await agent.send_file(path)
+        await agent.drain()
+        first, second = [await agent.events.receive() for _ in range(2)]
+    assert isinstance(first, FileProgress)
+    assert (first.file_id, first.done) == (file_id, first.total)
+    assert isinstance(second, FileSent)
+
+
 # --- disks ----------------------------------------------------------------------------------------
 
 
@@ -222,7 +235,7 @@ async def test_a_file_that_does_not_stay_as_it_is(
     problem: FileProblem,
 ) -> None:
     lost = ConnectionLost("for a while")
-    monkeypatch.setattr(XFTPClient, "upload", failing(100, XFTPClient.upload, lost))
+    monkeypatch.setattr(XFTPClient, "upload", failing(10**6, XFTPClient.upload, lost))
     store = tmp_path / "agent.db"
     async with agent_at(store, with_files(router)) as agent:
         file_id = await agent.send_file(path)

@@ -32,7 +32,8 @@ class ProgressTeller:
         is_due = now - self._told_at.get(file_id, -_PERIOD) >= _PERIOD
         if is_new or is_due or event.done == event.total:
             self._told_at[file_id] = now
-            self._events.put(FileProgress(file_id, event.phase, event.done, event.total))
+            told = FileProgress(file_id, event.phase, event.done, event.total)
+            self._events.put_progress(told)
 
     def latest(self, file_id: str) -> Progress | None:
         """What was told of a file last, or would have been, if its transfer has begun."""
