@@ -80,7 +80,7 @@ class Problem(Enum):
     DECRYPTION = "decryption"
     """A message cannot be decrypted: the two sides have lost each other, or it was damaged."""
     MALFORMED = "malformed"
-    """A message makes no sense."""
+    """A message makes no sense, or a router has damaged it."""
     UNEXPECTED = "unexpected"
     """A message that does not belong here, such as a second confirmation."""
     TOO_LARGE = "too large"

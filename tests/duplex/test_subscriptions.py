@@ -14,7 +14,8 @@ from trio.testing import MockClock
 
 from simplex_trio.agent.agent import open_smp_agent
 from simplex_trio.agent.destination import Destination
-from simplex_trio.client.smp.queues import QueueAccess
+from simplex_trio.client.smp.queues import QueueAccess, SealedMessage
+from simplex_trio.client.smp.session import SMPCodec
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.errors import UnknownConnection
@@ -22,12 +23,16 @@ from simplex_trio.duplex.events import (
     ConfirmationReceived,
     ConnectionReady,
     DuplexEvent,
+    Integrity,
     PeerMessage,
+    Problem,
     QueueLost,
+    ReceivingProblem,
 )
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
 from simplex_trio.duplex.work.subscriptions import TAKE_BACK_INTERVAL, TakeBacks
 from simplex_trio.testing.network import MemoryNetwork
+from simplex_trio.wire.smp.messages import MSG
 from tests.agent.simulation.connector import simulated_connector
 from tests.agent.simulation.own_router import OwnRouter
 from tests.duplex.machines import NOW
@@ -199,3 +204,28 @@ async def test_a_connection_that_is_not_known_cannot_be_subscribed_to(
             with pytest.raises(UnknownConnection):
                 await alice.agent.subscribe([kept, unknown])
         await alice.agent.subscribe([])
+
+
+async def test_a_message_that_the_router_has_damaged_holds_nothing_up(
+    net: Net, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with net.run() as alice, net.run() as bob:
+        mine, theirs = await connect(alice, bob)
+        damaged: list[bytes] = []
+        event = SMPCodec.event
+
+        def damage_one(self: SMPCodec, entity_id: bytes, message: object) -> object:
+            if isinstance(message, MSG) and not damaged:
+                damaged.append(message.message_id)
+                return SealedMessage(entity_id, message.message_id, b"garbage")
+            return event(self, entity_id, message)
+
+        monkeypatch.setattr(SMPCodec, "event", damage_one)
+        for body in (b"lost", b"comes"):
+            await bob.agent.send(theirs, body)
+            await trio.sleep(10)
+        assert damaged
+        assert ReceivingProblem(mine, Problem.MALFORMED) in alice.told
+        (message,) = [event for event in alice.told if isinstance(event, PeerMessage)]
+        assert message.body == b"comes"
+        assert message.integrity is Integrity.SKIPPED

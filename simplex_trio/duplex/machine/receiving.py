@@ -61,6 +61,7 @@ __all__ = [
     "queue_lost",
     "quota_notice_received",
     "receive",
+    "unreadable_received",
     "wait_for_turn",
 ]
 
@@ -228,3 +229,13 @@ def _check_repeated_confirmation(queue: ReceivingQueue, outer: ClientEnvelope) -
     assert queue.e2e_secret is not None
     _, envelope = open_envelope(queue.e2e_secret, outer)
     raise Unusable(Problem.UNEXPECTED, known=isinstance(envelope, ConfirmationEnvelope))
+
+
+def unreadable_received(step: Step, c: OpenConnection, number: int, broker_id: bytes) -> None:
+    """The router has damaged a message: it is given up, or nothing would come after it."""
+    queue = c.receiving[number]
+    if queue.is_deleted or _came_again(c, queue, broker_id):
+        return
+    _open_early(step, c, number)
+    _take(c, number, broker_id, None)
+    step.tell_problem(c.connection_id, Problem.MALFORMED)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import trio
 
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, QuotaReached
+from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.duplex.events import QueueLost
 from simplex_trio.duplex.machine.connection import Acknowledgement, ReceivingQueue, ReceivingStatus
 from simplex_trio.duplex.machine.step import Step
@@ -15,7 +15,7 @@ from simplex_trio.duplex.work.activities import Activities, Activity
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.fetched import Fetched, fetching_label
 from simplex_trio.duplex.work.routers import NETWORK_ERRORS, Routers
-from simplex_trio.duplex.work.subscriptions import Subscriptions, arrived
+from simplex_trio.duplex.work.subscriptions import Delivered, Subscriptions, arrived
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.errors.values import Code
 
@@ -92,13 +92,13 @@ class Fetching:
         self._fetched.release(queue.connection_id, queue.number)
         return False
 
-    async def _get(self, user: str, queue: ReceivingQueue) -> MessageReceived | QuotaReached | None:
+    async def _get(self, user: str, queue: ReceivingQueue) -> Delivered | None:
         assert queue.server is not None
         label = self._routers.label(user, queue.server, queue.e2e_key.public.raw)
         client = await self._routers.owner(queue.server, fetching_label(label))
         access = QueueAccess(queue.recipient_id, queue.auth_key, queue.delivery_key)
         try:
-            arrival = await client.get(access)
+            return await client.get(access)
         except RouterError as exc:
             if exc.error is not Code.AUTH:
                 raise
@@ -110,11 +110,8 @@ class Fetching:
                 )
             )
             return None
-        return arrival if isinstance(arrival, MessageReceived | QuotaReached) else None
 
-    async def _take(
-        self, queue: ReceivingQueue, arrival: MessageReceived | QuotaReached
-    ) -> Acknowledgement | None:
+    async def _take(self, queue: ReceivingQueue, arrival: Delivered) -> Acknowledgement | None:
         """Process a message, and return what is to become of it."""
 
         def decide(step: Step) -> Acknowledgement | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 import trio
 
@@ -18,12 +19,22 @@ from simplex_trio.agent.events import (
     SubscriptionError,
 )
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, QuotaReached
+from simplex_trio.client.smp.queues import (
+    MessageReceived,
+    QueueAccess,
+    QuotaReached,
+    SealedMessage,
+)
 from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.events import RouterDown, RouterUp
 from simplex_trio.duplex.machine.connection import ReceivingQueue, SubscribedQueue
 from simplex_trio.duplex.machine.opening import Arrival
-from simplex_trio.duplex.machine.receiving import queue_lost, quota_notice_received, receive
+from simplex_trio.duplex.machine.receiving import (
+    queue_lost,
+    quota_notice_received,
+    receive,
+    unreadable_received,
+)
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.statistics import AgentCount
 from simplex_trio.duplex.work.activities import Activities, Activity
@@ -34,7 +45,14 @@ from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.errors.values import Code
 
-__all__ = ["MAX_AT_ONCE", "TAKE_BACK_INTERVAL", "Subscriptions", "TakeBacks", "arrived"]
+__all__ = [
+    "MAX_AT_ONCE",
+    "TAKE_BACK_INTERVAL",
+    "Delivered",
+    "Subscriptions",
+    "TakeBacks",
+    "arrived",
+]
 
 MAX_AT_ONCE = 64
 """How many messages are processed at a time.  Further ones wait in the buffers of their
@@ -47,6 +65,9 @@ The other connection may be an earlier one of this same agent, or of the program
 whose SUB has arrived late.  If it is another program, which takes the queue back as well, the
 second notice must arrive within this time for that to end: the reference collects notices for 15
 seconds, and a command may be in flight for 30."""
+
+Delivered: TypeAlias = MessageReceived | QuotaReached | SealedMessage
+"""What a router delivers from a queue."""
 
 _Place = tuple[Destination, bytes]
 
@@ -150,7 +171,9 @@ class Subscriptions:
         async with open_inner_nursery() as nursery:
             async for event in self._agent.events:
                 match event:
-                    case RouterEvent(event=MessageReceived() | QuotaReached() as arrival):
+                    case RouterEvent(
+                        event=MessageReceived() | QuotaReached() | SealedMessage() as arrival
+                    ):
                         found = self._queues.get((event.destination, event.queue_id))
                         # It comes again, over the connection that is made when the pause ends.
                         if found is not None and self._activities.may(Activity.RECEIVING):
@@ -182,9 +205,7 @@ class Subscriptions:
                     case _:
                         pass
 
-    async def _receive(
-        self, connection_id: str, number: int, arrival: MessageReceived | QuotaReached
-    ) -> None:
+    async def _receive(self, connection_id: str, number: int, arrival: Delivered) -> None:
         def decide(step: Step) -> None:
             arrived(step, connection_id, number, arrival)
 
@@ -242,14 +263,17 @@ def _access(queue: ReceivingQueue | SubscribedQueue) -> QueueAccess:
 
 
 def arrived(
-    step: Step, connection_id: str, number: int, arrival: MessageReceived | QuotaReached
+    step: Step, connection_id: str, number: int, arrival: Delivered
 ) -> ReceivingQueue | None:
     """Process what a router has delivered; returns the queue as it is then, if it is there."""
     c = step.find(connection_id)
     if c is None or number not in c.receiving:
         return None
-    if isinstance(arrival, QuotaReached):
-        quota_notice_received(step, c, number, arrival.message_id, arrival.timestamp)
-    else:
-        receive(step, c, number, Arrival(arrival.message_id, arrival.timestamp, arrival.body))
+    match arrival:
+        case MessageReceived():
+            receive(step, c, number, Arrival(arrival.message_id, arrival.timestamp, arrival.body))
+        case QuotaReached():
+            quota_notice_received(step, c, number, arrival.message_id, arrival.timestamp)
+        case SealedMessage():  # the key was there, and has not opened it
+            unreadable_received(step, c, number, arrival.message_id)
     return c.receiving.get(number)
