@@ -41,7 +41,7 @@ class Event(Record):
     def check_version(self, version: int) -> None:
         """Raise `UnsupportedVersion` if ``version`` does not have this event, in this form."""
         if version < self.required_version:
-            raise UnsupportedVersion(f"version {version} does not have this {self.EVENT}")
+            raise UnsupportedVersion(f"version {version} does not have this {self.event}")
 
 
 @frozen(repr=False)

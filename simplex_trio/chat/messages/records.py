@@ -223,12 +223,12 @@ def _codec(alternatives: list[Any]) -> _Codec:
             return _SIMPLE[cls]
         case [type() as cls] if issubclass(cls, StrEnum):
             return _closed(cls)
+        case _ if all(isinstance(each, type) and issubclass(each, Tagged) for each in alternatives):
+            return _tagged(alternatives)
         case [type() as cls] if issubclass(cls, _InJSON):
             return _Codec(cls.from_json, lambda value: value.to_json())
         case [type() as cls, other] if issubclass(cls, StrEnum) and other is str:
             return _open(cls)
-        case _ if all(isinstance(each, type) and issubclass(each, Tagged) for each in alternatives):
-            return _tagged(alternatives)
         case _:
             raise TypeError(f"no JSON for {alternatives}")
 

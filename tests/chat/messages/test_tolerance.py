@@ -86,7 +86,8 @@ REFUSED: list[tuple[str, Any]] = [
     ("x.msg.new", {"content": {"type": "new", "text": 1}}),
     ("x.msg.new", {"content": TEXT, "ttl": "a day"}),
     ("x.msg.new", {"content": TEXT, "live": "yes"}),
-    ("x.msg.new", {"content": TEXT, "scope": {"type": "all"}}),
+    ("x.msg.new", {"content": TEXT, "scope": {"type": "member"}}),
+    ("x.msg.new", {"content": TEXT, "scope": {"type": "all", "memberId": ID}}),
     ("x.msg.new", {"content": TEXT, "mentions": {"bob": {}}}),
     ("x.msg.new", {"content": TEXT, "quote": {"content": TEXT, "msgRef": {"sent": True}}}),
     (
