@@ -18,9 +18,11 @@ from simplex_trio.duplex.agent import DuplexAgent, Invitation
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
     CannotAccept,
+    CannotResynchronise,
     CannotRotate,
     CannotSend,
     DuplexError,
+    NotSynchronised,
     UnknownConnection,
 )
 from simplex_trio.duplex.events import (
@@ -42,10 +44,13 @@ from simplex_trio.duplex.events import (
     ReceiptReceived,
     ReceivingProblem,
     RequestReceived,
+    ResynchronisationFailed,
+    Resynchronised,
     RotationPhase,
     RotationProgress,
     RouterDown,
     RouterUp,
+    SecurityCodeChanged,
     SendingResumed,
 )
 from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
@@ -133,6 +138,8 @@ class Side:
     """The agent's ids for the same."""
     acknowledged: set[int] = field(factory=set)
     receipted: list[bytes] = field(factory=list)
+    to_resynchronise: int = 0
+    """How many times it is still to ask for a new ratchet."""
 
     def missing(self) -> list[str]:
         """What is not done yet, or was not told."""
@@ -196,7 +203,8 @@ class Program:
         """Go on with everything, until cancelled."""
         await self._find_what_was_made(agent)
         async with trio.open_nursery() as nursery:
-            tasks = [self._read, self._offer, self._join, self._send, self._delete]
+            tasks = [self._read, self._offer, self._join, self._send, self._resynchronise]
+            tasks.append(self._delete)
             if self.moves is not None:
                 tasks.append(self._move)
             for task in tasks:
@@ -334,10 +342,22 @@ class Program:
                     side.stored[outcome] = body
                     side.to_send = max(0, side.to_send - 1)
                 case CannotSend():
-                    assert not side.is_ready or side.has_failed
+                    is_repaired = isinstance(outcome, NotSynchronised)
+                    assert is_repaired or not side.is_ready or side.has_failed
                     side.attempted.remove(body)
                 case UnknownConnection():
                     assert side.is_deleted
+
+    async def _resynchronise(self, agent: DuplexAgent) -> None:
+        while True:
+            await self._pause(15)
+            for side in self.sides:
+                if side.to_resynchronise and side.is_ready and not side.is_deleted:
+                    side.to_resynchronise -= 1
+                    force = self.random.random() < 0.8
+                    # It may be deleted, or need no other ratchet, unless that is forced.
+                    with suppress(UnknownConnection, CannotResynchronise):
+                        await agent.resynchronise(side.connection_id or "", force=force)
 
     # --- deleting -------------------------------------------------------------------------------
 
@@ -447,6 +467,10 @@ class Program:
                 side.receipts.add(message_id)
             case RotationProgress():
                 assert event.phase is not RotationPhase.FAILED or may_fail
+            case SecurityCodeChanged() | Resynchronised():
+                pass
+            case ResynchronisationFailed() if may_fail:
+                pass
             case DeliveryFailed(message_ids=message_ids) if may_fail:
                 side.given_up.update(message_ids)
             case ConnectionFailed() if may_fail:

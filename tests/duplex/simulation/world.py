@@ -224,6 +224,8 @@ class Machine:
         for (connection_id,) in self.disk.execute(moving):
             if self.program.has_peer(connection_id.decode()):
                 found.append(f"{name} moves a queue")
+        if unsynchronised := self.count("connections", "synchrony AND NOT deletion"):
+            found += [f"{name} has no ratchet in common with a peer"] * unsynchronised
         if self.count("connections", "has_work"):
             found.append(f"{name} has still to store that it has done everything")
         if agent is None:
@@ -347,6 +349,9 @@ class World:
         for side in sides:
             side.pairing = pairing
             side.program.sides.append(side)
+        if min(owner.speaks_for, joiner.speaks_for) >= 3 and random.random() < 0.3:
+            for side in random.choice([sides, sides[:1], sides[1:]]):
+                side.to_resynchronise = random.choice([1, 1, 2, 3])
         if random.random() < 0.15:
             pairing.ends_early = True
             self._plan_deletion(random.choice(sides), random.uniform(0, TROUBLED_SECONDS))
