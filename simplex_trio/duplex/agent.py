@@ -888,9 +888,9 @@ class DuplexAgent(FileCalls):
 
         **A backup is for the loss of the file, and only the latest one is of any use.**  The keys
         of a connection change with each message on both sides.  An agent that goes on from an older
-        state encrypts new messages with keys that it has used already, so that those who have both
-        messages can read them, and the peer takes them for repetitions; messages that came
-        meanwhile do not come again.  So make new connections in place of those used since.
+        state would encrypt new messages with keys that it has used already, so that those who have
+        both messages could read them; messages that came meanwhile do not come again.  So all
+        connections need new ratchets then: `RatchetBroken` tells that of each.
 
         A backup that takes the place of the file is therefore refused with `StoreIncomplete`, by
         the mark that is beside the file, or because there is none; except for ``accept_loss``, with
