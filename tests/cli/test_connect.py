@@ -527,6 +527,29 @@ def test_a_receipt_that_does_not_come(
     assert "no receipt has come" in late.err
 
 
+def test_new_keys(alice: Peer, bob: Peer) -> None:
+    ours, theirs = alice.connect(bob)
+    bob.watched("--seconds", "0.5")
+    before = alice.json("status", ours)
+    assert before["synchrony"] == "ok"
+    needless = alice("resync", ours)
+    assert needless.code == 2
+    assert "no new keys" in needless.err
+    begun = alice("resync", ours, "--force", "--seconds", "0.2")
+    assert begun.out.startswith("It has begun")
+    refused = alice("send", ours, "too early")
+    assert refused.code == 1
+    assert "connect resync" in refused.err
+    assert "waits for the peer's new keys" in alice("status", ours).out
+    while alice.json("status", ours)["synchrony"] != "ok":
+        bob.lines("watch", "--seconds", "0.5")
+        alice.lines("watch", "--seconds", "0.5")
+    bob.lines("watch", "--seconds", "0.5")
+    here, there = alice.json("status", ours), bob.json("status", theirs)
+    assert here["security_code"] == there["security_code"] != before["security_code"]
+    assert alice.json("send", ours, "again", *LONG)["sent"] is True
+
+
 def test_a_router_that_is_away(alice: Peer, bob: Peer) -> None:
     with in_background(open_router) as away:
         alice.router = ("--router", str(away.address))

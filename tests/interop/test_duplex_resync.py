@@ -63,21 +63,23 @@ async def asked(driver: Driver, theirs: str, *, pq: bool, force: bool = False) -
     await driver.command("synchronizeRatchet", connId=theirs, pq=pq, force=force)
 
 
+async def is_synchronised(agent: DuplexAgent, driver: Driver, ours: str, theirs: str) -> bool:
+    status = await agent.status(ours)
+    stats = await driver.command("getConnectionServers", connId=theirs)
+    code = await driver.command("getConnectionRatchetAdHash", connId=theirs)
+    assert status.security_code is not None
+    is_same = int(status.security_code.replace(" ", "")) == int(code, 16)
+    return (status.synchrony, stats["ratchetSyncState"]) == (Synchrony.OK, "ok") and is_same
+
+
 async def check_synchronised(
     agent: DuplexAgent, driver: Driver, ours: str, theirs: str, *, pq: bool
 ) -> None:
     """Both sides have the same ratchet, and messages go both ways."""
     with trio.fail_after(PATIENCE):
-        while (status := await agent.status(ours)).synchrony is not Synchrony.OK:
-            await next_of(agent, Resynchronised)
-    while True:
-        stats = await driver.command("getConnectionServers", connId=theirs)
-        if stats["ratchetSyncState"] == "ok":
-            break
-        await driver.event("RSYNC")
-    code = await driver.command("getConnectionRatchetAdHash", connId=theirs)
-    assert status.security_code is not None
-    assert int(status.security_code.replace(" ", "")) == int(code, 16)
+        # There may be several rounds, if both have asked.
+        while not await is_synchronised(agent, driver, ours, theirs):
+            await trio.sleep(0.2)
     await talk(agent, driver, ours, theirs, pq=pq)
 
 

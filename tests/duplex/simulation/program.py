@@ -349,7 +349,7 @@ class Program:
                     assert side.is_deleted
 
     async def _resynchronise(self, agent: DuplexAgent) -> None:
-        while True:
+        while any(side.to_resynchronise for side in self.sides):
             await self._pause(15)
             for side in self.sides:
                 if side.to_resynchronise and side.is_ready and not side.is_deleted:
