@@ -237,7 +237,7 @@ async def duplex_alternating_kem(conditions: Conditions) -> Figures:
 async def duplex_rotation(conditions: Conditions) -> Figures:
     """Queues of 1,000 connections moved, all at once: moves per second until all are completed."""
     count = conditions.times(1000)
-    async with _to_peer(conditions, count, 1, receipts=False) as (agent, ends, _):
+    async with _to_peer(conditions, count, 1, _Way.ONE) as (agent, ends, _):
         start = perf_counter()
         async with trio.open_nursery() as nursery:
             for connection_id in ends:

@@ -77,8 +77,8 @@ async def check_synchronised(
 ) -> None:
     """Both sides have the same ratchet, and messages go both ways."""
     with trio.fail_after(PATIENCE):
-        # There may be several rounds, if both have asked.
-        while not await is_synchronised(agent, driver, ours, theirs):
+        # There may be several rounds, if both have asked; the other agent does not tell its last.
+        while not await is_synchronised(agent, driver, ours, theirs):  # noqa: ASYNC110
             await trio.sleep(0.2)
     await talk(agent, driver, ours, theirs, pq=pq)
 

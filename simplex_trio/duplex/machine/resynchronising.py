@@ -353,7 +353,8 @@ def _proven(step: Step, c: OpenConnection, shown: Decryption) -> None:
         _tell_missed(step, c, shown.peer_received)
     if shown.is_other:
         _tell_code(step, c)
-    if shown.could_send and not shown.is_other and not dropped:
+    is_said = all(delivery.is_taken for delivery in dropped)
+    if shown.could_send and not shown.is_other and is_said:
         _synchronised(step, c)
         return
     # The peer waits for it; or the last EREADY went through the other ratchet, or was dropped, and

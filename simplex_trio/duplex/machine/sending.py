@@ -105,7 +105,7 @@ def enqueue(
     if row.info is not None:
         return  # the confirmation is still to be made, and nothing may overtake it
     if not row.is_synchronised:
-        _hold(step, c, sending, body, notify, kind)
+        _hold(step, c, sending, body, notify, kind, has_copies=only is None)
         return
     if row.ratchet.sending is None:
         return
@@ -153,12 +153,7 @@ def _enqueue(
         sending_key=prepared.key.encode(),
         padded_length=padded,
     )
-    step.rows.insert(delivery)
-    for queue in c.sending.values():
-        if queue.replaces and has_copies:
-            copy = evolve(delivery, queue=queue.number, nonce=moment.random(_NONCE_SIZE))
-            step.rows.insert(copy)
-            _limit_copies(step, c, queue)
+    _insert(step, c, delivery, has_copies=has_copies)
     if kind is DeliveryKind.MESSAGE:
         step.rows.insert(
             SentMessage(
@@ -189,6 +184,16 @@ def _check_size(plaintext: bytes, body: MessageBody, padded: int) -> None:
     if not can_pad(len(plaintext), padded):
         room = padded - 2 - (len(plaintext) - _body_size(body))
         raise TooLarge(f"a message of {_body_size(body)} bytes, where {room} fit")
+
+
+def _insert(step: Step, c: OpenConnection, delivery: Delivery, *, has_copies: bool) -> None:
+    """Queue a message, and if it ``has_copies``, one for each queue that is to take over."""
+    step.rows.insert(delivery)
+    for queue in c.sending.values():
+        if queue.replaces and has_copies:
+            nonce = step.moment.random(_NONCE_SIZE)
+            step.rows.insert(evolve(delivery, queue=queue.number, nonce=nonce))
+            _limit_copies(step, c, queue)
 
 
 def _limit_copies(step: Step, c: OpenConnection, queue: SendingQueue) -> None:
@@ -242,21 +247,20 @@ def enqueue_eready(step: Step, c: OpenConnection, received: int) -> None:
     for place, (name, ratchet) in enumerate(ratchets):
         prepared, supports_kem, padded = _prepare(step, c, ratchet, None)
         c.change(**{name: prepared.ratchet}, pq=supports_kem, last_message_id=message_id + place)
-        step.rows.insert(
-            Delivery(
-                connection_id=c.connection_id,
-                queue=sending.number,
-                message_id=message_id + place,
-                kind=DeliveryKind.EREADY,
-                notify=True,
-                created_at=step.moment.seconds,
-                nonce=step.moment.random(_NONCE_SIZE),
-                plaintext=plaintext,
-                body=None,
-                sending_key=prepared.key.encode(),
-                padded_length=padded,
-            )
+        delivery = Delivery(
+            connection_id=c.connection_id,
+            queue=sending.number,
+            message_id=message_id + place,
+            kind=DeliveryKind.EREADY,
+            notify=True,
+            created_at=step.moment.seconds,
+            nonce=step.moment.random(_NONCE_SIZE),
+            plaintext=plaintext,
+            body=None,
+            sending_key=prepared.key.encode(),
+            padded_length=padded,
         )
+        _insert(step, c, delivery, has_copies=True)
 
 
 def _hold(
@@ -266,25 +270,26 @@ def _hold(
     body: MessageBody,
     notify: bool,
     kind: DeliveryKind,
+    *,
+    has_copies: bool,
 ) -> None:
     message_id = c.row.last_message_id + 1
     c.change(last_message_id=message_id)
-    step.rows.insert(
-        Delivery(
-            connection_id=c.connection_id,
-            queue=sending.number,
-            message_id=message_id,
-            kind=kind,
-            notify=notify,
-            created_at=step.moment.seconds,
-            nonce=step.moment.random(_NONCE_SIZE),
-            plaintext=body.encode(),
-            body=None,
-            sending_key=None,
-            padded_length=0,
-            is_held=True,
-        )
+    delivery = Delivery(
+        connection_id=c.connection_id,
+        queue=sending.number,
+        message_id=message_id,
+        kind=kind,
+        notify=notify,
+        created_at=step.moment.seconds,
+        nonce=step.moment.random(_NONCE_SIZE),
+        plaintext=body.encode(),
+        body=None,
+        sending_key=None,
+        padded_length=0,
+        is_held=True,
     )
+    _insert(step, c, delivery, has_copies=has_copies)
 
 
 def hold_back(step: Step, c: OpenConnection) -> None:
@@ -384,9 +389,12 @@ def _release(step: Step, c: OpenConnection, copies: list[Delivery]) -> None:
 
 
 def expire_held(step: Step, c: OpenConnection, before: float) -> None:
-    """Give up what has been held back for too long."""
-    held = step.rows.find(Delivery, connection_id=c.connection_id)
-    expired = [each for each in held if each.is_held and each.created_at < before]
+    """Give up what has been held back for too long; what moves a queue is never too old."""
+    expired = [
+        each
+        for each in step.rows.find(Delivery, connection_id=c.connection_id)
+        if each.is_held and each.created_at < before and each.kind is not DeliveryKind.ROTATION
+    ]
     if expired:
         give_up(step, c, expired, Problem.DECRYPTION)
 

@@ -203,8 +203,8 @@ class Program:
         """Go on with everything, until cancelled."""
         await self._find_what_was_made(agent)
         async with trio.open_nursery() as nursery:
-            tasks = [self._read, self._offer, self._join, self._send, self._resynchronise]
-            tasks.append(self._delete)
+            tasks = [self._read, self._offer, self._join, self._send, self._delete]
+            tasks.append(self._resynchronise)
             if self.moves is not None:
                 tasks.append(self._move)
             for task in tasks:
