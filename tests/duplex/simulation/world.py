@@ -224,8 +224,12 @@ class Machine:
         for (connection_id,) in self.disk.execute(moving):
             if self.program.has_peer(connection_id.decode()):
                 found.append(f"{name} moves a queue")
-        if unsynchronised := self.count("connections", "synchrony AND NOT deletion"):
-            found += [f"{name} has no ratchet in common with a peer"] * unsynchronised
+        for side in self.program.sides:
+            is_over = side.pairing.ends_early or side.is_deleted or side.other.is_deleted
+            if side.connection_id is not None and not is_over:
+                condition = f"synchrony AND connection_id = x'{side.connection_id.encode().hex()}'"
+                if self.count("connections", condition):
+                    found.append(f"{side.info!r} has no ratchet in common with its peer")
         if self.count("connections", "has_work"):
             found.append(f"{name} has still to store that it has done everything")
         if agent is None:
