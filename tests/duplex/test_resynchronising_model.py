@@ -314,7 +314,7 @@ class Reference(Resynchronising):
 
 for case in (Resynchronising, Losing, Reference):
     case.TestCase.settings = settings(
-        max_examples=settings().max_examples // 4, stateful_step_count=50
+        max_examples=settings().max_examples // 8, stateful_step_count=40
     )
 
 TestResynchronising = Resynchronising.TestCase
