@@ -178,7 +178,9 @@ class DuplexAgent(FileCalls):
         attempts = Attempts(self._core, routers, self._subscriptions, fetched, notifying)
         self._lanes = Lanes(attempts, activities, self._watches)
         self._connectivity = Connectivity(
-            agent, activities, store, ntf_routers, config.slowness, self._wake
+            *(agent, activities, store, ntf_routers, config.slowness),
+            wake=self._wake,
+            renew_files=lambda: self._file_works.renew(),
         )
         self._notifications = Notifications(
             self._core,

@@ -95,6 +95,37 @@ async def test_one_connection_for_all(connections: Connections) -> None:
     assert not connections.open
 
 
+async def test_closing_connections_that_are_in_use(connections: Connections) -> None:
+    async with open_client_pool(CONFIG, connections.connect) as pool:
+        async with pool.client(SERVERS[0]), pool.client(SERVERS[1]):
+            pool.close_all()
+            await trio.testing.wait_all_tasks_blocked()
+            assert not connections.open
+            async with pool.client(SERVERS[0]):
+                assert list(connections.open) == SERVERS[:1]
+        assert connections.count == 3
+
+
+async def test_closing_connections_that_are_being_made() -> None:
+    @asynccontextmanager
+    async def connect(server: ServerAddress, config: object) -> AsyncIterator[Any]:
+        await trio.sleep_forever()
+        yield None
+
+    async with open_client_pool(CONFIG, connect) as pool:
+
+        async def use() -> None:
+            with pytest.raises(RouterUnreachable):
+                async with pool.client(SERVERS[0]):
+                    pytest.fail("connected")
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(2):
+                nursery.start_soon(use)
+            await trio.testing.wait_all_tasks_blocked()
+            pool.close_all()
+
+
 async def test_a_router_that_cannot_be_reached_is_asked_again(connections: Connections) -> None:
     async with open_client_pool(CONFIG, connections.connect) as pool:
         connections.unreachable.add(SERVERS[0])

@@ -37,7 +37,9 @@ class Connectivity:
         store: DuplexStore,
         ntf_routers: NTFRouters,
         slowness: float,
+        *,
         wake: Callable[[], object],
+        renew_files: Callable[[], object],
     ) -> None:
         self._agent = agent
         self._activities = activities
@@ -46,6 +48,8 @@ class Connectivity:
         self._slowness = slowness
         self._wake = wake
         """Lets everything that waits for its next attempt look whether it may be tried."""
+        self._renew_files = renew_files
+        """Closes the connections to routers for files."""
         self.network = Network.ORDINARY
         """What the program has said last."""
         self._used = Network.ORDINARY
@@ -92,6 +96,7 @@ class Connectivity:
         """Close all connections; those that are needed are made anew."""
         self._agent.network_changed(slowness=slowness)
         self._ntf_routers.close_all()
+        self._renew_files()
 
     def _go_on(self) -> None:
         """Try everything at once, if there is a network and the agent is not paused."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import trio
 
-from simplex_trio.errors import SimplexError
+from simplex_trio.errors import ConnectionLost, SimplexError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.client import XFTPClient, open_xftp_client
@@ -89,6 +89,15 @@ class ClientPool:
     def close_unused(self) -> None:
         """Close all connections that are not in use."""
         self._close_unused(0)
+
+    def close_all(self) -> None:
+        """Close all connections, also those that are in use, whose requests fail."""
+        for connection in self._connections.values():
+            if not connection.concluded.is_set():
+                connection.error = ConnectionLost("the connection was closed")
+                connection.concluded.set()
+            connection.scope.cancel()
+        self._connections.clear()
 
     def _close_unused(self, kept: int) -> None:
         idle = [server for server, each in self._connections.items() if not each.users]

@@ -13,6 +13,7 @@ import trio
 from attrs import evolve
 
 from simplex_trio.crypto.credentials import generate_router_credentials
+from simplex_trio.duplex.config import Network
 from simplex_trio.duplex.events import DuplexEvent
 from simplex_trio.duplex.file_events import (
     FileDelayed,
@@ -345,6 +346,31 @@ async def test_a_pause_in_the_middle(
         assert not await agent.pause(within=0.01)
         waits = False
         agent.resume()
+        await next_of(agent, FileSent)
+
+
+async def test_another_network_in_the_middle(
+    router: XFTPRouter, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection over the network of before would say nothing for half a minute."""
+    original = XFTPClient.upload
+    began = trio.Event()
+
+    async def upload(
+        self: XFTPClient, key: Any, sender_id: bytes, size: int, body: AsyncGenerator[memoryview]
+    ) -> None:
+        if not began.is_set():
+            began.set()
+            async with aclosing(body):
+                await self.wait_until_over()
+                raise ConnectionLost("the connection was closed")
+        await original(self, key, sender_id, size, body)
+
+    monkeypatch.setattr(XFTPClient, "upload", upload)
+    async with agent_at(None, with_files(router)) as agent:
+        await agent.send_file(path)
+        await began.wait()
+        agent.set_network(Network.ORDINARY, changed=True)
         await next_of(agent, FileSent)
 
 

@@ -60,6 +60,11 @@ class FileClients:
         for shared in self._shared.values():
             shared.pool.close_unused()
 
+    def close_all(self) -> None:
+        """Close all connections; what is transferred over them fails, and is tried again."""
+        for shared in self._shared.values():
+            shared.pool.close_all()
+
     async def _close_later(self, label: str, shared: _Shared) -> None:
         await trio.sleep(self._config.keep_open)
         if not shared.users and self._shared.get(label) is shared:

@@ -148,6 +148,11 @@ class FileWorks:
         if self._clients is not None and not self._activities.may(Activity.MANAGING):
             self._clients.close_unused()
 
+    def renew(self) -> None:
+        """Transfer what is transferred over new connections: the network is another one."""
+        if self._clients is not None:
+            self._clients.close_all()
+
     def set_work(self, file_id: str, works: Sequence[FileWork]) -> None:
         """A step was stored, and this work follows for a file; other work is obsolete, and ends."""
         wanted = {work.lane for work in works}
