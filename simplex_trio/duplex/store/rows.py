@@ -111,16 +111,28 @@ _MUTED = (
 _IS_DUE = "q.notify_due_at <= :now AND c.notify AND q.status > 0 AND NOT q.is_deleted"
 _IS_THERE = "q.notifier_id != x'' AND NOT q.is_deleted"
 
-_BY_ROUTER = "PARTITION BY c.user, q.server "
+# Of one user at one router, or of all.
+_BY_ROUTER = (
+    "(SELECT * FROM (SELECT q.connection_id, q.number, row_number() OVER "
+    "(PARTITION BY c.user, q.server ORDER BY q.notify_due_at) AS place "
+    "FROM {} WHERE {}) WHERE place <= :limit)"
+)
+_TOGETHER = (
+    "(SELECT q.connection_id, q.number FROM {} WHERE {} ORDER BY q.notify_due_at LIMIT :limit)"
+)
 
 _STAGES = {
-    Stage.ENABLE: (_TO_NOTIFY, f"{_IS_DUE} AND q.notifier_id = x''", _BY_ROUTER),
-    Stage.SUBSCRIBE: (_TO_NOTIFY, f"{_IS_DUE} AND {_IS_THERE} AND q.subscription_id = x''", ""),
-    Stage.CHECK: (_TO_NOTIFY, f"{_IS_DUE} AND {_IS_THERE} AND q.subscription_id != x''", ""),
-    Stage.DISABLE_MUTED: (_MUTED, f"NOT c.notify AND {_IS_THERE}", _BY_ROUTER),
-    Stage.DISABLE: (_WITH_NOTIFIERS, _IS_THERE, _BY_ROUTER),
+    Stage.ENABLE: _BY_ROUTER.format(_TO_NOTIFY, f"{_IS_DUE} AND q.notifier_id = x''"),
+    Stage.SUBSCRIBE: _TOGETHER.format(
+        _TO_NOTIFY, f"{_IS_DUE} AND {_IS_THERE} AND q.subscription_id = x''"
+    ),
+    Stage.CHECK: _TOGETHER.format(
+        _TO_NOTIFY, f"{_IS_DUE} AND {_IS_THERE} AND q.subscription_id != x''"
+    ),
+    Stage.DISABLE_MUTED: _BY_ROUTER.format(_MUTED, f"NOT c.notify AND {_IS_THERE}"),
+    Stage.DISABLE: _BY_ROUTER.format(_WITH_NOTIFIERS, _IS_THERE),
 }
-"""Where the queues at a stage are found, which they are, and what a batch is limited by."""
+"""The queues at a stage, as many as fit into a batch; only their keys, as there may be many."""
 
 StoredEvent = tuple[int, KeptEvent]
 """An event and its number in the store."""
@@ -551,15 +563,15 @@ class SQLiteRows(Rows):
     def notified_queues(
         self, stage: Stage, now: int, limit: int
     ) -> list[tuple[str, NotifiedQueue]]:
-        place, condition, partition = _STAGES[stage]
         columns = ", ".join(f"q.{column}" for column in _NOTIFIED.columns)
         rows = self._execute(
-            f"SELECT * FROM (SELECT c.user, {columns}, row_number() "
-            f"OVER ({partition}ORDER BY q.notify_due_at, q.connection_id, q.number) AS place "
-            f"FROM {place} WHERE {condition}) WHERE place <= :limit ORDER BY place",
+            f"SELECT c.user, {columns} FROM {_STAGES[stage]} AS chosen "
+            "CROSS JOIN receiving_queues AS q USING (connection_id, number) "
+            "CROSS JOIN connections AS c USING (connection_id) "
+            "ORDER BY q.notify_due_at, q.connection_id, q.number",
             {"now": now, "limit": limit},
         ).fetchall()
-        return [(user.decode(), self._record(_NOTIFIED, tuple(row))) for user, *row, _ in rows]
+        return [(user.decode(), self._record(_NOTIFIED, tuple(row))) for user, *row in rows]
 
     def next_notification_at(self, now: int) -> int | None:
         (due_at,) = self._execute(

@@ -156,6 +156,10 @@ class Cache(RuleBasedStateMachine):
             after = after.without(known.header_key, known.number)
         self.rows.change_skipped_keys(name, before, after.with_added(_next_keys(before, keys)))
 
+    @rule(forget=st.booleans())
+    def make_notifications_due(self, forget: bool) -> None:
+        self.rows.make_notifications_due(forget=forget)
+
     @rule(name=ids, has_work=st.booleans())
     def note_work(self, name: str, has_work: bool) -> None:
         if self._exists(name):
