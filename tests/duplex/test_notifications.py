@@ -95,13 +95,15 @@ class World:
         self,
         disk: MemoryDatabase | None = None,
         *,
-        router: int = 0,
+        router: int | None = 0,
         subscribes: bool = True,
         isolation: Isolation = Isolation.USER,
     ) -> AsyncIterator[DuplexAgent]:
-        """An agent; ``disk`` is the database of an earlier one."""
+        """An agent with a router, or with both; ``disk`` is the database of an earlier one."""
         config = DuplexConfig(
-            servers=(self.routers[router].address,),
+            servers=tuple(
+                each.address for each in self.routers if router in (None, self.routers.index(each))
+            ),
             pq=False,
             isolation=isolation,
             proxy=ProxyUse.NEVER,
@@ -470,3 +472,28 @@ async def test_a_paused_agent_fetches_later(autojump_clock: MockClock) -> None:
             alice.resume()
             await wait_for(lambda: fetched)
             assert fetched == [True]
+
+
+async def test_a_queue_that_is_moved_is_notified_of(autojump_clock: MockClock) -> None:
+    """Nothing special is done for it: the new queue gets a notifier, the old one's is forgotten."""
+    async with (
+        open_world() as world,
+        world.agent(router=1) as bob,
+        world.agent(router=None) as alice,
+    ):
+        ours, theirs = await connect(alice, bob)
+        await world.activate(alice)
+        await wait_for(lambda: len(world.ntf.subscribed(DEVICE)) == 1)
+        (before,) = world.ntf.subscribed(DEVICE)
+        await alice.rotate(ours)
+        await wait_for(lambda: before not in world.ntf.subscribed(DEVICE))
+        await wait_for(lambda: len(world.ntf.subscribed(DEVICE)) == 1)
+        assert len(world.ntf.subscriptions) == 1
+        await alice.drain()
+        assert await alice.notifications.is_active(ours)
+        world.pushes.clear()
+        await bob.send(theirs, b"hello")
+        push = await world.push(is_code=False)
+        found = await alice.notifications.open(push.nonce, push.sealed)
+        assert {each.connection_id for each in found} <= {ours}
+        assert (await next_of(alice, PeerMessage)).body == b"hello"

@@ -70,7 +70,7 @@ class Core:
     ) -> None:
         self.config = config
         self.watches = watches
-        self.tally = Tally()
+        self.tally: Tally = Tally()
         self._store = store
         self._events = events
         self._kem_stock = kem_stock
@@ -81,9 +81,9 @@ class Core:
         """The same for each file that a step has changed."""
         self.leave: Callable[[str, SendingQueue], object] = lambda *_: None
         """Called for each queue, with its user, that is not sent to any more."""
-        self.notifications = NotificationsDue([], None, adds_notifiers=False)
+        self.notifications: NotificationsDue = NotificationsDue([], None, adds_notifiers=False)
         """As of the last step that has changed anything about them."""
-        self.notifications_changed = trio.Event()
+        self.notifications_changed: trio.Event = trio.Event()
         """Set, and replaced, with each such step."""
         store.publish = self._publish
 
