@@ -78,11 +78,13 @@ class Uploading:
         number, uploads = self._packet.number, self._uploads
         if uploads.digest_of(number) not in (None, self._packet.digest):
             raise FileChanged("the file is not the one that the transfer began with")
+        failure: SimplexError | None = None
         for stored in uploads.unfinished(number):
             if not (uploads.is_placed(number) or stored.server in uploads.servers_with(number)):
-                await self._finish(stored)
-        failure: SimplexError | None = None
+                failure = await self._finish(stored) or failure
+        # A router that knows of the packet may get its body later; it is not to take another.
         tried = uploads.servers_with(number)
+        tried |= {stored.server for stored in uploads.unfinished(number)}
         while not uploads.is_placed(number):
             untried = self._servers.candidates(tried)
             if not untried:
@@ -100,16 +102,21 @@ class Uploading:
                 self._servers.failed.add(server)
                 failure = exc
 
-    async def _finish(self, stored: StoredPacket) -> None:
-        """Upload a packet that was registered before a crash, if its router still takes it."""
+    async def _finish(self, stored: StoredPacket) -> SimplexError | None:
+        """Upload a packet that was registered before, if its router still takes it.
+
+        Returns the error if that failed, and may succeed later.
+        """
         try:
             await self._upload_to(stored)
         except StoreError:
             raise
         except XFTPRouterError:
             await self._uploads.add(Lost(self._packet.number, stored.sender_id))
-        except SimplexError:
+        except SimplexError as exc:
             self._servers.failed.add(stored.server)
+            return exc
+        return None
 
     async def _upload_to(self, stored: StoredPacket) -> None:
         await self._persistently(partial(self._upload, stored))
