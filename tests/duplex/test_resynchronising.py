@@ -30,7 +30,8 @@ from simplex_trio.duplex.machine.delivering import (
     not_delivered,
 )
 from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind
-from simplex_trio.duplex.machine.resynchronising import may_rotate, restored, resynchronise
+from simplex_trio.duplex.machine.resynchronising import restored, resynchronise
+from simplex_trio.duplex.machine.rotating import can_rotate
 from simplex_trio.duplex.machine.sending import enqueue_message, expire_held
 from simplex_trio.duplex.machine.step import Moment, OpenConnection, Spoken, Step
 from simplex_trio.duplex.machine.work import Deliver
@@ -195,14 +196,14 @@ def test_both_ask_at_once() -> None:
 
 def test_nothing_is_sent_meanwhile() -> None:
     pair = Pair()
-    assert pair.a.look(lambda step: may_rotate(step.connection(pair.id_of(pair.a))))
+    assert pair.a.look(lambda step: can_rotate(step.connection(pair.id_of(pair.a))))
     pair.ask(pair.a)
     with pytest.raises(NotSynchronised):
         pair.send(pair.a)
     assert not pair.a.status(pair.id_of(pair.a)).can_send
-    assert not pair.a.look(lambda step: may_rotate(step.connection(pair.id_of(pair.a))))
+    assert not pair.a.look(lambda step: can_rotate(step.connection(pair.id_of(pair.a))))
     pair.settle()
-    assert pair.a.look(lambda step: may_rotate(step.connection(pair.id_of(pair.a))))
+    assert pair.a.look(lambda step: can_rotate(step.connection(pair.id_of(pair.a))))
     pair.check()
 
 

@@ -26,6 +26,7 @@ from simplex_trio.duplex.machine.messages import Delivery, EarlyArrival, Receive
 from simplex_trio.duplex.machine.ordering import WAIT_FOR_NEW_QUEUE, WAIT_FOR_OLD_QUEUE
 from simplex_trio.duplex.machine.postponing import KEEP_DELETING, MIN_DELETE_FAILURES
 from simplex_trio.duplex.machine.receiving import queue_lost, wait_for_turn
+from simplex_trio.duplex.machine.resynchronising import resynchronise
 from simplex_trio.duplex.machine.rotating import (
     MAX_TOLD,
     abort,
@@ -697,6 +698,30 @@ def test_a_peer_cannot_fill_the_store_with_events(pair: Pair) -> None:
     assert len(events) == MAX_TOLD
     assert pair.ours == ALL * (MAX_TOLD // 4 + 3)  # which this side's program has asked for
     assert pair.b.status(pair.theirs).rotations == ()
+
+
+@pytest.mark.parametrize("at", ALL)
+@pytest.mark.parametrize("who", ["owner", "sender"])
+def test_a_new_ratchet_meanwhile(pair: Pair, at: RotationPhase, who: str) -> None:
+    """What got lost with the old one is said again, and nothing begins before there is one."""
+    pair.rotate()
+    pair.go_on_until(lambda: at in pair.ours)
+    machine, connection_id = pair.sides[who == "sender"]
+    machine.on(connection_id, lambda step, c: resynchronise(step, c, force=True))
+    if at is RotationPhase.COMPLETED:
+        with pytest.raises(CannotRotate):
+            machine.on(connection_id, rotate)
+    for _ in range(2 * WAIT_FOR_NEW_QUEUE):
+        pair.settle()
+    assert pair.ours == ALL
+    assert pair.theirs_told[-1] is RotationPhase.COMPLETED
+    for sender, out in pair.sides:
+        pair.world.send(sender, out, b"after all")
+        pair.settle()
+    for receiver in (pair.a, pair.b):
+        events = [event for event in receiver.told if isinstance(event, PeerMessage)]
+        assert [event.body for event in events] == [b"after all"]
+        assert len(pair.queues(receiver)) == 1
 
 
 # --- crashes ------------------------------------------------------------------------------------

@@ -80,7 +80,6 @@ __all__ = [
     "KEYS_REPLACED_AFTER",
     "Decryption",
     "eready_delivered",
-    "may_rotate",
     "message_decrypted",
     "message_not_decrypted",
     "negotiation_failed",
@@ -99,11 +98,6 @@ _PROBE = X448PrivateKey(b"\1" * X448PrivateKey.SIZE)
 """A key for trying whether another one is degenerate, which all keys show."""
 
 _UNDER_WAY = (Synchrony.STARTED, Synchrony.AGREED, Synchrony.ANSWERING)
-
-
-def may_rotate(c: OpenConnection) -> bool:
-    """Whether a queue may be replaced, which takes messages that both sides can decrypt."""
-    return c.row.ready and c.row.is_synchronised and c.row.deletion is Deletion.NO
 
 
 # --- what the program asks for ------------------------------------------------------------------
