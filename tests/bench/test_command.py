@@ -74,7 +74,7 @@ def test_rows_about_files(tmp_path: Path) -> None:
     assert main([*arguments, "--json", str(figures)]) == 0
     found = json.loads(figures.read_text())["rows"]
     assert all(row["rate"] > 0 for row in found.values())
-    assert len(found) == 4
+    assert len(found) == 6
 
 
 def test_rows_about_connections(tmp_path: Path) -> None:
