@@ -22,7 +22,7 @@ JOINER = "\u2060"
 
 _LOOKS_AHEAD = re.compile(
     r"#+[^ #]"
-    r"|!(?:-|r(?:ed)?|g(?:reen)?|b(?:lue)?|y(?:ellow)?|c(?:yan)?|m(?:agenta)?|[1-6])\s[^ !]"
+    r"|!(?:-|r(?:ed)?|g(?:reen)?|b(?:lue)?|y(?:ellow)?|c(?:yan)?|m(?:agenta)?|[1-6])\s[^ ]"
 )
 _NUMBER = re.compile(r"(?:\+[0-9]+)?(?:[ .-]?\([0-9]+\))?(?:[ .-]?[0-9]+)*")
 _MIN_NUMBER = 7

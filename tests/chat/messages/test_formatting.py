@@ -244,6 +244,7 @@ pieces = st.lists(
 @example("1234567890 1234567890 1234567", False)
 @example("*www.example.com*", False)
 @example("/x.example.com", False)
+@example("!1 !1 1", False)
 @example("1 1 1 1 1 1 1 1 1", False)
 def test_escaped_text_has_no_formatting(text: str, links: bool) -> None:
     escaped = escape(text, links=links)
