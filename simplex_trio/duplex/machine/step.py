@@ -175,7 +175,7 @@ class Step:
         """The files that the step has changed."""
         self.abandoned: list[tuple[str, SendingQueue]] = []
         """Queues that are not sent to any more, with their users; known once it is finished."""
-        self.notifications_changed = False
+        self.notifications_changed: bool = False
         """Whether other things may have to be done for notifications than before."""
         self._open: dict[str, OpenConnection] = {}
         self._stored: dict[str, tuple[Connection, dict[int, Any], dict[int, Any]] | None] = {}
