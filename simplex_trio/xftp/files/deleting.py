@@ -27,8 +27,8 @@ Gone = Callable[[Replica], Awaitable[object]]
 """Called when a router does not have a replica any more."""
 
 
-async def _ignore(replica: Replica) -> None:
-    del replica
+async def _ignore(_: Replica) -> None:
+    await trio.lowlevel.checkpoint()
 
 
 class Deleter:
