@@ -76,9 +76,12 @@ async def check_synchronised(
     agent: DuplexAgent, driver: Driver, ours: str, theirs: str, *, pq: bool
 ) -> None:
     """Both sides have the same ratchet, and messages go both ways."""
+    # There may be several rounds, if both have asked, and another one may follow.
+    in_a_row = 0
     with trio.fail_after(PATIENCE):
-        # There may be several rounds, if both have asked; the other agent does not tell its last.
-        while not await is_synchronised(agent, driver, ours, theirs):  # noqa: ASYNC110
+        while in_a_row < 5:
+            same = await is_synchronised(agent, driver, ours, theirs)
+            in_a_row = in_a_row + 1 if same else 0
             await trio.sleep(0.2)
     await talk(agent, driver, ours, theirs, pq=pq)
 
