@@ -200,7 +200,7 @@ class Resynchronising(RuleBasedStateMachine):
             peer = self.b if machine is self.a else self.a
             assert self.received(peer)[-1] == self.sent[machine.name][-1]
             row = machine.connection(self.id_of(machine)).row
-            assert (row.own_keys, row.earlier_keys, row.other_ratchet) == (None, None, None)
+            assert (row.own_keys, row.other_ratchet) == (None, None)
             # Programs know the code.
             if changed := [e for e in machine.told if isinstance(e, SecurityCodeChanged)]:
                 assert {changed[-1].security_code} == codes

@@ -337,7 +337,10 @@ def _is_of_earlier_keys(c: OpenConnection) -> bool:
 
 
 def _proven(step: Step, c: OpenConnection, shown: Decryption) -> None:
+    # A peer that has begun anew meanwhile may use the later keys all the same.
+    later = c.row.own_keys if shown.is_other else None
     _forget_keys(c)
+    c.change(earlier_keys=later)
     # What was queued to get here has arrived, whatever a router has answered.
     own = (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY)
     queued = step.rows.find(Delivery, connection_id=c.connection_id)
