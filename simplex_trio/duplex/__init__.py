@@ -8,7 +8,7 @@
 * `simplex_trio.duplex.work` -- the tasks, which carry it out.
 """
 
-from simplex_trio.duplex.agent import DuplexAgent, Invitation, SendOutcome
+from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import (
     DuplexConfig,
     Fallback,
@@ -94,6 +94,7 @@ from simplex_trio.duplex.file_events import (
 )
 from simplex_trio.duplex.file_status import FileState, FileStatus
 from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
+from simplex_trio.duplex.kept import KeptRecords
 from simplex_trio.duplex.links import LinkPreview
 from simplex_trio.duplex.machine.connection import Synchrony
 from simplex_trio.duplex.machine.push_records import NotificationMode
@@ -106,6 +107,7 @@ from simplex_trio.duplex.server_checks import ServerCheck, ServerStep, StepOutco
 from simplex_trio.duplex.statistics import AgentCount, DuplexStatistics, RouterCounts
 from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
 from simplex_trio.duplex.store.store import change_store_key
+from simplex_trio.duplex.transaction import Invitation, SendOutcome, Transaction
 
 __all__ = [
     "AgentCount",
@@ -154,6 +156,7 @@ __all__ = [
     "KEMStock",
     "KEMStockStatistics",
     "KeptEvent",
+    "KeptRecords",
     "Limit",
     "LimitReached",
     "LinkNotUsable",
@@ -202,6 +205,7 @@ __all__ = [
     "Spoken",
     "StepOutcome",
     "Synchrony",
+    "Transaction",
     "UnknownConnection",
     "UnknownFile",
     "UserDeleted",

@@ -26,23 +26,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypeAlias, final, overload
+from typing import Literal, TypeVar, overload
 
 import trio
-from attrs import frozen
 
 from simplex_trio.agent.agent import SMPClientAgent
 from simplex_trio.client.router_errors import RouterError
+from simplex_trio.duplex.agent_terms import AgentTerms
 from simplex_trio.duplex.config import DuplexConfig, Network, Server
-from simplex_trio.duplex.errors import (
-    AlreadyJoined,
-    CannotSend,
-    LimitReached,
-    LinkNotUsable,
-    NoServers,
-    NotSynchronised,
-    UnknownConnection,
-)
+from simplex_trio.duplex.errors import AlreadyJoined, LinkNotUsable, UnknownConnection
 from simplex_trio.duplex.event_stream import DuplexEvents
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
@@ -54,44 +46,24 @@ from simplex_trio.duplex.events import (
 from simplex_trio.duplex.file_calls import FileCalls
 from simplex_trio.duplex.kem_stock import KEMStock
 from simplex_trio.duplex.links import LinkPreview, preview
-from simplex_trio.duplex.machine.accepting import (
-    accept_confirmation,
-    accept_request,
-    reject_request,
-)
-from simplex_trio.duplex.machine.acknowledging import acknowledge
-from simplex_trio.duplex.machine.connection import Deletion, SubscribedQueue
-from simplex_trio.duplex.machine.creating import (
-    change_link,
-    plan_address,
-    plan_invitation,
-    prepare_address,
-)
-from simplex_trio.duplex.machine.deleting import (
-    delete,
-    delete_user,
-    suspend,
-)
-from simplex_trio.duplex.machine.files.keeping import forget_files_of
-from simplex_trio.duplex.machine.handshake import can_send
-from simplex_trio.duplex.machine.joining import (
-    known_connection,
-    link_problem,
-    look_at,
-    start_joining,
-)
-from simplex_trio.duplex.machine.limiting import Room, check_connections
+from simplex_trio.duplex.machine.connection import SubscribedQueue
+from simplex_trio.duplex.machine.joining import known_connection, link_problem, look_at
 from simplex_trio.duplex.machine.notifying import NO_CONNECTION
-from simplex_trio.duplex.machine.resynchronising import resynchronise
-from simplex_trio.duplex.machine.rotating import abort, rotate
-from simplex_trio.duplex.machine.sending import enqueue_message
-from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.notifications import Notifications
 from simplex_trio.duplex.server_checks import ServerCheck, check_server
 from simplex_trio.duplex.statistics import DuplexStatistics
 from simplex_trio.duplex.status import ConnectionStatus, status_of
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import DuplexStore
+from simplex_trio.duplex.transaction import (
+    Invitation,
+    SendOutcome,
+    Transaction,
+    accept,
+    known,
+    run_transaction,
+)
 from simplex_trio.duplex.work.activities import Activities
 from simplex_trio.duplex.work.attempts import Attempts
 from simplex_trio.duplex.work.connectivity import Connectivity
@@ -107,32 +79,18 @@ from simplex_trio.duplex.work.routers import Routers
 from simplex_trio.duplex.work.subscriptions import Subscriptions
 from simplex_trio.duplex.work.upkeep import Upkeep
 from simplex_trio.duplex.work.watches import Outcome, Watch, Watches
-from simplex_trio.errors import TooLarge
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.redaction import Redacted
 from simplex_trio.serving.metrics import serve_metrics
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.link_boxes import LinkContent
-from simplex_trio.wire.duplex.links import Link, parse_link
+from simplex_trio.wire.duplex.links import Link
 from simplex_trio.wire.duplex.owners import LinkDataInvalid
 from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortInvitationLink
 from simplex_trio.xftp.client_config import XFTPClientConfig
 
-__all__ = ["DuplexAgent", "Invitation", "SendOutcome"]
+__all__ = ["DuplexAgent"]
 
-SendOutcome: TypeAlias = int | CannotSend | LimitReached | TooLarge | UnknownConnection
-"""The id of a message that was queued, or why it was not."""
-
-
-@final
-@frozen(repr=False)
-class Invitation(Redacted):
-    """A connection that was made, and the links to it."""
-
-    connection_id: str
-    link: str
-    """The long link."""
-    short_link: str | None = None
+T = TypeVar("T")
 
 
 class DuplexAgent(FileCalls):
@@ -161,12 +119,12 @@ class DuplexAgent(FileCalls):
         self._config = config
         self._store = store
         self._agent = agent
-        self._kem_stock = kem_stock
         self._events = DuplexEvents(store)
         self._watches = Watches()
         self._core = Core(config, store, self._events, kem_stock, self._watches)
         routers = Routers(config, agent, config.agent.random_fraction)
         self._routers = routers
+        self._terms = AgentTerms(config, routers, has_kem=kem_stock is not None)
         activities = Activities()
         fetched = Fetched()
         self._subscribes = subscribes
@@ -280,23 +238,10 @@ class DuplexAgent(FileCalls):
         is left of the invitation.  Raises `TooLarge` if ``info`` or ``data`` does not fit, and as
         all calls that make a connection, `LimitReached` if the user has as many as allowed.
         """
-        self._check_servers(user)
-        wants_pq = self._wants_pq(pq)
-
-        def decide(step: Step) -> str:
-            c = plan_invitation(
-                step,
-                user=user,
-                info=info,
-                pq=wants_pq,
-                offers_kem=short,
-                wants_link=short,
-                link_data=data,
-                notify=notify,
-            )
-            return self._checked(step, c)
-
-        return await self._created(decide, wait=wait)
+        return await self._created(
+            lambda t: t.create(info=info, short=short, data=data, pq=pq, notify=notify, user=user),
+            wait=wait,
+        )
 
     @overload
     async def create_address(
@@ -348,26 +293,17 @@ class DuplexAgent(FileCalls):
 
         ``data`` is what its short link shows; see `create` for the rest.
         """
-        self._check_servers(user)
-        wants_pq = self._wants_pq(pq)
+        return await self._created(
+            lambda t: t.create_address(short=short, data=data, pq=pq, notify=notify, user=user),
+            wait=wait,
+        )
 
-        def decide(step: Step) -> str:
-            c = plan_address(
-                step,
-                user=user,
-                pq=wants_pq,
-                wants_link=short,
-                link_data=data,
-                notify=notify,
-            )
-            return self._checked(step, c)
-
-        return await self._created(decide, wait=wait)
-
-    async def _created(self, decide: Callable[[Step], str], *, wait: bool) -> Invitation | str:
+    async def _created(
+        self, decide: Callable[[Transaction], str], *, wait: bool
+    ) -> Invitation | str:
         if not wait:
-            return await self._core.step(decide)
-        outcome = await self._outcome(decide)
+            return await self.transact(decide)
+        outcome = await self._outcome(self._step_of(decide))
         assert isinstance(outcome, InvitationReady)
         return Invitation(outcome.connection_id, outcome.link, outcome.short_link)
 
@@ -392,14 +328,7 @@ class DuplexAgent(FileCalls):
         Raises `NotALink`, `LinkNotUsable`, `NeedsNewerAgent` or `NoCommonDuplexVersion` for what
         cannot be joined, and `AlreadyJoined` for what was.
         """
-        self._check_servers(user)
-        parsed = self._parsed(link)
-        wants_pq = self._wants_pq(pq)
-
-        def decide(step: Step) -> str:
-            c = start_joining(step, parsed, user=user, info=info, pq=wants_pq, notify=notify)
-            return self._checked(step, c)
-
+        decide = self._step_of(lambda t: t.join(link, info, pq=pq, notify=notify, user=user))
         return await self._joined(decide, wait=wait)
 
     async def _joined(self, decide: Callable[[Step], str], *, wait: bool) -> str:
@@ -432,23 +361,12 @@ class DuplexAgent(FileCalls):
         and returns the same id; raises `CannotAccept` for anything else that does not wait to be
         accepted.
         """
-        if isinstance(event, ConfirmationReceived):
-            confirmed = event
-
-            def allow(step: Step) -> str:
-                c = _known(step, confirmed.connection_id)
-                accept_confirmation(step, c, confirmed.confirmation_id, info)
-                return c.connection_id
-
-            return await self._core.step(allow)
-        request_id = event.request_id
-        wants_pq = None if pq is None else self._wants_pq(pq)
 
         def decide(step: Step) -> str:
-            c = accept_request(step, request_id, info or b"", pq=wants_pq, notify=notify)
-            self._check_servers(c.row.user)
-            return self._checked(step, c)
+            return accept(step, self._terms, event, info, pq=pq, notify=notify)
 
+        if isinstance(event, ConfirmationReceived):
+            return await self._core.step(decide)
         try:
             return await self._joined(decide, wait=wait)
         except AlreadyJoined as exc:
@@ -456,11 +374,7 @@ class DuplexAgent(FileCalls):
 
     async def reject(self, event: ConfirmationReceived | RequestReceived) -> None:
         """Refuse a peer, which is not told: a request is forgotten, an invitation deleted."""
-        if isinstance(event, ConfirmationReceived):
-            await self.delete(event.connection_id)
-            return
-        request_id = event.request_id
-        await self._core.step(lambda step: reject_request(step, request_id))
+        await self.transact(lambda t: t.reject(event))
 
     async def _outcome(self, decide: Callable[[Step], str]) -> Outcome:
         """What comes of a step that begins something, or the error of the first attempt at it."""
@@ -494,23 +408,9 @@ class DuplexAgent(FileCalls):
         made again: `ConnectionFailed`.  So pass the links on after `InvitationReady`, or be ready
         to replace them.
         """
-        self._check_servers(user)
-        chosen = (
-            self._routers.servers_for_queue([], None, user)[0].address
-            if server is None
-            else Server.of(server).address
+        return await self.transact(
+            lambda t: t.prepare_address(data=data, server=server, pq=pq, notify=notify, user=user)
         )
-        wants_pq = self._wants_pq(pq)
-
-        def decide(step: Step) -> InvitationReady:
-            made = prepare_address(
-                step, chosen, user=user, pq=wants_pq, link_data=data, notify=notify
-            )
-            self._checked(step, step.connection(made.connection_id))
-            return made
-
-        ready = await self._core.step(decide)
-        return Invitation(ready.connection_id, ready.link, ready.short_link)
 
     async def look(self, link: Link | str, *, user: str = "") -> LinkPreview:
         """Find out what a link is, and whether it was joined already, without joining it.
@@ -521,13 +421,13 @@ class DuplexAgent(FileCalls):
         Raises `NotALink`, `LinkNotUsable` if the link's data is not what the link promises,
         `NeedsNewerAgent` if it cannot be read here, and the errors of reaching its router.
         """
-        parsed = self._parsed(link)
-        known = await self._core.read(lambda rows: known_connection(rows, parsed, user))
+        parsed = self._terms.parsed(link)
+        joined = await self._core.read(lambda rows: known_connection(rows, parsed, user))
         content = None
-        is_used = isinstance(parsed, ShortInvitationLink) and known is not None
+        is_used = isinstance(parsed, ShortInvitationLink) and joined is not None
         if isinstance(parsed, ShortInvitationLink | ShortContactLink) and not is_used:
             content = await self._read_data(parsed, user)
-        return preview(self._config, parsed, content, known)
+        return preview(self._config, parsed, content, joined)
 
     async def _read_data(
         self, link: ShortInvitationLink | ShortContactLink, user: str
@@ -541,16 +441,13 @@ class DuplexAgent(FileCalls):
         except LinkDataInvalid as exc:
             raise link_problem(exc) from exc
 
-    def _parsed(self, link: Link | str) -> Link:
-        return parse_link(link, self._config.presets) if isinstance(link, str) else link
-
     async def change_link(self, connection_id: str, data: bytes | None) -> None:
         """Let a short link show ``data`` from now on, or delete the link if that is `None`.
 
         A contact address without a short link gets one.  `LinkUpdated` tells when the router has
         it.  Raises `TooLarge`, or `NotAnAddress` if the connection has no link.
         """
-        await self._core.step(lambda step: change_link(step, _known(step, connection_id), data))
+        await self.transact(lambda t: t.change_link(connection_id, data))
 
     # --- sending --------------------------------------------------------------------------------
 
@@ -567,10 +464,7 @@ class DuplexAgent(FileCalls):
         common, which is the case between `RatchetBroken` or `SecurityCodeChanged` and
         `Resynchronised`, and `CannotSend` if the connection is not far enough.
         """
-        (message_id,) = await self.broadcast([connection_id], body, notify=notify, pq=pq)
-        if isinstance(message_id, Exception):
-            raise message_id
-        return message_id
+        return await self.transact(lambda t: t.send(connection_id, body, notify=notify, pq=pq))
 
     async def broadcast(
         self,
@@ -585,40 +479,9 @@ class DuplexAgent(FileCalls):
         Returns for each connection what `send` does, or the error that it would raise: there is
         less room where the KEM is used.
         """
-        if pq:
-            self._wants_pq(pq)
-
-        def decide(step: Step) -> list[SendOutcome]:
-            rooms: dict[str, Room] = {}
-            outcomes: list[SendOutcome] = []
-            for connection_id in connection_ids:  # before the body is stored, and counted
-                known = step.find(connection_id)
-                if known is not None and known.row.user not in rooms:
-                    rooms[known.row.user] = self._room(step, known.row.user)
-            shared = step.rows.add_body(body) if len(connection_ids) > 1 else None
-            for connection_id in connection_ids:
-                c = step.find(connection_id)
-                if c is None or c.row.deletion is not Deletion.NO:
-                    outcomes.append(UnknownConnection())
-                elif not c.row.is_synchronised:
-                    outcomes.append(NotSynchronised("the two sides have no ratchet in common"))
-                elif not can_send(c):
-                    outcomes.append(CannotSend("the connection is not far enough to send"))
-                elif full := rooms[c.row.user].check(len(body)):
-                    outcomes.append(full)
-                else:
-                    try:
-                        outcome = enqueue_message(step, c, body, shared, notify=notify, pq=pq)
-                    except TooLarge as exc:  # nothing has changed then
-                        outcomes.append(exc.with_traceback(None))
-                    else:
-                        outcomes.append(outcome)
-                        rooms[c.row.user].take(len(body))
-            if shared is not None:
-                step.rows.drop_unused_body(shared)
-            return outcomes
-
-        return await self._core.step(decide)
+        return await self.transact(
+            lambda t: t.broadcast(connection_ids, body, notify=notify, pq=pq)
+        )
 
     # --- receiving ------------------------------------------------------------------------------
 
@@ -628,15 +491,7 @@ class DuplexAgent(FileCalls):
         With a ``receipt``, which may carry some bytes, the peer's program learns of it.  Raises
         `CannotAcknowledge` if the message does not wait for this.
         """
-        if receipt is False:
-            stated = None
-        else:
-            stated = b"" if receipt is True else receipt
-        await self._core.step(
-            lambda step: acknowledge(
-                step, _known(step, message.connection_id), message.message_id, stated
-            )
-        )
+        await self.transact(lambda t: t.acknowledge(message, receipt=receipt))
 
     async def subscribe(self, connection_ids: Iterable[str] | None = None) -> None:
         """Receive again from connections that another program has subscribed to; all by default.
@@ -649,7 +504,7 @@ class DuplexAgent(FileCalls):
         def look(rows: SQLiteRows) -> dict[str, list[SubscribedQueue]]:
             step = Step(rows, self._core.moment())
             for connection_id in wanted or ():
-                _known(step, connection_id)
+                known(step, connection_id)
             return rows.queues_by_user()
 
         for user, queues in (await self._core.read(look)).items():
@@ -668,17 +523,58 @@ class DuplexAgent(FileCalls):
         Raises `CannotRotate` if the connection is not ready, is suspended, or the peer was just
         told that it may use the new queue; and `NoServers`.
         """
-
-        def decide(step: Step) -> None:
-            c = _known(step, connection_id)
-            self._check_servers(c.row.user)
-            rotate(step, c)
-
-        await self._core.step(decide)
+        await self.transact(lambda t: t.rotate(connection_id))
 
     async def abort_rotation(self, connection_id: str) -> None:
         """Stay with the queue that was to be left; raises `CannotRotate` if it is too late."""
-        await self._core.step(lambda step: abort(step, _known(step, connection_id)))
+        await self.transact(lambda t: t.abort_rotation(connection_id))
+
+    # --- several things at once -----------------------------------------------------------------
+
+    async def transact(
+        self,
+        decide: Callable[[Transaction], T],
+        *,
+        takes_event: bool = False,
+        durable: bool = True,
+    ) -> T:
+        """Make several calls, and change records of the program's own, in one transaction.
+
+        ``decide`` is called with a `Transaction`, which has the calls of the agent that need no
+        network, and `Transaction.kept`, the program's records.  When this returns what ``decide``
+        does, all of that is stored; if ``decide`` raises, nothing is, and its error is raised here.
+        So a message can be acknowledged together with what was learned from it and the answer to
+        it, and no crash comes between.
+
+        ``decide`` is a plain function, and runs in the thread of the store, which everything else
+        waits for: it should take milliseconds.  **It may be called again after it has failed or
+        even returned**, so it must change nothing but the transaction.  With ``takes_event`` the
+        event that this task has received last from `events` is taken in the same transaction, if it
+        is no `PeerMessage`.  Without ``durable`` a loss of power may undo a transaction from which
+        no work follows; then a `StoreError` may also mean that all is stored and may be undone.
+
+        If it is cancelled before it is its turn, nothing happens; later, it is too late.
+        """
+        number = self._events.in_hand if takes_event else None
+
+        def take(step: Step) -> tuple[T, list[str]]:
+            if number is not None:
+                step.rows.delete_events([number])
+            return run_transaction(step, self._terms, decide)
+
+        value, _ = await self._core.step(
+            take, durable=True if durable else None, stored=self._transacted
+        )
+        if number is not None:
+            self._events.taken(number)
+        return value
+
+    def _transacted(self, outcome: tuple[object, list[str]]) -> None:
+        for connection_id in outcome[1]:
+            self._watches.failed(connection_id, UnknownConnection())
+
+    def _step_of(self, decide: Callable[[Transaction], T]) -> Callable[[Step], T]:
+        return lambda step: run_transaction(step, self._terms, decide)[0]
 
     # --- looking --------------------------------------------------------------------------------
 
@@ -730,9 +626,7 @@ class DuplexAgent(FileCalls):
         Raises `CannotResynchronise` if nothing is wrong and this is not forced, if the connection
         is not ready, or if the peer's version knows no new ratchets.
         """
-        await self._core.step(
-            lambda step: resynchronise(step, _known(step, connection_id), force=force)
-        )
+        await self.transact(lambda t: t.resynchronise(connection_id, force=force))
 
     # --- ending ---------------------------------------------------------------------------------
 
@@ -741,7 +635,7 @@ class DuplexAgent(FileCalls):
 
         `ConnectionSuspended` tells when its router refuses further ones.  This is permanent.
         """
-        await self._core.step(lambda step: suspend(step, _known(step, connection_id)))
+        await self.transact(lambda t: t.suspend(connection_id))
 
     async def delete(self, connection_id: str, *, after_delivery: bool = False) -> None:
         """Delete a connection; `ConnectionDeleted` tells when its queues are gone.
@@ -750,12 +644,7 @@ class DuplexAgent(FileCalls):
         at most two days from now.  A queue whose router cannot be reached for a week is left to the
         router.  Calls that wait for the connection raise `UnknownConnection`.
         """
-        await self._core.step(
-            lambda step: delete(
-                step, step.connection(connection_id), after_delivery=after_delivery
-            ),
-            stored=lambda _: self._watches.failed(connection_id, UnknownConnection()),
-        )
+        await self.transact(lambda t: t.delete(connection_id, after_delivery=after_delivery))
 
     async def delete_user(self, user: str, *, after_delivery: bool = False) -> None:
         """Delete all connections of a user, as `delete` does; `UserDeleted` tells of the end.
@@ -763,16 +652,7 @@ class DuplexAgent(FileCalls):
         Users are known by their connections alone, so one who has none is gone at once.  Transfers
         of their files are cancelled, and what was sent is forgotten.
         """
-
-        def stored(connection_ids: list[str]) -> None:
-            for connection_id in connection_ids:
-                self._watches.failed(connection_id, UnknownConnection())
-
-        def decide(step: Step) -> list[str]:
-            forget_files_of(step, user)
-            return delete_user(step, user, after_delivery=after_delivery)
-
-        await self._core.step(decide, stored=stored)
+        await self.transact(lambda t: t.delete_user(user, after_delivery=after_delivery))
 
     async def drain(self, connection_ids: Collection[str] | None = None) -> None:
         """Wait until nothing is left to do on the network for these connections, or for all.
@@ -916,29 +796,3 @@ class DuplexAgent(FileCalls):
         finally:
             self._events.end()
             self._watches.end()
-
-    def _check_servers(self, user: str) -> None:
-        if not self._routers.servers_of(user):
-            raise NoServers("the agent has no router to make queues on")
-
-    def _room(self, step: Step, user: str) -> Room:
-        limits = self._config.limits_of(user)
-        return Room(step.rows, user, limits.queued_messages, limits.queued_bytes)
-
-    def _checked(self, step: Step, c: OpenConnection) -> str:
-        """The id of a connection, unless it is new and one too many."""
-        check_connections(step, c, self._config.limits_of(c.row.user).connections)
-        return c.connection_id
-
-    def _wants_pq(self, pq: bool | None) -> bool:
-        wanted = self._config.pq if pq is None else pq
-        if wanted and self._kem_stock is None:
-            raise ValueError("the agent was opened without the post-quantum KEM")
-        return wanted
-
-
-def _known(step: Step, connection_id: str) -> OpenConnection:
-    c = step.connection(connection_id)
-    if c.row.deletion is not Deletion.NO:
-        raise UnknownConnection
-    return c

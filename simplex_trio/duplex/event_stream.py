@@ -87,6 +87,17 @@ class DuplexEvents(trio.abc.ReceiveChannel[DuplexEvent]):
         """
         self._in_hand.pop(trio.lowlevel.current_task(), None)
 
+    @property
+    def in_hand(self) -> int | None:
+        """The number of the event that this task has received last, and not taken."""
+        return self._in_hand.get(trio.lowlevel.current_task())
+
+    def taken(self, number: int) -> None:
+        """A step has taken an event out of the store, which this task has received last."""
+        task = trio.lowlevel.current_task()
+        if self._in_hand.get(task) == number:
+            del self._in_hand[task]
+
     def _take(self) -> None:
         number = self._in_hand.pop(trio.lowlevel.current_task(), None)
         if number is not None:

@@ -30,8 +30,8 @@ from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import aside, print_json, qr_code, say, text_or_base64, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.client.router_errors import RouterError
-from simplex_trio.duplex.agent import Invitation
 from simplex_trio.duplex.links import LinkPreview
+from simplex_trio.duplex.transaction import Invitation
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.duplex.links import MAX_PASTED_TEXT
 from simplex_trio.wire.errors.values import Code

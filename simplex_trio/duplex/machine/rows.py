@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from simplex_trio.duplex.events import (
@@ -121,6 +122,46 @@ class Rows(ABC):
     @abstractmethod
     def delete_message_event(self, connection_id: str, message_id: int) -> None:
         """Remove the event of a message that the program has acknowledged."""
+
+    @abstractmethod
+    def delete_events(self, numbers: list[int]) -> None:
+        """Remove events that the program has taken."""
+
+    # --- the program's own records --------------------------------------------------------------
+
+    @abstractmethod
+    def kept(self, space: str, key: bytes) -> bytes | None:
+        """The program's record with this key."""
+
+    @abstractmethod
+    def keep(self, space: str, key: bytes, value: bytes) -> None:
+        """Store a record of the program, in place of one with the same key."""
+
+    @abstractmethod
+    def drop_kept(self, space: str, key: bytes) -> bool:
+        """Remove a record of the program; returns whether there was one."""
+
+    @abstractmethod
+    def scan_kept(
+        self, space: str, prefix: bytes, after: bytes | None, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """The first records of the program whose keys begin with ``prefix``, in order."""
+
+    @abstractmethod
+    def count_kept(self, space: str, prefix: bytes) -> int:
+        """How many records of the program have keys that begin with ``prefix``."""
+
+    # --- connections ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def connection_ids(self, user: str | None) -> list[str]:
+        """All connections, or those of a user."""
+
+    # --- parts of a step ------------------------------------------------------------------------
+
+    @abstractmethod
+    def savepoint(self) -> AbstractContextManager[None]:
+        """What is changed in the block is undone if it raises, events that were added included."""
 
     # --- notifications --------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -144,11 +145,11 @@ class OpenConnection:
 
     def snapshot(self) -> Callable[[], None]:
         """A function that undoes what is changed from now on."""
-        row, skipped = self.row, self._skipped
+        row, skipped, is_removed = self.row, self._skipped, self.is_removed
         receiving, sending = dict(self.receiving), dict(self.sending)
 
         def restore() -> None:
-            self.row, self._skipped = row, skipped
+            self.row, self._skipped, self.is_removed = row, skipped, is_removed
             self.receiving, self.sending = receiving, sending
 
         return restore
@@ -179,6 +180,8 @@ class Step:
         """Whether other things may have to be done for notifications than before."""
         self._open: dict[str, OpenConnection] = {}
         self._stored: dict[str, tuple[Connection, dict[int, Any], dict[int, Any]] | None] = {}
+        self._undo: dict[str, Callable[[], None]] | None = None
+        """In a part of the step that can be undone: how, for each connection that it has used."""
 
     @property
     def connections(self) -> list[OpenConnection]:
@@ -189,6 +192,8 @@ class Step:
         """The connection with this id."""
         found = self._open.get(connection_id)
         if found is not None:
+            if self._undo is not None and connection_id not in self._undo:
+                self._undo[connection_id] = found.snapshot()
             return None if found.is_removed else found
         row = self.rows.get(Connection, connection_id)
         if row is None:
@@ -231,7 +236,27 @@ class Step:
             row, receiving, sending, lambda: self.rows.skipped_keys(connection_id)
         )
         self._open[connection_id] = held
+        if self._undo is not None:
+            self._undo[connection_id] = lambda: self._let_go(connection_id)
         return held
+
+    def _let_go(self, connection_id: str) -> None:
+        del self._open[connection_id], self._stored[connection_id]
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """What the block changes is undone if it raises, so that the step can go on without it."""
+        self._undo, events = {}, len(self.events)
+        try:
+            with self.rows.savepoint():
+                yield
+        except BaseException:
+            for undo in self._undo.values():
+                undo()
+            del self.events[events:]
+            raise
+        finally:
+            self._undo = None
 
     def tell(self, event: KeptEvent, message_id: int | None = None) -> None:
         """Tell the program, once the step is stored."""

@@ -41,8 +41,8 @@ from simplex_trio.duplex.machine.push_records import (
     PushToken,
     Stage,
 )
-from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.store.event_bytes import read_event, write_event
+from simplex_trio.duplex.store.kept_rows import KeptRows
 from simplex_trio.duplex.store.records import Table, codec
 from simplex_trio.duplex.store.schema import LIMITED_EVENTS, MOVE_EVENT
 from simplex_trio.errors import DecodeError, StoreCorrupted
@@ -151,17 +151,16 @@ class _Cached:
     """The first delivery of a queue that is not held back, as far as it is known."""
 
 
-class SQLiteRows(Rows):
+class SQLiteRows(KeptRows):
     """Rows in the tables of `simplex_trio.duplex.store.schema`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
         self._execute = connection.execute
         self._executemany = connection.executemany
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._touched: set[str] = set()
         self._touched_all = False
-        self.new_events: list[StoredEvent] = []
-        """Events that were added in this transaction."""
         self.wants_durability = False
         """Whether this transaction has to survive a loss of power, whatever its caller has said."""
 

@@ -310,6 +310,12 @@ TABLES = (
         key BLOB NOT NULL,
         PRIMARY KEY (file_id, server, sender_id)
     ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE kept (
+        space BLOB NOT NULL,
+        key BLOB NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (space, key)
+    ) STRICT, WITHOUT ROWID""",
     """CREATE TABLE events (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         connection_id BLOB NOT NULL,

@@ -14,7 +14,7 @@ from random import Random
 import trio
 from attrs import define, field
 
-from simplex_trio.duplex.agent import DuplexAgent, Invitation
+from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
     CannotAccept,
@@ -54,6 +54,7 @@ from simplex_trio.duplex.events import (
     SendingResumed,
 )
 from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
+from simplex_trio.duplex.transaction import Invitation, Transaction
 from simplex_trio.errors import SimplexError
 
 _OFFERED = {
@@ -140,6 +141,10 @@ class Side:
     receipted: list[bytes] = field(factory=list)
     to_resynchronise: int = 0
     """How many times it is still to ask for a new ratchet."""
+
+    def key(self, number: int) -> bytes:
+        """What is kept of the peer's message with this number is kept by this key."""
+        return f"{self.connection_id} {number}".encode()
 
     def missing(self) -> list[str]:
         """What is not done yet, or was not told."""
@@ -533,8 +538,15 @@ class Program:
         if self.is_slow and self.random.random() < 0.3:
             await self._pause(20)
         wants_receipt = side.pairing.has_receipts and self.random.random() < 0.5
+        key = side.key(number)
+
+        def take(t: Transaction) -> None:
+            assert t.kept.get("received", key) is None, "it was kept without its acknowledgement"
+            t.kept.put("received", key, message.body)
+            t.acknowledge(message, receipt=wants_receipt)
+
         try:
-            await agent.acknowledge(message, receipt=wants_receipt)
+            await agent.transact(take)
         except UnknownConnection:
             assert side.is_deleted
         else:

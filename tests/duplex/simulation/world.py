@@ -262,6 +262,10 @@ class Machine:
                 # What one side sees of the handshake is what the other sees.
                 code = self.world.codes.setdefault(side.pairing.number, status.security_code)
                 assert status.security_code == code
+        received = await agent.transact(lambda t: dict(t.kept.scan("received")))
+        for side in self.program.sides:
+            for number in side.acknowledged:
+                assert received[side.key(number)] == side.received[number]
         expected = {side.connection_id for side in self.program.sides if not side.is_gone}
         expected |= {offer.connection_id for offer in self.program.offers if offer.way.is_address}
         assert set(await agent.connections()) == expected - {None}

@@ -135,7 +135,7 @@ def test_every_table_of_connections_goes_with_them(connection: sqlite3.Connectio
     kept = {"connections", "last_commit", "bodies", "events", "looked_links", "leaving_users"}
     kept |= {"push_tokens", "old_subscriptions", "router_counts"}
     kept |= {"incoming_files", "outgoing_files", "uploaded_packets", "deleted_files"}
-    kept |= {"deleted_packets"}
+    kept |= {"deleted_packets", "kept"}
     kept |= {"silent_routers"}
     for table in set(tables(connection)) - kept:
         keys = connection.execute(f"PRAGMA foreign_key_list({table})").fetchall()
@@ -198,6 +198,7 @@ def test_every_released_version_can_be_opened(tmp_path: Path, version: int) -> N
             assert len(rows.skipped_keys(connection_id)) == 2
             assert rows.connections_with_work() == [connection_id]
             assert rows.body(1)
+            assert rows.kept("space", b"key") == b"value"
             assert connection.execute("PRAGMA user_version").fetchone() == (VERSIONS[-1],)
         finally:
             database.close()
@@ -249,6 +250,7 @@ def _example_rows() -> str:
         rows.change_skipped_keys("connection", SkippedKeys(), SkippedKeys.of(keys))
         rows.add_seen("connection", bytes(32), 1)
         rows.note_work("connection", True)
+        rows.keep("space", b"key", b"value")
         connection.execute("COMMIT")
         statements = []
         for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):

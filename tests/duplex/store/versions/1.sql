@@ -104,6 +104,12 @@ CREATE TABLE incoming_files (
         placed_name BLOB,
         problem BLOB
     ) STRICT;
+CREATE TABLE kept (
+        space BLOB NOT NULL,
+        key BLOB NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (space, key)
+    ) STRICT, WITHOUT ROWID;
 CREATE TABLE last_commit (
         only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
         state BLOB NOT NULL
