@@ -164,7 +164,12 @@ async def test_nothing_is_done_if_the_function_raises(
         assert await b.status(to_a) == before
         assert await b.connections() == [to_a]
         assert await b.transact(lambda t: t.kept.get("space", b"key")) is None
-        await b.transact(lambda t: (t.acknowledge(message), t.send(to_a, b"sent")))
+
+        def succeed(t: Transaction) -> None:
+            t.acknowledge(message)
+            t.send(to_a, b"sent")
+
+        await b.transact(succeed)
         assert (await next_event(a, PeerMessage)).body == b"sent"
 
 
@@ -243,7 +248,7 @@ async def test_a_function_that_would_wait_is_refused() -> None:
             raise AssertionError("it was called")
 
         with pytest.raises(TypeError, match="plain function"):
-            await agent.transact(decide)
+            assert await agent.transact(decide) is None
 
 
 async def test_a_transaction_is_over_when_its_function_has_returned() -> None:
