@@ -94,6 +94,14 @@ class _Steps:
         self.outcomes.append(StepOutcome(step, trio.current_time() - began))
         return outcome
 
+    async def clean_up(self, step: ServerStep, call: Callable[[], Awaitable[object]]) -> None:
+        """Take the last step, which leaves nothing behind; untold if one before it has failed."""
+        if self.outcomes[-1].error is None:
+            await self.do(step, call)
+        else:
+            with suppress(SimplexError, OSError):
+                await call()
+
 
 async def check_server(
     server: Server | ServerAddress | str,
@@ -125,14 +133,10 @@ async def _check_smp(server: Server, agent: SMPClientAgent, label: str, steps: _
             lambda: client.create_queue(basic_auth=server.basic_auth, subscribe=False),
         )
         access = QueueAccess(made.recipient_id, made.key, made.delivery_key)
-        try:
-            sender = Ed25519PrivateKey.generate().public
+        sender = Ed25519PrivateKey.generate().public
+        with suppress(_Failed):
             await steps.do(ServerStep.SECURE_QUEUE, lambda: client.secure(access, sender))
-        except _Failed:
-            with suppress(SimplexError, OSError):
-                await client.delete(access)
-            raise
-        await steps.do(ServerStep.DELETE_QUEUE, lambda: client.delete(access))
+        await steps.clean_up(ServerStep.DELETE_QUEUE, lambda: client.delete(access))
     finally:
         with suppress(trio.ClosedResourceError):
             agent.remove(address, label=label)
@@ -164,6 +168,7 @@ async def _exchange_file(client: XFTPClient, basic_auth: bytes | None, steps: _S
     (recipient_id,) = made.recipient_ids
 
     async def pieces() -> AsyncIterator[bytes]:
+        await trio.lowlevel.checkpoint()
         yield body
 
     async def download() -> None:
@@ -171,14 +176,10 @@ async def _exchange_file(client: XFTPClient, basic_auth: bytes | None, steps: _S
             async for _ in found:
                 pass
 
-    try:
+    with suppress(_Failed):
         await steps.do(
             ServerStep.UPLOAD_FILE,
             lambda: client.upload(sender, made.sender_id, size, pieces()),
         )
         await steps.do(ServerStep.DOWNLOAD_FILE, download)
-    except _Failed:
-        with suppress(SimplexError, OSError):
-            await client.delete(sender, made.sender_id)
-        raise
-    await steps.do(ServerStep.DELETE_FILE, lambda: client.delete(sender, made.sender_id))
+    await steps.clean_up(ServerStep.DELETE_FILE, lambda: client.delete(sender, made.sender_id))
