@@ -136,7 +136,11 @@ class DuplexAgent(FileCalls):
         attempts = Attempts(self._core, routers, self._subscriptions, fetched, notifying)
         self._lanes = Lanes(attempts, activities, self._watches)
         self._connectivity = Connectivity(
-            *(agent, activities, store, ntf_routers, config.slowness),
+            agent,
+            activities,
+            store,
+            ntf_routers,
+            config.slowness,
             wake=self._wake,
             renew_files=lambda: self._file_works.renew(),
         )
@@ -152,8 +156,15 @@ class DuplexAgent(FileCalls):
         self._core.leave = routers.leave_peer
         moving = Moving(config.rotation, self._core, routers, self._subscriptions, activities)
         self._upkeep = Upkeep(
-            *(config, self._core, store, self._lanes, self._subscriptions),
-            *(activities, self._connectivity, ntf_routers, moving),
+            config,
+            self._core,
+            store,
+            self._lanes,
+            self._subscriptions,
+            activities,
+            self._connectivity,
+            ntf_routers,
+            moving,
         )
 
     def _wake(self) -> None:

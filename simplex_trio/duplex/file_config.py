@@ -45,9 +45,9 @@ class FileConfig(Redacted):
     """The XFTP routers to put files on, as addresses or text, which may have a password in it."""
     may_use: RouterPolicy | None = None
     """Which routers files are received from without asking the program, beside ``servers``.  A
-    router sees the address of whoever connects to it, and the sender of a file chooses them.  By
-    default these are all if a SOCKS proxy or an onion host hides the program, and none otherwise.
-    A function is called in the Trio thread, and must not block."""
+    router sees the address of each program that connects to it, and the sender of a file chooses
+    them.  By default these are all if a SOCKS proxy or an onion host hides the program, and none
+    otherwise.  A function is called in the Trio thread, and must not block."""
     folder: Path | None = None
     """Where packets are until a file is complete; beside the store by default, and in a temporary
     folder if that is in memory.  Nothing else may be in it."""

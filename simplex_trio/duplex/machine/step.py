@@ -266,7 +266,7 @@ class Step:
     def tell_problem(self, connection_id: str, problem: Problem) -> None:
         """Tell that something was not usable, unless the program has this still to take.
 
-        Everybody who knows of a queue can send what is not usable, and must not fill the store.
+        All who know of a queue can send what is not usable, and must not fill the store with it.
         """
         event = ReceivingProblem(connection_id, problem)
         if not self.rows.has_problem(event):

@@ -192,10 +192,9 @@ class Routers:
 
         Raises `LinkDataInvalid` if it is not what the link promises.
         """
-        answer, _ = await self.send(
-            *(link.server, self.label(user, link.server), partial(_ask_for_link, link, key)),
-            user=user,
-        )
+        label = self.label(user, link.server)
+        ask = partial(_ask_for_link, link, key)
+        answer, _ = await self.send(link.server, label, ask, user=user)
         # In a thread, since the signatures of many owners take long to check.
         return await trio.to_thread.run_sync(read_link, link, answer.sender_id, answer.data)
 

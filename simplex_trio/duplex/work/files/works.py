@@ -106,10 +106,10 @@ class FileWorks:
 
     def _open_in(self, nursery: trio.Nursery) -> None:
         clients = self._clients = FileClients(self._config.files, self._settings.transfer, nursery)
-        parts = (self._core, self._settings, clients, self._local, self.progress)
-        self._sending = SendingWork(*parts)
-        self._receiving = ReceivingWork(*parts)
-        self._deleting = DeletingWork(*parts)
+        core, settings, local, progress = self._core, self._settings, self._local, self.progress
+        self._sending = SendingWork(core, settings, clients, local, progress)
+        self._receiving = ReceivingWork(core, settings, clients, local, progress)
+        self._deleting = DeletingWork(core, settings, clients, local, progress)
         self._nursery = nursery
         self.lanes.open_in(nursery)
 
