@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
+import pytest
 import trio
 from attrs import evolve
 
@@ -20,6 +22,8 @@ from simplex_trio.duplex.events import (
 from simplex_trio.duplex.machine.messages import SilentRouter
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.work.moving import RETRY_AFTER, _note_silence
+from simplex_trio.engine.backoff import Backoff
+from simplex_trio.errors import StoreFull
 from simplex_trio.router.server import open_router
 from simplex_trio.wire.addresses import ServerAddress
 from tests.duplex.machines import Machine
@@ -178,3 +182,19 @@ def test_silence_counts_only_while_there_is_a_network() -> None:
     assert note({here: True, there: False}) == {there: since + 500}
     assert note({here: True}) == {}  # no queue is there any more
     assert machine.rows.find(SilentRouter) == []
+
+
+async def test_a_full_disk_ends_no_look_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simplex_trio.duplex.work.core._STORE_BACKOFF", Backoff(initial=0.001))
+    config = DuplexConfig(SERVERS, pq=False, rotation=REMOVED)
+    async with open_duplex_agent(None, config=config) as agent:
+        original, failures = agent._core.read, [StoreFull("the disk is full")]
+
+        async def read(find: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return await original(find)
+
+        monkeypatch.setattr(agent._core, "read", read)
+        await look(agent)
+    assert not failures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -175,15 +175,7 @@ class Core:
         self, decide: Callable[[Step], T], *, durable: bool | None = True
     ) -> T:
         """The same, again and again while the store cannot be written."""
-        wait: float | None = None
-        while True:
-            try:
-                return await self.step(decide, durable=durable)
-            except StoreError as exc:
-                if not exc.retryable:
-                    raise
-            wait = _STORE_BACKOFF.next_wait(wait, _STORE_BACKOFF.increase_after)
-            await trio.sleep(wait)
+        return await _persistently(lambda: self.step(decide, durable=durable))
 
     def _take(
         self,
@@ -215,8 +207,15 @@ class Core:
         return value, work, file_work, step.abandoned, notifications
 
     async def read(self, look: Callable[[SQLiteRows], T]) -> T:
-        """What ``look`` finds in the store; it must not change anything."""
+        """What ``look`` finds in the store; it must not change anything.
+
+        It may share a transaction with steps, and fails with these if the store has no room.
+        """
         return await self._store.transact(look, durable=False)
+
+    async def read_persistently(self, look: Callable[[SQLiteRows], T]) -> T:
+        """The same, again and again while the store cannot be used."""
+        return await _persistently(lambda: self.read(look))
 
     async def restore_tally(self) -> None:
         """Go on with what earlier runs have counted."""
@@ -235,3 +234,16 @@ class Core:
             if isinstance(event, JoinSent | ConnectionFailed):
                 self.watches.finished(event)
         self._events.stored(events)
+
+
+async def _persistently(call: Callable[[], Awaitable[T]]) -> T:
+    """The outcome of a call of the store, which is repeated while that may help."""
+    wait: float | None = None
+    while True:
+        try:
+            return await call()
+        except StoreError as exc:
+            if not exc.retryable:
+                raise
+        wait = _STORE_BACKOFF.next_wait(wait, _STORE_BACKOFF.increase_after)
+        await trio.sleep(wait)

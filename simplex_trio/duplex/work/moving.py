@@ -58,7 +58,7 @@ class Moving:
     async def look(self) -> None:
         """Begin the moves that are due, as many as may be begun at once."""
         silent = await self._silent_routers()
-        in_use, being_made = await self._core.read(lambda rows: rows.queues_by_place())
+        in_use, being_made = await self._core.read_persistently(lambda rows: rows.queues_by_place())
         room = self._policy.at_once - being_made
         before = int(self._core.config.clock()) - RETRY_AFTER
         for user, server in in_use:
@@ -68,7 +68,7 @@ class Moving:
             if not others or not self._is_to_be_left(user, server, silent):
                 continue
             look = partial(_connections_at, user, server, before, room)
-            found = await self._core.read(look)
+            found = await self._core.read_persistently(look)
             room -= await self._core.step_persistently(partial(_move, found))
 
     def _usable(self, user: str) -> list[Server]:

@@ -24,7 +24,8 @@ from simplex_trio.duplex.file_events import (
     FileSent,
 )
 from simplex_trio.duplex.file_status import FileState
-from simplex_trio.errors import ConnectionLost
+from simplex_trio.engine.backoff import Backoff
+from simplex_trio.errors import ConnectionLost, StoreFull
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.xftp.description_text import encode_description
 from simplex_trio.xftp.client import XFTPClient
@@ -35,7 +36,7 @@ from tests.scenarios.xftp import IMPATIENT, file_in, filled, names_in
 from tests.xftp.files import SIZE, failing, rewrite, same
 from tests.xftp.routers import config
 
-from .agents import CONFIG, agent_at, events_until, next_of, with_files
+from .agents import CONFIG, QUICK, agent_at, events_until, next_of, with_files
 
 
 async def description_of(router: XFTPRouter, path: Path) -> str:
@@ -323,6 +324,40 @@ async def test_a_packet_file_that_is_damaged_is_fetched_again(
     async with agent_at(store, CONFIG) as agent:
         await agent.approve_file(file_id)
         assert same(Path((await next_of(agent, FileReceived)).path), path)
+
+
+async def test_a_full_disk_while_packets_are_removed(
+    router: XFTPRouter,
+    path: Path,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    description = await description_of(router, path)
+
+    def download(*args: Any, **named: Any) -> Any:
+        raise ConnectionLost("not now")
+
+    monkeypatch.setattr(XFTPClient, "download", download)
+    monkeypatch.setattr("simplex_trio.duplex.work.core._STORE_BACKOFF", QUICK)
+    settings = evolve(with_files(router), command_backoff=Backoff(initial=1000, maximum=1000))
+    async with agent_at(tmp_path / "agent.db", settings) as agent:
+        file_id = await agent.receive_file(description, folder)
+        await next_of(agent, FileDelayed)
+        assert names_in(tmp_path / "agent.db.files") == [f"{file_id}.packets"]
+        original, failures = agent._core.read, [StoreFull("the disk is full")]
+
+        async def read(look: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return await original(look)
+
+        monkeypatch.setattr(agent._core, "read", read)
+        await agent.delete_file(file_id)
+        with trio.fail_after(5):
+            while names_in(tmp_path / "agent.db.files"):  # noqa: ASYNC110
+                await trio.sleep(0.01)
+    assert not failures
 
 
 # --- other ----------------------------------------------------------------------------------------

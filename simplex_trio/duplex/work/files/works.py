@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from simplex_trio.duplex.machine.files.work import (
 )
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.machine.work import Lane
+from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.work.activities import Activities, Activity
 from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.files.base import Settings
@@ -45,6 +46,9 @@ __all__ = ["FileWorks"]
 
 _CLEANUP_PERIOD = 300
 """Seconds between the removals of what is kept for a limited time."""
+
+_Read = Callable[[Callable[[SQLiteRows], IncomingFile | None]], Awaitable[IncomingFile | None]]
+"""Reads the row of a file."""
 
 _RESUMED_AT_ONCE = 64
 """Files whose work is read in one transaction at the start."""
@@ -163,14 +167,18 @@ class FileWorks:
         self.lanes.set_work(file_id, works)
         if not works:
             self.progress.forget(file_id)
-        if self._nursery is not None and not running:
-            self._nursery.start_soon(self._remove_packets, file_id)
+        if not running:
+            self._remove_packets_later(file_id)
 
-    async def _remove_packets(self, file_id: str) -> None:
+    def _remove_packets_later(self, file_id: str) -> None:
+        if self._nursery is not None and self._local.has(file_id):
+            self._nursery.start_soon(self._remove_packets, file_id, self._core.read_persistently)
+
+    async def _remove_packets(self, file_id: str, read: _Read) -> None:
         """Remove the packets of a file, if it is not received any more."""
         if not self._local.has(file_id):
             return
-        file = await self._core.read(lambda rows: rows.get(IncomingFile, file_id))
+        file = await read(lambda rows: rows.get(IncomingFile, file_id))
         if file is None or file.status is IncomingStatus.ACKNOWLEDGING:
             with suppress(StoreError):  # the next start tries it again
                 await in_thread(partial(self._local.remove, file_id))
@@ -182,8 +190,11 @@ class FileWorks:
             try:
                 return await self._try_in_turn(work, attempt)
             finally:
-                with trio.CancelScope(shield=True):
-                    await self._remove_packets(work.file_id)
+                try:
+                    with trio.CancelScope(shield=True):
+                        await self._remove_packets(work.file_id, self._core.read)
+                except StoreError:
+                    self._remove_packets_later(work.file_id)
                 del self._running[work.lane]
         return None
 
