@@ -69,8 +69,12 @@ def placing(
         header_name = _decrypt(packets, description, descriptor, report)
         chosen = safe_name(header_name) if name is None else name
         placed = yield from _give_name(folder, part, chosen)
-        # The routers are told to forget the packets soon after.
-        sync_folder(folder)
+        try:
+            # The routers are told to forget the packets soon after.
+            sync_folder(folder)
+        except BaseException:
+            placed.unlink(missing_ok=True)
+            raise
     return placed
 
 

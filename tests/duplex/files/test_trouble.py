@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -30,6 +31,7 @@ from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.xftp.description_text import encode_description
 from simplex_trio.xftp.client import XFTPClient
 from simplex_trio.xftp.errors import FileTooLarge, XFTPSupportMissing
+from simplex_trio.xftp.files import placing
 from simplex_trio.xftp.files.send import send_file
 from simplex_trio.xftp.router.server import XFTPRouter, open_xftp_router
 from tests.scenarios.xftp import IMPATIENT, file_in, filled, names_in
@@ -324,6 +326,44 @@ async def test_a_packet_file_that_is_damaged_is_fetched_again(
     async with agent_at(store, CONFIG) as agent:
         await agent.approve_file(file_id)
         assert same(Path((await next_of(agent, FileReceived)).path), path)
+
+
+async def test_a_name_that_is_taken_after_an_error(
+    router: XFTPRouter, path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description = await description_of(router, path)
+    original, failures = placing._link, [OSError(errno.ENOSPC, "full")]
+
+    def link(part: Path, target: Path) -> None:
+        if failures:
+            target.write_bytes(b"of another program")
+            raise failures.pop()
+        original(part, target)
+
+    monkeypatch.setattr(placing, "_link", link)
+    async with agent_at(None, with_files(router)) as agent:
+        await agent.receive_file(description, folder)
+        received = await next_of(agent, FileReceived)
+    assert same(Path(received.path), path)
+    assert (folder / path.name).read_bytes() == b"of another program"
+    assert not failures
+
+
+async def test_a_folder_that_cannot_be_synchronised(
+    router: XFTPRouter, path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description = await description_of(router, path)
+
+    def sync(place: Path) -> None:
+        assert names_in(place) == [f".{file_id}.xftp-part", path.name]
+        raise OSError(errno.EIO, "input/output error")
+
+    monkeypatch.setattr(placing, "sync_folder", sync)
+    async with agent_at(None, with_files(router)) as agent:
+        file_id = await agent.receive_file(description, folder)
+        *_, failed = await events_until(agent, FileFailed)
+    assert failed == FileFailed(file_id, FileProblem.DESTINATION)
+    assert names_in(folder) == []
 
 
 async def test_a_full_disk_while_packets_are_removed(

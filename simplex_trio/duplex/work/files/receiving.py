@@ -134,7 +134,12 @@ class ReceivingWork(FileWorkBase):
         with trio.CancelScope(shield=True):
             while isinstance(given, str):
                 await self._note(file_id, given)
-                given = await in_thread(partial(_advance, steps))
+                try:
+                    given = await in_thread(partial(_advance, steps))
+                except BaseException:
+                    # Another program may take the name before the next attempt.
+                    await self._note(file_id, None)
+                    raise
         assert isinstance(given, Path)
         return given
 
