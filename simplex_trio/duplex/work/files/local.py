@@ -31,7 +31,7 @@ class LocalFiles:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._reserved: dict[str, int] = {}
         self.fetched_from: dict[str, dict[bytes, Replica]] = {}
-        """Where the packets of each file are from, for as long as the program runs."""
+        """Where the packets of each file are from, until it is forgotten or the program ends."""
 
     # --- in the Trio thread ---------------------------------------------------------------------
 
@@ -43,9 +43,9 @@ class LocalFiles:
         self._reserved[file_id] = size
         return True
 
-    def has(self, file_id: str) -> bool:
-        """Whether room is reserved for a file."""
-        return file_id in self._reserved
+    def knows(self, file_id: str) -> bool:
+        """Whether room is reserved for a file, or it is known where its packets are from."""
+        return file_id in self._reserved or file_id in self.fetched_from
 
     def release(self, file_id: str) -> None:
         """The packets of a file are removed."""

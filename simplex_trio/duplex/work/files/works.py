@@ -171,14 +171,16 @@ class FileWorks:
             self._remove_packets_later(file_id)
 
     def _remove_packets_later(self, file_id: str) -> None:
-        if self._nursery is not None and self._local.has(file_id):
+        if self._nursery is not None and self._local.knows(file_id):
             self._nursery.start_soon(self._remove_packets, file_id, self._core.read_persistently)
 
     async def _remove_packets(self, file_id: str, read: _Read) -> None:
         """Remove the packets of a file, if it is not received any more."""
-        if not self._local.has(file_id):
+        if not self._local.knows(file_id):
             return
         file = await read(lambda rows: rows.get(IncomingFile, file_id))
+        if file is None:
+            self._local.fetched_from.pop(file_id, None)
         if file is None or file.status is IncomingStatus.ACKNOWLEDGING:
             with suppress(StoreError):  # the next start tries it again
                 await in_thread(partial(self._local.remove, file_id))
