@@ -198,6 +198,8 @@ class FileWorks:
                 except StoreError:
                     self._remove_packets_later(work.file_id)
                 del self._running[work.lane]
+                if scope.cancel_called:  # it may have told something after that
+                    self.progress.forget(work.file_id)
         return None
 
     async def _try_in_turn(self, work: FileWork, attempt: int) -> float | None:
