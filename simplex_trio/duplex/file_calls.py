@@ -24,6 +24,7 @@ from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import FileTooLarge
 from simplex_trio.xftp.files.descriptions import read_description
 from simplex_trio.xftp.files.planning import file_plan
+from simplex_trio.xftp.files.progress import Phase
 from simplex_trio.xftp.support import require_support
 
 __all__ = ["FileCalls"]
@@ -161,7 +162,15 @@ class FileCalls:
         latest = self._file_works.progress.latest(status.file_id)
         if latest is None or status.state is not FileState.RECEIVING:
             return status
-        return evolve(status, done=min(latest.done, status.size))
+        if latest.total != status.size:  # of the description that has led to this one
+            return status
+        match latest.phase:
+            case Phase.DOWNLOADING:
+                return evolve(status, done=latest.done)
+            case Phase.DECRYPTING:
+                return evolve(status, done=status.size)
+            case _:
+                return status
 
     @staticmethod
     async def _read(description: FileDescription | str) -> FileDescription:

@@ -32,6 +32,7 @@ from simplex_trio.wire.xftp.description_text import encode_description
 from simplex_trio.xftp.client import XFTPClient
 from simplex_trio.xftp.errors import FileTooLarge, XFTPSupportMissing
 from simplex_trio.xftp.files import placing
+from simplex_trio.xftp.files.progress import Phase, Progress
 from simplex_trio.xftp.files.send import send_file
 from simplex_trio.xftp.router.server import XFTPRouter, open_xftp_router
 from tests.scenarios.xftp import IMPATIENT, file_in, filled, names_in
@@ -295,12 +296,21 @@ async def test_packets_are_kept_across_a_restart_and_leftovers_removed(
     monkeypatch.setattr(XFTPClient, "download", download)
     store, local = tmp_path / "agent.db", tmp_path / "agent.db.files"
     settings = with_files(router, parallel=1)
-    async with agent_at(store, settings) as agent:
+    patient = evolve(settings, command_backoff=Backoff(initial=1000, maximum=1000))
+    async with agent_at(store, patient) as agent:
         file_id = await agent.receive_file(description, folder)
         await next_of(agent, FileDelayed)
         status = await agent.file_status(file_id)
         assert status.state is FileState.RECEIVING
         assert status.done == 2 * 65536
+        for phase, done, total, shown in (
+            (Phase.CHECKING, SIZE, status.size, 0),
+            (Phase.DECRYPTING, 5, status.size, status.size),
+            (Phase.DOWNLOADING, 5, status.size, 5),
+            (Phase.DOWNLOADING, 5, 65536, 0),
+        ):
+            agent._file_works.progress.tell(file_id, Progress(phase, done, total))
+            assert (await agent.file_status(file_id)).done == shown
     assert names_in(local) == [f"{file_id}.packets"]
     assert stat.S_IMODE(local.stat().st_mode) == 0o700
     assert stat.S_IMODE((local / f"{file_id}.packets").stat().st_mode) == 0o600
