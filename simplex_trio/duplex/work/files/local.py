@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ class LocalFiles:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._making = threading.Lock()
         self._reserved: dict[str, int] = {}
         self.fetched_from: dict[str, dict[bytes, Replica]] = {}
         """Where the packets of each file are from, until it is forgotten or the program ends."""
@@ -54,11 +56,12 @@ class LocalFiles:
     # --- in worker threads ----------------------------------------------------------------------
 
     def _made(self) -> Path:
-        if self._folder is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="simplex-trio-")
-            self._folder = Path(self._temporary.name)
-        self._folder.mkdir(mode=_OWNERS_FOLDER, parents=True, exist_ok=True)
-        return self._folder
+        with self._making:
+            if self._folder is None:
+                self._temporary = tempfile.TemporaryDirectory(prefix="simplex-trio-")
+                self._folder = Path(self._temporary.name)
+            self._folder.mkdir(mode=_OWNERS_FOLDER, parents=True, exist_ok=True)
+            return self._folder
 
     def open(self, file_id: str, size: int) -> tuple[PacketFile, bool]:
         """The packets of a file, and whether there were none before."""
