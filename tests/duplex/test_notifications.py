@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.agent.agent import open_smp_agent
 from simplex_trio.agent.config import AgentConfig, AgentRole
@@ -373,6 +373,24 @@ async def test_fetching_one_message_after_the_other(
             await alice.drain()
             with pytest.raises(UnknownConnection):
                 await fetch(["unknown"])
+
+
+async def test_nothing_is_left_of_fetching_from_a_deleted_connection(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world, world.agent(router=1) as bob:
+        disk = MemoryDatabase()
+        async with world.agent(disk, isolation=Isolation.QUEUE) as alice:
+            ours, theirs = await connect(alice, bob)
+        await bob.send(theirs, b"hello")
+        await bob.drain()
+        async with world.agent(disk, isolation=Isolation.QUEUE, subscribes=False) as alice:
+            assert await alice.notifications.fetch([ours])
+            await alice.delete(ours)
+            await alice.drain()
+            assert alice._subscriptions._fetched._queues == {}
+            await wait_all_tasks_blocked()
+            assert alice._agent._connections.connected_to() == []
 
 
 async def test_fetching_after_a_crash_before_the_acknowledgement(

@@ -26,6 +26,7 @@ from simplex_trio.duplex.servers import (
     proxies_for,
     servers_for_queue,
 )
+from simplex_trio.duplex.work.fetched import fetching_label
 from simplex_trio.errors import (
     ConnectError,
     NoCommonVersion,
@@ -150,10 +151,11 @@ class Routers:
         return await self._agent.client(server, label=label)
 
     def leave(self, server: ServerAddress, label: str) -> None:
-        """A queue is gone, and with it the connection that it had to itself, if it had one."""
+        """A queue is gone, and with it the connections that it had to itself, if it had any."""
         if not self.separates_queues:
             return
         self._agent.remove(server, label=label)
+        self._agent.remove(server, label=fetching_label(label))
         proxy = self._proxies.pop((server, label), None)
         if proxy is not None:
             self._agent.remove(proxy.address, label=label)

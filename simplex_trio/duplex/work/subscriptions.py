@@ -143,7 +143,8 @@ class Subscriptions:
         return (self._destination(user, queue), queue.recipient_id) in self._queues
 
     def remove(self, user: str, queue: ReceivingQueue) -> None:
-        """Subscribe to a queue no more."""
+        """Subscribe to a queue no more, nor read it by GET."""
+        self._fetched.release(queue.connection_id, queue.number)
         if queue.server is None:
             return
         destination = self._destination(user, queue)
