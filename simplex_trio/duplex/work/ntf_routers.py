@@ -49,7 +49,7 @@ class NTFRouters:
         self._connector = connector
         self._nursery: trio.Nursery | None = None
         self._open: dict[ServerAddress, _Open] = {}
-        self._connecting = trio.Lock()
+        self._connecting: dict[ServerAddress, trio.Lock] = {}
         self._is_held = False
 
     def __repr__(self) -> str:
@@ -74,11 +74,10 @@ class NTFRouters:
 
     async def client(self, server: ServerAddress) -> NTFClient:
         """A connection to a router; raises the errors of connecting, or `NetworkLost`."""
-        if self._is_held:
-            await trio.lowlevel.checkpoint()
-            raise NetworkLost("there is no network, or the agent is paused")
-        # One after the other, since there is hardly ever a second router.
-        async with self._connecting:
+        # Those who ask for the same router wait for one attempt, and for no other router.
+        async with self._connecting.setdefault(server, trio.Lock()):
+            if self._is_held:
+                raise NetworkLost("there is no network, or the agent is paused")
             known = self._open.get(server)
             if known is None or not known.client.connected:
                 if self._nursery is None:
