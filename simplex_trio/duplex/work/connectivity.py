@@ -50,14 +50,14 @@ class Connectivity:
         """Lets everything that waits for its next attempt look whether it may be tried."""
         self._renew_files = renew_files
         """Closes the connections to routers for files."""
-        self.network = Network.ORDINARY
+        self.network: Network = Network.ORDINARY
         """What the program has said last."""
         self._used = Network.ORDINARY
         """The network that connections are made over, or were made over last."""
         self._there_since = -math.inf
         self._loss_planned = trio.Event()
         self._pauses = 0
-        self.is_paused = False
+        self.is_paused: bool = False
 
     # --- the network ----------------------------------------------------------------------------
 

@@ -41,8 +41,8 @@ class Deleter:
         self._config = config
         self._tell = tell
         self._gone = gone
-        self.deleted = 0
-        self.unknown = 0
+        self.deleted: int = 0
+        self.unknown: int = 0
         """Replicas that their routers do not have, or not for this key."""
         self._failures: list[SimplexError] = []
         self._unreachable: dict[ServerAddress, RouterUnreachable] = {}

@@ -56,7 +56,7 @@ class Downloader:
         self.tell = tell
         self._clients = clients
         self._may_use = may_use
-        self.fetched_from = {} if fetched_from is None else fetched_from
+        self.fetched_from: dict[bytes, Replica] = {} if fetched_from is None else fetched_from
         """The replicas that were downloaded, by the digests of their packets."""
         self._failed: set[ServerAddress] = set()
 

@@ -70,7 +70,7 @@ class FileWorks:
         self._core = core
         self._settings = Settings(config)
         self._local = LocalFiles(folder if files.folder is None else files.folder)
-        self.progress = ProgressTeller(events)
+        self.progress: ProgressTeller = ProgressTeller(events)
         self._activities = activities
         self.lanes: Lanes[FileWork] = Lanes(self._attempt, activities)
         self._places: dict[type[FileWork], trio.Semaphore] = {
