@@ -1,8 +1,7 @@
-"""What people with a SimpleX app see: messages, profiles and addresses, as values.
+"""Programs that people with a SimpleX app talk with, and what these see of them.
 
-This is the first part of the chat layer: values that are sent and received, and the rules that the
-apps follow with them.  What sends them over a connection is not here yet.
-
+* `open_bot` opens a `Bot`: a program with a profile, an address and contacts.  `Handlers` says
+  which functions deal with what they say.
 * `Content` is what a message says: `Text`, `Link`, `Image`, `Video`, `Voice`, `File` and so on.
 * `Profile` is who the other side says it is, `Preferences` what it allows, and `AddressData` what
   an app shows of a link before it connects.
@@ -11,6 +10,25 @@ apps follow with them.  What sends them over a connection is not here yet.
 Reading the messages of the apps, which are compressed when they are long, needs the extra ``chat``.
 """
 
+from simplex_trio.chat.bot import (
+    Bot,
+    open_bot,
+)
+from simplex_trio.chat.errors import (
+    ChatError,
+    LinkIsOwn,
+    NotAllowed,
+    UnknownContact,
+)
+from simplex_trio.chat.handlers import (
+    Filter,
+    Handlers,
+    Middleware,
+)
+from simplex_trio.chat.machine.records import (
+    ContactState,
+    DeliveryState,
+)
 from simplex_trio.chat.messages.addresses import (
     AddressData,
 )
@@ -33,6 +51,11 @@ from simplex_trio.chat.messages.content import (
 )
 from simplex_trio.chat.messages.escaping import (
     escape,
+)
+from simplex_trio.chat.messages.events import (
+    REACTIONS,
+    MessageRef,
+    Quote,
 )
 from simplex_trio.chat.messages.formatting import parse_markdown
 from simplex_trio.chat.messages.pictures import (
@@ -64,43 +87,75 @@ from simplex_trio.chat.messages.spans import (
     Span,
     Style,
 )
+from simplex_trio.chat.people import (
+    Contact,
+    ContactRequest,
+    IncomingMessage,
+    MessageDeleted,
+    MessageEdited,
+    ProfileChanged,
+    ReactionChanged,
+    SentMessage,
+)
 
 __all__ = [
+    "REACTIONS",
     "AddressData",
     "Allow",
+    "Bot",
     "BotCommand",
+    "ChatError",
     "Color",
     "Command",
     "CommandText",
     "CompressionSupportMissing",
+    "Contact",
     "ContactLink",
+    "ContactRequest",
+    "ContactState",
     "Content",
+    "DeliveryState",
     "Enabled",
     "Feature",
     "File",
+    "Filter",
     "Format",
+    "Handlers",
     "HyperLink",
     "Image",
+    "IncomingMessage",
     "Link",
+    "LinkIsOwn",
     "MentionText",
     "Menu",
+    "MessageDeleted",
+    "MessageEdited",
+    "MessageRef",
+    "Middleware",
     "NameText",
+    "NotAllowed",
     "PeerType",
     "Picture",
     "Preference",
     "Preferences",
     "Preview",
     "Profile",
+    "ProfileChanged",
+    "Quote",
+    "ReactionChanged",
     "Report",
     "ReportReason",
+    "SentMessage",
     "SharedLink",
     "Span",
     "Style",
     "Text",
     "TimedMessages",
+    "UnknownContact",
     "UnknownContent",
     "Video",
     "Voice",
     "escape",
+    "open_bot",
     "parse_markdown",
 ]

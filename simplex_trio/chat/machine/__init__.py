@@ -1,0 +1,9 @@
+"""What a chat program does next, in plain code, over a `Transaction` of the agent.
+
+* `records` -- what is kept in the agent's file, and how it is found again;
+* `settings` -- what the program says of itself;
+* `incoming` -- what contacts say, and what follows from it;
+* `outgoing` -- what is said to them;
+* `connecting` -- how contacts come about, and end;
+* `own` -- the profile and the address of the program.
+"""

@@ -1,0 +1,134 @@
+"""What is said to contacts."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from simplex_trio.chat.errors import NotAllowed, UnknownContact
+from simplex_trio.chat.machine.records import ContactRecord, SentRecord, Store
+from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.messages.bodies import pack
+from simplex_trio.chat.messages.content import Content, Voice
+from simplex_trio.chat.messages.event import Event
+from simplex_trio.chat.messages.events import (
+    Emoji,
+    Quote,
+    XMsgDel,
+    XMsgNew,
+    XMsgReact,
+    XMsgUpdate,
+)
+from simplex_trio.chat.messages.message import ChatMessage
+from simplex_trio.chat.messages.preferences import Feature, Preferences
+from simplex_trio.chat.messages.versions import ChatVersion, agreed_version
+from simplex_trio.duplex.errors import CannotSend, LimitReached, UnknownConnection
+from simplex_trio.errors import TooLarge
+
+__all__ = [
+    "delete_message",
+    "edit",
+    "is_enabled",
+    "known_contact",
+    "react",
+    "say",
+    "say_if_possible",
+    "send",
+]
+
+
+def known_contact(store: Store, contact_id: int) -> ContactRecord:
+    """The contact with this id; `UnknownContact` if there is none, or no longer."""
+    contact = store.contact(contact_id)
+    if contact is None:
+        raise UnknownContact("there is no contact with this id")
+    return contact
+
+
+def say(store: Store, contact: ContactRecord, event: Event, msg_id: bytes | None) -> int:
+    """Queue one message of the chat protocol; returns the agent's id for it.
+
+    Raises `CannotSend` if the two sides are not connected far enough, and `TooLarge`.
+    """
+    # Where there may be less room, what does not fit is compressed, if the peer can read that.
+    compresses = agreed_version(contact.versions) >= ChatVersion.COMPRESSION
+    (body,) = pack([ChatMessage(event, msg_id)], pq=compresses)
+    try:
+        return store.t.send(contact.connection_id, body, notify=event.NOTIFIES)
+    except UnknownConnection as exc:
+        raise UnknownContact("the contact was deleted") from exc
+
+
+def say_if_possible(
+    store: Store, contact: ContactRecord, event: Event, msg_id: bytes | None = None
+) -> None:
+    """Queue a message that the two sides can do without."""
+    with suppress(CannotSend, LimitReached, TooLarge, UnknownContact):
+        say(store, contact, event, msg_id)
+
+
+def send(
+    store: Store,
+    settings: Settings,
+    contact: ContactRecord,
+    content: Content,
+    *,
+    quote: Quote | None = None,
+    ttl: int | None = None,
+    live: bool = False,
+) -> SentRecord:
+    """Queue a new message; returns what is kept of it."""
+    if isinstance(content, Voice) and not is_enabled(settings, contact, Feature.VOICE):
+        raise NotAllowed("voice messages are not allowed in this conversation")
+    if ttl is not None and not is_enabled(settings, contact, Feature.TIMED_MESSAGES):
+        raise NotAllowed("messages that disappear are not allowed in this conversation")
+    msg_id = settings.new_message_id()
+    event = XMsgNew(content, quote=quote, ttl=ttl, live=live or None)
+    message_id = say(store, contact, event, msg_id)
+    record = SentRecord(msg_id, content, settings.seconds)
+    store.add_sent(contact.contact_id, message_id, record)
+    return record
+
+
+def edit(
+    store: Store,
+    settings: Settings,
+    contact: ContactRecord,
+    msg_id: bytes,
+    content: Content,
+    *,
+    live: bool = False,
+) -> None:
+    """Give a message that was sent another content."""
+    event = XMsgUpdate(msg_id, content, live=live or None)
+    say(store, contact, event, settings.new_message_id())
+    store.change_sent_content(contact.contact_id, msg_id, content)
+
+
+def delete_message(store: Store, settings: Settings, contact: ContactRecord, msg_id: bytes) -> None:
+    """Delete a message that was sent, on the other side too."""
+    say(store, contact, XMsgDel(msg_id), settings.new_message_id())
+
+
+def react(
+    store: Store,
+    settings: Settings,
+    contact: ContactRecord,
+    msg_id: bytes,
+    emoji: str,
+    *,
+    add: bool,
+) -> None:
+    """Add a reaction to a message of either side, or take it back."""
+    if not is_enabled(settings, contact, Feature.REACTIONS):
+        raise NotAllowed("reactions are not allowed in this conversation")
+    event = XMsgReact(msg_id, Emoji(emoji), add)
+    say(store, contact, event, settings.new_message_id())
+
+
+def is_enabled(
+    settings: Settings, contact: ContactRecord, feature: Feature, *, for_peer: bool = False
+) -> bool:
+    """Whether this side, or the peer, may use something in this conversation."""
+    theirs = None if contact.profile is None else contact.profile.preferences
+    enabled = settings.preferences.enabled(feature, theirs or Preferences())
+    return enabled.for_peer if for_peer else enabled.for_us

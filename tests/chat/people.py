@@ -1,0 +1,101 @@
+"""Bots that play people, with routers in virtual time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, TypeVar
+
+import trio
+from attrs import define, evolve, field
+
+from simplex_trio.chat.bot import Bot, open_bot
+from simplex_trio.chat.handlers import Handlers
+from simplex_trio.chat.messages.preferences import Preferences
+from simplex_trio.chat.messages.profiles import PeerType, Profile
+from simplex_trio.chat.people import Contact
+from simplex_trio.duplex.config import DuplexConfig, ProxyUse
+from tests.agent.simulation.connector import simulated_connector
+from tests.duplex.quiet import Quiet
+
+__all__ = ["Person", "open_person", "open_quiet_bot"]
+
+_NOW = 1_800_000_000
+
+ValueT = TypeVar("ValueT")
+
+
+@asynccontextmanager
+async def open_quiet_bot(
+    quiet: Quiet, profile: Profile | str, **options: Any
+) -> AsyncIterator[Bot]:
+    """A bot on the routers of ``quiet``."""
+    config = DuplexConfig(
+        tuple(router.address for router in quiet.routers),
+        pq=False,
+        proxy=ProxyUse.NEVER,
+        clock=lambda: _NOW + trio.current_time(),
+    )
+    config = evolve(config, **options.pop("changes", {}))
+    connector = simulated_connector(quiet.routers, Random(str(profile)), config.agent.client)
+    options = {"path": None, "config": config, "connector": connector} | options
+    async with open_bot(profile=profile, **options) as bot:
+        yield bot
+
+
+@define(eq=False)
+class Person:
+    """Somebody with an app, who writes down what happens."""
+
+    bot: Bot
+    _told: trio.MemoryReceiveChannel[object] = field(repr=False)
+    _others: list[object] = field(factory=list, repr=False)
+
+    async def next(self, kind: type[ValueT]) -> ValueT:
+        """The next thing of a kind that happens; others are for later."""
+        for each in self._others:
+            if isinstance(each, kind):
+                self._others.remove(each)
+                return each
+        with trio.fail_after(3 * 24 * 3600):
+            async for each in self._told:
+                if isinstance(each, kind):
+                    return each
+                self._others.append(each)
+        raise AssertionError("nothing more happens")
+
+    async def connect(self, link: str) -> Contact:
+        """Open a link, and wait until it is connected."""
+        asked = await self.bot.connect(link)
+        contact = await self.next(Contact)
+        assert contact.id == asked.id
+        return contact
+
+
+def listening() -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
+    """Handlers that pass everything on."""
+    send, receive = trio.open_memory_channel[object](math.inf)
+    handlers = Handlers()
+
+    async def note(happened: object) -> None:
+        send.send_nowait(happened)
+
+    handlers.on_message()(note)
+    for kind in (
+        *(handlers.on_connected, handlers.on_request, handlers.on_failed, handlers.on_left),
+        *(handlers.on_edited, handlers.on_deleted, handlers.on_reaction, handlers.on_profile),
+    ):
+        kind(note)
+    return handlers, receive
+
+
+@asynccontextmanager
+async def open_person(quiet: Quiet, name: str, **options: Any) -> AsyncIterator[Person]:
+    """A person, who allows what the apps allow."""
+    handlers, told = listening()
+    profile = Profile(name, peer_type=PeerType.HUMAN, preferences=Preferences())
+    options = {"address": False} | options
+    async with open_quiet_bot(quiet, profile, handlers=handlers, **options) as bot:
+        yield Person(bot, told)
