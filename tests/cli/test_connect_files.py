@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from simplex_trio.cli.connect import files
+from simplex_trio.duplex.agent import DuplexAgent
+from simplex_trio.errors import StoreFull
 from simplex_trio.xftp.router.server import open_xftp_router
 from tests.cli.support import Result, in_background
 from tests.scenarios.xftp import names_in
@@ -67,6 +71,42 @@ def test_a_file_from_one_store_to_another(
     )
     assert own.code == 0, own.err
     assert names_in(into) == ["photo.jpg", "photo_1.jpg"]
+
+
+def test_what_an_earlier_command_has_not_told(
+    cli: Cli, router: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, out = tmp_path / "alice.db", tmp_path / "out"
+
+    async def fail(*_: Any) -> None:
+        raise StoreFull("the disk is full")
+
+    monkeypatch.setattr(files, "save_descriptions", fail)
+    sent = cli(
+        *("connect", "send-file", path, "--router", router, "--to", out, "--store", alice),
+    )
+    assert sent.code != 0
+    monkeypatch.undo()
+    sent = cli("connect", "send-file", "--to", out, "--store", alice)
+    assert sent.code == 0, sent.err
+    described = out / "photo.jpg.xftp" / "rcv1.xftp"
+    assert str(described) in sent.out
+    assert cli("connect", "send-file", "--store", alice).out == "No file is being sent.\n"
+
+
+async def _never(_: Any) -> None:
+    await trio.sleep_forever()
+
+
+def test_a_router_that_is_away_keeps_no_command_waiting(
+    cli: Cli, router: str, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DuplexAgent, "drain", _never)
+    monkeypatch.setattr(files, "_LEAVING", 0.01)
+    alice, out = tmp_path / "alice.db", tmp_path / "out"
+    sent = cli(*("connect", "send-file", path, "--router", router, "--to", out, "--store", alice))
+    assert sent.code == 0, sent.err
+    assert "rcv1.xftp" in sent.out
 
 
 def test_what_cannot_be_done(cli: Cli, path: Path, tmp_path: Path) -> None:

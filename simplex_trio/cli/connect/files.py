@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import trio
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -24,7 +26,7 @@ from simplex_trio.cli.connect.store import (
 )
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag
-from simplex_trio.cli.output import aside, print_json, say
+from simplex_trio.cli.output import aside, print_json, say, waiting
 from simplex_trio.cli.running import Interrupted, run
 from simplex_trio.cli.xftp_bars import showing_progress
 from simplex_trio.cli.xftp_files import Description, described
@@ -46,6 +48,12 @@ from simplex_trio.xftp.files.progress import Progress
 from simplex_trio.xftp.files.send import SentFile
 
 __all__ = ["receive_file", "send_file"]
+
+_LOOKING = 1.0
+"""Seconds for which it is looked for what became of files while another command was running."""
+
+_LEAVING = 10.0
+"""Seconds for which routers are told what is left to tell; the next command goes on with it."""
 
 FileRouters = Annotated[
     tuple[str, ...],
@@ -199,10 +207,13 @@ async def _run(
     async with open_connections(where, file_routers=routers, uses_files=True) as opened:
         agent = opened.agent
         names = {each.file_id: Path(each.path).name for each in await agent.files()}
-        waiting = await begin(opened)
+        awaited = await begin(opened)
         names |= {each.file_id: Path(each.path).name for each in await agent.files()}
-        with showing_progress() as tell:
-            while waiting:
+        # Of what an earlier command has not told, the events come first, and are in the store.
+        only_looks = not awaited
+        patience = _LOOKING if only_looks else math.inf
+        with trio.move_on_after(patience), showing_progress() as tell:
+            while awaited or only_looks:
                 event = await agent.events.receive()
                 match event:
                     case FileProgress():
@@ -218,21 +229,26 @@ async def _run(
                         with suppress(UnknownFile):  # it was deleted by an earlier command
                             await _approve(opened, event, approves=approves)
                         continue
-                    case FileDelayed() if event.file_id in waiting:
-                        aside(f"waiting: {file_problem_words(event.problem)}; trying again")
+                    case FileDelayed():
+                        if event.file_id in awaited:
+                            aside(f"waiting: {file_problem_words(event.problem)}; trying again")
                         continue
-                    case FileFailed() if event.file_id in waiting:
+                    case FileFailed():
                         agent.events.take()
-                        raise CommandFailed(
-                            f"The file was given up: {file_problem_words(event.problem)}.",
-                            ExitCode.REFUSED,
-                        )
+                        words = file_problem_words(event.problem)
+                        if event.file_id in awaited:
+                            raise CommandFailed(
+                                f"The file was given up: {words}.", ExitCode.REFUSED
+                            )
+                        aside(f"A file of an earlier command was given up: {words}.")
+                        continue
                     case _:
                         agent.events.keep()  # for another command
                         continue
-                waiting.discard(event.file_id)
+                awaited.discard(event.file_id)
                 agent.events.take()
-        await agent.drain()
+        with trio.move_on_after(_LEAVING), waiting("telling routers"):
+            await agent.drain()
     return done
 
 
