@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, overload
 
 import trio
+from attrs import evolve, frozen
 
 from simplex_trio.agent.agent import SMPClientAgent
 from simplex_trio.client.router_errors import RouterError
@@ -709,12 +710,13 @@ class DuplexAgent(FileCalls):
         is used.  The steps until the first that fails are told, with its error; what was made is
         deleted then too, if that is possible.
 
-        ``xftp`` is how routers for files are connected to, if not as those for messages.  Raises
+        ``xftp`` is how routers for files are connected to, if not as for the agent's files.  Raises
         `ValueError` for the address of a router of another kind, and `XFTPSupportMissing` without
         the extra ``xftp``.
         """
         if xftp is None:
-            xftp = XFTPClientConfig(connect=self._config.agent.client.transport)
+            config = self._config
+            xftp = evolve(config.files.client, connect=config.agent.client.transport)
         label = f"test|{self._config.random_bytes(16).hex()}"
         return await check_server(server, self._agent, xftp=xftp, label=label)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+import trio
 from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -14,6 +15,7 @@ from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, Network, Server
+from simplex_trio.duplex.file_config import FileConfig
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.server_checks import ServerStep
 from simplex_trio.errors import ConnectError, DecodeError, DialFailed, IdentityMismatch, NetworkLost
@@ -23,6 +25,7 @@ from simplex_trio.router.server import open_router
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.xftp.client import XFTPClient
+from simplex_trio.xftp.client_config import XFTPClientConfig
 from simplex_trio.xftp.errors import XFTPRouterError, XFTPSupportMissing
 from tests.duplex.quiet import open_quiet
 
@@ -193,6 +196,22 @@ async def test_each_step_with_a_file(
     ):
         assert isinstance(await failing(agent, router.address, step), ConnectionResetError)
         assert bodies(tmp_path / "router") == []
+
+
+async def test_files_are_connected_to_as_the_agent_does() -> None:
+    pytest.importorskip("h2")
+    asked: list[ServerAddress] = []
+
+    async def dial(address: ServerAddress, **_: Any) -> NoReturn:
+        asked.append(address)
+        await trio.lowlevel.checkpoint()
+        raise DialFailed("not here")
+
+    files = FileConfig(client=XFTPClientConfig(dial=dial))
+    async with open_duplex_agent(None, config=evolve(CONFIG, files=files)) as agent:
+        server = "xftp://LcJUMfVhwD8yxjAiSaDzzGF3-kLG4Uh0Fl_ZIjrRwjI=@127.0.0.1:1"
+        await failing(agent, server, ServerStep.CONNECT)
+    assert len(asked) == 1
 
 
 async def test_files_without_their_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
