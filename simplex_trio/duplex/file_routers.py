@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.machine.files.rows import Approval, IncomingFile
-from simplex_trio.duplex.servers import is_protected
+from simplex_trio.duplex.servers import is_one_of, is_protected
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.description import FileDescription
 
@@ -14,12 +14,12 @@ __all__ = ["needs_approval", "usable_for"]
 
 
 def _needs_no_approval(config: DuplexConfig, server: ServerAddress) -> bool:
-    policy = config.files.may_use
-    own = {host for each in config.files.servers for host in each.address.hosts}
-    if not own.isdisjoint(server.hosts):
+    policy, connect = config.files.may_use, config.agent.client.transport
+    own = [each.address for each in config.files.servers]
+    if is_one_of(own, server, connect):
         return True
     if policy is None:
-        return is_protected(config.agent.client.transport, server)
+        return is_protected(connect, server)
     if callable(policy):
         return policy(server)
     return server in policy

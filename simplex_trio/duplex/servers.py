@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 
 from simplex_trio.duplex.config import DuplexConfig, Fallback, ProxyUse, Server
+from simplex_trio.errors import NoSuitableHost
 from simplex_trio.transport.config import ConnectConfig, HostMode
+from simplex_trio.transport.hosts import choose_hosts
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.hosts import OnionHost
 
 __all__ = [
     "Route",
     "first_route",
+    "is_one_of",
     "is_protected",
     "may_fall_back",
     "proxies_for",
@@ -70,9 +73,28 @@ def proxies_for(
     return _ordered(servers, [destination], random)
 
 
+def is_one_of(
+    servers: Iterable[ServerAddress], destination: ServerAddress, connect: ConnectConfig
+) -> bool:
+    """Whether a router is one of these, by each host that it may be reached at from here.
+
+    All of them count, since its address comes from a peer, who can put any host beside a known one.
+    """
+    try:
+        hosts = choose_hosts(
+            destination.hosts,
+            connect.host_mode,
+            required=connect.host_required,
+            has_proxy=connect.socks is not None,
+        )
+    except NoSuitableHost:
+        hosts = destination.hosts
+    return {host for each in servers for host in each.hosts}.issuperset(hosts)
+
+
 def _is_known(config: DuplexConfig, destination: ServerAddress) -> bool:
-    hosts = set(destination.hosts)
-    return any(not hosts.isdisjoint(server.address.hosts) for server in config.servers)
+    own = [server.address for server in config.servers]
+    return is_one_of(own, destination, config.agent.client.transport)
 
 
 def is_protected(connect: ConnectConfig, destination: ServerAddress) -> bool:

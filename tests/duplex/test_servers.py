@@ -133,6 +133,19 @@ def test_the_first_way(
     assert first_route(known, destination) is route
 
 
+def test_another_host_beside_a_known_one_makes_a_router_unknown() -> None:
+    proxied = DuplexConfig((server("known.example"), server("other.example")))
+    for names, route in (
+        (("known.example", ONION), Route.DIRECT),  # which is not used
+        (("other.example", "known.example"), Route.DIRECT),
+        (("known.example", "unknown.example"), Route.PROXY),
+        (("unknown.example", "known.example"), Route.PROXY),
+        ((ONION, "unknown.example"), Route.PROXY),
+        ((ONION,), Route.PROXY),
+    ):
+        assert first_route(proxied, address(*names)) is route
+
+
 def test_without_a_proxy_nothing_goes_directly_that_is_to_be_hidden() -> None:
     for known in (config(server("known.example", for_proxy=False)), config()):
         assert first_route(known, UNKNOWN) is Route.DIRECT

@@ -424,10 +424,15 @@ def test_which_routers_may_be_used(files: Files) -> None:
     assert asked() == [one]
     assert asked(servers=[one]) == []
     assert asked(servers=[f"xftp://{'B' * 42}A=@one.example:1234"]) == []  # the same host
+    assert asked(servers=[f"xftp://{'B' * 42}A=@one.example,two.example"]) == []
     assert asked(may_use=[one]) == []
     assert asked(may_use=[two]) == [one]
     assert asked(may_use=lambda server: server == one) == []
     assert asked(Approval.ASKED) == asked(Approval.ALL) == []
+    both = ServerAddress.parse(f"xftp://{'B' * 42}A=@one.example,two.example")
+    config = DuplexConfig(files=FileConfig(servers=[one]))
+    assert usable_for(config, file)(one)
+    assert not usable_for(config, file)(both)  # two.example would see the program
 
 
 def test_a_packet_that_is_on_a_router_that_may_be_used_needs_no_other(files: Files) -> None:
