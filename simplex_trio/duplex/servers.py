@@ -7,10 +7,10 @@ from enum import Enum, auto
 
 from simplex_trio.duplex.config import DuplexConfig, Fallback, ProxyUse, Server
 from simplex_trio.errors import NoSuitableHost
-from simplex_trio.transport.config import ConnectConfig, HostMode
+from simplex_trio.transport.config import ConnectConfig, HostMode, SocksMode
 from simplex_trio.transport.hosts import choose_hosts
 from simplex_trio.wire.addresses import ServerAddress
-from simplex_trio.wire.hosts import OnionHost
+from simplex_trio.wire.hosts import Host, OnionHost
 
 __all__ = [
     "Route",
@@ -80,16 +80,21 @@ def is_one_of(
 
     All of them count, since its address comes from a peer, who can put any host beside a known one.
     """
+    known = {host for each in servers for host in each.hosts}
+    return known.issuperset(_hosts_of(connect, destination))
+
+
+def _hosts_of(connect: ConnectConfig, destination: ServerAddress) -> tuple[Host, ...]:
+    """The hosts at which a router may be reached from here; all of them if at none."""
     try:
-        hosts = choose_hosts(
+        return choose_hosts(
             destination.hosts,
             connect.host_mode,
             required=connect.host_required,
             has_proxy=connect.socks is not None,
         )
     except NoSuitableHost:
-        hosts = destination.hosts
-    return {host for each in servers for host in each.hosts}.issuperset(hosts)
+        return destination.hosts
 
 
 def _is_known(config: DuplexConfig, destination: ServerAddress) -> bool:
@@ -100,7 +105,9 @@ def _is_known(config: DuplexConfig, destination: ServerAddress) -> bool:
 def is_protected(connect: ConnectConfig, destination: ServerAddress) -> bool:
     """Whether a router cannot see where this program is."""
     if connect.socks is not None:
-        return True
+        hosts = _hosts_of(connect, destination)
+        is_hidden = all(isinstance(host, OnionHost) for host in hosts)
+        return is_hidden or connect.socks_mode is SocksMode.ALWAYS
     only_onion = connect.host_mode is HostMode.ONION and connect.host_required
     return only_onion and any(isinstance(host, OnionHost) for host in destination.hosts)
 

@@ -18,7 +18,7 @@ from simplex_trio.duplex.servers import (
     proxies_for,
     servers_for_queue,
 )
-from simplex_trio.transport.config import ConnectConfig, HostMode, SocksProxy
+from simplex_trio.transport.config import ConnectConfig, HostMode, SocksMode, SocksProxy
 from simplex_trio.wire.addresses import ServerAddress
 
 ONION = "v2yn3dfbwjnqqazf3w5gdrwpqpeqqgujtwrptz5ajpkxxemcqjqcgqyd.onion"
@@ -105,6 +105,9 @@ KNOWN, UNKNOWN = address("known.example", letter="B"), address("unknown.example"
 HIDDEN = address(ONION, "hidden.example")
 
 SOCKS = connecting(socks=SocksProxy(host="127.0.0.1", port=9050))
+SOCKS_TO_ONIONS = connecting(
+    socks=SocksProxy(host="127.0.0.1", port=9050), socks_mode=SocksMode.ONION_ONLY
+)
 ONLY_ONION = connecting(host_mode=HostMode.ONION, host_required=True)
 ONION_IF_POSSIBLE = connecting(host_mode=HostMode.ONION)
 
@@ -121,6 +124,8 @@ ONION_IF_POSSIBLE = connecting(host_mode=HostMode.ONION)
         (ProxyUse.UNPROTECTED, None, KNOWN, Route.DIRECT),
         (ProxyUse.UNPROTECTED, None, UNKNOWN, Route.PROXY),
         (ProxyUse.UNPROTECTED, SOCKS, UNKNOWN, Route.DIRECT),
+        (ProxyUse.UNPROTECTED, SOCKS_TO_ONIONS, HIDDEN, Route.DIRECT),
+        (ProxyUse.UNPROTECTED, SOCKS_TO_ONIONS, UNKNOWN, Route.PROXY),
         (ProxyUse.UNPROTECTED, ONLY_ONION, HIDDEN, Route.DIRECT),
         (ProxyUse.UNPROTECTED, ONLY_ONION, UNKNOWN, Route.PROXY),
         (ProxyUse.UNPROTECTED, ONION_IF_POSSIBLE, HIDDEN, Route.PROXY),
@@ -161,6 +166,8 @@ def test_without_a_proxy_nothing_goes_directly_that_is_to_be_hidden() -> None:
         (Fallback.PROHIBIT, SOCKS, UNKNOWN, False),
         (Fallback.ALLOW_PROTECTED, None, UNKNOWN, False),
         (Fallback.ALLOW_PROTECTED, SOCKS, UNKNOWN, True),
+        (Fallback.ALLOW_PROTECTED, SOCKS_TO_ONIONS, HIDDEN, True),
+        (Fallback.ALLOW_PROTECTED, SOCKS_TO_ONIONS, UNKNOWN, False),
         (Fallback.ALLOW_PROTECTED, ONLY_ONION, HIDDEN, True),
         (Fallback.ALLOW_PROTECTED, ONLY_ONION, UNKNOWN, False),
         (Fallback.ALLOW_PROTECTED, ONION_IF_POSSIBLE, HIDDEN, False),
