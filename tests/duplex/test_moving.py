@@ -11,7 +11,7 @@ import trio
 from attrs import evolve
 
 from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.config import DuplexConfig, ProxyUse, RotationPolicy
+from simplex_trio.duplex.config import DuplexConfig, ProxyUse, RotationPolicy, Server
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
     ConnectionReady,
@@ -21,7 +21,7 @@ from simplex_trio.duplex.events import (
 )
 from simplex_trio.duplex.machine.messages import SilentRouter
 from simplex_trio.duplex.opening import open_duplex_agent
-from simplex_trio.duplex.work.moving import RETRY_AFTER, _note_silence
+from simplex_trio.duplex.work.moving import RETRY_AFTER, _is_same, _note_silence
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.errors import StoreFull
 from simplex_trio.router.server import open_router
@@ -182,6 +182,13 @@ def test_silence_counts_only_while_there_is_a_network() -> None:
     assert note({here: True, there: False}) == {there: since + 500}
     assert note({here: True}) == {}  # no queue is there any more
     assert machine.rows.find(SilentRouter) == []
+
+
+def test_a_router_that_is_listed_in_another_way_is_the_same() -> None:
+    key = "LcJUMfVhwD8yxjAiSaDzzGF3-kLG4Uh0Fl_ZIjrRwjI="
+    server = ServerAddress.parse(f"smp://{key}@one.test,other.test")
+    for place, same in (("one.test:5223", True), ("one.test:5224", False), ("two.test", False)):
+        assert _is_same(Server.of(f"smp://{key}@{place}"), server) is same
 
 
 async def test_a_full_disk_ends_no_look_around(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ class Moving:
 
 def _is_same(listed: Server, server: ServerAddress) -> bool:
     """A router may be listed with other hosts than those that it was known by."""
-    has_port = listed.address.port == server.port
+    has_port = listed.address.effective_port == server.effective_port
     return has_port and not set(listed.address.hosts).isdisjoint(server.hosts)
 
 
