@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, overload
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.agent.agent import SMPClientAgent
 from simplex_trio.client.router_errors import RouterError
