@@ -14,12 +14,13 @@ from simplex_trio.duplex.events import (
     PeerMessage,
     Problem,
     QueueLost,
+    RatchetBroken,
     ReceivingProblem,
     RotationPhase,
     RotationProgress,
     RotationSide,
 )
-from simplex_trio.duplex.machine.connection import Acknowledgement, ReceivingStatus
+from simplex_trio.duplex.machine.connection import Acknowledgement, ReceivingStatus, Synchrony
 from simplex_trio.duplex.machine.deleting import delete, suspend
 from simplex_trio.duplex.machine.delivering import MESSAGE_TIMEOUT, SendFailure, not_delivered
 from simplex_trio.duplex.machine.messages import Delivery, EarlyArrival, ReceivedMessage
@@ -722,6 +723,28 @@ def test_a_new_ratchet_meanwhile(pair: Pair, at: RotationPhase, who: str) -> Non
         events = [event for event in receiver.told if isinstance(event, PeerMessage)]
         assert [event.body for event in events] == [b"after all"]
         assert len(pair.queues(receiver)) == 1
+
+
+def test_what_the_ratchet_before_has_left_in_the_new_queue(pair: Pair) -> None:
+    """It comes when there is a new ratchet: that the sender uses the queue can still be seen."""
+    pair.secured()
+    new = pair.queues(pair.a)[-1]
+    pair.go_on_until(lambda: bool(new.messages), without=(DrainQueue,))
+    pair.b.on(pair.theirs, lambda step, c: resynchronise(step, c, force=True))
+    for _ in range(10):
+        for machine, connection_id in pair.sides:
+            for work in machine.work(connection_id):
+                pair.world.do(machine, work)
+        for queue in pair.world.queues:
+            if queue is not new and queue.messages and pair.world.can_deliver(queue):
+                pair.world.deliver(queue)
+    assert pair.a.status(pair.mine).synchrony is Synchrony.OK
+    assert pair.ours == ALL[:-1]
+    pair.check()
+    assert pair.ours == ALL
+    assert not any(isinstance(event, RatchetBroken) for event in pair.a.told)
+    (left,) = pair.a.connection(pair.mine).receiving.values()
+    assert not left.awaits_key
 
 
 # --- crashes ------------------------------------------------------------------------------------

@@ -244,6 +244,9 @@ class ReceivingQueue(Redacted):
     is_deleted: bool = False
     replaces: int = 0
     """The number of the queue that this one takes the place of, until that is deleted."""
+    awaits_key: bool = False
+    """Whether the peer's key for a new ratchet has come through another queue first: what comes
+    through this one before that key is of the ratchet before, which is gone."""
 
     # A short link.
     wants_link: bool = False

@@ -11,7 +11,12 @@ from simplex_trio.crypto.box import BoxKey
 from simplex_trio.duplex.events import Problem, QueueLost
 from simplex_trio.duplex.machine.accepting import request_received
 from simplex_trio.duplex.machine.confirming import confirmation_received
-from simplex_trio.duplex.machine.connection import Acknowledgement, ConnectionKind, ReceivingQueue
+from simplex_trio.duplex.machine.connection import (
+    Acknowledgement,
+    ConnectionKind,
+    ReceivingQueue,
+    ReceivingStatus,
+)
 from simplex_trio.duplex.machine.conversing import message_received
 from simplex_trio.duplex.machine.messages import EarlyArrival
 from simplex_trio.duplex.machine.opening import (
@@ -64,6 +69,9 @@ __all__ = [
     "unreadable_received",
     "wait_for_turn",
 ]
+
+_USED = (ReceivingStatus.SECURED, ReceivingStatus.ACTIVE)
+"""What a queue is that the peer may send to."""
 
 
 def receive(step: Step, c: OpenConnection, number: int, arrival: Arrival) -> None:
@@ -132,9 +140,10 @@ def _open(step: Step, c: OpenConnection, number: int, arrival: Arrival, *, may_w
         _process(step, c, c.receiving[number], arrival, may_wait)
     except Unusable as exc:
         go_back()
-        if not exc.known:
+        is_left_behind = exc.lost is not None and c.receiving[number].awaits_key
+        if not (exc.known or is_left_behind):
             step.tell_problem(c.connection_id, exc.problem)
-        if exc.lost is not None:
+        if exc.lost is not None and not is_left_behind:
             message_not_decrypted(step, c, exc.lost)
             return
     except TooEarly as exc:
@@ -194,10 +203,12 @@ def _process(
         _, envelope = open_envelope(queue.e2e_secret, outer)
         if isinstance(envelope, MessageEnvelope):
             message_received(step, c, queue, envelope, arrival, may_wait=may_wait)
+            if queue.awaits_key:
+                c.change_receiving(queue.number, awaits_key=False)
             return
         if isinstance(envelope, RatchetKeyEnvelope):
             raise_version(step, c, envelope.agent_version)
-            ratchet_key_received(step, c, envelope)
+            _key_received(step, c, queue, envelope)
             return
         raise Unusable(_problem_of(envelope, step))
     if outer.dh_key is None:
@@ -214,6 +225,19 @@ def _process(
             confirmation_received(step, c, queue, envelope, secret, outer.version, inner.sender_key)
         case _:
             raise Unusable(_problem_of(envelope, step))
+
+
+def _key_received(
+    step: Step, c: OpenConnection, queue: ReceivingQueue, envelope: RatchetKeyEnvelope
+) -> None:
+    before = c.row.peer_key_hash
+    ratchet_key_received(step, c, envelope)
+    c.change_receiving(queue.number, awaits_key=False)
+    if c.row.peer_key_hash == before:
+        return
+    for other in list(c.receiving.values()):
+        if other.number != queue.number and other.status in _USED and not other.is_deleted:
+            c.change_receiving(other.number, awaits_key=True)
 
 
 def _problem_of(envelope: AgentEnvelope, step: Step) -> Problem:

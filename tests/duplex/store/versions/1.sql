@@ -202,6 +202,7 @@ CREATE TABLE receiving_queues (
         suspension INTEGER NOT NULL,
         is_deleted INTEGER NOT NULL,
         replaces INTEGER NOT NULL,
+        awaits_key INTEGER NOT NULL,
         wants_link INTEGER NOT NULL,
         link_data BLOB NOT NULL,
         link_due INTEGER NOT NULL,
