@@ -13,12 +13,15 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.agent.agent import open_smp_agent
 from simplex_trio.agent.config import AgentConfig, AgentRole
+from simplex_trio.client.router_errors import RouterError
+from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, Isolation, ProxyUse
 from simplex_trio.duplex.errors import NoNotificationToken, PushNotReadable, UnknownConnection
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
+    ConnectionDeleted,
     ConnectionReady,
     DuplexEvent,
     NotificationTokenChanged,
@@ -34,6 +37,7 @@ from simplex_trio.errors import ConnectError, DecodeError
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.testing.network import MemoryNetwork
+from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.ntf import commands as ntf
 from simplex_trio.wire.ntf.statuses import SubscriptionState, TokenState
 from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
@@ -455,6 +459,29 @@ async def test_a_queue_that_is_gone(autojump_clock: MockClock) -> None:
         async with world.agent(disk, subscribes=False) as alice:
             assert not await alice.notifications.fetch([ours])
             assert await next_of(alice, QueueLost) == QueueLost(ours, deleted=True)
+
+
+async def test_a_queue_that_is_deleted_while_it_is_read(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world() as world, world.agent(router=1) as bob:
+        disk = MemoryDatabase()
+        async with world.agent(disk) as alice:
+            ours, _ = await connect(alice, bob)
+            await alice.drain()
+        async with world.agent(disk, subscribes=False) as alice:
+
+            async def get(*_: object) -> None:
+                await alice.delete(ours)
+                raise RouterError(Code.AUTH)
+
+            monkeypatch.setattr(SMPClient, "get", get)
+            assert not await alice.notifications.fetch([ours])
+            await alice.drain()
+            event = None
+            while not isinstance(event, ConnectionDeleted):
+                event = await alice.events.receive()
+                assert not isinstance(event, QueueLost)
 
 
 async def test_an_idle_connection_to_the_notification_router_is_closed(

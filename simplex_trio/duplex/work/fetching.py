@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import trio
 
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp.queues import QueueAccess
-from simplex_trio.duplex.events import QueueLost
 from simplex_trio.duplex.machine.connection import Acknowledgement, ReceivingQueue, ReceivingStatus
+from simplex_trio.duplex.machine.receiving import queue_lost
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.work.activities import Activities, Activity
 from simplex_trio.duplex.work.core import Core
@@ -102,13 +103,7 @@ class Fetching:
         except RouterError as exc:
             if exc.error is not Code.AUTH:
                 raise
-            await self._core.step(
-                lambda step: (
-                    step.tell(QueueLost(queue.connection_id, deleted=True))
-                    if step.find(queue.connection_id)
-                    else None
-                )
-            )
+            await self._core.step(partial(_lost, queue))
             return None
 
     async def _take(self, queue: ReceivingQueue, arrival: Delivered) -> Acknowledgement | None:
@@ -119,6 +114,13 @@ class Fetching:
             return None if taken is None else taken.acknowledgement
 
         return await self._core.step_persistently(decide, durable=None)
+
+
+def _lost(queue: ReceivingQueue, step: Step) -> None:
+    """The router has no such queue."""
+    c = step.find(queue.connection_id)
+    if c is not None:
+        queue_lost(step, c, queue.number, deleted=True)
 
 
 def _queues_of(step: Step, connection_ids: Iterable[str]) -> list[tuple[str, ReceivingQueue]]:
