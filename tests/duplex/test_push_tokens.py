@@ -476,6 +476,18 @@ def test_a_queue_that_is_deleted_or_replaced_needs_nothing_special(device: Devic
     device.only(Unsubscribe)
 
 
+def test_a_notifier_without_an_id_counts_as_refused(device: Device) -> None:
+    device.activate()
+    device.world.invite(device.machine)
+    (queue,) = device.only(EnableNotifiers).queues
+    made = MadeNotifier(Ed25519PrivateKey(bytes(32)), b"", KEY)
+    device.take(notifiers_enabled, [(queue, made)])
+    assert device.is_idle()
+    device.machine.now += RETRY_REFUSED
+    device.enable()
+    device.only(Subscribe)
+
+
 def test_a_refused_token_is_checked_and_refused_queues_wait(device: Device) -> None:
     device.activate()
     ready = device.world.invite(device.machine)

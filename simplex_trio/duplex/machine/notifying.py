@@ -268,6 +268,10 @@ def _by_router(
 def notifiers_enabled(step: Step, made: Iterable[tuple[NotifiedQueue, MadeNotifier]]) -> None:
     """Routers have made notifiers; one that a queue had before is gone."""
     for asked, notifier in made:
+        if not notifier.notifier_id:
+            # That counts as none, and the router would be asked again at once, without an end.
+            put_off(step, [asked], RETRY_REFUSED)
+            continue
         queue = _queue(step, asked)
         if queue is not None:
             drop_subscription(step.rows, queue.subscription_id)
