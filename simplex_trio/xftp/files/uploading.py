@@ -11,7 +11,7 @@ import trio
 from attrs import define, field
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
-from simplex_trio.errors import SimplexError, StoreError
+from simplex_trio.errors import SimplexError, StoreError, UnexpectedResponseError
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.bodies import PIECE_SIZE
 from simplex_trio.xftp.errors import FileChanged, XFTPRouterError
@@ -138,6 +138,8 @@ class Uploading:
                 recipient_keys=public_keys[:_KEYS_AT_ONCE],
                 basic_auth=self._servers.passwords[server],
             )
+            if self._uploads.knows(registered.sender_id):
+                raise UnexpectedResponseError("a packet got the id of another one")
             ids = list(registered.recipient_ids)
             for start in range(_KEYS_AT_ONCE, count, _KEYS_AT_ONCE):
                 batch = public_keys[start : start + _KEYS_AT_ONCE]

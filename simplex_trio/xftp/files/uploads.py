@@ -107,6 +107,10 @@ class Uploads(ABC):
         """The replicas that are registered on routers and not uploaded."""
         return [each for each in self._all(packet) if each.sender_id not in self._uploaded]
 
+    def knows(self, sender_id: bytes) -> bool:
+        """Whether a packet is registered under an id."""
+        return any(sender_id in each for each in self._registered.values())
+
     def is_placed(self, packet: int) -> bool:
         return len(self.uploaded(packet)) >= self.plan.replicas
 

@@ -121,6 +121,22 @@ async def test_a_lost_answer_to_an_upload_makes_no_second_packet(
     assert router.statistics().packets == 3
 
 
+async def test_routers_that_give_packets_the_same_id(
+    router: XFTPRouter, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = XFTPClient.register
+
+    async def register(*args: Any, **named: Any) -> Any:
+        return evolve(await original(*args, **named), sender_id=b"the same id for all")
+
+    monkeypatch.setattr(XFTPClient, "register", register)
+    async with open_xftp_router() as other, agent_at(None, with_files(router, other)) as agent:
+        await agent.send_file(path)
+        *_, failed = await events_until(agent, FileFailed)
+    assert isinstance(failed, FileFailed)
+    assert failed.problem is FileProblem.REFUSED
+
+
 async def test_packets_of_a_router_that_failed_meanwhile_are_deleted(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
