@@ -138,7 +138,8 @@ class ReceivingWork(FileWorkBase):
                     given = await in_thread(partial(_advance, steps))
                 except BaseException:
                     # Another program may take the name before the next attempt.
-                    await self._note(file_id, None)
+                    with trio.CancelScope(shield=True):
+                        await self._note(file_id, None)
                     raise
         assert isinstance(given, Path)
         return given
