@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -67,7 +68,7 @@ def placing(
     """
     with _new_part(part) as descriptor:
         header_name = _decrypt(packets, description, descriptor, report)
-        chosen = safe_name(header_name) if name is None else name
+        chosen = _encodable(safe_name(header_name)) if name is None else name
         placed = yield from _give_name(folder, part, chosen)
         try:
             # The routers are told to forget the packets soon after.
@@ -151,6 +152,12 @@ def _decrypt(
     report(0)  # the last chance to stop it
     assert opener.header is not None  # `finish` has seen all of the file
     return opener.header.name
+
+
+def _encodable(name: str) -> str:
+    """A safe name, with ``_`` for what the system's encoding of file names does not have."""
+    encoding = sys.getfilesystemencoding()
+    return name.encode(encoding, errors="replace").decode(encoding).replace("?", "_")
 
 
 def _give_name(folder: Path, part: Path, name: str) -> Generator[str, None, Path]:
