@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from functools import partial
 from os import PathLike
@@ -182,6 +183,8 @@ class FileCalls:
 
 def _looked_at(path: Path) -> tuple[Path, int]:
     """Where a file is, wherever the next program is started, and its size."""
+    if path.exists() and not path.is_file():  # opening a pipe would not come back
+        raise OSError(errno.EINVAL, "this is not a file")
     with path.open("rb") as file:
         return path.absolute(), file.seek(0, os.SEEK_END)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,10 @@ async def test_what_cannot_be_sent(path: Path, tmp_path: Path) -> None:
             await agent.send_file(path, replicas=2)
         with pytest.raises(StoreUnavailable):
             await agent.send_file(tmp_path / "no file")
+        os.mkfifo(tmp_path / "pipe")
+        for place in (tmp_path, tmp_path / "pipe"):
+            with pytest.raises(StoreUnavailable):
+                await agent.send_file(place)
 
 
 async def test_cancelling(router: XFTPRouter, path: Path, folder: Path) -> None:
