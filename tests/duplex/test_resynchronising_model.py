@@ -26,7 +26,11 @@ from simplex_trio.duplex.events import (
 from simplex_trio.duplex.machine import resynchronising
 from simplex_trio.duplex.machine.connection import Synchrony
 from simplex_trio.duplex.machine.messages import ReceivedMessage
-from simplex_trio.duplex.machine.resynchronising import KEYS_REPLACED_AFTER, resynchronise
+from simplex_trio.duplex.machine.resynchronising import (
+    KEYS_REPLACED_AFTER,
+    Decryption,
+    resynchronise,
+)
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import Work
 from simplex_trio.wire.duplex.x3dh_keys import X3DHKeys
@@ -42,6 +46,7 @@ MAX_CALLS = 12
 
 
 class Resynchronising(RuleBasedStateMachine):
+    is_reference_there = False
     """Nothing is lost, and nothing is restored."""
 
     def __init__(self) -> None:
@@ -200,7 +205,10 @@ class Resynchronising(RuleBasedStateMachine):
             peer = self.b if machine is self.a else self.a
             assert self.received(peer)[-1] == self.sent[machine.name][-1]
             row = machine.connection(self.id_of(machine)).row
-            assert (row.own_keys, row.other_ratchet) == (None, None)
+            assert self.is_reference_there or (
+                row.own_keys,
+                row.other_ratchet,
+            ) == (None, None)
             # Programs know the code.
             if changed := [e for e in machine.told if isinstance(e, SecurityCodeChanged)]:
                 assert {changed[-1].security_code} == codes
@@ -278,6 +286,7 @@ class Losing(Resynchronising):
 
 
 class Reference(Resynchronising):
+    is_reference_there = True
     """One side does as the reference's agent, which takes no key while it is agreed."""
 
     @initialize(side=sides)
@@ -285,6 +294,7 @@ class Reference(Resynchronising):
         self.side = side
         self.patch = pytest.MonkeyPatch()
         take_key, begin_again = resynchronising._take_key, resynchronising._begin_again
+        proven = resynchronising._proven
 
         def take(step: Step, c: OpenConnection, peer: X3DHKeys) -> None:
             if self.is_reference(c) and c.row.synchrony is Synchrony.AGREED:
@@ -292,16 +302,24 @@ class Reference(Resynchronising):
             else:
                 take_key(step, c, peer)
             if self.is_reference(c):
-                c.change(peer_key_hash=None)  # it takes no key twice
+                # It takes no key twice, and has one ratchet.
+                c.change(peer_key_hash=None, other_ratchet=None, old_ratchet=None)
 
         def begin(step: Step, c: OpenConnection) -> None:
             if self.is_reference(c):
                 resynchronising._start(step, c)
+                c.change(earlier_keys=None)
             else:
                 begin_again(step, c)
 
+        def prove(step: Step, c: OpenConnection, shown: Decryption) -> None:
+            if self.is_reference(c):
+                c.change(own_keys=None, earlier_keys=None)
+            proven(step, c, shown)
+
         self.patch.setattr(resynchronising, "_take_key", take)
         self.patch.setattr(resynchronising, "_begin_again", begin)
+        self.patch.setattr(resynchronising, "_proven", prove)
 
     def is_reference(self, c: OpenConnection) -> bool:
         return hasattr(self, "ids") and c.connection_id == self.ids["ab"[self.side]]
@@ -312,6 +330,23 @@ class Reference(Resynchronising):
         finally:
             if hasattr(self, "patch"):
                 self.patch.undo()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (1, 1, 0), (0, 0, 1)])
+@pytest.mark.parametrize("pq", [False, True])
+def test_both_sides_replace_their_keys(order: tuple[int, ...], pq: bool) -> None:
+    """Each side answers keys of the other that the next ones replace."""
+    state = Resynchronising()
+    state.connect(pq=pq)
+    for side in (1, 0):
+        state.ask(side=side, force=True)
+    for _ in range(4):
+        for work in state.works():
+            state.world.do(*work)
+    state.an_hour_passes()
+    for side in order:
+        state.ask(side=side, force=True)
+    state.teardown()
 
 
 for case in (Resynchronising, Losing, Reference):

@@ -189,8 +189,12 @@ class Connection(Redacted):
     """When they were made."""
     earlier_keys: X3DHPrivateKeys | None = None
     """Those that ``own_keys`` have replaced, while the peer may answer them."""
-    is_second_answer: bool = False
-    """Whether ``own_keys`` were made although the peer had a key of this side."""
+    answers: int = 0
+    """How often keys were replaced because the peer may have used them."""
+    key_number: int = 0
+    """The number of the last message to the peer before ``own_keys`` were sent first."""
+    old_ratchet: Ratchet | None = None
+    """The one before the last new one, for what the peer had sent through it."""
     other_ratchet: Ratchet | None = None
     """What the peer may have in place of ``ratchet``: the first message tells."""
     peer_key_hash: bytes | None = None

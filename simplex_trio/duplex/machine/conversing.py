@@ -100,7 +100,7 @@ def message_received(
         last_received=message.sender_message_id,
         received_hash=message_hash(plaintext),
     )
-    if row.synchrony is not Synchrony.OK:
+    if row.synchrony is not Synchrony.OK or row.own_keys is not None:
         _show_synchrony(step, c, before, message)
     problem = None
     match message.body:
@@ -164,7 +164,9 @@ def _show_synchrony(
     step: Step, c: OpenConnection, before: Connection, message: AgentMessage
 ) -> None:
     """A message has come although the two sides may have lost each other."""
-    is_other = before.other_ratchet is not None and c.row.other_ratchet is None
+    if c.row.old_ratchet is not before.old_ratchet:
+        return  # it was sent before the peer went on
+    is_other = c.row.other_ratchet is not before.other_ratchet
     used = before.other_ratchet if is_other else before.ratchet
     assert used is not None
     body = message.body

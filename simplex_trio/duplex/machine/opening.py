@@ -86,20 +86,30 @@ def open_envelope(secret: BoxKey, outer: ClientEnvelope) -> tuple[ClientMessage,
 
 def decrypt(step: Step, c: OpenConnection, ciphertext: bytes) -> bytes:
     """Decrypt a message; the connection has the next state of the ratchet then."""
-    ratchet, other = c.row.ratchet, c.row.other_ratchet
+    ratchet = c.row.ratchet
     if ratchet is None:
         raise Unusable(Problem.UNEXPECTED)
     try:
         decrypted = _decrypted(step.moment, ratchet, c.skipped, ciphertext)
     except RatchetError as exc:
-        if other is None:
+        # The next message tells which of two ratchets the peer has.
+        for name, other in (
+            ("other_ratchet", c.row.other_ratchet),
+            ("old_ratchet", c.row.old_ratchet),
+        ):
+            if other is None:
+                continue
+            try:
+                decrypted = _decrypted(step.moment, other, SkippedKeys(), ciphertext)
+            except RatchetError:
+                continue
+            if name == "old_ratchet":
+                c.change(old_ratchet=decrypted.ratchet)
+                return decrypted.plaintext
+            c.change(other_ratchet=ratchet)
+            break
+        else:
             raise Unusable(Problem.DECRYPTION, lost=exc) from exc
-        # The first message tells which of two ratchets the peer has.
-        try:
-            decrypted = _decrypted(step.moment, other, SkippedKeys(), ciphertext)
-        except RatchetError:
-            raise Unusable(Problem.DECRYPTION, lost=exc) from exc
-        c.change(other_ratchet=None)
     if decrypted.skipped is not c.skipped:
         c.skipped = decrypted.skipped
     c.change(ratchet=decrypted.ratchet)

@@ -11,13 +11,19 @@ not know whether the peer has used its last key already.  Therefore:
 
 * Forcing it while it is under way says the same again, which changes nothing where it has arrived;
   only keys that have been out for long are replaced.
-* If a key comes while this side is agreed, its sender has not used this side's key yet, or would
-  have said EREADY, if that was its turn; then this side's key is right for that one as well.  If it
-  was this side's turn, the peer may have used it, and waits for another.  Then another key is sent,
-  and *two* ratchets are kept: with the old key and with the new one.  EREADY goes through both, and
-  the first message that one of them decrypts tells which of them the peer has.  Between two of ours
-  this could go on for ever, so it is done once.
-* The same is done when keys were replaced and the answer may be to the earlier ones.
+* The ratchet is always made from the last key of each side.  Keys overtake nothing, so at last both
+  sides have this one.
+* If a key comes while this side has another of the peer's, its sender has not used this side's key
+  yet, or would have said EREADY, if that was its turn; then this side's key is right for that one
+  as well.  If it was this side's turn, the peer may have used it, and waits for another.  Then
+  another key is sent, and *two* ratchets are kept: with the last key and with the one before.
+  EREADY goes through both.  The same is done when keys were replaced and the answer may be to the
+  earlier ones.  Between two of ours this could go on for ever, so it is done `MAX_ANSWERS` times.
+* A message that the ratchet of the earlier key decrypts says that the peer has that one, and this
+  side goes on with it.  The reference's agent keeps it.  One of ours gets the last key later and
+  changes to the last ratchet, so that one is kept too until it decrypts something; only then the
+  keys are forgotten.
+* What the peer has sent before it changed is decrypted by the ratchet before.
 
 Messages that were queued before, and that no router can have, are held back, and are encrypted by
 the new ratchet, with new numbers, once it works.  Of those that a router has, EREADY says by its
@@ -92,6 +98,10 @@ KEYS_REPLACED_AFTER = 3600
 """Seconds after which forcing a new beginning replaces keys that were sent, instead of sending them
 again: a router or a restored peer may have lost the answer."""
 
+MAX_ANSWERS = 2
+"""So often keys are replaced because the peer may have used them, until a ratchet of the last keys
+works, or the program begins anew."""
+
 _NONCE_SIZE = 24
 
 _PROBE = X448PrivateKey(b"\1" * X448PrivateKey.SIZE)
@@ -130,28 +140,28 @@ def _can_renegotiate(step: Step, c: OpenConnection) -> bool:
     return min(versions) >= AgentVersion.RATCHET_SYNC and c.row.ratchet is not None
 
 
-def _start(step: Step, c: OpenConnection, earlier: X3DHPrivateKeys | None = None) -> None:
+def _start(step: Step, c: OpenConnection) -> None:
     assert c.row.ratchet is not None
-    version = c.row.ratchet.version
+    version, earlier = c.row.ratchet.version, c.row.own_keys
     _use_new_keys(step, c, version)
-    c.change(synchrony=Synchrony.STARTED, earlier_keys=earlier)
+    c.change(synchrony=Synchrony.STARTED, earlier_keys=earlier, answers=0)
     _send_key(step, c, version)
 
 
 def _begin_again(step: Step, c: OpenConnection) -> None:
     row = c.row
     assert row.ratchet is not None
-    if row.own_keys is None:
+    if row.own_keys is None or row.synchrony is Synchrony.ANSWERING:
         return  # the new ratchet works; the peer is being told
     if step.moment.seconds - row.own_keys_at >= KEYS_REPLACED_AFTER:
-        _start(step, c, earlier=row.own_keys)
+        _start(step, c)
         return
     queued = step.rows.find(Delivery, connection_id=c.connection_id)
     if any(delivery.kind is DeliveryKind.RATCHET_KEY for delivery in queued):
         return
     _send_key(step, c, row.ratchet.version)
     if row.synchrony is Synchrony.AGREED:
-        enqueue_eready(step, c, row.last_received)
+        enqueue_eready(step, c, row.last_received, through_both=True)
 
 
 # --- keys ---------------------------------------------------------------------------------------
@@ -168,8 +178,8 @@ def _use_new_keys(step: Step, c: OpenConnection, version: int) -> X3DHPrivateKey
     c.change(
         own_keys=keys,
         own_keys_at=step.moment.seconds,
+        key_number=c.row.last_sent,
         earlier_keys=None,
-        is_second_answer=False,
         asked_keys=None,
     )
     return keys
@@ -217,7 +227,7 @@ def ratchet_key_received(step: Step, c: OpenConnection, envelope: RatchetKeyEnve
     if peer.version not in spoken.ratchet:
         raise Unusable(Problem.VERSION)
     hashed = keys_hash(peer)
-    is_said_again = row.synchrony is Synchrony.STARTED and hashed == row.peer_key_hash
+    is_said_again = hashed == row.peer_key_hash and _waits_for_key(c)
     if step.rows.has_seen(c.connection_id, hashed) and not is_said_again:
         return
     _check_usable(peer)
@@ -228,6 +238,16 @@ def ratchet_key_received(step: Step, c: OpenConnection, envelope: RatchetKeyEnve
             step.tell(ResynchronisationRequested(c.connection_id))
         c.change(asked_keys=peer)
     step.rows.add_seen(c.connection_id, hashed, step.moment.seconds)
+
+
+def _waits_for_key(c: OpenConnection) -> bool:
+    """Whether there is no ratchet of this side's key yet."""
+    own, ratchets = c.row.own_keys, (c.row.ratchet, c.row.other_ratchet)
+    return own is not None and not any(_is_made_from(own, each) for each in ratchets)
+
+
+def _is_made_from(own: X3DHPrivateKeys, ratchet: Ratchet | None) -> bool:
+    return ratchet is not None and own.first.public.raw in ratchet.associated_data
 
 
 def _check_usable(peer: X3DHKeys) -> None:
@@ -246,10 +266,11 @@ def _take_key(step: Step, c: OpenConnection, peer: X3DHKeys) -> None:
     if own is None:
         own = _use_new_keys(step, c, version)
         _send_key(step, c, version)
-    elif row.synchrony is Synchrony.AGREED:
-        if _has_said_eready(c) and not row.is_second_answer:
+    elif row.synchrony is not Synchrony.STARTED and keys_hash(peer) != row.peer_key_hash:
+        is_used = row.synchrony is not Synchrony.AGREED or _has_said_eready(c)
+        if is_used and row.answers < MAX_ANSWERS:
             own, earlier = _use_new_keys(step, c, version), own
-            c.change(is_second_answer=True)
+            c.change(answers=row.answers + 1)
         # Otherwise it is sent again, as the peer may have lost it, with an older store.
         _send_key(step, c, version)
     ratchet = _ratchet_of(step, c, own, peer)
@@ -257,13 +278,14 @@ def _take_key(step: Step, c: OpenConnection, peer: X3DHKeys) -> None:
     c.change(
         ratchet=ratchet,
         other_ratchet=other,
+        old_ratchet=row.ratchet,
         earlier_keys=earlier,
         peer_key_hash=keys_hash(peer),
         asked_keys=None,
         synchrony=Synchrony.AGREED,
     )
     c.skipped = SkippedKeys()
-    enqueue_eready(step, c, row.last_received)
+    enqueue_eready(step, c, row.last_received, through_both=True)
     _tell_code(step, c)
 
 
@@ -319,33 +341,38 @@ def message_decrypted(step: Step, c: OpenConnection, shown: Decryption) -> None:
         case Synchrony.STARTED | Synchrony.REQUIRED if not shown.could_send:
             # The peer has used keys that were replaced or given up since.
             _proven(step, c, shown)
+        case _ if shown.is_other:
+            _proven(step, c, shown)
         case Synchrony.ALLOWED | Synchrony.REQUIRED:
             _synchronised(step, c)
-        case Synchrony.STARTED if _is_of_earlier_keys(c):
+        case Synchrony.STARTED if _is_made_from_earlier(c):
             # The peer had used the earlier keys before the later ones could reach it.
             c.change(earlier_keys=None)
         case _:
             pass
 
 
-def _is_of_earlier_keys(c: OpenConnection) -> bool:
-    """Whether the ratchet was made from the keys that were replaced since."""
-    ratchet, earlier = c.row.ratchet, c.row.earlier_keys
-    if ratchet is None or earlier is None:
-        return False
-    return earlier.first.public.raw in ratchet.associated_data
+def _is_made_from_earlier(c: OpenConnection) -> bool:
+    earlier = c.row.earlier_keys
+    return earlier is not None and _is_made_from(earlier, c.row.ratchet)
 
 
 def _proven(step: Step, c: OpenConnection, shown: Decryption) -> None:
-    # A peer that has begun anew meanwhile may use the later keys all the same.
-    later = c.row.own_keys if shown.is_other else None
-    _forget_keys(c)
-    c.change(earlier_keys=later)
-    # What was queued to get here has arrived, whatever a router has answered.
-    own = (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY)
-    queued = step.rows.find(Delivery, connection_id=c.connection_id)
-    dropped = [delivery for delivery in queued if delivery.kind in own]
-    drop_deliveries(step, c, dropped)
+    """The peer has the ratchet that has decrypted a message."""
+    own, other = c.row.own_keys, c.row.other_ratchet
+    dropped: list[Delivery] = []
+    is_last = own is None or _is_made_from(own, c.row.ratchet)
+    if is_last:
+        _forget_keys(c)
+        # What was queued to get here has arrived, whatever a router has answered.
+        kinds = (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY)
+        queued = step.rows.find(Delivery, connection_id=c.connection_id)
+        dropped = [delivery for delivery in queued if delivery.kind in kinds]
+        drop_deliveries(step, c, dropped)
+    else:
+        # The peer may get the last keys yet, and use them.
+        assert own is not None
+        c.change(earlier_keys=None, other_ratchet=other if _is_made_from(own, other) else None)
     if shown.peer_received is not None:
         _tell_missed(step, c, shown.peer_received)
     if shown.is_other:
@@ -365,7 +392,7 @@ def _tell_missed(step: Step, c: OpenConnection, peer_received: int) -> None:
     missed = [
         sent
         for sent in step.rows.find(SentMessage, connection_id=c.connection_id)
-        if sent.sender_message_id > peer_received
+        if peer_received < sent.sender_message_id <= c.row.key_number
     ]
     if not missed:
         return
@@ -381,7 +408,9 @@ def _tell_missed(step: Step, c: OpenConnection, peer_received: int) -> None:
 
 def eready_delivered(step: Step, c: OpenConnection) -> None:
     """The peer's router has taken EREADY; what follows comes behind it."""
-    if c.row.synchrony is Synchrony.ANSWERING:
+    queued = step.rows.find(Delivery, connection_id=c.connection_id)
+    is_left = any(each.kind is DeliveryKind.EREADY and not each.is_taken for each in queued)
+    if c.row.synchrony is Synchrony.ANSWERING and not is_left:
         _synchronised(step, c)
 
 
@@ -432,7 +461,7 @@ def restored(step: Step, c: OpenConnection) -> None:
 
 
 def _forget_keys(c: OpenConnection) -> None:
-    c.change(own_keys=None, earlier_keys=None, other_ratchet=None, is_second_answer=False)
+    c.change(own_keys=None, earlier_keys=None, other_ratchet=None, answers=0)
 
 
 def negotiation_failed(step: Step, c: OpenConnection, problem: Problem) -> None:

@@ -227,8 +227,10 @@ def drop_deliveries(
 # --- a new ratchet ------------------------------------------------------------------------------
 
 
-def enqueue_eready(step: Step, c: OpenConnection, received: int) -> None:
-    """Queue EREADY, through each ratchet that the peer may have and that can send.
+def enqueue_eready(
+    step: Step, c: OpenConnection, received: int, *, through_both: bool = False
+) -> None:
+    """Queue EREADY; ``through_both`` ratchets that the peer may have, as far as they can send.
 
     ``received`` is the number of the last message that the earlier ratchet has decrypted.
     The peer reads one of them, so all are the same message, with one number.
@@ -237,7 +239,9 @@ def enqueue_eready(step: Step, c: OpenConnection, received: int) -> None:
     ratchets = [
         (name, ratchet)
         for name, ratchet in (("other_ratchet", row.other_ratchet), ("ratchet", row.ratchet))
-        if ratchet is not None and (ratchet.sending is not None)
+        if ratchet is not None
+        and ratchet.sending is not None
+        and (through_both or ratchet is row.ratchet)
     ]
     if sending is None or not ratchets:
         return
