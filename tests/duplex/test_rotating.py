@@ -23,7 +23,12 @@ from simplex_trio.duplex.events import (
 from simplex_trio.duplex.machine.connection import Acknowledgement, ReceivingStatus, Synchrony
 from simplex_trio.duplex.machine.deleting import delete, suspend
 from simplex_trio.duplex.machine.delivering import MESSAGE_TIMEOUT, SendFailure, not_delivered
-from simplex_trio.duplex.machine.messages import Delivery, EarlyArrival, ReceivedMessage
+from simplex_trio.duplex.machine.messages import (
+    Delivery,
+    DeliveryKind,
+    EarlyArrival,
+    ReceivedMessage,
+)
 from simplex_trio.duplex.machine.ordering import WAIT_FOR_NEW_QUEUE, WAIT_FOR_OLD_QUEUE
 from simplex_trio.duplex.machine.postponing import KEEP_DELETING, MIN_DELETE_FAILURES
 from simplex_trio.duplex.machine.receiving import queue_lost, wait_for_turn
@@ -689,6 +694,26 @@ def test_everything_is_said_again(pair: Pair, at: RotationPhase) -> None:
     pair.settle()
     assert (pair.ours, pair.theirs_told[-1]) == (ALL, RotationPhase.COMPLETED)
     pair.check()
+
+
+def test_an_offer_is_said_again_though_an_answer_is_queued(pair: Pair) -> None:
+    """What is still queued is about the peer's queue, and the offer of this side's was lost."""
+    for machine, connection_id in pair.sides:
+        machine.on(connection_id, rotate)
+    (theirs,) = pair.queues(pair.b)
+    while not theirs.messages:
+        for work in pair.a.all_work():
+            pair.world.do(pair.a, work)
+    theirs.messages.clear()
+    answers = RotationSide.SENDING
+    pair.go_on_until(lambda: RotationPhase.STARTED in pair.phases(pair.a, answers))
+    assert {each.kind for each in pair.a.deliveries(pair.mine)} == {DeliveryKind.ROTATION}
+    pair.a.on(pair.mine, say_again)
+    for _ in range(2 * WAIT_FOR_NEW_QUEUE):
+        pair.settle()
+    for machine in (pair.a, pair.b):
+        assert pair.phases(machine, RotationSide.RECEIVING) == ALL
+        assert len(pair.queues(machine)) == 1
 
 
 def test_a_peer_cannot_fill_the_store_with_events(pair: Pair) -> None:

@@ -175,9 +175,13 @@ def new_queue_created(step: Step, c: OpenConnection, number: int) -> None:
 
 
 def _offer(step: Step, c: OpenConnection, new: ReceivingQueue) -> None:
+    _say(step, c, _offer_of(step, c, new))
+
+
+def _offer_of(step: Step, c: OpenConnection, new: ReceivingQueue) -> QADD:
     old = c.receiving[new.replaces]
     uri = QueueURI(step.moment.spoken.client, queue_address(new))
-    _say(step, c, QADD((AddedQueue(uri, _location(old)),)))
+    return QADD((AddedQueue(uri, _location(old)),))
 
 
 def qkey_received(step: Step, c: OpenConnection, body: QKEY) -> Problem | None:
@@ -405,17 +409,18 @@ def say_again(step: Step, c: OpenConnection) -> None:
 
     What has come already changes nothing when it comes again, and what is still queued will come.
     """
-    queued = step.rows.find(Delivery, connection_id=c.connection_id)
-    if any(delivery.kind is DeliveryKind.ROTATION for delivery in queued):
-        return
+    bodies: list[MessageBody] = []
     new = _new_queue(c)
     if new is not None and new.status is ReceivingStatus.NEW:
-        _offer(step, c, new)
+        bodies.append(_offer_of(step, c, new))
     elif new is not None and new.status is ReceivingStatus.SECURED:
-        _say(step, c, QUSE((QueueUse(_location(new), primary=True),)))
-    for queue in list(c.sending.values()):
-        if queue.is_held_back:
-            _say(step, c, _key_for(queue))
+        bodies.append(QUSE((QueueUse(_location(new), primary=True),)))
+    bodies += [_key_for(queue) for queue in c.sending.values() if queue.is_held_back]
+    deliveries = step.rows.find(Delivery, connection_id=c.connection_id)
+    queued = [_body(each) for each in deliveries if each.kind is DeliveryKind.ROTATION]
+    for body in bodies:
+        if body not in queued:
+            _say(step, c, body)
 
 
 def _say(
