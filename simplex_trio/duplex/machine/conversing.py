@@ -102,6 +102,8 @@ def message_received(
     )
     if row.synchrony is not Synchrony.OK or row.own_keys is not None:
         _show_synchrony(step, c, before, message)
+    elif row.old_ratchet is before.old_ratchet is not None:
+        c.change(old_ratchet=None)  # the peer goes on with the new one
     problem = None
     match message.body:
         case UserMessage() if row.deletion is not Deletion.NO:
