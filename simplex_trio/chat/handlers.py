@@ -135,8 +135,8 @@ class Handlers:
 
         The keyword is the function's name, with ``-`` for ``_``, if none is given.  Parameters
         behind the message are arguments: text, `int`, `float`, an `Enum`, or a `Literal`; the last
-        one, if it is text, takes all that is left.  Those with defaults may be absent.  Whoever
-        writes something else is shown how to use the command.
+        one, if it is text, takes all that is left.  Those with defaults may be absent.  A person
+        who writes something else is shown how to use the command.
 
         The ``label`` says what the command does, in the app's menu and in the answer to ``/help``;
         if it is not given, the first line of the docstring does.

@@ -45,7 +45,7 @@ def as_content(content: Content | str) -> Content:
 @final
 @define(eq=False, repr=False)
 class Contact(Redacted):
-    """Somebody that the program is connected with, as of when this was told."""
+    """A person that the program is connected with, as of when this was told."""
 
     _core: ChatCore = field(repr=False)
     _record: ContactRecord = field(repr=False)
@@ -292,7 +292,7 @@ class ProfileChanged(Redacted):
 @final
 @define(eq=False, repr=False)
 class ContactRequest(Redacted):
-    """Somebody asks for a connection, at the program's address."""
+    """A person asks for a connection, at the program's address."""
 
     contact: Contact = field(repr=False)
 

@@ -47,7 +47,7 @@ async def open_quiet_bot(
 
 @define(eq=False)
 class Person:
-    """Somebody with an app, who writes down what happens."""
+    """A person with an app, who writes down what happens."""
 
     bot: Bot
     _told: trio.MemoryReceiveChannel[object] = field(repr=False)

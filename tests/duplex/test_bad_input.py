@@ -228,7 +228,7 @@ def test_outer_layers_at_every_stage(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ready initiator", "ready joiner"])
 def test_a_key_for_a_new_ratchet_that_is_not_the_peers(name: str) -> None:
-    """Whoever has the secret of the queue can send one, and the program learns of it.
+    """All who have the secret of the queue can send one, and the program learns of it.
 
     The two sides find each other again, since the peer answers the answer.
     """

@@ -93,7 +93,7 @@ class FirstMessage(Record):
 
 @frozen(repr=False)
 class ContactRecord(Record):
-    """Somebody the program is connected with, or is to be."""
+    """A person that the program is connected with, or is to be."""
 
     contact_id: int
     connection_id: str

@@ -32,9 +32,9 @@ _INSIDE_ADDRESSES = re.compile(r"(?=[.@])")
 def escape(text: str, *, links: bool = True) -> str:
     """``text``, which may be anything, such that the apps see no formatting in it.
 
-    Nothing is bold, hidden or a command then, nobody is mentioned, and no link shows another text
-    than its target.  Links, e-mail addresses and phone numbers stay what they are, unless ``links``
-    is false.
+    Nothing is bold, hidden or a command then, no member is mentioned, and no link shows another
+    text than its target.  Links, e-mail addresses and phone numbers stay what they are, unless
+    ``links`` is false.
 
     Characters without width are added where that is necessary, and only there.
     """
