@@ -596,12 +596,12 @@ async def test_what_else_happens_does_not_hold_up_an_answer(autojump_clock: Cloc
     async def note_end(contact: Contact) -> None:
         others.append("left")
 
-    with trio.fail_after(24 * 3600):
-        async with (
-            open_quiet() as quiet,
-            open_quiet_bot(quiet, "Shop", handlers=handlers) as bot,
-            open_person(quiet, "Alice") as alice,
-        ):
+    async with (
+        open_quiet() as quiet,
+        open_quiet_bot(quiet, "Shop", handlers=handlers) as bot,
+        open_person(quiet, "Alice") as alice,
+    ):
+        with trio.fail_after(24 * 3600):  # not around the opening, which waits for a thread
             contact = await alice.connect(bot.address)
             await contact.send("tea")
             question = await alice.next(IncomingMessage)
