@@ -285,6 +285,19 @@ def test_a_key_that_cannot_be_sent(failure: SendFailure) -> None:
     pair.check()
 
 
+def test_what_is_held_back_is_given_up_if_the_peer_is_gone() -> None:
+    pair = Pair()
+    connection_id = pair.id_of(pair.a)
+    ids = [pair.send(pair.a) for _ in range(3)]
+    pair.ask(pair.a)
+    for _ in range(2):
+        work = pair.a.only(connection_id, Deliver)
+        pair.world.do(pair.a, work, Answer.GONE)
+    told = [event for event in pair.a.told if isinstance(event, DeliveryFailed)]
+    assert [event.message_ids for event in told] == [(ids[0],), tuple(ids[1:])]
+    assert pair.a.deliveries(connection_id) == []
+
+
 def test_numbers_of_keys_are_no_gap() -> None:
     pair = Pair()
     for _ in range(3):

@@ -214,7 +214,8 @@ def _give_up(
     step: Step, c: OpenConnection, deliveries: list[Delivery], failure: SendFailure
 ) -> None:
     drop_deliveries(step, c, deliveries)
-    ids, failed = [], False
+    ids: set[int] = set()
+    failed = False
     for delivery in deliveries:
         copies = _copies(step, c, delivery)
         held_back = [copy for copy in copies if c.sending[copy.queue].is_held_back]
@@ -226,10 +227,14 @@ def _give_up(
             problem = failure.problem
             rotation_message_failed(step, c, delivery, problem, has_copy=has_copy)
         elif delivery.kind is DeliveryKind.MESSAGE and not has_copy:
-            ids.append(delivery.message_id)
+            ids.add(delivery.message_id)
         elif delivery.kind in (DeliveryKind.RATCHET_KEY, DeliveryKind.EREADY) and not has_copy:
             failed = True
     if ids:
-        step.tell(DeliveryFailed(c.connection_id, tuple(ids), failure.problem))
+        step.tell(DeliveryFailed(c.connection_id, tuple(sorted(ids)), failure.problem))
     if failed:
         negotiation_failed(step, c, failure.problem)
+        if failure is SendFailure.GONE:
+            # What was held back would go the same way.
+            queued = step.rows.find(Delivery, connection_id=c.connection_id)
+            _give_up(step, c, [each for each in queued if each.is_held], failure)

@@ -35,8 +35,9 @@ WAIT_FOR_OLD_QUEUE = 600
 """So many seconds a message waits for the old queue, if its router cannot be reached.  What comes
 later from there comes out of order, which its integrity says."""
 
-WAIT_FOR_NEW_QUEUE = 10
-"""So many it waits for the new queue: what is missing can only be the message that tests it."""
+WAIT_FOR_NEW_QUEUE = 60
+"""So many it waits for the new queue, which is as long as its router may take to start again.  What
+is missing can only be the message that tests it, so `Integrity.SKIPPED` would be a false alarm."""
 
 _USED = (ReceivingStatus.SECURED, ReceivingStatus.ACTIVE)
 

@@ -53,6 +53,11 @@ class LocalFiles:
         """The packets of a file are removed."""
         self._reserved.pop(file_id, None)
 
+    @property
+    def has_folder(self) -> bool:
+        """Whether there may be a folder; a temporary one is made when it is needed first."""
+        return self._folder is not None
+
     # --- in worker threads ----------------------------------------------------------------------
 
     def _made(self) -> Path:

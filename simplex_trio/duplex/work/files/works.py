@@ -105,8 +105,9 @@ class FileWorks:
                     self.lanes.stop()
                     self._nursery = None
         finally:
-            with trio.CancelScope(shield=True):
-                await in_thread(self._local.close)
+            if self._local.has_folder:
+                with trio.CancelScope(shield=True):
+                    await in_thread(self._local.close)
 
     def _open_in(self, nursery: trio.Nursery) -> None:
         clients = self._clients = FileClients(self._config.files, self._settings.transfer, nursery)
@@ -119,10 +120,11 @@ class FileWorks:
 
     async def _resume(self) -> None:
         """Remove what a crash has left, and begin what was to be done when the program ended."""
-        receiving = await self._core.read(
-            lambda rows: {file.file_id for file in rows.find(IncomingFile)}
-        )
-        await in_thread(partial(self._local.take_over, receiving))
+        if self._local.has_folder:
+            receiving = await self._core.read(
+                lambda rows: {file.file_id for file in rows.find(IncomingFile)}
+            )
+            await in_thread(partial(self._local.take_over, receiving))
         waiting = await self._core.read(lambda rows: rows.file_ids())
         for start in range(0, len(waiting), _RESUMED_AT_ONCE):
             some = waiting[start : start + _RESUMED_AT_ONCE]
