@@ -131,6 +131,27 @@ def test_a_full_queue_is_read_and_goes_on() -> None:
     assert told == sent
 
 
+def test_two_full_queues_do_not_wait_for_each_other() -> None:
+    """What says that a queue is read is behind all that is too much for the other one."""
+    sender = Sender(capacity=1)
+    a, b, world = sender.a, sender.b, sender.world
+    ends = ((a, sender.mine), (b, sender.theirs))
+    for machine, connection_id in ends:
+        for number in range(2):
+            world.send(machine, connection_id, b"%d" % number)
+            world.do(machine, machine.only(connection_id, Deliver))
+    for machine, connection_id in ends:
+        queue = world.queue_of(machine, connection_id)
+        machine.news()
+        world.deliver(queue)
+        message = machine.news_of(PeerMessage)
+        world.acknowledge(machine, connection_id, message.message_id)
+        world.do(machine, machine.only(connection_id, AcknowledgeMessage))
+        assert machine.only(connection_id, Deliver).delivery.wait == 300
+        world.deliver(queue)  # the notice that it was full
+        assert machine.only(connection_id, Deliver).delivery.wait == RESUMED_WAIT
+
+
 # --- giving up ----------------------------------------------------------------------------------
 
 

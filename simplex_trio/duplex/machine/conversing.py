@@ -21,9 +21,9 @@ from simplex_trio.duplex.machine.connection import (
     ReceivingStatus,
     Synchrony,
 )
-from simplex_trio.duplex.machine.delivering import RESUMED_WAIT, resume
+from simplex_trio.duplex.machine.delivering import resume
 from simplex_trio.duplex.machine.handshake import hello_received
-from simplex_trio.duplex.machine.messages import Delivery, ReceivedMessage, SentMessage
+from simplex_trio.duplex.machine.messages import ReceivedMessage, SentMessage
 from simplex_trio.duplex.machine.opening import (
     Arrival,
     Unusable,
@@ -214,14 +214,6 @@ def _process_receipts(step: Step, c: OpenConnection, receipts: Receipts) -> None
 
 def _resume_sending(step: Step, c: OpenConnection, location: QueueLocation) -> None:
     for queue in c.sending.values():
-        if queue.sender_id != location.sender_id:
-            continue
-        waiting = step.rows.find(
-            Delivery, limit=1, connection_id=c.connection_id, queue=queue.number, is_held=False
-        )
-        for delivery in waiting:
-            # The peer may say so as often as it likes, which is news only to what has waited.
-            has_waited = delivery.wait is not None and delivery.wait > RESUMED_WAIT
-            resume(step, delivery)
-            if has_waited:
-                step.tell(SendingResumed(c.connection_id))
+        # The peer may say so as often as it likes, which is news only to what has waited.
+        if queue.sender_id == location.sender_id and resume(step, c, queue):
+            step.tell(SendingResumed(c.connection_id))

@@ -194,9 +194,16 @@ def not_delivered(
     return wait
 
 
-def resume(step: Step, delivery: Delivery) -> None:
-    """Try a message at once, whatever it waits for."""
-    step.rows.update(delivery, evolve(delivery, first_failure=step.moment.now, wait=RESUMED_WAIT))
+def resume(step: Step, c: OpenConnection, queue: SendingQueue) -> bool:
+    """Try the first message of a queue at once, and say whether it has waited for long."""
+    waiting = step.rows.find(
+        Delivery, limit=1, connection_id=c.connection_id, queue=queue.number, is_held=False
+    )
+    for delivery in waiting:
+        resumed = evolve(delivery, first_failure=step.moment.now, wait=RESUMED_WAIT)
+        step.rows.update(delivery, resumed)
+        return delivery.wait is not None and delivery.wait > RESUMED_WAIT
+    return False
 
 
 def _expired(step: Step, c: OpenConnection, delivery: Delivery, before: float) -> list[Delivery]:

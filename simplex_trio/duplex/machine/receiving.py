@@ -18,6 +18,7 @@ from simplex_trio.duplex.machine.connection import (
     ReceivingStatus,
 )
 from simplex_trio.duplex.machine.conversing import message_received
+from simplex_trio.duplex.machine.delivering import resume
 from simplex_trio.duplex.machine.messages import EarlyArrival
 from simplex_trio.duplex.machine.opening import (
     Arrival,
@@ -185,6 +186,10 @@ def quota_notice_received(
     _take(c, number, broker_id, timestamp)
     if queue.server is not None:
         enqueue(step, c, QCONT(QueueLocation(queue.server, queue.sender_id)))
+    if c.main_sending is not None:
+        # If the peer's queue was full too, the peer cannot say that it is read: what would say so
+        # has waited behind what was too much for this queue.
+        resume(step, c, c.main_sending)
 
 
 def _process(
