@@ -211,10 +211,17 @@ class World:
             lambda step: accept_request(step, request_id, info, pq=None).connection_id
         )
 
-    def send(self, machine: Machine, connection_id: str, body: bytes = b"hello") -> int:
+    def send(
+        self,
+        machine: Machine,
+        connection_id: str,
+        body: bytes = b"hello",
+        *,
+        pq: bool | None = None,
+    ) -> int:
         return machine.on(
             connection_id,
-            lambda step, c: enqueue_message(step, c, body, None, notify=True, pq=None),
+            lambda step, c: enqueue_message(step, c, body, None, notify=True, pq=pq),
         )
 
     def acknowledge(
