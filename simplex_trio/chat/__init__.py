@@ -10,9 +10,12 @@
 Reading the messages of the apps, which are compressed when they are long, needs the extra ``chat``.
 """
 
-from simplex_trio.chat.bot import (
-    Bot,
-    open_bot,
+from simplex_trio.chat.bot import Bot
+from simplex_trio.chat.changes import (
+    MessageDeleted,
+    MessageEdited,
+    ProfileChanged,
+    ReactionChanged,
 )
 from simplex_trio.chat.errors import (
     ChatError,
@@ -26,7 +29,7 @@ from simplex_trio.chat.handlers import (
     Middleware,
 )
 from simplex_trio.chat.machine.records import (
-    ContactState,
+    ContactStatus,
     DeliveryState,
 )
 from simplex_trio.chat.messages.addresses import (
@@ -87,14 +90,11 @@ from simplex_trio.chat.messages.spans import (
     Span,
     Style,
 )
+from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import (
     Contact,
     ContactRequest,
     IncomingMessage,
-    MessageDeleted,
-    MessageEdited,
-    ProfileChanged,
-    ReactionChanged,
     SentMessage,
 )
 
@@ -112,7 +112,7 @@ __all__ = [
     "Contact",
     "ContactLink",
     "ContactRequest",
-    "ContactState",
+    "ContactStatus",
     "Content",
     "DeliveryState",
     "Enabled",

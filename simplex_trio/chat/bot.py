@@ -1,52 +1,30 @@
-"""`Bot`: a program that people talk with in their apps; `open_bot` opens one."""
+"""`Bot`: a program that people talk with in their apps."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from functools import partial
-from os import PathLike
-from typing import Any, final
+from typing import final
 
 import trio
-from attrs import evolve
 
-from simplex_trio.agent.connections import Connector
-from simplex_trio.chat.conversations import Conversations, Job, Turn
+from simplex_trio.chat.conversations import Conversations, Job
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.handlers import ErrorHandler, Handlers, Route
-from simplex_trio.chat.machine.connecting import connect, give_up, happened
-from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed, Said
+from simplex_trio.chat.dispatching import dispatch, told
+from simplex_trio.chat.handlers import Handlers
+from simplex_trio.chat.machine.connecting import connect, give_up
+from simplex_trio.chat.machine.following import happened
+from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
 from simplex_trio.chat.machine.incoming import look, settle
-from simplex_trio.chat.machine.own import address_of, publish
-from simplex_trio.chat.machine.records import AddressRecord, NoticeKind, Store
-from simplex_trio.chat.machine.settings import Settings
-from simplex_trio.chat.messages.bodies import compress
-from simplex_trio.chat.messages.content import Content
-from simplex_trio.chat.messages.events import (
-    Emoji,
-    XDirectDel,
-    XInfo,
-    XMsgDel,
-    XMsgNew,
-    XMsgReact,
-    XMsgUpdate,
-)
-from simplex_trio.chat.messages.preferences import Allow, BotCommand, Preference, Preferences
-from simplex_trio.chat.messages.profiles import PeerType, Profile
+from simplex_trio.chat.machine.records import AddressRecord, NoticeKind
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.people import (
     Contact,
     ContactRequest,
     IncomingMessage,
-    MessageDeleted,
-    MessageEdited,
-    ProfileChanged,
-    ReactionChanged,
-    as_content,
 )
 from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.errors import AlreadyJoined, DuplexError
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
@@ -63,14 +41,10 @@ from simplex_trio.duplex.events import (
     ReceiptReceived,
     RequestReceived,
 )
-from simplex_trio.duplex.opening import open_duplex_agent
-from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link, parse_link
 
-__all__ = ["Bot", "open_bot", "run_bot"]
-
-_logger = logging.getLogger(__name__)
+__all__ = ["Bot"]
 
 _FOLLOWED = (
     InvitationReady,
@@ -191,7 +165,8 @@ class Bot:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Call handlers until cancelled; called by `open_bot`."""
         async with trio.open_nursery() as nursery:
-            self._conversations = Conversations(nursery, self._core, self._deal)
+            deal = partial(dispatch, self._handlers)
+            self._conversations = Conversations(nursery, self._core, deal)
             for noticed in await self._core.step(_open_notices, durable=False):
                 self._add_notice(noticed)
             task_status.started()
@@ -223,7 +198,7 @@ class Bot:
             await self._core.step(lambda store: settle(store, message))
             return
         for each in said:
-            kind, value = _told(self._core, each)
+            kind, value = told(self._core, each)
             # Messages of one contact are dealt with in order, so the last one settles them all.
             is_last = each is said[-1]
             done = partial(settle, message=message) if is_last else None
@@ -258,28 +233,6 @@ class Bot:
         assert self._conversations is not None
         self._conversations.add(contact_id, job)
 
-    # --- handlers -------------------------------------------------------------------------------
-
-    async def _deal(self, job: Job, turn: Turn) -> None:
-        turn.begin(job)
-        value: Any = job.value
-        if isinstance(value, IncomingMessage):
-            value._turn = turn
-            routes = await self._routes_of(value)
-        else:
-            routes = self._handlers.for_other(job.kind, value)
-        for each in routes:
-            await _follow(each, value)
-        await turn.end()
-
-    async def _routes_of(self, message: IncomingMessage) -> list[Route]:
-        try:
-            route = self._handlers.for_message(message)
-        except Exception as exc:  # of a filter
-            await _failed(self._handlers.error_handlers, message, exc)
-            return []
-        return [] if route is None else [route]
-
 
 _KINDS = {
     NoticeKind.CONNECTED: "connected",
@@ -287,27 +240,6 @@ _KINDS = {
     NoticeKind.FIRST_MESSAGE: "message",
     NoticeKind.FAILED: "failed",
 }
-
-
-async def _follow(route: Route, value: Any) -> None:
-    async def go_on(place: int = 0) -> None:
-        if place == len(route.middleware):
-            await route.call()
-        else:
-            await route.middleware[place](value, partial(go_on, place + 1))
-
-    try:
-        await go_on()
-    except Exception as exc:
-        await _failed(route.error_handlers, value, exc)
-
-
-async def _failed(handlers: tuple[ErrorHandler, ...], value: Any, exc: Exception) -> None:
-    if not handlers:
-        # Not the error's text, which may show what people have said.
-        _logger.error("a handler has raised %s", type(exc).__name__)
-    for handler in handlers:
-        await handler(value, exc)
 
 
 def _open_notices(store: Store) -> list[Noticed]:
@@ -320,134 +252,3 @@ def _open_notices(store: Store) -> list[Noticed]:
             if contact is not None:
                 found.append(Noticed(contact, notice))
     return found
-
-
-def _told(core: ChatCore, said: Said) -> tuple[str, object]:
-    """What handlers are given, and which."""
-    contact = Contact(core, said.contact)
-    match said.event:
-        case XMsgNew() as new:
-            return "message", IncomingMessage(
-                contact,
-                said.msg_id,
-                new.content,
-                new.quote,
-                said.at,
-                ttl=new.ttl,
-                is_live=bool(new.live),
-                is_repeated=said.is_repeated,
-            )
-        case XMsgUpdate() as update:
-            edited = MessageEdited(contact, update.msg_id, update.content, bool(update.live))
-            return "edited", edited
-        case XMsgDel(msg_id=msg_id):
-            return "deleted", MessageDeleted(contact, msg_id)
-        case XMsgReact() as react:
-            emoji = react.reaction.emoji if isinstance(react.reaction, Emoji) else None
-            return "reaction", ReactionChanged(contact, react.msg_id, emoji, react.add)
-        case XInfo(profile=profile):
-            return "profile", ProfileChanged(contact, profile)
-        case XDirectDel():
-            return "left", contact
-        case _:
-            raise AssertionError("nothing that programs are told")
-
-
-@asynccontextmanager
-async def open_bot(
-    path: str | PathLike[str] | None,
-    *,
-    profile: Profile | str,
-    handlers: Handlers | None = None,
-    servers: Iterable[Server | ServerAddress | str] = (),
-    welcome: Content | str | None = None,
-    commands: Iterable[BotCommand] | None = None,
-    address: bool = True,
-    accept_requests: bool = True,
-    config: DuplexConfig | None = None,
-    connector: Connector | None = None,
-    key: str | bytes | None = None,
-    accept_loss: bool = False,
-) -> AsyncIterator[Bot]:
-    """Open a bot, whose contacts and messages are in the file at ``path``; it runs in the block.
-
-    ``profile`` is what people see of it: a name, or a `Profile` with picture and description.  The
-    apps are told that it is a bot, and get ``commands`` for their menu, which are those of
-    ``handlers`` by default.  A profile without preferences says no to calls, voice messages and
-    files.  Contacts and links are told if the profile has changed since the bot ran last.
-    ``welcome`` is the first thing that people see who open the address.  When the bot is opened for
-    the first time, this waits until a router has made the address.
-
-    Without ``accept_requests`` the handlers of `Handlers.on_request` decide who becomes a contact,
-    and without ``address`` there is no address: `Bot.invite` makes links for single persons.
-
-    Everything else is as for `open_duplex_agent`.  Raises `EncodeError` for a profile that apps
-    would refuse, `TooLarge` for one that does not fit, and `CompressionSupportMissing` without the
-    extra ``chat``.
-    """
-    table = Handlers() if handlers is None else handlers
-    own = _own_profile(profile, table, commands)
-    compress(bytes(200))  # the messages of the apps cannot be read without that
-    config = DuplexConfig() if config is None else config
-    settings = Settings(
-        own,
-        None if welcome is None else as_content(welcome),
-        accept_requests,
-        config.clock,
-        config.random_bytes,
-    )
-    async with (
-        open_duplex_agent(
-            path,
-            servers=servers,
-            config=config,
-            connector=connector,
-            key=key,
-            accept_loss=accept_loss,
-        ) as agent,
-        run_bot(agent, settings, table, config.presets, address=address) as bot,
-    ):
-        yield bot
-
-
-@asynccontextmanager
-async def run_bot(
-    agent: DuplexAgent,
-    settings: Settings,
-    handlers: Handlers,
-    presets: Iterable[ServerAddress],
-    *,
-    address: bool,
-) -> AsyncIterator[Bot]:
-    """A bot on an agent, which runs for as long as the block."""
-    core = ChatCore(agent, settings)
-
-    def start(store: Store) -> AddressRecord | None:
-        publish(store, settings)
-        return address_of(store, settings) if address else None
-
-    bot = Bot(core, handlers, await core.step(start), presets)
-    async with open_inner_nursery() as nursery:
-        await nursery.start(bot.run)
-        await bot.wait_for_address()
-        yield bot
-        nursery.cancel_scope.cancel()
-
-
-_BOT_PREFERENCES = Preferences(
-    voice=Preference(Allow.NO), files=Preference(Allow.NO), calls=Preference(Allow.NO)
-)
-
-
-def _own_profile(
-    profile: Profile | str, handlers: Handlers, commands: Iterable[BotCommand] | None
-) -> Profile:
-    own = Profile(profile) if isinstance(profile, str) else profile
-    preferences = own.preferences or _BOT_PREFERENCES
-    if commands is not None:
-        preferences = evolve(preferences, commands=tuple(commands))
-    elif preferences.commands is None and handlers.commands:
-        preferences = evolve(preferences, commands=handlers.commands)
-    own = evolve(own, peer_type=own.peer_type or PeerType.BOT, preferences=preferences)
-    own.check()
-    return own

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import UnknownContact
-from simplex_trio.chat.machine.records import Store
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.people import IncomingMessage, SentMessage
 
 __all__ = ["Conversations", "Job", "Turn"]

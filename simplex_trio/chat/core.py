@@ -8,8 +8,9 @@ from typing import TypeVar
 import trio
 from attrs import define, field
 
-from simplex_trio.chat.machine.records import DeliveryState, Store
+from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.duplex.agent import DuplexAgent
 
 __all__ = ["ChatCore"]

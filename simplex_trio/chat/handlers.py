@@ -25,15 +25,12 @@ from typing import Any, TypeAlias, TypeVar, final, overload
 from attrs import field, frozen
 
 from simplex_trio.chat.arguments import Arguments, WrongArguments, arguments_of, split_command
+from simplex_trio.chat.changes import MessageDeleted, MessageEdited, ProfileChanged, ReactionChanged
 from simplex_trio.chat.messages.preferences import Command
 from simplex_trio.chat.people import (
     Contact,
     ContactRequest,
     IncomingMessage,
-    MessageDeleted,
-    MessageEdited,
-    ProfileChanged,
-    ReactionChanged,
 )
 
 __all__ = ["ErrorHandler", "Filter", "Handlers", "Middleware", "Route"]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, final
 from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.machine import connecting, outgoing
-from simplex_trio.chat.machine.records import ContactRecord, ContactState, DeliveryState, Store
+from simplex_trio.chat.machine import connecting, outgoing, requesting
+from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, DeliveryState
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content, Text
 from simplex_trio.chat.messages.events import REACTIONS, MessageRef, Quote
 from simplex_trio.chat.messages.preferences import Enabled, Feature, Preferences
@@ -25,10 +26,6 @@ __all__ = [
     "Contact",
     "ContactRequest",
     "IncomingMessage",
-    "MessageDeleted",
-    "MessageEdited",
-    "ProfileChanged",
-    "ReactionChanged",
     "SentMessage",
     "as_content",
 ]
@@ -71,9 +68,9 @@ class Contact(Redacted):
         return "" if self.profile is None else self.profile.shown_name
 
     @property
-    def state(self) -> ContactState:
+    def status(self) -> ContactStatus:
         """How far the contact has come."""
-        return self._record.state
+        return self._record.status
 
     def enabled(self, feature: Feature) -> Enabled:
         """Who of the two may use something in this conversation."""
@@ -119,6 +116,38 @@ class Contact(Redacted):
     async def delete(self) -> None:
         """End the connection, and forget the contact, who is told."""
         await self._core.step(lambda store: connecting.leave(store, self.id))
+
+
+@final
+@define(eq=False, repr=False)
+class ContactRequest(Redacted):
+    """A person asks for a connection, at the program's address."""
+
+    contact: Contact = field(repr=False)
+
+    async def accept(self) -> None:
+        """Accept it; the handlers of `Handlers.on_connected` are called when it is connected.
+
+        Raises `CannotAccept` if the peer's program is of another version.
+        """
+        core = self.contact._core
+
+        def decide(store: Store) -> None:
+            contact = outgoing.known_contact(store, self.contact.id)
+            requesting.accept(store, core.settings, contact)
+
+        await core.step(decide)
+
+    async def reject(self) -> None:
+        """Refuse it; the other side is not told."""
+        core = self.contact._core
+
+        def decide(store: Store) -> None:
+            contact = store.contact(self.contact.id)
+            if contact is not None:
+                requesting.reject(store, contact)
+
+        await core.step(decide)
 
 
 @final
@@ -244,78 +273,3 @@ class IncomingMessage(Redacted):
 def _timestamp(seconds: int) -> Timestamp:
     """A time by the clock of a router, which may say anything."""
     return Timestamp.of(datetime.fromtimestamp(min(max(0, seconds), _LAST_SECOND), UTC))
-
-
-@final
-@define(eq=False, repr=False)
-class MessageEdited(Redacted):
-    """A contact has given a message another content."""
-
-    contact: Contact = field(repr=False)
-    message_id: bytes
-    content: Content
-    is_live: bool = False
-    """Whether more is to come."""
-
-
-@final
-@define(eq=False, repr=False)
-class MessageDeleted(Redacted):
-    """A contact has deleted a message of its own."""
-
-    contact: Contact = field(repr=False)
-    message_id: bytes
-
-
-@final
-@define(eq=False, repr=False)
-class ReactionChanged(Redacted):
-    """A contact has reacted to a message, or has taken a reaction back."""
-
-    contact: Contact = field(repr=False)
-    message_id: bytes
-    emoji: str | None
-    """`None` if it is of a kind that is not known."""
-    added: bool
-
-
-@final
-@define(eq=False, repr=False)
-class ProfileChanged(Redacted):
-    """A contact has another profile, or other preferences."""
-
-    contact: Contact = field(repr=False)
-    """As it was before."""
-    profile: Profile
-
-
-@final
-@define(eq=False, repr=False)
-class ContactRequest(Redacted):
-    """A person asks for a connection, at the program's address."""
-
-    contact: Contact = field(repr=False)
-
-    async def accept(self) -> None:
-        """Accept it; the handlers of `Handlers.on_connected` are called when it is connected.
-
-        Raises `CannotAccept` if the peer's program is of another version.
-        """
-        core = self.contact._core
-
-        def decide(store: Store) -> None:
-            contact = outgoing.known_contact(store, self.contact.id)
-            connecting.accept(store, core.settings, contact)
-
-        await core.step(decide)
-
-    async def reject(self) -> None:
-        """Refuse it; the other side is not told."""
-        core = self.contact._core
-
-        def decide(store: Store) -> None:
-            contact = store.contact(self.contact.id)
-            if contact is not None:
-                connecting.reject(store, contact)
-
-        await core.step(decide)

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 import trio
 from attrs import define, evolve, field
 
-from simplex_trio.chat.bot import Bot, open_bot
+from simplex_trio.chat.bot import Bot
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.messages.preferences import Preferences
 from simplex_trio.chat.messages.profiles import PeerType, Profile
+from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import Contact
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from tests.agent.simulation.connector import simulated_connector

@@ -10,11 +10,12 @@ from typing import Literal
 import pytest
 import trio
 
-from simplex_trio.chat.bot import open_bot
+from simplex_trio.chat.changes import MessageDeleted, MessageEdited, ProfileChanged, ReactionChanged
 from simplex_trio.chat.errors import LinkIsOwn, NotAllowed, UnknownContact
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.outgoing import say
-from simplex_trio.chat.machine.records import MAX_SENT, ContactState, DeliveryState, Store
+from simplex_trio.chat.machine.records import MAX_SENT, ContactStatus, DeliveryState
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.addresses import AddressData
 from simplex_trio.chat.messages.calls import (
     CallCapabilities,
@@ -35,14 +36,11 @@ from simplex_trio.chat.messages.preferences import (
     TimedMessages,
 )
 from simplex_trio.chat.messages.profiles import PeerType, Profile
+from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import (
     Contact,
     ContactRequest,
     IncomingMessage,
-    MessageDeleted,
-    MessageEdited,
-    ProfileChanged,
-    ReactionChanged,
 )
 from simplex_trio.duplex.config import DuplexConfig, UserLimits
 from simplex_trio.duplex.errors import LinkNotUsable
@@ -87,7 +85,7 @@ async def test_a_bot_answers_at_its_address(autojump_clock: Clock) -> None:
         assert answer.quote.content == Text("one")
         assert await sent.wait() is DeliveryState.DELIVERED
         (known,) = await bot.contacts()
-        assert (known.name, known.state) == ("Alice", ContactState.READY)
+        assert (known.name, known.status) == ("Alice", ContactStatus.READY)
         again = await bot.contact(known.id)
         assert again is not None
         assert again.connection_id == known.connection_id
@@ -134,7 +132,7 @@ async def test_invitations_in_both_directions(autojump_clock: Clock) -> None:
         await (await alice.connect(await bot.invite())).send("from Alice")
         assert (await alice.next(IncomingMessage)).text == "you said from Alice"
         asked = await bot.connect(await bob.bot.invite())
-        assert asked.state is ContactState.CONNECTING
+        assert asked.status is ContactStatus.CONNECTING
         assert asked.name == ""
         to_bot = await bob.next(Contact)
         await to_bot.send("from Bob")
@@ -153,7 +151,7 @@ async def test_a_program_decides_about_requests(autojump_clock: Clock) -> None:
         refused = await alice.bot.connect(bot.address)
         request = await told.receive()
         assert isinstance(request, ContactRequest)
-        assert (request.contact.name, request.contact.state) == ("Alice", ContactState.REQUESTED)
+        assert (request.contact.name, request.contact.status) == ("Alice", ContactStatus.REQUESTED)
         await request.reject()
         await request.reject()
         with pytest.raises(UnknownContact):
@@ -166,7 +164,7 @@ async def test_a_program_decides_about_requests(autojump_clock: Clock) -> None:
         await request.accept()
         await request.accept()
         assert (await bob.next(Contact)).name == "Club"
-        assert refused.state is ContactState.CONNECTING
+        assert refused.status is ContactStatus.CONNECTING
 
 
 async def test_the_same_link_again_is_the_same_contact(autojump_clock: Clock) -> None:

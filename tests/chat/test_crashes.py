@@ -11,12 +11,12 @@ import pytest
 import trio
 
 from simplex_trio.agent.agent import open_smp_agent
-from simplex_trio.chat.bot import run_bot
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.opening import run_bot
 from simplex_trio.chat.people import IncomingMessage
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse

@@ -18,7 +18,7 @@ from simplex_trio.chat import (
     Bot,
     Contact,
     ContactRequest,
-    ContactState,
+    ContactStatus,
     DeliveryState,
     Handlers,
     IncomingMessage,
@@ -86,7 +86,7 @@ def shown(link: dict[str, Any]) -> str:
 
 
 async def next_contact(bot: Bot) -> Contact:
-    (contact,) = [each for each in await bot.contacts() if each.state is ContactState.READY]
+    (contact,) = [each for each in await bot.contacts() if each.status is ContactStatus.READY]
     return contact
 
 

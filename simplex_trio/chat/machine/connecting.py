@@ -1,212 +1,55 @@
-"""How contacts come about, and end."""
+"""How contacts come about by links, and end."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from attrs import evolve
-
 from simplex_trio.chat.errors import LinkIsOwn
-from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
-from simplex_trio.chat.machine.incoming import delivery_changed
+from simplex_trio.chat.machine.happenings import Happening
+from simplex_trio.chat.machine.noticing import notify, read_info
 from simplex_trio.chat.machine.outgoing import known_contact, say_if_possible
 from simplex_trio.chat.machine.records import (
     ContactRecord,
-    ContactState,
-    DeliveryState,
-    FirstMessage,
-    Notice,
+    ContactStatus,
     NoticeKind,
-    Store,
 )
+from simplex_trio.chat.machine.requesting import reject
 from simplex_trio.chat.machine.settings import Settings
-from simplex_trio.chat.messages.bodies import decode_info
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import XContact, XDirectDel, XInfo, XMsgNew, XMsgUpdate
-from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.versions import ChatVersion, agreed_version
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
-    CannotAccept,
-    CannotResynchronise,
     DuplexError,
     UnknownConnection,
 )
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
-    ConnectionFailed,
-    ConnectionReady,
-    DeliveryFailed,
-    DuplexEvent,
-    InvitationReady,
-    JoinSent,
-    MessageSent,
     PeerInfo,
-    QueueLost,
-    RatchetBroken,
-    ReceiptReceived,
-    RequestReceived,
 )
-from simplex_trio.errors import DecodeError, TooLarge
+from simplex_trio.errors import TooLarge
 from simplex_trio.wire.duplex.links import Link, parse_link
 from simplex_trio.wire.duplex.requests import ContactURI
 from simplex_trio.wire.duplex.short_links import ShortContactLink
 
-__all__ = ["accept", "connect", "give_up", "happened", "leave", "reject"]
+__all__ = ["can_send", "confirmed", "connect", "failed", "give_up", "introduced", "leave"]
 
 _REQUEST_KEY_SIZE = 16
-
-
-def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happening]:
-    """What follows from an event of the agent that is no message."""
-    match event:
-        case InvitationReady():
-            _address_is_there(store, event)
-            return []
-        case RequestReceived():
-            return _requested(store, settings, event)
-        case ConfirmationReceived():
-            return _confirmed(store, settings, event)
-        case PeerInfo():
-            return _introduced(store, event)
-        case JoinSent(can_send=True):
-            return _can_send(store, settings, event.connection_id, is_ready=False)
-        case ConnectionReady():
-            return _can_send(store, settings, event.connection_id, is_ready=True)
-        case ConnectionFailed():
-            return _failed(store, event.connection_id)
-        case QueueLost(deleted=True):
-            return _failed(store, event.connection_id)
-        case RatchetBroken(must_resynchronise=True):
-            # There is no person to ask, and without it nothing can be said any more.
-            with suppress(CannotResynchronise, UnknownConnection):
-                store.t.resynchronise(event.connection_id)
-            return []
-        case MessageSent():
-            return _delivery(store, event.connection_id, (event.message_id,), DeliveryState.SENT)
-        case ReceiptReceived():
-            ids = (event.message_id,)
-            return _delivery(store, event.connection_id, ids, DeliveryState.DELIVERED)
-        case DeliveryFailed():
-            return _delivery(store, event.connection_id, event.message_ids, DeliveryState.FAILED)
-        case _:
-            return []
-
-
-def _delivery(
-    store: Store, connection_id: str, message_ids: tuple[int, ...], state: DeliveryState
-) -> list[Happening]:
-    found: list[Happening] = []
-    for message_id in message_ids:
-        changed: list[Delivered] = delivery_changed(store, connection_id, message_id, state)
-        found += changed
-    return found
-
-
-# --- the program's address ----------------------------------------------------------------------
-
-
-def _address_is_there(store: Store, event: InvitationReady) -> None:
-    address = store.address
-    if address is not None and address.connection_id == event.connection_id:
-        store.address = evolve(address, link=event.link, short_link=event.short_link)
-
-
-def _requested(store: Store, settings: Settings, event: RequestReceived) -> list[Happening]:
-    address = store.address
-    message = _read(event.info)
-    is_ours = address is not None and address.connection_id == event.connection_id
-    if message is None or not is_ours or not isinstance(message.event, XContact | XInfo):
-        _reject(store, event)
-        return []
-    asked = message.event
-    request = asked if isinstance(asked, XContact) else XContact(asked.profile)
-    key = request.contact_req_id
-    known = None if key is None else store.contact_asking(key)
-    if known is not None and known.state is not ContactState.REQUESTED:
-        _reject(store, event)  # it was accepted before, which the peer will learn
-        return []
-    first = request.first_message
-    contact = ContactRecord(
-        contact_id=store.new_contact_id() if known is None else known.contact_id,
-        connection_id=event.connection_id,
-        state=ContactState.REQUESTED,
-        profile=request.profile,
-        versions=message.versions,
-        request_id=event.request_id,
-        request_key=key,
-        welcome_due=settings.welcome is not None,
-        welcome_msg_id=request.welcome_msg_id,
-        first=None if first is None else FirstMessage(*first),
-    )
-    if known is not None and known.request_id is not None:
-        _reject(store, _request(known))
-    store.put_contact(contact)
-    if settings.accepts:
-        try:
-            accept(store, settings, contact)
-        except (DuplexError, TooLarge):
-            reject(store, contact)  # a peer of another version, or one connection too many
-        return []
-    if known is not None:
-        return []  # the program knows of it
-    return [_notice(store, contact, NoticeKind.REQUESTED)]
-
-
-def _read(info: bytes) -> ChatMessage | None:
-    try:
-        return decode_info(info)
-    except DecodeError:
-        return None
-
-
-def _reject(store: Store, event: RequestReceived) -> None:
-    with suppress(CannotAccept, UnknownConnection):
-        store.t.reject(event)
-
-
-def _request(contact: ContactRecord) -> RequestReceived:
-    assert contact.request_id is not None
-    return RequestReceived(contact.connection_id, contact.request_id, b"", False, ())
-
-
-def _notice(
-    store: Store, contact: ContactRecord, kind: NoticeKind, first: FirstMessage | None = None
-) -> Noticed:
-    return Noticed(contact, store.add_notice(Notice(kind, contact.contact_id, first)))
-
-
-def accept(store: Store, settings: Settings, contact: ContactRecord) -> ContactRecord:
-    """Accept the request of a contact; accepting again changes nothing.
-
-    Raises `CannotAccept` if the peer's program is of another version.
-    """
-    if contact.state is not ContactState.REQUESTED:
-        return contact
-    connection_id = store.t.accept(_request(contact), settings.info())
-    return store.change_contact(
-        contact, connection_id=connection_id, state=ContactState.CONNECTING, request_id=None
-    )
-
-
-def reject(store: Store, contact: ContactRecord) -> None:
-    """Refuse the request of a contact, who is not told."""
-    if contact.state is ContactState.REQUESTED:
-        _reject(store, _request(contact))
-        store.remove_contact(contact)
 
 
 # --- invitations, in both directions ------------------------------------------------------------
 
 
-def _confirmed(store: Store, settings: Settings, event: ConfirmationReceived) -> list[Happening]:
-    message = _read(event.info)
+def confirmed(store: Store, settings: Settings, event: ConfirmationReceived) -> list[Happening]:
+    """A person has joined an invitation."""
+    message = read_info(event.info)
     if message is None or not isinstance(message.event, XInfo):
         with suppress(UnknownConnection):
             store.t.reject(event)
         return []
     contact = store.contact_of(event.connection_id) or ContactRecord(
-        store.new_contact_id(), event.connection_id, ContactState.CONNECTING
+        store.new_contact_id(), event.connection_id, ContactStatus.CONNECTING
     )
     try:
         store.t.accept(event, settings.info())
@@ -235,7 +78,7 @@ def connect(store: Store, settings: Settings, link: Link) -> tuple[ContactRecord
         connection_id = exc.connection_id
     contact = store.contact_of(connection_id)
     if contact is None:
-        contact = ContactRecord(store.new_contact_id(), connection_id, ContactState.CONNECTING)
+        contact = ContactRecord(store.new_contact_id(), connection_id, ContactStatus.CONNECTING)
         store.put_contact(contact)
     return contact, info
 
@@ -249,8 +92,9 @@ def give_up(store: Store, contact_id: int) -> None:
         store.remove_contact(contact)
 
 
-def _introduced(store: Store, event: PeerInfo) -> list[Happening]:
-    contact, message = store.contact_of(event.connection_id), _read(event.info)
+def introduced(store: Store, event: PeerInfo) -> list[Happening]:
+    """A person whose link was opened has said who it is."""
+    contact, message = store.contact_of(event.connection_id), read_info(event.info)
     if contact is not None and message is not None:
         contact = store.change_contact(contact, versions=message.versions)
         if isinstance(message.event, XInfo):
@@ -261,7 +105,7 @@ def _introduced(store: Store, event: PeerInfo) -> list[Happening]:
 # --- being connected ----------------------------------------------------------------------------
 
 
-def _can_send(
+def can_send(
     store: Store, settings: Settings, connection_id: str, *, is_ready: bool
 ) -> list[Happening]:
     """Messages can be sent to a contact, and if ``is_ready`` it can send too."""
@@ -275,13 +119,13 @@ def _can_send(
         _welcome(store, settings, contact)
     first = contact.first
     contact = store.change_contact(contact, welcome_due=False, welcome_msg_id=None, first=None)
-    if is_ready and contact.state is not ContactState.READY:
+    if is_ready and contact.status is not ContactStatus.READY:
         if contact.profile_due:
             say_if_possible(store, contact, XInfo(settings.profile))
-        contact = store.change_contact(contact, state=ContactState.READY, profile_due=False)
-        found.append(_notice(store, contact, NoticeKind.CONNECTED))
+        contact = store.change_contact(contact, status=ContactStatus.READY, profile_due=False)
+        found.append(notify(store, contact, NoticeKind.CONNECTED))
     if first is not None:
-        found.append(_notice(store, contact, NoticeKind.FIRST_MESSAGE, first))
+        found.append(notify(store, contact, NoticeKind.FIRST_MESSAGE, first))
     return found
 
 
@@ -295,18 +139,19 @@ def _welcome(store: Store, settings: Settings, contact: ContactRecord) -> None:
     say_if_possible(store, contact, event, settings.new_message_id())
 
 
-def _failed(store: Store, connection_id: str) -> list[Happening]:
+def failed(store: Store, connection_id: str) -> list[Happening]:
+    """A connection cannot be made, or not be used any more."""
     contact = store.contact_of(connection_id)
-    if contact is None or contact.state is ContactState.FAILED:
+    if contact is None or contact.status is ContactStatus.FAILED:
         return []
-    contact = store.change_contact(contact, state=ContactState.FAILED)
-    return [_notice(store, contact, NoticeKind.FAILED)]
+    contact = store.change_contact(contact, status=ContactStatus.FAILED)
+    return [notify(store, contact, NoticeKind.FAILED)]
 
 
 def leave(store: Store, contact_id: int) -> None:
     """Delete a contact, who is told if that is possible."""
     contact = known_contact(store, contact_id)
-    if contact.state is ContactState.REQUESTED:
+    if contact.status is ContactStatus.REQUESTED:
         reject(store, contact)
         return
     say_if_possible(store, contact, XDirectDel())

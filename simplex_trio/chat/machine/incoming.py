@@ -14,8 +14,9 @@ from attrs import evolve
 
 from simplex_trio.chat.machine.happenings import Delivered, Said
 from simplex_trio.chat.machine.outgoing import is_enabled, say_if_possible
-from simplex_trio.chat.machine.records import ContactRecord, DeliveryState, Store
+from simplex_trio.chat.machine.records import ContactRecord, DeliveryState
 from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import Received, decode_body
 from simplex_trio.chat.messages.calls import XCallEnd, XCallInv
 from simplex_trio.chat.messages.content import Voice

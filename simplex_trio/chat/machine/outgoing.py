@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from simplex_trio.chat.errors import NotAllowed, UnknownContact
-from simplex_trio.chat.machine.records import ContactRecord, SentRecord, Store
+from simplex_trio.chat.machine.records import ContactRecord, SentRecord
 from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import pack
 from simplex_trio.chat.messages.content import Content, Voice
 from simplex_trio.chat.messages.event import Event

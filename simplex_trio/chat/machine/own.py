@@ -6,8 +6,9 @@ from contextlib import suppress
 
 from attrs import evolve
 
-from simplex_trio.chat.machine.records import AddressRecord, ContactState, Store
+from simplex_trio.chat.machine.records import AddressRecord, ContactStatus
 from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import pack
 from simplex_trio.chat.messages.events import XInfo
 from simplex_trio.chat.messages.message import ChatMessage
@@ -36,10 +37,10 @@ def _tell_contacts(store: Store, settings: Settings) -> None:
     after = 0
     while contacts := store.contacts(after=after):
         after = contacts[-1].contact_id
-        ready = [each.connection_id for each in contacts if each.state is ContactState.READY]
+        ready = [each.connection_id for each in contacts if each.status is ContactStatus.READY]
         store.t.broadcast(ready, body, notify=False)
         for each in contacts:
-            if each.state is ContactState.CONNECTING:
+            if each.status is ContactStatus.CONNECTING:
                 store.change_contact(each, profile_due=True)
 
 

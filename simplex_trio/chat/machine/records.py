@@ -7,57 +7,36 @@ receipt or a reaction can be told to be about one of them.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
-from simplex_trio.chat.messages.content import Content, Text
-from simplex_trio.chat.messages.json_text import decode_json, encode_json
+from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record
 from simplex_trio.chat.messages.scalars import ChatVersions
 from simplex_trio.chat.messages.versions import ChatVersion
-from simplex_trio.duplex.transaction import Transaction
 
 __all__ = [
     "MAX_SENT",
     "AddressRecord",
     "ContactRecord",
-    "ContactState",
+    "ContactStatus",
     "DeliveryState",
     "FirstMessage",
     "Notice",
     "NoticeKind",
     "SentRecord",
-    "Store",
 ]
-
-RecordT = TypeVar("RecordT", bound=Record)
 
 MAX_SENT = 100
 """How many of the messages to each contact are kept; the oldest ones go first.
 
 Receipts for older ones are not told of, and reactions to them are told without what they are to."""
 
-_MAX_KEPT_CONTENT = 4096
-"""How long the content of a message may be to be kept as it is; of a longer one there is a part of
-its text, which is enough to quote it."""
-
-_KEPT_TEXT = 500
-
-_MAIN = ".chat"
-_CONTACTS = ".chat.contacts"
-_CONNECTIONS = ".chat.connections"
-_REQUESTS = ".chat.requests"
-_SENT = ".chat.sent"
-_SENT_IDS = ".chat.sent-ids"
-_NOTICES = ".chat.notices"
-_BEGUN = ".chat.begun"
-
 _FIRST_VERSION = ChatVersions(ChatVersion.FIRST, ChatVersion.FIRST)
 
 
-class ContactState(StrEnum):
+class ContactStatus(StrEnum):
     """How far a contact has come."""
 
     REQUESTED = "requested"
@@ -98,7 +77,7 @@ class ContactRecord(Record):
     contact_id: int
     connection_id: str
     """The connection; until a request is accepted, the address that it came to."""
-    state: ContactState
+    status: ContactStatus
     profile: Profile | None = None
     """`None` until the other side has said who it is."""
     versions: ChatVersions = _FIRST_VERSION
@@ -155,172 +134,3 @@ class Notice(Record):
     contact_id: int
     first: FirstMessage | None = None
     number: int = field(default=0, kw_only=True)
-
-
-def _key(number: int) -> bytes:
-    return number.to_bytes(8, "big")
-
-
-def _encoded(record: Record) -> bytes:
-    return encode_json(record.to_json())
-
-
-class Store:
-    """The records, in one transaction."""
-
-    def __init__(self, t: Transaction) -> None:
-        self.t = t
-        self._kept = t.kept
-
-    def _get(self, kind: type[RecordT], space: str, key: bytes) -> RecordT | None:
-        value = self._kept.get(space, key)
-        return None if value is None else kind.from_json(decode_json(value))
-
-    def _next(self, name: bytes) -> int:
-        number = int.from_bytes(self._kept.get(_MAIN, name) or b"", "big") + 1
-        self._kept.put(_MAIN, name, _key(number))
-        return number
-
-    # --- contacts -------------------------------------------------------------------------------
-
-    def new_contact_id(self) -> int:
-        """An id that no contact has had."""
-        return self._next(b"last contact")
-
-    def contact(self, contact_id: int) -> ContactRecord | None:
-        """The contact with this id."""
-        return self._get(ContactRecord, _CONTACTS, _key(contact_id))
-
-    def contact_of(self, connection_id: str) -> ContactRecord | None:
-        """The contact with this connection."""
-        return self._pointed_to(_CONNECTIONS, connection_id.encode())
-
-    def contact_asking(self, request_key: bytes) -> ContactRecord | None:
-        """The contact that has asked for a connection with this key."""
-        return self._pointed_to(_REQUESTS, request_key[:255])
-
-    def _pointed_to(self, space: str, key: bytes) -> ContactRecord | None:
-        found = self._kept.get(space, key)
-        return None if found is None else self.contact(int.from_bytes(found, "big"))
-
-    def contacts(self, *, after: int = 0, limit: int = 1000) -> list[ContactRecord]:
-        """Contacts in the order of their ids."""
-        found = self._kept.scan(_CONTACTS, after=_key(after), limit=limit)
-        return [ContactRecord.from_json(decode_json(value)) for _, value in found]
-
-    def put_contact(self, contact: ContactRecord) -> None:
-        """Store a contact."""
-        number = _key(contact.contact_id)
-        self._kept.put(_CONTACTS, number, _encoded(contact))
-        if contact.state is not ContactState.REQUESTED:
-            self._kept.put(_CONNECTIONS, contact.connection_id.encode(), number)
-        if contact.request_key is not None:
-            self._kept.put(_REQUESTS, contact.request_key[:255], number)
-
-    def change_contact(self, contact: ContactRecord, **changes: object) -> ContactRecord:
-        """Replace values of a contact."""
-        changed = evolve(contact, **changes)  # type: ignore[arg-type]
-        if changed != contact:
-            self.put_contact(changed)
-        return changed
-
-    def remove_contact(self, contact: ContactRecord) -> None:
-        """Remove a contact with all that is kept of it."""
-        number = _key(contact.contact_id)
-        self._kept.delete(_CONTACTS, number)
-        self._kept.delete(_CONNECTIONS, contact.connection_id.encode())
-        self._kept.delete(_BEGUN, contact.connection_id.encode())
-        if contact.request_key is not None:
-            self._kept.delete(_REQUESTS, contact.request_key[:255])
-        for space in (_SENT, _SENT_IDS):
-            for key, _ in self._kept.scan(space, number):
-                self._kept.delete(space, key)
-        for key, value in self._kept.scan(_NOTICES):
-            if Notice.from_json(decode_json(value)).contact_id == contact.contact_id:
-                self._kept.delete(_NOTICES, key)
-
-    # --- what was sent --------------------------------------------------------------------------
-
-    def add_sent(self, contact_id: int, message_id: int, sent: SentRecord) -> None:
-        """Keep a message, known to the agent by ``message_id``, and forget the oldest one."""
-        owner = _key(contact_id)
-        self.change_sent(contact_id, message_id, sent)
-        self._kept.put(_SENT_IDS, owner + sent.msg_id, _key(message_id))
-        if self._kept.count(_SENT, owner) > MAX_SENT:
-            ((key, value),) = self._kept.scan(_SENT, owner, limit=1)
-            oldest = SentRecord.from_json(decode_json(value))
-            self._kept.delete(_SENT, key)
-            self._kept.delete(_SENT_IDS, owner + oldest.msg_id)
-
-    def sent(self, contact_id: int, message_id: int) -> SentRecord | None:
-        """The message that the agent knows by this id, if it is still kept."""
-        return self._get(SentRecord, _SENT, _key(contact_id) + _key(message_id))
-
-    def sent_as(self, contact_id: int, msg_id: bytes) -> SentRecord | None:
-        """The message that both sides know by this id, if it is still kept."""
-        found = self._kept.get(_SENT_IDS, _key(contact_id) + msg_id[:255])
-        return None if found is None else self.sent(contact_id, int.from_bytes(found, "big"))
-
-    def change_sent(self, contact_id: int, message_id: int, sent: SentRecord) -> None:
-        """Replace what is kept of a message."""
-        if len(_encoded(sent)) > _MAX_KEPT_CONTENT:
-            sent = evolve(sent, content=Text(sent.content.text[:_KEPT_TEXT]))
-        self._kept.put(_SENT, _key(contact_id) + _key(message_id), _encoded(sent))
-
-    def change_sent_content(self, contact_id: int, msg_id: bytes, content: Content) -> None:
-        """A message has another content now, if it is still kept."""
-        found = self._kept.get(_SENT_IDS, _key(contact_id) + msg_id[:255])
-        if found is None:
-            return
-        message_id = int.from_bytes(found, "big")
-        sent = self.sent(contact_id, message_id)
-        if sent is not None:
-            self.change_sent(contact_id, message_id, evolve(sent, content=content))
-
-    # --- notices --------------------------------------------------------------------------------
-
-    def add_notice(self, notice: Notice) -> Notice:
-        """Keep something that the program is to be told."""
-        number = self._next(b"last notice")
-        numbered = evolve(notice, number=number)
-        self._kept.put(_NOTICES, _key(number), _encoded(numbered))
-        return numbered
-
-    def remove_notice(self, number: int) -> None:
-        """The program has dealt with it."""
-        self._kept.delete(_NOTICES, _key(number))
-
-    def notices(self, after: int = 0) -> list[Notice]:
-        """What the program is still to be told, in order."""
-        found = self._kept.scan(_NOTICES, after=_key(after))
-        return [Notice.from_json(decode_json(value)) for _, value in found]
-
-    def begin(self, connection_id: str, message_id: int) -> bool:
-        """A message is about to be handled; returns whether that was begun before."""
-        before, number = self._kept.get(_BEGUN, connection_id.encode()), _key(message_id)
-        if before != number:
-            self._kept.put(_BEGUN, connection_id.encode(), number)
-        return before == number
-
-    # --- of the program itself ------------------------------------------------------------------
-
-    @property
-    def profile(self) -> Profile | None:
-        """The profile that contacts were told last."""
-        return self._get(Profile, _MAIN, b"profile")
-
-    @profile.setter
-    def profile(self, profile: Profile) -> None:
-        self._kept.put(_MAIN, b"profile", _encoded(profile))
-
-    @property
-    def address(self) -> AddressRecord | None:
-        """The program's address, if it has one."""
-        return self._get(AddressRecord, _MAIN, b"address")
-
-    @address.setter
-    def address(self, address: AddressRecord | None) -> None:
-        if address is None:
-            self._kept.delete(_MAIN, b"address")
-        else:
-            self._kept.put(_MAIN, b"address", _encoded(address))

@@ -1,0 +1,82 @@
+"""What follows from the events of the agent that are no messages."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from simplex_trio.chat.machine.connecting import can_send, confirmed, failed, introduced
+from simplex_trio.chat.machine.happenings import Delivered, Happening
+from simplex_trio.chat.machine.incoming import delivery_changed
+from simplex_trio.chat.machine.records import (
+    DeliveryState,
+)
+from simplex_trio.chat.machine.requesting import address_is_there, requested
+from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.duplex.errors import (
+    CannotResynchronise,
+    UnknownConnection,
+)
+from simplex_trio.duplex.events import (
+    ConfirmationReceived,
+    ConnectionFailed,
+    ConnectionReady,
+    DeliveryFailed,
+    DuplexEvent,
+    InvitationReady,
+    JoinSent,
+    MessageSent,
+    PeerInfo,
+    QueueLost,
+    RatchetBroken,
+    ReceiptReceived,
+    RequestReceived,
+)
+
+__all__ = ["happened"]
+
+
+def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happening]:
+    """What follows from an event of the agent that is no message."""
+    match event:
+        case InvitationReady():
+            address_is_there(store, event)
+            return []
+        case RequestReceived():
+            return requested(store, settings, event)
+        case ConfirmationReceived():
+            return confirmed(store, settings, event)
+        case PeerInfo():
+            return introduced(store, event)
+        case JoinSent(can_send=True):
+            return can_send(store, settings, event.connection_id, is_ready=False)
+        case ConnectionReady():
+            return can_send(store, settings, event.connection_id, is_ready=True)
+        case ConnectionFailed():
+            return failed(store, event.connection_id)
+        case QueueLost(deleted=True):
+            return failed(store, event.connection_id)
+        case RatchetBroken(must_resynchronise=True):
+            # There is no person to ask, and without it nothing can be said any more.
+            with suppress(CannotResynchronise, UnknownConnection):
+                store.t.resynchronise(event.connection_id)
+            return []
+        case MessageSent():
+            return _delivery(store, event.connection_id, (event.message_id,), DeliveryState.SENT)
+        case ReceiptReceived():
+            ids = (event.message_id,)
+            return _delivery(store, event.connection_id, ids, DeliveryState.DELIVERED)
+        case DeliveryFailed():
+            return _delivery(store, event.connection_id, event.message_ids, DeliveryState.FAILED)
+        case _:
+            return []
+
+
+def _delivery(
+    store: Store, connection_id: str, message_ids: tuple[int, ...], state: DeliveryState
+) -> list[Happening]:
+    found: list[Happening] = []
+    for message_id in message_ids:
+        changed: list[Delivered] = delivery_changed(store, connection_id, message_id, state)
+        found += changed
+    return found

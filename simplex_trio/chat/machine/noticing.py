@@ -1,0 +1,32 @@
+"""What contacts tell of themselves, and what programs are told of them."""
+
+from __future__ import annotations
+
+from simplex_trio.chat.machine.happenings import Noticed
+from simplex_trio.chat.machine.records import (
+    ContactRecord,
+    FirstMessage,
+    Notice,
+    NoticeKind,
+)
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.bodies import decode_info
+from simplex_trio.chat.messages.message import ChatMessage
+from simplex_trio.errors import DecodeError
+
+__all__ = ["notify", "read_info"]
+
+
+def read_info(info: bytes) -> ChatMessage | None:
+    """What a peer tells of itself with a connection, if it can be read."""
+    try:
+        return decode_info(info)
+    except DecodeError:
+        return None
+
+
+def notify(
+    store: Store, contact: ContactRecord, kind: NoticeKind, first: FirstMessage | None = None
+) -> Noticed:
+    """Keep something that the program is to be told."""
+    return Noticed(contact, store.add_notice(Notice(kind, contact.contact_id, first)))
