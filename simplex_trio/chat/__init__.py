@@ -14,12 +14,17 @@ from simplex_trio.chat.bot import Bot
 from simplex_trio.chat.changes import (
     MessageDeleted,
     MessageEdited,
+    PreferencesChanged,
     ProfileChanged,
+    RatchetBroken,
     ReactionChanged,
+    SecurityCodeChanged,
 )
 from simplex_trio.chat.errors import (
     ChatError,
+    GroupsNotSupported,
     LinkIsOwn,
+    MessageForgotten,
     NotAllowed,
     UnknownContact,
 )
@@ -28,6 +33,7 @@ from simplex_trio.chat.handlers import (
     Handlers,
     Middleware,
 )
+from simplex_trio.chat.looking import LinkInfo, LinkKind
 from simplex_trio.chat.machine.records import (
     ContactStatus,
     DeliveryState,
@@ -79,6 +85,7 @@ from simplex_trio.chat.messages.profiles import (
     PeerType,
     Profile,
 )
+from simplex_trio.chat.messages.shrinking import PictureSupportMissing
 from simplex_trio.chat.messages.spans import (
     Color,
     CommandText,
@@ -97,6 +104,7 @@ from simplex_trio.chat.people import (
     IncomingMessage,
     SentMessage,
 )
+from simplex_trio.chat.state import State, StateValue
 
 __all__ = [
     "REACTIONS",
@@ -120,34 +128,44 @@ __all__ = [
     "File",
     "Filter",
     "Format",
+    "GroupsNotSupported",
     "Handlers",
     "HyperLink",
     "Image",
     "IncomingMessage",
     "Link",
+    "LinkInfo",
     "LinkIsOwn",
+    "LinkKind",
     "MentionText",
     "Menu",
     "MessageDeleted",
     "MessageEdited",
+    "MessageForgotten",
     "MessageRef",
     "Middleware",
     "NameText",
     "NotAllowed",
     "PeerType",
     "Picture",
+    "PictureSupportMissing",
     "Preference",
     "Preferences",
+    "PreferencesChanged",
     "Preview",
     "Profile",
     "ProfileChanged",
     "Quote",
+    "RatchetBroken",
     "ReactionChanged",
     "Report",
     "ReportReason",
+    "SecurityCodeChanged",
     "SentMessage",
     "SharedLink",
     "Span",
+    "State",
+    "StateValue",
     "Style",
     "Text",
     "TimedMessages",

@@ -7,23 +7,32 @@ from functools import partial
 from typing import final
 
 import trio
+from attrs import evolve
 
 from simplex_trio.chat.conversations import Conversations, Job
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.dispatching import dispatch, told
+from simplex_trio.chat.dispatching import dispatch, noticed, told
 from simplex_trio.chat.handlers import Handlers
-from simplex_trio.chat.machine.connecting import connect, give_up
+from simplex_trio.chat.looking import LinkInfo, look_at_link
+from simplex_trio.chat.machine.connecting import connect, give_up, take_back
 from simplex_trio.chat.machine.following import happened
 from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
+from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.incoming import look, settle
-from simplex_trio.chat.machine.records import AddressRecord, NoticeKind
+from simplex_trio.chat.machine.own import own_profile, publish
+from simplex_trio.chat.machine.records import AddressRecord, InvitationRecord
+from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.events import XInfo
+from simplex_trio.chat.messages.preferences import BotCommand
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.people import (
     Contact,
-    ContactRequest,
-    IncomingMessage,
+    as_content,
+    check_alias,
 )
+from simplex_trio.chat.state import State
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.errors import AlreadyJoined, DuplexError
 from simplex_trio.duplex.events import (
@@ -40,6 +49,7 @@ from simplex_trio.duplex.events import (
     RatchetBroken,
     ReceiptReceived,
     RequestReceived,
+    SecurityCodeChanged,
 )
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link, parse_link
@@ -56,6 +66,7 @@ _FOLLOWED = (
     ConnectionFailed,
     QueueLost,
     RatchetBroken,
+    SecurityCodeChanged,
     MessageSent,
     ReceiptReceived,
     DeliveryFailed,
@@ -73,11 +84,14 @@ class Bot:
         handlers: Handlers,
         address: AddressRecord | None,
         presets: Iterable[ServerAddress],
+        commands: tuple[BotCommand, ...] | None = None,
     ) -> None:
         self._core = core
         self._handlers = handlers
         self._address = address
         self._presets = presets
+        self._commands = commands
+        self._publishing = trio.Lock()
         self._conversations: Conversations | None = None
         self._has_address = trio.Event()
 
@@ -107,30 +121,97 @@ class Bot:
             raise RuntimeError("the bot was opened without an address")
         return self._address.short_link or self._address.link
 
+    @property
+    def state(self) -> State:
+        """What the program keeps of its own: see `State`, and `Contact.state`."""
+        return State(self._core)
+
+    async def set_profile(self, profile: Profile | str) -> None:
+        """Change what contacts and the links show, as `open_bot` does with ``profile``.
+
+        Contacts are told, except those that know the bot by a random profile.  It holds until the
+        bot is opened the next time, with what is said then.
+        """
+        own = own_profile(profile, self._commands, self._handlers.commands)
+        await self._publish(evolve(self._core.settings, profile=own))
+
+    async def set_welcome(self, welcome: Content | str | None) -> None:
+        """Change the welcome message, for those who come from now on."""
+        content = None if welcome is None else as_content(welcome)
+        await self._publish(evolve(self._core.settings, welcome=content))
+
+    async def _publish(self, settings: Settings) -> None:
+        settings.check()
+        async with self._publishing:
+            before = self._core.settings
+            # So that contacts who come meanwhile are told of the new one, at least.
+            self._core.settings = settings
+            try:
+                await self._core.step(lambda store: publish(store, settings))
+            except BaseException:
+                self._core.settings = before
+                raise
+
     # --- contacts -------------------------------------------------------------------------------
 
-    async def invite(self) -> str:
-        """Make a link for one person, who becomes a contact by opening it."""
+    async def invite(self, *, alias: str = "", incognito: bool = False) -> str:
+        """Make a link for one person, who becomes a contact by opening it.
+
+        The contact will have the ``alias``; if ``incognito``, the link and the contact show a
+        random profile.
+        """
+        check_alias(alias)
         settings = self._core.settings
+        own = random_profile(settings.random) if incognito else None
         made = await self._core.agent.create(
-            info=settings.info(), short=True, data=settings.invitation_data
+            info=settings.info(XInfo(own or settings.profile)),
+            short=True,
+            data=settings.invitation_data(own),
         )
+        links = tuple(filter(None, (made.link, made.short_link)))
+        parsed = tuple(str(parse_link(each, self._presets)) for each in links)
+        invitation = InvitationRecord(made.connection_id, parsed, own, alias)
+        await self._core.step(lambda store: store.add_invitation(invitation))
         return made.short_link or made.link
 
-    async def connect(self, link: Link | str) -> Contact:
+    async def take_back(self, link: Link | str) -> bool:
+        """Delete an invitation that was not opened yet; returns whether there was one."""
+        parsed = self._parsed(link)
+        return await self._core.step(lambda store: take_back(store, parsed))
+
+    async def look(self, link: Link | str) -> LinkInfo:
+        """Find out what a link is and who is behind it, before it is opened.
+
+        It changes nothing, and the other side does not learn of it; except that a one-time link
+        can then be opened by this bot alone, as with the apps.
+
+        Raises `NotALink` for what is none, and as `DuplexAgent.look` does.
+        """
+        return await look_at_link(self._core, link, self._presets)
+
+    def _parsed(self, link: Link | str) -> Link:
+        return parse_link(link, self._presets) if isinstance(link, str) else link
+
+    async def connect(
+        self, link: Link | str, *, incognito: bool = False, alias: str = ""
+    ) -> Contact:
         """Open the invitation of a person, or ask at an address; returns the contact to be.
+
+        If ``incognito``, the other side gets a random profile, as the apps make them, which is kept
+        for this contact.  The ``alias`` is the program's own name for it.
 
         It returns when the other side's router knows of it.  The handlers of
         `Handlers.on_connected` are called when the other side has accepted.  If it raises, the
         agent keeps trying as long as that can help: the same call again waits for the same contact.
 
-        Raises as `DuplexAgent.join` does, and `LinkIsOwn`.
+        Raises as `DuplexAgent.join` does, `LinkIsOwn`, and `GroupsNotSupported`.
         """
-        parsed = parse_link(link, self._presets) if isinstance(link, str) else link
-        settings = self._core.settings
+        check_alias(alias)
+        parsed, settings = self._parsed(link), self._core.settings
+        join = partial(connect, incognito=incognito, alias=alias)
 
         def decide(store: Store) -> tuple[Contact, bytes]:
-            contact, info = connect(store, settings, parsed)
+            contact, info = join(store, settings, parsed, self._presets)
             return Contact(self._core, contact), info
 
         contact, info = await self._core.step(decide)
@@ -167,8 +248,9 @@ class Bot:
         async with trio.open_nursery() as nursery:
             deal = partial(dispatch, self._handlers)
             self._conversations = Conversations(nursery, self._core, deal)
-            for noticed in await self._core.step(_open_notices, durable=False):
-                self._add_notice(noticed)
+            self._core.contact_removed = self._conversations.end
+            for each in await self._core.step(_open_notices, durable=False):
+                self._add_notice(each)
             task_status.started()
             async for event in self._core.agent.events:
                 if isinstance(event, PeerMessage):
@@ -176,8 +258,9 @@ class Bot:
                 elif isinstance(event, _FOLLOWED):
                     follow = partial(happened, settings=self._core.settings, event=event)
                     # Whatever leads to work is durable; the rest is done again after a loss.
-                    for each in await self._core.step(follow, takes_event=True, durable=False):
-                        self._add(each)
+                    happenings = await self._core.step(follow, takes_event=True, durable=False)
+                    for happening in happenings:
+                        self._add(happening)
                     if isinstance(event, InvitationReady):
                         await self._read_address()
 
@@ -194,15 +277,14 @@ class Bot:
     async def _arrived(self, message: PeerMessage) -> None:
         settings = self._core.settings
         said = await self._core.step(lambda store: look(store, settings, message), durable=False)
-        if not said:
+        jobs = [Job(*what, None) for each in said for what in told(self._core, each)]
+        if not jobs:
             await self._core.step(lambda store: settle(store, message))
             return
-        for each in said:
-            kind, value = told(self._core, each)
-            # Messages of one contact are dealt with in order, so the last one settles them all.
-            is_last = each is said[-1]
-            done = partial(settle, message=message) if is_last else None
-            self._add_job(each.contact.contact_id, Job(kind, value, done))
+        # Messages of one contact are dealt with in order, so the last one settles them all.
+        jobs[-1].settle = partial(settle, message=message)
+        for each in jobs:
+            self._add_job(said[0].contact.contact_id, each)
 
     def _add(self, happening: Happening) -> None:
         match happening:
@@ -213,33 +295,17 @@ class Bot:
             case _:
                 raise AssertionError("only messages say something")
 
-    def _add_notice(self, noticed: Noticed) -> None:
-        notice = noticed.notice
-        contact = Contact(self._core, noticed.contact)
-        value: object = contact
-        if notice.kind is NoticeKind.REQUESTED:
-            value = ContactRequest(contact)
-        elif notice.kind is NoticeKind.FIRST_MESSAGE and notice.first is not None:
-            first = notice.first
-            now = self._core.settings.seconds
-            value = IncomingMessage(contact, first.msg_id, first.content, None, now)
+    def _add_notice(self, happened: Noticed) -> None:
+        notice = happened.notice
 
         def done(store: Store) -> None:
-            store.remove_notice(notice.number)
+            store.remove_notice(notice)
 
-        self._add_job(notice.contact_id, Job(_KINDS[notice.kind], value, done))
+        self._add_job(notice.contact_id, Job(*noticed(self._core, happened), done))
 
     def _add_job(self, contact_id: int, job: Job) -> None:
         assert self._conversations is not None
         self._conversations.add(contact_id, job)
-
-
-_KINDS = {
-    NoticeKind.CONNECTED: "connected",
-    NoticeKind.REQUESTED: "request",
-    NoticeKind.FIRST_MESSAGE: "message",
-    NoticeKind.FAILED: "failed",
-}
 
 
 def _open_notices(store: Store) -> list[Noticed]:

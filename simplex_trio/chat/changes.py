@@ -7,11 +7,20 @@ from typing import final
 from attrs import define, field
 
 from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.preferences import Preferences
 from simplex_trio.chat.messages.profiles import Profile
-from simplex_trio.chat.people import Contact
+from simplex_trio.chat.people import Contact, SentMessage
 from simplex_trio.redaction import Redacted
 
-__all__ = ["MessageDeleted", "MessageEdited", "ProfileChanged", "ReactionChanged"]
+__all__ = [
+    "MessageDeleted",
+    "MessageEdited",
+    "PreferencesChanged",
+    "ProfileChanged",
+    "RatchetBroken",
+    "ReactionChanged",
+    "SecurityCodeChanged",
+]
 
 
 @final
@@ -45,13 +54,49 @@ class ReactionChanged(Redacted):
     emoji: str | None
     """`None` if it is of a kind that is not known."""
     added: bool
+    message: SentMessage | None = field(default=None, repr=False)
+    """The message, if it was one of the program's, and is still kept."""
 
 
 @final
 @define(eq=False, repr=False)
 class ProfileChanged(Redacted):
-    """A contact has another profile, or other preferences."""
+    """A contact has another name, picture or description."""
 
     contact: Contact = field(repr=False)
-    """As it was before."""
     profile: Profile
+    before: Profile | None = None
+    """`None` if it had said nothing of itself."""
+
+
+@final
+@define(eq=False, repr=False)
+class PreferencesChanged(Redacted):
+    """A contact allows something else; `Contact.allows` tells what follows."""
+
+    contact: Contact = field(repr=False)
+    preferences: Preferences
+    before: Preferences
+
+
+@final
+@define(eq=False, repr=False)
+class SecurityCodeChanged(Redacted):
+    """The security code of a contact is another one: its app was restored from a backup, or more.
+
+    If people have compared the code, they may do so again: `Contact.security_code`.
+    """
+
+    contact: Contact = field(repr=False)
+
+
+@final
+@define(eq=False, repr=False)
+class RatchetBroken(Redacted):
+    """Messages of a contact could not be decrypted, and are lost.
+
+    If the two sides have lost each other, the bot makes a new ratchet by itself, which is told as
+    `SecurityCodeChanged`.
+    """
+
+    contact: Contact = field(repr=False)

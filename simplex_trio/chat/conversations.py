@@ -34,6 +34,8 @@ class Job:
 class _Conversation:
     jobs: deque[Job] = field(factory=deque)
     more: trio.Event = field(factory=trio.Event)
+    is_over: bool = False
+    """Whether the contact is gone."""
 
 
 class Conversations:
@@ -58,6 +60,14 @@ class Conversations:
         conversation.jobs.append(job)
         conversation.more.set()
 
+    def end(self, contact_id: int) -> None:
+        """The contact is gone: what waits to be dealt with is left out, and questions end."""
+        conversation = self._open.get(contact_id)
+        if conversation is not None:
+            conversation.jobs.clear()
+            conversation.is_over = True
+            conversation.more.set()
+
     async def _run(self, contact_id: int, conversation: _Conversation) -> None:
         while conversation.jobs:
             await deal_with_next(self._core, conversation, self._deal)
@@ -65,15 +75,15 @@ class Conversations:
         del self._open[contact_id]
 
 
-async def deal_with_next(core: ChatCore, conversation: _Conversation, deal: Deal) -> Job:
+async def deal_with_next(core: ChatCore, conversation: _Conversation, deal: Deal) -> None:
     """Deal with what has happened first; if that is cancelled, it stays."""
     job = conversation.jobs.popleft()
     try:
         await deal(job, Turn(core, conversation, deal))
     except BaseException:
-        conversation.jobs.appendleft(job)
+        if not conversation.is_over:
+            conversation.jobs.appendleft(job)
         raise
-    return job
 
 
 class Turn:
@@ -109,9 +119,9 @@ class Turn:
                 if isinstance(conversation.jobs[0].value, IncomingMessage):
                     return conversation.jobs.popleft()
                 # Until it is settled, the next message does not come.
-                job = await deal_with_next(self._core, conversation, self._deal)
-                if job.kind == "left":
-                    raise UnknownContact("the contact has deleted this program")
+                await deal_with_next(self._core, conversation, self._deal)
+            if conversation.is_over:
+                raise UnknownContact("the contact was deleted, by either side")
             conversation.more = trio.Event()
             await conversation.more.wait()
 

@@ -6,11 +6,22 @@ import logging
 from functools import partial
 from typing import Any
 
-from simplex_trio.chat.changes import MessageDeleted, MessageEdited, ProfileChanged, ReactionChanged
+from attrs import evolve
+
+from simplex_trio.chat.changes import (
+    MessageDeleted,
+    MessageEdited,
+    PreferencesChanged,
+    ProfileChanged,
+    RatchetBroken,
+    ReactionChanged,
+    SecurityCodeChanged,
+)
 from simplex_trio.chat.conversations import Job, Turn
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.handlers import ErrorHandler, Handlers, Route
-from simplex_trio.chat.machine.happenings import Said
+from simplex_trio.chat.machine.happenings import Noticed, Said
+from simplex_trio.chat.machine.records import NoticeKind
 from simplex_trio.chat.messages.events import (
     Emoji,
     XDirectDel,
@@ -20,9 +31,11 @@ from simplex_trio.chat.messages.events import (
     XMsgReact,
     XMsgUpdate,
 )
-from simplex_trio.chat.people import Contact, IncomingMessage
+from simplex_trio.chat.messages.preferences import Preferences
+from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.people import Contact, ContactRequest, IncomingMessage, SentMessage
 
-__all__ = ["dispatch", "told"]
+__all__ = ["dispatch", "noticed", "told"]
 
 _logger = logging.getLogger(__name__)
 
@@ -71,12 +84,16 @@ async def _failed(handlers: tuple[ErrorHandler, ...], value: Any, exc: Exception
         await handler(value, exc)
 
 
-def told(core: ChatCore, said: Said) -> tuple[str, object]:
+def told(core: ChatCore, said: Said) -> list[tuple[str, object]]:
     """What handlers are given, and which."""
     contact = Contact(core, said.contact)
+    sent = said.referred
+    referred = (
+        None if sent is None else SentMessage(contact, sent.msg_id, sent.content, sent.sent_at)
+    )
     match said.event:
         case XMsgNew() as new:
-            return "message", IncomingMessage(
+            message = IncomingMessage(
                 contact,
                 said.msg_id,
                 new.content,
@@ -85,18 +102,55 @@ def told(core: ChatCore, said: Said) -> tuple[str, object]:
                 ttl=new.ttl,
                 is_live=bool(new.live),
                 is_repeated=said.is_repeated,
+                quoted=referred,
             )
+            return [("message", message)]
         case XMsgUpdate() as update:
             edited = MessageEdited(contact, update.msg_id, update.content, bool(update.live))
-            return "edited", edited
+            return [("edited", edited)]
         case XMsgDel(msg_id=msg_id):
-            return "deleted", MessageDeleted(contact, msg_id)
+            return [("deleted", MessageDeleted(contact, msg_id))]
         case XMsgReact() as react:
             emoji = react.reaction.emoji if isinstance(react.reaction, Emoji) else None
-            return "reaction", ReactionChanged(contact, react.msg_id, emoji, react.add)
+            changed = ReactionChanged(contact, react.msg_id, emoji, react.add, referred)
+            return [("reaction", changed)]
         case XInfo(profile=profile):
-            return "profile", ProfileChanged(contact, profile)
+            return _introduced(contact, profile, said.before)
         case XDirectDel():
-            return "left", contact
+            return [("left", contact)]
         case _:
             raise AssertionError("nothing that programs are told")
+
+
+def _introduced(
+    contact: Contact, profile: Profile, before: Profile | None
+) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    if before is None or evolve(before, preferences=profile.preferences) != profile:
+        found.append(("profile", ProfileChanged(contact, profile, before)))
+    allowed = (before and before.preferences) or Preferences()
+    allows = profile.preferences or Preferences()
+    if allows != allowed:
+        found.append(("preferences", PreferencesChanged(contact, allows, allowed)))
+    return found
+
+
+def noticed(core: ChatCore, happened: Noticed) -> tuple[str, object]:
+    """The same for what is kept until handlers have dealt with it."""
+    notice = happened.notice
+    contact = Contact(core, happened.contact)
+    match notice.kind:
+        case NoticeKind.CONNECTED:
+            return "connected", contact
+        case NoticeKind.FAILED:
+            return "failed", contact
+        case NoticeKind.REQUESTED:
+            return "request", ContactRequest(contact)
+        case NoticeKind.BROKEN:
+            return "broken", RatchetBroken(contact)
+        case NoticeKind.CODE_CHANGED:
+            return "code", SecurityCodeChanged(contact)
+        case NoticeKind.FIRST_MESSAGE:
+            assert notice.first is not None
+            first, now = notice.first, core.settings.seconds
+            return "message", IncomingMessage(contact, first.msg_id, first.content, None, now)

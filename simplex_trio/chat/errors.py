@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from simplex_trio.errors import SimplexError
 
-__all__ = ["ChatError", "LinkIsOwn", "NotAllowed", "UnknownContact"]
+__all__ = [
+    "ChatError",
+    "GroupsNotSupported",
+    "LinkIsOwn",
+    "MessageForgotten",
+    "NotAllowed",
+    "UnknownContact",
+]
 
 
 class ChatError(SimplexError):
@@ -20,4 +27,12 @@ class NotAllowed(ChatError):
 
 
 class LinkIsOwn(ChatError):
-    """The link is the program's own address."""
+    """The link is the program's own address, or one of its invitations."""
+
+
+class GroupsNotSupported(ChatError):
+    """The link leads to a group or a channel, which this version cannot join."""
+
+
+class MessageForgotten(ChatError):
+    """It is not known any more how far a message has come, as too many were sent after it."""

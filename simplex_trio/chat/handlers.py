@@ -25,7 +25,15 @@ from typing import Any, TypeAlias, TypeVar, final, overload
 from attrs import field, frozen
 
 from simplex_trio.chat.arguments import Arguments, WrongArguments, arguments_of, split_command
-from simplex_trio.chat.changes import MessageDeleted, MessageEdited, ProfileChanged, ReactionChanged
+from simplex_trio.chat.changes import (
+    MessageDeleted,
+    MessageEdited,
+    PreferencesChanged,
+    ProfileChanged,
+    RatchetBroken,
+    ReactionChanged,
+    SecurityCodeChanged,
+)
 from simplex_trio.chat.messages.preferences import Command
 from simplex_trio.chat.people import (
     Contact,
@@ -41,6 +49,9 @@ Happened: TypeAlias = (
     | MessageDeleted
     | ReactionChanged
     | ProfileChanged
+    | PreferencesChanged
+    | SecurityCodeChanged
+    | RatchetBroken
     | ContactRequest
     | Contact
 )
@@ -214,6 +225,18 @@ class Handlers:
     def on_profile(self, function: FunctionT) -> FunctionT:
         """Call a function with each `ProfileChanged`."""
         return self._add("profile", function)
+
+    def on_preferences(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `PreferencesChanged`."""
+        return self._add("preferences", function)
+
+    def on_security_code(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `SecurityCodeChanged`."""
+        return self._add("code", function)
+
+    def on_broken(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `RatchetBroken`."""
+        return self._add("broken", function)
 
     def _add(self, kind: str, function: FunctionT) -> FunctionT:
         self._others.setdefault(kind, []).append(function)

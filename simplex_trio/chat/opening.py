@@ -6,20 +6,18 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from os import PathLike
 
-from attrs import evolve
-
 from simplex_trio.agent.connections import Connector
 from simplex_trio.chat.bot import Bot
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.handlers import Handlers
-from simplex_trio.chat.machine.own import address_of, publish
+from simplex_trio.chat.machine.own import address_of, own_profile, publish
 from simplex_trio.chat.machine.records import AddressRecord
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import compress
 from simplex_trio.chat.messages.content import Content
-from simplex_trio.chat.messages.preferences import Allow, BotCommand, Preference, Preferences
-from simplex_trio.chat.messages.profiles import PeerType, Profile
+from simplex_trio.chat.messages.preferences import BotCommand
+from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.people import as_content
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, Server
@@ -63,7 +61,8 @@ async def open_bot(
     extra ``chat``.
     """
     table = Handlers() if handlers is None else handlers
-    own = _own_profile(profile, table, commands)
+    given = None if commands is None else tuple(commands)
+    own = own_profile(profile, given, table.commands)
     compress(bytes(200))  # the messages of the apps cannot be read without that
     config = DuplexConfig() if config is None else config
     settings = Settings(
@@ -73,6 +72,7 @@ async def open_bot(
         config.clock,
         config.random_bytes,
     )
+    settings.check()
     async with (
         open_duplex_agent(
             path,
@@ -82,7 +82,7 @@ async def open_bot(
             key=key,
             accept_loss=accept_loss,
         ) as agent,
-        run_bot(agent, settings, table, config.presets, address=address) as bot,
+        run_bot(agent, settings, table, config.presets, address=address, commands=given) as bot,
     ):
         yield bot
 
@@ -95,6 +95,7 @@ async def run_bot(
     presets: Iterable[ServerAddress],
     *,
     address: bool,
+    commands: tuple[BotCommand, ...] | None = None,
 ) -> AsyncIterator[Bot]:
     """A bot on an agent, which runs for as long as the block."""
     core = ChatCore(agent, settings)
@@ -103,28 +104,9 @@ async def run_bot(
         publish(store, settings)
         return address_of(store, settings) if address else None
 
-    bot = Bot(core, handlers, await core.step(start), presets)
+    bot = Bot(core, handlers, await core.step(start), presets, commands)
     async with open_inner_nursery() as nursery:
         await nursery.start(bot.run)
         await bot.wait_for_address()
         yield bot
         nursery.cancel_scope.cancel()
-
-
-_BOT_PREFERENCES = Preferences(
-    voice=Preference(Allow.NO), files=Preference(Allow.NO), calls=Preference(Allow.NO)
-)
-
-
-def _own_profile(
-    profile: Profile | str, handlers: Handlers, commands: Iterable[BotCommand] | None
-) -> Profile:
-    own = Profile(profile) if isinstance(profile, str) else profile
-    preferences = own.preferences or _BOT_PREFERENCES
-    if commands is not None:
-        preferences = evolve(preferences, commands=tuple(commands))
-    elif preferences.commands is None and handlers.commands:
-        preferences = evolve(preferences, commands=handlers.commands)
-    own = evolve(own, peer_type=own.peer_type or PeerType.BOT, preferences=preferences)
-    own.check()
-    return own

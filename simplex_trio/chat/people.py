@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, final
@@ -10,13 +11,15 @@ from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.machine import connecting, outgoing, requesting
-from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, DeliveryState
+from simplex_trio.chat.machine.records import MAX_ALIAS, ContactRecord, ContactStatus, DeliveryState
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content, Text
 from simplex_trio.chat.messages.events import REACTIONS, MessageRef, Quote
 from simplex_trio.chat.messages.preferences import Enabled, Feature, Preferences
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.scalars import Timestamp
+from simplex_trio.chat.state import State
+from simplex_trio.errors import TooLarge
 from simplex_trio.redaction import Redacted
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ __all__ = [
     "IncomingMessage",
     "SentMessage",
     "as_content",
+    "check_alias",
 ]
 
 _LAST_SECOND = 253_402_300_799
@@ -64,8 +68,30 @@ class Contact(Redacted):
 
     @property
     def name(self) -> str:
-        """The name in the profile, made fit to be shown in a line of text."""
+        """The alias if it has one, or the name in the profile, fit to be shown in a line."""
+        if self._record.alias:
+            return self._record.alias
         return "" if self.profile is None else self.profile.shown_name
+
+    @property
+    def alias(self) -> str:
+        """What the program calls the contact, which only the program knows; empty without one."""
+        return self._record.alias
+
+    @property
+    def own_profile(self) -> Profile:
+        """Who the program is for this contact; a random profile if it is incognito."""
+        return self._core.settings.profile_for(self._record)
+
+    @property
+    def is_incognito(self) -> bool:
+        """Whether the contact knows the program by a random profile."""
+        return self._record.own_profile is not None
+
+    @property
+    def state(self) -> State:
+        """What the program keeps of the contact: see `State`."""
+        return State(self._core, self.id)
 
     @property
     def status(self) -> ContactStatus:
@@ -75,7 +101,48 @@ class Contact(Redacted):
     def enabled(self, feature: Feature) -> Enabled:
         """Who of the two may use something in this conversation."""
         theirs = None if self.profile is None else self.profile.preferences
-        return self._core.settings.preferences.enabled(feature, theirs or Preferences())
+        ours = self._core.settings.preferences_for(self._record)
+        return ours.enabled(feature, theirs or Preferences())
+
+    def allows(self, feature: Feature) -> bool:
+        """Whether the program may use something in this conversation."""
+        return self.enabled(feature).for_us
+
+    async def set_preferences(self, preferences: Preferences | None) -> None:
+        """Allow this contact something else than the profile says, and tell it.
+
+        What ``preferences`` say nothing of stays as the profile says; with `None` all does.  Raises
+        `UnknownContact` if the contact was deleted, and as `send` does if it cannot be told.
+        """
+        settings = self._core.settings
+        self._record = await self._core.step(
+            lambda store: outgoing.set_preferences(store, settings, self.id, preferences)
+        )
+
+    async def set_alias(self, alias: str) -> None:
+        """Call the contact something else than its profile does; it is not told.
+
+        Raises `TooLarge` for more than 200 characters, and `UnknownContact`.
+        """
+        check_alias(alias)
+
+        def decide(store: Store) -> ContactRecord:
+            return store.change_contact(outgoing.known_contact(store, self.id), alias=alias)
+
+        self._record = await self._core.step(decide)
+
+    async def security_code(self) -> str | None:
+        """The security code, which the app of the contact shows too: people may compare it.
+
+        It is the same on both sides unless someone is in between.  `None` while the two are being
+        connected.  Raises `UnknownConnection` if the contact was deleted.
+        """
+        return (await self._core.agent.status(self.connection_id)).security_code
+
+    async def has_security_code(self, code: str) -> bool:
+        """Whether this is the security code, with whatever spaces."""
+        known = await self.security_code()
+        return known is not None and hmac.compare_digest(_compact(known), _compact(code))
 
     async def send(
         self,
@@ -113,9 +180,14 @@ class Contact(Redacted):
 
         return decide
 
-    async def delete(self) -> None:
-        """End the connection, and forget the contact, who is told."""
-        await self._core.step(lambda store: connecting.leave(store, self.id))
+    async def delete(self, *, tell: bool = True) -> None:
+        """End the connection, and forget the contact with all that is kept of it.
+
+        The contact is told, after what is still queued for it; if not, that is dropped, and what
+        the contact sends from then on has nowhere to go.  Handlers that `ask` it get
+        `UnknownContact`, and `SentMessage.wait` returns `DeliveryState.FAILED`.
+        """
+        await self._core.step(lambda store: connecting.leave(store, self.id, tell=tell))
 
 
 @final
@@ -125,8 +197,11 @@ class ContactRequest(Redacted):
 
     contact: Contact = field(repr=False)
 
-    async def accept(self) -> None:
+    async def accept(self, *, incognito: bool = False) -> None:
         """Accept it; the handlers of `Handlers.on_connected` are called when it is connected.
+
+        If ``incognito``, it gets a random profile, which is kept for it, in place of the program's
+        own.  But the short link of the address has shown that one to whoever has opened it.
 
         Raises `CannotAccept` if the peer's program is of another version.
         """
@@ -134,7 +209,7 @@ class ContactRequest(Redacted):
 
         def decide(store: Store) -> None:
             contact = outgoing.known_contact(store, self.contact.id)
-            requesting.accept(store, core.settings, contact)
+            requesting.accept(store, core.settings, contact, incognito=incognito)
 
         await core.step(decide)
 
@@ -185,7 +260,8 @@ class SentMessage(Redacted):
     async def wait(self, state: DeliveryState = DeliveryState.DELIVERED) -> DeliveryState:
         """Wait until it has come as far as ``state``, or was given up; returns how far it is.
 
-        `DeliveryState.DELIVERED` may never come: people can turn receipts off, and phones.
+        `DeliveryState.DELIVERED` may never come: people can turn receipts off, and phones.  Raises
+        `MessageForgotten` if 100 others were sent to this contact after it.
         """
         return await self.contact._core.wait_for_delivery(self.contact.id, self.id, state)
 
@@ -208,7 +284,7 @@ class IncomingMessage(Redacted):
     """What both sides know it by."""
     content: Content
     quote: Quote | None
-    """The message that it answers, with its content."""
+    """The message that it answers, with its content, as the contact says."""
     received_at: int
     """When the contact's router got it, in seconds since 1970."""
     ttl: int | None = None
@@ -217,6 +293,8 @@ class IncomingMessage(Redacted):
     """Whether the text is still being written, and will be edited."""
     is_repeated: bool = False
     """Whether a handler was begun with it before the program ended."""
+    quoted: SentMessage | None = field(default=None, repr=False)
+    """The message of the program that it answers, as it was sent, if that is still kept."""
     _turn: Turn | None = field(default=None, repr=False)
 
     @property
@@ -268,6 +346,16 @@ class IncomingMessage(Redacted):
     def as_quote(self) -> Quote:
         """What an answer to it says of it."""
         return Quote(MessageRef(_timestamp(self.received_at), False, self.id), self.content)
+
+
+def check_alias(alias: str) -> None:
+    """Raise `TooLarge` for a name that is too long."""
+    if len(alias) > MAX_ALIAS:
+        raise TooLarge(f"a name of {len(alias)} characters, of at most {MAX_ALIAS}")
+
+
+def _compact(code: str) -> bytes:
+    return "".join(code.split()).encode()
 
 
 def _timestamp(seconds: int) -> Timestamp:

@@ -733,7 +733,9 @@ async def test_contacts_are_told_of_a_new_profile(tmp_path: Path) -> None:
                     assert shown.profile.display_name == name
             changed = await told.receive()
             assert isinstance(changed, ProfileChanged)
-            assert (changed.contact.name, changed.profile.display_name) == ("Old name", "New name")
+            assert changed.before is not None
+            assert changed.before.display_name == "Old name"
+            assert (changed.contact.name, changed.profile.display_name) == ("New name", "New name")
 
 
 async def test_a_profile_that_apps_would_refuse_is_refused() -> None:

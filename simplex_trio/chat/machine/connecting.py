@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 
-from simplex_trio.chat.errors import LinkIsOwn
+from attrs import evolve
+
+from simplex_trio.chat.errors import GroupsNotSupported, LinkIsOwn
 from simplex_trio.chat.machine.happenings import Happening
+from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.noticing import notify, read_info
 from simplex_trio.chat.machine.outgoing import known_contact, say_if_possible
 from simplex_trio.chat.machine.records import (
@@ -18,6 +22,7 @@ from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import XContact, XDirectDel, XInfo, XMsgNew, XMsgUpdate
+from simplex_trio.chat.messages.json_text import decode_json
 from simplex_trio.chat.messages.versions import ChatVersion, agreed_version
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
@@ -28,12 +33,24 @@ from simplex_trio.duplex.events import (
     ConfirmationReceived,
     PeerInfo,
 )
-from simplex_trio.errors import TooLarge
+from simplex_trio.errors import DecodeError, TooLarge
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link, parse_link
 from simplex_trio.wire.duplex.requests import ContactURI
-from simplex_trio.wire.duplex.short_links import ShortContactLink
+from simplex_trio.wire.duplex.short_links import ContactKind, ShortContactLink
 
-__all__ = ["can_send", "confirmed", "connect", "failed", "give_up", "introduced", "leave"]
+__all__ = [
+    "can_send",
+    "confirmed",
+    "connect",
+    "failed",
+    "give_up",
+    "introduced",
+    "is_own",
+    "leads_to_group",
+    "leave",
+    "take_back",
+]
 
 _REQUEST_KEY_SIZE = 16
 
@@ -48,39 +65,96 @@ def confirmed(store: Store, settings: Settings, event: ConfirmationReceived) -> 
         with suppress(UnknownConnection):
             store.t.reject(event)
         return []
-    contact = store.contact_of(event.connection_id) or ContactRecord(
-        store.new_contact_id(), event.connection_id, ContactStatus.CONNECTING
-    )
+    contact = store.contact_of(event.connection_id) or _invited(store, event.connection_id)
+    contact = evolve(contact, profile=message.event.profile, versions=message.versions)
     try:
-        store.t.accept(event, settings.info())
+        store.t.accept(event, settings.info(XInfo(settings.profile_for(contact))))
     except (DuplexError, TooLarge):
         return []
     store.put_contact(contact)
-    store.change_contact(contact, profile=message.event.profile, versions=message.versions)
+    invitation = store.invitation(event.connection_id)
+    if invitation is not None:
+        store.remove_invitation(invitation)
     return []
 
 
-def connect(store: Store, settings: Settings, link: Link) -> tuple[ContactRecord, bytes]:
+def _invited(store: Store, connection_id: str) -> ContactRecord:
+    """The person whom the invitation with this connection was made for."""
+    invitation = store.invitation(connection_id)
+    contact = ContactRecord(store.new_contact_id(), connection_id, ContactStatus.CONNECTING)
+    if invitation is None:
+        return contact
+    return evolve(contact, own_profile=invitation.own_profile, alias=invitation.alias)
+
+
+def take_back(store: Store, link: Link) -> bool:
+    """Take an invitation back that was not opened yet; returns whether there is one."""
+    invitation = store.invitation_with(str(link))
+    if invitation is None:
+        return False
+    with suppress(UnknownConnection):
+        store.t.delete(invitation.connection_id)
+    store.remove_invitation(invitation)
+    return True
+
+
+def is_own(store: Store, link: Link, presets: Iterable[ServerAddress]) -> bool:
+    """Whether a link is the program's address, or one of its invitations."""
+    address = store.address
+    links = () if address is None else tuple(filter(None, (address.link, address.short_link)))
+    return any(link == parse_link(each, presets) for each in links) or (
+        store.invitation_with(str(link)) is not None
+    )
+
+
+def connect(
+    store: Store,
+    settings: Settings,
+    link: Link,
+    presets: Iterable[ServerAddress],
+    *,
+    incognito: bool,
+    alias: str,
+) -> tuple[ContactRecord, bytes]:
     """Join an invitation, or ask at an address; returns the contact, and what the peer is told."""
-    key = None
-    info = settings.info()
+    if leads_to_group(link):
+        raise GroupsNotSupported("the link leads to a group, and groups are not supported yet")
+    if is_own(store, link, presets):
+        raise LinkIsOwn("the link is the program's own")
+    own = random_profile(settings.random) if incognito else None
+    profile = own or settings.profile
+    event: Event = XInfo(profile)
     if isinstance(link, ContactURI | ShortContactLink):
-        address = store.address
-        if address is not None and link in map(
-            parse_link, filter(None, (address.link, address.short_link))
-        ):
-            raise LinkIsOwn("the link is the program's own address")
-        key = settings.random(_REQUEST_KEY_SIZE)
-        info = settings.info(XContact(settings.profile, contact_req_id=key))
+        event = XContact(profile, contact_req_id=settings.random(_REQUEST_KEY_SIZE))
+    info = settings.info(event)
     try:
         connection_id = store.t.join(link, info)
     except AlreadyJoined as exc:
         connection_id = exc.connection_id
     contact = store.contact_of(connection_id)
     if contact is None:
-        contact = ContactRecord(store.new_contact_id(), connection_id, ContactStatus.CONNECTING)
+        contact = ContactRecord(
+            store.new_contact_id(),
+            connection_id,
+            ContactStatus.CONNECTING,
+            own_profile=own,
+            alias=alias,
+        )
         store.put_contact(contact)
     return contact, info
+
+
+def leads_to_group(link: Link) -> bool:
+    """Whether a link says that it leads to a group or a channel, and not to a person."""
+    if isinstance(link, ShortContactLink):
+        return link.kind in (ContactKind.GROUP, ContactKind.CHANNEL, ContactKind.RELAY)
+    if not isinstance(link, ContactURI) or link.client_data is None:
+        return False
+    try:
+        data = decode_json(link.client_data.encode())
+    except DecodeError:
+        return False
+    return isinstance(data, dict) and data.get("type") == "group"
 
 
 def give_up(store: Store, contact_id: int) -> None:
@@ -121,11 +195,11 @@ def can_send(
     contact = store.change_contact(contact, welcome_due=False, welcome_msg_id=None, first=None)
     if is_ready and contact.status is not ContactStatus.READY:
         if contact.profile_due:
-            say_if_possible(store, contact, XInfo(settings.profile))
+            say_if_possible(store, contact, XInfo(settings.profile_for(contact)))
         contact = store.change_contact(contact, status=ContactStatus.READY, profile_due=False)
-        found.append(notify(store, contact, NoticeKind.CONNECTED))
+        found += notify(store, contact, NoticeKind.CONNECTED)
     if first is not None:
-        found.append(notify(store, contact, NoticeKind.FIRST_MESSAGE, first))
+        found += notify(store, contact, NoticeKind.FIRST_MESSAGE, first)
     return found
 
 
@@ -145,16 +219,20 @@ def failed(store: Store, connection_id: str) -> list[Happening]:
     if contact is None or contact.status is ContactStatus.FAILED:
         return []
     contact = store.change_contact(contact, status=ContactStatus.FAILED)
-    return [notify(store, contact, NoticeKind.FAILED)]
+    return notify(store, contact, NoticeKind.FAILED)
 
 
-def leave(store: Store, contact_id: int) -> None:
-    """Delete a contact, who is told if that is possible."""
+def leave(store: Store, contact_id: int, *, tell: bool) -> None:
+    """Delete a contact, who is told if that is wanted and possible.
+
+    If so, what is queued for it is sent before; otherwise nothing is sent any more.
+    """
     contact = known_contact(store, contact_id)
     if contact.status is ContactStatus.REQUESTED:
         reject(store, contact)
         return
-    say_if_possible(store, contact, XDirectDel())
+    if tell:
+        say_if_possible(store, contact, XDirectDel())
     with suppress(UnknownConnection):
-        store.t.delete(contact.connection_id, after_delivery=True)
+        store.t.delete(contact.connection_id, after_delivery=tell)
     store.remove_contact(contact)

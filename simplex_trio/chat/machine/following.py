@@ -7,9 +7,8 @@ from contextlib import suppress
 from simplex_trio.chat.machine.connecting import can_send, confirmed, failed, introduced
 from simplex_trio.chat.machine.happenings import Delivered, Happening
 from simplex_trio.chat.machine.incoming import delivery_changed
-from simplex_trio.chat.machine.records import (
-    DeliveryState,
-)
+from simplex_trio.chat.machine.noticing import notify
+from simplex_trio.chat.machine.records import DeliveryState, NoticeKind
 from simplex_trio.chat.machine.requesting import address_is_there, requested
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
@@ -27,10 +26,12 @@ from simplex_trio.duplex.events import (
     JoinSent,
     MessageSent,
     PeerInfo,
+    Problem,
     QueueLost,
     RatchetBroken,
     ReceiptReceived,
     RequestReceived,
+    SecurityCodeChanged,
 )
 
 __all__ = ["happened"]
@@ -40,7 +41,7 @@ def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happe
     """What follows from an event of the agent that is no message."""
     match event:
         case InvitationReady():
-            address_is_there(store, event)
+            address_is_there(store, settings, event)
             return []
         case RequestReceived():
             return requested(store, settings, event)
@@ -56,20 +57,31 @@ def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happe
             return failed(store, event.connection_id)
         case QueueLost(deleted=True):
             return failed(store, event.connection_id)
-        case RatchetBroken(must_resynchronise=True):
-            # There is no person to ask, and without it nothing can be said any more.
-            with suppress(CannotResynchronise, UnknownConnection):
-                store.t.resynchronise(event.connection_id)
-            return []
+        case RatchetBroken():
+            if event.must_resynchronise:
+                # There is no person to ask, and without it nothing can be said any more.
+                with suppress(CannotResynchronise, UnknownConnection):
+                    store.t.resynchronise(event.connection_id)
+            return _noticed(store, event.connection_id, NoticeKind.BROKEN)
+        case SecurityCodeChanged():
+            return _noticed(store, event.connection_id, NoticeKind.CODE_CHANGED)
         case MessageSent():
             return _delivery(store, event.connection_id, (event.message_id,), DeliveryState.SENT)
         case ReceiptReceived():
             ids = (event.message_id,)
             return _delivery(store, event.connection_id, ids, DeliveryState.DELIVERED)
         case DeliveryFailed():
-            return _delivery(store, event.connection_id, event.message_ids, DeliveryState.FAILED)
+            found = _delivery(store, event.connection_id, event.message_ids, DeliveryState.FAILED)
+            if event.problem is Problem.QUEUE_GONE:
+                found += failed(store, event.connection_id)  # it was deleted without a word
+            return found
         case _:
             return []
+
+
+def _noticed(store: Store, connection_id: str, kind: NoticeKind) -> list[Happening]:
+    contact = store.contact_of(connection_id)
+    return [] if contact is None else notify(store, contact, kind)
 
 
 def _delivery(

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from simplex_trio.chat.machine.records import ContactRecord, Notice, SentRecord
 from simplex_trio.chat.messages.event import Event
+from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.redaction import Redacted
 
 __all__ = ["Delivered", "Happening", "Noticed", "Said"]
@@ -22,6 +23,10 @@ class Said(Redacted):
     msg_id: bytes | None
     at: int
     """When the contact's router got it, in seconds since 1970."""
+    before: Profile | None = None
+    """The profile that the contact had before."""
+    referred: SentRecord | None = None
+    """The message to this contact that it is about."""
     is_repeated: bool = False
     """Whether a handler was begun with it before, in an earlier life of the program."""
 

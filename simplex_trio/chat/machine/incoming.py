@@ -14,7 +14,12 @@ from attrs import evolve
 
 from simplex_trio.chat.machine.happenings import Delivered, Said
 from simplex_trio.chat.machine.outgoing import is_enabled, say_if_possible
-from simplex_trio.chat.machine.records import ContactRecord, DeliveryState
+from simplex_trio.chat.machine.records import (
+    ContactRecord,
+    ContactStatus,
+    DeliveryState,
+    SentRecord,
+)
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import Received, decode_body
@@ -22,6 +27,8 @@ from simplex_trio.chat.messages.calls import XCallEnd, XCallInv
 from simplex_trio.chat.messages.content import Voice
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import (
+    MessageRef,
+    Quote,
     XDirectDel,
     XInfo,
     XMsgDel,
@@ -47,14 +54,29 @@ def look(store: Store, settings: Settings, message: PeerMessage) -> list[Said]:
     contact = store.contact_of(message.connection_id)
     if contact is None:
         return []
-    said = [
-        Said(contact, each.event, each.id, message.broker_timestamp)
-        for each in _messages(message)
-        if isinstance(each.event, _TOLD) and _is_allowed(settings, contact, each.event)
-    ]
+    if contact.status is ContactStatus.FAILED:
+        contact = _revived(store, settings, contact)
+    said: list[Said] = []
+    for each in _messages(message):
+        event, before = each.event, contact.profile
+        if not isinstance(event, _TOLD) or not _is_allowed(store, settings, contact, event):
+            continue
+        if isinstance(event, XInfo):
+            if event.profile == before:
+                continue
+            contact = evolve(contact, profile=event.profile)
+        at = message.broker_timestamp
+        said.append(Said(contact, event, each.id, at, before, _referred(store, contact, event)))
     if said and store.begin(message.connection_id, message.message_id):
         said = [evolve(each, is_repeated=True) for each in said]
     return said
+
+
+def _revived(store: Store, settings: Settings, contact: ContactRecord) -> ContactRecord:
+    """The contact, of which nothing was expected any more, is there again."""
+    if contact.profile_due:
+        say_if_possible(store, contact, XInfo(settings.profile_for(contact)))
+    return store.change_contact(contact, status=ContactStatus.READY, profile_due=False)
 
 
 def _messages(message: PeerMessage) -> Iterator[ChatMessage]:
@@ -68,9 +90,28 @@ def _messages(message: PeerMessage) -> Iterator[ChatMessage]:
             yield element.message
 
 
-def _is_allowed(settings: Settings, contact: ContactRecord, event: Event) -> bool:
-    """Whether the preferences of the two sides allow what a contact does; if not, apps drop it."""
+def _referred(store: Store, contact: ContactRecord, event: Event) -> SentRecord | None:
+    """The message to this contact that it reacts to, or quotes.
+
+    What it says is what was sent, and not what the contact says of it.
+    """
     match event:
+        case XMsgReact(msg_id=msg_id):
+            return store.sent_as(contact.contact_id, msg_id)
+        case XMsgNew(quote=Quote(msg_ref=MessageRef(sent=False, msg_id=bytes() as msg_id))):
+            return store.sent_as(contact.contact_id, msg_id)
+        case _:
+            return None
+
+
+def _is_allowed(store: Store, settings: Settings, contact: ContactRecord, event: Event) -> bool:
+    """Whether a contact may do this; if not, it is dropped, as by the apps.
+
+    It may change its own messages alone, and use what the preferences of both sides allow.
+    """
+    match event:
+        case XMsgUpdate(msg_id=msg_id) | XMsgDel(msg_id=msg_id):
+            return store.sent_as(contact.contact_id, msg_id) is None
         case XMsgReact():
             return is_enabled(settings, contact, Feature.REACTIONS, for_peer=True)
         case XMsgNew(content=Voice()):

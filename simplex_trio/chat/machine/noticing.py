@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simplex_trio.chat.machine.happenings import Noticed
+from simplex_trio.chat.machine.happenings import Happening, Noticed
 from simplex_trio.chat.machine.records import (
     ContactRecord,
     FirstMessage,
@@ -27,6 +27,7 @@ def read_info(info: bytes) -> ChatMessage | None:
 
 def notify(
     store: Store, contact: ContactRecord, kind: NoticeKind, first: FirstMessage | None = None
-) -> Noticed:
-    """Keep something that the program is to be told."""
-    return Noticed(contact, store.add_notice(Notice(kind, contact.contact_id, first)))
+) -> list[Happening]:
+    """Keep something that the program is to be told, unless it is to be told so already."""
+    notice = store.add_notice(Notice(kind, contact.contact_id, first))
+    return [] if notice is None else [Noticed(contact, notice)]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 
 from simplex_trio.chat.errors import NotAllowed, UnknownContact
-from simplex_trio.chat.machine.records import ContactRecord, SentRecord
+from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, SentRecord
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import pack
-from simplex_trio.chat.messages.content import Content, Voice
+from simplex_trio.chat.messages.content import Content, File, Image, Video, Voice
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import (
     Emoji,
     Quote,
+    XInfo,
     XMsgDel,
     XMsgNew,
     XMsgReact,
@@ -26,6 +27,7 @@ from simplex_trio.duplex.errors import CannotSend, LimitReached, UnknownConnecti
 from simplex_trio.errors import TooLarge
 
 __all__ = [
+    "check_allowed",
     "delete_message",
     "edit",
     "is_enabled",
@@ -34,6 +36,7 @@ __all__ = [
     "say",
     "say_if_possible",
     "send",
+    "set_preferences",
 ]
 
 
@@ -78,8 +81,7 @@ def send(
     live: bool = False,
 ) -> SentRecord:
     """Queue a new message; returns what is kept of it."""
-    if isinstance(content, Voice) and not is_enabled(settings, contact, Feature.VOICE):
-        raise NotAllowed("voice messages are not allowed in this conversation")
+    check_allowed(settings, contact, content)
     if ttl is not None and not is_enabled(settings, contact, Feature.TIMED_MESSAGES):
         raise NotAllowed("messages that disappear are not allowed in this conversation")
     msg_id = settings.new_message_id()
@@ -88,6 +90,30 @@ def send(
     record = SentRecord(msg_id, content, settings.seconds)
     store.add_sent(contact.contact_id, message_id, record)
     return record
+
+
+def set_preferences(
+    store: Store, settings: Settings, contact_id: int, preferences: Preferences | None
+) -> ContactRecord:
+    """Allow a contact something else than the profile says, and tell it if that is a change."""
+    contact = known_contact(store, contact_id)
+    changed = store.change_contact(contact, preferences=preferences)
+    if settings.preferences_for(changed) == settings.preferences_for(contact):
+        return changed
+    if changed.status is ContactStatus.READY:
+        say(store, changed, XInfo(settings.profile_for(changed)), None)
+    elif changed.status is not ContactStatus.REQUESTED:
+        changed = store.change_contact(changed, profile_due=True)
+    return changed
+
+
+def check_allowed(settings: Settings, contact: ContactRecord, content: Content) -> None:
+    """Raise `NotAllowed` for content that the two sides do not allow in their conversation."""
+    if isinstance(content, Voice) and not is_enabled(settings, contact, Feature.VOICE):
+        raise NotAllowed("voice messages are not allowed in this conversation")
+    is_file = isinstance(content, Image | Video | File)
+    if is_file and not is_enabled(settings, contact, Feature.FILES):
+        raise NotAllowed("files and media are not allowed in this conversation")
 
 
 def edit(
@@ -131,5 +157,5 @@ def is_enabled(
 ) -> bool:
     """Whether this side, or the peer, may use something in this conversation."""
     theirs = None if contact.profile is None else contact.profile.preferences
-    enabled = settings.preferences.enabled(feature, theirs or Preferences())
+    enabled = settings.preferences_for(contact).enabled(feature, theirs or Preferences())
     return enabled.for_peer if for_peer else enabled.for_us

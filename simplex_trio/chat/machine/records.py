@@ -11,18 +11,21 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.preferences import Preferences
 from simplex_trio.chat.messages.profiles import Profile
-from simplex_trio.chat.messages.records import Record
+from simplex_trio.chat.messages.records import Record, Required
 from simplex_trio.chat.messages.scalars import ChatVersions
 from simplex_trio.chat.messages.versions import ChatVersion
 
 __all__ = [
+    "MAX_ALIAS",
     "MAX_SENT",
     "AddressRecord",
     "ContactRecord",
     "ContactStatus",
     "DeliveryState",
     "FirstMessage",
+    "InvitationRecord",
     "Notice",
     "NoticeKind",
     "SentRecord",
@@ -32,6 +35,9 @@ MAX_SENT = 100
 """How many of the messages to each contact are kept; the oldest ones go first.
 
 Receipts for older ones are not told of, and reactions to them are told without what they are to."""
+
+MAX_ALIAS = 200
+"""How many characters a program's own name for a contact may have."""
 
 _FIRST_VERSION = ChatVersions(ChatVersion.FIRST, ChatVersion.FIRST)
 
@@ -93,6 +99,12 @@ class ContactRecord(Record):
     """What came with the request, until it can be answered."""
     profile_due: bool = False
     """The program's profile has changed since the contact was told of it."""
+    own_profile: Profile | None = None
+    """The random profile by which the contact knows the program, in place of its own."""
+    preferences: Preferences | None = None
+    """What the program allows this contact, where that is not what its profile says."""
+    alias: str = ""
+    """What the program calls the contact, if that is not the name in the profile."""
 
 
 @frozen(repr=False)
@@ -117,6 +129,18 @@ class AddressRecord(Record):
     """What the short link shows."""
 
 
+@frozen(repr=False)
+class InvitationRecord(Record):
+    """A link that was made for one person, and was not opened yet."""
+
+    connection_id: str
+    links: Required[tuple[str, ...]] = ()
+    """The long one and the short one."""
+    own_profile: Profile | None = None
+    alias: str = ""
+    """These become the contact's."""
+
+
 class NoticeKind(StrEnum):
     """What a program is still to be told."""
 
@@ -124,6 +148,8 @@ class NoticeKind(StrEnum):
     REQUESTED = "requested"
     FIRST_MESSAGE = "first message"
     FAILED = "failed"
+    BROKEN = "broken"
+    CODE_CHANGED = "code changed"
 
 
 @frozen(repr=False)

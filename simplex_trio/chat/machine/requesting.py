@@ -7,7 +7,9 @@ from contextlib import suppress
 from attrs import evolve
 
 from simplex_trio.chat.machine.happenings import Happening
+from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.noticing import notify, read_info
+from simplex_trio.chat.machine.own import update_address
 from simplex_trio.chat.machine.records import (
     ContactRecord,
     ContactStatus,
@@ -31,11 +33,12 @@ from simplex_trio.errors import TooLarge
 __all__ = ["accept", "address_is_there", "reject", "requested"]
 
 
-def address_is_there(store: Store, event: InvitationReady) -> None:
+def address_is_there(store: Store, settings: Settings, event: InvitationReady) -> None:
     """A router has made the address."""
     address = store.address
     if address is not None and address.connection_id == event.connection_id:
         store.address = evolve(address, link=event.link, short_link=event.short_link)
+        update_address(store, settings)  # the profile may have changed while it was made
 
 
 def requested(store: Store, settings: Settings, event: RequestReceived) -> list[Happening]:
@@ -77,7 +80,7 @@ def requested(store: Store, settings: Settings, event: RequestReceived) -> list[
         return []
     if known is not None:
         return []  # the program knows of it
-    return [notify(store, contact, NoticeKind.REQUESTED)]
+    return notify(store, contact, NoticeKind.REQUESTED)
 
 
 def _reject(store: Store, event: RequestReceived) -> None:
@@ -90,17 +93,26 @@ def _request(contact: ContactRecord) -> RequestReceived:
     return RequestReceived(contact.connection_id, contact.request_id, b"", False, ())
 
 
-def accept(store: Store, settings: Settings, contact: ContactRecord) -> ContactRecord:
-    """Accept the request of a contact; accepting again changes nothing.
+def accept(
+    store: Store, settings: Settings, contact: ContactRecord, *, incognito: bool = False
+) -> ContactRecord:
+    """Accept the request of a contact, perhaps by a random profile; again changes nothing.
 
     Raises `CannotAccept` if the peer's program is of another version.
     """
     if contact.status is not ContactStatus.REQUESTED:
         return contact
-    connection_id = store.t.accept(_request(contact), settings.info())
-    return store.change_contact(
-        contact, connection_id=connection_id, status=ContactStatus.CONNECTING, request_id=None
+    if incognito:
+        contact = evolve(contact, own_profile=random_profile(settings.random))
+    info = settings.info(XInfo(settings.profile_for(contact)))
+    accepted = evolve(
+        contact,
+        connection_id=store.t.accept(_request(contact), info),
+        status=ContactStatus.CONNECTING,
+        request_id=None,
     )
+    store.put_contact(accepted)
+    return accepted
 
 
 def reject(store: Store, contact: ContactRecord) -> None:

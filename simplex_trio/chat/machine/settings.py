@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from simplex_trio.chat.machine.records import ContactRecord
 from simplex_trio.chat.messages.addresses import AddressData
 from simplex_trio.chat.messages.bodies import encode_info
 from simplex_trio.chat.messages.content import Content
@@ -31,10 +32,23 @@ class Settings(Redacted):
     clock: Callable[[], float]
     random: Callable[[int], bytes]
 
-    @property
-    def preferences(self) -> Preferences:
-        """What this side allows."""
-        return self.profile.preferences or Preferences()
+    def preferences_for(self, contact: ContactRecord) -> Preferences:
+        """What this side allows a contact."""
+        profile = contact.own_profile or self.profile
+        return (profile.preferences or Preferences()).with_changes(contact.preferences)
+
+    def profile_for(self, contact: ContactRecord) -> Profile:
+        """Who the program is for a contact, and what it allows this one."""
+        profile = contact.own_profile or self.profile
+        if contact.preferences is None:
+            return profile
+        return evolve(profile, preferences=self.preferences_for(contact))
+
+    def check(self) -> None:
+        """Raise `EncodeError` or `TooLarge` for what the apps would not take."""
+        self.profile.check()
+        self.info(XInfo(self.profile))
+        AddressData(self.profile, self.welcome).encode()
 
     @property
     def seconds(self) -> int:
@@ -45,17 +59,16 @@ class Settings(Redacted):
         """An id for a message, for both sides."""
         return message_id(self.random(MESSAGE_ID_SIZE))
 
-    def info(self, event: Event | None = None) -> bytes:
-        """What a peer is told with a connection: the profile, if nothing else is given.
+    def info(self, event: Event) -> bytes:
+        """What a peer is told with a connection.
 
         Whether the connection will have the KEM is not known yet, so it has to fit in any case.
         """
-        return encode_info(ChatMessage(event or XInfo(self.profile)), pq=True)
+        return encode_info(ChatMessage(event), pq=True)
 
-    @property
-    def invitation_data(self) -> bytes:
+    def invitation_data(self, own_profile: Profile | None = None) -> bytes:
         """What the short link of an invitation shows."""
-        return AddressData(self.profile).encode()
+        return AddressData(own_profile or self.profile).encode()
 
     @property
     def address_data(self) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TypeVar
 
 from attrs import evolve
@@ -11,9 +12,11 @@ from simplex_trio.chat.machine.records import (
     AddressRecord,
     ContactRecord,
     ContactStatus,
+    InvitationRecord,
     Notice,
     SentRecord,
 )
+from simplex_trio.chat.machine.state import clear_state
 from simplex_trio.chat.messages.content import Content, Text
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
@@ -38,6 +41,9 @@ _SENT = ".chat.sent"
 _SENT_IDS = ".chat.sent-ids"
 _NOTICES = ".chat.notices"
 _BEGUN = ".chat.begun"
+_PENDING = ".chat.pending"
+_INVITATIONS = ".chat.invitations"
+_OWN_LINKS = ".chat.own-links"
 
 
 def _key(number: int) -> bytes:
@@ -48,11 +54,23 @@ def _encoded(record: Record) -> bytes:
     return encode_json(record.to_json())
 
 
+def _pending_key(notice: Notice) -> bytes:
+    return _key(notice.contact_id) + notice.kind.encode()
+
+
+def _hashed(link: str) -> bytes:
+    return hashlib.sha256(link.encode()).digest()
+
+
 class Store:
     """The records, in one transaction."""
 
     def __init__(self, t: Transaction) -> None:
         self.t = t
+        self.removed: list[int] = []
+        """Contacts that the transaction removes."""
+        self.forgotten: list[tuple[int, bytes]] = []
+        """Messages, by contact and id, of which it removes what is kept."""
         self._kept = t.kept
 
     def _get(self, kind: type[RecordT], space: str, key: bytes) -> RecordT | None:
@@ -109,6 +127,7 @@ class Store:
 
     def remove_contact(self, contact: ContactRecord) -> None:
         """Remove a contact with all that is kept of it."""
+        self.removed.append(contact.contact_id)
         number = _key(contact.contact_id)
         self._kept.delete(_CONTACTS, number)
         self._kept.delete(_CONNECTIONS, contact.connection_id.encode())
@@ -118,9 +137,10 @@ class Store:
         for space in (_SENT, _SENT_IDS):
             for key, _ in self._kept.scan(space, number):
                 self._kept.delete(space, key)
-        for key, value in self._kept.scan(_NOTICES):
-            if Notice.from_json(decode_json(value)).contact_id == contact.contact_id:
-                self._kept.delete(_NOTICES, key)
+        for key, value in self._kept.scan(_PENDING, number):
+            self._kept.delete(_PENDING, key)
+            self._kept.delete(_NOTICES, value)
+        clear_state(self._kept, contact.contact_id)
 
     # --- what was sent --------------------------------------------------------------------------
 
@@ -134,6 +154,7 @@ class Store:
             oldest = SentRecord.from_json(decode_json(value))
             self._kept.delete(_SENT, key)
             self._kept.delete(_SENT_IDS, owner + oldest.msg_id)
+            self.forgotten.append((contact_id, oldest.msg_id))
 
     def sent(self, contact_id: int, message_id: int) -> SentRecord | None:
         """The message that the agent knows by this id, if it is still kept."""
@@ -162,16 +183,24 @@ class Store:
 
     # --- notices --------------------------------------------------------------------------------
 
-    def add_notice(self, notice: Notice) -> Notice:
-        """Keep something that the program is to be told."""
+    def add_notice(self, notice: Notice) -> Notice | None:
+        """Keep something that the program is to be told; `None` if it is to be told so already.
+
+        So however often it happens, there is at most one notice of each kind for each contact.
+        """
+        pending = _pending_key(notice)
+        if self._kept.get(_PENDING, pending) is not None:
+            return None
         number = self._next(b"last notice")
         numbered = evolve(notice, number=number)
         self._kept.put(_NOTICES, _key(number), _encoded(numbered))
+        self._kept.put(_PENDING, pending, _key(number))
         return numbered
 
-    def remove_notice(self, number: int) -> None:
+    def remove_notice(self, notice: Notice) -> None:
         """The program has dealt with it."""
-        self._kept.delete(_NOTICES, _key(number))
+        if self._kept.delete(_NOTICES, _key(notice.number)):
+            self._kept.delete(_PENDING, _pending_key(notice))
 
     def notices(self, after: int = 0) -> list[Notice]:
         """What the program is still to be told, in order."""
@@ -184,6 +213,35 @@ class Store:
         if before != number:
             self._kept.put(_BEGUN, connection_id.encode(), number)
         return before == number
+
+    # --- invitations ----------------------------------------------------------------------------
+
+    def add_invitation(self, invitation: InvitationRecord) -> None:
+        """Keep an invitation until it is opened."""
+        connection_id = invitation.connection_id.encode()
+        self._kept.put(_INVITATIONS, connection_id, _encoded(invitation))
+        for link in invitation.links:
+            self._kept.put(_OWN_LINKS, _hashed(link), connection_id)
+
+    def invitation(self, connection_id: str) -> InvitationRecord | None:
+        """The invitation with this connection."""
+        return self._get(InvitationRecord, _INVITATIONS, connection_id.encode())
+
+    def invitation_with(self, link: str) -> InvitationRecord | None:
+        """The invitation with this link."""
+        found = self._kept.get(_OWN_LINKS, _hashed(link))
+        return None if found is None else self.invitation(found.decode())
+
+    def invitations(self, *, after: str = "", limit: int = 1000) -> list[InvitationRecord]:
+        """Invitations in the order of their connections' ids."""
+        found = self._kept.scan(_INVITATIONS, after=after.encode(), limit=limit)
+        return [InvitationRecord.from_json(decode_json(value)) for _, value in found]
+
+    def remove_invitation(self, invitation: InvitationRecord) -> None:
+        """Forget an invitation, which was opened or taken back."""
+        self._kept.delete(_INVITATIONS, invitation.connection_id.encode())
+        for link in invitation.links:
+            self._kept.delete(_OWN_LINKS, _hashed(link))
 
     # --- of the program itself ------------------------------------------------------------------
 

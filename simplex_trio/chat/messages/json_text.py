@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from simplex_trio.errors import DecodeError, EncodeError
@@ -97,7 +96,7 @@ def _check_depth(text: str) -> None:
                 depth -= 1
 
 
-def encode_json(value: Mapping[str, Any]) -> bytes:
+def encode_json(value: object) -> bytes:
     """The shortest JSON of ``value``; raises `EncodeError` for what JSON does not have."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from contextlib import suppress
 from typing import Self
 
 from attrs import frozen
 
+from simplex_trio.chat.messages.shrinking import shrunk
 from simplex_trio.errors import DecodeError, TooLarge
 from simplex_trio.redaction import Redacted
 
@@ -50,7 +52,7 @@ class Picture(Redacted):
         """The picture with the ``content`` of a PNG, JPEG, GIF or WebP file.
 
         Raises `ValueError` for anything else, and `TooLarge` for one whose URI has more than
-        ``limit`` characters: use 12,500 for a profile.  Making it smaller is up to the program.
+        ``limit`` characters: use 12,500 for a profile.  `fitting` makes it smaller.
         """
         kind = _kind(content)
         if kind is None:
@@ -59,6 +61,27 @@ class Picture(Redacted):
         if len(uri) > limit:
             raise TooLarge(f"a picture of {len(uri)} characters does not fit into {limit}")
         return cls(uri)
+
+    @classmethod
+    def fitting(cls, content: bytes, *, limit: int = MAX_THUMBNAIL, square: bool = False) -> Self:
+        """The picture in a file, made so small that its URI has at most ``limit`` characters.
+
+        A small file is taken as it is, unless the picture has to be ``square``.  Making one smaller
+        takes some time; call this in a thread if it is not done once for all.
+
+        Raises `ValueError` for a file that is no PNG, JPEG, GIF or WebP, `TooLarge` for one of more
+        than 50,000,000 pixels, and `PictureSupportMissing` without the extra ``images``.
+        """
+        if not square:
+            with suppress(TooLarge):
+                return cls.of(content, limit=limit)
+        room = (limit - len("data:image/jpg;base64,")) // 4 * 3
+        return cls.of(shrunk(content, room, square=square), limit=limit)
+
+    @classmethod
+    def of_profile(cls, content: bytes) -> Self:
+        """The picture of a profile: square, and as small as the apps make it; see `fitting`."""
+        return cls.fitting(content, limit=MAX_PROFILE_PICTURE, square=True)
 
     def __bool__(self) -> bool:
         """Whether there is anything to show."""

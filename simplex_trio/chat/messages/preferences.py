@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import ClassVar
 
-from attrs import frozen
+from attrs import evolve, fields, frozen
 
 from simplex_trio.chat.messages.records import Lax, Record, Required, Tagged
 
@@ -133,6 +133,17 @@ class Preferences(Record):
         """What this side says of ``feature``, or the default."""
         stated: Preference | TimedMessages | None = getattr(self, feature.value)
         return _DEFAULTS[feature] if stated is None else stated.allow
+
+    def with_changes(self, changes: Preferences | None) -> Preferences:
+        """These, except for what ``changes`` say something of."""
+        if changes is None:
+            return self
+        stated = {
+            each.name: getattr(changes, each.name)
+            for each in fields(Preferences)
+            if each.name != "unknown" and getattr(changes, each.name) is not None
+        }
+        return evolve(self, **stated)
 
     def enabled(self, feature: Feature, peer: Preferences | None) -> Enabled:
         """Who may use ``feature``, if this side is ours and the other one says ``peer``.

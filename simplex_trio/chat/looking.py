@@ -1,0 +1,134 @@
+"""`LinkInfo`: what a link is, and who is behind it, before it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TypeVar, final
+
+from attrs import evolve, field, frozen
+
+from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.machine.connecting import is_own, leads_to_group
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.addresses import AddressData, GroupLinkData
+from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.group_profiles import GroupProfile
+from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.people import Contact
+from simplex_trio.duplex.errors import NeedsNewerAgent
+from simplex_trio.errors import DecodeError
+from simplex_trio.redaction import Redacted
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.links import Link, LinkProblem, NotALink, parse_link
+from simplex_trio.wire.duplex.requests import InvitationURI
+from simplex_trio.wire.duplex.short_links import (
+    ContactKind,
+    ShortContactLink,
+    ShortInvitationLink,
+)
+
+__all__ = ["LinkInfo", "LinkKind", "look_at_link"]
+
+DataT = TypeVar("DataT", AddressData, GroupLinkData)
+
+
+class LinkKind(StrEnum):
+    """What a link leads to."""
+
+    INVITATION = "invitation"
+    """A person or a bot; one program can use it once."""
+    ADDRESS = "address"
+    """A person or a bot, who may be asked by any number."""
+    GROUP = "group"
+    """A group or a channel, which cannot be joined yet."""
+    UNKNOWN = "unknown"
+    """Something of a later version."""
+
+
+@final
+@frozen(repr=False)
+class LinkInfo(Redacted):
+    """What a link is, as `Bot.look` finds it."""
+
+    kind: LinkKind
+    can_connect: bool = False
+    """Whether `Bot.connect` can use it."""
+    needs_newer: bool = False
+    """Whether it is for later versions: update this program to use it."""
+    is_own: bool = False
+    """Whether it is the bot's own address, or an invitation that it has made."""
+    contact: Contact | None = field(default=None, repr=False)
+    """The contact that came about by this link, or is to."""
+    profile: Profile | None = None
+    """Who is behind it.  `None` if the link does not say so, as long links never do; of a one-time
+    link that was opened before, it is what the contact has said since."""
+    welcome: Content | None = None
+    """The welcome message of an address."""
+    is_business: bool = False
+    """Whether the apps make a group of the conversation, which others of the business can join."""
+    group: GroupProfile | None = None
+    """The profile of a group."""
+
+
+async def look_at_link(
+    core: ChatCore, link: Link | str, presets: Iterable[ServerAddress]
+) -> LinkInfo:
+    """Find out what a link is; see `Bot.look`."""
+    try:
+        parsed = parse_link(link, presets) if isinstance(link, str) else link
+    except NotALink as exc:
+        if exc.problem in (LinkProblem.FUTURE_KIND, LinkProblem.FUTURE_VERSION):
+            return LinkInfo(LinkKind.UNKNOWN, needs_newer=True)
+        raise
+    kind = _kind(parsed)
+    # Reading a one-time link of our own would make it unusable for the person whom it is for.
+    if await core.step(lambda store: is_own(store, parsed, presets), durable=False):
+        settings = core.settings
+        welcome = settings.welcome if kind is LinkKind.ADDRESS else None
+        return LinkInfo(kind, is_own=True, profile=settings.profile, welcome=welcome)
+    try:
+        preview = await core.agent.look(parsed)
+    except NeedsNewerAgent:
+        return LinkInfo(kind, needs_newer=True)
+    needs_newer = preview.needs_newer_agent
+    if kind is LinkKind.GROUP:
+        group = _read(GroupLinkData, preview.data)
+        profile = None if group is None else group.group_profile
+        return LinkInfo(kind, needs_newer=needs_newer, group=profile)
+    data = _read(AddressData, preview.data)
+    found = LinkInfo(kind, preview.can_join, needs_newer)
+    if data is not None:
+        found = evolve(found, profile=data.profile, welcome=data.message, is_business=data.business)
+    if preview.connection_id is not None:
+        found = await _known(core, found, preview.connection_id)
+    return found
+
+
+async def _known(core: ChatCore, info: LinkInfo, connection_id: str) -> LinkInfo:
+    def find(store: Store) -> Contact | None:
+        found = store.contact_of(connection_id)
+        return None if found is None else Contact(core, found)
+
+    contact = await core.step(find, durable=False)
+    if contact is None:
+        return info
+    return evolve(info, contact=contact, profile=info.profile or contact.profile)
+
+
+def _kind(link: Link) -> LinkKind:
+    if isinstance(link, InvitationURI | ShortInvitationLink):
+        return LinkKind.INVITATION
+    if leads_to_group(link):
+        return LinkKind.GROUP
+    if isinstance(link, ShortContactLink) and link.kind is not ContactKind.CONTACT:
+        return LinkKind.UNKNOWN
+    return LinkKind.ADDRESS
+
+
+def _read(kind: type[DataT], data: bytes | None) -> DataT | None:
+    """What a link shows; `None` if that is nothing, or makes no sense, as in the apps."""
+    try:
+        return None if data is None else kind.decode(data)
+    except DecodeError:
+        return None
