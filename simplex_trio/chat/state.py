@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar, final, overload
 
+from attrs import field, frozen
+
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.machine.outgoing import known_contact
 from simplex_trio.chat.machine.state import get_state, put_state, state_of
@@ -24,6 +26,7 @@ _PROGRAM = 0
 
 
 @final
+@frozen(eq=False, repr=False)
 class State(Redacted):
     """Values by names, in the file of the bot, encrypted and backed up with it.
 
@@ -32,9 +35,8 @@ class State(Redacted):
     is `TooLarge`.
     """
 
-    def __init__(self, core: ChatCore, contact_id: int = _PROGRAM) -> None:
-        self._core = core
-        self._contact_id = contact_id
+    _core: ChatCore = field(repr=False)
+    _contact_id: int = field(default=_PROGRAM, repr=False)
 
     @overload
     async def get(self, name: str) -> Any: ...

@@ -67,6 +67,12 @@ class Person:
                 self._others.append(each)
         raise AssertionError("nothing more happens")
 
+    def heard(self) -> list[object]:
+        """All that has happened and was not asked for yet."""
+        while self._told.statistics().current_buffer_used:
+            self._others.append(self._told.receive_nowait())
+        return self._others
+
     async def connect(self, link: str) -> Contact:
         """Open a link, and wait until it is connected."""
         asked = await self.bot.connect(link)
