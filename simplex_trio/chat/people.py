@@ -158,7 +158,8 @@ class Contact(Redacted):
         ``live`` message grows: `SentMessage.edit` replaces its text, and ends it without ``live``.
 
         Raises `NotAllowed` for what the two sides do not allow, `UnknownContact` if the contact was
-        deleted, `CannotSend` if it is not connected yet, and `TooLarge`.
+        deleted, `CannotSend` if it is not connected yet, or is being repaired after the two sides
+        have lost each other, and `TooLarge`.
         """
         return await self._core.step(self._sending(content, quote=quote, ttl=ttl, live=live))
 

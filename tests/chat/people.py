@@ -33,11 +33,12 @@ async def open_quiet_bot(
     quiet: Quiet, profile: Profile | str, **options: Any
 ) -> AsyncIterator[Bot]:
     """A bot on the routers of ``quiet``."""
+    now = trio.lowlevel.current_clock().current_time  # in any thread
     config = DuplexConfig(
         tuple(router.address for router in quiet.routers),
         pq=False,
         proxy=ProxyUse.NEVER,
-        clock=lambda: _NOW + trio.current_time(),
+        clock=lambda: _NOW + now(),
     )
     config = evolve(config, **options.pop("changes", {}))
     connector = simulated_connector(quiet.routers, Random(str(profile)), config.agent.client)
