@@ -34,7 +34,7 @@ from simplex_trio.errors import (
     SimplexError,
 )
 from simplex_trio.wire.addresses import ServerAddress
-from simplex_trio.wire.duplex.link_boxes import LinkContent, LinkKeys, read_link
+from simplex_trio.wire.duplex.link_boxes import LinkContent, LinkKeys, decode_link
 from simplex_trio.wire.duplex.short_links import ShortInvitationLink, ShortLink
 from simplex_trio.wire.errors.values import (
     Broker,
@@ -55,6 +55,11 @@ NETWORK_ERRORS = (SimplexError, OSError)
 
 _MAX_PROXIES = 1024
 """Routers whose proxy is remembered, so that they keep one session; the oldest is forgotten."""
+
+_FEW_OWNERS = 4
+"""Owners of a link whose signatures are checked at once: 15 at most, which take 2 ms.
+
+Those of more are checked in a thread."""
 
 
 def failure_of(error: BaseException) -> SendFailure:
@@ -197,8 +202,10 @@ class Routers:
         label = self.label(user, link.server)
         ask = partial(_ask_for_link, link, key)
         answer, _ = await self.send(link.server, label, ask, user=user)
-        # In a thread, since the signatures of many owners take long to check.
-        return await trio.to_thread.run_sync(read_link, link, answer.sender_id, answer.data)
+        unchecked = decode_link(LinkKeys.of(link), answer.data)
+        if unchecked.owners <= _FEW_OWNERS:
+            return unchecked.check_from(link, answer.sender_id)
+        return await trio.to_thread.run_sync(unchecked.check_from, link, answer.sender_id)
 
     async def _send_proxied(
         self,

@@ -55,6 +55,8 @@ __all__ = [
     "LinkContent",
     "LinkKeys",
     "SealedLink",
+    "UncheckedLink",
+    "decode_link",
     "max_program_data",
     "open_link",
     "read_link",
@@ -233,11 +235,58 @@ def replace_user_data(
 # --- reading ------------------------------------------------------------------------------------
 
 
-def open_link(keys: LinkKeys, data: QueueLinkData) -> LinkContent:
-    """Open the data of a link, and check everything that does not depend on where it came from.
+@final
+@frozen(repr=False)
+class UncheckedLink(Redacted):
+    """The data of a link, decrypted and decoded, before anything proves whose it is."""
 
-    Raises `LinkDataInvalid` if a check fails.
-    """
+    _keys: LinkKeys
+    _fixed_signature: bytes
+    _fixed_data: bytes
+    _fixed: FixedLinkData
+    _user_signature: bytes
+    _user_data: bytes
+    _user: UserLinkData
+
+    @property
+    def owners(self) -> int:
+        """How many owners it names: the more, the longer `check` takes, by their square."""
+        return len(self._owners)
+
+    @property
+    def _owners(self) -> tuple[Owner, ...]:
+        return self._user.owners if isinstance(self._user, ContactLinkData) else ()
+
+    def check(self) -> LinkContent:
+        """The content, if everything is right that does not depend on where it came from.
+
+        Raises `LinkDataInvalid` if a check fails.
+        """
+        fixed, user = self._fixed, self._user
+        _check_kinds(self._keys, fixed, user)
+        if not hmac.compare_digest(sha3_256(self._fixed_data).digest(), self._keys.link_key):
+            raise LinkDataInvalid(LinkFlaw.LINK_KEY)
+        root_key = fixed.root_key
+        if not is_signed_by(root_key, self._fixed_signature, self._fixed_data):
+            raise LinkDataInvalid(LinkFlaw.FIXED_SIGNATURE)
+        check_owners(root_key, self._owners)
+        signers = (root_key, *(owner.key for owner in self._owners))
+        if not any(is_signed_by(key, self._user_signature, self._user_data) for key in signers):
+            raise LinkDataInvalid(LinkFlaw.USER_SIGNATURE)
+        return LinkContent(fixed, user)
+
+    def check_from(self, link: ShortLink, sender_id: bytes) -> LinkContent:
+        """The same, and whether it is the answer to a link; see `read_link`."""
+        content = self.check()
+        queue = content.fixed.request.queues[0].queue
+        same_queue = hmac.compare_digest(queue.sender_id, sender_id)
+        if not same_queue or link.server.hosts[0] not in queue.server.hosts:
+            raise LinkDataInvalid(LinkFlaw.OTHER_QUEUE)
+        return LinkContent(_on_server(content.fixed, link.server), content.user)
+
+
+def decode_link(keys: LinkKeys, data: QueueLinkData) -> UncheckedLink:
+    """Decrypt and decode the data of a link; raises `LinkDataInvalid` if that is impossible."""
     fixed_signature, fixed_data = _open(
         keys.box_key, data.fixed, LinkFlaw.FIXED_NOT_AUTHENTIC, LinkFlaw.FIXED_MALFORMED
     )
@@ -258,18 +307,15 @@ def open_link(keys: LinkKeys, data: QueueLinkData) -> LinkContent:
         raise LinkDataInvalid(
             LinkFlaw.FUTURE_VERSION if is_later else LinkFlaw.USER_MALFORMED
         ) from exc
-    _check_kinds(keys, fixed, user)
-    if not hmac.compare_digest(sha3_256(fixed_data).digest(), keys.link_key):
-        raise LinkDataInvalid(LinkFlaw.LINK_KEY)
-    root_key = fixed.root_key
-    if not is_signed_by(root_key, fixed_signature, fixed_data):
-        raise LinkDataInvalid(LinkFlaw.FIXED_SIGNATURE)
-    owners = user.owners if isinstance(user, ContactLinkData) else ()
-    check_owners(root_key, owners)
-    signers = (root_key, *(owner.key for owner in owners))
-    if not any(is_signed_by(key, user_signature, user_data) for key in signers):
-        raise LinkDataInvalid(LinkFlaw.USER_SIGNATURE)
-    return LinkContent(fixed, user)
+    return UncheckedLink(keys, fixed_signature, fixed_data, fixed, user_signature, user_data, user)
+
+
+def open_link(keys: LinkKeys, data: QueueLinkData) -> LinkContent:
+    """Open the data of a link, and check everything that does not depend on where it came from.
+
+    Raises `LinkDataInvalid` if a check fails.
+    """
+    return decode_link(keys, data).check()
 
 
 def _is_of_the_future(data: bytes) -> bool:
@@ -311,12 +357,7 @@ def read_link(link: ShortLink, sender_id: bytes, data: QueueLinkData) -> LinkCon
 
     Raises `LinkDataInvalid` if a check fails.
     """
-    content = open_link(LinkKeys.of(link), data)
-    queue = content.fixed.request.queues[0].queue
-    same_queue = hmac.compare_digest(queue.sender_id, sender_id)
-    if not same_queue or link.server.hosts[0] not in queue.server.hosts:
-        raise LinkDataInvalid(LinkFlaw.OTHER_QUEUE)
-    return LinkContent(_on_server(content.fixed, link.server), content.user)
+    return decode_link(LinkKeys.of(link), data).check_from(link, sender_id)
 
 
 def _on_server(fixed: FixedLinkData, server: ServerAddress) -> FixedLinkData:
