@@ -17,6 +17,7 @@ import simplex_trio
 
 _OPENSSL = "simplex_trio/transport/_openssl.py"
 _H2 = "simplex_trio/xftp/http2/state.py"
+_ORDER = "simplex_trio/testing/in_memory/order.py"
 
 _OPENSSL_FUNCTIONS = (
     "BIO_get_mem_data",
@@ -108,6 +109,17 @@ def test_how_frames_are_written_out() -> None:
     assert "a body" in repr(frame), changed("hyperframe", "Frame._body_repr", _H2)
 
 
+def test_what_makes_scheduling_reproducible() -> None:
+    from random import Random
+
+    from trio._core import _run
+
+    assert isinstance(getattr(_run, "_r", None), Random), changed("trio", "_run._r", _ORDER)
+    switch = getattr(_run, "_ALLOW_DETERMINISTIC_SCHEDULING", None)
+    described = "_run._ALLOW_DETERMINISTIC_SCHEDULING"
+    assert isinstance(switch, bool), changed("trio", described, _ORDER)
+
+
 def _private_imports(module: Path) -> set[str]:
     """Names that begin with an underscore in what a module imports from other packages."""
     found = set()
@@ -133,4 +145,7 @@ def test_no_other_module_imports_private_names() -> None:
         for module in root.rglob("*.py")
         if (names := _private_imports(module))
     }
-    assert found == {_OPENSSL: {"OpenSSL._util.ffi", "OpenSSL._util.lib"}}
+    assert found == {
+        _OPENSSL: {"OpenSSL._util.ffi", "OpenSSL._util.lib"},
+        _ORDER: {"trio._core._run"},
+    }

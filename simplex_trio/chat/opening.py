@@ -22,6 +22,7 @@ from simplex_trio.chat.people import as_content
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.opening import open_duplex_agent
+from simplex_trio.duplex.store.store import MemoryFile
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
 
@@ -30,7 +31,7 @@ __all__ = ["open_bot", "run_bot"]
 
 @asynccontextmanager
 async def open_bot(
-    path: str | PathLike[str] | None,
+    path: str | PathLike[str] | MemoryFile | None,
     *,
     profile: Profile | str,
     handlers: Handlers | None = None,

@@ -15,7 +15,7 @@ from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.kem_stock import open_kem_stock
 from simplex_trio.duplex.store.rows import SQLiteRows
-from simplex_trio.duplex.store.store import open_duplex_store
+from simplex_trio.duplex.store.store import MemoryFile, open_duplex_store
 from simplex_trio.duplex.work.ntf_routers import NTFConnector
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
@@ -29,7 +29,7 @@ _FILES = ".files"
 
 @asynccontextmanager
 async def open_duplex_agent(
-    path: str | PathLike[str] | None,
+    path: str | PathLike[str] | MemoryFile | None,
     *,
     servers: Iterable[Server | ServerAddress | str] = (),
     xftp_servers: Iterable[AnyServer] = (),
@@ -42,11 +42,11 @@ async def open_duplex_agent(
 ) -> AsyncIterator[DuplexAgent]:
     """Open an agent whose store is the file at ``path``, which is made if it is missing.
 
-    ``None`` keeps everything in memory.  ``servers`` are the routers on which queues are made, and
-    ``xftp_servers`` those that files are put on; they replace those of the configuration.
-    ``connector`` replaces the way in which connections to routers of queues are made, and
-    ``ntf_connector`` that to notification routers.  Leaving the block ends all tasks, closes all
-    connections and the file.
+    ``None`` keeps everything in memory, and so does a `MemoryFile`, for tests.  ``servers`` are the
+    routers on which queues are made, and ``xftp_servers`` those that files are put on; they replace
+    those of the configuration.  ``connector`` replaces the way in which connections to routers of
+    queues are made, and ``ntf_connector`` that to notification routers.  Leaving the block ends all
+    tasks, closes all connections and the file.
 
     With ``subscribe`` all connections are subscribed to.  Without, a program calls
     `DuplexAgent.subscribe` for some of them, or `Notifications.fetch`; everything else is the same.
@@ -69,9 +69,10 @@ async def open_duplex_agent(
     if for_files:
         config = evolve(config, files=evolve(config.files, servers=for_files))
     async with AsyncExitStack() as stack:
-        file = None if path is None else Path(path)
+        place = path if path is None or isinstance(path, MemoryFile) else Path(path)
+        file = place if isinstance(place, Path) else None
         store = await stack.enter_async_context(
-            open_duplex_store(file, key=key, accept_loss=accept_loss)
+            open_duplex_store(place, key=key, accept_loss=accept_loss)
         )
         needs_kem = config.pq or await store.transact(SQLiteRows.has_kem, durable=False)
         stock = await stack.enter_async_context(open_kem_stock()) if needs_kem else None

@@ -3,6 +3,7 @@
 They are meant for tests that run with Trio, under pytest or not; most of them suit virtual time.
 """
 
+from simplex_trio.duplex.store.store import MemoryFile
 from simplex_trio.testing.cable import Cable, open_cable
 from simplex_trio.testing.frame_streams import check_frame_stream
 from simplex_trio.testing.memory_link import MemoryLink
@@ -12,6 +13,7 @@ from simplex_trio.testing.stores import check_store
 
 __all__ = [
     "Cable",
+    "MemoryFile",
     "MemoryLink",
     "MemoryNetwork",
     "ScriptedNTFRouter",

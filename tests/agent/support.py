@@ -18,11 +18,11 @@ from simplex_trio.agent.events import AgentEvent
 from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.testing.in_memory.connector import simulated_connector
 from simplex_trio.testing.network import MemoryNetwork
 from simplex_trio.wire.smp.commands import Command
 from simplex_trio.wire.smp.messages import Message
 
-from .simulation.connector import simulated_connector
 from .simulation.router import SimulatedRouter, SimulatedSession
 
 EventT = TypeVar("EventT", bound=AgentEvent)

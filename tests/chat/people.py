@@ -18,7 +18,7 @@ from simplex_trio.chat.messages.profiles import PeerType, Profile
 from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import Contact
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
-from tests.agent.simulation.connector import simulated_connector
+from simplex_trio.testing.in_memory.connector import simulated_connector
 from tests.duplex.quiet import Quiet
 
 __all__ = ["Person", "open_person", "open_quiet_bot"]

@@ -21,9 +21,9 @@ from simplex_trio.chat.people import IncomingMessage
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
-from tests.agent.simulation.connector import simulated_connector
+from simplex_trio.testing.in_memory.connector import simulated_connector
+from simplex_trio.testing.in_memory.crashes import Crash, CrashingDatabase, RouterInSight
 from tests.duplex.quiet import Quiet, open_quiet
-from tests.duplex.simulation.crashes import Crash, CrashingDatabase, RouterInSight
 
 from .people import open_person
 

@@ -17,8 +17,8 @@ from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from simplex_trio.duplex.events import ConfirmationReceived, ConnectionReady, DuplexEvent
 from simplex_trio.duplex.opening import open_duplex_agent
+from simplex_trio.testing.in_memory.connector import simulated_connector
 from simplex_trio.testing.network import MemoryNetwork
-from tests.agent.simulation.connector import simulated_connector
 from tests.agent.simulation.own_router import OwnRouter
 
 __all__ = ["Quiet", "next_event", "open_quiet"]

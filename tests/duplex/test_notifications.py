@@ -36,13 +36,13 @@ from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.errors import ConnectError, DecodeError
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.testing.in_memory.connector import simulated_connector
 from simplex_trio.testing.network import MemoryNetwork
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.ntf import commands as ntf
 from simplex_trio.wire.ntf.statuses import SubscriptionState, TokenState
 from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
 from simplex_trio.wire.versions import SMPVersion
-from tests.agent.simulation.connector import simulated_connector
 from tests.agent.simulation.own_router import OwnRouter
 from tests.duplex.simulation.ntf_router import NTFRouter, Push, Token, simulated_ntf_connector
 

@@ -31,9 +31,9 @@ from simplex_trio.duplex.events import (
 )
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
 from simplex_trio.duplex.work.subscriptions import TAKE_BACK_INTERVAL, TakeBacks
+from simplex_trio.testing.in_memory.connector import simulated_connector
 from simplex_trio.testing.network import MemoryNetwork
 from simplex_trio.wire.smp.messages import MSG
-from tests.agent.simulation.connector import simulated_connector
 from tests.agent.simulation.own_router import OwnRouter
 from tests.duplex.machines import NOW
 from tests.duplex.worlds import SERVERS

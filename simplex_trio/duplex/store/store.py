@@ -15,7 +15,7 @@ from attrs import define, field
 
 from simplex_trio.duplex.store.rows import SQLiteRows, StoredEvent
 from simplex_trio.duplex.store.schema import SCHEMA, TABLES
-from simplex_trio.errors import StoreKeyWrong, StoreUnavailable, copy_of
+from simplex_trio.errors import StoreKeyWrong, StoreLocked, StoreUnavailable, copy_of
 from simplex_trio.storage.database import Database
 from simplex_trio.storage.encryption import (
     Encrypted,
@@ -26,7 +26,7 @@ from simplex_trio.storage.encryption import (
 )
 from simplex_trio.storage.failures import translated
 
-__all__ = ["DuplexStore", "MemoryDatabase", "change_store_key", "open_duplex_store"]
+__all__ = ["DuplexStore", "MemoryDatabase", "MemoryFile", "change_store_key", "open_duplex_store"]
 
 T = TypeVar("T")
 
@@ -70,11 +70,11 @@ class MemoryDatabase:
     def __init__(self, connection: sqlite3.Connection | None = None) -> None:
         self.connection: sqlite3.Connection = _new_tables() if connection is None else connection
         self.is_incomplete = False
-        self._is_closed = False
+        self.is_closed = False
 
     async def run(self, function: Callable[[], T]) -> T:
         """What ``function`` returns."""
-        if self._is_closed:
+        if self.is_closed:
             raise trio.ClosedResourceError("the store is closed")
         await trio.lowlevel.cancel_shielded_checkpoint()
         return function()
@@ -93,8 +93,34 @@ class MemoryDatabase:
 
     async def aclose(self) -> None:
         """Close it; what is in it stays, for another database on the same connection."""
-        self._is_closed = True
+        self.is_closed = True
         await trio.lowlevel.checkpoint()
+
+
+class MemoryFile:
+    """The file of an agent, in memory: what is in it stays when the agent is closed.
+
+    `open_duplex_agent` takes it in place of a path, any number of times, and goes on with it as
+    with a file.  It belongs to the thread of the Trio program, and needs no other one.
+    """
+
+    def __init__(self) -> None:
+        self._connection = _new_tables()
+        self._database: MemoryDatabase | None = None
+
+    def open(self) -> MemoryDatabase:
+        """The database in it, for one agent at a time; raises `StoreLocked` for another one."""
+        if self._database is not None and not self._database.is_closed:
+            raise StoreLocked("another agent has this file open")
+        self._database = self._on(self._connection)
+        return self._database
+
+    def _on(self, connection: sqlite3.Connection) -> MemoryDatabase:
+        return MemoryDatabase(connection)
+
+    def close(self) -> None:
+        """Forget what is in it; no agent may be open."""
+        self._connection.close()
 
 
 def _new_tables() -> sqlite3.Connection:
@@ -294,7 +320,10 @@ class DuplexStore:
 
 @asynccontextmanager
 async def open_duplex_store(
-    path: Path | None, *, key: str | bytes | None = None, accept_loss: bool = False
+    path: Path | MemoryFile | None,
+    *,
+    key: str | bytes | None = None,
+    accept_loss: bool = False,
 ) -> AsyncIterator[DuplexStore]:
     """Open the store in a file, made if it is missing, or in memory if ``path`` is `None`.
 
@@ -305,10 +334,10 @@ async def open_duplex_store(
     `EncryptionSupportMissing`.
     """
     database: Database | MemoryDatabase
-    if path is None:
+    if path is None or isinstance(path, MemoryFile):
         if key is not None:
             raise ValueError("what is kept in memory is not encrypted")
-        database = MemoryDatabase()
+        database = MemoryDatabase() if path is None else path.open()
     else:
         database = await trio.to_thread.run_sync(partial(_open, path, key, accept_loss))
     store = DuplexStore(database)

@@ -18,11 +18,10 @@ from simplex_trio.client.spec import shake_hands
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import DialFailed
+from simplex_trio.testing.in_memory import stand_in
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
-
-from . import stand_in
 
 
 class Network(Protocol):

@@ -19,9 +19,11 @@ from attrs import frozen
 
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import RouterCredentials
-from simplex_trio.duplex.store.store import MemoryDatabase
+from simplex_trio.duplex.store.store import MemoryDatabase, MemoryFile
+from simplex_trio.testing.in_memory.connector import Network, Reachable
 from simplex_trio.wire.addresses import ServerAddress
-from tests.agent.simulation.connector import Network, Reachable
+
+__all__ = ["Crash", "Crashed", "CrashingDatabase", "CrashingFile", "RouterInSight"]
 
 T = TypeVar("T")
 
@@ -44,6 +46,12 @@ class Crash:
     @property
     def has_happened(self) -> bool:
         return bool(self.place)
+
+    def now(self) -> None:
+        """End the program here, if it has not crashed yet."""
+        if not self.has_happened:
+            self.place = "killed"
+            self.scope.cancel()
 
     def point(self, place: str) -> None:
         """Raise `Crashed` if this is the point, or was passed already."""
@@ -92,9 +100,29 @@ class CrashingDatabase(MemoryDatabase):
 
     def end(self) -> None:
         """The program has ended, in one way or the other."""
+        self.is_closed = True
         if self.connection.in_transaction:
             loses_power = self._crash.has_happened and self._crash.loses_power
             self.connection.execute("ROLLBACK" if loses_power else "COMMIT")
+
+
+class CrashingFile(MemoryFile):
+    """A file in memory whose programs may crash."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crash = Crash(None)
+        """The end of the program that has it open."""
+        self._opened: CrashingDatabase | None = None
+
+    def _on(self, connection: Connection) -> CrashingDatabase:
+        self._opened = CrashingDatabase(connection, self.crash)
+        return self._opened
+
+    def end(self) -> None:
+        """The program has ended, in one way or the other."""
+        if self._opened is not None:
+            self._opened.end()
 
 
 class _CrashingStream(trio.abc.Stream):

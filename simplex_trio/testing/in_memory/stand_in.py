@@ -11,6 +11,7 @@ _SESSION_ID_SIZE = 32
 
 
 async def begin_as_client(stream: trio.abc.Stream, session_id: bytes) -> None:
+    """Name the session."""
     assert len(session_id) == _SESSION_ID_SIZE
     await stream.send_all(session_id)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import cache
 from random import Random
 
 import trio
@@ -17,12 +16,12 @@ from attrs import define, field
 
 from simplex_trio.client.smp.queues import OwnedQueue, QueueAccess
 from simplex_trio.crypto.certificates import CertificateChain
-from simplex_trio.crypto.credentials import RouterCredentials, generate_router_credentials
 from simplex_trio.crypto.keys import AuthPublicKey, Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import CryptoError, DecodeError, HandshakeFailed
+from simplex_trio.testing.in_memory import stand_in
+from simplex_trio.testing.in_memory.router import credentials
 from simplex_trio.testing.network import MemoryNetwork
 from simplex_trio.transport.block_stream import BlockStream
-from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.blocks import BlockCodec, PaddedBlocks
@@ -37,17 +36,9 @@ from simplex_trio.wire.smp.reading import read_smp_commands
 from simplex_trio.wire.transmissions import batches, prepare_transmission
 from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
 
-from . import stand_in
-
 SERVICE_ID = b"the id of the service"
 
 _GONE = (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError)
-
-
-@cache
-def credentials(number: int) -> RouterCredentials:
-    """The same for every simulation, as making them takes longer than most of it."""
-    return generate_router_credentials(now=utc_now())
 
 
 @define(eq=False)

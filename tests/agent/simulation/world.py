@@ -32,9 +32,9 @@ from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.engine.timeouts import Timeouts
 from simplex_trio.errors import SimplexError
 from simplex_trio.router.config import Intervals, RouterConfig
+from simplex_trio.testing.in_memory.connector import simulated_connector
 from simplex_trio.testing.network import MemoryNetwork, Trouble
 
-from .connector import simulated_connector
 from .own_router import OwnRouter
 from .router import SimulatedRouter
 

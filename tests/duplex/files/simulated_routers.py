@@ -13,12 +13,12 @@ from attrs import define, field
 
 from simplex_trio.crypto.keys import AuthPrivateKey, AuthPublicKey
 from simplex_trio.errors import ConnectionLost, DialFailed
+from simplex_trio.testing.in_memory.crashes import Crash
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.client import RegisteredPacket
 from simplex_trio.xftp.client_config import XFTPClientConfig
 from simplex_trio.xftp.errors import DigestMismatch, XFTPRouterError
-from tests.duplex.simulation.crashes import Crash
 
 PIECE = 65536
 

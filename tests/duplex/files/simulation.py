@@ -34,7 +34,7 @@ from simplex_trio.duplex.file_events import (
 from simplex_trio.duplex.file_status import FileState
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
 from simplex_trio.engine.backoff import Backoff
-from tests.duplex.simulation.crashes import Crash, CrashingDatabase
+from simplex_trio.testing.in_memory.crashes import Crash, CrashingDatabase
 
 from .simulated_routers import Routers, SimulatedRouter
 

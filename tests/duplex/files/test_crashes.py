@@ -10,7 +10,7 @@ from random import Random
 import pytest
 import trio
 
-from tests.duplex.simulation.crashes import Crash
+from simplex_trio.testing.in_memory.crashes import Crash
 from tests.duplex.test_simulation import seeds
 
 from .simulation import PARALLEL, World, run

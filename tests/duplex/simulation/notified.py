@@ -20,10 +20,10 @@ from simplex_trio.duplex.errors import NoNotificationToken, PushNotReadable, Unk
 from simplex_trio.duplex.machine.push_records import NotificationMode
 from simplex_trio.duplex.work.ntf_routers import NTFConnector
 from simplex_trio.errors import SimplexError
+from simplex_trio.testing.in_memory.crashes import Crash, RouterInSight
 from simplex_trio.wire.ntf.statuses import TokenState
 from simplex_trio.wire.ntf.tokens import DeviceToken, PushProvider
 
-from .crashes import Crash, RouterInSight
 from .ntf_router import NTFRouter, Push, simulated_ntf_connector
 
 if TYPE_CHECKING:

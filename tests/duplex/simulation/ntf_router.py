@@ -25,6 +25,9 @@ from simplex_trio.crypto.keys import AuthPrivateKey, AuthPublicKey, X25519Privat
 from simplex_trio.duplex.work.ntf_routers import NTFConnector
 from simplex_trio.engine.events import Notice
 from simplex_trio.errors import CryptoError, DecodeError, DialFailed, HandshakeFailed
+from simplex_trio.testing.in_memory import stand_in
+from simplex_trio.testing.in_memory.connector import Reachable, simulated_connector
+from simplex_trio.testing.in_memory.router import credentials
 from simplex_trio.testing.network import MemoryNetwork
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
@@ -48,9 +51,6 @@ from simplex_trio.wire.ntf.tokens import DeviceToken
 from simplex_trio.wire.reading import ReceivedCommand, read_commands
 from simplex_trio.wire.smp.messages import NMSG
 from simplex_trio.wire.transmissions import batches, prepare_transmission
-from tests.agent.simulation import stand_in
-from tests.agent.simulation.connector import Reachable, simulated_connector
-from tests.agent.simulation.router import credentials
 
 __all__ = ["NTFRouter", "Push", "simulated_ntf_connector"]
 

@@ -35,13 +35,13 @@ from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.engine.timeouts import Timeouts
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.policy import QueuePolicy
+from simplex_trio.testing.in_memory.connector import simulated_connector
+from simplex_trio.testing.in_memory.crashes import Crash, CrashingDatabase, RouterInSight
 from simplex_trio.testing.network import MemoryNetwork, Trouble
 from simplex_trio.wire.versions import SMP_VERSIONS, SMPVersion, VersionRange
-from tests.agent.simulation.connector import simulated_connector
 from tests.agent.simulation.own_router import OwnRouter
 
 from ..machines import QuickKEM
-from .crashes import Crash, CrashingDatabase, RouterInSight
 from .kem import SeededStock
 from .notified import Notified
 from .ntf_router import NTFRouter

@@ -369,7 +369,7 @@ async def test_closing_removes_what_was_taken(database: Watched) -> None:
     await store.aclose()
     with pytest.raises(trio.ClosedResourceError):
         await store.transact(names)
-    database._is_closed = False
+    database.is_closed = False
     assert await DuplexStore(database).events_after(0, 10) == []
 
 

@@ -232,6 +232,6 @@ async def test_after_every_step(seed: int) -> None:
     assert has_had_work
     await store.aclose()
     # The same by a store that has nothing in memory.
-    database._is_closed = False
+    database.is_closed = False
     again = DuplexStore(database)
     await check(core_on(again), again)
