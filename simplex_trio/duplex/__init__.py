@@ -92,6 +92,10 @@ from simplex_trio.duplex.file_events import (
     FileReceived,
     FileSent,
 )
+from simplex_trio.duplex.file_plans import (
+    FileToReceive,
+    FileToSend,
+)
 from simplex_trio.duplex.file_status import FileState, FileStatus
 from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
 from simplex_trio.duplex.kept import KeptRecords
@@ -148,6 +152,8 @@ __all__ = [
     "FileSent",
     "FileState",
     "FileStatus",
+    "FileToReceive",
+    "FileToSend",
     "Integrity",
     "Invitation",
     "InvitationReady",

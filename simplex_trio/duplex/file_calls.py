@@ -12,6 +12,7 @@ from attrs import evolve
 
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.errors import NoServers, UnknownFile
+from simplex_trio.duplex.file_plans import FileToReceive, FileToSend
 from simplex_trio.duplex.file_status import FileState, FileStatus, file_status_of
 from simplex_trio.duplex.machine.files.deleting import delete_described, delete_file
 from simplex_trio.duplex.machine.files.receiving import approve, start_receiving
@@ -42,6 +43,36 @@ class FileCalls:
     _core: Core
     _file_works: FileWorks
 
+    async def plan_sending(
+        self,
+        path: str | PathLike[str],
+        *,
+        recipients: int = 1,
+        replicas: int = 1,
+        name: str | None = None,
+        redirect: bool | None = None,
+        user: str = "",
+    ) -> FileToSend:
+        """Look at a file to send, for `Transaction.send_file`; `send_file` says what is what.
+
+        Nothing is stored or sent.  Raises as `send_file` does.
+        """
+        require_support()
+        files = self._config.files
+        if len({each.address for each in files.servers}) < replicas:
+            raise NoServers("the agent has too few routers to put files on")
+        place, size = await in_thread(partial(_looked_at, Path(path)))
+        plan = file_plan(
+            place.name if name is None else name,
+            size,
+            recipients=recipients,
+            replicas=replicas,
+            max_size=files.max_size,
+            random=self._config.random_bytes,
+        )
+        use = {None: RedirectUse.IF_LONG, True: RedirectUse.ALWAYS, False: RedirectUse.NEVER}
+        return FileToSend(os.fsencode(place), plan, use[redirect], user)
+
     async def send_file(
         self,
         path: str | PathLike[str],
@@ -62,22 +93,43 @@ class FileCalls:
         Raises `FileTooLarge`, `NoServers` if there are fewer routers than replicas, `ValueError`
         for no recipients or too many, and `StoreError` if the file cannot be read.
         """
-        require_support()
-        files = self._config.files
-        if len({each.address for each in files.servers}) < replicas:
-            raise NoServers("the agent has too few routers to put files on")
-        place, size = await in_thread(partial(_looked_at, Path(path)))
-        plan = file_plan(
-            place.name if name is None else name,
-            size,
+        planned = await self.plan_sending(
+            path,
             recipients=recipients,
             replicas=replicas,
-            max_size=files.max_size,
-            random=self._config.random_bytes,
+            name=name,
+            redirect=redirect,
+            user=user,
         )
-        use = {None: RedirectUse.IF_LONG, True: RedirectUse.ALWAYS, False: RedirectUse.NEVER}
-        return await self._core.step(
-            lambda step: start_sending(step, plan, os.fsencode(place), user, use[redirect])
+        return await self._core.step(lambda step: start_sending(step, planned))
+
+    async def plan_receiving(
+        self,
+        description: FileDescription | str,
+        path: str | PathLike[str],
+        *,
+        acknowledge: bool = True,
+        approve: bool = False,
+        user: str = "",
+    ) -> FileToReceive:
+        """Read a description, for `Transaction.receive_file`; `receive_file` says what is what.
+
+        Nothing is stored, and no router is asked.  Raises as `receive_file` does.
+        """
+        require_support()
+        asked = await self._read(description)
+        if asked.party is not FileParty.RECIPIENT:
+            raise ValueError("a file is received with the description for a recipient")
+        if asked.size > self._config.files.max_size:
+            raise FileTooLarge("the file is larger than is wanted")
+        folder, name = await in_thread(partial(_place_of, Path(path)))
+        return FileToReceive(
+            asked,
+            os.fsencode(folder),
+            None if name is None else os.fsencode(name),
+            acknowledge,
+            approve,
+            user,
         )
 
     async def receive_file(
@@ -102,24 +154,10 @@ class FileCalls:
         Raises `DecodeError` for what is no description, `ValueError` for one of a sender,
         `FileTooLarge`, and `StoreError` if there is no such folder.
         """
-        require_support()
-        asked = await self._read(description)
-        if asked.party is not FileParty.RECIPIENT:
-            raise ValueError("a file is received with the description for a recipient")
-        if asked.size > self._config.files.max_size:
-            raise FileTooLarge("the file is larger than is wanted")
-        folder, name = await in_thread(partial(_place_of, Path(path)))
-        return await self._core.step(
-            lambda step: start_receiving(
-                step,
-                asked,
-                user=user,
-                folder=os.fsencode(folder),
-                name=None if name is None else os.fsencode(name),
-                acknowledges=acknowledge,
-                is_approved=approve,
-            )
+        planned = await self.plan_receiving(
+            description, path, acknowledge=acknowledge, approve=approve, user=user
         )
+        return await self._core.step(lambda step: start_receiving(step, planned))
 
     async def approve_file(self, file_id: str) -> None:
         """Use the routers that `FileNeedsApproval` has named."""

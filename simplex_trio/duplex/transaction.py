@@ -20,8 +20,10 @@ from simplex_trio.duplex.errors import (
     LimitReached,
     NotSynchronised,
     UnknownConnection,
+    UnknownFile,
 )
 from simplex_trio.duplex.events import ConfirmationReceived, PeerMessage, RequestReceived
+from simplex_trio.duplex.file_plans import FileToReceive, FileToSend
 from simplex_trio.duplex.kept import KeptRecords
 from simplex_trio.duplex.machine.accepting import (
     accept_confirmation,
@@ -37,7 +39,10 @@ from simplex_trio.duplex.machine.creating import (
     prepare_address,
 )
 from simplex_trio.duplex.machine.deleting import delete, delete_user, suspend
+from simplex_trio.duplex.machine.files.deleting import delete_file
 from simplex_trio.duplex.machine.files.keeping import forget_files_of
+from simplex_trio.duplex.machine.files.receiving import approve, start_receiving
+from simplex_trio.duplex.machine.files.sending import start_sending
 from simplex_trio.duplex.machine.handshake import can_send
 from simplex_trio.duplex.machine.joining import start_joining
 from simplex_trio.duplex.machine.limiting import Room
@@ -274,6 +279,30 @@ class Transaction:
             stated = b"" if receipt is True else receipt
         with self._call() as step:
             acknowledge(step, known(step, message.connection_id), message.message_id, stated)
+
+    # --- files ----------------------------------------------------------------------------------
+
+    def send_file(self, planned: FileToSend) -> str:
+        """Put a file that `DuplexAgent.plan_sending` has looked at on routers; returns its id."""
+        with self._call() as step:
+            return start_sending(step, planned)
+
+    def receive_file(self, planned: FileToReceive) -> str:
+        """Receive a file whose description `DuplexAgent.plan_receiving` has read."""
+        with self._call() as step:
+            return start_receiving(step, planned)
+
+    def approve_file(self, file_id: str) -> None:
+        """Use the routers that `FileNeedsApproval` has named."""
+        with self._call() as step:
+            if not approve(step, file_id):
+                raise UnknownFile
+
+    def delete_file(self, file_id: str) -> None:
+        """Cancel a transfer, or delete a file that was sent from its routers."""
+        with self._call() as step:
+            if not delete_file(step, file_id):
+                raise UnknownFile
 
     # --- looking --------------------------------------------------------------------------------
 

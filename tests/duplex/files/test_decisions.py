@@ -22,6 +22,7 @@ from simplex_trio.duplex.file_events import (
     FileReceived,
     FileSent,
 )
+from simplex_trio.duplex.file_plans import FileToReceive, FileToSend
 from simplex_trio.duplex.file_routers import needs_approval, usable_for
 from simplex_trio.duplex.file_status import FileState, file_status_of
 from simplex_trio.duplex.machine.files.deleting import (
@@ -159,7 +160,8 @@ class Files:
         )
 
     def send(self, plan: Plan, redirect: RedirectUse = RedirectUse.NEVER) -> str:
-        return self.step(lambda step: start_sending(step, plan, b"/file", "user", redirect))
+        planned = FileToSend(b"/file", plan, redirect, "user")
+        return self.step(lambda step: start_sending(step, planned))
 
     def stored(self, plan: Plan, number: int, server: ServerAddress = SERVERS[0]) -> StoredPacket:
         self._ids += 1
@@ -204,17 +206,8 @@ class Files:
     def receive(
         self, asked: FileDescription, *, acknowledges: bool = True, is_approved: bool = False
     ) -> str:
-        return self.step(
-            lambda step: start_receiving(
-                step,
-                asked,
-                user="user",
-                folder=b"/folder",
-                name=None,
-                acknowledges=acknowledges,
-                is_approved=is_approved,
-            )
-        )
+        planned = FileToReceive(asked, b"/folder", None, acknowledges, is_approved, "user")
+        return self.step(lambda step: start_receiving(step, planned))
 
     def incoming(self, file_id: str) -> IncomingFile:
         file = self.machine.rows.get(IncomingFile, file_id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from simplex_trio.duplex.file_events import (
     FileSent,
 )
 from simplex_trio.duplex.file_status import FileState
+from simplex_trio.duplex.transaction import Transaction
 from simplex_trio.errors import StoreUnavailable
 from simplex_trio.wire.xftp.description import FileParty
 from simplex_trio.wire.xftp.description_text import decode_description
@@ -180,3 +183,42 @@ async def test_cancelling(router: XFTPRouter, path: Path, folder: Path) -> None:
         assert names_in(folder) == []
         with pytest.raises(UnknownFile):
             await agent.delete_file(received_id)
+
+
+async def test_files_are_sent_and_received_in_transactions(
+    router: XFTPRouter, path: Path, folder: Path, tmp_path: Path
+) -> None:
+    async with agent_at(tmp_path / "agent.db", with_files(router)) as agent:
+        planned = await agent.plan_sending(path, name="notes")
+        assert (planned.name, planned.size) == ("notes", path.stat().st_size)
+
+        def give_up(t: Transaction) -> None:
+            t.send_file(planned)
+            raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await agent.transact(give_up)
+        assert await agent.files() == []
+
+        def send(t: Transaction) -> str:
+            file_id = t.send_file(planned)
+            t.kept.put("files", file_id.encode(), b"mine")
+            return file_id
+
+        file_id = await agent.transact(send)
+        sent = await next_of(agent, FileSent)
+        assert sent.file_id == file_id
+        to_receive = await agent.plan_receiving(sent.recipients[0], folder)
+        assert to_receive.size == decode_description(sent.recipients[0]).size
+        received_id = await agent.transact(lambda t: t.receive_file(to_receive))
+        received = await next_of(agent, FileReceived)
+        assert received == FileReceived(received_id, str(folder / "notes"))
+        await agent.transact(lambda t: t.delete_file(file_id))
+        assert (await next_of(agent, FileDeleted)).left == 0
+        for unknown in (Transaction.delete_file, Transaction.approve_file):
+            with pytest.raises(UnknownFile):
+                await agent.transact(partial(_with_file, unknown, file_id))
+
+
+def _with_file(call: Callable[[Transaction, str], None], file_id: str, t: Transaction) -> None:
+    call(t, file_id)

@@ -14,6 +14,7 @@ from simplex_trio.duplex.file_events import (
     FileProblem,
     FileReceived,
 )
+from simplex_trio.duplex.file_plans import FileToReceive
 from simplex_trio.duplex.machine.files.rows import Approval, IncomingFile, IncomingStatus
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.wire.addresses import ServerAddress
@@ -31,28 +32,19 @@ __all__ = [
 ]
 
 
-def start_receiving(
-    step: Step,
-    asked: FileDescription,
-    *,
-    user: str,
-    folder: bytes,
-    name: bytes | None,
-    acknowledges: bool,
-    is_approved: bool,
-) -> str:
+def start_receiving(step: Step, planned: FileToReceive) -> str:
     """Receive a file; returns its id."""
     file_id = step.moment.new_id()
     step.rows.insert(
         IncomingFile(
             file_id,
-            user,
+            planned.user,
             step.moment.seconds,
-            folder,
-            name,
-            asked,
-            acknowledges,
-            Approval.ALL if is_approved else Approval.NONE,
+            planned.folder,
+            planned.name,
+            planned.description,
+            planned.acknowledges,
+            Approval.ALL if planned.is_approved else Approval.NONE,
         )
     )
     step.files.add(file_id)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from attrs import evolve, frozen
 
 from simplex_trio.duplex.file_events import FileFailed, FileProblem, FileSent
+from simplex_trio.duplex.file_plans import FileToSend
 from simplex_trio.duplex.machine.files.deleting import add_deletion, forget_outgoing
 from simplex_trio.duplex.machine.files.rows import (
     OutgoingFile,
@@ -50,10 +51,19 @@ class Described(Redacted):
     """How to send the recipients' descriptions, if these are not given to them."""
 
 
-def start_sending(step: Step, plan: Plan, path: bytes, user: str, redirect: RedirectUse) -> str:
+def start_sending(step: Step, planned: FileToSend) -> str:
     """Send a file; returns its id."""
     file_id = step.moment.new_id()
-    step.rows.insert(OutgoingFile(file_id, user, step.moment.seconds, path, plan, redirect))
+    step.rows.insert(
+        OutgoingFile(
+            file_id,
+            planned.user,
+            step.moment.seconds,
+            planned.path,
+            planned.plan,
+            planned.redirect,
+        )
+    )
     step.files.add(file_id)
     return file_id
 
