@@ -8,14 +8,12 @@ from typing import Any, TypeVar, final
 
 import trio
 
+from simplex_trio.chat.changes import MessageDeleted, MessageEdited, ReactionChanged
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.people import (
     Contact,
     IncomingMessage,
-    MessageDeleted,
-    MessageEdited,
-    ReactionChanged,
     SentMessage,
 )
 from simplex_trio.chat.testing.programs import BotProgram

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias, final
 import trio
 from attrs import define, evolve, field
 
-from simplex_trio.chat.bot import Bot, open_bot
+from simplex_trio.chat.bot import Bot
 from simplex_trio.chat.handlers import Handlers
+from simplex_trio.chat.opening import open_bot
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.in_memory.access import Access, RouterThrough

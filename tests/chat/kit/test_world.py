@@ -12,14 +12,16 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from simplex_trio.chat.bot import Bot, open_bot
+from simplex_trio.chat.bot import Bot
+from simplex_trio.chat.changes import MessageEdited
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.chat.messages.content import Image, Text
 from simplex_trio.chat.messages.pictures import Picture
 from simplex_trio.chat.messages.preferences import Allow, Feature, Preference, Preferences
 from simplex_trio.chat.messages.profiles import Profile
-from simplex_trio.chat.people import Contact, IncomingMessage, MessageEdited
+from simplex_trio.chat.opening import open_bot
+from simplex_trio.chat.people import Contact, IncomingMessage
 from simplex_trio.chat.testing.people import NothingHappened
 from simplex_trio.chat.testing.world import World, open_world
 from simplex_trio.duplex.config import DuplexConfig

@@ -190,7 +190,7 @@ async def test_files_are_sent_and_received_in_transactions(
 ) -> None:
     async with agent_at(tmp_path / "agent.db", with_files(router)) as agent:
         planned = await agent.plan_sending(path, name="notes")
-        assert (planned.name, planned.size) == ("notes", path.stat().st_size)
+        assert (planned.name, planned.size) == ("notes", os.stat(path).st_size)
 
         def give_up(t: Transaction) -> None:
             t.send_file(planned)
