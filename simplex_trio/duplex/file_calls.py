@@ -122,7 +122,7 @@ class FileCalls:
             raise ValueError("a file is received with the description for a recipient")
         if asked.size > self._config.files.max_size:
             raise FileTooLarge("the file is larger than is wanted")
-        folder, name = await in_thread(partial(_place_of, Path(path)))
+        folder, name = await in_thread(partial(_place_of, os.fspath(path)))
         return FileToReceive(
             asked,
             os.fsencode(folder),
@@ -227,12 +227,14 @@ def _looked_at(path: Path) -> tuple[Path, int]:
         return path.absolute(), file.seek(0, os.SEEK_END)
 
 
-def _place_of(path: Path) -> tuple[Path, str | None]:
+def _place_of(given: str) -> tuple[Path, str | None]:
     """The folder for a file, and the name that it is to have."""
+    path = Path(given)
     if path.is_dir():
         return path.absolute(), None
     folder = path.absolute().parent
-    os.stat(folder)
+    # What ends with a slash is meant to be a folder, and there is none.
+    os.stat(given if given.endswith(("/", os.sep)) else folder)
     return folder, path.name
 
 

@@ -21,7 +21,7 @@ from simplex_trio.duplex.file_events import (
 )
 from simplex_trio.duplex.file_status import FileState
 from simplex_trio.duplex.transaction import Transaction
-from simplex_trio.errors import StoreUnavailable
+from simplex_trio.errors import StoreError, StoreUnavailable
 from simplex_trio.wire.xftp.description import FileParty
 from simplex_trio.wire.xftp.description_text import decode_description
 from simplex_trio.xftp.files.receive import receive_file
@@ -152,6 +152,9 @@ async def test_what_cannot_be_received(router: XFTPRouter, path: Path, folder: P
             await agent.receive_file(sent.sender, folder)
         with pytest.raises(ValueError, match="sender"):
             await agent.delete_described(sent.recipients[0])
+        for missing in ("missing/", "missing/name", "file/"):
+            with pytest.raises(StoreError):
+                await agent.receive_file(sent.recipients[0], f"{folder}/{missing}")
     assert names_in(folder) == ["file"]
 
 
