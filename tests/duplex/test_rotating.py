@@ -567,6 +567,11 @@ def test_an_old_router_that_is_away_does_not_hold_up_messages_for_long() -> None
     pair.world.deliver(pair.old)
     told = [event for event in pair.a.told if isinstance(event, PeerMessage)]
     assert [(event.body, event.integrity) for event in told][1:] == [(b"first", Integrity.BAD_ID)]
+    # The next one is the one after the second.
+    pair.world.send(pair.b, pair.theirs, b"third")
+    pair.settle()
+    last = [event for event in pair.a.told if isinstance(event, PeerMessage)][-1]
+    assert (last.body, last.integrity) == (b"third", Integrity.OK)
 
 
 def test_a_message_waits_for_the_test_of_the_new_queue() -> None:

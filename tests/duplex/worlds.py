@@ -211,17 +211,10 @@ class World:
             lambda step: accept_request(step, request_id, info, pq=None).connection_id
         )
 
-    def send(
-        self,
-        machine: Machine,
-        connection_id: str,
-        body: bytes = b"hello",
-        *,
-        pq: bool | None = None,
-    ) -> int:
+    def send(self, machine: Machine, connection_id: str, body: bytes = b"hello") -> int:
         return machine.on(
             connection_id,
-            lambda step, c: enqueue_message(step, c, body, None, notify=True, pq=pq),
+            lambda step, c: enqueue_message(step, c, body, None, notify=True, pq=None),
         )
 
     def acknowledge(

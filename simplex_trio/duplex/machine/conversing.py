@@ -31,7 +31,7 @@ from simplex_trio.duplex.machine.opening import (
     decrypt,
     raise_version,
 )
-from simplex_trio.duplex.machine.ordering import check_turn
+from simplex_trio.duplex.machine.ordering import check_turn, comes_late
 from simplex_trio.duplex.machine.resynchronising import Decryption, message_decrypted
 from simplex_trio.duplex.machine.rotating import qadd_received, qkey_received, quse_received
 from simplex_trio.duplex.machine.step import OpenConnection, Step
@@ -95,11 +95,10 @@ def message_received(
     integrity, skipped = _integrity(c, message)
     row = c.row
     message_id = row.last_message_id + 1
-    c.change(
-        last_message_id=message_id,
-        last_received=message.sender_message_id,
-        received_hash=message_hash(plaintext),
-    )
+    hashed = message_hash(plaintext)
+    c.change(last_message_id=message_id)
+    if not comes_late(c, queue, message.sender_message_id):
+        c.change(last_received=message.sender_message_id, received_hash=hashed)
     if row.synchrony is not Synchrony.OK or row.own_keys is not None:
         _show_synchrony(step, c, before, message)
     elif row.old_ratchet is before.old_ratchet is not None:
@@ -116,7 +115,7 @@ def message_received(
                     message_id=message_id,
                     queue=queue.number,
                     sender_message_id=message.sender_message_id,
-                    message_hash=c.row.received_hash,
+                    message_hash=hashed,
                 )
             )
             c.change_receiving(

@@ -23,6 +23,7 @@ __all__ = [
     "WAIT_FOR_OLD_QUEUE",
     "TooEarly",
     "check_turn",
+    "comes_late",
     "is_early",
     "keep_for_later",
     "other_queue_spoke",
@@ -59,6 +60,15 @@ def check_turn(c: OpenConnection, queue: ReceivingQueue, sender_message_id: int)
     """Raise `TooEarly` if something is missing before a message that another queue may bring."""
     if sender_message_id > c.row.last_received + 1 and _others(c, queue.number):
         raise TooEarly(sender_message_id)
+
+
+def comes_late(c: OpenConnection, queue: ReceivingQueue, sender_message_id: int) -> bool:
+    """Whether others that were sent after a message came before it, through another queue.
+
+    Then the next message is the one after those.
+    """
+    is_alone = all(other.is_deleted or other is queue for other in c.receiving.values())
+    return sender_message_id <= c.row.last_received and not is_alone
 
 
 def _others(c: OpenConnection, number: int) -> list[ReceivingQueue]:

@@ -25,7 +25,6 @@ from simplex_trio.wire.duplex.bodies import EREADY, HELLO, MessageBody, UserMess
 from simplex_trio.wire.duplex.messages import AgentMessage, decode_message, message_hash
 from simplex_trio.wire.duplex.sizes import message_padded_length
 from simplex_trio.wire.duplex.versions import AgentVersion
-from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion
 
 __all__ = [
     "MAX_COPIES",
@@ -172,10 +171,10 @@ def _prepare(
     step: Step, c: OpenConnection, ratchet: Ratchet, pq: bool | None
 ) -> tuple[Prepared, bool, int]:
     """The key of the next message, whether the KEM is supported then, and what it is padded to."""
+    wanted = pq
+    if wanted and c.row.agent_version < AgentVersion.PQ_RATCHET:
+        wanted = None  # the peer would not understand it
     highest = step.moment.spoken.ratchet.highest
-    is_known = c.row.agent_version >= AgentVersion.PQ_RATCHET and highest >= RatchetVersion.KEM
-    # A side that does not know the KEM must not be shown it, nor be said to know it.
-    wanted = None if pq and not is_known else pq
     prepared = advance_sending(ratchet, kem=wanted, max_version=highest)
     supports_kem = c.row.pq or bool(wanted) or prepared.ratchet.large_headers
     return prepared, supports_kem, message_padded_length(c.row.agent_version, supports_kem)
