@@ -33,6 +33,7 @@ from simplex_trio.duplex.machine.resynchronising import (
 )
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import Work
+from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
 from simplex_trio.wire.duplex.x3dh_keys import X3DHKeys
 from tests.duplex.machines import NOW, Machine
 from tests.duplex.worlds import Answer, Queue, World
@@ -295,8 +296,13 @@ class Reference(Resynchronising):
         self.patch = pytest.MonkeyPatch()
         take_key, begin_again = resynchronising._take_key, resynchronising._begin_again
         proven = resynchronising._proven
+        self.races = False
+        before: list[X3DHPrivateKeys] = []
 
         def take(step: Step, c: OpenConnection, peer: X3DHKeys) -> None:
+            if self.is_reference(c) and self.races and before:
+                c.change(own_keys=before.pop())
+                self.races = False
             if self.is_reference(c) and c.row.synchrony is Synchrony.AGREED:
                 c.change(synchrony=Synchrony.REQUIRED, own_keys=None)
             else:
@@ -307,6 +313,7 @@ class Reference(Resynchronising):
 
         def begin(step: Step, c: OpenConnection) -> None:
             if self.is_reference(c):
+                before[:] = [c.row.own_keys] if c.row.own_keys is not None else []
                 resynchronising._start(step, c)
                 c.change(earlier_keys=None)
             else:
@@ -320,6 +327,11 @@ class Reference(Resynchronising):
         self.patch.setattr(resynchronising, "_take_key", take)
         self.patch.setattr(resynchronising, "_begin_again", begin)
         self.patch.setattr(resynchronising, "_proven", prove)
+
+    @rule()
+    def race(self) -> None:
+        """The next key is taken with the key before the one that was made meanwhile, and sent."""
+        self.races = True
 
     def is_reference(self, c: OpenConnection) -> bool:
         return hasattr(self, "ids") and c.connection_id == self.ids["ab"[self.side]]

@@ -32,7 +32,11 @@ from simplex_trio.duplex.machine.opening import (
     raise_version,
 )
 from simplex_trio.duplex.machine.ordering import check_turn, comes_late
-from simplex_trio.duplex.machine.resynchronising import Decryption, message_decrypted
+from simplex_trio.duplex.machine.resynchronising import (
+    Decryption,
+    earlier_key_used,
+    message_decrypted,
+)
 from simplex_trio.duplex.machine.rotating import qadd_received, qkey_received, quse_received
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.wire.duplex.bodies import (
@@ -165,8 +169,7 @@ def _show_synchrony(
     step: Step, c: OpenConnection, before: Connection, message: AgentMessage
 ) -> None:
     """A message has come although the two sides may have lost each other."""
-    if c.row.old_ratchet is not before.old_ratchet:
-        return  # it was sent before the peer went on
+    is_old = c.row.old_ratchet is not before.old_ratchet
     is_other = c.row.other_ratchet is not before.other_ratchet
     used = before.other_ratchet if is_other else before.ratchet
     assert used is not None
@@ -177,7 +180,11 @@ def _show_synchrony(
         received=before.last_received,
         peer_received=body.last_sender_message_id if isinstance(body, EREADY) else None,
     )
-    message_decrypted(step, c, shown)
+    if not is_old:
+        message_decrypted(step, c, shown)
+    elif isinstance(body, EREADY):
+        earlier_key_used(step, c, shown)
+    # Anything else was sent before the peer went on.
 
 
 def _integrity(c: OpenConnection, message: AgentMessage) -> tuple[Integrity, int]:

@@ -23,7 +23,8 @@ not know whether the peer has used its last key already.  Therefore:
   side goes on with it.  The reference's agent keeps it.  One of ours gets the last key later and
   changes to the last ratchet, so that one is kept too until it decrypts something; only then the
   keys are forgotten.
-* What the peer has sent before it changed is decrypted by the ratchet before.
+* What the peer has sent before it changed is decrypted by the ratchet before.  If that is EREADY,
+  the peer has gone on with its key before the last one.
 
 Messages that were queued before, and that no router can have, are held back, and are encrypted by
 the new ratchet, with new numbers, once it works.  Of those that a router has, EREADY says by its
@@ -85,6 +86,7 @@ from simplex_trio.wire.duplex.x3dh_keys import RatchetVersion, X3DHKeys
 __all__ = [
     "KEYS_REPLACED_AFTER",
     "Decryption",
+    "earlier_key_used",
     "eready_delivered",
     "message_decrypted",
     "message_not_decrypted",
@@ -268,9 +270,11 @@ def _take_key(step: Step, c: OpenConnection, peer: X3DHKeys) -> None:
         _send_key(step, c, version)
     elif row.synchrony is not Synchrony.STARTED and keys_hash(peer) != row.peer_key_hash:
         is_used = row.synchrony is not Synchrony.AGREED or _has_said_eready(c)
-        if is_used and row.answers < MAX_ANSWERS:
+        # After both have had a ratchet in common, this is another beginning.
+        answers = 0 if row.synchrony is Synchrony.OK else row.answers
+        if is_used and answers < MAX_ANSWERS:
             own, earlier = _use_new_keys(step, c, version), own
-            c.change(answers=row.answers + 1)
+            c.change(answers=answers + 1)
         # Otherwise it is sent again, as the peer may have lost it, with an older store.
         _send_key(step, c, version)
     ratchet = _ratchet_of(step, c, own, peer)
@@ -384,6 +388,33 @@ def _proven(step: Step, c: OpenConnection, shown: Decryption) -> None:
     # The peer waits for it; or the last EREADY went through the other ratchet, or was dropped, and
     # the peer must not miss the numbers.
     c.change(synchrony=Synchrony.ANSWERING)
+    enqueue_eready(step, c, shown.received)
+
+
+def earlier_key_used(step: Step, c: OpenConnection, shown: Decryption) -> None:
+    """EREADY has come through the ratchet of the peer's key before the last one.
+
+    The reference's agent may send a key while it takes one, and go on with its key before.  An
+    agent of ours says EREADY through the ratchet of the last key as well, which is kept for that.
+    """
+    row = c.row
+    if (
+        row.synchrony is not Synchrony.AGREED
+        or row.own_keys is None
+        or not _is_made_from(row.own_keys, row.old_ratchet)
+    ):
+        return
+    c.change(
+        ratchet=row.old_ratchet,
+        other_ratchet=row.ratchet,
+        old_ratchet=None,
+        earlier_keys=None,
+        synchrony=Synchrony.ANSWERING,
+    )
+    c.skipped = SkippedKeys()
+    if shown.peer_received is not None:
+        _tell_missed(step, c, shown.peer_received)
+    _tell_code(step, c)
     enqueue_eready(step, c, shown.received)
 
 
