@@ -8,8 +8,9 @@ from typing import TypeVar
 import trio
 from attrs import define, field
 
-from simplex_trio.chat.errors import MessageForgotten
-from simplex_trio.chat.machine.records import DeliveryState
+from simplex_trio.chat.errors import ChatError, MessageForgotten, UnknownContact
+from simplex_trio.chat.machine.outgoing import known_contact
+from simplex_trio.chat.machine.records import DeliveryState, SentRecord
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.duplex.agent import DuplexAgent
@@ -25,16 +26,24 @@ class _Wait:
     """A call that waits for a message to come further."""
 
     state: DeliveryState = DeliveryState.STORED
-    is_forgotten: bool = False
+    error: ChatError | None = None
+    """Why nothing more will be known of it."""
     changed: trio.Event = field(factory=trio.Event)
 
 
-def _found(store: Store, contact_id: int, msg_id: bytes) -> DeliveryState | None:
-    """How far a message has come; `None` if it is not kept any more."""
-    if store.contact(contact_id) is None:
-        return DeliveryState.FAILED
-    sent = store.sent_as(contact_id, msg_id)
-    return None if sent is None else sent.state
+def _error(store: Store, key: tuple[int, bytes]) -> ChatError | None:
+    """Why nothing more will be known of a message after a step."""
+    if key[0] in store.removed:
+        return UnknownContact("the contact was deleted, by either side")
+    return MessageForgotten("too many were sent after it") if key in store.forgotten else None
+
+
+def _sent(store: Store, contact_id: int, msg_id: bytes) -> SentRecord:
+    contact = known_contact(store, contact_id)
+    sent = store.sent_as(contact.contact_id, msg_id)
+    if sent is None:
+        raise MessageForgotten("too many were sent after it")
+    return sent
 
 
 class ChatCore:
@@ -57,14 +66,13 @@ class ChatCore:
             return decide(store), store
 
         value, store = await self.agent.transact(take, takes_event=takes_event, durable=durable)
-        for key in store.forgotten:
-            for wait in self._waits.get(key, ()):
-                wait.is_forgotten = True
-                wait.changed.set()
+        if store.forgotten or store.removed:
+            for key, waits in self._waits.items():
+                error = _error(store, key)
+                for wait in waits if error is not None else ():
+                    wait.error = error
+                    wait.changed.set()
         for contact_id in store.removed:
-            for (owner, msg_id), waits in self._waits.items():
-                if owner == contact_id and waits:
-                    self.delivery_changed(contact_id, msg_id, DeliveryState.FAILED)
             self.contact_removed(contact_id)
         return value
 
@@ -82,14 +90,12 @@ class ChatCore:
         wait, key = _Wait(), (contact_id, msg_id)
         self._waits.setdefault(key, []).append(wait)
         try:
-            found = await self.step(lambda store: _found(store, contact_id, msg_id), durable=False)
-            if found is None:
-                wait.is_forgotten = True
-            elif ranks.index(found) > ranks.index(wait.state):
-                wait.state = found
+            sent = await self.step(lambda store: _sent(store, contact_id, msg_id), durable=False)
+            if ranks.index(sent.state) > ranks.index(wait.state):
+                wait.state = sent.state
             while ranks.index(wait.state) < ranks.index(state):
-                if wait.is_forgotten:
-                    raise MessageForgotten("too many messages were sent after it")
+                if wait.error is not None:
+                    raise wait.error
                 wait.changed = trio.Event()
                 await wait.changed.wait()
             return wait.state

@@ -185,8 +185,8 @@ class Contact(Redacted):
         """End the connection, and forget the contact with all that is kept of it.
 
         The contact is told, after what is still queued for it; if not, that is dropped, and what
-        the contact sends from then on has nowhere to go.  Handlers that `ask` it get
-        `UnknownContact`, and `SentMessage.wait` returns `DeliveryState.FAILED`.
+        the contact sends from then on has nowhere to go.  Handlers that `ask` it, and calls that
+        wait for a message to come further, get `UnknownContact`.
         """
         await self._core.step(lambda store: connecting.leave(store, self.id, tell=tell))
 
@@ -262,7 +262,8 @@ class SentMessage(Redacted):
         """Wait until it has come as far as ``state``, or was given up; returns how far it is.
 
         `DeliveryState.DELIVERED` may never come: people can turn receipts off, and phones.  Raises
-        `MessageForgotten` if 100 others were sent to this contact after it.
+        `MessageForgotten` if 100 others were sent to this contact after it, and `UnknownContact`
+        if the contact was deleted.
         """
         return await self.contact._core.wait_for_delivery(self.contact.id, self.id, state)
 
