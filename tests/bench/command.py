@@ -14,6 +14,7 @@ from simplex_trio.errors import DecodeError, SimplexError
 from simplex_trio.wire.addresses import ServerAddressWithAuth
 from tests.bench import (
     agents,
+    chat,
     clients,
     duplex,
     echo,
@@ -41,6 +42,7 @@ GROUPS: tuple[Rows, ...] = (
     routers.ROWS,
     agents.ROWS,
     duplex.ROWS,
+    chat.ROWS,
     katzenpost.ROWS,
     xftp.ROWS,
 )
