@@ -25,7 +25,7 @@ from simplex_trio.chat.bot import Bot
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.messages.bodies import encode_info, pack
 from simplex_trio.chat.messages.content import Text
-from simplex_trio.chat.messages.events import XContact, XMsgNew
+from simplex_trio.chat.messages.events import XInfo, XMsgNew
 from simplex_trio.chat.messages.message import ChatMessage, message_id
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.opening import open_bot
@@ -77,7 +77,8 @@ async def _talk(conditions: Conditions, contacts: int) -> AsyncIterator[trio.Pro
             )
             try:
                 assert process.stdin is not None
-                await process.stdin.send_all(f"{address}\n{bot.address}\n".encode())
+                links = await _invite(bot, contacts)
+                await process.stdin.send_all("\n".join([str(address), *links, ""]).encode())
                 await _line(process)
                 yield process
             finally:
@@ -142,27 +143,38 @@ def _said(text: str) -> bytes:
     return body
 
 
-async def _connect(people: DuplexAgent, link: str, count: int) -> list[str]:
+async def _invite(bot: Bot, count: int) -> list[str]:
+    """Links for so many people; through an address each of them would need an agent of its own."""
+    limit, links = trio.CapacityLimiter(_AT_ONCE), list[str]()
+
+    async def invite() -> None:
+        async with limit:
+            links.append(await bot.invite())
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(count):
+            nursery.start_soon(invite)
+    return links
+
+
+async def _connect(people: DuplexAgent, links: list[str]) -> list[str]:
     limit = trio.CapacityLimiter(_AT_ONCE)
 
-    async def ask(number: int) -> None:
+    async def join(number: int, link: str) -> None:
         async with limit:
-            profile = Profile(f"Person {number}")
-            request = XContact(profile, contact_req_id=os.urandom(16))
-            info = encode_info(ChatMessage(request), pq=True)
-            # One user opens an address once.
-            await people.join(link, info, user=str(number))
+            info = encode_info(ChatMessage(XInfo(Profile(f"Person {number}"))), pq=True)
+            await people.join(link, info)
 
     ready: list[str] = []
     async with trio.open_nursery() as nursery:
-        for number in range(count):
-            nursery.start_soon(ask, number)
+        for number, link in enumerate(links):
+            nursery.start_soon(join, number, link)
         async for event in people.events:
             if isinstance(event, PeerMessage):
                 await people.acknowledge(event)
             elif isinstance(event, ConnectionReady):
                 ready.append(event.connection_id)
-                if len(ready) == count:
+                if len(ready) == len(links):
                     break
     return ready
 
@@ -189,10 +201,10 @@ async def _send(people: DuplexAgent, ends: list[str], each: int) -> None:
 async def _people(count: int) -> None:
     lines = trio.wrap_file(sys.stdin)
     address = ServerAddress.parse((await lines.readline()).strip())
-    link = (await lines.readline()).strip()
+    links = [(await lines.readline()).strip() for _ in range(count)]
     with tempfile.TemporaryDirectory() as folder:
         async with open_duplex_agent(Path(folder, "people.db"), servers=[address]) as people:
-            ends = await _connect(people, link, count)
+            ends = await _connect(people, links)
             print("connected", flush=True)
             async for line in lines:
                 if not line.startswith("each"):
@@ -216,7 +228,7 @@ async def _make(path: Path, address: ServerAddress, count: int) -> None:
         _bot(path, address) as bot,
         open_duplex_agent(path.with_name("people.db"), servers=[address]) as people,
     ):
-        ends = await _connect(people, bot.address, count)
+        ends = await _connect(people, await _invite(bot, count))
         await _send(people, ends, 1)
         await bot.agent.drain()
 
