@@ -86,6 +86,15 @@ def test_rows_about_connections(tmp_path: Path) -> None:
     assert all(row["rate"] > 0 for row in found.values())
 
 
+def test_rows_about_a_bot(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    rows = ["chat-messages", "chat-start"]
+    assert main(["--rows", *rows, "--scale", "0.001", "--repeat", "1", "--json", str(figures)]) == 0
+    found = json.loads(figures.read_text())["rows"]
+    assert set(found) == set(rows)
+    assert all(row["rate"] > 0 for row in found.values())
+
+
 def test_rows_of_one_router_named_and_no_relay(capsys: pytest.CaptureFixture[str]) -> None:
     nobody = "smp://" + "A" * 43 + "=@127.0.0.1:1"
     rows = ["connect", "proxied-send-sequential"]
