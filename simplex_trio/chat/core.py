@@ -50,8 +50,8 @@ class ChatCore:
     """An agent, and what the program says of itself."""
 
     def __init__(self, agent: DuplexAgent, settings: Settings) -> None:
-        self.agent = agent
-        self.settings = settings
+        self.agent: DuplexAgent = agent
+        self.settings: Settings = settings
         self.contact_removed: Callable[[int], None] = lambda contact_id: None
         """Called with the id of each contact that is gone."""
         self._waits: dict[tuple[int, bytes], list[_Wait]] = {}

@@ -66,7 +66,7 @@ class Store:
     """The records, in one transaction."""
 
     def __init__(self, t: Transaction) -> None:
-        self.t = t
+        self.t: Transaction = t
         self.removed: list[int] = []
         """Contacts that the transaction removes."""
         self.forgotten: list[tuple[int, bytes]] = []
