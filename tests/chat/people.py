@@ -13,6 +13,10 @@ from attrs import define, evolve, field
 
 from simplex_trio.chat.bot import Bot
 from simplex_trio.chat.handlers import Handlers
+from simplex_trio.chat.machine.outgoing import say
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.event import Event
+from simplex_trio.chat.messages.pictures import Picture
 from simplex_trio.chat.messages.preferences import Preferences
 from simplex_trio.chat.messages.profiles import PeerType, Profile
 from simplex_trio.chat.opening import open_bot
@@ -21,11 +25,21 @@ from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from simplex_trio.testing.in_memory.connector import simulated_connector
 from tests.duplex.quiet import Quiet
 
-__all__ = ["Person", "open_person", "open_quiet_bot"]
+__all__ = [
+    "PICTURE",
+    "Person",
+    "disobey",
+    "listening",
+    "open_person",
+    "open_quiet_bot",
+    "talk",
+]
 
 _NOW = 1_800_000_000
 
 ValueT = TypeVar("ValueT")
+
+PICTURE = Picture("data:image/png;base64,iVBORw0KGgo=")
 
 
 @asynccontextmanager
@@ -108,3 +122,19 @@ async def open_person(quiet: Quiet, name: str, **options: Any) -> AsyncIterator[
     options = {"address": False} | options
     async with open_quiet_bot(quiet, profile, handlers=handlers, **options) as bot:
         yield Person(bot, told)
+
+
+async def talk(bot: Person, person: Person) -> tuple[Contact, Contact]:
+    """The two ends of a new connection: the bot's, and the person's."""
+    theirs = await person.connect(bot.bot.address)
+    return await bot.next(Contact), theirs
+
+
+async def disobey(person: Person, contact: Contact, *events: Event, msg_id: bytes = b"id") -> None:
+    """Say what a program of the other side should not."""
+
+    def decide(store: Store) -> None:
+        for event in events:
+            say(store, contact._record, event, msg_id)
+
+    await person.bot._core.step(decide)
