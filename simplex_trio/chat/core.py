@@ -68,10 +68,10 @@ class ChatCore:
         value, store = await self.agent.transact(take, takes_event=takes_event, durable=durable)
         if store.forgotten or store.removed:
             for key, waits in self._waits.items():
-                error = _error(store, key)
-                for wait in waits if error is not None else ():
-                    wait.error = error
-                    wait.changed.set()
+                for wait in waits:
+                    if (error := _error(store, key)) is not None:
+                        wait.error = error
+                        wait.changed.set()
         for contact_id in store.removed:
             self.contact_removed(contact_id)
         return value
