@@ -17,6 +17,7 @@ from simplex_trio.chat.changes import (
     PreferencesChanged,
     ProfileChanged,
     RatchetBroken,
+    RatchetRepaired,
     ReactionChanged,
     SecurityCodeChanged,
 )
@@ -157,6 +158,7 @@ __all__ = [
     "ProfileChanged",
     "Quote",
     "RatchetBroken",
+    "RatchetRepaired",
     "ReactionChanged",
     "Report",
     "ReportReason",

@@ -49,6 +49,7 @@ from simplex_trio.duplex.events import (
     RatchetBroken,
     ReceiptReceived,
     RequestReceived,
+    Resynchronised,
     SecurityCodeChanged,
 )
 from simplex_trio.wire.addresses import ServerAddress
@@ -66,6 +67,7 @@ _FOLLOWED = (
     ConnectionFailed,
     QueueLost,
     RatchetBroken,
+    Resynchronised,
     SecurityCodeChanged,
     MessageSent,
     ReceiptReceived,

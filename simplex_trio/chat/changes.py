@@ -18,6 +18,7 @@ __all__ = [
     "PreferencesChanged",
     "ProfileChanged",
     "RatchetBroken",
+    "RatchetRepaired",
     "ReactionChanged",
     "SecurityCodeChanged",
 ]
@@ -95,8 +96,16 @@ class SecurityCodeChanged(Redacted):
 class RatchetBroken(Redacted):
     """Messages of a contact could not be decrypted, and are lost.
 
-    If the two sides have lost each other, the bot makes a new ratchet by itself, which is told as
-    `SecurityCodeChanged`.
+    If the two sides have lost each other, the bot makes a new ratchet by itself, and nothing can be
+    sent until `RatchetRepaired`.
     """
+
+    contact: Contact = field(repr=False)
+
+
+@final
+@define(eq=False, repr=False)
+class RatchetRepaired(Redacted):
+    """Messages of a contact can be decrypted again, and messages can be sent to it."""
 
     contact: Contact = field(repr=False)

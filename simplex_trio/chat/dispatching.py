@@ -14,6 +14,7 @@ from simplex_trio.chat.changes import (
     PreferencesChanged,
     ProfileChanged,
     RatchetBroken,
+    RatchetRepaired,
     ReactionChanged,
     SecurityCodeChanged,
 )
@@ -148,6 +149,8 @@ def noticed(core: ChatCore, happened: Noticed) -> tuple[str, object]:
             return "request", ContactRequest(contact)
         case NoticeKind.BROKEN:
             return "broken", RatchetBroken(contact)
+        case NoticeKind.REPAIRED:
+            return "repaired", RatchetRepaired(contact)
         case NoticeKind.CODE_CHANGED:
             return "code", SecurityCodeChanged(contact)
         case NoticeKind.FIRST_MESSAGE:

@@ -31,6 +31,7 @@ from simplex_trio.chat.changes import (
     PreferencesChanged,
     ProfileChanged,
     RatchetBroken,
+    RatchetRepaired,
     ReactionChanged,
     SecurityCodeChanged,
 )
@@ -52,6 +53,7 @@ Happened: TypeAlias = (
     | PreferencesChanged
     | SecurityCodeChanged
     | RatchetBroken
+    | RatchetRepaired
     | ContactRequest
     | Contact
 )
@@ -237,6 +239,10 @@ class Handlers:
     def on_broken(self, function: FunctionT) -> FunctionT:
         """Call a function with each `RatchetBroken`."""
         return self._add("broken", function)
+
+    def on_repaired(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `RatchetRepaired`."""
+        return self._add("repaired", function)
 
     def _add(self, kind: str, function: FunctionT) -> FunctionT:
         self._others.setdefault(kind, []).append(function)

@@ -109,6 +109,7 @@ def listening() -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
         *(handlers.on_connected, handlers.on_request, handlers.on_failed, handlers.on_left),
         *(handlers.on_edited, handlers.on_deleted, handlers.on_reaction, handlers.on_profile),
         *(handlers.on_preferences, handlers.on_security_code, handlers.on_broken),
+        handlers.on_repaired,
     ):
         kind(note)
     return handlers, receive

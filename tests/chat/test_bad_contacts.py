@@ -7,7 +7,7 @@ import trio
 from simplex_trio.chat.changes import (
     MessageDeleted,
     MessageEdited,
-    RatchetBroken,
+    RatchetRepaired,
     ReactionChanged,
     SecurityCodeChanged,
 )
@@ -143,6 +143,7 @@ async def test_what_happens_again_and_again_is_told_once(autojump_clock: Clock) 
 
     handlers.on_broken(slow)
     handlers.on_security_code(slow)
+    handlers.on_repaired(slow)
     async with (
         open_quiet() as quiet,
         open_quiet_bot(quiet, "Echo", handlers=handlers) as bot,
@@ -154,11 +155,11 @@ async def test_what_happens_again_and_again_is_told_once(autojump_clock: Clock) 
             await alice.bot.agent.resynchronise(theirs.connection_id, force=True)
             await trio.sleep(60)
         notices = await bot._core.step(lambda store: store.notices())
-        assert 1 <= len(notices) <= 2
+        assert len(notices) == 2
         assert contact.id == notices[0].contact_id
         open_gate.set()
         await trio.sleep(60)
         assert await bot._core.step(lambda store: store.notices()) == []
         kept = await bot.agent.transact(lambda t: t.kept.count(".chat.pending"))
         assert kept == 0
-        assert all(isinstance(each, RatchetBroken | SecurityCodeChanged) for each in calls)
+        assert all(isinstance(each, RatchetRepaired | SecurityCodeChanged) for each in calls)

@@ -12,6 +12,7 @@ import trio
 
 from simplex_trio.chat.changes import (
     RatchetBroken,
+    RatchetRepaired,
     SecurityCodeChanged,
 )
 from simplex_trio.chat.errors import (
@@ -300,7 +301,7 @@ async def test_a_security_code_is_the_same_on_both_sides(tmp_path: Path) -> None
             changed = await ours.security_code()
             assert changed not in (None, code)
             assert await theirs.security_code() == changed
-            while not (await alice.bot.agent.status(theirs.connection_id)).can_send:  # noqa: ASYNC110
-                await trio.sleep(0.01)
+            for side, known in ((alice, theirs), (echo, ours)):
+                assert (await side.next(RatchetRepaired)).contact.id == known.id
             await theirs.send("hello again")
             assert (await echo.next(IncomingMessage)).text == "hello again"

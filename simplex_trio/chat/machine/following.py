@@ -31,6 +31,7 @@ from simplex_trio.duplex.events import (
     RatchetBroken,
     ReceiptReceived,
     RequestReceived,
+    Resynchronised,
     SecurityCodeChanged,
 )
 
@@ -63,6 +64,8 @@ def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happe
                 with suppress(CannotResynchronise, UnknownConnection):
                     store.t.resynchronise(event.connection_id)
             return _noticed(store, event.connection_id, NoticeKind.BROKEN)
+        case Resynchronised():
+            return _noticed(store, event.connection_id, NoticeKind.REPAIRED)
         case SecurityCodeChanged():
             return _noticed(store, event.connection_id, NoticeKind.CODE_CHANGED)
         case MessageSent():

@@ -150,6 +150,7 @@ class NoticeKind(StrEnum):
     FAILED = "failed"
     BROKEN = "broken"
     CODE_CHANGED = "code changed"
+    REPAIRED = "repaired"
 
 
 @frozen(repr=False)
