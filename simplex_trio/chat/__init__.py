@@ -22,19 +22,25 @@ from simplex_trio.chat.changes import (
     SecurityCodeChanged,
 )
 from simplex_trio.chat.errors import (
+    ApprovalNeeded,
     ChatError,
+    FileNotReceived,
+    FileTakenBack,
     GroupsNotSupported,
     LinkIsOwn,
     MessageForgotten,
     NotAllowed,
     UnknownContact,
 )
+from simplex_trio.chat.files import IncomingFile
 from simplex_trio.chat.handlers import (
     Filter,
     Handlers,
     Middleware,
 )
+from simplex_trio.chat.live import LiveMessage
 from simplex_trio.chat.looking import LinkInfo, LinkKind
+from simplex_trio.chat.machine.file_records import FileState
 from simplex_trio.chat.machine.records import (
     ContactStatus,
     DeliveryState,
@@ -111,6 +117,7 @@ __all__ = [
     "REACTIONS",
     "AddressData",
     "Allow",
+    "ApprovalNeeded",
     "Bot",
     "BotCommand",
     "ChatError",
@@ -127,17 +134,22 @@ __all__ = [
     "Enabled",
     "Feature",
     "File",
+    "FileNotReceived",
+    "FileState",
+    "FileTakenBack",
     "Filter",
     "Format",
     "GroupsNotSupported",
     "Handlers",
     "HyperLink",
     "Image",
+    "IncomingFile",
     "IncomingMessage",
     "Link",
     "LinkInfo",
     "LinkIsOwn",
     "LinkKind",
+    "LiveMessage",
     "MentionText",
     "Menu",
     "MessageDeleted",

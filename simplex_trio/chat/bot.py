@@ -12,15 +12,17 @@ from attrs import evolve
 from simplex_trio.chat.conversations import Conversations, Job
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.dispatching import dispatch, noticed, told
+from simplex_trio.chat.files import IncomingFile
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.looking import LinkInfo, look_at_link
 from simplex_trio.chat.machine.connecting import connect, give_up, take_back
+from simplex_trio.chat.machine.file_records import OfferedFile, file_of_notice, file_told
 from simplex_trio.chat.machine.following import happened
 from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
 from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.incoming import look, settle
 from simplex_trio.chat.machine.own import own_profile, publish
-from simplex_trio.chat.machine.records import AddressRecord, InvitationRecord
+from simplex_trio.chat.machine.records import AddressRecord, ContactRecord, InvitationRecord
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
@@ -33,6 +35,7 @@ from simplex_trio.chat.people import (
     check_alias,
 )
 from simplex_trio.chat.state import State
+from simplex_trio.chat.upkeep import keep_up, sweep_copies
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.errors import AlreadyJoined, DuplexError
 from simplex_trio.duplex.events import (
@@ -51,6 +54,13 @@ from simplex_trio.duplex.events import (
     RequestReceived,
     Resynchronised,
     SecurityCodeChanged,
+)
+from simplex_trio.duplex.file_events import (
+    FileFailed,
+    FileNeedsApproval,
+    FileProgress,
+    FileReceived,
+    FileSent,
 )
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link, parse_link
@@ -72,6 +82,10 @@ _FOLLOWED = (
     MessageSent,
     ReceiptReceived,
     DeliveryFailed,
+    FileSent,
+    FileReceived,
+    FileNeedsApproval,
+    FileFailed,
 )
 """The events of the agent from which anything follows here."""
 
@@ -134,7 +148,8 @@ class Bot:
         Contacts are told, except those that know the bot by a random profile.  It holds until the
         bot is opened the next time, with what is said then.
         """
-        own = own_profile(profile, self._commands, self._handlers.commands)
+        takes_files = self._core.settings.folder is not None
+        own = own_profile(profile, self._commands, self._handlers.commands, takes_files=takes_files)
         await self._publish(evolve(self._core.settings, profile=own))
 
     async def set_welcome(self, welcome: Content | str | None) -> None:
@@ -251,12 +266,19 @@ class Bot:
             deal = partial(dispatch, self._handlers)
             self._conversations = Conversations(nursery, self._core, deal)
             self._core.contact_removed = self._conversations.end
+            transfers = self._core.transfers
+            transfers.nursery, transfers.tell = nursery, self._add_file
+            await sweep_copies(self._core)
             for each in await self._core.step(_open_notices, durable=False):
                 self._add_notice(each)
+            await transfers.resume()
+            nursery.start_soon(keep_up, self._core)
             task_status.started()
             async for event in self._core.agent.events:
                 if isinstance(event, PeerMessage):
                     await self._arrived(event)
+                elif isinstance(event, FileProgress):
+                    self._core.progress.tell(event)
                 elif isinstance(event, _FOLLOWED):
                     follow = partial(happened, settings=self._core.settings, event=event)
                     # Whatever leads to work is durable; the rest is done again after a loss.
@@ -281,10 +303,10 @@ class Bot:
         said = await self._core.step(lambda store: look(store, settings, message), durable=False)
         jobs = [Job(*what, None) for each in said for what in told(self._core, each)]
         if not jobs:
-            await self._core.step(lambda store: settle(store, message))
+            await self._core.step(lambda store: settle(store, settings, message))
             return
         # Messages of one contact are dealt with in order, so the last one settles them all.
-        jobs[-1].settle = partial(settle, message=message)
+        jobs[-1].settle = partial(settle, settings=settings, message=message)
         for each in jobs:
             self._add_job(said[0].contact.contact_id, each)
 
@@ -292,18 +314,27 @@ class Bot:
         match happening:
             case Noticed():
                 self._add_notice(happening)
-            case Delivered(contact, sent):
-                self._core.delivery_changed(contact.contact_id, sent.msg_id, sent.state)
+            case Delivered():
+                self._core.delivered([happening])
             case _:
                 raise AssertionError("only messages say something")
 
     def _add_notice(self, happened: Noticed) -> None:
         notice = happened.notice
+        if happened.file is not None:
+            self._add_file(happened.file, happened.contact)
+            return
 
         def done(store: Store) -> None:
             store.remove_notice(notice)
 
         self._add_job(notice.contact_id, Job(*noticed(self._core, happened), done))
+
+    def _add_file(self, file: OfferedFile, record: ContactRecord) -> None:
+        """Tell the program of a file whose outcome no call waits for."""
+        value = IncomingFile(Contact(self._core, record), self._core, file)
+        done = partial(file_told, contact_id=file.contact_id, msg_id=file.msg_id)
+        self._add_job(file.contact_id, Job("file", value, done))
 
     def _add_job(self, contact_id: int, job: Job) -> None:
         assert self._conversations is not None
@@ -318,5 +349,5 @@ def _open_notices(store: Store) -> list[Noticed]:
         for notice in notices:
             contact = store.contact(notice.contact_id)
             if contact is not None:
-                found.append(Noticed(contact, notice))
+                found.append(Noticed(contact, notice, file_of_notice(store, notice)))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import trio
 from attrs import define, field
@@ -13,8 +13,12 @@ from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import UnknownContact
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.people import IncomingMessage, SentMessage
+from simplex_trio.chat.turns import current_turn
 
 __all__ = ["Conversations", "Job", "Turn"]
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 Deal: TypeAlias = Callable[["Job", "Turn"], Awaitable[None]]
 """Deals with a job; it finishes what it has begun."""
@@ -32,17 +36,50 @@ class Job:
 
 @define(eq=False)
 class _Conversation:
+    """What has happened with one contact, and who deals with it.
+
+    One handler at a time has the turn.  A handler that waits for a file stands aside meanwhile, and
+    another task goes on with what has happened next.
+    """
+
+    contact_id: int
     jobs: deque[Job] = field(factory=deque)
     more: trio.Event = field(factory=trio.Event)
     is_over: bool = False
     """Whether the contact is gone."""
+    tasks: int = 0
+    """Tasks that deal with it, or whose handlers stand aside."""
+    attending: int = 0
+    """Those of them that will look for further jobs without waiting for anything else first."""
+    _is_taken: bool = False
+    _waiting: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+
+    async def take_turn(self) -> None:
+        """Wait until no other handler has the turn."""
+        if self._is_taken:
+            await self._waiting.park()
+        else:
+            self._is_taken = True
+            try:
+                await trio.lowlevel.checkpoint()
+            except BaseException:
+                self.give_turn_up()
+                raise
+
+    def give_turn_up(self) -> None:
+        """Let the one that has waited longest go on."""
+        if self._waiting:
+            self._waiting.unpark()  # whose turn it is now
+        else:
+            self._is_taken = False
 
 
 class Conversations:
     """All conversations that have anything to do; each has a task as long as that is so.
 
     How much waits in one is bounded by the agent: the next message of a connection comes when the
-    last one was acknowledged, which is when its job is finished.
+    last one was acknowledged, which is when its job is finished, or waits for a file.  How many
+    handlers may wait for files is bounded by `MAX_FILES`.
     """
 
     def __init__(self, nursery: trio.Nursery, core: ChatCore, deal: Deal) -> None:
@@ -55,10 +92,10 @@ class Conversations:
         """Add something that has happened with a contact."""
         conversation = self._open.get(contact_id)
         if conversation is None:
-            conversation = self._open[contact_id] = _Conversation()
-            self._nursery.start_soon(self._run, contact_id, conversation)
+            conversation = self._open[contact_id] = _Conversation(contact_id)
         conversation.jobs.append(job)
         conversation.more.set()
+        self.attend(conversation)
 
     def end(self, contact_id: int) -> None:
         """The contact is gone: what waits to be dealt with is left out, and questions end."""
@@ -68,42 +105,83 @@ class Conversations:
             conversation.is_over = True
             conversation.more.set()
 
-    async def _run(self, contact_id: int, conversation: _Conversation) -> None:
-        while conversation.jobs:
-            await deal_with_next(self._core, conversation, self._deal)
+    def attend(self, conversation: _Conversation) -> None:
+        """Have a task deal with what has happened, if there is none."""
+        if conversation.jobs and not conversation.attending:
+            conversation.tasks += 1
+            conversation.attending += 1
+            self._nursery.start_soon(self._run, conversation)
+
+    async def _run(self, conversation: _Conversation) -> None:
+        while True:
+            await conversation.take_turn()
+            has_turn = True
+            try:
+                if not conversation.jobs:
+                    break
+                turn = await self.deal_with_next(conversation)
+                if turn.stands_aside:  # by a task that has outlived the handler
+                    has_turn = False
+                    conversation.attending += 1
+            finally:
+                if has_turn:
+                    conversation.give_turn_up()
         # Nothing can be added in between, as there is no checkpoint.
-        del self._open[contact_id]
+        conversation.attending -= 1
+        conversation.tasks -= 1
+        if not conversation.tasks:
+            del self._open[conversation.contact_id]
 
-
-async def deal_with_next(core: ChatCore, conversation: _Conversation, deal: Deal) -> None:
-    """Deal with what has happened first; if that is cancelled, it stays."""
-    job = conversation.jobs.popleft()
-    try:
-        await deal(job, Turn(core, conversation, deal))
-    except BaseException:
-        if not conversation.is_over:
-            conversation.jobs.appendleft(job)
-        raise
+    async def deal_with_next(self, conversation: _Conversation) -> Turn:
+        """Deal with what has happened first; if that is cancelled, it stays."""
+        job = conversation.jobs.popleft()
+        turn = Turn(self._core, self, conversation)
+        before = current_turn.set(turn)
+        try:
+            await self._deal(job, turn)
+        except BaseException:
+            if not conversation.is_over:
+                conversation.jobs.appendleft(job)
+            raise
+        finally:
+            current_turn.reset(before)
+        return turn
 
 
 class Turn:
     """One call of a handler, and the messages that it is about."""
 
-    def __init__(self, core: ChatCore, conversation: _Conversation, deal: Deal) -> None:
+    def __init__(
+        self, core: ChatCore, conversations: Conversations, conversation: _Conversation
+    ) -> None:
         self._core = core
+        self._conversations = conversations
         self._conversation = conversation
-        self._deal = deal
-        self._in_hand: Job | None = None
-        self._is_over = False
+        self._in_hand: list[Callable[[Store], None]] = []
+        self._aside = 0
+        self.contact_id: int = conversation.contact_id
+        self.is_over: bool = False
 
     def begin(self, job: Job) -> None:
         """The handler has this in its hands now."""
-        self._in_hand = job
+        if job.settle is not None:
+            self.has_in_hand(job.settle)
+
+    def has_in_hand(self, settle: Callable[[Store], None]) -> None:
+        """Settle this when the handler has finished, or asks."""
+        self._in_hand.append(settle)
+
+    @property
+    def stands_aside(self) -> bool:
+        """Whether the handler waits for files, so that others have the turn."""
+        return self._aside > 0
 
     async def ask(self, send: Callable[[Store], SentMessage]) -> IncomingMessage:
         """Send a question and settle what is in hand, at once; then wait for the next message."""
-        if self._is_over:
+        if self.is_over:
             raise RuntimeError("the handler of this message has finished")
+        if self.stands_aside:
+            raise RuntimeError("the handler waits for a file, so that it is not its turn to ask")
         await self._settle(send)
         job = await self._next_message()
         message = job.value
@@ -119,26 +197,52 @@ class Turn:
                 if isinstance(conversation.jobs[0].value, IncomingMessage):
                     return conversation.jobs.popleft()
                 # Until it is settled, the next message does not come.
-                await deal_with_next(self._core, conversation, self._deal)
+                await self._conversations.deal_with_next(conversation)
             if conversation.is_over:
                 raise UnknownContact("the contact was deleted, by either side")
             conversation.more = trio.Event()
             await conversation.more.wait()
 
+    async def stand_aside(
+        self, decide: Callable[[Store], T], wait: Callable[[T], Awaitable[U]]
+    ) -> U:
+        """Settle what is in hand and take a step, at once; then wait, while others have the turn.
+
+        It returns when it is this handler's turn again.  As with conditions, that is waited for
+        even if it is cancelled.
+        """
+        value = await self._settle(decide)
+        conversation = self._conversation
+        self._aside += 1
+        if self._aside == 1:
+            conversation.attending -= 1
+            conversation.give_turn_up()
+            self._conversations.attend(conversation)
+        try:
+            return await wait(value)
+        finally:
+            self._aside -= 1
+            if not self._aside and not self.is_over:
+                conversation.attending += 1
+                with trio.CancelScope(shield=True):
+                    await conversation.take_turn()
+
     async def end(self) -> None:
         """The handler has finished."""
-        self._is_over = True
+        self.is_over = True
         await self._settle(None)
 
-    async def _settle(self, send: Callable[[Store], SentMessage] | None) -> None:
-        settle = None if self._in_hand is None else self._in_hand.settle
+    async def _settle(self, decide: Callable[[Store], T] | None) -> T:
+        """Take a step after settling what is in hand, all at once."""
+        in_hand = tuple(self._in_hand)
 
-        def decide(store: Store) -> None:
-            if send is not None:
-                send(store)
-            if settle is not None:
+        def take(store: Store) -> T | None:
+            for settle in in_hand:
                 settle(store)
+            return None if decide is None else decide(store)
 
-        if send is not None or settle is not None:
-            await self._core.step(decide)
-        self._in_hand = None
+        value = None
+        if decide is not None or in_hand:
+            value = await self._core.step(take)
+        del self._in_hand[: len(in_hand)]
+        return value  # type: ignore[return-value]

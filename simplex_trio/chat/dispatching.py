@@ -20,8 +20,10 @@ from simplex_trio.chat.changes import (
 )
 from simplex_trio.chat.conversations import Job, Turn
 from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.files import IncomingFile
 from simplex_trio.chat.handlers import ErrorHandler, Handlers, Route
 from simplex_trio.chat.machine.happenings import Noticed, Said
+from simplex_trio.chat.machine.receiving_files import offered_by
 from simplex_trio.chat.machine.records import NoticeKind
 from simplex_trio.chat.messages.events import (
     Emoji,
@@ -104,6 +106,7 @@ def told(core: ChatCore, said: Said) -> list[tuple[str, object]]:
                 is_live=bool(new.live),
                 is_repeated=said.is_repeated,
                 quoted=referred,
+                file=_file(core, contact, said),
             )
             return [("message", message)]
         case XMsgUpdate() as update:
@@ -121,6 +124,12 @@ def told(core: ChatCore, said: Said) -> list[tuple[str, object]]:
             return [("left", contact)]
         case _:
             raise AssertionError("nothing that programs are told")
+
+
+def _file(core: ChatCore, contact: Contact, said: Said) -> IncomingFile | None:
+    assert isinstance(said.event, XMsgNew)
+    offered = offered_by(said.contact, said.event, said.msg_id, core.settings.seconds)
+    return None if offered is None else IncomingFile(contact, core, offered)
 
 
 def _introduced(
@@ -157,3 +166,5 @@ def noticed(core: ChatCore, happened: Noticed) -> tuple[str, object]:
             assert notice.first is not None
             first, now = notice.first, core.settings.seconds
             return "message", IncomingMessage(contact, first.msg_id, first.content, None, now)
+        case NoticeKind.FILE:
+            raise AssertionError("files are told of with what is known of them")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from simplex_trio.duplex.file_events import FileProblem
 from simplex_trio.errors import SimplexError
+from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = [
+    "ApprovalNeeded",
     "ChatError",
+    "FileNotReceived",
+    "FileTakenBack",
     "GroupsNotSupported",
     "LinkIsOwn",
     "MessageForgotten",
@@ -36,3 +41,35 @@ class GroupsNotSupported(ChatError):
 
 class MessageForgotten(ChatError):
     """It is not known any more how far a message has come, as too many were sent after it."""
+
+
+class FileNotReceived(ChatError):
+    """A file of a contact cannot be received; ``problem`` says why, if that is known.
+
+    It is `None` for a file that is not known any more: it was received before, or was forgotten
+    because it was not wanted for long, or among too many others.
+    """
+
+    def __init__(self, problem: FileProblem | None) -> None:
+        reason = "it is not known any more" if problem is None else problem.value
+        super().__init__(f"the file was not received: {reason}")
+        self.problem = problem
+
+
+class FileTakenBack(FileNotReceived):
+    """The contact has taken the file back, or has deleted its message."""
+
+    def __init__(self) -> None:
+        super().__init__(FileProblem.GONE)
+
+
+class ApprovalNeeded(ChatError):
+    """A file is on routers that may not be used without asking, since they see the program.
+
+    The file waits: `IncomingFile.save` with ``approve=True`` uses them, and `IncomingFile.refuse`
+    gives the file up.
+    """
+
+    def __init__(self, servers: tuple[ServerAddress, ...]) -> None:
+        super().__init__(f"the file is on {len(servers)} routers that are not approved")
+        self.servers = servers

@@ -35,6 +35,7 @@ from simplex_trio.chat.changes import (
     ReactionChanged,
     SecurityCodeChanged,
 )
+from simplex_trio.chat.files import IncomingFile
 from simplex_trio.chat.messages.preferences import Command
 from simplex_trio.chat.people import (
     Contact,
@@ -56,6 +57,7 @@ Happened: TypeAlias = (
     | RatchetRepaired
     | ContactRequest
     | Contact
+    | IncomingFile
 )
 
 Filter: TypeAlias = Callable[[IncomingMessage], bool | Mapping[str, Any]]
@@ -243,6 +245,14 @@ class Handlers:
     def on_repaired(self, function: FunctionT) -> FunctionT:
         """Call a function with each `RatchetRepaired`."""
         return self._add("repaired", function)
+
+    def on_file(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `IncomingFile` whose outcome no call waits for.
+
+        That is so for files that `open_bot` receives by itself, and for those whose call was
+        cancelled, or ended with the program.  `IncomingFile.state` says what has become of it.
+        """
+        return self._add("file", function)
 
     def _add(self, kind: str, function: FunctionT) -> FunctionT:
         self._others.setdefault(kind, []).append(function)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from os import PathLike
+from pathlib import Path
+
+import trio
 
 from simplex_trio.agent.connections import Connector
 from simplex_trio.chat.bot import Bot
+from simplex_trio.chat.copies import Copies
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.own import address_of, own_profile, publish
@@ -25,8 +31,14 @@ from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.store.store import MemoryFile
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.xftp.client_config import AnyServer
+from simplex_trio.xftp.disk import in_thread
+from simplex_trio.xftp.support import require_support
 
 __all__ = ["open_bot", "run_bot"]
+
+_COPIES = ".copies"
+"""Added to the name of the bot's file, for the folder with what is sent from memory."""
 
 
 @asynccontextmanager
@@ -36,10 +48,13 @@ async def open_bot(
     profile: Profile | str,
     handlers: Handlers | None = None,
     servers: Iterable[Server | ServerAddress | str] = (),
+    xftp_servers: Iterable[AnyServer] = (),
     welcome: Content | str | None = None,
     commands: Iterable[BotCommand] | None = None,
     address: bool = True,
     accept_requests: bool = True,
+    folder: str | PathLike[str] | None = None,
+    receive_up_to: int = 0,
     config: DuplexConfig | None = None,
     connector: Connector | None = None,
     key: str | bytes | None = None,
@@ -57,13 +72,22 @@ async def open_bot(
     Without ``accept_requests`` the handlers of `Handlers.on_request` decide who becomes a contact,
     and without ``address`` there is no address: `Bot.invite` makes links for single persons.
 
+    Files are received into ``folder`` where no other place is given, those of up to
+    ``receive_up_to`` bytes without asking the program: `Handlers.on_file` tells of them.  A profile
+    without preferences says yes to files if there is a folder.  ``xftp_servers`` are the routers
+    that files are put on.
+
     Everything else is as for `open_duplex_agent`.  Raises `EncodeError` for a profile that apps
     would refuse, `TooLarge` for one that does not fit, and `CompressionSupportMissing` without the
     extra ``chat``.
     """
     table = Handlers() if handlers is None else handlers
     given = None if commands is None else tuple(commands)
-    own = own_profile(profile, given, table.commands)
+    if folder is not None:
+        require_support()
+    elif receive_up_to:
+        raise ValueError("files that are received without asking need a folder")
+    own = own_profile(profile, given, table.commands, takes_files=folder is not None)
     compress(bytes(200))  # the messages of the apps cannot be read without that
     config = DuplexConfig() if config is None else config
     settings = Settings(
@@ -72,18 +96,26 @@ async def open_bot(
         accept_requests,
         config.clock,
         config.random_bytes,
+        None if folder is None else await in_thread(partial(_absolute, folder)),
+        receive_up_to,
     )
     settings.check()
     async with (
         open_duplex_agent(
             path,
             servers=servers,
+            xftp_servers=xftp_servers,
             config=config,
             connector=connector,
             key=key,
             accept_loss=accept_loss,
         ) as agent,
-        run_bot(agent, settings, table, config.presets, address=address, commands=given) as bot,
+        run_bot(
+            *(agent, settings, table, config.presets),
+            address=address,
+            commands=given,
+            copies=Path(os.fspath(path) + _COPIES) if isinstance(path, str | PathLike) else None,
+        ) as bot,
     ):
         yield bot
 
@@ -97,17 +129,30 @@ async def run_bot(
     *,
     address: bool,
     commands: tuple[BotCommand, ...] | None = None,
+    copies: Path | None = None,
 ) -> AsyncIterator[Bot]:
-    """A bot on an agent, which runs for as long as the block."""
-    core = ChatCore(agent, settings)
+    """A bot on an agent, which runs for as long as the block.
+
+    What it sends from memory is in the folder ``copies`` until it was sent, or in a temporary one.
+    """
+    core = ChatCore(agent, settings, Copies(copies))
 
     def start(store: Store) -> AddressRecord | None:
         publish(store, settings)
         return address_of(store, settings) if address else None
 
     bot = Bot(core, handlers, await core.step(start), presets, commands)
-    async with open_inner_nursery() as nursery:
-        await nursery.start(bot.run)
-        await bot.wait_for_address()
-        yield bot
-        nursery.cancel_scope.cancel()
+    try:
+        async with open_inner_nursery() as nursery:
+            await nursery.start(bot.run)
+            await bot.wait_for_address()
+            yield bot
+            nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True):
+            await in_thread(core.copies.close)
+
+
+def _absolute(path: str | PathLike[str]) -> str:
+    """Where it is, wherever the next program is started."""
+    return os.path.abspath(path)

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, final
 
 from attrs import define, field
 
+from simplex_trio.chat.content_calls import ContentCalls
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.machine import connecting, outgoing, requesting
-from simplex_trio.chat.machine.records import MAX_ALIAS, ContactRecord, ContactStatus, DeliveryState
+from simplex_trio.chat.files import IncomingFile
+from simplex_trio.chat.live import PACE, LiveMessage, open_live
+from simplex_trio.chat.machine import connecting, outgoing, requesting, sending_files
+from simplex_trio.chat.machine.file_records import FileStore
+from simplex_trio.chat.machine.happenings import Delivered
+from simplex_trio.chat.machine.records import (
+    MAX_ALIAS,
+    ContactRecord,
+    ContactStatus,
+    DeliveryState,
+    SentRecord,
+)
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content, Text
 from simplex_trio.chat.messages.events import REACTIONS, MessageRef, Quote
@@ -19,6 +31,8 @@ from simplex_trio.chat.messages.preferences import Enabled, Feature, Preferences
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.scalars import Timestamp
 from simplex_trio.chat.state import State
+from simplex_trio.chat.transfers import OnProgress
+from simplex_trio.duplex.file_events import FileProblem
 from simplex_trio.errors import TooLarge
 from simplex_trio.redaction import Redacted
 
@@ -45,7 +59,7 @@ def as_content(content: Content | str) -> Content:
 
 @final
 @define(eq=False, repr=False)
-class Contact(Redacted):
+class Contact(ContentCalls, Redacted):
     """A person that the program is connected with, as of when this was told."""
 
     _core: ChatCore = field(repr=False)
@@ -181,6 +195,32 @@ class Contact(Redacted):
 
         return decide
 
+    def _sent(self, record: SentRecord, content: Content) -> SentMessage:
+        return SentMessage(self, record.msg_id, content, record.sent_at)
+
+    def live(
+        self,
+        *,
+        quote: IncomingMessage | SentMessage | None = None,
+        ttl: int | None = None,
+        pace: float = PACE,
+    ) -> AbstractAsyncContextManager[LiveMessage]:
+        """A message that grows while the contact watches: see `LiveMessage`.
+
+        Updates go out at most every ``pace`` seconds.  When the block ends, the last text is sent
+        as the final one, whether the block is done, has raised or was cancelled.
+
+        Raises what `send` and `SentMessage.edit` do, in the block or at its end.
+        """
+        return open_live(self, quote=quote, ttl=ttl, pace=pace)
+
+    async def files(self) -> list[IncomingFile]:
+        """The files that the contact has sent and that were not received yet, oldest first."""
+        known = await self._core.step(
+            lambda store: FileStore(store).of_contact(self.id), durable=False
+        )
+        return [IncomingFile(self, self._core, each) for each in known]
+
     async def delete(self, *, tell: bool = True) -> None:
         """End the connection, and forget the contact with all that is kept of it.
 
@@ -249,23 +289,53 @@ class SentMessage(Redacted):
         self.content = said
 
     async def delete(self) -> None:
-        """Delete it; apps only do so with messages that are less than 78 hours old."""
+        """Delete it, with its file; apps only do so with messages of less than 78 hours."""
         core = self.contact._core
 
-        def decide(store: Store) -> None:
+        def decide(store: Store) -> list[Delivered]:
             contact = outgoing.known_contact(store, self.contact.id)
+            told = sending_files.cancel_upload(store, core.settings, contact, self.id, tell=False)
             outgoing.delete_message(store, core.settings, contact, self.id)
+            return told
 
-        await core.step(decide)
+        core.delivered(await core.step(decide))
 
-    async def wait(self, state: DeliveryState = DeliveryState.DELIVERED) -> DeliveryState:
+    async def take_file_back(self) -> None:
+        """Cancel the transfer of its file, or delete it from its routers; the message stays.
+
+        Nothing can be done about a file that the contact has received already.
+        """
+        core = self.contact._core
+
+        def decide(store: Store) -> list[Delivered]:
+            contact = outgoing.known_contact(store, self.contact.id)
+            return sending_files.cancel_upload(store, core.settings, contact, self.id)
+
+        core.delivered(await core.step(decide))
+
+    async def wait(
+        self,
+        state: DeliveryState = DeliveryState.DELIVERED,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> DeliveryState:
         """Wait until it has come as far as ``state``, or was given up; returns how far it is.
 
-        `DeliveryState.DELIVERED` may never come: people can turn receipts off, and phones.  Raises
-        `MessageForgotten` if 100 others were sent to this contact after it, and `UnknownContact`
-        if the contact was deleted.
+        `DeliveryState.DELIVERED` may never come: people can turn receipts off, and phones.  With
+        ``on_progress`` it tells the `~simplex_trio.xftp.Progress` of the upload of its file.
+        Raises `MessageForgotten` if 100 others were sent to this contact after it, or it has
+        disappeared, and `UnknownContact` if the contact was deleted.
         """
-        return await self.contact._core.wait_for_delivery(self.contact.id, self.id, state)
+        return await self.contact._core.wait_for_delivery(
+            self.contact.id, self.id, state, on_progress
+        )
+
+    async def file_problem(self) -> FileProblem | None:
+        """Why its file could not be sent, if that is why it has failed."""
+        sent = await self.contact._core.step(
+            lambda store: store.sent_as(self.contact.id, self.id), durable=False
+        )
+        return None if sent is None or sent.file is None else sent.file.problem
 
     def as_quote(self) -> Quote:
         """What an answer to it says of it."""
@@ -290,13 +360,15 @@ class IncomingMessage(Redacted):
     received_at: int
     """When the contact's router got it, in seconds since 1970."""
     ttl: int | None = None
-    """After how many seconds it disappears from the app."""
+    """After how many seconds it disappears from the app, once it was read there."""
     is_live: bool = False
     """Whether the text is still being written, and will be edited."""
     is_repeated: bool = False
     """Whether a handler was begun with it before the program ended."""
     quoted: SentMessage | None = field(default=None, repr=False)
     """The message of the program that it answers, as it was sent, if that is still kept."""
+    file: IncomingFile | None = None
+    """The file that comes with it, if it is one that can be received: see `IncomingFile.save`."""
     _turn: Turn | None = field(default=None, repr=False)
 
     @property

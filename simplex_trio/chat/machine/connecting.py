@@ -12,6 +12,7 @@ from simplex_trio.chat.machine.happenings import Happening
 from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.noticing import notify, read_info
 from simplex_trio.chat.machine.outgoing import known_contact, say_if_possible
+from simplex_trio.chat.machine.receiving_files import forget_files
 from simplex_trio.chat.machine.records import (
     ContactRecord,
     ContactStatus,
@@ -163,6 +164,7 @@ def give_up(store: Store, contact_id: int) -> None:
     if contact is not None:
         with suppress(UnknownConnection):
             store.t.delete(contact.connection_id)
+        forget_files(store, contact_id)
         store.remove_contact(contact)
 
 
@@ -235,4 +237,5 @@ def leave(store: Store, contact_id: int, *, tell: bool) -> None:
         say_if_possible(store, contact, XDirectDel())
     with suppress(UnknownConnection):
         store.t.delete(contact.connection_id, after_delivery=tell)
+    forget_files(store, contact_id)
     store.remove_contact(contact)

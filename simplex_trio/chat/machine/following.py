@@ -8,8 +8,10 @@ from simplex_trio.chat.machine.connecting import can_send, confirmed, failed, in
 from simplex_trio.chat.machine.happenings import Delivered, Happening
 from simplex_trio.chat.machine.incoming import delivery_changed
 from simplex_trio.chat.machine.noticing import notify
+from simplex_trio.chat.machine.receiving_files import follow_received
 from simplex_trio.chat.machine.records import DeliveryState, NoticeKind
 from simplex_trio.chat.machine.requesting import address_is_there, requested
+from simplex_trio.chat.machine.sending_files import upload_failed, uploaded
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.duplex.errors import (
@@ -33,6 +35,12 @@ from simplex_trio.duplex.events import (
     RequestReceived,
     Resynchronised,
     SecurityCodeChanged,
+)
+from simplex_trio.duplex.file_events import (
+    FileFailed,
+    FileNeedsApproval,
+    FileReceived,
+    FileSent,
 )
 
 __all__ = ["happened"]
@@ -78,6 +86,14 @@ def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happe
             if event.problem is Problem.QUEUE_GONE:
                 found += failed(store, event.connection_id)  # it was deleted without a word
             return found
+        case FileSent():
+            return [*uploaded(store, settings, event)]
+        case FileReceived() | FileNeedsApproval():
+            follow_received(store, event)
+            return []
+        case FileFailed():
+            follow_received(store, event)
+            return [*upload_failed(store, settings, event)]
         case _:
             return []
 

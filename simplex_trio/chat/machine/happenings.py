@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from simplex_trio.chat.machine.file_records import OfferedFile
 from simplex_trio.chat.machine.records import ContactRecord, Notice, SentRecord
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.profiles import Profile
@@ -37,6 +38,8 @@ class Noticed(Redacted):
 
     contact: ContactRecord
     notice: Notice
+    file: OfferedFile | None = None
+    """If it is about a file."""
 
 
 @frozen(repr=False)

@@ -14,12 +14,19 @@ from attrs import evolve
 
 from simplex_trio.chat.machine.happenings import Delivered, Said
 from simplex_trio.chat.machine.outgoing import is_enabled, say_if_possible
+from simplex_trio.chat.machine.receiving_files import (
+    add_part,
+    forget_files,
+    offer,
+    take_back,
+)
 from simplex_trio.chat.machine.records import (
     ContactRecord,
     ContactStatus,
     DeliveryState,
     SentRecord,
 )
+from simplex_trio.chat.machine.sending_files import description_changed
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import Received, decode_body
@@ -30,8 +37,10 @@ from simplex_trio.chat.messages.events import (
     MessageRef,
     Quote,
     XDirectDel,
+    XFileCancel,
     XInfo,
     XMsgDel,
+    XMsgFileDescr,
     XMsgNew,
     XMsgReact,
     XMsgUpdate,
@@ -66,7 +75,9 @@ def look(store: Store, settings: Settings, message: PeerMessage) -> list[Said]:
                 continue
             contact = evolve(contact, profile=event.profile)
         at = message.broker_timestamp
-        said.append(Said(contact, event, each.id, at, before, _referred(store, contact, event)))
+        referred = _referred(store, contact, event)
+        event = _as_allowed(settings, contact, event)
+        said.append(Said(contact, event, each.id, at, before, referred))
     if said and store.begin(message.connection_id, message.message_id):
         said = [evolve(each, is_repeated=True) for each in said]
     return said
@@ -120,7 +131,13 @@ def _is_allowed(store: Store, settings: Settings, contact: ContactRecord, event:
             return True
 
 
-def settle(store: Store, message: PeerMessage) -> None:
+def _as_allowed(settings: Settings, contact: ContactRecord, event: Event) -> Event:
+    """What a contact says, without what the two sides do not allow and apps ignore."""
+    may_disappear = is_enabled(settings, contact, Feature.TIMED_MESSAGES, for_peer=True)
+    return evolve(event, ttl=None) if isinstance(event, XMsgNew) and not may_disappear else event
+
+
+def settle(store: Store, settings: Settings, message: PeerMessage) -> None:
     """The program has dealt with a message: store what it has taught, and acknowledge it."""
     contact = store.contact_of(message.connection_id)
     has_content = False
@@ -132,9 +149,16 @@ def settle(store: Store, message: PeerMessage) -> None:
         match each.event:
             case XInfo(profile=profile):
                 contact = store.change_contact(contact, profile=profile)
+            case XMsgNew() as new if _is_allowed(store, settings, contact, new):
+                offer(store, settings, contact, new, each.id)
+            case XMsgFileDescr(msg_id=msg_id, file_descr=part):
+                add_part(store, contact, msg_id, part)
+            case XFileCancel(msg_id=msg_id) | XMsgDel(msg_id=msg_id):
+                take_back(store, contact, msg_id)
             case XCallInv(call_id=call_id):
                 say_if_possible(store, contact, XCallEnd(call_id))
             case XDirectDel():
+                forget_files(store, contact.contact_id)
                 store.t.delete(message.connection_id)
                 store.remove_contact(contact)
                 return
@@ -150,8 +174,12 @@ def delivery_changed(
 ) -> list[Delivered]:
     """A message has come further, or was given up."""
     contact = store.contact_of(connection_id)
-    sent = None if contact is None else store.sent(contact.contact_id, message_id)
-    if contact is None or sent is None or _RANKS.index(state) <= _RANKS.index(sent.state):
+    if contact is None:
+        return []
+    sent = store.sent(contact.contact_id, message_id)
+    if sent is None:
+        return description_changed(store, contact, message_id, state)
+    if _RANKS.index(state) <= _RANKS.index(sent.state):
         return []
     sent = evolve(sent, state=state)
     store.change_sent(contact.contact_id, message_id, sent)

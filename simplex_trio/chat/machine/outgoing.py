@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from simplex_trio.chat.errors import NotAllowed, UnknownContact
-from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, SentRecord
+from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, SentFile, SentRecord
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import pack
@@ -20,6 +20,7 @@ from simplex_trio.chat.messages.events import (
     XMsgReact,
     XMsgUpdate,
 )
+from simplex_trio.chat.messages.files import FileInvitation
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.preferences import Feature, Preferences
 from simplex_trio.chat.messages.versions import ChatVersion, agreed_version
@@ -79,15 +80,22 @@ def send(
     quote: Quote | None = None,
     ttl: int | None = None,
     live: bool = False,
+    invitation: FileInvitation | None = None,
+    file: SentFile | None = None,
 ) -> SentRecord:
     """Queue a new message; returns what is kept of it."""
     check_allowed(settings, contact, content)
-    if ttl is not None and not is_enabled(settings, contact, Feature.TIMED_MESSAGES):
+    may_disappear = is_enabled(settings, contact, Feature.TIMED_MESSAGES)
+    if ttl is None and may_disappear:
+        ttl = settings.usual_ttl(contact)
+    elif ttl is not None and not may_disappear:
         raise NotAllowed("messages that disappear are not allowed in this conversation")
     msg_id = settings.new_message_id()
-    event = XMsgNew(content, quote=quote, ttl=ttl, live=live or None)
+    event = XMsgNew(content, quote=quote, ttl=ttl, live=live or None, file=invitation)
     message_id = say(store, contact, event, msg_id)
-    record = SentRecord(msg_id, content, settings.seconds)
+    now = settings.seconds
+    expires_at = None if ttl is None or live else now + ttl
+    record = SentRecord(msg_id, content, now, file=file, ttl=ttl, expires_at=expires_at)
     store.add_sent(contact.contact_id, message_id, record)
     return record
 
@@ -126,9 +134,14 @@ def edit(
     live: bool = False,
 ) -> None:
     """Give a message that was sent another content."""
-    event = XMsgUpdate(msg_id, content, live=live or None)
+    sent = store.sent_as(contact.contact_id, msg_id)
+    ttl = None if sent is None else sent.ttl
+    event = XMsgUpdate(msg_id, content, ttl=ttl, live=live or None)
     say(store, contact, event, settings.new_message_id())
-    store.change_sent_content(contact.contact_id, msg_id, content)
+    changes: dict[str, object] = {"content": content}
+    if sent is not None and ttl is not None and sent.expires_at is None and not live:
+        changes["expires_at"] = settings.seconds + ttl
+    store.change_sent_as(contact.contact_id, msg_id, **changes)
 
 
 def delete_message(store: Store, settings: Settings, contact: ContactRecord, msg_id: bytes) -> None:

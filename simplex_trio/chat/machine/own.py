@@ -29,10 +29,13 @@ def own_profile(
     profile: Profile | str,
     commands: tuple[BotCommand, ...] | None,
     own_commands: tuple[BotCommand, ...],
+    *,
+    takes_files: bool = False,
 ) -> Profile:
     """The profile of a program, with its commands, which are those of its handlers by default."""
     own = Profile(profile) if isinstance(profile, str) else profile
-    preferences = own.preferences or _BOT_PREFERENCES
+    usual = evolve(_BOT_PREFERENCES, files=None) if takes_files else _BOT_PREFERENCES
+    preferences = own.preferences or usual
     if commands is not None:
         preferences = evolve(preferences, commands=commands)
     elif preferences.commands is None and own_commands:

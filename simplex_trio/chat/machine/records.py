@@ -16,6 +16,7 @@ from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record, Required
 from simplex_trio.chat.messages.scalars import ChatVersions
 from simplex_trio.chat.messages.versions import ChatVersion
+from simplex_trio.duplex.file_events import FileProblem
 
 __all__ = [
     "MAX_ALIAS",
@@ -28,6 +29,7 @@ __all__ = [
     "InvitationRecord",
     "Notice",
     "NoticeKind",
+    "SentFile",
     "SentRecord",
 ]
 
@@ -60,10 +62,15 @@ class DeliveryState(StrEnum):
 
     STORED = "stored"
     """It is in the program's file, and will be sent."""
+    UPLOADED = "uploaded"
+    """Its file is on the routers for files, and the contact is to be told where.  Only messages
+    with a file are in this state."""
     SENT = "sent"
-    """The contact's router has it: one tick in the apps."""
+    """The contact's router has it, with all that is needed to receive its file: one tick in the
+    apps."""
     DELIVERED = "delivered"
-    """The contact's app has it: two ticks in the apps."""
+    """The contact's app has it: two ticks in the apps.  Whether a person has received the file that
+    came with it cannot be known."""
     FAILED = "failed"
     """It was given up."""
 
@@ -108,6 +115,22 @@ class ContactRecord(Record):
 
 
 @frozen(repr=False)
+class SentFile(Record):
+    """The file of a message that was sent."""
+
+    file_id: str
+    """The agent's id."""
+    state: DeliveryState = DeliveryState.STORED
+    """How far the file has come, with its description."""
+    problem_name: str | None = None
+
+    @property
+    def problem(self) -> FileProblem | None:
+        """Why it has failed."""
+        return None if self.problem_name is None else FileProblem(self.problem_name)
+
+
+@frozen(repr=False)
 class SentRecord(Record):
     """A message that was sent."""
 
@@ -115,6 +138,21 @@ class SentRecord(Record):
     content: Content
     sent_at: int
     state: DeliveryState = DeliveryState.STORED
+    """How far the message itself has come: `outcome` takes its file into account."""
+    file: SentFile | None = None
+    ttl: int | None = None
+    """After how many seconds it disappears."""
+    expires_at: int | None = None
+    """When it is to be forgotten; `None` while it is live."""
+
+    @property
+    def outcome(self) -> DeliveryState:
+        """How far the message has come, with all that belongs to it."""
+        if self.file is None or self.state is DeliveryState.FAILED:
+            return self.state
+        if self.file.state is DeliveryState.SENT and self.state is DeliveryState.DELIVERED:
+            return self.state
+        return self.file.state
 
 
 @frozen(repr=False)
@@ -151,6 +189,7 @@ class NoticeKind(StrEnum):
     BROKEN = "broken"
     CODE_CHANGED = "code changed"
     REPAIRED = "repaired"
+    FILE = "file"
 
 
 @frozen(repr=False)
@@ -160,4 +199,6 @@ class Notice(Record):
     kind: NoticeKind
     contact_id: int
     first: FirstMessage | None = None
+    file_msg_id: bytes | None = None
+    """The message whose file it is about."""
     number: int = field(default=0, kw_only=True)

@@ -31,6 +31,10 @@ class Settings(Redacted):
     """Whether all requests at the address are accepted, without asking the program."""
     clock: Callable[[], float]
     random: Callable[[int], bytes]
+    folder: str | None = None
+    """Where files are put for which no other place is given."""
+    receives_up_to: int = 0
+    """Files of at most so many bytes are received into the folder without asking the program."""
 
     def preferences_for(self, contact: ContactRecord) -> Preferences:
         """What this side allows a contact."""
@@ -49,6 +53,11 @@ class Settings(Redacted):
         self.profile.check()
         self.info(XInfo(self.profile))
         AddressData(self.profile, self.welcome).encode()
+
+    def usual_ttl(self, contact: ContactRecord) -> int | None:
+        """After how many seconds messages disappear where that is allowed, unless they say so."""
+        timed = self.preferences_for(contact).timed_messages
+        return None if timed is None else timed.ttl
 
     @property
     def seconds(self) -> int:

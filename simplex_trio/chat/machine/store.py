@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve
 
@@ -17,11 +17,14 @@ from simplex_trio.chat.machine.records import (
     SentRecord,
 )
 from simplex_trio.chat.machine.state import clear_state
-from simplex_trio.chat.messages.content import Content, Text
+from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record
 from simplex_trio.duplex.transaction import Transaction
+
+if TYPE_CHECKING:
+    from simplex_trio.chat.machine.file_records import OfferedFile
 
 __all__ = ["Store"]
 
@@ -42,6 +45,7 @@ _SENT_IDS = ".chat.sent-ids"
 _NOTICES = ".chat.notices"
 _BEGUN = ".chat.begun"
 _PENDING = ".chat.pending"
+_EXPIRING = ".chat.expiring"
 _INVITATIONS = ".chat.invitations"
 _OWN_LINKS = ".chat.own-links"
 
@@ -55,7 +59,8 @@ def _encoded(record: Record) -> bytes:
 
 
 def _pending_key(notice: Notice) -> bytes:
-    return _key(notice.contact_id) + notice.kind.encode()
+    """One for each kind and contact, and for each file."""
+    return _key(notice.contact_id) + notice.kind.encode() + (notice.file_msg_id or b"")[:255]
 
 
 def _hashed(link: str) -> bytes:
@@ -71,6 +76,14 @@ class Store:
         """Contacts that the transaction removes."""
         self.forgotten: list[tuple[int, bytes]] = []
         """Messages, by contact and id, of which it removes what is kept."""
+        self.changed_files: list[OfferedFile] = []
+        """What has become of files of contacts, for those who wait for them."""
+        self.unused_copies: list[str] = []
+        """Copies of what was sent, by name, that can be removed once all this is stored."""
+        self.has_descriptions: bool = False
+        """Whether descriptions of files wait until they can be sent."""
+        self.is_expiring: bool = False
+        """Whether there is something new that disappears after a while."""
         self._kept = t.kept
 
     def _get(self, kind: type[RecordT], space: str, key: bytes) -> RecordT | None:
@@ -134,9 +147,8 @@ class Store:
         self._kept.delete(_BEGUN, contact.connection_id.encode())
         if contact.request_key is not None:
             self._kept.delete(_REQUESTS, contact.request_key[:255])
-        for space in (_SENT, _SENT_IDS):
-            for key, _ in self._kept.scan(space, number):
-                self._kept.delete(space, key)
+        for key, value in self._kept.scan(_SENT, number):
+            self._forget_sent(key, SentRecord.from_json(decode_json(value)))
         for key, value in self._kept.scan(_PENDING, number):
             self._kept.delete(_PENDING, key)
             self._kept.delete(_NOTICES, value)
@@ -152,9 +164,14 @@ class Store:
         if self._kept.count(_SENT, owner) > MAX_SENT:
             ((key, value),) = self._kept.scan(_SENT, owner, limit=1)
             oldest = SentRecord.from_json(decode_json(value))
-            self._kept.delete(_SENT, key)
-            self._kept.delete(_SENT_IDS, owner + oldest.msg_id)
+            self._forget_sent(key, oldest)
             self.forgotten.append((contact_id, oldest.msg_id))
+
+    def _forget_sent(self, key: bytes, sent: SentRecord) -> None:
+        self._kept.delete(_SENT, key)
+        self._kept.delete(_SENT_IDS, key[:8] + sent.msg_id)
+        if sent.expires_at is not None:
+            self._kept.delete(_EXPIRING, _key(sent.expires_at) + key)
 
     def sent(self, contact_id: int, message_id: int) -> SentRecord | None:
         """The message that the agent knows by this id, if it is still kept."""
@@ -169,17 +186,38 @@ class Store:
         """Replace what is kept of a message."""
         if len(_encoded(sent)) > _MAX_KEPT_CONTENT:
             sent = evolve(sent, content=Text(sent.content.text[:_KEPT_TEXT]))
-        self._kept.put(_SENT, _key(contact_id) + _key(message_id), _encoded(sent))
+        key = _key(contact_id) + _key(message_id)
+        self._kept.put(_SENT, key, _encoded(sent))
+        if sent.expires_at is not None:
+            self._kept.put(_EXPIRING, _key(sent.expires_at) + key, b"")
+            self.is_expiring = True
 
-    def change_sent_content(self, contact_id: int, msg_id: bytes, content: Content) -> None:
-        """A message has another content now, if it is still kept."""
+    def change_sent_as(self, contact_id: int, msg_id: bytes, **changes: object) -> None:
+        """Replace values of a message that both sides know by this id, if it is still kept."""
         found = self._kept.get(_SENT_IDS, _key(contact_id) + msg_id[:255])
         if found is None:
             return
         message_id = int.from_bytes(found, "big")
         sent = self.sent(contact_id, message_id)
         if sent is not None:
-            self.change_sent(contact_id, message_id, evolve(sent, content=content))
+            changed = evolve(sent, **changes)  # type: ignore[arg-type]
+            self.change_sent(contact_id, message_id, changed)
+
+    # --- what disappears ------------------------------------------------------------------------
+
+    def forget_expired(self, now: int) -> int | None:
+        """Forget messages whose time is over; returns when that is so for the next one."""
+        while page := self._kept.scan(_EXPIRING, limit=100):
+            for key, _ in page:
+                at, rest = int.from_bytes(key[:8], "big"), key[8:]
+                if at > now:
+                    return at
+                self._kept.delete(_EXPIRING, key)
+                sent = self._get(SentRecord, _SENT, rest)
+                if sent is not None and sent.expires_at == at:
+                    self._forget_sent(rest, sent)
+                    self.forgotten.append((int.from_bytes(rest[:8], "big"), sent.msg_id))
+        return None
 
     # --- notices --------------------------------------------------------------------------------
 
