@@ -147,6 +147,27 @@ class ChatProgram:
         item: dict[str, Any] = answer["chatItems"][0]["chatItem"]
         return item
 
+    async def send_file(
+        self, contact: int, path: Path, content: dict[str, Any], *, ttl: int | None = None
+    ) -> dict[str, Any]:
+        """Send a file; returns its item in the conversation."""
+        message = {"fileSource": {"filePath": str(path)}, "msgContent": content, "mentions": {}}
+        timed = "" if ttl is None else f"ttl={ttl} "
+        answer = await self.command(f"/_send @{contact} {timed}json {json.dumps([message])}")
+        item: dict[str, Any] = answer["chatItems"][0]["chatItem"]
+        return item
+
+    async def receive(self, item: dict[str, Any], path: Path) -> None:
+        """Receive the file of a message at ``path``, from whatever router it is on."""
+        number = item["file"]["fileId"]
+
+        def of_file(event: dict[str, Any]) -> bool:
+            return bool(event["chatItem"]["chatItem"]["file"]["fileId"] == number)
+
+        await self.event("rcvFileDescrReady", of_file)
+        await self.command(f"/fr {number} approved_relays=on {path}")
+        await self.event("rcvFileComplete", of_file)
+
     async def item(self, text: str) -> dict[str, Any]:
         """The item of a message that is received."""
 
@@ -177,7 +198,7 @@ class ChatProgram:
 
 @asynccontextmanager
 async def open_chat_program(
-    program: str, router: str, folder: Path, *, name: str = "Alice"
+    program: str, router: str, folder: Path, *, name: str = "Alice", xftp: str = _NOWHERE
 ) -> AsyncIterator[ChatProgram]:
     """The program on its databases in ``folder``, which are made if they are missing."""
     await trio.Path(folder).mkdir(exist_ok=True)
@@ -185,7 +206,7 @@ async def open_chat_program(
     with trio.socket.socket() as probe:
         await probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [program, "-d", str(folder / "db"), "-s", router, "--xftp-server", _NOWHERE]
+    command = [program, "-d", str(folder / "db"), "-s", router, "--xftp-server", xftp]
     command += ["-p", str(port), "-y"]
     run = partial(
         trio.run_process,
