@@ -15,7 +15,6 @@ import trio
 from attrs import define, evolve
 
 from simplex_trio.chat.bot import Bot
-from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.errors import (
     ApprovalNeeded,
     FileNotReceived,
@@ -27,7 +26,8 @@ from simplex_trio.chat.files import IncomingFile
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.file_records import MAX_FILES, FileState, FileStore
 from simplex_trio.chat.machine.outgoing import say
-from simplex_trio.chat.machine.records import DeliveryState, Store
+from simplex_trio.chat.machine.records import DeliveryState
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import File, Image, Text, Video, Voice
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import XFileCancel, XMsgFileDescr, XMsgNew
@@ -35,6 +35,7 @@ from simplex_trio.chat.messages.files import FileDescr, FileInvitation
 from simplex_trio.chat.messages.pictures import Picture
 from simplex_trio.chat.messages.preferences import Allow, Preference, Preferences
 from simplex_trio.chat.messages.profiles import PeerType, Profile
+from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import Contact, IncomingMessage
 from simplex_trio.duplex.errors import NoServers
 from simplex_trio.duplex.file_events import FileProblem
@@ -391,6 +392,7 @@ async def test_routers_are_approved(autojump_clock: Clock, tmp_path: Path, folde
                 await three.save(folder)
             await three.refuse()
             assert await contact.files() == []
+            await bot.agent.drain()
             assert await bot.agent.files() == []
 
 
