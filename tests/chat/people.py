@@ -116,10 +116,13 @@ def listening() -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
 
 
 @asynccontextmanager
-async def open_person(quiet: Quiet, name: str, **options: Any) -> AsyncIterator[Person]:
-    """A person, who allows what the apps allow."""
+async def open_person(
+    quiet: Quiet, profile: Profile | str, **options: Any
+) -> AsyncIterator[Person]:
+    """A person, who allows what the apps allow if only a name is given."""
     handlers, told = listening()
-    profile = Profile(name, peer_type=PeerType.HUMAN, preferences=Preferences())
+    if isinstance(profile, str):
+        profile = Profile(profile, peer_type=PeerType.HUMAN, preferences=Preferences())
     options = {"address": False} | options
     async with open_quiet_bot(quiet, profile, handlers=handlers, **options) as bot:
         yield Person(bot, told)
