@@ -133,7 +133,7 @@ class IncomingFile(Redacted):
         given = folder if path is None else os.fspath(path)
         if given is None:
             raise ValueError("there is no folder for files: name one here, or in open_bot")
-        place = await in_thread(partial(_place, Path(given), self.name))
+        place = await in_thread(partial(_place, given, self.name))
         return await self._receive(place, approve=approve, on_progress=on_progress)
 
     async def read(
@@ -175,12 +175,14 @@ class IncomingFile(Redacted):
         self._is_done = True
 
 
-def _place(path: Path, name: str) -> Path:
+def _place(given: str, name: str) -> Path:
     """Where a file is to be put; raises the system's errors if there is no such folder."""
+    path = Path(given).absolute()
     if path.is_dir():
-        return path.absolute() / name
-    os.stat(path.absolute().parent)
-    return path.absolute()
+        return path / name
+    # What ends with a slash is meant to be a folder, and there is none.
+    os.stat(given if given.endswith(("/", os.sep)) else path.parent)
+    return path
 
 
 def _content(path: Path, *, remove: bool) -> bytes:
