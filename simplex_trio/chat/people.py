@@ -325,6 +325,9 @@ class SentMessage(Redacted):
         ``on_progress`` it tells the `~simplex_trio.xftp.Progress` of the upload of its file.
         Raises `MessageForgotten` if 100 others were sent to this contact after it, or it has
         disappeared, and `UnknownContact` if the contact was deleted.
+
+        A receipt of a contact comes behind its message that a handler has in its hands.  So in a
+        handler, wait for `DeliveryState.SENT` at most.
         """
         return await self.contact._core.wait_for_delivery(
             self.contact.id, self.id, state, on_progress

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trio
 from attrs import define, evolve
+from PIL.Image import effect_noise
 
 from simplex_trio.chat.bot import Bot
 from simplex_trio.chat.errors import (
@@ -24,6 +25,7 @@ from simplex_trio.chat.errors import (
 )
 from simplex_trio.chat.files import IncomingFile
 from simplex_trio.chat.handlers import Handlers
+from simplex_trio.chat.machine import receiving_files
 from simplex_trio.chat.machine.file_records import MAX_FILES, FileState, FileStore
 from simplex_trio.chat.machine.outgoing import say
 from simplex_trio.chat.machine.records import DeliveryState
@@ -171,6 +173,25 @@ async def test_each_kind_of_content_comes_with_its_file(
         # What was sent from memory is not left anywhere.
         await trio.sleep(1)
         assert os.listdir(pair.alice.bot._core.copies._made()) == []
+
+
+async def test_a_thumbnail_is_made(autojump_clock: Clock, tmp_path: Path) -> None:
+    handlers, told = listening()
+    path = tmp_path / "noise.png"
+    effect_noise((400, 300), 80).save(path)
+    async with open_pair(tmp_path, handlers) as pair:
+        await pair.to_bot.send_image(path, text="noise")
+        async for each in told:
+            if isinstance(each, IncomingMessage):
+                assert isinstance(each.content, Image)
+                assert each.content.image.media_type == "image/jpg"
+                assert len(each.content.image.uri) <= 14_000
+                assert each.file is not None
+                assert (each.file.name, each.file.media_type) == ("noise.png", "image/png")
+                break
+        with pytest.raises(ValueError, match="not a PNG"):
+            await pair.to_bot.send_image(b"no picture")
+        assert len(await pair.alice.bot.agent.files()) == 1
 
 
 async def test_messages_that_come_between_a_file_and_its_description(
@@ -599,8 +620,9 @@ async def test_files_that_cannot_be_received_are_no_files(
 
 
 async def test_a_flood_of_files_is_bounded(
-    autojump_clock: Clock, tmp_path: Path, folder: Path
+    autojump_clock: Clock, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(receiving_files, "KEPT_WITHIN", 3600)
     handlers, _ = listening()
     async with open_pair(tmp_path, handlers) as pair:
         first = b"message 0"
@@ -626,18 +648,21 @@ async def test_a_flood_of_files_is_bounded(
             await trio.sleep(60)
             assert len(await pair.to_alice.files()) == MAX_FILES
             # Nothing more comes of them, which is noticed once routers would have forgotten them.
-            await trio.sleep(3 * 24 * 3600)
+            await trio.sleep(2.5 * 3600)
         assert outcomes == [FileProblem.EXPIRED] * MAX_FILES
         assert await pair.to_alice.files() == []
 
 
-async def test_unwanted_files_are_forgotten(autojump_clock: Clock, tmp_path: Path) -> None:
+async def test_unwanted_files_are_forgotten(
+    autojump_clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving_files, "KEPT_WITHIN", 2 * 3600)
     handlers, _ = listening()
     async with open_pair(tmp_path, handlers) as pair:
         await pair.offered(b"x")
-        await trio.sleep(24 * 3600)
+        await trio.sleep(1.5 * 3600)
         assert len(await pair.to_alice.files()) == 1
-        await trio.sleep(25 * 3600)
+        await trio.sleep(2 * 3600)
         assert await pair.to_alice.files() == []
         kept = pair.bot.agent.transact(partial(_parts_left))
         assert await kept == 0

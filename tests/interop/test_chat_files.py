@@ -7,6 +7,7 @@ SIMPLEX_TRIO_LONG has a large file sent as well.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 import trio
 from attrs import define
+from PIL.Image import effect_noise
 
 from simplex_trio.chat import (
     Allow,
@@ -144,21 +146,28 @@ async def test_files_in_both_directions(router: str, xftp: str, tmp_path: Path, 
         assert same(here, path)
 
 
+def noise() -> bytes:
+    """A picture that is too large to be its own thumbnail."""
+    file = io.BytesIO()
+    effect_noise((300, 200), 80).save(file, "PNG")
+    return file.getvalue()
+
+
 async def test_an_image_and_a_voice_message_in_both_directions(
     router: str, xftp: str, tmp_path: Path
 ) -> None:
     async with open_both(router, xftp, tmp_path) as both:
         program = both.program
-        picture = PIXEL.content
-        assert picture is not None
-        sent = await both.to_program.send_image(picture, text="a pixel")
-        item = await program.item("a pixel")
+        picture = noise()
+        sent = await both.to_program.send_image(picture, text="noise")
+        item = await program.item("noise")
         content = item["content"]["msgContent"]
         assert content["type"] == "image"
         assert content["image"].startswith("data:image/jpg;base64,")
         await program.receive(item, tmp_path / "image")
         assert await trio.Path(tmp_path / "image").read_bytes() == picture
-        assert sent.content == Image(Picture(content["image"]), "a pixel")
+        assert sent.content == Image(Picture(content["image"]), "noise")
+        assert item["file"]["fileName"] == "image.png"
 
         await both.to_program.send_voice(b"not really AAC", duration=7)
         item = await program.item("")
@@ -166,7 +175,7 @@ async def test_an_image_and_a_voice_message_in_both_directions(
         assert (content["type"], content["duration"]) == ("voice", 7)
         await program.receive(item, tmp_path / "voice")
 
-        path = tmp_path / "pixel.png"
+        path = tmp_path / "noise.png"
         await trio.Path(path).write_bytes(picture)
         shown = {"type": "image", "text": "look", "image": PIXEL.uri}
         await program.send_file(both.contact_id, path, shown)
