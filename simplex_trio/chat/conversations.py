@@ -212,6 +212,8 @@ class Turn:
         even if it is cancelled.
         """
         value = await self._settle(decide)
+        if self.is_over:  # by now
+            return await wait(value)
         conversation = self._conversation
         self._aside += 1
         if self._aside == 1:
@@ -234,7 +236,7 @@ class Turn:
 
     async def _settle(self, decide: Callable[[Store], T] | None) -> T:
         """Take a step after settling what is in hand, all at once."""
-        in_hand = tuple(self._in_hand)
+        in_hand, self._in_hand = self._in_hand, []
 
         def take(store: Store) -> T | None:
             for settle in in_hand:
@@ -243,6 +245,9 @@ class Turn:
 
         value = None
         if decide is not None or in_hand:
-            value = await self._core.step(take)
-        del self._in_hand[: len(in_hand)]
+            try:
+                value = await self._core.step(take)
+            except BaseException:
+                self._in_hand = in_hand + self._in_hand
+                raise
         return value  # type: ignore[return-value]
