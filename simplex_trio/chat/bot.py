@@ -22,7 +22,12 @@ from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
 from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.incoming import look, settle
 from simplex_trio.chat.machine.own import own_profile, publish
-from simplex_trio.chat.machine.records import AddressRecord, ContactRecord, InvitationRecord
+from simplex_trio.chat.machine.records import (
+    AddressRecord,
+    ContactRecord,
+    InvitationRecord,
+    NoticeKind,
+)
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
@@ -321,8 +326,9 @@ class Bot:
 
     def _add_notice(self, happened: Noticed) -> None:
         notice = happened.notice
-        if happened.file is not None:
-            self._add_file(happened.file, happened.contact)
+        if notice.kind is NoticeKind.FILE:
+            if happened.file is not None:
+                self._add_file(happened.file, happened.contact)
             return
 
         def done(store: Store) -> None:

@@ -35,8 +35,11 @@ class _Kept:
 
 def _keep(settings: Settings, store: Store) -> _Kept:
     told = say_descriptions(store, settings)
-    forget_old_files(store, settings.seconds)
-    expires_next = store.forget_expired(settings.seconds)
+    times = (
+        forget_old_files(store, settings.seconds),
+        store.forget_expired(settings.seconds),
+    )
+    expires_next = min((each for each in times if each is not None), default=None)
     return _Kept(told, expires_next, store.has_descriptions)
 
 

@@ -668,6 +668,23 @@ async def test_unwanted_files_are_forgotten(
         assert await kept == 0
 
 
+async def test_files_disappear_with_their_messages(
+    autojump_clock: Clock, tmp_path: Path, folder: Path
+) -> None:
+    handlers, _ = listening()
+    async with open_pair(tmp_path, handlers) as pair:
+        await pair.offered(b"x", name="short", ttl=60)
+        await pair.offered(b"x", name="wanted", ttl=60)
+        await pair.offered(b"x", name="long")
+        await trio.sleep(30)
+        _, wanted, _ = await pair.to_alice.files()
+        assert await wanted.save(folder) == folder / "wanted"
+        assert [each.name for each in await pair.to_alice.files()] == ["short", "long"]
+        await trio.sleep(60)
+        assert [each.name for each in await pair.to_alice.files()] == ["long"]
+        assert (folder / "wanted").read_bytes() == b"x"
+
+
 def _parts_left(t: Any) -> int:
     return int(t.kept.count(".chat.file-parts"))
 

@@ -91,6 +91,8 @@ class OfferedFile(Record):
     content: Content
     """What the message says; of long content its text, or a part of it."""
     offered_at: int
+    ttl: int | None = None
+    """After how many seconds the message disappears, and the file with it if it is not wanted."""
     state: FileState = FileState.OFFERED
     place: bytes | None = None
     """Where it is to be put, as the system has it, once it is wanted."""
@@ -215,6 +217,8 @@ class FileStore:
             self.remove(oldest)
         # What kind of message it was matters to handlers, its picture does not any more.
         content = _without_pictures(file.content)
+        if file.ttl is not None:
+            self.store.is_expiring = True
         return self.put(evolve(file, content=content, name=file.name[:_MAX_KEPT_NAME]))
 
     def put(self, file: OfferedFile) -> OfferedFile:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import TypeVar
 
 from attrs import evolve
 
@@ -51,6 +52,8 @@ from simplex_trio.duplex.errors import CannotAcknowledge, UnknownConnection
 from simplex_trio.duplex.events import PeerMessage
 
 __all__ = ["delivery_changed", "look", "settle"]
+
+EventT = TypeVar("EventT", bound=Event)
 
 _TOLD = (XMsgNew, XMsgUpdate, XMsgDel, XMsgReact, XInfo, XDirectDel)
 """What programs are told of; everything else is dealt with here, or acknowledged and ignored."""
@@ -131,7 +134,7 @@ def _is_allowed(store: Store, settings: Settings, contact: ContactRecord, event:
             return True
 
 
-def _as_allowed(settings: Settings, contact: ContactRecord, event: Event) -> Event:
+def _as_allowed(settings: Settings, contact: ContactRecord, event: EventT) -> EventT:
     """What a contact says, without what the two sides do not allow and apps ignore."""
     may_disappear = is_enabled(settings, contact, Feature.TIMED_MESSAGES, for_peer=True)
     return evolve(event, ttl=None) if isinstance(event, XMsgNew) and not may_disappear else event
@@ -150,7 +153,8 @@ def settle(store: Store, settings: Settings, message: PeerMessage) -> None:
             case XInfo(profile=profile):
                 contact = store.change_contact(contact, profile=profile)
             case XMsgNew() as new if _is_allowed(store, settings, contact, new):
-                offer(store, settings, contact, new, each.id)
+                offered = _as_allowed(settings, contact, new)
+                offer(store, settings, contact, offered, each.id)
             case XMsgFileDescr(msg_id=msg_id, file_descr=part):
                 add_part(store, contact, msg_id, part)
             case XFileCancel(msg_id=msg_id) | XMsgDel(msg_id=msg_id):

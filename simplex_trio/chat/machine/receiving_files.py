@@ -74,13 +74,14 @@ def offered_by(
     if invitation is None or invitation.file_descr is None or not msg_id:
         return None
     name, size = invitation.file_name, invitation.file_size
-    return OfferedFile(contact.contact_id, msg_id, name, size, new.content, at)
+    return OfferedFile(contact.contact_id, msg_id, name, size, new.content, at, new.ttl)
 
 
 def offer(
     store: Store, settings: Settings, contact: ContactRecord, new: XMsgNew, msg_id: bytes | None
 ) -> None:
     """A message with a file was dealt with: from now on its description can come."""
+    # From now on its time runs: the message was read.
     file = offered_by(contact, new, msg_id, settings.seconds)
     files = FileStore(store)
     if file is None or files.get(*file.key) is not None:
@@ -233,11 +234,18 @@ def follow_received(store: Store, event: FileReceived | FileNeedsApproval | File
             _fail(files, file, problem)
 
 
-def forget_old_files(store: Store, now: int) -> None:
-    """Forget what was not wanted for long, and give up what has not come."""
+def forget_old_files(store: Store, now: int) -> int | None:
+    """Forget what was not wanted for long or has disappeared, and give up what has not come.
+
+    Returns when that is to be done again.
+    """
     files = FileStore(store)
+    next_at: int | None = None
     for file in list(files.all()):
-        if now - file.offered_at < KEPT_WITHIN:
+        is_kept = file.ttl is None or file.state in (FileState.WANTED, FileState.RECEIVED)
+        at = file.offered_at + (KEPT_WITHIN if is_kept else min(KEPT_WITHIN, file.ttl or 0))
+        if now < at:
+            next_at = at if next_at is None else min(at, next_at)
             continue
         match file.state:
             case FileState.WANTED:
@@ -246,6 +254,7 @@ def forget_old_files(store: Store, now: int) -> None:
                 pass  # the agent has a time for these
             case _ if not file.notice:
                 files.remove(file)
+    return next_at
 
 
 def forget_files(store: Store, contact_id: int) -> None:
