@@ -106,12 +106,13 @@ class LiveMessage:
             try:
                 await self._send(self._text, live=False)
             except SimplexError:
-                await self._give_up()
+                with trio.CancelScope(shield=True):
+                    await self._give_up()
                 raise
 
     async def _give_up(self) -> None:
         if self._message is not None:
-            with suppress(SimplexError), trio.CancelScope(shield=True):
+            with suppress(SimplexError):
                 await self._message.edit(self._sent_text)
 
 
