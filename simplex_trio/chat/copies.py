@@ -31,6 +31,11 @@ class Copies:
 
     # --- in the Trio thread ---------------------------------------------------------------------
 
+    @property
+    def has_folder(self) -> bool:
+        """Whether there may be anything; otherwise no thread needs to be waited for."""
+        return self._folder is not None
+
     def remove_later(self, name: str) -> None:
         """A copy is not needed any more."""
         self._unused.add(name)

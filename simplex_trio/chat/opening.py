@@ -149,8 +149,9 @@ async def run_bot(
             yield bot
             nursery.cancel_scope.cancel()
     finally:
-        with trio.CancelScope(shield=True):
-            await in_thread(core.copies.close)
+        if core.copies.has_folder:
+            with trio.CancelScope(shield=True):
+                await in_thread(core.copies.close)
 
 
 def _absolute(path: str | PathLike[str]) -> str:

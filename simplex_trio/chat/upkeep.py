@@ -65,8 +65,9 @@ async def keep_up(core: ChatCore) -> None:
 
 async def sweep_copies(core: ChatCore) -> None:
     """Remove what an earlier run has left in the folder for copies, and that nothing needs."""
-    names = await core.step(_needed, durable=False)
-    await in_thread(partial(core.copies.keep_only, names))
+    if core.copies.has_folder:
+        names = await core.step(_needed, durable=False)
+        await in_thread(partial(core.copies.keep_only, names))
 
 
 def _needed(store: Store) -> set[str]:
