@@ -109,6 +109,8 @@ class OfferedFile(Record):
     problem_name: str | None = None
     servers: tuple[str, ...] = ()
     """The routers that are to be approved."""
+    number: int = 0
+    """Its place among the files of all contacts."""
     notice: int = 0
     """The number of the notice by which the program is told of it; 0 if there is none."""
 
@@ -192,7 +194,7 @@ class FileStore:
         """The files of a contact, oldest first."""
         found = self._kept.scan(_FILES, _owner(contact_id))
         files = [OfferedFile.from_json(decode_json(value)) for _, value in found]
-        return sorted(files, key=lambda each: each.offered_at)
+        return sorted(files, key=lambda each: each.number)
 
     def all(self) -> Iterator[OfferedFile]:
         """The files of all contacts."""
@@ -219,7 +221,8 @@ class FileStore:
         content = _without_pictures(file.content)
         if file.ttl is not None:
             self.store.is_expiring = True
-        return self.put(evolve(file, content=content, name=file.name[:_MAX_KEPT_NAME]))
+        number, name = self.store.new_file_number(), file.name[:_MAX_KEPT_NAME]
+        return self.put(evolve(file, number=number, content=content, name=name))
 
     def put(self, file: OfferedFile) -> OfferedFile:
         """Store what has become of a file."""

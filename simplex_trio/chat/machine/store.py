@@ -219,6 +219,10 @@ class Store:
                     self.forgotten.append((int.from_bytes(rest[:8], "big"), sent.msg_id))
         return None
 
+    def new_file_number(self) -> int:
+        """A number for a file that a contact offers, by which they are in order."""
+        return self._next(b"last file")
+
     # --- notices --------------------------------------------------------------------------------
 
     def add_notice(self, notice: Notice) -> Notice | None:
