@@ -168,7 +168,8 @@ class Contact(ContentCalls, Redacted):
     ) -> SentMessage:
         """Send a message; it returns when that is stored, and nothing can lose it.
 
-        With a ``quote`` it is an answer to that message.  After ``ttl`` seconds it disappears.  A
+        With a ``quote`` it is an answer to that message.  After ``ttl`` seconds it disappears, or
+        after the time in the preferences of the program's profile, where the two allow that.  A
         ``live`` message grows: `SentMessage.edit` replaces its text, and ends it without ``live``.
 
         Raises `NotAllowed` for what the two sides do not allow, `UnknownContact` if the contact was

@@ -98,7 +98,9 @@ class Machine:
         """Let something happen with a file."""
         store, msg_id = self.store(), b"%d" % number
         files = FileStore(store)
-        file = files.get(7, msg_id) or OfferedFile(7, msg_id, "name", 100, File(""), self.now)
+        file = files.get(7, msg_id) or OfferedFile(
+            *(7, msg_id, "name", 100, File(""), self.now, self.now + 100)
+        )
         file_id = file.file_id or "unknown"
         match what:
             case "offer":
@@ -135,7 +137,7 @@ class Machine:
 
     def kept(self) -> int:
         kept = self.store().t.kept
-        spaces = ("files", "file-ids", "file-parts", "notices", "pending")
+        spaces = ("files", "files-expiring", "file-ids", "file-parts", "notices", "pending")
         return sum(kept.count(f".chat.{each}") for each in spaces)
 
 

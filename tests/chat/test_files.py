@@ -619,6 +619,16 @@ async def test_files_that_cannot_be_received_are_no_files(
                 break
 
 
+@pytest.mark.parametrize("ttl", [-(2**63), -1, 0, 2**63 - 1])
+async def test_times_that_make_no_sense(autojump_clock: Clock, tmp_path: Path, ttl: int) -> None:
+    handlers, _ = listening()
+    async with open_pair(tmp_path, handlers) as pair:
+        await say_to(pair.to_bot, evolve(announced(), ttl=ttl), b"timed")
+        await trio.sleep(60)
+        assert len(await pair.to_alice.files()) == (ttl > 0)
+        assert await (await pair.to_bot.send("it goes on")).wait() is DeliveryState.DELIVERED
+
+
 async def test_a_flood_of_files_is_bounded(
     autojump_clock: Clock, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

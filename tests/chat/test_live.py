@@ -170,6 +170,8 @@ async def test_what_is_kept_of_a_message_disappears_with_it(autojump_clock: Cloc
     async with open_pair() as (contact, alice):
         short = await contact.send("for an hour", ttl=3600)
         long = await contact.send("for a day", ttl=24 * 3600)
+        with pytest.raises(ValueError, match="so many seconds"):
+            await contact.send("backwards", ttl=-1)
         assert (await alice.next(IncomingMessage)).ttl == 3600
         assert (await alice.next(IncomingMessage)).ttl == 24 * 3600
         core = contact._core

@@ -49,6 +49,7 @@ _MAX_KEPT_TEXT = 500
 _FILES = ".chat.files"
 _FILE_IDS = ".chat.file-ids"
 _PARTS = ".chat.file-parts"
+_EXPIRING = ".chat.files-expiring"
 _UPLOADS = ".chat.uploads"
 _DESCRIPTIONS = ".chat.descriptions"
 
@@ -91,8 +92,9 @@ class OfferedFile(Record):
     content: Content
     """What the message says; of long content its text, or a part of it."""
     offered_at: int
-    ttl: int | None = None
-    """After how many seconds the message disappears, and the file with it if it is not wanted."""
+    expires_at: int
+    """When it is to be looked at again, because routers do not have it any more, or its message has
+    disappeared."""
     state: FileState = FileState.OFFERED
     place: bytes | None = None
     """Where it is to be put, as the system has it, once it is wanted."""
@@ -164,6 +166,10 @@ def _key(contact_id: int, msg_id: bytes) -> bytes:
     return _owner(contact_id) + msg_id[:255]
 
 
+def _expiry_key(file: OfferedFile) -> bytes:
+    return file.expires_at.to_bytes(8, "big") + _key(*file.key)
+
+
 def _notice(file: OfferedFile) -> Notice:
     return Notice(NoticeKind.FILE, file.contact_id, file_msg_id=file.msg_id, number=file.notice)
 
@@ -219,18 +225,39 @@ class FileStore:
             self.remove(oldest)
         # What kind of message it was matters to handlers, its picture does not any more.
         content = _without_pictures(file.content)
-        if file.ttl is not None:
-            self.store.is_expiring = True
+        self.store.is_expiring = True
         number, name = self.store.new_file_number(), file.name[:_MAX_KEPT_NAME]
         return self.put(evolve(file, number=number, content=content, name=name))
 
     def put(self, file: OfferedFile) -> OfferedFile:
-        """Store what has become of a file."""
+        """Store what has become of a file, and let those know who wait for it."""
+        self.store.changed_files.append(file)
+        return self.note(file)
+
+    def note(self, file: OfferedFile) -> OfferedFile:
+        """Store what is known of a file, which is nothing new for those who wait for it."""
         self._kept.put(_FILES, _key(*file.key), encode_json(file.to_json()))
+        self._kept.put(_EXPIRING, _expiry_key(file), b"")
         if file.file_id is not None:
             self._kept.put(_FILE_IDS, file.file_id.encode(), _key(*file.key))
-        self.store.changed_files.append(file)
         return file
+
+    def keep_until(self, file: OfferedFile, at: int) -> OfferedFile:
+        """Look at a file again at another time; the caller stores it."""
+        self._kept.delete(_EXPIRING, _expiry_key(file))
+        return evolve(file, expires_at=at)
+
+    def due(self, now: int) -> tuple[list[OfferedFile], int | None]:
+        """Some files that are to be looked at now; without any, when the next one is."""
+        found: list[OfferedFile] = []
+        for key, _ in self._kept.scan(_EXPIRING, limit=100):
+            at, owner, msg_id = key[:8], key[8:16], key[16:]
+            if int.from_bytes(at, "big") > now:
+                return found, int.from_bytes(at, "big")
+            file = self.get(int.from_bytes(owner, "big"), msg_id)
+            assert file is not None
+            found.append(file)
+        return found, None
 
     def tell(self, file: OfferedFile) -> OfferedFile:
         """Store it, and tell the program of it until it has dealt with that."""
@@ -250,12 +277,13 @@ class FileStore:
         if file.state.is_over:
             self.remove(file)
         elif file.notice:
-            self._kept.put(_FILES, _key(*file.key), encode_json(evolve(file, notice=0).to_json()))
+            self.note(evolve(file, notice=0))
 
     def remove(self, file: OfferedFile) -> None:
         """Forget a file."""
         self._remove_parts(file)
         self._kept.delete(_FILES, _key(*file.key))
+        self._kept.delete(_EXPIRING, _expiry_key(file))
         if file.file_id is not None:
             self._kept.delete(_FILE_IDS, file.file_id.encode())
         if file.notice:

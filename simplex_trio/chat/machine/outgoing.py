@@ -41,6 +41,10 @@ __all__ = [
 ]
 
 
+_TTLS = range(1, 100 * 366 * 24 * 3600)
+"""After how many seconds messages can disappear: the apps offer up to a year."""
+
+
 def known_contact(store: Store, contact_id: int) -> ContactRecord:
     """The contact with this id; `UnknownContact` if there is none, or no longer."""
     contact = store.contact(contact_id)
@@ -90,6 +94,8 @@ def send(
         ttl = settings.usual_ttl(contact)
     elif ttl is not None and not may_disappear:
         raise NotAllowed("messages that disappear are not allowed in this conversation")
+    if ttl is not None and ttl not in _TTLS:
+        raise ValueError("a message cannot disappear after so many seconds")
     msg_id = settings.new_message_id()
     event = XMsgNew(content, quote=quote, ttl=ttl, live=live or None, file=invitation)
     message_id = say(store, contact, event, msg_id)

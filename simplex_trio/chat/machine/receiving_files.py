@@ -74,7 +74,10 @@ def offered_by(
     if invitation is None or invitation.file_descr is None or not msg_id:
         return None
     name, size = invitation.file_name, invitation.file_size
-    return OfferedFile(contact.contact_id, msg_id, name, size, new.content, at, new.ttl)
+    # A contact may say anything.
+    ttl = KEPT_WITHIN if new.ttl is None else min(max(0, new.ttl), KEPT_WITHIN)
+    expires_at = at + ttl
+    return OfferedFile(contact.contact_id, msg_id, name, size, new.content, at, expires_at)
 
 
 def offer(
@@ -87,7 +90,7 @@ def offer(
     if file is None or files.get(*file.key) is not None:
         return
     if settings.folder is not None and file.size <= settings.receives_up_to:
-        file = evolve(file, state=FileState.WANTED)
+        file = _wanted(files, file)
     added = files.add(file)
     part = None if new.file is None else new.file.file_descr
     if added is not None and part is not None and part.file_descr_text:
@@ -148,7 +151,7 @@ def want(store: Store, offered: OfferedFile, place: bytes, *, approve: bool) -> 
         file = evolve(file, place=place)
     file = evolve(file, approved=file.approved or approve)
     if file.state is FileState.OFFERED:
-        file = evolve(file, state=FileState.WANTED)
+        file = _wanted(files, file)
     elif file.state is FileState.ASKING and approve:
         assert file.file_id is not None
         with suppress(UnknownFile):  # its time was over, which the agent is about to tell
@@ -156,6 +159,12 @@ def want(store: Store, offered: OfferedFile, place: bytes, *, approve: bool) -> 
         files.told(*file.key)
         file = evolve(file, state=FileState.RECEIVING, notice=0, servers=())
     return files.put(file)
+
+
+def _wanted(files: FileStore, file: OfferedFile) -> OfferedFile:
+    """A file that is kept even if its message disappears."""
+    kept = files.keep_until(file, file.offered_at + KEPT_WITHIN)
+    return evolve(kept, state=FileState.WANTED)
 
 
 def start(store: Store, wanted: OfferedFile, planned: FileToReceive) -> None:
@@ -240,21 +249,20 @@ def forget_old_files(store: Store, now: int) -> int | None:
     Returns when that is to be done again.
     """
     files = FileStore(store)
-    next_at: int | None = None
-    for file in list(files.all()):
-        is_kept = file.ttl is None or file.state in (FileState.WANTED, FileState.RECEIVED)
-        at = file.offered_at + (KEPT_WITHIN if is_kept else min(KEPT_WITHIN, file.ttl or 0))
-        if now < at:
-            next_at = at if next_at is None else min(at, next_at)
-            continue
-        match file.state:
-            case FileState.WANTED:
-                _fail(files, file, FileProblem.EXPIRED)
-            case FileState.RECEIVING | FileState.ASKING:
-                pass  # the agent has a time for these
-            case _ if not file.notice:
-                files.remove(file)
-    return next_at
+    while True:
+        due, next_at = files.due(now)
+        if not due:
+            return next_at
+        for file in due:
+            # Whatever becomes of it, it is not due any more.
+            kept = files.note(files.keep_until(file, now + KEPT_WITHIN))
+            match file.state:
+                case FileState.WANTED:
+                    _fail(files, kept, FileProblem.EXPIRED)
+                case FileState.RECEIVING | FileState.ASKING:
+                    pass  # the agent has a time for these
+                case _ if not file.notice:
+                    files.remove(kept)
 
 
 def forget_files(store: Store, contact_id: int) -> None:
