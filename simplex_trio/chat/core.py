@@ -36,6 +36,7 @@ class _Wait:
     def wake(self) -> None:
         self.changed.set()
 
+
 def _error(store: Store, key: tuple[int, bytes]) -> ChatError | None:
     """Why nothing more will be known of a message after a step."""
     if key[0] in store.removed:
