@@ -41,14 +41,18 @@ def _error(store: Store, key: tuple[int, bytes]) -> ChatError | None:
     """Why nothing more will be known of a message after a step."""
     if key[0] in store.removed:
         return UnknownContact("the contact was deleted, by either side")
-    return MessageForgotten("too many were sent after it") if key in store.forgotten else None
+    return (
+        MessageForgotten("too many were sent after it, or it has disappeared")
+        if key in store.forgotten
+        else None
+    )
 
 
 def _sent(store: Store, contact_id: int, msg_id: bytes) -> SentRecord:
     contact = known_contact(store, contact_id)
     sent = store.sent_as(contact.contact_id, msg_id)
     if sent is None:
-        raise MessageForgotten("too many were sent after it")
+        raise MessageForgotten("too many were sent after it, or it has disappeared")
     return sent
 
 

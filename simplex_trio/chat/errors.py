@@ -40,7 +40,10 @@ class GroupsNotSupported(ChatError):
 
 
 class MessageForgotten(ChatError):
-    """It is not known any more how far a message has come, as too many were sent after it."""
+    """It is not known any more how far a message has come.
+
+    Too many were sent after it, or it has disappeared.
+    """
 
 
 class FileNotReceived(ChatError):
