@@ -2,6 +2,8 @@
 
 * `open_bot` opens a `Bot`: a program with a profile, an address and contacts.  `Handlers` says
   which functions deal with what they say.
+* `notify` sends one alert, from a script for example; `open_notifier` is for programs that send
+  many, and pairs the people who get them.
 * `Content` is what a message says: `Text`, `Link`, `Image`, `Video`, `Voice`, `File` and so on.
 * `Profile` is who the other side says it is, `Preferences` what it allows, and `AddressData` what
   an app shows of a link before it connects.
@@ -22,14 +24,19 @@ from simplex_trio.chat.changes import (
     SecurityCodeChanged,
 )
 from simplex_trio.chat.errors import (
+    AmbiguousContact,
     ApprovalNeeded,
+    BelongsToBot,
     ChatError,
+    ContactLost,
     FileNotReceived,
     FileTakenBack,
     GroupsNotSupported,
     LinkIsOwn,
     MessageForgotten,
+    NameTaken,
     NotAllowed,
+    PairingFailed,
     UnknownContact,
 )
 from simplex_trio.chat.files import IncomingFile
@@ -104,6 +111,17 @@ from simplex_trio.chat.messages.spans import (
     Span,
     Style,
 )
+from simplex_trio.chat.notifying.notifier import (
+    Notification,
+    Notifier,
+    Pairing,
+    Recipient,
+)
+from simplex_trio.chat.notifying.opening import (
+    notify,
+    open_notifier,
+)
+from simplex_trio.chat.notifying.texts import alert_text
 from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import (
     Contact,
@@ -117,7 +135,9 @@ __all__ = [
     "REACTIONS",
     "AddressData",
     "Allow",
+    "AmbiguousContact",
     "ApprovalNeeded",
+    "BelongsToBot",
     "Bot",
     "BotCommand",
     "ChatError",
@@ -127,6 +147,7 @@ __all__ = [
     "CompressionSupportMissing",
     "Contact",
     "ContactLink",
+    "ContactLost",
     "ContactRequest",
     "ContactStatus",
     "Content",
@@ -157,8 +178,13 @@ __all__ = [
     "MessageForgotten",
     "MessageRef",
     "Middleware",
+    "NameTaken",
     "NameText",
     "NotAllowed",
+    "Notification",
+    "Notifier",
+    "Pairing",
+    "PairingFailed",
     "PeerType",
     "Picture",
     "PictureSupportMissing",
@@ -172,6 +198,7 @@ __all__ = [
     "RatchetBroken",
     "RatchetRepaired",
     "ReactionChanged",
+    "Recipient",
     "Report",
     "ReportReason",
     "SecurityCodeChanged",
@@ -187,7 +214,10 @@ __all__ = [
     "UnknownContent",
     "Video",
     "Voice",
+    "alert_text",
     "escape",
+    "notify",
     "open_bot",
+    "open_notifier",
     "parse_markdown",
 ]

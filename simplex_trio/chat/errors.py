@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from simplex_trio.duplex.events import Problem
 from simplex_trio.duplex.file_events import FileProblem
 from simplex_trio.errors import SimplexError
 from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = [
+    "AmbiguousContact",
+    "AppriseMissing",
     "ApprovalNeeded",
+    "BelongsToBot",
     "ChatError",
+    "ContactLost",
     "FileNotReceived",
     "FileTakenBack",
     "GroupsNotSupported",
     "LinkIsOwn",
     "MessageForgotten",
+    "NameTaken",
     "NotAllowed",
+    "PairingFailed",
     "UnknownContact",
 ]
 
@@ -25,6 +32,14 @@ class ChatError(SimplexError):
 
 class UnknownContact(ChatError):
     """There is no such contact, or no longer."""
+
+
+class AmbiguousContact(ChatError):
+    """Several contacts have this name; say which by its id."""
+
+
+class ContactLost(ChatError):
+    """The contact cannot be reached any more: its app has deleted the connection."""
 
 
 class NotAllowed(ChatError):
@@ -76,3 +91,26 @@ class ApprovalNeeded(ChatError):
     def __init__(self, servers: tuple[ServerAddress, ...]) -> None:
         super().__init__(f"the file is on {len(servers)} routers that are not approved")
         self.servers = servers
+
+
+class NameTaken(ChatError):
+    """There is another contact with this name."""
+
+
+class PairingFailed(ChatError):
+    """A pairing has come to nothing; ``problem`` says why, if that is known."""
+
+    def __init__(self, message: str, problem: Problem | None) -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
+class BelongsToBot(ChatError):
+    """The store is a bot's, whose profile and contacts are up to the bot."""
+
+
+class AppriseMissing(ChatError):
+    """Apprise is not installed; the extra ``apprise`` has it."""
+
+    def __init__(self) -> None:
+        super().__init__('the extra is missing: pip install "simplex-trio[apprise]"')

@@ -138,6 +138,7 @@ async def run_bot(
     core = ChatCore(agent, settings, Copies(copies))
 
     def start(store: Store) -> AddressRecord | None:
+        store.is_bots = True
         publish(store, settings)
         return address_of(store, settings) if address else None
 

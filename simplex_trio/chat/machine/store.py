@@ -182,6 +182,11 @@ class Store:
         found = self._kept.get(_SENT_IDS, _key(contact_id) + msg_id[:255])
         return None if found is None else self.sent(contact_id, int.from_bytes(found, "big"))
 
+    def sent_to(self, contact_id: int) -> list[SentRecord]:
+        """What is kept of the messages to a contact, the oldest first."""
+        found = self._kept.scan(_SENT, _key(contact_id))
+        return [SentRecord.from_json(decode_json(value)) for _, value in found]
+
     def change_sent(self, contact_id: int, message_id: int, sent: SentRecord) -> None:
         """Replace what is kept of a message."""
         if len(_encoded(sent)) > _MAX_KEPT_CONTENT:
@@ -307,3 +312,14 @@ class Store:
             self._kept.delete(_MAIN, b"address")
         else:
             self._kept.put(_MAIN, b"address", _encoded(address))
+
+    @property
+    def is_bots(self) -> bool:
+        """Whether a bot has had the store open, and counts on what happens in it."""
+        return self._kept.get(_MAIN, b"bot") is not None
+
+    @is_bots.setter
+    def is_bots(self, value: bool) -> None:
+        if value != self.is_bots:
+            assert value, "bots go away with their stores"
+            self._kept.put(_MAIN, b"bot", b"1")

@@ -1,0 +1,269 @@
+"""Pairings: the people who get alerts, and the names that the program knows them by.
+
+A pairing begins with an invitation for one person.  Its name is given by the program's user, or
+taken from the person's profile once, when the two sides are connected.  Then it stays, whatever the
+person calls itself: otherwise a person could take another's alerts by taking its name.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from attrs import evolve, frozen
+
+from simplex_trio.chat.errors import AmbiguousContact, NameTaken, PairingFailed, UnknownContact
+from simplex_trio.chat.machine.connecting import leave
+from simplex_trio.chat.machine.outgoing import send
+from simplex_trio.chat.machine.records import ContactRecord, ContactState, Store
+from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.messages.content import Text
+from simplex_trio.chat.messages.json_text import decode_json, encode_json
+from simplex_trio.chat.messages.names import shown_name
+from simplex_trio.chat.messages.records import Record
+from simplex_trio.duplex.errors import CannotSend, DuplexError, UnknownConnection
+from simplex_trio.duplex.events import ConnectionFailed, DuplexEvent, InvitationReady
+from simplex_trio.errors import EncodeError
+
+__all__ = [
+    "ID_PREFIX",
+    "MAX_PAIRINGS",
+    "PairingRecord",
+    "begin",
+    "complete",
+    "find",
+    "follow",
+    "forget_lost",
+    "pairing_of",
+    "pairings",
+    "remove_named",
+    "told",
+]
+
+MAX_PAIRINGS = 1000
+"""How many pairings one store has; further ones raise `PairingFailed`.  They are people that one
+program sends alerts to, and all of them are looked at when a name is looked up."""
+
+ID_PREFIX = "id:"
+"""What comes before the id of a contact where a name could be."""
+
+_SPACE = ".chat.pairings"
+
+
+@frozen(repr=False)
+class PairingRecord(Record):
+    """An invitation to get alerts, or the person who has accepted it."""
+
+    connection_id: str
+    asked_name: str | None = None
+    """The name that was given when it began."""
+    name: str | None = None
+    """The name, from when the two sides are connected."""
+    greeting: str = ""
+    link: str | None = None
+    """The link, from when a router has made the queue."""
+    contact_id: int | None = None
+    """The contact, from when the two sides are connected."""
+    told: bool = False
+    """Whether the user has been told that they are."""
+
+
+def pairings(store: Store) -> list[PairingRecord]:
+    """All of them."""
+    found = store.t.kept.scan(_SPACE, limit=MAX_PAIRINGS)
+    return [PairingRecord.from_json(decode_json(value)) for _, value in found]
+
+
+def pairing_of(store: Store, connection_id: str) -> PairingRecord | None:
+    """The pairing with this connection."""
+    value = store.t.kept.get(_SPACE, connection_id.encode())
+    return None if value is None else PairingRecord.from_json(decode_json(value))
+
+
+def _put(store: Store, pairing: PairingRecord) -> PairingRecord:
+    store.t.kept.put(_SPACE, pairing.connection_id.encode(), encode_json(pairing.to_json()))
+    return pairing
+
+
+def _forget(store: Store, pairing: PairingRecord) -> None:
+    store.t.kept.delete(_SPACE, pairing.connection_id.encode())
+
+
+def _same(first: str | None, second: str | None) -> bool:
+    return (first or "").casefold() == (second or "").casefold()
+
+
+# --- becoming connected -------------------------------------------------------------------------
+
+
+def begin(store: Store, settings: Settings, name: str | None, greeting: str) -> PairingRecord:
+    """Begin a pairing, or go on with the one of this name that the user has not seen the end of.
+
+    Raises `EncodeError` for a name that cannot be shown, `NameTaken`, `PairingFailed` if there are
+    too many, and `NoServers`.
+    """
+    if name is not None and (
+        not name or shown_name(name) != name or name.lower().startswith(ID_PREFIX)
+    ):
+        raise EncodeError("not a name for a contact")
+    known = pairings(store)
+    for each in known:
+        if not each.told and _same(each.asked_name, name):
+            return each
+    if name is not None and _is_taken(known, name):
+        raise NameTaken("there is a contact with this name already")
+    if len(known) >= MAX_PAIRINGS:
+        raise PairingFailed("there are too many pairings", None)
+    info, data = settings.info(), settings.invitation_data
+    connection_id = store.t.create(info=info, short=True, data=data)
+    return _put(store, PairingRecord(connection_id, name, greeting=greeting))
+
+
+def _is_taken(known: list[PairingRecord], name: str) -> bool:
+    return any(_same(each.name or each.asked_name, name) for each in known)
+
+
+def follow(store: Store, settings: Settings, event: DuplexEvent) -> None:
+    """What follows for pairings from an event of the agent, once contacts have seen it."""
+    match event:
+        case InvitationReady(connection_id, link, short_link):
+            pairing = pairing_of(store, connection_id)
+            if pairing is not None:
+                _put(store, evolve(pairing, link=short_link or link))
+        case ConnectionFailed(connection_id):
+            pairing = pairing_of(store, connection_id)
+            if pairing is not None and pairing.contact_id is None:
+                _remove(store, pairing)
+        case _:
+            pass
+    complete(store, settings)
+
+
+def complete(store: Store, settings: Settings) -> None:
+    """Give those who are connected now their name, and greet them."""
+    known = pairings(store)
+    for place, pairing in enumerate(known):
+        contact = store.contact_of(pairing.connection_id)
+        if (
+            pairing.contact_id is not None
+            or contact is None
+            or contact.state is not ContactState.READY
+        ):
+            continue
+        others = [*known[:place], *known[place + 1 :]]
+        name = pairing.asked_name or _free_name(others, contact)
+        known[place] = _put(store, evolve(pairing, name=name, contact_id=contact.contact_id))
+        if pairing.greeting:
+            with suppress(CannotSend, DuplexError):  # it can do without
+                send(store, settings, contact, Text(pairing.greeting))
+
+
+def _free_name(others: list[PairingRecord], contact: ContactRecord) -> str:
+    profile = contact.profile
+    base = "" if profile is None else profile.shown_name
+    if not base or base.lower().startswith(ID_PREFIX):
+        base = "contact"
+    name, number = base, 0
+    while _is_taken(others, name):
+        number += 1
+        name = f"{base}_{number}"
+    return name
+
+
+def told(store: Store, pairing: PairingRecord) -> None:
+    """The user knows that the two sides are connected; what was for that alone is forgotten."""
+    _put(store, evolve(pairing, told=True, link=None, greeting=""))
+
+
+# --- afterwards ---------------------------------------------------------------------------------
+
+
+def find(store: Store, wanted: int | str) -> ContactRecord:
+    """The contact with this id, or this name.
+
+    A name is that of a pairing, or else of a single contact's profile; ``id:3`` is an id too.
+    Raises `UnknownContact`, and `AmbiguousContact` if several contacts have the name.
+    """
+    contact_id = _id_in(wanted)
+    if contact_id is not None:
+        return _contact(store, contact_id)
+    wanted = str(wanted)
+    known = pairings(store)
+    for each in known:
+        if each.name is not None and _same(each.name, wanted):
+            return _contact(store, each.contact_id or 0)
+    if any(each.name is None and _same(each.asked_name, wanted) for each in known):
+        raise CannotSend("the contact is not connected yet")
+    # Those who are paired have names of their own, and are not known by their profiles.
+    paired = {each.contact_id for each in known}
+    found = [each for each in _called(store, wanted) if each.contact_id not in paired]
+    if len(found) > 1:
+        raise AmbiguousContact("several contacts have this name")
+    if not found:
+        raise UnknownContact("there is no contact with this name")
+    return found[0]
+
+
+def _contact(store: Store, contact_id: int) -> ContactRecord:
+    contact = store.contact(contact_id)
+    if contact is None:
+        raise UnknownContact("there is no such contact, or no longer")
+    return contact
+
+
+def _called(store: Store, name: str) -> list[ContactRecord]:
+    found: list[ContactRecord] = []
+    after = 0
+    while page := store.contacts(after=after):
+        after = page[-1].contact_id
+        found += [
+            each
+            for each in page
+            if each.profile is not None and _same(each.profile.shown_name, name)
+        ]
+    return found
+
+
+def _remove(store: Store, pairing: PairingRecord) -> None:
+    contact = store.contact_of(pairing.connection_id)
+    if contact is not None:
+        leave(store, contact.contact_id)
+    else:
+        with suppress(UnknownConnection):
+            store.t.delete(pairing.connection_id)
+    _forget(store, pairing)
+
+
+def remove_named(store: Store, wanted: int | str) -> None:
+    """End the pairing with this name, or with the contact that has this id.
+
+    Raises `UnknownContact`.
+    """
+    contact_id = _id_in(wanted)
+    for each in pairings(store):
+        is_it = each.contact_id == contact_id
+        if contact_id is None:
+            is_it = _same(each.name or each.asked_name, str(wanted))
+        if is_it:
+            _remove(store, each)
+            return
+    raise UnknownContact("there is no pairing with this name")
+
+
+def _id_in(wanted: int | str) -> int | None:
+    """The id that ``wanted`` is, unless it is a name."""
+    if isinstance(wanted, int):
+        return wanted
+    prefix, number = wanted[: len(ID_PREFIX)].lower(), wanted[len(ID_PREFIX) :]
+    is_id = prefix == ID_PREFIX and number.isascii() and number.isdecimal()
+    return int(number[:18]) if is_id else None
+
+
+def forget_lost(store: Store, connection_id: str) -> None:
+    """Forget the pairing of a contact that is gone, if it is."""
+    pairing = pairing_of(store, connection_id)
+    if (
+        pairing is not None
+        and pairing.contact_id is not None
+        and store.contact(pairing.contact_id) is None
+    ):
+        _forget(store, pairing)

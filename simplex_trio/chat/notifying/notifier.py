@@ -1,0 +1,353 @@
+"""`Notifier`: alerts that are sent from an open store, and the people they go to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import final
+
+import trio
+from attrs import field, frozen
+
+from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.errors import BelongsToBot, ContactLost, PairingFailed
+from simplex_trio.chat.machine import outgoing, pairings
+from simplex_trio.chat.machine.connecting import happened
+from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
+from simplex_trio.chat.machine.incoming import settle
+from simplex_trio.chat.machine.pairings import PairingRecord
+from simplex_trio.chat.machine.records import ContactState, DeliveryState, Store
+from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.notifying.line import Line
+from simplex_trio.chat.people import Contact, SentMessage, as_content
+from simplex_trio.duplex.agent import DuplexAgent
+from simplex_trio.duplex.errors import UnknownConnection
+from simplex_trio.duplex.events import (
+    ConnectionFailed,
+    ConnectionReady,
+    ConnectionWarning,
+    DeliveryFailed,
+    DeliveryWarning,
+    DuplexEvent,
+    MessageSent,
+    PeerMessage,
+    Problem,
+    ReceiptReceived,
+)
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.redaction import Redacted
+
+__all__ = ["GREETING", "Notification", "Notifier", "Pairing", "Recipient"]
+
+GIVE_WAY_AFTER = 3.0
+"""Seconds after which a call that gives way does so: enough for a router that can be reached."""
+
+_LOOK_INTERVAL = 0.5
+"""Seconds between two looks whether another program waits for the store."""
+
+GREETING = "You are connected. Alerts come here."
+"""What a person is told first, unless a call says otherwise."""
+
+
+@final
+@frozen(repr=False)
+class Notification(Redacted):
+    """What became of an alert, as far as that was waited for."""
+
+    contact: Contact = field(repr=False)
+    message: SentMessage = field(repr=False)
+    state: DeliveryState
+    problem: Problem | None = None
+    """Why it has not come further, if that is known."""
+
+
+@final
+@frozen(repr=False)
+class Recipient(Redacted):
+    """A person that alerts can be sent to, or that is invited."""
+
+    name: str | None
+    """The name that `Notifier.send` takes; `None` if it is still to come from the profile."""
+    contact: Contact | None = field(repr=False)
+    """`None` until the person is connected."""
+    link: str | None
+    """The link, while the person is invited and a router has made it."""
+    queued: int
+    """Messages that no router has taken yet."""
+    failed: int
+    """How many of the latest messages were given up."""
+
+
+@final
+class Pairing:
+    """An invitation for one person to get alerts."""
+
+    def __init__(self, notifier: Notifier, record: PairingRecord) -> None:
+        self._notifier = notifier
+        self._record = record
+
+    def __repr__(self) -> str:
+        return "<Pairing>"
+
+    @property
+    def link(self) -> str | None:
+        """The link that the person opens or scans; `None` if that has happened."""
+        return self._record.link
+
+    async def wait(self) -> Recipient:
+        """Wait until the person is connected, and has been sent the greeting.
+
+        Raises `PairingFailed` if it comes to nothing.  If it is cancelled, nothing is lost: the
+        link stays good, and the same `Notifier.pair` goes on with it.
+        """
+        return await self._notifier._paired(self._record.connection_id)
+
+
+@final
+class Notifier:
+    """An open store that alerts are sent from; `open_notifier` opens one.
+
+    What people write to it is acknowledged and not read.  But if the store is a bot's, which has it
+    open at other times, everything that is not about alerts waits for the bot.
+    """
+
+    def __init__(self, core: ChatCore, line: Line | None, *, is_bots: bool) -> None:
+        self._core = core
+        self._line = line
+        self._is_bots = is_bots
+        self._changed = trio.Event()
+        self._problems: dict[str, Problem] = {}
+        """What holds up connections at the moment, or has ended them."""
+
+    def __repr__(self) -> str:
+        return f"<Notifier: {self._core.agent!r}>"
+
+    @property
+    def agent(self) -> DuplexAgent:
+        """The agent below; its events belong to the notifier."""
+        return self._core.agent
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether another notifier waits for the store."""
+        return self._line is not None and self._line.is_awaited
+
+    # --- sending --------------------------------------------------------------------------------
+
+    async def send(
+        self,
+        contact: Contact | int | str,
+        content: Content | str,
+        *,
+        until: DeliveryState = DeliveryState.SENT,
+        timeout: float = 30,
+        gives_way: bool = False,
+    ) -> Notification:
+        """Send an alert, and wait until it has come as far as ``until``, or ``timeout`` is over.
+
+        ``contact`` is a `Contact`, its id, or its name: that of its pairing, or that of its profile
+        if it was not paired; ``"id:3"`` is an id too.  The result says how far the alert has come.
+        It is stored in any case, also if the call is cancelled while it waits.  As long as the
+        store is open, here or later, it goes on to the router; if that cannot be reached, for two
+        days.
+
+        With ``gives_way`` it stops waiting, after some seconds, if another program waits for the
+        store: `notify` does that.
+
+        Raises `UnknownContact`, `AmbiguousContact`, `ContactLost`, `CannotSend` if the contact is
+        not connected yet, `NotAllowed` and `TooLarge`; then nothing is stored.
+        """
+        said, settings = as_content(content), self._core.settings
+        wanted = contact.id if isinstance(contact, Contact) else contact
+
+        def decide(store: Store) -> SentMessage:
+            found = pairings.find(store, wanted)
+            if found.state is ContactState.FAILED:
+                raise ContactLost("the contact cannot be reached any more")
+            sent = outgoing.send(store, settings, found, said)
+            return SentMessage(Contact(self._core, found), sent.msg_id, said, sent.sent_at)
+
+        message = await self._core.step(decide)
+        key = message.contact.id, message.id
+        if until is not DeliveryState.STORED:
+            await self._wait(partial(message.wait, until), timeout, gives_way=gives_way)
+        sent = await self._core.step(lambda store: store.sent_as(*key), durable=False)
+        state = DeliveryState.STORED if sent is None else sent.state
+        problem = None
+        if state is not until:
+            problem = self._problems.get(message.contact.connection_id)
+        return Notification(message.contact, message, state, problem)
+
+    async def flush(self, *, timeout: float = 30, gives_way: bool = False) -> int:
+        """Send what is stored, until routers have taken all of it or ``timeout`` is over.
+
+        Returns how many messages are left.
+        """
+        await self._wait(self.agent.drain, timeout, gives_way=gives_way)
+        return sum([each.queued for each in await self.recipients()])
+
+    async def _wait(
+        self, wait: Callable[[], Awaitable[object]], timeout: float, *, gives_way: bool
+    ) -> None:
+        with trio.move_on_after(timeout):
+            if not gives_way or self._line is None:
+                await wait()
+                return
+            async with open_inner_nursery() as nursery:
+                nursery.start_soon(self._look_for_others, nursery.cancel_scope)
+                await wait()
+                nursery.cancel_scope.cancel()
+
+    async def _look_for_others(self, scope: trio.CancelScope) -> None:
+        await trio.sleep(GIVE_WAY_AFTER)
+        while not self.is_awaited:  # noqa: ASYNC110 - nothing tells of locks
+            await trio.sleep(_LOOK_INTERVAL)
+        scope.cancel()
+
+    # --- people ---------------------------------------------------------------------------------
+
+    async def pair(self, name: str | None = None, *, greeting: str = GREETING) -> Pairing:
+        """Invite a person to get alerts; it returns when a router has made the link.
+
+        ``name`` is what `send` knows the person by; without one it is the name in the person's
+        profile, as it is then.  An invitation of this name that has not come to its end goes on.
+
+        Raises `NameTaken`, `EncodeError` for a name that cannot be shown, `BelongsToBot`,
+        `NoServers`, and `PairingFailed` if the routers refuse.
+        """
+        if self._is_bots:
+            raise BelongsToBot("a bot has the store open at other times, and invites people itself")
+        settings = self._core.settings
+        begun = await self._core.step(lambda store: pairings.begin(store, settings, name, greeting))
+        record = await self._pairing_when(
+            begun.connection_id, lambda each: each.link is not None or each.contact_id is not None
+        )
+        return Pairing(self, record)
+
+    async def _paired(self, connection_id: str) -> Recipient:
+        record = await self._pairing_when(connection_id, lambda each: each.contact_id is not None)
+        with trio.CancelScope(shield=True):  # one step in the store, which takes no time
+            await self._core.step(lambda store: pairings.told(store, record))
+        contact_id = record.contact_id
+        for each in await self.recipients():
+            if each.contact is not None and each.contact.id == contact_id:
+                return each
+        raise PairingFailed("the person has left already", None)
+
+    async def _pairing_when(
+        self, connection_id: str, is_ready: Callable[[PairingRecord], bool]
+    ) -> PairingRecord:
+        while True:
+            changed = self._changed
+            record = await self._core.step(
+                lambda store: pairings.pairing_of(store, connection_id), durable=False
+            )
+            if record is None:
+                problem = self._problems.get(connection_id)
+                raise PairingFailed("the invitation cannot be used", problem)
+            if is_ready(record):
+                return record
+            await changed.wait()
+
+    def problem_of(self, pairing: Pairing) -> Problem | None:
+        """What holds a pairing up, if a router has said so or cannot be reached."""
+        return self._problems.get(pairing._record.connection_id)
+
+    async def recipients(self) -> list[Recipient]:
+        """All who can be sent alerts, and those who are invited; no router is asked."""
+        core = self._core
+
+        def look_up(store: Store) -> list[Recipient]:
+            records = pairings.pairings(store)
+            names = {each.contact_id: each.name for each in records}
+            found = [_invited(each) for each in records if each.contact_id is None]
+            after = 0
+            while page := store.contacts(after=after):
+                after = page[-1].contact_id
+                found += [
+                    _recipient(store, Contact(core, each), names.get(each.contact_id))
+                    for each in page
+                ]
+            return found
+
+        return await core.step(look_up, durable=False)
+
+    async def remove(self, wanted: int | str) -> None:
+        """Remove a person, who is told, or take an invitation back; ``""`` is one without a name.
+
+        Raises `UnknownContact`, and `BelongsToBot`.
+        """
+        if self._is_bots:
+            raise BelongsToBot("a bot has the store open at other times, and keeps its contacts")
+        await self._core.step(lambda store: pairings.remove_named(store, wanted))
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Follow the events of the agent until cancelled; called by `open_notifier`."""
+        settings = self._core.settings
+        if not self._is_bots:
+            # A bot, or a crash, may have come between a connection and its greeting.
+            await self._core.step(lambda store: pairings.complete(store, settings))
+        task_status.started()
+        async for event in self.agent.events:
+            self._note_problem(event)
+            if self._is_bots and not isinstance(event, _DELIVERY):
+                self.agent.events.keep()
+            elif isinstance(event, PeerMessage):
+                await self._read(event)
+            else:
+                await self._follow(event)
+            self._changed.set()
+            self._changed = trio.Event()
+
+    async def _read(self, message: PeerMessage) -> None:
+        def decide(store: Store) -> None:
+            settle(store, message)
+            pairings.forget_lost(store, message.connection_id)
+
+        await self._core.step(decide)
+
+    async def _follow(self, event: DuplexEvent) -> None:
+        settings, is_bots = self._core.settings, self._is_bots
+
+        def decide(store: Store) -> list[Happening]:
+            found = happened(store, settings, event)
+            if not is_bots:
+                for each in found:
+                    if isinstance(each, Noticed):
+                        store.remove_notice(each.notice.number)
+                pairings.follow(store, settings, event)
+            return found
+
+        # Whatever leads to work is durable; the rest is done again after a loss.
+        for each in await self._core.step(decide, takes_event=True, durable=False):
+            if isinstance(each, Delivered):
+                sent = each.sent
+                self._core.delivery_changed(each.contact.contact_id, sent.msg_id, sent.state)
+
+    def _note_problem(self, event: DuplexEvent) -> None:
+        match event:
+            case ConnectionWarning() | ConnectionFailed() | DeliveryWarning() | DeliveryFailed():
+                self._problems[event.connection_id] = event.problem
+            case MessageSent() | ConnectionReady():
+                self._problems.pop(event.connection_id, None)
+            case _:
+                pass
+
+
+_DELIVERY = (MessageSent, ReceiptReceived, DeliveryFailed, DeliveryWarning)
+"""Events that are followed in a bot's store too, as the bot would."""
+
+
+def _invited(record: PairingRecord) -> Recipient:
+    return Recipient(record.asked_name, None, record.link, 0, 0)
+
+
+def _recipient(store: Store, contact: Contact, name: str | None) -> Recipient:
+    queued = 0
+    with suppress(UnknownConnection):
+        queued = store.t.status(contact.connection_id).queued
+    failed = sum(each.state is DeliveryState.FAILED for each in store.sent_to(contact.id))
+    return Recipient(name or contact.name, contact, None, queued, failed)

@@ -1,0 +1,140 @@
+"""`open_notifier`, and `notify`: one call for one alert."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from os import PathLike
+from pathlib import Path
+
+import trio
+from attrs import evolve
+
+from simplex_trio.agent.connections import Connector
+from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.errors import BelongsToBot, UnknownContact
+from simplex_trio.chat.machine.own import publish
+from simplex_trio.chat.machine.records import DeliveryState, Store
+from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.messages.bodies import compress
+from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.preferences import Allow, Preference, Preferences
+from simplex_trio.chat.messages.profiles import PeerType, Profile
+from simplex_trio.chat.notifying.line import Line, open_in_turn
+from simplex_trio.chat.notifying.notifier import Notification, Notifier
+from simplex_trio.duplex.config import DuplexConfig, Server
+from simplex_trio.duplex.opening import open_duplex_agent
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.wire.addresses import ServerAddress
+
+__all__ = ["WAIT", "notify", "open_notifier"]
+
+WAIT = 60.0
+"""Seconds for which the store is waited for, unless a call says otherwise."""
+
+_PROFILE = Profile("Alerts", short_descr="Sends alerts, and reads no answers")
+
+_PREFERENCES = Preferences(
+    voice=Preference(Allow.NO), files=Preference(Allow.NO), calls=Preference(Allow.NO)
+)
+
+
+@asynccontextmanager
+async def open_notifier(
+    path: str | PathLike[str] | None,
+    *,
+    profile: Profile | str | None = None,
+    servers: Iterable[Server | ServerAddress | str] = (),
+    wait: float = WAIT,
+    config: DuplexConfig | None = None,
+    connector: Connector | None = None,
+    key: str | bytes | None = None,
+    accept_loss: bool = False,
+) -> AsyncIterator[Notifier]:
+    """Open the store at ``path``, which is made if it is missing, to send alerts from it.
+
+    ``profile`` is what people see of the sender: a name, or a `Profile` with picture and
+    description.  It is kept for the next time, and those who know another one are told.
+
+    A store is open in one program at a time.  This waits up to ``wait`` seconds for the others, and
+    then raises `StoreLocked`.  Several that wait get their turns one after the other.
+
+    The store of a bot can be opened too, while the bot does not run.  Then the profile is the
+    bot's, which raises `BelongsToBot` if another one is given, and whatever people do in the
+    meantime waits for the bot.
+
+    Everything else is as for `open_bot`.
+    """
+    compress(bytes(200))  # the messages of the apps cannot be read without that
+    config = DuplexConfig() if config is None else config
+    line = None if path is None else Line(Path(path))
+    opening = partial(
+        open_duplex_agent,
+        path,
+        servers=servers,
+        config=config,
+        connector=connector,
+        key=key,
+        accept_loss=accept_loss,
+    )
+    given = None if profile is None else _own(profile)
+    async with AsyncExitStack() as stack:
+        agent = await open_in_turn(stack, opening, line, wait)
+        stored, is_bots = await agent.transact(
+            lambda t: (Store(t).profile, Store(t).is_bots), durable=False
+        )
+        if is_bots and given is not None:
+            raise BelongsToBot("a bot has the store open at other times, and sets the profile")
+        own = given or stored or _own(_PROFILE)
+        settings = Settings(own, None, False, config.clock, config.random_bytes)
+        core = ChatCore(agent, settings)
+        if not is_bots:
+            await core.step(lambda store: publish(store, settings))
+        notifier = Notifier(core, line, is_bots=is_bots)
+        nursery = await stack.enter_async_context(open_inner_nursery())
+        await nursery.start(notifier.run)
+        yield notifier
+        nursery.cancel_scope.cancel()
+
+
+def _own(profile: Profile | str) -> Profile:
+    own = Profile(profile) if isinstance(profile, str) else profile
+    own = evolve(
+        own,
+        peer_type=own.peer_type or PeerType.BOT,
+        preferences=own.preferences or _PREFERENCES,
+    )
+    own.check()
+    return own
+
+
+async def notify(
+    contact: int | str,
+    content: Content | str,
+    *,
+    path: str | PathLike[str],
+    until: DeliveryState = DeliveryState.SENT,
+    timeout: float = 30,
+    wait: float = WAIT,
+    servers: Iterable[Server | ServerAddress | str] = (),
+    config: DuplexConfig | None = None,
+    connector: Connector | None = None,
+    key: str | bytes | None = None,
+) -> Notification:
+    """Send one alert from the store at ``path``, and say what became of it.
+
+    `Notifier.send` and `open_notifier` say more.  Once the store is open, which takes up to
+    ``wait`` seconds if other programs use it, the alert is stored; and from then it is not lost.
+    It is waited for until it has come as far as ``until``, or for ``timeout`` seconds; or some
+    seconds only, if the next program waits for the store.  What is stored and has not been sent
+    then goes out with the next call, or a bot that opens the store.
+
+    Raises `StoreLocked`, and as `Notifier.send` does; then nothing is stored.
+    """
+    if not await trio.Path(path).exists():
+        raise UnknownContact("there is no store with contacts yet")
+    async with open_notifier(
+        path, servers=servers, wait=wait, config=config, connector=connector, key=key
+    ) as notifier:
+        return await notifier.send(contact, content, until=until, timeout=timeout, gives_way=True)
