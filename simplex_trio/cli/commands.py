@@ -21,6 +21,7 @@ from simplex_trio.cli.connect import (
 )
 from simplex_trio.cli.demo.command import demo
 from simplex_trio.cli.katzenpost_simulate import simulate
+from simplex_trio.cli.notify.command import notify
 from simplex_trio.cli.ping import ping
 from simplex_trio.cli.queue_watch import watch
 from simplex_trio.cli.router_init import init
@@ -89,6 +90,16 @@ app.command(
     help_epilogue=_examples(
         "simplex-trio ping smp://...@smp.example.com",
         "simplex-trio ping --count 10 --json ntf://...@ntf.example.com",
+    ),
+)
+
+app.command(
+    notify,
+    help_epilogue=_examples(
+        "simplex-trio notify --pair --router smp://...@smp.example.com",
+        "simplex-trio notify alice 'The backup has failed'",
+        "df -h | simplex-trio notify alice --until delivered",
+        "simplex-trio notify --list",
     ),
 )
 

@@ -10,6 +10,14 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import NoReturn
 
+from simplex_trio.chat.errors import (
+    AmbiguousContact,
+    BelongsToBot,
+    ContactLost,
+    NameTaken,
+    UnknownContact,
+)
+from simplex_trio.chat.messages.compression import CompressionSupportMissing
 from simplex_trio.cli.output import complain
 from simplex_trio.cli.running import Interrupted
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
@@ -69,6 +77,12 @@ class ExitCode(IntEnum):
     """No connection, or the wrong router at the other end."""
     REFUSED = 4
     """The router answered with an error."""
+    UNFINISHED = 5
+    """What was to be sent is stored, and has not come as far as was asked; it goes on later."""
+    NO_CONTACT = 6
+    """No contact has this name, or several have, or it is not connected yet."""
+    BUSY = 7
+    """Other programs have had the store open for all the time; nothing is stored."""
 
 
 _INTERRUPTED = 128 + 2
@@ -111,6 +125,7 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
             return str(error), error.code
         case (
             SocksSupportMissing()
+            | CompressionSupportMissing()
             | CborSupportMissing()
             | EncryptionSupportMissing()
             | KEMSupportMissing()
@@ -162,6 +177,35 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
         case UnknownConnection():
             return (
                 "There is no connection with this id; see: simplex-trio connect list.",
+                ExitCode.USAGE,
+            )
+        case UnknownContact():
+            return (
+                "There is no such contact; see: simplex-trio notify --list.",
+                ExitCode.NO_CONTACT,
+            )
+        case AmbiguousContact():
+            return (
+                "Several contacts have this name; say which with id:NUMBER, see: "
+                "simplex-trio notify --list.",
+                ExitCode.NO_CONTACT,
+            )
+        case ContactLost():
+            return (
+                "The contact has deleted the connection; pair anew, see: simplex-trio notify "
+                "--remove and --pair.",
+                ExitCode.REFUSED,
+            )
+        case NameTaken():
+            return (
+                "There is a contact with this name; take another, or remove that one first: "
+                "simplex-trio notify --remove NAME.",
+                ExitCode.USAGE,
+            )
+        case BelongsToBot():
+            return (
+                "This store is a bot's, which sets its profile and keeps its contacts; name "
+                "another with --store.",
                 ExitCode.USAGE,
             )
         case NoServers():

@@ -30,6 +30,7 @@ __all__ = [
     "print_json",
     "qr_code",
     "say",
+    "show_qr_code",
     "text_or_base64",
     "waiting",
 ]
@@ -119,3 +120,16 @@ def qr_code(text: str) -> str:
     out = io.StringIO()
     segno.make_qr(text, error="l").terminal(out, compact=True)
     return out.getvalue()
+
+
+def show_qr_code(text: str) -> None:
+    """Print a QR code of ``text``: light blocks on a dark ground, whatever the terminal's colours.
+
+    Where there are no colours it is right on a dark ground, and inverted on a light one, which the
+    apps can read too.
+    """
+    code = qr_code(text).rstrip("\n")
+    if OUT.is_terminal and OUT.color_system is not None and not OUT.no_color:
+        OUT.print(code, style="#ffffff on #000000", markup=False, soft_wrap=True)
+    else:
+        say(code)

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag
-from simplex_trio.cli.output import OUT, print_json, qr_code, say
+from simplex_trio.cli.output import OUT, print_json, say, show_qr_code
 from simplex_trio.cli.router_folder import (
     CA_KEY,
     NewFile,
@@ -115,7 +115,7 @@ def _say(folder: Path, address: str, *, has_password: bool, qr: bool) -> None:
         config = folder / CONFIG
         say(f"Its password is in {config}, and with --show-password in the address.", prose=True)
     if qr:
-        say(qr_code(address))
+        show_qr_code(address)
     say()
     say(
         f"Take {folder / CA_KEY} off this machine, and keep it safe: it is the router's identity, "

@@ -17,7 +17,7 @@ from simplex_trio.chat.machine.connecting import happened
 from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
 from simplex_trio.chat.machine.incoming import settle
 from simplex_trio.chat.machine.pairings import PairingRecord
-from simplex_trio.chat.machine.records import ContactState, DeliveryState, Store
+from simplex_trio.chat.machine.records import ContactRecord, ContactState, DeliveryState, Store
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.notifying.line import Line
 from simplex_trio.chat.people import Contact, SentMessage, as_content
@@ -172,8 +172,7 @@ class Notifier:
         key = message.contact.id, message.id
         if until is not DeliveryState.STORED:
             await self._wait(partial(message.wait, until), timeout, gives_way=gives_way)
-        sent = await self._core.step(lambda store: store.sent_as(*key), durable=False)
-        state = DeliveryState.STORED if sent is None else sent.state
+        state = await self._core.step(partial(_state_of, key), durable=False)
         problem = None
         if state is not until:
             problem = self._problems.get(message.contact.connection_id)
@@ -303,11 +302,15 @@ class Notifier:
             self._changed = trio.Event()
 
     async def _read(self, message: PeerMessage) -> None:
-        def decide(store: Store) -> None:
+        def decide(store: Store) -> ContactRecord | None:
+            contact = store.contact_of(message.connection_id)
             settle(store, message)
             pairings.forget_lost(store, message.connection_id)
+            return contact if store.contact_of(message.connection_id) is None else None
 
-        await self._core.step(decide)
+        gone = await self._core.step(decide)
+        if gone is not None:
+            self._core.contact_gone(gone.contact_id)
 
     async def _follow(self, event: DuplexEvent) -> None:
         settings, is_bots = self._core.settings, self._is_bots
@@ -339,6 +342,14 @@ class Notifier:
 
 _DELIVERY = (MessageSent, ReceiptReceived, DeliveryFailed, DeliveryWarning)
 """Events that are followed in a bot's store too, as the bot would."""
+
+
+def _state_of(key: tuple[int, bytes], store: Store) -> DeliveryState:
+    sent = store.sent_as(*key)
+    if sent is not None:
+        return sent.state
+    # It is forgotten because there were many others since, or with its contact.
+    return DeliveryState.STORED if store.contact(key[0]) is not None else DeliveryState.FAILED
 
 
 def _invited(record: PairingRecord) -> Recipient:

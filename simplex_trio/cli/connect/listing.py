@@ -22,7 +22,7 @@ from simplex_trio.cli.connect.store import (
 )
 from simplex_trio.cli.connect.wording import STATES
 from simplex_trio.cli.options import AsJson, Flag
-from simplex_trio.cli.output import print_json, qr_code, say, waiting
+from simplex_trio.cli.output import print_json, say, show_qr_code, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.duplex.events import ConnectionDeleted, RotationSide
 from simplex_trio.duplex.machine.connection import Synchrony
@@ -139,7 +139,7 @@ def status(
         say("Its link:")
         say(link, style="bold")
         if qr:
-            say(qr_code(link))
+            show_qr_code(link)
 
 
 async def _status(where: Place, beginning: str) -> tuple[ConnectionStatus, str]:

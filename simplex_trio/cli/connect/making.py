@@ -27,7 +27,7 @@ from simplex_trio.cli.connect.store import (
 )
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag
-from simplex_trio.cli.output import aside, print_json, qr_code, say, text_or_base64, waiting
+from simplex_trio.cli.output import aside, print_json, say, show_qr_code, text_or_base64, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.duplex.links import LinkPreview
@@ -149,7 +149,7 @@ def _show_invitation(
     say(link, style="bold")
     say()
     if qr:
-        say(qr_code(link))
+        show_qr_code(link)
     say("They join with:    simplex-trio connect join 'LINK'")
     if not wait:
         say("Then you accept:   simplex-trio connect accept")

@@ -43,6 +43,7 @@ __all__ = [
     "Seconds",
     "StoreName",
     "chosen",
+    "nowhere",
     "open_connections",
     "place",
     "read_connections",
@@ -229,11 +230,12 @@ async def read_connections(where: Place) -> AsyncIterator[Open]:
     config = DuplexConfig(
         servers=where.memory.servers(), pq=False, files=FileConfig(connect=_no_files)
     )
-    async with _opened(where, config, connector=_nowhere) as agent:
+    async with _opened(where, config, connector=nowhere) as agent:
         yield Open(agent, where.memory)
 
 
-async def _nowhere(_: trio.Nursery, __: Destination) -> SMPClient:
+async def nowhere(_: trio.Nursery, __: Destination) -> SMPClient:
+    """A connector for commands that ask no router."""
     await trio.sleep_forever()
     raise AssertionError  # for the type checker
 

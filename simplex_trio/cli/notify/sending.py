@@ -1,0 +1,107 @@
+"""Sending an alert, and what is left of earlier ones; and the words for what became of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simplex_trio.chat.machine.records import DeliveryState
+from simplex_trio.chat.notifying.notifier import Notification
+from simplex_trio.chat.notifying.texts import alert_text
+from simplex_trio.cli.connect.store import Place
+from simplex_trio.cli.connect.wording import problem_words
+from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.notify.place import open_alerts
+from simplex_trio.cli.output import print_json, say, waiting
+from simplex_trio.duplex.errors import CannotSend
+
+__all__ = ["flush", "send"]
+
+_WORDS = {
+    DeliveryState.STORED: "Stored; the next command sends it, such as: simplex-trio notify --flush",
+    DeliveryState.SENT: "Sent: the contact's router has it.",
+    DeliveryState.DELIVERED: "Delivered: the contact's app has it.",
+}
+
+_LATER = "the next command sends it, such as: simplex-trio notify --flush"
+
+
+async def send(
+    where: Place,
+    contact: str,
+    text: str,
+    *,
+    markup: bool,
+    until: DeliveryState,
+    seconds: float,
+    wait: float,
+    json: bool,
+) -> None:
+    """Send an alert; `CommandFailed` if it has not come as far as ``until``."""
+    async with open_alerts(where, wait=wait) as notifier:
+        with waiting("sending"):
+            try:
+                told = await notifier.send(
+                    contact,
+                    alert_text(text, markup=markup),
+                    until=until,
+                    timeout=seconds,
+                    gives_way=True,
+                )
+            except CannotSend as exc:
+                raise CommandFailed(
+                    "The contact is not connected yet; finish that with: simplex-trio notify "
+                    "--pair, and the same name.",
+                    ExitCode.NO_CONTACT,
+                ) from exc
+    if json:
+        print_json(_fields(told))
+    _check(told, until)
+    if not json:
+        say(_WORDS[told.state])
+
+
+def _fields(told: Notification) -> dict[str, Any]:
+    return {
+        "contact": told.contact.id,
+        "state": told.state.value,
+        "problem": None if told.problem is None else told.problem.value,
+    }
+
+
+def _check(told: Notification, until: DeliveryState) -> None:
+    why = "" if told.problem is None else f": {problem_words(told.problem)}"
+    match told.state:
+        case DeliveryState.FAILED:
+            raise CommandFailed(f"The alert was given up{why}.", ExitCode.REFUSED)
+        case DeliveryState.STORED if until is not DeliveryState.STORED:
+            raise CommandFailed(
+                f"The alert is stored, and no router has it yet{why}; {_LATER}.",
+                ExitCode.UNFINISHED,
+            )
+        case DeliveryState.SENT if until is DeliveryState.DELIVERED:
+            raise CommandFailed(
+                "The alert is with the contact's router; the app has not fetched it yet, or sends "
+                "no receipts.",
+                ExitCode.UNFINISHED,
+            )
+        case _:
+            pass
+
+
+async def flush(
+    where: Place, *, seconds: float, wait: float, accept_loss: bool, json: bool
+) -> None:
+    """Send what is stored; `CommandFailed` if any of it is left."""
+    async with open_alerts(where, wait=wait, accept_loss=accept_loss) as notifier:
+        with waiting("sending what is stored"):
+            left = await notifier.flush(timeout=seconds, gives_way=True)
+        failed = sum(each.failed for each in await notifier.recipients())
+    if json:
+        print_json({"queued": left, "failed": failed})
+    if left:
+        raise CommandFailed(
+            f"No router has taken {left} of the messages yet; the next command goes on with them.",
+            ExitCode.UNFINISHED,
+        )
+    if not json:
+        say("Everything is sent.")

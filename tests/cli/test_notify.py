@@ -1,0 +1,308 @@
+"""``simplex-trio notify``: a script, and a person with an app in another thread."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+import trio
+from attrs import define, evolve, field
+from rich.console import Console
+
+from simplex_trio.chat.bot import Bot, open_bot
+from simplex_trio.chat.people import Contact, IncomingMessage
+from simplex_trio.cli import output
+from simplex_trio.cli.notify import pairing, place
+from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.router.core.policy import QueuePolicy
+from simplex_trio.router.server import EMBEDDED, open_router
+from tests.chat.people import listening
+from tests.cli.support import Program, Result, in_background
+
+Cli = Callable[..., Result]
+
+CONFIG = DuplexConfig(pq=False)
+
+SOON = ("--seconds", "30")
+"""An end for what would hang; what is waited for comes within a second."""
+
+
+@define(eq=False)
+class Phone:
+    """A person with an app."""
+
+    bot: Bot
+    told: SimpleQueue[object]
+    token: trio.lowlevel.TrioToken = field(factory=trio.lowlevel.current_trio_token)
+
+    def open(self, link: str) -> Contact:
+        return trio.from_thread.run(self.bot.connect, link, trio_token=self.token)
+
+    def say(self, contact: Contact, text: str) -> None:
+        trio.from_thread.run(contact.send, text, trio_token=self.token)
+
+    def leave(self, contact: Contact) -> None:
+        trio.from_thread.run(contact.delete, trio_token=self.token)
+        trio.from_thread.run(self.bot.agent.drain, trio_token=self.token)
+
+    def next(self, kind: type[Any]) -> Any:
+        while True:
+            each = self.told.get(timeout=60)
+            if isinstance(each, kind):
+                return each
+
+    def text(self) -> str:
+        """The next message."""
+        text = self.next(IncomingMessage).text
+        assert isinstance(text, str)
+        return text
+
+
+@asynccontextmanager
+async def open_phone(router: str, name: str = "Alice") -> AsyncIterator[Phone]:
+    handlers, told = listening()
+    noted = SimpleQueue[object]()
+
+    async def note() -> None:
+        async for each in told:
+            noted.put(each)
+
+    async with (
+        open_bot(
+            None, profile=name, handlers=handlers, servers=[router], config=CONFIG, address=False
+        ) as bot,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(note)
+        yield Phone(bot, noted)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def phone(router: str) -> Iterator[Phone]:
+    with in_background(partial(open_phone, router)) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands without the KEM, whose keys take longer than everything else."""
+    monkeypatch.setattr(place, "DuplexConfig", partial(DuplexConfig, pq=False))
+
+
+@define
+class Alerts:
+    """The command, on one store."""
+
+    cli: Cli
+    path: Path
+    router: str
+
+    def __call__(self, *arguments: object) -> Result:
+        return self.cli("notify", *arguments, "--store", self.path)
+
+    def json(self, *arguments: object) -> Any:
+        result = self(*arguments, "--json")
+        assert result.code == 0, result.err
+        return result.json()
+
+    def pair(self, phone: Phone, *name: str) -> Contact:
+        """Pair a person; returns the other side."""
+        begun = self("--pair", *name, "--router", self.router, "--seconds", "0.5", "--json")
+        assert begun.code == 5, begun.err
+        contact = phone.open(begun.json()["link"])
+        finished = self("--pair", *name, *SOON, "--json")
+        assert finished.code == 0, finished.err
+        assert phone.text() == "You are connected. Alerts come here."
+        return contact
+
+
+@pytest.fixture
+def alerts(cli: Cli, router: str, tmp_path: Path) -> Alerts:
+    return Alerts(cli, tmp_path / "alerts.db", router)
+
+
+def test_the_story_of_an_alert(
+    alerts: Alerts, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "--pair" in alerts("--list").out
+    early = alerts("kitchen", "hello")
+    assert (early.code, "--pair" in early.err) == (6, True)
+    assert not alerts.path.exists()
+    no_router = alerts("--pair", "kitchen")
+    assert (no_router.code, "--router" in no_router.err) == (2, True)
+
+    begun = alerts("--pair", "kitchen", "--as", "web1", "--router", alerts.router, "--seconds", "0")
+    assert (begun.code, "stays good" in begun.err) == (5, True)
+    *_, link = begun.out.split()
+    assert "█" not in begun.out  # as this is no terminal
+    (invited,) = alerts.json("--list")
+    assert (invited["name"], invited["state"], invited["link"]) == ("kitchen", "invited", link)
+    assert alerts("kitchen", "hello").code == 6
+    contact = phone.open(link)
+    again = alerts("--pair", "kitchen", "--greeting", "too late", *SOON)
+    assert again.code == 0
+    assert "Connected with 'kitchen', whose profile says 'Alice'." in again.out
+    assert phone.next(Contact).name == "web1"
+    assert phone.text() == "You are connected. Alerts come here."
+    assert alerts("--pair", "kitchen").code == 2
+
+    sent = alerts("kitchen", "*disk* is full")
+    assert (sent.code, sent.out) == (0, "Sent: the contact's router has it.\n")
+    assert phone.text() == "\u2060*disk* is full"
+    delivered = alerts("Kitchen", "--markup", "--until", "delivered", "*disk* is full", *SOON)
+    assert (delivered.code, delivered.out) == (0, "Delivered: the contact's app has it.\n")
+    assert phone.text() == "*disk* is full"
+    typed = io.TextIOWrapper(io.BytesIO("zwei\nlines é\n".encode()))
+    monkeypatch.setattr(sys, "stdin", typed)
+    told = alerts.json("id:1")
+    assert told == {"contact": 1, "state": "sent", "problem": None}
+    assert phone.text() == "zwei\nlines é"
+
+    (person,) = alerts.json("--list")
+    assert person == {
+        "name": "kitchen",
+        "contact": 1,
+        "profile": "Alice",
+        "state": "ready",
+        "link": None,
+        "queued": 0,
+        "failed": 0,
+    }
+    assert alerts("--list").out == "kitchen  id:1  'Alice'  connected\n"
+    assert alerts("somebody else", "hello").code == 6
+    assert alerts("--remove", "kitchen").out == "Removed.\n"
+    assert alerts("--remove", "kitchen").code == 6
+    assert phone.next(Contact).id == contact.id
+    assert alerts.json("--list") == []
+
+
+def test_what_cannot_be_sent_is_stored(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with in_background(open_router) as running:
+        alerts = Alerts(cli, tmp_path / "alerts.db", str(running.address))
+        with in_background(partial(open_phone, alerts.router)) as phone:
+            alerts.pair(phone)
+            assert alerts.json("Alice", "one", "--until", "stored")["state"] == "stored"
+            assert alerts("--flush").out == "Everything is sent.\n"
+            assert phone.text() == "one"
+        # The phone is off.
+        unread = alerts("Alice", "two", "--until", "delivered", "--seconds", "0.5", "--json")
+        assert (unread.code, unread.json()["state"]) == (5, "sent")
+        assert "has not fetched it" in unread.err
+    unsent = alerts("Alice", "three", "--seconds", "1", "--json")
+    assert (unsent.code, unsent.json()) == (
+        5,
+        {"contact": 1, "state": "stored", "problem": "network"},
+    )
+    assert "routers cannot be reached" in unsent.err
+    assert "--flush" in unsent.err
+    assert "not sent yet: 1" in alerts("--list").out
+    left = alerts("--flush", "--seconds", "0.2", "--json")
+    assert (left.code, left.json()) == (5, {"queued": 1, "failed": 0})
+    assert alerts("Alice", "four", "--until", "stored").out.startswith("Stored; ")
+
+
+def test_an_app_that_has_left(alerts: Alerts, phone: Phone) -> None:
+    contact = alerts.pair(phone)
+    phone.say(contact, "stop it")
+    phone.leave(contact)
+    late = alerts("Alice", "hello")
+    # It may be known already, or found out from the queue that is gone.
+    assert late.code in (4, 6)
+    assert alerts("Alice", "hello").code in (4, 6)
+
+
+def test_names_that_several_have(alerts: Alerts, phone: Phone, router: str) -> None:
+    with in_background(partial(open_phone, router)) as other:
+        alerts.pair(phone)
+        alerts.pair(other)
+    assert [each["name"] for each in alerts.json("--list")] == ["Alice", "Alice_1"]
+
+
+def test_a_store_that_is_in_use(alerts: Alerts, phone: Phone, tmp_path: Path) -> None:
+    alerts.pair(phone)
+    with (
+        in_background(partial(open_bot, alerts.path, profile="Bot", servers=[alerts.router])),
+    ):
+        busy = alerts("Alice", "hello", "--wait", "0.2")
+        assert (busy.code, "nothing is stored" in busy.err) == (7, True)
+    assert alerts("Alice", "hello").code == 0
+    for refused in (
+        alerts("--pair", "--as", "Other"),
+        alerts("--pair"),
+        alerts("--remove", "id:1"),
+    ):
+        assert (refused.code, "bot's" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("alice", ""),
+        ("--pair", "--list"),
+        ("--list", "alice"),
+        ("--pair", "alice", "text"),
+        ("--remove",),
+        ("alice", "text", "--as", "me"),
+        ("alice", "text", "--router", "smp://"),
+        ("alice", "text", "--until", "read"),
+    ],
+    ids=str,
+)
+def test_what_makes_no_sense(alerts: Alerts, arguments: tuple[str, ...]) -> None:
+    assert alerts(*arguments).code == 2
+    assert not alerts.path.exists()
+
+
+def test_a_router_with_a_password(cli: Cli, tmp_path: Path) -> None:
+    closed = evolve(EMBEDDED, queues=QueuePolicy(password="sesame"))
+    with in_background(lambda: open_router(closed)) as router:
+        alerts = Alerts(cli, tmp_path / "alerts.db", str(router.address))
+        refused = alerts("--pair", "--router", alerts.router)
+        assert (refused.code, "password" in refused.err) == (4, True)
+
+
+def test_pairing_gives_way_to_alerts(
+    alerts: Alerts, phone: Phone, tmp_path: Path, router: str
+) -> None:
+    arguments = ("--pair", "kitchen", "--router", router, "--json", "--store", alerts.path)
+    with Program("notify", *arguments, folder=tmp_path) as program:
+        link = json.loads(program.next_line())["link"]
+        assert alerts("somebody else", "hello", "--wait", "30").code == 6
+        phone.open(link)
+        finished = program.result()
+    assert finished.code == 0, finished.err
+    assert '"paired": "kitchen"' in finished.out
+
+
+def test_pairing_is_interrupted(alerts: Alerts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairing, "_show", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    result = alerts("--pair", "--router", alerts.router)
+    assert (result.code, "stays good" in result.err) == (128 + signal.SIGINT, True)
+
+
+def test_a_qr_code_is_light_on_dark_whatever_the_terminal_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    link = "simplex:/i#" + "x" * 60
+    for no_color, expected in ((False, "\x1b[38;2;255;255;255;48;2;0;0;0m"), (True, "")):
+        out = io.StringIO()
+        console = Console(file=out, force_terminal=True, color_system="truecolor", width=80)
+        console.no_color = no_color
+        monkeypatch.setattr(output, "OUT", console)
+        output.show_qr_code(link)
+        lines = out.getvalue().splitlines()
+        assert lines[0].startswith(f"{expected}██████")
+        assert len(lines) > 15
