@@ -8,7 +8,6 @@ concurrent commands do not undo each other's changes.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,12 +23,13 @@ from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey, private_k
 from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.storage.files import lock, make_private, replace_file
+from simplex_trio.storage.folders import state_folder
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import QueueAddress, QueueURI, SMPClientVersion
 from simplex_trio.wire.versions import VersionRange
 
-__all__ = ["SavedQueue", "State", "default_folder", "default_path"]
+__all__ = ["SavedQueue", "State", "default_path"]
 
 _VERSION = 2
 
@@ -39,15 +39,9 @@ _NO_CHECKSUM = 1
 _CLIENT_VERSIONS = VersionRange(SMPClientVersion.SENDER_SECURES, SMPClientVersion.SHORT_LINKS)
 
 
-def default_folder() -> Path:
-    """Where commands keep files unless the command line says otherwise."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "simplex-trio"
-
-
 def default_path() -> Path:
     """Where the state is unless the command line says otherwise."""
-    return default_folder() / "queues.json"
+    return state_folder() / "queues.json"
 
 
 @frozen(repr=False)

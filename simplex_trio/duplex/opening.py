@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from simplex_trio.agent.connections import Connector
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.kem_stock import open_kem_stock
+from simplex_trio.duplex.kept import KeptRecords
 from simplex_trio.duplex.store.rows import SQLiteRows
 from simplex_trio.duplex.store.store import MemoryFile, open_duplex_store
 from simplex_trio.duplex.work.ntf_routers import NTFConnector
@@ -39,6 +41,7 @@ async def open_duplex_agent(
     accept_loss: bool = False,
     subscribe: bool = True,
     ntf_connector: NTFConnector | None = None,
+    configure: Callable[[KeptRecords, DuplexConfig], DuplexConfig] | None = None,
 ) -> AsyncIterator[DuplexAgent]:
     """Open an agent whose store is the file at ``path``, which is made if it is missing.
 
@@ -50,6 +53,9 @@ async def open_duplex_agent(
 
     With ``subscribe`` all connections are subscribed to.  Without, a program calls
     `DuplexAgent.subscribe` for some of them, or `Notifications.fetch`; everything else is the same.
+
+    ``configure`` is called with the program's own records and the configuration, before anything is
+    done, and returns the one that is used.  So a program can keep its routers in the store.
 
     With a ``key`` the file is encrypted by SQLCipher, of the extra ``sqlcipher``: text is a
     passphrase, and 32 bytes are the key itself.  `change_store_key` changes it.
@@ -74,6 +80,8 @@ async def open_duplex_agent(
         store = await stack.enter_async_context(
             open_duplex_store(place, key=key, accept_loss=accept_loss)
         )
+        if configure is not None:
+            config = await store.transact(partial(_configured, configure, config), durable=False)
         needs_kem = config.pq or await store.transact(SQLiteRows.has_kem, durable=False)
         stock = await stack.enter_async_context(open_kem_stock()) if needs_kem else None
         routers = await stack.enter_async_context(open_smp_agent(config.agent, connector=connector))
@@ -90,3 +98,11 @@ async def open_duplex_agent(
             await nursery.start(agent.run)
             yield agent
             nursery.cancel_scope.cancel()
+
+
+def _configured(
+    configure: Callable[[KeptRecords, DuplexConfig], DuplexConfig],
+    config: DuplexConfig,
+    rows: SQLiteRows,
+) -> DuplexConfig:
+    return configure(KeptRecords(lambda: rows), config)

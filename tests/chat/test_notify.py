@@ -472,6 +472,6 @@ def test_text_is_sent_as_it_is() -> None:
 def test_long_text_is_cut_and_says_so(filling: str) -> None:
     text = filling * 20_000
     cut = alert_text(text)
-    assert cut.endswith(f"\n[{len(text)} characters, of which this is the beginning]")
+    assert cut.endswith("\n[Too long for one message: this is the beginning.]")
     assert len(repr(cut).encode()) > MAX_ALERT - 50 or len(cut.encode()) > MAX_ALERT // 7
     assert alert_text(filling * 1_000, markup=True) == filling * 1_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,11 +23,12 @@ from simplex_trio.chat.bot import Bot, open_bot
 from simplex_trio.chat.people import Contact, IncomingMessage
 from simplex_trio.cli import output
 from simplex_trio.cli.notify import pairing, place
+from simplex_trio.cli.notify.place import Place, open_alerts
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.server import EMBEDDED, open_router
 from tests.chat.people import listening
-from tests.cli.support import Program, Result, in_background
+from tests.cli.support import Result, in_background
 
 Cli = Callable[..., Result]
 
@@ -274,17 +276,38 @@ def test_a_router_with_a_password(cli: Cli, tmp_path: Path) -> None:
         assert (refused.code, "password" in refused.err) == (4, True)
 
 
-def test_pairing_gives_way_to_alerts(
-    alerts: Alerts, phone: Phone, tmp_path: Path, router: str
+async def test_pairing_gives_way_to_alerts(
+    router: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = ("--pair", "kitchen", "--router", router, "--json", "--store", alerts.path)
-    with Program("notify", *arguments, folder=tmp_path) as program:
-        link = json.loads(program.next_line())["link"]
-        assert alerts("somebody else", "hello", "--wait", "30").code == 6
-        phone.open(link)
-        finished = program.result()
-    assert finished.code == 0, finished.err
-    assert '"paired": "kitchen"' in finished.out
+    monkeypatch.setattr(pairing, "_LOOK_INTERVAL", 0.01)
+    monkeypatch.setattr(pairing, "_AWAY", 0.2)
+    links, shown = trio.open_memory_channel[str](1)
+    monkeypatch.setattr(pairing, "_show", lambda link, **_: links.send_nowait(link))
+    where = Place(tmp_path / "alerts.db")
+    with trio.fail_after(60):
+        async with open_phone(router) as phone, trio.open_nursery() as nursery:
+            nursery.start_soon(
+                partial(
+                    pairing.pair,
+                    where,
+                    "kitchen",
+                    routers=[router],
+                    profile=None,
+                    greeting="Hello",
+                    seconds=math.inf,
+                    wait=30,
+                    json=True,
+                )
+            )
+            link = await shown.receive()
+            async with open_alerts(where, wait=30) as notifier:
+                assert [each.link for each in await notifier.recipients()] == [link]
+            await phone.bot.connect(link)
+    (paired,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert paired == {"paired": "kitchen", "contact": 1, "profile": "Alice"}
 
 
 def test_pairing_is_interrupted(alerts: Alerts, monkeypatch: pytest.MonkeyPatch) -> None:

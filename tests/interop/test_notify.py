@@ -103,7 +103,7 @@ async def test_a_phone_is_paired_and_gets_alerts(router: str, tmp_path: Path) ->
         await program.item("two\nlines")
         many = "x" * 100_000
         assert (await both.notify("kitchen", *SOON, typed=many))[0] == 0
-        note = "[100000 characters, of which this is the beginning]"
+        note = "[Too long for one message: this is the beginning.]"
         await program.event("newChatItems", lambda event: note in json.dumps(event))
 
         # What the person answers holds nothing up.

@@ -19,19 +19,27 @@ from simplex_trio.chat.machine.records import DeliveryState, Store
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.messages.bodies import compress
 from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.preferences import Allow, Preference, Preferences
 from simplex_trio.chat.messages.profiles import PeerType, Profile
 from simplex_trio.chat.notifying.line import Line, open_in_turn
 from simplex_trio.chat.notifying.notifier import Notification, Notifier
 from simplex_trio.duplex.config import DuplexConfig, Server
+from simplex_trio.duplex.kept import KeptRecords
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 
-__all__ = ["WAIT", "notify", "open_notifier"]
+__all__ = ["DEFAULT_STORE", "WAIT", "notify", "open_notifier"]
 
 WAIT = 60.0
 """Seconds for which the store is waited for, unless a call says otherwise."""
+
+DEFAULT_STORE = "alerts"
+"""The store of the command line and of Apprise, unless another is named: see `store_path`."""
+
+_SPACE = ".chat.notifying"
+_SERVERS = b"servers"
 
 _PROFILE = Profile("Alerts", short_descr="Sends alerts, and reads no answers")
 
@@ -55,7 +63,9 @@ async def open_notifier(
     """Open the store at ``path``, which is made if it is missing, to send alerts from it.
 
     ``profile`` is what people see of the sender: a name, or a `Profile` with picture and
-    description.  It is kept for the next time, and those who know another one are told.
+    description.  ``servers`` are the routers on which queues are made, and through which alerts go
+    to others.  Both are kept in the store for the next time, and need not be given again; people
+    are told of another profile.
 
     A store is open in one program at a time.  This waits up to ``wait`` seconds for the others, and
     then raises `StoreLocked`.  Several that wait get their turns one after the other.
@@ -72,8 +82,8 @@ async def open_notifier(
     opening = partial(
         open_duplex_agent,
         path,
-        servers=servers,
         config=config,
+        configure=partial(_remember_servers, tuple(map(Server.of, servers))),
         connector=connector,
         key=key,
         accept_loss=accept_loss,
@@ -96,6 +106,24 @@ async def open_notifier(
         await nursery.start(notifier.run)
         yield notifier
         nursery.cancel_scope.cancel()
+
+
+def _remember_servers(
+    given: tuple[Server, ...], kept: KeptRecords, config: DuplexConfig
+) -> DuplexConfig:
+    """``config`` with the servers that are given, or those that were given last."""
+    if given:
+        remembered = {"servers": [_as_text(each) for each in given]}
+        kept.put(_SPACE, _SERVERS, encode_json(remembered))
+    elif not config.servers:
+        value = kept.get(_SPACE, _SERVERS)
+        found = [] if value is None else decode_json(value)["servers"]
+        given = tuple(Server.of(str(each)) for each in found)
+    return evolve(config, servers=given) if given else config
+
+
+def _as_text(server: Server) -> str:
+    return str(ServerAddressWithAuth(server.address, server.basic_auth))
 
 
 def _own(profile: Profile | str) -> Profile:

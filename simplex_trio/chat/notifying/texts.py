@@ -12,6 +12,8 @@ MAX_ALERT = 12_000
 
 That fits into a message on any connection, whatever it is compressed to."""
 
+_NOTE = "\n[Too long for one message: this is the beginning.]"
+
 _MAX_READ = 4 * MAX_ALERT
 """How many characters are looked at."""
 
@@ -19,21 +21,20 @@ _MAX_READ = 4 * MAX_ALERT
 def alert_text(text: str, *, markup: bool = False) -> str:
     """``text`` without formatting, unless ``markup`` is to be left in it, and not too long.
 
-    What is left out of a text that is too long is said in its last line.
+    If it is too long, the last line says so.
     """
     beginning = text[:_MAX_READ]
     shown = beginning if markup else escape(beginning)
     if len(beginning) == len(text) and _fits(shown):
         return shown
-    note = f"\n[{len(text)} characters, of which this is the beginning]"
     low, high = 0, len(shown)
     while low < high:
         middle = (low + high + 1) // 2
-        if _fits(shown[:middle] + note):
+        if _fits(shown[:middle] + _NOTE):
             low = middle
         else:
             high = middle - 1
-    return shown[:low] + note
+    return shown[:low] + _NOTE
 
 
 def _fits(text: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,6 @@ from simplex_trio.agent.destination import Destination
 from simplex_trio.cli.addresses import read_address
 from simplex_trio.cli.connect.memory import Memory
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.state import default_folder
 from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig
@@ -28,6 +26,7 @@ from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.status import ConnectionState
 from simplex_trio.errors import StoreIncomplete, StoreKeyWrong, StoreLocked
 from simplex_trio.redaction import Redacted
+from simplex_trio.storage.folders import store_path
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.xftp.client import XFTPClient
 from simplex_trio.xftp.client_config import XFTPClientConfig
@@ -45,6 +44,7 @@ __all__ = [
     "chosen",
     "nowhere",
     "open_connections",
+    "passphrase",
     "place",
     "read_connections",
     "short",
@@ -161,12 +161,13 @@ def chosen(ids: Iterable[str], beginning: str) -> str:
 
 def place(store: str | None, key_file: Path | None) -> Place:
     """Where the store is that ``--store`` names, and the passphrase for it."""
-    path = _path(store or DEFAULT_NAME)
-    key = None if key_file is None else _passphrase(key_file)
+    path = store_path(store or DEFAULT_NAME)
+    key = None if key_file is None else passphrase(key_file)
     return Place(path, Memory.beside(path, has_names=key is None), key)
 
 
-def _passphrase(path: Path) -> str:
+def passphrase(path: Path) -> str:
+    """The passphrase in a file."""
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(_MAX_PASSPHRASE).strip()
@@ -175,13 +176,6 @@ def _passphrase(path: Path) -> str:
     if not text:
         raise CommandFailed(f"There is no passphrase in {path}.", ExitCode.USAGE)
     return text
-
-
-def _path(store: str) -> Path:
-    separators = [os.sep, os.altsep or os.sep, "."]
-    if any(each in store for each in separators):
-        return Path(store)
-    return default_folder() / f"{store}.db"
 
 
 # --- opening it ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from functools import partial
@@ -19,13 +20,15 @@ from simplex_trio.cli.notify import pairing, people, sending
 from simplex_trio.cli.notify.place import AlertStore, alert_place
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import aside
-from simplex_trio.cli.queues import message_body
 from simplex_trio.cli.running import Interrupted, run
 
 __all__ = ["notify"]
 
 _PATIENCE = 30.0
 """Seconds for which an alert is followed, unless the command line says otherwise."""
+
+_MAX_READ = 2**18
+"""Bytes of standard input that are kept: more than fit into a message."""
 
 
 class Until(StrEnum):
@@ -160,12 +163,23 @@ def _check(contact: str | None, text: str | None, *, modes: list[bool]) -> None:
 
 
 def _text(given: str | None) -> str:
-    # Before the store is opened, as standard input may take its time.
-    body = message_body(None if given == "-" else given, None)
-    text = body.decode("utf-8", "backslashreplace")
+    """What is to be sent, read before the store is opened, as standard input may take its time."""
+    text = given
+    if text is None or text == "-":
+        text = _standard_input().decode("utf-8", "backslashreplace").removesuffix("\n")
     if not text.strip():
         raise CommandFailed("There is nothing to send.", ExitCode.USAGE)
     return text
+
+
+def _standard_input() -> bytes:
+    if sys.stdin.isatty():
+        aside("Type the alert, and end it with Ctrl-D on a line of its own.")
+    kept = sys.stdin.buffer.read(_MAX_READ)
+    # The program that writes it is not to fail because there is too much.
+    while sys.stdin.buffer.read(_MAX_READ):
+        pass
+    return kept
 
 
 def _run_pairing(function: Callable[[], Awaitable[None]]) -> None:

@@ -8,10 +8,9 @@ import trio
 
 from simplex_trio.chat.errors import PairingFailed
 from simplex_trio.chat.notifying.notifier import Notifier, Pairing, Recipient
-from simplex_trio.cli.connect.store import Place
 from simplex_trio.cli.connect.wording import problem_words
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.notify.place import open_alerts
+from simplex_trio.cli.notify.place import Place, open_alerts
 from simplex_trio.cli.output import OUT, aside, print_json, say, show_qr_code, waiting
 from simplex_trio.duplex.events import Problem
 from simplex_trio.nursery import open_inner_nursery

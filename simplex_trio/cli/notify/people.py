@@ -6,8 +6,7 @@ from typing import Any
 
 from simplex_trio.chat.machine.records import ContactState
 from simplex_trio.chat.notifying.notifier import Recipient
-from simplex_trio.cli.connect.store import Place
-from simplex_trio.cli.notify.place import open_alerts
+from simplex_trio.cli.notify.place import Place, open_alerts
 from simplex_trio.cli.output import print_json, say, waiting
 
 __all__ = ["list_people", "remove"]

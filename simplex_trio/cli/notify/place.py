@@ -7,21 +7,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
+from attrs import frozen
 from cyclopts import Parameter
 
 from simplex_trio.chat.notifying.notifier import Notifier
-from simplex_trio.chat.notifying.opening import open_notifier
+from simplex_trio.chat.notifying.opening import DEFAULT_STORE, open_notifier
 from simplex_trio.cli.addresses import read_address
-from simplex_trio.cli.connect.store import Place, nowhere, place
+from simplex_trio.cli.connect.store import nowhere, passphrase
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.errors import NoServers
 from simplex_trio.errors import StoreIncomplete, StoreKeyWrong, StoreLocked
+from simplex_trio.redaction import Redacted
+from simplex_trio.storage.folders import store_path
 from simplex_trio.wire.addresses import ServerProtocol
 
-__all__ = ["AlertStore", "alert_place", "open_alerts"]
-
-_DEFAULT_NAME = "alerts"
+__all__ = ["AlertStore", "Place", "alert_place", "open_alerts"]
 
 AlertStore = Annotated[
     str | None,
@@ -34,9 +35,18 @@ AlertStore = Annotated[
 ]
 
 
+@frozen(repr=False)
+class Place(Redacted):
+    """A store, and the passphrase if it is encrypted."""
+
+    path: Path
+    key: str | None = None
+
+
 def alert_place(store: str | None, key_file: Path | None) -> Place:
     """Where the store is that ``--store`` names, and the passphrase for it."""
-    return place(store or _DEFAULT_NAME, key_file)
+    path = store_path(store or DEFAULT_STORE)
+    return Place(path, None if key_file is None else passphrase(key_file))
 
 
 @asynccontextmanager
@@ -56,24 +66,22 @@ async def open_alerts(
     ``reaches_out`` no router is connected to.  Raises `CommandFailed` with what to do.
     """
     given = [read_address(each, ServerProtocol.SMP) for each in routers]
-    if given:
-        where.memory.routers = given
-    if makes_queues:
-        if not where.memory.routers:
-            raise NoServers
+    if makes_queues and (given or where.path.exists()):
         where.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    elif makes_queues:
+        raise NoServers
     elif not where.path.exists():
         raise CommandFailed(
             "There are no contacts in this store yet; invite a person with: "
             "simplex-trio notify --pair",
             ExitCode.NO_CONTACT,
         )
-    config = DuplexConfig(servers=where.memory.servers())
     opening = open_notifier(
         where.path,
         profile=profile,
         wait=wait,
-        config=config,
+        servers=[Server(each.address, each.basic_auth) for each in given],
+        config=DuplexConfig(),
         connector=None if reaches_out else nowhere,
         key=where.key,
         accept_loss=accept_loss,
@@ -99,6 +107,4 @@ async def open_alerts(
                 "its files first; without one, give --flush and --accept-loss once. Contacts that "
                 "were written to since may not be able to read anything then."
             ) from exc
-        if given:
-            where.memory.save()
         yield notifier

@@ -7,10 +7,9 @@ from typing import Any
 from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.chat.notifying.notifier import Notification
 from simplex_trio.chat.notifying.texts import alert_text
-from simplex_trio.cli.connect.store import Place
 from simplex_trio.cli.connect.wording import problem_words
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.notify.place import open_alerts
+from simplex_trio.cli.notify.place import Place, open_alerts
 from simplex_trio.cli.output import print_json, say, waiting
 from simplex_trio.duplex.errors import CannotSend
 
