@@ -119,12 +119,6 @@ class ChatCore:
             wait.state = state
             wait.changed.set()
 
-    def contact_gone(self, contact_id: int) -> None:
-        """What was sent to a contact that is deleted comes no further."""
-        for known_id, msg_id in list(self._waits):
-            if known_id == contact_id:
-                self.delivery_changed(contact_id, msg_id, DeliveryState.FAILED)
-
     async def wait_for_delivery(
         self,
         contact_id: int,

@@ -14,7 +14,6 @@ import trio.lowlevel
 from attrs import define
 
 from simplex_trio.agent.destination import Destination
-from simplex_trio.chat.bot import open_bot
 from simplex_trio.chat.errors import (
     AmbiguousContact,
     BelongsToBot,
@@ -32,6 +31,7 @@ from simplex_trio.chat.notifying.line import Line, open_in_turn
 from simplex_trio.chat.notifying.notifier import GREETING, Notifier
 from simplex_trio.chat.notifying.opening import notify, open_notifier
 from simplex_trio.chat.notifying.texts import MAX_ALERT, alert_text
+from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import Contact, IncomingMessage
 from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
@@ -41,7 +41,7 @@ from simplex_trio.errors import EncodeError, StoreLocked
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.server import open_router
-from tests.agent.simulation.connector import simulated_connector
+from simplex_trio.testing.in_memory.connector import simulated_connector
 from tests.duplex.quiet import Quiet, open_quiet
 
 from .people import Person, listening, open_person, open_quiet_bot
@@ -108,7 +108,8 @@ async def test_a_person_is_paired_and_gets_alerts(autojump_clock: Clock) -> None
         person = await pairing.wait()
         assert (person.name, person.link, person.failed) == ("kitchen", None, 0)
         assert person.contact is not None
-        assert person.contact.name == "Alice"
+        assert person.contact.profile is not None
+        assert person.contact.profile.display_name == "Alice"
         assert (await alice.next(IncomingMessage)).text == GREETING
 
         for wanted in ("kitchen", "KITCHEN", "id:1", person.contact.id, person.contact):
@@ -316,8 +317,7 @@ async def test_in_a_bots_store_people_wait_for_the_bot(tmp_path: Path) -> None:
             assert told.statistics().current_buffer_used == 0  # it waits for the bot
             async with bot() as second:
                 assert second.address == address
-                message = await told.receive()
-                assert isinstance(message, IncomingMessage)
+                message = await Person(second, told).next(IncomingMessage)
                 assert (message.text, message.is_repeated) == ("are you there?", False)
                 shown = AddressData.decode((await alice.bot.agent.look(address)).data or b"")
                 assert shown.message is not None

@@ -19,7 +19,8 @@ import trio
 from attrs import define, evolve, field
 from rich.console import Console
 
-from simplex_trio.chat.bot import Bot, open_bot
+from simplex_trio.chat.bot import Bot
+from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import Contact, IncomingMessage
 from simplex_trio.cli import output
 from simplex_trio.cli.notify import pairing, place

@@ -1,8 +1,9 @@
 """Pairings: the people who get alerts, and the names that the program knows them by.
 
-A pairing begins with an invitation for one person.  Its name is given by the program's user, or
-taken from the person's profile once, when the two sides are connected.  Then it stays, whatever the
-person calls itself: otherwise a person could take another's alerts by taking its name.
+A pairing begins with an invitation for one person.  The name is given by the program's user, or
+taken from the person's profile once, when the two sides are connected.  It is the contact's alias
+then, which stays, whatever the person calls itself: otherwise a person could take another's alerts
+by taking its name.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ from attrs import evolve, frozen
 
 from simplex_trio.chat.errors import AmbiguousContact, NameTaken, PairingFailed, UnknownContact
 from simplex_trio.chat.machine.connecting import leave
-from simplex_trio.chat.machine.outgoing import send
-from simplex_trio.chat.machine.records import ContactRecord, ContactState, Store
+from simplex_trio.chat.machine.outgoing import known_contact, send
+from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, InvitationRecord
 from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Text
+from simplex_trio.chat.messages.events import XInfo
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.names import shown_name
 from simplex_trio.chat.messages.records import Record
 from simplex_trio.duplex.errors import CannotSend, DuplexError, UnknownConnection
 from simplex_trio.duplex.events import ConnectionFailed, DuplexEvent, InvitationReady
-from simplex_trio.errors import EncodeError
+from simplex_trio.errors import EncodeError, TooLarge
 
 __all__ = [
     "ID_PREFIX",
@@ -56,8 +59,6 @@ class PairingRecord(Record):
     connection_id: str
     asked_name: str | None = None
     """The name that was given when it began."""
-    name: str | None = None
-    """The name, from when the two sides are connected."""
     greeting: str = ""
     link: str | None = None
     """The link, from when a router has made the queue."""
@@ -109,17 +110,20 @@ def begin(store: Store, settings: Settings, name: str | None, greeting: str) -> 
     for each in known:
         if not each.told and _same(each.asked_name, name):
             return each
-    if name is not None and _is_taken(known, name):
+    if name is not None and _is_taken(store, name):
         raise NameTaken("there is a contact with this name already")
     if len(known) >= MAX_PAIRINGS:
         raise PairingFailed("there are too many pairings", None)
-    info, data = settings.info(), settings.invitation_data
+    info, data = settings.info(XInfo(settings.profile)), settings.invitation_data()
     connection_id = store.t.create(info=info, short=True, data=data)
+    store.add_invitation(InvitationRecord(connection_id, (), None, name or ""))
     return _put(store, PairingRecord(connection_id, name, greeting=greeting))
 
 
-def _is_taken(known: list[PairingRecord], name: str) -> bool:
-    return any(_same(each.name or each.asked_name, name) for each in known)
+def _is_taken(store: Store, name: str) -> bool:
+    return any(_same(each.alias, name) for each in store.all_contacts()) or any(
+        each.contact_id is None and _same(each.asked_name, name) for each in pairings(store)
+    )
 
 
 def follow(store: Store, settings: Settings, event: DuplexEvent) -> None:
@@ -140,30 +144,28 @@ def follow(store: Store, settings: Settings, event: DuplexEvent) -> None:
 
 def complete(store: Store, settings: Settings) -> None:
     """Give those who are connected now their name, and greet them."""
-    known = pairings(store)
-    for place, pairing in enumerate(known):
+    for pairing in pairings(store):
         contact = store.contact_of(pairing.connection_id)
         if (
             pairing.contact_id is not None
             or contact is None
-            or contact.state is not ContactState.READY
+            or contact.status is not ContactStatus.READY
         ):
             continue
-        others = [*known[:place], *known[place + 1 :]]
-        name = pairing.asked_name or _free_name(others, contact)
-        known[place] = _put(store, evolve(pairing, name=name, contact_id=contact.contact_id))
+        _put(store, evolve(pairing, contact_id=contact.contact_id))
+        if not contact.alias:
+            contact = store.change_contact(contact, alias=_free_name(store, contact))
         if pairing.greeting:
-            with suppress(CannotSend, DuplexError):  # it can do without
+            with suppress(DuplexError, TooLarge):  # it can do without
                 send(store, settings, contact, Text(pairing.greeting))
 
 
-def _free_name(others: list[PairingRecord], contact: ContactRecord) -> str:
-    profile = contact.profile
-    base = "" if profile is None else profile.shown_name
+def _free_name(store: Store, contact: ContactRecord) -> str:
+    base = "" if contact.profile is None else contact.profile.shown_name
     if not base or base.lower().startswith(ID_PREFIX):
         base = "contact"
     name, number = base, 0
-    while _is_taken(others, name):
+    while _is_taken(store, name):
         number += 1
         name = f"{base}_{number}"
     return name
@@ -180,56 +182,40 @@ def told(store: Store, pairing: PairingRecord) -> None:
 def find(store: Store, wanted: int | str) -> ContactRecord:
     """The contact with this id, or this name.
 
-    A name is that of a pairing, or else of a single contact's profile; ``id:3`` is an id too.
-    Raises `UnknownContact`, and `AmbiguousContact` if several contacts have the name.
+    A name is an alias, or that in the profile of a contact without one; ``id:3`` is an id too.
+    Raises `UnknownContact`, `AmbiguousContact` if several contacts have the name, and `CannotSend`
+    if it is the name of a pairing that is not at its end.
     """
     contact_id = _id_in(wanted)
     if contact_id is not None:
-        return _contact(store, contact_id)
-    wanted = str(wanted)
-    known = pairings(store)
-    for each in known:
-        if each.name is not None and _same(each.name, wanted):
-            return _contact(store, each.contact_id or 0)
-    if any(each.name is None and _same(each.asked_name, wanted) for each in known):
-        raise CannotSend("the contact is not connected yet")
-    # Those who are paired have names of their own, and are not known by their profiles.
-    paired = {each.contact_id for each in known}
-    found = [each for each in _called(store, wanted) if each.contact_id not in paired]
-    if len(found) > 1:
+        return known_contact(store, contact_id)
+    name = str(wanted)
+    called: list[ContactRecord] = []
+    for each in store.all_contacts():
+        shown = "" if each.profile is None else each.profile.shown_name
+        if name and _same(each.alias or shown, name):
+            called.append(each)
+    # What the program calls a contact comes before what others call themselves.
+    called = [each for each in called if each.alias] or called
+    if len(called) > 1:
         raise AmbiguousContact("several contacts have this name")
-    if not found:
+    if not called and any(_same(each.asked_name, name) for each in pairings(store)):
+        raise CannotSend("the contact is not connected yet")
+    if not called:
         raise UnknownContact("there is no contact with this name")
-    return found[0]
-
-
-def _contact(store: Store, contact_id: int) -> ContactRecord:
-    contact = store.contact(contact_id)
-    if contact is None:
-        raise UnknownContact("there is no such contact, or no longer")
-    return contact
-
-
-def _called(store: Store, name: str) -> list[ContactRecord]:
-    found: list[ContactRecord] = []
-    after = 0
-    while page := store.contacts(after=after):
-        after = page[-1].contact_id
-        found += [
-            each
-            for each in page
-            if each.profile is not None and _same(each.profile.shown_name, name)
-        ]
-    return found
+    return called[0]
 
 
 def _remove(store: Store, pairing: PairingRecord) -> None:
     contact = store.contact_of(pairing.connection_id)
     if contact is not None:
-        leave(store, contact.contact_id)
+        leave(store, contact.contact_id, tell=True)
     else:
         with suppress(UnknownConnection):
             store.t.delete(pairing.connection_id)
+        invitation = store.invitation(pairing.connection_id)
+        if invitation is not None:
+            store.remove_invitation(invitation)
     _forget(store, pairing)
 
 
@@ -242,11 +228,16 @@ def remove_named(store: Store, wanted: int | str) -> None:
     for each in pairings(store):
         is_it = each.contact_id == contact_id
         if contact_id is None:
-            is_it = _same(each.name or each.asked_name, str(wanted))
+            is_it = _same(_name_of(store, each), str(wanted))
         if is_it:
             _remove(store, each)
             return
     raise UnknownContact("there is no pairing with this name")
+
+
+def _name_of(store: Store, pairing: PairingRecord) -> str | None:
+    contact = store.contact_of(pairing.connection_id)
+    return pairing.asked_name if contact is None else contact.alias
 
 
 def _id_in(wanted: int | str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve
@@ -121,6 +122,13 @@ class Store:
         """Contacts in the order of their ids."""
         found = self._kept.scan(_CONTACTS, after=_key(after), limit=limit)
         return [ContactRecord.from_json(decode_json(value)) for _, value in found]
+
+    def all_contacts(self) -> Iterator[ContactRecord]:
+        """All contacts in the order of their ids, some of them in memory at a time."""
+        after = 0
+        while page := self.contacts(after=after):
+            after = page[-1].contact_id
+            yield from page
 
     def put_contact(self, contact: ContactRecord) -> None:
         """Store a contact."""

@@ -11,13 +11,14 @@ import trio
 from attrs import field, frozen
 
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.errors import BelongsToBot, ContactLost, PairingFailed
+from simplex_trio.chat.errors import BelongsToBot, ContactLost, MessageForgotten, PairingFailed
 from simplex_trio.chat.machine import outgoing, pairings
-from simplex_trio.chat.machine.connecting import happened
+from simplex_trio.chat.machine.following import happened
 from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
 from simplex_trio.chat.machine.incoming import settle
 from simplex_trio.chat.machine.pairings import PairingRecord
-from simplex_trio.chat.machine.records import ContactRecord, ContactState, DeliveryState, Store
+from simplex_trio.chat.machine.records import ContactStatus, DeliveryState
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.notifying.line import Line
 from simplex_trio.chat.people import Contact, SentMessage, as_content
@@ -163,7 +164,7 @@ class Notifier:
 
         def decide(store: Store) -> SentMessage:
             found = pairings.find(store, wanted)
-            if found.state is ContactState.FAILED:
+            if found.status is ContactStatus.FAILED:
                 raise ContactLost("the contact cannot be reached any more")
             sent = outgoing.send(store, settings, found, said)
             return SentMessage(Contact(self._core, found), sent.msg_id, said, sent.sent_at)
@@ -171,7 +172,8 @@ class Notifier:
         message = await self._core.step(decide)
         key = message.contact.id, message.id
         if until is not DeliveryState.STORED:
-            await self._wait(partial(message.wait, until), timeout, gives_way=gives_way)
+            with suppress(MessageForgotten):
+                await self._wait(partial(message.wait, until), timeout, gives_way=gives_way)
         state = await self._core.step(partial(_state_of, key), durable=False)
         problem = None
         if state is not until:
@@ -258,17 +260,9 @@ class Notifier:
         core = self._core
 
         def look_up(store: Store) -> list[Recipient]:
-            records = pairings.pairings(store)
-            names = {each.contact_id: each.name for each in records}
-            found = [_invited(each) for each in records if each.contact_id is None]
-            after = 0
-            while page := store.contacts(after=after):
-                after = page[-1].contact_id
-                found += [
-                    _recipient(store, Contact(core, each), names.get(each.contact_id))
-                    for each in page
-                ]
-            return found
+            invited = [each for each in pairings.pairings(store) if each.contact_id is None]
+            contacts = [Contact(core, each) for each in store.all_contacts()]
+            return [*map(_invited, invited), *(_recipient(store, each) for each in contacts)]
 
         return await core.step(look_up, durable=False)
 
@@ -302,15 +296,11 @@ class Notifier:
             self._changed = trio.Event()
 
     async def _read(self, message: PeerMessage) -> None:
-        def decide(store: Store) -> ContactRecord | None:
-            contact = store.contact_of(message.connection_id)
+        def decide(store: Store) -> None:
             settle(store, message)
             pairings.forget_lost(store, message.connection_id)
-            return contact if store.contact_of(message.connection_id) is None else None
 
-        gone = await self._core.step(decide)
-        if gone is not None:
-            self._core.contact_gone(gone.contact_id)
+        await self._core.step(decide)
 
     async def _follow(self, event: DuplexEvent) -> None:
         settings, is_bots = self._core.settings, self._is_bots
@@ -320,7 +310,7 @@ class Notifier:
             if not is_bots:
                 for each in found:
                     if isinstance(each, Noticed):
-                        store.remove_notice(each.notice.number)
+                        store.remove_notice(each.notice)
                 pairings.follow(store, settings, event)
             return found
 
@@ -356,9 +346,9 @@ def _invited(record: PairingRecord) -> Recipient:
     return Recipient(record.asked_name, None, record.link, 0, 0)
 
 
-def _recipient(store: Store, contact: Contact, name: str | None) -> Recipient:
+def _recipient(store: Store, contact: Contact) -> Recipient:
     queued = 0
     with suppress(UnknownConnection):
         queued = store.t.status(contact.connection_id).queued
     failed = sum(each.state is DeliveryState.FAILED for each in store.sent_to(contact.id))
-    return Recipient(name or contact.name, contact, None, queued, failed)
+    return Recipient(contact.name, contact, None, queued, failed)

@@ -14,19 +14,20 @@ from attrs import evolve
 from simplex_trio.agent.connections import Connector
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import BelongsToBot, UnknownContact
-from simplex_trio.chat.machine.own import publish
-from simplex_trio.chat.machine.records import DeliveryState, Store
+from simplex_trio.chat.machine.own import own_profile, publish
+from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import compress
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
-from simplex_trio.chat.messages.preferences import Allow, Preference, Preferences
-from simplex_trio.chat.messages.profiles import PeerType, Profile
+from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.notifying.line import Line, open_in_turn
 from simplex_trio.chat.notifying.notifier import Notification, Notifier
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.kept import KeptRecords
 from simplex_trio.duplex.opening import open_duplex_agent
+from simplex_trio.duplex.store.store import MemoryFile
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 
@@ -43,14 +44,10 @@ _SERVERS = b"servers"
 
 _PROFILE = Profile("Alerts", short_descr="Sends alerts, and reads no answers")
 
-_PREFERENCES = Preferences(
-    voice=Preference(Allow.NO), files=Preference(Allow.NO), calls=Preference(Allow.NO)
-)
-
 
 @asynccontextmanager
 async def open_notifier(
-    path: str | PathLike[str] | None,
+    path: str | PathLike[str] | MemoryFile | None,
     *,
     profile: Profile | str | None = None,
     servers: Iterable[Server | ServerAddress | str] = (),
@@ -78,7 +75,7 @@ async def open_notifier(
     """
     compress(bytes(200))  # the messages of the apps cannot be read without that
     config = DuplexConfig() if config is None else config
-    line = None if path is None else Line(Path(path))
+    line = None if path is None or isinstance(path, MemoryFile) else Line(Path(path))
     opening = partial(
         open_duplex_agent,
         path,
@@ -88,7 +85,7 @@ async def open_notifier(
         key=key,
         accept_loss=accept_loss,
     )
-    given = None if profile is None else _own(profile)
+    given = None if profile is None else own_profile(profile, None, ())
     async with AsyncExitStack() as stack:
         agent = await open_in_turn(stack, opening, line, wait)
         stored, is_bots = await agent.transact(
@@ -96,8 +93,9 @@ async def open_notifier(
         )
         if is_bots and given is not None:
             raise BelongsToBot("a bot has the store open at other times, and sets the profile")
-        own = given or stored or _own(_PROFILE)
+        own = given or stored or own_profile(_PROFILE, None, ())
         settings = Settings(own, None, False, config.clock, config.random_bytes)
+        settings.check()
         core = ChatCore(agent, settings)
         if not is_bots:
             await core.step(lambda store: publish(store, settings))
@@ -124,17 +122,6 @@ def _remember_servers(
 
 def _as_text(server: Server) -> str:
     return str(ServerAddressWithAuth(server.address, server.basic_auth))
-
-
-def _own(profile: Profile | str) -> Profile:
-    own = Profile(profile) if isinstance(profile, str) else profile
-    own = evolve(
-        own,
-        peer_type=own.peer_type or PeerType.BOT,
-        preferences=own.preferences or _PREFERENCES,
-    )
-    own.check()
-    return own
 
 
 async def notify(

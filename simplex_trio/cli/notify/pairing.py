@@ -10,6 +10,7 @@ from simplex_trio.chat.errors import PairingFailed
 from simplex_trio.chat.notifying.notifier import Notifier, Pairing, Recipient
 from simplex_trio.cli.connect.wording import problem_words
 from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.notify.people import shown_profile
 from simplex_trio.cli.notify.place import Place, open_alerts
 from simplex_trio.cli.output import OUT, aside, print_json, say, show_qr_code, waiting
 from simplex_trio.duplex.events import Problem
@@ -121,9 +122,10 @@ async def _look_for_others(notifier: Notifier, scope: trio.CancelScope) -> None:
 def _report(person: Recipient, *, json: bool) -> None:
     contact = person.contact
     assert contact is not None
+    profile = shown_profile(contact)
     if json:
-        print_json({"paired": person.name, "contact": contact.id, "profile": contact.name})
+        print_json({"paired": person.name, "contact": contact.id, "profile": profile})
         return
-    known = "" if person.name == contact.name else f", whose profile says '{contact.name}'"
+    known = "" if person.name == profile else f", whose profile says '{profile}'"
     say(f"Connected with '{person.name}'{known}.", style="bold")
     say(f"Send an alert:   simplex-trio notify '{person.name}' 'hello'")

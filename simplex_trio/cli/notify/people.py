@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from simplex_trio.chat.machine.records import ContactState
+from simplex_trio.chat.machine.records import ContactStatus
 from simplex_trio.chat.notifying.notifier import Recipient
+from simplex_trio.chat.people import Contact
 from simplex_trio.cli.notify.place import Place, open_alerts
 from simplex_trio.cli.output import print_json, say, waiting
 
-__all__ = ["list_people", "remove"]
+__all__ = ["list_people", "remove", "shown_profile"]
 
 _LEAVING = 10.0
 """Seconds for which a router is waited for, so that it can tell the contact."""
 
 _STATES = {
-    ContactState.REQUESTED: "asks for a connection",
-    ContactState.CONNECTING: "being connected",
-    ContactState.READY: "connected",
-    ContactState.FAILED: "cannot be reached any more; remove it, and pair anew",
+    ContactStatus.REQUESTED: "asks for a connection",
+    ContactStatus.CONNECTING: "being connected",
+    ContactStatus.READY: "connected",
+    ContactStatus.FAILED: "cannot be reached any more; remove it, and pair anew",
 }
 
 
@@ -44,8 +45,8 @@ def _fields(person: Recipient) -> dict[str, Any]:
     return {
         "name": person.name,
         "contact": None if contact is None else contact.id,
-        "profile": None if contact is None else contact.name,
-        "state": "invited" if contact is None else contact.state.value,
+        "profile": None if contact is None else shown_profile(contact),
+        "state": "invited" if contact is None else contact.status.value,
         "link": person.link,
         "queued": person.queued,
         "failed": person.failed,
@@ -56,14 +57,20 @@ def _line(person: Recipient) -> str:
     contact = person.contact
     if contact is None:
         return f"{_shown(person.name)}  invited"
-    parts = [_shown(person.name), f"id:{contact.id}", _STATES[contact.state]]
-    if contact.name != person.name:
-        parts.insert(2, f"'{contact.name}'")
+    parts = [_shown(person.name), f"id:{contact.id}", _STATES[contact.status]]
+    profile = shown_profile(contact)
+    if profile != person.name:
+        parts.insert(2, f"'{profile}'")
     if person.queued:
         parts.append(f"not sent yet: {person.queued}")
     if person.failed:
         parts.append(f"given up: {person.failed}")
     return "  ".join(parts)
+
+
+def shown_profile(contact: Contact) -> str:
+    """What the contact calls itself."""
+    return "" if contact.profile is None else contact.profile.shown_name
 
 
 def _shown(name: str | None) -> str:
