@@ -36,6 +36,7 @@ EXPORTED = {
 
 OPTIONAL = (
     "Cryptodome",
+    "apprise",
     "backports",
     "cbor2",
     "cyclopts",

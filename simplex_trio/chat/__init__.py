@@ -25,6 +25,7 @@ from simplex_trio.chat.changes import (
 )
 from simplex_trio.chat.errors import (
     AmbiguousContact,
+    AppriseMissing,
     ApprovalNeeded,
     BelongsToBot,
     ChatError,
@@ -111,6 +112,7 @@ from simplex_trio.chat.messages.spans import (
     Span,
     Style,
 )
+from simplex_trio.chat.notifying.apprise import add_to_apprise
 from simplex_trio.chat.notifying.notifier import (
     Notification,
     Notifier,
@@ -136,6 +138,7 @@ __all__ = [
     "AddressData",
     "Allow",
     "AmbiguousContact",
+    "AppriseMissing",
     "ApprovalNeeded",
     "BelongsToBot",
     "Bot",
@@ -214,6 +217,7 @@ __all__ = [
     "UnknownContent",
     "Video",
     "Voice",
+    "add_to_apprise",
     "alert_text",
     "escape",
     "notify",

@@ -6,7 +6,9 @@ import io
 import json
 import math
 import signal
+import subprocess
 import sys
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,6 +22,9 @@ from attrs import define, evolve, field
 from rich.console import Console
 
 from simplex_trio.chat.bot import Bot
+from simplex_trio.chat.errors import AppriseMissing
+from simplex_trio.chat.notifying import opening
+from simplex_trio.chat.notifying.apprise import add_to_apprise
 from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import Contact, IncomingMessage
 from simplex_trio.cli import output
@@ -330,3 +335,66 @@ def test_a_qr_code_is_light_on_dark_whatever_the_terminal_is(
         lines = out.getvalue().splitlines()
         assert lines[0].startswith(f"{expected}██████")
         assert len(lines) > 15
+
+
+# --- Apprise ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def apprise(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Apprise, which knows the schema."""
+    found = pytest.importorskip("apprise", exc_type=ImportError)
+    monkeypatch.setattr(opening, "DuplexConfig", partial(DuplexConfig, pq=False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the plugins that it loads
+        add_to_apprise()
+        add_to_apprise()
+    return found
+
+
+def test_alerts_by_apprise(alerts: Alerts, phone: Phone, apprise: Any, tmp_path: Path) -> None:
+    alerts.pair(phone)
+    alerts.pair(phone, "My phone")
+
+    def send(url: str, body: str = "*disk* is full", **options: Any) -> bool:
+        sender = apprise.Apprise()
+        assert sender.add(f"{url}store={alerts.path}")
+        return bool(sender.notify(body=body, **options))
+
+    assert send("simplex://alice?until=delivered&", title="web1")
+    assert phone.text() == "web1\n\u2060*disk* is full"
+    assert send("simplex://ALICE/My%20phone?until=stored&markup=yes&", attach=__file__)
+    assert [phone.text(), phone.text()] == 2 * ["*disk* is full\n[Not sent: 1 attached]"]
+    assert send("simplex://id:2?", "<b>one</b><br/>two", body_format="html")
+    assert phone.text() == "one\ntwo"
+    assert not send("simplex://somebody/alice?")
+    assert phone.text() == "\u2060*disk* is full"
+    for url in ("simplex://?", "simplex://alice?until=read&", "simplex://alice?wait=long&"):
+        assert not send(url)
+    with open(alerts.path.with_name("none"), "w"):
+        assert not send("simplex://alice?store=/none.db&x=")
+
+
+def test_a_plugin_for_the_command_of_apprise(
+    alerts: Alerts, phone: Phone, apprise: Any, tmp_path: Path
+) -> None:
+    alerts.pair(phone)
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "simplex.py").write_text(
+        "from simplex_trio.chat import add_to_apprise\n\nadd_to_apprise()\n"
+    )
+    command = [
+        *(sys.executable, "-c", "from apprise.cli import main; main()"),
+        *("--plugin-path", str(plugins)),
+        *("--body", "by the command", f"simplex://alice?store={alerts.path}"),
+    ]
+    run = subprocess.run(command, capture_output=True, check=False, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert phone.text() == "by the command"
+
+
+def test_apprise_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with pytest.raises(AppriseMissing, match=r"simplex-trio\[apprise\]"):
+        add_to_apprise()

@@ -1,0 +1,141 @@
+"""`add_to_apprise`: the schema ``simplex://`` for Apprise, which passes alerts on to many services.
+
+Apprise calls services in threads, or in a program's only one, and waits for the answer.  So each
+alert runs a Trio loop in a thread of its own, whatever loop the program has.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import trio
+from attrs import frozen
+
+from simplex_trio.chat.errors import AppriseMissing, UnknownContact
+from simplex_trio.chat.machine.records import DeliveryState
+from simplex_trio.chat.notifying.opening import DEFAULT_STORE, WAIT, open_notifier
+from simplex_trio.chat.notifying.texts import alert_text
+from simplex_trio.errors import DecodeError, SimplexError
+from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.redaction import Redacted
+from simplex_trio.storage.folders import store_path
+
+__all__ = ["SCHEMA", "add_to_apprise"]
+
+_logger = logging.getLogger(__name__)
+
+SCHEMA = "simplex"
+
+_UNTIL = {each.value: each for each in DeliveryState if each is not DeliveryState.FAILED}
+
+_RANKS: list[DeliveryState] = list(_UNTIL.values())
+
+
+@frozen(repr=False)
+class _Target(Redacted):
+    """What a URL says."""
+
+    contacts: tuple[str, ...]
+    store: Path
+    until: DeliveryState
+    seconds: float
+    wait: float
+    markup: bool
+
+
+def add_to_apprise() -> None:
+    """Let Apprise know ``simplex://CONTACT``; calling it again changes nothing.
+
+    The URL names contacts of a store, as ``simplex-trio notify`` does: ``simplex://alice/bob`` two
+    of them.  ``?store=``, ``until=``, ``seconds=``, ``wait=`` and ``markup=yes`` are the options of
+    that command.  Success means that the alert has come as far as ``until`` says for all of them;
+    an alert that is stored only, which fails, still goes out with the next one.
+
+    Raises `AppriseMissing` without the extra ``apprise``.
+    """
+    try:
+        apprise: Any = import_module("apprise")
+    except ModuleNotFoundError as exc:
+        if exc.name != "apprise":
+            raise
+        raise AppriseMissing from exc
+    managers: Any = import_module("apprise.manager_plugins")
+    decorators: Any = import_module("apprise.decorators")
+    if SCHEMA not in managers.NotificationManager():
+        plain = apprise.NotifyFormat.TEXT
+        decorators.notify(on=SCHEMA, name="SimpleX", body_format=plain)(_send)
+
+
+def _send(
+    body: str,
+    title: str,
+    *_: object,
+    meta: Mapping[str, Any],
+    attach: Sequence[object] | None = None,
+    **__: object,
+) -> bool:
+    """Send an alert; returns whether it has come as far as the URL says."""
+    text = f"{title}\n{body}" if title else body
+    if attach:
+        text += f"\n[Not sent: {len(attach)} attached]"
+    try:
+        target = _target(meta)
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(trio.run, partial(_alert, target, text)).result()
+    except SimplexError as exc:
+        # Errors of this package name no contact, and no address.
+        _logger.warning("an alert was not stored: %s", exc)
+        return False
+
+
+def _target(meta: Mapping[str, Any]) -> _Target:
+    host, options = str(meta.get("host") or ""), dict(meta.get("qsd") or {})
+    if meta.get("port") is not None:
+        host = f"{host}:{meta['port']}"  # as in id:3
+    parts = [host, *str(meta.get("fullpath") or "").split("/")]
+    contacts = tuple(unquote(each) for each in parts if each)
+    try:
+        return _Target(
+            contacts,
+            store_path(options.get("store") or DEFAULT_STORE),
+            _UNTIL[options.get("until") or DeliveryState.SENT.value],
+            float(options.get("seconds") or 30),
+            float(options.get("wait") or WAIT),
+            markup=options.get("markup") in ("yes", "true", "1"),
+        )
+    except (KeyError, ValueError) as exc:
+        raise DecodeError("a URL with options that make no sense") from exc
+
+
+async def _alert(target: _Target, text: str) -> bool:
+    if not target.contacts or not target.store.exists():
+        raise UnknownContact("the URL names no contact, or a store without any")
+    said, results = alert_text(text, markup=target.markup), list[bool]()
+
+    async def send(contact: str) -> None:
+        try:
+            told = await notifier.send(
+                contact, said, until=target.until, timeout=target.seconds, gives_way=True
+            )
+        except SimplexError as exc:
+            _logger.warning("an alert was not stored: %s", exc)
+            results.append(False)
+        else:
+            results.append(told.state in _RANKS[_RANKS.index(target.until) :])
+            if not results[-1]:
+                _logger.warning("an alert has only come as far as: %s", told.state.value)
+
+    async with (
+        open_notifier(target.store, wait=target.wait) as notifier,
+        open_inner_nursery() as nursery,
+    ):
+        for each in target.contacts:
+            nursery.start_soon(send, each)
+    return all(results)
