@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +30,7 @@ from simplex_trio.duplex.events import (
     ReceiptReceived,
     RequestReceived,
 )
-from simplex_trio.duplex.kept import MAX_KEY, MAX_SCAN, MAX_SPACE, MAX_VALUE
+from simplex_trio.duplex.kept import MAX_KEY, MAX_SCAN, MAX_SPACE, MAX_VALUE, KeptRecords
 from simplex_trio.duplex.machine.step import KEMPairNeeded, Moment, Step
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.store.rows import SQLiteRows
@@ -65,6 +66,21 @@ async def test_records_are_kept_with_the_agent(tmp_path: Path) -> None:
             assert await agent.transact(lambda t: t.kept.delete("towns", b"oslo"))
             assert not await agent.transact(lambda t: t.kept.delete("towns", b"oslo"))
             assert await agent.transact(lambda t: t.kept.get("towns", b"oslo")) is None
+
+
+async def test_records_may_say_which_routers_are_used(tmp_path: Path) -> None:
+    path, server = tmp_path / "agent.db", f"smp://{'A' * 43}=@127.0.0.1:1"
+
+    def configure(kept: KeptRecords, config: DuplexConfig) -> DuplexConfig:
+        found = kept.get("routers", b"")
+        if found is not None:
+            return evolve(config, servers=(found.decode(),))
+        kept.put("routers", b"", server.encode())
+        return config
+
+    for expected in (0, 1):
+        async with open_duplex_agent(path, config=CONFIG, configure=configure) as agent:
+            assert len(agent.servers()) == expected
 
 
 def with_transaction(rows: SQLiteRows) -> Transaction:
