@@ -264,6 +264,28 @@ async def test_what_became_of_an_alert_is_told_as_it_is(autojump_clock: Clock) -
         assert await told.message.wait(SENT) is SENT
 
 
+async def test_an_alert_whose_call_is_cancelled_is_stored(autojump_clock: Clock) -> None:
+    async with (
+        open_quiet() as quiet,
+        open_quiet_notifier(quiet) as notifier,
+        open_person(quiet, "Alice") as alice,
+    ):
+        await paired(notifier, alice)
+        quiet.stop()
+        with trio.move_on_after(5) as scope:
+            await notifier.send("Alice", "one", timeout=60)
+        assert scope.cancelled_caught
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await notifier.send("Alice", "never")
+        await quiet.start()
+        assert await notifier.flush(timeout=600) == 0
+        told = await notifier.send("Alice", "two", until=DELIVERED)
+        assert told.state is DELIVERED
+        heard = [await alice.next(IncomingMessage) for _ in range(2)]
+        assert [each.text for each in heard] == ["one", "two"]
+
+
 # --- a bot's store ------------------------------------------------------------------------------
 
 

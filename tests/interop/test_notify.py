@@ -163,3 +163,22 @@ async def test_many_alerts_from_one_program(router: str, tmp_path: Path) -> None
                     assert await each.message.wait() is DeliveryState.DELIVERED
         for number in range(20):
             await program.item(f"alert {number}")
+
+
+async def test_jobs_of_the_same_minute_lose_nothing(router: str, tmp_path: Path) -> None:
+    both = Both(router, tmp_path)
+    codes: list[int] = []
+
+    async def job(number: int) -> None:
+        code, _ = await both.notify("Alice", f"job {number}")
+        codes.append(code)
+
+    async with both.program() as program:
+        await both.pair(program)
+        async with trio.open_nursery() as nursery:
+            for number in range(5):
+                nursery.start_soon(job, number)
+        assert set(codes) <= {0, 5}  # one that makes way for the next one has stored it
+        assert (await both.notify("--flush"))[0] == 0
+        for number in range(5):
+            await program.item(f"job {number}")

@@ -24,6 +24,7 @@ from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.notifying.line import Line, open_in_turn
 from simplex_trio.chat.notifying.notifier import Notification, Notifier
+from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.kept import KeptRecords
 from simplex_trio.duplex.opening import open_duplex_agent
@@ -31,7 +32,7 @@ from simplex_trio.duplex.store.store import MemoryFile
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 
-__all__ = ["DEFAULT_STORE", "WAIT", "notify", "open_notifier"]
+__all__ = ["DEFAULT_STORE", "WAIT", "notify", "open_notifier", "run_notifier"]
 
 WAIT = 60.0
 """Seconds for which the store is waited for, unless a call says otherwise."""
@@ -88,19 +89,28 @@ async def open_notifier(
     given = None if profile is None else own_profile(profile, None, ())
     async with AsyncExitStack() as stack:
         agent = await open_in_turn(stack, opening, line, wait)
-        stored, is_bots = await agent.transact(
-            lambda t: (Store(t).profile, Store(t).is_bots), durable=False
-        )
-        if is_bots and given is not None:
-            raise BelongsToBot("a bot has the store open at other times, and sets the profile")
-        own = given or stored or own_profile(_PROFILE, None, ())
-        settings = Settings(own, None, False, config.clock, config.random_bytes)
-        settings.check()
-        core = ChatCore(agent, settings)
-        if not is_bots:
-            await core.step(lambda store: publish(store, settings))
-        notifier = Notifier(core, line, is_bots=is_bots)
-        nursery = await stack.enter_async_context(open_inner_nursery())
+        running = run_notifier(agent, given, config, line)
+        yield await stack.enter_async_context(running)
+
+
+@asynccontextmanager
+async def run_notifier(
+    agent: DuplexAgent, profile: Profile | None, config: DuplexConfig, line: Line | None = None
+) -> AsyncIterator[Notifier]:
+    """A notifier on an agent, which runs for as long as the block."""
+    stored, is_bots = await agent.transact(
+        lambda t: (Store(t).profile, Store(t).is_bots), durable=False
+    )
+    if is_bots and profile is not None:
+        raise BelongsToBot("a bot has the store open at other times, and sets the profile")
+    own = profile or stored or own_profile(_PROFILE, None, ())
+    settings = Settings(own, None, False, config.clock, config.random_bytes)
+    settings.check()
+    core = ChatCore(agent, settings)
+    if not is_bots:
+        await core.step(lambda store: publish(store, settings))
+    notifier = Notifier(core, line, is_bots=is_bots)
+    async with open_inner_nursery() as nursery:
         await nursery.start(notifier.run)
         yield notifier
         nursery.cancel_scope.cancel()
