@@ -114,16 +114,18 @@ from simplex_trio.chat.messages.spans import (
 )
 from simplex_trio.chat.notifying.apprise import add_to_apprise
 from simplex_trio.chat.notifying.notifier import (
-    Notification,
     Notifier,
     Pairing,
-    Recipient,
 )
 from simplex_trio.chat.notifying.opening import (
     notify,
     open_notifier,
 )
 from simplex_trio.chat.notifying.texts import alert_text
+from simplex_trio.chat.notifying.values import (
+    Notification,
+    Recipient,
+)
 from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import (
     Contact,

@@ -14,10 +14,20 @@ from pathlib import Path
 
 from simplex_trio.storage.files import OWNER_ONLY
 
-__all__ = ["Copies"]
+__all__ = ["Copies", "copies_beside"]
+
+_BESIDE = ".copies"
+"""Added to the name of a program's file, for the folder with what is sent from memory."""
 
 _OWNERS_FOLDER = 0o700
 _BINARY = getattr(os, "O_BINARY", 0)
+
+
+def copies_beside(store: object) -> Path | None:
+    """The folder for the copies of the program whose file this is; `None` for one in memory."""
+    if not isinstance(store, str | os.PathLike):
+        return None
+    return Path(os.fspath(store) + _BESIDE)
 
 
 class Copies:

@@ -13,7 +13,7 @@ import trio
 
 from simplex_trio.agent.connections import Connector
 from simplex_trio.chat.bot import Bot
-from simplex_trio.chat.copies import Copies
+from simplex_trio.chat.copies import Copies, copies_beside
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.own import address_of, own_profile, publish
@@ -36,9 +36,6 @@ from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.support import require_support
 
 __all__ = ["open_bot", "run_bot"]
-
-_COPIES = ".copies"
-"""Added to the name of the bot's file, for the folder with what is sent from memory."""
 
 
 @asynccontextmanager
@@ -114,7 +111,7 @@ async def open_bot(
             *(agent, settings, table, config.presets),
             address=address,
             commands=given,
-            copies=Path(os.fspath(path) + _COPIES) if isinstance(path, str | PathLike) else None,
+            copies=copies_beside(path),
         ) as bot,
     ):
         yield bot

@@ -15,6 +15,7 @@ from simplex_trio.chat.errors import (
     BelongsToBot,
     ContactLost,
     NameTaken,
+    NotAllowed,
     UnknownContact,
 )
 from simplex_trio.chat.messages.compression import CompressionSupportMissing
@@ -196,6 +197,8 @@ def _explain(error: BaseException) -> tuple[str, ExitCode]:
                 "--remove and --pair.",
                 ExitCode.REFUSED,
             )
+        case NotAllowed():
+            return f"The contact does not take this: {error}.", ExitCode.REFUSED
         case NameTaken():
             return (
                 "There is a contact with this name; take another, or remove that one first: "

@@ -7,12 +7,12 @@ alert runs a Trio loop in a thread of its own, whatever loop the program has.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import unquote
 
 import trio
@@ -20,8 +20,11 @@ from attrs import frozen
 
 from simplex_trio.chat.errors import AppriseMissing, UnknownContact
 from simplex_trio.chat.machine.records import DeliveryState
+from simplex_trio.chat.notifying.attachments import send_attachment
 from simplex_trio.chat.notifying.opening import DEFAULT_STORE, WAIT, open_notifier
 from simplex_trio.chat.notifying.texts import alert_text
+from simplex_trio.chat.notifying.values import Notification
+from simplex_trio.duplex.errors import UnknownFile
 from simplex_trio.errors import DecodeError, SimplexError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
@@ -48,6 +51,12 @@ class _Target(Redacted):
     seconds: float
     wait: float
     markup: bool
+
+
+class _Options(TypedDict):
+    until: DeliveryState
+    timeout: float
+    gives_way: bool
 
 
 def add_to_apprise() -> None:
@@ -78,21 +87,30 @@ def _send(
     title: str,
     *_: object,
     meta: Mapping[str, Any],
-    attach: Sequence[object] | None = None,
+    attach: Iterable[Any] | None = None,
     **__: object,
 ) -> bool:
     """Send an alert; returns whether it has come as far as the URL says."""
     text = f"{title}\n{body}" if title else body
-    if attach:
-        text += f"\n[Not sent: {len(attach)} attached]"
     try:
         target = _target(meta)
         with ThreadPoolExecutor(1) as thread:
-            return thread.submit(trio.run, partial(_alert, target, text)).result()
+            alert = partial(_alert, target, text, _files(attach or ()))
+            return thread.submit(trio.run, alert).result()
     except SimplexError as exc:
         # Errors of this package name no contact, and no address.
         _logger.warning("an alert was not stored: %s", exc)
         return False
+
+
+def _files(attached: Iterable[Any]) -> list[tuple[Path, str]]:
+    """Where they are, and their names; Apprise fetches those that are elsewhere."""
+    found = []
+    for each in attached:
+        if not each:
+            raise UnknownFile
+        found.append((Path(each.path), str(each.name or "file")))
+    return found
 
 
 def _target(meta: Mapping[str, Any]) -> _Target:
@@ -114,28 +132,37 @@ def _target(meta: Mapping[str, Any]) -> _Target:
         raise DecodeError("a URL with options that make no sense") from exc
 
 
-async def _alert(target: _Target, text: str) -> bool:
+async def _alert(target: _Target, text: str, files: Sequence[tuple[Path, str]]) -> bool:
     if not target.contacts or not target.store.exists():
         raise UnknownContact("the URL names no contact, or a store without any")
     said, results = alert_text(text, markup=target.markup), list[bool]()
 
-    async def send(contact: str) -> None:
+    options: _Options = {"until": target.until, "timeout": target.seconds, "gives_way": True}
+
+    async def send(contact: str) -> Notification:
+        # Stored at once, so that the text comes before its files, and whatever becomes of them.
+        stored = await notifier.send(contact, said, until=DeliveryState.STORED)
+        for path, name in files:
+            # Apprise may remove it as soon as this is over.
+            attach = partial(send_attachment, path=path, name=name, copies=True)
+            nursery.start_soon(note, partial(attach, notifier, contact, **options))
+        return await notifier.follow(stored, **options)
+
+    async def note(sending: Callable[[], Awaitable[Notification]]) -> None:
         try:
-            told = await notifier.send(
-                contact, said, until=target.until, timeout=target.seconds, gives_way=True
-            )
-        except SimplexError as exc:
-            _logger.warning("an alert was not stored: %s", exc)
+            told = await sending()
+        except (SimplexError, OSError) as exc:
+            _logger.warning("an alert, or its file, was not stored: %s", type(exc).__name__)
             results.append(False)
-        else:
-            results.append(told.state in _RANKS[_RANKS.index(target.until) :])
-            if not results[-1]:
-                _logger.warning("an alert has only come as far as: %s", told.state.value)
+            return
+        results.append(told.state in _RANKS[_RANKS.index(target.until) :])
+        if not results[-1]:
+            _logger.warning("an alert has only come as far as: %s", told.state.value)
 
     async with (
         open_notifier(target.store, wait=target.wait) as notifier,
         open_inner_nursery() as nursery,
     ):
         for each in target.contacts:
-            nursery.start_soon(send, each)
+            nursery.start_soon(note, partial(send, each))
     return all(results)

@@ -8,8 +8,8 @@ from functools import partial
 from typing import final
 
 import trio
-from attrs import field, frozen
 
+from simplex_trio.chat.content_calls import FileSource
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import BelongsToBot, ContactLost, MessageForgotten, PairingFailed
 from simplex_trio.chat.machine import outgoing, pairings
@@ -17,13 +17,15 @@ from simplex_trio.chat.machine.following import happened
 from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
 from simplex_trio.chat.machine.incoming import settle
 from simplex_trio.chat.machine.pairings import PairingRecord
-from simplex_trio.chat.machine.records import ContactStatus, DeliveryState
+from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, DeliveryState
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.pictures import Picture
 from simplex_trio.chat.notifying.line import Line
+from simplex_trio.chat.notifying.values import Notification, Recipient, invited, recipient
 from simplex_trio.chat.people import Contact, SentMessage, as_content
+from simplex_trio.chat.upkeep import keep_up, sweep_copies
 from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.errors import UnknownConnection
 from simplex_trio.duplex.events import (
     ConnectionFailed,
     ConnectionReady,
@@ -36,10 +38,10 @@ from simplex_trio.duplex.events import (
     Problem,
     ReceiptReceived,
 )
+from simplex_trio.duplex.file_events import FileFailed, FileProgress, FileSent
 from simplex_trio.nursery import open_inner_nursery
-from simplex_trio.redaction import Redacted
 
-__all__ = ["GREETING", "Notification", "Notifier", "Pairing", "Recipient"]
+__all__ = ["GREETING", "Notifier", "Pairing"]
 
 GIVE_WAY_AFTER = 3.0
 """Seconds after which a call that gives way does so: enough for a router that can be reached."""
@@ -47,37 +49,10 @@ GIVE_WAY_AFTER = 3.0
 _LOOK_INTERVAL = 0.5
 """Seconds between two looks whether another program waits for the store."""
 
+_RANKS = list(DeliveryState)
+
 GREETING = "You are connected. Alerts come here."
 """What a person is told first, unless a call says otherwise."""
-
-
-@final
-@frozen(repr=False)
-class Notification(Redacted):
-    """What became of an alert, as far as that was waited for."""
-
-    contact: Contact = field(repr=False)
-    message: SentMessage = field(repr=False)
-    state: DeliveryState
-    problem: Problem | None = None
-    """Why it has not come further, if that is known."""
-
-
-@final
-@frozen(repr=False)
-class Recipient(Redacted):
-    """A person that alerts can be sent to, or that is invited."""
-
-    name: str | None
-    """The name that `Notifier.send` takes; `None` if it is still to come from the profile."""
-    contact: Contact | None = field(repr=False)
-    """`None` until the person is connected."""
-    link: str | None
-    """The link, while the person is invited and a router has made it."""
-    queued: int
-    """Messages that no router has taken yet."""
-    failed: int
-    """How many of the latest messages were given up."""
 
 
 @final
@@ -163,20 +138,79 @@ class Notifier:
         wanted = contact.id if isinstance(contact, Contact) else contact
 
         def decide(store: Store) -> SentMessage:
-            found = pairings.find(store, wanted)
-            if found.status is ContactStatus.FAILED:
-                raise ContactLost("the contact cannot be reached any more")
+            found = _reachable(wanted, store)
             sent = outgoing.send(store, settings, found, said)
             return SentMessage(Contact(self._core, found), sent.msg_id, said, sent.sent_at)
 
         message = await self._core.step(decide)
-        key = message.contact.id, message.id
+        return await self._followed(message, until, timeout, gives_way=gives_way)
+
+    async def send_file(
+        self,
+        contact: Contact | int | str,
+        source: FileSource,
+        *,
+        name: str | None = None,
+        text: str = "",
+        until: DeliveryState = DeliveryState.SENT,
+        timeout: float = 30,
+        gives_way: bool = False,
+    ) -> Notification:
+        """Send a file, by its path or its content, as `send` does.
+
+        It has come to `DeliveryState.SENT` when the file is on its routers too.  Until then a file
+        at a path must stay as it is; the transfer goes on when the store is opened again.
+
+        Raises as `Contact.send_file` does, too.
+        """
+        found = await self._found(contact)
+        message = await found.send_file(source, name=name, text=text)
+        return await self._followed(message, until, timeout, gives_way=gives_way)
+
+    async def send_image(
+        self,
+        contact: Contact | int | str,
+        source: FileSource,
+        *,
+        thumbnail: Picture | None = None,
+        name: str | None = None,
+        text: str = "",
+        until: DeliveryState = DeliveryState.SENT,
+        timeout: float = 30,
+        gives_way: bool = False,
+    ) -> Notification:
+        """Send a picture, which the app shows, as `send_file` does; see `Contact.send_image`."""
+        found = await self._found(contact)
+        message = await found.send_image(source, thumbnail=thumbnail, name=name, text=text)
+        return await self._followed(message, until, timeout, gives_way=gives_way)
+
+    async def follow(
+        self,
+        sent: Notification,
+        *,
+        until: DeliveryState = DeliveryState.SENT,
+        timeout: float = 30,
+        gives_way: bool = False,
+    ) -> Notification:
+        """Wait for an alert that was sent before, as `send` does."""
+        return await self._followed(sent.message, until, timeout, gives_way=gives_way)
+
+    async def _found(self, wanted: Contact | int | str) -> Contact:
+        if isinstance(wanted, Contact):
+            return wanted
+        found = await self._core.step(partial(_reachable, wanted), durable=False)
+        return Contact(self._core, found)
+
+    async def _followed(
+        self, message: SentMessage, until: DeliveryState, timeout: float, *, gives_way: bool
+    ) -> Notification:
         if until is not DeliveryState.STORED:
             with suppress(MessageForgotten):
                 await self._wait(partial(message.wait, until), timeout, gives_way=gives_way)
+        key = message.contact.id, message.id
         state = await self._core.step(partial(_state_of, key), durable=False)
         problem = None
-        if state is not until:
+        if state is DeliveryState.FAILED or _RANKS.index(state) < _RANKS.index(until):
             problem = self._problems.get(message.contact.connection_id)
         return Notification(message.contact, message, state, problem)
 
@@ -260,9 +294,9 @@ class Notifier:
         core = self._core
 
         def look_up(store: Store) -> list[Recipient]:
-            invited = [each for each in pairings.pairings(store) if each.contact_id is None]
+            open_ones = [each for each in pairings.pairings(store) if each.contact_id is None]
             contacts = [Contact(core, each) for each in store.all_contacts()]
-            return [*map(_invited, invited), *(_recipient(store, each) for each in contacts)]
+            return [*map(invited, open_ones), *(recipient(store, each) for each in contacts)]
 
         return await core.step(look_up, durable=False)
 
@@ -279,25 +313,30 @@ class Notifier:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Follow the events of the agent until cancelled; called by `open_notifier`."""
-        settings = self._core.settings
-        if not self._is_bots:
-            # A bot, or a crash, may have come between a connection and its greeting.
-            await self._core.step(lambda store: pairings.complete(store, settings))
-        task_status.started()
-        async for event in self.agent.events:
-            self._note_problem(event)
-            if self._is_bots and not isinstance(event, _DELIVERY):
-                self.agent.events.keep()
-            elif isinstance(event, PeerMessage):
-                await self._read(event)
-            else:
-                await self._follow(event)
-            self._changed.set()
-            self._changed = trio.Event()
+        core, settings = self._core, self._core.settings
+        async with trio.open_nursery() as nursery:
+            await sweep_copies(core)
+            if not self._is_bots:
+                # A bot, or a crash, may have come between a connection and its greeting.
+                await core.step(lambda store: pairings.complete(store, settings))
+            nursery.start_soon(keep_up, core)
+            task_status.started()
+            async for event in self.agent.events:
+                self._note_problem(event)
+                if isinstance(event, FileProgress):
+                    core.progress.tell(event)
+                elif self._is_bots and not isinstance(event, _ABOUT_ALERTS):
+                    self.agent.events.keep()
+                elif isinstance(event, PeerMessage):
+                    await self._read(event)
+                else:
+                    await self._follow(event)
+                self._changed.set()
+                self._changed = trio.Event()
 
     async def _read(self, message: PeerMessage) -> None:
         def decide(store: Store) -> None:
-            settle(store, message)
+            settle(store, self._core.settings, message)
             pairings.forget_lost(store, message.connection_id)
 
         await self._core.step(decide)
@@ -317,8 +356,7 @@ class Notifier:
         # Whatever leads to work is durable; the rest is done again after a loss.
         for each in await self._core.step(decide, takes_event=True, durable=False):
             if isinstance(each, Delivered):
-                sent = each.sent
-                self._core.delivery_changed(each.contact.contact_id, sent.msg_id, sent.state)
+                self._core.delivered([each])
 
     def _note_problem(self, event: DuplexEvent) -> None:
         match event:
@@ -330,25 +368,28 @@ class Notifier:
                 pass
 
 
-_DELIVERY = (MessageSent, ReceiptReceived, DeliveryFailed, DeliveryWarning)
+_ABOUT_ALERTS = (
+    MessageSent,
+    ReceiptReceived,
+    DeliveryFailed,
+    DeliveryWarning,
+    FileSent,
+    FileFailed,
+)
 """Events that are followed in a bot's store too, as the bot would."""
+
+
+def _reachable(wanted: int | str, store: Store) -> ContactRecord:
+    """The contact, if there is a way to it."""
+    found = pairings.find(store, wanted)
+    if found.status is ContactStatus.FAILED:
+        raise ContactLost("the contact cannot be reached any more")
+    return found
 
 
 def _state_of(key: tuple[int, bytes], store: Store) -> DeliveryState:
     sent = store.sent_as(*key)
     if sent is not None:
-        return sent.state
+        return sent.outcome
     # It is forgotten because there were many others since, or with its contact.
     return DeliveryState.STORED if store.contact(key[0]) is not None else DeliveryState.FAILED
-
-
-def _invited(record: PairingRecord) -> Recipient:
-    return Recipient(record.asked_name, None, record.link, 0, 0)
-
-
-def _recipient(store: Store, contact: Contact) -> Recipient:
-    queued = 0
-    with suppress(UnknownConnection):
-        queued = store.t.status(contact.connection_id).queued
-    failed = sum(each.state is DeliveryState.FAILED for each in store.sent_to(contact.id))
-    return Recipient(contact.name, contact, None, queued, failed)

@@ -12,6 +12,7 @@ import trio
 from attrs import evolve
 
 from simplex_trio.agent.connections import Connector
+from simplex_trio.chat.copies import Copies, copies_beside
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import BelongsToBot, UnknownContact
 from simplex_trio.chat.machine.own import own_profile, publish
@@ -23,7 +24,8 @@ from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.notifying.line import Line, open_in_turn
-from simplex_trio.chat.notifying.notifier import Notification, Notifier
+from simplex_trio.chat.notifying.notifier import Notifier
+from simplex_trio.chat.notifying.values import Notification
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.kept import KeptRecords
@@ -31,6 +33,8 @@ from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.store.store import MemoryFile
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
+from simplex_trio.xftp.client_config import AnyServer, server_with_auth
+from simplex_trio.xftp.disk import in_thread
 
 __all__ = ["DEFAULT_STORE", "WAIT", "notify", "open_notifier", "run_notifier"]
 
@@ -42,6 +46,7 @@ DEFAULT_STORE = "alerts"
 
 _SPACE = ".chat.notifying"
 _SERVERS = b"servers"
+_FILE_SERVERS = b"servers for files"
 
 _PROFILE = Profile("Alerts", short_descr="Sends alerts, and reads no answers")
 
@@ -52,6 +57,7 @@ async def open_notifier(
     *,
     profile: Profile | str | None = None,
     servers: Iterable[Server | ServerAddress | str] = (),
+    xftp_servers: Iterable[AnyServer] = (),
     wait: float = WAIT,
     config: DuplexConfig | None = None,
     connector: Connector | None = None,
@@ -62,8 +68,8 @@ async def open_notifier(
 
     ``profile`` is what people see of the sender: a name, or a `Profile` with picture and
     description.  ``servers`` are the routers on which queues are made, and through which alerts go
-    to others.  Both are kept in the store for the next time, and need not be given again; people
-    are told of another profile.
+    to others; ``xftp_servers`` are for files.  All are kept in the store for the next time, and
+    need not be given again; people are told of another profile.
 
     A store is open in one program at a time.  This waits up to ``wait`` seconds for the others, and
     then raises `StoreLocked`.  Several that wait get their turns one after the other.
@@ -81,7 +87,11 @@ async def open_notifier(
         open_duplex_agent,
         path,
         config=config,
-        configure=partial(_remember_servers, tuple(map(Server.of, servers))),
+        configure=partial(
+            _remember_servers,
+            tuple(map(Server.of, servers)),
+            tuple(map(server_with_auth, xftp_servers)),
+        ),
         connector=connector,
         key=key,
         accept_loss=accept_loss,
@@ -89,13 +99,18 @@ async def open_notifier(
     given = None if profile is None else own_profile(profile, None, ())
     async with AsyncExitStack() as stack:
         agent = await open_in_turn(stack, opening, line, wait)
-        running = run_notifier(agent, given, config, line)
+        running = run_notifier(agent, given, config, line, copies=copies_beside(path))
         yield await stack.enter_async_context(running)
 
 
 @asynccontextmanager
 async def run_notifier(
-    agent: DuplexAgent, profile: Profile | None, config: DuplexConfig, line: Line | None = None
+    agent: DuplexAgent,
+    profile: Profile | None,
+    config: DuplexConfig,
+    line: Line | None = None,
+    *,
+    copies: Path | None = None,
 ) -> AsyncIterator[Notifier]:
     """A notifier on an agent, which runs for as long as the block."""
     stored, is_bots = await agent.transact(
@@ -106,32 +121,46 @@ async def run_notifier(
     own = profile or stored or own_profile(_PROFILE, None, ())
     settings = Settings(own, None, False, config.clock, config.random_bytes)
     settings.check()
-    core = ChatCore(agent, settings)
+    core = ChatCore(agent, settings, Copies(copies))
     if not is_bots:
         await core.step(lambda store: publish(store, settings))
     notifier = Notifier(core, line, is_bots=is_bots)
-    async with open_inner_nursery() as nursery:
-        await nursery.start(notifier.run)
-        yield notifier
-        nursery.cancel_scope.cancel()
+    try:
+        async with open_inner_nursery() as nursery:
+            await nursery.start(notifier.run)
+            yield notifier
+            nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True):
+            await in_thread(core.copies.close)
 
 
 def _remember_servers(
-    given: tuple[Server, ...], kept: KeptRecords, config: DuplexConfig
+    given: tuple[Server, ...],
+    for_files: tuple[ServerAddressWithAuth, ...],
+    kept: KeptRecords,
+    config: DuplexConfig,
 ) -> DuplexConfig:
     """``config`` with the servers that are given, or those that were given last."""
+    queues = [str(ServerAddressWithAuth(each.address, each.basic_auth)) for each in given]
+    queues = _remembered(kept, _SERVERS, queues, is_set=bool(config.servers))
+    files = _remembered(
+        kept, _FILE_SERVERS, [*map(str, for_files)], is_set=bool(config.files.servers)
+    )
+    if queues:
+        config = evolve(config, servers=queues)
+    if files:
+        servers = [ServerAddressWithAuth.parse(each) for each in files]
+        config = evolve(config, files=evolve(config.files, servers=servers))
+    return config
+
+
+def _remembered(kept: KeptRecords, key: bytes, given: list[str], *, is_set: bool) -> list[str]:
     if given:
-        remembered = {"servers": [_as_text(each) for each in given]}
-        kept.put(_SPACE, _SERVERS, encode_json(remembered))
-    elif not config.servers:
-        value = kept.get(_SPACE, _SERVERS)
-        found = [] if value is None else decode_json(value)["servers"]
-        given = tuple(Server.of(str(each)) for each in found)
-    return evolve(config, servers=given) if given else config
-
-
-def _as_text(server: Server) -> str:
-    return str(ServerAddressWithAuth(server.address, server.basic_auth))
+        kept.put(_SPACE, key, encode_json({"servers": given}))
+        return given
+    value = None if is_set else kept.get(_SPACE, key)
+    return [] if value is None else [str(each) for each in decode_json(value)["servers"]]
 
 
 async def notify(

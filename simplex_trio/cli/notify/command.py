@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -29,6 +30,17 @@ _PATIENCE = 30.0
 
 _MAX_READ = 2**18
 """Bytes of standard input that are kept: more than fit into a message."""
+
+
+FileRouters = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--file-router",
+        show_default=False,
+        help="A router to put files on, `xftp://…`, or `@FILE` for an address in a file; several "
+        "if given several times. They are remembered, and replace those before.",
+    ),
+]
 
 
 class Until(StrEnum):
@@ -56,6 +68,8 @@ def notify(
     ] = None,
     /,
     *,
+    file: Path | None = None,
+    file_router: FileRouters = (),
     until: Until = Until.SENT,
     seconds: Seconds = None,
     wait: float = WAIT,
@@ -83,6 +97,9 @@ def notify(
 
     Parameters
     ----------
+    file
+        Send this file, with the text below it if there is one; pictures are shown as such. It has
+        to stay as it is until it is sent.
     until
         Wait until it is stored, sent to the contact's router, or delivered to the app.
     seconds
@@ -110,6 +127,10 @@ def notify(
     _check(contact, text, modes=[pair, list_, remove, flush])
     if (profile is not None or router) and not pair:
         raise CommandFailed("Give --as and --router together with --pair.", ExitCode.USAGE)
+    if file_router and file is None:
+        raise CommandFailed("Give --file-router together with --file.", ExitCode.USAGE)
+    if file is not None and (pair or list_ or remove or flush):
+        raise CommandFailed("A file needs a contact to send it to.", ExitCode.USAGE)
     if pair:
         _run_pairing(
             partial(
@@ -140,7 +161,9 @@ def notify(
                 sending.send,
                 where,
                 contact,
-                _text(text),
+                "" if file is not None and text is None else _text(text),
+                file,
+                file_routers=file_router,
                 markup=markup,
                 until=DeliveryState(until.value),
                 seconds=patience,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import trio
 
 from simplex_trio.chat.errors import PairingFailed
-from simplex_trio.chat.notifying.notifier import Notifier, Pairing, Recipient
+from simplex_trio.chat.notifying.notifier import Notifier, Pairing
+from simplex_trio.chat.notifying.values import Recipient
 from simplex_trio.cli.connect.wording import problem_words
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.notify.people import shown_profile

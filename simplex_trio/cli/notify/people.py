@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from simplex_trio.chat.machine.records import ContactStatus
-from simplex_trio.chat.notifying.notifier import Recipient
+from simplex_trio.chat.notifying.values import Recipient
 from simplex_trio.chat.people import Contact
 from simplex_trio.cli.notify.place import Place, open_alerts
 from simplex_trio.cli.output import print_json, say, waiting

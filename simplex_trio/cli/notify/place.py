@@ -55,17 +55,19 @@ async def open_alerts(
     *,
     wait: float,
     routers: Sequence[str] = (),
+    file_routers: Sequence[str] = (),
     profile: str | None = None,
     makes_queues: bool = False,
     accept_loss: bool = False,
     reaches_out: bool = True,
 ) -> AsyncIterator[Notifier]:
-    """Open the store, once other commands are done with it; ``routers`` are remembered.
+    """Open the store, once other commands are done with it; routers are remembered.
 
     One that ``makes_queues`` needs a router, and makes the store if need be.  Unless it
     ``reaches_out`` no router is connected to.  Raises `CommandFailed` with what to do.
     """
     given = [read_address(each, ServerProtocol.SMP) for each in routers]
+    for_files = [read_address(each, ServerProtocol.XFTP) for each in file_routers]
     if makes_queues and (given or where.path.exists()):
         where.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     elif makes_queues:
@@ -81,6 +83,7 @@ async def open_alerts(
         profile=profile,
         wait=wait,
         servers=[Server(each.address, each.basic_auth) for each in given],
+        xftp_servers=for_files,
         config=DuplexConfig(),
         connector=None if reaches_out else nowhere,
         key=where.key,

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
 
 from simplex_trio.chat.machine.records import DeliveryState
-from simplex_trio.chat.notifying.notifier import Notification
+from simplex_trio.chat.notifying.attachments import send_attachment
 from simplex_trio.chat.notifying.texts import alert_text
+from simplex_trio.chat.notifying.values import Notification
 from simplex_trio.cli.connect.wording import problem_words
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.notify.place import Place, open_alerts
 from simplex_trio.cli.output import print_json, say, waiting
-from simplex_trio.duplex.errors import CannotSend
+from simplex_trio.duplex.errors import CannotSend, NoServers
 
 __all__ = ["flush", "send"]
+
+
+class _Options(TypedDict):
+    until: DeliveryState
+    timeout: float
+    gives_way: bool
+
 
 _WORDS = {
     DeliveryState.STORED: "Stored; the next command sends it, such as: simplex-trio notify --flush",
@@ -28,7 +38,9 @@ async def send(
     where: Place,
     contact: str,
     text: str,
+    file: Path | None,
     *,
+    file_routers: Sequence[str],
     markup: bool,
     until: DeliveryState,
     seconds: float,
@@ -36,16 +48,21 @@ async def send(
     json: bool,
 ) -> None:
     """Send an alert; `CommandFailed` if it has not come as far as ``until``."""
-    async with open_alerts(where, wait=wait) as notifier:
+    said = alert_text(text, markup=markup)
+    options: _Options = {"until": until, "timeout": seconds, "gives_way": True}
+    async with open_alerts(where, wait=wait, file_routers=file_routers) as notifier:
         with waiting("sending"):
             try:
-                told = await notifier.send(
-                    contact,
-                    alert_text(text, markup=markup),
-                    until=until,
-                    timeout=seconds,
-                    gives_way=True,
-                )
+                if file is None:
+                    told = await notifier.send(contact, said, **options)
+                else:
+                    told = await send_attachment(notifier, contact, file, text=said, **options)
+            except NoServers as exc:
+                raise CommandFailed(
+                    "No router for files is known yet; name one with --file-router xftp://…, which "
+                    "is remembered.",
+                    ExitCode.USAGE,
+                ) from exc
             except CannotSend as exc:
                 raise CommandFailed(
                     "The contact is not connected yet; finish that with: simplex-trio notify "
