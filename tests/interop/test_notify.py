@@ -22,6 +22,7 @@ from simplex_trio.chat import DeliveryState, notify, open_notifier
 from tests.interop.chat_program import ChatProgram, open_chat_program
 from tests.interop.conftest import named
 from tests.interop.driver import PATIENCE
+from tests.xftp.files import same
 
 GREETING = "You are connected. Alerts come here."
 
@@ -36,9 +37,9 @@ class Both:
     folder: Path
 
     @asynccontextmanager
-    async def program(self) -> AsyncIterator[ChatProgram]:
-        name = named("SIMPLEX_TRIO_CHAT")
-        async with open_chat_program(name, self.router, self.folder / "program") as program:
+    async def program(self, **options: str) -> AsyncIterator[ChatProgram]:
+        name, folder = named("SIMPLEX_TRIO_CHAT"), self.folder / "program"
+        async with open_chat_program(name, self.router, folder, **options) as program:
             yield program
 
     def _command(self, *arguments: str) -> list[str]:
@@ -182,3 +183,18 @@ async def test_jobs_of_the_same_minute_lose_nothing(router: str, tmp_path: Path)
         assert (await both.notify("--flush"))[0] == 0
         for number in range(5):
             await program.item(f"job {number}")
+
+
+async def test_files_and_pictures_come_with_alerts(router: str, tmp_path: Path) -> None:
+    xftp = named("SIMPLEX_TRIO_XFTP")
+    both = Both(router, tmp_path)
+    path = tmp_path / "backup.log"
+    await trio.Path(path).write_bytes(os.urandom(300_000))
+    async with both.program(xftp=xftp) as program:
+        await both.pair(program)
+        arguments = ("--file", str(path), "--file-router", xftp, "--until", "delivered", *SOON)
+        assert (await both.notify("Alice", "the log", *arguments))[0] == 0
+        item = await program.item("the log")
+        assert (item["file"]["fileName"], item["file"]["fileSize"]) == ("backup.log", 300_000)
+        await program.receive(item, tmp_path / "received.log")
+        assert same(tmp_path / "received.log", path)
