@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,7 +22,8 @@ from simplex_trio.chat.errors import (
     UnknownContact,
 )
 from simplex_trio.chat.handlers import Handlers
-from simplex_trio.chat.machine.records import DeliveryState
+from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, DeliveryState
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.addresses import AddressData
 from simplex_trio.chat.messages.formatting import parse_markdown
 from simplex_trio.chat.messages.profiles import PeerType, Profile
@@ -226,6 +227,40 @@ async def test_who_leaves_is_not_known_any_more(autojump_clock: Clock) -> None:
         assert (told.state, told.problem) == (FAILED, Problem.QUEUE_GONE)
         (person,) = await notifier.recipients()
         assert person.failed == 1
+
+
+async def test_who_is_invited_comes_before_who_takes_the_name(autojump_clock: Clock) -> None:
+    async with open_quiet() as quiet, open_quiet_notifier(quiet) as notifier:
+        await notifier.pair("kitchen")
+
+        def add(store: Store) -> None:
+            status = ContactStatus.CONNECTING
+            store.put_contact(ContactRecord(7, "somewhere", status, Profile("kitchen")))
+
+        await notifier._core.step(add)
+        with pytest.raises(CannotSend, match="not connected yet"):
+            await notifier.send("kitchen", "hello")
+        await notifier.remove("kitchen")
+        with pytest.raises(UnknownContact, match="deleted"):
+            await notifier.send("kitchen", "hello")
+
+
+async def test_who_leaves_at_once_ends_the_pairing(autojump_clock: Clock) -> None:
+    async with (
+        open_quiet() as quiet,
+        open_quiet_notifier(quiet) as notifier,
+        open_person(quiet, "Alice") as alice,
+    ):
+        pairing = await notifier.pair()
+        assert pairing.link is not None
+        contact = await alice.bot.connect(pairing.link)
+        await contact.delete()
+        with suppress(PairingFailed):  # they may have been connected for a moment
+            await pairing.wait()
+        await trio.sleep(60)
+        assert await notifier.recipients() == []
+        again = await notifier.pair()
+        assert again.link not in (None, pairing.link)
 
 
 async def test_a_router_that_refuses(autojump_clock: Clock) -> None:

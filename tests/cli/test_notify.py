@@ -270,6 +270,30 @@ def test_a_store_that_is_in_use(alerts: Alerts, phone: Phone, tmp_path: Path) ->
         assert (refused.code, "bot's" in refused.err) == (2, True)
 
 
+def test_an_encrypted_store(alerts: Alerts, tmp_path: Path) -> None:
+    pytest.importorskip("sqlcipher3", exc_type=ImportError)
+    (tmp_path / "key.txt").write_text("a long passphrase\n")
+    (tmp_path / "wrong.txt").write_text("another one\n")
+    key = ("--key-file", tmp_path / "key.txt")
+    assert alerts("--pair", "alice", "--router", alerts.router, "--seconds", "0", *key).code == 5
+    assert alerts.json("--list", *key)[0]["name"] == "alice"
+    assert b"SQLite" not in alerts.path.read_bytes()[:16]
+    for other in ((), ("--key-file", tmp_path / "wrong.txt")):
+        refused = alerts("alice", "hello", *other)
+        assert (refused.code, "--key-file" in refused.err) == (2, True)
+
+
+def test_a_store_that_has_lost_something(alerts: Alerts) -> None:
+    alerts("--pair", "alice", "--router", alerts.router, "--seconds", "0")
+    before = alerts.path.read_bytes()
+    alerts("--pair", "bob", "--seconds", "0")
+    alerts.path.write_bytes(before)
+    refused = alerts("--list")
+    assert (refused.code, "--accept-loss" in refused.err) == (1, True)
+    assert alerts("--flush", "--accept-loss").code == 0
+    assert len(alerts.json("--list")) == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -24,7 +24,13 @@ from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.names import shown_name
 from simplex_trio.chat.messages.records import Record
 from simplex_trio.duplex.errors import CannotSend, DuplexError, UnknownConnection
-from simplex_trio.duplex.events import ConnectionFailed, DuplexEvent, InvitationReady
+from simplex_trio.duplex.events import (
+    ConnectionFailed,
+    ConnectionReady,
+    DuplexEvent,
+    InvitationReady,
+    QueueLost,
+)
 from simplex_trio.errors import EncodeError, TooLarge
 
 __all__ = [
@@ -121,9 +127,11 @@ def begin(store: Store, settings: Settings, name: str | None, greeting: str) -> 
 
 
 def _is_taken(store: Store, name: str) -> bool:
-    return any(_same(each.alias, name) for each in store.all_contacts()) or any(
-        each.contact_id is None and _same(each.asked_name, name) for each in pairings(store)
-    )
+    return _is_invited(store, name) or any(_same(each.alias, name) for each in store.all_contacts())
+
+
+def _is_invited(store: Store, name: str) -> bool:
+    return any(each.contact_id is None and _same(each.asked_name, name) for each in pairings(store))
 
 
 def follow(store: Store, settings: Settings, event: DuplexEvent) -> None:
@@ -133,31 +141,39 @@ def follow(store: Store, settings: Settings, event: DuplexEvent) -> None:
             pairing = pairing_of(store, connection_id)
             if pairing is not None:
                 _put(store, evolve(pairing, link=short_link or link))
-        case ConnectionFailed(connection_id):
+        case ConnectionFailed(connection_id) | QueueLost(connection_id, deleted=True):
             pairing = pairing_of(store, connection_id)
             if pairing is not None and pairing.contact_id is None:
                 _remove(store, pairing)
+        case ConnectionReady(connection_id):
+            pairing = pairing_of(store, connection_id)
+            if pairing is not None:
+                _complete(store, settings, pairing)
         case _:
             pass
-    complete(store, settings)
 
 
 def complete(store: Store, settings: Settings) -> None:
-    """Give those who are connected now their name, and greet them."""
-    for pairing in pairings(store):
-        contact = store.contact_of(pairing.connection_id)
-        if (
-            pairing.contact_id is not None
-            or contact is None
-            or contact.status is not ContactStatus.READY
-        ):
-            continue
-        _put(store, evolve(pairing, contact_id=contact.contact_id))
-        if not contact.alias:
-            contact = store.change_contact(contact, alias=_free_name(store, contact))
-        if pairing.greeting:
-            with suppress(DuplexError, TooLarge):  # it can do without
-                send(store, settings, contact, Text(pairing.greeting))
+    """Do what was left undone when a bot, or a crash, came in between."""
+    for each in pairings(store):
+        _complete(store, settings, each)
+
+
+def _complete(store: Store, settings: Settings, pairing: PairingRecord) -> None:
+    """Give a person who is connected now a name, and a greeting."""
+    contact = store.contact_of(pairing.connection_id)
+    if (
+        pairing.contact_id is not None
+        or contact is None
+        or contact.status is not ContactStatus.READY
+    ):
+        return
+    _put(store, evolve(pairing, contact_id=contact.contact_id))
+    if not contact.alias:
+        contact = store.change_contact(contact, alias=_free_name(store, contact))
+    if pairing.greeting:
+        with suppress(DuplexError, TooLarge):  # it can do without
+            send(store, settings, contact, Text(pairing.greeting))
 
 
 def _free_name(store: Store, contact: ContactRecord) -> str:
@@ -190,20 +206,22 @@ def find(store: Store, wanted: int | str) -> ContactRecord:
     if contact_id is not None:
         return known_contact(store, contact_id)
     name = str(wanted)
-    called: list[ContactRecord] = []
+    aliases: list[ContactRecord] = []
+    others: list[ContactRecord] = []
     for each in store.all_contacts():
-        shown = "" if each.profile is None else each.profile.shown_name
-        if name and _same(each.alias or shown, name):
-            called.append(each)
+        if each.alias and _same(each.alias, name):
+            aliases.append(each)
+        elif not each.alias and each.profile is not None and _same(each.profile.shown_name, name):
+            others.append(each)
     # What the program calls a contact comes before what others call themselves.
-    called = [each for each in called if each.alias] or called
-    if len(called) > 1:
-        raise AmbiguousContact("several contacts have this name")
-    if not called and any(_same(each.asked_name, name) for each in pairings(store)):
+    if not aliases and name and _is_invited(store, name):
         raise CannotSend("the contact is not connected yet")
-    if not called:
+    found = aliases or others
+    if len(found) > 1:
+        raise AmbiguousContact("several contacts have this name")
+    if not found:
         raise UnknownContact("there is no contact with this name")
-    return called[0]
+    return found[0]
 
 
 def _remove(store: Store, pairing: PairingRecord) -> None:
@@ -252,9 +270,7 @@ def _id_in(wanted: int | str) -> int | None:
 def forget_lost(store: Store, connection_id: str) -> None:
     """Forget the pairing of a contact that is gone, if it is."""
     pairing = pairing_of(store, connection_id)
-    if (
-        pairing is not None
-        and pairing.contact_id is not None
-        and store.contact(pairing.contact_id) is None
-    ):
+    if pairing is None or store.contact_of(connection_id) is not None:
+        return
+    if pairing.contact_id is not None or store.invitation(connection_id) is None:
         _forget(store, pairing)

@@ -219,7 +219,19 @@ class Notifier:
 
         Returns how many messages are left.
         """
-        await self._wait(self.agent.drain, timeout, gives_way=gives_way)
+        await self._wait(self._drain, timeout, gives_way=gives_way)
+        return await self._unsent()
+
+    async def _drain(self) -> None:
+        while True:
+            changed = self._changed
+            await self.agent.drain()
+            # A file that is on its routers now is still to be described to its recipient.
+            if not await self._unsent():
+                return
+            await changed.wait()
+
+    async def _unsent(self) -> int:
         return sum([each.queued for each in await self.recipients()])
 
     async def _wait(
@@ -317,7 +329,6 @@ class Notifier:
         async with trio.open_nursery() as nursery:
             await sweep_copies(core)
             if not self._is_bots:
-                # A bot, or a crash, may have come between a connection and its greeting.
                 await core.step(lambda store: pairings.complete(store, settings))
             nursery.start_soon(keep_up, core)
             task_status.started()

@@ -42,7 +42,7 @@ class Recipient(Redacted):
     link: str | None
     """The link, while the person is invited and a router has made it."""
     queued: int
-    """Messages that no router has taken yet."""
+    """Messages that no router has taken yet, or not all of their files."""
     failed: int
     """How many of the latest messages were given up."""
 
@@ -57,5 +57,8 @@ def recipient(store: Store, contact: Contact) -> Recipient:
     queued = 0
     with suppress(UnknownConnection):
         queued = store.t.status(contact.connection_id).queued
-    failed = sum(each.state is DeliveryState.FAILED for each in store.sent_to(contact.id))
+    outcomes = [each.outcome for each in store.sent_to(contact.id)]
+    # What waits for its file is not queued yet.
+    queued = max(queued, outcomes.count(DeliveryState.STORED))
+    failed = outcomes.count(DeliveryState.FAILED)
     return Recipient(contact.name, contact, None, queued, failed)
