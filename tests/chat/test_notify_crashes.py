@@ -96,7 +96,7 @@ class Sender:
             self.done.set()
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 async def test_what_was_stored_is_sent_whenever_the_program_crashes(
     autojump_clock: Clock, seed: int
 ) -> None:

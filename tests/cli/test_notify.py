@@ -39,7 +39,7 @@ from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.server import EMBEDDED, open_router
 from simplex_trio.xftp.router.server import open_xftp_router
 from tests.chat.people import listening
-from tests.cli.support import Result, in_background
+from tests.cli.support import Result, a_free_port, in_background
 
 Cli = Callable[..., Result]
 
@@ -140,7 +140,7 @@ class Alerts:
 
     def pair(self, phone: Phone, *name: str) -> Contact:
         """Pair a person; returns the other side."""
-        begun = self("--pair", *name, "--router", self.router, "--seconds", "0.5", "--json")
+        begun = self("--pair", *name, "--router", self.router, "--seconds", "0", "--json")
         assert begun.code == 5, begun.err
         contact = phone.open(begun.json()["link"])
         finished = self("--pair", *name, *SOON, "--json")
@@ -322,6 +322,19 @@ def test_a_router_with_a_password(cli: Cli, tmp_path: Path) -> None:
         alerts = Alerts(cli, tmp_path / "alerts.db", str(router.address))
         refused = alerts("--pair", "--router", alerts.router)
         assert (refused.code, "password" in refused.err) == (4, True)
+
+
+def test_pairing_with_a_router_that_is_away(
+    cli: Cli, tmp_path: Path, router: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(pairing, "PATIENCE", 1)
+        alerts = Alerts(cli, tmp_path / "alerts.db", f"smp://{'A' * 43}=@127.0.0.1:{a_free_port()}")
+        result = alerts("--pair", "--router", alerts.router, "--seconds", "0")
+    assert (result.code, "No router has made a link yet" in result.err) == (3, True)
+    assert "it has to wait: routers cannot be reached" in result.err
+    result = alerts("--pair", "--router", router, "--seconds", "0", "--json")
+    assert (result.code, "link" in result.json()) == (5, True)
 
 
 async def test_pairing_gives_way_to_alerts(

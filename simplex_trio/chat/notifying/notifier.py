@@ -297,9 +297,10 @@ class Notifier:
                 return record
             await changed.wait()
 
-    def problem_of(self, pairing: Pairing) -> Problem | None:
-        """What holds a pairing up, if a router has said so or cannot be reached."""
-        return self._problems.get(pairing._record.connection_id)
+    @property
+    def problems(self) -> frozenset[Problem]:
+        """What holds up alerts and invitations at the moment, as far as that is known."""
+        return frozenset(self._problems.values())
 
     async def recipients(self) -> list[Recipient]:
         """All who can be sent alerts, and those who are invited; no router is asked."""

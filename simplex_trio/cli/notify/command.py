@@ -103,7 +103,8 @@ def notify(
     until
         Wait until it is stored, sent to the contact's router, or delivered to the app.
     seconds
-        Wait at most this long for that; 30 unless given, and with `--pair` until it is done.
+        Wait at most this long for that; 30 unless given. With `--pair`, for the person: 0 only
+        shows the link, and unless given it waits until the person is connected.
     wait
         Seconds for which to wait for other commands that have the store open.
     markup

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import trio
 
@@ -19,14 +21,17 @@ from simplex_trio.nursery import open_inner_nursery
 
 __all__ = ["pair"]
 
+T = TypeVar("T")
+
 _LOOK_INTERVAL = 0.5
 """Seconds between two looks whether another command waits for the store."""
 
 _AWAY = 1.0
 """Seconds for which the store is left to a command that waits for it."""
 
-_PATIENCE = 30.0
-"""Seconds for which a router is waited for to take the greeting."""
+PATIENCE = 30.0
+"""Seconds for which a router is waited for to make the link, if the person is not waited for
+longer, and to take the greeting."""
 
 
 async def pair(
@@ -46,32 +51,35 @@ async def pair(
     """
     shown = False
     deadline = trio.current_time() + seconds
+    made_by = trio.current_time() + max(seconds, PATIENCE)
     while True:
         async with open_alerts(
             where, wait=wait, routers=routers, profile=profile, makes_queues=True
         ) as notifier:
-            pairing = await _begun(notifier, name, greeting)
-            if pairing.link is not None and not shown:
-                _show(pairing.link, json=json)
-                shown = True
-            person = await _connected(notifier, pairing, deadline)
+            begin = partial(_begun, notifier, name, greeting)
+            pairing = await _unless_awaited(notifier, begin, made_by, "making a link")
+            person = None
+            if pairing is not None:
+                if pairing.link is not None and not shown:
+                    _show(pairing.link, json=json)
+                    shown = True
+                connect = partial(_connected, pairing)
+                person = await _unless_awaited(
+                    notifier, connect, deadline, "waiting for the person"
+                )
             if person is not None:
                 with waiting("sending the greeting"):
-                    await notifier.flush(timeout=_PATIENCE, gives_way=True)
+                    await notifier.flush(timeout=PATIENCE, gives_way=True)
                 _report(person, json=json)
                 return
-            if trio.current_time() >= deadline:
-                raise CommandFailed(
-                    "The link was not opened yet, and stays good; the same command goes on.",
-                    ExitCode.UNFINISHED,
-                )
+            if trio.current_time() >= (made_by if pairing is None else deadline):
+                raise _too_late(is_made=pairing is not None)
         await trio.sleep(_AWAY)
 
 
 async def _begun(notifier: Notifier, name: str | None, greeting: str) -> Pairing:
     try:
-        with waiting("making a link"):
-            return await notifier.pair(name, greeting=greeting)
+        return await notifier.pair(name, greeting=greeting)
     except PairingFailed as exc:
         if exc.problem is not Problem.QUEUE_GONE:
             raise _failed(exc) from exc
@@ -100,24 +108,48 @@ def _show(link: str, *, json: bool) -> None:
     aside("It is for one person.  Others must not see it: the first one who opens it gets alerts.")
 
 
-async def _connected(notifier: Notifier, pairing: Pairing, deadline: float) -> Recipient | None:
-    """The person, once connected; `None` if another command waits, or it has taken too long."""
-    found: list[Recipient] = []
-    with trio.CancelScope(deadline=deadline), waiting("waiting for the person"):
+async def _connected(pairing: Pairing) -> Recipient:
+    try:
+        return await pairing.wait()
+    except PairingFailed as exc:
+        raise _failed(exc) from exc
+
+
+async def _unless_awaited(
+    notifier: Notifier, wait: Callable[[], Awaitable[T]], deadline: float, words: str
+) -> T | None:
+    """What ``wait`` returns; `None` if another command waits for the store, or it is too late."""
+    found: list[T] = []
+    with trio.CancelScope(deadline=deadline), waiting(words):
         async with open_inner_nursery() as nursery:
-            nursery.start_soon(_look_for_others, notifier, nursery.cancel_scope)
-            try:
-                found.append(await pairing.wait())
-            except PairingFailed as exc:
-                raise _failed(exc) from exc
+            nursery.start_soon(_look_around, notifier, nursery.cancel_scope)
+            found.append(await wait())
             nursery.cancel_scope.cancel()
     return found[0] if found else None
 
 
-async def _look_for_others(notifier: Notifier, scope: trio.CancelScope) -> None:
-    while not notifier.is_awaited:  # noqa: ASYNC110 - nothing tells of locks
+async def _look_around(notifier: Notifier, scope: trio.CancelScope) -> None:
+    """Say what holds it up, and end it if another command waits for the store."""
+    told: set[Problem] = set()
+    while not notifier.is_awaited:
+        for each in notifier.problems - told:
+            aside(f"it has to wait: {problem_words(each)}; trying again")
+            told.add(each)
         await trio.sleep(_LOOK_INTERVAL)
     scope.cancel()
+
+
+def _too_late(*, is_made: bool) -> CommandFailed:
+    if is_made:
+        return CommandFailed(
+            "The link was not opened yet, and stays good; the same command goes on.",
+            ExitCode.UNFINISHED,
+        )
+    return CommandFailed(
+        "No router has made a link yet; check its address and the network. The same command "
+        "goes on, also with another --router.",
+        ExitCode.UNREACHABLE,
+    )
 
 
 def _report(person: Recipient, *, json: bool) -> None:
