@@ -10,6 +10,7 @@ provider's host for this machine.  The router has to trust who has signed the ce
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from simplex_trio.duplex.events import (
     PeerMessage,
     ReceiptReceived,
 )
+from simplex_trio.duplex.machine import pushes
 from simplex_trio.duplex.machine.push_records import NotificationMode
 from simplex_trio.duplex.notifications import Notifications
 from simplex_trio.duplex.opening import open_duplex_agent
@@ -183,9 +185,15 @@ async def test_woken_up_by_another_agent(
 
 
 async def test_what_is_switched_off_and_on(
-    ntf_router: str, router: str, certificate: str, tmp_path: Path
+    ntf_router: str,
+    router: str,
+    certificate: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By connection, by mode, by another device, and all of it."""
+    # This agent is subscribed, and may have a message before the push is opened.
+    monkeypatch.setattr(pushes, "_is_news", lambda queue, meta: True)
     device, other = new_device(), new_device()
     async with (
         open_mock(certificate) as mock,
@@ -202,28 +210,32 @@ async def test_what_is_switched_off_and_on(
         await notifications.set_enabled(ours, False)
         await until_active(alice, ours, False)
         await alice.drain()
+        since = await next_second()
         await bob.send(theirs, b"in silence")
         await bob.send(loud_theirs, b"loud")
-        assert await woken_for(alice, mock, device) == {loud}
+        assert await woken_for(alice, mock, device, since) == {loud}
         await notifications.set_enabled(ours, True)
         await until_active(alice, ours)
+        since = await next_second()
         await bob.send(theirs, b"again")
-        assert await woken_for(alice, mock, device) == {ours}
+        assert await woken_for(alice, mock, device, since) == {ours}
 
         await notifications.register(device, ntf_router, mode=NotificationMode.PERIODIC)
         await until_active(alice, ours, False)
         await until_active(alice, loud, False)
         await notifications.register(device, ntf_router)
         await until_active(alice, ours)
+        since = await next_second()
         await bob.send(theirs, b"instantly")
-        assert await woken_for(alice, mock, device) == {ours}
+        assert await woken_for(alice, mock, device, since) == {ours}
 
         await notifications.register(other, ntf_router)
         await reach(alice, TokenState.REGISTERED)
         await verify(notifications, await mock.next_push(other.token, is_code=True))
         await reach(alice, TokenState.ACTIVE)
+        since = await next_second()
         await bob.send(theirs, b"to the other device")
-        assert await woken_for(alice, mock, other) == {ours}
+        assert await woken_for(alice, mock, other, since) == {ours}
 
         await notifications.delete()
         await until_active(alice, ours, False)
@@ -232,18 +244,29 @@ async def test_what_is_switched_off_and_on(
             await notifications.check()
         await activate(alice, mock, device, ntf_router)
         await until_active(alice, ours)
+        since = await next_second()
         await bob.send(theirs, b"after all")
-        assert await woken_for(alice, mock, device) == {ours}
+        assert await woken_for(alice, mock, device, since) == {ours}
 
 
-async def woken_for(agent: DuplexAgent, mock: PushMock, device: DeviceToken) -> set[str]:
-    """The connections that the next push that can be opened is about."""
+async def next_second() -> int:
+    """Wait until what is sent has a later time than what was sent before, which is returned."""
+    before = int(time.time())
+    while int(time.time()) == before:  # noqa: ASYNC110 - nothing tells of that
+        await trio.sleep(0.05)
+    return before
+
+
+async def woken_for(
+    agent: DuplexAgent, mock: PushMock, device: DeviceToken, since: int
+) -> set[str]:
+    """The connections that the next push about something later than ``since`` is about."""
     while True:
         push = await mock.next_push(device.token, is_code=False)
         try:
-            # The agent is subscribed, so it may have the message already.
             found = await agent.notifications.open(push.nonce, push.sealed)
         except PushNotReadable:
             continue
-        if found:
-            return {each.connection_id for each in found}
+        later = [each for each in found if each.message_at is not None and each.message_at > since]
+        if later:
+            return {each.connection_id for each in later}
