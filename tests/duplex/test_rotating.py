@@ -755,6 +755,23 @@ def test_a_new_ratchet_meanwhile(pair: Pair, at: RotationPhase, who: str) -> Non
         assert len(pair.queues(receiver)) == 1
 
 
+def test_a_key_that_the_old_queue_takes_with_it(pair: Pair) -> None:
+    """The peer deletes it before it has read the key, which is in the new queue as well."""
+    pair.rotate()
+    pair.go_on_until(lambda: RotationPhase.STARTED in pair.theirs_told)
+    pair.b.on(pair.theirs, lambda step, c: resynchronise(step, c, force=True))
+    keys = [
+        each.queue
+        for each in pair.b.deliveries(pair.theirs)
+        if each.kind is DeliveryKind.RATCHET_KEY
+    ]
+    assert keys == [1, 2]
+    for _ in range(2 * WAIT_FOR_NEW_QUEUE):
+        pair.settle()
+    assert pair.ours == ALL
+    assert pair.b.status(pair.theirs).can_send
+
+
 def test_what_the_ratchet_before_has_left_in_the_new_queue(pair: Pair) -> None:
     """It comes when there is a new ratchet: that the sender uses the queue can still be seen."""
     pair.secured()

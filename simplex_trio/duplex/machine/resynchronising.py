@@ -159,7 +159,7 @@ def _begin_again(step: Step, c: OpenConnection) -> None:
         _start(step, c)
         return
     queued = step.rows.find(Delivery, connection_id=c.connection_id)
-    if any(delivery.kind is DeliveryKind.RATCHET_KEY for delivery in queued):
+    if any(each.kind is DeliveryKind.RATCHET_KEY and not each.is_taken for each in queued):
         return
     _send_key(step, c, row.ratchet.version)
     if row.synchrony is Synchrony.AGREED:
@@ -214,10 +214,16 @@ def _send_key(step: Step, c: OpenConnection, version: int) -> None:
 
 
 def _usable(c: OpenConnection) -> list[SendingQueue]:
-    """The queue to send to, and others that are secured."""
-    usable = (SendingStatus.SECURED, SendingStatus.ACTIVE)
-    main = c.main_sending
-    return [each for each in c.sending.values() if each is main or each.status in usable]
+    """The queue to send to, others that are secured, and those that are to take over.
+
+    The peer may delete the first one before what is queued for it has arrived.
+    """
+    usable, main = (SendingStatus.SECURED, SendingStatus.ACTIVE), c.main_sending
+    return [
+        each
+        for each in c.sending.values()
+        if each is main or each.replaces or each.status in usable
+    ]
 
 
 def ratchet_key_received(step: Step, c: OpenConnection, envelope: RatchetKeyEnvelope) -> None:
