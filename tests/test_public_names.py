@@ -125,7 +125,7 @@ def test_the_code_imports_names_from_the_modules_that_define_them() -> None:
     [
         ROOT / "README.md",
         *sorted((ROOT / "docs").rglob("*.md")),
-        *sorted((ROOT / "examples").glob("*.py")),
+        *sorted((ROOT / "examples").rglob("*.py")),
     ],
     ids=lambda page: str(page.relative_to(ROOT)),
 )
