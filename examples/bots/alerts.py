@@ -28,7 +28,7 @@ class Alerts:
     """The subscribers, and what is sent to them."""
 
     def __init__(self) -> None:
-        self.subscribers = ContactList("alerts.subscribers")
+        self.subscribers = ContactList("wants alerts")
         self.handlers = Handlers()
         self.handlers.command(self.start)
         self.handlers.command(self.stop)
@@ -43,12 +43,12 @@ class Alerts:
         await self.subscribers.remove(message.contact)
         await message.answer("You get no more alerts.")
 
-    async def send(self, alert: str) -> int:
+    async def send(self, bot: Bot, alert: str) -> int:
         """Send an alert to all; returns how many routers have taken it within a minute.
 
         For the others it is stored, and sent when that is possible.
         """
-        sent = await self.subscribers.send(f"⚠ {escape(alert)}")
+        sent = await self.subscribers.send(bot, f"⚠ {escape(alert)}")
         states: list[DeliveryState] = []
         with trio.move_on_after(WAIT):
             for each in sent:
@@ -57,10 +57,9 @@ class Alerts:
 
     async def run(self, bot: Bot, lines: AsyncIterator[str]) -> None:
         """Send lines, until there are no more."""
-        self.subscribers.opened(bot)
         async for line in lines:
             if line.strip():
-                print(f"sent to {await self.send(line.strip())}", flush=True)
+                print(f"sent to {await self.send(bot, line.strip())}", flush=True)
 
 
 async def lines_of_stdin() -> AsyncIterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -28,6 +29,21 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def run(
     main: Callable[[argparse.Namespace], Awaitable[None]], arguments: argparse.Namespace
 ) -> None:
-    """Run a bot until Ctrl+C; it may also be killed at any moment."""
+    """Run a bot until Ctrl+C or SIGTERM ends it in order; it may also be killed at any moment."""
     with suppress(KeyboardInterrupt):
-        trio.run(main, arguments)
+        trio.run(_run, main, arguments)
+
+
+async def _run(
+    main: Callable[[argparse.Namespace], Awaitable[None]], arguments: argparse.Namespace
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def end() -> None:
+                async for _ in signals:
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(end)
+            await main(arguments)
+            nursery.cancel_scope.cancel()

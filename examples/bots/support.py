@@ -34,7 +34,9 @@ class Desk:
 
     def __init__(self, password: str) -> None:
         self._password = password.encode()
-        self.staff = ContactList("support.staff")
+        self._bot: Bot | None = None
+        self._is_open = trio.Event()
+        self.staff = ContactList("staff")
         self.handlers = Handlers()
         # Not a command, which would be in the menu that customers see.
         self.handlers.on_message(text=re.compile(r"\A/staff (.+)\Z"))(self.join)
@@ -60,7 +62,7 @@ class Desk:
         """Pass the message of a customer on to the staff."""
         customer = message.contact
         text = f"#{customer.id} {escape(customer.name)}: {escape(message.text)}"
-        sent = await self.staff.send(text)
+        sent = await self.staff.send(await self.bot(), text)
         if not sent:
             await message.answer("Nobody is here.  Please try again tomorrow.")
 
@@ -70,7 +72,7 @@ class Desk:
         if quoted is None:
             await message.answer("Quote the message that you want to answer.")
             return
-        customer = await (await self.staff.bot()).contact(int(quoted[1]))
+        customer = await (await self.bot()).contact(int(quoted[1]))
         try:
             if customer is None:
                 raise UnknownContact("gone")
@@ -80,9 +82,16 @@ class Desk:
         else:
             await message.react("✅")
 
+    async def bot(self) -> Bot:
+        """The bot; handlers may be called before the program has it in its hands, and wait."""
+        await self._is_open.wait()
+        assert self._bot is not None
+        return self._bot
+
     async def run(self, bot: Bot) -> None:
-        """Have a bot in hand, until cancelled."""
-        self.staff.opened(bot)
+        """Work with a bot, until cancelled."""
+        self._bot = bot
+        self._is_open.set()
         await trio.sleep_forever()
 
 

@@ -55,7 +55,7 @@ class WebHook:
         self._token = token
         self._post = post
         self._requests = trio.Semaphore(MAX_REQUESTS)
-        self.people = ContactList("web_hook.people")
+        self.people = ContactList("takes part")
         self.handlers = Handlers()
         self.handlers.command(self.start)
         self.handlers.command(self.stop)
@@ -92,13 +92,13 @@ class WebHook:
 
     # --- from the web to people -----------------------------------------------------------------
 
-    async def serve(self, stream: trio.abc.Stream) -> None:
+    async def serve(self, bot: Bot, stream: trio.abc.Stream) -> None:
         """Answer one request."""
         async with stream, self._requests:
             try:
                 with trio.fail_after(WAIT):
                     text = await self._read(stream)
-                sent = await self.people.send(escape(text))
+                sent = await self.people.send(bot, escape(text))
                 status, body = "200 OK", f"stored for {len(sent)}\n"
             except trio.TooSlowError:
                 status, body = "408 Request Timeout", ""
@@ -145,10 +145,9 @@ class WebHook:
         self, bot: Bot, port: int, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Listen on this machine until cancelled; ``task_status`` gets the port."""
-        self.people.opened(bot)
         listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
         task_status.started(listeners[0].socket.getsockname()[1])
-        await trio.serve_listeners(self.serve, listeners)
+        await trio.serve_listeners(partial(self.serve, bot), listeners)
 
 
 async def _more(stream: trio.abc.Stream) -> bytes:

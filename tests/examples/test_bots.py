@@ -220,11 +220,11 @@ async def test_assistant(autojump_clock: MockClock) -> None:
 # --- the bridge ---------------------------------------------------------------------------------
 
 
-async def request(hook: Any, *pieces: bytes) -> tuple[str, str]:
+async def request(hook: Any, bot: Bot, *pieces: bytes) -> tuple[str, str]:
     """The status and the body that the bridge answers to a request."""
     ours, theirs = memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(hook.serve, theirs)
+        nursery.start_soon(hook.serve, bot, theirs)
         for piece in pieces:
             await ours.send_all(piece)
         answer = b""
@@ -246,23 +246,21 @@ async def test_web_hook(autojump_clock: MockClock) -> None:
 
     async with open_world() as world:
         hook = example("web_hook").WebHook("the token", post)
-
-        async def opened(bot: Bot) -> None:
-            hook.people.opened(bot)
-            await trio.lowlevel.checkpoint()
-
-        bot = await world.bot(hook.handlers, main=opened)
+        bot = await world.bot(hook.handlers)
         alice = await world.person()
         await alice.connect(bot.address)
-        for text, answer in (
+        for text, said in (
             ("hello", "Write /start and the token to take part."),
             ("/start a guess", "That is not the token."),
             ("/start the token", "You take part, until you write /stop."),
         ):
             await alice.send(text)
-            assert (await alice.next_message()).text == answer
+            assert (await alice.next_message()).text == said
         head = b"POST / HTTP/1.1\r\nAuthorization: Bearer the token\r\nContent-Length: %d\r\n\r\n"
-        assert await request(hook, head % 5 + b"hel", b"lo") == ("200 OK", "stored for 1\n")
+        assert await request(hook, bot.bot, head % 5 + b"hel", b"lo") == (
+            "200 OK",
+            "stored for 1\n",
+        )
         assert (await alice.next_message()).text == "hello"
         for pieces, status in {
             (b"POST / HTTP/1.1\r\n\r\n",): "401 Unauthorized",
@@ -274,7 +272,7 @@ async def test_web_hook(autojump_clock: MockClock) -> None:
             (b"x" * 8192, b"x"): "431 Request Header Fields Too Large",
             (head % 5,): "408 Request Timeout",
         }.items():
-            assert await request(hook, *pieces) == (status, "")
+            assert await request(hook, bot.bot, *pieces) == (status, "")
         await alice.send("ping")
         assert (await alice.next_reaction()).emoji == "✅"
         assert posted == [{"contact": 1, "name": "Alice", "text": "ping"}]
@@ -283,7 +281,7 @@ async def test_web_hook(autojump_clock: MockClock) -> None:
         assert "could not be passed on" in (await alice.next_message()).text
         await alice.send("/stop")
         assert (await alice.next_message()).text == "You take part no more."
-        assert await request(hook, head % 5 + b"hello") == ("200 OK", "stored for 0\n")
+        assert await request(hook, bot.bot, head % 5 + b"hello") == ("200 OK", "stored for 0\n")
 
 
 async def test_web_hook_on_sockets() -> None:
@@ -448,5 +446,5 @@ async def test_echo_as_a_command(tmp_path: Path) -> None:
             await contact.send("hello")
             assert await heard.receive() == "I repeat what you say."
             assert await heard.receive() == "hello"
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             assert await process.wait() == 0

@@ -123,7 +123,7 @@ async def test_assistant(router: str, tmp_path: Path) -> None:
         await alice.send(await connect(alice, address), "hello")
         first = await alice.item("…")
         assert first["meta"]["itemLive"] is True
-        texts = []
+        texts: list[str] = []
         while not texts or not texts[-1].endswith("hello"):
             item = (await alice.event("chatItemUpdated"))["chatItem"]["chatItem"]
             assert item["meta"]["itemId"] == first["meta"]["itemId"]
