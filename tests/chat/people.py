@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -12,7 +11,6 @@ import trio
 from attrs import define, evolve, field
 
 from simplex_trio.chat.bot import Bot
-from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.outgoing import say
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.event import Event
@@ -21,6 +19,7 @@ from simplex_trio.chat.messages.preferences import Preferences
 from simplex_trio.chat.messages.profiles import PeerType, Profile
 from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import Contact
+from simplex_trio.chat.testing.people import listening
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from simplex_trio.testing.in_memory.connector import simulated_connector
 from tests.duplex.quiet import Quiet
@@ -94,25 +93,6 @@ class Person:
         contact = await self.next(Contact)
         assert contact.id == asked.id
         return contact
-
-
-def listening() -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
-    """Handlers that pass everything on."""
-    send, receive = trio.open_memory_channel[object](math.inf)
-    handlers = Handlers()
-
-    async def note(happened: object) -> None:
-        send.send_nowait(happened)
-
-    handlers.on_message()(note)
-    for kind in (
-        *(handlers.on_connected, handlers.on_request, handlers.on_failed, handlers.on_left),
-        *(handlers.on_edited, handlers.on_deleted, handlers.on_reaction, handlers.on_profile),
-        *(handlers.on_preferences, handlers.on_security_code, handlers.on_broken),
-        handlers.on_repaired,
-    ):
-        kind(note)
-    return handlers, receive
 
 
 @asynccontextmanager

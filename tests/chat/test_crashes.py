@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from functools import partial
 from random import Random
 
 import pytest
 import trio
 
-from simplex_trio.agent.agent import open_smp_agent
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.records import DeliveryState
-from simplex_trio.chat.machine.settings import Settings
-from simplex_trio.chat.messages.content import Text
-from simplex_trio.chat.messages.profiles import Profile
-from simplex_trio.chat.opening import run_bot
 from simplex_trio.chat.people import IncomingMessage
-from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.config import DuplexConfig, ProxyUse
-from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
-from simplex_trio.testing.in_memory.connector import simulated_connector
-from simplex_trio.testing.in_memory.crashes import Crash, CrashingDatabase, RouterInSight
-from tests.duplex.quiet import Quiet, open_quiet
-
-from .people import open_person
+from simplex_trio.chat.testing.programs import BotProgram
+from simplex_trio.chat.testing.world import open_world
 
 Clock = trio.testing.MockClock
 
-_NOW = 1_800_000_000
 MESSAGES = 4
 
 
@@ -49,45 +36,16 @@ def echo() -> Handlers:
     return handlers
 
 
-async def live(quiet: Quiet, disk: sqlite3.Connection, crash: Crash, random: Random) -> None:
-    """One life of the bot, until it crashes."""
-    config = DuplexConfig(
-        tuple(router.address for router in quiet.routers),
-        pq=False,
-        proxy=ProxyUse.NEVER,
-        clock=lambda: _NOW + trio.current_time(),
-    )
-    routers = [RouterInSight(router, crash, random) for router in quiet.routers]
-    connector = simulated_connector(routers, random, config.agent.client)
-    settings = Settings(Profile("Echo"), Text("welcome"), True, config.clock, config.random_bytes)
-    database = CrashingDatabase(disk, crash)
-    store = DuplexStore(database)
-    try:
-        with crash.scope:
-            async with open_smp_agent(config.agent, connector=connector) as below:
-                agent = DuplexAgent(config, store, below, None)
-                async with trio.open_nursery() as nursery:
-                    await nursery.start(agent.run)
-                    async with run_bot(
-                        agent, settings, echo(), config.presets, address=True
-                    ) as bot:
-                        _addresses.append(bot.address)
-                        await trio.sleep_forever()
-    except BaseException:
-        if not crash.has_happened:
-            raise
-    finally:
-        database.end()
-
-
-_addresses: list[str] = []
-
-
-async def lives(quiet: Quiet, random: Random, calm: trio.Event, *, loses_power: bool) -> None:
-    disk = MemoryDatabase().connection
+async def lives(bot: BotProgram, random: Random, calm: trio.Event, *, loses_power: bool) -> None:
+    """Start the bot again and again, and let it crash."""
+    addresses: set[str] = set()
     while True:
         at = None if calm.is_set() else int(math.exp(random.uniform(0, math.log(150))))
-        await live(quiet, disk, Crash(at, loses_power=loses_power), random)
+        await bot.start(crash_after=at, loses_power=loses_power)
+        if bot.is_running:
+            addresses.add(bot.address)
+            assert len(addresses) == 1
+        await bot.wait_ended()
         await trio.sleep(random.choice([0, 1, 30]))
 
 
@@ -98,29 +56,27 @@ async def test_each_message_is_answered_whenever_the_bot_crashes(
     random = Random(seed)
     loses_power = seed % 3 == 0
     calm = trio.Event()
-    _addresses.clear()
-    async with open_quiet() as quiet, open_person(quiet, "Alice") as alice:
-        quiet.nursery.start_soon(partial(lives, quiet, random, calm, loses_power=loses_power))
-        while not _addresses:  # noqa: ASYNC110 - the time is virtual
+    async with open_world(seed=seed) as world, trio.open_nursery() as nursery:
+        bot = await world.bot(echo, welcome="welcome", start=False)
+        alice = await world.person("Alice")
+        nursery.start_soon(partial(lives, bot, random, calm, loses_power=loses_power))
+        while not bot.address:  # noqa: ASYNC110 - the time is virtual
             await trio.sleep(0.1)
-        contact = await alice.connect(_addresses[0])
+        await alice.connect(bot.address, within=24 * 3600)
         sent = []
         for number in range(MESSAGES):
-            sent.append(await contact.send(f"message {number}"))
+            sent.append(await alice.send(f"message {number}"))
             await trio.sleep(random.choice([0, 2, 20]))
-        sent.append(await contact.send("/order"))
-        sent.append(await contact.send("tea"))
+        sent.append(await alice.send("/order"))
+        sent.append(await alice.send("tea"))
         with trio.fail_after(24 * 3600):
             for number, each in enumerate(sent):
                 if number == MESSAGES // 2:
                     calm.set()
                 assert await each.wait() is DeliveryState.DELIVERED
         await trio.sleep(3600)
-        heard: list[str] = []
-        while alice._told.statistics().current_buffer_used or alice._others:
-            heard.append((await alice.next(IncomingMessage)).text)
+        heard = [each.text for each in alice.take_all() if isinstance(each, IncomingMessage)]
         assert heard.count("welcome") == 1
-        assert len(set(_addresses)) == 1
         places = []
         for number in range(MESSAGES):
             text = f"message {number}"
@@ -132,4 +88,5 @@ async def test_each_message_is_answered_whenever_the_bot_crashes(
         # A crash while it waited for the answer makes it an ordinary message.
         assert "ordered tea" in heard or {"tea", "tea again"} & set(heard)
         assert "what?" in heard
-        assert len(await alice.bot.contacts()) == 1
+        assert len(await alice.program.bot.contacts()) == 1
+        nursery.cancel_scope.cancel()

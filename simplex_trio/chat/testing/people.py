@@ -28,6 +28,12 @@ PATIENCE = 600
 _AGAIN = 10
 """Seconds until a person opens a link again that could not be opened."""
 
+KINDS = (
+    *("on_connected", "on_request", "on_failed", "on_left", "on_broken", "on_security_code"),
+    *("on_edited", "on_deleted", "on_reaction", "on_profile", "on_preferences"),
+)
+"""What a person sees besides messages: methods of `Handlers`."""
+
 HappenedT = TypeVar("HappenedT")
 
 
@@ -44,11 +50,8 @@ def listening() -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
         send.send_nowait(happened)
 
     handlers.on_message()(note)
-    for kind in (
-        *(handlers.on_connected, handlers.on_request, handlers.on_failed, handlers.on_left),
-        *(handlers.on_edited, handlers.on_deleted, handlers.on_reaction, handlers.on_profile),
-    ):
-        kind(note)
+    for kind in KINDS:
+        getattr(handlers, kind)(note)
     return handlers, receive
 
 
@@ -171,6 +174,13 @@ class Person:
     async def next_reaction(self, *, within: float = PATIENCE) -> ReactionChanged:
         """The next reaction; see `next`."""
         return await self.next(ReactionChanged, within=within)
+
+    def take_all(self) -> list[object]:
+        """Everything that has happened and that no call has returned, without waiting."""
+        while self._told.statistics().current_buffer_used:
+            self._others.append(self._told.receive_nowait())
+        taken, self._others = self._others, []
+        return taken
 
     async def expect_nothing(self, *, within: float = PATIENCE) -> None:
         """Wait, and raise `AssertionError` if anything happens, or has waited for the test."""

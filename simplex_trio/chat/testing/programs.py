@@ -120,16 +120,16 @@ class BotProgram:
 
     # --- beginning and end ----------------------------------------------------------------------
 
-    async def start(self, *, crash_after: int | None = None) -> None:
+    async def start(self, *, crash_after: int | None = None, loses_power: bool = False) -> None:
         """Start it; returns when the bot is open, or has crashed.
 
-        With ``crash_after`` it crashes as `crash_after` says, which may be before it is open.
+        With ``crash_after`` it crashes as the method of this name says, perhaps before it is open.
         Raises what `open_bot` raises, and `RuntimeError` if it runs already.
         """
         if self.is_running:
             raise RuntimeError("the program is running already")
         self._lives += 1
-        self._life = _Life(Crash(crash_after))
+        self._life = _Life(Crash(crash_after, loses_power=loses_power))
         await self._place.nursery.start(self._live, self._life)
 
     async def stop(self) -> None:

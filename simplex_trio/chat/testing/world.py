@@ -55,9 +55,12 @@ class World:
         profile: Profile | str = "Bot",
         main: Main | None = None,
         config: DuplexConfig = _CONFIG,
+        start: bool = True,
         **options: Any,
     ) -> BotProgram:
         """Start a program with a bot; it runs until it is stopped, or the world ends.
+
+        Without ``start`` the test starts it later.
 
         ``handlers`` is a table, or a function that makes one each time when the program is started.
         ``main`` is called with the bot, runs beside it, and is cancelled when the program ends.  It
@@ -68,7 +71,8 @@ class World:
         table = Handlers() if handlers is None else handlers
         program = self._program(table, config, main, {"profile": profile, **options})
         self._bots.append(program)
-        await program.start()
+        if start:
+            await program.start()
         return program
 
     async def person(
