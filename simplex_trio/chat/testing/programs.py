@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias, final
 
@@ -18,6 +19,7 @@ from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.in_memory.access import Access, RouterThrough
 from simplex_trio.testing.in_memory.connector import Reachable, simulated_connector
 from simplex_trio.testing.in_memory.crashes import Crash, CrashingFile, RouterInSight
+from simplex_trio.testing.in_memory.file_routers import Routers, SimulatedRouter
 from simplex_trio.testing.network import MemoryNetwork
 
 __all__ = ["BotProgram", "Main", "Place", "Table"]
@@ -36,17 +38,27 @@ class Place:
     nursery: trio.Nursery
     network: MemoryNetwork
     routers: Sequence[Reachable]
+    file_routers: Sequence[SimulatedRouter]
+    folder: Path
+    """Where the parts of files are until these are complete."""
     seed: object
     clock: Callable[[], float]
 
-    def config(self, config: DuplexConfig, random: Random) -> DuplexConfig:
+    def config(self, config: DuplexConfig, name: str, random: Random, crash: Crash) -> DuplexConfig:
         """A configuration whose servers, time and randomness are those of the world."""
-        agent = config.agent
+        agent, files = config.agent, config.files
         engine = evolve(agent.client.engine, random=random.randbytes)
         client = evolve(agent.client, engine=engine)
+        connect: Any = Routers(self.file_routers, crash).connect
         return evolve(
             config,
             servers=config.servers or tuple(router.address for router in self.routers),
+            files=evolve(
+                files,
+                servers=files.servers or tuple(router.address for router in self.file_routers),
+                folder=self.folder / name,
+                connect=connect,
+            ),
             agent=evolve(agent, client=client, random_fraction=random.random),
             clock=self.clock,
             random_bytes=random.randbytes,
@@ -182,7 +194,7 @@ class BotProgram:
     async def _live(self, life: _Life, *, task_status: trio.TaskStatus[None]) -> None:
         crash, place = life.crash, self._place
         random = Random(f"{place.seed!r} {self._name} {self._lives}")  # noqa: S311 - no secrets
-        config = place.config(self._config, random)
+        config = place.config(self._config, self._name, random, crash)
         routers = [
             RouterInSight(RouterThrough(router, self._access), crash, random)
             for router in place.routers

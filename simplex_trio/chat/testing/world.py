@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any, final
 
 import trio
@@ -21,6 +23,7 @@ from simplex_trio.chat.testing.programs import BotProgram, Main, Place, Table
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.in_memory.connector import simulated_connector
+from simplex_trio.testing.in_memory.file_routers import SimulatedRouter
 from simplex_trio.testing.in_memory.order import clock_waits_for_threads, seeded_scheduling
 from simplex_trio.testing.in_memory.router import START, MemoryRouter
 from simplex_trio.testing.network import MemoryNetwork, Trouble
@@ -215,6 +218,8 @@ async def open_world(*, seed: object = 0, routers: int = 1) -> AsyncIterator[Wor
 
     network = MemoryNetwork(Random(f"{seed!r} network"))  # noqa: S311 - no secrets
     made: list[MemoryRouter] = []
+    for_files = [SimulatedRouter(0, Random(f"{seed!r} files"))]  # noqa: S311 - no secrets
+    folder = TemporaryDirectory(prefix="simplex-trio-world-")
     world: World | None = None
     try:
         with seeded_scheduling(seed), clock_waits_for_threads(clock):
@@ -231,7 +236,8 @@ async def open_world(*, seed: object = 0, routers: int = 1) -> AsyncIterator[Wor
                     )
                     made.append(router)
                     await router.start(nursery)
-                world = World(Place(nursery, network, made, seed, now), made)
+                place = Place(nursery, network, made, for_files, Path(folder.name), seed, now)
+                world = World(place, made)
                 yield world
                 await world.stop()
                 nursery.cancel_scope.cancel()
@@ -242,4 +248,5 @@ async def open_world(*, seed: object = 0, routers: int = 1) -> AsyncIterator[Wor
     finally:
         if world is not None:
             world.forget()
+        folder.cleanup()
     world.check()

@@ -35,8 +35,7 @@ from simplex_trio.duplex.file_status import FileState
 from simplex_trio.duplex.store.store import DuplexStore, MemoryDatabase
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.testing.in_memory.crashes import Crash, CrashingDatabase
-
-from .simulated_routers import Routers, SimulatedRouter
+from simplex_trio.testing.in_memory.file_routers import Routers, SimulatedRouter
 
 T = TypeVar("T")
 

@@ -1,4 +1,7 @@
-"""XFTP routers on virtual time, whose answers get lost, and clients of programs that may crash."""
+"""Stand-ins for XFTP routers in virtual time, whose answers get lost, and clients that may crash.
+
+They keep packets as a router does, and are called in place of sent requests.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.client import RegisteredPacket
 from simplex_trio.xftp.client_config import XFTPClientConfig
 from simplex_trio.xftp.errors import DigestMismatch, XFTPRouterError
+
+__all__ = ["Routers", "SimulatedRouter"]
 
 PIECE = 65536
 
@@ -53,10 +58,12 @@ class SimulatedRouter:
         self.random = random
 
     def new_id(self) -> bytes:
+        """Make an id for a sender or a recipient."""
         return self.random.randbytes(24)
 
     @property
     def bodies(self) -> int:
+        """How many packets are there with their content."""
         return sum(packet.body is not None for packet in self.packets.values())
 
     def owned(self, sender_id: bytes, key: AuthPrivateKey) -> Packet:
