@@ -24,6 +24,7 @@ from simplex_trio.chat.people import Contact, IncomingMessage
 from simplex_trio.chat.testing.people import KINDS, NothingHappened
 from simplex_trio.chat.testing.world import World, open_world
 from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.duplex.file_status import FileState
 from simplex_trio.errors import EncodeError, StoreLocked
 from simplex_trio.testing.in_memory.order import clock_waits_for_threads
 from simplex_trio.testing.network import Trouble
@@ -327,6 +328,21 @@ async def test_programs_that_open_bots_themselves(autojump_clock: Clock, tmp_pat
                     await alice.connect(bot.address)
                     await alice.send("one")
                     assert (await alice.next_message()).text == "one"
+
+
+async def test_files_are_put_on_a_router(autojump_clock: Clock, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(300_000))
+    async with open_world() as world:
+        bot = await world.bot()
+        agent = bot.bot.agent
+        file_id = await agent.send_file(path)
+        with trio.fail_after(60):
+            while (  # noqa: ASYNC110 - the time is virtual
+                await agent.file_status(file_id)
+            ).state is FileState.SENDING:
+                await trio.sleep(1)
+        assert (await agent.file_status(file_id)).state is FileState.SENT
 
 
 async def test_real_time_goes_by_by_itself() -> None:
