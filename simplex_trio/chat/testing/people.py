@@ -47,7 +47,7 @@ def listening() -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
     handlers = Handlers()
 
     async def note(happened: object) -> None:
-        send.send_nowait(happened)
+        await send.send(happened)
 
     handlers.on_message()(note)
     for kind in KINDS:

@@ -18,7 +18,7 @@ from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.in_memory.access import Access, RouterThrough
 from simplex_trio.testing.in_memory.connector import Reachable, simulated_connector
-from simplex_trio.testing.in_memory.crashes import Crash, CrashingFile, RouterInSight
+from simplex_trio.testing.in_memory.crashes import Crash, Crashed, CrashingFile, RouterInSight
 from simplex_trio.testing.in_memory.file_routers import Routers, SimulatedRouter
 from simplex_trio.testing.network import MemoryNetwork
 
@@ -213,7 +213,7 @@ class BotProgram:
                     is_started = True
                     task_status.started()
                     await self._work(life, life.bot)
-        except BaseException:
+        except (Exception, BaseExceptionGroup, Crashed):
             if not crash.has_happened:
                 raise
         finally:
@@ -241,6 +241,7 @@ class BotProgram:
         @outer.on_error
         async def note(_: object, error: Exception) -> None:
             self.errors.append(error)
+            await trio.lowlevel.checkpoint()
 
         return outer
 

@@ -70,7 +70,7 @@ class MemoryDatabase:
     def __init__(self, connection: sqlite3.Connection | None = None) -> None:
         self.connection: sqlite3.Connection = _new_tables() if connection is None else connection
         self.is_incomplete = False
-        self.is_closed = False
+        self.is_closed: bool = False
 
     async def run(self, function: Callable[[], T]) -> T:
         """What ``function`` returns."""

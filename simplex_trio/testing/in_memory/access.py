@@ -68,7 +68,7 @@ class Access:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._open_ones: list[_Connection] = []
-        self.is_there = True
+        self.is_there: bool = True
 
     async def connect(self, name: str) -> trio.abc.Stream:
         """Connect to a server; raises `OSError` if it is down or the way is interrupted."""

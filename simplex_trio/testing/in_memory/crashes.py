@@ -36,11 +36,11 @@ class Crash:
     """Ends what is in ``scope`` at the n-th point at which that is possible, if at all."""
 
     def __init__(self, at: int | None, *, loses_power: bool = False) -> None:
-        self.scope = trio.CancelScope()
+        self.scope: trio.CancelScope = trio.CancelScope()
         self.at = at
         self.loses_power = loses_power
-        self.points = 0
-        self.place = ""
+        self.points: int = 0
+        self.place: str = ""
         """Where it happened."""
 
     @property
@@ -111,7 +111,7 @@ class CrashingFile(MemoryFile):
 
     def __init__(self) -> None:
         super().__init__()
-        self.crash = Crash(None)
+        self.crash: Crash = Crash(None)
         """The end of the program that has it open."""
         self._opened: CrashingDatabase | None = None
 
@@ -174,7 +174,7 @@ class RouterInSight:
     """A router, as a program sees it that may crash."""
 
     def __init__(self, router: Reachable, crash: Crash, random: Random) -> None:
-        self.network = _CrashingNetwork(router.network, crash, random)
+        self.network: Network = _CrashingNetwork(router.network, crash, random)
         self.name: str = router.name
         self.address: ServerAddress = router.address
         self.credentials: RouterCredentials = router.credentials

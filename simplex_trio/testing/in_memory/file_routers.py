@@ -43,17 +43,17 @@ class SimulatedRouter:
     """What a router stores, and how often it was asked."""
 
     def __init__(self, number: int, random: Random) -> None:
-        self.address = ServerAddress.parse(
+        self.address: ServerAddress = ServerAddress.parse(
             f"xftp://{'A' * 42}{'AEIMQUYcgk'[number]}=@r{number}.test"
         )
         self.packets: dict[bytes, Packet] = {}
-        self.is_up = True
-        self.loses = 0.0
+        self.is_up: bool = True
+        self.loses: float = 0.0
         """How often a request or its answer gets lost."""
-        self.uploads = 0
-        self.downloads = 0
-        self.acknowledgements = 0
-        self.lost_registrations = 0
+        self.uploads: int = 0
+        self.downloads: int = 0
+        self.acknowledgements: int = 0
+        self.lost_registrations: int = 0
         """How often it has registered a packet without its sender learning of that."""
         self.random = random
 
@@ -86,7 +86,7 @@ class SimulatedClient:
         self._router = router
         self._crash = crash
         self._over = trio.Event()
-        self.is_usable = True
+        self.is_usable: bool = True
 
     async def wait_until_over(self) -> None:
         await self._over.wait()
