@@ -105,8 +105,10 @@ class BotProgram:
         self.errors: list[Exception] = []
         """What handlers have raised, unless the bot has error handlers of its own.
 
-        The world raises them at its end.  A test that expects one takes it out of the list.
+        The world raises them at its end, if no other failure of the test has shown them.  A test
+        that expects one takes it out of the list.
         """
+        self._shown: list[Exception] = []
 
     def __repr__(self) -> str:
         return f"<BotProgram, {'running' if self.is_running else 'not running'}>"
@@ -245,9 +247,14 @@ class BotProgram:
 
         return outer
 
-    def described_errors(self) -> str:
-        """The errors of handlers with their tracebacks, for an assertion that fails."""
+    def show_errors(self) -> str:
+        """The errors of handlers with their tracebacks, for a failure that they may explain."""
+        self._shown = list(self.errors)
         return "".join("".join(traceback.format_exception(each)) for each in self.errors)
+
+    def errors_to_raise(self) -> list[Exception]:
+        """The errors that no failure has shown."""
+        return [each for each in self.errors if each not in self._shown]
 
     def forget(self) -> None:
         """Forget what it has stored; it does not run, and will not again."""

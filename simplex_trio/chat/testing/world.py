@@ -179,12 +179,12 @@ class World:
 
     def why(self) -> str:
         """What may explain why something has not happened."""
-        errors = "".join(each.described_errors() for each in self._programs)
+        errors = "".join(each.show_errors() for each in self._programs)
         return f"\nhandlers have raised:\n{errors}" if errors else ""
 
     def check(self) -> None:
-        """Raise what handlers have raised and no test has taken: see `BotProgram.errors`."""
-        errors = [error for program in self._programs for error in program.errors]
+        """Raise what handlers have raised and nothing has shown: see `BotProgram.errors`."""
+        errors = [error for program in self._programs for error in program.errors_to_raise()]
         if errors:
             raise ExceptionGroup("handlers have raised", errors)
 

@@ -83,6 +83,7 @@ async def test_that_fails(simplex_world):
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["*NothingHappened: no IncomingMessage for Alice in 600 seconds*"])
     result.stdout.fnmatch_lines(["*LookupError: the reason*"])
+    result.stdout.no_fnmatch_line("*errors in async test and trio fixtures*")
 
 
 def test_what_is_missing_is_said(pytester: pytest.Pytester) -> None:
