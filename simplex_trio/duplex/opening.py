@@ -23,10 +23,20 @@ from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.client_config import AnyServer, server_with_auth
 
-__all__ = ["open_duplex_agent"]
+__all__ = ["folder_beside", "open_duplex_agent"]
 
 _FILES = ".files"
 """What is added to the name of a store for the folder with files that are being received."""
+
+
+def folder_beside(path: str | PathLike[str] | MemoryFile | None, suffix: str) -> Path | None:
+    """The folder beside a file that is named after it; `None` if it is to be a temporary one."""
+    if path is None:
+        return None
+    if isinstance(path, MemoryFile):
+        return None if path.folder is None else path.folder / suffix.lstrip(".")
+    file = Path(path)
+    return file.with_name(file.name + suffix)
 
 
 @asynccontextmanager
@@ -76,7 +86,6 @@ async def open_duplex_agent(
         config = evolve(config, files=evolve(config.files, servers=for_files))
     async with AsyncExitStack() as stack:
         place = path if path is None or isinstance(path, MemoryFile) else Path(path)
-        file = place if isinstance(place, Path) else None
         store = await stack.enter_async_context(
             open_duplex_store(place, key=key, accept_loss=accept_loss)
         )
@@ -92,7 +101,7 @@ async def open_duplex_agent(
             stock,
             subscribes=subscribe,
             ntf_connector=ntf_connector,
-            folder=None if file is None else file.with_name(file.name + _FILES),
+            folder=folder_beside(path, _FILES),
         )
         async with open_inner_nursery() as nursery:
             await nursery.start(agent.run)

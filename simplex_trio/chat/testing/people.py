@@ -28,11 +28,12 @@ PATIENCE = 600
 _AGAIN = 10
 """Seconds until a person opens a link again that could not be opened."""
 
-KINDS = (
-    *("on_connected", "on_request", "on_failed", "on_left", "on_broken", "on_security_code"),
-    *("on_edited", "on_deleted", "on_reaction", "on_profile", "on_preferences"),
+KINDS = tuple(
+    name
+    for name in dir(Handlers)
+    if name.startswith("on_") and name not in ("on_message", "on_error")
 )
-"""What a person sees besides messages: methods of `Handlers`."""
+"""What a person sees besides messages: the methods of `Handlers` for all that can happen."""
 
 HappenedT = TypeVar("HappenedT")
 

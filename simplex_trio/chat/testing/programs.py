@@ -40,11 +40,11 @@ class Place:
     routers: Sequence[Reachable]
     file_routers: Sequence[SimulatedRouter]
     folder: Path
-    """Where the parts of files are until these are complete."""
+    """Where programs have what is not in their files in memory, each in a folder of its own."""
     seed: object
     clock: Callable[[], float]
 
-    def config(self, config: DuplexConfig, name: str, random: Random, crash: Crash) -> DuplexConfig:
+    def config(self, config: DuplexConfig, random: Random, crash: Crash) -> DuplexConfig:
         """A configuration whose servers, time and randomness are those of the world."""
         agent, files = config.agent, config.files
         engine = evolve(agent.client.engine, random=random.randbytes)
@@ -56,7 +56,6 @@ class Place:
             files=evolve(
                 files,
                 servers=files.servers or tuple(router.address for router in self.file_routers),
-                folder=self.folder / name,
                 connect=connect,
             ),
             agent=evolve(agent, client=client, random_fraction=random.random),
@@ -97,7 +96,7 @@ class BotProgram:
         self._config = config
         self._main = main
         self._options = options
-        self._file = CrashingFile()
+        self._file = CrashingFile(place.folder / name)
         self._access = Access(place.network)
         self._lives = 0
         self._life: _Life | None = None
@@ -196,7 +195,7 @@ class BotProgram:
     async def _live(self, life: _Life, *, task_status: trio.TaskStatus[None]) -> None:
         crash, place = life.crash, self._place
         random = Random(f"{place.seed!r} {self._name} {self._lives}")  # noqa: S311 - no secrets
-        config = place.config(self._config, self._name, random, crash)
+        config = place.config(self._config, random, crash)
         routers = [
             RouterInSight(RouterThrough(router, self._access), crash, random)
             for router in place.routers

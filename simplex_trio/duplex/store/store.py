@@ -101,10 +101,12 @@ class MemoryFile:
     """The file of an agent, in memory: what is in it stays when the agent is closed.
 
     `open_duplex_agent` takes it in place of a path, any number of times, and goes on with it as
-    with a file.  It belongs to the thread of the Trio program, and needs no other one.
+    with a file.  It belongs to the thread of the Trio program, and needs no other one.  What would
+    be in folders beside a file is in ``folder``, or in temporary ones if that is `None`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder: Path | None = folder
         self._connection = _new_tables()
         self._database: MemoryDatabase | None = None
 

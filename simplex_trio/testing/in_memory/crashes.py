@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from random import Random
 from sqlite3 import Connection
 from typing import TypeVar
@@ -109,8 +110,8 @@ class CrashingDatabase(MemoryDatabase):
 class CrashingFile(MemoryFile):
     """A file in memory whose programs may crash."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, folder: Path | None = None) -> None:
+        super().__init__(folder)
         self.crash: Crash = Crash(None)
         """The end of the program that has it open."""
         self._opened: CrashingDatabase | None = None
