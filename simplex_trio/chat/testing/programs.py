@@ -100,7 +100,8 @@ class BotProgram:
         self._access = Access(place.network)
         self._lives = 0
         self._life: _Life | None = None
-        self._address = ""
+        self.address: str = ""
+        """The link of the bot, as `Bot.address`; empty until it is open for the first time."""
         self.errors: list[Exception] = []
         """What handlers have raised, unless the bot has error handlers of its own.
 
@@ -118,13 +119,6 @@ class BotProgram:
         if self._life is None or self._life.bot is None or self._life.ended.is_set():
             raise RuntimeError("the program does not run")
         return self._life.bot
-
-    @property
-    def address(self) -> str:
-        """The link of the bot, also while it does not run; see `Bot.address`."""
-        if self.is_running:
-            self._address = self.bot.address
-        return self._address
 
     @property
     def is_running(self) -> bool:
@@ -211,6 +205,8 @@ class BotProgram:
                     connector=simulated_connector(routers, random, config.agent.client),
                     **self._options,
                 ) as life.bot:
+                    if self._options.get("address", True):
+                        self.address = life.bot.address
                     is_started = True
                     task_status.started()
                     await self._work(life, life.bot)

@@ -14,7 +14,6 @@ import trio.testing
 from attrs import evolve
 from trio.testing import MockClock, active_thread_count, wait_all_threads_completed
 
-from simplex_trio.agent.connections import Connector
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.messages.preferences import Preferences
 from simplex_trio.chat.messages.profiles import PeerType, Profile
@@ -23,6 +22,7 @@ from simplex_trio.chat.testing.programs import BotProgram, Main, Place, Table
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.in_memory.connector import simulated_connector
+from simplex_trio.testing.in_memory.crashes import Crash
 from simplex_trio.testing.in_memory.file_routers import SimulatedRouter
 from simplex_trio.testing.in_memory.order import clock_waits_for_threads, seeded_scheduling
 from simplex_trio.testing.in_memory.router import START, MemoryRouter
@@ -110,18 +110,19 @@ class World:
 
     @property
     def servers(self) -> tuple[ServerAddress, ...]:
-        """The routers, for programs that open bots themselves."""
+        """The routers."""
         return tuple(router.address for router in self._routers)
 
-    def connector(self, config: DuplexConfig | None = None) -> Connector:
-        """What connects to the routers, for programs that open bots themselves.
+    def options(self, config: DuplexConfig = _CONFIG) -> dict[str, Any]:
+        """Arguments of `open_bot` for programs that open bots themselves.
 
-        ``config`` is theirs.
+        These bots are on the routers of the world, and have its time and its seed.
         """
         self._names += 1
-        random = Random(f"{self._place.seed!r} connector {self._names}")  # noqa: S311 - no secrets
-        client = (_CONFIG if config is None else config).agent.client
-        return simulated_connector(self._routers, random, client)
+        random = Random(f"{self._place.seed!r} opened {self._names}")  # noqa: S311 - no secrets
+        config = self._place.config(config, random, Crash(None))
+        connector = simulated_connector(self._routers, random, config.agent.client)
+        return {"config": config, "connector": connector}
 
     @property
     def trouble(self) -> Trouble:

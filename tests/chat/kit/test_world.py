@@ -23,7 +23,6 @@ from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import Contact, IncomingMessage
 from simplex_trio.chat.testing.people import KINDS, NothingHappened, listening
 from simplex_trio.chat.testing.world import World, open_world
-from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.file_status import FileState
 from simplex_trio.errors import EncodeError, StoreLocked
 from simplex_trio.testing.in_memory.order import clock_waits_for_threads
@@ -312,15 +311,12 @@ async def test_errors_of_handlers_are_not_lost(autojump_clock: Clock) -> None:
 
 async def test_programs_that_open_bots_themselves(autojump_clock: Clock, tmp_path: Path) -> None:
     async with open_world() as world:
-        config = DuplexConfig(pq=False, clock=lambda: world.now)
         for path in (None, tmp_path / "bot.db"):
             async with open_bot(
                 path,
                 profile="Echo",
                 handlers=echo(),
-                servers=world.servers,
-                config=config,
-                connector=world.connector(config),
+                **world.options(),
             ) as bot:
                 alice = await world.person("Alice")
                 # The file is in the hands of a thread, for which the clock waits.
