@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,7 +33,8 @@ from simplex_trio.wire.addresses import ServerAddress
 __all__ = ["World", "open_world"]
 
 _CONFIG = DuplexConfig(pq=False, proxy=ProxyUse.NEVER)
-"""Neither is seen by a program; without them a test takes a tenth of the time."""
+"""Keys of the KEM are made by another process, for which virtual time does not wait.  Proxies work;
+but programs do not notice them, and tests take longer."""
 
 
 @final
@@ -69,7 +71,8 @@ class World:
         ``main`` is called with the bot, runs beside it, and is cancelled when the program ends.  It
         may return; if it raises, so does the world.  All other arguments are those of `open_bot`.
 
-        Raises what `open_bot` raises.
+        Raises what `open_bot` raises, and `ValueError` for a ``config`` with the post-quantum KEM
+        in virtual time.
         """
         table = Handlers() if handlers is None else handlers
         program = self._program(table, config, main, {"profile": profile, **options})
@@ -101,6 +104,7 @@ class World:
     def _program(
         self, handlers: Table, config: DuplexConfig, main: Main | None, options: dict[str, Any]
     ) -> BotProgram:
+        _check(config)
         number = str(len(self._programs))
         program = BotProgram(self._place, number, handlers, config, main, options)
         self._programs.append(program)
@@ -118,6 +122,7 @@ class World:
 
         These bots are on the routers of the world, and have its time and its seed.
         """
+        _check(config)
         self._names += 1
         random = Random(f"{self._place.seed!r} opened {self._names}")  # noqa: S311 - no secrets
         config = self._place.config(config, random, Crash(None))
@@ -198,6 +203,15 @@ class World:
         """Called by `open_world`, when nothing runs any more."""
         for program in self._programs:
             program.forget()
+
+
+def _check(config: DuplexConfig) -> None:
+    clock = trio.lowlevel.current_clock()
+    if config.pq and isinstance(clock, MockClock) and clock.autojump_threshold < math.inf:
+        raise ValueError(
+            "keys of the KEM are made by another process, for which virtual time does not wait: "
+            "use a configuration with pq=False"
+        )
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import Contact, IncomingMessage
 from simplex_trio.chat.testing.people import KINDS, NothingHappened, listening
 from simplex_trio.chat.testing.world import World, open_world
+from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from simplex_trio.duplex.file_status import FileState
 from simplex_trio.errors import EncodeError, StoreLocked
 from simplex_trio.testing.in_memory.order import clock_waits_for_threads
@@ -339,6 +340,24 @@ async def test_files_are_put_on_a_router(autojump_clock: Clock, tmp_path: Path) 
             ).state is FileState.SENDING:
                 await trio.sleep(1)
         assert (await agent.file_status(file_id)).state is FileState.SENT
+
+
+async def test_no_kem_in_virtual_time(autojump_clock: Clock) -> None:
+    async with open_world() as world:
+        with pytest.raises(ValueError, match="pq=False"):
+            await world.bot(config=DuplexConfig())
+        with pytest.raises(ValueError, match="pq=False"):
+            world.options(DuplexConfig())
+
+
+async def test_messages_through_proxies(autojump_clock: Clock) -> None:
+    config = DuplexConfig(pq=False, proxy=ProxyUse.ALWAYS)
+    async with open_world(routers=2) as world:
+        bot = await world.bot(echo, config=config)
+        alice = await world.person(config=config)
+        await alice.connect(bot.address)
+        await alice.send("one")
+        assert (await alice.next_message()).text == "one"
 
 
 async def test_real_time_goes_by_by_itself() -> None:
