@@ -11,6 +11,7 @@ counts the messages, and says each minute how many there were.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -55,17 +56,19 @@ async def open_bot_thread(
     loop = asyncio.get_running_loop()
     opened: asyncio.Future[BotThread] = loop.create_future()
     ended: asyncio.Future[None] = loop.create_future()
-    ending: list[tuple[trio.lowlevel.TrioToken, trio.CancelScope]] = []
+    begun: concurrent.futures.Future[tuple[trio.lowlevel.TrioToken, trio.CancelScope]] = (
+        concurrent.futures.Future()
+    )
 
     def settle(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:
         if not future.done():
             future.set_exception(error) if error else future.set_result(value)
 
     async def live() -> None:
+        token = trio.lowlevel.current_trio_token()
         with trio.CancelScope() as scope:
+            begun.set_result((token, scope))
             async with opening() as bot:
-                token = trio.lowlevel.current_trio_token()
-                ending.append((token, scope))
                 loop.call_soon_threadsafe(settle, opened, BotThread(bot, token), None)
                 await trio.sleep_forever()
 
@@ -80,15 +83,10 @@ async def open_bot_thread(
             loop.call_soon_threadsafe(settle, ended, None, error)
 
     threading.Thread(target=run, name="bot").start()
+    token, scope = begun.result()
     try:
-        bot_thread = await asyncio.shield(opened)
-    except BaseException:
-        ended.add_done_callback(lambda future: future.exception())
-        raise
-    try:
-        yield bot_thread
+        yield await asyncio.shield(opened)
     finally:
-        token, scope = ending[0]
         with suppress(trio.RunFinishedError):
             token.run_sync_soon(scope.cancel)
         await asyncio.shield(ended)

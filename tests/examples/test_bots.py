@@ -377,6 +377,23 @@ def test_a_bot_beside_asyncio() -> None:
             await refused()
 
         @asynccontextmanager
+        async def endless() -> AsyncIterator[Bot]:
+            try:
+                await trio.sleep_forever()
+                yield people[0].program.bot
+            finally:
+                given_up.append(True)
+
+        async def cancelled() -> None:
+            async with module.open_bot_thread(endless):
+                raise AssertionError("it was opened")
+
+        given_up: list[bool] = []
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(cancelled(), 0.01)
+        assert given_up == [True]
+
+        @asynccontextmanager
         async def short() -> AsyncIterator[Bot]:
             async with open_world() as world, trio.open_nursery() as nursery:
                 program = await world.bot(handlers)
