@@ -55,8 +55,13 @@ class LocalFiles:
 
     @property
     def has_folder(self) -> bool:
-        """Whether there may be a folder; a temporary one is made when it is needed first."""
-        return self._folder is not None
+        """Whether there is a folder; one is made when it is needed first."""
+        return self._folder is not None and self._folder.is_dir()
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether there is a folder that `close` removes."""
+        return self._temporary is not None
 
     # --- in worker threads ----------------------------------------------------------------------
 

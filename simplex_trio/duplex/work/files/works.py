@@ -105,7 +105,7 @@ class FileWorks:
                     self.lanes.stop()
                     self._nursery = None
         finally:
-            if self._local.has_folder:
+            if self._local.is_temporary:
                 with trio.CancelScope(shield=True):
                     await in_thread(self._local.close)
 
