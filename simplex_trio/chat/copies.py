@@ -12,6 +12,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from simplex_trio.duplex.opening import folder_beside
+from simplex_trio.duplex.store.store import MemoryFile
 from simplex_trio.storage.files import OWNER_ONLY
 
 __all__ = ["Copies", "copies_beside"]
@@ -23,11 +25,9 @@ _OWNERS_FOLDER = 0o700
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
-def copies_beside(store: object) -> Path | None:
-    """The folder for the copies of the program whose file this is; `None` for one in memory."""
-    if not isinstance(store, str | os.PathLike):
-        return None
-    return Path(os.fspath(store) + _BESIDE)
+def copies_beside(store: str | os.PathLike[str] | MemoryFile | None) -> Path | None:
+    """The folder for the copies of the program whose file this is; `None` for a temporary one."""
+    return folder_beside(store, _BESIDE)
 
 
 class Copies:
@@ -44,7 +44,7 @@ class Copies:
     @property
     def has_folder(self) -> bool:
         """Whether there may be anything; otherwise no thread needs to be waited for."""
-        return self._folder is not None
+        return self._folder is not None and self._folder.is_dir()
 
     def remove_later(self, name: str) -> None:
         """A copy is not needed any more."""

@@ -13,7 +13,7 @@ from attrs import define, evolve
 from simplex_trio.duplex.file_config import FileConfig
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.testing.in_memory.crashes import Crash
-from tests.duplex.files.simulated_routers import Routers, SimulatedRouter
+from simplex_trio.testing.in_memory.file_routers import Routers, SimulatedRouter
 from tests.duplex.files.simulation import without_threads
 from tests.duplex.quiet import Quiet, open_quiet
 
