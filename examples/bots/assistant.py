@@ -27,9 +27,6 @@ Model: TypeAlias = Callable[[Sequence[str]], AsyncGenerator[str, None]]
 REMEMBERED = 20
 """What was said last in a conversation, which the model gets; a restart forgets it."""
 
-INTERVAL = 2
-"""Seconds between two updates of an answer.  Each of them is a message on the network."""
-
 WAIT = 120
 """Seconds after which an answer that is not complete ends as it is."""
 
@@ -58,21 +55,19 @@ class Assistant:
         await message.answer("I have forgotten what we said.")
 
     async def answer(self, message: IncomingMessage) -> None:
-        """Send what there is of the answer after a while, and then again and again."""
+        """Send what there is of the answer, and more of it again and again."""
         said = self._said[message.contact.id]
         said.append(message.text)
         answer = ""
-        growing = await message.contact.send("…", quote=message, live=True)
-        updated = trio.current_time()
-        with trio.move_on_after(WAIT):
-            async with aclosing(self._model(tuple(said))) as pieces:
-                async for piece in pieces:
-                    answer += piece
-                    if trio.current_time() - updated >= INTERVAL:
-                        await growing.edit(escape(answer), live=True)
-                        updated = trio.current_time()
-        answer = answer.strip() or "I have no answer."
-        await growing.edit(escape(answer))
+        async with message.contact.live(quote=message) as live:
+            await live.update("…")
+            with trio.move_on_after(WAIT):
+                async with aclosing(self._model(tuple(said))) as pieces:
+                    async for piece in pieces:
+                        answer += piece
+                        await live.update(escape(answer))
+            answer = answer.strip() or "I have no answer."
+            await live.update(escape(answer))
         said.append(answer)
 
 
