@@ -482,8 +482,8 @@ class Program:
                 side.given_up.update(message_ids)
             case ConnectionFailed() if may_fail:
                 side.has_failed = True
-            case ReceivingProblem() if side.has_failed:
-                pass
+            case ReceivingProblem() if side.has_failed or may_fail:
+                pass  # such as that a queue may be used which was given up
             case ConnectionDeleted():
                 side.is_gone = True
             case _:

@@ -92,6 +92,7 @@ class Machine:
         self.isolation = random.choice([Isolation.USER, Isolation.USER, Isolation.QUEUE])
         self.is_interrupted = random.random() < 0.3
         self.crash = Crash(None)
+        self.sleeps = False
         self.crashes = 0
         self.agent: DuplexAgent | None = None
 
@@ -118,7 +119,7 @@ class Machine:
 
     async def _live(self, crash: Crash, *, sleeps: bool) -> None:
         """One life; a program that ``sleeps`` is subscribed to nothing."""
-        self.crash = crash
+        self.crash, self.sleeps = crash, sleeps
         opening = self._open_agent(crash, subscribes=not sleeps)
         try:
             with crash.scope:
@@ -243,7 +244,7 @@ class Machine:
                     found.append(f"{side.info!r} has no ratchet in common with its peer")
         if self.count("connections", "has_work"):
             found.append(f"{name} has still to store that it has done everything")
-        if agent is None:
+        if agent is None or self.sleeps:
             found.append(f"{name} does not run")
         else:
             for lanes in agent._lanes._running.values():
