@@ -18,6 +18,7 @@ from simplex_trio.duplex.machine.connection import (
     ReceivingStatus,
 )
 from simplex_trio.duplex.machine.conversing import message_received
+from simplex_trio.duplex.machine.deleting import go_on_deleting
 from simplex_trio.duplex.machine.delivering import resume
 from simplex_trio.duplex.machine.messages import EarlyArrival
 from simplex_trio.duplex.machine.opening import (
@@ -88,10 +89,14 @@ def receive(step: Step, c: OpenConnection, number: int, arrival: Arrival) -> Non
 
 
 def go_on_receiving(step: Step, c: OpenConnection) -> None:
-    """Process what has waited for its turn, as far as that has come."""
+    """Process what has waited for its turn, as far as that has come.
+
+    With what has come there may be nothing left to deliver that a deletion waits for.
+    """
     while (early := take_next(step, c)) is not None:
         arrival = Arrival(early.broker_id, early.timestamp, early.body)
         _open(step, c, early.queue, arrival, may_wait=False)
+    go_on_deleting(step, c)
 
 
 def wait_for_turn(step: Step, c: OpenConnection, number: int) -> float | None:

@@ -160,5 +160,5 @@ def _forget_old(keep: int, step: Step) -> None:
             go_on_deleting(step, c)
     for row in step.rows.find(Connection, deletion=Deletion.AFTER_DELIVERY):
         waiting = step.rows.find(Delivery, connection_id=row.connection_id)
-        if waiting and min(each.created_at for each in waiting) < now - WAIT_FOR_DELIVERY:
+        if not waiting or min(each.created_at for each in waiting) < now - WAIT_FOR_DELIVERY:
             delete(step, step.connection(row.connection_id), after_delivery=False)
