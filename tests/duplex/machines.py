@@ -67,6 +67,7 @@ class Machine:
     ) -> None:
         self.name = name
         self.now: float = NOW
+        self.opened_at: float = 0
         self.spoken = Spoken() if spoken is None else spoken
         self.random = Random(name).randbytes if random is None else random
         self.kem: KEM = QuickKEM() if kem is None else kem
@@ -78,7 +79,10 @@ class Machine:
         self._read = 0
 
     def moment(self) -> Moment:
-        return Moment(self.now, self.random, self.kem, self.kem_pair, self.spoken)
+        return Moment(
+            *(self.now, self.random, self.kem, self.kem_pair, self.spoken),
+            opened_at=self.opened_at,
+        )
 
     def step(self, decide: Callable[[Step], T], *, crash: bool = False) -> T:
         """What ``decide`` returns, once its step is stored; with ``crash`` nothing is."""
@@ -112,6 +116,7 @@ class Machine:
 
     def restart(self) -> None:
         """Forget everything that is not stored."""
+        self.opened_at = self.now
         self.rows = SQLiteRows(self.database.connection)
 
     # --- looking --------------------------------------------------------------------------------

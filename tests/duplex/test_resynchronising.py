@@ -228,6 +228,21 @@ def test_what_is_queued_arrives_once_and_in_order(first: Answer | None) -> None:
     pair.check()
 
 
+def test_what_a_loss_of_power_may_hide_is_not_encrypted_again() -> None:
+    """Routers may have it, though the store does not know: it would come twice."""
+    pair = Pair()
+    ids = [pair.send(pair.a, b"%d" % number) for number in range(3)]
+    pair.a.restart()
+    pair.a.now += 1
+    ids.append(pair.send(pair.a, b"3"))
+    pair.ask(pair.a)
+    held = [each.message_id for each in pair.a.deliveries(pair.id_of(pair.a)) if each.is_held]
+    assert held == ids[3:]
+    pair.settle()
+    assert [event.body for event in pair.messages(pair.b)] == [b"0", b"1", b"2", b"3"]
+    pair.check()
+
+
 def test_a_body_that_is_shared_is_held_back() -> None:
     pair = Pair()
     connection_id = pair.id_of(pair.a)

@@ -300,7 +300,8 @@ def hold_back(step: Step, c: OpenConnection) -> None:
     """Take back what no router can have yet, to be encrypted by another ratchet.
 
     The first message of a queue may have been sent, although its router's answer has not come; it
-    goes on as it is, and so does what an older store may have sent, and what makes new ratchets.
+    goes on as it is, and so does what was queued before the agent was opened, as the answers may
+    have been lost, what an older store may have sent, and what makes new ratchets.
     """
     queued = step.rows.find(Delivery, connection_id=c.connection_id)
     # A copy of what another queue has is of no use without the ratchet.
@@ -311,7 +312,11 @@ def hold_back(step: Step, c: OpenConnection) -> None:
         if not delivery.is_held:
             first.setdefault(delivery.queue, delivery.message_id)
     for delivery in queued:
-        is_sent = delivery.message_id in first.values() or delivery.first_failure is not None
+        is_sent = (
+            delivery.message_id in first.values()
+            or delivery.first_failure is not None
+            or delivery.created_at <= step.moment.opened_at
+        )
         if delivery.kind in _HELD and not (delivery.is_held or is_sent):
             _take_back(step, delivery)
 

@@ -61,6 +61,9 @@ class Moment:
     spoken: Spoken = field(factory=Spoken)
     answers_ratchet_keys: bool = True
     """Whether a peer's key for a new ratchet is answered without asking the program."""
+    opened_at: float = 0
+    """When the agent was opened.  Of what was done before, a loss of power may have taken the last,
+    such as that a router has a message."""
 
     @property
     def seconds(self) -> int:

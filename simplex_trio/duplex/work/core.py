@@ -69,6 +69,7 @@ class Core:
         watches: Watches,
     ) -> None:
         self.config = config
+        self._opened_at = config.clock()
         self.watches = watches
         self.tally: Tally = Tally()
         self._store = store
@@ -107,6 +108,7 @@ class Core:
             kem_pair=kem_pair,
             spoken=config.spoken,
             answers_ratchet_keys=config.answers_resynchronisation,
+            opened_at=self._opened_at,
         )
 
     async def step(
