@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import signal
 import struct
 import subprocess
@@ -98,6 +99,8 @@ class ChatProgram:
     _answers: dict[str, dict[str, Any]] = field(factory=dict)
     _commands: int = 0
     _more: trio.Event = field(factory=trio.Event)
+    patience: float = PATIENCE
+    """How many seconds it may take until something has happened."""
 
     async def read(self) -> None:
         """Read what the program says, until cancelled."""
@@ -117,7 +120,7 @@ class ChatProgram:
         number = str(self._commands)
         asked = json.dumps({"corrId": number, "cmd": command})
         await self._socket.send(_TEXT, asked.encode())
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(self.patience):
             while number not in self._answers:
                 await self._more.wait()
         answer = self._answers.pop(number)
@@ -128,7 +131,7 @@ class ChatProgram:
         self, kind: str, fits: Callable[[dict[str, Any]], object] = lambda event: True
     ) -> dict[str, Any]:
         """The next event of a kind; others are kept."""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(self.patience):
             while True:
                 for each in self._events:
                     if each["type"] == kind and fits(each):
@@ -203,9 +206,7 @@ async def open_chat_program(
     """The program on its databases in ``folder``, which are made if they are missing."""
     await trio.Path(folder).mkdir(exist_ok=True)
     is_new = not await trio.Path(folder / "db_chat.db").exists()
-    with trio.socket.socket() as probe:
-        await probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = await _free_port()
     command = [program, "-d", str(folder / "db"), "-s", router, "--xftp-server", xftp]
     command += ["-p", str(port), "-y"]
     run = partial(
@@ -232,6 +233,21 @@ async def open_chat_program(
         with trio.move_on_after(PATIENCE):
             await process.wait()
         nursery.cancel_scope.cancel()
+
+
+async def _free_port() -> int:
+    """A port for a program that wants to be told one.
+
+    It is below those that the system chooses, which another program may get before this one.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with trio.socket.socket() as probe:
+            try:
+                await probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 async def _connected(port: int) -> trio.abc.Stream:
