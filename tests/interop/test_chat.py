@@ -300,3 +300,40 @@ async def test_both_sides_are_restarted(router: str, tmp_path: Path) -> None:
     async with both.program() as program, both.bot(profile="New weather bot", welcome="Hi"):
         changed = await program.event("contactUpdated")
         assert changed["toContact"]["profile"]["displayName"] == "New weather bot"
+
+
+async def test_messages_from_before_restarts_are_changed_after_them(
+    router: str, tmp_path: Path
+) -> None:
+    both = Both(router, tmp_path)
+    async with both.bot(welcome=None) as bot, both.program() as program:
+        await bot.bot.agent.drain()
+        there = await connect(program, bot.bot.address)
+        await (await bot.next(Contact)).send("which town?")
+        asked = (await program.item("which town?"))["meta"]["itemId"]
+        item = await program.send(there, "Oslo")
+        town = await bot.next(IncomingMessage)
+        await program.status(item, "sndRcvd")
+    answered = item["meta"]["itemId"]
+    async with both.bot(welcome=None) as bot, both.program() as program:
+        await program.command(f"/_update item @{there} {answered} text Bergen")
+        edited = await bot.next(MessageEdited)
+        assert (edited.message_id, edited.content) == (town.id, Text("Bergen"))
+        emoji = '{"type":"emoji","emoji":"👍"}'
+        await program.command(f"/_reaction @{there} {asked} on {emoji}")
+        reaction = await bot.next(ReactionChanged)
+        assert reaction.message is not None
+        assert reaction.message.content == Text("which town?")
+        await reaction.message.edit("which city?")
+        await program.event("chatItemUpdated", lambda event: "which city?" in json.dumps(event))
+    async with both.program() as program, both.bot(welcome=None) as bot:
+        await program.send(there, "I said so", quote=asked)
+        message = await bot.next(IncomingMessage)
+        assert message.quoted is not None
+        assert message.quoted.content == Text("which city?")
+        await message.quoted.delete()
+        deleted = await program.event("chatItemsDeleted")
+        (gone,) = deleted["chatItemDeletions"]
+        assert gone["deletedChatItem"]["chatItem"]["meta"]["itemId"] == asked
+        await program.command(f"/_delete item @{there} {answered} broadcast")
+        assert (await bot.next(MessageDeleted)).message_id == town.id

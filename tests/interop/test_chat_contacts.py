@@ -43,7 +43,7 @@ from tests.interop.test_chat import Both, connect, next_contact, plan, shown
 VOICE = Preferences(voice=Preference(Allow.YES))
 
 
-def _picture() -> Picture:
+def picture_of_a_square() -> Picture:
     """A square of one colour, as PNG."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -105,6 +105,29 @@ async def test_links_of_the_program_are_looked_at(router: str, tmp_path: Path) -
         assert (info.kind, info.can_connect) == (LinkKind.GROUP, False)
         assert info.group is not None
         assert info.group.display_name == "gardeners"
+
+
+async def test_an_address_of_the_program_greets(router: str, tmp_path: Path) -> None:
+    both = Both(router, tmp_path)
+    async with both.bot(address=False) as bot, both.program() as program:
+        answer = await program.command("/ad")
+        address = shown(answer["connLinkContact"])
+        await program.command("/auto_accept on text Hello, this is Alice")
+        info = await bot.bot.look(address)
+        assert info.welcome == Text("Hello, this is Alice")
+        contact = await bot.bot.connect(address)
+        connected = (await program.event("contactConnected"))["contact"]
+        message = await bot.next(IncomingMessage)
+        assert (message.contact.id, message.text) == (contact.id, "Hello, this is Alice")
+        sent = await message.reply("Hello, Alice")
+        answered = await program.item("Hello, Alice")
+        assert answered["quotedItem"]["content"]["text"] == "Hello, this is Alice"
+        with trio.fail_after(PATIENCE):
+            assert await sent.wait() is DeliveryState.DELIVERED
+        await program.command(f"/_delete @{connected['contactId']} full notify=on")
+        with trio.fail_after(PATIENCE):
+            while await bot.bot.contact(contact.id):  # noqa: ASYNC110 - nothing tells of it
+                await trio.sleep(0.1)
 
 
 # --- incognito ----------------------------------------------------------------------------------
@@ -191,7 +214,7 @@ async def test_preferences_of_both_sides(router: str, tmp_path: Path) -> None:
 
 async def test_profiles_with_pictures_change_on_both_sides(router: str, tmp_path: Path) -> None:
     both = Both(router, tmp_path)
-    picture = _picture()
+    picture = picture_of_a_square()
     async with (
         both.bot(profile=Profile("Painter", image=picture), welcome="Hi") as bot,
         both.program() as program,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from PIL.Image import effect_noise
 from simplex_trio.chat import (
     Allow,
     Contact,
+    Content,
     DeliveryState,
     File,
     FileTakenBack,
@@ -34,6 +35,7 @@ from simplex_trio.chat import (
     Preference,
     Preferences,
     Profile,
+    SentMessage,
     TimedMessages,
     Voice,
     open_bot,
@@ -122,28 +124,61 @@ SIZES = [1, MIB, *([100 * MIB] if os.environ.get("SIMPLEX_TRIO_LONG") else [])]
 @pytest.mark.parametrize("size", SIZES)
 async def test_files_in_both_directions(router: str, xftp: str, tmp_path: Path, size: int) -> None:
     async with open_both(router, xftp, tmp_path) as both:
-        program, path = both.program, file_in(tmp_path, size)
-        steps: list[int] = []
-        sent = await both.to_program.send_file(path, name="from the bot.bin", text="for you")
-        item = await program.item("for you")
-        assert item["file"]["fileName"] == "from the bot.bin"
-        assert item["file"]["fileSize"] == size
-        with trio.fail_after(10 * PATIENCE):
-            reached = await sent.wait(on_progress=lambda progress: steps.append(progress.done))
-        assert reached is DeliveryState.DELIVERED
-        there = tmp_path / "received"
-        await program.receive(item, there)
-        assert same(there, path)
+        path = file_in(tmp_path, size)
 
-        await program.send_file(both.contact_id, path, {"type": "file", "text": "for the bot"})
-        message = await both.bot.next(IncomingMessage)
-        assert message.content == File("for the bot")
-        assert message.file is not None
-        assert message.file.size == size
-        with trio.fail_after(10 * PATIENCE):
-            here = await message.file.save()
-        assert here == both.inbox / path.name
-        assert same(here, path)
+        async def send() -> SentMessage:
+            return await both.to_program.send_file(path, name="from the bot.bin", text="for you")
+
+        await _sent_to_program(both, send, path, "from the bot.bin")
+        shown = {"type": "file", "text": "for the bot"}
+        assert await _sent_to_bot(both, path, shown) == File("for the bot")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_images_in_both_directions(router: str, xftp: str, tmp_path: Path, size: int) -> None:
+    async with open_both(router, xftp, tmp_path) as both:
+        path = file_in(tmp_path, size)
+
+        async def send() -> SentMessage:
+            return await both.to_program.send_image(path, thumbnail=PIXEL, text="for you")
+
+        item = await _sent_to_program(both, send, path, path.name)
+        assert item["content"]["msgContent"]["image"] == PIXEL.uri
+        shown = {"type": "image", "text": "for the bot", "image": PIXEL.uri}
+        assert await _sent_to_bot(both, path, shown) == Image(PIXEL, "for the bot")
+
+
+async def _sent_to_program(
+    both: Both, send: Callable[[], Awaitable[SentMessage]], path: Path, name: str
+) -> dict[str, Any]:
+    """The bot sends a file with the text ``for you``, and the program receives it."""
+    size = (await trio.Path(path).stat()).st_size
+    both.program.patience = 10 * PATIENCE
+    steps: list[int] = []
+    sent = await send()
+    item = await both.program.item("for you")
+    assert (item["file"]["fileName"], item["file"]["fileSize"]) == (name, size)
+    with trio.fail_after(10 * PATIENCE):
+        reached = await sent.wait(on_progress=lambda progress: steps.append(progress.done))
+    assert reached is DeliveryState.DELIVERED
+    assert steps == sorted(steps)
+    there = both.folder / "received"
+    await both.program.receive(item, there)
+    assert same(there, path)
+    return item
+
+
+async def _sent_to_bot(both: Both, path: Path, content: dict[str, Any]) -> Content:
+    """The program sends a file, and the bot receives it."""
+    await both.program.send_file(both.contact_id, path, content)
+    message = await both.bot.next(IncomingMessage)
+    assert message.file is not None
+    assert message.file.size == (await trio.Path(path).stat()).st_size
+    with trio.fail_after(10 * PATIENCE):
+        here = await message.file.save()
+    assert here == both.inbox / path.name
+    assert same(here, path)
+    return message.content
 
 
 def noise() -> bytes:
