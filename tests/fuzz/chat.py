@@ -24,7 +24,7 @@ from tests.fuzz.wire import text
 
 __all__ = ["TARGETS"]
 
-FILES = ("chat_live.json",)
+FILES = ("chat_live.json", "chat_live_6_5.json", "chat_live_7_0.json")
 LINKS = (Style.URI, Style.EMAIL, Style.PHONE)
 
 

@@ -1,93 +1,71 @@
-"""What the real chat program says to a bot, and what a bot says to it."""
+"""What the real chat programs say to a bot, and what a bot says to them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from simplex_trio.chat.messages.bodies import (
-    Received,
-    decode_body,
-    decode_info,
-    encode_batch,
-)
+from simplex_trio.chat.messages.bodies import decode_body, encode_batch
 from simplex_trio.chat.messages.calls import XCallEnd, XCallInv
-from simplex_trio.chat.messages.compression import decompress_frame
 from simplex_trio.chat.messages.content import (
     File,
+    Image,
     Link,
-    OtherPage,
+    SharedContact,
+    SharedLink,
     Text,
-    UnknownContent,
     Voice,
 )
-from simplex_trio.chat.messages.event import UnknownEvent
-from simplex_trio.chat.messages.events import UnknownReaction, XContact, XInfo, XMsgNew, XMsgUpdate
-from simplex_trio.chat.messages.files import DescriptionParts
+from simplex_trio.chat.messages.events import (
+    XContact,
+    XFileCancel,
+    XInfo,
+    XMsgNew,
+    XMsgUpdate,
+)
+from simplex_trio.chat.messages.files import DescriptionParts, split_description
 from simplex_trio.chat.messages.group_events import XGrpInv
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.chat.messages.message import ChatMessage
+from simplex_trio.chat.messages.preferences import Allow, TimedMessages
 from simplex_trio.chat.messages.profiles import PeerType
-from simplex_trio.chat.messages.records import Record
-from tests.chat.messages.values import parts_of
+from simplex_trio.wire.xftp.description_text import decode_description
+from tests.chat.messages.recorded import (
+    check_fields,
+    check_info,
+    check_values,
+    check_versions,
+    read,
+)
 from tests.vectors import Case, cases, load
 
 FILE = "chat_live.json"
-UNKNOWN = (UnknownEvent, UnknownContent, UnknownReaction, OtherPage)
+
+NEWER = ["chat_live_6_5.json", "chat_live_7_0.json"]
+"""Recorded by tests/interop/test_chat_recorded.py."""
+
+CASES = [case for file in (FILE, *NEWER) for case in cases(file, "chat_body")]
 
 
-def read(case: Case) -> tuple[Received, ...]:
-    elements = decode_body(bytes.fromhex(case["bytes"]))
-    assert all(isinstance(each, Received) for each in elements)
-    return tuple(each for each in elements if isinstance(each, Received))
-
-
-def json_values(body: bytes) -> Iterator[Any]:
-    """The messages in a body, as Python reads them; a batch is taken apart by its lengths."""
-    match body[:1]:
-        case b"[":
-            yield from json.loads(body)
-        case b"X":
-            assert body[1:3] == b"\x011"
-            yield from json_values(decompress_frame(body[5:]))
-        case b"=":
-            assert body[1] == 1
-            yield json.loads(body[body.index(b"{") :])
-        case _:
-            yield json.loads(body)
-
-
-@pytest.mark.parametrize("case", cases(FILE, "chat_body"))
+@pytest.mark.parametrize("case", CASES)
 def test_every_field_is_understood(case: Case) -> None:
-    for part in parts_of(read(case)):
-        assert not isinstance(part, UNKNOWN)
-        if isinstance(part, Record | ChatMessage):
-            assert part.unknown == {}
+    check_fields(case)
 
 
-@pytest.mark.parametrize("case", cases(FILE, "chat_body"))
+@pytest.mark.parametrize("case", CASES)
 def test_what_is_written_is_what_was_read(case: Case) -> None:
-    body = bytes.fromhex(case["bytes"])
-    said = [each.message for each in read(case)]
-    again = [json.loads(each.encode()) for each in said if isinstance(each, ChatMessage)]
-    assert again == list(json_values(body))
+    check_values(case)
 
 
-@pytest.mark.parametrize("case", cases(FILE, "chat_body"))
+@pytest.mark.parametrize("case", CASES)
 def test_what_comes_with_a_connection_is_one_message(case: Case) -> None:
-    if case["agent"] in ("REQ", "CONF", "INFO", "accept", "allow", "join"):
-        assert decode_info(bytes.fromhex(case["bytes"])) == read(case)[0].message
+    check_info(case)
 
 
-@pytest.mark.parametrize("case", cases(FILE, "chat_body"))
+@pytest.mark.parametrize("case", CASES)
 def test_versions(case: Case) -> None:
-    for each in read(case):
-        assert isinstance(each.message, ChatMessage)
-        assert each.message.versions.lowest == 1
-        assert each.message.versions.highest >= 16
+    check_versions(case)
 
 
 # --- what is in them ----------------------------------------------------------------------------
@@ -95,12 +73,12 @@ def test_versions(case: Case) -> None:
 FIRST = "address with link data; app scans, prepares, connects with a first message"
 
 
-def events(action: str) -> list[Any]:
-    """What the app said in the course of one action, in order."""
+def events(action: str, file: str = FILE, direction: str = "from_app") -> list[Any]:
+    """What one side said in the course of one action, in order."""
     return [
         each.message.event
-        for case in load(FILE)
-        if case["action"] == action and case["direction"] == "from_app"
+        for case in load(file)
+        if case["action"] == action and case["direction"] == direction
         for each in read(case)
         if isinstance(each.message, ChatMessage)
     ]
@@ -119,13 +97,7 @@ def test_a_request_with_a_first_message() -> None:
     assert request.profile == info.profile
     assert request.profile.peer_type is PeerType.BOT
 
-    [welcome] = [
-        each.message.event
-        for case in load(FILE)
-        if case["action"] == FIRST and case["agent"] == "send"
-        for each in read(case)
-        if isinstance(each.message, ChatMessage)
-    ]
+    [_, welcome] = events(FIRST, direction="to_app")
     assert isinstance(welcome, XMsgUpdate)
     assert welcome.msg_id == request.welcome_msg_id
 
@@ -155,6 +127,85 @@ def test_the_description_of_a_file_follows_its_message() -> None:
     parts = DescriptionParts().adding(described.file_descr)
     assert parts.text is not None
     assert "party: recipient" in parts.text
+
+
+@pytest.mark.parametrize("file", NEWER)
+@pytest.mark.parametrize(("by", "direction"), [("", "from_app"), ("bot: ", "to_app")])
+def test_the_description_of_a_large_file_has_several_parts(
+    file: str, by: str, direction: str
+) -> None:
+    action = f"{by}file whose description has several parts"
+    [message, *described] = events(action, file, direction)
+    assert len(described) == 2
+    parts = DescriptionParts()
+    for number, each in enumerate(described, start=1):
+        assert each.file_descr.file_descr_part_no == number
+        assert parts.text is None
+        parts = parts.adding(each.file_descr)
+    assert parts.text is not None
+    assert split_description(parts.text) == tuple(each.file_descr for each in described)
+    description = decode_description(parts.text)
+    assert description.size >= message.file.file_size
+
+
+@pytest.mark.parametrize("file", NEWER)
+def test_files_are_taken_back_by_either_side(file: str) -> None:
+    [theirs] = events("file taken back", file)
+    [ours] = events("bot: file taken back", file, "to_app")
+    assert isinstance(theirs, XFileCancel)
+    assert isinstance(ours, XFileCancel)
+
+
+@pytest.mark.parametrize("file", NEWER)
+def test_other_contents(file: str) -> None:
+    [forwarded] = events("message forwarded", file)
+    assert forwarded.forward
+    [shared] = events("contact shared", file)
+    assert isinstance(shared.content, SharedLink)
+    assert isinstance(shared.content.chat_link, SharedContact)
+    [image] = events("image without a file", file)
+    assert isinstance(image.content, Image)
+    assert image.file is None
+    [timed] = events("message that disappears", file)
+    assert timed.ttl == 60
+
+
+@pytest.mark.parametrize("file", NEWER)
+def test_infos_of_connections_with_large_pictures_are_compressed(file: str) -> None:
+    actions = (
+        "an app with a large picture opens an invitation",
+        "bot: opens an invitation with a large picture",
+    )
+    found = {
+        each["agent"]: bytes.fromhex(each["bytes"])[:1]
+        for each in load(file)
+        if each["action"] in actions
+    }
+    assert [found[each] for each in ("CONF", "INFO", "join")] == [b"X"] * 3
+
+
+@pytest.mark.parametrize("file", NEWER)
+def test_pictures_in_one_call_are_one_batch(file: str) -> None:
+    [batch, *_] = [each for each in load(file) if each["action"] == "two pictures in one call"]
+    assert len(read(batch)) == 2
+    [quote] = events("quote of a picture", file)
+    assert isinstance(quote.quote.content, Image)
+
+
+@pytest.mark.parametrize("file", NEWER)
+def test_profiles(file: str) -> None:
+    [allowing] = events("preferences for one contact", file)
+    assert allowing.profile.preferences.timed_messages == TimedMessages(Allow.YES, 3600)
+    [changed] = events("profile changed", file)
+    assert (changed.profile.full_name, changed.profile.short_descr) == ("Alice", "At home")
+    assert changed.profile.image.media_type == "image/png"
+    [request, *_] = events(
+        "the app asks at the address again, incognito, without a look at it", file
+    )
+    assert isinstance(request, XContact)
+    assert request.profile.display_name not in ("Alice", "Alicia")
+    assert request.first_message is None
+    assert request.welcome_msg_id is None
 
 
 def test_a_live_message() -> None:
