@@ -51,6 +51,7 @@ def check_info(case: Case) -> None:
 
 
 def check_versions(case: Case) -> None:
+    """The versions that both sides say go up to what a bot of this package implements, or more."""
     for each in read(case):
         assert isinstance(each.message, ChatMessage)
         assert each.message.versions.lowest == 1
