@@ -268,7 +268,7 @@ class Bot:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Call handlers until cancelled; called by `open_bot`."""
         async with trio.open_nursery() as nursery:
-            deal = partial(dispatch, self._handlers)
+            deal = partial(dispatch, self._core, self._handlers)
             self._conversations = Conversations(nursery, self._core, deal)
             self._core.contact_removed = self._conversations.end
             transfers = self._core.transfers

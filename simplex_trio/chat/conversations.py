@@ -159,6 +159,7 @@ class Turn:
         self._conversation = conversation
         self._in_hand: list[Callable[[Store], None]] = []
         self._aside = 0
+        self._is_asking = False
         self.contact_id: int = conversation.contact_id
         self.is_over: bool = False
 
@@ -182,8 +183,15 @@ class Turn:
             raise RuntimeError("the handler of this message has finished")
         if self.stands_aside:
             raise RuntimeError("the handler waits for a file, so that it is not its turn to ask")
-        await self._settle(send)
-        job = await self._next_message()
+        if self._is_asking:
+            # The second answer would not come before the handler has finished with the first one.
+            raise RuntimeError("another task of the handler waits for an answer")
+        self._is_asking = True
+        try:
+            await self._settle(send)
+            job = await self._next_message()
+        finally:
+            self._is_asking = False
         message = job.value
         assert isinstance(message, IncomingMessage)
         message._turn = self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -22,6 +23,13 @@ from simplex_trio.duplex.transaction import Transaction
 __all__ = ["ChatCore"]
 
 T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
+
+
+def _log_error(where: str, exc: Exception) -> None:
+    # Not the error's text, which may show what people have said.
+    _logger.error("%s has raised %s", where, type(exc).__name__)
 
 
 @define(eq=False)
@@ -73,6 +81,8 @@ class ChatCore:
         """Whether the upkeep knows that descriptions of files wait."""
         self.contact_removed: Callable[[int], None] = lambda contact_id: None
         """Called with the id of each contact that is gone."""
+        self.error_unhandled: Callable[[str, Exception], object] = _log_error
+        """Called with each error of the program's functions that none of them deals with."""
         self._waits: dict[tuple[int, bytes], list[_Wait]] = {}
 
     async def step(

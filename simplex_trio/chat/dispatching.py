@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from typing import Any
 
@@ -40,33 +39,31 @@ from simplex_trio.chat.people import Contact, ContactRequest, IncomingMessage, S
 
 __all__ = ["dispatch", "noticed", "told"]
 
-_logger = logging.getLogger(__name__)
 
-
-async def dispatch(handlers: Handlers, job: Job, turn: Turn) -> None:
+async def dispatch(core: ChatCore, handlers: Handlers, job: Job, turn: Turn) -> None:
     """Call the handlers for a job, and settle it."""
     turn.begin(job)
     value: Any = job.value
     if isinstance(value, IncomingMessage):
         value._turn = turn
-        routes = await _routes_of(handlers, value)
+        routes = await _routes_of(core, handlers, value)
     else:
         routes = handlers.for_other(job.kind, value)
     for each in routes:
-        await _follow(each, value)
+        await _follow(core, each, value)
     await turn.end()
 
 
-async def _routes_of(handlers: Handlers, message: IncomingMessage) -> list[Route]:
+async def _routes_of(core: ChatCore, handlers: Handlers, message: IncomingMessage) -> list[Route]:
     try:
         route = handlers.for_message(message)
     except Exception as exc:  # of a filter
-        await _failed(handlers.error_handlers, message, exc)
+        await _failed(core, handlers.error_handlers, message, exc)
         return []
     return [] if route is None else [route]
 
 
-async def _follow(route: Route, value: Any) -> None:
+async def _follow(core: ChatCore, route: Route, value: Any) -> None:
     async def go_on(place: int = 0) -> None:
         if place == len(route.middleware):
             await route.call()
@@ -76,15 +73,21 @@ async def _follow(route: Route, value: Any) -> None:
     try:
         await go_on()
     except Exception as exc:
-        await _failed(route.error_handlers, value, exc)
+        await _failed(core, route.error_handlers, value, exc)
 
 
-async def _failed(handlers: tuple[ErrorHandler, ...], value: Any, exc: Exception) -> None:
+async def _failed(
+    core: ChatCore, handlers: tuple[ErrorHandler, ...], value: Any, exc: Exception
+) -> None:
     if not handlers:
-        # Not the error's text, which may show what people have said.
-        _logger.error("a handler has raised %s", type(exc).__name__)
+        core.error_unhandled("a handler", exc)
     for handler in handlers:
-        await handler(value, exc)
+        try:
+            await handler(value, exc)
+        except Exception as another:
+            # Such as when the contact is gone and cannot be told.  If that ended the bot, any
+            # contact could end it, and after a restart the same message would do so again.
+            core.error_unhandled("an error handler", another)
 
 
 def told(core: ChatCore, said: Said) -> list[tuple[str, object]]:

@@ -268,7 +268,8 @@ class Handlers:
 
         Those of the table of the handler come first, then those of the table that includes it.  If
         there is none, the error is logged.  Either way it has been dealt with then.  An error of
-        the function itself ends the program.
+        the function itself is logged too, since no message of a contact may end the program for
+        all others.
         """
         self._error_handlers.append(function)
         return function

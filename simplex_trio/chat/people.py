@@ -414,8 +414,8 @@ class IncomingMessage(Redacted):
         What else the contact does meanwhile, such as reacting, goes to its handlers.  Raises
         `UnknownContact` if the contact has deleted the program, or is deleted.
 
-        Only for the handler that was called with this message, or has asked for it; anywhere else
-        it raises `RuntimeError`.
+        Only for the handler that was called with this message, or has asked for it, and for one of
+        its tasks at a time; anywhere else it raises `RuntimeError`.
         """
         if self._turn is None:
             raise RuntimeError("only the handler of a message can ask")

@@ -220,6 +220,8 @@ class BotProgram:
             task_status.started()
 
     async def _work(self, life: _Life, bot: Bot) -> None:
+        # The errors of its error handlers; those of other handlers go through `_table`.
+        bot._core.error_unhandled = lambda _, error: self.errors.append(error)
         async with open_inner_nursery() as nursery:
             if self._main is not None:
                 nursery.start_soon(self._main, bot)

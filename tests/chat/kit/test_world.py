@@ -261,6 +261,8 @@ def failing(*, handled: bool) -> Handlers:
 
         @handlers.on_error
         async def say(message: IncomingMessage, error: Exception) -> None:
+            if message.text == "worse":
+                raise ValueError("and that failed too") from error
             await message.answer(f"it failed: {error}")
 
     return handlers
@@ -274,6 +276,13 @@ async def test_errors_of_handlers_are_not_lost(autojump_clock: Clock) -> None:
         await alice.send("one")
         assert (await alice.next_message()).text == "it failed: one"
         assert bot.errors == []
+        # An error handler can fail, too.
+        await alice.send("worse")
+        await alice.send("two")
+        assert (await alice.next_message()).text == "it failed: two"
+        (error,) = bot.errors
+        assert isinstance(error, ValueError)
+        bot.errors.clear()
 
     async def talk(world: World) -> None:
         bot = await world.bot(failing(handled=False))
