@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -120,7 +121,9 @@ def _core_of(hint: Any) -> Any:
 
 def _reader(hint: Any) -> Callable[[str], Any]:
     core = _core_of(hint)
-    if core in (str, int, float):
+    if core is float:
+        return _finite
+    if core in (str, int):
         reader: Callable[[str], Any] = core
         return reader
     if get_origin(core) is Literal:
@@ -130,6 +133,13 @@ def _reader(hint: Any) -> Callable[[str], Any]:
         members = {str(each.value).lower(): each for each in core}
         return lambda word: _one_of(members, word)
     raise TypeError("an argument of a command is text, a number, an enumeration or a Literal")
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError("not a number that can be counted with")
+    return number
 
 
 def _one_of(words: dict[str, Any], word: str) -> Any:

@@ -279,7 +279,10 @@ class SentMessage(Redacted):
     sent_at: int
 
     async def edit(self, content: Content | str, *, live: bool = False) -> None:
-        """Replace what it says; with ``live`` more is to come."""
+        """Replace what it says; with ``live`` more is to come.
+
+        Raises as `Contact.send` does.
+        """
         core, said = self.contact._core, as_content(content)
 
         def decide(store: Store) -> None:

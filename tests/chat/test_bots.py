@@ -89,7 +89,8 @@ async def test_a_bot_answers_at_its_address(autojump_clock: Clock) -> None:
         again = await bot.contact(known.id)
         assert again is not None
         assert again.connection_id == known.connection_id
-        assert await bot.contact(99) is None
+        for unknown in (99, 0, -1, 2**64):
+            assert await bot.contact(unknown) is None
 
 
 async def test_the_link_shows_who_the_bot_is(autojump_clock: Clock) -> None:
@@ -283,7 +284,12 @@ async def test_preferences_are_kept_to_in_both_directions(autojump_clock: Clock)
         message = await told.receive()
         assert isinstance(message, IncomingMessage)
         assert message.content == UnknownContent("poem", "roses")
-        for attempt in (message.react("👍"), contact.send(Voice(1)), contact.send("x", ttl=5)):
+        sent = await contact.send("x")
+        assert isinstance(await told.receive(), IncomingMessage)
+        for attempt in (
+            *(message.react("👍"), contact.send(Voice(1)), contact.send("x", ttl=5)),
+            sent.edit(Voice(1)),
+        ):
             with pytest.raises(NotAllowed):
                 await attempt
 
@@ -413,6 +419,8 @@ async def test_commands_have_arguments(autojump_clock: Clock) -> None:
         "/'say-it low Yes'": "yes",
         "/add 1 2 3.5": "6.5",
         "/add": "0",
+        "/add 1 nan": "Usage: /add [numbers ...]",
+        "/add 1e999": "Usage: /add [numbers ...]",
         "/help": (
             "/weather <days> [unit] - The weather\n/say-it <how> <text> - Repeat\n"
             "/add [numbers ...] - Add numbers\n/help - Show all commands"

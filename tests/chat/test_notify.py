@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -291,9 +292,12 @@ async def test_what_became_of_an_alert_is_told_as_it_is(autojump_clock: Clock) -
         told = await notifier.send("kitchen", "three", timeout=60)
         assert (told.state, told.problem) == (STORED, Problem.NETWORK)
         assert trio.current_time() == before + 60
+        for nonsense in (-1, math.nan):
+            assert (await notifier.send("kitchen", "at once", timeout=nonsense)).state is STORED
+        assert trio.current_time() == before + 60
         (person,) = await notifier.recipients()
-        assert person.queued == 2
-        assert await notifier.flush(timeout=10) == 2
+        assert person.queued == 4
+        assert await notifier.flush(timeout=10) == 4
         await quiet.start()
         assert await notifier.flush(timeout=600) == 0
         assert await told.message.wait(SENT) is SENT

@@ -308,6 +308,9 @@ def test_a_store_that_has_lost_something(alerts: Alerts) -> None:
         ("alice", "text", "--file-router", "xftp://"),
         ("--list", "--file", "x"),
         ("alice", "text", "--until", "read"),
+        ("alice", "text", "--seconds", "-1"),
+        ("alice", "text", "--seconds", "nan"),
+        ("alice", "text", "--wait", "nan"),
     ],
     ids=str,
 )
@@ -465,7 +468,12 @@ def test_alerts_by_apprise(alerts: Alerts, phone: Phone, apprise: Any, tmp_path:
     assert phone.text() == "one\ntwo"
     assert not send("simplex://somebody/alice?")
     assert phone.text() == "\u2060*disk* is full"
-    for url in ("simplex://?", "simplex://alice?until=read&", "simplex://alice?wait=long&"):
+    for url in (
+        "simplex://?",
+        "simplex://alice?until=read&",
+        "simplex://alice?wait=long&",
+        *("simplex://alice?seconds=nan&", "simplex://alice?wait=-1&"),
+    ):
         assert not send(url)
     with open(alerts.path.with_name("none"), "w"):
         assert not send("simplex://alice?store=/none.db&x=")

@@ -141,6 +141,8 @@ def edit(
 ) -> None:
     """Give a message that was sent another content."""
     sent = store.sent_as(contact.contact_id, msg_id)
+    if sent is None or type(sent.content) is not type(content):
+        check_allowed(settings, contact, content)
     ttl = None if sent is None else sent.ttl
     event = XMsgUpdate(msg_id, content, ttl=ttl, live=live or None)
     say(store, contact, event, settings.new_message_id())

@@ -51,6 +51,9 @@ _INVITATIONS = ".chat.invitations"
 _OWN_LINKS = ".chat.own-links"
 
 
+_CONTACT_IDS = range(1, 2**63)
+
+
 def _key(number: int) -> bytes:
     return number.to_bytes(8, "big")
 
@@ -103,7 +106,9 @@ class Store:
         return self._next(b"last contact")
 
     def contact(self, contact_id: int) -> ContactRecord | None:
-        """The contact with this id."""
+        """The contact with this id, which may be any number."""
+        if contact_id not in _CONTACT_IDS:
+            return None
         return self._get(ContactRecord, _CONTACTS, _key(contact_id))
 
     def contact_of(self, connection_id: str) -> ContactRecord | None:

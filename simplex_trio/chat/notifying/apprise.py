@@ -124,12 +124,19 @@ def _target(meta: Mapping[str, Any]) -> _Target:
             contacts,
             store_path(options.get("store") or DEFAULT_STORE),
             _UNTIL[options.get("until") or DeliveryState.SENT.value],
-            float(options.get("seconds") or 30),
-            float(options.get("wait") or WAIT),
+            _seconds(options.get("seconds"), 30),
+            _seconds(options.get("wait"), WAIT),
             markup=options.get("markup") in ("yes", "true", "1"),
         )
     except (KeyError, ValueError) as exc:
         raise DecodeError("a URL with options that make no sense") from exc
+
+
+def _seconds(given: object, usual: float) -> float:
+    seconds = float(str(given)) if given else usual
+    if not seconds >= 0:  # or not a number
+        raise ValueError("no number of seconds")
+    return seconds
 
 
 async def _alert(target: _Target, text: str, files: Sequence[tuple[Path, str]]) -> bool:

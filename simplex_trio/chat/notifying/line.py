@@ -81,7 +81,7 @@ async def open_in_turn(
         except StoreLocked:
             if line is None or wait <= 0:
                 raise
-    deadline = trio.current_time() + wait
+    deadline = trio.current_time() + (wait if wait > 0 else 0)
     try:
         while True:
             if line.is_first:

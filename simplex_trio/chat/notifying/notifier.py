@@ -237,7 +237,8 @@ class Notifier:
     async def _wait(
         self, wait: Callable[[], Awaitable[object]], timeout: float, *, gives_way: bool
     ) -> None:
-        with trio.move_on_after(timeout):
+        # What makes no sense is no time at all: the alert is stored already.
+        with trio.move_on_after(timeout if timeout > 0 else 0):
             if not gives_way or self._line is None:
                 await wait()
                 return

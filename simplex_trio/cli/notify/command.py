@@ -128,6 +128,8 @@ def notify(
     _check(contact, text, modes=[pair, list_, remove, flush])
     if (profile is not None or router) and not pair:
         raise CommandFailed("Give --as and --router together with --pair.", ExitCode.USAGE)
+    if not wait >= 0 or (seconds is not None and not seconds >= 0):  # or not a number
+        raise CommandFailed("Give --seconds and --wait as 0 or more.", ExitCode.USAGE)
     if file_router and file is None:
         raise CommandFailed("Give --file-router together with --file.", ExitCode.USAGE)
     if file is not None and (pair or list_ or remove or flush):
