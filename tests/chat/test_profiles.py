@@ -27,6 +27,7 @@ from simplex_trio.chat.messages.preferences import (
 from simplex_trio.chat.messages.profiles import PeerType, Profile
 from simplex_trio.chat.people import IncomingMessage
 from simplex_trio.chat.testing import open_world
+from simplex_trio.duplex.config import UserLimits
 from simplex_trio.errors import EncodeError, TooLarge
 from tests.duplex.quiet import open_quiet
 
@@ -137,6 +138,7 @@ async def test_a_profile_changes_while_the_bot_runs(autojump_clock: Clock) -> No
         assert changed.before is not None
         assert changed.before.display_name == "Echo"
         assert changed.contact.name == "Parrot"
+        await trio.sleep(1)  # until the handler's message is settled
         (known,) = await alice.bot.contacts()
         assert known.name == "Parrot"
         await bot.agent.drain()
@@ -153,6 +155,42 @@ async def test_a_profile_changes_while_the_bot_runs(autojump_clock: Clock) -> No
             scope.cancel()
             await bot.set_profile("Never")
         assert bot.profile.display_name == "Parrot"
+
+
+@pytest.mark.parametrize("differs", [False, True])
+async def test_a_profile_waits_for_contacts_that_cannot_be_told(
+    autojump_clock: Clock, differs: bool
+) -> None:
+    handlers, told = listening()
+    limits = UserLimits(queued_messages=2)
+    async with (
+        open_quiet() as quiet,
+        open_quiet_bot(quiet, "Echo", handlers=handlers, changes={"limits": limits}) as bot,
+        open_person(quiet, "Alice") as alice,
+    ):
+        echo = Person(bot, told)
+        contact, to_echo = await talk(echo, alice)
+        if differs:
+            await contact.set_preferences(Preferences(voice=Preference(Allow.YES)))
+            await alice.next(PreferencesChanged)
+        # The two sides have no ratchet in common.
+        quiet.stop()
+        await bot.agent.resynchronise(contact.connection_id, force=True)
+        await bot.set_profile("Parrot")
+        await quiet.start()
+        assert (await alice.next(ProfileChanged)).profile.display_name == "Parrot"
+        await trio.sleep(60)
+        # As many messages wait as may.
+        quiet.stop()
+        for _ in range(2):
+            await contact.send("x")
+        await bot.set_profile("Falcon")
+        await quiet.start()
+        await to_echo.send("hello")
+        assert (await alice.next(ProfileChanged)).profile.display_name == "Falcon"
+        await to_echo.send("hello")
+        await trio.sleep(60)
+        assert not [each for each in alice.heard() if isinstance(each, ProfileChanged)]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -11,7 +11,7 @@ from simplex_trio.chat.errors import GroupsNotSupported, LinkIsOwn
 from simplex_trio.chat.machine.happenings import Happening
 from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.noticing import notify, read_info
-from simplex_trio.chat.machine.outgoing import known_contact, say_if_possible
+from simplex_trio.chat.machine.outgoing import known_contact, say_if_possible, tell_profile
 from simplex_trio.chat.machine.receiving_files import forget_files
 from simplex_trio.chat.machine.records import (
     ContactRecord,
@@ -196,9 +196,8 @@ def can_send(
     first = contact.first
     contact = store.change_contact(contact, welcome_due=False, welcome_msg_id=None, first=None)
     if is_ready and contact.status is not ContactStatus.READY:
-        if contact.profile_due:
-            say_if_possible(store, contact, XInfo(settings.profile_for(contact)))
-        contact = store.change_contact(contact, status=ContactStatus.READY, profile_due=False)
+        contact = store.change_contact(contact, status=ContactStatus.READY)
+        contact = tell_profile(store, settings, contact)
         found += notify(store, contact, NoticeKind.CONNECTED)
     if first is not None:
         found += notify(store, contact, NoticeKind.FIRST_MESSAGE, first)

@@ -8,6 +8,7 @@ from simplex_trio.chat.machine.connecting import can_send, confirmed, failed, in
 from simplex_trio.chat.machine.happenings import Delivered, Happening
 from simplex_trio.chat.machine.incoming import delivery_changed
 from simplex_trio.chat.machine.noticing import notify
+from simplex_trio.chat.machine.outgoing import tell_profile
 from simplex_trio.chat.machine.receiving_files import follow_received
 from simplex_trio.chat.machine.records import DeliveryState, NoticeKind
 from simplex_trio.chat.machine.requesting import address_is_there, requested
@@ -73,16 +74,23 @@ def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happe
                     store.t.resynchronise(event.connection_id)
             return _noticed(store, event.connection_id, NoticeKind.BROKEN)
         case Resynchronised():
+            contact = store.contact_of(event.connection_id)
+            if contact is not None:
+                tell_profile(store, settings, contact)
             return _noticed(store, event.connection_id, NoticeKind.REPAIRED)
         case SecurityCodeChanged():
             return _noticed(store, event.connection_id, NoticeKind.CODE_CHANGED)
         case MessageSent():
-            return _delivery(store, event.connection_id, (event.message_id,), DeliveryState.SENT)
+            return _delivery(
+                store, settings, event.connection_id, (event.message_id,), DeliveryState.SENT
+            )
         case ReceiptReceived():
             ids = (event.message_id,)
-            return _delivery(store, event.connection_id, ids, DeliveryState.DELIVERED)
+            return _delivery(store, settings, event.connection_id, ids, DeliveryState.DELIVERED)
         case DeliveryFailed():
-            found = _delivery(store, event.connection_id, event.message_ids, DeliveryState.FAILED)
+            found = _delivery(
+                store, settings, event.connection_id, event.message_ids, DeliveryState.FAILED
+            )
             if event.problem is Problem.QUEUE_GONE:
                 found += failed(store, event.connection_id)  # it was deleted without a word
             return found
@@ -104,10 +112,16 @@ def _noticed(store: Store, connection_id: str, kind: NoticeKind) -> list[Happeni
 
 
 def _delivery(
-    store: Store, connection_id: str, message_ids: tuple[int, ...], state: DeliveryState
+    store: Store,
+    settings: Settings,
+    connection_id: str,
+    message_ids: tuple[int, ...],
+    state: DeliveryState,
 ) -> list[Happening]:
     found: list[Happening] = []
     for message_id in message_ids:
-        changed: list[Delivered] = delivery_changed(store, connection_id, message_id, state)
+        changed: list[Delivered] = delivery_changed(
+            store, settings, connection_id, message_id, state
+        )
         found += changed
     return found

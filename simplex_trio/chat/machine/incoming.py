@@ -14,7 +14,7 @@ from typing import TypeVar
 from attrs import evolve
 
 from simplex_trio.chat.machine.happenings import Delivered, Said
-from simplex_trio.chat.machine.outgoing import is_enabled, say_if_possible
+from simplex_trio.chat.machine.outgoing import is_enabled, say_if_possible, tell_profile
 from simplex_trio.chat.machine.receiving_files import (
     add_part,
     forget_files,
@@ -66,8 +66,10 @@ def look(store: Store, settings: Settings, message: PeerMessage) -> list[Said]:
     contact = store.contact_of(message.connection_id)
     if contact is None:
         return []
-    if contact.status is ContactStatus.FAILED:
-        contact = _revived(store, settings, contact)
+    if contact.status in (ContactStatus.FAILED, ContactStatus.READY):
+        # Of one that has failed nothing was expected any more, and it is there again.
+        contact = store.change_contact(contact, status=ContactStatus.READY)
+        contact = tell_profile(store, settings, contact)
     said: list[Said] = []
     for each in _messages(message):
         event, before = each.event, contact.profile
@@ -84,13 +86,6 @@ def look(store: Store, settings: Settings, message: PeerMessage) -> list[Said]:
     if said and store.begin(message.connection_id, message.message_id):
         said = [evolve(each, is_repeated=True) for each in said]
     return said
-
-
-def _revived(store: Store, settings: Settings, contact: ContactRecord) -> ContactRecord:
-    """The contact, of which nothing was expected any more, is there again."""
-    if contact.profile_due:
-        say_if_possible(store, contact, XInfo(settings.profile_for(contact)))
-    return store.change_contact(contact, status=ContactStatus.READY, profile_due=False)
 
 
 def _messages(message: PeerMessage) -> Iterator[ChatMessage]:
@@ -174,12 +169,13 @@ def settle(store: Store, settings: Settings, message: PeerMessage) -> None:
 
 
 def delivery_changed(
-    store: Store, connection_id: str, message_id: int, state: DeliveryState
+    store: Store, settings: Settings, connection_id: str, message_id: int, state: DeliveryState
 ) -> list[Delivered]:
     """A message has come further, or was given up."""
     contact = store.contact_of(connection_id)
     if contact is None:
         return []
+    contact = tell_profile(store, settings, contact)  # there may be room for it now
     sent = store.sent(contact.contact_id, message_id)
     if sent is None:
         return description_changed(store, contact, message_id, state)

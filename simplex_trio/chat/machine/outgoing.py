@@ -38,6 +38,7 @@ __all__ = [
     "say_if_possible",
     "send",
     "set_preferences",
+    "tell_profile",
 ]
 
 
@@ -69,10 +70,20 @@ def say(store: Store, contact: ContactRecord, event: Event, msg_id: bytes | None
 
 def say_if_possible(
     store: Store, contact: ContactRecord, event: Event, msg_id: bytes | None = None
-) -> None:
-    """Queue a message that the two sides can do without."""
+) -> bool:
+    """Queue a message that the two sides can do without; returns whether that was possible."""
     with suppress(CannotSend, LimitReached, TooLarge, UnknownContact):
         say(store, contact, event, msg_id)
+        return True
+    return False
+
+
+def tell_profile(store: Store, settings: Settings, contact: ContactRecord) -> ContactRecord:
+    """Tell a contact of the profile if that is due; it stays due while that is not possible."""
+    if not contact.profile_due or contact.status is not ContactStatus.READY:
+        return contact
+    is_told = say_if_possible(store, contact, XInfo(settings.profile_for(contact)))
+    return store.change_contact(contact, profile_due=not is_told)
 
 
 def send(

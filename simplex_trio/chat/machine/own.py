@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from attrs import evolve
 
-from simplex_trio.chat.machine.outgoing import say_if_possible
+from simplex_trio.chat.machine.outgoing import tell_profile
 from simplex_trio.chat.machine.records import AddressRecord, ContactStatus
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
@@ -83,15 +83,17 @@ def _tell_contacts(store: Store, settings: Settings) -> None:
     while contacts := store.contacts(after=after):
         after = contacts[-1].contact_id
         told = [each for each in contacts if each.own_profile is None]
-        ready = [each for each in told if each.status is ContactStatus.READY]
-        alike = [each.connection_id for each in ready if each.preferences is None]
-        store.t.broadcast(alike, body, notify=False)
-        for each in ready:
-            if each.preferences is not None:
-                say_if_possible(store, each, XInfo(settings.profile_for(each)))
+        alike = [
+            each for each in told if each.status is ContactStatus.READY and each.preferences is None
+        ]
+        ids = {each.contact_id for each in alike}
+        outcomes = store.t.broadcast([each.connection_id for each in alike], body, notify=False)
+        for each, outcome in zip(alike, outcomes, strict=True):
+            store.change_contact(each, profile_due=not isinstance(outcome, int))
         for each in told:
-            if each.status in (ContactStatus.CONNECTING, ContactStatus.FAILED):
-                store.change_contact(each, profile_due=True)
+            if each.contact_id not in ids and each.status is not ContactStatus.REQUESTED:
+                # Now, or as soon as that is possible.
+                tell_profile(store, settings, store.change_contact(each, profile_due=True))
 
 
 def address_of(store: Store, settings: Settings) -> AddressRecord:
