@@ -15,6 +15,7 @@ from simplex_trio.chat.changes import (
 from simplex_trio.chat.errors import (
     NotAllowed,
 )
+from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.messages.content import File, Image, Text, Video, Voice
 from simplex_trio.chat.messages.pictures import Picture
 from simplex_trio.chat.messages.preferences import (
@@ -77,6 +78,36 @@ async def test_each_contact_can_be_allowed_something_else(autojump_clock: Clock)
         assert (await bob.next(PreferencesChanged)).preferences.allows(Feature.FILES) is Allow.NO
         await trio.sleep(600)
         assert not [each for each in alice.heard() if isinstance(each, ProfileChanged)]
+
+
+async def test_what_a_contact_allows_holds_in_its_handler(autojump_clock: Clock) -> None:
+    calls: list[tuple[str, str | None]] = []
+
+    def speaking() -> Handlers:
+        handlers = Handlers()
+
+        @handlers.on_preferences
+        async def speak(changed: PreferencesChanged) -> None:
+            await changed.contact.send(Voice(3))
+            before = changed.before.voice
+            calls.append(("preferences", None if before is None else before.allow))
+            await trio.sleep(100)
+
+        return handlers
+
+    silent = Profile("Alice", preferences=Preferences(voice=Preference(Allow.NO)))
+    async with open_world() as world:
+        program = await world.bot(speaking, profile=Profile("Echo", preferences=Preferences()))
+        alice = await world.person("Alice", profile=silent)
+        await alice.connect(program.address)
+        await alice.contact.set_preferences(Preferences(voice=Preference(Allow.YES)))
+        assert (await alice.next_message()).content == Voice(3)
+        # The same is told after a crash.
+        await program.crash()
+        await program.start()
+        assert (await alice.next_message()).content == Voice(3)
+        await world.advance(600)
+    assert calls == [("preferences", "no"), ("preferences", "no")]
 
 
 async def test_what_is_not_allowed_is_not_sent(autojump_clock: Clock) -> None:

@@ -1,8 +1,8 @@
 """What contacts say, and what follows from it.
 
-A message of the agent is looked at when it comes, which changes nothing but a note of it, and
-settled when the program has dealt with it: then what it has taught is stored, together with its
-acknowledgement.
+A message of the agent is looked at when it comes, which changes nothing but a note of it and the
+profile, and settled when the program has dealt with it: then what it has taught is stored, together
+with its acknowledgement.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ _RANKS = list(DeliveryState)
 
 
 def look(store: Store, settings: Settings, message: PeerMessage) -> list[Said]:
-    """What a message says that the program is to be told; the rest is for `settle`."""
+    """What a message says that the program is to be told; the rest is for `settle`.
+
+    A changed profile is stored at once.
+    """
     contact = store.contact_of(message.connection_id)
     if contact is None:
         return []
@@ -76,9 +79,17 @@ def look(store: Store, settings: Settings, message: PeerMessage) -> list[Said]:
         if not isinstance(event, _TOLD) or not _is_allowed(store, settings, contact, event):
             continue
         if isinstance(event, XInfo):
+            if contact.changed_by == message.message_id:
+                before = contact.profile_before  # it comes again
             if event.profile == before:
                 continue
-            contact = evolve(contact, profile=event.profile)
+            # Stored now, so that what handlers send is held to what the contact allows from now on.
+            contact = store.change_contact(
+                contact,
+                profile=event.profile,
+                profile_before=before,
+                changed_by=message.message_id,
+            )
         at = message.broker_timestamp
         referred = _referred(store, contact, event)
         event = _as_allowed(settings, contact, event)
@@ -146,7 +157,9 @@ def settle(store: Store, settings: Settings, message: PeerMessage) -> None:
         contact = store.change_contact(contact, versions=each.versions)
         match each.event:
             case XInfo(profile=profile):
-                contact = store.change_contact(contact, profile=profile)
+                contact = store.change_contact(
+                    contact, profile=profile, profile_before=None, changed_by=None
+                )
             case XMsgNew() as new if _is_allowed(store, settings, contact, new):
                 offered = _as_allowed(settings, contact, new)
                 offer(store, settings, contact, offered, each.id)

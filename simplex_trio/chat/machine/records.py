@@ -93,6 +93,10 @@ class ContactRecord(Record):
     status: ContactStatus
     profile: Profile | None = None
     """`None` until the other side has said who it is."""
+    profile_before: Profile | None = None
+    """What ``profile`` was until ``changed_by``, as long as handlers have that message."""
+    changed_by: int | None = None
+    """The agent's id of the message that has changed the profile."""
     versions: ChatVersions = _FIRST_VERSION
     request_id: str | None = None
     """The agent's id of a request that is to be decided."""
