@@ -224,7 +224,8 @@ class Bot:
 
         It returns when the other side's router knows of it.  The handlers of
         `Handlers.on_connected` are called when the other side has accepted.  If it raises, the
-        agent keeps trying as long as that can help: the same call again waits for the same contact.
+        agent keeps trying as long as that can help: the same call again waits for the same contact,
+        which keeps the profile and the alias of the first call (see `Contact.is_incognito`).
 
         Raises as `DuplexAgent.join` does, `LinkIsOwn`, and `GroupsNotSupported`.
         """

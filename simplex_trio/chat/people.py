@@ -168,9 +168,10 @@ class Contact(ContentCalls, Redacted):
     ) -> SentMessage:
         """Send a message; it returns when that is stored, and nothing can lose it.
 
-        With a ``quote`` it is an answer to that message.  After ``ttl`` seconds it disappears, or
-        after the time in the preferences of the program's profile, where the two allow that.  A
-        ``live`` message grows: `SentMessage.edit` replaces its text, and ends it without ``live``.
+        With a ``quote`` it is an answer to that message, of which only the beginning is quoted if
+        all of it does not fit.  After ``ttl`` seconds it disappears, or after the time in the
+        preferences of the program's profile, where the two allow that.  A ``live`` message grows:
+        `SentMessage.edit` replaces its text, and ends it without ``live``.
 
         Raises `NotAllowed` for what the two sides do not allow, `UnknownContact` if the contact was
         deleted, `CannotSend` if it is not connected yet, or is being repaired after the two sides

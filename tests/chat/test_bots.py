@@ -44,7 +44,7 @@ from simplex_trio.chat.people import (
 )
 from simplex_trio.duplex.config import DuplexConfig, UserLimits
 from simplex_trio.duplex.errors import LinkNotUsable
-from simplex_trio.errors import EncodeError
+from simplex_trio.errors import EncodeError, TooLarge
 from simplex_trio.router.server import open_router
 from tests.duplex.quiet import open_quiet
 
@@ -219,6 +219,24 @@ async def test_a_link_that_is_of_no_use_leaves_nothing(autojump_clock: Clock) ->
 
 
 # --- messages -----------------------------------------------------------------------------------
+
+
+async def test_the_longest_messages_can_be_answered(autojump_clock: Clock) -> None:
+    async with (
+        open_quiet() as quiet,
+        open_quiet_bot(quiet, "Echo", handlers=Handlers()) as bot,
+        open_person(quiet, "Alice") as alice,
+    ):
+        contact = await alice.connect(bot.address)
+        (to_alice,) = await bot.contacts()
+        sent = await contact.send("x" * 15_400)
+        await to_alice.send("yes", quote=sent)
+        answer = await alice.next(IncomingMessage)
+        assert answer.quote is not None
+        assert answer.quote.msg_ref.msg_id == sent.id
+        assert answer.quote.content == Text("x" * 500)
+        with pytest.raises(TooLarge):
+            await to_alice.send("y" * 15_600, quote=sent)
 
 
 async def test_edits_deletions_and_reactions(autojump_clock: Clock) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from attrs import evolve
+
 from simplex_trio.chat.errors import NotAllowed, UnknownContact
 from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, SentFile, SentRecord
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import pack
-from simplex_trio.chat.messages.content import Content, File, Image, Video, Voice
+from simplex_trio.chat.messages.content import Content, File, Image, Text, Video, Voice
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import (
     Emoji,
@@ -41,6 +43,9 @@ __all__ = [
     "tell_profile",
 ]
 
+
+_MAX_QUOTED = 500
+"""How many characters of a message are quoted if all of it does not fit."""
 
 _TTLS = range(1, 100 * 366 * 24 * 3600)
 """After how many seconds messages can disappear: the apps offer up to a year."""
@@ -109,7 +114,15 @@ def send(
         raise ValueError("a message cannot disappear after so many seconds")
     msg_id = settings.new_message_id()
     event = XMsgNew(content, quote=quote, ttl=ttl, live=live or None, file=invitation)
-    message_id = say(store, contact, event, msg_id)
+    try:
+        message_id = say(store, contact, event, msg_id)
+    except TooLarge:
+        if quote is None:
+            raise
+        # The longest messages leave no room for an answer with all of them in it.
+        beginning = Text(quote.content.text[:_MAX_QUOTED])
+        event = evolve(event, quote=evolve(quote, content=beginning))
+        message_id = say(store, contact, event, msg_id)
     now = settings.seconds
     expires_at = None if ttl is None or live else now + ttl
     record = SentRecord(msg_id, content, now, file=file, ttl=ttl, expires_at=expires_at)
