@@ -36,6 +36,7 @@ EXPORTED = {
 
 OPTIONAL = (
     "Cryptodome",
+    "PIL",
     "apprise",
     "backports",
     "cbor2",

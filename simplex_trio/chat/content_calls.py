@@ -97,14 +97,14 @@ class ContentCalls:
         source: FileSource,
         *,
         duration: int,
-        preview: Picture,
+        thumbnail: Picture,
         name: str | None = None,
         text: str = "",
         quote: IncomingMessage | SentMessage | None = None,
         ttl: int | None = None,
     ) -> SentMessage:
-        """Send a video of ``duration`` seconds; ``preview`` is a picture of it."""
-        content = Video(preview, duration, text)
+        """Send a video of ``duration`` seconds; ``thumbnail`` is a picture of it."""
+        content = Video(thumbnail, duration, text)
         return await self._send(source, content, "video.mp4", name, quote=quote, ttl=ttl)
 
     async def send_voice(

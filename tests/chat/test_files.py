@@ -151,7 +151,7 @@ async def test_each_kind_of_content_comes_with_its_file(
         await to_bot.send_file(b"f", text="a file")
         await to_bot.send_image(b"i", thumbnail=PIXEL, text="an image")
         await to_bot.send_voice(b"v", duration=3)
-        await to_bot.send_video(b"w", duration=4, preview=PIXEL, name="w.mov", quote=None)
+        await to_bot.send_video(b"w", duration=4, thumbnail=PIXEL, name="w.mov", quote=None)
         found: list[IncomingMessage] = []
         read: list[bytes] = []
         async for each in told:

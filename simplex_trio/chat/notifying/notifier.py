@@ -314,14 +314,14 @@ class Notifier:
 
         return await core.step(look_up, durable=False)
 
-    async def remove(self, wanted: int | str) -> None:
+    async def remove(self, contact: int | str) -> None:
         """Remove a person, who is told, or take an invitation back; ``""`` is one without a name.
 
         Raises `UnknownContact`, and `BelongsToBot`.
         """
         if self._is_bots:
             raise BelongsToBot("a bot has the store open at other times, and keeps its contacts")
-        await self._core.step(lambda store: pairings.remove_named(store, wanted))
+        await self._core.step(lambda store: pairings.remove_named(store, contact))
 
     # --- what happens ---------------------------------------------------------------------------
 
