@@ -3,7 +3,7 @@
 ::
 
     tail -F /var/log/syslog | grep --line-buffered -i error |
-        python examples/bots/alerts.py alerts.db --server smp://…@smp.example.com
+        python examples/bots/alerts.py alerts.db --router smp://…@smp.example.com
 
 People subscribe with /start and end it with /stop.  The bot goes on when its input has ended.
 """
@@ -75,7 +75,7 @@ async def main(arguments: Namespace) -> None:
         arguments.file,
         profile="Alerts",
         handlers=alerts.handlers,
-        servers=arguments.server,
+        servers=arguments.router,
         welcome="Write /start to get alerts.",
     ) as bot:
         print(bot.address, flush=True)

@@ -2,7 +2,7 @@
 
 ::
 
-    python examples/bots/assistant.py assistant.db --server smp://…@smp.example.com
+    python examples/bots/assistant.py assistant.db --router smp://…@smp.example.com
 
 The model here is a stand-in that repeats the question word by word.  To use a real one, replace
 `stand_in` by a function with the same arguments that yields pieces of the answer.
@@ -77,7 +77,7 @@ async def main(arguments: Namespace) -> None:
         arguments.file,
         profile="Assistant",
         handlers=Assistant().handlers,
-        servers=arguments.server,
+        servers=arguments.router,
         welcome="Ask me anything.",
     ) as bot:
         print(bot.address, flush=True)

@@ -2,7 +2,7 @@
 
 ::
 
-    python examples/bots/beside_asyncio.py bot.db --server smp://…@smp.example.com
+    python examples/bots/beside_asyncio.py bot.db --router smp://…@smp.example.com
 
 The bot runs Trio in a thread of its own, and each side calls the other's functions.  Here asyncio
 counts the messages, and says each minute how many there were.
@@ -142,7 +142,7 @@ async def main(arguments: Namespace) -> None:
 
     def opening() -> AbstractAsyncContextManager[Bot]:
         return open_bot(
-            arguments.file, profile="Counter", handlers=handlers, servers=arguments.server
+            arguments.file, profile="Counter", handlers=handlers, servers=arguments.router
         )
 
     async with open_bot_thread(opening) as thread:

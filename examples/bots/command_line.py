@@ -17,7 +17,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     made.add_argument("file", help="where the bot keeps its address and its contacts")
     made.add_argument(
-        "--server",
+        "--router",
         action="append",
         required=True,
         metavar="smp://...",

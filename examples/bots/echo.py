@@ -2,7 +2,7 @@
 
 ::
 
-    python examples/bots/echo.py echo.db --server smp://…@smp.example.com
+    python examples/bots/echo.py echo.db --router smp://…@smp.example.com
 
 It prints its address.  Open that in a SimpleX app, or scan it as a QR code.
 """
@@ -31,7 +31,7 @@ async def main(arguments: Namespace) -> None:
         arguments.file,
         profile="Echo",
         handlers=handlers,
-        servers=arguments.server,
+        servers=arguments.router,
         welcome="I repeat what you say.",
     ) as bot:
         print(bot.address, flush=True)

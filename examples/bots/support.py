@@ -2,7 +2,7 @@
 
 ::
 
-    SUPPORT_PASSWORD=… python examples/bots/support.py support.db --server smp://…@smp.example.com
+    SUPPORT_PASSWORD=… python examples/bots/support.py support.db --router smp://…@smp.example.com
 
 People who write "/staff" and the password are staff.  They get each message of a customer with its
 number, and their answer goes to the customer whose message they quote.  Customers never learn who
@@ -102,7 +102,7 @@ async def main(arguments: Namespace) -> None:
         arguments.file,
         profile="Support",
         handlers=desk.handlers,
-        servers=arguments.server,
+        servers=arguments.router,
         welcome="Hello! What can we do for you?",
     ) as bot:
         print(bot.address, flush=True)

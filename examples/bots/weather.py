@@ -2,7 +2,7 @@
 
 ::
 
-    python examples/bots/weather.py weather.db --server smp://…@smp.example.com
+    python examples/bots/weather.py weather.db --router smp://…@smp.example.com
 
 The apps show the commands as a menu, made from the functions below.  The forecasts are made up.
 """
@@ -76,7 +76,7 @@ async def main(arguments: Namespace) -> None:
         arguments.file,
         profile=Profile("Weather bot", short_descr="Forecasts for your town"),
         handlers=handlers,
-        servers=arguments.server,
+        servers=arguments.router,
         welcome="Hello! Try /weather Oslo",
     ) as bot:
         print(bot.address, flush=True)

@@ -2,7 +2,7 @@ r"""A bridge to the web: what is posted here goes to people, and what they write
 
 ::
 
-    WEB_HOOK_TOKEN=… python examples/bots/web_hook.py hook.db --server smp://…@smp.example.com \
+    WEB_HOOK_TOKEN=… python examples/bots/web_hook.py hook.db --router smp://…@smp.example.com \
         --port 8080 --post-to http://localhost:9000/messages
 
     curl --header "Authorization: Bearer …" --data "The build is broken" http://localhost:8080/
@@ -182,7 +182,7 @@ async def main(arguments: Namespace) -> None:
     """Run the bot and the web server until cancelled."""
     hook = WebHook(os.environ["WEB_HOOK_TOKEN"], partial(post_to, arguments.post_to))
     async with open_bot(
-        arguments.file, profile="Web hook", handlers=hook.handlers, servers=arguments.server
+        arguments.file, profile="Web hook", handlers=hook.handlers, servers=arguments.router
     ) as bot:
         print(bot.address, flush=True)
         await hook.run(bot, arguments.port)

@@ -68,7 +68,7 @@ def test_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
         example("command_line").parser(module.__doc__).parse_args(["--help"])
     printed = capsys.readouterr().out
     assert f"python examples/bots/{name}.py" in printed
-    assert "--server smp://..." in printed
+    assert "--router smp://..." in printed
 
 
 # --- in virtual time ----------------------------------------------------------------------------
@@ -445,7 +445,7 @@ async def test_echo_as_a_command(tmp_path: Path) -> None:
                     trio.run_process,
                     [
                         *(sys.executable, "-W", "error", str(FOLDER / "echo.py")),
-                        *(str(tmp_path / "echo.db"), "--server", str(router.address)),
+                        *(str(tmp_path / "echo.db"), "--router", str(router.address)),
                     ],
                     stdout=subprocess.PIPE,
                     check=False,

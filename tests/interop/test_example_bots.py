@@ -32,7 +32,7 @@ async def open_example(
         trio.run_process,
         [
             *(sys.executable, "-W", "error", str(FOLDER / f"{name}.py")),
-            *(str(folder / "bot.db"), "--server", router, *options),
+            *(str(folder / "bot.db"), "--router", router, *options),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
