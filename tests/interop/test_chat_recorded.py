@@ -305,7 +305,7 @@ async def files_of_the_bot(both: Conversation) -> None:
         await contact.send_image(content, text="a picture", thumbnail=SQUARE)
         await arrives("image")
     with action("bot: video"):
-        await contact.send_video(b"no video", duration=3, preview=SQUARE)
+        await contact.send_video(b"no video", duration=3, thumbnail=SQUARE)
         await arrives("video")
     with action("bot: voice"):
         await contact.send_voice(b"no voice", duration=2)
