@@ -244,7 +244,7 @@ class ContactRequest(Redacted):
         """Accept it; the handlers of `Handlers.on_connected` are called when it is connected.
 
         If ``incognito``, it gets a random profile, which is kept for it, in place of the program's
-        own.  But the short link of the address has shown that one to whoever has opened it.
+        own.  But the short link of the address has shown that one to all who have opened it.
 
         Raises `CannotAccept` if the peer's program is of another version.
         """

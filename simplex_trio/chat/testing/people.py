@@ -1,4 +1,4 @@
-"""`Person`: somebody with an app, whose hands and eyes are a test's."""
+"""`Person`: a person with an app, as whom a test writes and reads."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Person:
     def contact(self) -> Contact:
         """The contact that was connected last; raises `RuntimeError` if there is none."""
         if self._contact is None:
-            raise RuntimeError(f"{self.name} is connected with nobody")
+            raise RuntimeError(f"{self.name} is not connected yet")
         return self._contact
 
     # --- what the person does -------------------------------------------------------------------

@@ -96,7 +96,7 @@ async def test_links_of_people_and_what_they_allow(autojump_clock: Clock) -> Non
         bot = await world.bot(echo, address=False)
         silent = Profile("Alice", preferences=Preferences(reactions=Preference(Allow.NO)))
         alice = await world.person("Alice", profile=silent)
-        with pytest.raises(RuntimeError, match="connected with nobody"):
+        with pytest.raises(RuntimeError, match="not connected yet"):
             assert alice.contact
         await bot.bot.connect(await alice.invite())
         contact = await alice.next(Contact)
