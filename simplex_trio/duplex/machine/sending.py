@@ -309,7 +309,9 @@ def hold_back(step: Step, c: OpenConnection) -> None:
     queued = [each for each in queued if not each.is_taken]
     first: dict[int, int] = {}
     for delivery in queued:
-        if not delivery.is_held:
+        queue = c.sending.get(delivery.queue)
+        # Nothing is sent to a queue before the peer has said that it may be used.
+        if not delivery.is_held and not (queue is not None and queue.is_held_back):
             first.setdefault(delivery.queue, delivery.message_id)
     for delivery in queued:
         is_sent = (

@@ -27,6 +27,7 @@ def echo():
 
 
 def run(pytester: pytest.Pytester, source: str, *options: str) -> pytest.RunResult:
+    pytester.makeini("[pytest]")  # and not that of a folder above
     pytester.makepyfile(ECHO + source)
     return pytester.runpytest_subprocess(
         "-p", "pytest_simplex_trio", "-p", "no:cacheprovider", "-W", "error", *options
