@@ -354,12 +354,22 @@ class NTFRouter:
             await session.frames.send_frames([blocks.seal(batch.content())])
 
 
+_CONNECT_TIMEOUT = 45
+
+
 def simulated_ntf_connector(
     routers: Sequence[Reachable], random: Random, config: ClientConfig
 ) -> NTFConnector:
     """Connects to these notification routers."""
 
     async def connect(nursery: trio.Nursery, server: ServerAddress) -> NTFClient:
+        try:
+            with trio.fail_after(_CONNECT_TIMEOUT):
+                return await connect_to(nursery, server)
+        except trio.TooSlowError as exc:
+            raise DialFailed("the router does not answer") from exc
+
+    async def connect_to(nursery: trio.Nursery, server: ServerAddress) -> NTFClient:
         (router,) = (each for each in routers if each.address == server)
         session_id = random.randbytes(32)
         try:
