@@ -87,8 +87,9 @@ def message_received(
         raise Unusable(Problem.UNKNOWN_KIND)
     if not isinstance(message, AgentMessage):
         raise Unusable(Problem.UNEXPECTED)
-    if may_wait and c.row.synchrony is not Synchrony.AGREED:
-        # Keys for a new ratchet have numbers too, which are no gap.
+    if may_wait and (queue.replaces or c.row.synchrony is not Synchrony.AGREED):
+        # Keys for a new ratchet have numbers too.  So in the old queue they are no gap, though what
+        # comes through the new one still waits for what the old one has left.
         check_turn(c, queue, message.sender_message_id)
     now = step.moment.seconds
     step.rows.add_seen(c.connection_id, encrypted_hash, now)

@@ -357,7 +357,8 @@ def rotation_message_failed(
                 _forget(step, c, new)
         case QKEY(queues=(key, *_)) if not has_copy:
             new = _sending_at(c, QueueLocation.of(key.queue.queue))
-            if new is not None and new.replaces:
+            # Once the queue may be used, the key had arrived, and was only said again.
+            if new is not None and new.is_held_back:
                 _tell_sender(step, c, new, RotationPhase.FAILED, problem)
                 _forget(step, c, new)
         case QADD(queues=(added, *_)) if not has_copy:
