@@ -149,7 +149,7 @@ def _introduced(
 
 
 def noticed(core: ChatCore, happened: Noticed) -> tuple[str, object]:
-    """The same for what is kept until handlers have dealt with it."""
+    """What handlers are given, and which, for a notice that is kept until they have finished."""
     notice = happened.notice
     contact = Contact(core, happened.contact)
     match notice.kind:

@@ -93,7 +93,7 @@ async def open_bot(
         accept_requests,
         config.clock,
         config.random_bytes,
-        None if folder is None else await in_thread(partial(_absolute, folder)),
+        None if folder is None else await in_thread(partial(os.path.abspath, folder)),
         receive_up_to,
     )
     settings.check()
@@ -150,8 +150,3 @@ async def run_bot(
         if core.copies.has_folder:
             with trio.CancelScope(shield=True):
                 await in_thread(core.copies.close)
-
-
-def _absolute(path: str | PathLike[str]) -> str:
-    """Where it is, wherever the next program is started."""
-    return os.path.abspath(path)

@@ -220,7 +220,7 @@ class FileCalls:
 
 
 def _looked_at(path: Path) -> tuple[Path, int]:
-    """Where a file is, wherever the next program is started, and its size."""
+    """The absolute path of a file, which a program started elsewhere finds too, and its size."""
     if path.exists() and not path.is_file():  # opening a pipe would not come back
         raise OSError(errno.EINVAL, "this is not a file")
     with path.open("rb") as file:

@@ -135,7 +135,7 @@ class Preferences(Record):
         return _DEFAULTS[feature] if stated is None else stated.allow
 
     def with_changes(self, changes: Preferences | None) -> Preferences:
-        """These, except for what ``changes`` say something of."""
+        """These preferences, with those that ``changes`` state in place of their own."""
         if changes is None:
             return self
         stated = {

@@ -53,9 +53,6 @@ SLOW = Backoff(initial=300, increase_after=60, factor=1.5, maximum=6 * 3600)
 """The waits while the peer's queue is full.  The peer says when it has read it."""
 
 
-_GIVEN_UP = (DeliveryKind.MESSAGE, DeliveryKind.SERVICE)
-"""What may be too old to be sent, beside the handshake, which fails as a whole."""
-
 RESUMED_WAIT = 1.0
 """The wait after the peer has said that its queue is read, but its router has not noticed yet.
 

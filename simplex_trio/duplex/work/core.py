@@ -53,9 +53,6 @@ Outcome = tuple[T, "WorkOf", "FileWorkOf", "Abandoned", NotificationsDue | None]
 Abandoned = list[tuple[str, SendingQueue]]
 """Queues that are not sent to any more, with their users."""
 
-Following = tuple[WorkOf, FileWorkOf, Abandoned]
-"""What follows from a step."""
-
 
 class Core:
     """Steps of one agent."""
