@@ -32,21 +32,29 @@ class Job:
     value: object
     settle: Callable[[Store], None] | None
     """`None` if there is nothing to store."""
+    speaker: bytes | None = None
+    """The member who says it, in a group."""
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it is a message, which can answer a question."""
+        return isinstance(self.value, IncomingMessage)
 
 
 @define(eq=False)
 class _Conversation:
     """What has happened with one contact, and who deals with it.
 
-    One handler at a time has the turn.  A handler that waits for a file stands aside meanwhile, and
-    another task goes on with what has happened next.
+    One handler at a time has the turn.  A handler that waits for a file or for an answer stands
+    aside meanwhile, and another task goes on with what has happened next.
     """
 
     contact_id: int
     jobs: deque[Job] = field(factory=deque)
-    more: trio.Event = field(factory=trio.Event)
     is_over: bool = False
     """Whether the contact is gone."""
+    questions: list[_Question] = field(factory=list)
+    """Those of handlers that wait for an answer, the oldest first."""
     tasks: int = 0
     """Tasks that deal with it, or whose handlers stand aside."""
     attending: int = 0
@@ -73,6 +81,25 @@ class _Conversation:
         else:
             self._is_taken = False
 
+    def question_for(self, job: Job) -> _Question | None:
+        """The question that a job answers."""
+        if job.is_message:
+            for each in self.questions:
+                if each.speaker == job.speaker:
+                    return each
+        return None
+
+
+@define(eq=False)
+class _Question:
+    """A handler waits for the next message of a speaker."""
+
+    turn: Turn
+    speaker: bytes | None
+    answer: Job | None = None
+    is_over: trio.Event = field(factory=trio.Event)
+    """Set when there is an answer, or there will be none."""
+
 
 class Conversations:
     """All conversations that have anything to do; each has a task as long as that is so.
@@ -94,7 +121,6 @@ class Conversations:
         if conversation is None:
             conversation = self._open[contact_id] = _Conversation(contact_id)
         conversation.jobs.append(job)
-        conversation.more.set()
         self.attend(conversation)
 
     def end(self, contact_id: int) -> None:
@@ -103,7 +129,8 @@ class Conversations:
         if conversation is not None:
             conversation.jobs.clear()
             conversation.is_over = True
-            conversation.more.set()
+            for each in conversation.questions:
+                each.is_over.set()
 
     def attend(self, conversation: _Conversation) -> None:
         """Have a task deal with what has happened, if there is none."""
@@ -119,7 +146,12 @@ class Conversations:
             try:
                 if not conversation.jobs:
                     break
-                turn = await self.deal_with_next(conversation)
+                job = conversation.jobs.popleft()
+                question = conversation.question_for(job)
+                if question is not None:
+                    has_turn = not question.turn.resume(question, job)
+                    continue
+                turn = await self._deal_with(job, conversation)
                 if turn.stands_aside:  # by a task that has outlived the handler
                     has_turn = False
                     conversation.attending += 1
@@ -132,17 +164,11 @@ class Conversations:
         if not conversation.tasks:
             del self._open[conversation.contact_id]
 
-    async def deal_with_next(self, conversation: _Conversation) -> Turn:
-        """Deal with what has happened first; if that is cancelled, it stays."""
-        job = conversation.jobs.popleft()
-        turn = Turn(self._core, self, conversation)
+    async def _deal_with(self, job: Job, conversation: _Conversation) -> Turn:
+        turn = Turn(self._core, self, conversation, job.speaker)
         before = current_turn.set(turn)
         try:
             await self._deal(job, turn)
-        except BaseException:
-            if not conversation.is_over:
-                conversation.jobs.appendleft(job)
-            raise
         finally:
             current_turn.reset(before)
         return turn
@@ -152,13 +178,19 @@ class Turn:
     """One call of a handler, and the messages that it is about."""
 
     def __init__(
-        self, core: ChatCore, conversations: Conversations, conversation: _Conversation
+        self,
+        core: ChatCore,
+        conversations: Conversations,
+        conversation: _Conversation,
+        speaker: bytes | None,
     ) -> None:
         self._core = core
         self._conversations = conversations
         self._conversation = conversation
+        self._speaker = speaker
         self._in_hand: list[Callable[[Store], None]] = []
         self._aside = 0
+        """How many of the handler's tasks wait for something, while others have the turn."""
         self._is_asking = False
         self.contact_id: int = conversation.contact_id
         self.is_over: bool = False
@@ -174,22 +206,22 @@ class Turn:
 
     @property
     def stands_aside(self) -> bool:
-        """Whether the handler waits for files, so that others have the turn."""
+        """Whether the handler waits for files or an answer, so that others have the turn."""
         return self._aside > 0
 
     async def ask(self, send: Callable[[Store], SentMessage]) -> IncomingMessage:
         """Send a question and settle what is in hand, at once; then wait for the next message."""
         if self.is_over:
             raise RuntimeError("the handler of this message has finished")
-        if self.stands_aside:
-            raise RuntimeError("the handler waits for a file, so that it is not its turn to ask")
         if self._is_asking:
             # The second answer would not come before the handler has finished with the first one.
             raise RuntimeError("another task of the handler waits for an answer")
+        if self.stands_aside:
+            raise RuntimeError("the handler waits for a file, so that it is not its turn to ask")
         self._is_asking = True
         try:
             await self._settle(send)
-            job = await self._next_message()
+            job = await self._wait_for_answer()
         finally:
             self._is_asking = False
         message = job.value
@@ -198,18 +230,33 @@ class Turn:
         self.begin(job)
         return message
 
-    async def _next_message(self) -> Job:
-        conversation = self._conversation
-        while True:
-            while conversation.jobs:
-                if isinstance(conversation.jobs[0].value, IncomingMessage):
-                    return conversation.jobs.popleft()
-                # Until it is settled, the next message does not come.
-                await self._conversations.deal_with_next(conversation)
-            if conversation.is_over:
-                raise UnknownContact("the contact was deleted, by either side")
-            conversation.more = trio.Event()
-            await conversation.more.wait()
+    async def _wait_for_answer(self) -> Job:
+        questions = self._conversation.questions
+        question = _Question(self, self._speaker)
+        if self._conversation.is_over:
+            question.is_over.set()
+        questions.append(question)
+        self._leave()
+        try:
+            await question.is_over.wait()
+        finally:
+            if question.answer is None:
+                questions.remove(question)
+                await self._return()
+        if question.answer is None:
+            raise UnknownContact("the contact was deleted, by either side")
+        return question.answer
+
+    def resume(self, question: _Question, answer: Job) -> bool:
+        """Go on with an answer; returns whether the handler takes the turn over with it."""
+        question.answer = answer
+        question.is_over.set()
+        self._conversation.questions.remove(question)
+        self._aside -= 1
+        if self.stands_aside:  # by another task, which takes the turn when it has its file
+            return False
+        self._conversation.attending += 1
+        return True
 
     async def stand_aside(
         self, decide: Callable[[Store], T], wait: Callable[[T], Awaitable[U]]
@@ -222,20 +269,27 @@ class Turn:
         value = await self._settle(decide)
         if self.is_over:  # by now
             return await wait(value)
-        conversation = self._conversation
-        self._aside += 1
-        if self._aside == 1:
-            conversation.attending -= 1
-            conversation.give_turn_up()
-            self._conversations.attend(conversation)
+        self._leave()
         try:
             return await wait(value)
         finally:
-            self._aside -= 1
-            if not self._aside and not self.is_over:
-                conversation.attending += 1
-                with trio.CancelScope(shield=True):
-                    await conversation.take_turn()
+            await self._return()
+
+    def _leave(self) -> None:
+        """Let others have the turn, unless they have it."""
+        self._aside += 1
+        if self._aside == 1:
+            self._conversation.attending -= 1
+            self._conversation.give_turn_up()
+            self._conversations.attend(self._conversation)
+
+    async def _return(self) -> None:
+        """Take the turn again, unless another task of the handler still waits."""
+        self._aside -= 1
+        if not self._aside and not self.is_over:
+            self._conversation.attending += 1
+            with trio.CancelScope(shield=True):
+                await self._conversation.take_turn()
 
     async def end(self) -> None:
         """The handler has finished."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from simplex_trio.chat.changes import ReactionChanged
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.messages.content import File
 from simplex_trio.chat.people import IncomingMessage
@@ -104,3 +105,42 @@ async def test_a_handler_that_is_cancelled_gives_its_turn_to_others(
         await pair.to_bot.send("hello")
         await trio.sleep(300)
         assert done[3:] == ["begins", "ends"]
+
+
+async def test_an_answer_comes_to_the_handler_that_has_asked(
+    autojump_clock: Clock, tmp_path: Path
+) -> None:
+    """A handler of something else, which waits for a file meanwhile, does not hold it up."""
+    handlers = Handlers()
+    done: list[str] = []
+
+    @handlers.on_message(text="begin")
+    async def begin(message: IncomingMessage) -> None:
+        answer = await message.ask("first?")
+        done.append(f"first: {answer.text}")
+        answer = await answer.ask("second?")
+        done.append(f"second: {answer.text}")
+
+    @handlers.on_reaction
+    async def save(reaction: ReactionChanged) -> None:
+        (file,) = await reaction.contact.files()
+        done.append((await file.save(tmp_path)).name)
+
+    @handlers.on_message()
+    async def other(message: IncomingMessage) -> None:
+        done.append("other")
+
+    async with open_pair(tmp_path, handlers) as pair:
+        await pair.offered(name="file")
+        await trio.sleep(30)
+        pair.world.xftp[0].is_up = False
+        await pair.to_bot.send("begin")
+        await (await pair.alice.next(IncomingMessage)).react("👍")
+        await trio.sleep(10)
+        await pair.to_bot.send("one")
+        assert (await pair.alice.next(IncomingMessage)).text == "second?"
+        pair.world.xftp[0].is_up = True
+        await trio.sleep(60)
+        await pair.to_bot.send("two")
+        await trio.sleep(60)
+        assert done == ["other", "first: one", "file", "second: two"]
