@@ -22,10 +22,12 @@ __all__ = [
     "WAIT_FOR_NEW_QUEUE",
     "WAIT_FOR_OLD_QUEUE",
     "TooEarly",
+    "check_key_turn",
     "check_turn",
     "comes_late",
     "is_early",
     "keep_for_later",
+    "key_has_come",
     "other_queue_spoke",
     "seconds_to_wait",
     "take",
@@ -41,6 +43,9 @@ WAIT_FOR_NEW_QUEUE = 60
 is missing can only be the message that tests it, so `Integrity.SKIPPED` would be a false alarm."""
 
 _USED = (ReceivingStatus.SECURED, ReceivingStatus.ACTIVE)
+
+_KEY = 2**62
+"""In place of the number of a key for a new ratchet, which says none: behind all messages."""
 
 
 class TooEarly(Exception):
@@ -60,6 +65,23 @@ def check_turn(c: OpenConnection, queue: ReceivingQueue, sender_message_id: int)
     """Raise `TooEarly` if something is missing before a message that another queue may bring."""
     if sender_message_id > c.row.last_received + 1 and _others(c, queue.number):
         raise TooEarly(sender_message_id)
+
+
+def check_key_turn(c: OpenConnection, queue: ReceivingQueue) -> None:
+    """Raise `TooEarly` for a key in the new queue while the old one is read.
+
+    The peer has sent it through both, behind what it has sent before.  If it overtook that, the
+    peer would count as lost what is on its way.
+    """
+    if queue.replaces and _others(c, queue.number):
+        raise TooEarly(_KEY)
+
+
+def key_has_come(step: Step, c: OpenConnection) -> None:
+    """A key was taken, so that what waits is the same one, or comes behind it."""
+    for early in _waiting(step, c):
+        if early.sender_message_id == _KEY:
+            step.rows.update(early, evolve(early, sender_message_id=0))
 
 
 def comes_late(c: OpenConnection, queue: ReceivingQueue, sender_message_id: int) -> bool:

@@ -31,14 +31,17 @@ from simplex_trio.duplex.machine.opening import (
 )
 from simplex_trio.duplex.machine.ordering import (
     TooEarly,
+    check_key_turn,
     is_early,
     keep_for_later,
+    key_has_come,
     other_queue_spoke,
     seconds_to_wait,
     take,
     take_next,
 )
 from simplex_trio.duplex.machine.resynchronising import (
+    is_known,
     message_not_decrypted,
     ratchet_key_received,
 )
@@ -217,6 +220,8 @@ def _process(
                 c.change_receiving(queue.number, awaits_key=False)
             return
         if isinstance(envelope, RatchetKeyEnvelope):
+            if may_wait and not is_known(step, c, envelope):
+                check_key_turn(c, queue)
             raise_version(step, c, envelope.agent_version)
             _key_received(step, c, queue, envelope)
             return
@@ -242,6 +247,7 @@ def _key_received(
 ) -> None:
     before = c.row.peer_key_hash
     ratchet_key_received(step, c, envelope)
+    key_has_come(step, c)
     c.change_receiving(queue.number, awaits_key=False)
     if c.row.peer_key_hash == before:
         return

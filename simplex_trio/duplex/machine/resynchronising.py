@@ -88,6 +88,7 @@ __all__ = [
     "Decryption",
     "earlier_key_used",
     "eready_delivered",
+    "is_known",
     "message_decrypted",
     "message_not_decrypted",
     "negotiation_failed",
@@ -246,6 +247,11 @@ def ratchet_key_received(step: Step, c: OpenConnection, envelope: RatchetKeyEnve
             step.tell(ResynchronisationRequested(c.connection_id))
         c.change(asked_keys=peer)
     step.rows.add_seen(c.connection_id, hashed, step.moment.seconds)
+
+
+def is_known(step: Step, c: OpenConnection, envelope: RatchetKeyEnvelope) -> bool:
+    """Whether this key of the peer has come before."""
+    return step.rows.has_seen(c.connection_id, keys_hash(envelope.x3dh_keys))
 
 
 def _waits_for_key(c: OpenConnection) -> bool:

@@ -228,9 +228,11 @@ class Machine:
         left = self.count("deliveries", "NOT is_taken")
         for side in self.program.sides:
             if side.connection_id and side.other.is_gone:
-                # What waits for a peer that was deleted before there was a new ratchet expires.
+                # What waits for a peer that was deleted before there was a new ratchet expires; a
+                # receipt for one that was deleted before its HELLO is never sent.
+                kind = "is_held" if side.is_ready else "NOT is_taken"
                 own = f"connection_id = X'{side.connection_id.encode().hex()}'"
-                left -= self.count("deliveries", f"is_held AND {own}")
+                left -= self.count("deliveries", f"{kind} AND {own}")
         found += [f"{name} has deliveries"] * left
         moving = "SELECT connection_id FROM receiving_queues WHERE replaces"
         for (connection_id,) in self.disk.execute(moving):
