@@ -13,12 +13,17 @@ from simplex_trio.chat.conversations import Conversations, Job
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.dispatching import dispatch, noticed, told
 from simplex_trio.chat.files import IncomingFile
+from simplex_trio.chat.group_dispatching import group_notice_job, told_job
+from simplex_trio.chat.groups import Group
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.looking import LinkInfo, look_at_link
 from simplex_trio.chat.machine.connecting import connect, give_up, take_back
 from simplex_trio.chat.machine.file_records import OfferedFile, file_of_notice, file_told
 from simplex_trio.chat.machine.following import happened
-from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
+from simplex_trio.chat.machine.groups.happenings import GroupNoticed, ToldInGroup
+from simplex_trio.chat.machine.groups.saying import known_group
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed, Said
 from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.incoming import look, settle
 from simplex_trio.chat.machine.own import own_profile, publish
@@ -264,6 +269,20 @@ class Bot:
 
         return await self._core.step(look_up, durable=False)
 
+    async def groups(self) -> list[Group]:
+        """All groups, in the order in which they came."""
+        found = await self._core.step(
+            lambda store: list(GroupStore(store).all_groups()), durable=False
+        )
+        return [Group(self._core, each) for each in found]
+
+    async def group(self, group_id: int) -> Group:
+        """The group with this id; raises `UnknownGroup` if there is none."""
+        found = await self._core.step(
+            lambda store: known_group(GroupStore(store), group_id), durable=False
+        )
+        return Group(self._core, found)
+
     # --- what happens ---------------------------------------------------------------------------
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -306,36 +325,53 @@ class Bot:
 
     async def _arrived(self, message: PeerMessage) -> None:
         settings = self._core.settings
-        said = await self._core.step(lambda store: look(store, settings, message), durable=False)
-        jobs = [Job(*what, None) for each in said for what in told(self._core, each)]
+        found = await self._core.step(lambda store: look(store, settings, message), durable=False)
+        jobs: list[tuple[int, Job]] = []
+        for each in found:
+            match each:
+                case GroupNoticed():
+                    self._add_notice(each)
+                case ToldInGroup():
+                    jobs.append((each.group.group_id, told_job(self._core, each)))
+                case Said():
+                    jobs += (
+                        (each.contact.contact_id, Job(*what, None))
+                        for what in told(self._core, each)
+                    )
+        settled = partial(settle, settings=settings, message=message)
         if not jobs:
-            await self._core.step(lambda store: settle(store, settings, message))
+            await self._core.step(settled)
             return
-        # Messages of one contact are dealt with in order, so the last one settles them all.
-        jobs[-1].settle = partial(settle, settings=settings, message=message)
-        for each in jobs:
-            self._add_job(said[0].contact.contact_id, each)
+        # Messages of one conversation are dealt with in order, so the last one settles them all.
+        jobs[-1][1].settle = settled
+        for conversation_id, job in jobs:
+            self._add_job(conversation_id, job)
 
     def _add(self, happening: Happening) -> None:
         match happening:
-            case Noticed():
+            case Noticed() | GroupNoticed():
                 self._add_notice(happening)
             case Delivered():
                 self._core.delivered([happening])
             case _:
                 raise AssertionError("only messages say something")
 
-    def _add_notice(self, happened: Noticed) -> None:
+    def _add_notice(self, happened: Noticed | GroupNoticed) -> None:
         notice = happened.notice
-        if notice.kind is NoticeKind.FILE:
+        if isinstance(happened, GroupNoticed):
+            job = group_notice_job(self._core, happened)
+        elif notice.kind is NoticeKind.FILE:
             if happened.file is not None:
                 self._add_file(happened.file, happened.contact)
             return
+        else:
+            job = Job(*noticed(self._core, happened), None)
 
         def done(store: Store) -> None:
             store.remove_notice(notice)
 
-        self._add_job(notice.contact_id, Job(*noticed(self._core, happened), done))
+        job.settle = done
+        self._add_job(notice.contact_id, job)
 
     def _add_file(self, file: OfferedFile, record: ContactRecord) -> None:
         """Tell the program of a file whose outcome no call waits for."""
@@ -348,8 +384,9 @@ class Bot:
         self._conversations.add(contact_id, job)
 
 
-def _open_notices(store: Store) -> list[Noticed]:
-    found: list[Noticed] = []
+def _open_notices(store: Store) -> list[Noticed | GroupNoticed]:
+    groups = GroupStore(store)
+    found: list[Noticed | GroupNoticed] = []
     after = 0
     while notices := store.notices(after):
         after = notices[-1].number
@@ -357,4 +394,6 @@ def _open_notices(store: Store) -> list[Noticed]:
             contact = store.contact(notice.contact_id)
             if contact is not None:
                 found.append(Noticed(contact, notice, file_of_notice(store, notice)))
+            elif (group := groups.group(notice.contact_id)) is not None:
+                found.append(GroupNoticed(group, notice))
     return found

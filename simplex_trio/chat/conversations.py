@@ -11,8 +11,9 @@ from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import UnknownContact
+from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.machine.store import Store
-from simplex_trio.chat.people import IncomingMessage, SentMessage
+from simplex_trio.chat.people import IncomingMessage
 from simplex_trio.chat.turns import current_turn
 
 __all__ = ["Conversations", "Job", "Turn"]
@@ -38,7 +39,7 @@ class Job:
     @property
     def is_message(self) -> bool:
         """Whether it is a message, which can answer a question."""
-        return isinstance(self.value, IncomingMessage)
+        return isinstance(self.value, IncomingMessage | GroupMessage)
 
 
 @define(eq=False)
@@ -209,7 +210,7 @@ class Turn:
         """Whether the handler waits for files or an answer, so that others have the turn."""
         return self._aside > 0
 
-    async def ask(self, send: Callable[[Store], SentMessage]) -> IncomingMessage:
+    async def ask(self, send: Callable[[Store], object]) -> IncomingMessage | GroupMessage:
         """Send a question and settle what is in hand, at once; then wait for the next message."""
         if self.is_over:
             raise RuntimeError("the handler of this message has finished")
@@ -225,7 +226,7 @@ class Turn:
         finally:
             self._is_asking = False
         message = job.value
-        assert isinstance(message, IncomingMessage)
+        assert isinstance(message, IncomingMessage | GroupMessage)
         message._turn = self
         self.begin(job)
         return message

@@ -20,6 +20,7 @@ from simplex_trio.chat.changes import (
 from simplex_trio.chat.conversations import Job, Turn
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.files import IncomingFile
+from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.handlers import ErrorHandler, Handlers, Route
 from simplex_trio.chat.machine.happenings import Noticed, Said
 from simplex_trio.chat.machine.receiving_files import offered_by
@@ -44,7 +45,7 @@ async def dispatch(core: ChatCore, handlers: Handlers, job: Job, turn: Turn) -> 
     """Call the handlers for a job, and settle it."""
     turn.begin(job)
     value: Any = job.value
-    if isinstance(value, IncomingMessage):
+    if isinstance(value, IncomingMessage | GroupMessage):
         value._turn = turn
         routes = await _routes_of(core, handlers, value)
     else:
@@ -54,7 +55,9 @@ async def dispatch(core: ChatCore, handlers: Handlers, job: Job, turn: Turn) -> 
     await turn.end()
 
 
-async def _routes_of(core: ChatCore, handlers: Handlers, message: IncomingMessage) -> list[Route]:
+async def _routes_of(
+    core: ChatCore, handlers: Handlers, message: IncomingMessage | GroupMessage
+) -> list[Route]:
     try:
         route = handlers.for_message(message)
     except Exception as exc:  # of a filter
@@ -169,5 +172,5 @@ def noticed(core: ChatCore, happened: Noticed) -> tuple[str, object]:
             assert notice.first is not None
             first, now = notice.first, core.settings.seconds
             return "message", IncomingMessage(contact, first.msg_id, first.content, None, now)
-        case NoticeKind.FILE:
-            raise AssertionError("files are told of with what is known of them")
+        case _:
+            raise AssertionError("files and groups are told of in other ways")

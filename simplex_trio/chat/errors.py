@@ -12,6 +12,7 @@ __all__ = [
     "AppriseMissing",
     "ApprovalNeeded",
     "BelongsToBot",
+    "CannotJoin",
     "ChatError",
     "ContactLost",
     "FileNotReceived",
@@ -23,6 +24,7 @@ __all__ = [
     "NotAllowed",
     "PairingFailed",
     "UnknownContact",
+    "UnknownGroup",
 ]
 
 
@@ -32,6 +34,14 @@ class ChatError(SimplexError):
 
 class UnknownContact(ChatError):
     """There is no such contact, or no longer."""
+
+
+class UnknownGroup(ChatError):
+    """There is no such group, or no longer."""
+
+
+class CannotJoin(ChatError):
+    """The invitation to a group is of no use any more."""
 
 
 class AmbiguousContact(ChatError):

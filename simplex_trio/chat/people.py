@@ -46,6 +46,7 @@ __all__ = [
     "SentMessage",
     "as_content",
     "check_alias",
+    "timestamp",
 ]
 
 _LAST_SECOND = 253_402_300_799
@@ -347,7 +348,7 @@ class SentMessage(Redacted):
 
     def as_quote(self) -> Quote:
         """What an answer to it says of it."""
-        return Quote(MessageRef(_timestamp(self.sent_at), True, self.id), self.content)
+        return Quote(MessageRef(timestamp(self.sent_at), True, self.id), self.content)
 
 
 @final
@@ -423,11 +424,13 @@ class IncomingMessage(Redacted):
         """
         if self._turn is None:
             raise RuntimeError("only the handler of a message can ask")
-        return await self._turn.ask(self.contact._sending(question))
+        answer = await self._turn.ask(self.contact._sending(question))
+        assert isinstance(answer, IncomingMessage)
+        return answer
 
     def as_quote(self) -> Quote:
         """What an answer to it says of it."""
-        return Quote(MessageRef(_timestamp(self.received_at), False, self.id), self.content)
+        return Quote(MessageRef(timestamp(self.received_at), False, self.id), self.content)
 
 
 def check_alias(alias: str) -> None:
@@ -440,6 +443,6 @@ def _compact(code: str) -> bytes:
     return "".join(code.split()).encode()
 
 
-def _timestamp(seconds: int) -> Timestamp:
+def timestamp(seconds: int) -> Timestamp:
     """A time by the clock of a router, which may say anything."""
     return Timestamp.of(datetime.fromtimestamp(min(max(0, seconds), _LAST_SECOND), UTC))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from simplex_trio.chat.machine.connecting import can_send, confirmed, failed, introduced
+from simplex_trio.chat.machine.groups.following import happened_in_group
 from simplex_trio.chat.machine.happenings import Delivered, Happening
 from simplex_trio.chat.machine.incoming import delivery_changed
 from simplex_trio.chat.machine.noticing import notify
@@ -21,6 +22,7 @@ from simplex_trio.duplex.errors import (
 )
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
+    ConnectionEvent,
     ConnectionFailed,
     ConnectionReady,
     DeliveryFailed,
@@ -49,6 +51,10 @@ __all__ = ["happened"]
 
 def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happening]:
     """What follows from an event of the agent that is no message."""
+    if isinstance(event, ConnectionEvent):
+        in_group = happened_in_group(store, settings, event)
+        if in_group is not None:
+            return [*in_group]
     match event:
         case InvitationReady():
             address_is_there(store, settings, event)

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from simplex_trio.chat.machine.file_records import OfferedFile
+from simplex_trio.chat.machine.groups.happenings import GroupNoticed, ToldInGroup
 from simplex_trio.chat.machine.records import ContactRecord, Notice, SentRecord
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.profiles import Profile
@@ -50,4 +51,4 @@ class Delivered(Redacted):
     sent: SentRecord
 
 
-Happening: TypeAlias = Said | Noticed | Delivered
+Happening: TypeAlias = Said | Noticed | Delivered | ToldInGroup | GroupNoticed

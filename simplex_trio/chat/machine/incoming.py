@@ -13,7 +13,15 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from simplex_trio.chat.machine.happenings import Delivered, Said
+from simplex_trio.chat.machine.groups.arriving import (
+    is_of_member,
+    look_in_group,
+    settle_in_group,
+)
+from simplex_trio.chat.machine.groups.events import RULES, pass_on
+from simplex_trio.chat.machine.groups.happenings import GroupNoticed
+from simplex_trio.chat.machine.groups.joining import invited
+from simplex_trio.chat.machine.happenings import Delivered, Happening, Said
 from simplex_trio.chat.machine.outgoing import is_enabled, say_if_possible, tell_profile
 from simplex_trio.chat.machine.receiving_files import (
     add_part,
@@ -46,6 +54,7 @@ from simplex_trio.chat.messages.events import (
     XMsgReact,
     XMsgUpdate,
 )
+from simplex_trio.chat.messages.group_events import XGrpInv
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.preferences import Feature
 from simplex_trio.duplex.errors import CannotAcknowledge, UnknownConnection
@@ -61,11 +70,13 @@ _TOLD = (XMsgNew, XMsgUpdate, XMsgDel, XMsgReact, XInfo, XDirectDel)
 _RANKS = list(DeliveryState)
 
 
-def look(store: Store, settings: Settings, message: PeerMessage) -> list[Said]:
+def look(store: Store, settings: Settings, message: PeerMessage) -> list[Happening]:
     """What a message says that the program is to be told; the rest is for `settle`.
 
-    A changed profile is stored at once.
+    A changed profile is stored at once, and so is an invitation to a group.
     """
+    if is_of_member(store, message):
+        return [*look_in_group(store, settings, message, RULES, pass_on)]
     contact = store.contact_of(message.connection_id)
     if contact is None:
         return []
@@ -74,8 +85,11 @@ def look(store: Store, settings: Settings, message: PeerMessage) -> list[Said]:
         contact = store.change_contact(contact, status=ContactStatus.READY)
         contact = tell_profile(store, settings, contact)
     said: list[Said] = []
+    noticed: list[GroupNoticed] = []
     for each in _messages(message):
         event, before = each.event, contact.profile
+        if isinstance(event, XGrpInv):
+            noticed += invited(store, contact, event.group_invitation)
         if not isinstance(event, _TOLD) or not _is_allowed(store, settings, contact, event):
             continue
         if isinstance(event, XInfo):
@@ -96,7 +110,7 @@ def look(store: Store, settings: Settings, message: PeerMessage) -> list[Said]:
         said.append(Said(contact, event, each.id, at, before, referred))
     if said and store.begin(message.connection_id, message.message_id):
         said = [evolve(each, is_repeated=True) for each in said]
-    return said
+    return [*said, *noticed]
 
 
 def _messages(message: PeerMessage) -> Iterator[ChatMessage]:
@@ -148,6 +162,9 @@ def _as_allowed(settings: Settings, contact: ContactRecord, event: EventT) -> Ev
 
 def settle(store: Store, settings: Settings, message: PeerMessage) -> None:
     """The program has dealt with a message: store what it has taught, and acknowledge it."""
+    if is_of_member(store, message):
+        settle_in_group(store, message)
+        return
     contact = store.contact_of(message.connection_id)
     has_content = False
     for each in _messages(message):

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from simplex_trio.chat.machine.groups.records import MemberRecord
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.preferences import Preferences
 from simplex_trio.chat.messages.profiles import Profile
@@ -194,6 +195,9 @@ class NoticeKind(StrEnum):
     CODE_CHANGED = "code changed"
     REPAIRED = "repaired"
     FILE = "file"
+    GROUP_INVITED = "group invited"
+    GROUP_JOINED = "group joined"
+    GROUP_FAILED = "group failed"
 
 
 @frozen(repr=False)
@@ -202,7 +206,10 @@ class Notice(Record):
 
     kind: NoticeKind
     contact_id: int
+    """The contact, or the group."""
     first: FirstMessage | None = None
     file_msg_id: bytes | None = None
     """The message whose file it is about."""
+    member: MemberRecord | None = None
+    """The member of the group that it is about, as of then."""
     number: int = field(default=0, kw_only=True)

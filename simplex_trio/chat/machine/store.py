@@ -27,7 +27,7 @@ from simplex_trio.duplex.transaction import Transaction
 if TYPE_CHECKING:
     from simplex_trio.chat.machine.file_records import OfferedFile
 
-__all__ = ["Store"]
+__all__ = ["MEMBERS_OF_CONNECTIONS", "Store"]
 
 RecordT = TypeVar("RecordT", bound=Record)
 
@@ -51,6 +51,9 @@ _INVITATIONS = ".chat.invitations"
 _OWN_LINKS = ".chat.own-links"
 
 
+MEMBERS_OF_CONNECTIONS = ".chat.members-of-connections"
+"""Where it is found which member of which group has a connection."""
+
 _CONTACT_IDS = range(1, 2**63)
 
 
@@ -63,8 +66,9 @@ def _encoded(record: Record) -> bytes:
 
 
 def _pending_key(notice: Notice) -> bytes:
-    """One for each kind and contact, and for each file."""
-    return _key(notice.contact_id) + notice.kind.encode() + (notice.file_msg_id or b"")[:255]
+    """One for each kind and contact, and for each file and each member."""
+    about = notice.file_msg_id if notice.member is None else notice.member.member_id
+    return _key(notice.contact_id) + notice.kind.encode() + (about or b"")[:255]
 
 
 def _hashed(link: str) -> bytes:
@@ -94,7 +98,8 @@ class Store:
         value = self._kept.get(space, key)
         return None if value is None else kind.from_json(decode_json(value))
 
-    def _next(self, name: bytes) -> int:
+    def next_number(self, name: bytes) -> int:
+        """The next number of those that are counted by this name."""
         number = int.from_bytes(self._kept.get(_MAIN, name) or b"", "big") + 1
         self._kept.put(_MAIN, name, _key(number))
         return number
@@ -102,8 +107,8 @@ class Store:
     # --- contacts -------------------------------------------------------------------------------
 
     def new_contact_id(self) -> int:
-        """An id that no contact has had."""
-        return self._next(b"last contact")
+        """An id that no contact and no group has had."""
+        return self.next_number(b"last contact")
 
     def contact(self, contact_id: int) -> ContactRecord | None:
         """The contact with this id, which may be any number."""
@@ -153,19 +158,23 @@ class Store:
 
     def remove_contact(self, contact: ContactRecord) -> None:
         """Remove a contact with all that is kept of it."""
-        self.removed.append(contact.contact_id)
-        number = _key(contact.contact_id)
-        self._kept.delete(_CONTACTS, number)
+        self._kept.delete(_CONTACTS, _key(contact.contact_id))
         self._kept.delete(_CONNECTIONS, contact.connection_id.encode())
         self._kept.delete(_BEGUN, contact.connection_id.encode())
         if contact.request_key is not None:
             self._kept.delete(_REQUESTS, contact.request_key[:255])
+        self.forget_conversation(contact.contact_id)
+
+    def forget_conversation(self, contact_id: int) -> None:
+        """Remove what is kept of the conversation with a contact, or of a group, that is gone."""
+        self.removed.append(contact_id)
+        number = _key(contact_id)
         for key, value in self._kept.scan(_SENT, number):
             self._forget_sent(key, SentRecord.from_json(decode_json(value)))
         for key, value in self._kept.scan(_PENDING, number):
             self._kept.delete(_PENDING, key)
             self._kept.delete(_NOTICES, value)
-        clear_state(self._kept, contact.contact_id)
+        clear_state(self._kept, contact_id)
 
     # --- what was sent --------------------------------------------------------------------------
 
@@ -239,7 +248,7 @@ class Store:
 
     def new_file_number(self) -> int:
         """A number for a file that a contact offers, by which they are in order."""
-        return self._next(b"last file")
+        return self.next_number(b"last file")
 
     # --- notices --------------------------------------------------------------------------------
 
@@ -251,7 +260,7 @@ class Store:
         pending = _pending_key(notice)
         if self._kept.get(_PENDING, pending) is not None:
             return None
-        number = self._next(b"last notice")
+        number = self.next_number(b"last notice")
         numbered = evolve(notice, number=number)
         self._kept.put(_NOTICES, _key(number), _encoded(numbered))
         self._kept.put(_PENDING, pending, _key(number))

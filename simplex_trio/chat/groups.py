@@ -1,0 +1,182 @@
+"""Groups and their members, as handlers have them in their hands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from attrs import define, field
+
+from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.machine.groups.joining import accept_invitation, decline_invitation
+from simplex_trio.chat.machine.groups.records import (
+    GroupRecord,
+    GroupStatus,
+    MemberRecord,
+    MemberStatus,
+)
+from simplex_trio.chat.machine.groups.saying import known_group
+from simplex_trio.chat.machine.groups.sending import send_to_group
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
+from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.people import as_content
+from simplex_trio.chat.state import State
+from simplex_trio.redaction import Redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simplex_trio.chat.group_messages import GroupMessage, SentGroupMessage
+
+__all__ = ["Group", "GroupInvitation", "Member"]
+
+
+@final
+@define(eq=False, repr=False)
+class Group(Redacted):
+    """A group, as of when this was told."""
+
+    _core: ChatCore = field(repr=False)
+    _record: GroupRecord = field(repr=False)
+
+    @property
+    def id(self) -> int:
+        """A number that stays the same, and that no contact and no other group has."""
+        return self._record.group_id
+
+    @property
+    def profile(self) -> GroupProfile:
+        """What the group says of itself."""
+        return self._record.profile
+
+    @property
+    def name(self) -> str:
+        """The alias if it has one, or the name in the profile, fit to be shown in a line."""
+        return self._record.alias or self.profile.shown_name
+
+    @property
+    def status(self) -> GroupStatus:
+        """How far the program has come into it."""
+        return self._record.status
+
+    @property
+    def role(self) -> Role | str:
+        """What the program may do in it."""
+        return self._record.own_role
+
+    @property
+    def state(self) -> State:
+        """What the program keeps of the group: see `State`."""
+        return State(self._core, self.id)
+
+    async def members(self) -> list[Member]:
+        """The members that take part in it, but the program itself."""
+        found = await self._core.step(
+            lambda store: GroupStore(store).current_members(self.id), durable=False
+        )
+        return [Member(self, each) for each in found]
+
+    async def send(
+        self, content: Content | str, *, quote: GroupMessage | SentGroupMessage | None = None
+    ) -> SentGroupMessage:
+        """Send a message to all members.
+
+        Raises `UnknownGroup`, `NotAllowed` if the program may not write in the group, and
+        `TooLarge`.
+        """
+        return await self._core.step(self._sending(content, quote=quote))
+
+    def _sending(
+        self,
+        content: Content | str,
+        *,
+        quote: GroupMessage | SentGroupMessage | None = None,
+    ) -> Callable[[Store], SentGroupMessage]:
+        from simplex_trio.chat.group_messages import SentGroupMessage
+
+        settings, said = self._core.settings, as_content(content)
+        quoted = None if quote is None else quote.as_quote()
+
+        def decide(store: Store) -> SentGroupMessage:
+            groups = GroupStore(store)
+            sent = send_to_group(groups, settings, known_group(groups, self.id), said, quote=quoted)
+            return SentGroupMessage(self, sent.msg_id, said, sent.sent_at)
+
+        return decide
+
+
+@final
+@define(eq=False, repr=False)
+class Member(Redacted):
+    """A member of a group, as of when this was told."""
+
+    group: Group = field(repr=False)
+    _record: MemberRecord = field(repr=False)
+
+    @property
+    def id(self) -> bytes:
+        """What all members know it by."""
+        return self._record.member_id
+
+    @property
+    def name(self) -> str:
+        """The name in its profile, fit to be shown in a line."""
+        return self._record.name
+
+    @property
+    def role(self) -> Role | str:
+        """What it may do in the group."""
+        return self._record.role
+
+    @property
+    def status(self) -> MemberStatus:
+        """How far it has come."""
+        return self._record.status
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether moderators have blocked it for all."""
+        return self._record.is_blocked
+
+    async def profile(self) -> Profile | None:
+        """Who it says it is; `None` if that is not known."""
+        return await self.group._core.step(
+            lambda store: GroupStore(store).profile_of(self._record), durable=False
+        )
+
+
+@final
+@define(eq=False, repr=False)
+class GroupInvitation(Redacted):
+    """A contact invites the program to a group."""
+
+    group: Group = field(repr=False)
+
+    async def accept(self, *, connect_members: bool = False) -> None:
+        """Join the group; the handlers of `GroupHandlers.on_joined` are called when that is done.
+
+        The program is connected with the contact's side alone, which passes on what the members and
+        the program say.  With ``connect_members`` it is connected with each of them in time.
+
+        Raises `CannotJoin` if the invitation is of no use any more.
+        """
+        core = self.group._core
+
+        def decide(store: Store) -> None:
+            groups = GroupStore(store)
+            group = known_group(groups, self.group.id)
+            accept_invitation(store, core.settings, group, connects=connect_members)
+
+        await core.step(decide)
+
+    async def decline(self) -> None:
+        """Forget the invitation; the contact is not told."""
+
+        def decide(store: Store) -> None:
+            group = GroupStore(store).group(self.group.id)
+            if group is not None:
+                decline_invitation(store, group)
+
+        await self.group._core.step(decide)

@@ -1,0 +1,328 @@
+"""What members of groups say: what it changes, and what the program is told.
+
+What a message changes is changed in the step in which it comes, once.  What the program is to be
+told is kept with that, until its handlers have finished and the message is acknowledged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+from attrs import define, evolve, field, frozen
+
+from simplex_trio.chat.machine.groups.happenings import ToldInGroup
+from simplex_trio.chat.machine.groups.records import (
+    GroupRecord,
+    MemberOrigin,
+    MemberRecord,
+    MemberStatus,
+    ToldItem,
+    ToldRecord,
+)
+from simplex_trio.chat.machine.groups.rules import has_role
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.records import SentRecord
+from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.bodies import Received, decode_body
+from simplex_trio.chat.messages.event import Event
+from simplex_trio.chat.messages.events import (
+    MessageRef,
+    Quote,
+    XFileCancel,
+    XInfo,
+    XMsgDel,
+    XMsgFileDescr,
+    XMsgNew,
+    XMsgReact,
+    XMsgUpdate,
+)
+from simplex_trio.chat.messages.group_events import (
+    XGrpDel,
+    XGrpInfo,
+    XGrpLeave,
+    XGrpMemDel,
+    XGrpMemNew,
+    XGrpMemRestrict,
+    XGrpMemRole,
+    XGrpPrefs,
+)
+from simplex_trio.chat.messages.group_profiles import Role
+from simplex_trio.chat.messages.message import ChatMessage, XGrpMsgForward
+from simplex_trio.chat.messages.names import shown_name
+from simplex_trio.duplex.errors import CannotAcknowledge, UnknownConnection
+from simplex_trio.duplex.events import PeerMessage
+from simplex_trio.redaction import Redacted
+
+__all__ = [
+    "MAX_RECEIPTS",
+    "PASSED_ON",
+    "Arrival",
+    "Rule",
+    "Rules",
+    "is_of_member",
+    "look_in_group",
+    "settle_in_group",
+]
+
+MAX_RECEIPTS = 20
+"""Up to how many members there are receipts in a group, as with the apps."""
+
+
+PASSED_ON = (
+    XMsgNew,
+    XMsgUpdate,
+    XMsgDel,
+    XMsgReact,
+    XMsgFileDescr,
+    XFileCancel,
+    XInfo,
+    XGrpMemNew,
+    XGrpMemRole,
+    XGrpMemRestrict,
+    XGrpMemDel,
+    XGrpLeave,
+    XGrpDel,
+    XGrpInfo,
+    XGrpPrefs,
+)
+"""What hosts pass on between members that are not connected with each other."""
+
+
+@define(eq=False, repr=False)
+class Arrival:
+    """One element of a message of a member, on its way."""
+
+    store: Store
+    groups: GroupStore
+    settings: Settings
+    group: GroupRecord
+    deliverer: MemberRecord
+    """The member whose connection it comes through."""
+    author: MemberRecord
+    """The member who says it."""
+    msg_id: bytes | None
+    at: int
+    """When a router got it, in seconds since 1970."""
+    place: int
+    is_forwarded: bool = False
+    message: ChatMessage | None = None
+    """What is said, as it came."""
+    told: list[ToldItem] = field(factory=list)
+
+    def tell(
+        self,
+        kind: str,
+        member: MemberRecord | None = None,
+        *,
+        reads: bool = False,
+        before: str | None = None,
+    ) -> None:
+        """Tell the program that a member, by default the author, has done or become something.
+
+        With ``reads`` the program is given the event itself.
+        """
+        subject = self.author if member is None else member
+        by = self.author if subject.member_id != self.author.member_id else None
+        place = self.place if reads else -1
+        self.told.append(ToldItem(kind, subject, place, by, before))
+
+
+Rule: TypeAlias = Callable[[Arrival, Any], bool]
+"""What follows from an event; returns whether it was allowed, so that a host passes it on."""
+
+Rules: TypeAlias = Mapping[type[Event], Rule]
+
+
+@frozen(repr=False)
+class _Element(Redacted):
+    """A message of the chat protocol, and whom it is from if another member passes it on."""
+
+    message: ChatMessage
+    is_forwarded: bool = False
+    author_id: bytes | None = None
+    author_name: str = ""
+    at: int | None = None
+
+
+def _elements(message: PeerMessage) -> Iterator[_Element | None]:
+    """What is in a message; `None` for what cannot be read, or is no message."""
+    for element in decode_body(message.body):
+        if not isinstance(element, Received) or not isinstance(element.message, ChatMessage):
+            yield None
+            continue
+        found = element.message
+        if element.forwarded is not None:
+            by = element.forwarded
+            yield _Element(found, True, by.member_id, by.member_name or "", by.seconds)
+        elif isinstance(found.event, XGrpMsgForward):
+            passed = found.event
+            at = int(passed.msg_ts.moment.timestamp())
+            yield _Element(passed.msg, True, passed.member_id, passed.member_name or "", at)
+        else:
+            yield _Element(found)
+
+
+def is_of_member(store: Store, message: PeerMessage) -> bool:
+    """Whether a message comes through a member's connection."""
+    return GroupStore(store).member_of(message.connection_id) is not None
+
+
+def look_in_group(
+    store: Store,
+    settings: Settings,
+    message: PeerMessage,
+    rules: Rules,
+    pass_on: Callable[[Sequence[Arrival]], None],
+) -> list[ToldInGroup]:
+    """What a message of a member says for the program; if that is nothing, it is settled.
+
+    ``pass_on`` is given what was allowed, for the members that have no connection with its author.
+    """
+    groups = GroupStore(store)
+    member = groups.member_of(message.connection_id)
+    group = None if member is None else groups.group(member.group_id)
+    if member is None or group is None:
+        settle_in_group(store, message)
+        return []
+    elements = list(_elements(message))
+    known = groups.told(message.connection_id, message.message_id)
+    is_repeated = known is not None
+    if known is None:
+        known = _apply(groups, settings, member, message, elements, rules, pass_on)
+        if not known.items:
+            settle_in_group(store, message)
+            return []
+        groups.keep_told(message.connection_id, known)
+        group = groups.group(group.group_id) or group
+    return [
+        _told(groups, group, each, elements, message, is_repeated=is_repeated)
+        for each in known.items
+    ]
+
+
+def _apply(
+    groups: GroupStore,
+    settings: Settings,
+    member: MemberRecord,
+    message: PeerMessage,
+    elements: Sequence[_Element | None],
+    rules: Rules,
+    pass_on: Callable[[Sequence[Arrival]], None],
+) -> ToldRecord:
+    told: list[ToldItem] = []
+    allowed: list[Arrival] = []
+    for place, element in enumerate(elements):
+        group = groups.group(member.group_id)
+        deliverer = groups.member(member.group_id, member.member_id)
+        if group is None or deliverer is None:
+            break  # by what came before
+        if element is None:
+            continue
+        author: MemberRecord | None = deliverer
+        if element.is_forwarded:
+            author = _author(groups, group, deliverer, element)
+            if author is None:
+                continue
+        else:
+            deliverer = author = groups.change_member(deliverer, versions=element.message.versions)
+        arrival = Arrival(
+            *(groups.store, groups, settings, group, deliverer, author, element.message.id),
+            at=message.broker_timestamp if element.at is None else element.at,
+            place=place,
+            is_forwarded=element.is_forwarded,
+            message=element.message,
+            told=told,
+        )
+        event = element.message.event
+        rule = rules.get(type(event))
+        if rule is not None and rule(arrival, event) and not element.is_forwarded:
+            allowed.append(arrival)
+    if allowed:
+        pass_on(allowed)
+    return ToldRecord(message.message_id, tuple(told))
+
+
+def _author(
+    groups: GroupStore, group: GroupRecord, deliverer: MemberRecord, element: _Element
+) -> MemberRecord | None:
+    """Whom a message is from that a member passes on; `None` if it must not be taken."""
+    author_id, event = element.author_id, element.message.event
+    if (
+        author_id is None
+        or author_id == group.own_id
+        or not has_role(deliverer.role, Role.ADMIN)
+        or not isinstance(event, PASSED_ON)
+    ):
+        return None
+    author = groups.member(group.group_id, author_id)
+    if author is None and not isinstance(event, XGrpLeave) and groups.has_room(group.group_id):
+        author = groups.put_member(
+            MemberRecord(
+                group.group_id,
+                author_id,
+                Role.AUTHOR,
+                MemberStatus.UNKNOWN,
+                MemberOrigin.BEFORE,
+                shown_name(element.author_name),
+                element.message.versions,
+                host_id=deliverer.member_id,
+            )
+        )
+    return author
+
+
+def _told(
+    groups: GroupStore,
+    group: GroupRecord,
+    item: ToldItem,
+    elements: Sequence[_Element | None],
+    message: PeerMessage,
+    *,
+    is_repeated: bool,
+) -> ToldInGroup:
+    element = elements[item.place] if item.place >= 0 else None
+    told = ToldInGroup(group, item, message.broker_timestamp, is_repeated=is_repeated)
+    if element is None:
+        return told
+    event = element.message.event
+    return evolve(
+        told,
+        at=told.at if element.at is None else element.at,
+        event=event,
+        msg_id=element.message.id,
+        referred=_referred(groups, group, event),
+    )
+
+
+def _referred(groups: GroupStore, group: GroupRecord, event: Event) -> SentRecord | None:
+    """The message of the program that it reacts to, or quotes."""
+    match event:
+        case XMsgReact(msg_id=msg_id, member_id=member_id) if member_id == group.own_id:
+            return groups.store.sent_as(group.group_id, msg_id)
+        case XMsgNew(
+            quote=Quote(msg_ref=MessageRef(member_id=member_id, msg_id=bytes() as msg_id))
+        ) if member_id == group.own_id:
+            return groups.store.sent_as(group.group_id, msg_id)
+        case _:
+            return None
+
+
+def settle_in_group(store: Store, message: PeerMessage) -> None:
+    """The program has dealt with a message: acknowledge it."""
+    groups = GroupStore(store)
+    groups.forget_told(message.connection_id)
+    member = groups.member_of(message.connection_id)
+    gives_receipt = (
+        member is not None
+        and any(
+            element is not None and not element.is_forwarded and element.message.event.WANTS_RECEIPT
+            for element in _elements(message)
+        )
+        and len(groups.current_members(member.group_id)) < MAX_RECEIPTS
+    )
+    # If the connection is deleted meanwhile, there is nothing to acknowledge.
+    with suppress(CannotAcknowledge, UnknownConnection):
+        store.t.acknowledge(message, receipt=gives_receipt)

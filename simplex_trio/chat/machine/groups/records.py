@@ -1,0 +1,191 @@
+"""What a chat program keeps of groups and of their members."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from simplex_trio.chat.messages.group_events import BusinessChat
+from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
+from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.messages.records import Record
+from simplex_trio.chat.messages.scalars import ChatVersions
+from simplex_trio.chat.messages.versions import ChatVersion
+
+__all__ = [
+    "MAX_MEMBERS",
+    "GroupInvited",
+    "GroupRecord",
+    "GroupStatus",
+    "MemberOrigin",
+    "MemberRecord",
+    "MemberStatus",
+    "ToldItem",
+    "ToldRecord",
+]
+
+MAX_MEMBERS = 10_000
+"""How many members of a group are known; those that a host tells of beyond that are left out."""
+
+_FIRST_VERSION = ChatVersions(ChatVersion.FIRST, ChatVersion.FIRST)
+
+
+class GroupStatus(StrEnum):
+    """How far the program has come into a group."""
+
+    INVITED = "invited"
+    """A contact has invited it, and the program is to decide."""
+    JOINING = "joining"
+    """It is being connected with the host."""
+    PENDING = "pending"
+    """The host is to approve it; until then it can talk with the admins alone."""
+    IN_REVIEW = "in review"
+    """The admins are to approve it; until then it can talk with them alone."""
+    READY = "ready"
+    """It is a member."""
+    LEFT = "left"
+    REMOVED = "removed"
+    """A member has removed it."""
+    DELETED = "deleted"
+    """An owner has deleted the group."""
+    FAILED = "failed"
+    """The host does not let it in, or cannot be reached any more."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the program is no member, and will not become one."""
+        return self in (
+            GroupStatus.LEFT,
+            GroupStatus.REMOVED,
+            GroupStatus.DELETED,
+            GroupStatus.FAILED,
+        )
+
+
+class MemberOrigin(StrEnum):
+    """How a member has come into the group, as the program sees it."""
+
+    HOST = "host"
+    """It has let the program in."""
+    INVITEE = "invitee"
+    """The program has let it in."""
+    BEFORE = "before"
+    """It was there before the program."""
+    AFTER = "after"
+    """Another member has let it in after the program was there."""
+
+
+class MemberStatus(StrEnum):
+    """How far a member has come."""
+
+    UNKNOWN = "unknown"
+    """Nothing is known of it but messages that another member has passed on."""
+    INVITED = "invited"
+    """The program has invited a contact, which has not joined yet."""
+    JOINING = "joining"
+    """It is being connected with its host."""
+    PENDING = "pending"
+    """Its host is to approve it."""
+    IN_REVIEW = "in review"
+    """The admins are to approve it."""
+    PRESENT = "present"
+    """It is in the group, whether the program is connected with it or not."""
+    GONE = "gone"
+    """It has left, or was removed."""
+
+
+@frozen(repr=False)
+class MemberRecord(Record):
+    """Another member of a group.  Its profile is kept apart, as it may be long."""
+
+    group_id: int
+    member_id: bytes
+    role: Role | str
+    status: MemberStatus
+    origin: MemberOrigin
+    name: str = ""
+    """The name in its profile, fit to be shown in a line."""
+    versions: ChatVersions = _FIRST_VERSION
+    host_id: bytes | None = None
+    """The member that has let it in, or has told of it."""
+    connection_id: str | None = None
+    """The program's connection with it."""
+    can_send: bool = False
+    """Whether the program can send to it."""
+    is_connected: bool = False
+    """Whether both can."""
+    is_blocked: bool = False
+    """Whether moderators have blocked it for all."""
+    contact_id: int | None = None
+    """The contact that was invited."""
+    profile_due: bool = False
+    """The program's profile has changed since the member was told of it."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it takes part in the group."""
+        return self.status is MemberStatus.PRESENT
+
+
+@frozen(repr=False)
+class GroupInvited(Record):
+    """The invitation of a contact, until the program has joined."""
+
+    contact_id: int
+    link: str
+    """The link to join by."""
+
+
+@frozen(repr=False)
+class GroupRecord(Record):
+    """A group, as the program knows it."""
+
+    group_id: int
+    status: GroupStatus
+    profile: GroupProfile
+    own_id: bytes
+    """The program's member id."""
+    own_role: Role | str
+    host_id: bytes | None = None
+    """The member that has let the program in; `None` if the program has made the group."""
+    own_profile: Profile | None = None
+    """The random profile by which members know the program, in place of its own."""
+    invited: GroupInvited | None = None
+    connects: bool = False
+    """Whether the program connects with all members, and not with the host alone."""
+    business: BusinessChat | None = None
+    """If it is the conversation of a business with a customer."""
+    alias: str = ""
+    """What the program calls the group, if that is not the name in the profile."""
+
+
+# --- what the program is told -------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class ToldItem(Record):
+    """Something that a message of a member says, for the program."""
+
+    kind: str
+    """The kind of its handlers."""
+    member: MemberRecord
+    """Who says it, or whom it is about, as of then."""
+    place: int = -1
+    """The number of the element in the message, for what is read from there."""
+    by: MemberRecord | None = None
+    """Who has done it to the member; `None` if that was the member itself."""
+    before: str | None = None
+    """What it was before: a role, or the JSON of a profile."""
+
+
+@frozen(repr=False)
+class ToldRecord(Record):
+    """What the last message of a connection says, until the program has dealt with it.
+
+    What a message changes is changed once, when it comes.  If the program ends before its handlers
+    have finished, the message comes again, and they are told the same.
+    """
+
+    message_id: int
+    items: tuple[ToldItem, ...] = field(default=())

@@ -1,0 +1,79 @@
+"""Who may do what in a group: roles, and the preferences of the group."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from simplex_trio.chat.machine.groups.records import MemberRecord, MemberStatus
+from simplex_trio.chat.messages.group_profiles import (
+    GroupPreference,
+    GroupPreferences,
+    Role,
+    Switch,
+)
+
+__all__ = ["GroupFeature", "allows", "can_say", "has_role", "is_support", "rank"]
+
+_ROLES = tuple(Role)
+
+
+class GroupFeature(StrEnum):
+    """What the preferences of a group allow, or not; named as in `GroupPreferences`."""
+
+    TIMED_MESSAGES = "timed_messages"
+    DIRECT_MESSAGES = "direct_messages"
+    FULL_DELETE = "full_delete"
+    REACTIONS = "reactions"
+    VOICE = "voice"
+    FILES = "files"
+    SIMPLEX_LINKS = "simplex_links"
+    REPORTS = "reports"
+    HISTORY = "history"
+    SUPPORT = "support"
+    """Conversations with the admins."""
+
+
+_ON_BY_DEFAULT = frozenset(
+    {
+        GroupFeature.REACTIONS,
+        GroupFeature.VOICE,
+        GroupFeature.FILES,
+        GroupFeature.SIMPLEX_LINKS,
+        GroupFeature.REPORTS,
+        GroupFeature.SUPPORT,
+    }
+)
+
+
+def rank(role: Role | str) -> int:
+    """Where a role stands; one that is not known is below all others."""
+    return _ROLES.index(role) if isinstance(role, Role) else -1
+
+
+def has_role(role: Role | str, needed: Role | str) -> bool:
+    """Whether a member with a role may do all that one with the ``needed`` role may."""
+    return rank(role) >= rank(needed)
+
+
+def allows(preferences: GroupPreferences | None, feature: GroupFeature, role: Role | str) -> bool:
+    """Whether members with a role may use something in a group with these preferences."""
+    found = None if preferences is None else getattr(preferences, feature)
+    if found is None:
+        return feature in _ON_BY_DEFAULT
+    if found.enable is not Switch.ON:
+        return False
+    needed = found.role if isinstance(found, GroupPreference) else None
+    return needed is None or has_role(role, needed)
+
+
+def can_say(member: MemberRecord, scope: bytes | None) -> bool:
+    """Whether a member may say something to the group, or with a scope to the admins."""
+    if scope is not None:
+        return scope == member.member_id or is_support(member)
+    is_waiting = member.status in (MemberStatus.PENDING, MemberStatus.IN_REVIEW)
+    return is_waiting or has_role(member.role, Role.AUTHOR)
+
+
+def is_support(member: MemberRecord) -> bool:
+    """Whether a member sees the conversations of others with the admins."""
+    return has_role(member.role, Role.MODERATOR)

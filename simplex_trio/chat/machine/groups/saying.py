@@ -1,0 +1,45 @@
+"""What the program says to members of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from simplex_trio.chat.errors import UnknownGroup
+from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.messages.bodies import pack
+from simplex_trio.chat.messages.event import Event
+from simplex_trio.chat.messages.message import ChatMessage
+from simplex_trio.duplex.transaction import SendOutcome
+
+__all__ = ["known_group", "say_to"]
+
+
+def known_group(groups: GroupStore, group_id: int) -> GroupRecord:
+    """The group with this id; `UnknownGroup` if there is none, or no longer."""
+    group = groups.group(group_id)
+    if group is None:
+        raise UnknownGroup("there is no group with this id")
+    return group
+
+
+def say_to(
+    groups: GroupStore,
+    members: Iterable[MemberRecord],
+    events: Sequence[tuple[Event, bytes | None]],
+    *,
+    notify: bool,
+) -> list[tuple[MemberRecord, list[SendOutcome]]]:
+    """Queue events with their ids for members with which there is a connection, in few bodies.
+
+    Each body is stored once for all of them.  The connections of groups are without the KEM.
+    Raises `TooLarge`.
+    """
+    reached = [each for each in members if each.connection_id is not None and each.can_send]
+    outcomes: list[list[SendOutcome]] = [[] for _ in reached]
+    connections = [each.connection_id for each in reached if each.connection_id is not None]
+    bodies = pack([ChatMessage(event, msg_id) for event, msg_id in events], pq=False)
+    for body in bodies:
+        for place, outcome in enumerate(groups.store.t.broadcast(connections, body, notify=notify)):
+            outcomes[place].append(outcome)
+    return list(zip(reached, outcomes, strict=True))

@@ -1,0 +1,202 @@
+"""`GroupStore`: the records of groups, and how they are found again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from attrs import evolve
+
+from simplex_trio.chat.machine.groups.records import (
+    MAX_MEMBERS,
+    GroupRecord,
+    MemberRecord,
+    MemberStatus,
+    ToldRecord,
+)
+from simplex_trio.chat.machine.store import MEMBERS_OF_CONNECTIONS, Store
+from simplex_trio.chat.messages.json_text import decode_json, encode_json
+from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.messages.records import Record
+
+__all__ = ["MAX_SEEN", "GroupStore"]
+
+MAX_SEEN = 2000
+"""How many messages of each group are known to have come, so that copies which come another way are
+dropped; the oldest ones go first."""
+
+_GROUPS = ".chat.groups"
+_MEMBERS = ".chat.members"
+_PROFILES = ".chat.member-profiles"
+_TOLD = ".chat.group-told"
+_SEEN = ".chat.group-seen"
+_SEEN_ORDER = ".chat.group-seen-order"
+_INVITATIONS = ".chat.group-invitations"
+
+_GROUP_IDS = range(1, 2**63)
+
+
+def _key(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+def _encoded(record: Record) -> bytes:
+    return encode_json(record.to_json())
+
+
+def _hashed(link: str) -> bytes:
+    return hashlib.sha256(link.encode()).digest()
+
+
+def _member_key(group_id: int, member_id: bytes) -> bytes:
+    return _key(group_id) + member_id[:255]
+
+
+class GroupStore:
+    """The records of groups, in one transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self.store: Store = store
+        self._kept = store.t.kept
+
+    # --- groups ---------------------------------------------------------------------------------
+
+    def group(self, group_id: int) -> GroupRecord | None:
+        """The group with this id, which may be any number."""
+        found = self._kept.get(_GROUPS, _key(group_id)) if group_id in _GROUP_IDS else None
+        return None if found is None else GroupRecord.from_json(decode_json(found))
+
+    def groups(self, *, after: int = 0, limit: int = 1000) -> list[GroupRecord]:
+        """Groups in the order of their ids."""
+        found = self._kept.scan(_GROUPS, after=_key(after), limit=limit)
+        return [GroupRecord.from_json(decode_json(value)) for _, value in found]
+
+    def all_groups(self) -> Iterator[GroupRecord]:
+        """All groups in the order of their ids, some of them in memory at a time."""
+        after = 0
+        while page := self.groups(after=after):
+            after = page[-1].group_id
+            yield from page
+
+    def put_group(self, group: GroupRecord) -> GroupRecord:
+        """Store a group."""
+        self._kept.put(_GROUPS, _key(group.group_id), _encoded(group))
+        if group.invited is not None:
+            self._kept.put(_INVITATIONS, _hashed(group.invited.link), _key(group.group_id))
+        return group
+
+    def invited_by(self, link: str) -> GroupRecord | None:
+        """The group that the program was invited to with this link."""
+        found = self._kept.get(_INVITATIONS, _hashed(link))
+        return None if found is None else self.group(int.from_bytes(found, "big"))
+
+    def change_group(self, group: GroupRecord, **changes: object) -> GroupRecord:
+        """Replace values of a group."""
+        changed = evolve(group, **changes)  # type: ignore[arg-type]
+        return group if changed == group else self.put_group(changed)
+
+    def remove_group(self, group: GroupRecord) -> None:
+        """Forget a group with all that is kept of it."""
+        prefix = _key(group.group_id)
+        for member in self.members(group.group_id):
+            self.remove_member(member)
+        for space in (_SEEN, _SEEN_ORDER):
+            for key, _ in self._kept.scan(space, prefix):
+                self._kept.delete(space, key)
+        if group.invited is not None:
+            self._kept.delete(_INVITATIONS, _hashed(group.invited.link))
+        self._kept.delete(_GROUPS, prefix)
+        self.store.forget_conversation(group.group_id)
+
+    # --- members --------------------------------------------------------------------------------
+
+    def member(self, group_id: int, member_id: bytes) -> MemberRecord | None:
+        """The member with this id."""
+        found = self._kept.get(_MEMBERS, _member_key(group_id, member_id))
+        return None if found is None else MemberRecord.from_json(decode_json(found))
+
+    def member_of(self, connection_id: str) -> MemberRecord | None:
+        """The member with this connection."""
+        found = self._kept.get(MEMBERS_OF_CONNECTIONS, connection_id.encode())
+        if found is None:
+            return None
+        return self.member(int.from_bytes(found[:8], "big"), found[8:])
+
+    def members(self, group_id: int) -> list[MemberRecord]:
+        """All members in the order of their ids."""
+        found = self._kept.scan(_MEMBERS, _key(group_id), limit=MAX_MEMBERS + 1)
+        return [MemberRecord.from_json(decode_json(value)) for _, value in found]
+
+    def current_members(self, group_id: int) -> list[MemberRecord]:
+        """Those who take part in the group."""
+        return [each for each in self.members(group_id) if each.is_current]
+
+    def has_room(self, group_id: int) -> bool:
+        """Whether another member can be known."""
+        return self._kept.count(_MEMBERS, _key(group_id)) < MAX_MEMBERS
+
+    def put_member(self, member: MemberRecord, profile: Profile | None = None) -> MemberRecord:
+        """Store a member, and its profile if that is given."""
+        key = _member_key(member.group_id, member.member_id)
+        if profile is not None:
+            member = evolve(member, name=profile.shown_name)
+            self._kept.put(_PROFILES, key, _encoded(profile))
+        self._kept.put(_MEMBERS, key, _encoded(member))
+        if member.connection_id is not None:
+            self._kept.put(MEMBERS_OF_CONNECTIONS, member.connection_id.encode(), key)
+        return member
+
+    def change_member(self, member: MemberRecord, **changes: object) -> MemberRecord:
+        """Replace values of a member."""
+        changed = evolve(member, **changes)  # type: ignore[arg-type]
+        if changed == member:
+            return member
+        if member.connection_id is not None and changed.connection_id != member.connection_id:
+            self._kept.delete(MEMBERS_OF_CONNECTIONS, member.connection_id.encode())
+        return self.put_member(changed)
+
+    def profile_of(self, member: MemberRecord) -> Profile | None:
+        """Who the member says it is."""
+        found = self._kept.get(_PROFILES, _member_key(member.group_id, member.member_id))
+        return None if found is None else Profile.from_json(decode_json(found))
+
+    def remove_member(self, member: MemberRecord) -> MemberRecord:
+        """Forget a member; returns it as one that is gone."""
+        key = _member_key(member.group_id, member.member_id)
+        self._kept.delete(_MEMBERS, key)
+        self._kept.delete(_PROFILES, key)
+        if member.connection_id is not None:
+            self._kept.delete(MEMBERS_OF_CONNECTIONS, member.connection_id.encode())
+            self._kept.delete(_TOLD, member.connection_id.encode())
+        return evolve(member, status=MemberStatus.GONE, connection_id=None, can_send=False)
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def is_new(self, group_id: int, member_id: bytes, msg_id: bytes) -> bool:
+        """Note that a message has come; returns whether it has not come before."""
+        prefix = _key(group_id)
+        hashed = prefix + hashlib.sha256(bytes([len(member_id)]) + member_id + msg_id).digest()[:16]
+        if self._kept.get(_SEEN, hashed) is not None:
+            return False
+        number = self.store.next_number(b"last seen")
+        self._kept.put(_SEEN, hashed, b"")
+        self._kept.put(_SEEN_ORDER, prefix + _key(number), hashed)
+        if self._kept.count(_SEEN_ORDER, prefix) > MAX_SEEN:
+            ((oldest, value),) = self._kept.scan(_SEEN_ORDER, prefix, limit=1)
+            self._kept.delete(_SEEN_ORDER, oldest)
+            self._kept.delete(_SEEN, value)
+        return True
+
+    def told(self, connection_id: str, message_id: int) -> ToldRecord | None:
+        """What a message says that has come before, and was not dealt with."""
+        found = self._kept.get(_TOLD, connection_id.encode())
+        told = None if found is None else ToldRecord.from_json(decode_json(found))
+        return told if told is not None and told.message_id == message_id else None
+
+    def keep_told(self, connection_id: str, told: ToldRecord) -> None:
+        """Keep what a message says until the program has dealt with it."""
+        self._kept.put(_TOLD, connection_id.encode(), _encoded(told))
+
+    def forget_told(self, connection_id: str) -> None:
+        """The program has dealt with a message."""
+        self._kept.delete(_TOLD, connection_id.encode())

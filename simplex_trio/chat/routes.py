@@ -1,0 +1,214 @@
+"""`MessageHandlers`: the functions of a table that deal with messages, and the ways to them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+
+from attrs import field, frozen
+
+from simplex_trio.chat.arguments import Arguments, WrongArguments, arguments_of
+from simplex_trio.chat.messages.preferences import Command
+
+if TYPE_CHECKING:
+    from simplex_trio.chat.group_messages import GroupMessage
+    from simplex_trio.chat.people import IncomingMessage
+
+__all__ = ["ErrorHandler", "Filter", "MessageHandlers", "Middleware", "Route"]
+
+MessageT = TypeVar("MessageT")
+
+Filter: TypeAlias = Callable[[MessageT], bool | Mapping[str, Any]]
+"""Says whether a handler is for a message; a mapping is handed to it as keyword arguments."""
+
+Middleware: TypeAlias = Callable[[Any, Callable[[], Awaitable[None]]], Awaitable[object]]
+"""Called in place of a handler, with the message and a function that goes on to the handler."""
+
+ErrorHandler: TypeAlias = Callable[[Any, Exception], Awaitable[object]]
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Awaitable[object]])
+
+if TYPE_CHECKING:
+    AnyMessage: TypeAlias = IncomingMessage | GroupMessage
+
+
+@frozen
+class _MessageHandler:
+    function: Callable[..., Awaitable[object]]
+    filters: tuple[Filter[Any], ...]
+
+    def data(self, message: object) -> dict[str, Any] | None:
+        """Keyword arguments for a message, or `None` if it is not for this handler."""
+        data: dict[str, Any] = {}
+        for each in self.filters:
+            found = each(message)
+            if not found and not isinstance(found, Mapping):
+                return None
+            if isinstance(found, Mapping):
+                data |= found
+        return data
+
+
+@frozen
+class _CommandHandler:
+    keyword: str
+    label: str
+    function: Callable[..., Awaitable[object]]
+    arguments: Arguments
+    filters: _MessageHandler
+
+
+@frozen
+class Route:
+    """The way of one happening to the function that deals with it."""
+
+    call: Callable[[], Awaitable[object]]
+    middleware: tuple[Middleware, ...] = ()
+    error_handlers: tuple[ErrorHandler, ...] = field(default=())
+    """The nearest one first."""
+
+
+class MessageHandlers(Generic[MessageT]):
+    """Functions for messages, for commands, and for other things that happen."""
+
+    def __init__(self) -> None:
+        self._commands: list[_CommandHandler] = []
+        self._messages: list[_MessageHandler] = []
+        self._others: dict[str, list[Callable[..., Awaitable[object]]]] = {}
+
+    # --- adding ---------------------------------------------------------------------------------
+
+    @overload
+    def command(self, function: FunctionT, /) -> FunctionT: ...
+
+    @overload
+    def command(
+        self, keyword: str | None = None, /, *filters: Filter[MessageT], label: str | None = None
+    ) -> Callable[[FunctionT], FunctionT]: ...
+
+    def command(
+        self, keyword: Any = None, /, *filters: Filter[MessageT], label: str | None = None
+    ) -> Any:
+        """Call a function for a command: ``/keyword`` and its arguments.
+
+        The keyword is the function's name, with ``-`` for ``_``, if none is given.  Parameters
+        behind the message are arguments: text, `int`, `float`, an `Enum`, or a `Literal`; the last
+        one, if it is text, takes all that is left.  Those with defaults may be absent.  A person
+        who writes something else is shown how to use the command.
+
+        The ``label`` says what the command does, in the app's menu and in the answer to ``/help``;
+        if it is not given, the first line of the docstring does.
+        """
+
+        def add(function: FunctionT, given: str | None = None) -> FunctionT:
+            name = given or getattr(function, "__name__", "command").replace("_", "-")
+            first_line = (inspect.getdoc(function) or name).partition("\n")[0].rstrip(".")
+            handler = _CommandHandler(
+                name.lower().removeprefix("/"),
+                label or first_line,
+                function,
+                arguments_of(function),
+                _MessageHandler(function, filters),
+            )
+            self._commands.append(handler)
+            return function
+
+        if callable(keyword):
+            return add(keyword)
+        return lambda function: add(function, keyword)
+
+    def on_message(
+        self,
+        *filters: Filter[MessageT],
+        content: type[Any] | tuple[type[Any], ...] | None = None,
+        text: str | re.Pattern[str] | None = None,
+    ) -> Callable[[FunctionT], FunctionT]:
+        """Call a function for messages that fit.
+
+        ``content`` is the class of their content, such as `Image`.  ``text`` is the whole text, or
+        a pattern that is searched for: then the function gets the ``match`` if it has a parameter
+        of this name.
+        """
+        made: list[Filter[Any]] = []
+        if content is not None:
+            kinds = content
+            made.append(lambda message: isinstance(message.content, kinds))
+        if isinstance(text, str):
+            made.append(lambda message: message.text == text)
+        elif text is not None:
+            made.append(_searching(text))
+
+        def add(function: FunctionT) -> FunctionT:
+            self._messages.append(_MessageHandler(function, (*made, *filters)))
+            return function
+
+        return add
+
+    def _add(self, kind: str, function: FunctionT) -> FunctionT:
+        self._others.setdefault(kind, []).append(function)
+        return function
+
+    # --- finding --------------------------------------------------------------------------------
+
+    def find_command(
+        self, message: AnyMessage, keyword: str, text: str
+    ) -> Callable[[], Awaitable[object]] | None:
+        """The call for a command with this text behind its keyword."""
+        for each in self._commands:
+            data = each.filters.data(message) if each.keyword == keyword else None
+            if data is not None:
+                return _calling(each, message, text, data)
+        return None
+
+    def find_message(self, message: AnyMessage) -> Callable[[], Awaitable[object]] | None:
+        """The call for a message that is no command."""
+        for handler in self._messages:
+            data = handler.data(message)
+            if data is not None:
+                taken = _taken(handler.function, data)
+                return partial(handler.function, message, **taken)
+        return None
+
+    def functions_for(self, kind: str) -> tuple[Callable[..., Awaitable[object]], ...]:
+        """The functions for something else that happens."""
+        return tuple(self._others.get(kind, ()))
+
+    def own_commands(self) -> dict[str, Command]:
+        """The commands, by their keywords."""
+        return {
+            each.keyword: Command(each.keyword, each.label, each.arguments.usage or None)
+            for each in self._commands
+        }
+
+
+def _searching(pattern: re.Pattern[str]) -> Filter[Any]:
+    def search(message: Any) -> Mapping[str, Any] | bool:
+        match = pattern.search(message.text)
+        return False if match is None else {"match": match}
+
+    return search
+
+
+def _taken(function: Callable[..., Any], data: dict[str, Any]) -> dict[str, Any]:
+    """What of ``data`` the function has parameters for."""
+    parameters = inspect.signature(function).parameters
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+        return data
+    return {name: value for name, value in data.items() if name in parameters}
+
+
+def _calling(
+    handler: _CommandHandler, message: AnyMessage, text: str, data: dict[str, Any]
+) -> Callable[[], Awaitable[object]]:
+    async def call() -> None:
+        try:
+            arguments = handler.arguments.read(handler.keyword, text)
+        except WrongArguments as exc:
+            await message.answer(f"Usage: {exc.usage}")
+            return
+        await handler.function(message, *arguments, **_taken(handler.function, data))
+
+    return call
