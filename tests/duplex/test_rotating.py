@@ -532,6 +532,37 @@ def test_a_message_waits_for_the_one_before_it() -> None:
     assert pair.ours == ALL
 
 
+def test_a_key_in_the_new_queue_waits_for_what_the_old_one_has_left() -> None:
+    pair = Pair(capacity=20)
+    pair.secured()
+
+    def deliver(number: int) -> None:
+        for work in pair.b.work(pair.theirs):
+            if isinstance(work, Deliver) and work.number == number:
+                pair.world.do(pair.b, work)
+
+    for body in (b"first", b"second"):
+        pair.world.send(pair.b, pair.theirs, body)
+        deliver(1)  # the new router is slow
+    copies = [each for each in pair.b.deliveries(pair.theirs) if each.is_taken]
+    pair.b.on(pair.theirs, lambda step, c: drop_deliveries(step, c, copies))  # as other agents do
+    pair.b.on(pair.theirs, lambda step, c: resynchronise(step, c, force=True))
+    for _ in range(3):
+        deliver(2)
+    _, new = pair.queues(pair.a)
+    while new.messages and not pair.a.rows.find(EarlyArrival):  # now the old router is slow
+        pair.world.deliver(new)
+        for work in pair.a.work(pair.mine):
+            if isinstance(work, AcknowledgeMessage):
+                pair.world.do(pair.a, work)
+    assert pair.a.connection(pair.mine).row.synchrony is Synchrony.OK
+    pair.settle()
+    assert pair.received(pair.a) == [b"first", b"second"]
+    assert not any(isinstance(event, DeliveryFailed) for event in pair.b.told)
+    assert pair.a.rows.find(EarlyArrival) == []
+    assert pair.a.connection(pair.mine).row.synchrony is Synchrony.OK
+
+
 def test_nothing_is_missing_once_the_old_queue_is_empty() -> None:
     pair = Early()
     pair.old.messages.clear()  # its router has lost it
