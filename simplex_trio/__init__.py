@@ -21,78 +21,9 @@ public if the ``__init__`` of a package lists it in ``__all__``, and everything 
 implementation.
 """
 
-from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent, start_smp_agent
-from simplex_trio.agent.config import AgentConfig, AgentRole
-from simplex_trio.agent.destination import Destination
-from simplex_trio.agent.events import (
-    AgentEvent,
-    CannotConnect,
-    Connected,
-    Disconnected,
-    RouterEvent,
-    ServiceDisconnected,
-    ServiceEnded,
-    ServiceSubscribed,
-    ServiceSubscriptionError,
-    ServiceUnavailable,
-    Subscribed,
-    SubscriptionEnded,
-    SubscriptionError,
-)
-from simplex_trio.agent.stream import AgentEvents
-from simplex_trio.client.connection import ClientConfig
-from simplex_trio.client.ntf import NTFClient, connect_ntf_client, open_ntf_client
-from simplex_trio.client.router_errors import ProxyFailed, RouterError
-from simplex_trio.client.smp.client import SMPClient, connect_smp_client, open_smp_client
-from simplex_trio.client.smp.proxy import ProxiedRelay
-from simplex_trio.client.smp.queues import (
-    ClientEvent,
-    MessageReceived,
-    QueueAccess,
-    QuotaReached,
-    ReceivingQueue,
-    SealedMessage,
-    ServiceSubscription,
-)
-from simplex_trio.client.smp.requests import SMPClientConfig
-from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
-from simplex_trio.crypto.keys import (
-    Ed448PrivateKey,
-    Ed448PublicKey,
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-    X25519PrivateKey,
-    X25519PublicKey,
-)
-from simplex_trio.engine.calls import EngineConfig
-from simplex_trio.engine.events import (
-    EngineEvent,
-    ErrorEvent,
-    EventStream,
-    ExpiredResponse,
-    Notice,
-    UnexpectedResponse,
-)
-from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience, Timeouts
-from simplex_trio.errors import (
-    ConnectError,
-    ConnectionLost,
-    ConnectTimeout,
-    DecodeError,
-    EncodeError,
-    MalformedResponse,
-    RequestTimeout,
-    RouterSilent,
-    SimplexError,
-    SlowConsumer,
-    TooLarge,
-    UnexpectedResponseError,
-    UnsupportedVersion,
-)
-from simplex_trio.router.config import RouterConfig
-from simplex_trio.router.server import Router, open_router, serve_router
-from simplex_trio.transport.config import ConnectConfig, HostMode, SocksMode, SocksProxy
-from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+from typing import TYPE_CHECKING
+
+from simplex_trio.lazy_exports import lazy_exports
 
 __all__ = [
     "BACKGROUND",
@@ -176,3 +107,164 @@ __all__ = [
     "serve_router",
     "start_smp_agent",
 ]
+
+if TYPE_CHECKING:
+    from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent, start_smp_agent
+    from simplex_trio.agent.config import AgentConfig, AgentRole
+    from simplex_trio.agent.destination import Destination
+    from simplex_trio.agent.events import (
+        AgentEvent,
+        CannotConnect,
+        Connected,
+        Disconnected,
+        RouterEvent,
+        ServiceDisconnected,
+        ServiceEnded,
+        ServiceSubscribed,
+        ServiceSubscriptionError,
+        ServiceUnavailable,
+        Subscribed,
+        SubscriptionEnded,
+        SubscriptionError,
+    )
+    from simplex_trio.agent.stream import AgentEvents
+    from simplex_trio.client.connection import ClientConfig
+    from simplex_trio.client.ntf import NTFClient, connect_ntf_client, open_ntf_client
+    from simplex_trio.client.router_errors import ProxyFailed, RouterError
+    from simplex_trio.client.smp.client import SMPClient, connect_smp_client, open_smp_client
+    from simplex_trio.client.smp.proxy import ProxiedRelay
+    from simplex_trio.client.smp.queues import (
+        ClientEvent,
+        MessageReceived,
+        QueueAccess,
+        QuotaReached,
+        ReceivingQueue,
+        SealedMessage,
+        ServiceSubscription,
+    )
+    from simplex_trio.client.smp.requests import SMPClientConfig
+    from simplex_trio.client.smp.session import ServiceCertificate, SMPSessionConfig
+    from simplex_trio.crypto.keys import (
+        Ed448PrivateKey,
+        Ed448PublicKey,
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+        X25519PrivateKey,
+        X25519PublicKey,
+    )
+    from simplex_trio.engine.calls import EngineConfig
+    from simplex_trio.engine.events import (
+        EngineEvent,
+        ErrorEvent,
+        EventStream,
+        ExpiredResponse,
+        Notice,
+        UnexpectedResponse,
+    )
+    from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience, Timeouts
+    from simplex_trio.errors import (
+        ConnectError,
+        ConnectionLost,
+        ConnectTimeout,
+        DecodeError,
+        EncodeError,
+        MalformedResponse,
+        RequestTimeout,
+        RouterSilent,
+        SimplexError,
+        SlowConsumer,
+        TooLarge,
+        UnexpectedResponseError,
+        UnsupportedVersion,
+    )
+    from simplex_trio.router.config import RouterConfig
+    from simplex_trio.router.server import Router, open_router, serve_router
+    from simplex_trio.transport.config import ConnectConfig, HostMode, SocksMode, SocksProxy
+    from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "simplex_trio.agent.agent": ("SMPClientAgent", "open_smp_agent", "start_smp_agent"),
+            "simplex_trio.agent.config": ("AgentConfig", "AgentRole"),
+            "simplex_trio.agent.destination": ("Destination",),
+            "simplex_trio.agent.events": (
+                "AgentEvent",
+                "CannotConnect",
+                "Connected",
+                "Disconnected",
+                "RouterEvent",
+                "ServiceDisconnected",
+                "ServiceEnded",
+                "ServiceSubscribed",
+                "ServiceSubscriptionError",
+                "ServiceUnavailable",
+                "Subscribed",
+                "SubscriptionEnded",
+                "SubscriptionError",
+            ),
+            "simplex_trio.agent.stream": ("AgentEvents",),
+            "simplex_trio.client.connection": ("ClientConfig",),
+            "simplex_trio.client.ntf": ("NTFClient", "connect_ntf_client", "open_ntf_client"),
+            "simplex_trio.client.router_errors": ("ProxyFailed", "RouterError"),
+            "simplex_trio.client.smp.client": (
+                "SMPClient",
+                "connect_smp_client",
+                "open_smp_client",
+            ),
+            "simplex_trio.client.smp.proxy": ("ProxiedRelay",),
+            "simplex_trio.client.smp.queues": (
+                "ClientEvent",
+                "MessageReceived",
+                "QueueAccess",
+                "QuotaReached",
+                "ReceivingQueue",
+                "SealedMessage",
+                "ServiceSubscription",
+            ),
+            "simplex_trio.client.smp.requests": ("SMPClientConfig",),
+            "simplex_trio.client.smp.session": ("ServiceCertificate", "SMPSessionConfig"),
+            "simplex_trio.crypto.keys": (
+                "Ed448PrivateKey",
+                "Ed448PublicKey",
+                "Ed25519PrivateKey",
+                "Ed25519PublicKey",
+                "X25519PrivateKey",
+                "X25519PublicKey",
+            ),
+            "simplex_trio.engine.calls": ("EngineConfig",),
+            "simplex_trio.engine.events": (
+                "EngineEvent",
+                "ErrorEvent",
+                "EventStream",
+                "ExpiredResponse",
+                "Notice",
+                "UnexpectedResponse",
+            ),
+            "simplex_trio.engine.timeouts": ("BACKGROUND", "INTERACTIVE", "Patience", "Timeouts"),
+            "simplex_trio.errors": (
+                "ConnectError",
+                "ConnectionLost",
+                "ConnectTimeout",
+                "DecodeError",
+                "EncodeError",
+                "MalformedResponse",
+                "RequestTimeout",
+                "RouterSilent",
+                "SimplexError",
+                "SlowConsumer",
+                "TooLarge",
+                "UnexpectedResponseError",
+                "UnsupportedVersion",
+            ),
+            "simplex_trio.router.config": ("RouterConfig",),
+            "simplex_trio.router.server": ("Router", "open_router", "serve_router"),
+            "simplex_trio.transport.config": (
+                "ConnectConfig",
+                "HostMode",
+                "SocksMode",
+                "SocksProxy",
+            ),
+            "simplex_trio.wire.addresses": ("ServerAddress", "ServerProtocol"),
+        },
+    )

@@ -54,6 +54,17 @@ OPTIONAL = (
 """What the extras install."""
 
 
+HEAVY = ("OpenSSL", "attr", "cryptography", "nacl", "sqlite3", "ssl", "trio")
+"""What the rest is made of."""
+
+PARENTS = {
+    ".".join(parts[:count])
+    for parts in (package.split(".") for package in EXPORTED)
+    for count in range(1, len(parts) + 1)
+}
+"""The packages that are loaded with those that export something."""
+
+
 def imports(source: str) -> Iterator[tuple[str, str]]:
     """The names of ours that a program imports, each with where it imports it from."""
     for node in ast.walk(ast.parse(source)):
@@ -65,6 +76,22 @@ def imports(source: str) -> Iterator[tuple[str, str]]:
             case _:
                 continue
         yield from (each for each in found if each[0].partition(".")[0] == "simplex_trio")
+
+
+def homes(init: Path) -> dict[str, tuple[str, ...]]:
+    """The modules that a package tells `lazy_exports` of, each with its names."""
+    for node in ast.walk(ast.parse(init.read_text())):
+        match node:
+            case ast.Call(func=ast.Name("lazy_exports"), args=[_, found]):
+                return dict(ast.literal_eval(found))
+    return {}
+
+
+def loaded_by(program: str) -> set[str]:
+    """The modules that a program has loaded when it ends."""
+    program += "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return set(json.loads(run.stdout))
 
 
 def python_blocks(page: Path) -> str:
@@ -105,10 +132,20 @@ def test_nothing_is_exported_by_two_packages() -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_what_it_exports_and_no_more(package: str) -> None:
     init = SOURCE.parent / package.replace(".", "/") / "__init__.py"
-    imported = [name for _, name in imports(init.read_text())]
-    assert sorted(imported) == sorted(EXPORTED.get(package, []))
-    for module, name in imports(init.read_text()):
+    exports = [each for each in imports(init.read_text()) if each[1] != "lazy_exports"]
+    assert sorted(name for _, name in exports) == sorted(EXPORTED.get(package, []))
+    # What type checkers see, and what there is when the program runs.
+    assert exports == [(module, name) for module, names in homes(init).items() for name in names]
+    for module, name in exports:
         assert name in importlib.import_module(module).__all__
+        found = getattr(importlib.import_module(package), name)
+        assert found is getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("package", EXPORTED)
+def test_no_name_is_that_of_a_module_which_would_take_its_place(package: str) -> None:
+    path = importlib.import_module(package).__path__
+    assert {each.name for each in pkgutil.iter_modules(path)}.isdisjoint(EXPORTED[package])
 
 
 def test_the_code_imports_names_from_the_modules_that_define_them() -> None:
@@ -140,21 +177,45 @@ def test_documents_and_examples_use_public_names(page: Path) -> None:
     assert hidden == []
 
 
-def test_packages_are_light_need_no_extra_and_can_be_imported_in_any_order() -> None:
+def test_packages_need_no_extra_and_can_be_used_in_any_order() -> None:
     program = f"""
-import importlib, json, sys
+import importlib, sys
 for name in {OPTIONAL}:
     sys.modules[name] = None
-import simplex_trio
-first = {{name for name in sys.modules if name.startswith("simplex_trio")}}
-for package in {list(EXPORTED)}:
-    importlib.import_module(package)
+for package, names in {EXPORTED}.items():
+    for name in names:
+        getattr(importlib.import_module(package), name)
     for name in [name for name in sys.modules if name.startswith("simplex_trio")]:
-        if name not in first:  # the next package is the first after simplex_trio as well
-            del sys.modules[name]
-print(json.dumps(sorted(first)))
+        del sys.modules[name]  # each package is the first once
 """
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    loaded = {name.split(".")[1] for name in json.loads(run.stdout) if "." in name}
-    # What a program with messages does not need is loaded by programs that import it.
-    assert loaded.isdisjoint({"chat", "cli", "duplex", "katzenpost", "ratchet", "testing", "xftp"})
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# --- what is loaded -----------------------------------------------------------------------------
+
+
+def test_a_package_loads_nothing_until_a_name_is_used() -> None:
+    loaded = loaded_by("\n".join(f"import {package}" for package in EXPORTED))
+    ours = {name for name in loaded if name.partition(".")[0] == "simplex_trio"}
+    assert ours == {*PARENTS, "simplex_trio.lazy_exports"}
+    assert loaded.isdisjoint({*OPTIONAL, *HEAVY, "asyncio"})
+
+
+@pytest.mark.parametrize(
+    ("used", "idle"),
+    [
+        (
+            "from simplex_trio import open_smp_client",
+            {"chat", "duplex", "katzenpost", "ratchet", "router", "serving", "storage", "xftp"},
+        ),
+        ("from simplex_trio import open_router", {"chat", "duplex", "katzenpost", "xftp"}),
+        ("from simplex_trio.duplex import open_duplex_agent", {"chat", "katzenpost", "router"}),
+        ("from simplex_trio.chat import open_bot", {"katzenpost", "router"}),
+        ("from simplex_trio.katzenpost import open_thin_client", {"chat", "duplex", "router"}),
+    ],
+)
+def test_a_name_loads_what_it_is_made_of(used: str, idle: set[str]) -> None:
+    loaded = loaded_by(used)
+    ours = {name.split(".")[1] for name in loaded if name.startswith("simplex_trio.")}
+    assert ours.isdisjoint({*idle, "cli", "testing"})
+    assert loaded.isdisjoint({*OPTIONAL, "asyncio"})

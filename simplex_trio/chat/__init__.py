@@ -12,128 +12,9 @@
 Reading the messages of the apps, which are compressed when they are long, needs the extra ``chat``.
 """
 
-from simplex_trio.chat.bot import Bot
-from simplex_trio.chat.changes import (
-    MessageDeleted,
-    MessageEdited,
-    PreferencesChanged,
-    ProfileChanged,
-    RatchetBroken,
-    RatchetRepaired,
-    ReactionChanged,
-    SecurityCodeChanged,
-)
-from simplex_trio.chat.errors import (
-    AmbiguousContact,
-    AppriseMissing,
-    ApprovalNeeded,
-    BelongsToBot,
-    ChatError,
-    ContactLost,
-    FileNotReceived,
-    FileTakenBack,
-    GroupsNotSupported,
-    LinkIsOwn,
-    MessageForgotten,
-    NameTaken,
-    NotAllowed,
-    PairingFailed,
-    UnknownContact,
-)
-from simplex_trio.chat.files import IncomingFile
-from simplex_trio.chat.handlers import (
-    Filter,
-    Handlers,
-    Middleware,
-)
-from simplex_trio.chat.live import LiveMessage
-from simplex_trio.chat.looking import LinkInfo, LinkKind
-from simplex_trio.chat.machine.file_records import FileState
-from simplex_trio.chat.machine.records import (
-    ContactStatus,
-    DeliveryState,
-)
-from simplex_trio.chat.messages.addresses import (
-    AddressData,
-)
-from simplex_trio.chat.messages.compression import (
-    CompressionSupportMissing,
-)
-from simplex_trio.chat.messages.content import (
-    Content,
-    File,
-    Image,
-    Link,
-    Preview,
-    Report,
-    ReportReason,
-    SharedLink,
-    Text,
-    UnknownContent,
-    Video,
-    Voice,
-)
-from simplex_trio.chat.messages.escaping import (
-    escape,
-)
-from simplex_trio.chat.messages.events import (
-    REACTIONS,
-    MessageRef,
-    Quote,
-)
-from simplex_trio.chat.messages.formatting import parse_markdown
-from simplex_trio.chat.messages.pictures import (
-    Picture,
-)
-from simplex_trio.chat.messages.preferences import (
-    Allow,
-    BotCommand,
-    Command,
-    Enabled,
-    Feature,
-    Menu,
-    Preference,
-    Preferences,
-    TimedMessages,
-)
-from simplex_trio.chat.messages.profiles import (
-    PeerType,
-    Profile,
-)
-from simplex_trio.chat.messages.shrinking import PictureSupportMissing
-from simplex_trio.chat.messages.spans import (
-    Color,
-    CommandText,
-    ContactLink,
-    Format,
-    HyperLink,
-    MentionText,
-    NameText,
-    Span,
-    Style,
-)
-from simplex_trio.chat.notifying.apprise import add_to_apprise
-from simplex_trio.chat.notifying.notifier import (
-    Notifier,
-    Pairing,
-)
-from simplex_trio.chat.notifying.opening import (
-    notify,
-    open_notifier,
-)
-from simplex_trio.chat.notifying.texts import alert_text
-from simplex_trio.chat.notifying.values import (
-    Notification,
-    Recipient,
-)
-from simplex_trio.chat.opening import open_bot
-from simplex_trio.chat.people import (
-    Contact,
-    ContactRequest,
-    IncomingMessage,
-    SentMessage,
-)
-from simplex_trio.chat.state import State, StateValue
+from typing import TYPE_CHECKING
+
+from simplex_trio.lazy_exports import lazy_exports
 
 __all__ = [
     "REACTIONS",
@@ -227,3 +108,224 @@ __all__ = [
     "open_notifier",
     "parse_markdown",
 ]
+
+if TYPE_CHECKING:
+    from simplex_trio.chat.bot import Bot
+    from simplex_trio.chat.changes import (
+        MessageDeleted,
+        MessageEdited,
+        PreferencesChanged,
+        ProfileChanged,
+        RatchetBroken,
+        RatchetRepaired,
+        ReactionChanged,
+        SecurityCodeChanged,
+    )
+    from simplex_trio.chat.errors import (
+        AmbiguousContact,
+        AppriseMissing,
+        ApprovalNeeded,
+        BelongsToBot,
+        ChatError,
+        ContactLost,
+        FileNotReceived,
+        FileTakenBack,
+        GroupsNotSupported,
+        LinkIsOwn,
+        MessageForgotten,
+        NameTaken,
+        NotAllowed,
+        PairingFailed,
+        UnknownContact,
+    )
+    from simplex_trio.chat.files import IncomingFile
+    from simplex_trio.chat.handlers import (
+        Filter,
+        Handlers,
+        Middleware,
+    )
+    from simplex_trio.chat.live import LiveMessage
+    from simplex_trio.chat.looking import LinkInfo, LinkKind
+    from simplex_trio.chat.machine.file_records import FileState
+    from simplex_trio.chat.machine.records import (
+        ContactStatus,
+        DeliveryState,
+    )
+    from simplex_trio.chat.messages.addresses import (
+        AddressData,
+    )
+    from simplex_trio.chat.messages.compression import (
+        CompressionSupportMissing,
+    )
+    from simplex_trio.chat.messages.content import (
+        Content,
+        File,
+        Image,
+        Link,
+        Preview,
+        Report,
+        ReportReason,
+        SharedLink,
+        Text,
+        UnknownContent,
+        Video,
+        Voice,
+    )
+    from simplex_trio.chat.messages.escaping import (
+        escape,
+    )
+    from simplex_trio.chat.messages.events import (
+        REACTIONS,
+        MessageRef,
+        Quote,
+    )
+    from simplex_trio.chat.messages.formatting import parse_markdown
+    from simplex_trio.chat.messages.pictures import (
+        Picture,
+    )
+    from simplex_trio.chat.messages.preferences import (
+        Allow,
+        BotCommand,
+        Command,
+        Enabled,
+        Feature,
+        Menu,
+        Preference,
+        Preferences,
+        TimedMessages,
+    )
+    from simplex_trio.chat.messages.profiles import (
+        PeerType,
+        Profile,
+    )
+    from simplex_trio.chat.messages.shrinking import PictureSupportMissing
+    from simplex_trio.chat.messages.spans import (
+        Color,
+        CommandText,
+        ContactLink,
+        Format,
+        HyperLink,
+        MentionText,
+        NameText,
+        Span,
+        Style,
+    )
+    from simplex_trio.chat.notifying.apprise import add_to_apprise
+    from simplex_trio.chat.notifying.notifier import (
+        Notifier,
+        Pairing,
+    )
+    from simplex_trio.chat.notifying.opening import (
+        notify,
+        open_notifier,
+    )
+    from simplex_trio.chat.notifying.texts import alert_text
+    from simplex_trio.chat.notifying.values import (
+        Notification,
+        Recipient,
+    )
+    from simplex_trio.chat.opening import open_bot
+    from simplex_trio.chat.people import (
+        Contact,
+        ContactRequest,
+        IncomingMessage,
+        SentMessage,
+    )
+    from simplex_trio.chat.state import State, StateValue
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "simplex_trio.chat.bot": ("Bot",),
+            "simplex_trio.chat.changes": (
+                "MessageDeleted",
+                "MessageEdited",
+                "PreferencesChanged",
+                "ProfileChanged",
+                "RatchetBroken",
+                "RatchetRepaired",
+                "ReactionChanged",
+                "SecurityCodeChanged",
+            ),
+            "simplex_trio.chat.errors": (
+                "AmbiguousContact",
+                "AppriseMissing",
+                "ApprovalNeeded",
+                "BelongsToBot",
+                "ChatError",
+                "ContactLost",
+                "FileNotReceived",
+                "FileTakenBack",
+                "GroupsNotSupported",
+                "LinkIsOwn",
+                "MessageForgotten",
+                "NameTaken",
+                "NotAllowed",
+                "PairingFailed",
+                "UnknownContact",
+            ),
+            "simplex_trio.chat.files": ("IncomingFile",),
+            "simplex_trio.chat.handlers": ("Filter", "Handlers", "Middleware"),
+            "simplex_trio.chat.live": ("LiveMessage",),
+            "simplex_trio.chat.looking": ("LinkInfo", "LinkKind"),
+            "simplex_trio.chat.machine.file_records": ("FileState",),
+            "simplex_trio.chat.machine.records": ("ContactStatus", "DeliveryState"),
+            "simplex_trio.chat.messages.addresses": ("AddressData",),
+            "simplex_trio.chat.messages.compression": ("CompressionSupportMissing",),
+            "simplex_trio.chat.messages.content": (
+                "Content",
+                "File",
+                "Image",
+                "Link",
+                "Preview",
+                "Report",
+                "ReportReason",
+                "SharedLink",
+                "Text",
+                "UnknownContent",
+                "Video",
+                "Voice",
+            ),
+            "simplex_trio.chat.messages.escaping": ("escape",),
+            "simplex_trio.chat.messages.events": ("REACTIONS", "MessageRef", "Quote"),
+            "simplex_trio.chat.messages.formatting": ("parse_markdown",),
+            "simplex_trio.chat.messages.pictures": ("Picture",),
+            "simplex_trio.chat.messages.preferences": (
+                "Allow",
+                "BotCommand",
+                "Command",
+                "Enabled",
+                "Feature",
+                "Menu",
+                "Preference",
+                "Preferences",
+                "TimedMessages",
+            ),
+            "simplex_trio.chat.messages.profiles": ("PeerType", "Profile"),
+            "simplex_trio.chat.messages.shrinking": ("PictureSupportMissing",),
+            "simplex_trio.chat.messages.spans": (
+                "Color",
+                "CommandText",
+                "ContactLink",
+                "Format",
+                "HyperLink",
+                "MentionText",
+                "NameText",
+                "Span",
+                "Style",
+            ),
+            "simplex_trio.chat.notifying.apprise": ("add_to_apprise",),
+            "simplex_trio.chat.notifying.notifier": ("Notifier", "Pairing"),
+            "simplex_trio.chat.notifying.opening": ("notify", "open_notifier"),
+            "simplex_trio.chat.notifying.texts": ("alert_text",),
+            "simplex_trio.chat.notifying.values": ("Notification", "Recipient"),
+            "simplex_trio.chat.opening": ("open_bot",),
+            "simplex_trio.chat.people": (
+                "Contact",
+                "ContactRequest",
+                "IncomingMessage",
+                "SentMessage",
+            ),
+            "simplex_trio.chat.state": ("State", "StateValue"),
+        },
+    )

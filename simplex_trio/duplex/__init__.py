@@ -8,110 +8,9 @@
 * `simplex_trio.duplex.work` -- the tasks, which carry it out.
 """
 
-from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.config import (
-    DuplexConfig,
-    Fallback,
-    Isolation,
-    Network,
-    ProxyUse,
-    RotationPolicy,
-    Server,
-    UserLimits,
-)
-from simplex_trio.duplex.errors import (
-    AlreadyJoined,
-    CannotAccept,
-    CannotAcknowledge,
-    CannotResynchronise,
-    CannotRotate,
-    CannotSend,
-    DuplexError,
-    Limit,
-    LimitReached,
-    LinkNotUsable,
-    NeedsNewerAgent,
-    NoCommonDuplexVersion,
-    NoNotificationToken,
-    NoServers,
-    NotAnAddress,
-    NotSynchronised,
-    PushNotReadable,
-    UnknownConnection,
-    UnknownFile,
-)
-from simplex_trio.duplex.event_stream import DuplexEvents
-from simplex_trio.duplex.events import (
-    ConfirmationReceived,
-    ConnectionDeleted,
-    ConnectionEvent,
-    ConnectionFailed,
-    ConnectionReady,
-    ConnectionSuspended,
-    ConnectionWarning,
-    DeliveryFailed,
-    DeliveryWarning,
-    DuplexEvent,
-    Integrity,
-    InvitationReady,
-    JoinSent,
-    KeptEvent,
-    LinkUpdated,
-    MessageSent,
-    NotificationTokenChanged,
-    PeerInfo,
-    PeerMessage,
-    Problem,
-    QueueLost,
-    RatchetBroken,
-    ReceiptReceived,
-    ReceivingProblem,
-    RequestReceived,
-    ResynchronisationFailed,
-    ResynchronisationRequested,
-    Resynchronised,
-    RotationPhase,
-    RotationProgress,
-    RotationSide,
-    RouterDown,
-    RouterUp,
-    SecurityCodeChanged,
-    SendingResumed,
-    UserDeleted,
-)
-from simplex_trio.duplex.file_config import FileConfig
-from simplex_trio.duplex.file_events import (
-    AnyFileEvent,
-    FileDelayed,
-    FileDeleted,
-    FileEvent,
-    FileFailed,
-    FileNeedsApproval,
-    FileProblem,
-    FileProgress,
-    FileReceived,
-    FileSent,
-)
-from simplex_trio.duplex.file_plans import (
-    FileToReceive,
-    FileToSend,
-)
-from simplex_trio.duplex.file_status import FileState, FileStatus
-from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
-from simplex_trio.duplex.kept import KeptRecords
-from simplex_trio.duplex.links import LinkPreview
-from simplex_trio.duplex.machine.connection import Synchrony
-from simplex_trio.duplex.machine.push_records import NotificationMode
-from simplex_trio.duplex.machine.pushes import Notification
-from simplex_trio.duplex.machine.rotating import Rotation
-from simplex_trio.duplex.machine.step import Spoken
-from simplex_trio.duplex.notifications import Notifications, NotificationToken
-from simplex_trio.duplex.opening import open_duplex_agent
-from simplex_trio.duplex.server_checks import ServerCheck, ServerStep, StepOutcome
-from simplex_trio.duplex.statistics import AgentCount, DuplexStatistics, RouterCounts
-from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
-from simplex_trio.duplex.store.store import change_store_key
-from simplex_trio.duplex.transaction import Invitation, SendOutcome, Transaction
+from typing import TYPE_CHECKING
+
+from simplex_trio.lazy_exports import lazy_exports
 
 __all__ = [
     "AgentCount",
@@ -220,3 +119,216 @@ __all__ = [
     "open_duplex_agent",
     "open_kem_stock",
 ]
+
+if TYPE_CHECKING:
+    from simplex_trio.duplex.agent import DuplexAgent
+    from simplex_trio.duplex.config import (
+        DuplexConfig,
+        Fallback,
+        Isolation,
+        Network,
+        ProxyUse,
+        RotationPolicy,
+        Server,
+        UserLimits,
+    )
+    from simplex_trio.duplex.errors import (
+        AlreadyJoined,
+        CannotAccept,
+        CannotAcknowledge,
+        CannotResynchronise,
+        CannotRotate,
+        CannotSend,
+        DuplexError,
+        Limit,
+        LimitReached,
+        LinkNotUsable,
+        NeedsNewerAgent,
+        NoCommonDuplexVersion,
+        NoNotificationToken,
+        NoServers,
+        NotAnAddress,
+        NotSynchronised,
+        PushNotReadable,
+        UnknownConnection,
+        UnknownFile,
+    )
+    from simplex_trio.duplex.event_stream import DuplexEvents
+    from simplex_trio.duplex.events import (
+        ConfirmationReceived,
+        ConnectionDeleted,
+        ConnectionEvent,
+        ConnectionFailed,
+        ConnectionReady,
+        ConnectionSuspended,
+        ConnectionWarning,
+        DeliveryFailed,
+        DeliveryWarning,
+        DuplexEvent,
+        Integrity,
+        InvitationReady,
+        JoinSent,
+        KeptEvent,
+        LinkUpdated,
+        MessageSent,
+        NotificationTokenChanged,
+        PeerInfo,
+        PeerMessage,
+        Problem,
+        QueueLost,
+        RatchetBroken,
+        ReceiptReceived,
+        ReceivingProblem,
+        RequestReceived,
+        ResynchronisationFailed,
+        ResynchronisationRequested,
+        Resynchronised,
+        RotationPhase,
+        RotationProgress,
+        RotationSide,
+        RouterDown,
+        RouterUp,
+        SecurityCodeChanged,
+        SendingResumed,
+        UserDeleted,
+    )
+    from simplex_trio.duplex.file_config import FileConfig
+    from simplex_trio.duplex.file_events import (
+        AnyFileEvent,
+        FileDelayed,
+        FileDeleted,
+        FileEvent,
+        FileFailed,
+        FileNeedsApproval,
+        FileProblem,
+        FileProgress,
+        FileReceived,
+        FileSent,
+    )
+    from simplex_trio.duplex.file_plans import (
+        FileToReceive,
+        FileToSend,
+    )
+    from simplex_trio.duplex.file_status import FileState, FileStatus
+    from simplex_trio.duplex.kem_stock import KEMStock, KEMStockStatistics, open_kem_stock
+    from simplex_trio.duplex.kept import KeptRecords
+    from simplex_trio.duplex.links import LinkPreview
+    from simplex_trio.duplex.machine.connection import Synchrony
+    from simplex_trio.duplex.machine.push_records import NotificationMode
+    from simplex_trio.duplex.machine.pushes import Notification
+    from simplex_trio.duplex.machine.rotating import Rotation
+    from simplex_trio.duplex.machine.step import Spoken
+    from simplex_trio.duplex.notifications import Notifications, NotificationToken
+    from simplex_trio.duplex.opening import open_duplex_agent
+    from simplex_trio.duplex.server_checks import ServerCheck, ServerStep, StepOutcome
+    from simplex_trio.duplex.statistics import AgentCount, DuplexStatistics, RouterCounts
+    from simplex_trio.duplex.status import ConnectionState, ConnectionStatus
+    from simplex_trio.duplex.store.store import change_store_key
+    from simplex_trio.duplex.transaction import Invitation, SendOutcome, Transaction
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "simplex_trio.duplex.agent": ("DuplexAgent",),
+            "simplex_trio.duplex.config": (
+                "DuplexConfig",
+                "Fallback",
+                "Isolation",
+                "Network",
+                "ProxyUse",
+                "RotationPolicy",
+                "Server",
+                "UserLimits",
+            ),
+            "simplex_trio.duplex.errors": (
+                "AlreadyJoined",
+                "CannotAccept",
+                "CannotAcknowledge",
+                "CannotResynchronise",
+                "CannotRotate",
+                "CannotSend",
+                "DuplexError",
+                "Limit",
+                "LimitReached",
+                "LinkNotUsable",
+                "NeedsNewerAgent",
+                "NoCommonDuplexVersion",
+                "NoNotificationToken",
+                "NoServers",
+                "NotAnAddress",
+                "NotSynchronised",
+                "PushNotReadable",
+                "UnknownConnection",
+                "UnknownFile",
+            ),
+            "simplex_trio.duplex.event_stream": ("DuplexEvents",),
+            "simplex_trio.duplex.events": (
+                "ConfirmationReceived",
+                "ConnectionDeleted",
+                "ConnectionEvent",
+                "ConnectionFailed",
+                "ConnectionReady",
+                "ConnectionSuspended",
+                "ConnectionWarning",
+                "DeliveryFailed",
+                "DeliveryWarning",
+                "DuplexEvent",
+                "Integrity",
+                "InvitationReady",
+                "JoinSent",
+                "KeptEvent",
+                "LinkUpdated",
+                "MessageSent",
+                "NotificationTokenChanged",
+                "PeerInfo",
+                "PeerMessage",
+                "Problem",
+                "QueueLost",
+                "RatchetBroken",
+                "ReceiptReceived",
+                "ReceivingProblem",
+                "RequestReceived",
+                "ResynchronisationFailed",
+                "ResynchronisationRequested",
+                "Resynchronised",
+                "RotationPhase",
+                "RotationProgress",
+                "RotationSide",
+                "RouterDown",
+                "RouterUp",
+                "SecurityCodeChanged",
+                "SendingResumed",
+                "UserDeleted",
+            ),
+            "simplex_trio.duplex.file_config": ("FileConfig",),
+            "simplex_trio.duplex.file_events": (
+                "AnyFileEvent",
+                "FileDelayed",
+                "FileDeleted",
+                "FileEvent",
+                "FileFailed",
+                "FileNeedsApproval",
+                "FileProblem",
+                "FileProgress",
+                "FileReceived",
+                "FileSent",
+            ),
+            "simplex_trio.duplex.file_plans": ("FileToReceive", "FileToSend"),
+            "simplex_trio.duplex.file_status": ("FileState", "FileStatus"),
+            "simplex_trio.duplex.kem_stock": ("KEMStock", "KEMStockStatistics", "open_kem_stock"),
+            "simplex_trio.duplex.kept": ("KeptRecords",),
+            "simplex_trio.duplex.links": ("LinkPreview",),
+            "simplex_trio.duplex.machine.connection": ("Synchrony",),
+            "simplex_trio.duplex.machine.push_records": ("NotificationMode",),
+            "simplex_trio.duplex.machine.pushes": ("Notification",),
+            "simplex_trio.duplex.machine.rotating": ("Rotation",),
+            "simplex_trio.duplex.machine.step": ("Spoken",),
+            "simplex_trio.duplex.notifications": ("Notifications", "NotificationToken"),
+            "simplex_trio.duplex.opening": ("open_duplex_agent",),
+            "simplex_trio.duplex.server_checks": ("ServerCheck", "ServerStep", "StepOutcome"),
+            "simplex_trio.duplex.statistics": ("AgentCount", "DuplexStatistics", "RouterCounts"),
+            "simplex_trio.duplex.status": ("ConnectionState", "ConnectionStatus"),
+            "simplex_trio.duplex.store.store": ("change_store_key",),
+            "simplex_trio.duplex.transaction": ("Invitation", "SendOutcome", "Transaction"),
+        },
+    )

@@ -6,8 +6,22 @@
 code; the four tasks carry out.
 """
 
-from simplex_trio.engine.backoff import Backoff
-from simplex_trio.engine.calls import Call, ClientStatistics
-from simplex_trio.engine.protocol_client import ProtocolClient
+from typing import TYPE_CHECKING
+
+from simplex_trio.lazy_exports import lazy_exports
 
 __all__ = ["Backoff", "Call", "ClientStatistics", "ProtocolClient"]
+
+if TYPE_CHECKING:
+    from simplex_trio.engine.backoff import Backoff
+    from simplex_trio.engine.calls import Call, ClientStatistics
+    from simplex_trio.engine.protocol_client import ProtocolClient
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "simplex_trio.engine.backoff": ("Backoff",),
+            "simplex_trio.engine.calls": ("Call", "ClientStatistics"),
+            "simplex_trio.engine.protocol_client": ("ProtocolClient",),
+        },
+    )

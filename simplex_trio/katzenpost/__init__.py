@@ -11,85 +11,9 @@ it, `pigeonhole` has the channels.
 It needs the extra ``katzenpost``: ``pip install 'simplex-trio[katzenpost]'``.
 """
 
-from simplex_trio.katzenpost.client import ThinClient
-from simplex_trio.katzenpost.codes import DaemonCode, ReplicaCode
-from simplex_trio.katzenpost.config import ClientConfig, TcpDial, UnixDial, load_dial
-from simplex_trio.katzenpost.errors import (
-    AmbiguousError,
-    AnswerTooLate,
-    BoxAlreadyExists,
-    BoxNotFound,
-    BoxTombstoned,
-    CborSupportMissing,
-    ClientClosed,
-    CodedError,
-    ConfigError,
-    CopyFailed,
-    CourierError,
-    DaemonAway,
-    DaemonError,
-    DaemonHangsUp,
-    EnvelopeUnreadable,
-    IncompatibleDaemon,
-    KatzenpostError,
-    MessageNotSent,
-    MixnetOffline,
-    NoDocument,
-    NoSuchService,
-    OperationCancelled,
-    OperationInProgress,
-    PayloadTooLarge,
-    ReplicaError,
-    ReplyLost,
-    StaleEnvelope,
-)
-from simplex_trio.katzenpost.messages.capabilities import (
-    BoxIndex,
-    Keypair,
-    ReadCap,
-    ReadEnvelope,
-    WriteCap,
-    WriteEnvelope,
-)
-from simplex_trio.katzenpost.messages.copy_requests import CopyPayload, Elements
-from simplex_trio.katzenpost.messages.documents import (
-    COURIER,
-    ECHO,
-    Destination,
-    Document,
-    Node,
-    Replica,
-    Service,
-)
-from simplex_trio.katzenpost.messages.events import (
-    ConnectionStatus,
-    DaemonConnected,
-    DaemonDisconnected,
-    Event,
-    EventsDropped,
-    MessageForgotten,
-    MessageReply,
-    MessageSent,
-    NewDocument,
-    ShuttingDown,
-    Unreadable,
-)
-from simplex_trio.katzenpost.messages.geometry import PigeonholeGeometry, SphinxGeometry
-from simplex_trio.katzenpost.messages.operations import Resent
-from simplex_trio.katzenpost.messages.requests import Authority, SignedDocument
-from simplex_trio.katzenpost.messages.tombstones import TombstoneRange, TombstonesIncomplete
-from simplex_trio.katzenpost.opening import new_client_token, open_thin_client
-from simplex_trio.katzenpost.pigeonhole.channels import (
-    Message,
-    MessageReader,
-    ReadChannel,
-    ReadState,
-    WriteChannel,
-    WriteState,
-    new_channel,
-)
-from simplex_trio.katzenpost.pigeonhole.copying import CopyState, CopyStream, copy, new_copy
-from simplex_trio.katzenpost.session.hub import EventSubscription
+from typing import TYPE_CHECKING
+
+from simplex_trio.lazy_exports import lazy_exports
 
 __all__ = [
     "COURIER",
@@ -174,3 +98,177 @@ __all__ = [
     "new_copy",
     "open_thin_client",
 ]
+
+if TYPE_CHECKING:
+    from simplex_trio.katzenpost.client import ThinClient
+    from simplex_trio.katzenpost.codes import DaemonCode, ReplicaCode
+    from simplex_trio.katzenpost.config import ClientConfig, TcpDial, UnixDial, load_dial
+    from simplex_trio.katzenpost.errors import (
+        AmbiguousError,
+        AnswerTooLate,
+        BoxAlreadyExists,
+        BoxNotFound,
+        BoxTombstoned,
+        CborSupportMissing,
+        ClientClosed,
+        CodedError,
+        ConfigError,
+        CopyFailed,
+        CourierError,
+        DaemonAway,
+        DaemonError,
+        DaemonHangsUp,
+        EnvelopeUnreadable,
+        IncompatibleDaemon,
+        KatzenpostError,
+        MessageNotSent,
+        MixnetOffline,
+        NoDocument,
+        NoSuchService,
+        OperationCancelled,
+        OperationInProgress,
+        PayloadTooLarge,
+        ReplicaError,
+        ReplyLost,
+        StaleEnvelope,
+    )
+    from simplex_trio.katzenpost.messages.capabilities import (
+        BoxIndex,
+        Keypair,
+        ReadCap,
+        ReadEnvelope,
+        WriteCap,
+        WriteEnvelope,
+    )
+    from simplex_trio.katzenpost.messages.copy_requests import CopyPayload, Elements
+    from simplex_trio.katzenpost.messages.documents import (
+        COURIER,
+        ECHO,
+        Destination,
+        Document,
+        Node,
+        Replica,
+        Service,
+    )
+    from simplex_trio.katzenpost.messages.events import (
+        ConnectionStatus,
+        DaemonConnected,
+        DaemonDisconnected,
+        Event,
+        EventsDropped,
+        MessageForgotten,
+        MessageReply,
+        MessageSent,
+        NewDocument,
+        ShuttingDown,
+        Unreadable,
+    )
+    from simplex_trio.katzenpost.messages.geometry import PigeonholeGeometry, SphinxGeometry
+    from simplex_trio.katzenpost.messages.operations import Resent
+    from simplex_trio.katzenpost.messages.requests import Authority, SignedDocument
+    from simplex_trio.katzenpost.messages.tombstones import TombstoneRange, TombstonesIncomplete
+    from simplex_trio.katzenpost.opening import new_client_token, open_thin_client
+    from simplex_trio.katzenpost.pigeonhole.channels import (
+        Message,
+        MessageReader,
+        ReadChannel,
+        ReadState,
+        WriteChannel,
+        WriteState,
+        new_channel,
+    )
+    from simplex_trio.katzenpost.pigeonhole.copying import CopyState, CopyStream, copy, new_copy
+    from simplex_trio.katzenpost.session.hub import EventSubscription
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "simplex_trio.katzenpost.client": ("ThinClient",),
+            "simplex_trio.katzenpost.codes": ("DaemonCode", "ReplicaCode"),
+            "simplex_trio.katzenpost.config": ("ClientConfig", "TcpDial", "UnixDial", "load_dial"),
+            "simplex_trio.katzenpost.errors": (
+                "AmbiguousError",
+                "AnswerTooLate",
+                "BoxAlreadyExists",
+                "BoxNotFound",
+                "BoxTombstoned",
+                "CborSupportMissing",
+                "ClientClosed",
+                "CodedError",
+                "ConfigError",
+                "CopyFailed",
+                "CourierError",
+                "DaemonAway",
+                "DaemonError",
+                "DaemonHangsUp",
+                "EnvelopeUnreadable",
+                "IncompatibleDaemon",
+                "KatzenpostError",
+                "MessageNotSent",
+                "MixnetOffline",
+                "NoDocument",
+                "NoSuchService",
+                "OperationCancelled",
+                "OperationInProgress",
+                "PayloadTooLarge",
+                "ReplicaError",
+                "ReplyLost",
+                "StaleEnvelope",
+            ),
+            "simplex_trio.katzenpost.messages.capabilities": (
+                "BoxIndex",
+                "Keypair",
+                "ReadCap",
+                "ReadEnvelope",
+                "WriteCap",
+                "WriteEnvelope",
+            ),
+            "simplex_trio.katzenpost.messages.copy_requests": ("CopyPayload", "Elements"),
+            "simplex_trio.katzenpost.messages.documents": (
+                "COURIER",
+                "ECHO",
+                "Destination",
+                "Document",
+                "Node",
+                "Replica",
+                "Service",
+            ),
+            "simplex_trio.katzenpost.messages.events": (
+                "ConnectionStatus",
+                "DaemonConnected",
+                "DaemonDisconnected",
+                "Event",
+                "EventsDropped",
+                "MessageForgotten",
+                "MessageReply",
+                "MessageSent",
+                "NewDocument",
+                "ShuttingDown",
+                "Unreadable",
+            ),
+            "simplex_trio.katzenpost.messages.geometry": ("PigeonholeGeometry", "SphinxGeometry"),
+            "simplex_trio.katzenpost.messages.operations": ("Resent",),
+            "simplex_trio.katzenpost.messages.requests": ("Authority", "SignedDocument"),
+            "simplex_trio.katzenpost.messages.tombstones": (
+                "TombstoneRange",
+                "TombstonesIncomplete",
+            ),
+            "simplex_trio.katzenpost.opening": ("new_client_token", "open_thin_client"),
+            "simplex_trio.katzenpost.pigeonhole.channels": (
+                "Message",
+                "MessageReader",
+                "ReadChannel",
+                "ReadState",
+                "WriteChannel",
+                "WriteState",
+                "new_channel",
+            ),
+            "simplex_trio.katzenpost.pigeonhole.copying": (
+                "CopyState",
+                "CopyStream",
+                "copy",
+                "new_copy",
+            ),
+            "simplex_trio.katzenpost.session.hub": ("EventSubscription",),
+        },
+    )

@@ -3,18 +3,9 @@
 Routers, transfers of files and the command line keep on it what outlives them.
 """
 
-from simplex_trio.errors import (
-    EncryptionSupportMissing,
-    StoreConflict,
-    StoreCorrupted,
-    StoreError,
-    StoreForeign,
-    StoreFull,
-    StoreIncomplete,
-    StoreKeyWrong,
-    StoreLocked,
-    StoreUnavailable,
-)
+from typing import TYPE_CHECKING
+
+from simplex_trio.lazy_exports import lazy_exports
 
 __all__ = [
     "EncryptionSupportMissing",
@@ -28,3 +19,35 @@ __all__ = [
     "StoreLocked",
     "StoreUnavailable",
 ]
+
+if TYPE_CHECKING:
+    from simplex_trio.errors import (
+        EncryptionSupportMissing,
+        StoreConflict,
+        StoreCorrupted,
+        StoreError,
+        StoreForeign,
+        StoreFull,
+        StoreIncomplete,
+        StoreKeyWrong,
+        StoreLocked,
+        StoreUnavailable,
+    )
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "simplex_trio.errors": (
+                "EncryptionSupportMissing",
+                "StoreConflict",
+                "StoreCorrupted",
+                "StoreError",
+                "StoreForeign",
+                "StoreFull",
+                "StoreIncomplete",
+                "StoreKeyWrong",
+                "StoreLocked",
+                "StoreUnavailable",
+            ),
+        },
+    )

@@ -5,12 +5,9 @@ traffic.  Addresses of routers are in `simplex_trio`; the commands and messages 
 `simplex_trio.wire.smp`, and links in `simplex_trio.wire.duplex`.
 """
 
-from simplex_trio.wire.errors.codes import Code
-from simplex_trio.wire.errors.values import Broker, Cmd, Proxy, RouterErrorValue
-from simplex_trio.wire.handshake import ServiceRole
-from simplex_trio.wire.hosts import DomainHost, Host, IPv4Host, IPv6Host, OnionHost
-from simplex_trio.wire.queue_mode import QueueMode
-from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
+from typing import TYPE_CHECKING
+
+from simplex_trio.lazy_exports import lazy_exports
 
 __all__ = [
     "SMP_VERSIONS",
@@ -28,3 +25,23 @@ __all__ = [
     "ServiceRole",
     "VersionRange",
 ]
+
+if TYPE_CHECKING:
+    from simplex_trio.wire.errors.codes import Code
+    from simplex_trio.wire.errors.values import Broker, Cmd, Proxy, RouterErrorValue
+    from simplex_trio.wire.handshake import ServiceRole
+    from simplex_trio.wire.hosts import DomainHost, Host, IPv4Host, IPv6Host, OnionHost
+    from simplex_trio.wire.queue_mode import QueueMode
+    from simplex_trio.wire.versions import SMP_VERSIONS, VersionRange
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "simplex_trio.wire.errors.codes": ("Code",),
+            "simplex_trio.wire.errors.values": ("Broker", "Cmd", "Proxy", "RouterErrorValue"),
+            "simplex_trio.wire.handshake": ("ServiceRole",),
+            "simplex_trio.wire.hosts": ("DomainHost", "Host", "IPv4Host", "IPv6Host", "OnionHost"),
+            "simplex_trio.wire.queue_mode": ("QueueMode",),
+            "simplex_trio.wire.versions": ("SMP_VERSIONS", "VersionRange"),
+        },
+    )

@@ -16,8 +16,22 @@ the same happen each time.  Programs that are no tests have no use for this pack
 For pytest there are fixtures: see :doc:`/how-to/test-your-bot`.
 """
 
-from simplex_trio.chat.testing.people import NothingHappened, Person
-from simplex_trio.chat.testing.programs import BotProgram
-from simplex_trio.chat.testing.world import World, open_world
+from typing import TYPE_CHECKING
+
+from simplex_trio.lazy_exports import lazy_exports
 
 __all__ = ["BotProgram", "NothingHappened", "Person", "World", "open_world"]
+
+if TYPE_CHECKING:
+    from simplex_trio.chat.testing.people import NothingHappened, Person
+    from simplex_trio.chat.testing.programs import BotProgram
+    from simplex_trio.chat.testing.world import World, open_world
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "simplex_trio.chat.testing.people": ("NothingHappened", "Person"),
+            "simplex_trio.chat.testing.programs": ("BotProgram",),
+            "simplex_trio.chat.testing.world": ("World", "open_world"),
+        },
+    )

@@ -9,14 +9,9 @@ and all who can connect to it can read what others write.
 outlives daemons, and can be slowed down, taken offline, and made to fail.
 """
 
-from simplex_trio.testing.kpclientd.daemon import SimulatedDaemon, running_daemon
-from simplex_trio.testing.kpclientd.mixnet import AT_ONCE, LIFELIKE, Pace, SimulatedMixnet
-from simplex_trio.testing.kpclientd.serving import (
-    DEFAULT_LISTEN,
-    ListeningDaemon,
-    open_simulated_daemon,
-    serve_simulated_daemon,
-)
+from typing import TYPE_CHECKING
+
+from simplex_trio.lazy_exports import lazy_exports
 
 __all__ = [
     "AT_ONCE",
@@ -30,3 +25,32 @@ __all__ = [
     "running_daemon",
     "serve_simulated_daemon",
 ]
+
+if TYPE_CHECKING:
+    from simplex_trio.testing.kpclientd.daemon import SimulatedDaemon, running_daemon
+    from simplex_trio.testing.kpclientd.mixnet import AT_ONCE, LIFELIKE, Pace, SimulatedMixnet
+    from simplex_trio.testing.kpclientd.serving import (
+        DEFAULT_LISTEN,
+        ListeningDaemon,
+        open_simulated_daemon,
+        serve_simulated_daemon,
+    )
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "simplex_trio.testing.kpclientd.daemon": ("SimulatedDaemon", "running_daemon"),
+            "simplex_trio.testing.kpclientd.mixnet": (
+                "AT_ONCE",
+                "LIFELIKE",
+                "Pace",
+                "SimulatedMixnet",
+            ),
+            "simplex_trio.testing.kpclientd.serving": (
+                "DEFAULT_LISTEN",
+                "ListeningDaemon",
+                "open_simulated_daemon",
+                "serve_simulated_daemon",
+            ),
+        },
+    )

@@ -4,13 +4,9 @@ Commands and messages are named as on the wire.  A client makes and reads most o
 here are those that reach a program as a `Notice`, that a test answers with, and what they carry.
 """
 
-from simplex_trio.wire.smp.flags import MessageFlags
-from simplex_trio.wire.smp.links import QueueLinkData
-from simplex_trio.wire.smp.new_queue import ContactRequest, MessagingRequest
-from simplex_trio.wire.smp.queue_commands import SEND, SUB
-from simplex_trio.wire.smp.queue_info import QueueInfo
-from simplex_trio.wire.smp.queue_messages import DELD, END, LNK, MSG, NMSG
-from simplex_trio.wire.smp.router_messages import ALLS, ENDS, ERR, OK
+from typing import TYPE_CHECKING
+
+from simplex_trio.lazy_exports import lazy_exports
 
 __all__ = [
     "ALLS",
@@ -30,3 +26,25 @@ __all__ = [
     "QueueInfo",
     "QueueLinkData",
 ]
+
+if TYPE_CHECKING:
+    from simplex_trio.wire.smp.flags import MessageFlags
+    from simplex_trio.wire.smp.links import QueueLinkData
+    from simplex_trio.wire.smp.new_queue import ContactRequest, MessagingRequest
+    from simplex_trio.wire.smp.queue_commands import SEND, SUB
+    from simplex_trio.wire.smp.queue_info import QueueInfo
+    from simplex_trio.wire.smp.queue_messages import DELD, END, LNK, MSG, NMSG
+    from simplex_trio.wire.smp.router_messages import ALLS, ENDS, ERR, OK
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "simplex_trio.wire.smp.flags": ("MessageFlags",),
+            "simplex_trio.wire.smp.links": ("QueueLinkData",),
+            "simplex_trio.wire.smp.new_queue": ("ContactRequest", "MessagingRequest"),
+            "simplex_trio.wire.smp.queue_commands": ("SEND", "SUB"),
+            "simplex_trio.wire.smp.queue_info": ("QueueInfo",),
+            "simplex_trio.wire.smp.queue_messages": ("DELD", "END", "LNK", "MSG", "NMSG"),
+            "simplex_trio.wire.smp.router_messages": ("ALLS", "ENDS", "ERR", "OK"),
+        },
+    )
