@@ -153,10 +153,10 @@ if TYPE_CHECKING:
         X25519PublicKey,
     )
     from simplex_trio.engine.calls import EngineConfig
+    from simplex_trio.engine.event_buffer import EventStream
     from simplex_trio.engine.events import (
         EngineEvent,
         ErrorEvent,
-        EventStream,
         ExpiredResponse,
         Notice,
         UnexpectedResponse,
@@ -233,10 +233,10 @@ else:
                 "X25519PublicKey",
             ),
             "simplex_trio.engine.calls": ("EngineConfig",),
+            "simplex_trio.engine.event_buffer": ("EventStream",),
             "simplex_trio.engine.events": (
                 "EngineEvent",
                 "ErrorEvent",
-                "EventStream",
                 "ExpiredResponse",
                 "Notice",
                 "UnexpectedResponse",

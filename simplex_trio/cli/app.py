@@ -15,9 +15,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         from cyclopts import CycloptsError
 
-        from simplex_trio.cli.commands import app
-        from simplex_trio.cli.failures import ExitCode, explained
+        from simplex_trio.cli.commands import app, load_listed
+        from simplex_trio.cli.failures import ExitCode
         from simplex_trio.cli.output import complain
+        from simplex_trio.cli.reporting import explained
     except ModuleNotFoundError as exc:
         if exc.name not in _EXTRA:
             raise
@@ -25,9 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"simplex-trio: {exc.name} is missing, which the command line needs; "
             'install it with: pip install "simplex-trio[cli]"'
         )
+    given = sys.argv[1:] if arguments is None else arguments
     with explained():
         try:
-            result = app(sys.argv[1:] if arguments is None else arguments)
+            load_listed(given)
+            result = app(given)
         except CycloptsError as exc:
             complain(f"{exc} Try --help.")
             sys.exit(ExitCode.USAGE)

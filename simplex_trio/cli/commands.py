@@ -1,56 +1,22 @@
-"""`app`: the commands put together, with the examples that their help shows."""
+"""`app`: the commands put together, with the examples that their help shows.
+
+A command is named by its module and function, and is loaded when it is chosen.  The help of
+``simplex-trio`` itself loads none, so what it says of single commands is here.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
 
 from cyclopts import App, Parameter
 
-from simplex_trio.cli import queues, xftp_files
-from simplex_trio.cli.agent_watch import agent_watch
-from simplex_trio.cli.connect import (
-    accepting,
-    checking,
-    files,
-    listing,
-    making,
-    moving,
-    repairing,
-    sending,
-    watching,
-)
-from simplex_trio.cli.demo.command import demo
-from simplex_trio.cli.katzenpost_simulate import simulate
-from simplex_trio.cli.notify.command import notify
-from simplex_trio.cli.ping import ping
-from simplex_trio.cli.queue_watch import watch
-from simplex_trio.cli.router_init import init
-from simplex_trio.cli.router_start import start
-from simplex_trio.cli.router_stats import stats
-from simplex_trio.cli.xftp_router import router as xftp_router
-from simplex_trio.duplex.kem_stock import makes_pairs_in_process
-from simplex_trio.ratchet.errors import KEMSupportMissing
-from simplex_trio.ratchet.sntrup761 import load_kem
-
-__all__ = ["app"]
+__all__ = ["app", "load_listed"]
 
 
 def _version() -> str:
-    try:
-        package = version("simplex-trio")
-    except PackageNotFoundError:
-        package = "unknown, as the package is not installed"
-    return f"{package}\n{_kem()}"
+    from simplex_trio.cli.version import version_text
 
-
-def _kem() -> str:
-    """Which implementation of the KEM is used, and how its keys are made."""
-    try:
-        kem = load_kem()
-    except KEMSupportMissing:
-        return "sntrup761: none, as the extra duplex is not installed"
-    where = "process" if makes_pairs_in_process(kem) else "thread"
-    return f"sntrup761: {kem.NAME}, keys made in a {where}"
+    return version_text()
 
 
 def _examples(*lines: str) -> str:
@@ -78,7 +44,13 @@ app: App = App(
 )
 
 app.command(
-    demo,
+    "simplex_trio.cli.demo.command:demo",
+    help="""Watch an agent receive messages, lose a connection, and lose nothing else.
+
+    Starts two routers of its own on this machine, sends messages directly and through a proxy, cuts
+    a connection in the middle, and ends with an account of what was shown. It takes some ten
+    seconds on a terminal, and less than one elsewhere. The exit code is 1 if anything did not hold.
+    """,
     help_epilogue=_examples(
         "simplex-trio demo",
         "simplex-trio demo --plain > demo.txt",
@@ -86,7 +58,9 @@ app.command(
     ),
 )
 app.command(
-    ping,
+    "simplex_trio.cli.ping:ping",
+    help="Connect to a router, check that it is the one its address names, and measure round "
+    "trips.",
     help_epilogue=_examples(
         "simplex-trio ping smp://...@smp.example.com",
         "simplex-trio ping --count 10 --json ntf://...@ntf.example.com",
@@ -94,7 +68,16 @@ app.command(
 )
 
 app.command(
-    notify,
+    "simplex_trio.cli.notify.command:notify",
+    help="""Send an alert to a person who has the SimpleX app.
+
+    Set it up once with `--pair`: the person scans a code, and is connected. From then on alerts are
+    stored first, and then sent; what cannot be sent yet goes out with the next command. The exit
+    code says how far the alert has come: 0 as far as `--until` says, 5 if it is stored but not as
+    far yet, 4 if it was given up, 6 if there is no such contact, 7 if the store was in use.
+
+    Others on this machine can see command lines; standard input is for what they must not.
+    """,
     help_epilogue=_examples(
         "simplex-trio notify --pair --router smp://...@smp.example.com",
         "simplex-trio notify alice 'The backup has failed'",
@@ -113,7 +96,7 @@ connect: App = App(
 )
 app.command(connect)
 connect.command(
-    making.create,
+    "simplex_trio.cli.connect.making:create",
     help_epilogue=_examples(
         "simplex-trio connect create --router smp://...@smp.example.com",
         "simplex-trio connect create --address --data 'Alice, at work' --qr",
@@ -121,7 +104,7 @@ connect.command(
     ),
 )
 connect.command(
-    making.join,
+    "simplex_trio.cli.connect.making:join",
     help_epilogue=_examples(
         "simplex-trio connect join 'https://...' --router smp://...@smp.example.com",
         "simplex-trio connect join @link.txt --info Bob",
@@ -129,21 +112,24 @@ connect.command(
     ),
 )
 connect.command(
-    accepting.accept,
+    "simplex_trio.cli.connect.accepting:accept",
     help_epilogue=_examples(
         "simplex-trio connect accept", "simplex-trio connect accept --all --seconds 60 --json"
     ),
 )
-connect.command(accepting.reject, help_epilogue=_examples("simplex-trio connect reject 3q0FBh2x"))
 connect.command(
-    sending.send,
+    "simplex_trio.cli.connect.accepting:reject",
+    help_epilogue=_examples("simplex-trio connect reject 3q0FBh2x"),
+)
+connect.command(
+    "simplex_trio.cli.connect.sending:send",
     help_epilogue=_examples(
         "simplex-trio connect send 3q0FBh2x 'hello' --receipt",
         "simplex-trio connect send 3q0FBh2x - < letter.txt",
     ),
 )
 connect.command(
-    files.send_file,
+    "simplex_trio.cli.connect.files:send_file",
     name="send-file",
     help_epilogue=_examples(
         "simplex-trio connect send-file photo.jpg --router xftp://...@xftp.example.com",
@@ -151,7 +137,7 @@ connect.command(
     ),
 )
 connect.command(
-    files.receive_file,
+    "simplex_trio.cli.connect.files:receive_file",
     name="receive-file",
     help_epilogue=_examples(
         "simplex-trio connect receive-file rcv1.xftp --to Downloads",
@@ -159,36 +145,38 @@ connect.command(
     ),
 )
 connect.command(
-    watching.watch,
+    "simplex_trio.cli.connect.watching:watch",
     help_epilogue=_examples(
         "simplex-trio connect watch", "simplex-trio connect watch --receipts --count 1 --json"
     ),
 )
 connect.command(
-    listing.list_connections,
+    "simplex_trio.cli.connect.listing:list_connections",
     name="list",
     help_epilogue=_examples("simplex-trio connect list --store alice"),
 )
 connect.command(
-    listing.status, help_epilogue=_examples("simplex-trio connect status 3q0FBh2x --qr")
+    "simplex_trio.cli.connect.listing:status",
+    help_epilogue=_examples("simplex-trio connect status 3q0FBh2x --qr"),
 )
 connect.command(
-    repairing.resync, help_epilogue=_examples("simplex-trio connect resync 3q0FBh2x --seconds 60")
+    "simplex_trio.cli.connect.repairing:resync",
+    help_epilogue=_examples("simplex-trio connect resync 3q0FBh2x --seconds 60"),
 )
 connect.command(
-    moving.rotate,
+    "simplex_trio.cli.connect.moving:rotate",
     help_epilogue=_examples(
         "simplex-trio connect rotate 3q0FBh2x --router smp://...@smp.example.com",
         "simplex-trio connect rotate 3q0FBh2x --abort",
     ),
 )
 connect.command(
-    listing.delete,
+    "simplex_trio.cli.connect.listing:delete",
     help_epilogue=_examples("simplex-trio connect delete 3q0FBh2x --after-delivery"),
 )
 
 connect.command(
-    checking.check_router,
+    "simplex_trio.cli.connect.checking:check_router",
     name="test-router",
     help_epilogue=_examples(
         "simplex-trio connect test-router smp://...@smp.example.com",
@@ -203,15 +191,19 @@ queue: App = App(
 )
 app.command(queue)
 queue.command(
-    queues.create,
+    "simplex_trio.cli.queues:create",
     help_epilogue=_examples(
         "simplex-trio queue create inbox smp://...@smp.example.com",
         "simplex-trio queue create inbox @router.txt --qr",
     ),
 )
-queue.command(queues.list_queues, name="list", help_epilogue=_examples("simplex-trio queue list"))
 queue.command(
-    queues.send,
+    "simplex_trio.cli.queue_list:list_queues",
+    name="list",
+    help_epilogue=_examples("simplex-trio queue list"),
+)
+queue.command(
+    "simplex_trio.cli.queues:send",
     help_epilogue=_examples(
         "simplex-trio queue send inbox < letter.txt",
         "simplex-trio queue send 'smp://...@smp.example.com/...' 'hello'",
@@ -219,20 +211,20 @@ queue.command(
     ),
 )
 queue.command(
-    watch,
+    "simplex_trio.cli.queue_watch:watch",
     help_epilogue=_examples(
         "simplex-trio queue watch",
         "simplex-trio queue watch inbox --count 1 --seconds 60 --json",
     ),
 )
 queue.command(
-    queues.info,
+    "simplex_trio.cli.queues:info",
     help_epilogue=_examples(
         "simplex-trio queue info inbox", "simplex-trio queue info inbox --qr --show-keys"
     ),
 )
 queue.command(
-    queues.delete,
+    "simplex_trio.cli.queues:delete",
     help_epilogue=_examples(
         "simplex-trio queue delete inbox", "simplex-trio queue delete inbox --forget"
     ),
@@ -245,7 +237,7 @@ agent: App = App(
 )
 app.command(agent)
 agent.command(
-    agent_watch,
+    "simplex_trio.cli.agent_watch:agent_watch",
     name="watch",
     help_epilogue=_examples(
         "simplex-trio agent watch", "simplex-trio agent watch --json --every 10 --seconds 60"
@@ -262,20 +254,20 @@ router: App = App(
 )
 app.command(router)
 router.command(
-    init,
+    "simplex_trio.cli.router_init:init",
     help_epilogue=_examples(
         "simplex-trio router init",
         "simplex-trio router init /etc/smp --host smp.example.com --password",
     ),
 )
 router.command(
-    start,
+    "simplex_trio.cli.router_start:start",
     help_epilogue=_examples(
         "simplex-trio router start", "simplex-trio router start /etc/smp --log json"
     ),
 )
 router.command(
-    stats,
+    "simplex_trio.cli.router_stats:stats",
     help_epilogue=_examples("simplex-trio router stats", "simplex-trio router stats --json"),
 )
 
@@ -289,26 +281,29 @@ xftp: App = App(
 )
 app.command(xftp)
 xftp.command(
-    xftp_files.send,
+    "simplex_trio.cli.xftp_files:send",
     help_epilogue=_examples(
         "simplex-trio xftp send photo.jpg xftp://...@xftp.example.com",
         "simplex-trio xftp send photo.jpg @one.txt @two.txt --recipients 3 --replicas 2",
     ),
 )
 xftp.command(
-    xftp_files.receive,
+    "simplex_trio.cli.xftp_files:receive",
     help_epilogue=_examples(
         "simplex-trio xftp receive rcv1.xftp --to Downloads",
         "simplex-trio xftp receive - < link.txt",
     ),
 )
 xftp.command(
-    xftp_files.delete,
+    "simplex_trio.cli.xftp_files:delete",
     help_epilogue=_examples("simplex-trio xftp delete photo.jpg.xftp/snd.xftp.private"),
 )
-xftp.command(xftp_files.info, help_epilogue=_examples("simplex-trio xftp info rcv1.xftp --json"))
 xftp.command(
-    xftp_router,
+    "simplex_trio.cli.xftp_files:info",
+    help_epilogue=_examples("simplex-trio xftp info rcv1.xftp --json"),
+)
+xftp.command(
+    "simplex_trio.cli.xftp_router:router",
     help_epilogue=_examples(
         "simplex-trio xftp router",
         "simplex-trio xftp router /etc/xftp --host xftp.example.com --quota 100",
@@ -322,9 +317,17 @@ katzenpost: App = App(
 )
 app.command(katzenpost)
 katzenpost.command(
-    simulate,
+    "simplex_trio.cli.katzenpost_simulate:simulate",
     help_epilogue=_examples(
         "simplex-trio katzenpost simulate --config thinclient.toml",
         "simplex-trio katzenpost simulate @kpclientd --fast",
     ),
 )
+
+
+def load_listed(arguments: Sequence[str]) -> None:
+    """Load the commands of a group if its help is asked for, which says what each of them does."""
+    names, path, _ = app.parse_commands(arguments)
+    is_group = len(path) > 1 and path[1].default_command is None
+    if is_group and set(names[1:]) <= set(app.help_flags):
+        path[1].resolved_commands()

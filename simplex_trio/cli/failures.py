@@ -1,65 +1,13 @@
-"""How failures of commands are reported: one plain sentence, and an exit code."""
+"""How a command ends that does not succeed, and the exit codes."""
 
 from __future__ import annotations
 
-import errno
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
 from enum import IntEnum
-from typing import NoReturn
 
-from simplex_trio.chat.errors import (
-    AmbiguousContact,
-    BelongsToBot,
-    ContactLost,
-    NameTaken,
-    NotAllowed,
-    UnknownContact,
-)
-from simplex_trio.chat.messages.compression import CompressionSupportMissing
-from simplex_trio.cli.output import complain
-from simplex_trio.cli.running import Interrupted
-from simplex_trio.client.router_errors import ProxyFailed, RouterError
-from simplex_trio.duplex.errors import (
-    AlreadyJoined,
-    CannotResynchronise,
-    CannotSend,
-    LinkNotUsable,
-    NeedsNewerAgent,
-    NoCommonDuplexVersion,
-    NoServers,
-    NotSynchronised,
-    UnknownConnection,
-)
-from simplex_trio.errors import (
-    CertificateError,
-    ConnectError,
-    ConnectionLost,
-    DecodeError,
-    EncryptionSupportMissing,
-    RequestTimeout,
-    SimplexError,
-    SocksSupportMissing,
-    StoreError,
-    StoreIncomplete,
-    WrongIdentity,
-)
-from simplex_trio.katzenpost.errors import CborSupportMissing
-from simplex_trio.ratchet.errors import KEMSupportMissing
-from simplex_trio.serving.metrics import MetricsSupportMissing
-from simplex_trio.wire.duplex.links import LinkProblem, NotALink
-from simplex_trio.wire.errors.values import Code
-from simplex_trio.wire.xftp.errors import XFTPCode
-from simplex_trio.xftp.errors import (
-    NoSuchReplica,
-    RouterUnreachable,
-    XFTPRouterError,
-    XFTPSupportMissing,
-)
+from simplex_trio.errors import SimplexError
 
-__all__ = ["CommandFailed", "ExitCode", "explained"]
+__all__ = ["CommandFailed", "ExitCode", "Interrupted"]
 
 
 class ExitCode(IntEnum):
@@ -86,10 +34,6 @@ class ExitCode(IntEnum):
     """Other programs have had the store open for all the time; nothing is stored."""
 
 
-_INTERRUPTED = 128 + 2
-_NO_READER = 128 + 13  # SIGPIPE, which Python turns into an exception
-
-
 class CommandFailed(SimplexError):
     """A command cannot do what it was told; the message says why and what to do next."""
 
@@ -98,203 +42,12 @@ class CommandFailed(SimplexError):
         self.code = code
 
 
-_UNREACHABLE = ExitCode.UNREACHABLE
+class Interrupted(BaseException):
+    """The command was told to stop before it was done, and has cleaned up after itself.
 
-_REFUSALS: dict[object, str] = {
-    Code.AUTH: "it does not know this queue, or the key or password for it is another.",
-    Code.QUOTA: "the queue is full; its owner has to read it first.",
-    Code.NO_MSG: "there is no such message to acknowledge.",
-    Code.LARGE_MSG: "the message is too large; the limit is about 16 kB.",
-    XFTPCode.AUTH: "it does not know this packet, or the key or password for it is another.",
-    XFTPCode.QUOTA: "its storage is full; try again later, or another router.",
-}
+    Like `KeyboardInterrupt`, which it replaces, it is not caught by ``except Exception``.
+    """
 
-
-_NOT_LINKS: dict[LinkProblem, str] = {
-    LinkProblem.DAMAGED: "The link is damaged; copy it once more, in quotes.",
-    LinkProblem.FUTURE_VERSION: "The link needs a newer agent: update simplex-trio.",
-    LinkProblem.FUTURE_KIND: "The link needs a newer agent: update simplex-trio.",
-    LinkProblem.FILE: "This is a link to a file; see: simplex-trio xftp receive.",
-    LinkProblem.QUEUE: "This is the address of a queue; see: simplex-trio queue send.",
-    LinkProblem.SERVER: "This is the address of a router; ask the peer for a link.",
-}
-
-
-def _explain(error: BaseException) -> tuple[str, ExitCode]:
-    match error:
-        case CommandFailed():
-            return str(error), error.code
-        case (
-            SocksSupportMissing()
-            | CompressionSupportMissing()
-            | CborSupportMissing()
-            | EncryptionSupportMissing()
-            | KEMSupportMissing()
-            | MetricsSupportMissing()
-            | XFTPSupportMissing()
-        ):
-            return f"A package is missing: {error}.", ExitCode.FAILED
-        case WrongIdentity():
-            return (
-                "The server is not the router that the address names. Check the address; if it is "
-                "right, the connection may have been intercepted.",
-                _UNREACHABLE,
-            )
-        case ConnectError():
-            return (
-                f"No connection: {error}. Check the address and the network, and try again.",
-                _UNREACHABLE,
-            )
-        case ConnectionLost():
-            return (
-                "The connection was lost before the answer came; try again.",
-                _UNREACHABLE,
-            )
-        case RouterError() | XFTPRouterError():
-            known = _REFUSALS.get(error.error)
-            return f"The router refused: {known or f'{error}.'}", ExitCode.REFUSED
-        case ProxyFailed():
-            return f"The proxy could not pass it on: {error}.", ExitCode.REFUSED
-        case NoSuchReplica():
-            return (
-                f"{str(error).capitalize()}; the file may have expired, or been received already.",
-                ExitCode.REFUSED,
-            )
-        case RouterUnreachable():
-            return f"{str(error).capitalize()}; check the network, and try again.", _UNREACHABLE
-        case RequestTimeout():
-            return "The router did not answer in time; try again later.", _UNREACHABLE
-        case StoreIncomplete():
-            return (
-                f"The store cannot be used: {error}. Nothing was changed. Look for a whole copy "
-                "of its files first; without one, start the router with --accept-loss, and it goes "
-                "on with what is left.",
-                ExitCode.FAILED,
-            )
-        case StoreError() if isinstance(error.__cause__, OSError):
-            return f"It did not work: {error}.", ExitCode.FAILED
-        case StoreError():
-            return f"The store cannot be used: {error}.", ExitCode.FAILED
-        case UnknownConnection():
-            return (
-                "There is no connection with this id; see: simplex-trio connect list.",
-                ExitCode.USAGE,
-            )
-        case UnknownContact():
-            return (
-                "There is no such contact; see: simplex-trio notify --list.",
-                ExitCode.NO_CONTACT,
-            )
-        case AmbiguousContact():
-            return (
-                "Several contacts have this name; say which with id:NUMBER, see: "
-                "simplex-trio notify --list.",
-                ExitCode.NO_CONTACT,
-            )
-        case ContactLost():
-            return (
-                "The contact has deleted the connection; pair anew, see: simplex-trio notify "
-                "--remove and --pair.",
-                ExitCode.REFUSED,
-            )
-        case NotAllowed():
-            return f"The contact does not take this: {error}.", ExitCode.REFUSED
-        case NameTaken():
-            return (
-                "There is a contact with this name; take another, or remove that one first: "
-                "simplex-trio notify --remove NAME.",
-                ExitCode.USAGE,
-            )
-        case BelongsToBot():
-            return (
-                "This store is a bot's, which sets its profile and keeps its contacts; name "
-                "another with --store.",
-                ExitCode.USAGE,
-            )
-        case NoServers():
-            return (
-                "No router is known yet; name one with --router smp://…, which is remembered.",
-                ExitCode.USAGE,
-            )
-        case AlreadyJoined():
-            return (
-                "You have joined this link before; see: simplex-trio connect list.",
-                ExitCode.USAGE,
-            )
-        case NotSynchronised():
-            return (
-                "The two sides have not the same keys; see: simplex-trio connect resync ID.",
-                ExitCode.FAILED,
-            )
-        case CannotResynchronise():
-            return f"There are no new keys to be made: {error}.", ExitCode.USAGE
-        case CannotSend():
-            return (
-                "The connection cannot send yet, for the peer has to answer first; see: "
-                "simplex-trio connect status ID.",
-                ExitCode.FAILED,
-            )
-        case LinkNotUsable():
-            return (
-                f"The link cannot be used: {error}. Ask the peer for a new one.",
-                ExitCode.REFUSED,
-            )
-        case NeedsNewerAgent():
-            return _NOT_LINKS[LinkProblem.FUTURE_VERSION], ExitCode.USAGE
-        case NoCommonDuplexVersion():
-            return "The link is for programs of another version.", ExitCode.USAGE
-        case NotALink():
-            said = _NOT_LINKS.get(error.problem, "This is not a link to connect to.")
-            return said, ExitCode.USAGE
-        case CertificateError():
-            return f"The certificates cannot be used: {error}.", ExitCode.USAGE
-        case DecodeError():
-            return f"This cannot be read: {error}.", ExitCode.USAGE
-        case SimplexError() if isinstance(error, ValueError):
-            return f"This cannot be used: {error}.", ExitCode.USAGE
-        case SimplexError():
-            return f"It did not work: {error}.", ExitCode.FAILED
-        case OSError(errno=errno.EADDRINUSE):
-            return "The port is in use; stop what uses it, or choose another.", ExitCode.FAILED
-        case OSError(errno=errno.EACCES, filename=None):
-            return "The system does not allow this port; choose one above 1023.", ExitCode.FAILED
-        case OSError():
-            where = f": {error.filename}" if error.filename else ""
-            return f"{error.strerror or error}{where}.", ExitCode.FAILED
-        case _:
-            raise error
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn expected errors into a sentence on standard error and an exit code; bugs stay bugs."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
-    except Interrupted as exc:
-        sys.exit(128 + exc.signal)
-    except (SimplexError, OSError, BaseExceptionGroup) as exc:
-        errors = list(_leaves(exc))
-        if not all(isinstance(each, SimplexError | OSError) for each in errors):
-            raise
-        if any(isinstance(each, BrokenPipeError) for each in errors):
-            _leave_quietly()
-        sentence, code = _explain(errors[0])
-        complain(sentence)
-        sys.exit(code)
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _leaves(each)
-    else:
-        yield error
-
-
-def _leave_quietly() -> NoReturn:
-    """Exit because the reader of our output has gone, as after ``| head``."""
-    # Python would complain once more when it flushes at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(_NO_READER)
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal: signal.Signals = signal.Signals(number)

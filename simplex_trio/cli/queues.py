@@ -1,4 +1,7 @@
-"""``simplex-trio queue``: queues of one's own, from the shell."""
+"""``simplex-trio queue``: queues of one's own, from the shell.
+
+Listing them asks no router, and is beside this, for it loads nothing that does.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ from simplex_trio.wire.smp.new_queue import ContactRequest
 from simplex_trio.wire.smp.queue_info import QueueInfo
 from simplex_trio.wire.text import to_base64url
 
-__all__ = ["create", "delete", "info", "list_queues", "message_body", "send"]
+__all__ = ["create", "delete", "info", "message_body", "send"]
 
 _CLEAN_UP_SECONDS = 5  # for deleting an unfinished queue when the program is interrupted
 _MOST_INPUT = 16_384
@@ -125,22 +128,6 @@ def _not_created(error: RouterError) -> Exception:
         "put its address with the password into a file, and write @FILE in its place.",
         ExitCode.REFUSED,
     )
-
-
-# --- list ---------------------------------------------------------------------------------------
-
-
-def list_queues(*, state: StateFile = None, json: AsJson = False) -> None:
-    """List the queues in the state file, without asking any router."""
-    path = state or default_path()
-    saved = State.load(path).queues.values()
-    if json:
-        print_json([{"name": each.name, "router": str(each.router)} for each in saved])
-        return
-    if not saved:
-        say("There are none yet; make one with: simplex-trio queue create NAME SERVER")
-    for each in saved:
-        say(f"{each.name}  on {place_of(each.router)}")
 
 
 # --- send ---------------------------------------------------------------------------------------

@@ -8,25 +8,15 @@ from typing import TypeVar
 
 import trio
 
+from simplex_trio.cli.failures import Interrupted
 from simplex_trio.errors import SimplexError
 from simplex_trio.nursery import open_inner_nursery
 
-__all__ = ["Interrupted", "run", "run_service"]
+__all__ = ["run", "run_service"]
 
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Interrupted(BaseException):
-    """The command was told to stop before it was done, and has cleaned up after itself.
-
-    Like `KeyboardInterrupt`, which it replaces, it is not caught by ``except Exception``.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.signal: signal.Signals = signal.Signals(number)
 
 
 def run(function: Callable[[], Awaitable[T]]) -> T:

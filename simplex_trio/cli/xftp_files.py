@@ -12,10 +12,10 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from simplex_trio.cli.addresses import place_of, read_address
-from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import aside, print_json, say
-from simplex_trio.cli.running import Interrupted, run
+from simplex_trio.cli.running import run
 from simplex_trio.cli.xftp_bars import showing_progress
 from simplex_trio.errors import DecodeError, StoreError
 from simplex_trio.wire.addresses import ServerProtocol

@@ -16,7 +16,8 @@ from attrs import frozen
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.keys import AuthPrivateKey
 from simplex_trio.engine.codec import Incoming
-from simplex_trio.engine.events import Notice, held_bytes
+from simplex_trio.engine.event_buffer import held_bytes
+from simplex_trio.engine.events import Notice
 from simplex_trio.errors import (
     DecodeError,
     EncodeError,

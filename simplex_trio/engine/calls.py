@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from attrs import field, frozen
 from attrs.validators import optional
 
-from simplex_trio.engine.events import EVENT_LIMIT
+from simplex_trio.engine.event_buffer import EVENT_LIMIT
 from simplex_trio.engine.timeouts import CONNECT_TIMEOUTS, REQUEST_TIMEOUTS, Timeouts
 from simplex_trio.redaction import Redacted, instance_of
 

@@ -22,13 +22,8 @@ import trio
 
 from simplex_trio.engine.calls import CORRELATION_ID_SIZE, Call, ClientStatistics, EngineConfig
 from simplex_trio.engine.codec import Codec, Incoming
-from simplex_trio.engine.events import (
-    ErrorEvent,
-    EventBuffer,
-    EventStream,
-    ExpiredResponse,
-    UnexpectedResponse,
-)
+from simplex_trio.engine.event_buffer import EventBuffer, EventStream
+from simplex_trio.engine.events import ErrorEvent, ExpiredResponse, UnexpectedResponse
 from simplex_trio.engine.outbox import Outbox
 from simplex_trio.engine.pending import (
     MAX_EXPIRED,

@@ -16,7 +16,7 @@ from attrs import field, frozen
 from attrs.validators import ge, gt
 
 from simplex_trio.engine.backoff import Backoff
-from simplex_trio.engine.events import EVENT_LIMIT
+from simplex_trio.engine.event_buffer import EVENT_LIMIT
 from simplex_trio.katzenpost.errors import ConfigError
 from simplex_trio.redaction import Redacted
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 from cyclopts import App
 
-from simplex_trio.cli import commands
+from simplex_trio.cli import commands, version
 from simplex_trio.ratchet.errors import KEMSupportMissing
 from simplex_trio.ratchet.kem import KEM
 from simplex_trio.ratchet.sntrup761 import available_kems
@@ -69,15 +73,15 @@ def test_version(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(commands, "version", lambda name: "1.2.3")
+    monkeypatch.setattr(version, "version", lambda name: "1.2.3")
     assert cli("--version").out.splitlines()[0] == "1.2.3"
-    monkeypatch.setattr(commands, "version", missing)
+    monkeypatch.setattr(version, "version", missing)
     assert "not installed" in cli("--version").out
 
 
 @pytest.mark.parametrize("kem", available_kems(), ids=lambda kem: kem.NAME)
 def test_which_kem_is_used(cli: Cli, monkeypatch: pytest.MonkeyPatch, kem: KEM) -> None:
-    monkeypatch.setattr(commands, "load_kem", lambda: kem)
+    monkeypatch.setattr(version, "load_kem", lambda: kem)
     where = "thread" if kem.RELEASES_GIL else "process"
     expected = f"sntrup761: {kem.NAME}, keys made in a {where}"
     assert cli("--version").out.splitlines()[1] == expected
@@ -87,7 +91,7 @@ def test_no_kem(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> KEM:
         raise KEMSupportMissing
 
-    monkeypatch.setattr(commands, "load_kem", missing)
+    monkeypatch.setattr(version, "load_kem", missing)
     assert "extra duplex" in cli("--version").out.splitlines()[1]
 
 
@@ -120,3 +124,42 @@ def test_what_to_install(
     with pytest.raises(SystemExit) as exited:
         main(["demo"])
     assert 'pip install "simplex-trio[cli]"' in str(exited.value.code)
+
+
+# --- what is loaded -----------------------------------------------------------------------------
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    program = f"""
+import json, sys
+from simplex_trio.cli.app import main
+try:
+    main({list(arguments)})
+except SystemExit as ended:
+    assert not ended.code, ended
+print()
+print(json.dumps(sorted(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+def test_the_help_loads_no_command() -> None:
+    loaded = loaded_by("--help")
+    assert loaded.isdisjoint({"trio", "cryptography", "nacl", "sqlite3", "asyncio"})
+    ours = {name.split(".")[1] for name in loaded if name.startswith("simplex_trio.")}
+    assert ours == {"cli", "errors", "lazy_exports"}
+
+
+def test_a_command_loads_no_other(tmp_path: Path) -> None:
+    loaded = loaded_by("queue", "list", "--state", str(tmp_path / "queues.json"))
+    assert loaded.isdisjoint({"trio", "simplex_trio.cli.queues", "simplex_trio.cli.explanations"})
+
+
+@pytest.mark.parametrize("name", ["demo", "ping", "notify"])
+def test_what_the_help_says_of_a_command_is_what_its_function_says(name: str) -> None:
+    command = commands.app[name]
+    said = inspect.getdoc(command.default_command)
+    assert said is not None
+    assert command.help.partition("\n\n")[0] == said.partition("\n\n")[0]

@@ -14,8 +14,8 @@ from simplex_trio import (
     RequestTimeout,
     RouterError,
 )
-from simplex_trio.cli.failures import CommandFailed, ExitCode, explained
-from simplex_trio.cli.running import Interrupted
+from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
+from simplex_trio.cli.reporting import explained
 from simplex_trio.duplex import (
     AlreadyJoined,
     CannotSend,

@@ -15,9 +15,10 @@ from simplex_trio.agent.events import CannotConnect
 from simplex_trio.cli import xftp_bars
 from simplex_trio.cli.agent_watch import picture
 from simplex_trio.cli.board import Board
-from simplex_trio.cli.failures import CommandFailed, explained
+from simplex_trio.cli.failures import CommandFailed
 from simplex_trio.cli.logs import LogFormat, log_to_stderr
 from simplex_trio.cli.output import aside, complain, harmless, one_line, print_json, say
+from simplex_trio.cli.reporting import explained
 from simplex_trio.errors import DecodeError, DialFailed
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.files.progress import Retrying

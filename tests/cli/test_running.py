@@ -8,7 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from simplex_trio.cli.running import Interrupted, run, run_service
+from simplex_trio.cli.failures import Interrupted
+from simplex_trio.cli.running import run, run_service
 from simplex_trio.errors import ConnectionLost
 
 

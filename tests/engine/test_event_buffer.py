@@ -6,7 +6,7 @@ from attrs import define
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from simplex_trio.engine.events import EventBuffer
+from simplex_trio.engine.event_buffer import EventBuffer
 
 LIMIT = 100
 MOST_FOLDED = 3

@@ -11,7 +11,8 @@ from simplex_trio.client.smp.queues import MessageReceived, QueueAccess, SealedM
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.engine.calls import EngineConfig
-from simplex_trio.engine.events import EVENT_LIMIT, MAX_FOLDED, Notice
+from simplex_trio.engine.event_buffer import EVENT_LIMIT, MAX_FOLDED
+from simplex_trio.engine.events import Notice
 from simplex_trio.errors import ConnectionLost, SlowConsumer
 from simplex_trio.wire.smp.bodies import ReceivedBody, seal_delivered
 from simplex_trio.wire.smp.flags import MessageFlags

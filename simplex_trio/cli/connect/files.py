@@ -24,10 +24,10 @@ from simplex_trio.cli.connect.store import (
     place,
     short,
 )
-from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import aside, print_json, say, waiting
-from simplex_trio.cli.running import Interrupted, run
+from simplex_trio.cli.running import run
 from simplex_trio.cli.xftp_bars import showing_progress
 from simplex_trio.cli.xftp_files import Description, described
 from simplex_trio.duplex.errors import UnknownFile

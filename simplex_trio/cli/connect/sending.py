@@ -21,11 +21,11 @@ from simplex_trio.cli.connect.store import (
     place,
 )
 from simplex_trio.cli.connect.wording import problem_words
-from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import aside, print_json, say, text_or_base64, waiting
 from simplex_trio.cli.queues import message_body
-from simplex_trio.cli.running import Interrupted, run
+from simplex_trio.cli.running import run
 from simplex_trio.duplex.events import (
     DeliveryFailed,
     DeliveryWarning,

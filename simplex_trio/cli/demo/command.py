@@ -34,10 +34,6 @@ def demo(
 ) -> int:
     """Watch an agent receive messages, lose a connection, and lose nothing else.
 
-    Starts two routers of its own on this machine, sends messages directly and through a proxy, cuts
-    a connection in the middle, and ends with an account of what was shown. It takes some ten
-    seconds on a terminal, and less than one elsewhere. The exit code is 1 if anything did not hold.
-
     Parameters
     ----------
     router

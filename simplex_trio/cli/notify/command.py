@@ -16,12 +16,12 @@ from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.chat.notifying.notifier import GREETING
 from simplex_trio.chat.notifying.opening import WAIT
 from simplex_trio.cli.connect.store import KeyFile, Routers, Seconds
-from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
 from simplex_trio.cli.notify import pairing, people, sending
 from simplex_trio.cli.notify.place import AlertStore, alert_place
 from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import aside
-from simplex_trio.cli.running import Interrupted, run
+from simplex_trio.cli.running import run
 
 __all__ = ["notify"]
 
@@ -87,13 +87,6 @@ def notify(
     json: AsJson = False,
 ) -> None:
     """Send an alert to a person who has the SimpleX app.
-
-    Set it up once with `--pair`: the person scans a code, and is connected. From then on alerts are
-    stored first, and then sent; what cannot be sent yet goes out with the next command. The exit
-    code says how far the alert has come: 0 as far as `--until` says, 5 if it is stored but not as
-    far yet, 4 if it was given up, 6 if there is no such contact, 7 if the store was in use.
-
-    Others on this machine can see command lines; standard input is for what they must not.
 
     Parameters
     ----------
