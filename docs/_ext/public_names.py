@@ -34,7 +34,7 @@ def exported(package: str) -> dict[str, str]:
     assert loaded.__file__ is not None
     found = {
         alias.name: statement.module
-        for statement in ast.parse(Path(loaded.__file__).read_text()).body
+        for statement in ast.walk(ast.parse(Path(loaded.__file__).read_text()))
         if isinstance(statement, ast.ImportFrom) and statement.module is not None
         for alias in statement.names
     }
