@@ -38,6 +38,7 @@ __all__ = [
     "MAX_BODY",
     "MAX_COMPRESSED",
     "MAX_COMPRESSED_INFO",
+    "MAX_ELEMENTS",
     "MAX_INFO",
     "MAX_MESSAGE",
     "MAX_PARTS",
@@ -50,9 +51,12 @@ __all__ = [
     "compress",
     "decode_body",
     "decode_info",
+    "encode_array",
     "encode_batch",
     "encode_element",
     "encode_info",
+    "grouped",
+    "join_elements",
     "pack",
 ]
 
@@ -63,6 +67,9 @@ MAX_BODY = 16_384
 
 MAX_PARTS = 1_024
 """How many messages of one body are read; the apps put at most 300 or so into one."""
+
+MAX_ELEMENTS = 255
+"""How many elements a binary batch can have: their count is one byte."""
 
 MAX_MESSAGE = 15_602
 """How long a message, or a batch of messages, may be before it is compressed."""
@@ -79,8 +86,8 @@ MAX_COMPRESSED_INFO = 10_968
 _MAX_STORED = 180
 """Bodies up to this length are not compressed."""
 
-_MAX_COUNT = 255
 _CHUNK_CANCELLED = 0
+_MAX_CHUNK = 255
 
 
 # --- what is in a body --------------------------------------------------------------------------
@@ -299,19 +306,34 @@ def pack(messages: Iterable[ChatMessage], *, pq: bool, batches: bool = True) -> 
     compressed.  Raises `TooLarge` for one that does not fit even so, and then there are no bodies.
     """
     room = MAX_COMPRESSED if pq else MAX_MESSAGE
-    bodies: list[list[bytes]] = []
-    length = 0
-    for encoded in [message.encode() for message in messages]:
-        length += len(encoded) + 1  # a comma, or the second bracket
-        if not batches or not bodies or length > room or len(bodies[-1]) == MAX_PARTS:
-            bodies.append([])
-            length = len(encoded) + 2
-        bodies[-1].append(encoded)
     limit = MAX_COMPRESSED if pq else None
+    encoded = [message.encode() for message in messages]
     return [
-        _fitted(body[0], MAX_MESSAGE, limit) if len(body) == 1 else b"[%b]" % b",".join(body)
-        for body in bodies
+        _fitted(group[0], MAX_MESSAGE, limit) if len(group) == 1 else encode_array(group)
+        for group in grouped(encoded, room, 1, MAX_PARTS if batches else 1)
     ]
+
+
+def encode_array(messages: Iterable[bytes]) -> bytes:
+    """A JSON array of messages that are encoded already."""
+    return b"[%b]" % b",".join(messages)
+
+
+def grouped(parts: Iterable[bytes], room: int, frame: int, most: int) -> list[list[bytes]]:
+    """Parts in order, in as few groups as possible, each for one body.
+
+    A body has ``frame`` bytes and, before each of its parts, ``frame`` more; it has at most
+    ``room`` bytes and ``most`` parts.  A part that has no room at all is a group alone.
+    """
+    groups: list[list[bytes]] = []
+    length = 0
+    for part in parts:
+        length += frame + len(part)
+        if not groups or length > room or len(groups[-1]) == most:
+            groups.append([])
+            length = 2 * frame + len(part)
+        groups[-1].append(part)
+    return groups
 
 
 def _fitted(body: bytes, limit: int, compressed_limit: int | None) -> bytes:
@@ -334,9 +356,14 @@ def compress(body: bytes) -> bytes:
 
 def encode_batch(elements: Iterable[Received]) -> bytes:
     """A binary batch of 1 to 255 elements."""
-    parts = [large(encode_element(each)) for each in elements]
-    if not 1 <= len(parts) <= _MAX_COUNT:
-        raise EncodeError(f"a batch of {len(parts)} messages, not 1 to {_MAX_COUNT}")
+    return join_elements(map(encode_element, elements))
+
+
+def join_elements(elements: Iterable[bytes]) -> bytes:
+    """A binary batch of 1 to 255 elements that are encoded already."""
+    parts = [large(each) for each in elements]
+    if not 1 <= len(parts) <= MAX_ELEMENTS:
+        raise EncodeError(f"a batch of {len(parts)} messages, not 1 to {MAX_ELEMENTS}")
     return b"=" + listed(parts)
 
 
@@ -362,6 +389,6 @@ def _signed(element: Received) -> bytes:
     if isinstance(message, ChatMessage):
         return message.encode()
     number = _CHUNK_CANCELLED if message.data is None else message.number
-    if (message.data is None) != (number == _CHUNK_CANCELLED) or not 0 <= number <= _MAX_COUNT:
-        raise EncodeError(f"a chunk is numbered from 1 to {_MAX_COUNT}")
+    if (message.data is None) != (number == _CHUNK_CANCELLED) or not 0 <= number <= _MAX_CHUNK:
+        raise EncodeError(f"a chunk is numbered from 1 to {_MAX_CHUNK}")
     return b"F" + short(b"") + short(message.msg_id) + bytes([number]) + (message.data or b"")

@@ -7,11 +7,12 @@ import unicodedata
 
 from simplex_trio.errors import EncodeError
 
-__all__ = ["MAX_NAME", "check_name", "shown_name", "valid_name"]
+__all__ = ["MAX_NAME", "check_name", "short_name", "shown_name", "valid_name"]
 
 MAX_NAME = 50
 """How many characters a name of ours may have; those of others are taken as they come."""
 
+_MAX_SHORT_NAME = 16
 _NOT_IN_NAMES = frozenset(".,;/\\#@'\"`~")
 _SPACES = re.compile(r"\s+")
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn")
@@ -72,3 +73,11 @@ def shown_name(name: str) -> str:
     )
     shown = _SPACES.sub(" ", visible).strip()
     return shown if len(shown) <= MAX_NAME else shown[: MAX_NAME - 1].rstrip() + "…"
+
+
+def short_name(name: str) -> str:
+    """``name`` as a host writes it beside each message of a member that it passes on.
+
+    It is a hint for those who do not know the member, so the apps cut it after 16 characters.
+    """
+    return name if len(name) <= _MAX_SHORT_NAME else name[:_MAX_SHORT_NAME] + "…"

@@ -36,13 +36,16 @@ class ChatVersion:
     """Conversations with the admins of a group, and ``x.grp.link.acpt``."""
     LINK_DATA = 16
     """Profile and welcome message in the data of short links."""
+    BINARY_BATCHES = 17
+    """Binary batches, with elements that are forwarded or signed; channels are made of them."""
 
 
 CHAT_VERSIONS = ChatVersions(ChatVersion.FIRST, ChatVersion.LINK_DATA)
 """What this package says that it speaks, and what it implements.
 
 What came later are channels, which are another kind of group.  Their batches are read at every
-version, because the hosts of ordinary groups use them too.
+version, because the hosts of ordinary groups use them too; and written to members whose programs
+say that they read them, whatever this package says of itself.
 """
 
 
