@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
-from types import ModuleType
 from typing import Any, ClassVar, Self
 
 from attrs import field, frozen
 
-from simplex_trio.chat.messages import calls, events
+from simplex_trio.chat.messages import calls, events, group_events
 from simplex_trio.chat.messages.event import Event, UnknownEvent
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.records import json_object
@@ -101,7 +99,7 @@ def _versions(value: object) -> ChatVersions:
 
 
 def _event(tag: str, params: Mapping[str, Any]) -> Event:
-    kind = _EVENTS.get(tag) or _group_events().get(tag)
+    kind = _EVENTS.get(tag)
     if kind is not None:
         try:
             return kind.from_json(params)
@@ -125,23 +123,13 @@ class XGrpMsgForward(Event):
     member_name: str | None = None
 
 
-def _events_of(*modules: ModuleType) -> Iterator[tuple[str, type[Event]]]:
-    for module in modules:
+def _kinds() -> Iterator[type[Event]]:
+    yield XGrpMsgForward
+    for module in (events, group_events, calls):
         for name in module.__all__:
             value = getattr(module, name)
             if isinstance(value, type) and issubclass(value, Event) and "EVENT" in vars(value):
-                yield value.EVENT, value
+                yield value
 
 
-_EVENTS: Mapping[str, type[Event]] = {
-    XGrpMsgForward.EVENT: XGrpMsgForward,
-    **dict(_events_of(events, calls)),
-}
-
-
-@cache
-def _group_events() -> Mapping[str, type[Event]]:
-    """The events that are for groups alone; many, and a bot that is in none never sees one."""
-    from simplex_trio.chat.messages import group_events
-
-    return dict(_events_of(group_events))
+_EVENTS: Mapping[str, type[Event]] = {kind.EVENT: kind for kind in _kinds()}

@@ -35,7 +35,7 @@ __all__ = [
     "values_of",
 ]
 
-EVENTS: Mapping[str, type[Event]] = {**message._EVENTS, **message._group_events()}
+EVENTS: Mapping[str, type[Event]] = message._EVENTS
 
 # Texts and numbers that are told apart, and hard to write; drawing all there are takes too long.
 SAMPLES = ["", "a", "A b.c", '"\\\n\x00', "é\u2028", "🚀", "x" * 200]
