@@ -21,9 +21,9 @@ from simplex_trio.chat.machine.records import (
 from simplex_trio.chat.machine.requesting import reject
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.addresses import group_link_id
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import XContact, XDirectDel, XInfo, XMsgNew, XMsgUpdate
-from simplex_trio.chat.messages.json_text import decode_json
 from simplex_trio.chat.messages.versions import ChatVersion, agreed_version
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
@@ -34,7 +34,7 @@ from simplex_trio.duplex.events import (
     ConfirmationReceived,
     PeerInfo,
 )
-from simplex_trio.errors import DecodeError, TooLarge
+from simplex_trio.errors import TooLarge
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link, parse_link
 from simplex_trio.wire.duplex.requests import ContactURI
@@ -149,13 +149,7 @@ def leads_to_group(link: Link) -> bool:
     """Whether a link says that it leads to a group or a channel, and not to a person."""
     if isinstance(link, ShortContactLink):
         return link.kind in (ContactKind.GROUP, ContactKind.CHANNEL, ContactKind.RELAY)
-    if not isinstance(link, ContactURI) or link.client_data is None:
-        return False
-    try:
-        data = decode_json(link.client_data.encode())
-    except DecodeError:
-        return False
-    return isinstance(data, dict) and data.get("type") == "group"
+    return isinstance(link, ContactURI) and group_link_id(link.client_data) is not None
 
 
 def give_up(store: Store, contact_id: int) -> None:

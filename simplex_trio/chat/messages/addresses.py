@@ -1,11 +1,12 @@
 """What an app reads from a short link before it connects: the chat layer's part of the link's data.
 
-It shows a person or a bot by it, with a picture, a welcome message and the commands of the bot.
+It shows a person or a bot by it, with a picture, a welcome message and the commands of the bot; or
+a group.  The full link of a group says by its client data that it is one.
 """
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from attrs import frozen
 
@@ -14,10 +15,22 @@ from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.group_profiles import GroupProfile
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
-from simplex_trio.chat.messages.records import Record, Required
+from simplex_trio.chat.messages.records import Record, Required, Tagged
 from simplex_trio.errors import DecodeError, TooLarge
 
-__all__ = ["MAX_LINK_DATA", "AddressData", "GroupLinkData", "PublicGroupData"]
+__all__ = [
+    "GROUP_LINK_ID_SIZE",
+    "MAX_LINK_DATA",
+    "AddressData",
+    "GroupLinkData",
+    "PublicGroupData",
+    "RelayLinkData",
+    "group_client_data",
+    "group_link_id",
+]
+
+GROUP_LINK_ID_SIZE = 16
+"""How many random bytes the apps identify the link of a group by."""
 
 MAX_LINK_DATA = 13_784
 """How long all the data of a link may be; the rest of it, beside this part, is a few bytes."""
@@ -77,3 +90,42 @@ class GroupLinkData(_LinkData):
 
     group_profile: GroupProfile
     public_group_data: PublicGroupData | None = None
+
+
+@frozen(repr=False)
+class RelayLinkData(_LinkData):
+    """What is behind the link of a relay: its address, or where members join a channel."""
+
+    relay_profile: Profile
+
+
+# --- client data --------------------------------------------------------------------------------
+
+
+@frozen(repr=False)
+class _GroupClientData(Tagged):
+    TYPE: ClassVar[str] = "group"
+
+    group_link_id: bytes
+
+
+def group_client_data(link_id: bytes) -> str:
+    """The client data of the full link of a group.
+
+    Without it apps take the link for a person's address: they send a message with their request,
+    and refuse the answer of a host.
+    """
+    return encode_json(_GroupClientData(link_id).to_json()).decode()
+
+
+def group_link_id(client_data: str | None) -> bytes | None:
+    """The id of the link of a group by its client data; `None` for another link."""
+    if client_data is None:
+        return None
+    try:
+        value = decode_json(client_data.encode())
+        if not isinstance(value, dict) or value.get("type") != _GroupClientData.TYPE:
+            return None
+        return _GroupClientData.from_json(value).group_link_id
+    except (DecodeError, UnicodeEncodeError):
+        return None

@@ -50,7 +50,6 @@ __all__ = [
     "XGrpMemRestrict",
     "XGrpMemRole",
     "XGrpPrefs",
-    "XMember",
 ]
 
 # --- joining ------------------------------------------------------------------------------------
@@ -191,29 +190,21 @@ class XGrpLinkAcpt(Event):
     member_id: bytes
 
 
-@frozen(repr=False)
-class XMember(Event):
-    """A request to join a channel, through one of its relays."""
-
-    EVENT: ClassVar[str] = "x.member"
-
-    profile: Profile
-    new_member_id: bytes
-    new_member_key: bytes
-    via_relay: bytes | None = None
-
-
 # --- members and each other ---------------------------------------------------------------------
 
 
 @frozen(repr=False)
 class MemberInfo(Record):
-    """A member, as the host introduces it; ``v`` is what it speaks."""
+    """A member, as the host introduces it.
+
+    ``v`` is what it speaks, where the host knows; ``member_key`` is in channels the Ed25519 key, in
+    DER, by which its messages are verified.
+    """
 
     member_id: bytes
     member_role: Role | str
     profile: Profile
-    v: ChatVersions | None = None
+    v: Lax[ChatVersions] | None = None
     member_key: bytes | None = None
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
 from simplex_trio.chat.messages.names import shown_name
 from simplex_trio.chat.messages.pictures import Picture
 from simplex_trio.chat.messages.preferences import BotCommand
-from simplex_trio.chat.messages.records import Lax, Record, Required
+from simplex_trio.chat.messages.records import AnyObject, Lax, Record, Required
 
 __all__ = [
     "CommentsPreference",
@@ -17,7 +17,10 @@ __all__ = [
     "GroupPreferences",
     "GroupProfile",
     "GroupType",
+    "MemberAdmission",
     "PublicGroup",
+    "PublicGroupAccess",
+    "Reviewed",
     "Role",
     "Switch",
     "TimedGroupPreference",
@@ -105,12 +108,36 @@ class GroupType(StrEnum):
 
 
 @frozen(repr=False)
+class PublicGroupAccess(Record):
+    """Where a public group is to be found, beside its link."""
+
+    group_web_page: str | None = None
+    group_domain_claim: AnyObject | None = field(default=None, hash=False)
+    domain_web_page: Required[bool] = False
+    allow_embedding: Required[bool] = False
+
+
+@frozen(repr=False)
 class PublicGroup(Record):
     """What makes a group public: it has relays, and its members know each other through them."""
 
     group_type: GroupType | str
     group_link: str
     public_group_id: bytes
+    public_group_access: Lax[PublicGroupAccess] | None = None
+
+
+class Reviewed(StrEnum):
+    """Which new members moderators have to let in."""
+
+    ALL = "all"
+
+
+@frozen(repr=False)
+class MemberAdmission(Record):
+    """How new members are admitted; without ``review`` they are in the group at once."""
+
+    review: Reviewed | None = None
 
 
 @frozen(repr=False)
@@ -129,6 +156,13 @@ class GroupProfile(Record):
     image: Picture | None = None
     public_group: Lax[PublicGroup] | None = None
     group_preferences: Lax[GroupPreferences] | None = None
+    member_admission: Lax[MemberAdmission] | None = None
+    """A profile that is sent without it lets all new members in again."""
+
+    @property
+    def reviews_members(self) -> bool:
+        """Whether moderators have to let new members in."""
+        return self.member_admission is not None and self.member_admission.review is not None
 
     @property
     def shown_name(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from attrs import field, frozen
 
-from simplex_trio.chat.messages import calls, events, group_events
+from simplex_trio.chat.messages import calls, channel_events, events, group_events
 from simplex_trio.chat.messages.event import Event, UnknownEvent
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.records import json_object
@@ -125,7 +125,7 @@ class XGrpMsgForward(Event):
 
 def _kinds() -> Iterator[type[Event]]:
     yield XGrpMsgForward
-    for module in (events, group_events, calls):
+    for module in (events, group_events, channel_events, calls):
         for name in module.__all__:
             value = getattr(module, name)
             if isinstance(value, type) and issubclass(value, Event) and "EVENT" in vars(value):
