@@ -117,7 +117,7 @@ async def test_links_that_cannot_be_opened(autojump_clock: Clock) -> None:
         assert (info.kind, info.can_connect) == (LinkKind.GROUP, False)
         assert info.group is not None
         assert info.group.display_name == "Gardeners"
-        in_full = str(evolve(long, client_data='{"type":"group","groupLinkId":"YWJj"}'))
+        in_full = str(evolve(long, client_data='{"groupLinkId":"yt_Xs_jVNbzbBxR38fqq-Q=="}'))
         info = await alice.bot.look(in_full)
         assert (info.kind, info.group, info.profile) == (LinkKind.GROUP, None, None)
         for link in (group, in_full):

@@ -6,7 +6,7 @@ a group.  The full link of a group says by its client data that it is one.
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 from attrs import frozen
 
@@ -15,7 +15,7 @@ from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.group_profiles import GroupProfile
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
-from simplex_trio.chat.messages.records import Record, Required, Tagged
+from simplex_trio.chat.messages.records import Record, Required
 from simplex_trio.errors import DecodeError, TooLarge
 
 __all__ = [
@@ -103,9 +103,7 @@ class RelayLinkData(_LinkData):
 
 
 @frozen(repr=False)
-class _GroupClientData(Tagged):
-    TYPE: ClassVar[str] = "group"
-
+class _GroupClientData(Record):
     group_link_id: bytes
 
 
@@ -123,9 +121,6 @@ def group_link_id(client_data: str | None) -> bytes | None:
     if client_data is None:
         return None
     try:
-        value = decode_json(client_data.encode())
-        if not isinstance(value, dict) or value.get("type") != _GroupClientData.TYPE:
-            return None
-        return _GroupClientData.from_json(value).group_link_id
+        return _GroupClientData.from_json(decode_json(client_data.encode())).group_link_id
     except (DecodeError, UnicodeEncodeError):
         return None

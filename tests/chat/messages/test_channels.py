@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 
 from simplex_trio.chat.messages.addresses import (
+    GROUP_LINK_ID_SIZE,
     GroupLinkData,
     RelayLinkData,
     group_client_data,
@@ -45,8 +46,16 @@ MEMBERS = (
 
 def test_client_data_of_a_group() -> None:
     text = group_client_data(bytes(16))
-    assert text == '{"type":"group","groupLinkId":"AAAAAAAAAAAAAAAAAAAAAA=="}'
+    assert text == '{"groupLinkId":"AAAAAAAAAAAAAAAAAAAAAA=="}'
     assert group_link_id(text) == bytes(16)
+
+
+def test_client_data_of_the_real_program() -> None:
+    text = '{"groupLinkId":"yt_Xs_jVNbzbBxR38fqq-Q=="}'
+    link_id = group_link_id(text)
+    assert link_id is not None
+    assert len(link_id) == GROUP_LINK_ID_SIZE
+    assert group_client_data(link_id) == text
 
 
 @pytest.mark.parametrize(
@@ -58,9 +67,9 @@ def test_client_data_of_a_group() -> None:
         "[]",
         "{}",
         '{"type":"group"}',
-        '{"type":"group","groupLinkId":"?"}',
-        '{"type":"contact","groupLinkId":"AAAA"}',
-        '{"type":"group","groupLinkId":"\ud800"}',
+        '{"groupLinkId":null}',
+        '{"groupLinkId":"?"}',
+        '{"groupLinkId":"\ud800"}',
     ],
 )
 def test_other_client_data(text: str | None) -> None:
