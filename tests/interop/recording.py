@@ -102,11 +102,15 @@ class Recorder:
         self._more.set()
         self._more = trio.Event()
 
+    def number_of(self, connection: str) -> int | None:
+        """The number by which the cases call a connection."""
+        return self._connections.get(connection)
+
     def write(self, path: Path, reference: str) -> None:
         """Write the cases as a file of tests/vectors."""
         content = {
             "file": path.name.partition(".")[0],
-            "about": "bodies and connection infos between a bot and the chat program",
+            "about": "bodies and connection infos between this package and the chat program",
             "reference": reference,
             "cases": self.cases,
         }
