@@ -201,18 +201,28 @@ class ChatProgram:
 
 @asynccontextmanager
 async def open_chat_program(
-    program: str, router: str, folder: Path, *, name: str = "Alice", xftp: str = _NOWHERE
+    program: str,
+    router: str,
+    folder: Path,
+    *,
+    name: str = "Alice",
+    xftp: str = _NOWHERE,
+    relay: bool = False,
 ) -> AsyncIterator[ChatProgram]:
-    """The program on its databases in ``folder``, which are made if they are missing."""
+    """The program on its databases in ``folder``, which are made if they are missing.
+
+    With ``relay`` it is a relay of channels, with an address for owners.
+    """
     await trio.Path(folder).mkdir(exist_ok=True)
     is_new = not await trio.Path(folder / "db_chat.db").exists()
     port = await _free_port()
     command = [program, "-d", str(folder / "db"), "-s", router, "--xftp-server", xftp]
-    command += ["-p", str(port), "-y"]
+    command += ["-p", str(port), "-y", *(["--relay"] if relay else [])]
+    answers = f"{name}\ny\n" if relay else f"{name}\n"
     run = partial(
         trio.run_process,
         command,
-        stdin=f"{name}\n".encode() if is_new else b"",
+        stdin=answers.encode() if is_new else b"",
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         check=False,
