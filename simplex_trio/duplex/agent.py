@@ -324,6 +324,7 @@ class DuplexAgent(FileCalls):
         link: Link | str,
         info: bytes = b"",
         *,
+        decides: bool = False,
         pq: bool | None = None,
         notify: bool = True,
         user: str = "",
@@ -331,7 +332,12 @@ class DuplexAgent(FileCalls):
     ) -> str:
         """Join an invitation, or ask a contact address for a connection; returns its id.
 
-        ``info`` is what the peer's program is told.  With ``wait`` it returns when the peer's
+        ``info`` is what the peer's program is told.  When the owner of a contact address accepts,
+        the agent answers with the same ``info``, and `PeerInfo` tells what the owner says.  With
+        ``decides`` that is `ConfirmationReceived`, and the program answers with `accept` or
+        `reject`.  For an invitation ``decides`` means nothing.
+
+        With ``wait`` it returns when the peer's
         router has the confirmation or the request.  If it raises, the agent keeps trying as long as
         that can help: the same call again waits for the same connection.  If nothing can help, the
         connection is deleted, and nothing is left of it but events.  Without ``wait`` it is left to
@@ -340,7 +346,9 @@ class DuplexAgent(FileCalls):
         Raises `NotALink`, `LinkNotUsable`, `NeedsNewerAgent` or `NoCommonDuplexVersion` for what
         cannot be joined, and `AlreadyJoined` for what was.
         """
-        decide = self._step_of(lambda t: t.join(link, info, pq=pq, notify=notify, user=user))
+        decide = self._step_of(
+            lambda t: t.join(link, info, decides=decides, pq=pq, notify=notify, user=user)
+        )
         return await self._joined(decide, wait=wait)
 
     async def _joined(self, decide: Callable[[Step], str], *, wait: bool) -> str:
@@ -385,7 +393,7 @@ class DuplexAgent(FileCalls):
             return exc.connection_id
 
     async def reject(self, event: ConfirmationReceived | RequestReceived) -> None:
-        """Refuse a peer, which is not told: a request is forgotten, an invitation deleted."""
+        """Refuse a peer, which is not told: a request is forgotten, a connection deleted."""
         await self.transact(lambda t: t.reject(event))
 
     async def _outcome(self, decide: Callable[[Step], str]) -> Outcome:

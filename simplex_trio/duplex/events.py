@@ -144,8 +144,9 @@ class JoinSent(ConnectionEvent):
 class ConfirmationReceived(ConnectionEvent):
     """A peer has joined an invitation.  Call `DuplexAgent.accept` or `DuplexAgent.reject`.
 
-    Until then the peer waits, and so does what it has sent already.  If this comes again, accepting
-    again changes nothing.
+    It also tells of the answer to a request to a contact address, if that was joined with
+    ``decides``.  Until the call the peer waits, and so does what it has sent already.  If this
+    comes again, accepting again changes nothing.
     """
 
     confirmation_id: str
@@ -178,7 +179,7 @@ class RequestReceived(ConnectionEvent):
 @final
 @frozen(repr=False)
 class PeerInfo(ConnectionEvent):
-    """What the peer tells of itself, to the side that has joined.
+    """What the peer tells of itself, to the side that has joined, unless that was with ``decides``.
 
     Nothing has to be done.  To refuse this peer, delete the connection.
     """

@@ -37,7 +37,7 @@ class ConnectionState(Enum):
     ADDRESS = "address"
     """It is a contact address, open to requests."""
     CONFIRMED = "confirmed"
-    """A peer has joined, and the program is to accept it."""
+    """A peer has joined, or has answered a request, and the program is to accept it."""
     JOINING = "joining"
     """The peer's router is to be told of it."""
     WAITING = "waiting"
@@ -136,6 +136,8 @@ def _state(step: Step, c: OpenConnection) -> ConnectionState:
         return ConnectionState.OFFERED if is_open else ConnectionState.CONFIRMED
     if row.link is not None or row.address is not None:
         return ConnectionState.JOINING
+    if row.reply_queue is not None:
+        return ConnectionState.CONFIRMED
     if not c.sending:
         return ConnectionState.WAITING
     waits = all(isinstance(work, AcknowledgeMessage) for work in work_of(step, c))

@@ -174,6 +174,7 @@ class Transaction:
         link: Link | str,
         info: bytes = b"",
         *,
+        decides: bool = False,
         pq: bool | None = None,
         notify: bool = True,
         user: str = "",
@@ -187,6 +188,7 @@ class Transaction:
                 user=user,
                 info=info,
                 pq=self._terms.wants_pq(pq),
+                decides=decides,
                 notify=notify,
             )
             return self._terms.checked(step, c)

@@ -99,13 +99,6 @@ class Recorded:
         )
         return found
 
-    def allowed(self, connection: str) -> bytes:
-        return next(
-            raw(entry["info"])
-            for entry in self.case["timeline"]
-            if entry["type"] == "call" and entry["cmd"] == "allow" and entry["conn"] == connection
-        )
-
     def all_events(self, connection: str) -> Iterator[Fields]:
         return (
             entry

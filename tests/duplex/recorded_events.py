@@ -42,10 +42,8 @@ def _servers(event: Fields) -> tuple[str, ...]:
     return tuple(event["servers"])
 
 
-def recorded_event(event: Fields, accepts_by_itself: bool) -> Iterator[Told]:
+def recorded_event(event: Fields) -> Iterator[Told]:
     match event["event"]:
-        case "CONF" if accepts_by_itself:
-            yield "INFO", raw(event["info"]), event["pq"]
         case "CONF":
             yield "CONF", raw(event["info"]), event["pq"], _servers(event)
         case "REQ":

@@ -284,7 +284,7 @@ class ReplayedAgent:
 
         def join(step: Step) -> str:
             return start_joining(
-                step, link, user="", info=raw(call["info"]), pq=call["pq"]
+                step, link, user="", info=raw(call["info"]), pq=call["pq"], decides=True
             ).connection_id
 
         try:
@@ -319,8 +319,6 @@ class ReplayedAgent:
     def call_allow(self, call: Fields, answer: Fields) -> None:
         connection = call["conn"]
         c = self.machine.connection(self.ids[connection])
-        if c.row.accepts_by_itself:
-            return  # it has, when the confirmation came
         assert c.row.confirmation_id is not None
         confirmation_id = c.row.confirmation_id
         self.give_sender(connection)
@@ -695,12 +693,6 @@ class ReplayedAgent:
         answers = tag in ("H", "QA", "QU") or self._answers_eready(connection, body)
         if tag == "QA":
             self.give_new_sender(body)
-        if c.row.accepts_by_itself and before is None:
-            answers = True
-            # Its program gives the answer's info in a call; here it is what the request has said.
-            info = self.recorded.allowed(connection)
-            self.machine.on(c.connection_id, lambda step, c: c.change(info=info))
-            self.give_sender(connection)
         self.receive(connection, body)
         expected = transition["to"]
         following = self.recorded.following(history, transition)
@@ -763,11 +755,7 @@ class ReplayedAgent:
                 each
                 for event in self.expected
                 if event.get("conn") == connection
-                for each in recorded_event(
-                    event,
-                    self.machine.is_known(self.ids[connection])
-                    and self.machine.connection(self.ids[connection]).row.accepts_by_itself,
-                )
+                for each in recorded_event(event)
             ]
             # What is sent and what is received are told in no order between them.
             for is_sent in (False, True):

@@ -30,12 +30,15 @@ class Kind:
     short: bool = False
     pq: bool = False
     address: bool = False
+    decides: bool = False
+    """Whether the requester's program accepts the answer."""
     slow: str = ""
     """Whose routers know of no modes."""
 
     def __str__(self) -> str:
         kind = "address" if self.address else "invitation"
-        parts = [kind, "short" * self.short, "pq" * self.pq, f"slow-{self.slow}" * bool(self.slow)]
+        parts = [kind, "short" * self.short, "pq" * self.pq, "decides" * self.decides]
+        parts.append(f"slow-{self.slow}" * bool(self.slow))
         return "-".join(filter(None, parts))
 
 
@@ -48,6 +51,8 @@ KINDS = [
     Kind(address=True, short=True, pq=True),
     Kind(address=True),
     Kind(address=True, slow="ab"),
+    Kind(address=True, decides=True, short=True, pq=True),
+    Kind(address=True, decides=True, slow="ab"),
 ]
 
 EXPECTED = (
@@ -106,12 +111,25 @@ class Handshake(World):
         if not self.kind.address:
             return self.connect(self.a, self.b, short=self.kind.short, pq=self.kind.pq)
         ready = self.address(self.a, short=self.kind.short, pq=self.kind.pq)
-        joined = self.join(self.b, ready.short_link or ready.link, pq=self.kind.pq)
+        link = ready.short_link or ready.link
+        joined = self.join(self.b, link, pq=self.kind.pq, decides=self.kind.decides)
         self.settle()
         [request] = (e for e in self.a.news() if isinstance(e, RequestReceived))
         accepted = self.accept_request(self.a, request.request_id)
         self.settle()
+        if self.kind.decides:
+            self._decide(accepted, joined)
         return accepted, joined
+
+    def _decide(self, accepted: str, joined: str) -> None:
+        assert self.a.status(accepted).state is not ConnectionState.READY
+        assert self.b.status(joined).state is ConnectionState.CONFIRMED
+        assert once(self.b, ConfirmationReceived)
+        assert [e for e in self.b.told if isinstance(e, PeerInfo | InvitationReady)] == []
+        self.accept(self.b, joined, b"decided")
+        self.settle()
+        [info] = (e for e in self.a.told if isinstance(e, PeerInfo))
+        assert info.info == b"decided"
 
     def _created(self, machine: Machine, connection_id: str) -> InvitationReady:
         self.settle()
@@ -163,7 +181,12 @@ def test_every_answer_of_a_router_lost_once(kind: Kind) -> None:
 
 some_kinds = pytest.mark.parametrize(
     "kind",
-    [Kind(short=True, pq=True), Kind(slow="ab"), Kind(address=True, short=True)],
+    [
+        Kind(short=True, pq=True),
+        Kind(slow="ab"),
+        Kind(address=True, short=True),
+        Kind(address=True, decides=True, short=True),
+    ],
     ids=str,
 )
 

@@ -116,13 +116,13 @@ class Unreliable(RuleBasedStateMachine):
         ready = make(machine, short=short, pq=self.pq)
         self.links.append((ready.short_link or ready.link, address))
 
-    @rule(number=numbers, machine=machines)
-    def join(self, number: int, machine: int) -> None:
+    @rule(number=numbers, machine=machines, decides=st.booleans())
+    def join(self, number: int, machine: int, decides: bool = False) -> None:
         left = [link for link, _ in self.links if link not in self.joined]
         if left:
             link = left[number % len(left)]
             self.joined.add(link)
-            self.world.join(self.both[machine], link, pq=self.pq)
+            self.world.join(self.both[machine], link, pq=self.pq, decides=decides)
 
     @rule()
     def accept(self) -> None:

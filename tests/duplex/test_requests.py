@@ -8,17 +8,20 @@ import pytest
 from attrs import evolve
 
 from simplex_trio.crypto.keys import X448PublicKey, X25519PublicKey
-from simplex_trio.duplex.errors import AlreadyJoined, CannotAccept
+from simplex_trio.duplex.errors import AlreadyJoined, CannotAccept, NotAnAddress
 from simplex_trio.duplex.events import (
+    ConfirmationReceived,
     ConnectionReady,
+    PeerInfo,
     PeerMessage,
     Problem,
     ReceivingProblem,
     RequestReceived,
 )
 from simplex_trio.duplex.machine import accepting
-from simplex_trio.duplex.machine.accepting import reject_request
+from simplex_trio.duplex.machine.accepting import accept_confirmation, reject_request
 from simplex_trio.duplex.machine.connection import Acknowledgement
+from simplex_trio.duplex.machine.creating import change_link
 from simplex_trio.duplex.machine.deleting import delete
 from simplex_trio.duplex.machine.messages import Request
 from simplex_trio.duplex.machine.work import AcknowledgeMessage, SendRequest
@@ -262,6 +265,67 @@ def test_an_address_that_cannot_be_asked(address: Address) -> None:
     address.world.settle()
     assert not [e for e in address.b.told if isinstance(e, ConnectionReady | PeerMessage)]
     assert address.b.status(joined).state is ConnectionState.FAILED
+
+
+# --- requesters whose program decides -----------------------------------------------------------
+
+
+@pytest.fixture
+def answered(address: Address) -> tuple[str, ConfirmationReceived]:
+    """A requester's connection whose owner has accepted, and has sent something already."""
+    a, b, world = address.a, address.b, address.world
+    joined = world.join(b, address.link, info=b"a request", decides=True)
+    world.settle()
+    assert b.status(joined).state is ConnectionState.WAITING
+    [request] = (e for e in a.news() if isinstance(e, RequestReceived))
+    accepted = world.accept_request(a, request.request_id, b"an answer")
+    world.settle()
+    world.send(a, accepted, b"hello")
+    world.settle()
+    b.restart()
+    [told] = (e for e in b.news() if isinstance(e, ConfirmationReceived))
+    assert (told.connection_id, told.info) == (joined, b"an answer")
+    assert not [e for e in b.told if isinstance(e, PeerInfo | PeerMessage)]
+    return joined, told
+
+
+def test_a_requester_accepts_what_the_owner_answers(
+    address: Address, answered: tuple[str, ConfirmationReceived]
+) -> None:
+    joined, told = answered
+    a, b, world = address.a, address.b, address.world
+    assert b.status(joined).state is ConnectionState.CONFIRMED
+    assert b.status(joined).link is None
+    with pytest.raises(NotAnAddress):
+        b.on(joined, lambda step, c: change_link(step, c, b"shown"))
+    for _ in range(2):  # again changes nothing
+        b.on(joined, lambda s, c: accept_confirmation(s, c, told.confirmation_id, b"accepted"))
+        b.restart()
+    world.settle()
+    assert [e.info for e in a.told if isinstance(e, PeerInfo)] == [b"accepted"]
+    assert [e.body for e in b.told if isinstance(e, PeerMessage)] == [b"hello"]
+    assert b.status(joined).state is ConnectionState.READY
+
+
+def test_a_requester_says_the_same_again_unless_it_decides_otherwise(
+    address: Address, answered: tuple[str, ConfirmationReceived]
+) -> None:
+    joined, _ = answered
+    address.world.accept(address.b, joined)
+    address.world.settle()
+    assert [e.info for e in address.a.told if isinstance(e, PeerInfo)] == [b"a request"]
+
+
+def test_a_requester_refuses_what_the_owner_answers(
+    address: Address, answered: tuple[str, ConfirmationReceived]
+) -> None:
+    joined, _ = answered
+    a, b = address.a, address.b
+    b.on(joined, lambda step, c: delete(step, c, after_delivery=False))
+    address.world.settle()
+    assert not b.is_known(joined)
+    assert not [e for e in a.told if isinstance(e, PeerInfo | ConnectionReady)]
+    address.go_on()
 
 
 def test_the_same_request_is_sent_at_every_attempt(address: Address) -> None:

@@ -189,13 +189,22 @@ class World:
         return ready
 
     def join(
-        self, machine: Machine, link: str | Link, *, pq: bool = False, info: bytes = b"B"
+        self,
+        machine: Machine,
+        link: str | Link,
+        *,
+        pq: bool = False,
+        info: bytes = b"B",
+        decides: bool = False,
     ) -> str:
         """A new connection for a link; nothing is done yet."""
         parsed = parse_link(link) if isinstance(link, str) else link
-        return machine.step(
-            lambda step: start_joining(step, parsed, user="", info=info, pq=pq).connection_id
-        )
+
+        def decide(step: Step) -> str:
+            c = start_joining(step, parsed, user="", info=info, pq=pq, decides=decides)
+            return c.connection_id
+
+        return machine.step(decide)
 
     def accept(self, machine: Machine, connection_id: str, info: bytes | None = None) -> None:
         """Accept the confirmation that waits."""

@@ -61,7 +61,7 @@ def confirmation_received(
         return
     confirmation_id = step.moment.new_id()
     c.change(confirmation_id=confirmation_id, reply_queue=confirmation.queues[0])
-    if row.accepts_by_itself:
+    if row.is_requester and not row.decides:
         step.tell(PeerInfo(c.connection_id, info, row.pq))
         try:
             answer(step, c)

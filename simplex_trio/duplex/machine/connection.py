@@ -147,8 +147,11 @@ class Connection(Redacted):
     """Whether the KEM is supported, which makes room for its keys in every message."""
     info: bytes | None = None
     """What the program tells of itself, until the confirmation is made."""
-    accepts_by_itself: bool = False
-    """Whether the peer's confirmation needs no call to accept it: for requests to an address."""
+    is_requester: bool = False
+    """Whether this side has asked a contact address, and offers its queue to that alone."""
+    decides: bool = False
+    """Whether the program accepts the peer's confirmation that answers a request to an address;
+    otherwise that needs no call."""
 
     # Joining, in the order in which these are used up.
     link: str | None = None

@@ -172,7 +172,7 @@ def invitation(c: OpenConnection, queue: ReceivingQueue, moment: Moment) -> Invi
 def is_offered(c: OpenConnection) -> bool:
     """Whether a link to the connection is for others: it was made here, and not to answer."""
     row = c.row
-    return not (row.is_joiner or row.accepts_by_itself or row.link is not None)
+    return not (row.is_joiner or row.is_requester or row.link is not None)
 
 
 def queue_not_created(step: Step, c: OpenConnection) -> None:

@@ -75,9 +75,16 @@ def known_connection(rows: Rows, link: Link, user: str) -> str | None:
 
 
 def start_joining(
-    step: Step, link: Link, *, user: str, info: bytes, pq: bool, notify: bool = True
+    step: Step,
+    link: Link,
+    *,
+    user: str,
+    info: bytes,
+    pq: bool,
+    decides: bool = False,
+    notify: bool = True,
 ) -> OpenConnection:
-    """A connection for a link.
+    """A connection for a link; ``decides`` is whether the program accepts what an address answers.
 
     The same link again is the same connection while that is on its way, so that a call that failed
     or was cancelled can be made again, with the same keys.  Raises `AlreadyJoined` once it is more
@@ -101,6 +108,7 @@ def start_joining(
             created_at=moment.seconds,
             pq=pq,
             info=info,
+            decides=decides,
             link_hash=hashed,
             notify=notify,
         )
@@ -244,7 +252,7 @@ def _ask_address(step: Step, c: OpenConnection, request: ContactURI) -> None:
     # The KEM's key goes along, so that the first messages are protected by it already.
     c.change(
         address=str(request),
-        accepts_by_itself=True,
+        is_requester=True,
         pq=pq,
         x3dh=new_x3dh_keys(moment, with_kem=pq),
     )
