@@ -86,7 +86,11 @@ from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.link_boxes import LinkContent
 from simplex_trio.wire.duplex.links import Link
 from simplex_trio.wire.duplex.owners import LinkDataInvalid
-from simplex_trio.wire.duplex.short_links import ShortContactLink, ShortInvitationLink
+from simplex_trio.wire.duplex.short_links import (
+    ContactKind,
+    ShortContactLink,
+    ShortInvitationLink,
+)
 from simplex_trio.xftp.client_config import XFTPClientConfig
 
 __all__ = ["DuplexAgent"]
@@ -261,6 +265,8 @@ class DuplexAgent(FileCalls):
         *,
         short: bool = True,
         data: bytes = b"",
+        client_data: str | None = None,
+        kind: ContactKind = ContactKind.CONTACT,
         pq: bool | None = None,
         notify: bool = True,
         user: str = "",
@@ -273,6 +279,8 @@ class DuplexAgent(FileCalls):
         *,
         short: bool = True,
         data: bytes = b"",
+        client_data: str | None = None,
+        kind: ContactKind = ContactKind.CONTACT,
         pq: bool | None = None,
         notify: bool = True,
         user: str = "",
@@ -285,6 +293,8 @@ class DuplexAgent(FileCalls):
         *,
         short: bool = True,
         data: bytes = b"",
+        client_data: str | None = None,
+        kind: ContactKind = ContactKind.CONTACT,
         pq: bool | None = None,
         notify: bool = True,
         user: str = "",
@@ -296,6 +306,8 @@ class DuplexAgent(FileCalls):
         *,
         short: bool = True,
         data: bytes = b"",
+        client_data: str | None = None,
+        kind: ContactKind = ContactKind.CONTACT,
         pq: bool | None = None,
         notify: bool = True,
         user: str = "",
@@ -303,10 +315,23 @@ class DuplexAgent(FileCalls):
     ) -> Invitation | str:
         """Make a contact address, through which any number of peers can ask for a connection.
 
-        ``data`` is what its short link shows; see `create` for the rest.
+        ``data`` is what its short link shows, and can be changed.  ``client_data`` is in both links
+        for good, also if the short one is made anew: apps mark groups so.  ``kind`` is what the
+        short link says that it leads to.  See `create` for the rest.
+
+        Raises `TooLarge` if ``data`` does not fit, or for more than 1,024 bytes of ``client_data``,
+        and `ValueError` for the address of a service.
         """
         return await self._created(
-            lambda t: t.create_address(short=short, data=data, pq=pq, notify=notify, user=user),
+            lambda t: t.create_address(
+                short=short,
+                data=data,
+                client_data=client_data,
+                kind=kind,
+                pq=pq,
+                notify=notify,
+                user=user,
+            ),
             wait=wait,
         )
 
@@ -415,6 +440,8 @@ class DuplexAgent(FileCalls):
         self,
         *,
         data: bytes = b"",
+        client_data: str | None = None,
+        kind: ContactKind = ContactKind.CONTACT,
         server: ServerAddress | str | None = None,
         pq: bool | None = None,
         notify: bool = True,
@@ -422,14 +449,22 @@ class DuplexAgent(FileCalls):
     ) -> Invitation:
         """Make a contact address whose links are known at once; its queue is created afterwards.
 
-        ``server`` is one of the agent's own by default.  Nothing can be sent to the address before
-        `InvitationReady` tells that the queue is there.  If the program crashes in the moment in
-        which the router answers, or the answer gets lost, that queue is out of reach and cannot be
-        made again: `ConnectionFailed`.  So pass the links on after `InvitationReady`, or be ready
-        to replace them.
+        ``server`` is one of the agent's own by default; see `create_address` for the rest.  Nothing
+        can be sent to the address before `InvitationReady` tells that the queue is there.  If the
+        program crashes in the moment in which the router answers, or the answer gets lost, that
+        queue is out of reach and cannot be made again: `ConnectionFailed`.  So pass the links on
+        after `InvitationReady`, or be ready to replace them.
         """
         return await self.transact(
-            lambda t: t.prepare_address(data=data, server=server, pq=pq, notify=notify, user=user)
+            lambda t: t.prepare_address(
+                data=data,
+                client_data=client_data,
+                kind=kind,
+                server=server,
+                pq=pq,
+                notify=notify,
+                user=user,
+            )
         )
 
     async def look(self, link: Link | str, *, user: str = "") -> LinkPreview:

@@ -84,7 +84,8 @@ class Problem(Enum):
     UNEXPECTED = "unexpected"
     """A message that does not belong here, such as a second confirmation."""
     TOO_LARGE = "too large"
-    """What the program tells of itself does not fit beside the rest of a confirmation."""
+    """What the program tells of itself does not fit beside the rest of a confirmation, or an
+    address' client data does not fit beside the rest of a short link."""
     UNKNOWN_KIND = "unknown kind"
     """A message of a kind that came with a later version.  What it was for does not happen, and
     nothing has to be done; messages go on."""

@@ -56,6 +56,7 @@ from simplex_trio.errors import SimplexError, StoreError, TooLarge
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link
+from simplex_trio.wire.duplex.short_links import ContactKind
 
 __all__ = ["Invitation", "SendOutcome", "Transaction", "accept", "known", "run_transaction"]
 
@@ -129,6 +130,8 @@ class Transaction:
         *,
         short: bool = True,
         data: bytes = b"",
+        client_data: str | None = None,
+        kind: ContactKind = ContactKind.CONTACT,
         pq: bool | None = None,
         notify: bool = True,
         user: str = "",
@@ -142,6 +145,8 @@ class Transaction:
                 pq=self._terms.wants_pq(pq),
                 wants_link=short,
                 link_data=data,
+                client_data=client_data,
+                kind=kind,
                 notify=notify,
             )
             return self._terms.checked(step, c)
@@ -150,6 +155,8 @@ class Transaction:
         self,
         *,
         data: bytes = b"",
+        client_data: str | None = None,
+        kind: ContactKind = ContactKind.CONTACT,
         server: ServerAddress | str | None = None,
         pq: bool | None = None,
         notify: bool = True,
@@ -164,6 +171,8 @@ class Transaction:
                 user=user,
                 pq=self._terms.wants_pq(pq),
                 link_data=data,
+                client_data=client_data,
+                kind=kind,
                 notify=notify,
             )
             self._terms.checked(step, step.connection(ready.connection_id))

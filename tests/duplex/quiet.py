@@ -17,6 +17,7 @@ from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from simplex_trio.duplex.events import ConfirmationReceived, ConnectionReady, DuplexEvent
 from simplex_trio.duplex.opening import open_duplex_agent
+from simplex_trio.duplex.store.store import MemoryFile
 from simplex_trio.testing.in_memory.connector import simulated_connector
 from simplex_trio.testing.network import MemoryNetwork
 from tests.agent.simulation.own_router import OwnRouter
@@ -64,7 +65,7 @@ class Quiet:
 
     @asynccontextmanager
     async def open_agent(
-        self, path: Path | None = None, **options: Any
+        self, path: Path | MemoryFile | None = None, **options: Any
     ) -> AsyncIterator[DuplexAgent]:
         """An agent in memory with all routers for its queues, unless ``options`` say otherwise."""
         self._agents += 1

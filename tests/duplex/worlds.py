@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection
 from enum import Enum, auto
+from typing import Any
 
 from attrs import define, field
 
@@ -170,11 +171,13 @@ class World:
         return self._created(machine, machine.step(decide))
 
     def address(
-        self, machine: Machine, *, short: bool = False, pq: bool = False
+        self, machine: Machine, *, short: bool = False, pq: bool = False, **options: Any
     ) -> InvitationReady:
         """A new contact address."""
         made = machine.step(
-            lambda step: plan_address(step, user="", pq=pq, wants_link=short).connection_id
+            lambda step: (
+                plan_address(step, user="", pq=pq, wants_link=short, **options).connection_id
+            )
         )
         return self._created(machine, made)
 

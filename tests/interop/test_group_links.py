@@ -1,10 +1,12 @@
 """Links of groups, between an agent and a chat program that people use.
 
-SIMPLEX_TRIO_CHAT is the path of the program, SIMPLEX_TRIO_ROUTER the router.
+SIMPLEX_TRIO_CHAT is the path of the program, SIMPLEX_TRIO_AGENT that of one that runs an agent, and
+SIMPLEX_TRIO_ROUTER the router.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import trio
@@ -16,11 +18,22 @@ from simplex_trio.chat.messages.group_events import XGrpLinkInv
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.events import ConfirmationReceived, ConnectionReady, DuplexEvent
+from simplex_trio.duplex.events import (
+    ConfirmationReceived,
+    ConnectionReady,
+    DuplexEvent,
+    LinkUpdated,
+    RequestReceived,
+)
 from simplex_trio.duplex.opening import open_duplex_agent
+from simplex_trio.duplex.transaction import Invitation
+from simplex_trio.wire.duplex.links import parse_link
+from simplex_trio.wire.duplex.requests import ContactURI
+from simplex_trio.wire.duplex.short_links import ContactKind
+from simplex_trio.wire.text import to_base64url
 from tests.interop.chat_program import open_chat_program
 from tests.interop.conftest import named
-from tests.interop.driver import PATIENCE
+from tests.interop.driver import PATIENCE, open_driver
 
 PROFILE = Profile("Bob")
 
@@ -35,6 +48,57 @@ async def next_of(agent: DuplexAgent, kind: type[DuplexEvent]) -> DuplexEvent:
             if isinstance(event, kind):
                 return event
     raise AssertionError("the agent has ended")
+
+
+# Without the name of a type, as the program writes it itself.
+CLIENT_DATA = json.dumps({"groupLinkId": to_base64url(bytes(range(16)))})
+SHOWN = json.dumps({"groupProfile": {"displayName": "gardeners", "fullName": ""}}).encode()
+
+
+async def group_address(agent: DuplexAgent) -> Invitation:
+    return await agent.create_address(
+        data=SHOWN, client_data=CLIENT_DATA, kind=ContactKind.GROUP, pq=False
+    )
+
+
+async def test_an_address_is_read_as_the_link_of_a_group(router: str, tmp_path: Path) -> None:
+    async with (
+        open_chat_program(named("SIMPLEX_TRIO_CHAT"), router, tmp_path / "program") as program,
+        open_duplex_agent(tmp_path / "ours.db", servers=[router]) as agent,
+    ):
+        address = await group_address(agent)
+        answer = await program.command(f"/_connect plan 1 {address.short_link}")
+        planned = answer["connectionPlan"]["groupLinkPlan"]
+        assert planned["type"] == "ok"
+        assert planned["groupSLinkData_"]["groupProfile"]["displayName"] == "gardeners"
+        answer = await program.command(f"/_connect plan 1 {address.link}")
+        assert answer["connectionPlan"]["groupLinkPlan"]["type"] == "ok"
+        await program.command(f"/c {address.short_link}")
+        request = await next_of(agent, RequestReceived)
+        assert isinstance(request, RequestReceived)
+        event = decode_info(request.info).event
+        assert isinstance(event, XContact)
+        assert event.first_message is None
+
+
+async def test_client_data_stays_when_an_address_shows_something_else(
+    router: str, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "other.db")
+    async with (
+        open_driver(named("SIMPLEX_TRIO_AGENT"), router, path) as driver,
+        open_duplex_agent(tmp_path / "ours.db", servers=[router]) as agent,
+    ):
+        address = await group_address(agent)
+        for shown in (SHOWN, b"changed"):
+            if shown != SHOWN:
+                await agent.change_link(address.connection_id, shown)
+                await next_of(agent, LinkUpdated)
+            read = await driver.command("getConnectionShortLink", link=address.short_link)
+            assert bytes.fromhex(read["userData"]) == shown
+            request = parse_link(read["connReq"])
+            assert isinstance(request, ContactURI)
+            assert request.client_data == CLIENT_DATA
 
 
 async def test_the_link_of_a_group_is_joined(router: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.short_links import ContactKind
 from simplex_trio.wire.duplex.x3dh_keys import X3DHKeys
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.queue_uris import VersionedQueue
@@ -152,6 +153,12 @@ class Connection(Redacted):
     decides: bool = False
     """Whether the program accepts the peer's confirmation that answers a request to an address;
     otherwise that needs no call."""
+
+    # A contact address.
+    client_data: str | None = None
+    """What the program adds to its connection request, for good."""
+    contact_kind: ContactKind = ContactKind.CONTACT
+    """What its short link says that it leads to."""
 
     # Joining, in the order in which these are used up.
     link: str | None = None

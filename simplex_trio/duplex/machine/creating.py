@@ -28,10 +28,13 @@ from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.link_boxes import max_program_data
 from simplex_trio.wire.duplex.messages import ConnectionInfo
+from simplex_trio.wire.duplex.requests import client_data_size
+from simplex_trio.wire.duplex.short_links import ContactKind
 from simplex_trio.wire.duplex.sizes import check_fits
 from simplex_trio.wire.queue_mode import QueueMode
 
 __all__ = [
+    "MAX_CLIENT_DATA",
     "change_link",
     "invitation",
     "is_offered",
@@ -43,6 +46,13 @@ __all__ = [
     "queue_created",
     "queue_not_created",
 ]
+
+MAX_CLIENT_DATA = 1_024
+"""Bytes of client data of a contact address; more is `TooLarge`.
+
+The fixed part of a short link's data has 1,941 bytes.  Keys and versions take some 130, and the
+address of the router the rest, which is room for ten onion hosts.
+"""
 
 
 def new_x3dh_keys(moment: Moment, *, with_kem: bool) -> X3DHPrivateKeys:
@@ -56,6 +66,13 @@ def check_link_data(data: bytes) -> None:
     room = max_program_data()
     if len(data) > room:
         raise TooLarge(f"{len(data)} bytes in a link, where {room} fit")
+
+
+def _check_client_data(text: str | None) -> None:
+    """Raise `TooLarge` if the data of a short link may not have room for this."""
+    size = 0 if text is None else client_data_size(text)
+    if size > MAX_CLIENT_DATA:
+        raise TooLarge(f"{size} bytes of client data, where {MAX_CLIENT_DATA} fit")
 
 
 def plan_invitation(
@@ -100,10 +117,15 @@ def plan_address(
     pq: bool,
     wants_link: bool,
     link_data: bytes = b"",
+    client_data: str | None = None,
+    kind: ContactKind = ContactKind.CONTACT,
     notify: bool = True,
 ) -> OpenConnection:
     """A contact address, whose queue is still to be created."""
     check_link_data(link_data)
+    _check_client_data(client_data)
+    if kind is ContactKind.SERVICE:
+        raise ValueError("requests to the address of a service cannot be read here")
     moment = step.moment
     c = step.add(
         Connection(
@@ -112,6 +134,8 @@ def plan_address(
             kind=ConnectionKind.ADDRESS,
             created_at=moment.seconds,
             pq=pq,
+            client_data=client_data,
+            contact_kind=kind,
             notify=notify,
         )
     )
@@ -126,10 +150,21 @@ def prepare_address(
     user: str,
     pq: bool,
     link_data: bytes,
+    client_data: str | None = None,
+    kind: ContactKind = ContactKind.CONTACT,
     notify: bool = True,
 ) -> InvitationReady:
     """A contact address whose links are known before its queue is created, on this server."""
-    c = plan_address(step, user=user, pq=pq, wants_link=True, link_data=link_data, notify=notify)
+    c = plan_address(
+        step,
+        user=user,
+        pq=pq,
+        wants_link=True,
+        link_data=link_data,
+        client_data=client_data,
+        kind=kind,
+        notify=notify,
+    )
     queue = c.main_receiving
     assert queue is not None
     queue = prepared_queue(c, queue, server, step.moment)

@@ -29,7 +29,6 @@ from simplex_trio.wire.duplex.link_data import (
 )
 from simplex_trio.wire.duplex.requests import ConnectionRequest, ContactURI, InvitationURI
 from simplex_trio.wire.duplex.short_links import (
-    ContactKind,
     ShortContactLink,
     ShortInvitationLink,
     ShortLink,
@@ -269,7 +268,7 @@ def planned_request(
     """The connection request for a queue, which is what a long link holds."""
     uri = QueueURI(moment.spoken.client, queue_address(queue))
     if c.row.kind is ConnectionKind.ADDRESS:
-        return ContactURI(moment.spoken.agent, (uri,))
+        return ContactURI(moment.spoken.agent, (uri,), client_data=c.row.client_data)
     assert c.row.x3dh is not None
     offer = c.row.x3dh.offer(moment.spoken.ratchet)
     if not with_kem:
@@ -287,7 +286,7 @@ def short_link(c: OpenConnection, queue: ReceivingQueue) -> ShortLink | None:
     if queue.link_secret is None or queue.link_id is None or queue.server is None:
         return None
     if c.row.kind is ConnectionKind.ADDRESS:
-        return ShortContactLink(queue.server, ContactKind.CONTACT, queue.link_secret)
+        return ShortContactLink(queue.server, c.row.contact_kind, queue.link_secret)
     return ShortInvitationLink(queue.server, queue.link_id, queue.link_secret)
 
 

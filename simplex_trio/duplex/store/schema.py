@@ -37,6 +37,8 @@ TABLES = (
         info BLOB,
         is_requester INTEGER NOT NULL,
         decides INTEGER NOT NULL,
+        client_data BLOB,
+        contact_kind BLOB NOT NULL,
         link BLOB,
         link_hash BLOB,
         link_key BLOB,

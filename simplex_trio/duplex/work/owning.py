@@ -112,8 +112,8 @@ class OwnerWork(Settling):
         if not servers:
             return math.inf
         for server in servers:
-            planned = plan_queue(c, queue, server.address, self._core.moment())
             try:
+                planned = plan_queue(c, queue, server.address, self._core.moment())
                 client, made, notifier = await self._make(work, server, planned)
             except NETWORK_ERRORS as exc:
                 failures.append(exc)
@@ -132,7 +132,9 @@ class OwnerWork(Settling):
         elif queue.replaces:
             await self._rotation_fails(work, failures[-1])
         else:
-            await self._fail(work, failures[-1])
+            # A link has no room for many hosts of a router beside much client data.
+            is_too_large = isinstance(failures[-1], TooLarge)
+            await self._fail(work, failures[-1], Problem.TOO_LARGE if is_too_large else None)
         return None
 
     async def _rotation_fails(self, work: CreateQueue | SecureAsReceiver, error: Exception) -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "ConnectionRequest",
     "ContactURI",
     "InvitationURI",
+    "client_data_size",
     "decode_request",
     "parse_request",
 ]
@@ -61,13 +62,18 @@ _REQUEST = re.compile(
 )
 
 
+def client_data_size(text: str) -> int:
+    """How many bytes of client data a text is; `ValueError` if it cannot be any."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError("client data with half of a character") from None
+
+
 def _check_client_data(_instance: object, _attribute: Any, value: str | None) -> None:
     if value is None:
         return
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise ValueError("client data with half of a character") from None
+    size = client_data_size(value)
     if size > MAX_CLIENT_DATA:
         raise ValueError(f"{size} bytes of client data, where at most {MAX_CLIENT_DATA} fit")
 
