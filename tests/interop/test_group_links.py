@@ -101,6 +101,32 @@ async def test_client_data_stays_when_an_address_shows_something_else(
             assert request.client_data == CLIENT_DATA
 
 
+async def test_what_the_link_of_a_channel_says(router: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "other.db")
+    async with (
+        open_driver(named("SIMPLEX_TRIO_AGENT"), router, path) as driver,
+        open_duplex_agent(tmp_path / "ours.db", servers=[router]) as agent,
+    ):
+        relay = await group_address(agent)
+        created = await driver.command(
+            "createConnection",
+            mode="contact",
+            pq="off",
+            userData=b"shown".hex(),
+            clientData=CLIENT_DATA,
+            direct=False,
+            relays=[relay.short_link],
+        )
+        read = await driver.command("getConnectionShortLink", link=created["shortLink"])
+        seen = await agent.look(created["shortLink"])
+        assert (seen.data, seen.client_data, seen.direct) == (b"shown", CLIENT_DATA, False)
+        assert seen.relays == (parse_link(relay.short_link or ""),)
+        assert (seen.owners, seen.entity_id, seen.can_join) == ((), None, False)
+        assert seen.root_key is not None
+        assert to_base64url(seen.root_key.der) == read["rootKey"]
+        assert (await agent.look(created["fullLink"])).client_data == CLIENT_DATA
+
+
 async def test_the_link_of_a_group_is_joined(router: str, tmp_path: Path) -> None:
     async with (
         open_chat_program(named("SIMPLEX_TRIO_CHAT"), router, tmp_path / "program") as program,
@@ -110,6 +136,9 @@ async def test_the_link_of_a_group_is_joined(router: str, tmp_path: Path) -> Non
         group_id = group["groupInfo"]["groupId"]
         answer = await program.command(f"/_create link #{group_id} member")
         link = answer["groupLink"]["connLinkContact"]["connShortLink"]
+        seen = await agent.look(link)
+        assert seen.kind is ContactKind.GROUP
+        assert "groupLinkId" in json.loads(seen.client_data or "{}")
         asked = info(XContact(PROFILE, contact_req_id=b"0123456789abcdef"))
         joined = await agent.join(link, asked, decides=True, pq=False)
         confirmation = await next_of(agent, ConfirmationReceived)
