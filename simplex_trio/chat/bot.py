@@ -21,6 +21,7 @@ from simplex_trio.chat.machine.connecting import connect, give_up, take_back
 from simplex_trio.chat.machine.file_records import OfferedFile, file_of_notice, file_told
 from simplex_trio.chat.machine.following import happened
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed, ToldInGroup
+from simplex_trio.chat.machine.groups.hosting import new_group, own_group_profile
 from simplex_trio.chat.machine.groups.saying import known_group
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed, Said
@@ -37,6 +38,7 @@ from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.events import XInfo
+from simplex_trio.chat.messages.group_profiles import GroupProfile
 from simplex_trio.chat.messages.preferences import BotCommand
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.people import (
@@ -268,6 +270,20 @@ class Bot:
             return found
 
         return await self._core.step(look_up, durable=False)
+
+    async def create_group(self, profile: GroupProfile | str, *, alias: str = "") -> Group:
+        """Make a group whose owner is the program: `Group.invite` brings others in.
+
+        ``profile`` is a name, or what else the group says of itself.  If it says nothing of
+        commands, the menu of the app has those of `Handlers.groups`.
+
+        Raises `EncodeError` for a profile that apps would refuse, and `TooLarge`.
+        """
+        check_alias(alias)
+        own = own_group_profile(profile, self._handlers.group_commands)
+        settings = self._core.settings
+        made = await self._core.step(lambda store: new_group(store, settings, own, alias=alias))
+        return Group(self._core, made)
 
     async def groups(self) -> list[Group]:
         """All groups, in the order in which they came."""

@@ -12,6 +12,7 @@ __all__ = [
     "AppriseMissing",
     "ApprovalNeeded",
     "BelongsToBot",
+    "CannotInvite",
     "CannotJoin",
     "ChatError",
     "ContactLost",
@@ -42,6 +43,10 @@ class UnknownGroup(ChatError):
 
 class CannotJoin(ChatError):
     """The invitation to a group is of no use any more."""
+
+
+class CannotInvite(ChatError):
+    """The contact cannot be invited to the group, or is a member already."""
 
 
 class AmbiguousContact(ChatError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, final
 from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.group_governing import GroupGoverning
 from simplex_trio.chat.machine.groups.joining import accept_invitation, decline_invitation
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
@@ -35,7 +36,7 @@ __all__ = ["Group", "GroupInvitation", "Member"]
 
 @final
 @define(eq=False, repr=False)
-class Group(Redacted):
+class Group(GroupGoverning):
     """A group, as of when this was told."""
 
     _core: ChatCore = field(repr=False)

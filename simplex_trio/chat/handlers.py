@@ -148,6 +148,11 @@ class Handlers(MessageHandlers[IncomingMessage]):
         return self._menu(in_groups=False)
 
     @property
+    def group_commands(self) -> tuple[Command, ...]:
+        """The commands for the menu of the app in groups of the program."""
+        return self._menu(in_groups=True)
+
+    @property
     def help_text(self) -> str:
         """The answer to ``/help``."""
         return _help_text(self.commands)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from simplex_trio.chat.machine.groups import content
-from simplex_trio.chat.machine.groups.arriving import Arrival, Rules
+from simplex_trio.chat.machine.groups import content, forwarding
+from simplex_trio.chat.machine.groups.arriving import Rules
+from simplex_trio.chat.machine.groups.forwarding import pass_on
 
 __all__ = ["RULES", "pass_on"]
 
-RULES: Rules = {**content.RULES}
-
-
-def pass_on(allowed: Sequence[Arrival]) -> None:
-    """Pass on what members say to those that are not connected with them."""
+RULES: Rules = {**content.RULES, **forwarding.RULES}

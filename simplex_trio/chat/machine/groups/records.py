@@ -121,6 +121,8 @@ class MemberRecord(Record):
     """The contact that was invited."""
     profile_due: bool = False
     """The program's profile has changed since the member was told of it."""
+    number: int = 0
+    """The number by which a host keeps its relations to other members; 0 if it has none yet."""
 
     @property
     def is_current(self) -> bool:

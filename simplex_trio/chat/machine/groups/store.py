@@ -14,6 +14,7 @@ from simplex_trio.chat.machine.groups.records import (
     MemberStatus,
     ToldRecord,
 )
+from simplex_trio.chat.machine.groups.relations import Relations
 from simplex_trio.chat.machine.store import MEMBERS_OF_CONNECTIONS, Store
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
@@ -105,6 +106,7 @@ class GroupStore:
                 self._kept.delete(space, key)
         if group.invited is not None:
             self._kept.delete(_INVITATIONS, _hashed(group.invited.link))
+        Relations(self._kept, group.group_id).forget_all()
         self._kept.delete(_GROUPS, prefix)
         self.store.forget_conversation(group.group_id)
 
@@ -168,6 +170,8 @@ class GroupStore:
         if member.connection_id is not None:
             self._kept.delete(MEMBERS_OF_CONNECTIONS, member.connection_id.encode())
             self._kept.delete(_TOLD, member.connection_id.encode())
+        if member.number:
+            Relations(self._kept, member.group_id).forget(member.number)
         return evolve(member, status=MemberStatus.GONE, connection_id=None, can_send=False)
 
     # --- messages -------------------------------------------------------------------------------

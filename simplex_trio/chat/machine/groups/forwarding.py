@@ -1,0 +1,184 @@
+"""What a host passes on between members that it has introduced to each other.
+
+Until two members are connected, what one of them says reaches the other through their host alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from simplex_trio.chat.machine.groups.arriving import PASSED_ON, Arrival, Rule
+from simplex_trio.chat.machine.groups.hosting import can_host
+from simplex_trio.chat.machine.groups.introducing import member_info
+from simplex_trio.chat.machine.groups.records import MemberOrigin, MemberRecord, MemberStatus
+from simplex_trio.chat.machine.groups.relations import Relation, Relations
+from simplex_trio.chat.machine.groups.rules import is_support
+from simplex_trio.chat.machine.groups.saying import say_to
+from simplex_trio.chat.messages.batches import pack_forwarded
+from simplex_trio.chat.messages.bodies import Forwarded, Received
+from simplex_trio.chat.messages.content import Report
+from simplex_trio.chat.messages.event import Event
+from simplex_trio.chat.messages.events import (
+    XFileCancel,
+    XInfo,
+    XMsgDel,
+    XMsgFileDescr,
+    XMsgNew,
+    XMsgReact,
+    XMsgUpdate,
+)
+from simplex_trio.chat.messages.group_events import (
+    XGrpDel,
+    XGrpInfo,
+    XGrpLeave,
+    XGrpMemCon,
+    XGrpMemDel,
+    XGrpMemFwd,
+    XGrpMemInv,
+    XGrpMemNew,
+    XGrpMemRestrict,
+    XGrpMemRole,
+    XGrpPrefs,
+)
+from simplex_trio.chat.messages.versions import ChatVersion
+
+__all__ = ["RULES", "pass_on"]
+
+Recipients: TypeAlias = Callable[[MemberRecord], bool]
+"""Whether something is for a member."""
+
+_WAITING = (MemberStatus.PENDING, MemberStatus.IN_REVIEW)
+
+
+# --- for whom it is -----------------------------------------------------------------------------
+
+
+def _all(member: MemberRecord) -> bool:
+    return member.is_current
+
+
+def _all_and_waiting(member: MemberRecord) -> bool:
+    return member.is_current or member.status in _WAITING
+
+
+def _none(member: MemberRecord) -> bool:
+    return False
+
+
+def _support(member_id: bytes, *, with_member: bool = True) -> Recipients:
+    """The conversation of a member with the admins."""
+
+    def recipients(member: MemberRecord) -> bool:
+        if member.member_id == member_id:
+            return with_member
+        has_scopes = member.versions.highest >= ChatVersion.SCOPES
+        return member.is_current and is_support(member) and has_scopes
+
+    return recipients
+
+
+def _about(member: MemberRecord | None) -> Recipients:
+    """What is told about a member."""
+    if member is None:
+        return _all_and_waiting
+    if member.status is MemberStatus.PENDING:
+        return _none
+    if member.status is MemberStatus.IN_REVIEW:
+        return _support(member.member_id)
+    return _all_and_waiting if is_support(member) else _all
+
+
+def _recipients(a: Arrival, author: MemberRecord, event: Event) -> Recipients:
+    match event:
+        case XMsgNew(content=Report()):
+            return _support(author.member_id, with_member=False)
+        case XMsgNew() | XMsgUpdate() | XMsgDel() | XMsgReact() if event.scope is not None:
+            return _support(event.scope.member_id)
+        case XMsgNew() | XMsgUpdate() | XMsgDel() | XMsgReact() | XMsgFileDescr() | XFileCancel():
+            return _support(author.member_id) if author.status in _WAITING else _all
+        case XInfo() | XGrpLeave():
+            return _about(author)
+        case XGrpMemNew(member_info=info):
+            return _about(a.groups.member(a.group.group_id, info.member_id))
+        case XGrpMemRole(member_id=about) | XGrpMemRestrict(member_id=about):
+            return _about(a.groups.member(a.group.group_id, about))
+        case XGrpMemDel() | XGrpDel() | XGrpInfo() | XGrpPrefs():
+            return _all_and_waiting
+        case _:
+            return _none
+
+
+# --- passing on ---------------------------------------------------------------------------------
+
+
+def pass_on(allowed: Sequence[Arrival]) -> None:
+    """Pass on what a member says to those that are not connected with it."""
+    first = allowed[0]
+    groups, group = first.groups, first.group
+    author = first.author
+    if not can_host(group) or author.is_blocked or not author.number:
+        return
+    relation = Relations(groups.store.t.kept, group.group_id).row(author.number)
+    passed = [
+        (each, _recipients(each, each.author, each.message.event))
+        for each in allowed
+        if each.message is not None and isinstance(each.message.event, PASSED_ON)
+    ]
+    bodies: dict[tuple[int, ...], list[MemberRecord]] = {}
+    for member in groups.members(group.group_id) if passed else ():
+        if member.is_connected and relation(member.number).needs_host:
+            places = tuple(n for n, (_, is_for) in enumerate(passed) if is_for(member))
+            if places:
+                bodies.setdefault(places, []).append(member)
+    for places, members in bodies.items():
+        elements = [_as_passed_on(passed[place][0]) for place in places]
+        connections = [each.connection_id for each in members if each.connection_id is not None]
+        # As JSON, which all programs read.
+        for body in pack_forwarded(elements, binary=False).bodies:
+            groups.store.t.broadcast(connections, body, notify=False)
+
+
+def _as_passed_on(a: Arrival) -> Received:
+    assert a.message is not None
+    return Received(a.message, Forwarded(a.at, a.author.member_id, a.author.name))
+
+
+# --- what members say to the host ---------------------------------------------------------------
+
+
+def links_for_member(a: Arrival, event: XGrpMemInv) -> bool:
+    """A new member sends links for another one to connect by; once for each."""
+    target = a.groups.member(a.group.group_id, event.member_id)
+    if (
+        target is None
+        or not can_host(a.group)
+        or a.author.origin is not MemberOrigin.INVITEE
+        or target.member_id == a.author.member_id
+    ):
+        return False
+    relations = Relations(a.groups.store.t.kept, a.group.group_id)
+    if relations.between(a.author.number, target.number) is not Relation.INTRODUCED:
+        return False
+    relations.put(a.author.number, target.number, Relation.INVITED)
+    info = member_info(a.groups, a.group, a.author)
+    passed = XGrpMemFwd(info, event.member_intro)
+    say_to(a.groups, [target], [(passed, a.settings.new_message_id())], notify=passed.NOTIFIES)
+    return True
+
+
+def members_connected(a: Arrival, event: XGrpMemCon) -> bool:
+    """A member says that it is connected with another one: nothing is passed on any more."""
+    other = a.groups.member(a.group.group_id, event.member_id)
+    if other is None:
+        return False
+    relations = Relations(a.groups.store.t.kept, a.group.group_id)
+    if relations.between(a.author.number, other.number).needs_host:
+        relations.put(a.author.number, other.number, Relation.CONNECTED)
+    return True
+
+
+RULES: Mapping[type[Event], Rule] = {
+    XGrpMemInv: links_for_member,
+    XGrpMemCon: members_connected,
+}

@@ -1,0 +1,247 @@
+"""Groups that the program makes, and contacts that it invites to groups."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from attrs import evolve
+
+from simplex_trio.chat.errors import CannotInvite, NotAllowed
+from simplex_trio.chat.machine.groups.admissions import (
+    Admission,
+    admission_of,
+    forget_admission,
+    keep_admission,
+)
+from simplex_trio.chat.machine.groups.introducing import introduce
+from simplex_trio.chat.machine.groups.records import (
+    GroupRecord,
+    GroupStatus,
+    MemberOrigin,
+    MemberRecord,
+    MemberStatus,
+)
+from simplex_trio.chat.machine.groups.rules import has_role
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.noticing import read_info
+from simplex_trio.chat.machine.outgoing import say_if_possible
+from simplex_trio.chat.machine.records import ContactRecord, ContactStatus
+from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.addresses import GroupLinkData
+from simplex_trio.chat.messages.bodies import encode_info, pack
+from simplex_trio.chat.messages.events import XOk
+from simplex_trio.chat.messages.group_events import (
+    GroupInvitation,
+    MemberIdRole,
+    XGrpAcpt,
+    XGrpInfo,
+    XGrpInv,
+)
+from simplex_trio.chat.messages.group_profiles import GroupPreferences, GroupProfile, Role
+from simplex_trio.chat.messages.message import ChatMessage
+from simplex_trio.chat.messages.names import check_name
+from simplex_trio.chat.messages.preferences import BotCommand
+from simplex_trio.chat.messages.profiles import MAX_DESCRIPTION
+from simplex_trio.duplex.errors import DuplexError, UnknownConnection
+from simplex_trio.duplex.events import ConfirmationReceived, InvitationReady
+from simplex_trio.errors import EncodeError
+
+__all__ = [
+    "can_host",
+    "check_group_profile",
+    "check_inviting",
+    "invite",
+    "invited_connected",
+    "invitee_confirmed",
+    "link_is_there",
+    "new_group",
+    "own_group_profile",
+]
+
+_LONGEST_LINK = 2000
+"""How long a link to join by may be; those of one queue have about half of that."""
+
+
+def check_group_profile(profile: GroupProfile) -> None:
+    """Raise `EncodeError` for what the apps would refuse, or `TooLarge` for what does not fit."""
+    check_name(profile.display_name)
+    if len(profile.short_descr or "") > MAX_DESCRIPTION:
+        raise EncodeError(f"a short description has more than {MAX_DESCRIPTION} characters")
+    if profile.public_group is not None:
+        raise EncodeError("the profile is that of a channel")
+    member = MemberIdRole(bytes(16), Role.MEMBER)
+    link = "x" * _LONGEST_LINK
+    invitation = GroupInvitation(member, member, link, profile, group_size=10**6)
+    pack([ChatMessage(XGrpInfo(profile), bytes(16))], pq=False)
+    pack([ChatMessage(XGrpInv(invitation), bytes(16))], pq=True)
+    GroupLinkData(profile).encode()
+
+
+def own_group_profile(
+    profile: GroupProfile | str, commands: tuple[BotCommand, ...]
+) -> GroupProfile:
+    """The profile of a group of the program, with the commands of its handlers by default."""
+    own = GroupProfile(profile) if isinstance(profile, str) else profile
+    preferences = own.group_preferences or GroupPreferences()
+    if preferences.commands is None and commands:
+        own = evolve(own, group_preferences=evolve(preferences, commands=commands))
+    return own
+
+
+def new_group(
+    store: Store, settings: Settings, profile: GroupProfile, *, alias: str = ""
+) -> GroupRecord:
+    """A group of the program, with no other member yet."""
+    check_group_profile(profile)
+    return GroupStore(store).put_group(
+        GroupRecord(
+            store.new_contact_id(),
+            GroupStatus.READY,
+            profile,
+            settings.new_message_id(),
+            Role.OWNER,
+            alias=alias,
+        )
+    )
+
+
+def can_host(group: GroupRecord) -> bool:
+    """Whether the program may let others in, and passes on what members say."""
+    return group.status is GroupStatus.READY and has_role(group.own_role, Role.ADMIN)
+
+
+def check_inviting(group: GroupRecord, role: Role) -> None:
+    """Raise `NotAllowed` unless the program may let others in with this role."""
+    if not can_host(group) or not has_role(group.own_role, role):
+        raise NotAllowed("the program may not let others into the group with this role")
+    if role is Role.RELAY:
+        raise NotAllowed("this role is not one of people")
+
+
+# --- contacts -----------------------------------------------------------------------------------
+
+
+def invite(
+    groups: GroupStore, settings: Settings, group: GroupRecord, contact: ContactRecord, role: Role
+) -> MemberRecord:
+    """Invite a contact; again it is sent the same invitation, perhaps with another role."""
+    check_inviting(group, role)
+    if group.own_profile is not None or contact.own_profile is not None:
+        raise NotAllowed("an invitation would tell the contact or the members of another profile")
+    if contact.status is not ContactStatus.READY:
+        raise CannotInvite("the contact is not connected")
+    known = invited_as(groups, group, contact)
+    if known is not None:
+        if known.status is not MemberStatus.INVITED:
+            raise CannotInvite("the contact is a member already")
+        known = groups.change_member(known, role=role)
+        admission = admission_of(groups.store.t.kept, known)
+        if admission is not None and admission.link is not None:
+            _send_invitation(groups, settings, group, known, contact, admission.link)
+        return known
+    if not groups.has_room(group.group_id):
+        raise CannotInvite("the group has too many members")
+    connection_id = groups.store.t.create(pq=False)
+    member = groups.put_member(
+        MemberRecord(
+            group.group_id,
+            settings.new_message_id(),
+            role,
+            MemberStatus.INVITED,
+            MemberOrigin.INVITEE,
+            versions=contact.versions,
+            connection_id=connection_id,
+            contact_id=contact.contact_id,
+        ),
+        contact.profile,
+    )
+    keep_admission(groups.store.t.kept, member, Admission())
+    return member
+
+
+def invited_as(
+    groups: GroupStore, group: GroupRecord, contact: ContactRecord
+) -> MemberRecord | None:
+    """The member that a contact is, or is invited to be."""
+    for each in groups.members(group.group_id):
+        if each.contact_id == contact.contact_id and each.status is not MemberStatus.GONE:
+            return each
+    return None
+
+
+def link_is_there(
+    groups: GroupStore,
+    settings: Settings,
+    group: GroupRecord,
+    member: MemberRecord,
+    event: InvitationReady,
+) -> None:
+    """A router has made the queue for a contact that is invited."""
+    contact = None if member.contact_id is None else groups.store.contact(member.contact_id)
+    admission = admission_of(groups.store.t.kept, member)
+    if member.status is not MemberStatus.INVITED or admission is None:
+        return
+    if contact is None:
+        drop_member(groups, member)
+        return
+    keep_admission(groups.store.t.kept, member, evolve(admission, link=event.link))
+    _send_invitation(groups, settings, group, member, contact, event.link)
+
+
+def _send_invitation(
+    groups: GroupStore,
+    settings: Settings,
+    group: GroupRecord,
+    member: MemberRecord,
+    contact: ContactRecord,
+    link: str,
+) -> None:
+    invitation = GroupInvitation(
+        MemberIdRole(group.own_id, group.own_role),
+        MemberIdRole(member.member_id, member.role),
+        link,
+        group.profile,
+        business=group.business,
+        group_size=len(groups.current_members(group.group_id)) + 1,
+    )
+    say_if_possible(groups.store, contact, XGrpInv(invitation), settings.new_message_id())
+
+
+def invitee_confirmed(
+    groups: GroupStore, member: MemberRecord, event: ConfirmationReceived
+) -> None:
+    """A contact joins, if it says that it is the member that it was invited as."""
+    message = read_info(event.info)
+    is_it = (
+        message is not None
+        and isinstance(message.event, XGrpAcpt)
+        and message.event.member_id == member.member_id
+        and member.status is MemberStatus.INVITED
+    )
+    if message is None or not is_it:
+        return  # not accepted, so the connection is never made
+    with suppress(DuplexError):
+        groups.store.t.accept(event, encode_info(ChatMessage(XOk()), pq=False), pq=False)
+        groups.change_member(member, status=MemberStatus.JOINING, versions=message.versions)
+
+
+def invited_connected(
+    groups: GroupStore, settings: Settings, group: GroupRecord, member: MemberRecord
+) -> MemberRecord:
+    """The connection with a member is ready that the program lets in."""
+    if member.status is not MemberStatus.JOINING:
+        return member
+    forget_admission(groups.store.t.kept, member)
+    member = groups.change_member(member, status=MemberStatus.PRESENT)
+    introduce(groups, settings, group, member)
+    return member
+
+
+def drop_member(groups: GroupStore, member: MemberRecord, *, after_delivery: bool = False) -> None:
+    """Delete the connection with a member, and forget it."""
+    if member.connection_id is not None:
+        with suppress(UnknownConnection):
+            groups.store.t.delete(member.connection_id, after_delivery=after_delivery)
+    forget_admission(groups.store.t.kept, member)
+    groups.remove_member(member)

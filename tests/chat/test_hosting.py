@@ -1,0 +1,67 @@
+"""Groups that a bot makes: people come in, and the bot passes on what they say to each other."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from simplex_trio.chat.errors import CannotInvite, NotAllowed
+from simplex_trio.chat.group_messages import GroupMessage
+from simplex_trio.chat.groups import GroupInvitation
+from simplex_trio.chat.machine.groups.records import MemberStatus
+from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
+from simplex_trio.errors import EncodeError
+
+from .hosted import open_hosted, present
+
+Clock = trio.testing.MockClock
+
+
+async def test_contacts_come_into_a_group_and_hear_each_other(autojump_clock: Clock) -> None:
+    async with open_hosted("Alice", "Bob") as hosted:
+        group = await hosted.host.bot.create_group("Team")
+        of_alice = await hosted.bring_in(group, 0)
+        of_bob = await hosted.bring_in(group, 1, Role.MODERATOR)
+        assert of_alice.name == of_bob.name == "Team"
+        await of_alice.send("hello, all")
+        for each in (hosted.host, hosted.people[1]):
+            message = await each.next(GroupMessage)
+            assert (message.text, message.member.name) == ("hello, all", "Alice")
+        await of_bob.send("hello, Alice")
+        for each in (hosted.host, hosted.people[0]):
+            message = await each.next(GroupMessage)
+            assert (message.text, message.member.name) == ("hello, Alice", "Bob")
+        await group.send("welcome")
+        for each in hosted.people:
+            assert (await each.next(GroupMessage)).member.role is Role.OWNER
+
+
+async def test_an_invitation_can_be_repeated_with_another_role(autojump_clock: Clock) -> None:
+    async with open_hosted("Alice", joins=False) as hosted:
+        group = await hosted.host.bot.create_group(GroupProfile("Team", short_descr="Us"))
+        invited = await group.invite(hosted.contacts[0])
+        invitation = await hosted.people[0].next(GroupInvitation)
+        again = await group.invite(hosted.contacts[0], role=Role.OBSERVER)
+        assert again.id == invited.id
+        await trio.sleep(60)
+        assert await group.members() == []
+        await invitation.accept()
+        member = await present(group, "Alice")
+        assert (member.id, member.role) == (invited.id, Role.OBSERVER)
+        (of_alice,) = await hosted.people[0].bot.groups()
+        assert of_alice.role is Role.OBSERVER
+        with pytest.raises(CannotInvite, match="a member already"):
+            await group.invite(hosted.contacts[0])
+        with pytest.raises(NotAllowed):
+            await of_alice.send("no")
+        assert not [each for each in hosted.people[0].heard() if isinstance(each, GroupInvitation)]
+        assert (await group.members())[0].status is MemberStatus.PRESENT
+
+
+async def test_profiles_that_apps_refuse_are_refused(autojump_clock: Clock) -> None:
+    async with open_hosted() as hosted:
+        for profile in ("", "a/b", GroupProfile("Team", short_descr="x" * 161)):
+            with pytest.raises(EncodeError):
+                await hosted.host.bot.create_group(profile)
+        with pytest.raises(EncodeError):
+            await hosted.host.bot.create_group(GroupProfile("Team", description="x" * 20_000))
