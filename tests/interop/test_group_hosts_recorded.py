@@ -107,14 +107,14 @@ async def test_a_host_who_invites(router: str, tmp_path: Path) -> None:
             await sees(alice, "directly")
             await raw.hear(XMsgNew, to_bob, text_is("directly"))
         with action("raw speaks"):
-            text = await host.say(XMsgNew(Text("hello @Bob"), {"Bob": Mention(bob_id)}))
+            said = await host.say(XMsgNew(Text("hello @Bob"), {"Bob": Mention(bob_id)}))
             number = await sees(bob, "hello @Bob")
-            await host.say(XMsgUpdate(text, Text("hello again")))
+            await host.say(XMsgUpdate(said, Text("hello again")))
             await bob.event("chatItemUpdated")
             await bob.command(f'/_reaction #1 {number} on {{"type":"emoji","emoji":"✅"}}')
             reaction = (await raw.hear(XMsgReact, to_bob)).event
-            assert (reaction.msg_id, reaction.member_id) == (text, host.own)
-            await host.say(XMsgDel(text))
+            assert (reaction.msg_id, reaction.member_id) == (said, host.own)
+            await host.say(XMsgDel(said))
             await bob.event("chatItemsDeleted")
         with action("raw changes the group"):
             await host.say(XGrpMemRole(bob_id, Role.MODERATOR))

@@ -37,7 +37,7 @@ class Both:
     folder: Path
 
     @asynccontextmanager
-    async def program(self, **options: str) -> AsyncIterator[ChatProgram]:
+    async def program(self, **options: Any) -> AsyncIterator[ChatProgram]:
         name, folder = named("SIMPLEX_TRIO_CHAT"), self.folder / "program"
         async with open_chat_program(name, self.router, folder, **options) as program:
             yield program

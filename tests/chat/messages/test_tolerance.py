@@ -40,8 +40,10 @@ def said(content: dict[str, Any], **members: Any) -> XMsgNew:
 
 
 def test_an_unknown_event_is_a_value_with_all_it_has() -> None:
-    message = read("x.grp.roster", {"version": 3, "fileInv": {"fileSize": 1}})
-    assert message.event == UnknownEvent("x.grp.roster", {"version": 3, "fileInv": {"fileSize": 1}})
+    message = read("x.grp.rosters", {"version": 3, "fileInv": {"fileSize": 1}})
+    assert message.event == UnknownEvent(
+        "x.grp.rosters", {"version": 3, "fileInv": {"fileSize": 1}}
+    )
     assert message.to_json()["params"] == {"version": 3, "fileInv": {"fileSize": 1}}
     # Anything may follow the letter.
     assert read("xftp", {}).event == UnknownEvent("xftp", {})
