@@ -113,7 +113,6 @@ REFUSED: list[tuple[str, Any]] = [
     ("x.grp.inv", {"groupInvitation": {"fromMember": MEMBER}}),
     ("x.grp.link.acpt", {"acceptance": "perhaps", "role": "member", "memberId": ID}),
     ("x.grp.mem.role", {"memberId": ID}),
-    ("x.grp.mem.intro", {"memberInfo": {**MEMBER, "profile": PROFILE, "v": "2-1"}}),
     ("x.grp.msg.forward", {"msgTs": REF["sentAt"], "msg": {"event": "y", "params": {}}}),
 ]
 

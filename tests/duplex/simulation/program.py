@@ -349,7 +349,9 @@ class Program:
                     side.to_send = max(0, side.to_send - 1)
                 case CannotSend():
                     is_repaired = isinstance(outcome, NotSynchronised)
-                    assert is_repaired or not side.is_ready or side.has_failed
+                    # After a loss of power the peer has to say once more that it is ready.
+                    was_ready = side.is_ready and not self.has_lost_power
+                    assert is_repaired or not was_ready or side.has_failed
                     side.attempted.remove(body)
                 case UnknownConnection():
                     assert side.is_deleted
