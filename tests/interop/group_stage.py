@@ -81,8 +81,8 @@ class Stage:
     router: str
     who: dict[str, str] = field(factory=dict)
     """The programs at the other ends of connections."""
-    keys: dict[str, Any] | None = None
-    """The keys of a channel, if there is one: for those who read what was recorded."""
+    channel: dict[str, Any] | None = None
+    """Ids and keys of a channel, if there is one: to verify what was recorded."""
     _stack: AsyncExitStack = field(factory=AsyncExitStack)
 
     async def program(self, name: str, *, relay: bool = False) -> ChatProgram:
@@ -124,18 +124,19 @@ async def open_stage(scenario: str, router: str, folder: Path) -> AsyncIterator[
         check_versions(case)
     if path := os.environ.get("SIMPLEX_TRIO_RECORDING"):
         version = (await version_of(named("SIMPLEX_TRIO_CHAT"))).strip()
-        if stage.keys is not None:
-            recorder.cases.append(keys_case(scenario, stage.keys))
+        if stage.channel is not None:
+            recorder.cases.append(keys_case(scenario, stage.channel))
         merge(Path(path), scenario, recorder, version)
 
 
-def keys_case(scenario: str, keys: dict[str, Any]) -> dict[str, Any]:
+def keys_case(scenario: str, channel: dict[str, Any]) -> dict[str, Any]:
+    """A case with the keys by which what is signed in the others is verified."""
+    ids = {name: channel[name].hex() for name in ("group_id", "relay", "subscriber")}
     return {
         "name": f"{scenario}-keys",
         "kind": "channel_keys",
-        "group_id": keys["group_id"].hex(),
-        "relay": keys["relay"].hex(),
-        "members": {each.hex(): key.raw.hex() for each, key in keys["members"].items()},
+        **ids,
+        "members": {each.hex(): key.raw.hex() for each, key in channel["members"].items()},
     }
 
 

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from simplex_trio.chat.messages.addresses import GroupLinkData, RelayLinkData
 from simplex_trio.chat.messages.bodies import Chunk, encode_element
-from simplex_trio.chat.messages.channel_events import XGrpRoster, XMember
+from simplex_trio.chat.messages.channel_events import XGrpRelayNew, XGrpRoster, XMember
 from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import (
@@ -31,6 +31,7 @@ from simplex_trio.chat.messages.group_events import (
     XGrpLeave,
     XGrpLinkInv,
     XGrpLinkMem,
+    XGrpMemDel,
     XGrpMemIntro,
     XGrpMemNew,
     XGrpMemRestrict,
@@ -126,7 +127,12 @@ async def subscribe(stage: Stage, link: str) -> Subscriber:
         signer.member_id: signer.key.public,
     }
     roles: dict[bytes, Role | str] = {owner.owner_id: Role.OWNER}
-    stage.keys = {"group_id": group_id, "members": keys, "relay": relays.fixed.entity_id}
+    stage.channel = {
+        "group_id": group_id,
+        "relay": relays.fixed.entity_id,
+        "subscriber": signer.member_id,
+        "members": keys,
+    }
     invitation = (await raw.hear(XGrpLinkInv, connection)).event.group_link_invitation
     assert invitation.from_member.member_id == relays.fixed.entity_id
     assert invitation.invited_member.member_id == signer.member_id
@@ -140,9 +146,13 @@ async def test_a_subscriber_of_a_channel(router: str, tmp_path: Path) -> None:
     async with open_stage("channel", router, tmp_path) as stage:
         raw, action = stage.raw, stage.recorder.action
         relay = await stage.program("relay", relay=True)
+        second = await stage.program("second", relay=True)
         owner, other = await stage.program("Owner"), await stage.program("Other")
-        address = (await relay.command("/sa"))["contactLink"]["connLinkContact"]["connShortLink"]
-        await owner.command(f"/relays name=relay {address}")
+        addresses = [
+            (await each.command("/sa"))["contactLink"]["connLinkContact"]["connShortLink"]
+            for each in (relay, second)
+        ]
+        await owner.command("/relays name=relay {} name=second {}".format(*addresses))
         await owner.command("/public group relays=1 #news The news")
         await owner.event("groupLinkDataUpdated")
         shown = await owner.command("/show link #news")
@@ -216,6 +226,11 @@ async def test_a_subscriber_of_a_channel(router: str, tmp_path: Path) -> None:
             await raw.hear(XMsgReact, news.relay)
             await other.command("/l #news")
             await believed(news, XGrpLeave)
+        with action("another relay comes and goes"):
+            await owner.command("/_add relays #1 2")
+            await believed(news, XGrpRelayNew)
+            await owner.command("/rm #news second")
+            await believed(news, XGrpMemDel)
         with action("the channel is deleted"):
             await owner.command("/d #news")
             await believed(news, XGrpDel)

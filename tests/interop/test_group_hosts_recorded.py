@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
-from simplex_trio.chat.messages.addresses import AddressData, group_client_data
+from simplex_trio.chat.messages.addresses import GROUP_LINK_ID_SIZE, AddressData, group_client_data
 from simplex_trio.chat.messages.batches import as_forward, pack_group
 from simplex_trio.chat.messages.bodies import Forwarded
 from simplex_trio.chat.messages.content import Text
@@ -31,8 +31,10 @@ from simplex_trio.chat.messages.group_events import (
     BusinessChat,
     BusinessSide,
     GroupLinkInvitation,
+    GroupLinkRejection,
     MemberIdRole,
     MemberRestrictions,
+    RejectionReason,
     Restriction,
     XGrpDel,
     XGrpDirectInv,
@@ -41,6 +43,7 @@ from simplex_trio.chat.messages.group_events import (
     XGrpLinkAcpt,
     XGrpLinkInv,
     XGrpLinkMem,
+    XGrpLinkReject,
     XGrpMemDel,
     XGrpMemRestrict,
     XGrpMemRole,
@@ -107,14 +110,14 @@ async def test_a_host_who_invites(router: str, tmp_path: Path) -> None:
             await sees(alice, "directly")
             await raw.hear(XMsgNew, to_bob, text_is("directly"))
         with action("raw speaks"):
-            said = await host.say(XMsgNew(Text("hello @Bob"), {"Bob": Mention(bob_id)}))
+            ours = await host.say(XMsgNew(Text("hello @Bob"), {"Bob": Mention(bob_id)}))
             number = await sees(bob, "hello @Bob")
-            await host.say(XMsgUpdate(said, Text("hello again")))
+            await host.say(XMsgUpdate(ours, Text("hello again")))
             await bob.event("chatItemUpdated")
             await bob.command(f'/_reaction #1 {number} on {{"type":"emoji","emoji":"✅"}}')
             reaction = (await raw.hear(XMsgReact, to_bob)).event
-            assert (reaction.msg_id, reaction.member_id) == (said, host.own)
-            await host.say(XMsgDel(said))
+            assert (reaction.msg_id, reaction.member_id) == (ours, host.own)
+            await host.say(XMsgDel(ours))
             await bob.event("chatItemsDeleted")
         with action("raw changes the group"):
             await host.say(XGrpMemRole(bob_id, Role.MODERATOR))
@@ -147,9 +150,10 @@ async def test_a_host_with_a_link(router: str, tmp_path: Path) -> None:
         made = await raw.agent.create_address(short=False, pq=False)
         link = parse_link(made.link)
         assert isinstance(link, ContactURI)
+        shown = evolve(link, client_data=group_client_data(os.urandom(GROUP_LINK_ID_SIZE)))
         member_id = new_id()
         with action("bob asks to join, and has to wait"):
-            await bob.command(f"/c {evolve(link, client_data=group_client_data(os.urandom(16)))}")
+            await bob.command(f"/c {shown}")
             request = await raw.hear(XContact)
             assert request.event.first_message is None
             invitation = GroupLinkInvitation(
@@ -187,6 +191,19 @@ async def test_a_host_with_a_link(router: str, tmp_path: Path) -> None:
         with action("bob leaves"):
             await bob.command("/l #team")
             await raw.hear(XGrpLeave, to_bob)
+        with action("another one asks to join, and is rejected"):
+            carl = await stage.program("Carl")
+            await carl.command(f"/c {shown}")
+            request = await raw.hear(XContact)
+            rejection = GroupLinkRejection(
+                MemberIdRole(host.own, Role.OWNER),
+                MemberIdRole(new_id(), Role.OBSERVER),
+                host.profile,
+                RejectionReason.BLOCKED_NAME,
+            )
+            to_carl = await raw.accept(request, XGrpLinkReject(rejection))
+            stage.who[to_carl] = "carl"
+            await raw.hear(XInfo, to_carl)
 
 
 async def test_a_business(router: str, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from simplex_trio.chat.messages.bodies import (
     grouped,
     join_elements,
 )
+from simplex_trio.chat.messages.json_text import MAX_DEPTH, is_deeper
 from simplex_trio.chat.messages.message import ChatMessage, XGrpMsgForward
 from simplex_trio.chat.messages.names import short_name
 from simplex_trio.chat.messages.scalars import ChatVersions, Timestamp
@@ -61,7 +62,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @frozen(repr=False)
 class Packed(Redacted):
-    """Bodies, and the positions of the messages that are in none of them, as they do not fit."""
+    """Bodies, and the positions of the messages that are in none of them, as they do not fit.
+
+    `MAX_MESSAGE` says how long a message can be, and `MAX_DEPTH` how deep it can be nested.
+    """
 
     bodies: tuple[bytes, ...]
     left_out: tuple[int, ...] = ()
@@ -80,7 +84,7 @@ def pack_group(messages: Iterable[ChatMessage], *, batches: bool = True) -> Pack
     compressed.
     """
     most = MAX_PARTS if batches else 1
-    return _packed(messages, ChatMessage.encode, MAX_MESSAGE, _json(most))
+    return _packed(messages, _encode, MAX_MESSAGE, _json(most))
 
 
 def pack_forwarded(elements: Iterable[Received], *, binary: bool, batches: bool = True) -> Packed:
@@ -94,7 +98,7 @@ def pack_forwarded(elements: Iterable[Received], *, binary: bool, batches: bool 
         limit = MAX_FORWARDED - 2 * _BINARY_FRAME
         return _packed(elements, _encode_forwarded, limit, _binary)
     most = MAX_PARTS if batches else 1
-    return _packed(elements, lambda each: as_forward(each).encode(), MAX_FORWARDED, _json(most))
+    return _packed(elements, lambda each: _encode(as_forward(each)), MAX_FORWARDED, _json(most))
 
 
 def as_forward(element: Received) -> ChatMessage:
@@ -117,6 +121,18 @@ def _author(element: Received) -> Forwarded:
     if by is None:
         raise ValueError("a message that is not said to be forwarded")
     return evolve(by, member_name=None if by.member_name is None else short_name(by.member_name))
+
+
+def _encode(message: ChatMessage) -> bytes:
+    """A message as a part of an array.
+
+    What a peer has said is deeper in it than it was when it came, and one message that is too deep
+    to be read would spoil the whole array.
+    """
+    encoded = message.encode()
+    if is_deeper(encoded.decode(), MAX_DEPTH - 1):
+        raise EncodeError("a message is nested too deep to be passed on")
+    return encoded
 
 
 def _encode_forwarded(element: Received) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from simplex_trio.errors import DecodeError, EncodeError
 
-__all__ = ["MAX_DEPTH", "decode_json", "encode_json"]
+__all__ = ["MAX_DEPTH", "decode_json", "encode_json", "is_deeper"]
 
 MAX_DEPTH = 64
 """How deep arrays and objects may be nested; messages of the apps need about ten levels."""
@@ -70,7 +70,8 @@ def decode_json(data: bytes) -> Any:
         text = data.decode()
     except UnicodeDecodeError as exc:
         raise DecodeError("not UTF-8") from exc
-    _check_depth(text)
+    if is_deeper(text, MAX_DEPTH):
+        raise DecodeError("JSON is nested too deep")
     try:
         value = _reader.decode(text)
         if _SURROGATE.search(text):
@@ -82,18 +83,20 @@ def decode_json(data: bytes) -> Any:
     return value
 
 
-def _check_depth(text: str) -> None:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return
+def is_deeper(text: str, levels: int) -> bool:
+    """Whether arrays and objects in a JSON text are nested deeper than so many levels."""
+    if text.count("[") + text.count("{") <= levels:
+        return False
     depth = 0
     for found in _STRING_OR_BRACKET.finditer(text):
         match found[0]:
             case "[" | "{":
                 depth += 1
-                if depth > MAX_DEPTH:
-                    raise DecodeError("JSON is nested too deep")
+                if depth > levels:
+                    return True
             case "]" | "}":
                 depth -= 1
+    return False
 
 
 def encode_json(value: object) -> bytes:

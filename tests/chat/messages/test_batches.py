@@ -28,6 +28,7 @@ from simplex_trio.chat.messages.bodies import (
 )
 from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.events import XMsgNew
+from simplex_trio.chat.messages.json_text import MAX_DEPTH
 from simplex_trio.chat.messages.message import ChatMessage, XGrpMsgForward
 from simplex_trio.chat.messages.scalars import ChatVersions
 from simplex_trio.errors import EncodeError
@@ -132,6 +133,26 @@ def test_long_names_are_cut_as_the_apps_cut_them(binary: bool) -> None:
             assert isinstance(element.message, ChatMessage)
             assert isinstance(element.message.event, XGrpMsgForward)
             assert element.message.event.member_name == short
+
+
+def deep(levels: int) -> ChatMessage:
+    """A message that is nested so deep, as a peer may send it."""
+    inside = (levels - 1) * b"[" + (levels - 1) * b"]"
+    said = b'{"v":"1-16","event":"x.grp.leave","params":{},"more":%b}' % inside
+    return ChatMessage.decode(said)
+
+
+def test_what_is_too_deep_spoils_no_array() -> None:
+    said = [text(90), deep(MAX_DEPTH), text(91)]
+    packed = pack_group(said)
+    assert packed.left_out == (1,)
+    assert [each.message for each in received(packed)] == [said[0], said[2]]
+    assert pack_group([deep(MAX_DEPTH - 1)]).left_out == ()
+    elements = list(map(forwarded, said))
+    packed = pack_forwarded(elements, binary=False)
+    assert packed.left_out == (1,)
+    assert len(received(packed)) == 2
+    assert received(pack_forwarded(elements, binary=True)) == elements
 
 
 def test_what_cannot_be_said_is_left_out() -> None:

@@ -45,7 +45,10 @@ FILE = "chat_live.json"
 NEWER = ["chat_live_6_5.json", "chat_live_7_0.json"]
 """Recorded by tests/interop/test_chat_recorded.py."""
 
-CASES = [case for file in (FILE, *NEWER) for case in cases(file, "chat_body")]
+GROUPS = ["chat_groups_6_5.json", "chat_groups_7_0.json"]
+"""Recorded by tests/interop/test_groups_recorded.py and the modules beside it."""
+
+CASES = [case for file in (FILE, *NEWER, *GROUPS) for case in cases(file, "chat_body")]
 
 
 @pytest.mark.parametrize("case", CASES)

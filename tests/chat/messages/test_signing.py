@@ -17,7 +17,7 @@ from simplex_trio.chat.messages.bodies import (
     decode_info,
     encode_batch,
 )
-from simplex_trio.chat.messages.channel_events import XMember
+from simplex_trio.chat.messages.channel_events import XGrpRoster, XMember
 from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import XInfo, XMsgNew
@@ -25,6 +25,7 @@ from simplex_trio.chat.messages.group_events import XGrpInfo, XGrpLeave
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.messages.rosters import decode_roster, encode_roster
 from simplex_trio.chat.messages.signing import (
     MAX_SIGNATURES,
     Author,
@@ -35,9 +36,11 @@ from simplex_trio.chat.messages.signing import (
     requires_signature,
     verify,
 )
-from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
 from simplex_trio.errors import EncodeError, SignatureInvalid, TooLarge
+from tests.chat.messages.recorded import read
 from tests.chat.messages.values import EVENTS
+from tests.vectors import load
 
 GROUP = bytes(range(32))
 MEMBER = b"member id"
@@ -192,3 +195,74 @@ def test_ordinary_members_are_believed_without_a_known_key(message: ChatMessage)
     assert refused(Received(message), STRANGER)
     assert refused(signed, evolve(STRANGER, role=Role.OWNER))
     assert refused(signed, STRANGER, Role.MODERATOR)
+
+
+# --- what a relay of the real program has passed on ---------------------------------------------
+
+CHANNEL = "chat_groups_7_0.json"
+
+
+def recorded_keys() -> tuple[bytes, bytes, dict[bytes, Ed25519PublicKey]]:
+    """The id of the recorded channel, that of its subscriber, and the keys of its members."""
+    [case] = [each for each in load(CHANNEL) if each["kind"] == "channel_keys"]
+    members = {
+        bytes.fromhex(each): Ed25519PublicKey(bytes.fromhex(key))
+        for each, key in case["members"].items()
+    }
+    return bytes.fromhex(case["group_id"]), bytes.fromhex(case["subscriber"]), members
+
+
+def recorded_elements() -> list[tuple[Received, bytes]]:
+    """What was signed in the recorded channel, and by whom."""
+    return [
+        (element, author_of(element))
+        for case in load(CHANNEL)
+        if case["kind"] == "chat_body" and case["name"].startswith("channel-")
+        for element in read(case)
+        if element.signed is not None
+    ]
+
+
+def author_of(element: Received) -> bytes:
+    """Who has signed something; the subscriber itself, if it was not forwarded."""
+    _, subscriber, _ = recorded_keys()
+    by = element.forwarded
+    return subscriber if by is None or by.member_id is None else by.member_id
+
+
+def test_what_the_real_program_has_signed() -> None:
+    group_id, _, members = recorded_keys()
+    said = recorded_elements()
+    for element, member_id in said:
+        verify(signed_part(element), members[member_id], group_id, member_id)
+        changed = evolve(signed_part(element), body=signed_part(element).body + b" ")
+        with pytest.raises(SignatureInvalid):
+            verify(changed, members[member_id], group_id, member_id)
+        with pytest.raises(SignatureInvalid):
+            verify(signed_part(element), members[member_id], group_id, b"another")
+    names = {each.message.event.event for each, _ in said if isinstance(each.message, ChatMessage)}
+    assert names >= {
+        "x.grp.del",
+        "x.grp.info",
+        "x.grp.leave",
+        "x.grp.mem.restrict",
+        "x.grp.mem.role",
+        "x.grp.roster",
+        "x.info",
+        "x.member",
+    }
+
+
+def test_the_roster_of_the_real_program() -> None:
+    _, _, keys = recorded_keys()
+    said = [each.message for case in load(CHANNEL) if "bytes" in case for each in read(case)]
+    [announced] = [
+        each.event.file_inv
+        for each in said
+        if isinstance(each, ChatMessage) and isinstance(each.event, XGrpRoster)
+    ]
+    [chunk] = [each for each in said if isinstance(each, Chunk)]
+    assert chunk.data is not None
+    [member] = decode_roster(chunk.data, announced)
+    assert keys[member.member_id] == member.key
+    assert encode_roster([member]) == chunk.data
