@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import final
 
@@ -27,17 +28,16 @@ from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed, Said
 from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.incoming import look, settle
+from simplex_trio.chat.machine.inviting import drop, finish, invite
 from simplex_trio.chat.machine.own import own_profile, publish
 from simplex_trio.chat.machine.records import (
     AddressRecord,
     ContactRecord,
-    InvitationRecord,
     NoticeKind,
 )
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
-from simplex_trio.chat.messages.events import XInfo
 from simplex_trio.chat.messages.group_profiles import GroupProfile
 from simplex_trio.chat.messages.preferences import BotCommand
 from simplex_trio.chat.messages.profiles import Profile
@@ -74,6 +74,7 @@ from simplex_trio.duplex.file_events import (
     FileReceived,
     FileSent,
 )
+from simplex_trio.errors import StoreError
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link, parse_link
 
@@ -188,20 +189,40 @@ class Bot:
 
         The contact will have the ``alias``; if ``incognito``, the link and the contact show a
         random profile.
+
+        It returns when a router has made the link, and otherwise raises as `DuplexAgent.create`
+        does.  If it raises, is cancelled, or the program ends meanwhile, nothing is left of it.
         """
         check_alias(alias)
         settings = self._core.settings
         own = random_profile(settings.random) if incognito else None
-        made = await self._core.agent.create(
-            info=settings.info(XInfo(own or settings.profile)),
-            short=True,
-            data=settings.invitation_data(own),
-        )
-        links = tuple(filter(None, (made.link, made.short_link)))
-        parsed = tuple(str(parse_link(each, self._presets)) for each in links)
-        invitation = InvitationRecord(made.connection_id, parsed, own, alias)
-        await self._core.step(lambda store: store.add_invitation(invitation))
+        begun: list[str] = []
+
+        def begin(store: Store) -> str:
+            begun[:] = [invite(store, settings, own, alias)]
+            return begun[0]
+
+        try:
+            made = await self._core.create_with(begin)
+            await self._core.step(
+                lambda store: finish(
+                    *(store, self._core.settings, made, self._presets),
+                    shown=settings.invitation_data(own),
+                )
+            )
+        except BaseException:
+            if begun:
+                await self._drop_invitation(begun[0])
+            raise
         return made.short_link or made.link
+
+    async def _drop_invitation(self, connection_id: str) -> None:
+        # What cannot be stored any more is done when the bot is opened again.
+        with (
+            trio.CancelScope(shield=True),  # one step in the store, which takes no time
+            suppress(StoreError, trio.ClosedResourceError),
+        ):
+            await self._core.step(lambda store: drop(store, connection_id))
 
     async def take_back(self, link: Link | str) -> bool:
         """Delete an invitation that was not opened yet; returns whether there was one."""

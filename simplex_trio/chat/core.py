@@ -18,7 +18,7 @@ from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.transfers import OnProgress, ProgressBoard, Transfers
 from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.transaction import Transaction
+from simplex_trio.duplex.transaction import Invitation, Transaction
 
 __all__ = ["ChatCore"]
 
@@ -117,6 +117,13 @@ class ChatCore:
         for contact_id in store.removed:
             self.contact_removed(contact_id)
         return value
+
+    async def create_with(self, decide: Callable[[Store], str]) -> Invitation:
+        """Make an invitation in a step, and wait for its links; see `DuplexAgent.create_with`.
+
+        The step concerns neither contacts nor files.
+        """
+        return await self.agent.create_with(lambda t: decide(Store(t)))
 
     def delivered(self, happenings: Iterable[Delivered]) -> None:
         """Messages have come further."""

@@ -16,6 +16,7 @@ from simplex_trio.chat.bot import Bot
 from simplex_trio.chat.copies import Copies, copies_beside
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.handlers import Handlers
+from simplex_trio.chat.machine.inviting import drop_unfinished
 from simplex_trio.chat.machine.own import address_of, own_profile, publish
 from simplex_trio.chat.machine.records import AddressRecord
 from simplex_trio.chat.machine.settings import Settings
@@ -136,6 +137,7 @@ async def run_bot(
 
     def start(store: Store) -> AddressRecord | None:
         store.is_bots = True
+        drop_unfinished(store)
         publish(store, settings)
         return address_of(store, settings) if address else None
 

@@ -335,6 +335,24 @@ class DuplexAgent(FileCalls):
             wait=wait,
         )
 
+    async def create_with(self, decide: Callable[[Transaction], str]) -> Invitation:
+        """Make an invitation or an address in a transaction, and wait for its links.
+
+        ``decide`` is as for `transact`, and returns the id of the connection that it has made by
+        `Transaction.create` or `Transaction.create_address`.  So a program can note whose it is
+        before anything happens on the network.  Raises as these and `create` do; what ``decide``
+        has stored beside the connection stays then, and is for the program to remove.
+        """
+        deleted: list[str] = []
+
+        def take(step: Step) -> str:
+            connection_id, deleted[:] = run_transaction(step, self._terms, decide)
+            return connection_id
+
+        outcome = await self._outcome(take, stored=lambda: self._transacted((None, deleted)))
+        assert isinstance(outcome, InvitationReady)
+        return Invitation(outcome.connection_id, outcome.link, outcome.short_link)
+
     async def _created(
         self, decide: Callable[[Transaction], str], *, wait: bool
     ) -> Invitation | str:
@@ -421,15 +439,19 @@ class DuplexAgent(FileCalls):
         """Refuse a peer, which is not told: a request is forgotten, a connection deleted."""
         await self.transact(lambda t: t.reject(event))
 
-    async def _outcome(self, decide: Callable[[Step], str]) -> Outcome:
+    async def _outcome(
+        self, decide: Callable[[Step], str], *, stored: Callable[[], None] = lambda: None
+    ) -> Outcome:
         """What comes of a step that begins something, or the error of the first attempt at it."""
         watches: list[Watch] = []
+
+        def begun(connection_id: str) -> None:
+            watches.append(self._watches.add(connection_id))
+            stored()
+
         try:
             # The call waits from before the work begins, so nothing can be missed.
-            connection_id = await self._core.step(
-                decide,
-                stored=lambda connection_id: watches.append(self._watches.add(connection_id)),
-            )
+            connection_id = await self._core.step(decide, stored=begun)
             self._lanes.try_now(connection_id)
             return await watches[0].wait()
         finally:

@@ -388,3 +388,49 @@ async def test_a_transaction_that_is_cancelled_before_its_turn_does_nothing() ->
             await agent.transact(lambda t: t.kept.put("space", b"key", b"value"))
         assert scope.cancelled_caught
         assert await agent.transact(lambda t: t.kept.get("space", b"key")) is None
+
+
+async def test_what_is_created_is_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    async with open_quiet(routers=2) as quiet:
+        servers = [router.address for router in quiet.routers]
+        async with (
+            quiet.open_agent(servers=tuple(servers[:1])) as a,
+            quiet.open_agent(servers=tuple(servers[1:])) as b,
+        ):
+            invitation = await b.create()
+            quiet.stuck.add(str(servers[1].hosts[0]))
+            refused: list[UnknownConnection] = []
+
+            async def join() -> None:
+                try:
+                    await a.join(invitation.link)
+                except UnknownConnection as exc:
+                    refused.append(exc)
+
+            def decide(t: Transaction) -> str:
+                for each in t.connections():
+                    t.delete(each)
+                made = t.create_address(data=b"shown")
+                t.kept.put("mine", made.encode(), b"")
+                return made
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(join)
+                await trio.testing.wait_all_tasks_blocked()
+                made = await a.create_with(decide)
+                await trio.testing.wait_all_tasks_blocked()
+                assert len(refused) == 1
+            assert (await a.look(made.short_link or "")).data == b"shown"
+            found = await a.transact(lambda t: t.kept.scan("mine"))
+            assert [key.decode() for key, _ in found] == [made.connection_id]
+
+
+async def test_nothing_is_created_if_the_function_raises() -> None:
+    def fail(t: Transaction) -> str:
+        t.create()
+        raise LookupError
+
+    async with memory_agent() as agent:
+        with pytest.raises(LookupError):
+            await agent.create_with(fail)
+        assert await agent.connections() == []

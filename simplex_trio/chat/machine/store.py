@@ -48,6 +48,7 @@ _BEGUN = ".chat.begun"
 _PENDING = ".chat.pending"
 _EXPIRING = ".chat.expiring"
 _INVITATIONS = ".chat.invitations"
+_UNFINISHED = ".chat.unfinished-invitations"
 _OWN_LINKS = ".chat.own-links"
 
 
@@ -311,6 +312,18 @@ class Store:
         self._kept.delete(_INVITATIONS, invitation.connection_id.encode())
         for link in invitation.links:
             self._kept.delete(_OWN_LINKS, _hashed(link))
+
+    def add_unfinished_invitation(self, connection_id: str) -> None:
+        """Note that the program has still to get the links of an invitation."""
+        self._kept.put(_UNFINISHED, connection_id.encode(), b"")
+
+    def remove_unfinished_invitation(self, connection_id: str) -> None:
+        """The program has them, or the invitation is gone."""
+        self._kept.delete(_UNFINISHED, connection_id.encode())
+
+    def unfinished_invitations(self) -> list[str]:
+        """The connections of invitations whose links the program has still to get, or some."""
+        return [key.decode() for key, _ in self._kept.scan(_UNFINISHED)]
 
     # --- of the program itself ------------------------------------------------------------------
 
