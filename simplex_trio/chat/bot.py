@@ -15,6 +15,7 @@ from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.dispatching import dispatch, noticed, told
 from simplex_trio.chat.files import IncomingFile
 from simplex_trio.chat.group_dispatching import group_notice_job, told_job
+from simplex_trio.chat.group_joining import join_group
 from simplex_trio.chat.groups import Group
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.looking import LinkInfo, look_at_link
@@ -255,7 +256,7 @@ class Bot:
         agent keeps trying as long as that can help: the same call again waits for the same contact,
         which keeps the profile and the alias of the first call (see `Contact.is_incognito`).
 
-        Raises as `DuplexAgent.join` does, `LinkIsOwn`, and `GroupsNotSupported`.
+        Raises as `DuplexAgent.join` does, `LinkIsOwn`, and `LeadsToGroup`.
         """
         check_alias(alias)
         parsed, settings = self._parsed(link), self._core.settings
@@ -275,6 +276,38 @@ class Bot:
                 await self._core.step(lambda store: give_up(store, contact.id))
             raise
         return contact
+
+    async def join(
+        self,
+        link: Link | str,
+        *,
+        incognito: bool = False,
+        alias: str = "",
+        connect_members: bool = False,
+    ) -> Group:
+        """Ask for a group at its link; returns the group to be.
+
+        It returns when the host's router knows of it.  The handlers of `GroupHandlers.on_joined`
+        are called when the host has let the program in; those of `GroupHandlers.on_pending` if it
+        has to wait until it is approved, and those of `GroupHandlers.on_failed` if it is not.  The
+        host has three weeks for its answer.
+
+        If ``incognito``, members get a random profile.  The ``alias`` is the program's own name for
+        the group.  See `GroupInvitation.accept` for ``connect_members``.
+
+        If it raises, the agent keeps trying as long as that can help: the same call again waits for
+        the same group.  A group that the program has left, or was removed from, can be joined
+        again, and is another one then.
+
+        Raises as `DuplexAgent.join` does, `NotAGroup` for a link that leads to something else, and
+        `GroupsNotSupported` for that of a channel.
+        """
+        return await join_group(
+            *(self._core, self._parsed(link)),
+            incognito=incognito,
+            alias=alias,
+            connects=connect_members,
+        )
 
     async def contact(self, contact_id: int) -> Contact | None:
         """The contact with this id."""
@@ -328,6 +361,8 @@ class Bot:
             deal = partial(dispatch, self._core, self._handlers)
             self._conversations = Conversations(nursery, self._core, deal)
             self._core.contact_removed = self._conversations.end
+            self._core.member_silenced = self._conversations.silence
+            self._core.notice_added = self._add_notice
             transfers = self._core.transfers
             transfers.nursery, transfers.tell = nursery, self._add_file
             await sweep_copies(self._core)

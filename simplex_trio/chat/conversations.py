@@ -10,7 +10,7 @@ import trio
 from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.errors import UnknownContact
+from simplex_trio.chat.errors import MemberGone, UnknownContact
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.people import IncomingMessage
@@ -35,6 +35,8 @@ class Job:
     """`None` if there is nothing to store."""
     speaker: bytes | None = None
     """The member who says it, in a group."""
+    is_last: bool = False
+    """Whether nothing more comes of the speaker, or without one of all in the group."""
 
     @property
     def is_message(self) -> bool:
@@ -82,11 +84,17 @@ class _Conversation:
         else:
             self._is_taken = False
 
+    def silence(self, speaker: bytes | None) -> None:
+        """End the questions to a member that is gone, or to all if the program is."""
+        for each in self.questions:
+            if speaker is None or each.speaker == speaker:
+                each.is_over.set()
+
     def question_for(self, job: Job) -> _Question | None:
         """The question that a job answers."""
         if job.is_message:
             for each in self.questions:
-                if each.speaker == job.speaker:
+                if each.speaker == job.speaker and not each.is_over.is_set():
                     return each
         return None
 
@@ -130,8 +138,13 @@ class Conversations:
         if conversation is not None:
             conversation.jobs.clear()
             conversation.is_over = True
-            for each in conversation.questions:
-                each.is_over.set()
+            conversation.silence(None)
+
+    def silence(self, group_id: int, speaker: bytes | None) -> None:
+        """The program has parted with a member of a group, or with all: questions to them end."""
+        conversation = self._open.get(group_id)
+        if conversation is not None:
+            conversation.silence(speaker)
 
     def attend(self, conversation: _Conversation) -> None:
         """Have a task deal with what has happened, if there is none."""
@@ -148,6 +161,8 @@ class Conversations:
                 if not conversation.jobs:
                     break
                 job = conversation.jobs.popleft()
+                if job.is_last:
+                    conversation.silence(job.speaker)
                 question = conversation.question_for(job)
                 if question is not None:
                     has_turn = not question.turn.resume(question, job)
@@ -245,6 +260,8 @@ class Turn:
                 questions.remove(question)
                 await self._return()
         if question.answer is None:
+            if self._speaker is not None:
+                raise MemberGone("the member is gone, or the program is no longer in the group")
             raise UnknownContact("the contact was deleted, by either side")
         return question.answer
 

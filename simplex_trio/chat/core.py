@@ -11,6 +11,7 @@ from attrs import define, field
 
 from simplex_trio.chat.copies import Copies
 from simplex_trio.chat.errors import ChatError, MessageForgotten, UnknownContact
+from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.happenings import Delivered
 from simplex_trio.chat.machine.outgoing import known_contact
 from simplex_trio.chat.machine.records import ContactRecord, DeliveryState, SentRecord
@@ -81,6 +82,10 @@ class ChatCore:
         """Whether the upkeep knows that descriptions of files wait."""
         self.contact_removed: Callable[[int], None] = lambda contact_id: None
         """Called with the id of each contact that is gone."""
+        self.member_silenced: Callable[[int, bytes | None], None] = lambda group_id, member_id: None
+        """Called with each group and member of whom nothing more is to be expected."""
+        self.notice_added: Callable[[GroupNoticed], None] = lambda noticed: None
+        """Called with what is noticed without an event of the agent."""
         self.error_unhandled: Callable[[str, Exception], object] = _log_error
         """Called with each error of the program's functions that none of them deals with."""
         self._waits: dict[tuple[int, bytes], list[_Wait]] = {}
@@ -116,6 +121,8 @@ class ChatCore:
                         wait.changed.set()
         for contact_id in store.removed:
             self.contact_removed(contact_id)
+        for group_id, member_id in store.silenced:
+            self.member_silenced(group_id, member_id)
         return value
 
     async def create_with(self, decide: Callable[[Store], str]) -> Invitation:

@@ -19,9 +19,12 @@ __all__ = [
     "FileNotReceived",
     "FileTakenBack",
     "GroupsNotSupported",
+    "LeadsToGroup",
     "LinkIsOwn",
+    "MemberGone",
     "MessageForgotten",
     "NameTaken",
+    "NotAGroup",
     "NotAllowed",
     "PairingFailed",
     "UnknownContact",
@@ -66,7 +69,19 @@ class LinkIsOwn(ChatError):
 
 
 class GroupsNotSupported(ChatError):
-    """The link leads to a group or a channel, which this version cannot join."""
+    """The link leads to a channel, which this version cannot join."""
+
+
+class LeadsToGroup(ChatError):
+    """The link leads to a group: `Bot.join` joins it."""
+
+
+class NotAGroup(ChatError):
+    """The link does not lead to a group: `Bot.connect` may use it."""
+
+
+class MemberGone(ChatError):
+    """The member has left the group, or was removed, or the program is in the group no longer."""
 
 
 class MessageForgotten(ChatError):

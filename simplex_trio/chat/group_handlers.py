@@ -36,6 +36,46 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
         """Call a function with each `Group` that the program has become a member of."""
         return self._add("group joined", function)
 
+    def on_pending(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `Group` whose host or admins are to approve the program.
+
+        Until they have, it can talk with them alone.  `Group.status` says who decides; if that
+        changes, it is called again.
+        """
+        return self._add("group pending", function)
+
     def on_failed(self, function: FunctionT) -> FunctionT:
-        """Call a function with each `Group` that the program could not join."""
+        """Call a function with each `Group` that the program could not join, or has lost.
+
+        The host does not let it in (`Group.rejection`), has not answered, or has gone without any
+        other member with whom the program is connected.
+        """
         return self._add("group failed", function)
+
+    def on_ended(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `GroupEnded`: the program was removed, or the group deleted."""
+        return self._add("group ended", function)
+
+    def on_changed(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `GroupChanged`: another name, picture or preferences."""
+        return self._add("group changed", function)
+
+    def on_role(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `RoleChanged`, of a member or of the program."""
+        return self._add("group role", function)
+
+    def on_member_joined(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `Member` that comes after the program."""
+        return self._add("group member joined", function)
+
+    def on_member_left(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `MemberLeft`: it has left, or was removed."""
+        return self._add("group member left", function)
+
+    def on_member_blocked(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `MemberBlocked`."""
+        return self._add("group member blocked", function)
+
+    def on_member_profile(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `MemberProfileChanged`."""
+        return self._add("group member profile", function)

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, final
 from attrs import define, field
 
 from simplex_trio.chat.groups import Group, Member
+from simplex_trio.chat.machine.groups.saying import check_can_answer
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.events import MessageRef, Quote
 from simplex_trio.chat.people import timestamp
@@ -76,11 +79,18 @@ class GroupMessage(Redacted):
         """Send a question that quotes this message, and wait for the member's next message.
 
         What others say meanwhile goes to handlers as always.  Everything else is as for
-        `IncomingMessage.ask`.
+        `IncomingMessage.ask`.  Raises `MemberGone` if the member leaves or is removed, or the
+        program is in the group no longer.
         """
         if self._turn is None:
             raise RuntimeError("only the handler of a message can ask")
-        answer = await self._turn.ask(self.group._sending(question, quote=self))
+        send = self.group._sending(question, quote=self)
+
+        def decide(store: Store) -> SentGroupMessage:
+            check_can_answer(GroupStore(store), self.group.id, self.member.id)
+            return send(store)
+
+        answer = await self._turn.ask(decide)
         assert isinstance(answer, GroupMessage)
         return answer
 

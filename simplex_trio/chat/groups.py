@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, final
 from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.errors import NotAllowed
 from simplex_trio.chat.group_governing import GroupGoverning
 from simplex_trio.chat.machine.groups.joining import accept_invitation, decline_invitation
+from simplex_trio.chat.machine.groups.leaving import leave_group
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     GroupStatus,
@@ -20,6 +22,7 @@ from simplex_trio.chat.machine.groups.sending import send_to_group
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.group_events import RejectionReason
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.people import as_content
@@ -68,6 +71,16 @@ class Group(GroupGoverning):
         return self._record.own_role
 
     @property
+    def is_incognito(self) -> bool:
+        """Whether members know the program by a random profile."""
+        return self._record.own_profile is not None
+
+    @property
+    def rejection(self) -> RejectionReason | str | None:
+        """Why the host has not let the program in, if it has said so."""
+        return self._record.rejection
+
+    @property
     def state(self) -> State:
         """What the program keeps of the group: see `State`."""
         return State(self._core, self.id)
@@ -78,6 +91,45 @@ class Group(GroupGoverning):
             lambda store: GroupStore(store).current_members(self.id), durable=False
         )
         return [Member(self, each) for each in found]
+
+    async def member(self, member_id: bytes) -> Member | None:
+        """The member with this id, if it takes part in the group."""
+        found = await self._core.step(
+            lambda store: GroupStore(store).member(self.id, member_id), durable=False
+        )
+        return None if found is None or not found.is_current else Member(self, found)
+
+    async def leave(self) -> None:
+        """Leave the group, or stop joining it; members are told, after what is queued for them.
+
+        Handlers that ask members get `MemberGone`.  What is kept of the group stays until `forget`.
+        Again, or of a group that has ended, it changes nothing.
+        """
+        core = self._core
+
+        def decide(store: Store) -> GroupRecord:
+            groups = GroupStore(store)
+            group = known_group(groups, self.id)
+            leave_group(groups, core.settings, group)
+            return groups.group(self.id) or group
+
+        self._record = await core.step(decide)
+
+    async def forget(self) -> None:
+        """Remove all that is kept of a group that the program is no member of any more.
+
+        Raises `NotAllowed` while it is one: `leave` the group first.
+        """
+
+        def decide(store: Store) -> None:
+            groups = GroupStore(store)
+            group = groups.group(self.id)
+            if group is not None and not group.status.is_over:
+                raise NotAllowed("the program is a member of the group, and has to leave it first")
+            if group is not None:
+                groups.remove_group(group)
+
+        await self._core.step(decide)
 
     async def send(
         self, content: Content | str, *, quote: GroupMessage | SentGroupMessage | None = None

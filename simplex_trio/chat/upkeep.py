@@ -10,6 +10,8 @@ from attrs import frozen
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.machine.file_records import FileStore
+from simplex_trio.chat.machine.groups.following import give_up_waiting
+from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.happenings import Delivered
 from simplex_trio.chat.machine.receiving_files import forget_old_files
 from simplex_trio.chat.machine.sending_files import say_descriptions
@@ -20,7 +22,7 @@ from simplex_trio.xftp.disk import in_thread
 __all__ = ["keep_up", "sweep_copies"]
 
 _PERIOD = 3600
-"""Seconds between two looks for files that are too old."""
+"""Seconds between two looks for files that are too old, and members that do not connect."""
 
 _RETRY = 60
 """Seconds after which descriptions are tried to be sent again that could not be."""
@@ -31,6 +33,7 @@ class _Kept:
     told: list[Delivered]
     expires_next: int | None
     has_descriptions: bool
+    noticed: list[GroupNoticed]
 
 
 def _keep(settings: Settings, store: Store) -> _Kept:
@@ -40,7 +43,8 @@ def _keep(settings: Settings, store: Store) -> _Kept:
         store.forget_expired(settings.seconds),
     )
     expires_next = min((each for each in times if each is not None), default=None)
-    return _Kept(told, expires_next, store.has_descriptions)
+    noticed = give_up_waiting(store, settings.seconds)
+    return _Kept(told, expires_next, store.has_descriptions, noticed)
 
 
 async def keep_up(core: ChatCore) -> None:
@@ -52,6 +56,8 @@ async def keep_up(core: ChatCore) -> None:
         core.upkeep_due = trio.Event()
         kept = await core.step(partial(_keep, core.settings), durable=False)
         core.delivered(kept.told)
+        for each in kept.noticed:
+            core.notice_added(each)
         core.describes_later = kept.has_descriptions
         unused = core.copies.take_unused()
         if unused:

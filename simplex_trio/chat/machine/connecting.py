@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from attrs import evolve
 
-from simplex_trio.chat.errors import GroupsNotSupported, LinkIsOwn
+from simplex_trio.chat.errors import LeadsToGroup, LinkIsOwn
 from simplex_trio.chat.machine.happenings import Happening
 from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.noticing import notify, read_info
@@ -119,7 +119,7 @@ def connect(
 ) -> tuple[ContactRecord, bytes]:
     """Join an invitation, or ask at an address; returns the contact, and what the peer is told."""
     if leads_to_group(link):
-        raise GroupsNotSupported("the link leads to a group, and groups are not supported yet")
+        raise LeadsToGroup("the link leads to a group, which Bot.join joins")
     if is_own(store, link, presets):
         raise LinkIsOwn("the link is the program's own")
     own = random_profile(settings.random) if incognito else None

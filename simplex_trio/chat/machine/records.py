@@ -197,6 +197,7 @@ class NoticeKind(StrEnum):
     FILE = "file"
     GROUP_INVITED = "group invited"
     GROUP_JOINED = "group joined"
+    GROUP_PENDING = "group pending"
     GROUP_FAILED = "group failed"
 
 

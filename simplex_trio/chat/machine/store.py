@@ -83,6 +83,8 @@ class Store:
         self.t: Transaction = t
         self.removed: list[int] = []
         """Contacts that the transaction removes."""
+        self.silenced: list[tuple[int, bytes | None]] = []
+        """Members, by group and id, with whom the program itself parts; `None` for all."""
         self.forgotten: list[tuple[int, bytes]] = []
         """Messages, by contact and id, of which it removes what is kept."""
         self.changed_files: list[OfferedFile] = []

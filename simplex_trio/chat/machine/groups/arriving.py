@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
+from simplex_trio.chat.machine.groups.duplicates import HostReminder
 from simplex_trio.chat.machine.groups.happenings import ToldInGroup
+from simplex_trio.chat.machine.groups.leaving import part_with
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     MemberOrigin,
@@ -58,6 +60,7 @@ from simplex_trio.redaction import Redacted
 
 __all__ = [
     "MAX_RECEIPTS",
+    "MAX_TOLD",
     "PASSED_ON",
     "Arrival",
     "Rule",
@@ -66,6 +69,10 @@ __all__ = [
     "look_in_group",
     "settle_in_group",
 ]
+
+MAX_TOLD = 300
+"""How many things one message can tell the program; what comes behind them in it is left out.
+Batches of the apps have fewer elements that programs are told of."""
 
 MAX_RECEIPTS = 20
 """Up to how many members there are receipts in a group, as with the apps."""
@@ -111,6 +118,16 @@ class Arrival:
     message: ChatMessage | None = None
     """What is said, as it came."""
     told: list[ToldItem] = field(factory=list)
+    later: list[Callable[[], None]] = field(factory=list)
+    """What is done once all of the message was passed on, such as deleting connections."""
+    affected: MemberRecord | None = None
+    """Another member that it is about, as before."""
+
+    def is_new(self) -> bool:
+        """Note that this has come; returns whether it has not come before, another way."""
+        if self.msg_id is None:
+            return True
+        return self.groups.is_new(self.group.group_id, self.author.member_id, self.msg_id)
 
     def tell(
         self,
@@ -128,6 +145,10 @@ class Arrival:
         by = self.author if subject.member_id != self.author.member_id else None
         place = self.place if reads else -1
         self.told.append(ToldItem(kind, subject, place, by, before))
+
+    def governs(self, *roles: Role | str) -> bool:
+        """Whether the author is a member that may do what those with these roles may."""
+        return self.author.is_current and all(has_role(self.author.role, each) for each in roles)
 
 
 Rule: TypeAlias = Callable[[Arrival, Any], bool]
@@ -191,6 +212,9 @@ def look_in_group(
     known = groups.told(message.connection_id, message.message_id)
     is_repeated = known is not None
     if known is None:
+        if group.status.is_over or member.status is MemberStatus.GONE:
+            settle_in_group(store, message)
+            return []
         known = _apply(groups, settings, member, message, elements, rules, pass_on)
         if not known.items:
             settle_in_group(store, message)
@@ -214,10 +238,18 @@ def _apply(
 ) -> ToldRecord:
     told: list[ToldItem] = []
     allowed: list[Arrival] = []
+    later: list[Callable[[], None]] = []
+    reminder = HostReminder()
     for place, element in enumerate(elements):
         group = groups.group(member.group_id)
-        deliverer = groups.member(member.group_id, member.member_id)
-        if group is None or deliverer is None:
+        deliverer = groups.member_of(message.connection_id)
+        if (
+            group is None
+            or group.status.is_over
+            or deliverer is None
+            or deliverer.status is MemberStatus.GONE
+            or len(told) >= MAX_TOLD
+        ):
             break  # by what came before
         if element is None:
             continue
@@ -235,13 +267,17 @@ def _apply(
             is_forwarded=element.is_forwarded,
             message=element.message,
             told=told,
+            later=later,
         )
+        reminder.look(arrival)
         event = element.message.event
         rule = rules.get(type(event))
         if rule is not None and rule(arrival, event) and not element.is_forwarded:
             allowed.append(arrival)
     if allowed:
         pass_on(allowed)
+    for each in later:
+        each()
     return ToldRecord(message.message_id, tuple(told))
 
 
@@ -258,7 +294,9 @@ def _author(
     ):
         return None
     author = groups.member(group.group_id, author_id)
-    if author is None and not isinstance(event, XGrpLeave) and groups.has_room(group.group_id):
+    if author is not None:
+        return None if author.status is MemberStatus.GONE else author
+    if not isinstance(event, XGrpLeave) and groups.can_be_known(group, author_id):
         author = groups.put_member(
             MemberRecord(
                 group.group_id,
@@ -326,3 +364,5 @@ def settle_in_group(store: Store, message: PeerMessage) -> None:
     # If the connection is deleted meanwhile, there is nothing to acknowledge.
     with suppress(CannotAcknowledge, UnknownConnection):
         store.t.acknowledge(message, receipt=gives_receipt)
+    if member is not None:
+        part_with(groups, member)

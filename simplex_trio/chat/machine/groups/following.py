@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.hosting import (
     invited_connected,
     invitee_confirmed,
     link_is_there,
 )
-from simplex_trio.chat.machine.groups.joining import connected
-from simplex_trio.chat.machine.groups.noticing import notify_of_group
-from simplex_trio.chat.machine.groups.records import GroupStatus, MemberOrigin
+from simplex_trio.chat.machine.groups.joining import connected, fail
+from simplex_trio.chat.machine.groups.leaving import drop_connection, is_cut_off, is_lost
+from simplex_trio.chat.machine.groups.links import answered
+from simplex_trio.chat.machine.groups.mesh import followed_member
+from simplex_trio.chat.machine.groups.records import (
+    GroupRecord,
+    GroupStatus,
+    MemberOrigin,
+    MemberRecord,
+)
 from simplex_trio.chat.machine.groups.store import GroupStore
-from simplex_trio.chat.machine.records import NoticeKind
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
+from simplex_trio.duplex.errors import CannotResynchronise, UnknownConnection
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
     ConnectionEvent,
-    ConnectionFailed,
     ConnectionReady,
     InvitationReady,
     JoinSent,
-    QueueLost,
+    RatchetBroken,
 )
 
-__all__ = ["happened_in_group"]
+__all__ = ["give_up_waiting", "happened_in_group"]
 
 
 def happened_in_group(
@@ -44,17 +52,60 @@ def happened_in_group(
             invitee_confirmed(groups, member, event)
         case JoinSent(can_send=True):
             groups.change_member(member, can_send=True)
-        case ConnectionReady():
+        case RatchetBroken(must_resynchronise=True):
+            # There is no person to ask, and without it nothing can be said any more.
+            with suppress(CannotResynchronise, UnknownConnection):
+                store.t.resynchronise(event.connection_id)
+        case _ if member.origin is MemberOrigin.HOST:
+            return _followed_host(groups, settings, group, member, event)
+        case ConnectionReady() if member.origin is MemberOrigin.INVITEE:
             member = groups.change_member(member, can_send=True, is_connected=True)
-            if member.origin is MemberOrigin.HOST:
-                return connected(store, group)
-            if member.origin is MemberOrigin.INVITEE:
-                invited_connected(groups, settings, group, member)
-        case ConnectionFailed() | QueueLost(deleted=True):
+            invited_connected(groups, settings, group, member)
+        case _ if member.origin is not MemberOrigin.INVITEE:
+            followed_member(groups, settings, group, member, event)
+            return _if_cut_off(groups, group)
+        case _ if is_lost(event):
             groups.change_member(member, can_send=False, is_connected=False)
-            if member.origin is MemberOrigin.HOST and group.status is GroupStatus.JOINING:
-                group = groups.change_group(group, status=GroupStatus.FAILED)
-                return notify_of_group(store, group, NoticeKind.GROUP_FAILED)
         case _:
             pass
     return []
+
+
+def _followed_host(
+    groups: GroupStore,
+    settings: Settings,
+    group: GroupRecord,
+    host: MemberRecord,
+    event: ConnectionEvent,
+) -> list[GroupNoticed]:
+    match event:
+        case ConfirmationReceived() if group.status is GroupStatus.JOINING:
+            return answered(groups, settings, group, host, event)
+        case ConnectionReady():
+            groups.wait_for(host, None)
+            groups.change_member(host, can_send=True, is_connected=True)
+            return connected(groups.store, settings, group)
+        case _ if is_lost(event):
+            if group.status is not GroupStatus.READY:
+                return fail(groups, group)
+            drop_connection(groups, host)
+            return _if_cut_off(groups, group)
+        case _:
+            return []
+
+
+def _if_cut_off(groups: GroupStore, group: GroupRecord) -> list[GroupNoticed]:
+    return fail(groups, group) if is_cut_off(groups, group) else []
+
+
+def give_up_waiting(store: Store, now: int) -> list[GroupNoticed]:
+    """Give connections up that have not come about in time, with the groups that depend on them."""
+    groups = GroupStore(store)
+    noticed: list[GroupNoticed] = []
+    for member in list(groups.overdue(now)):
+        group = groups.group(member.group_id)
+        if group is not None and member.origin is MemberOrigin.HOST:
+            noticed += fail(groups, group)
+        else:
+            drop_connection(groups, member)
+    return noticed

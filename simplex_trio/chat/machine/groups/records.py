@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
-from simplex_trio.chat.messages.group_events import BusinessChat
+from simplex_trio.chat.messages.group_events import BusinessChat, RejectionReason
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record
@@ -15,6 +15,7 @@ from simplex_trio.chat.messages.versions import ChatVersion
 
 __all__ = [
     "MAX_MEMBERS",
+    "MAX_MEMBER_ID",
     "GroupInvited",
     "GroupRecord",
     "GroupStatus",
@@ -27,6 +28,10 @@ __all__ = [
 
 MAX_MEMBERS = 10_000
 """How many members of a group are known; those that a host tells of beyond that are left out."""
+
+MAX_MEMBER_ID = 255
+"""How many bytes the id of a member may have, as what hosts pass on has no room for longer ones.
+The apps make ids of 16."""
 
 _FIRST_VERSION = ChatVersions(ChatVersion.FIRST, ChatVersion.FIRST)
 
@@ -160,6 +165,16 @@ class GroupRecord(Record):
     """If it is the conversation of a business with a customer."""
     alias: str = ""
     """What the program calls the group, if that is not the name in the profile."""
+    is_by_link: bool = False
+    """Whether the program has asked for it by a link."""
+    joins_as: GroupStatus = GroupStatus.READY
+    """What it is as soon as it is connected with the host."""
+    joined_at: int | None = None
+    """When the program has become a member, in seconds since 1970."""
+    rejection: RejectionReason | str | None = None
+    """Why the host does not let the program in, if it says so."""
+    profile_told: str = ""
+    """What stands for the program's profile as members were told of it last."""
 
 
 # --- what the program is told -------------------------------------------------------------------

@@ -12,7 +12,7 @@ from simplex_trio.chat.messages.group_profiles import (
     Switch,
 )
 
-__all__ = ["GroupFeature", "allows", "can_say", "has_role", "is_support", "rank"]
+__all__ = ["GroupFeature", "allows", "as_role", "can_say", "has_role", "is_support", "rank"]
 
 _ROLES = tuple(Role)
 
@@ -43,6 +43,11 @@ _ON_BY_DEFAULT = frozenset(
         GroupFeature.SUPPORT,
     }
 )
+
+
+def as_role(word: str) -> Role | str:
+    """The role with this name, or the name if it is not known."""
+    return Role(word) if word in _ROLES else word
 
 
 def rank(role: Role | str) -> int:

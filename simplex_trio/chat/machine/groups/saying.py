@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from simplex_trio.chat.errors import UnknownGroup
-from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord
+from simplex_trio.chat.errors import MemberGone, UnknownGroup
+from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord, MemberStatus
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.messages.bodies import pack
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.duplex.transaction import SendOutcome
 
-__all__ = ["known_group", "say_to"]
+__all__ = ["check_can_answer", "known_group", "say_to"]
+
+
+def check_can_answer(groups: GroupStore, group_id: int, member_id: bytes) -> None:
+    """Raise `MemberGone` if nothing can come of a member any more."""
+    group, member = groups.group(group_id), groups.member(group_id, member_id)
+    is_over = group is None or group.status.is_over
+    if is_over or member is None or member.status is MemberStatus.GONE:
+        raise MemberGone("the member is gone, or the program is no longer in the group")
 
 
 def known_group(groups: GroupStore, group_id: int) -> GroupRecord:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from attrs import evolve
 
 from simplex_trio.chat.machine.groups.records import (
+    MAX_MEMBER_ID,
     MAX_MEMBERS,
     GroupRecord,
+    GroupStatus,
     MemberRecord,
     MemberStatus,
     ToldRecord,
@@ -20,11 +22,19 @@ from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record
 
-__all__ = ["MAX_SEEN", "GroupStore"]
+__all__ = ["MAX_GONE", "MAX_SEEN", "PATIENCE", "GroupStore"]
+
+PATIENCE = 21 * 24 * 3600
+"""Seconds after which a connection with a member that has not come about is given up: routers have
+dropped by then what the other side did not read."""
 
 MAX_SEEN = 2000
 """How many messages of each group are known to have come, so that copies which come another way are
 dropped; the oldest ones go first."""
+
+MAX_GONE = 1000
+"""How many members of each group that are gone are known, so that messages of theirs which come
+later make no members of them; the oldest ones go first."""
 
 _GROUPS = ".chat.groups"
 _MEMBERS = ".chat.members"
@@ -32,7 +42,12 @@ _PROFILES = ".chat.member-profiles"
 _TOLD = ".chat.group-told"
 _SEEN = ".chat.group-seen"
 _SEEN_ORDER = ".chat.group-seen-order"
+_GONE = ".chat.group-gone"
+_GONE_ORDER = ".chat.group-gone-order"
 _INVITATIONS = ".chat.group-invitations"
+_UNDECIDED = ".chat.group-undecided"
+_WAITING = ".chat.group-waiting"
+_CONNECTED = ".chat.group-connected"
 
 _GROUP_IDS = range(1, 2**63)
 
@@ -50,7 +65,12 @@ def _hashed(link: str) -> bytes:
 
 
 def _member_key(group_id: int, member_id: bytes) -> bytes:
-    return _key(group_id) + member_id[:255]
+    return _key(group_id) + member_id
+
+
+def _hashed_id(group_id: int, member_id: bytes, msg_id: bytes = b"") -> bytes:
+    framed = len(member_id).to_bytes(4, "big") + member_id + msg_id
+    return _key(group_id) + hashlib.sha256(framed).digest()[:16]
 
 
 class GroupStore:
@@ -84,7 +104,16 @@ class GroupStore:
         self._kept.put(_GROUPS, _key(group.group_id), _encoded(group))
         if group.invited is not None:
             self._kept.put(_INVITATIONS, _hashed(group.invited.link), _key(group.group_id))
+            undecided = _key(group.invited.contact_id) + _key(group.group_id)
+            if group.status is GroupStatus.INVITED:
+                self._kept.put(_UNDECIDED, undecided, b"")
+            else:
+                self._kept.delete(_UNDECIDED, undecided)
         return group
+
+    def count_invitations(self, contact_id: int | None = None) -> int:
+        """How many invitations wait until the program decides, of all contacts or of one."""
+        return self._kept.count(_UNDECIDED, b"" if contact_id is None else _key(contact_id))
 
     def invited_by(self, link: str) -> GroupRecord | None:
         """The group that the program was invited to with this link."""
@@ -101,11 +130,14 @@ class GroupStore:
         prefix = _key(group.group_id)
         for member in self.members(group.group_id):
             self.remove_member(member)
-        for space in (_SEEN, _SEEN_ORDER):
-            for key, _ in self._kept.scan(space, prefix):
-                self._kept.delete(space, key)
+        for space in (_SEEN, _SEEN_ORDER, _GONE, _GONE_ORDER):
+            while found := self._kept.scan(space, prefix):
+                for key, _ in found:
+                    self._kept.delete(space, key)
         if group.invited is not None:
             self._kept.delete(_INVITATIONS, _hashed(group.invited.link))
+            undecided = _key(group.invited.contact_id) + prefix
+            self._kept.delete(_UNDECIDED, undecided)
         Relations(self._kept, group.group_id).forget_all()
         self._kept.delete(_GROUPS, prefix)
         self.store.forget_conversation(group.group_id)
@@ -113,21 +145,28 @@ class GroupStore:
     # --- members --------------------------------------------------------------------------------
 
     def member(self, group_id: int, member_id: bytes) -> MemberRecord | None:
-        """The member with this id."""
-        found = self._kept.get(_MEMBERS, _member_key(group_id, member_id))
+        """The member with this id, which may be anything."""
+        if not 1 <= len(member_id) <= MAX_MEMBER_ID:
+            return None
+        return self._member_at(_member_key(group_id, member_id))
+
+    def _member_at(self, key: bytes) -> MemberRecord | None:
+        found = self._kept.get(_MEMBERS, key)
         return None if found is None else MemberRecord.from_json(decode_json(found))
 
     def member_of(self, connection_id: str) -> MemberRecord | None:
         """The member with this connection."""
         found = self._kept.get(MEMBERS_OF_CONNECTIONS, connection_id.encode())
-        if found is None:
-            return None
-        return self.member(int.from_bytes(found[:8], "big"), found[8:])
+        return None if found is None else self._member_at(found)
 
     def members(self, group_id: int) -> list[MemberRecord]:
         """All members in the order of their ids."""
-        found = self._kept.scan(_MEMBERS, _key(group_id), limit=MAX_MEMBERS + 1)
-        return [MemberRecord.from_json(decode_json(value)) for _, value in found]
+        members: list[MemberRecord] = []
+        after: bytes | None = None
+        while found := self._kept.scan(_MEMBERS, _key(group_id), after=after):
+            members += (MemberRecord.from_json(decode_json(value)) for _, value in found)
+            after = found[-1][0]
+        return members
 
     def current_members(self, group_id: int) -> list[MemberRecord]:
         """Those who take part in the group."""
@@ -136,6 +175,19 @@ class GroupStore:
     def has_room(self, group_id: int) -> bool:
         """Whether another member can be known."""
         return self._kept.count(_MEMBERS, _key(group_id)) < MAX_MEMBERS
+
+    def count_connections(self, group_id: int) -> int:
+        """How many members the program has connections with."""
+        return self._kept.count(_CONNECTED, _key(group_id))
+
+    def can_be_known(self, group: GroupRecord, member_id: bytes) -> bool:
+        """Whether there may be a member with this id that is not known yet."""
+        return (
+            1 <= len(member_id) <= MAX_MEMBER_ID
+            and member_id != group.own_id
+            and not self.is_gone(group.group_id, member_id)
+            and self.has_room(group.group_id)
+        )
 
     def put_member(self, member: MemberRecord, profile: Profile | None = None) -> MemberRecord:
         """Store a member, and its profile if that is given."""
@@ -146,6 +198,7 @@ class GroupStore:
         self._kept.put(_MEMBERS, key, _encoded(member))
         if member.connection_id is not None:
             self._kept.put(MEMBERS_OF_CONNECTIONS, member.connection_id.encode(), key)
+            self._kept.put(_CONNECTED, key, b"")
         return member
 
     def change_member(self, member: MemberRecord, **changes: object) -> MemberRecord:
@@ -155,6 +208,11 @@ class GroupStore:
             return member
         if member.connection_id is not None and changed.connection_id != member.connection_id:
             self._kept.delete(MEMBERS_OF_CONNECTIONS, member.connection_id.encode())
+            if changed.connection_id is None:
+                key = _member_key(member.group_id, member.member_id)
+                self._kept.delete(_CONNECTED, key)
+                self._kept.delete(_WAITING, key)
+                self._kept.delete(_TOLD, member.connection_id.encode())
         return self.put_member(changed)
 
     def profile_of(self, member: MemberRecord) -> Profile | None:
@@ -167,6 +225,8 @@ class GroupStore:
         key = _member_key(member.group_id, member.member_id)
         self._kept.delete(_MEMBERS, key)
         self._kept.delete(_PROFILES, key)
+        self._kept.delete(_WAITING, key)
+        self._kept.delete(_CONNECTED, key)
         if member.connection_id is not None:
             self._kept.delete(MEMBERS_OF_CONNECTIONS, member.connection_id.encode())
             self._kept.delete(_TOLD, member.connection_id.encode())
@@ -174,21 +234,62 @@ class GroupStore:
             Relations(self._kept, member.group_id).forget(member.number)
         return evolve(member, status=MemberStatus.GONE, connection_id=None, can_send=False)
 
+    # --- connections that are to come about -----------------------------------------------------
+
+    def wait_for(self, member: MemberRecord, until: int | None) -> None:
+        """Wait for the connection with a member; with `None` no longer."""
+        key = _member_key(member.group_id, member.member_id)
+        if until is None:
+            self._kept.delete(_WAITING, key)
+        else:
+            self._kept.put(_WAITING, key, _key(until))
+
+    def overdue(self, now: int) -> Iterator[MemberRecord]:
+        """The members with whom no connection has come about in time."""
+        after = b""
+        while found := self._kept.scan(_WAITING, after=after):
+            after = found[-1][0]
+            for key, value in found:
+                if int.from_bytes(value, "big") <= now:
+                    member = self._member_at(key)
+                    if member is None:
+                        self._kept.delete(_WAITING, key)
+                    else:
+                        yield member
+
+    # --- members that are gone ------------------------------------------------------------------
+
+    def is_gone(self, group_id: int, member_id: bytes) -> bool:
+        """Whether a member has left, or was removed."""
+        return self._kept.get(_GONE, _hashed_id(group_id, member_id)) is not None
+
+    def note_gone(self, group_id: int, member_id: bytes) -> None:
+        """Note that a member is gone, so that it does not come back by what it has said before."""
+        hashed = _hashed_id(group_id, member_id)
+        self._note(_GONE, _GONE_ORDER, _key(group_id), hashed, MAX_GONE)
+
     # --- messages -------------------------------------------------------------------------------
+
+    def has_come(self, group_id: int, member_id: bytes, msg_id: bytes) -> bool:
+        """Whether a message has come before."""
+        return self._kept.get(_SEEN, _hashed_id(group_id, member_id, msg_id)) is not None
 
     def is_new(self, group_id: int, member_id: bytes, msg_id: bytes) -> bool:
         """Note that a message has come; returns whether it has not come before."""
-        prefix = _key(group_id)
-        hashed = prefix + hashlib.sha256(bytes([len(member_id)]) + member_id + msg_id).digest()[:16]
-        if self._kept.get(_SEEN, hashed) is not None:
+        hashed = _hashed_id(group_id, member_id, msg_id)
+        return self._note(_SEEN, _SEEN_ORDER, _key(group_id), hashed, MAX_SEEN)
+
+    def _note(self, space: str, order: str, prefix: bytes, hashed: bytes, most: int) -> bool:
+        """Keep a key among the ``most`` newest ones of a group; returns whether it is new."""
+        if self._kept.get(space, hashed) is not None:
             return False
         number = self.store.next_number(b"last seen")
-        self._kept.put(_SEEN, hashed, b"")
-        self._kept.put(_SEEN_ORDER, prefix + _key(number), hashed)
-        if self._kept.count(_SEEN_ORDER, prefix) > MAX_SEEN:
-            ((oldest, value),) = self._kept.scan(_SEEN_ORDER, prefix, limit=1)
-            self._kept.delete(_SEEN_ORDER, oldest)
-            self._kept.delete(_SEEN, value)
+        self._kept.put(space, hashed, b"")
+        self._kept.put(order, prefix + _key(number), hashed)
+        if self._kept.count(order, prefix) > most:
+            ((oldest, value),) = self._kept.scan(order, prefix, limit=1)
+            self._kept.delete(order, oldest)
+            self._kept.delete(space, value)
         return True
 
     def told(self, connection_id: str, message_id: int) -> ToldRecord | None:

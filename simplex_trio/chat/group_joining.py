@@ -1,0 +1,64 @@
+"""`join_group`: how a program comes into a group by its link."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+
+from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.errors import GroupsNotSupported
+from simplex_trio.chat.groups import Group
+from simplex_trio.chat.machine.groups.links import ask_to_join, check_group_link, give_up_joining
+from simplex_trio.chat.machine.groups.records import GroupRecord
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.addresses import GroupLinkData
+from simplex_trio.chat.messages.group_profiles import GroupProfile
+from simplex_trio.chat.people import check_alias
+from simplex_trio.duplex.errors import AlreadyJoined, DuplexError
+from simplex_trio.errors import DecodeError
+from simplex_trio.wire.duplex.links import Link
+from simplex_trio.wire.duplex.short_links import ShortContactLink
+
+__all__ = ["join_group"]
+
+
+async def join_group(
+    core: ChatCore, link: Link, *, incognito: bool, alias: str, connects: bool
+) -> Group:
+    """Ask for a group at its link; see `Bot.join`."""
+    check_alias(alias)
+    check_group_link(link)
+    shown = await _shown(core, link)
+    settings = core.settings
+    ask = partial(ask_to_join, incognito=incognito, alias=alias, connects=connects)
+
+    def decide(store: Store) -> tuple[GroupRecord, bytes]:
+        return ask(GroupStore(store), settings, link, shown)
+
+    record, info = await core.step(decide)
+    try:
+        await core.agent.join(link, info, decides=True, pq=False)
+    except AlreadyJoined:
+        pass  # an earlier call, or an earlier life of the program, has come as far as that
+    except DuplexError:
+        with trio.CancelScope(shield=True):  # one step in the store, which takes no time
+            await core.step(lambda store: give_up_joining(GroupStore(store), record.group_id))
+        raise
+    return Group(core, record)
+
+
+async def _shown(core: ChatCore, link: Link) -> GroupProfile:
+    """What the link shows of the group, until the host says more."""
+    if not isinstance(link, ShortContactLink):
+        return GroupProfile("")
+    preview = await core.agent.look(link)
+    try:
+        data = None if preview.data is None else GroupLinkData.decode(preview.data)
+    except DecodeError:  # as in the apps, which then know nothing of it either
+        data = None
+    is_channel = data is not None and data.group_profile.public_group is not None
+    if is_channel or not preview.direct:
+        raise GroupsNotSupported("the link leads to a channel, which cannot be joined yet")
+    return GroupProfile("") if data is None else data.group_profile

@@ -1,0 +1,120 @@
+"""How members go, and how the program goes itself."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from simplex_trio.chat.machine.groups.records import (
+    GroupRecord,
+    GroupStatus,
+    MemberRecord,
+    MemberStatus,
+)
+from simplex_trio.chat.machine.groups.rules import has_role
+from simplex_trio.chat.machine.groups.saying import say_to
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.messages.group_events import XGrpLeave
+from simplex_trio.chat.messages.group_profiles import Role
+from simplex_trio.duplex.errors import UnknownConnection
+from simplex_trio.duplex.events import (
+    ConnectionEvent,
+    ConnectionFailed,
+    DeliveryFailed,
+    Problem,
+    QueueLost,
+)
+
+__all__ = [
+    "close_group",
+    "drop_connection",
+    "is_cut_off",
+    "is_lost",
+    "leave_group",
+    "part_with",
+    "remove",
+]
+
+_HEARING = (MemberStatus.PRESENT, MemberStatus.PENDING, MemberStatus.IN_REVIEW)
+
+
+def drop_connection(
+    groups: GroupStore, member: MemberRecord, *, after_delivery: bool = False
+) -> MemberRecord:
+    """Delete the program's connection with a member, who stays in the group."""
+    if member.connection_id is None:
+        return member
+    with suppress(UnknownConnection):
+        groups.store.t.delete(member.connection_id, after_delivery=after_delivery)
+    return groups.change_member(member, connection_id=None, can_send=False, is_connected=False)
+
+
+def remove(groups: GroupStore, member: MemberRecord, *, after_delivery: bool = False) -> None:
+    """Forget a member that is gone, and delete the program's connection with it."""
+    groups.note_gone(member.group_id, member.member_id)
+    if member.connection_id is not None:
+        with suppress(UnknownConnection):
+            groups.store.t.delete(member.connection_id, after_delivery=after_delivery)
+    groups.remove_member(member)
+
+
+def part_with(groups: GroupStore, member: MemberRecord) -> None:
+    """The program has dealt with a message of a member: if that was the last one, part with it."""
+    group = groups.group(member.group_id)
+    is_over = group is not None and group.status.is_over
+    if group is not None and (is_over or member.status is MemberStatus.GONE):
+        remove(groups, member, after_delivery=_passes_on(group))
+
+
+def _passes_on(group: GroupRecord) -> bool:
+    return has_role(group.own_role, Role.ADMIN)
+
+
+def close_group(
+    groups: GroupStore, group: GroupRecord, *, after_delivery: bool, kept: str | None = None
+) -> None:
+    """Delete the connections with all members of a group that is over, and forget them.
+
+    ``kept`` is a connection whose last message the program still has in its hands.
+    """
+    for member in groups.members(group.group_id):
+        if kept is None or member.connection_id != kept:
+            remove(groups, member, after_delivery=after_delivery)
+
+
+def leave_group(groups: GroupStore, settings: Settings, group: GroupRecord) -> None:
+    """Leave a group, and tell the members with whom the program is connected."""
+    if group.status is GroupStatus.INVITED:
+        groups.remove_group(group)  # the contact is not told
+        return
+    if group.status.is_over:
+        return
+    if group.status is not GroupStatus.JOINING:
+        hearing = [each for each in groups.members(group.group_id) if each.status in _HEARING]
+        event = XGrpLeave()
+        said = [(event, settings.new_message_id())]
+        say_to(groups, hearing, said, notify=event.NOTIFIES)
+    group = groups.change_group(group, status=GroupStatus.LEFT)
+    close_group(groups, group, after_delivery=True)
+    groups.store.silenced.append((group.group_id, None))
+
+
+def is_cut_off(groups: GroupStore, group: GroupRecord) -> bool:
+    """Whether nothing can come any more, as the program is connected with none of the members."""
+    if group.host_id is None or group.status.is_over:
+        return False
+    members = groups.members(group.group_id)
+    return not any(
+        each.connection_id is not None and each.status is not MemberStatus.GONE for each in members
+    )
+
+
+def is_lost(event: ConnectionEvent) -> bool:
+    """Whether a connection cannot be made, or the other side has deleted it without a word."""
+    match event:
+        case ConnectionFailed() | QueueLost(deleted=True):
+            return True
+        case DeliveryFailed(problem=problem):
+            return problem is Problem.QUEUE_GONE
+        case _:
+            return False

@@ -1,0 +1,286 @@
+"""What members say of members: who comes, who goes, what each may do, and who they are.
+
+Whether a member may say it is judged by the roles that the program knows of, and not by what the
+member claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from attrs import evolve
+
+from simplex_trio.chat.machine.groups.arriving import Arrival, Rule
+from simplex_trio.chat.machine.groups.changes import as_json, ends, group_changes
+from simplex_trio.chat.machine.groups.joining import acceptance_changed
+from simplex_trio.chat.machine.groups.leaving import is_cut_off, remove
+from simplex_trio.chat.machine.groups.mesh import join_member, offer_connection
+from simplex_trio.chat.machine.groups.records import (
+    GroupStatus,
+    MemberOrigin,
+    MemberRecord,
+    MemberStatus,
+)
+from simplex_trio.chat.machine.groups.rules import has_role
+from simplex_trio.chat.messages.event import Event
+from simplex_trio.chat.messages.events import XInfo
+from simplex_trio.chat.messages.group_events import (
+    MemberInfo,
+    Restriction,
+    XGrpLeave,
+    XGrpLinkAcpt,
+    XGrpLinkMem,
+    XGrpMemDel,
+    XGrpMemFwd,
+    XGrpMemIntro,
+    XGrpMemNew,
+    XGrpMemRestrict,
+    XGrpMemRole,
+)
+from simplex_trio.chat.messages.group_profiles import Role
+from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.messages.scalars import ChatVersions
+from simplex_trio.chat.messages.versions import ChatVersion
+
+__all__ = ["RULES"]
+
+_FIRST = ChatVersions(ChatVersion.FIRST, ChatVersion.FIRST)
+
+
+# --- coming -------------------------------------------------------------------------------------
+
+
+def _known(a: Arrival, member_id: bytes) -> MemberRecord | None:
+    return a.groups.member(a.group.group_id, member_id)
+
+
+def _met(
+    a: Arrival, info: MemberInfo, status: MemberStatus, origin: MemberOrigin
+) -> MemberRecord | None:
+    """A member that the program is told of, if it does not know it already."""
+    known = _known(a, info.member_id)
+    if known is None and not a.groups.can_be_known(a.group, info.member_id):
+        return None
+    if known is not None and known.status is not MemberStatus.UNKNOWN:
+        return None
+    member = MemberRecord(
+        *(a.group.group_id, info.member_id, info.member_role, status, origin),
+        versions=info.v or _FIRST,
+        host_id=a.author.member_id,
+        is_blocked=known is not None and known.is_blocked,
+    )
+    return a.groups.put_member(member, info.profile)
+
+
+def introduced(a: Arrival, event: XGrpMemIntro) -> bool:
+    """The host tells of a member that was there before."""
+    if a.is_forwarded or a.author.origin is not MemberOrigin.HOST or not a.governs(Role.ADMIN):
+        return False
+    member = _met(a, event.member_info, MemberStatus.PRESENT, MemberOrigin.BEFORE)
+    if member is None:
+        return False
+    restrictions = event.member_restrictions
+    if restrictions is not None and restrictions.restriction == Restriction.BLOCKED:
+        member = a.groups.change_member(member, is_blocked=True)
+    offer_connection(a.groups, a.settings, a.group, member)
+    return False
+
+
+def announced(a: Arrival, event: XGrpMemNew) -> bool:
+    """A member has let another one in, or with a scope the admins are to decide."""
+    if not a.governs(Role.ADMIN, event.member_info.member_role) or not a.is_new():
+        return False
+    status = MemberStatus.PRESENT if event.scope is None else MemberStatus.IN_REVIEW
+    member = _met(a, event.member_info, status, MemberOrigin.AFTER)
+    if member is None:
+        return False
+    if status is MemberStatus.PRESENT:
+        a.tell("member joined", member)
+    return True
+
+
+def passed_link(a: Arrival, event: XGrpMemFwd) -> bool:
+    """A member has let another one in, which offers a connection."""
+    info = event.member_info
+    if a.is_forwarded or not a.governs(Role.ADMIN, info.member_role):
+        return False
+    member = _known(a, info.member_id)
+    if member is None or member.status is MemberStatus.UNKNOWN:
+        member = _met(a, info, MemberStatus.PRESENT, MemberOrigin.AFTER)
+        if member is not None:
+            a.tell("member joined", member)
+    if (
+        member is not None
+        and member.origin is MemberOrigin.AFTER
+        and member.host_id == a.author.member_id  # or another one could take its place
+    ):
+        join_member(a.groups, a.settings, a.group, member, event.member_intro.group_conn_req)
+    return False
+
+
+def accepted(a: Arrival, event: XGrpLinkAcpt) -> bool:
+    """A member that had to wait is in the group: the program itself, or another one."""
+    if a.is_forwarded or not a.governs(Role.MODERATOR, event.role):
+        return False
+    if event.member_id == a.group.own_id:
+        kind = acceptance_changed(a.groups, a.settings, a.group, event)
+        if kind is not None:
+            a.tell(kind)
+        return False
+    member = _known(a, event.member_id)
+    if member is None or member.status is not MemberStatus.IN_REVIEW:
+        return False
+    member = a.groups.change_member(member, status=MemberStatus.PRESENT, role=event.role)
+    a.affected = member
+    a.tell("member joined", member)
+    return True
+
+
+# --- going --------------------------------------------------------------------------------------
+
+
+def _goes(a: Arrival, member: MemberRecord, *, reads: bool = False) -> None:
+    was_there = member.status is not MemberStatus.UNKNOWN
+    member = a.groups.change_member(member, status=MemberStatus.GONE)
+    if was_there:
+        a.tell("member left", member, reads=reads)
+    if member.connection_id != a.deliverer.connection_id:  # which is needed to acknowledge this
+        passes_on = has_role(a.group.own_role, Role.ADMIN)
+        a.later.append(partial(remove, a.groups, member, after_delivery=passes_on))
+    if is_cut_off(a.groups, a.group):
+        a.groups.change_group(a.group, status=GroupStatus.FAILED)
+        a.tell("group failed")
+
+
+def left(a: Arrival, _event: XGrpLeave) -> bool:
+    """A member leaves."""
+    _goes(a, a.author)
+    return True
+
+
+def removed(a: Arrival, event: XGrpMemDel) -> bool:
+    """A member is removed, which may be the program."""
+    if event.member_id == a.group.own_id:
+        if not a.governs(Role.ADMIN, a.group.own_role):
+            return False
+        ends(a, GroupStatus.REMOVED)
+        return True
+    member = _known(a, event.member_id)
+    if (
+        member is None
+        or member.status is MemberStatus.GONE
+        or not a.governs(Role.ADMIN, member.role)
+    ):
+        return False
+    a.affected = member
+    _goes(a, member, reads=True)
+    return True
+
+
+# --- what members may do ------------------------------------------------------------------------
+
+
+def role_changed(a: Arrival, event: XGrpMemRole) -> bool:
+    """A member has another role, which may be the program."""
+    is_own = event.member_id == a.group.own_id
+    member = None if is_own else _known(a, event.member_id)
+    if member is None and not is_own:
+        return False
+    before = a.group.own_role if member is None else member.role
+    if not a.governs(Role.ADMIN, before, event.role) or not a.is_new():
+        return False
+    a.affected = member
+    if before == event.role:
+        return True
+    if member is None:
+        a.groups.change_group(a.group, own_role=event.role)
+        a.tell("own role", reads=True, before=before)
+    else:
+        member = a.groups.change_member(member, role=event.role)
+        a.tell("member role", member, reads=True, before=before)
+    return True
+
+
+def restricted(a: Arrival, event: XGrpMemRestrict) -> bool:
+    """A member is blocked for all, or no longer."""
+    if event.member_id == a.group.own_id or not a.governs(Role.MODERATOR):
+        return False
+    member = _known(a, event.member_id)
+    if member is None:
+        if not a.groups.can_be_known(a.group, event.member_id):
+            return False
+        member = MemberRecord(
+            *(a.group.group_id, event.member_id, Role.AUTHOR),
+            *(MemberStatus.UNKNOWN, MemberOrigin.BEFORE),
+            host_id=a.deliverer.member_id,
+        )
+    if not a.governs(member.role) or not a.is_new():
+        return False
+    a.affected = member
+    is_blocked = event.member_restrictions.restriction == Restriction.BLOCKED
+    if is_blocked != member.is_blocked:
+        member = a.groups.put_member(evolve(member, is_blocked=is_blocked))
+        a.tell("member blocked", member)
+    return True
+
+
+# --- who they are -------------------------------------------------------------------------------
+
+
+def profile_came(a: Arrival, event: XInfo) -> bool:
+    """A member has another profile."""
+    if not a.is_new():
+        return False
+    _introduces_itself(a, event.profile)
+    return True
+
+
+def host_came(a: Arrival, event: XGrpLinkMem) -> bool:
+    """The host says who it is, to a member that has come by a link; once."""
+    if (
+        not a.is_forwarded
+        and a.author.origin is MemberOrigin.HOST
+        and a.group.is_by_link
+        and a.groups.profile_of(a.author) is None
+    ):
+        a.groups.put_member(a.author, event.profile)
+    return False
+
+
+def _introduces_itself(a: Arrival, profile: Profile) -> None:
+    before = a.groups.profile_of(a.author)
+    member = a.groups.put_member(a.author, profile)
+    if before is not None and not a.author.is_blocked and _shown(before) != _shown(profile):
+        a.tell("member profile", member, reads=True, before=as_json(before))
+    business = a.group.business
+    if business is not None:
+        is_customers = business.chat_type == "customer"
+        title = business.customer_id if is_customers else business.business_id
+        if title == member.member_id:
+            shown = evolve(
+                a.group.profile,
+                display_name=profile.display_name,
+                full_name=profile.full_name,
+                short_descr=profile.short_descr,
+                image=profile.image,
+            )
+            group_changes(a, shown)
+
+
+def _shown(profile: Profile) -> Profile:
+    return evolve(profile, preferences=None, unknown={})
+
+
+RULES: Mapping[type[Event], Rule] = {
+    XGrpMemIntro: introduced,
+    XGrpMemNew: announced,
+    XGrpMemFwd: passed_link,
+    XGrpLinkAcpt: accepted,
+    XGrpLeave: left,
+    XGrpMemDel: removed,
+    XGrpMemRole: role_changed,
+    XGrpMemRestrict: restricted,
+    XInfo: profile_came,
+    XGrpLinkMem: host_came,
+}
