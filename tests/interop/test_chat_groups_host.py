@@ -1,0 +1,132 @@
+"""Groups that a bot makes, and chat programs that people use as their members.
+
+SIMPLEX_TRIO_CHAT is the path of the program, SIMPLEX_TRIO_ROUTER the router.  SIMPLEX_TRIO_CHAT_2
+and SIMPLEX_TRIO_CHAT_3 are the programs of further people, if they use others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+from attrs import define, field
+
+from simplex_trio.chat import Contact
+from simplex_trio.chat.group_messages import GroupMessage
+from simplex_trio.chat.groups import Group, Member
+from simplex_trio.chat.machine.groups.records import MemberStatus
+from simplex_trio.chat.messages.group_profiles import Role
+from tests.chat.hosted import group_handlers
+from tests.chat.people import Person
+from tests.interop.chat_program import ChatProgram, open_chat_program
+from tests.interop.conftest import named
+from tests.interop.driver import PATIENCE
+from tests.interop.test_chat import Both
+
+
+@define(eq=False)
+class Party:
+    """A bot that is host, and people with chat programs."""
+
+    both: Both
+    names: tuple[str, ...]
+    contacts: dict[str, int] = field(factory=dict)
+    """The ids of the people among the bot's contacts."""
+
+    @asynccontextmanager
+    async def host(self, **options: Any) -> AsyncIterator[Person]:
+        handlers, told = group_handlers()
+        async with self.both.bot(handlers, **options) as person:
+            yield Person(person.bot, told)
+
+    @asynccontextmanager
+    async def program(self, name: str) -> AsyncIterator[ChatProgram]:
+        place = self.names.index(name) + 1
+        chat = named("SIMPLEX_TRIO_CHAT")
+        if place > 1:
+            chat = os.environ.get(f"SIMPLEX_TRIO_CHAT_{place}") or chat
+        folder = self.both.folder / name
+        async with open_chat_program(chat, self.both.router, folder, name=name) as program:
+            yield program
+
+    async def meet(self, host: Person, program: ChatProgram) -> Contact:
+        """Have a person connect with the bot."""
+        await program.command(f"/c {host.bot.address}")
+        await program.event("contactConnected")
+        return await host.next(Contact)
+
+
+async def until_present(group: Group, name: str) -> Member:
+    with trio.fail_after(PATIENCE):
+        while True:
+            for each in await group.members():
+                if each.name == name and each.status is MemberStatus.PRESENT:
+                    return each
+            await trio.sleep(0.05)
+
+
+async def join(group: Group, contact: Contact, program: ChatProgram, role: Role) -> Member:
+    """Have a contact join a group that it is invited to."""
+    await group.invite(contact, role=role)
+    await program.event("receivedGroupInvitation")
+    await program.command("/j #Team")
+    await program.event("userJoinedGroup")
+    return await until_present(group, contact.name)
+
+
+async def test_three_programs_in_a_group(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Alice", "Bob", "Carol"))
+    async with (
+        party.host() as host,
+        party.program("Alice") as alice,
+        party.program("Bob") as bob,
+        party.program("Carol") as carol,
+    ):
+        programs = {"Alice": alice, "Bob": bob, "Carol": carol}
+        group = await host.bot.create_group("Team")
+        members: dict[str, Member] = {}
+        for name, program in programs.items():
+            contact = await party.meet(host, program)
+            assert contact.name == name
+            members[name] = await join(group, contact, program, Role.MEMBER)
+        await group.send("hello from the host")
+        for program in programs.values():
+            await program.item("hello from the host")
+        for name, program in programs.items():
+            for other in programs:
+                if other != name:
+                    await program.event(
+                        "connectedToGroupMember",
+                        lambda event, other=other: event["member"]["localDisplayName"] == other,
+                    )
+        for name, program in programs.items():
+            await program.command(f"#Team hello from {name}")
+            for other, each in programs.items():
+                if other != name:
+                    await each.item(f"hello from {name}")
+            message = await host.next(GroupMessage)
+            assert (message.text, message.member.id) == (f"hello from {name}", members[name].id)
+
+
+async def test_the_host_passes_on_while_two_are_not_connected(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Alice", "Bob", "Carol"))
+    async with party.host() as host, party.program("Bob") as bob:
+        group = await host.bot.create_group("Team")
+        async with party.program("Alice") as alice:
+            contact = await party.meet(host, alice)
+            await join(group, contact, alice, Role.MEMBER)
+        # Alice is away, so that Bob and she cannot be connected.
+        await join(group, await party.meet(host, bob), bob, Role.ADMIN)
+        await bob.command("#Team can you hear me?")
+        assert (await host.next(GroupMessage)).text == "can you hear me?"
+        async with party.program("Alice") as alice:
+            item = await alice.item("can you hear me?")
+            assert item["chatDir"]["groupMember"]["localDisplayName"] == "Bob"
+            await alice.event("connectedToGroupMember")
+            await alice.command("#Team yes")
+            await bob.item("yes")
+            assert (await host.next(GroupMessage)).text == "yes"
