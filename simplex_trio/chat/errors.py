@@ -29,6 +29,7 @@ __all__ = [
     "PairingFailed",
     "UnknownContact",
     "UnknownGroup",
+    "UnknownMember",
 ]
 
 
@@ -46,6 +47,10 @@ class UnknownGroup(ChatError):
 
 class CannotJoin(ChatError):
     """The invitation to a group is of no use any more."""
+
+
+class UnknownMember(ChatError):
+    """There is no such member in the group, or no longer."""
 
 
 class CannotInvite(ChatError):

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.errors import UnknownMember
+from simplex_trio.chat.machine.groups.governing import (
+    change_role,
+    delete_group,
+    remove_member,
+    restrict,
+    set_group_profile,
+)
 from simplex_trio.chat.machine.groups.hosting import invite
-from simplex_trio.chat.machine.groups.records import GroupRecord
+from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord, MemberStatus
 from simplex_trio.chat.machine.groups.saying import known_group
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.outgoing import known_contact
 from simplex_trio.chat.machine.store import Store
-from simplex_trio.chat.messages.group_profiles import Role
+from simplex_trio.chat.messages.group_profiles import GroupPreferences, GroupProfile, Role
+from simplex_trio.chat.messages.preferences import BotCommand
 from simplex_trio.redaction import Redacted
 
 if TYPE_CHECKING:
-    from simplex_trio.chat.groups import Member
+    from simplex_trio.chat.groups import Group, Member
     from simplex_trio.chat.people import Contact
 
-__all__ = ["GroupGoverning"]
+__all__ = ["GroupGoverning", "MemberGoverning"]
+
+T = TypeVar("T")
 
 
 @define(eq=False, repr=False)
@@ -53,3 +65,139 @@ class GroupGoverning(Redacted):
             return self._member(member)
 
         return await self._core.step(decide)
+
+    # --- the group ------------------------------------------------------------------------------
+
+    async def set_profile(self, profile: GroupProfile | str) -> None:
+        """Let the group say something else of itself: all of a profile, or a name alone.
+
+        Raises `NotAllowed` unless the program is owner, `EncodeError` for a profile that apps would
+        refuse, and `TooLarge`.
+        """
+
+        def change(before: GroupProfile) -> GroupProfile:
+            if isinstance(profile, str):
+                return evolve(before, display_name=profile)
+            return profile
+
+        await self._change_profile(change)
+
+    async def set_preferences(self, preferences: GroupPreferences) -> None:
+        """Let the group have other rules; those that are `None` are as by default.
+
+        The commands of its menu stay if ``preferences`` say nothing of them.  Raises as
+        `set_profile` does.
+        """
+
+        def change(before: GroupProfile) -> GroupProfile:
+            old, new = before.group_preferences, preferences
+            if new.commands is None and old is not None:
+                new = evolve(new, commands=old.commands)
+            return evolve(before, group_preferences=new)
+
+        await self._change_profile(change)
+
+    async def set_commands(self, commands: Iterable[BotCommand]) -> None:
+        """Let the menu of the app show these commands in the group.
+
+        Raises as `set_profile` does.
+        """
+        given = tuple(commands)
+
+        def change(before: GroupProfile) -> GroupProfile:
+            preferences = before.group_preferences or GroupPreferences()
+            return evolve(before, group_preferences=evolve(preferences, commands=given))
+
+        await self._change_profile(change)
+
+    async def _change_profile(self, change: Callable[[GroupProfile], GroupProfile]) -> None:
+        settings, group_id = self._core.settings, self._record.group_id
+
+        def decide(store: Store) -> GroupRecord:
+            groups = GroupStore(store)
+            group = known_group(groups, group_id)
+            return set_group_profile(groups, settings, group, change(group.profile))
+
+        self._record = await self._core.step(decide)
+
+    async def delete(self) -> None:
+        """Delete the group for all of its members, and forget it.
+
+        Raises `NotAllowed` unless the program is owner.
+        """
+        settings, group_id = self._core.settings, self._record.group_id
+
+        def decide(store: Store) -> None:
+            groups = GroupStore(store)
+            delete_group(groups, settings, known_group(groups, group_id))
+
+        await self._core.step(decide)
+
+
+@define(eq=False, repr=False)
+class MemberGoverning(Redacted):
+    """The part of `Member` that is for those who govern groups."""
+
+    group: Group = field(repr=False)
+    _record: MemberRecord = field(repr=False)
+
+    async def set_role(self, role: Role) -> None:
+        """Give the member another role.
+
+        Raises `NotAllowed` if the program is neither admin nor owner, or has a lower role than the
+        member or than it would give; `UnknownMember` if the member is gone.
+        """
+        settings = self.group._core.settings
+
+        def decide(groups: GroupStore, group: GroupRecord, member: MemberRecord) -> MemberRecord:
+            return change_role(groups, settings, group, member, role)
+
+        self._record = await self._decide(decide)
+
+    async def block(self) -> None:
+        """Hide from all members what this one says from now on; it does not learn of it.
+
+        Raises `NotAllowed` if the program is no moderator, or has a lower role than the member;
+        `UnknownMember` if the member is gone.
+        """
+        await self._restrict(blocked=True)
+
+    async def unblock(self) -> None:
+        """Show what the member says from now on; raises as `block` does."""
+        await self._restrict(blocked=False)
+
+    async def _restrict(self, *, blocked: bool) -> None:
+        settings = self.group._core.settings
+
+        def decide(groups: GroupStore, group: GroupRecord, member: MemberRecord) -> MemberRecord:
+            return restrict(groups, settings, group, member, blocked=blocked)
+
+        self._record = await self._decide(decide)
+
+    async def remove(self, *, messages: bool = False) -> None:
+        """Remove the member from the group; with ``messages``, what it has said is deleted too.
+
+        An invitation that was not accepted yet is taken back.
+
+        Raises `NotAllowed` if the program is neither admin nor owner, or has a lower role than the
+        member; `UnknownMember` if the member is gone.
+        """
+        settings = self.group._core.settings
+
+        def decide(groups: GroupStore, group: GroupRecord, member: MemberRecord) -> None:
+            remove_member(groups, settings, group, member, messages=messages)
+
+        await self._decide(decide)
+
+    async def _decide(self, decide: Callable[[GroupStore, GroupRecord, MemberRecord], T]) -> T:
+        group_id, member_id = self.group._record.group_id, self._record.member_id
+
+        def take(store: Store) -> T:
+            groups = GroupStore(store)
+            group = known_group(groups, group_id)
+            member = groups.member(group_id, member_id)
+            if member is None or member.status is MemberStatus.GONE:
+                raise UnknownMember("there is no such member in the group, or no longer")
+            return decide(groups, group, member)
+
+        return await self.group._core.step(take)

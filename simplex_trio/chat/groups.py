@@ -8,7 +8,7 @@ from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import NotAllowed
-from simplex_trio.chat.group_governing import GroupGoverning
+from simplex_trio.chat.group_governing import GroupGoverning, MemberGoverning
 from simplex_trio.chat.machine.groups.joining import accept_invitation, decline_invitation
 from simplex_trio.chat.machine.groups.leaving import leave_group
 from simplex_trio.chat.machine.groups.records import (
@@ -162,7 +162,7 @@ class Group(GroupGoverning):
 
 @final
 @define(eq=False, repr=False)
-class Member(Redacted):
+class Member(MemberGoverning):
     """A member of a group, as of when this was told."""
 
     group: Group = field(repr=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ from simplex_trio.chat import Contact
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import Group, Member
 from simplex_trio.chat.machine.groups.records import MemberStatus
-from simplex_trio.chat.messages.group_profiles import Role
+from simplex_trio.chat.messages.group_profiles import (
+    GroupPreference,
+    GroupPreferences,
+    Role,
+    Switch,
+)
+from simplex_trio.chat.messages.preferences import Command
 from tests.chat.hosted import group_handlers
 from tests.chat.people import Person
 from tests.interop.chat_program import ChatProgram, open_chat_program
@@ -78,6 +85,10 @@ async def join(group: Group, contact: Contact, program: ChatProgram, role: Role)
     return await until_present(group, contact.name)
 
 
+def is_about(name: str, event: dict[str, Any]) -> bool:
+    return bool(event["member"]["localDisplayName"] == name)
+
+
 async def test_three_programs_in_a_group(router: str, tmp_path: Path) -> None:
     party = Party(Both(router, tmp_path), ("Alice", "Bob", "Carol"))
     async with (
@@ -99,10 +110,7 @@ async def test_three_programs_in_a_group(router: str, tmp_path: Path) -> None:
         for name, program in programs.items():
             for other in programs:
                 if other != name:
-                    await program.event(
-                        "connectedToGroupMember",
-                        lambda event, other=other: event["member"]["localDisplayName"] == other,
-                    )
+                    await program.event("connectedToGroupMember", partial(is_about, other))
         for name, program in programs.items():
             await program.command(f"#Team hello from {name}")
             for other, each in programs.items():
@@ -130,3 +138,57 @@ async def test_the_host_passes_on_while_two_are_not_connected(router: str, tmp_p
             await alice.command("#Team yes")
             await bob.item("yes")
             assert (await host.next(GroupMessage)).text == "yes"
+
+
+async def test_members_learn_what_the_owner_does(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Alice", "Bob"))
+    async with (
+        party.host() as host,
+        party.program("Alice") as alice,
+        party.program("Bob") as bob,
+    ):
+        group = await host.bot.create_group("Team")
+        members: dict[str, Member] = {}
+        for name, program in {"Alice": alice, "Bob": bob}.items():
+            contact = await party.meet(host, program)
+            members[name] = await join(group, contact, program, Role.MEMBER)
+        await bob.event("connectedToGroupMember", partial(is_about, "Alice"))
+
+        await members["Bob"].set_role(Role.MODERATOR)
+        assert (await bob.event("memberRole"))["toRole"] == "moderator"
+        assert (await alice.event("memberRole"))["member"]["localDisplayName"] == "Bob"
+
+        await members["Alice"].block()
+        blocked = await bob.event("memberBlockedForAll")
+        assert (blocked["member"]["localDisplayName"], blocked["blocked"]) == ("Alice", True)
+        await members["Alice"].unblock()
+        assert (await bob.event("memberBlockedForAll"))["blocked"] is False
+
+        await group.set_preferences(GroupPreferences(history=GroupPreference(Switch.ON)))
+        await group.set_commands([Command("rules", "Shows the rules")])
+        for program in (alice, bob):
+            await program.event("groupUpdated", allows_history)
+            shown = (await program.event("groupUpdated", has_commands))["toGroup"]["groupProfile"]
+            (command,) = shown["groupPreferences"]["commands"]
+            assert command["keyword"] == "rules"
+            assert shown["groupPreferences"]["history"]["enable"] == "on"
+
+        await members["Alice"].remove()
+        await alice.event("deletedMemberUser")
+        assert (await bob.event("deletedMember"))["deletedMember"]["localDisplayName"] == "Alice"
+        await alice.command("/d #Team")
+        await join(group, (await host.bot.contacts())[0], alice, Role.OBSERVER)
+
+        await group.delete()
+        for program in (alice, bob):
+            await program.event("groupDeleted")
+        assert await host.bot.groups() == []
+
+
+def allows_history(event: dict[str, Any]) -> bool:
+    preferences = event["toGroup"]["groupProfile"].get("groupPreferences") or {}
+    return preferences.get("history", {}).get("enable") == "on"
+
+
+def has_commands(event: dict[str, Any]) -> bool:
+    return bool((event["toGroup"]["groupProfile"].get("groupPreferences") or {}).get("commands"))

@@ -51,12 +51,14 @@ __all__ = [
     "can_host",
     "check_group_profile",
     "check_inviting",
+    "drop_member",
     "invite",
     "invited_connected",
     "invitee_confirmed",
     "link_is_there",
     "new_group",
     "own_group_profile",
+    "send_invitation",
 ]
 
 _LONGEST_LINK = 2000
@@ -138,7 +140,7 @@ def invite(
         known = groups.change_member(known, role=role)
         admission = admission_of(groups.store.t.kept, known)
         if admission is not None and admission.link is not None:
-            _send_invitation(groups, settings, group, known, contact, admission.link)
+            send_invitation(groups, settings, group, known, contact, admission.link)
         return known
     if not groups.has_room(group.group_id):
         raise CannotInvite("the group has too many members")
@@ -186,10 +188,10 @@ def link_is_there(
         drop_member(groups, member)
         return
     keep_admission(groups.store.t.kept, member, evolve(admission, link=event.link))
-    _send_invitation(groups, settings, group, member, contact, event.link)
+    send_invitation(groups, settings, group, member, contact, event.link)
 
 
-def _send_invitation(
+def send_invitation(
     groups: GroupStore,
     settings: Settings,
     group: GroupRecord,
@@ -197,6 +199,7 @@ def _send_invitation(
     contact: ContactRecord,
     link: str,
 ) -> None:
+    """Send a contact its invitation, or the same one with another role."""
     invitation = GroupInvitation(
         MemberIdRole(group.own_id, group.own_role),
         MemberIdRole(member.member_id, member.role),
