@@ -187,7 +187,7 @@ async def test_members_learn_what_the_owner_does(router: str, tmp_path: Path) ->
 
 def allows_history(event: dict[str, Any]) -> bool:
     preferences = event["toGroup"]["groupProfile"].get("groupPreferences") or {}
-    return preferences.get("history", {}).get("enable") == "on"
+    return bool(preferences.get("history", {}).get("enable") == "on")
 
 
 def has_commands(event: dict[str, Any]) -> bool:
