@@ -13,27 +13,26 @@ from attrs import evolve
 from simplex_trio.chat.conversations import Conversations, Job
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.dispatching import dispatch, noticed, told
-from simplex_trio.chat.files import IncomingFile
-from simplex_trio.chat.group_dispatching import group_notice_job, told_job
+from simplex_trio.chat.group_dispatching import file_job, group_notice_job, told_job
 from simplex_trio.chat.group_joining import join_group
 from simplex_trio.chat.groups import Group
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.looking import LinkInfo, look_at_link
 from simplex_trio.chat.machine.connecting import connect, give_up, take_back
 from simplex_trio.chat.machine.file_records import OfferedFile, file_of_notice, file_told
+from simplex_trio.chat.machine.file_senders import FileSender, sender_of
 from simplex_trio.chat.machine.following import happened
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed, ToldInGroup
 from simplex_trio.chat.machine.groups.hosting import new_group, own_group_profile
 from simplex_trio.chat.machine.groups.saying import known_group
 from simplex_trio.chat.machine.groups.store import GroupStore
-from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed, Said
+from simplex_trio.chat.machine.happenings import Happening, Noticed, Said
 from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.incoming import look, settle
 from simplex_trio.chat.machine.inviting import drop, finish, invite
 from simplex_trio.chat.machine.own import own_profile, publish
 from simplex_trio.chat.machine.records import (
     AddressRecord,
-    ContactRecord,
     NoticeKind,
 )
 from simplex_trio.chat.machine.settings import Settings
@@ -367,7 +366,10 @@ class Bot:
             transfers.nursery, transfers.tell = nursery, self._add_file
             await sweep_copies(self._core)
             for each in await self._core.step(_open_notices, durable=False):
-                self._add_notice(each)
+                if isinstance(each, Noticed | GroupNoticed):
+                    self._add_notice(each)
+                else:
+                    self._add_file(*each)
             await transfers.resume()
             nursery.start_soon(keep_up, self._core)
             task_status.started()
@@ -423,8 +425,6 @@ class Bot:
         match happening:
             case Noticed() | GroupNoticed():
                 self._add_notice(happening)
-            case Delivered():
-                self._core.delivered([happening])
             case _:
                 raise AssertionError("only messages say something")
 
@@ -432,10 +432,6 @@ class Bot:
         notice = happened.notice
         if isinstance(happened, GroupNoticed):
             job = group_notice_job(self._core, happened)
-        elif notice.kind is NoticeKind.FILE:
-            if happened.file is not None:
-                self._add_file(happened.file, happened.contact)
-            return
         else:
             job = Job(*noticed(self._core, happened), None)
 
@@ -445,27 +441,34 @@ class Bot:
         job.settle = done
         self._add_job(notice.contact_id, job)
 
-    def _add_file(self, file: OfferedFile, record: ContactRecord) -> None:
+    def _add_file(self, file: OfferedFile, sender: FileSender) -> None:
         """Tell the program of a file whose outcome no call waits for."""
-        value = IncomingFile(Contact(self._core, record), self._core, file)
-        done = partial(file_told, contact_id=file.contact_id, msg_id=file.msg_id)
-        self._add_job(file.contact_id, Job("file", value, done))
+        job = file_job(self._core, file, sender)
+        job.settle = partial(file_told, contact_id=file.contact_id, mark=file.key[1])
+        self._add_job(file.contact_id, job)
 
     def _add_job(self, contact_id: int, job: Job) -> None:
         assert self._conversations is not None
         self._conversations.add(contact_id, job)
 
 
-def _open_notices(store: Store) -> list[Noticed | GroupNoticed]:
+def _open_notices(
+    store: Store,
+) -> list[Noticed | GroupNoticed | tuple[OfferedFile, FileSender]]:
     groups = GroupStore(store)
-    found: list[Noticed | GroupNoticed] = []
+    found: list[Noticed | GroupNoticed | tuple[OfferedFile, FileSender]] = []
     after = 0
     while notices := store.notices(after):
         after = notices[-1].number
         for notice in notices:
             contact = store.contact(notice.contact_id)
-            if contact is not None:
-                found.append(Noticed(contact, notice, file_of_notice(store, notice)))
+            if notice.kind is NoticeKind.FILE:
+                file = file_of_notice(store, notice)
+                sender = None if file is None else sender_of(store, file)
+                if file is not None and sender is not None:
+                    found.append((file, sender))
+            elif contact is not None:
+                found.append(Noticed(contact, notice))
             elif (group := groups.group(notice.contact_id)) is not None:
                 found.append(GroupNoticed(group, notice))
     return found

@@ -1,15 +1,16 @@
-"""`ContentCalls`: the calls of a `Contact` that send files and media."""
+"""`ContentCalls`: the calls that send files and media, to contacts and groups."""
 
 from __future__ import annotations
 
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 from uuid import uuid4
 
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.machine import outgoing, sending_files
+from simplex_trio.chat.machine import sending_files
+from simplex_trio.chat.machine.outlet import Outlet
 from simplex_trio.chat.machine.records import SentRecord
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content, File, Image, Video, Voice
@@ -21,25 +22,27 @@ from simplex_trio.xftp.files.names import shortened
 from simplex_trio.xftp.support import require_support
 
 if TYPE_CHECKING:
-    from simplex_trio.chat.people import IncomingMessage, SentMessage
+    from simplex_trio.chat.message_calls import Quotable
 
 __all__ = ["ContentCalls"]
+
+SentT = TypeVar("SentT")
 
 FileSource: TypeAlias = str | PathLike[str] | bytes
 """The path of a file, or its content."""
 
 
-class ContentCalls:
+class ContentCalls(Generic[SentT]):
     """Files and media.
 
-    The calls that send a file return when message and transfer are stored.  The contact sees the
+    The calls that send a file return when message and transfer are stored.  The others see the
     message at once, and can receive the file when it is on routers, which `SentMessage.wait` tells.
     A file at a path must stay as it is until then; what is given as bytes is copied to a folder
     beside the store, readable by its owner alone, until then.
 
-    They raise what `Contact.send` does, `NoServers` if the agent has no routers for files,
-    `XFTPSupportMissing`, `FileTooLarge`, `EncodeError` for an empty file, which the apps refuse,
-    and `StoreError` if the file cannot be read.
+    They raise what `Contact.send` and `Group.send` do, `NoServers` if the agent has no routers for
+    files, `XFTPSupportMissing`, `FileTooLarge`, `EncodeError` for an empty file, which the apps
+    refuse, and `StoreError` if the file cannot be read.
     """
 
     __slots__ = ()
@@ -47,11 +50,9 @@ class ContentCalls:
     if TYPE_CHECKING:
         _core: ChatCore
 
-        @property
-        def id(self) -> int:
-            """The number of the contact."""
+        def _outlet(self, store: Store) -> Outlet: ...
 
-        def _sent(self, record: SentRecord, content: Content) -> SentMessage: ...
+        def _sent(self, record: SentRecord, content: Content) -> SentT: ...
 
     async def send_file(
         self,
@@ -59,12 +60,12 @@ class ContentCalls:
         *,
         name: str | None = None,
         text: str = "",
-        quote: IncomingMessage | SentMessage | None = None,
+        quote: Quotable | None = None,
         ttl: int | None = None,
-    ) -> SentMessage:
+    ) -> SentT:
         """Send a file of any kind, with a text about it.
 
-        ``name`` is what the contact sees it called; by default it is that of the path, and for
+        ``name`` is what the others see it called; by default it is that of the path, and for
         bytes ``file``.  ``quote`` and ``ttl`` are as for `Contact.send`.
         """
         return await self._send(source, File(text), name or "file", name, quote=quote, ttl=ttl)
@@ -76,9 +77,9 @@ class ContentCalls:
         thumbnail: Picture | None = None,
         name: str | None = None,
         text: str = "",
-        quote: IncomingMessage | SentMessage | None = None,
+        quote: Quotable | None = None,
         ttl: int | None = None,
-    ) -> SentMessage:
+    ) -> SentT:
         """Send a picture; a thumbnail is made of it if none is given: see `Picture.fitting`.
 
         The file is sent as it is, with what the camera has noted in it.  The apps receive pictures
@@ -100,9 +101,9 @@ class ContentCalls:
         thumbnail: Picture,
         name: str | None = None,
         text: str = "",
-        quote: IncomingMessage | SentMessage | None = None,
+        quote: Quotable | None = None,
         ttl: int | None = None,
-    ) -> SentMessage:
+    ) -> SentT:
         """Send a video of ``duration`` seconds; ``thumbnail`` is a picture of it."""
         content = Video(thumbnail, duration, text)
         return await self._send(source, content, "video.mp4", name, quote=quote, ttl=ttl)
@@ -114,9 +115,9 @@ class ContentCalls:
         duration: int,
         name: str | None = None,
         text: str = "",
-        quote: IncomingMessage | SentMessage | None = None,
+        quote: Quotable | None = None,
         ttl: int | None = None,
-    ) -> SentMessage:
+    ) -> SentT:
         """Send a voice message of ``duration`` seconds; the apps play AAC in MPEG-4 (``.m4a``)."""
         content = Voice(duration, text)
         return await self._send(source, content, "voice.m4a", name, quote=quote, ttl=ttl)
@@ -128,9 +129,9 @@ class ContentCalls:
         usual_name: str,
         name: str | None,
         *,
-        quote: IncomingMessage | SentMessage | None,
+        quote: Quotable | None,
         ttl: int | None,
-    ) -> SentMessage:
+    ) -> SentT:
         require_support()
         core = self._core
         # Before anything is copied; the step that sends asks once more.
@@ -147,12 +148,8 @@ class ContentCalls:
             planned = await self._planned(path, name)
 
             def decide(store: Store) -> SentRecord:
-                contact = outgoing.known_contact(store, self.id)
                 return sending_files.send_file(
-                    *(store, core.settings, contact, content, planned),
-                    copy=copy,
-                    quote=quoted,
-                    ttl=ttl,
+                    *(self._outlet(store), content, planned), copy=copy, quote=quoted, ttl=ttl
                 )
 
             record = await core.step(decide)
@@ -164,8 +161,7 @@ class ContentCalls:
         return self._sent(record, content)
 
     def _check(self, content: Content, store: Store) -> None:
-        contact = outgoing.known_contact(store, self.id)
-        outgoing.check_allowed(self._core.settings, contact, content)
+        self._outlet(store).check(content)
 
     async def _planned(self, path: Path, name: str | None) -> FileToSend:
         # One description in several messages, as the apps do, rather than one that leads to it.

@@ -37,6 +37,8 @@ class Job:
     """The member who says it, in a group."""
     is_last: bool = False
     """Whether nothing more comes of the speaker, or without one of all in the group."""
+    scope: bytes | None = None
+    """The member whose conversation with the admins it is said in."""
 
     @property
     def is_message(self) -> bool:
@@ -94,7 +96,8 @@ class _Conversation:
         """The question that a job answers."""
         if job.is_message:
             for each in self.questions:
-                if each.speaker == job.speaker and not each.is_over.is_set():
+                is_asked = (each.speaker, each.scope) == (job.speaker, job.scope)
+                if is_asked and not each.is_over.is_set():
                     return each
         return None
 
@@ -105,6 +108,7 @@ class _Question:
 
     turn: Turn
     speaker: bytes | None
+    scope: bytes | None = None
     answer: Job | None = None
     is_over: trio.Event = field(factory=trio.Event)
     """Set when there is an answer, or there will be none."""
@@ -181,7 +185,7 @@ class Conversations:
             del self._open[conversation.contact_id]
 
     async def _deal_with(self, job: Job, conversation: _Conversation) -> Turn:
-        turn = Turn(self._core, self, conversation, job.speaker)
+        turn = Turn(self._core, self, conversation, job)
         before = current_turn.set(turn)
         try:
             await self._deal(job, turn)
@@ -198,12 +202,13 @@ class Turn:
         core: ChatCore,
         conversations: Conversations,
         conversation: _Conversation,
-        speaker: bytes | None,
+        job: Job,
     ) -> None:
         self._core = core
         self._conversations = conversations
         self._conversation = conversation
-        self._speaker = speaker
+        self._speaker = job.speaker
+        self._scope = job.scope
         self._in_hand: list[Callable[[Store], None]] = []
         self._aside = 0
         """How many of the handler's tasks wait for something, while others have the turn."""
@@ -248,7 +253,7 @@ class Turn:
 
     async def _wait_for_answer(self) -> Job:
         questions = self._conversation.questions
-        question = _Question(self, self._speaker)
+        question = _Question(self, self._speaker, self._scope)
         if self._conversation.is_over:
             question.is_over.set()
         questions.append(question)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeVar
 
 import trio
 from attrs import define, field
 
 from simplex_trio.chat.copies import Copies
-from simplex_trio.chat.errors import ChatError, MessageForgotten, UnknownContact
+from simplex_trio.chat.errors import ChatError, MessageForgotten
+from simplex_trio.chat.machine.file_senders import FileSender, sender_of
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
-from simplex_trio.chat.machine.happenings import Delivered
-from simplex_trio.chat.machine.outgoing import known_contact
-from simplex_trio.chat.machine.records import ContactRecord, DeliveryState, SentRecord
+from simplex_trio.chat.machine.records import DeliveryState, SentRecord
+from simplex_trio.chat.machine.sending import find_outlet
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.transfers import OnProgress, ProgressBoard, Transfers
@@ -37,6 +37,8 @@ def _log_error(where: str, exc: Exception) -> None:
 class _Wait:
     """A call that waits for a message to come further."""
 
+    gone: ChatError
+    """The error if its conversation is gone."""
     state: DeliveryState = DeliveryState.STORED
     error: ChatError | None = None
     """Why nothing more will be known of it."""
@@ -45,24 +47,18 @@ class _Wait:
     def wake(self) -> None:
         self.changed.set()
 
-
-def _error(store: Store, key: tuple[int, bytes]) -> ChatError | None:
-    """Why nothing more will be known of a message after a step."""
-    if key[0] in store.removed:
-        return UnknownContact("the contact was deleted, by either side")
-    return (
-        MessageForgotten("too many were sent after it, or it has disappeared")
-        if key in store.forgotten
-        else None
-    )
+    def note(self, store: Store, key: tuple[int, bytes]) -> None:
+        """A step has removed conversations, or has forgotten messages."""
+        if key[0] in store.removed:
+            self.error = self.gone
+        elif key in store.forgotten:
+            self.error = _forgotten()
+        if self.error is not None:
+            self.changed.set()
 
 
-def _sent(store: Store, contact_id: int, msg_id: bytes) -> SentRecord:
-    contact = known_contact(store, contact_id)
-    sent = store.sent_as(contact.contact_id, msg_id)
-    if sent is None:
-        raise MessageForgotten("too many were sent after it, or it has disappeared")
-    return sent
+def _forgotten() -> MessageForgotten:
+    return MessageForgotten("too many were sent after it, or it has disappeared")
 
 
 class ChatCore:
@@ -95,18 +91,17 @@ class ChatCore:
     ) -> T:
         """Take a step in the agent's store; see `DuplexAgent.transact`."""
 
-        def take(t: Transaction) -> tuple[T, Store, dict[int, ContactRecord | None]]:
+        def take(t: Transaction) -> tuple[T, Store, list[FileSender | None]]:
             store = Store(t)
             value = decide(store)
-            ids = {each.contact_id for each in store.changed_files}
-            return value, store, {each: store.contact(each) for each in ids}
+            return value, store, [sender_of(store, each) for each in store.changed_files]
 
-        value, store, contacts = await self.agent.transact(
+        value, store, senders = await self.agent.transact(
             take, takes_event=takes_event, durable=durable
         )
         # Nothing may come between the step and those who wait for what it has changed.
-        for file in store.changed_files:
-            self.transfers.changed(file, contacts.get(file.contact_id))
+        for file, sender in zip(store.changed_files, senders, strict=True):
+            self.transfers.changed(file, sender)
         for copy in store.unused_copies:
             self.copies.remove_later(copy)
         is_new = store.has_descriptions and not self.describes_later
@@ -116,9 +111,9 @@ class ChatCore:
         if store.forgotten or store.removed:
             for key, waits in self._waits.items():
                 for wait in waits:
-                    if (error := _error(store, key)) is not None:
-                        wait.error = error
-                        wait.changed.set()
+                    wait.note(store, key)
+        for conversation_id, sent in store.delivered:
+            self._delivery_changed(conversation_id, sent.msg_id, sent.outcome)
         for contact_id in store.removed:
             self.contact_removed(contact_id)
         for group_id, member_id in store.silenced:
@@ -132,30 +127,37 @@ class ChatCore:
         """
         return await self.agent.create_with(lambda t: decide(Store(t)))
 
-    def delivered(self, happenings: Iterable[Delivered]) -> None:
-        """Messages have come further."""
-        for each in happenings:
-            self.delivery_changed(each.contact.contact_id, each.sent.msg_id, each.sent.outcome)
-
-    def delivery_changed(self, contact_id: int, msg_id: bytes, state: DeliveryState) -> None:
-        """A message has come further."""
-        for wait in self._waits.get((contact_id, msg_id), ()):
+    def _delivery_changed(self, conversation_id: int, msg_id: bytes, state: DeliveryState) -> None:
+        for wait in self._waits.get((conversation_id, msg_id), ()):
             wait.state = state
             wait.changed.set()
 
     async def wait_for_delivery(
         self,
-        contact_id: int,
+        conversation_id: int,
         msg_id: bytes,
         state: DeliveryState,
+        gone: ChatError,
         on_progress: OnProgress | None = None,
     ) -> DeliveryState:
-        """Wait until a message has come as far as that, or was given up, and say how far it is."""
+        """Wait until a message has come as far as that, or was given up, and say how far it is.
+
+        Raises ``gone`` if its contact or its group is.
+        """
         ranks = list(DeliveryState)
-        wait, key = _Wait(), (contact_id, msg_id)
+        wait, key = _Wait(gone), (conversation_id, msg_id)
+
+        def look_up(store: Store) -> SentRecord:
+            if find_outlet(store, self.settings, conversation_id) is None:
+                raise gone
+            sent = store.sent_as(conversation_id, msg_id)
+            if sent is None:
+                raise _forgotten()
+            return sent
+
         self._waits.setdefault(key, []).append(wait)
         try:
-            sent = await self.step(lambda store: _sent(store, contact_id, msg_id), durable=False)
+            sent = await self.step(look_up, durable=False)
             if ranks.index(sent.outcome) > ranks.index(wait.state):
                 wait.state = sent.outcome
             file_id = None if sent.file is None else sent.file.file_id

@@ -134,7 +134,7 @@ def told(core: ChatCore, said: Said) -> list[tuple[str, object]]:
 
 def _file(core: ChatCore, contact: Contact, said: Said) -> IncomingFile | None:
     assert isinstance(said.event, XMsgNew)
-    offered = offered_by(said.contact, said.event, said.msg_id, core.settings.seconds)
+    offered = offered_by(said.contact.contact_id, said.event, said.msg_id, core.settings.seconds)
     return None if offered is None else IncomingFile(contact, core, offered)
 
 

@@ -26,37 +26,37 @@ from simplex_trio.xftp.files.names import safe_name
 from simplex_trio.xftp.support import require_support
 
 if TYPE_CHECKING:
+    from simplex_trio.chat.groups import Member
     from simplex_trio.chat.people import Contact
 
-__all__ = ["MAX_READ", "IncomingFile"]
+__all__ = ["MAX_READ", "FileCalls", "GroupFile", "IncomingFile"]
 
 MAX_READ = 10 * 2**20
 """How many bytes `IncomingFile.read` takes unless it is told otherwise: all of them are in memory
 then."""
 
 
-@final
-@define(eq=False, repr=False)
-class IncomingFile(Redacted):
+class FileCalls:
     """A file that has come with a message, and can be received.
 
     It stays known for two days, as long as routers keep files, also across restarts.
     """
 
-    contact: Contact = field(repr=False)
-    """Who has sent it."""
-    _core: ChatCore = field(repr=False)
-    _record: OfferedFile = field(repr=False)
-    _is_done: bool = field(default=False, repr=False)
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _core: ChatCore
+        _record: OfferedFile
+        _is_done: bool
 
     @property
     def name(self) -> str:
-        """What the contact calls it, made safe: one component of a path, without surprises."""
+        """What its sender calls it, made safe: one component of a path, without surprises."""
         return safe_name(self._record.name)
 
     @property
     def size(self) -> int:
-        """How many bytes it has, as the contact says; a larger file is not received."""
+        """How many bytes it has, as its sender says; a larger file is not received."""
         return self._record.size
 
     @property
@@ -109,10 +109,10 @@ class IncomingFile(Redacted):
         given is meant.  A file that was wanted before goes where that call wanted it.
 
         In a handler this settles the message, as `IncomingMessage.ask` does, and the handler's turn
-        is suspended: what the contact does next is dealt with meanwhile, because the file may come
-        after it.  When the file is complete, the handler goes on as soon as no other one of the
-        contact runs.  If the program ends before the handler does, or the call is cancelled, the
-        file is received all the same, and handlers of `Handlers.on_file` are told of it.
+        is suspended: what the contact or the group does next is dealt with meanwhile, because the
+        file may come after it.  When the file is complete, the handler goes on as soon as no other
+        one of that conversation runs.  If the program ends before the handler does, or the call is
+        cancelled, the file is received all the same, and handlers of `Handlers.on_file` are told.
 
         ``on_progress`` is called with the `~simplex_trio.xftp.Progress` of the encrypted file.
 
@@ -163,16 +163,43 @@ class IncomingFile(Redacted):
         path = await transfers.receive(
             self._record, place, approve=approve, on_progress=on_progress
         )
-        self._is_done = True
+        self._is_done = True  # type: ignore[misc]
         return path
 
     async def refuse(self) -> None:
         """Do not receive the file, or stop receiving it; it is forgotten, and nothing is left.
 
-        The contact is not told.  Calls that wait for it raise `FileTakenBack`.
+        Its sender is not told.  Calls that wait for it raise `FileTakenBack`.
         """
         await self._core.step(lambda store: refuse(store, self._record))
-        self._is_done = True
+        self._is_done = True  # type: ignore[misc]
+
+
+@final
+@define(eq=False, repr=False)
+class IncomingFile(FileCalls, Redacted):
+    """A file that has come with a message of a contact, and can be received.
+
+    It stays known for two days, as long as routers keep files, also across restarts.
+    """
+
+    contact: Contact = field(repr=False)
+    """Who has sent it."""
+    _core: ChatCore = field(repr=False)
+    _record: OfferedFile = field(repr=False)
+    _is_done: bool = field(default=False, repr=False)
+
+
+@final
+@define(eq=False, repr=False)
+class GroupFile(FileCalls, Redacted):
+    """A file that has come with a message of a member of a group; all else is as there."""
+
+    member: Member = field(repr=False)
+    """Who has sent it."""
+    _core: ChatCore = field(repr=False)
+    _record: OfferedFile = field(repr=False)
+    _is_done: bool = field(default=False, repr=False)
 
 
 def _place(given: str, name: str) -> Path:

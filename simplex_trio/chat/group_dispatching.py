@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simplex_trio.chat.conversations import Job
 from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.files import GroupFile, IncomingFile
 from simplex_trio.chat.group_changes import (
     GroupChanged,
     GroupEnded,
@@ -12,36 +13,74 @@ from simplex_trio.chat.group_changes import (
     MemberProfileChanged,
     RoleChanged,
 )
+from simplex_trio.chat.group_message_changes import (
+    GroupMessageDeleted,
+    GroupMessageEdited,
+    GroupReactionChanged,
+    GroupReport,
+)
 from simplex_trio.chat.group_messages import GroupMessage, SentGroupMessage
-from simplex_trio.chat.groups import Group, GroupInvitation, Member
+from simplex_trio.chat.groups import Group, GroupInvitation, Member, SupportChat
+from simplex_trio.chat.machine.file_records import OfferedFile
+from simplex_trio.chat.machine.file_senders import FileOfMember, FileSender
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed, ToldInGroup
-from simplex_trio.chat.machine.groups.rules import as_role
-from simplex_trio.chat.machine.records import NoticeKind
-from simplex_trio.chat.messages.events import XInfo, XMsgNew
+from simplex_trio.chat.machine.groups.rules import GroupFeature, allows, as_role
+from simplex_trio.chat.machine.receiving_files import offered_by
+from simplex_trio.chat.machine.records import NoticeKind, SentRecord
+from simplex_trio.chat.messages.content import Report
+from simplex_trio.chat.messages.events import (
+    Emoji,
+    XInfo,
+    XMsgDel,
+    XMsgNew,
+    XMsgReact,
+    XMsgUpdate,
+)
 from simplex_trio.chat.messages.group_events import XGrpMemDel, XGrpMemRole
 from simplex_trio.chat.messages.group_profiles import GroupProfile
 from simplex_trio.chat.messages.json_text import decode_json
 from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.people import Contact
 
-__all__ = ["group_notice_job", "told_job"]
+__all__ = ["file_job", "group_notice_job", "told_job"]
 
 
 def told_job(core: ChatCore, told: ToldInGroup) -> Job:
     """What handlers are given of something that a member has said or done."""
     group = Group(core, told.group)
     member = Member(group, told.item.member)
-    sent = told.referred
-    referred = (
-        None if sent is None else SentGroupMessage(group, sent.msg_id, sent.content, sent.sent_at)
-    )
+    scope = told.item.scope
+    support = None if scope is None else SupportChat(group, scope)
+    author = None if told.references.author is None else Member(group, told.references.author)
+    sent = _sent(group, told.references.sent)
     match told.event:
-        case XMsgNew() as new:
-            value = GroupMessage(
-                *(group, member, told.msg_id, new.content, new.quote, told.at),
-                is_repeated=told.is_repeated,
-                quoted=referred,
+        case XMsgNew(content=Report() as report) as new:
+            ref = None if new.quote is None else new.quote.msg_ref
+            value: object = GroupReport(
+                *(member, report.reason, report.text, author),
+                None if ref is None else ref.msg_id,
+                None if new.quote is None else new.quote.content,
+                support or member.support,
+                sent,
             )
-            return Job("group message", value, None, speaker=member.id)
+            return Job("group report", value, None)
+        case XMsgNew() as new:
+            value = _message(core, told, new, group, member, support)
+            return Job("group message", value, None, speaker=member.id, scope=scope)
+        case XMsgUpdate() as update:
+            value = GroupMessageEdited(
+                member, update.msg_id, update.content, bool(update.live), support
+            )
+            return Job("group edited", value, None)
+        case XMsgDel() as deletion:
+            if deletion.member_id in (None, member.id):
+                author = member
+            value = GroupMessageDeleted(member, author, deletion.msg_id, sent)
+            return Job("group deleted", value, None)
+        case XMsgReact() as react:
+            emoji = react.reaction.emoji if isinstance(react.reaction, Emoji) else None
+            value = GroupReactionChanged(member, react.msg_id, emoji, react.add, author, sent)
+            return Job("group reaction", value, None)
         case _:
             return _change_job(told, group, member)
 
@@ -76,6 +115,45 @@ def _change_job(told: ToldInGroup, group: Group, member: Member) -> Job:
             return Job("group member profile", value, None)
         case _:
             raise AssertionError("nothing that programs are told")
+
+
+def _sent(group: Group, sent: SentRecord | None) -> SentGroupMessage | None:
+    if sent is None:
+        return None
+    support = None if sent.scope is None else SupportChat(group, sent.scope)
+    return SentGroupMessage(group, sent.msg_id, sent.content, sent.sent_at, support)
+
+
+def _message(
+    core: ChatCore,
+    told: ToldInGroup,
+    new: XMsgNew,
+    group: Group,
+    member: Member,
+    support: SupportChat | None,
+) -> GroupMessage:
+    refs, preferences = told.references, told.group.profile.group_preferences
+    offered = offered_by(group.id, new, told.msg_id, core.settings.seconds, member.id)
+    may_disappear = allows(preferences, GroupFeature.TIMED_MESSAGES, member.role)
+    return GroupMessage(
+        *(group, member, told.msg_id, new.content, new.quote, told.at, support),
+        mentions={name: Member(group, each) for name, each in refs.mentioned.items()},
+        mentions_me=refs.own_name is not None,
+        own_name=refs.own_name,
+        ttl=new.ttl if may_disappear else None,
+        is_live=bool(new.live),
+        is_repeated=told.is_repeated,
+        quoted=_sent(group, refs.sent),
+        file=None if offered is None else GroupFile(member, core, offered),
+    )
+
+
+def file_job(core: ChatCore, file: OfferedFile, sender: FileSender) -> Job:
+    """What handlers are given of a file whose outcome no call waits for."""
+    if isinstance(sender, FileOfMember):
+        member = Member(Group(core, sender.group), sender.member)
+        return Job("group file", GroupFile(member, core, file), None)
+    return Job("file", IncomingFile(Contact(core, sender), core, file), None)
 
 
 def group_notice_job(core: ChatCore, noticed: GroupNoticed) -> Job:

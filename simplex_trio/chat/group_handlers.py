@@ -21,9 +21,13 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
             \"\"\"The rules of this group.\"\"\"
             await message.reply("Be kind.")
 
+    Commands are also those that begin with a mention of the program: ``@Bot /rules``.
+
     A function can be for messages of contacts and of groups: decorate it with both.  The functions
     of one group are called one after the other, and those of different groups at the same time.
     """
+
+    _PREFIX = "group "
 
     def __repr__(self) -> str:
         return f"<GroupHandlers: {len(self._commands)} commands, {len(self._messages)} of messages>"
@@ -79,3 +83,7 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
     def on_member_profile(self, function: FunctionT) -> FunctionT:
         """Call a function with each `MemberProfileChanged`."""
         return self._add("group member profile", function)
+
+    def on_report(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `GroupReport`; they come to moderators, admins and owners."""
+        return self._add("group report", function)

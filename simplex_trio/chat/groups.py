@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, final
 from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.errors import NotAllowed
+from simplex_trio.chat.errors import NotAllowed, UnknownGroup
+from simplex_trio.chat.group_calls import GroupCalls
 from simplex_trio.chat.group_governing import GroupGoverning, MemberGoverning
 from simplex_trio.chat.machine.groups.joining import accept_invitation, decline_invitation
 from simplex_trio.chat.machine.groups.leaving import leave_group
@@ -18,28 +19,27 @@ from simplex_trio.chat.machine.groups.records import (
     MemberStatus,
 )
 from simplex_trio.chat.machine.groups.saying import known_group
-from simplex_trio.chat.machine.groups.sending import send_to_group
 from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.records import SentRecord
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.group_events import RejectionReason
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
+from simplex_trio.chat.messages.mentions import write_mention
 from simplex_trio.chat.messages.profiles import Profile
-from simplex_trio.chat.people import as_content
 from simplex_trio.chat.state import State
+from simplex_trio.errors import EncodeError
 from simplex_trio.redaction import Redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from simplex_trio.chat.group_messages import SentGroupMessage
 
-    from simplex_trio.chat.group_messages import GroupMessage, SentGroupMessage
-
-__all__ = ["Group", "GroupInvitation", "Member"]
+__all__ = ["Group", "GroupInvitation", "Member", "SupportChat"]
 
 
 @final
 @define(eq=False, repr=False)
-class Group(GroupGoverning):
+class Group(GroupCalls, GroupGoverning):
     """A group, as of when this was told."""
 
     _core: ChatCore = field(repr=False)
@@ -83,7 +83,7 @@ class Group(GroupGoverning):
     @property
     def state(self) -> State:
         """What the program keeps of the group: see `State`."""
-        return State(self._core, self.id)
+        return State(self._core, self.id, UnknownGroup)
 
     async def members(self) -> list[Member]:
         """The members that take part in it, but the program itself."""
@@ -131,33 +131,53 @@ class Group(GroupGoverning):
 
         await self._core.step(decide)
 
-    async def send(
-        self, content: Content | str, *, quote: GroupMessage | SentGroupMessage | None = None
-    ) -> SentGroupMessage:
-        """Send a message to all members.
+    @property
+    def support(self) -> SupportChat:
+        """The program's own conversation with the admins of the group."""
+        return SupportChat(self, self._record.own_id)
 
-        Raises `UnknownGroup`, `NotAllowed` if the program may not write in the group, and
-        `TooLarge`.
-        """
-        return await self._core.step(self._sending(content, quote=quote))
-
-    def _sending(
-        self,
-        content: Content | str,
-        *,
-        quote: GroupMessage | SentGroupMessage | None = None,
-    ) -> Callable[[Store], SentGroupMessage]:
+    def _sent(self, record: SentRecord, content: Content) -> SentGroupMessage:
         from simplex_trio.chat.group_messages import SentGroupMessage
 
-        settings, said = self._core.settings, as_content(content)
-        quoted = None if quote is None else quote.as_quote()
+        return SentGroupMessage(self, record.msg_id, content, record.sent_at)
 
-        def decide(store: Store) -> SentGroupMessage:
-            groups = GroupStore(store)
-            sent = send_to_group(groups, settings, known_group(groups, self.id), said, quote=quoted)
-            return SentGroupMessage(self, sent.msg_id, said, sent.sent_at)
 
-        return decide
+@final
+@define(eq=False, repr=False)
+class SupportChat(GroupCalls, Redacted):
+    """The conversation of a member with the admins of the group, in which others cannot read.
+
+    Admins in it are members from `Role.MODERATOR` on, and the other one is `member_id`: the program
+    itself in `Group.support`, or a member in `Member.support`, which takes that the program is an
+    admin.  Calls are as for a `Group`, and raise `NotAllowed` too if no admin can read that.
+    """
+
+    group: Group = field(repr=False)
+    member_id: bytes
+    """The member who talks with the admins."""
+
+    @property
+    def id(self) -> int:
+        """The id of the group."""
+        return self.group.id
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the program itself is the one who talks with the admins."""
+        return self.member_id == self.group._record.own_id
+
+    @property
+    def _core(self) -> ChatCore:  # type: ignore[override]
+        return self.group._core
+
+    @property
+    def _scope(self) -> bytes:
+        return self.member_id
+
+    def _sent(self, record: SentRecord, content: Content) -> SentGroupMessage:
+        from simplex_trio.chat.group_messages import SentGroupMessage
+
+        return SentGroupMessage(self.group, record.msg_id, content, record.sent_at, self)
 
 
 @final
@@ -192,6 +212,23 @@ class Member(MemberGoverning):
     def is_blocked(self) -> bool:
         """Whether moderators have blocked it for all."""
         return self._record.is_blocked
+
+    @property
+    def mention(self) -> str:
+        """The member's name as a text mentions it; pass the member in ``mentions``, too.
+
+        Of members with the same name the second one is mentioned as ``@name_1``.  It belongs at the
+        beginning of a line or behind a space.  A name that cannot be mentioned is plain text.
+        """
+        try:
+            return write_mention(self.name)
+        except EncodeError:
+            return self.name
+
+    @property
+    def support(self) -> SupportChat:
+        """The member's conversation with the admins, if the program is one of them."""
+        return SupportChat(self.group, self.id)
 
     async def profile(self) -> Profile | None:
         """Who it says it is; `None` if that is not known."""

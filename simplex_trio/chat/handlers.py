@@ -80,18 +80,6 @@ class Handlers(MessageHandlers[IncomingMessage]):
         """Call a function with each `Contact` that has deleted this program from its contacts."""
         return self._add("left", function)
 
-    def on_edited(self, function: FunctionT) -> FunctionT:
-        """Call a function with each `MessageEdited`."""
-        return self._add("edited", function)
-
-    def on_deleted(self, function: FunctionT) -> FunctionT:
-        """Call a function with each `MessageDeleted`."""
-        return self._add("deleted", function)
-
-    def on_reaction(self, function: FunctionT) -> FunctionT:
-        """Call a function with each `ReactionChanged`."""
-        return self._add("reaction", function)
-
     def on_profile(self, function: FunctionT) -> FunctionT:
         """Call a function with each `ProfileChanged`."""
         return self._add("profile", function)
@@ -111,14 +99,6 @@ class Handlers(MessageHandlers[IncomingMessage]):
     def on_repaired(self, function: FunctionT) -> FunctionT:
         """Call a function with each `RatchetRepaired`."""
         return self._add("repaired", function)
-
-    def on_file(self, function: FunctionT) -> FunctionT:
-        """Call a function with each `IncomingFile` whose outcome no call waits for.
-
-        That is so for files that `open_bot` receives by itself, and for those whose call was
-        cancelled, or ended with the program.  `IncomingFile.state` says what has become of it.
-        """
-        return self._add("file", function)
 
     def use(self, middleware: Middleware) -> Middleware:
         """Call a function around each handler of messages in this table, and those it includes."""
@@ -183,7 +163,8 @@ class Handlers(MessageHandlers[IncomingMessage]):
     def for_message(self, message: IncomingMessage | GroupMessage) -> Route | None:
         """The way of a message."""
         in_groups = not isinstance(message, IncomingMessage)
-        command = split_command(message.text)
+        text = message.text if isinstance(message, IncomingMessage) else message.said_to_me
+        command = split_command(text)
         if command is not None:
             for path in self._tables():
                 call = path[-1]._table(in_groups=in_groups).find_command(message, *command)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, TypeAlias, final
 
 import trio
 
@@ -19,7 +19,12 @@ from simplex_trio.errors import SimplexError
 from simplex_trio.nursery import open_inner_nursery
 
 if TYPE_CHECKING:
-    from simplex_trio.chat.people import Contact, IncomingMessage, SentMessage
+    from simplex_trio.chat.group_messages import SentGroupMessage
+    from simplex_trio.chat.message_calls import Quotable
+    from simplex_trio.chat.people import SentMessage
+    from simplex_trio.chat.sending_calls import SendingCalls
+
+    AnySent: TypeAlias = SentMessage | SentGroupMessage
 
 __all__ = ["PACE", "LiveMessage", "open_live"]
 
@@ -29,7 +34,7 @@ PACE = 3.0
 
 @final
 class LiveMessage:
-    """A message that is being written; `Contact.live` opens one.
+    """A message that is being written; `Contact.live` and `Group.live` open one.
 
     Nothing is sent before it has a text.  What is written between two updates goes out with the
     next one, so that a program may write as fast as it likes.
@@ -37,18 +42,18 @@ class LiveMessage:
 
     def __init__(
         self,
-        contact: Contact,
-        quote: IncomingMessage | SentMessage | None,
+        conversation: SendingCalls[AnySent],
+        quote: Quotable | None,
         ttl: int | None,
         pace: float,
     ) -> None:
-        self._contact = contact
+        self._conversation = conversation
         self._quote = quote
         self._ttl = ttl
         self._pace = pace
         self._text = ""
         self._sent_text = ""
-        self._message: SentMessage | None = None
+        self._message: AnySent | None = None
         self._changed = trio.Event()
         self._is_broken = False
 
@@ -61,7 +66,7 @@ class LiveMessage:
         return self._text
 
     @property
-    def message(self) -> SentMessage | None:
+    def message(self) -> AnySent | None:
         """The message, once anything of it was sent."""
         return self._message
 
@@ -88,7 +93,7 @@ class LiveMessage:
             # A step in the store takes no time, and its outcome must not get lost.
             with trio.CancelScope(shield=True):
                 if self._message is None:
-                    self._message = await self._contact.send(
+                    self._message = await self._conversation.send(
                         text, quote=self._quote, ttl=self._ttl, live=live
                     )
                 else:
@@ -118,14 +123,14 @@ class LiveMessage:
 
 @asynccontextmanager
 async def open_live(
-    contact: Contact,
+    conversation: SendingCalls[AnySent],
     *,
-    quote: IncomingMessage | SentMessage | None = None,
+    quote: Quotable | None = None,
     ttl: int | None = None,
     pace: float = PACE,
 ) -> AsyncIterator[LiveMessage]:
     """A live message for as long as the block."""
-    live = LiveMessage(contact, quote, ttl, pace)
+    live = LiveMessage(conversation, quote, ttl, pace)
     try:
         async with open_inner_nursery() as nursery:
             nursery.start_soon(live._pump)

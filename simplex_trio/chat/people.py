@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, final
 
 from attrs import define, field
 
-from simplex_trio.chat.content_calls import ContentCalls
 from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.errors import UnknownContact
 from simplex_trio.chat.files import IncomingFile
-from simplex_trio.chat.live import PACE, LiveMessage, open_live
-from simplex_trio.chat.machine import connecting, outgoing, requesting, sending_files
+from simplex_trio.chat.machine import connecting, outgoing, requesting
 from simplex_trio.chat.machine.file_records import FileStore
-from simplex_trio.chat.machine.happenings import Delivered
+from simplex_trio.chat.machine.outlet import Outlet
 from simplex_trio.chat.machine.records import (
     MAX_ALIAS,
     ContactRecord,
     ContactStatus,
-    DeliveryState,
     SentRecord,
 )
 from simplex_trio.chat.machine.store import Store
-from simplex_trio.chat.messages.content import Content, Text
-from simplex_trio.chat.messages.events import REACTIONS, MessageRef, Quote
+from simplex_trio.chat.message_calls import MessageCalls, SentCalls
+from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.events import MessageRef, Quote
 from simplex_trio.chat.messages.preferences import Enabled, Feature, Preferences
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.scalars import Timestamp
+from simplex_trio.chat.sending_calls import SendingCalls, as_content
 from simplex_trio.chat.state import State
-from simplex_trio.chat.transfers import OnProgress
-from simplex_trio.duplex.file_events import FileProblem
 from simplex_trio.errors import TooLarge
 from simplex_trio.redaction import Redacted
 
@@ -53,14 +49,9 @@ _LAST_SECOND = 253_402_300_799
 """The last one of the year 9999, after which `datetime` knows none."""
 
 
-def as_content(content: Content | str) -> Content:
-    """``content``, or text as content."""
-    return Text(content) if isinstance(content, str) else content
-
-
 @final
 @define(eq=False, repr=False)
-class Contact(ContentCalls, Redacted):
+class Contact(SendingCalls["SentMessage"], Redacted):
     """A person that the program is connected with, as of when this was told."""
 
     _core: ChatCore = field(repr=False)
@@ -159,63 +150,15 @@ class Contact(ContentCalls, Redacted):
         known = await self.security_code()
         return known is not None and hmac.compare_digest(_compact(known), _compact(code))
 
-    async def send(
-        self,
-        content: Content | str,
-        *,
-        quote: IncomingMessage | SentMessage | None = None,
-        ttl: int | None = None,
-        live: bool = False,
-    ) -> SentMessage:
-        """Send a message; it returns when that is stored, and nothing can lose it.
-
-        With a ``quote`` it is an answer to that message, of which only the beginning is quoted if
-        all of it does not fit.  After ``ttl`` seconds it disappears, or after the time in the
-        preferences of the program's profile, where the two allow that.  A ``live`` message grows:
-        `SentMessage.edit` replaces its text, and ends it without ``live``.
-
-        Raises `NotAllowed` for what the two sides do not allow, `UnknownContact` if the contact was
-        deleted, `CannotSend` if it is not connected yet, or is being repaired after the two sides
-        have lost each other, and `TooLarge`.
-        """
-        return await self._core.step(self._sending(content, quote=quote, ttl=ttl, live=live))
-
-    def _sending(
-        self,
-        content: Content | str,
-        *,
-        quote: IncomingMessage | SentMessage | None = None,
-        ttl: int | None = None,
-        live: bool = False,
-    ) -> Callable[[Store], SentMessage]:
-        settings, said = self._core.settings, as_content(content)
-        quoted = None if quote is None else quote.as_quote()
-
-        def decide(store: Store) -> SentMessage:
-            contact = outgoing.known_contact(store, self.id)
-            sent = outgoing.send(store, settings, contact, said, quote=quoted, ttl=ttl, live=live)
-            return SentMessage(self, sent.msg_id, said, sent.sent_at)
-
-        return decide
+    def _outlet(self, store: Store) -> Outlet:
+        contact = outgoing.known_contact(store, self.id)
+        return outgoing.ContactOutlet(store, self._core.settings, contact)
 
     def _sent(self, record: SentRecord, content: Content) -> SentMessage:
         return SentMessage(self, record.msg_id, content, record.sent_at)
 
-    def live(
-        self,
-        *,
-        quote: IncomingMessage | SentMessage | None = None,
-        ttl: int | None = None,
-        pace: float = PACE,
-    ) -> AbstractAsyncContextManager[LiveMessage]:
-        """A message that grows while the contact watches: see `LiveMessage`.
-
-        Updates go out at most every ``pace`` seconds.  When the block ends, the last text is sent
-        as the final one, whether the block is done, has raised or was cancelled.
-
-        Raises what `send` and `SentMessage.edit` do, in the block or at its end.
-        """
-        return open_live(self, quote=quote, ttl=ttl, pace=pace)
+    def _gone(self) -> UnknownContact:
+        return UnknownContact("the contact was deleted, by either side")
 
     async def files(self) -> list[IncomingFile]:
         """The files that the contact has sent and that were not received yet, oldest first."""
@@ -271,7 +214,7 @@ class ContactRequest(Redacted):
 
 @final
 @define(eq=False, repr=False)
-class SentMessage(Redacted):
+class SentMessage(SentCalls, Redacted):
     """A message that was sent."""
 
     contact: Contact = field(repr=False)
@@ -280,71 +223,9 @@ class SentMessage(Redacted):
     content: Content
     sent_at: int
 
-    async def edit(self, content: Content | str, *, live: bool = False) -> None:
-        """Replace what it says; with ``live`` more is to come.
-
-        Raises as `Contact.send` does.
-        """
-        core, said = self.contact._core, as_content(content)
-
-        def decide(store: Store) -> None:
-            contact = outgoing.known_contact(store, self.contact.id)
-            outgoing.edit(store, core.settings, contact, self.id, said, live=live)
-
-        await core.step(decide)
-        self.content = said
-
-    async def delete(self) -> None:
-        """Delete it, with its file; apps only do so with messages of less than 78 hours."""
-        core = self.contact._core
-
-        def decide(store: Store) -> list[Delivered]:
-            contact = outgoing.known_contact(store, self.contact.id)
-            told = sending_files.cancel_upload(store, core.settings, contact, self.id, tell=False)
-            outgoing.delete_message(store, core.settings, contact, self.id)
-            return told
-
-        core.delivered(await core.step(decide))
-
-    async def take_file_back(self) -> None:
-        """Cancel the transfer of its file, or delete it from its routers; the message stays.
-
-        Nothing can be done about a file that the contact has received already.
-        """
-        core = self.contact._core
-
-        def decide(store: Store) -> list[Delivered]:
-            contact = outgoing.known_contact(store, self.contact.id)
-            return sending_files.cancel_upload(store, core.settings, contact, self.id)
-
-        core.delivered(await core.step(decide))
-
-    async def wait(
-        self,
-        state: DeliveryState = DeliveryState.DELIVERED,
-        *,
-        on_progress: OnProgress | None = None,
-    ) -> DeliveryState:
-        """Wait until it has come as far as ``state``, or was given up; returns how far it is.
-
-        `DeliveryState.DELIVERED` may never come: people can turn receipts off, and phones.  With
-        ``on_progress`` it tells the `~simplex_trio.xftp.Progress` of the upload of its file.
-        Raises `MessageForgotten` if 100 others were sent to this contact after it, or it has
-        disappeared, and `UnknownContact` if the contact was deleted.
-
-        A receipt of a contact comes behind its message that a handler has in its hands.  So in a
-        handler, wait for `DeliveryState.SENT` at most.
-        """
-        return await self.contact._core.wait_for_delivery(
-            self.contact.id, self.id, state, on_progress
-        )
-
-    async def file_problem(self) -> FileProblem | None:
-        """Why its file could not be sent, if that is why it has failed."""
-        sent = await self.contact._core.step(
-            lambda store: store.sent_as(self.contact.id, self.id), durable=False
-        )
-        return None if sent is None or sent.file is None else sent.file.problem
+    @property
+    def _conversation(self) -> Contact:
+        return self.contact
 
     def as_quote(self) -> Quote:
         """What an answer to it says of it."""
@@ -353,7 +234,7 @@ class SentMessage(Redacted):
 
 @final
 @define(eq=False, repr=False)
-class IncomingMessage(Redacted):
+class IncomingMessage(MessageCalls[SentMessage], Redacted):
     """A message of a contact.
 
     It is acknowledged, so that the contact gets a receipt and the next message can come, when its
@@ -381,33 +262,8 @@ class IncomingMessage(Redacted):
     _turn: Turn | None = field(default=None, repr=False)
 
     @property
-    def text(self) -> str:
-        """The text of its content, whatever that is."""
-        return self.content.text
-
-    async def answer(self, content: Content | str) -> SentMessage:
-        """Send a message to the same contact."""
-        return await self.contact.send(content)
-
-    async def reply(self, content: Content | str) -> SentMessage:
-        """Send a message that quotes this one."""
-        return await self.contact.send(content, quote=self)
-
-    async def react(self, emoji: str, *, add: bool = True) -> None:
-        """Add a reaction, one of `REACTIONS`, or take it back.
-
-        Raises `NotAllowed` if the two sides do not allow reactions, and `ValueError` for another
-        emoji or a message without id.
-        """
-        if emoji not in REACTIONS or self.id is None:
-            raise ValueError("not a reaction, or not to this message")
-        core, msg_id = self.contact._core, self.id
-
-        def decide(store: Store) -> None:
-            contact = outgoing.known_contact(store, self.contact.id)
-            outgoing.react(store, core.settings, contact, msg_id, emoji, add=add)
-
-        await core.step(decide)
+    def _conversation(self) -> Contact:
+        return self.contact
 
     async def ask(self, question: Content | str) -> IncomingMessage:
         """Send a question, and wait for the next message of this contact.

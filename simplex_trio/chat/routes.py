@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, overload
 
 from attrs import field, frozen
 
@@ -73,6 +73,9 @@ class Route:
 
 class MessageHandlers(Generic[MessageT]):
     """Functions for messages, for commands, and for other things that happen."""
+
+    _PREFIX: ClassVar[str] = ""
+    """Before the kinds of things that happen both with contacts and in groups."""
 
     def __init__(self) -> None:
         self._commands: list[_CommandHandler] = []
@@ -146,6 +149,26 @@ class MessageHandlers(Generic[MessageT]):
             return function
 
         return add
+
+    def on_edited(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `MessageEdited`, or `GroupMessageEdited`."""
+        return self._add(f"{self._PREFIX}edited", function)
+
+    def on_deleted(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `MessageDeleted`, or `GroupMessageDeleted`."""
+        return self._add(f"{self._PREFIX}deleted", function)
+
+    def on_reaction(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `ReactionChanged`, or `GroupReactionChanged`."""
+        return self._add(f"{self._PREFIX}reaction", function)
+
+    def on_file(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `IncomingFile` or `GroupFile` that no call waits for.
+
+        That is so for files that `open_bot` receives by itself, and for those whose call was
+        cancelled, or ended with the program.  `IncomingFile.state` says what has become of it.
+        """
+        return self._add(f"{self._PREFIX}file", function)
 
     def _add(self, kind: str, function: FunctionT) -> FunctionT:
         self._others.setdefault(kind, []).append(function)

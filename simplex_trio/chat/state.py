@@ -8,7 +8,8 @@ from typing import Any, TypeAlias, TypeVar, final, overload
 from attrs import field, frozen
 
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.machine.outgoing import known_contact
+from simplex_trio.chat.errors import ChatError, UnknownContact
+from simplex_trio.chat.machine.sending import is_known
 from simplex_trio.chat.machine.state import get_state, put_state, state_of
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.redaction import Redacted
@@ -37,6 +38,7 @@ class State(Redacted):
 
     _core: ChatCore = field(repr=False)
     _contact_id: int = field(default=_PROGRAM, repr=False)
+    _gone: type[ChatError] = field(default=UnknownContact, repr=False)
 
     @overload
     async def get(self, name: str) -> Any: ...
@@ -101,5 +103,5 @@ class State(Redacted):
         )
 
     def _check(self, store: Store) -> None:
-        if self._contact_id != _PROGRAM:
-            known_contact(store, self._contact_id)
+        if self._contact_id != _PROGRAM and not is_known(store, self._contact_id):
+            raise self._gone("there is no contact and no group with this id")

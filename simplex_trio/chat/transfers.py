@@ -1,4 +1,4 @@
-"""`Transfers`: those who wait for files of contacts, and what has become of these."""
+"""`Transfers`: those who wait for files of others, and what has become of these."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from attrs import define, field
 
 from simplex_trio.chat.errors import ApprovalNeeded, FileNotReceived, FileTakenBack
 from simplex_trio.chat.machine.file_records import FileState, FileStore, OfferedFile, file_told
+from simplex_trio.chat.machine.file_senders import FileSender
 from simplex_trio.chat.machine.receiving_files import fail, start, want
-from simplex_trio.chat.machine.records import ContactRecord
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.turns import current_turn
 from simplex_trio.duplex.file_events import FileProblem, FileProgress
@@ -82,7 +82,7 @@ class ProgressBoard:
                 watch.wake()
 
 
-# --- files of contacts --------------------------------------------------------------------------
+# --- files of others ----------------------------------------------------------------------------
 
 
 @define(eq=False)
@@ -91,7 +91,7 @@ class _Wait:
 
     file: OfferedFile | None = None
     """What has become of it; `None` as long as it has to wait."""
-    contact: ContactRecord | None = None
+    sender: FileSender | None = None
     file_id: str | None = None
     changed: trio.Event = field(factory=trio.Event)
 
@@ -108,10 +108,10 @@ class Transfers:
         self._starting: set[tuple[int, bytes]] = set()
         self.nursery: trio.Nursery | None = None
         """For the descriptions that are read; set as long as the program runs."""
-        self.tell: Callable[[OfferedFile, ContactRecord], object] = lambda *_: None
-        """Called with each file whose outcome no call waits for, and its contact."""
+        self.tell: Callable[[OfferedFile, FileSender], object] = lambda *_: None
+        """Called with each file whose outcome no call waits for, and its sender."""
 
-    def changed(self, file: OfferedFile, contact: ContactRecord | None) -> None:
+    def changed(self, file: OfferedFile, sender: FileSender | None) -> None:
         """A step has changed a file."""
         if file.state is FileState.WANTED and file.is_described:
             self._begin(file)
@@ -119,10 +119,10 @@ class Transfers:
         is_told = file.state.is_over or file.state is FileState.ASKING
         for wait in waits:
             wait.file_id = file.file_id
-            wait.file, wait.contact = file if is_told else None, contact
+            wait.file, wait.sender = file if is_told else None, sender
             wait.wake()
-        if is_told and file.notice and not waits and contact is not None:
-            self.tell(file, contact)
+        if is_told and file.notice and not waits and sender is not None:
+            self.tell(file, sender)
 
     # --- beginning ------------------------------------------------------------------------------
 
@@ -196,8 +196,8 @@ class Transfers:
             self._waits[key].remove(wait)
             if not self._waits[key]:
                 del self._waits[key]
-                if not is_taken and wait.file is not None and wait.contact is not None:
-                    self.tell(wait.file, wait.contact)
+                if not is_taken and wait.file is not None and wait.sender is not None:
+                    self.tell(wait.file, wait.sender)
         told = partial(_told, key)
         if turn is None or turn.is_over:
             await core.step(told)

@@ -12,7 +12,6 @@ from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.machine.file_records import FileStore
 from simplex_trio.chat.machine.groups.following import give_up_waiting
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
-from simplex_trio.chat.machine.happenings import Delivered
 from simplex_trio.chat.machine.receiving_files import forget_old_files
 from simplex_trio.chat.machine.sending_files import say_descriptions
 from simplex_trio.chat.machine.settings import Settings
@@ -30,21 +29,20 @@ _RETRY = 60
 
 @frozen
 class _Kept:
-    told: list[Delivered]
     expires_next: int | None
     has_descriptions: bool
     noticed: list[GroupNoticed]
 
 
 def _keep(settings: Settings, store: Store) -> _Kept:
-    told = say_descriptions(store, settings)
+    say_descriptions(store, settings)
     times = (
         forget_old_files(store, settings.seconds),
         store.forget_expired(settings.seconds),
     )
     expires_next = min((each for each in times if each is not None), default=None)
     noticed = give_up_waiting(store, settings.seconds)
-    return _Kept(told, expires_next, store.has_descriptions, noticed)
+    return _Kept(expires_next, store.has_descriptions, noticed)
 
 
 async def keep_up(core: ChatCore) -> None:
@@ -55,7 +53,6 @@ async def keep_up(core: ChatCore) -> None:
     while True:
         core.upkeep_due = trio.Event()
         kept = await core.step(partial(_keep, core.settings), durable=False)
-        core.delivered(kept.told)
         for each in kept.noticed:
             core.notice_added(each)
         core.describes_later = kept.has_descriptions

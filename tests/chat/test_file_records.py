@@ -105,9 +105,11 @@ class Machine:
         match what:
             case "offer":
                 new = XMsgNew(File(""), file=FileInvitation.announcing("name", 5 + 10 * number))
-                offer(store, self.settings, CONTACT, new, msg_id)
+                offer(store, self.settings, CONTACT.contact_id, new, msg_id)
             case "describe":
-                add_part(store, CONTACT, msg_id, FileDescr("part", file.parts + 1, number > 1))
+                add_part(
+                    store, CONTACT.contact_id, msg_id, FileDescr("part", file.parts + 1, number > 1)
+                )
             case "want" | "approve":
                 with suppress(FileNotReceived):
                     want(store, file, b"/place", approve=what == "approve")
@@ -123,7 +125,7 @@ class Machine:
             case "failed":
                 follow_received(store, FileFailed(file_id, FileProblem.GONE))
             case "take back":
-                take_back(store, CONTACT, msg_id)
+                take_back(store, CONTACT.contact_id, msg_id)
             case "refuse":
                 refuse(store, file)
             case "told":

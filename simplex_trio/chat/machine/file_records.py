@@ -1,11 +1,12 @@
-"""What is kept of files: those that contacts offer, and those that are sent to them.
+"""What is kept of files: those that contacts and members offer, and those that are sent to them.
 
-A file that a contact offers is known until it was received, refused or taken back, or is too old.
+A file that is offered is known until it was received, refused or taken back, or is too old.
 Its description comes in parts, which are kept apart from it, as they may be long.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from enum import StrEnum
@@ -24,11 +25,13 @@ from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = [
     "MAX_FILES",
+    "MAX_FILES_OF_MEMBER",
     "MAX_UNWANTED_PARTS",
     "FileState",
     "FileStore",
     "OfferedFile",
     "Upload",
+    "file_mark",
     "file_of_notice",
     "file_told",
 ]
@@ -36,6 +39,9 @@ __all__ = [
 MAX_FILES = 50
 """How many files of each contact are known at a time.  With one more, the oldest that the program
 does not want is forgotten; if it wants all of them, the new one is not taken note of."""
+
+MAX_FILES_OF_MEMBER = 10
+"""How many of these each member of a group may have; with one more, its own oldest is forgotten."""
 
 MAX_UNWANTED_PARTS = 8
 """How many parts a description may have of a file that the program does not want yet: as many as
@@ -52,6 +58,13 @@ _PARTS = ".chat.file-parts"
 _EXPIRING = ".chat.files-expiring"
 _UPLOADS = ".chat.uploads"
 _DESCRIPTIONS = ".chat.descriptions"
+
+
+def file_mark(msg_id: bytes, member_id: bytes | None = None) -> bytes:
+    """What identifies the file of a message of a contact, or of a member, in their conversation."""
+    if member_id is None:
+        return msg_id[:255]
+    return hashlib.sha256(len(member_id).to_bytes(4, "big") + member_id + msg_id).digest()
 
 
 class FileState(StrEnum):
@@ -80,9 +93,10 @@ class FileState(StrEnum):
 
 @frozen(repr=False)
 class OfferedFile(Record):
-    """A file that comes with a message of a contact."""
+    """A file that comes with a message of a contact, or of a member of a group."""
 
     contact_id: int
+    """The contact, or the group."""
     msg_id: bytes
     """The message."""
     name: str
@@ -115,11 +129,13 @@ class OfferedFile(Record):
     """Its place among the files of all contacts."""
     notice: int = 0
     """The number of the notice by which the program is told of it; 0 if there is none."""
+    member_id: bytes | None = None
+    """In a group, the member who has sent it: two members may use the same id."""
 
     @property
     def key(self) -> tuple[int, bytes]:
-        """What identifies it."""
-        return self.contact_id, self.msg_id
+        """What identifies it: its conversation, and its mark there."""
+        return self.contact_id, file_mark(self.msg_id, self.member_id)
 
     @property
     def problem(self) -> FileProblem | None:
@@ -139,11 +155,12 @@ class OfferedFile(Record):
 
 @frozen(repr=False)
 class Upload(Record):
-    """A file that is being put on routers for a contact, or whose description is to be sent."""
+    """A file that is being put on routers, or whose description is to be sent."""
 
     file_id: str
     """The agent's id."""
     contact_id: int
+    """The contact or the group that it is for."""
     msg_id: bytes
     """The message that it comes with."""
     copy: str | None = None
@@ -154,16 +171,16 @@ class Upload(Record):
     """When that was."""
     parts_said: int = 0
     """How many parts of the description are queued."""
-    last_message_id: int = 0
-    """The agent's id for the last one of these."""
+    scope: bytes | None = None
+    """In a group, the member whose conversation with the admins it is in."""
 
 
 def _owner(contact_id: int) -> bytes:
     return contact_id.to_bytes(8, "big")
 
 
-def _key(contact_id: int, msg_id: bytes) -> bytes:
-    return _owner(contact_id) + msg_id[:255]
+def _key(contact_id: int, mark: bytes) -> bytes:
+    return _owner(contact_id) + mark
 
 
 def _expiry_key(file: OfferedFile) -> bytes:
@@ -171,7 +188,7 @@ def _expiry_key(file: OfferedFile) -> bytes:
 
 
 def _notice(file: OfferedFile) -> Notice:
-    return Notice(NoticeKind.FILE, file.contact_id, file_msg_id=file.msg_id, number=file.notice)
+    return Notice(NoticeKind.FILE, file.contact_id, file_msg_id=file.key[1], number=file.notice)
 
 
 def _message_key(contact_id: int, message_id: int) -> bytes:
@@ -191,9 +208,9 @@ class FileStore:
 
     # --- files of contacts ----------------------------------------------------------------------
 
-    def get(self, contact_id: int, msg_id: bytes) -> OfferedFile | None:
-        """The file of a message."""
-        value = self._kept.get(_FILES, _key(contact_id, msg_id))
+    def get(self, contact_id: int, mark: bytes) -> OfferedFile | None:
+        """The file with this mark."""
+        value = self._kept.get(_FILES, _key(contact_id, mark))
         return None if value is None else OfferedFile.from_json(decode_json(value))
 
     def of_contact(self, contact_id: int) -> list[OfferedFile]:
@@ -218,7 +235,10 @@ class FileStore:
     def add(self, file: OfferedFile) -> OfferedFile | None:
         """Take note of a file; `None` if there are too many that are wanted."""
         known = self.of_contact(file.contact_id)
-        if len(known) >= MAX_FILES:
+        same = [each for each in known if each.member_id == file.member_id]
+        if file.member_id is not None and len(same) >= MAX_FILES_OF_MEMBER:
+            known = same
+        if known is same or len(known) >= MAX_FILES:
             oldest = next((each for each in known if each.state is FileState.OFFERED), None)
             if oldest is None:
                 return None
@@ -251,10 +271,10 @@ class FileStore:
         """Some files that are to be looked at now; without any, when the next one is."""
         found: list[OfferedFile] = []
         for key, _ in self._kept.scan(_EXPIRING, limit=100):
-            at, owner, msg_id = key[:8], key[8:16], key[16:]
+            at, owner, mark = key[:8], key[8:16], key[16:]
             if int.from_bytes(at, "big") > now:
                 return found, int.from_bytes(at, "big")
-            file = self.get(int.from_bytes(owner, "big"), msg_id)
+            file = self.get(int.from_bytes(owner, "big"), mark)
             assert file is not None
             found.append(file)
         return found, None
@@ -267,9 +287,9 @@ class FileStore:
             file = evolve(file, notice=added.number)
         return self.put(file)
 
-    def told(self, contact_id: int, msg_id: bytes) -> None:
+    def told(self, contact_id: int, mark: bytes) -> None:
         """The program has dealt with what it was told of a file."""
-        file = self.get(contact_id, msg_id)
+        file = self.get(contact_id, mark)
         if file is None:
             return
         if file.notice:
@@ -371,9 +391,9 @@ def _without_pictures(content: Content) -> Content:
             return Text(text)
 
 
-def file_told(store: Store, contact_id: int, msg_id: bytes) -> None:
+def file_told(store: Store, contact_id: int, mark: bytes) -> None:
     """The program has dealt with what it was told of a file."""
-    FileStore(store).told(contact_id, msg_id)
+    FileStore(store).told(contact_id, mark)
 
 
 def file_of_notice(store: Store, notice: Notice) -> OfferedFile | None:

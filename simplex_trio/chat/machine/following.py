@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from simplex_trio.chat.machine.connecting import can_send, confirmed, failed, introduced
 from simplex_trio.chat.machine.groups.following import happened_in_group
-from simplex_trio.chat.machine.happenings import Delivered, Happening
+from simplex_trio.chat.machine.happenings import Happening
 from simplex_trio.chat.machine.incoming import delivery_changed
 from simplex_trio.chat.machine.noticing import notify
 from simplex_trio.chat.machine.outgoing import tell_profile
@@ -87,27 +87,26 @@ def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happe
         case SecurityCodeChanged():
             return _noticed(store, event.connection_id, NoticeKind.CODE_CHANGED)
         case MessageSent():
-            return _delivery(
-                store, settings, event.connection_id, (event.message_id,), DeliveryState.SENT
-            )
+            _delivery(store, settings, event, (event.message_id,), DeliveryState.SENT)
+            return []
         case ReceiptReceived():
-            ids = (event.message_id,)
-            return _delivery(store, settings, event.connection_id, ids, DeliveryState.DELIVERED)
+            _delivery(store, settings, event, (event.message_id,), DeliveryState.DELIVERED)
+            return []
         case DeliveryFailed():
-            found = _delivery(
-                store, settings, event.connection_id, event.message_ids, DeliveryState.FAILED
-            )
+            _delivery(store, settings, event, event.message_ids, DeliveryState.FAILED)
             if event.problem is Problem.QUEUE_GONE:
-                found += failed(store, event.connection_id)  # it was deleted without a word
-            return found
+                return failed(store, event.connection_id)  # it was deleted without a word
+            return []
         case FileSent():
-            return [*uploaded(store, settings, event)]
+            uploaded(store, settings, event)
+            return []
         case FileReceived() | FileNeedsApproval():
             follow_received(store, event)
             return []
         case FileFailed():
             follow_received(store, event)
-            return [*upload_failed(store, settings, event)]
+            upload_failed(store, settings, event)
+            return []
         case _:
             return []
 
@@ -120,14 +119,9 @@ def _noticed(store: Store, connection_id: str, kind: NoticeKind) -> list[Happeni
 def _delivery(
     store: Store,
     settings: Settings,
-    connection_id: str,
+    event: ConnectionEvent,
     message_ids: tuple[int, ...],
     state: DeliveryState,
-) -> list[Happening]:
-    found: list[Happening] = []
+) -> None:
     for message_id in message_ids:
-        changed: list[Delivered] = delivery_changed(
-            store, settings, connection_id, message_id, state
-        )
-        found += changed
-    return found
+        delivery_changed(store, settings, event.connection_id, message_id, state)

@@ -6,14 +6,13 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from simplex_trio.chat.machine.file_records import OfferedFile
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed, ToldInGroup
 from simplex_trio.chat.machine.records import ContactRecord, Notice, SentRecord
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.redaction import Redacted
 
-__all__ = ["Delivered", "Happening", "Noticed", "Said"]
+__all__ = ["Happening", "Noticed", "Said"]
 
 
 @frozen(repr=False)
@@ -39,16 +38,6 @@ class Noticed(Redacted):
 
     contact: ContactRecord
     notice: Notice
-    file: OfferedFile | None = None
-    """If it is about a file."""
 
 
-@frozen(repr=False)
-class Delivered(Redacted):
-    """A message has come further, or was given up."""
-
-    contact: ContactRecord
-    sent: SentRecord
-
-
-Happening: TypeAlias = Said | Noticed | Delivered | ToldInGroup | GroupNoticed
+Happening: TypeAlias = Said | Noticed | ToldInGroup | GroupNoticed

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from attrs import evolve
 
+from simplex_trio.chat.machine.file_records import file_mark
 from simplex_trio.chat.machine.groups.arriving import (
     is_of_member,
     look_in_group,
@@ -21,7 +22,7 @@ from simplex_trio.chat.machine.groups.arriving import (
 from simplex_trio.chat.machine.groups.events import RULES, pass_on
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.joining import invited
-from simplex_trio.chat.machine.happenings import Delivered, Happening, Said
+from simplex_trio.chat.machine.happenings import Happening, Said
 from simplex_trio.chat.machine.outgoing import is_enabled, say_if_possible, tell_profile
 from simplex_trio.chat.machine.receiving_files import (
     add_part,
@@ -35,7 +36,7 @@ from simplex_trio.chat.machine.records import (
     DeliveryState,
     SentRecord,
 )
-from simplex_trio.chat.machine.sending_files import description_changed
+from simplex_trio.chat.machine.sending_files import description_of_contact_changed
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import Received, decode_body
@@ -66,8 +67,6 @@ EventT = TypeVar("EventT", bound=Event)
 
 _TOLD = (XMsgNew, XMsgUpdate, XMsgDel, XMsgReact, XInfo, XDirectDel)
 """What programs are told of; everything else is dealt with here, or acknowledged and ignored."""
-
-_RANKS = list(DeliveryState)
 
 
 def look(store: Store, settings: Settings, message: PeerMessage) -> list[Happening]:
@@ -179,11 +178,11 @@ def settle(store: Store, settings: Settings, message: PeerMessage) -> None:
                 )
             case XMsgNew() as new if _is_allowed(store, settings, contact, new):
                 offered = _as_allowed(settings, contact, new)
-                offer(store, settings, contact, offered, each.id)
+                offer(store, settings, contact.contact_id, offered, each.id)
             case XMsgFileDescr(msg_id=msg_id, file_descr=part):
-                add_part(store, contact, msg_id, part)
+                add_part(store, contact.contact_id, file_mark(msg_id), part)
             case XFileCancel(msg_id=msg_id) | XMsgDel(msg_id=msg_id):
-                take_back(store, contact, msg_id)
+                take_back(store, contact.contact_id, file_mark(msg_id))
             case XCallInv(call_id=call_id):
                 say_if_possible(store, contact, XCallEnd(call_id))
             case XDirectDel():
@@ -200,17 +199,13 @@ def settle(store: Store, settings: Settings, message: PeerMessage) -> None:
 
 def delivery_changed(
     store: Store, settings: Settings, connection_id: str, message_id: int, state: DeliveryState
-) -> list[Delivered]:
+) -> None:
     """A message has come further, or was given up."""
     contact = store.contact_of(connection_id)
     if contact is None:
-        return []
+        return
     contact = tell_profile(store, settings, contact)  # there may be room for it now
-    sent = store.sent(contact.contact_id, message_id)
-    if sent is None:
-        return description_changed(store, contact, message_id, state)
-    if _RANKS.index(state) <= _RANKS.index(sent.state):
-        return []
-    sent = evolve(sent, state=state)
-    store.change_sent(contact.contact_id, message_id, sent)
-    return [Delivered(contact, sent)]
+    if store.sent(contact.contact_id, message_id) is None:
+        description_of_contact_changed(store, contact.contact_id, message_id, state)
+    else:
+        store.sent_came_further(contact.contact_id, message_id, state)

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from attrs import evolve
-
 from simplex_trio.chat.errors import NotAllowed, UnknownContact
-from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, SentFile, SentRecord
+from simplex_trio.chat.machine.file_records import FileStore
+from simplex_trio.chat.machine.outlet import Outlet, Queued
+from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, SentRecord
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import pack
-from simplex_trio.chat.messages.content import Content, File, Image, Text, Video, Voice
+from simplex_trio.chat.messages.content import Content, File, Image, Video, Voice
 from simplex_trio.chat.messages.event import Event
-from simplex_trio.chat.messages.events import (
-    Emoji,
-    Quote,
-    XInfo,
-    XMsgDel,
-    XMsgNew,
-    XMsgReact,
-    XMsgUpdate,
-)
-from simplex_trio.chat.messages.files import FileInvitation
+from simplex_trio.chat.messages.events import XInfo
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.preferences import Feature, Preferences
 from simplex_trio.chat.messages.versions import ChatVersion, agreed_version
@@ -30,25 +21,14 @@ from simplex_trio.duplex.errors import CannotSend, LimitReached, UnknownConnecti
 from simplex_trio.errors import TooLarge
 
 __all__ = [
-    "check_allowed",
-    "delete_message",
-    "edit",
+    "ContactOutlet",
     "is_enabled",
     "known_contact",
-    "react",
     "say",
     "say_if_possible",
-    "send",
     "set_preferences",
     "tell_profile",
 ]
-
-
-_MAX_QUOTED = 500
-"""How many characters of a message are quoted if all of it does not fit."""
-
-_TTLS = range(1, 100 * 366 * 24 * 3600)
-"""After how many seconds messages can disappear: the apps offer up to a year."""
 
 
 def known_contact(store: Store, contact_id: int) -> ContactRecord:
@@ -91,45 +71,6 @@ def tell_profile(store: Store, settings: Settings, contact: ContactRecord) -> Co
     return store.change_contact(contact, profile_due=not is_told)
 
 
-def send(
-    store: Store,
-    settings: Settings,
-    contact: ContactRecord,
-    content: Content,
-    *,
-    quote: Quote | None = None,
-    ttl: int | None = None,
-    live: bool = False,
-    invitation: FileInvitation | None = None,
-    file: SentFile | None = None,
-) -> SentRecord:
-    """Queue a new message; returns what is kept of it."""
-    check_allowed(settings, contact, content)
-    may_disappear = is_enabled(settings, contact, Feature.TIMED_MESSAGES)
-    if ttl is None and may_disappear:
-        ttl = settings.usual_ttl(contact)
-    elif ttl is not None and not may_disappear:
-        raise NotAllowed("messages that disappear are not allowed in this conversation")
-    if ttl is not None and ttl not in _TTLS:
-        raise ValueError("a message cannot disappear after so many seconds")
-    msg_id = settings.new_message_id()
-    event = XMsgNew(content, quote=quote, ttl=ttl, live=live or None, file=invitation)
-    try:
-        message_id = say(store, contact, event, msg_id)
-    except TooLarge:
-        if quote is None:
-            raise
-        # The longest messages leave no room for an answer with all of them in it.
-        beginning = Text(quote.content.text[:_MAX_QUOTED])
-        event = evolve(event, quote=evolve(quote, content=beginning))
-        message_id = say(store, contact, event, msg_id)
-    now = settings.seconds
-    expires_at = None if ttl is None or live else now + ttl
-    record = SentRecord(msg_id, content, now, file=file, ttl=ttl, expires_at=expires_at)
-    store.add_sent(contact.contact_id, message_id, record)
-    return record
-
-
 def set_preferences(
     store: Store, settings: Settings, contact_id: int, preferences: Preferences | None
 ) -> ContactRecord:
@@ -145,58 +86,6 @@ def set_preferences(
     return changed
 
 
-def check_allowed(settings: Settings, contact: ContactRecord, content: Content) -> None:
-    """Raise `NotAllowed` for content that the two sides do not allow in their conversation."""
-    if isinstance(content, Voice) and not is_enabled(settings, contact, Feature.VOICE):
-        raise NotAllowed("voice messages are not allowed in this conversation")
-    is_file = isinstance(content, Image | Video | File)
-    if is_file and not is_enabled(settings, contact, Feature.FILES):
-        raise NotAllowed("files and media are not allowed in this conversation")
-
-
-def edit(
-    store: Store,
-    settings: Settings,
-    contact: ContactRecord,
-    msg_id: bytes,
-    content: Content,
-    *,
-    live: bool = False,
-) -> None:
-    """Give a message that was sent another content."""
-    sent = store.sent_as(contact.contact_id, msg_id)
-    if sent is None or type(sent.content) is not type(content):
-        check_allowed(settings, contact, content)
-    ttl = None if sent is None else sent.ttl
-    event = XMsgUpdate(msg_id, content, ttl=ttl, live=live or None)
-    say(store, contact, event, settings.new_message_id())
-    changes: dict[str, object] = {"content": content}
-    if sent is not None and ttl is not None and sent.expires_at is None and not live:
-        changes["expires_at"] = settings.seconds + ttl
-    store.change_sent_as(contact.contact_id, msg_id, **changes)
-
-
-def delete_message(store: Store, settings: Settings, contact: ContactRecord, msg_id: bytes) -> None:
-    """Delete a message that was sent, on the other side too."""
-    say(store, contact, XMsgDel(msg_id), settings.new_message_id())
-
-
-def react(
-    store: Store,
-    settings: Settings,
-    contact: ContactRecord,
-    msg_id: bytes,
-    emoji: str,
-    *,
-    add: bool,
-) -> None:
-    """Add a reaction to a message of either side, or take it back."""
-    if not is_enabled(settings, contact, Feature.REACTIONS):
-        raise NotAllowed("reactions are not allowed in this conversation")
-    event = XMsgReact(msg_id, Emoji(emoji), add)
-    say(store, contact, event, settings.new_message_id())
-
-
 def is_enabled(
     settings: Settings, contact: ContactRecord, feature: Feature, *, for_peer: bool = False
 ) -> bool:
@@ -204,3 +93,61 @@ def is_enabled(
     theirs = None if contact.profile is None else contact.profile.preferences
     enabled = settings.preferences_for(contact).enabled(feature, theirs or Preferences())
     return enabled.for_peer if for_peer else enabled.for_us
+
+
+class ContactOutlet(Outlet):
+    """The conversation with a contact."""
+
+    def __init__(self, store: Store, settings: Settings, contact: ContactRecord) -> None:
+        super().__init__(store, settings)
+        self.contact: ContactRecord = contact
+
+    @property
+    def conversation_id(self) -> int:
+        """The id of the contact."""
+        return self.contact.contact_id
+
+    def _is_enabled(self, feature: Feature) -> bool:
+        return is_enabled(self.settings, self.contact, feature)
+
+    def check(self, content: Content, before: Content | None = None) -> None:
+        """Raise `NotAllowed` for content that the two sides do not allow."""
+        if before is not None and type(before) is type(content):
+            return
+        if isinstance(content, Voice) and not self._is_enabled(Feature.VOICE):
+            raise NotAllowed("voice messages are not allowed in this conversation")
+        if isinstance(content, Image | Video | File) and not self._is_enabled(Feature.FILES):
+            raise NotAllowed("files and media are not allowed in this conversation")
+
+    def check_reaction(self) -> None:
+        """Raise `NotAllowed` if the two sides do not allow reactions."""
+        if not self._is_enabled(Feature.REACTIONS):
+            raise NotAllowed("reactions are not allowed in this conversation")
+
+    def check_deletion(self, author_id: bytes | None) -> None:
+        """The program may always delete its own messages."""
+
+    @property
+    def may_disappear(self) -> bool:
+        """Whether the two sides allow messages that disappear."""
+        return self._is_enabled(Feature.TIMED_MESSAGES)
+
+    @property
+    def usual_ttl(self) -> int | None:
+        """After how many seconds messages disappear by the program's preferences."""
+        return self.settings.usual_ttl(self.contact)
+
+    def queue(self, event: Event, msg_id: bytes | None) -> Queued:
+        """Queue one message of the chat protocol."""
+        message_id = say(self.store, self.contact, event, msg_id)
+        return Queued(((self.contact.connection_id, message_id),))
+
+    def keep(self, queued: Queued, sent: SentRecord) -> None:
+        """Keep a new message by the agent's id for it."""
+        ((_, message_id),) = queued.copies
+        self.store.add_sent(self.conversation_id, message_id, sent)
+
+    def keep_description(self, queued: Queued, msg_id: bytes) -> None:
+        """Keep which message has the description of a file."""
+        ((_, message_id),) = queued.copies
+        FileStore(self.store).note_description(self.conversation_id, message_id, msg_id)

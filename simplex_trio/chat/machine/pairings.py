@@ -14,8 +14,9 @@ from attrs import evolve, frozen
 
 from simplex_trio.chat.errors import AmbiguousContact, NameTaken, PairingFailed, UnknownContact
 from simplex_trio.chat.machine.connecting import leave
-from simplex_trio.chat.machine.outgoing import known_contact, send
+from simplex_trio.chat.machine.outgoing import ContactOutlet, known_contact
 from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, InvitationRecord
+from simplex_trio.chat.machine.sending import send
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Text
@@ -173,7 +174,7 @@ def _complete(store: Store, settings: Settings, pairing: PairingRecord) -> None:
         contact = store.change_contact(contact, alias=_free_name(store, contact))
     if pairing.greeting:
         with suppress(DuplexError, TooLarge):  # it can do without
-            send(store, settings, contact, Text(pairing.greeting))
+            send(ContactOutlet(store, settings, contact), Text(pairing.greeting))
 
 
 def _free_name(store: Store, contact: ContactRecord) -> str:

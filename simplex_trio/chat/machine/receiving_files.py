@@ -1,4 +1,4 @@
-"""Files that contacts offer: from the message to the file in its place."""
+"""Files that contacts and members of groups offer: from the message to the file in its place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from simplex_trio.chat.machine.file_records import (
     FileStore,
     OfferedFile,
 )
-from simplex_trio.chat.machine.records import ContactRecord
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.events import XMsgNew
@@ -63,7 +62,11 @@ _SMALL_SLACK = 2**20
 
 
 def offered_by(
-    contact: ContactRecord, new: XMsgNew, msg_id: bytes | None, at: int
+    contact_id: int,
+    new: XMsgNew,
+    msg_id: bytes | None,
+    at: int,
+    member_id: bytes | None = None,
 ) -> OfferedFile | None:
     """The file that comes with a message, if it is one that can be received.
 
@@ -77,15 +80,22 @@ def offered_by(
     # A contact may say anything.
     ttl = KEPT_WITHIN if new.ttl is None else min(max(0, new.ttl), KEPT_WITHIN)
     expires_at = at + ttl
-    return OfferedFile(contact.contact_id, msg_id, name, size, new.content, at, expires_at)
+    return OfferedFile(
+        *(contact_id, msg_id, name, size, new.content, at, expires_at), member_id=member_id
+    )
 
 
 def offer(
-    store: Store, settings: Settings, contact: ContactRecord, new: XMsgNew, msg_id: bytes | None
+    store: Store,
+    settings: Settings,
+    contact_id: int,
+    new: XMsgNew,
+    msg_id: bytes | None,
+    member_id: bytes | None = None,
 ) -> None:
     """A message with a file was dealt with: from now on its description can come."""
     # From now on its time runs: the message was read.
-    file = offered_by(contact, new, msg_id, settings.seconds)
+    file = offered_by(contact_id, new, msg_id, settings.seconds, member_id)
     files = FileStore(store)
     if file is None or files.get(*file.key) is not None:
         return
@@ -98,10 +108,10 @@ def offer(
         _add_part(files, added, evolve(part, file_descr_part_no=1))
 
 
-def add_part(store: Store, contact: ContactRecord, msg_id: bytes, part: FileDescr) -> None:
+def add_part(store: Store, contact_id: int, mark: bytes, part: FileDescr) -> None:
     """A part of a description has come; parts of files that are not known are ignored."""
     files = FileStore(store)
-    file = files.get(contact.contact_id, msg_id)
+    file = files.get(contact_id, mark)
     if file is not None and file.state in (FileState.OFFERED, FileState.WANTED):
         _add_part(files, file, part)
 
@@ -117,10 +127,10 @@ def _add_part(files: FileStore, file: OfferedFile, part: FileDescr) -> None:
     files.put(evolve(file, parts=file.parts + 1, is_described=part.file_descr_complete))
 
 
-def take_back(store: Store, contact: ContactRecord, msg_id: bytes) -> None:
-    """The contact has taken a file back, or has deleted its message."""
+def take_back(store: Store, contact_id: int, mark: bytes) -> None:
+    """A file was taken back, or its message was deleted."""
     files = FileStore(store)
-    file = files.get(contact.contact_id, msg_id)
+    file = files.get(contact_id, mark)
     if file is None or file.state.is_over:
         return
     _cancel(store, file)

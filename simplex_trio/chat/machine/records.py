@@ -149,6 +149,8 @@ class SentRecord(Record):
     """After how many seconds it disappears."""
     expires_at: int | None = None
     """When it is to be forgotten; `None` while it is live."""
+    scope: bytes | None = None
+    """In a group, the member whose conversation with the admins it is in."""
 
     @property
     def outcome(self) -> DeliveryState:

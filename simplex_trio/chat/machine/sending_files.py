@@ -1,29 +1,30 @@
-"""Files that are sent to contacts.
+"""Files that are sent to contacts and groups.
 
 The message with the file's name goes out at once, as the apps do it, and the agent uploads the
-file.  When that is done, the description follows, in the same step in which that is known.
+file.  When that is done, the description follows, in the same step in which that is known.  It is
+the same one for all members of a group.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from attrs import evolve
 
-from simplex_trio.chat.errors import UnknownContact
+from simplex_trio.chat.errors import NotAllowed, UnknownContact, UnknownGroup
 from simplex_trio.chat.machine.file_records import FileStore, Upload
-from simplex_trio.chat.machine.happenings import Delivered
-from simplex_trio.chat.machine.outgoing import check_allowed, say, say_if_possible, send
+from simplex_trio.chat.machine.outlet import Outlet, Queued
 from simplex_trio.chat.machine.records import (
-    ContactRecord,
     DeliveryState,
     SentFile,
     SentRecord,
 )
+from simplex_trio.chat.machine.sending import find_outlet, send
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
-from simplex_trio.chat.messages.events import Quote, XFileCancel, XMsgFileDescr
+from simplex_trio.chat.messages.events import Mention, Quote, XFileCancel, XMsgFileDescr
 from simplex_trio.chat.messages.files import FileInvitation, split_description
 from simplex_trio.duplex.errors import CannotSend, LimitReached, UnknownFile
 from simplex_trio.duplex.file_events import FileFailed, FileProblem, FileSent
@@ -32,7 +33,7 @@ from simplex_trio.errors import TooLarge
 
 __all__ = [
     "cancel_upload",
-    "description_changed",
+    "description_of_contact_changed",
     "say_descriptions",
     "send_file",
     "upload_failed",
@@ -46,146 +47,133 @@ _RANKS = list(DeliveryState)
 
 
 def send_file(
-    store: Store,
-    settings: Settings,
-    contact: ContactRecord,
+    outlet: Outlet,
     content: Content,
     planned: FileToSend,
     *,
     copy: str | None = None,
     quote: Quote | None = None,
     ttl: int | None = None,
+    mentions: Mapping[str, Mention] | None = None,
 ) -> SentRecord:
     """Queue a message with a file, and have the file uploaded; returns what is kept of it."""
-    check_allowed(settings, contact, content)
+    outlet.check(content)
+    store = outlet.store
     file_id = store.t.send_file(planned)
     record = send(
-        store,
-        settings,
-        contact,
+        outlet,
         content,
         quote=quote,
         ttl=ttl,
+        mentions=mentions,
         invitation=FileInvitation.announcing(planned.name, planned.size),
         file=SentFile(file_id),
     )
-    FileStore(store).put_upload(Upload(file_id, contact.contact_id, record.msg_id, copy))
+    upload = Upload(file_id, outlet.conversation_id, record.msg_id, copy, scope=outlet.scope)
+    FileStore(store).put_upload(upload)
     return record
 
 
-def uploaded(store: Store, settings: Settings, event: FileSent) -> list[Delivered]:
-    """A file is on its routers: the contact is told where."""
+def uploaded(store: Store, settings: Settings, event: FileSent) -> None:
+    """A file is on its routers: the others are told where."""
     files = FileStore(store)
     upload = files.upload(event.file_id)
     if upload is None:
-        return []  # not of a message
+        return  # not of a message
     files.copy_is_unused(upload)
     upload = evolve(
         upload, copy=None, description=event.recipients[0], uploaded_at=settings.seconds
     )
     files.put_upload(upload)
-    told = _file_changed(store, upload, DeliveryState.UPLOADED)
-    return told + _describe(store, settings, upload)
+    _came_further(store, upload, DeliveryState.UPLOADED)
+    _describe(store, settings, upload)
 
 
-def say_descriptions(store: Store, settings: Settings) -> list[Delivered]:
+def say_descriptions(store: Store, settings: Settings) -> None:
     """Send the descriptions that could not be sent when they were due."""
-    told: list[Delivered] = []
     for upload in list(FileStore(store).uploads()):
         if upload.description is not None:
-            told += _describe(store, settings, upload)
-    return told
+            _describe(store, settings, upload)
 
 
-def _describe(store: Store, settings: Settings, upload: Upload) -> list[Delivered]:
+def _describe(store: Store, settings: Settings, upload: Upload) -> None:
     """Queue the parts of a description that are not queued yet; what is left waits its turn."""
-    contact = store.contact(upload.contact_id)
     assert upload.description is not None
+    outlet = find_outlet(store, settings, upload.contact_id, upload.scope)
     files = FileStore(store)
+    queued = Queued(())
     try:
-        if contact is None:
-            raise UnknownContact("the contact was deleted")
+        if outlet is None:
+            raise UnknownContact("the conversation is gone")
         for part in split_description(upload.description)[upload.parts_said :]:
             event = XMsgFileDescr(upload.msg_id, part)
-            last = say(store, contact, event, settings.new_message_id())
-            upload = evolve(upload, parts_said=part.file_descr_part_no, last_message_id=last)
+            queued = outlet.queue(event, settings.new_message_id())
+            upload = evolve(upload, parts_said=part.file_descr_part_no)
     except (CannotSend, LimitReached):
         if settings.seconds - upload.uploaded_at >= DESCRIBED_WITHIN:
-            return _give_up(store, settings, upload, FileProblem.EXPIRED)
+            _give_up(store, settings, upload, FileProblem.EXPIRED)
+            return
         files.put_upload(upload)
         store.has_descriptions = True
-        return []
-    except (TooLarge, UnknownContact):
-        return _give_up(store, settings, upload, FileProblem.TOO_LARGE)
+        return
+    except (NotAllowed, TooLarge, UnknownContact, UnknownGroup):
+        _give_up(store, settings, upload, FileProblem.TOO_LARGE)
+        return
     files.remove_upload(upload)
-    files.note_description(contact.contact_id, upload.last_message_id, upload.msg_id)
-    return []
+    outlet.keep_description(queued, upload.msg_id)
+    if not queued.copies:  # there is no other member
+        _came_further(store, upload, DeliveryState.SENT)
 
 
-def upload_failed(store: Store, settings: Settings, event: FileFailed) -> list[Delivered]:
-    """A file could not be sent: the contact's app need not wait for it."""
+def _came_further(
+    store: Store, upload: Upload, state: DeliveryState, problem: FileProblem | None = None
+) -> None:
+    store.file_came_further(upload.contact_id, upload.msg_id, state, problem)
+
+
+def upload_failed(store: Store, settings: Settings, event: FileFailed) -> None:
+    """A file could not be sent: the others' apps need not wait for it."""
     upload = FileStore(store).upload(event.file_id)
-    return [] if upload is None else _give_up(store, settings, upload, event.problem)
+    if upload is not None:
+        _give_up(store, settings, upload, event.problem)
 
 
-def _give_up(
-    store: Store, settings: Settings, upload: Upload, problem: FileProblem
-) -> list[Delivered]:
+def _give_up(store: Store, settings: Settings, upload: Upload, problem: FileProblem) -> None:
     FileStore(store).remove_upload(upload)
     with suppress(UnknownFile):
         store.t.delete_file(upload.file_id)
-    contact = store.contact(upload.contact_id)
-    if contact is not None:
-        say_if_possible(store, contact, XFileCancel(upload.msg_id), settings.new_message_id())
-    return _file_changed(store, upload, DeliveryState.FAILED, problem)
+    outlet = find_outlet(store, settings, upload.contact_id, upload.scope)
+    if outlet is not None:
+        outlet.queue_if_possible(XFileCancel(upload.msg_id), settings.new_message_id())
+    _came_further(store, upload, DeliveryState.FAILED, problem)
 
 
-def cancel_upload(
-    store: Store, settings: Settings, contact: ContactRecord, msg_id: bytes, *, tell: bool = True
-) -> list[Delivered]:
+def cancel_upload(outlet: Outlet, msg_id: bytes, *, tell: bool = True) -> None:
     """Take the file of a message back, whether it was sent yet or not."""
-    sent = store.sent_as(contact.contact_id, msg_id)
+    store = outlet.store
+    sent = store.sent_as(outlet.conversation_id, msg_id)
     if sent is None or sent.file is None or sent.file.state is DeliveryState.FAILED:
-        return []
+        return
     files = FileStore(store)
     upload = files.upload(sent.file.file_id) or Upload(
-        sent.file.file_id, contact.contact_id, msg_id
+        sent.file.file_id, outlet.conversation_id, msg_id
     )
     files.remove_upload(upload)
     with suppress(UnknownFile):
         store.t.delete_file(upload.file_id)
     if tell:
-        say(store, contact, XFileCancel(msg_id), settings.new_message_id())
-    return _file_changed(store, upload, DeliveryState.FAILED)
+        outlet.queue(XFileCancel(msg_id), outlet.settings.new_message_id())
+    _came_further(store, upload, DeliveryState.FAILED)
 
 
-def description_changed(
-    store: Store, contact: ContactRecord, message_id: int, state: DeliveryState
-) -> list[Delivered]:
-    """The description of a file has come further, or was given up."""
+def description_of_contact_changed(
+    store: Store, contact_id: int, message_id: int, state: DeliveryState
+) -> None:
+    """A message to a contact has come further, which may be the description of a file."""
     files = FileStore(store)
-    msg_id = files.described_by(contact.contact_id, message_id)
+    msg_id = files.described_by(contact_id, message_id)
     if msg_id is None or _RANKS.index(state) < _RANKS.index(DeliveryState.SENT):
-        return []
-    files.forget_description(contact.contact_id, message_id)
-    sent = store.sent_as(contact.contact_id, msg_id)
-    if sent is None or sent.file is None:
-        return []
-    upload = Upload(sent.file.file_id, contact.contact_id, msg_id)
+        return
+    files.forget_description(contact_id, message_id)
     reached = DeliveryState.FAILED if state is DeliveryState.FAILED else DeliveryState.SENT
-    return _file_changed(store, upload, reached)
-
-
-def _file_changed(
-    store: Store, upload: Upload, state: DeliveryState, problem: FileProblem | None = None
-) -> list[Delivered]:
-    contact = store.contact(upload.contact_id)
-    sent = store.sent_as(upload.contact_id, upload.msg_id)
-    if contact is None or sent is None or sent.file is None:
-        return []
-    if _RANKS.index(state) <= _RANKS.index(sent.file.state):
-        return []
-    name = None if problem is None else problem.value
-    file = evolve(sent.file, state=state, problem_name=name)
-    store.change_sent_as(upload.contact_id, upload.msg_id, file=file)
-    return [Delivered(contact, evolve(sent, file=file))]
+    store.file_came_further(contact_id, msg_id, reached)

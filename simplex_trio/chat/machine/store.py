@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve
 
+from simplex_trio.chat.machine.groups.deliveries import forget_copies
 from simplex_trio.chat.machine.records import (
     MAX_SENT,
     AddressRecord,
     ContactRecord,
     ContactStatus,
+    DeliveryState,
     InvitationRecord,
     Notice,
     SentRecord,
@@ -22,6 +24,7 @@ from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record
+from simplex_trio.duplex.file_events import FileProblem
 from simplex_trio.duplex.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -57,6 +60,8 @@ MEMBERS_OF_CONNECTIONS = ".chat.members-of-connections"
 
 _CONTACT_IDS = range(1, 2**63)
 
+_RANKS = list(DeliveryState)
+
 
 def _key(number: int) -> bytes:
     return number.to_bytes(8, "big")
@@ -64,6 +69,10 @@ def _key(number: int) -> bytes:
 
 def _encoded(record: Record) -> bytes:
     return encode_json(record.to_json())
+
+
+def _is_further(state: DeliveryState, before: DeliveryState) -> bool:
+    return _RANKS.index(state) > _RANKS.index(before)
 
 
 def _pending_key(notice: Notice) -> bytes:
@@ -87,6 +96,8 @@ class Store:
         """Members, by group and id, with whom the program itself parts; `None` for all."""
         self.forgotten: list[tuple[int, bytes]] = []
         """Messages, by contact and id, of which it removes what is kept."""
+        self.delivered: list[tuple[int, SentRecord]] = []
+        """Messages that have come further, by conversation, for those who wait for that."""
         self.changed_files: list[OfferedFile] = []
         """What has become of files of contacts, for those who wait for them."""
         self.unused_copies: list[str] = []
@@ -195,6 +206,7 @@ class Store:
     def _forget_sent(self, key: bytes, sent: SentRecord) -> None:
         self._kept.delete(_SENT, key)
         self._kept.delete(_SENT_IDS, key[:8] + sent.msg_id)
+        forget_copies(self._kept, key)
         if sent.expires_at is not None:
             self._kept.delete(_EXPIRING, _key(sent.expires_at) + key)
 
@@ -204,8 +216,16 @@ class Store:
 
     def sent_as(self, contact_id: int, msg_id: bytes) -> SentRecord | None:
         """The message that both sides know by this id, if it is still kept."""
+        number = self.number_of_sent(contact_id, msg_id)
+        return None if number is None else self.sent(contact_id, number)
+
+    def number_of_sent(self, contact_id: int, msg_id: bytes) -> int | None:
+        """By what number a message is kept that both sides know by this id.
+
+        For a contact it is the agent's id; for a group, a number of its own.
+        """
         found = self._kept.get(_SENT_IDS, _key(contact_id) + msg_id[:255])
-        return None if found is None else self.sent(contact_id, int.from_bytes(found, "big"))
+        return None if found is None else int.from_bytes(found, "big")
 
     def sent_to(self, contact_id: int) -> list[SentRecord]:
         """What is kept of the messages to a contact, the oldest first."""
@@ -224,14 +244,38 @@ class Store:
 
     def change_sent_as(self, contact_id: int, msg_id: bytes, **changes: object) -> None:
         """Replace values of a message that both sides know by this id, if it is still kept."""
-        found = self._kept.get(_SENT_IDS, _key(contact_id) + msg_id[:255])
-        if found is None:
-            return
-        message_id = int.from_bytes(found, "big")
-        sent = self.sent(contact_id, message_id)
-        if sent is not None:
+        message_id = self.number_of_sent(contact_id, msg_id)
+        sent = None if message_id is None else self.sent(contact_id, message_id)
+        if message_id is not None and sent is not None:
             changed = evolve(sent, **changes)  # type: ignore[arg-type]
             self.change_sent(contact_id, message_id, changed)
+
+    def sent_came_further(self, contact_id: int, message_id: int, state: DeliveryState) -> None:
+        """A message has come further, or was given up."""
+        sent = self.sent(contact_id, message_id)
+        if sent is not None and _is_further(state, sent.state):
+            self._came_further(contact_id, message_id, evolve(sent, state=state))
+
+    def file_came_further(
+        self,
+        contact_id: int,
+        msg_id: bytes,
+        state: DeliveryState,
+        problem: FileProblem | None = None,
+    ) -> None:
+        """The file of a message has come further, or was given up."""
+        number = self.number_of_sent(contact_id, msg_id)
+        sent = None if number is None else self.sent(contact_id, number)
+        if number is None or sent is None or sent.file is None:
+            return
+        if _is_further(state, sent.file.state):
+            name = None if problem is None else problem.value
+            file = evolve(sent.file, state=state, problem_name=name)
+            self._came_further(contact_id, number, evolve(sent, file=file))
+
+    def _came_further(self, contact_id: int, number: int, sent: SentRecord) -> None:
+        self.change_sent(contact_id, number, sent)
+        self.delivered.append((contact_id, sent))
 
     # --- what disappears ------------------------------------------------------------------------
 

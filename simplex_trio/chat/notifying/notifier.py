@@ -12,10 +12,11 @@ import trio
 from simplex_trio.chat.content_calls import FileSource
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import BelongsToBot, ContactLost, MessageForgotten, PairingFailed
-from simplex_trio.chat.machine import outgoing, pairings
+from simplex_trio.chat.machine import pairings, sending
 from simplex_trio.chat.machine.following import happened
-from simplex_trio.chat.machine.happenings import Delivered, Happening, Noticed
+from simplex_trio.chat.machine.happenings import Noticed
 from simplex_trio.chat.machine.incoming import settle
+from simplex_trio.chat.machine.outgoing import ContactOutlet
 from simplex_trio.chat.machine.pairings import PairingRecord
 from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, DeliveryState
 from simplex_trio.chat.machine.store import Store
@@ -139,7 +140,7 @@ class Notifier:
 
         def decide(store: Store) -> SentMessage:
             found = _reachable(wanted, store)
-            sent = outgoing.send(store, settings, found, said)
+            sent = sending.send(ContactOutlet(store, settings, found), said)
             return SentMessage(Contact(self._core, found), sent.msg_id, said, sent.sent_at)
 
         message = await self._core.step(decide)
@@ -357,19 +358,16 @@ class Notifier:
     async def _follow(self, event: DuplexEvent) -> None:
         settings, is_bots = self._core.settings, self._is_bots
 
-        def decide(store: Store) -> list[Happening]:
+        def decide(store: Store) -> None:
             found = happened(store, settings, event)
             if not is_bots:
                 for each in found:
                     if isinstance(each, Noticed):
                         store.remove_notice(each.notice)
                 pairings.follow(store, settings, event)
-            return found
 
         # Whatever leads to work is durable; the rest is done again after a loss.
-        for each in await self._core.step(decide, takes_event=True, durable=False):
-            if isinstance(each, Delivered):
-                self._core.delivered([each])
+        await self._core.step(decide, takes_event=True, durable=False)
 
     def _note_problem(self, event: DuplexEvent) -> None:
         match event:

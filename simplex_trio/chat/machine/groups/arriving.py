@@ -23,16 +23,14 @@ from simplex_trio.chat.machine.groups.records import (
     ToldItem,
     ToldRecord,
 )
+from simplex_trio.chat.machine.groups.references import references_of
 from simplex_trio.chat.machine.groups.rules import has_role
 from simplex_trio.chat.machine.groups.store import GroupStore
-from simplex_trio.chat.machine.records import SentRecord
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import Received, decode_body
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import (
-    MessageRef,
-    Quote,
     XFileCancel,
     XInfo,
     XMsgDel,
@@ -136,15 +134,17 @@ class Arrival:
         *,
         reads: bool = False,
         before: str | None = None,
+        scope: bytes | None = None,
     ) -> None:
         """Tell the program that a member, by default the author, has done or become something.
 
-        With ``reads`` the program is given the event itself.
+        With ``reads`` the program is given the event itself, and with a ``scope`` it was said in
+        the conversation of that member with the admins.
         """
         subject = self.author if member is None else member
         by = self.author if subject.member_id != self.author.member_id else None
         place = self.place if reads else -1
-        self.told.append(ToldItem(kind, subject, place, by, before))
+        self.told.append(ToldItem(kind, subject, place, by, before, scope))
 
     def governs(self, *roles: Role | str) -> bool:
         """Whether the author is a member that may do what those with these roles may."""
@@ -331,21 +331,8 @@ def _told(
         at=told.at if element.at is None else element.at,
         event=event,
         msg_id=element.message.id,
-        referred=_referred(groups, group, event),
+        references=references_of(groups, group, event),
     )
-
-
-def _referred(groups: GroupStore, group: GroupRecord, event: Event) -> SentRecord | None:
-    """The message of the program that it reacts to, or quotes."""
-    match event:
-        case XMsgReact(msg_id=msg_id, member_id=member_id) if member_id == group.own_id:
-            return groups.store.sent_as(group.group_id, msg_id)
-        case XMsgNew(
-            quote=Quote(msg_ref=MessageRef(member_id=member_id, msg_id=bytes() as msg_id))
-        ) if member_id == group.own_id:
-            return groups.store.sent_as(group.group_id, msg_id)
-        case _:
-            return None
 
 
 def settle_in_group(store: Store, message: PeerMessage) -> None:

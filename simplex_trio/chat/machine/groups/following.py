@@ -21,6 +21,7 @@ from simplex_trio.chat.machine.groups.records import (
     MemberRecord,
 )
 from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.duplex.errors import CannotResynchronise, UnknownConnection
@@ -28,9 +29,12 @@ from simplex_trio.duplex.events import (
     ConfirmationReceived,
     ConnectionEvent,
     ConnectionReady,
+    DeliveryFailed,
     InvitationReady,
     JoinSent,
+    MessageSent,
     RatchetBroken,
+    ReceiptReceived,
 )
 
 __all__ = ["give_up_waiting", "happened_in_group"]
@@ -45,6 +49,7 @@ def happened_in_group(
     group = None if member is None else groups.group(member.group_id)
     if member is None or group is None:
         return None
+    _note_delivery(groups, event)
     match event:
         case InvitationReady() if member.origin is MemberOrigin.INVITEE:
             link_is_there(groups, settings, group, member, event)
@@ -69,6 +74,19 @@ def happened_in_group(
         case _:
             pass
     return []
+
+
+def _note_delivery(groups: GroupStore, event: ConnectionEvent) -> None:
+    match event:
+        case MessageSent(message_id=sent):
+            groups.copy_came_further(event.connection_id, sent, DeliveryState.SENT)
+        case ReceiptReceived(message_id=delivered):
+            groups.copy_came_further(event.connection_id, delivered, DeliveryState.DELIVERED)
+        case DeliveryFailed(message_ids=failed):
+            for each in failed:
+                groups.copy_came_further(event.connection_id, each, DeliveryState.FAILED)
+        case _:
+            pass
 
 
 def _followed_host(

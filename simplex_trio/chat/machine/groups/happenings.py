@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
 from simplex_trio.chat.machine.groups.records import GroupRecord, ToldItem
-from simplex_trio.chat.machine.records import Notice, SentRecord
+from simplex_trio.chat.machine.groups.references import References
+from simplex_trio.chat.machine.records import Notice
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.redaction import Redacted
 
@@ -23,8 +24,8 @@ class ToldInGroup(Redacted):
     event: Event | None = None
     """What is said, if the program is to read that itself."""
     msg_id: bytes | None = None
-    referred: SentRecord | None = None
-    """The message of the program that it is about."""
+    references: References = field(factory=References)
+    """What it refers to."""
     is_repeated: bool = False
     """Whether a handler was begun with it before, in an earlier life of the program."""
 

@@ -194,6 +194,8 @@ class ToldItem(Record):
     """Who has done it to the member; `None` if that was the member itself."""
     before: str | None = None
     """What it was before: a role, or the JSON of a profile."""
+    scope: bytes | None = None
+    """The member whose conversation with the admins it was said in."""
 
 
 @frozen(repr=False)

@@ -5,14 +5,26 @@ from __future__ import annotations
 from enum import StrEnum
 
 from simplex_trio.chat.machine.groups.records import MemberRecord, MemberStatus
+from simplex_trio.chat.messages.content import Content, SharedLink
+from simplex_trio.chat.messages.formatting import parse_markdown
 from simplex_trio.chat.messages.group_profiles import (
     GroupPreference,
     GroupPreferences,
     Role,
     Switch,
 )
+from simplex_trio.chat.messages.spans import ContactLink
 
-__all__ = ["GroupFeature", "allows", "as_role", "can_say", "has_role", "is_support", "rank"]
+__all__ = [
+    "GroupFeature",
+    "allows",
+    "as_role",
+    "can_say",
+    "has_role",
+    "has_simplex_link",
+    "is_support",
+    "rank",
+]
 
 _ROLES = tuple(Role)
 
@@ -82,3 +94,10 @@ def can_say(member: MemberRecord, scope: bytes | None) -> bool:
 def is_support(member: MemberRecord) -> bool:
     """Whether a member sees the conversations of others with the admins."""
     return has_role(member.role, Role.MODERATOR)
+
+
+def has_simplex_link(content: Content) -> bool:
+    """Whether content leads to contacts or groups, which groups may not allow."""
+    if isinstance(content, SharedLink):
+        return True
+    return any(isinstance(each.format, ContactLink) for each in parse_markdown(content.text))

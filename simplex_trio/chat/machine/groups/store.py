@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
+from simplex_trio.chat.machine.groups.deliveries import CopyChange, copies_gone, copy_changed
+from simplex_trio.chat.machine.groups.moderations import forget_moderations
 from simplex_trio.chat.machine.groups.records import (
     MAX_MEMBER_ID,
     MAX_MEMBERS,
@@ -17,6 +19,8 @@ from simplex_trio.chat.machine.groups.records import (
     ToldRecord,
 )
 from simplex_trio.chat.machine.groups.relations import Relations
+from simplex_trio.chat.machine.receiving_files import forget_files
+from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.chat.machine.store import MEMBERS_OF_CONNECTIONS, Store
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
@@ -140,6 +144,8 @@ class GroupStore:
             self._kept.delete(_UNDECIDED, undecided)
         Relations(self._kept, group.group_id).forget_all()
         self._kept.delete(_GROUPS, prefix)
+        forget_moderations(self._kept, group.group_id)
+        forget_files(self.store, group.group_id)
         self.store.forget_conversation(group.group_id)
 
     # --- members --------------------------------------------------------------------------------
@@ -208,6 +214,7 @@ class GroupStore:
             return member
         if member.connection_id is not None and changed.connection_id != member.connection_id:
             self._kept.delete(MEMBERS_OF_CONNECTIONS, member.connection_id.encode())
+            self._forget_copies(member.connection_id)
             if changed.connection_id is None:
                 key = _member_key(member.group_id, member.member_id)
                 self._kept.delete(_CONNECTED, key)
@@ -230,9 +237,30 @@ class GroupStore:
         if member.connection_id is not None:
             self._kept.delete(MEMBERS_OF_CONNECTIONS, member.connection_id.encode())
             self._kept.delete(_TOLD, member.connection_id.encode())
+            self._forget_copies(member.connection_id)
         if member.number:
             Relations(self._kept, member.group_id).forget(member.number)
         return evolve(member, status=MemberStatus.GONE, connection_id=None, can_send=False)
+
+    def _forget_copies(self, connection_id: str) -> None:
+        """Nothing more is heard of what was sent through a connection."""
+        for each in copies_gone(self._kept, connection_id):
+            self._note_copy(each)
+
+    def copy_came_further(self, connection_id: str, message_id: int, state: DeliveryState) -> None:
+        """A message to a member has come further, or was given up."""
+        change = copy_changed(self._kept, connection_id, message_id, state)
+        if change is not None:
+            self._note_copy(change)
+
+    def _note_copy(self, change: CopyChange) -> None:
+        group_id, number, state = change.conversation_id, change.number, change.reach.state
+        if state is DeliveryState.STORED:
+            return
+        if not change.is_description:
+            self.store.sent_came_further(group_id, number, state)
+        elif (sent := self.store.sent(group_id, number)) is not None:
+            self.store.file_came_further(group_id, sent.msg_id, state)
 
     # --- connections that are to come about -----------------------------------------------------
 
