@@ -11,6 +11,10 @@ import trio
 from simplex_trio.chat.groups import Group, GroupInvitation, Member
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.groups.records import GroupStatus, MemberStatus
+from simplex_trio.chat.machine.groups.saying import say_to
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.chat.messages.preferences import Preferences
 from simplex_trio.chat.messages.profiles import PeerType, Profile
@@ -19,7 +23,7 @@ from tests.duplex.quiet import open_quiet
 
 from .people import Person, open_quiet_bot, talk
 
-__all__ = ["Hosted", "group_handlers", "open_hosted", "present"]
+__all__ = ["Hosted", "group_handlers", "open_hosted", "present", "say_in_group"]
 
 
 def group_handlers(*, joins: bool = True) -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
@@ -96,3 +100,22 @@ async def open_hosted(*names: str, joins: bool = True) -> AsyncIterator[Hosted]:
             people.append(person)
             contacts.append(contact)
         yield Hosted(host, people, contacts)
+
+
+async def say_in_group(
+    person: Person,
+    group: Group,
+    *events: Event,
+    to: str | None = None,
+    msg_id: bytes | None = None,
+) -> None:
+    """Say what a program should not, or by itself would not, to all members or to one."""
+    settings = person.bot._core.settings
+
+    def decide(store: Store) -> None:
+        groups = GroupStore(store)
+        members = [each for each in groups.members(group.id) if to is None or each.name == to]
+        said = [(each, msg_id or settings.new_message_id()) for each in events]
+        say_to(groups, members, said, notify=False)
+
+    await person.bot._core.step(decide)
