@@ -103,6 +103,9 @@ def _recipients(a: Arrival, author: MemberRecord, event: Event) -> Recipients:
             return _about(a.groups.member(a.group.group_id, info.member_id))
         case XGrpMemRole(member_id=about) | XGrpMemRestrict(member_id=about):
             return _about(a.groups.member(a.group.group_id, about))
+        case XGrpMemDel() if a.affected is not None:
+            gone_id = a.affected.member_id
+            return lambda each: _all_and_waiting(each) or each.member_id == gone_id
         case XGrpMemDel() | XGrpDel() | XGrpInfo() | XGrpPrefs():
             return _all_and_waiting
         case _:

@@ -127,6 +127,7 @@ def remove_member(
         event = XGrpMemDel(member.member_id, messages=messages or None)
         _say(groups, settings, _told_of_removal(groups, group, member), event)
     drop_member(groups, member, after_delivery=True)
+    groups.store.silenced.append((group.group_id, member.member_id))
 
 
 def _told_of_removal(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from simplex_trio.chat.machine.groups.admissions import forget_admission
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     GroupStatus,
@@ -51,7 +52,7 @@ def drop_connection(
 
 def remove(groups: GroupStore, member: MemberRecord, *, after_delivery: bool = False) -> None:
     """Forget a member that is gone, and delete the program's connection with it."""
-    groups.note_gone(member.group_id, member.member_id)
+    forget_admission(groups.store.t.kept, member)
     if member.connection_id is not None:
         with suppress(UnknownConnection):
             groups.store.t.delete(member.connection_id, after_delivery=after_delivery)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
-from attrs import evolve
-
+from simplex_trio.chat.machine.groups.profiles import profile_for_members
 from simplex_trio.chat.machine.groups.records import GroupRecord
-from simplex_trio.chat.machine.groups.rules import GroupFeature, allows
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.messages.events import XInfo
@@ -17,24 +14,11 @@ from simplex_trio.chat.messages.profiles import Profile
 
 __all__ = ["due_profile", "note_profile", "profile_in"]
 
-_SIMPLEX_LINK = re.compile(r"(?i)simplex:/\S+|https?://\S+/(?:invitation|contact|[aciqgr])/?#\S+")
-
 
 def profile_in(settings: Settings, group: GroupRecord) -> Profile:
-    """Who the program says it is in a group.
-
-    It says nothing of preferences, and has no links unless the group lets members with the
-    program's role send links, and talk with members alone.
-    """
-    profile = evolve(group.own_profile or settings.profile, preferences=None)
-    preferences, role = group.profile.group_preferences, group.own_role
-    needed = (GroupFeature.SIMPLEX_LINKS, GroupFeature.DIRECT_MESSAGES)
-    if all(allows(preferences, each, role) for each in needed):
-        return profile
-    about = profile.short_descr
-    if about is not None:
-        about = _SIMPLEX_LINK.sub("", about).strip() or None
-    return evolve(profile, contact_link=None, short_descr=about)
+    """Who the program says it is in a group."""
+    profile = group.own_profile or settings.profile
+    return profile_for_members(profile, group.profile.group_preferences, group.own_role)
 
 
 def _told(profile: Profile) -> str:

@@ -228,7 +228,10 @@ class GroupStore:
         return None if found is None else Profile.from_json(decode_json(found))
 
     def remove_member(self, member: MemberRecord) -> MemberRecord:
-        """Forget a member; returns it as one that is gone."""
+        """Forget a member; returns it as one that is gone.
+
+        What it has said before and comes later makes no member of it again.
+        """
         key = _member_key(member.group_id, member.member_id)
         self._kept.delete(_MEMBERS, key)
         self._kept.delete(_PROFILES, key)
@@ -238,6 +241,8 @@ class GroupStore:
             self._kept.delete(MEMBERS_OF_CONNECTIONS, member.connection_id.encode())
             self._kept.delete(_TOLD, member.connection_id.encode())
             self._forget_copies(member.connection_id)
+        if member.member_id:
+            self._note_gone(member)
         if member.number:
             Relations(self._kept, member.group_id).forget(member.number)
         return evolve(member, status=MemberStatus.GONE, connection_id=None, can_send=False)
@@ -291,10 +296,9 @@ class GroupStore:
         """Whether a member has left, or was removed."""
         return self._kept.get(_GONE, _hashed_id(group_id, member_id)) is not None
 
-    def note_gone(self, group_id: int, member_id: bytes) -> None:
-        """Note that a member is gone, so that it does not come back by what it has said before."""
-        hashed = _hashed_id(group_id, member_id)
-        self._note(_GONE, _GONE_ORDER, _key(group_id), hashed, MAX_GONE)
+    def _note_gone(self, member: MemberRecord) -> None:
+        hashed = _hashed_id(member.group_id, member.member_id)
+        self._note(_GONE, _GONE_ORDER, _key(member.group_id), hashed, MAX_GONE)
 
     # --- messages -------------------------------------------------------------------------------
 
