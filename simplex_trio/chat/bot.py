@@ -102,6 +102,9 @@ _FOLLOWED = (
 )
 """The events of the agent from which anything follows here."""
 
+_DROPPING = 5
+"""Seconds that a call may take on to take back what it had begun, once it was cancelled."""
+
 
 @final
 class Bot:
@@ -202,6 +205,7 @@ class Bot:
             begun[:] = [invite(store, settings, own, alias)]
             return begun[0]
 
+        is_finished = False
         try:
             made = await self._core.create_with(begin)
             await self._core.step(
@@ -210,19 +214,17 @@ class Bot:
                     shown=settings.invitation_data(own),
                 )
             )
-        except BaseException:
-            if begun:
-                await self._drop_invitation(begun[0])
-            raise
+            is_finished = True
+        finally:
+            if begun and not is_finished:
+                # One step in the store.  What cannot be stored any more, or not in time, is done
+                # when the bot is opened again.
+                with (
+                    trio.move_on_after(_DROPPING, shield=True),
+                    suppress(StoreError, trio.ClosedResourceError),
+                ):
+                    await self._core.step(lambda store: drop(store, begun[0]))
         return made.short_link or made.link
-
-    async def _drop_invitation(self, connection_id: str) -> None:
-        # What cannot be stored any more is done when the bot is opened again.
-        with (
-            trio.CancelScope(shield=True),  # one step in the store, which takes no time
-            suppress(StoreError, trio.ClosedResourceError),
-        ):
-            await self._core.step(lambda store: drop(store, connection_id))
 
     async def take_back(self, link: Link | str) -> bool:
         """Delete an invitation that was not opened yet; returns whether there was one."""
