@@ -14,7 +14,7 @@ from simplex_trio.chat.changes import (
     ProfileChanged,
 )
 from simplex_trio.chat.errors import (
-    GroupsNotSupported,
+    LeadsToGroup,
     LinkIsOwn,
 )
 from simplex_trio.chat.looking import LinkKind
@@ -121,7 +121,7 @@ async def test_links_that_cannot_be_opened(autojump_clock: Clock) -> None:
         info = await alice.bot.look(in_full)
         assert (info.kind, info.group, info.profile) == (LinkKind.GROUP, None, None)
         for link in (group, in_full):
-            with pytest.raises(GroupsNotSupported):
+            with pytest.raises(LeadsToGroup):
                 await alice.bot.connect(link)
 
         plain = await alice.bot.look(made.link)
