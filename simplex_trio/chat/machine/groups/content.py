@@ -86,12 +86,6 @@ def _check_voice(a: Arrival, content: Content) -> None:
         raise _Refused
 
 
-def _is_new(a: Arrival) -> bool:
-    if a.msg_id is None:
-        return True
-    return a.groups.is_new(a.group.group_id, a.author.member_id, a.msg_id)
-
-
 def _mark(a: Arrival, msg_id: bytes) -> bytes:
     return file_mark(msg_id, a.author.member_id)
 
@@ -112,7 +106,7 @@ def message_came(a: Arrival, event: XMsgNew) -> bool:
                 raise _Refused
     except _Refused:
         return False
-    if not _is_new(a) or a.author.is_blocked or is_moderated(a.groups, a.author, a.msg_id):
+    if not a.is_new() or a.author.is_blocked or is_moderated(a.groups, a.author, a.msg_id):
         return False
     group_id = a.group.group_id
     offer(a.store, a.settings, group_id, event, a.msg_id, a.author.member_id)
@@ -128,7 +122,7 @@ def message_edited(a: Arrival, event: XMsgUpdate) -> bool:
         _check_links(a, event.content)
     except _Refused:
         return False
-    if not _is_new(a) or _is_own(a, event.msg_id):
+    if not a.is_new() or _is_own(a, event.msg_id):
         return False
     if is_moderated(a.groups, a.author, event.msg_id):
         return False
@@ -144,7 +138,7 @@ def _is_own(a: Arrival, msg_id: bytes) -> bool:
 
 def message_deleted(a: Arrival, event: XMsgDel) -> bool:
     """A member deletes a message of its own, or a moderator one of another."""
-    if not _is_new(a):
+    if not a.is_new():
         return False
     author_id = event.member_id or a.author.member_id
     if author_id != a.author.member_id:
@@ -168,7 +162,7 @@ def reaction_came(a: Arrival, event: XMsgReact) -> bool:
     scope = event.scope
     if scope is not None and scope.member_id != a.author.member_id and not is_support(a.author):
         return False
-    if not _allows(a, GroupFeature.REACTIONS) or not _is_new(a):
+    if not _allows(a, GroupFeature.REACTIONS) or not a.is_new():
         return False
     if not a.author.is_blocked:
         a.tell("reaction", reads=True, scope=None if scope is None else scope.member_id)
@@ -182,7 +176,7 @@ def file_described(a: Arrival, event: XMsgFileDescr) -> bool:
     """A part of the description of a file of the same author; of a file that is not known, none."""
     mark = _mark(a, event.msg_id)
     is_known = FileStore(a.store).get(a.group.group_id, mark) is not None
-    if not is_known or not _is_new(a):
+    if not is_known or not a.is_new():
         return False
     add_part(a.store, a.group.group_id, mark, event.file_descr)
     return True
@@ -192,7 +186,7 @@ def file_cancelled(a: Arrival, event: XFileCancel) -> bool:
     """An author takes a file back."""
     mark = _mark(a, event.msg_id)
     is_known = FileStore(a.store).get(a.group.group_id, mark) is not None
-    if not is_known or not _is_new(a):
+    if not is_known or not a.is_new():
         return False
     take_back(a.store, a.group.group_id, mark)
     return True

@@ -62,7 +62,7 @@ class Reach:
     """The apps of so many have it, as they tell in groups of up to 20 members."""
     failed: int = 0
     """For so many it was given up."""
-    _gone: int = 0
+    gone: int = 0
     """So many have left the group before they have told anything."""
 
     @property
@@ -70,7 +70,7 @@ class Reach:
         """What that means for the message."""
         if self.members and self.failed == self.members:
             return DeliveryState.FAILED
-        if self.delivered and self.delivered + self.failed + self._gone >= self.members:
+        if self.delivered and self.delivered + self.failed + self.gone >= self.members:
             return DeliveryState.DELIVERED
         if self.sent + self.failed >= self.members:
             return DeliveryState.SENT
@@ -82,7 +82,7 @@ class Reach:
 
     def encode(self) -> bytes:
         """As it is stored."""
-        return _COUNTS.pack(self.members, self.sent, self.delivered, self.failed, self._gone)
+        return _COUNTS.pack(self.members, self.sent, self.delivered, self.failed, self.gone)
 
     @classmethod
     def decode(cls, encoded: bytes) -> Self:
@@ -165,7 +165,7 @@ def _changed(
         case DeliveryState.FAILED if not was_sent:
             counts = {"failed": 1}
         case None:
-            counts = {"_gone": 1} if was_sent else {"failed": 1}
+            counts = {"gone": 1} if was_sent else {"failed": 1}
         case _:
             return None
     if state is DeliveryState.SENT and kind & _Kind.GIVES_RECEIPT:
