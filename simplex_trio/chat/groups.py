@@ -209,6 +209,11 @@ class Member(MemberGoverning):
         return self._record.status
 
     @property
+    def is_connected(self) -> bool:
+        """Whether the program is connected with it; otherwise a host passes on what both say."""
+        return self._record.is_connected
+
+    @property
     def is_blocked(self) -> bool:
         """Whether moderators have blocked it for all."""
         return self._record.is_blocked

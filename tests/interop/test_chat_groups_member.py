@@ -10,21 +10,27 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import trio
 from attrs import define
 
 from simplex_trio.chat import Handlers, open_bot
 from simplex_trio.chat.group_changes import (
+    GroupChanged,
     GroupEnded,
+    MemberLeft,
+    MemberProfileChanged,
+    RoleChanged,
 )
 from simplex_trio.chat.group_messages import GroupMessage
-from simplex_trio.chat.groups import Group
+from simplex_trio.chat.groups import Group, Member
 from simplex_trio.chat.looking import LinkKind
 from simplex_trio.chat.machine.groups.records import GroupStatus
 from simplex_trio.chat.messages.group_profiles import Role
-from tests.chat.hosted import group_handlers
+from tests.chat.hosted import group_handlers, present
 from tests.chat.people import Person
 from tests.interop.chat_program import ChatProgram, open_chat_program
 from tests.interop.conftest import named
+from tests.interop.driver import PATIENCE
 
 
 @define(eq=False)
@@ -95,3 +101,103 @@ async def test_a_bot_joins_by_the_link_of_a_group(router: str, tmp_path: Path) -
         await alice.command("/rm #team Bot_1")
         ended = await bot.next(GroupEnded)
         assert ended.group.id == again.id
+
+
+async def new_group(program: ChatProgram) -> str:
+    """A group of a program; returns its link."""
+    await program.command("/g #team")
+    return link_of(await program.command("/create link #team"))["connShortLink"]
+
+
+async def join(program: ChatProgram, link: str) -> None:
+    await program.command(f"/c {link}")
+    await program.event("userJoinedGroup")
+
+
+async def connected(bot: Person, group: Group, name: str) -> None:
+    """Wait until the bot is connected with a member."""
+    with trio.fail_after(PATIENCE):
+        while not (await present(group, name)).is_connected:  # noqa: ASYNC110 - it is another program
+            await trio.sleep(0.1)
+
+
+async def test_members_are_connected_and_need_no_host(router: str, tmp_path: Path) -> None:
+    meeting = Meeting(router, tmp_path)
+    async with meeting.program("Bob") as bob, meeting.bot() as bot:
+        async with meeting.program("Alice") as alice, meeting.program("Carol") as carol:
+            link = await new_group(alice)
+            await join(bob, link)
+            await bot.bot.join(link, connect_members=True)
+            group = await bot.next(Group)
+            await connected(bot, group, "Bob")  # who was there before
+            await bob.event("connectedToGroupMember")
+            await join(carol, link)
+            assert (await bot.next(Member)).name == "Carol"
+            await connected(bot, group, "Carol")  # who has come later
+            await carol.event("connectedToGroupMember", lambda e: named_bot(e["member"]))
+            await group.send("hello, all")
+            for each in (alice, bob, carol):
+                await each.item("hello, all")
+            await carol.command("#team hello, bot")
+            heard = await bot.next(GroupMessage)
+            assert (heard.text, heard.member.name) == ("hello, bot", "Carol")
+            await trio.sleep(2)
+            assert not [each for each in bot.heard() if isinstance(each, GroupMessage)]
+        await group.send("without the host")
+        await bob.item("without the host")
+        await bob.command("#team still here")
+        heard = await bot.next(GroupMessage)
+        assert (heard.text, heard.member.name) == ("still here", "Bob")
+
+
+def named_bot(member: dict[str, Any]) -> bool:
+    return bool(member["memberProfile"]["displayName"] == "Bot")
+
+
+async def test_what_members_do_is_told(router: str, tmp_path: Path) -> None:
+    meeting = Meeting(router, tmp_path)
+    async with (
+        meeting.program("Alice") as alice,
+        meeting.program("Bob") as bob,
+        meeting.bot() as bot,
+    ):
+        link = await new_group(alice)
+        await bot.bot.join(link)
+        group = await bot.next(Group)
+        await join(bob, link)
+        assert (await bot.next(Member)).name == "Bob"
+        await alice.command("/mr #team Bob moderator")
+        changed = await bot.next(RoleChanged)
+        assert changed.member is not None
+        assert (changed.member.name, changed.role, changed.by.name) == (
+            *("Bob", Role.MODERATOR),
+            "Alice",
+        )
+        await alice.command("/mr #team Bot admin")
+        changed = await bot.next(RoleChanged)
+        assert (changed.member, changed.role, changed.group.role) == (None, Role.ADMIN, Role.ADMIN)
+        await alice.command("/mr #team Bot member")
+        await bot.next(RoleChanged)
+        await alice.command("/gp #team crew")
+        named_anew = await bot.next(GroupChanged)
+        assert (named_anew.before.display_name, named_anew.group.name) == ("team", "crew")
+        await alice.command("/set voice #crew off")
+        rules = (await bot.next(GroupChanged)).group.profile.group_preferences
+        assert rules is not None
+        assert rules.voice is not None
+        assert rules.voice.enable == "off"
+        await bob.command("/p Robert")
+        await bob.command("#team my new name")
+        profile = await bot.next(MemberProfileChanged)
+        assert (profile.profile.display_name, profile.before.display_name) == ("Robert", "Bob")
+        assert (await bot.next(GroupMessage)).member.name == "Robert"
+        await bob.command("/_leave #1")
+        left = await bot.next(MemberLeft)
+        assert (left.member.name, left.by) == ("Robert", None)
+        await bot.bot.set_profile("Robot")
+        await group.send("I am new")
+        await alice.item("I am new")
+        await alice.event("groupMemberUpdated")
+        await alice.command("/d #crew")
+        ended = await bot.next(GroupEnded)
+        assert ended.group.status is GroupStatus.DELETED
