@@ -386,6 +386,8 @@ class Bot:
                     happenings = await self._core.step(follow, takes_event=True, durable=False)
                     for happening in happenings:
                         self._add(happening)
+                    if isinstance(event, InvitationReady | ConnectionReady | ConnectionFailed):
+                        self._core.tell_connections()
                     if isinstance(event, InvitationReady):
                         await self._read_address()
 

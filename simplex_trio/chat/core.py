@@ -84,6 +84,8 @@ class ChatCore:
         """Called with what is noticed without an event of the agent."""
         self.error_unhandled: Callable[[str, Exception], object] = _log_error
         """Called with each error of the program's functions that none of them deals with."""
+        self.connection_changed: trio.Event = trio.Event()
+        """Set when a connection or a link has come about, or cannot, and replaced by a new one."""
         self._waits: dict[tuple[int, bytes], list[_Wait]] = {}
 
     async def step(
@@ -126,6 +128,11 @@ class ChatCore:
         The step concerns neither contacts nor files.
         """
         return await self.agent.create_with(lambda t: decide(Store(t)))
+
+    def tell_connections(self) -> None:
+        """A connection or a link has come about, or cannot."""
+        self.connection_changed.set()
+        self.connection_changed = trio.Event()
 
     def _delivery_changed(self, conversation_id: int, msg_id: bytes, state: DeliveryState) -> None:
         for wait in self._waits.get((conversation_id, msg_id), ()):

@@ -21,6 +21,7 @@ from simplex_trio.chat.conversations import Job, Turn
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.files import IncomingFile
 from simplex_trio.chat.group_messages import GroupMessage
+from simplex_trio.chat.group_requests import MemberRequest
 from simplex_trio.chat.handlers import ErrorHandler, Handlers, Route
 from simplex_trio.chat.machine.happenings import Noticed, Said
 from simplex_trio.chat.machine.receiving_files import offered_by
@@ -49,6 +50,8 @@ async def dispatch(core: ChatCore, handlers: Handlers, job: Job, turn: Turn) -> 
         value._turn = turn
         routes = await _routes_of(core, handlers, value)
     else:
+        if isinstance(value, MemberRequest):
+            value._turn = turn
         routes = handlers.for_other(job.kind, value)
     for each in routes:
         await _follow(core, each, value)

@@ -29,7 +29,6 @@ __all__ = [
     "PairingFailed",
     "UnknownContact",
     "UnknownGroup",
-    "UnknownMember",
 ]
 
 
@@ -47,10 +46,6 @@ class UnknownGroup(ChatError):
 
 class CannotJoin(ChatError):
     """The invitation to a group is of no use any more."""
-
-
-class UnknownMember(ChatError):
-    """There is no such member in the group, or no longer."""
 
 
 class CannotInvite(ChatError):

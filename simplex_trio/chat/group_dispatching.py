@@ -20,6 +20,7 @@ from simplex_trio.chat.group_message_changes import (
     GroupReport,
 )
 from simplex_trio.chat.group_messages import GroupMessage, SentGroupMessage
+from simplex_trio.chat.group_requests import MemberRequest
 from simplex_trio.chat.groups import Group, GroupInvitation, Member, SupportChat
 from simplex_trio.chat.machine.file_records import OfferedFile
 from simplex_trio.chat.machine.file_senders import FileOfMember, FileSender
@@ -167,6 +168,11 @@ def group_notice_job(core: ChatCore, noticed: GroupNoticed) -> Job:
             return Job("group joined", group, None)
         case NoticeKind.GROUP_PENDING:
             return Job("group pending", group, None)
+        case NoticeKind.GROUP_REQUEST if notice.member is not None:
+            asking = Member(group, notice.member)
+            return Job("group request", MemberRequest(asking), None, speaker=asking.id)
+        case NoticeKind.GROUP_MEMBER if notice.member is not None:
+            return Job("group member joined", Member(group, notice.member), None)
         case NoticeKind.GROUP_FAILED:
             return Job("group failed", group, None, is_last=True)
         case _:

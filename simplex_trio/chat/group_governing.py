@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import define, evolve, field
 
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.errors import UnknownMember
+from simplex_trio.chat.errors import CannotInvite, MemberGone
 from simplex_trio.chat.machine.groups.governing import (
     change_role,
     delete_group,
@@ -17,6 +17,7 @@ from simplex_trio.chat.machine.groups.governing import (
     set_group_profile,
 )
 from simplex_trio.chat.machine.groups.hosting import invite
+from simplex_trio.chat.machine.groups.own_links import create_link, delete_link
 from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord, MemberStatus
 from simplex_trio.chat.machine.groups.saying import known_group
 from simplex_trio.chat.machine.groups.store import GroupStore
@@ -27,12 +28,15 @@ from simplex_trio.chat.messages.preferences import BotCommand
 from simplex_trio.redaction import Redacted
 
 if TYPE_CHECKING:
+    from simplex_trio.chat.group_requests import MemberRequest
     from simplex_trio.chat.groups import Group, Member
     from simplex_trio.chat.people import Contact
 
 __all__ = ["GroupGoverning", "MemberGoverning"]
 
 T = TypeVar("T")
+
+_WAITING = (MemberStatus.ASKING, MemberStatus.PENDING, MemberStatus.IN_REVIEW)
 
 
 @define(eq=False, repr=False)
@@ -65,6 +69,63 @@ class GroupGoverning(Redacted):
             return self._member(member)
 
         return await self._core.step(decide)
+
+    async def create_link(self, *, role: Role = Role.MEMBER, approval: bool = False) -> str:
+        """Have a link by which anyone can ask to be let in; returns when it can be used.
+
+        Those who ask become members with this ``role``.  With ``approval`` the handlers of
+        `GroupHandlers.on_member_request` decide about each of them.  If there is a link already, it
+        stays, and only that changes.
+
+        Raises `NotAllowed` if the program may not let others in, or the role is one of those who
+        govern, and `CannotInvite` if no router makes the link.
+        """
+        core, group_id = self._core, self._record.group_id
+        settings = core.settings
+
+        def make(store: Store) -> GroupRecord:
+            groups = GroupStore(store)
+            group = known_group(groups, group_id)
+            return create_link(groups, settings, group, role, approval=approval)
+
+        self._record = await core.step(make)
+        while True:
+            changed = core.connection_changed
+            self._record = await core.step(
+                lambda store: known_group(GroupStore(store), group_id), durable=False
+            )
+            if self._record.link is None:
+                raise CannotInvite("no router has made the link")
+            if self._record.link.link:
+                return self._record.link.short_link or self._record.link.link
+            await changed.wait()
+
+    @property
+    def link(self) -> str | None:
+        """The link by which anyone can ask to be let in, if there is one."""
+        link = self._record.link
+        return None if link is None else link.short_link or link.link or None
+
+    async def delete_link(self) -> None:
+        """Delete the link; those who have come by it stay."""
+        group_id = self._record.group_id
+
+        def decide(store: Store) -> GroupRecord:
+            groups = GroupStore(store)
+            return delete_link(groups, known_group(groups, group_id))
+
+        self._record = await self._core.step(decide)
+        self._core.tell_connections()  # a call may wait for the link
+
+    async def requests(self) -> list[MemberRequest]:
+        """Those who have asked to be let in and wait for the program, or for the admins."""
+        from simplex_trio.chat.group_requests import MemberRequest
+
+        group_id = self._record.group_id
+        found = await self._core.step(
+            lambda store: GroupStore(store).members(group_id), durable=False
+        )
+        return [MemberRequest(self._member(each)) for each in found if each.status in _WAITING]
 
     # --- the group ------------------------------------------------------------------------------
 
@@ -145,7 +206,7 @@ class MemberGoverning(Redacted):
         """Give the member another role.
 
         Raises `NotAllowed` if the program is neither admin nor owner, or has a lower role than the
-        member or than it would give; `UnknownMember` if the member is gone.
+        member or than it would give; `MemberGone` if the member is gone.
         """
         settings = self.group._core.settings
 
@@ -158,7 +219,7 @@ class MemberGoverning(Redacted):
         """Hide from all members what this one says from now on; it does not learn of it.
 
         Raises `NotAllowed` if the program is no moderator, or has a lower role than the member;
-        `UnknownMember` if the member is gone.
+        `MemberGone` if the member is gone.
         """
         await self._restrict(blocked=True)
 
@@ -180,7 +241,7 @@ class MemberGoverning(Redacted):
         An invitation that was not accepted yet is taken back.
 
         Raises `NotAllowed` if the program is neither admin nor owner, or has a lower role than the
-        member; `UnknownMember` if the member is gone.
+        member; `MemberGone` if the member is gone.
         """
         settings = self.group._core.settings
 
@@ -197,7 +258,7 @@ class MemberGoverning(Redacted):
             group = known_group(groups, group_id)
             member = groups.member(group_id, member_id)
             if member is None or member.status is MemberStatus.GONE:
-                raise UnknownMember("there is no such member in the group, or no longer")
+                raise MemberGone("there is no such member in the group, or no longer")
             return decide(groups, group, member)
 
         return await self.group._core.step(take)

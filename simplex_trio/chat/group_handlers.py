@@ -68,6 +68,13 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
         """Call a function with each `RoleChanged`, of a member or of the program."""
         return self._add("group role", function)
 
+    def on_member_request(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `MemberRequest`, if the program decides about them.
+
+        See `Group.create_link`.
+        """
+        return self._add("group request", function)
+
     def on_member_joined(self, function: FunctionT) -> FunctionT:
         """Call a function with each `Member` that comes after the program."""
         return self._add("group member joined", function)

@@ -41,7 +41,7 @@ def _keep(settings: Settings, store: Store) -> _Kept:
         store.forget_expired(settings.seconds),
     )
     expires_next = min((each for each in times if each is not None), default=None)
-    noticed = give_up_waiting(store, settings.seconds)
+    noticed = give_up_waiting(store, settings)
     return _Kept(expires_next, store.has_descriptions, noticed)
 
 

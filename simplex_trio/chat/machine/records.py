@@ -201,6 +201,8 @@ class NoticeKind(StrEnum):
     GROUP_JOINED = "group joined"
     GROUP_PENDING = "group pending"
     GROUP_FAILED = "group failed"
+    GROUP_REQUEST = "group request"
+    GROUP_MEMBER = "group member"
 
 
 @frozen(repr=False)

@@ -318,6 +318,13 @@ class Store:
         if self._kept.delete(_NOTICES, _key(notice.number)):
             self._kept.delete(_PENDING, _pending_key(notice))
 
+    def forget_notice(self, notice: Notice) -> None:
+        """The program need not be told of this any more, if it was to be."""
+        number = self._kept.get(_PENDING, _pending_key(notice))
+        if number is not None:
+            self._kept.delete(_PENDING, _pending_key(notice))
+            self._kept.delete(_NOTICES, number)
+
     def notices(self, after: int = 0) -> list[Notice]:
         """What the program is still to be told, in order."""
         found = self._kept.scan(_NOTICES, after=_key(after))

@@ -20,6 +20,12 @@ class Admission(Record):
 
     link: str | None = None
     """The link that an invited contact joins by; `None` until a router has made its queue."""
+    request_id: str | None = None
+    """The agent's id of the request of one that has asked at the link of the group."""
+    address_id: str | None = None
+    """The agent's id of that link."""
+    is_approved: bool = False
+    """Whether it is to be let in as soon as it is connected."""
     welcome_msg_id: bytes | None = None
     """The id by which its app shows the welcome message of the group already."""
 

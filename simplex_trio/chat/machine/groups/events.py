@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from simplex_trio.chat.machine.groups import changes, content, forwarding, members
-from simplex_trio.chat.machine.groups.arriving import Rules
-from simplex_trio.chat.machine.groups.forwarding import pass_on
+from simplex_trio.chat.machine.groups.applicants import admitted_by_admin
+from simplex_trio.chat.machine.groups.arriving import Arrival, Rules
+from simplex_trio.chat.machine.groups.own_links import update_link
+from simplex_trio.chat.machine.groups.records import MemberOrigin
+from simplex_trio.chat.machine.groups.rules import can_host
+from simplex_trio.chat.messages.group_events import XGrpInfo, XGrpLinkAcpt, XGrpPrefs
 
 __all__ = ["RULES", "pass_on"]
 
 RULES: Rules = {**content.RULES, **members.RULES, **changes.RULES, **forwarding.RULES}
+
+
+def pass_on(allowed: Sequence[Arrival]) -> None:
+    """Do what a host does about what a member has said, and was allowed to."""
+    forwarding.pass_on(allowed)
+    for a in allowed:
+        event = None if a.message is None else a.message.event
+        group = a.groups.group(a.group.group_id)
+        if group is None or not can_host(group):
+            continue
+        if isinstance(event, XGrpInfo | XGrpPrefs):
+            update_link(a.groups, group)
+        elif isinstance(event, XGrpLinkAcpt) and a.affected is not None:
+            member = a.groups.member(group.group_id, a.affected.member_id)
+            if member is not None and member.origin is MemberOrigin.INVITEE:
+                admitted_by_admin(a.groups, a.settings, group, member, a.author)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from simplex_trio.chat.machine.groups.applicants import (
+    applicant_connected,
+    asked_to_join,
+    give_up_applicant,
+)
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.hosting import (
-    invited_connected,
+    drop_member,
     invitee_confirmed,
+    let_in,
     link_is_there,
 )
 from simplex_trio.chat.machine.groups.joining import connected, fail
 from simplex_trio.chat.machine.groups.leaving import drop_connection, is_cut_off, is_lost
 from simplex_trio.chat.machine.groups.links import answered
 from simplex_trio.chat.machine.groups.mesh import followed_member
+from simplex_trio.chat.machine.groups.own_links import followed_link
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     GroupStatus,
     MemberOrigin,
     MemberRecord,
+    MemberStatus,
 )
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.records import DeliveryState
@@ -33,8 +41,10 @@ from simplex_trio.duplex.events import (
     InvitationReady,
     JoinSent,
     MessageSent,
+    PeerInfo,
     RatchetBroken,
     ReceiptReceived,
+    RequestReceived,
 )
 
 __all__ = ["give_up_waiting", "happened_in_group"]
@@ -48,7 +58,7 @@ def happened_in_group(
     member = groups.member_of(event.connection_id)
     group = None if member is None else groups.group(member.group_id)
     if member is None or group is None:
-        return None
+        return _followed_link(groups, settings, event)
     _note_delivery(groups, event)
     match event:
         case InvitationReady() if member.origin is MemberOrigin.INVITEE:
@@ -65,12 +75,16 @@ def happened_in_group(
             return _followed_host(groups, settings, group, member, event)
         case ConnectionReady() if member.origin is MemberOrigin.INVITEE:
             member = groups.change_member(member, can_send=True, is_connected=True)
-            invited_connected(groups, settings, group, member)
+            return _followed_newcomer(groups, settings, group, member)
+        case PeerInfo() if member.status is MemberStatus.REJECTED:
+            drop_member(groups, member)  # it knows now
         case _ if member.origin is not MemberOrigin.INVITEE:
             followed_member(groups, settings, group, member, event)
             return _if_cut_off(groups, group)
-        case _ if is_lost(event):
+        case _ if is_lost(event) and member.is_current:
             groups.change_member(member, can_send=False, is_connected=False)
+        case _ if is_lost(event):
+            drop_member(groups, member)
         case _:
             pass
     return []
@@ -87,6 +101,28 @@ def _note_delivery(groups: GroupStore, event: ConnectionEvent) -> None:
                 groups.copy_came_further(event.connection_id, each, DeliveryState.FAILED)
         case _:
             pass
+
+
+def _followed_link(
+    groups: GroupStore, settings: Settings, event: ConnectionEvent
+) -> list[GroupNoticed] | None:
+    group = groups.group_of_link(event.connection_id)
+    if group is None:
+        return None
+    if isinstance(event, RequestReceived):
+        return asked_to_join(groups, settings, group, event)
+    followed_link(groups, group, event)
+    return []
+
+
+def _followed_newcomer(
+    groups: GroupStore, settings: Settings, group: GroupRecord, member: MemberRecord
+) -> list[GroupNoticed]:
+    if member.contact_id is None:
+        return applicant_connected(groups, settings, group, member)
+    if member.status is MemberStatus.JOINING:
+        return let_in(groups, settings, group, member)
+    return []
 
 
 def _followed_host(
@@ -116,14 +152,16 @@ def _if_cut_off(groups: GroupStore, group: GroupRecord) -> list[GroupNoticed]:
     return fail(groups, group) if is_cut_off(groups, group) else []
 
 
-def give_up_waiting(store: Store, now: int) -> list[GroupNoticed]:
+def give_up_waiting(store: Store, settings: Settings) -> list[GroupNoticed]:
     """Give connections up that have not come about in time, with the groups that depend on them."""
     groups = GroupStore(store)
     noticed: list[GroupNoticed] = []
-    for member in list(groups.overdue(now)):
+    for member in list(groups.overdue(settings.seconds)):
         group = groups.group(member.group_id)
         if group is not None and member.origin is MemberOrigin.HOST:
             noticed += fail(groups, group)
+        elif group is not None and member.origin is MemberOrigin.INVITEE:
+            give_up_applicant(groups, settings, group, member)
         else:
             drop_connection(groups, member)
     return noticed

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from simplex_trio.chat.machine.groups.arriving import PASSED_ON, Arrival, Rule
-from simplex_trio.chat.machine.groups.hosting import can_host
 from simplex_trio.chat.machine.groups.introducing import member_info
 from simplex_trio.chat.machine.groups.records import MemberOrigin, MemberRecord, MemberStatus
 from simplex_trio.chat.machine.groups.relations import Relation, Relations
-from simplex_trio.chat.machine.groups.rules import is_support
+from simplex_trio.chat.machine.groups.rules import can_host, is_support
 from simplex_trio.chat.machine.groups.saying import say_to
 from simplex_trio.chat.messages.batches import pack_forwarded
 from simplex_trio.chat.messages.bodies import Forwarded, Received
@@ -101,8 +100,10 @@ def _recipients(a: Arrival, author: MemberRecord, event: Event) -> Recipients:
             return _about(author)
         case XGrpMemNew(member_info=info):
             return _about(a.groups.member(a.group.group_id, info.member_id))
-        case XGrpMemRole(member_id=about) | XGrpMemRestrict(member_id=about):
-            return _about(a.groups.member(a.group.group_id, about))
+        case XGrpMemRole() | XGrpMemRestrict() if a.affected is not None:
+            return _about(a.affected)
+        case XGrpMemRole() | XGrpMemRestrict():
+            return _all
         case XGrpMemDel() if a.affected is not None:
             gone_id = a.affected.member_id
             return lambda each: _all_and_waiting(each) or each.member_id == gone_id
@@ -134,6 +135,12 @@ def pass_on(allowed: Sequence[Arrival]) -> None:
             places = tuple(n for n, (_, is_for) in enumerate(passed) if is_for(member))
             if places:
                 bodies.setdefault(places, []).append(member)
+    for place, (each, _) in enumerate(passed):
+        removed = each.affected
+        is_removal = isinstance(each.message and each.message.event, XGrpMemDel)
+        if is_removal and removed is not None and removed.can_send:
+            # It is told by all means, since the program will part with it.
+            bodies.setdefault((place,), []).append(removed)
     for places, members in bodies.items():
         elements = [_as_passed_on(passed[place][0]) for place in places]
         connections = [each.connection_id for each in members if each.connection_id is not None]

@@ -13,6 +13,7 @@ from simplex_trio.chat.machine.groups.hosting import (
     drop_member,
     send_invitation,
 )
+from simplex_trio.chat.machine.groups.own_links import delete_link, update_link
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     GroupStatus,
@@ -155,6 +156,7 @@ def set_group_profile(
     if profile == group.profile:
         return group
     changed = groups.change_group(group, profile=profile)
+    update_link(groups, changed)
     members = current_and_waiting(groups, group)
     told: Event = XGrpInfo(profile)
     if group.business is not None:
@@ -178,4 +180,4 @@ def delete_group(groups: GroupStore, settings: Settings, group: GroupRecord) -> 
     _say(groups, settings, current_and_waiting(groups, group), XGrpDel())
     for member in groups.members(group.group_id):
         drop_member(groups, member, after_delivery=True)
-    groups.remove_group(group)
+    groups.remove_group(delete_link(groups, group))

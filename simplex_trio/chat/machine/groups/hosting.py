@@ -13,7 +13,10 @@ from simplex_trio.chat.machine.groups.admissions import (
     forget_admission,
     keep_admission,
 )
+from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.introducing import introduce
+from simplex_trio.chat.machine.groups.leaving import remove
+from simplex_trio.chat.machine.groups.noticing import notify_of_group
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     GroupStatus,
@@ -21,11 +24,11 @@ from simplex_trio.chat.machine.groups.records import (
     MemberRecord,
     MemberStatus,
 )
-from simplex_trio.chat.machine.groups.rules import has_role
+from simplex_trio.chat.machine.groups.rules import check_inviting
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.noticing import read_info
 from simplex_trio.chat.machine.outgoing import say_if_possible
-from simplex_trio.chat.machine.records import ContactRecord, ContactStatus
+from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, Notice, NoticeKind
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.addresses import GroupLinkData
@@ -33,28 +36,28 @@ from simplex_trio.chat.messages.bodies import encode_info, pack
 from simplex_trio.chat.messages.events import XOk
 from simplex_trio.chat.messages.group_events import (
     GroupInvitation,
+    GroupLinkInvitation,
     MemberIdRole,
     XGrpAcpt,
     XGrpInfo,
     XGrpInv,
+    XGrpLinkInv,
 )
 from simplex_trio.chat.messages.group_profiles import GroupPreferences, GroupProfile, Role
 from simplex_trio.chat.messages.message import ChatMessage
-from simplex_trio.chat.messages.names import check_name
+from simplex_trio.chat.messages.names import MAX_NAME, check_name
 from simplex_trio.chat.messages.preferences import BotCommand
 from simplex_trio.chat.messages.profiles import MAX_DESCRIPTION
-from simplex_trio.duplex.errors import DuplexError, UnknownConnection
+from simplex_trio.duplex.errors import DuplexError
 from simplex_trio.duplex.events import ConfirmationReceived, InvitationReady
 from simplex_trio.errors import EncodeError
 
 __all__ = [
-    "can_host",
     "check_group_profile",
-    "check_inviting",
     "drop_member",
     "invite",
-    "invited_connected",
     "invitee_confirmed",
+    "let_in",
     "link_is_there",
     "new_group",
     "own_group_profile",
@@ -75,6 +78,8 @@ def check_group_profile(profile: GroupProfile) -> None:
     member = MemberIdRole(bytes(16), Role.MEMBER)
     link = "x" * _LONGEST_LINK
     invitation = GroupInvitation(member, member, link, profile, group_size=10**6)
+    answer = GroupLinkInvitation(member, "x" * MAX_NAME, member, profile, group_size=10**6)
+    encode_info(ChatMessage(XGrpLinkInv(answer)), pq=False)
     pack([ChatMessage(XGrpInfo(profile), bytes(16))], pq=False)
     pack([ChatMessage(XGrpInv(invitation), bytes(16))], pq=True)
     GroupLinkData(profile).encode()
@@ -106,19 +111,6 @@ def new_group(
             alias=alias,
         )
     )
-
-
-def can_host(group: GroupRecord) -> bool:
-    """Whether the program may let others in, and passes on what members say."""
-    return group.status is GroupStatus.READY and has_role(group.own_role, Role.ADMIN)
-
-
-def check_inviting(group: GroupRecord, role: Role) -> None:
-    """Raise `NotAllowed` unless the program may let others in with this role."""
-    if not can_host(group) or not has_role(group.own_role, role):
-        raise NotAllowed("the program may not let others into the group with this role")
-    if role is Role.RELAY:
-        raise NotAllowed("this role is not one of people")
 
 
 # --- contacts -----------------------------------------------------------------------------------
@@ -229,22 +221,22 @@ def invitee_confirmed(
         groups.change_member(member, status=MemberStatus.JOINING, versions=message.versions)
 
 
-def invited_connected(
+def let_in(
     groups: GroupStore, settings: Settings, group: GroupRecord, member: MemberRecord
-) -> MemberRecord:
-    """The connection with a member is ready that the program lets in."""
-    if member.status is not MemberStatus.JOINING:
-        return member
+) -> list[GroupNoticed]:
+    """One with whom the program is connected is a member from now on."""
     forget_admission(groups.store.t.kept, member)
-    member = groups.change_member(member, status=MemberStatus.PRESENT)
+    groups.wait_for(member, None)
+    member = groups.change_member(member, status=MemberStatus.PRESENT, request_key=None)
     introduce(groups, settings, group, member)
-    return member
+    return notify_of_group(groups.store, group, NoticeKind.GROUP_MEMBER, member)
 
 
 def drop_member(groups: GroupStore, member: MemberRecord, *, after_delivery: bool = False) -> None:
-    """Delete the connection with a member, and forget it."""
-    if member.connection_id is not None:
-        with suppress(UnknownConnection):
-            groups.store.t.delete(member.connection_id, after_delivery=after_delivery)
-    forget_admission(groups.store.t.kept, member)
-    groups.remove_member(member)
+    """Part with a member, or one who was to be: delete the connection with it, and forget it."""
+    store = groups.store
+    forget_admission(store.t.kept, member)
+    for kind in (NoticeKind.GROUP_REQUEST, NoticeKind.GROUP_MEMBER):
+        store.forget_notice(Notice(kind, member.group_id, member=member))
+    store.silenced.append((member.group_id, member.member_id))
+    remove(groups, member, after_delivery=after_delivery)

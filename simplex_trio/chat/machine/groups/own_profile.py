@@ -6,15 +6,13 @@ import hashlib
 
 from simplex_trio.chat.machine.groups.profiles import profile_for_members
 from simplex_trio.chat.machine.groups.records import GroupRecord
-from simplex_trio.chat.machine.groups.saying import say_to
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.messages.events import XInfo
 from simplex_trio.chat.messages.json_text import encode_json
 from simplex_trio.chat.messages.profiles import Profile
-from simplex_trio.chat.messages.versions import ChatVersion
 
-__all__ = ["note_profile", "profile_in", "tell_own_profile"]
+__all__ = ["due_profile", "note_profile", "profile_in"]
 
 
 def profile_in(settings: Settings, group: GroupRecord) -> Profile:
@@ -32,25 +30,17 @@ def note_profile(groups: GroupStore, settings: Settings, group: GroupRecord) -> 
     return groups.change_group(group, profile_told=_told(profile_in(settings, group)))
 
 
-def tell_own_profile(groups: GroupStore, settings: Settings, group: GroupRecord) -> None:
-    """Tell members of a changed profile; called before anything else is said to all of them.
+def due_profile(
+    groups: GroupStore, settings: Settings, group: GroupRecord
+) -> tuple[GroupRecord, list[tuple[XInfo, bytes]]]:
+    """What is said before the next message to all, which tells members of a changed profile.
 
     So groups in which the program says nothing are not told.  Those that know it by a random
     profile never are.
     """
     if group.own_profile is not None:
-        return
+        return group, []
     profile = profile_in(settings, group)
-    told = _told(profile)
-    if group.profile_told == told:
-        return
-    groups.change_group(group, profile_told=told)
-    if not group.profile_told:
-        return  # the group is new, and members learn of the program from each other
-    members = [
-        each
-        for each in groups.current_members(group.group_id)
-        if each.versions.highest >= ChatVersion.MEMBER_PROFILES
-    ]
-    event = XInfo(profile)
-    say_to(groups, members, [(event, settings.new_message_id())], notify=event.NOTIFIES)
+    is_told = group.profile_told in ("", _told(profile))  # a new group learns of it in other ways
+    due = [] if is_told else [(XInfo(profile), settings.new_message_id())]
+    return note_profile(groups, settings, group), due

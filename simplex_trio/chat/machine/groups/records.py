@@ -22,6 +22,7 @@ __all__ = [
     "MemberOrigin",
     "MemberRecord",
     "MemberStatus",
+    "OwnLink",
     "ToldItem",
     "ToldRecord",
 ]
@@ -86,6 +87,10 @@ class MemberStatus(StrEnum):
 
     UNKNOWN = "unknown"
     """Nothing is known of it but messages that another member has passed on."""
+    ASKING = "asking"
+    """It has asked to be let in, and the program has not answered."""
+    REJECTED = "rejected"
+    """The program has told it that it is not let in."""
     INVITED = "invited"
     """The program has invited a contact, which has not joined yet."""
     JOINING = "joining"
@@ -126,6 +131,8 @@ class MemberRecord(Record):
     """The contact that was invited."""
     profile_due: bool = False
     """The program's profile has changed since the member was told of it."""
+    request_key: bytes | None = None
+    """Its own id of its request at the link of the group, the same in repetitions."""
     number: int = 0
     """The number by which a host keeps its relations to other members; 0 if it has none yet."""
 
@@ -142,6 +149,20 @@ class GroupInvited(Record):
     contact_id: int
     link: str
     """The link to join by."""
+
+
+@frozen(repr=False)
+class OwnLink(Record):
+    """A link by which anyone asks the program to be let into a group."""
+
+    connection_id: str
+    role: Role
+    """What those who come by it may do."""
+    approval: bool = False
+    """Whether the program decides about each of them."""
+    link: str = ""
+    """Empty until a router has made it."""
+    short_link: str | None = None
 
 
 @frozen(repr=False)
@@ -163,6 +184,7 @@ class GroupRecord(Record):
     """Whether the program connects with all members, and not with the host alone."""
     business: BusinessChat | None = None
     """If it is the conversation of a business with a customer."""
+    link: OwnLink | None = None
     alias: str = ""
     """What the program calls the group, if that is not the name in the profile."""
     is_by_link: bool = False

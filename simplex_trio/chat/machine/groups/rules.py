@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from simplex_trio.chat.machine.groups.records import MemberRecord, MemberStatus
+from simplex_trio.chat.errors import NotAllowed
+from simplex_trio.chat.machine.groups.records import (
+    GroupRecord,
+    GroupStatus,
+    MemberRecord,
+    MemberStatus,
+)
 from simplex_trio.chat.messages.content import Content, SharedLink
 from simplex_trio.chat.messages.formatting import parse_markdown
 from simplex_trio.chat.messages.group_profiles import (
@@ -19,7 +25,9 @@ __all__ = [
     "GroupFeature",
     "allows",
     "as_role",
+    "can_host",
     "can_say",
+    "check_inviting",
     "has_role",
     "has_simplex_link",
     "is_support",
@@ -101,3 +109,16 @@ def has_simplex_link(content: Content) -> bool:
     if isinstance(content, SharedLink):
         return True
     return any(isinstance(each.format, ContactLink) for each in parse_markdown(content.text))
+
+
+def can_host(group: GroupRecord) -> bool:
+    """Whether the program may let others in, and passes on what members say."""
+    return group.status is GroupStatus.READY and has_role(group.own_role, Role.ADMIN)
+
+
+def check_inviting(group: GroupRecord, role: Role) -> None:
+    """Raise `NotAllowed` unless the program may let others in with this role."""
+    if not can_host(group) or not has_role(group.own_role, role):
+        raise NotAllowed("the program may not let others into the group with this role")
+    if role is Role.RELAY:
+        raise NotAllowed("this role is not one of people")

@@ -53,6 +53,8 @@ _UNDECIDED = ".chat.group-undecided"
 _WAITING = ".chat.group-waiting"
 _CONNECTED = ".chat.group-connected"
 
+_LINKS = ".chat.group-own-links"
+
 _GROUP_IDS = range(1, 2**63)
 
 
@@ -106,6 +108,8 @@ class GroupStore:
     def put_group(self, group: GroupRecord) -> GroupRecord:
         """Store a group."""
         self._kept.put(_GROUPS, _key(group.group_id), _encoded(group))
+        if group.link is not None:
+            self._kept.put(_LINKS, group.link.connection_id.encode(), _key(group.group_id))
         if group.invited is not None:
             self._kept.put(_INVITATIONS, _hashed(group.invited.link), _key(group.group_id))
             undecided = _key(group.invited.contact_id) + _key(group.group_id)
@@ -114,6 +118,11 @@ class GroupStore:
             else:
                 self._kept.delete(_UNDECIDED, undecided)
         return group
+
+    def group_of_link(self, connection_id: str) -> GroupRecord | None:
+        """The group whose link has this connection."""
+        found = self._kept.get(_LINKS, connection_id.encode())
+        return None if found is None else self.group(int.from_bytes(found, "big"))
 
     def count_invitations(self, contact_id: int | None = None) -> int:
         """How many invitations wait until the program decides, of all contacts or of one."""
@@ -127,6 +136,8 @@ class GroupStore:
     def change_group(self, group: GroupRecord, **changes: object) -> GroupRecord:
         """Replace values of a group."""
         changed = evolve(group, **changes)  # type: ignore[arg-type]
+        if group.link is not None and changed.link is None:
+            self._kept.delete(_LINKS, group.link.connection_id.encode())
         return group if changed == group else self.put_group(changed)
 
     def remove_group(self, group: GroupRecord) -> None:
@@ -142,6 +153,8 @@ class GroupStore:
             self._kept.delete(_INVITATIONS, _hashed(group.invited.link))
             undecided = _key(group.invited.contact_id) + prefix
             self._kept.delete(_UNDECIDED, undecided)
+        if group.link is not None:
+            self._kept.delete(_LINKS, group.link.connection_id.encode())
         Relations(self._kept, group.group_id).forget_all()
         self._kept.delete(_GROUPS, prefix)
         forget_moderations(self._kept, group.group_id)
