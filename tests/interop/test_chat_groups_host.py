@@ -6,6 +6,7 @@ and SIMPLEX_TRIO_CHAT_3 are the programs of further people, if they use others.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,11 +19,13 @@ from attrs import define, field
 
 from simplex_trio.chat import Contact
 from simplex_trio.chat.group_messages import GroupMessage
+from simplex_trio.chat.group_requests import MemberRequest
 from simplex_trio.chat.groups import Group, Member
 from simplex_trio.chat.machine.groups.records import MemberStatus
 from simplex_trio.chat.messages.group_profiles import (
     GroupPreference,
     GroupPreferences,
+    GroupProfile,
     Role,
     Switch,
 )
@@ -192,3 +195,77 @@ def allows_history(event: dict[str, Any]) -> bool:
 
 def has_commands(event: dict[str, Any]) -> bool:
     return bool((event["toGroup"]["groupProfile"].get("groupPreferences") or {}).get("commands"))
+
+
+async def test_programs_come_in_by_the_link(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Alice", "Bob", "Carol"))
+    async with (
+        party.host() as host,
+        party.program("Alice") as alice,
+        party.program("Bob") as bob,
+        party.program("Carol") as carol,
+    ):
+        group = await host.bot.create_group(GroupProfile("Team", short_descr="Us"))
+        link = await group.create_link()
+        planned = (await alice.command(f"/_connect plan 1 {link}"))["connectionPlan"]
+        assert planned["type"] == "groupLink"
+        shown = planned["groupLinkPlan"]["groupSLinkData_"]["groupProfile"]
+        assert (shown["displayName"], shown["shortDescr"]) == ("Team", "Us")
+        programs = {"Alice": alice, "Bob": bob, "Carol": carol}
+        for name, program in programs.items():
+            await program.command(f"/c {link}")
+            await program.event("userJoinedGroup")
+            await until_present(group, name)
+            assert (await host.next(Member)).name == name
+        for name, program in programs.items():
+            for other in programs:
+                if other != name:
+                    await program.event("connectedToGroupMember", partial(is_about, other))
+        await group.send("hello from the host")
+        for program in programs.values():
+            await program.item("hello from the host")
+        await carol.command("#Team hello from Carol")
+        for each in (alice, bob):
+            await each.item("hello from Carol")
+        assert (await host.next(GroupMessage)).text == "hello from Carol"
+
+
+async def test_the_host_asks_before_it_lets_a_program_in(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Alice", "Bob"))
+    handlers, told = group_handlers()
+
+    @handlers.groups.on_member_request
+    async def captcha(request: MemberRequest) -> None:
+        if request.name == "Bob":
+            await request.reject("not today")
+            return
+        for _ in range(2):
+            if (await request.ask("What is 3+4?")).text == "7":
+                await request.approve(role=Role.AUTHOR)
+                return
+
+    async with party.both.bot(handlers) as bot:
+        host = Person(bot.bot, told)
+        group = await host.bot.create_group("Team")
+        link = await group.create_link(approval=True)
+        async with party.program("Alice") as alice, party.program("Bob") as bob:
+            await bob.command(f"/c {link}")
+            await alice.command(f"/c {link}")
+            await alice.item("What is 3+4?")
+            groups = (await alice.command("/_groups 1"))["groups"]
+            (membership,) = [each["membership"] for each in groups]
+            assert membership["memberStatus"] == "pending_approval"
+            scope = "#1(_support)"
+            text = {"msgContent": {"type": "text", "text": "8"}, "mentions": {}}
+            await alice.command(f"/_send {scope} json {json.dumps([text])}")
+            await alice.item("What is 3+4?")
+            text["msgContent"] = {"type": "text", "text": "7"}
+            await alice.command(f"/_send {scope} json {json.dumps([text])}")
+            member = await until_present(group, "Alice")
+            assert member.role is Role.AUTHOR
+            await alice.event("userJoinedGroup")
+            await group.send("welcome, Alice")
+            await alice.item("welcome, Alice")
+            await alice.command("#Team hello")
+            assert (await host.next(GroupMessage)).text == "hello"
+            assert [each.name for each in await group.members()] == ["Alice"]
