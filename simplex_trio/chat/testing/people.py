@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar, final, overload
 
 import trio
 
 from simplex_trio.chat.changes import MessageDeleted, MessageEdited, ReactionChanged
+from simplex_trio.chat.group_handlers import GroupHandlers
+from simplex_trio.chat.groups import Group, GroupInvitation, Member
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.chat.people import (
     Contact,
     IncomingMessage,
     SentMessage,
 )
 from simplex_trio.chat.testing.programs import BotProgram
+from simplex_trio.chat.testing.same_group import find_contact, find_group
 from simplex_trio.duplex.config import Network
 from simplex_trio.errors import SimplexError
+
+if TYPE_CHECKING:
+    from simplex_trio.chat.group_messages import SentGroupMessage
 
 __all__ = ["NothingHappened", "Person", "listening"]
 
@@ -28,14 +35,20 @@ PATIENCE = 600
 _AGAIN = 10
 """Seconds until a person opens a link again that could not be opened."""
 
-KINDS = tuple(
-    name
-    for name in dir(Handlers)
-    if name.startswith("on_") and name not in ("on_message", "on_error")
-)
+
+def _kinds(table: type[Handlers | GroupHandlers]) -> tuple[str, ...]:
+    names = (name for name in dir(table) if name.startswith("on_"))
+    return tuple(name for name in names if name not in ("on_message", "on_error"))
+
+
+KINDS = _kinds(Handlers)
 """What a person sees besides messages: the methods of `Handlers` for all that can happen."""
 
+GROUP_KINDS = _kinds(GroupHandlers)
+"""The same of `Handlers.groups`."""
+
 HappenedT = TypeVar("HappenedT")
+OpenedT = TypeVar("OpenedT")
 
 
 class NothingHappened(AssertionError):
@@ -50,9 +63,10 @@ def listening() -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
     async def note(happened: object) -> None:
         await send.send(happened)
 
-    handlers.on_message()(note)
-    for kind in KINDS:
-        getattr(handlers, kind)(note)
+    for table, kinds in ((handlers, KINDS), (handlers.groups, GROUP_KINDS)):
+        table.on_message()(note)
+        for kind in kinds:
+            getattr(table, kind)(note)
     return handlers, receive
 
 
@@ -96,30 +110,52 @@ class Person:
 
         Raises as `Bot.connect` does if another attempt cannot help, and `NothingHappened`.
         """
-        asked: Contact | None = None
+        self._contact = await self._connect(link, within=within)
+        return self._contact
+
+    async def _connect(self, link: str, *, within: float) -> Contact:
+        asked = await self._opened(lambda: self.program.bot.connect(link), within=within)
+        contact_id = None if asked is None else asked.id
+        return await self.next(Contact, lambda each: each.id == contact_id, within=within)
+
+    async def _opened(
+        self, open_link: Callable[[], Awaitable[OpenedT]], *, within: float
+    ) -> OpenedT | None:
+        """Open a link as often as it takes; `None` if the time is over."""
         with trio.move_on_after(within):
-            while asked is None:
+            while True:
                 try:
-                    asked = await self.program.bot.connect(link)
+                    return await open_link()
                 except SimplexError as exc:
                     if not exc.retryable:
                         raise
                     await trio.sleep(_AGAIN)
-        contact_id = None if asked is None else asked.id
-        self._contact = await self.next(Contact, lambda each: each.id == contact_id, within=within)
-        return self._contact
+        return None
 
     async def invite(self) -> str:
         """A link for one contact; `next` with `Contact` waits for that."""
         return await self.program.bot.invite()
 
+    @overload
     async def send(
         self, content: Content | str, *, to: Contact | None = None, **options: Any
-    ) -> SentMessage:
+    ) -> SentMessage: ...
+
+    @overload
+    async def send(
+        self, content: Content | str, *, to: Group, **options: Any
+    ) -> SentGroupMessage: ...
+
+    async def send(
+        self, content: Content | str, *, to: Contact | Group | None = None, **options: Any
+    ) -> SentMessage | SentGroupMessage:
         """Send a message to ``to``, or the contact that was connected last.
 
-        Everything else is as for `Contact.send`; the message can be edited and deleted.
+        Everything else is as for `Contact.send` and `Group.send`; the message can be edited and
+        deleted.  A group may be given as anyone in it has it: see `group`.
         """
+        if isinstance(to, Group):
+            return await (await self.group(to)).send(content, **options)
         return await (self.contact if to is None else to).send(content, **options)
 
     def go_offline(self) -> None:
@@ -130,6 +166,84 @@ class Person:
     def come_back(self) -> None:
         """Have the network again."""
         self.program.restore_network()
+
+    # --- in groups ------------------------------------------------------------------------------
+
+    async def create_group(self, profile: GroupProfile | str = "Team") -> Group:
+        """Make a group whose owner is this person: see `Bot.create_group`."""
+        return await self.program.bot.create_group(profile)
+
+    async def add(
+        self,
+        who: Person | BotProgram,
+        group: Group,
+        *,
+        role: Role = Role.MEMBER,
+        within: float = PATIENCE,
+    ) -> Member:
+        """Invite a person or a bot to a group, and wait until it has joined.
+
+        The two are connected first, if they are not yet.  A person joins; a bot has to have a
+        handler that does (`GroupHandlers.on_invited`), and the group is ready on its side a moment
+        later.  Raises `NothingHappened` if it does not join, and as `Group.invite` does.
+        """
+        mine = await self.group(group)
+        contact = await find_contact(self.program.bot, _program(who).bot)
+        if contact is None:
+            contact = await self._meet(who, within=within)
+        invited = await mine.invite(contact, role=role)
+        if isinstance(who, Person):
+            await who.accept_invitation(within=within)
+        with trio.move_on_after(within):
+            while True:
+                member = await mine.member(invited.id)
+                if member is not None:
+                    return member
+                await trio.sleep(1)
+        raise self._nothing(f"{contact.name} has not joined in {within:g} seconds")
+
+    async def _meet(self, who: Person | BotProgram, *, within: float) -> Contact:
+        """Connect with a person or a bot; whom this person writes to stays the same."""
+        program = _program(who)
+        contact = await self._connect(program.address or await program.bot.invite(), within=within)
+        if isinstance(who, Person):
+            theirs = await who.next(Contact, within=within)
+            assert await theirs.security_code() == await contact.security_code()
+        return contact
+
+    async def accept_invitation(self, *, within: float = PATIENCE) -> Group:
+        """Join the group of the next invitation, and wait until this person is in it.
+
+        `next` with `GroupInvitation` is for tests that want to do something else with it.
+        """
+        invitation = await self.next(GroupInvitation, within=within)
+        await invitation.accept(connect_members=True)
+        return await self._in_group(invitation.group.id, within=within)
+
+    async def join(self, link: str, *, within: float = PATIENCE) -> Group:
+        """Ask for a group at its link, and wait until this person is in it.
+
+        If the host wants to approve it first, or does not let it in, the `Group.status` says so.
+        Raises as `Bot.join` does if another attempt cannot help, and `NothingHappened`.
+        """
+        asked = await self._opened(
+            lambda: self.program.bot.join(link, connect_members=True), within=within
+        )
+        return await self._in_group(None if asked is None else asked.id, within=within)
+
+    async def _in_group(self, group_id: int | None, *, within: float) -> Group:
+        return await self.next(Group, lambda each: each.id == group_id, within=within)
+
+    async def group(self, group: Group) -> Group:
+        """A group as this person has it now, of a `Group` of anyone who is in it.
+
+        A group that the person has left, or was removed from, is found by a `Group` of its own
+        alone.  Raises `LookupError` if this person is not in it.
+        """
+        found = await find_group(self.program.bot, group)
+        if found is None:
+            raise LookupError(f"{self.name} is not in the group")
+        return found
 
     # --- what the person sees -------------------------------------------------------------------
 
@@ -154,11 +268,11 @@ class Person:
                 if isinstance(each, kind) and fits(each):
                     return each
                 self._others.append(each)
+        raise self._nothing(f"no {kind.__name__} for {self.name} in {within:g} seconds")
+
+    def _nothing(self, what: str) -> NothingHappened:
         meanwhile = ", ".join(type(each).__name__ for each in self._others) or "nothing"
-        raise NothingHappened(
-            f"no {kind.__name__} for {self.name} in {within:g} seconds; "
-            f"what waits for the test: {meanwhile}{self._why()}"
-        )
+        return NothingHappened(f"{what}; what waits for the test: {meanwhile}{self._why()}")
 
     async def next_message(self, *, within: float = PATIENCE) -> IncomingMessage:
         """The next message that comes; see `next`."""
@@ -176,10 +290,13 @@ class Person:
         """The next reaction; see `next`."""
         return await self.next(ReactionChanged, within=within)
 
-    def take_all(self) -> list[object]:
-        """Everything that has happened and that no call has returned, without waiting."""
+    def _gather(self) -> None:
         while self._told.statistics().current_buffer_used:
             self._others.append(self._told.receive_nowait())
+
+    def take_all(self) -> list[object]:
+        """Everything that has happened and that no call has returned, without waiting."""
+        self._gather()
         taken, self._others = self._others, []
         return taken
 
@@ -191,3 +308,7 @@ class Person:
         if self._others:
             happened = ", ".join(type(each).__name__ for each in self._others)
             raise AssertionError(f"{self.name} was to see nothing, and has seen {happened}")
+
+
+def _program(who: Person | BotProgram) -> BotProgram:
+    return who.program if isinstance(who, Person) else who

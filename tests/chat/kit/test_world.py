@@ -21,7 +21,7 @@ from simplex_trio.chat.messages.preferences import Allow, Feature, Preference, P
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.opening import open_bot
 from simplex_trio.chat.people import Contact, IncomingMessage
-from simplex_trio.chat.testing.people import KINDS, NothingHappened, listening
+from simplex_trio.chat.testing.people import GROUP_KINDS, KINDS, NothingHappened, listening
 from simplex_trio.chat.testing.world import World, open_world
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from simplex_trio.duplex.file_status import FileState
@@ -406,8 +406,10 @@ async def test_one_agent_at_a_time_has_a_file(autojump_clock: Clock) -> None:
 
 def test_people_see_everything_that_handlers_can_be_called_with() -> None:
     assert {"on_connected", "on_edited", "on_reaction", "on_profile"} < set(KINDS)
+    assert {"on_invited", "on_joined", "on_member_left"} < set(GROUP_KINDS)
     handlers, _ = listening()
     assert len(handlers._others) == len(KINDS)
+    assert len(handlers.groups._others) == len(GROUP_KINDS)
 
 
 # --- seeds --------------------------------------------------------------------------------------
