@@ -9,6 +9,7 @@ from simplex_trio.chat.group_changes import (
     GroupChanged,
     GroupEnded,
     MemberBlocked,
+    MemberContactRequest,
     MemberLeft,
     MemberProfileChanged,
     RoleChanged,
@@ -29,15 +30,8 @@ from simplex_trio.chat.machine.groups.rules import GroupFeature, allows, as_role
 from simplex_trio.chat.machine.receiving_files import offered_by
 from simplex_trio.chat.machine.records import NoticeKind, SentRecord
 from simplex_trio.chat.messages.content import Report
-from simplex_trio.chat.messages.events import (
-    Emoji,
-    XInfo,
-    XMsgDel,
-    XMsgNew,
-    XMsgReact,
-    XMsgUpdate,
-)
-from simplex_trio.chat.messages.group_events import XGrpMemDel, XGrpMemRole
+from simplex_trio.chat.messages.events import Emoji, XInfo, XMsgDel, XMsgNew, XMsgReact, XMsgUpdate
+from simplex_trio.chat.messages.group_events import XGrpDirectInv, XGrpMemDel, XGrpMemRole
 from simplex_trio.chat.messages.group_profiles import GroupProfile
 from simplex_trio.chat.messages.json_text import decode_json
 from simplex_trio.chat.messages.profiles import Profile
@@ -104,6 +98,8 @@ def _change_job(told: ToldInGroup, group: Group, member: Member) -> Job:
             with_messages = isinstance(event, XGrpMemDel) and bool(event.messages)
             value: object = MemberLeft(member, by, with_messages)
             return Job("group member left", value, None, speaker=member.id, is_last=True)
+        case "member contact" if isinstance(event, XGrpDirectInv):
+            return Job("group contact request", MemberContactRequest(member, event), None)
         case "member blocked":
             return Job("group member blocked", MemberBlocked(member, by or member), None)
         case "own role" | "member role" as kind if isinstance(event, XGrpMemRole):

@@ -83,6 +83,10 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
         """Call a function with each `MemberLeft`: it has left, or was removed."""
         return self._add("group member left", function)
 
+    def on_contact_request(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `MemberContactRequest`: a member wants to be a contact."""
+        return self._add("group contact request", function)
+
     def on_member_blocked(self, function: FunctionT) -> FunctionT:
         """Call a function with each `MemberBlocked`."""
         return self._add("group member blocked", function)

@@ -10,6 +10,7 @@ from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import NotAllowed, UnknownGroup
 from simplex_trio.chat.group_calls import GroupCalls
 from simplex_trio.chat.group_governing import GroupGoverning, MemberGoverning
+from simplex_trio.chat.machine.groups.contacts import ask_member
 from simplex_trio.chat.machine.groups.joining import accept_invitation, decline_invitation
 from simplex_trio.chat.machine.groups.leaving import leave_group
 from simplex_trio.chat.machine.groups.records import (
@@ -27,6 +28,7 @@ from simplex_trio.chat.messages.group_events import RejectionReason
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.chat.messages.mentions import write_mention
 from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.people import Contact, as_content, check_alias
 from simplex_trio.chat.state import State
 from simplex_trio.errors import EncodeError
 from simplex_trio.redaction import Redacted
@@ -234,6 +236,29 @@ class Member(MemberGoverning):
     def support(self) -> SupportChat:
         """The member's conversation with the admins, if the program is one of them."""
         return SupportChat(self.group, self.id)
+
+    async def ask_contact(
+        self, message: Content | str | None = None, *, alias: str = ""
+    ) -> Contact:
+        """Ask the member to become a contact, to talk with it alone; returns the contact to be.
+
+        The ``message`` is the first one that it gets as a contact, and the ``alias`` the program's
+        own name for it.  `Handlers.on_connected` tells when it has accepted, which people may not.
+        Again it returns the same contact, and asks for nothing.
+
+        Raises `NotAllowed` if the group does not allow that, `CannotSend` if the program is not
+        connected with the member, and `MemberGone`.
+        """
+        check_alias(alias)
+        core, group_id = self.group._core, self.group.id
+        content = None if message is None else as_content(message)
+
+        def decide(store: Store) -> Contact:
+            groups = GroupStore(store)
+            found = ask_member(groups, core.settings, group_id, self.id, content, alias)
+            return Contact(core, found)
+
+        return await core.step(decide)
 
     async def profile(self) -> Profile | None:
         """Who it says it is; `None` if that is not known."""

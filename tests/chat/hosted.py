@@ -26,7 +26,9 @@ from .people import Person, open_quiet_bot, talk
 __all__ = ["Hosted", "group_handlers", "open_hosted", "present", "say_in_group"]
 
 
-def group_handlers(*, joins: bool = True) -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
+def group_handlers(
+    *, joins: bool = True, connects: bool = False
+) -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
     """Handlers that pass on what happens in groups too, and join them."""
     send, told = trio.open_memory_channel[object](math.inf)
     handlers = Handlers()
@@ -44,7 +46,7 @@ def group_handlers(*, joins: bool = True) -> tuple[Handlers, trio.MemoryReceiveC
     @groups.on_invited
     async def join(invitation: GroupInvitation) -> None:
         if joins:
-            await invitation.accept()
+            await invitation.accept(connect_members=connects)
         else:
             await pass_on(invitation)
 
@@ -79,7 +81,9 @@ async def present(group: Group, name: str) -> Member:
 
 
 @asynccontextmanager
-async def open_hosted(*names: str, joins: bool = True) -> AsyncIterator[Hosted]:
+async def open_hosted(
+    *names: str, joins: bool = True, connects: bool = False
+) -> AsyncIterator[Hosted]:
     async with AsyncExitStack() as stack:
         quiet = await stack.enter_async_context(open_quiet())
         handlers, told = group_handlers(joins=joins)
@@ -90,7 +94,7 @@ async def open_hosted(*names: str, joins: bool = True) -> AsyncIterator[Hosted]:
         people: list[Person] = []
         contacts: list[Contact] = []
         for name in names:
-            handlers, told = group_handlers(joins=joins)
+            handlers, told = group_handlers(joins=joins, connects=connects)
             profile = Profile(name, peer_type=PeerType.HUMAN, preferences=Preferences())
             bot = await stack.enter_async_context(
                 open_quiet_bot(quiet, profile, handlers=handlers, address=False)

@@ -86,7 +86,8 @@ async def test_a_message_is_edited_and_deleted(autojump_clock: Clock) -> None:
         for each in (hosted.host, bob):
             edited = await each.next(GroupMessageEdited)
             assert (edited.message_id, edited.content.text) == (sent.id, "hello")
-            assert edited.member.name == "Alice" and edited.support is None
+            assert edited.member.name == "Alice"
+            assert edited.support is None
             deleted = await each.next(GroupMessageDeleted)
             assert deleted.message_id == sent.id
             assert deleted.author is not None
@@ -229,12 +230,14 @@ async def test_reactions_come_to_all(autojump_clock: Clock) -> None:
             reaction = await each.next(GroupReactionChanged)
             assert (reaction.member.name, reaction.emoji, reaction.added) == ("Bob", "👍", True)
             assert reaction.message_id == sent.id
-        assert reaction.message is not None and reaction.author is None
+        assert reaction.message is not None
+        assert reaction.author is None
         assert reaction.message.content == Text("hello")
         await of_bob.react("👍", add=False)
         reaction = await hosted.host.next(GroupReactionChanged)
         assert not reaction.added
-        assert reaction.author is not None and reaction.author.name == "Alice"
+        assert reaction.author is not None
+        assert reaction.author.name == "Alice"
 
 
 async def test_moderators_delete_messages_of_others(autojump_clock: Clock) -> None:
@@ -251,9 +254,11 @@ async def test_moderators_delete_messages_of_others(autojump_clock: Clock) -> No
         await message.delete()
         deleted = await alice.next(GroupMessageDeleted)
         assert (deleted.by.name, deleted.message_id) == ("Bob", spam.id)
-        assert deleted.message is not None and deleted.author is None
+        assert deleted.message is not None
+        assert deleted.author is None
         deleted = await hosted.host.next(GroupMessageDeleted)
-        assert deleted.author is not None and deleted.author.name == "Alice"
+        assert deleted.author is not None
+        assert deleted.author.name == "Alice"
         with pytest.raises(NotAllowed):  # the host is the owner
             await (await bob.next(GroupMessage)).delete()
         host_id = group._record.own_id
@@ -290,7 +295,8 @@ async def test_members_are_mentioned(autojump_clock: Clock) -> None:
         assert member.mention == "@'Alice B'"
         await group.send(f"hello {member.mention} and @Bob", mentions=[member])
         message = await alice.next(GroupMessage)
-        assert message.mentions_me and message.mentions == {}
+        assert message.mentions_me
+        assert message.mentions == {}
         message = await bob.next(GroupMessage)
         assert not message.mentions_me
         assert {name: each.id for name, each in message.mentions.items()} == {"Alice B": member.id}
@@ -310,23 +316,27 @@ async def test_a_member_talks_with_the_admins(autojump_clock: Clock) -> None:
         alice, bob, carol = hosted.people
         await of_alice.support.send("may I write?")
         question = await hosted.host.next(GroupMessage)
-        assert question.text == "may I write?" and question.support is not None
+        assert question.text == "may I write?"
+        assert question.support is not None
         assert (question.support.member_id, question.support.is_own) == (question.member.id, False)
         assert (await bob.next(GroupMessage)).support is not None  # the host has passed it on
         answer = await question.reply("why?")
         for each in (alice, bob):
             said = await each.next(GroupMessage)
-            assert said.text == "why?" and said.support is not None
+            assert said.text == "why?"
+            assert said.support is not None
             assert said.support.member_id == question.member.id
             assert said.support.is_own == (each is alice)
         await answer.edit("why not?")
         edited = await alice.next(GroupMessageEdited)
-        assert edited.support is not None and edited.support.is_own
+        assert edited.support is not None
+        assert edited.support.is_own
         await question.react("👍")
         assert (await alice.next(GroupReactionChanged)).emoji == "👍"
         await group.send("hello, all")
         message = await carol.next(GroupMessage)
-        assert message.text == "hello, all" and message.support is None
+        assert message.text == "hello, all"
+        assert message.support is None
         assert not [each for each in carol.heard() if isinstance(each, GroupMessageEdited)]
         # Carol is no admin, and may not say anything there.
         with pytest.raises(NotAllowed):
@@ -382,11 +392,13 @@ async def test_members_report_messages(autojump_clock: Clock) -> None:
         await of_bob.support.send(Report(ReportReason.SPAM, "look"), quote=spam)
         report = await hosted.host.next(GroupReport)
         assert (report.member.name, report.reason, report.text) == ("Bob", "spam", "look")
-        assert report.author is not None and report.author.name == "Alice"
+        assert report.author is not None
+        assert report.author.name == "Alice"
         assert (report.message_id, report.content) == (sent.id, Text("buy this"))
         await report.answer("thank you")
         answer = await bob.next(GroupMessage)
-        assert answer.text == "thank you" and answer.support is not None
+        assert answer.text == "thank you"
+        assert answer.support is not None
         await report.delete_message()
         assert (await alice.next(GroupMessageDeleted)).message_id == sent.id
         assert not [each for each in alice.heard() if isinstance(each, GroupReport)]

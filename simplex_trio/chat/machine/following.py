@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from simplex_trio.chat.machine.connecting import can_send, confirmed, failed, introduced
+from simplex_trio.chat.machine.groups.contacts import contact_link_is_there
 from simplex_trio.chat.machine.groups.following import happened_in_group
 from simplex_trio.chat.machine.happenings import Happening
 from simplex_trio.chat.machine.incoming import delivery_changed
@@ -58,7 +59,8 @@ def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happe
     match event:
         case InvitationReady():
             address_is_there(store, settings, event)
-            return []
+            unsent = contact_link_is_there(store, settings, event.connection_id, event.link)
+            return [] if unsent is None else failed(store, event.connection_id)
         case RequestReceived():
             return requested(store, settings, event)
         case ConfirmationReceived():

@@ -28,6 +28,7 @@ __all__ = [
     "DeliveryState",
     "FirstMessage",
     "InvitationRecord",
+    "MemberAsked",
     "Notice",
     "NoticeKind",
     "SentFile",
@@ -85,6 +86,18 @@ class FirstMessage(Record):
 
 
 @frozen(repr=False)
+class MemberAsked(Record):
+    """The member of a group that the program has asked to become a contact."""
+
+    group_id: int
+    member_id: bytes
+    content: Content | None = None
+    """What comes with it, until it is sent."""
+    link: str | None = None
+    """The link that the member was sent."""
+
+
+@frozen(repr=False)
 class ContactRecord(Record):
     """A person that the program is connected with, or is to be."""
 
@@ -117,6 +130,8 @@ class ContactRecord(Record):
     """What the program allows this contact, where that is not what its profile says."""
     alias: str = ""
     """What the program calls the contact, if that is not the name in the profile."""
+    asked: MemberAsked | None = None
+    """If it is a member of a group that is to join."""
 
 
 @frozen(repr=False)

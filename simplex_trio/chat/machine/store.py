@@ -170,6 +170,13 @@ class Store:
             self.put_contact(changed)
         return changed
 
+    def replace_connection(
+        self, contact: ContactRecord, connection_id: str, **changes: object
+    ) -> ContactRecord:
+        """Give a contact another connection."""
+        self._kept.delete(_CONNECTIONS, contact.connection_id.encode())
+        return self.change_contact(contact, connection_id=connection_id, **changes)
+
     def remove_contact(self, contact: ContactRecord) -> None:
         """Remove a contact with all that is kept of it."""
         self._kept.delete(_CONTACTS, _key(contact.contact_id))

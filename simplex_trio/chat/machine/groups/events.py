@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simplex_trio.chat.machine.groups import changes, content, forwarding, members
+from simplex_trio.chat.machine.groups import changes, contacts, content, forwarding, members
 from simplex_trio.chat.machine.groups.applicants import admitted_by_admin
 from simplex_trio.chat.machine.groups.arriving import Arrival, Rules
 from simplex_trio.chat.machine.groups.own_links import update_link
@@ -14,7 +14,13 @@ from simplex_trio.chat.messages.group_events import XGrpInfo, XGrpLinkAcpt, XGrp
 
 __all__ = ["RULES", "pass_on"]
 
-RULES: Rules = {**content.RULES, **members.RULES, **changes.RULES, **forwarding.RULES}
+RULES: Rules = {
+    **content.RULES,
+    **contacts.RULES,
+    **members.RULES,
+    **changes.RULES,
+    **forwarding.RULES,
+}
 
 
 def pass_on(allowed: Sequence[Arrival]) -> None:
