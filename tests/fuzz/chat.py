@@ -47,6 +47,7 @@ __all__ = ["TARGETS"]
 
 FILES = (
     "chat_live.json",
+    "chat_live_6_4.json",
     "chat_live_6_5.json",
     "chat_live_7_0.json",
     "chat_groups_6_5.json",

@@ -42,13 +42,13 @@ from tests.vectors import Case, cases, load
 
 FILE = "chat_live.json"
 
-NEWER = ["chat_live_6_5.json", "chat_live_7_0.json"]
+VERSIONS = ["chat_live_6_5.json", "chat_live_7_0.json"]
 """Recorded by tests/interop/test_chat_recorded.py."""
 
 GROUPS = ["chat_groups_6_5.json", "chat_groups_7_0.json"]
 """Recorded by tests/interop/test_groups_recorded.py and the modules beside it."""
 
-CASES = [case for file in (FILE, *NEWER, *GROUPS) for case in cases(file, "chat_body")]
+CASES = [case for file in (FILE, *VERSIONS, *GROUPS) for case in cases(file, "chat_body")]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -132,7 +132,7 @@ def test_the_description_of_a_file_follows_its_message() -> None:
     assert "party: recipient" in parts.text
 
 
-@pytest.mark.parametrize("file", NEWER)
+@pytest.mark.parametrize("file", VERSIONS)
 @pytest.mark.parametrize(("by", "direction"), [("", "from_app"), ("bot: ", "to_app")])
 def test_the_description_of_a_large_file_has_several_parts(
     file: str, by: str, direction: str
@@ -151,7 +151,7 @@ def test_the_description_of_a_large_file_has_several_parts(
     assert description.size >= message.file.file_size
 
 
-@pytest.mark.parametrize("file", NEWER)
+@pytest.mark.parametrize("file", VERSIONS)
 def test_files_are_taken_back_by_either_side(file: str) -> None:
     [theirs] = events("file taken back", file)
     [ours] = events("bot: file taken back", file, "to_app")
@@ -159,7 +159,7 @@ def test_files_are_taken_back_by_either_side(file: str) -> None:
     assert isinstance(ours, XFileCancel)
 
 
-@pytest.mark.parametrize("file", NEWER)
+@pytest.mark.parametrize("file", VERSIONS)
 def test_other_contents(file: str) -> None:
     [forwarded] = events("message forwarded", file)
     assert forwarded.forward
@@ -173,7 +173,7 @@ def test_other_contents(file: str) -> None:
     assert timed.ttl == 60
 
 
-@pytest.mark.parametrize("file", NEWER)
+@pytest.mark.parametrize("file", VERSIONS)
 def test_infos_of_connections_with_large_pictures_are_compressed(file: str) -> None:
     actions = (
         "an app with a large picture opens an invitation",
@@ -187,7 +187,7 @@ def test_infos_of_connections_with_large_pictures_are_compressed(file: str) -> N
     assert [found[each] for each in ("CONF", "INFO", "join")] == [b"X"] * 3
 
 
-@pytest.mark.parametrize("file", NEWER)
+@pytest.mark.parametrize("file", VERSIONS)
 def test_pictures_in_one_call_are_one_batch(file: str) -> None:
     [batch, *_] = [each for each in load(file) if each["action"] == "two pictures in one call"]
     assert len(read(batch)) == 2
@@ -195,7 +195,7 @@ def test_pictures_in_one_call_are_one_batch(file: str) -> None:
     assert isinstance(quote.quote.content, Image)
 
 
-@pytest.mark.parametrize("file", NEWER)
+@pytest.mark.parametrize("file", VERSIONS)
 def test_profiles(file: str) -> None:
     [allowing] = events("preferences for one contact", file)
     assert allowing.profile.preferences.timed_messages == TimedMessages(Allow.YES, 3600)
