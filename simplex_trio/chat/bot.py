@@ -269,7 +269,7 @@ class Bot:
 
         contact, info = await self._core.step(decide)
         try:
-            await self._core.agent.join(parsed, info)
+            await self._core.agent.join(parsed, info, decides=True)
         except AlreadyJoined:
             pass  # an earlier call, or an earlier life of the program, has come as far as that
         except DuplexError:

@@ -60,18 +60,18 @@ _REQUEST_KEY_SIZE = 16
 
 
 def confirmed(store: Store, settings: Settings, event: ConfirmationReceived) -> list[Happening]:
-    """A person has joined an invitation."""
+    """A person has joined an invitation, or accepts what the program has asked at its address."""
     message = read_info(event.info)
     if message is None or not isinstance(message.event, XInfo):
         with suppress(UnknownConnection):
             store.t.reject(event)
-        return []
+        return failed(store, event.connection_id)
     contact = store.contact_of(event.connection_id) or _invited(store, event.connection_id)
     contact = evolve(contact, profile=message.event.profile, versions=message.versions)
     try:
         store.t.accept(event, settings.info(XInfo(settings.profile_for(contact))))
     except (DuplexError, TooLarge):
-        return []
+        return failed(store, event.connection_id)
     store.put_contact(contact)
     invitation = store.invitation(event.connection_id)
     if invitation is not None:
@@ -129,7 +129,8 @@ def connect(
         event = XContact(profile, contact_req_id=settings.random(_REQUEST_KEY_SIZE))
     info = settings.info(event)
     try:
-        connection_id = store.t.join(link, info)
+        # An owner who accepts expects a profile; the agent by itself would repeat the request.
+        connection_id = store.t.join(link, info, decides=True)
     except AlreadyJoined as exc:
         connection_id = exc.connection_id
     contact = store.contact_of(connection_id)
@@ -163,7 +164,7 @@ def give_up(store: Store, contact_id: int) -> None:
 
 
 def introduced(store: Store, event: PeerInfo) -> list[Happening]:
-    """A person whose link was opened has said who it is."""
+    """A person whose invitation was opened, or whose request was accepted, says who it is."""
     contact, message = store.contact_of(event.connection_id), read_info(event.info)
     if contact is not None and message is not None:
         contact = store.change_contact(contact, versions=message.versions)
