@@ -139,6 +139,10 @@ class ChatProgram:
                         return each
                 await self._more.wait()
 
+    def complaints(self) -> list[str]:
+        """What was wrong with messages, for the program, in events that nothing has asked for."""
+        return [text for event in self._events for text in _complaints(event)]
+
     # --- what people do -------------------------------------------------------------------------
 
     async def send(self, contact: int, text: str, *, quote: int | None = None) -> dict[str, Any]:
@@ -197,6 +201,20 @@ class ChatProgram:
             )
 
         await self.event("chatItemsStatusesUpdated", has_it)
+
+
+def _complaints(event: dict[str, Any]) -> list[str]:
+    match event:
+        case {"type": "messageError", "errorMessage": text}:
+            return [text]
+        case {"type": "chatError", "chatError": {"errorType": {"type": "exception"} as error}}:
+            return [error["message"]]  # version 6.4, of a message that it cannot read
+        case {"type": "newChatItems"}:
+            contents = [each["chatItem"]["content"] for each in event["chatItems"]]
+            return [  # later versions, of such a message
+                json.dumps(each["rcvMsgError"]) for each in contents if "rcvMsgError" in each
+            ]
+    return []
 
 
 @asynccontextmanager

@@ -254,6 +254,24 @@ async def test_messages_with_all_that_can_happen_to_them(router: str, tmp_path: 
         assert (await bot.next(ProfileChanged)).profile.display_name == "Alicia"
 
 
+async def test_the_program_tells_of_what_it_cannot_read(router: str, tmp_path: Path) -> None:
+    both = Both(router, tmp_path)
+    async with both.bot(welcome=None) as bot, both.program() as program:
+        await bot.bot.agent.drain()
+        there = await connect(program, bot.bot.address)
+        contact = await bot.next(Contact)
+        await contact.send("before it")
+        await program.item("before it")
+        assert program.complaints() == []
+        connection_id = contact._record.connection_id
+        await bot.bot._core.step(lambda store: store.t.send(connection_id, b"no message"))
+        await contact.send("after it")
+        await program.item("after it")
+        assert len(program.complaints()) == 1
+        await program.send(there, "still here")
+        assert (await bot.next(IncomingMessage)).text == "still here"
+
+
 async def test_contacts_are_deleted_by_either_side(router: str, tmp_path: Path) -> None:
     both = Both(router, tmp_path)
     async with both.bot(welcome=None) as bot, both.program() as program:
