@@ -43,7 +43,10 @@ class Job:
     @property
     def is_message(self) -> bool:
         """Whether it is a message, which can answer a question."""
-        return isinstance(self.value, IncomingMessage | GroupMessage)
+        value = self.value
+        return isinstance(value, IncomingMessage) or (
+            isinstance(value, GroupMessage) and not value.is_history
+        )
 
 
 @define(eq=False)

@@ -46,7 +46,7 @@ async def dispatch(core: ChatCore, handlers: Handlers, job: Job, turn: Turn) -> 
     """Call the handlers for a job, and settle it."""
     turn.begin(job)
     value: Any = job.value
-    if isinstance(value, IncomingMessage | GroupMessage):
+    if job.is_message:
         value._turn = turn
         routes = await _routes_of(core, handlers, value)
     else:

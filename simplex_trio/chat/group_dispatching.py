@@ -61,6 +61,8 @@ def told_job(core: ChatCore, told: ToldInGroup) -> Job:
             return Job("group report", value, None)
         case XMsgNew() as new:
             value = _message(core, told, new, group, member, support)
+            if value.is_history:
+                return Job("group history", value, None)
             return Job("group message", value, None, speaker=member.id, scope=scope)
         case XMsgUpdate() as update:
             value = GroupMessageEdited(
@@ -140,6 +142,7 @@ def _message(
         ttl=new.ttl if may_disappear else None,
         is_live=bool(new.live),
         is_repeated=told.is_repeated,
+        is_history=told.item.kind == "history",
         quoted=_sent(group, refs.sent),
         file=None if offered is None else GroupFile(member, core, offered),
     )

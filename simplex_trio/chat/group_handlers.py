@@ -40,6 +40,14 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
         """Call a function with each `Group` that the program has become a member of."""
         return self._add("group joined", function)
 
+    def on_history(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `GroupMessage` that was sent before the program was a member.
+
+        Hosts send newcomers up to a hundred messages.  No other functions are called with them, so
+        that no command is answered that was meant for others, or that was answered long ago.
+        """
+        return self._add("group history", function)
+
     def on_pending(self, function: FunctionT) -> FunctionT:
         """Call a function with each `Group` whose host or admins are to approve the program.
 

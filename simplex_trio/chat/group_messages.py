@@ -117,6 +117,8 @@ class GroupMessage(MessageCalls[SentGroupMessage], Redacted):
     """Whether the text is still being written, and will be edited."""
     is_repeated: bool = False
     """Whether a handler was begun with it before the program ended."""
+    is_history: bool = False
+    """Whether it was said before the program was a member: see `GroupHandlers.on_history`."""
     quoted: SentGroupMessage | None = field(default=None, repr=False)
     """The message of the program that it answers, as it was sent, if that is still kept."""
     file: GroupFile | None = None

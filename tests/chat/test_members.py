@@ -13,6 +13,7 @@ from simplex_trio.chat.group_changes import (
     GroupChanged,
     GroupEnded,
     MemberBlocked,
+    MemberContactRequest,
     MemberLeft,
     MemberProfileChanged,
     RoleChanged,
@@ -42,7 +43,9 @@ from simplex_trio.chat.messages.group_profiles import (
     Role,
     Switch,
 )
+from simplex_trio.chat.messages.message import ChatMessage, XGrpMsgForward
 from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.people import Contact, IncomingMessage, timestamp
 
 from .hosted import open_hosted, present, say_in_group
 from .people import Person
@@ -275,3 +278,90 @@ async def test_an_answer_before_leaving_counts(autojump_clock: Clock) -> None:
         await say_in_group(alice, of_alice, XMsgNew(Text("tea")), XGrpLeave())
         assert (await hosted.host.next(MemberLeft)).member.name == "Alice"
         assert answers == ["tea"]
+
+
+async def test_messages_from_before_are_no_commands(autojump_clock: Clock) -> None:
+    async with open_hosted("Alice") as hosted:
+        (alice,) = hosted.people
+        group = await hosted.host.bot.create_group("Team")
+        of_alice = await hosted.bring_in(group, 0)
+        host_id = (await present(of_alice, "Host")).id
+        now = int(hosted.host.bot._core.settings.clock())
+        settings = hosted.host.bot._core.settings
+        for text, age in (("/old", 3600), ("/new", 0)):
+            said = ChatMessage(XMsgNew(Text(text)), settings.new_message_id())
+            forward = XGrpMsgForward(said, timestamp(now - age), b"A" * 16, "Anna")
+            await say_in_group(hosted.host, group, forward)
+        assert host_id != b"A" * 16
+        commands: list[str] = []
+
+        @alice.bot._handlers.groups.command
+        async def old(message: GroupMessage) -> None:
+            commands.append(message.text)
+
+        @alice.bot._handlers.groups.command
+        async def new(message: GroupMessage) -> None:
+            commands.append(message.text)
+
+        await trio.sleep(60)
+        assert commands == ["/new"]
+        (history,) = [each for each in alice.heard() if isinstance(each, GroupMessage)]
+        assert (history.text, history.is_history, history.member.name) == ("/old", True, "Anna")
+        assert [each.name for each in await of_alice.members()] == ["Host"]
+
+
+async def test_members_become_contacts(autojump_clock: Clock) -> None:
+    allowed = GroupPreferences(direct_messages=GroupPreference(Switch.ON))
+    async with open_hosted("Alice", "Bob", connects=True) as hosted:
+        alice, bob = hosted.people
+        group = await hosted.host.bot.create_group("Team")
+        of_alice = await hosted.bring_in(group, 0)
+        of_bob = await hosted.bring_in(group, 1)
+        with pytest.raises(NotAllowed):
+            await (await present(of_alice, "Bob")).ask_contact()
+        await group.set_preferences(allowed)
+        for each in (alice, bob):
+            await each.next(GroupChanged)
+        bobs = await present(of_alice, "Bob")
+        asked = await bobs.ask_contact("hello, Bob", alias="Bobby")
+        assert (await (await present(of_alice, "Bob")).ask_contact()).id == asked.id
+        request = await bob.next(MemberContactRequest)
+        assert (request.member.name, request.content) == ("Alice", Text("hello, Bob"))
+        accepted = await request.accept()
+        assert (await request.accept()).id == accepted.id
+        assert (await alice.next(Contact)).id == asked.id
+        contact = await bob.next(Contact)
+        assert (contact.id, contact.name) == (accepted.id, "Alice")
+        message = await bob.next(IncomingMessage)
+        assert (message.text, message.contact.id) == ("hello, Bob", contact.id)
+        await message.reply("hello, Alice")
+        answer = await alice.next(IncomingMessage)
+        assert (answer.text, answer.contact.name) == ("hello, Alice", "Bobby")
+        # The one who has invited is a contact already.
+        host = await (await present(of_bob, "Host")).ask_contact()
+        assert host.name == "Host"
+
+
+async def test_two_members_may_ask_each_other_at_once(autojump_clock: Clock) -> None:
+    allowed = GroupPreferences(direct_messages=GroupPreference(Switch.ON))
+    async with open_hosted("Alice", "Bob", connects=True) as hosted:
+        alice, bob = hosted.people
+        group = await hosted.host.bot.create_group("Team")
+        of_alice = await hosted.bring_in(group, 0)
+        of_bob = await hosted.bring_in(group, 1)
+        await group.set_preferences(allowed)
+        for each in (alice, bob):
+            await each.next(GroupChanged)
+        await trio.sleep(60)
+        bobs, alices = await present(of_alice, "Bob"), await present(of_bob, "Alice")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bobs.ask_contact, "from Alice")
+            nursery.start_soon(alices.ask_contact, "from Bob")
+        to_bob, to_alice = await alice.next(Contact), await bob.next(Contact)
+        await to_bob.send("one")
+        await to_alice.send("two")
+        await trio.sleep(60)
+        for person in (alice, bob):
+            assert len(await person.bot.contacts()) == 2
+            texts = [each.text for each in person.heard() if isinstance(each, IncomingMessage)]
+            assert {"one", "two"} & set(texts)

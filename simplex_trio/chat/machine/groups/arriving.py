@@ -57,6 +57,7 @@ from simplex_trio.duplex.events import PeerMessage
 from simplex_trio.redaction import Redacted
 
 __all__ = [
+    "CLOCK_SKEW",
     "MAX_RECEIPTS",
     "MAX_TOLD",
     "PASSED_ON",
@@ -67,6 +68,10 @@ __all__ = [
     "look_in_group",
     "settle_in_group",
 ]
+
+CLOCK_SKEW = 60
+"""By how many seconds the clocks of routers may be wrong.  What seems to be said less than that
+before the program has come into the group is not taken for history."""
 
 MAX_TOLD = 300
 """How many things one message can tell the program; what comes behind them in it is left out.
@@ -120,6 +125,15 @@ class Arrival:
     """What is done once all of the message was passed on, such as deleting connections."""
     affected: MemberRecord | None = None
     """Another member that it is about, as before."""
+
+    @property
+    def is_history(self) -> bool:
+        """Whether a host tells what was said before the program was a member."""
+        if not self.is_forwarded:
+            return False
+        joined_at = self.group.joined_at
+        until = self.settings.seconds if joined_at is None else joined_at
+        return self.group.host_id is not None and self.at < until - CLOCK_SKEW
 
     def is_new(self) -> bool:
         """Note that this has come; returns whether it has not come before, another way."""

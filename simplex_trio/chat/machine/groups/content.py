@@ -110,7 +110,8 @@ def message_came(a: Arrival, event: XMsgNew) -> bool:
         return False
     group_id = a.group.group_id
     offer(a.store, a.settings, group_id, event, a.msg_id, a.author.member_id)
-    a.tell("report" if is_report else "message", reads=True, scope=scope)
+    kind = "history" if a.is_history else "message"
+    a.tell("report" if is_report else kind, reads=True, scope=scope)
     return True
 
 
