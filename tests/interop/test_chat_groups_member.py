@@ -17,6 +17,7 @@ from simplex_trio.chat import Handlers, open_bot
 from simplex_trio.chat.group_changes import (
     GroupChanged,
     GroupEnded,
+    MemberContactRequest,
     MemberLeft,
     MemberProfileChanged,
     RoleChanged,
@@ -25,7 +26,9 @@ from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import Group, Member
 from simplex_trio.chat.looking import LinkKind
 from simplex_trio.chat.machine.groups.records import GroupStatus
+from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.group_profiles import Role
+from simplex_trio.chat.people import Contact, IncomingMessage
 from tests.chat.hosted import group_handlers, present
 from tests.chat.people import Person
 from tests.interop.chat_program import ChatProgram, open_chat_program
@@ -201,3 +204,120 @@ async def test_what_members_do_is_told(router: str, tmp_path: Path) -> None:
         await alice.command("/d #crew")
         ended = await bot.next(GroupEnded)
         assert ended.group.status is GroupStatus.DELETED
+
+
+async def test_a_bot_waits_until_it_is_approved(router: str, tmp_path: Path) -> None:
+    meeting = Meeting(router, tmp_path)
+    async with (
+        meeting.program("Alice") as alice,
+        meeting.program("Bob") as bob,
+        meeting.bot() as bot,
+    ):
+        link = await new_group(alice)
+        await join(bob, link)
+        await alice.command("/mr #team Bob moderator")
+        await alice.command("/set admission review #team all")
+        await bot.bot.join(link)
+        waiting = await bot.next(Group)
+        assert waiting.status is GroupStatus.IN_REVIEW
+        await waiting.support.send("please let me in")
+        await alice.item("please let me in")
+        await bob.item("please let me in")
+        member = await member_of(alice, "Bot")
+        await alice.command(f"/_send #1(_support:{member}) json {TEXT % 'who are you?'}")
+        asked = await bot.next(GroupMessage)
+        assert (asked.text, asked.support is not None) == ("who are you?", True)
+        await alice.command(f"/_accept member #1 {member} member")
+        group = await bot.next(Group)
+        assert group.status is GroupStatus.READY
+        await group.send("thank you")
+        for each in (alice, bob):
+            await each.item("thank you")
+
+
+TEXT = '[{"msgContent":{"type":"text","text":"%s"},"mentions":{}}]'
+
+
+async def member_of(program: ChatProgram, name: str) -> int:
+    """The program's number for a member of its group."""
+    answer = await program.command("/_members #1")
+    (found,) = [
+        each["groupMemberId"]
+        for each in answer["group"]["members"]
+        if each["memberProfile"]["displayName"] == name
+    ]
+    return int(found)
+
+
+async def test_history_is_told_apart(router: str, tmp_path: Path) -> None:
+    meeting = Meeting(router, tmp_path)
+    handlers = Handlers()
+
+    @handlers.groups.command
+    async def order(message: GroupMessage) -> None:
+        await message.reply("ordered")
+
+    async with meeting.program("Alice") as alice:
+        link = await new_group(alice)
+        await alice.command("/set history #team on")
+        for text in ("/order", "the second"):
+            await alice.command(f"/_send #1 json {TEXT % text}")
+        await trio.sleep(65)  # what was said in the last minute might be new
+        async with meeting.bot(handlers) as bot:
+            await bot.bot.join(link)
+            group = await bot.next(Group)
+            history = [await bot.next(GroupMessage) for _ in range(2)]
+            assert [(each.text, each.is_history) for each in history] == [
+                ("/order", True),
+                ("the second", True),
+            ]
+            assert history[0].member.name == "Alice"
+            await group.send("I am here")
+            await alice.item("I am here")
+            await alice.command("#team /order")
+            await alice.item("ordered")
+
+
+async def test_members_become_contacts(router: str, tmp_path: Path) -> None:
+    meeting = Meeting(router, tmp_path)
+    async with (
+        meeting.program("Alice") as alice,
+        meeting.program("Bob") as bob,
+        meeting.bot() as bot,
+    ):
+        link = await new_group(alice)
+        await alice.command("/set direct #team on")
+        await bot.bot.join(link, connect_members=True, incognito=True)
+        group = await bot.next(Group)
+        assert group.is_incognito
+        await join(bob, link)
+        await connected(bot, group, "Bob")
+        event = await bob.event("connectedToGroupMember", lambda e: of_bot(e["member"]))
+        assert event["member"]["memberProfile"]["displayName"] != "Bot"
+
+        number = event["member"]["groupMemberId"]
+        answer = await bob.command(f"/_create member contact #1 {number}")
+        contact_id = answer["contact"]["contactId"]
+        await bob.command(f"/_invite member contact @{contact_id} text hello, bot")
+        request = await bot.next(MemberContactRequest)
+        assert (request.member.name, request.content) == ("Bob", Text("hello, bot"))
+        await request.accept()
+        contact = await bot.next(Contact)
+        assert contact.is_incognito
+        first = await bot.next(IncomingMessage)
+        assert first.text == "hello, bot"
+        await bob.event("contactConnected")
+        await first.reply("hello, Bob")
+        await bob.item("hello, Bob")
+
+        owner = await present(group, "Alice")
+        asked = await owner.ask_contact("hello, Alice")
+        invited = await alice.event("newMemberContactReceivedInv")
+        await alice.command(f"/_accept member contact @{invited['contact']['contactId']}")
+        assert (await bot.next(Contact)).id == asked.id
+        await asked.send("again")
+        await alice.item("again")
+
+
+def of_bot(member: dict[str, Any]) -> bool:
+    return bool(member["memberProfile"]["displayName"] != "Alice")
