@@ -300,11 +300,12 @@ class Bot:
         the same group.  A group that the program has left, or was removed from, can be joined
         again, and is another one then.
 
-        Raises as `DuplexAgent.join` does, `NotAGroup` for a link that leads to something else, and
-        `GroupsNotSupported` for that of a channel.
+        Raises as `DuplexAgent.join` does, `NotAGroup` for a link that leads to something else,
+        `LinkIsOwn` for that of a group which the program hosts, and `GroupsNotSupported` for that
+        of a channel.
         """
         return await join_group(
-            *(self._core, self._parsed(link)),
+            *(self._core, self._parsed(link), self._presets),
             incognito=incognito,
             alias=alias,
             connects=connect_members,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 import trio
@@ -16,8 +17,10 @@ from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.addresses import GroupLinkData
 from simplex_trio.chat.messages.group_profiles import GroupProfile
 from simplex_trio.chat.people import check_alias
-from simplex_trio.duplex.errors import AlreadyJoined, DuplexError
+from simplex_trio.client.router_errors import RouterError
+from simplex_trio.duplex.errors import AlreadyJoined, DuplexError, LinkNotUsable
 from simplex_trio.errors import DecodeError
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link
 from simplex_trio.wire.duplex.short_links import ShortContactLink
 
@@ -25,14 +28,26 @@ __all__ = ["join_group"]
 
 
 async def join_group(
-    core: ChatCore, link: Link, *, incognito: bool, alias: str, connects: bool
+    core: ChatCore,
+    link: Link,
+    presets: Iterable[ServerAddress],
+    *,
+    incognito: bool,
+    alias: str,
+    connects: bool,
 ) -> Group:
     """Ask for a group at its link; see `Bot.join`."""
     check_alias(alias)
     check_group_link(link)
     shown = await _shown(core, link)
     settings = core.settings
-    ask = partial(ask_to_join, incognito=incognito, alias=alias, connects=connects)
+    ask = partial(
+        ask_to_join,
+        incognito=incognito,
+        alias=alias,
+        connects=connects,
+        presets=presets,
+    )
 
     def decide(store: Store) -> tuple[GroupRecord, bytes]:
         return ask(GroupStore(store), settings, link, shown)
@@ -53,7 +68,12 @@ async def _shown(core: ChatCore, link: Link) -> GroupProfile:
     """What the link shows of the group, until the host says more."""
     if not isinstance(link, ShortContactLink):
         return GroupProfile("")
-    preview = await core.agent.look(link)
+    try:
+        preview = await core.agent.look(link)
+    except RouterError as exc:
+        if exc.retryable:
+            raise
+        raise LinkNotUsable("a router does not know the link, or refuses it") from exc
     try:
         data = None if preview.data is None else GroupLinkData.decode(preview.data)
     except DecodeError:  # as in the apps, which then know nothing of it either

@@ -9,7 +9,10 @@ from typing import TypeVar, final
 from attrs import evolve, field, frozen
 
 from simplex_trio.chat.core import ChatCore
+from simplex_trio.chat.groups import Group
 from simplex_trio.chat.machine.connecting import is_own, leads_to_group
+from simplex_trio.chat.machine.groups.links import hosted_by, joined_by
+from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.addresses import AddressData, GroupLinkData
 from simplex_trio.chat.messages.content import Content
@@ -21,7 +24,7 @@ from simplex_trio.errors import DecodeError
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link, LinkProblem, NotALink, parse_link
-from simplex_trio.wire.duplex.requests import InvitationURI
+from simplex_trio.wire.duplex.requests import ContactURI, InvitationURI
 from simplex_trio.wire.duplex.short_links import (
     ContactKind,
     ShortContactLink,
@@ -41,7 +44,7 @@ class LinkKind(StrEnum):
     ADDRESS = "address"
     """A person or a bot, who may be asked by any number."""
     GROUP = "group"
-    """A group or a channel, which cannot be joined yet."""
+    """A group; or a channel, which cannot be joined yet."""
     UNKNOWN = "unknown"
     """Something of a later version."""
 
@@ -54,10 +57,13 @@ class LinkInfo(Redacted):
     kind: LinkKind
     can_connect: bool = False
     """Whether `Bot.connect` can use it."""
+    can_join: bool = False
+    """Whether `Bot.join` can use it."""
     needs_newer: bool = False
     """Whether it is for later versions: update this program to use it."""
     is_own: bool = False
-    """Whether it is the bot's own address, or an invitation that it has made."""
+    """Whether it is the bot's own address, an invitation that it has made, or the link of a group
+    that it hosts."""
     contact: Contact | None = field(default=None, repr=False)
     """The contact that came about by this link, or is to."""
     profile: Profile | None = None
@@ -68,7 +74,9 @@ class LinkInfo(Redacted):
     is_business: bool = False
     """Whether the apps make a group of the conversation, which others of the business can join."""
     group: GroupProfile | None = None
-    """The profile of a group."""
+    """The profile of a group, which long links do not have."""
+    joined: Group | None = field(default=None, repr=False)
+    """The group that the bot hosts with this link, or has come into by it, or is to."""
 
 
 async def look_at_link(
@@ -82,6 +90,8 @@ async def look_at_link(
             return LinkInfo(LinkKind.UNKNOWN, needs_newer=True)
         raise
     kind = _kind(parsed)
+    if kind is LinkKind.GROUP:
+        return await _look_at_group(core, parsed, presets)
     # Reading a one-time link of our own would make it unusable for the person whom it is for.
     if await core.step(lambda store: is_own(store, parsed, presets), durable=False):
         settings = core.settings
@@ -92,10 +102,6 @@ async def look_at_link(
     except NeedsNewerAgent:
         return LinkInfo(kind, needs_newer=True)
     needs_newer = preview.needs_newer_agent
-    if kind is LinkKind.GROUP:
-        group = _read(GroupLinkData, preview.data)
-        profile = None if group is None else group.group_profile
-        return LinkInfo(kind, needs_newer=needs_newer, group=profile)
     data = _read(AddressData, preview.data)
     found = LinkInfo(kind, preview.can_join, needs_newer)
     if data is not None:
@@ -103,6 +109,34 @@ async def look_at_link(
     if preview.connection_id is not None:
         found = await _known(core, found, preview.connection_id)
     return found
+
+
+async def _look_at_group(core: ChatCore, link: Link, presets: Iterable[ServerAddress]) -> LinkInfo:
+    own = await core.step(lambda store: hosted_by(GroupStore(store), link, presets), durable=False)
+    if own is not None:
+        group = Group(core, own)
+        return LinkInfo(LinkKind.GROUP, is_own=True, group=own.profile, joined=group)
+    try:
+        preview = await core.agent.look(link)
+    except NeedsNewerAgent:
+        return LinkInfo(LinkKind.GROUP, needs_newer=True)
+    shown = _read(GroupLinkData, preview.data)
+    profile = None if shown is None else shown.group_profile
+    is_channel = not preview.direct or (profile is not None and profile.public_group is not None)
+    is_groups = isinstance(link, ContactURI) or preview.kind is ContactKind.GROUP
+    connection_id = preview.connection_id
+
+    def find(store: Store) -> Group | None:
+        found = None if connection_id is None else joined_by(GroupStore(store), connection_id)
+        return None if found is None else Group(core, found)
+
+    return LinkInfo(
+        LinkKind.GROUP,
+        can_join=preview.can_join and is_groups and not is_channel,
+        needs_newer=preview.needs_newer_agent,
+        group=profile,
+        joined=await core.step(find, durable=False),
+    )
 
 
 async def _known(core: ChatCore, info: LinkInfo, connection_id: str) -> LinkInfo:

@@ -73,9 +73,11 @@ async def test_a_bot_joins_by_the_link_of_a_group(router: str, tmp_path: Path) -
         link = link_of(await alice.command("/create link #team"))
         looked = await bot.bot.look(link["connShortLink"])
         assert looked.kind is LinkKind.GROUP
+        assert looked.can_join
+        assert looked.joined is None
         assert looked.group is not None
         assert looked.group.display_name == "team"
-        assert (await bot.bot.look(link["connFullLink"])).kind is LinkKind.GROUP
+        assert (await bot.bot.look(link["connFullLink"])).can_join
 
         asked = await bot.bot.join(link["connShortLink"])
         joined = await bot.next(Group)

@@ -7,11 +7,12 @@ placeholder with an empty one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 
 from attrs import evolve
 
-from simplex_trio.chat.errors import GroupsNotSupported, NotAGroup
+from simplex_trio.chat.errors import GroupsNotSupported, LinkIsOwn, NotAGroup
 from simplex_trio.chat.machine.connecting import leads_to_group
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.joining import fail
@@ -43,10 +44,18 @@ from simplex_trio.chat.messages.names import shown_name
 from simplex_trio.duplex.errors import AlreadyJoined, DuplexError, UnknownConnection
 from simplex_trio.duplex.events import ConfirmationReceived
 from simplex_trio.errors import TooLarge
-from simplex_trio.wire.duplex.links import Link
+from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.duplex.links import Link, parse_link
 from simplex_trio.wire.duplex.short_links import ContactKind, ShortContactLink
 
-__all__ = ["answered", "ask_to_join", "check_group_link", "give_up_joining"]
+__all__ = [
+    "answered",
+    "ask_to_join",
+    "check_group_link",
+    "give_up_joining",
+    "hosted_by",
+    "joined_by",
+]
 
 _REQUEST_KEY_SIZE = 16
 
@@ -68,12 +77,15 @@ def ask_to_join(
     incognito: bool,
     alias: str,
     connects: bool,
+    presets: Iterable[ServerAddress],
 ) -> tuple[GroupRecord, bytes]:
     """Ask the host of a group at its link; returns the group, and what the host is told.
 
     The same link again is the same group, unless the program has left it or was removed.
     """
     store = groups.store
+    if hosted_by(groups, link, presets) is not None:
+        raise LinkIsOwn("the link is that of a group which the program hosts")
     own = random_profile(settings.random) if incognito else None
     group = GroupRecord(
         *(0, GroupStatus.JOINING, shown, b"", Role.OBSERVER),
@@ -89,8 +101,7 @@ def ask_to_join(
         connection_id = store.t.join(link, info, decides=True, pq=False)
     except AlreadyJoined as exc:
         connection_id = exc.connection_id
-    host = groups.member_of(connection_id)
-    known = None if host is None else groups.group(host.group_id)
+    known = joined_by(groups, connection_id)
     if known is not None:
         return known, info
     group = groups.put_group(evolve(group, group_id=store.new_contact_id(), host_id=b""))
@@ -100,6 +111,24 @@ def ask_to_join(
     )
     groups.wait_for(groups.put_member(host), settings.seconds + PATIENCE)
     return note_profile(groups, settings, group), info
+
+
+def hosted_by(
+    groups: GroupStore, link: Link, presets: Iterable[ServerAddress]
+) -> GroupRecord | None:
+    """The group whose link, made by the program, this is."""
+    for group in groups.all_groups():
+        own = group.link
+        links = () if own is None else tuple(filter(None, (own.link, own.short_link)))
+        if any(link == parse_link(each, presets) for each in links):
+            return group
+    return None
+
+
+def joined_by(groups: GroupStore, connection_id: str) -> GroupRecord | None:
+    """The group whose host the program has asked with this connection."""
+    member = groups.member_of(connection_id)
+    return None if member is None else groups.group(member.group_id)
 
 
 def give_up_joining(groups: GroupStore, group_id: int) -> None:
