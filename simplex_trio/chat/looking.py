@@ -103,7 +103,7 @@ async def look_at_link(
         return LinkInfo(kind, needs_newer=True)
     needs_newer = preview.needs_newer_agent
     data = _read(AddressData, preview.data)
-    found = LinkInfo(kind, preview.can_join, needs_newer)
+    found = LinkInfo(kind, can_connect=preview.can_join, needs_newer=needs_newer)
     if data is not None:
         found = evolve(found, profile=data.profile, welcome=data.message, is_business=data.business)
     if preview.connection_id is not None:
