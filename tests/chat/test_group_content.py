@@ -248,9 +248,10 @@ async def test_moderators_delete_messages_of_others(autojump_clock: Clock) -> No
         alice, bob = hosted.people
         spam = await of_alice.send("buy this")
         message = await bob.next(GroupMessage)
+        rules = await group.send("rules")
+        by_host = await alice.next(GroupMessage)
         with pytest.raises(NotAllowed):  # Alice is no moderator
-            rules = await group.send("rules")
-            await (await alice.next(GroupMessage)).delete()
+            await by_host.delete()
         await message.delete()
         deleted = await alice.next(GroupMessageDeleted)
         assert (deleted.by.name, deleted.message_id) == ("Bob", spam.id)
