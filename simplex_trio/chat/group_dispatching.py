@@ -132,7 +132,8 @@ def _message(
     support: SupportChat | None,
 ) -> GroupMessage:
     refs, preferences = told.references, told.group.profile.group_preferences
-    offered = offered_by(group.id, new, told.msg_id, core.settings.seconds, member.id)
+    now, scope = core.settings.seconds, told.item.scope
+    offered = offered_by(group.id, new, told.msg_id, now, member.id, scope)
     may_disappear = allows(preferences, GroupFeature.TIMED_MESSAGES, member.role)
     return GroupMessage(
         *(group, member, told.msg_id, new.content, new.quote, told.at, support),

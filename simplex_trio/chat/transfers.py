@@ -156,7 +156,9 @@ class Transfers:
             return FileProblem.DESTINATION
         text = await core.step(lambda store: FileStore(store).description(file), durable=False)
         try:
-            planned = await core.agent.plan_receiving(text, place)
+            # In a group, others may receive it with the same description.
+            is_shared = file.member_id is not None
+            planned = await core.agent.plan_receiving(text, place, acknowledge=not is_shared)
         except FileTooLarge:
             return FileProblem.TOO_LARGE
         except (DecodeError, ValueError):

@@ -131,6 +131,8 @@ class OfferedFile(Record):
     """The number of the notice by which the program is told of it; 0 if there is none."""
     member_id: bytes | None = None
     """In a group, the member who has sent it: two members may use the same id."""
+    scope: bytes | None = None
+    """In a group, the member whose conversation with the admins it is in."""
 
     @property
     def key(self) -> tuple[int, bytes]:

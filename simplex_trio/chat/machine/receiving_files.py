@@ -67,6 +67,7 @@ def offered_by(
     msg_id: bytes | None,
     at: int,
     member_id: bytes | None = None,
+    scope: bytes | None = None,
 ) -> OfferedFile | None:
     """The file that comes with a message, if it is one that can be received.
 
@@ -81,7 +82,9 @@ def offered_by(
     ttl = KEPT_WITHIN if new.ttl is None else min(max(0, new.ttl), KEPT_WITHIN)
     expires_at = at + ttl
     return OfferedFile(
-        *(contact_id, msg_id, name, size, new.content, at, expires_at), member_id=member_id
+        *(contact_id, msg_id, name, size, new.content, at, expires_at),
+        member_id=member_id,
+        scope=scope,
     )
 
 
@@ -92,10 +95,11 @@ def offer(
     new: XMsgNew,
     msg_id: bytes | None,
     member_id: bytes | None = None,
+    scope: bytes | None = None,
 ) -> None:
     """A message with a file was dealt with: from now on its description can come."""
     # From now on its time runs: the message was read.
-    file = offered_by(contact_id, new, msg_id, settings.seconds, member_id)
+    file = offered_by(contact_id, new, msg_id, settings.seconds, member_id, scope)
     files = FileStore(store)
     if file is None or files.get(*file.key) is not None:
         return

@@ -109,7 +109,7 @@ def message_came(a: Arrival, event: XMsgNew) -> bool:
     if not a.is_new() or a.author.is_blocked or is_moderated(a.groups, a.author, a.msg_id):
         return False
     group_id = a.group.group_id
-    offer(a.store, a.settings, group_id, event, a.msg_id, a.author.member_id)
+    offer(a.store, a.settings, group_id, event, a.msg_id, a.author.member_id, scope)
     kind = "history" if a.is_history else "message"
     a.tell("report" if is_report else kind, reads=True, scope=scope)
     return True
