@@ -51,12 +51,17 @@ __all__ = [
     "Group",
     "GroupChanged",
     "GroupEnded",
+    "GroupFile",
     "GroupHandlers",
     "GroupInvitation",
     "GroupMessage",
+    "GroupMessageDeleted",
+    "GroupMessageEdited",
     "GroupPreference",
     "GroupPreferences",
     "GroupProfile",
+    "GroupReactionChanged",
+    "GroupReport",
     "GroupStatus",
     "GroupsNotSupported",
     "Handlers",
@@ -103,6 +108,7 @@ __all__ = [
     "Quote",
     "RatchetBroken",
     "RatchetRepaired",
+    "Reach",
     "ReactionChanged",
     "Recipient",
     "Report",
@@ -117,6 +123,7 @@ __all__ = [
     "State",
     "StateValue",
     "Style",
+    "SupportChat",
     "Switch",
     "Text",
     "TimedGroupPreference",
@@ -129,6 +136,10 @@ __all__ = [
     "add_to_apprise",
     "alert_text",
     "escape",
+    "from_role",
+    "in_group",
+    "in_support",
+    "mentions_me",
     "notify",
     "open_bot",
     "open_notifier",
@@ -170,7 +181,7 @@ if TYPE_CHECKING:
         UnknownContact,
         UnknownGroup,
     )
-    from simplex_trio.chat.files import IncomingFile
+    from simplex_trio.chat.files import GroupFile, IncomingFile
     from simplex_trio.chat.group_changes import (
         GroupChanged,
         GroupEnded,
@@ -179,8 +190,20 @@ if TYPE_CHECKING:
         MemberProfileChanged,
         RoleChanged,
     )
+    from simplex_trio.chat.group_filters import (
+        from_role,
+        in_group,
+        in_support,
+        mentions_me,
+    )
     from simplex_trio.chat.group_handlers import (
         GroupHandlers,
+    )
+    from simplex_trio.chat.group_message_changes import (
+        GroupMessageDeleted,
+        GroupMessageEdited,
+        GroupReactionChanged,
+        GroupReport,
     )
     from simplex_trio.chat.group_messages import (
         GroupMessage,
@@ -190,6 +213,7 @@ if TYPE_CHECKING:
         Group,
         GroupInvitation,
         Member,
+        SupportChat,
     )
     from simplex_trio.chat.handlers import (
         Filter,
@@ -199,6 +223,9 @@ if TYPE_CHECKING:
     from simplex_trio.chat.live import LiveMessage
     from simplex_trio.chat.looking import LinkInfo, LinkKind
     from simplex_trio.chat.machine.file_records import FileState
+    from simplex_trio.chat.machine.groups.deliveries import (
+        Reach,
+    )
     from simplex_trio.chat.machine.groups.records import (
         GroupStatus,
         MemberStatus,
@@ -334,7 +361,7 @@ else:
                 "UnknownContact",
                 "UnknownGroup",
             ),
-            "simplex_trio.chat.files": ("IncomingFile",),
+            "simplex_trio.chat.files": ("GroupFile", "IncomingFile"),
             "simplex_trio.chat.group_changes": (
                 "GroupChanged",
                 "GroupEnded",
@@ -343,7 +370,19 @@ else:
                 "MemberProfileChanged",
                 "RoleChanged",
             ),
+            "simplex_trio.chat.group_filters": (
+                "from_role",
+                "in_group",
+                "in_support",
+                "mentions_me",
+            ),
             "simplex_trio.chat.group_handlers": ("GroupHandlers",),
+            "simplex_trio.chat.group_message_changes": (
+                "GroupMessageDeleted",
+                "GroupMessageEdited",
+                "GroupReactionChanged",
+                "GroupReport",
+            ),
             "simplex_trio.chat.group_messages": (
                 "GroupMessage",
                 "SentGroupMessage",
@@ -352,11 +391,13 @@ else:
                 "Group",
                 "GroupInvitation",
                 "Member",
+                "SupportChat",
             ),
             "simplex_trio.chat.handlers": ("Filter", "Handlers", "Middleware"),
             "simplex_trio.chat.live": ("LiveMessage",),
             "simplex_trio.chat.looking": ("LinkInfo", "LinkKind"),
             "simplex_trio.chat.machine.file_records": ("FileState",),
+            "simplex_trio.chat.machine.groups.deliveries": ("Reach",),
             "simplex_trio.chat.machine.groups.records": (
                 "GroupStatus",
                 "MemberStatus",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+from simplex_trio.chat.machine.file_records import FileStore, file_mark
 from simplex_trio.chat.machine.groups.arriving import PASSED_ON, Arrival, Rule
 from simplex_trio.chat.machine.groups.introducing import member_info
 from simplex_trio.chat.machine.groups.records import MemberOrigin, MemberRecord, MemberStatus
@@ -94,7 +95,11 @@ def _recipients(a: Arrival, author: MemberRecord, event: Event) -> Recipients:
             return _support(author.member_id, with_member=False)
         case XMsgNew() | XMsgUpdate() | XMsgDel() | XMsgReact() if event.scope is not None:
             return _support(event.scope.member_id)
-        case XMsgNew() | XMsgUpdate() | XMsgDel() | XMsgReact() | XMsgFileDescr() | XFileCancel():
+        case XMsgFileDescr(msg_id=msg_id) | XFileCancel(msg_id=msg_id):
+            mark = file_mark(msg_id, author.member_id)
+            file = FileStore(a.store).get(a.group.group_id, mark)
+            return _none if file is None else _all if file.scope is None else _support(file.scope)
+        case XMsgNew() | XMsgUpdate() | XMsgDel() | XMsgReact():
             return _support(author.member_id) if author.status in _WAITING else _all
         case XInfo() | XGrpLeave():
             return _about(author)
