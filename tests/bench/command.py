@@ -15,6 +15,7 @@ from simplex_trio.wire.addresses import ServerAddressWithAuth
 from tests.bench import (
     agents,
     chat,
+    chat_groups,
     clients,
     duplex,
     echo,
@@ -43,6 +44,7 @@ GROUPS: tuple[Rows, ...] = (
     agents.ROWS,
     duplex.ROWS,
     chat.ROWS,
+    chat_groups.ROWS,
     katzenpost.ROWS,
     xftp.ROWS,
 )
