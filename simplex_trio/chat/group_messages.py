@@ -63,6 +63,12 @@ class SentGroupMessage(SentCalls, Redacted):
         said = as_content(content)
         await self._edit(said, live=live, mentions=self.group._mentioned(said, mentions))
 
+    async def _copies(self) -> int:
+        try:
+            return (await self.reach()).members
+        except MessageForgotten:
+            return 1
+
     async def reach(self) -> Reach:
         """How many members have it.
 

@@ -31,6 +31,10 @@ __all__ = ["PACE", "LiveMessage", "open_live"]
 PACE = 3.0
 """Seconds between two updates of a live message: as often as the apps send theirs."""
 
+COPIES_PER_SECOND = 20
+"""To how many members of a group updates go out in a second, so that a live message in a large one
+leaves room for everything else: one to 200 members is updated every ten seconds."""
+
 
 @final
 class LiveMessage:
@@ -86,7 +90,8 @@ class LiveMessage:
             self._changed = trio.Event()
             if self._text != self._sent_text:
                 await self._send(self._text, live=True)
-                await trio.sleep(self._pace)
+                copies = 1 if self._message is None else await self._message._copies()
+                await trio.sleep(max(self._pace, copies / COPIES_PER_SECOND))
 
     async def _send(self, text: str, *, live: bool) -> None:
         try:

@@ -61,6 +61,10 @@ class SentCalls:
         await conversation._core.step(decide)
         self.content = said  # type: ignore[misc]
 
+    async def _copies(self) -> int:
+        """To how many others it was sent."""
+        return 1
+
     async def delete(self) -> None:
         """Delete it, with its file; apps only do so with messages of less than 78 hours."""
         conversation = self._conversation

@@ -81,7 +81,8 @@ class SendingCalls(ContentCalls[SentT]):
     ) -> AbstractAsyncContextManager[LiveMessage]:
         """A message that grows while the others watch: see `LiveMessage`.
 
-        Updates go out at most every ``pace`` seconds.  When the block ends, the last text is sent
+        Updates go out at most every ``pace`` seconds, and in groups with more than 60 members less
+        often: every ten seconds to 200 of them.  When the block ends, the last text is sent
         as the final one, whether the block is done, has raised or was cancelled.
 
         Raises what `send` and `SentMessage.edit` do, in the block or at its end.

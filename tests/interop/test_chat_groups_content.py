@@ -340,3 +340,42 @@ async def test_the_bot_as_member(router: str, tmp_path: Path) -> None:
         deleted = await bot.next(GroupMessageDeleted)
         assert (deleted.message_id, deleted.by.name) == (sent.id, "Alice")
         assert deleted.message is not None
+
+
+async def test_the_bot_and_a_member_are_away_for_a_while(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Alice", "Bob"))
+    async with party.program("Bob") as bob:
+        async with party.host() as host, party.program("Alice") as alice:
+            group = await host.bot.create_group("Team")
+            for program in (alice, bob):
+                await join(group, await party.meet(host, program), program, Role.MEMBER)
+            for program in (alice, bob):
+                await program.event("connectedToGroupMember")
+            sent = await group.send("hello")
+            await alice.item("hello")
+            at_bob = await number_of(bob, "hello")
+        # Without the bot and Alice, Bob goes on.
+        await bob.command(f"/_reaction #1 {at_bob} on {THUMB}")
+        number = await say(bob, "is anyone here?", quote=at_bob)
+        await bob.command(f"/_update item #1 {number} text are you here?")
+        async with party.host() as host:
+            (group,) = await host.bot.groups()
+            reaction = await host.next(GroupReactionChanged)
+            assert reaction.message is not None
+            assert reaction.message.id == sent.id
+            message = await message_of(host, "is anyone here?")
+            assert message.quoted is not None
+            edited = await host.next(GroupMessageEdited)
+            assert (edited.message_id, edited.content.text) == (message.id, "are you here?")
+            answer = await message.reply("I am")
+            await bob.item("I am")
+            with trio.fail_after(PATIENCE):
+                while True:
+                    if (await answer.reach()).delivered:
+                        break
+                    await trio.sleep(0.1)
+            assert await answer.reach() == Reach(2, sent=2, delivered=1)
+            async with party.program("Alice") as alice:
+                await alice.item("I am")
+                with trio.fail_after(PATIENCE):
+                    assert await answer.wait() is DeliveryState.DELIVERED

@@ -62,6 +62,8 @@ class GroupOutlet(Outlet):
         super().__init__(store, settings, scope=scope)
         self.group: GroupRecord = group
         self.groups: GroupStore = GroupStore(store)
+        self._members = 0
+        """How many others take part in the group, once something was said."""
 
     @property
     def conversation_id(self) -> int:
@@ -141,6 +143,7 @@ class GroupOutlet(Outlet):
 
     def _recipients(self) -> list[MemberRecord]:
         members = self.groups.current_members(self.group.group_id)
+        self._members = len(members)
         if self.scope is None:
             return members
         admins = [
@@ -190,10 +193,9 @@ class GroupOutlet(Outlet):
     def keep(self, queued: Queued, sent: SentRecord) -> None:
         """Keep a new message, and the agent's id for it in each connection."""
         number = self.store.next_number(b"last sent")
-        is_small = len(self.groups.current_members(self.group.group_id)) < MAX_RECEIPTS
         reach = keep_copies(
             *(self.store.t.kept, self.group.group_id, number, queued.copies, queued.failed),
-            gives_receipts=is_small,
+            gives_receipts=self._members < MAX_RECEIPTS,
         )
         if reach.state is DeliveryState.SENT:  # there is no other member
             sent = evolve(sent, state=reach.state)
