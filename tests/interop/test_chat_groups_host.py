@@ -267,3 +267,34 @@ async def test_the_host_asks_before_it_lets_a_program_in(router: str, tmp_path: 
             await alice.command("#Team hello")
             assert (await host.next(GroupMessage)).text == "hello"
             assert [each.name for each in await group.members()] == ["Alice"]
+
+
+async def test_new_members_see_the_last_messages(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Alice", "Bob", "Carol"))
+    preferences = GroupPreferences(history=GroupPreference(Switch.ON))
+    profile = GroupProfile("Team", description="Be kind.", group_preferences=preferences)
+    async with party.host() as host, party.program("Alice") as alice:
+        group = await host.bot.create_group(profile)
+        link = await group.create_link()
+        await join(group, await party.meet(host, alice), alice, Role.MEMBER)
+        await group.send("first")
+        own = await group.send("secnd")
+        await own.edit("second")
+        await alice.item("first")
+        await alice.command("#Team third")
+        assert (await host.next(GroupMessage)).text == "third"
+        for name in ("Bob", "Carol"):
+            async with party.program(name) as newcomer:
+                await newcomer.command(f"/c {link}")
+                await newcomer.event("userJoinedGroup")
+                await newcomer.event("connectedToGroupMember", partial(is_about, "Alice"))
+                said = {text: await newcomer.item(text) for text in ("first", "second", "third")}
+                authors = {
+                    text: item["chatDir"]["groupMember"]["localDisplayName"]
+                    for text, item in said.items()
+                }
+                assert authors == {
+                    "first": "Weather bot",
+                    "second": "Weather bot",
+                    "third": "Alice",
+                }

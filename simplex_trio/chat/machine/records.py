@@ -1,6 +1,6 @@
 """What a chat program keeps in the agent's file: contacts, and what was sent to them.
 
-There is no history.  Of the messages that were sent, the latest of each contact are kept, so that a
+There is no history, but that which hosts of groups keep for new members.  Of the messages that were sent, the latest of each contact are kept, so that a
 receipt or a reaction can be told to be about one of them.
 """
 

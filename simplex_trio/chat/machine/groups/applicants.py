@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from attrs import evolve
+
 from simplex_trio.chat.errors import CannotInvite, NotAllowed
 from simplex_trio.chat.machine.groups.admissions import (
     Admission,
     admission_of,
-    forget_admission,
     keep_admission,
 )
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
-from simplex_trio.chat.machine.groups.hosting import drop_member, let_in
+from simplex_trio.chat.machine.groups.hosting import acquaint, drop_member, let_in
 from simplex_trio.chat.machine.groups.introducing import introduce
 from simplex_trio.chat.machine.groups.noticing import notify_of_group
 from simplex_trio.chat.machine.groups.own_profile import profile_in
@@ -269,7 +270,8 @@ def admit(
         _answer(groups, settings, group, member, Acceptance.ACCEPTED)
     elif member.status is MemberStatus.JOINING or not member.is_connected:
         # What it was told first holds until it is connected.
-        keep_admission(groups.store.t.kept, member, Admission(is_approved=True))
+        before = admission_of(groups.store.t.kept, member) or Admission()
+        keep_admission(groups.store.t.kept, member, evolve(before, is_approved=True))
     elif member.status is MemberStatus.PENDING and group.profile.reviews_members:
         _have_reviewed(groups, settings, group, member)
     else:
@@ -345,9 +347,7 @@ def admitted_by_admin(
     if relations.between(by.number, member.number).needs_host:
         event = XGrpLinkAcpt(Acceptance.ACCEPTED, member.role, member.member_id)
         say_to(groups, [member], [(event, settings.new_message_id())], notify=True)
-    forget_admission(groups.store.t.kept, member)
-    groups.wait_for(member, None)
-    introduce(groups, settings, group, groups.change_member(member, request_key=None))
+    acquaint(groups, settings, group, member)
 
 
 def refuse(

@@ -286,7 +286,7 @@ def _apply(
         reminder.look(arrival)
         event = element.message.event
         rule = rules.get(type(event))
-        if rule is not None and rule(arrival, event) and not element.is_forwarded:
+        if rule is not None and rule(arrival, event):
             allowed.append(arrival)
     if allowed:
         pass_on(allowed)

@@ -123,6 +123,9 @@ def _recipients(a: Arrival, author: MemberRecord, event: Event) -> Recipients:
 
 def pass_on(allowed: Sequence[Arrival]) -> None:
     """Pass on what a member says to those that are not connected with it."""
+    allowed = [each for each in allowed if not each.is_forwarded]
+    if not allowed:
+        return
     first = allowed[0]
     groups, group = first.groups, first.group
     author = first.author

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from simplex_trio.chat.errors import NotAllowed
 from simplex_trio.chat.machine.groups.admissions import admission_of
+from simplex_trio.chat.machine.groups.history import History, keeps_history
 from simplex_trio.chat.machine.groups.hosting import (
     check_group_profile,
     drop_member,
@@ -127,6 +128,8 @@ def remove_member(
     if member.status is not MemberStatus.INVITED:
         event = XGrpMemDel(member.member_id, messages=messages or None)
         _say(groups, settings, _told_of_removal(groups, group, member), event)
+        if messages:
+            History(groups.store.t.kept, group.group_id).remove_all(member.member_id)
     drop_member(groups, member, after_delivery=True)
     groups.store.silenced.append((group.group_id, member.member_id))
 
@@ -157,6 +160,8 @@ def set_group_profile(
         return group
     changed = groups.change_group(group, profile=profile)
     update_link(groups, changed)
+    if not keeps_history(changed):
+        History(groups.store.t.kept, group.group_id).remove_all()
     members = current_and_waiting(groups, group)
     told: Event = XGrpInfo(profile)
     if group.business is not None:
@@ -180,4 +185,5 @@ def delete_group(groups: GroupStore, settings: Settings, group: GroupRecord) -> 
     _say(groups, settings, current_and_waiting(groups, group), XGrpDel())
     for member in groups.members(group.group_id):
         drop_member(groups, member, after_delivery=True)
+    History(groups.store.t.kept, group.group_id).remove_all()
     groups.remove_group(delete_link(groups, group))

@@ -14,9 +14,11 @@ from simplex_trio.chat.machine.groups.admissions import (
     keep_admission,
 )
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
+from simplex_trio.chat.machine.groups.history import send_history
 from simplex_trio.chat.machine.groups.introducing import introduce
 from simplex_trio.chat.machine.groups.leaving import remove
 from simplex_trio.chat.machine.groups.noticing import notify_of_group
+from simplex_trio.chat.machine.groups.own_profile import profile_in
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     GroupStatus,
@@ -53,6 +55,7 @@ from simplex_trio.duplex.events import ConfirmationReceived, InvitationReady
 from simplex_trio.errors import EncodeError
 
 __all__ = [
+    "acquaint",
     "check_group_profile",
     "drop_member",
     "invite",
@@ -225,11 +228,23 @@ def let_in(
     groups: GroupStore, settings: Settings, group: GroupRecord, member: MemberRecord
 ) -> list[GroupNoticed]:
     """One with whom the program is connected is a member from now on."""
+    member = groups.change_member(member, status=MemberStatus.PRESENT)
+    acquaint(groups, settings, group, member)
+    return notify_of_group(groups.store, group, NoticeKind.GROUP_MEMBER, member)
+
+
+def acquaint(
+    groups: GroupStore, settings: Settings, group: GroupRecord, member: MemberRecord
+) -> None:
+    """Introduce a new member and the others to each other, and send it the last messages."""
+    admission = admission_of(groups.store.t.kept, member)
+    welcomed = admission is not None and admission.welcome_msg_id is not None
     forget_admission(groups.store.t.kept, member)
     groups.wait_for(member, None)
-    member = groups.change_member(member, status=MemberStatus.PRESENT, request_key=None)
+    member = groups.change_member(member, request_key=None)
     introduce(groups, settings, group, member)
-    return notify_of_group(groups.store, group, NoticeKind.GROUP_MEMBER, member)
+    own_name = profile_in(settings, group).display_name
+    send_history(groups, settings, group, member, own_name, welcomed=welcomed)
 
 
 def drop_member(groups: GroupStore, member: MemberRecord, *, after_delivery: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from simplex_trio.chat.machine.groups.admissions import forget_admission
+from simplex_trio.chat.machine.groups.history import History
 from simplex_trio.chat.machine.groups.own_links import delete_link
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
@@ -80,6 +81,7 @@ def close_group(
     ``kept`` is a connection whose last message the program still has in its hands.
     """
     group = delete_link(groups, group)
+    History(groups.store.t.kept, group.group_id).remove_all()
     for member in groups.members(group.group_id):
         if kept is None or member.connection_id != kept:
             remove(groups, member, after_delivery=after_delivery)

@@ -9,6 +9,7 @@ from attrs import evolve
 from simplex_trio.chat.errors import NotAllowed
 from simplex_trio.chat.machine.groups.arriving import MAX_RECEIPTS
 from simplex_trio.chat.machine.groups.deliveries import keep_copies
+from simplex_trio.chat.machine.groups.history import keeps_history, note_in_history
 from simplex_trio.chat.machine.groups.own_profile import due_profile
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
@@ -188,6 +189,8 @@ class GroupOutlet(Outlet):
                 copies.append((member.connection_id, outcome))
         if problems and not copies:
             raise _as_sending(problems[0])
+        if self.scope is None and keeps_history(self.group):
+            note_in_history(*(self.groups, self.group, event, msg_id, None, self.settings.seconds))
         return Queued(tuple(copies), len(problems))
 
     def keep(self, queued: Queued, sent: SentRecord) -> None:
