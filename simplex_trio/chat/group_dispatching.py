@@ -170,7 +170,8 @@ def group_notice_job(core: ChatCore, noticed: GroupNoticed) -> Job:
             return Job("group pending", group, None)
         case NoticeKind.GROUP_REQUEST if notice.member is not None:
             asking = Member(group, notice.member)
-            return Job("group request", MemberRequest(asking), None, speaker=asking.id)
+            value = MemberRequest(asking)
+            return Job("group request", value, None, speaker=asking.id, scope=asking.id)
         case NoticeKind.GROUP_MEMBER if notice.member is not None:
             return Job("group member joined", Member(group, notice.member), None)
         case NoticeKind.GROUP_FAILED:

@@ -66,7 +66,8 @@ class Hosted:
         await group.invite(self.contacts[number], role=role)
         joined = await self.people[number].next(Group)
         assert joined.status is GroupStatus.READY
-        await present(group, self.people[number].bot.profile.display_name)
+        member = await present(group, self.people[number].bot.profile.display_name)
+        assert (await self.host.next(Member)).id == member.id
         return joined
 
 

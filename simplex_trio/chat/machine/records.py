@@ -1,7 +1,8 @@
 """What a chat program keeps in the agent's file: contacts, and what was sent to them.
 
-There is no history, but that which hosts of groups keep for new members.  Of the messages that were sent, the latest of each contact are kept, so that a
-receipt or a reaction can be told to be about one of them.
+There is no history, but that which hosts of groups keep for new members.  Of the messages that
+were sent, the latest of each contact are kept, so that a receipt or a reaction can be told to be
+about one of them.
 """
 
 from __future__ import annotations
