@@ -22,6 +22,7 @@ from simplex_trio.chat.machine.connecting import connect, give_up, take_back
 from simplex_trio.chat.machine.file_records import OfferedFile, file_of_notice, file_told
 from simplex_trio.chat.machine.file_senders import FileSender, sender_of
 from simplex_trio.chat.machine.following import happened
+from simplex_trio.chat.machine.groups import forwarding
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed, ToldInGroup
 from simplex_trio.chat.machine.groups.hosting import new_group, own_group_profile
 from simplex_trio.chat.machine.groups.saying import known_group
@@ -41,6 +42,7 @@ from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.group_profiles import GroupProfile
 from simplex_trio.chat.messages.preferences import BotCommand
 from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.chat.pacing import Pace
 from simplex_trio.chat.people import (
     Contact,
     as_content,
@@ -126,6 +128,8 @@ class Bot:
         self._publishing = trio.Lock()
         self._conversations: Conversations | None = None
         self._has_address = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._pace = Pace(forwarding.PASSED_ON_BURST, forwarding.PASSED_ON_RATE)
 
     def __repr__(self) -> str:
         return f"<Bot: {self._core.agent!r}>"
@@ -360,6 +364,7 @@ class Bot:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Call handlers until cancelled; called by `open_bot`."""
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             deal = partial(dispatch, self._core, self._handlers)
             self._conversations = Conversations(nursery, self._core, deal)
             self._core.contact_removed = self._conversations.end
@@ -378,7 +383,7 @@ class Bot:
             task_status.started()
             async for event in self._core.agent.events:
                 if isinstance(event, PeerMessage):
-                    await self._arrived(event)
+                    await self._paced(event)
                 elif isinstance(event, FileProgress):
                     self._core.progress.tell(event)
                 elif isinstance(event, _FOLLOWED):
@@ -402,9 +407,30 @@ class Bot:
         if self._address is not None and not self._address.link:
             await self._has_address.wait()
 
+    async def _paced(self, message: PeerMessage) -> None:
+        """Deal with a message, at once or when its sender has not had too much done for it.
+
+        Until then it is not acknowledged, so that no other of this sender comes.
+        """
+        delay = self._pace.wait_for(message.connection_id, trio.current_time())
+        if delay:
+            assert self._nursery is not None
+            self._nursery.start_soon(self._arrived_later, message, delay)
+        else:
+            await self._arrived(message)
+
+    async def _arrived_later(self, message: PeerMessage, delay: float) -> None:
+        await trio.sleep(delay)
+        await self._arrived(message)
+
     async def _arrived(self, message: PeerMessage) -> None:
         settings = self._core.settings
-        found = await self._core.step(lambda store: look(store, settings, message), durable=False)
+
+        def take(store: Store) -> tuple[list[Happening], int]:
+            return look(store, settings, message), store.passed_on
+
+        found, passed_on = await self._core.step(take, durable=False)
+        self._pace.spend(message.connection_id, passed_on, trio.current_time())
         jobs: list[tuple[int, Job]] = []
         for each in found:
             match each:

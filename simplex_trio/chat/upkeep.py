@@ -10,6 +10,7 @@ from attrs import frozen
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.machine.file_records import FileStore
+from simplex_trio.chat.machine.groups.applicants import answer_applicants
 from simplex_trio.chat.machine.groups.following import give_up_waiting
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.receiving_files import forget_old_files
@@ -39,6 +40,7 @@ def _keep(settings: Settings, store: Store) -> _Kept:
     times = (
         forget_old_files(store, settings.seconds),
         store.forget_expired(settings.seconds),
+        answer_applicants(store, settings),
     )
     expires_next = min((each for each in times if each is not None), default=None)
     noticed = give_up_waiting(store, settings)

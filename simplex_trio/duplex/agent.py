@@ -550,14 +550,18 @@ class DuplexAgent(FileCalls):
         *,
         notify: bool = True,
         pq: bool | None = None,
+        most_queued: int | None = None,
     ) -> list[SendOutcome]:
         """Queue one message for many peers, whose body is stored once; all of it in one step.
 
         Returns for each connection what `send` does, or the error that it would raise: there is
-        less room where the KEM is used.
+        less room where the KEM is used.  Peers for whom ``most_queued`` messages wait already are
+        left out: `LimitReached`.
         """
         return await self.transact(
-            lambda t: t.broadcast(connection_ids, body, notify=notify, pq=pq)
+            lambda t: t.broadcast(
+                connection_ids, body, notify=notify, pq=pq, most_queued=most_queued
+            )
         )
 
     # --- receiving ------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from simplex_trio.duplex.agent_terms import AgentTerms
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
     CannotSend,
+    Limit,
     LimitReached,
     NotSynchronised,
     UnknownConnection,
@@ -45,7 +46,7 @@ from simplex_trio.duplex.machine.files.receiving import approve, start_receiving
 from simplex_trio.duplex.machine.files.sending import start_sending
 from simplex_trio.duplex.machine.handshake import can_send
 from simplex_trio.duplex.machine.joining import start_joining
-from simplex_trio.duplex.machine.limiting import Room
+from simplex_trio.duplex.machine.limiting import Room, is_full
 from simplex_trio.duplex.machine.resynchronising import resynchronise
 from simplex_trio.duplex.machine.rotating import abort, rotate
 from simplex_trio.duplex.machine.rows import Rows
@@ -248,8 +249,12 @@ class Transaction:
         *,
         notify: bool = True,
         pq: bool | None = None,
+        most_queued: int | None = None,
     ) -> list[SendOutcome]:
-        """Queue one message for many peers, whose body is stored once."""
+        """Queue one message for many peers, whose body is stored once.
+
+        Peers for whom ``most_queued`` messages wait already are left out: `LimitReached`.
+        """
         with self._call() as step:
             if pq:
                 self._terms.wants_pq(pq)
@@ -268,6 +273,8 @@ class Transaction:
                     outcomes.append(NotSynchronised("the two sides have no ratchet in common"))
                 elif not can_send(c):
                     outcomes.append(CannotSend("the connection is not far enough to send"))
+                elif most_queued is not None and is_full(step, connection_id, most_queued):
+                    outcomes.append(LimitReached(Limit.QUEUED_MESSAGES))
                 elif full := rooms[c.row.user].check(len(body)):
                     outcomes.append(full)
                 else:

@@ -104,6 +104,8 @@ class Store:
         """Copies of what was sent, by name, that can be removed once all this is stored."""
         self.has_descriptions: bool = False
         """Whether descriptions of files wait until they can be sent."""
+        self.passed_on: int = 0
+        """How many messages the transaction queues for others because of what one has said."""
         self.is_expiring: bool = False
         """Whether there is something new that disappears after a while."""
         self._kept = t.kept

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from simplex_trio.duplex.errors import Limit, LimitReached
 from simplex_trio.duplex.machine.connection import Connection, Deletion
+from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 
-__all__ = ["Room", "check_connections"]
+__all__ = ["Room", "check_connections", "is_full"]
 
 
 def check_connections(step: Step, c: OpenConnection, most: int | None) -> None:
@@ -16,6 +17,11 @@ def check_connections(step: Step, c: OpenConnection, most: int | None) -> None:
         return
     if step.rows.count(Connection, user=c.row.user, deletion=Deletion.NO) >= most:
         raise LimitReached(Limit.CONNECTIONS)
+
+
+def is_full(step: Step, connection_id: str, most: int) -> bool:
+    """Whether so many messages wait already until a peer's router takes them."""
+    return step.rows.count(Delivery, connection_id=connection_id) >= most
 
 
 class Room:

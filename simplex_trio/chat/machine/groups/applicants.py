@@ -36,6 +36,7 @@ from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.noticing import read_info
 from simplex_trio.chat.machine.records import NoticeKind
 from simplex_trio.chat.machine.settings import Settings
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import encode_info
 from simplex_trio.chat.messages.content import Content, Text
 from simplex_trio.chat.messages.event import Event
@@ -60,11 +61,14 @@ from simplex_trio.duplex.events import RequestReceived
 from simplex_trio.errors import TooLarge
 
 __all__ = [
+    "ANSWERED_AT_ONCE",
+    "ANSWER_PERIOD",
     "CONNECTING",
     "MAX_APPLICANTS",
     "MAX_UNDECIDED",
     "admit",
     "admitted_by_admin",
+    "answer_applicants",
     "applicant_connected",
     "asked_to_join",
     "begin_talking",
@@ -83,6 +87,17 @@ MAX_UNDECIDED = 7 * 24 * 3600
 
 CONNECTING = 24 * 3600
 """Seconds after which those are forgotten who have not connected, or were refused."""
+
+ANSWERED_AT_ONCE = 50
+"""How many of those who ask at the link of a group are let in at once; further ones wait.
+
+Each costs the host two messages for each member, and the last messages of the group."""
+
+ANSWER_PERIOD = 20
+"""Seconds after which one more is let in."""
+
+_UNANSWERED = ".chat.group-unanswered"
+_PACES = ".chat.group-paces"
 
 APPLYING = (
     MemberStatus.ASKING,
@@ -158,12 +173,56 @@ def asked_to_join(
         if known is not None:
             return []  # the program knows of it
         return notify_of_group(groups.store, group, NoticeKind.GROUP_REQUEST, member)
+    if _take_place(groups, group, settings.seconds):
+        _answer_at_once(groups, settings, group, member)
+    else:
+        groups.store.t.kept.put(_UNANSWERED, _key(member), b"")
+        groups.store.is_expiring = True
+    return []
+
+
+def _key(member: MemberRecord) -> bytes:
+    return member.group_id.to_bytes(8, "big") + member.member_id
+
+
+def _take_place(groups: GroupStore, group: GroupRecord, now: int) -> bool:
+    """Whether one more can be answered now, who takes that place then."""
+    kept, key = groups.store.t.kept, group.group_id.to_bytes(8, "big")
+    due = max(now, int.from_bytes(kept.get(_PACES, key) or b"", "big")) + ANSWER_PERIOD
+    if due - now > ANSWERED_AT_ONCE * ANSWER_PERIOD:
+        return False
+    kept.put(_PACES, key, due.to_bytes(8, "big"))
+    return True
+
+
+def _answer_at_once(
+    groups: GroupStore, settings: Settings, group: GroupRecord, member: MemberRecord
+) -> None:
     try:
         _answer(groups, settings, group, member, Acceptance.ACCEPTED)
     except (DuplexError, TooLarge):
-        _reject(groups, event)  # a peer of another version, or one connection too many
-        drop_member(groups, member)
-    return []
+        # A peer of another version, or one connection too many.
+        give_up_applicant(groups, settings, group, member)
+
+
+def answer_applicants(store: Store, settings: Settings) -> int | None:
+    """Answer those whose turn it is by now; returns when it is the next one's, if any waits."""
+    groups = GroupStore(store)
+    kept = store.t.kept
+    still_waiting = False
+    for key, _ in kept.scan(_UNANSWERED):
+        group = groups.group(int.from_bytes(key[:8], "big"))
+        member = groups.member(int.from_bytes(key[:8], "big"), key[8:])
+        if group is None or member is None or member.status is not MemberStatus.ASKING:
+            kept.delete(_UNANSWERED, key)
+        elif not can_host(group):
+            give_up_applicant(groups, settings, group, member)
+        elif _take_place(groups, group, settings.seconds):
+            kept.delete(_UNANSWERED, key)
+            _answer_at_once(groups, settings, group, member)
+        else:
+            still_waiting = True
+    return settings.seconds + ANSWER_PERIOD if still_waiting else None
 
 
 _MAX_KEY = 64

@@ -43,7 +43,21 @@ from simplex_trio.chat.messages.group_events import (
 )
 from simplex_trio.chat.messages.versions import ChatVersion
 
-__all__ = ["RULES", "pass_on"]
+__all__ = ["MAX_QUEUED", "PASSED_ON_BURST", "PASSED_ON_RATE", "RULES", "pass_on"]
+
+PASSED_ON_BURST = 5_000
+"""How many copies of what one member says a host passes on at once.
+
+A member who has said more is heard later: its next message waits in its queue, and then on its own
+side.  Nothing is lost, and others are not kept waiting."""
+
+PASSED_ON_RATE = 50
+"""How many more copies of what one member says a host passes on each second."""
+
+MAX_QUEUED = 1_000
+"""How many messages may wait for a member who does not read them, for more to be passed on to it.
+
+What it misses then is lost for it."""
 
 Recipients: TypeAlias = Callable[[MemberRecord], bool]
 """Whether something is for a member."""
@@ -154,7 +168,8 @@ def pass_on(allowed: Sequence[Arrival]) -> None:
         connections = [each.connection_id for each in members if each.connection_id is not None]
         # As JSON, which all programs read.
         for body in pack_forwarded(elements, binary=False).bodies:
-            groups.store.t.broadcast(connections, body, notify=False)
+            groups.store.t.broadcast(connections, body, notify=False, most_queued=MAX_QUEUED)
+            groups.store.passed_on += len(connections)
 
 
 def _as_passed_on(a: Arrival) -> Received:
@@ -182,6 +197,7 @@ def links_for_member(a: Arrival, event: XGrpMemInv) -> bool:
     info = member_info(a.groups, a.group, a.author)
     passed = XGrpMemFwd(info, event.member_intro)
     say_to(a.groups, [target], [(passed, a.settings.new_message_id())], notify=passed.NOTIFIES)
+    a.groups.store.passed_on += 1
     return True
 
 

@@ -64,6 +64,7 @@ def introduce(
     ]
     if not others:
         return
+    groups.store.passed_on += 2 * len(others)
     info = member_info(groups, group, newcomer)
     announced = [(XGrpMemNew(info, scope), settings.new_message_id())]
     say_to(groups, others, announced, notify=False)

@@ -13,10 +13,11 @@ from enum import IntEnum
 
 from simplex_trio.duplex.kept import KeptRecords
 
-__all__ = ["Relation", "Relations"]
+__all__ = ["PIECE", "Relation", "Relations"]
 
 _SPACE = ".chat.group-relations"
-_PIECE = 256
+PIECE = 256
+"""How many relations of one member are in one record; a new member changes one of each other."""
 
 
 class Relation(IntEnum):
@@ -54,7 +55,7 @@ class Relations:
         if not one or not other:
             return Relation.NONE
         piece = self._kept.get(_SPACE, self._key(one, other)) or b""
-        place = other % _PIECE
+        place = other % PIECE
         return Relation(piece[place]) if place < len(piece) else Relation.NONE
 
     def row(self, number: int) -> Callable[[int], Relation]:
@@ -68,7 +69,7 @@ class Relations:
                 pieces |= {int.from_bytes(key[16:], "big"): value for key, value in found}
 
         def relation(other: int) -> Relation:
-            piece, place = pieces.get(other // _PIECE, b""), other % _PIECE
+            piece, place = pieces.get(other // PIECE, b""), other % PIECE
             return Relation(piece[place]) if place < len(piece) else Relation.NONE
 
         return relation
@@ -76,7 +77,7 @@ class Relations:
     def put(self, one: int, other: int, relation: Relation) -> None:
         """Two members have come that far with each other."""
         for a, b in ((one, other), (other, one)):
-            key, place = self._key(a, b), b % _PIECE
+            key, place = self._key(a, b), b % PIECE
             piece = bytearray(self._kept.get(_SPACE, key) or b"").ljust(place + 1, b"\0")
             piece[place] = relation
             stripped = bytes(piece).rstrip(b"\0")
@@ -90,7 +91,7 @@ class Relations:
         prefix = self._group + number.to_bytes(8, "big")
         while found := self._kept.scan(_SPACE, prefix):
             for key, piece in found:
-                first = int.from_bytes(key[16:], "big") * _PIECE
+                first = int.from_bytes(key[16:], "big") * PIECE
                 for place, relation in enumerate(piece):
                     if relation:
                         self.put(number, first + place, Relation.NONE)
@@ -103,4 +104,4 @@ class Relations:
                 self._kept.delete(_SPACE, key)
 
     def _key(self, one: int, other: int) -> bytes:
-        return self._group + one.to_bytes(8, "big") + (other // _PIECE).to_bytes(8, "big")
+        return self._group + one.to_bytes(8, "big") + (other // PIECE).to_bytes(8, "big")

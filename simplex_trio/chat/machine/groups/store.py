@@ -156,6 +156,7 @@ class GroupStore:
         if group.link is not None:
             self._kept.delete(_LINKS, group.link.connection_id.encode())
         Relations(self._kept, group.group_id).forget_all()
+        self._kept.delete(".chat.group-paces", prefix)
         self._kept.delete(_GROUPS, prefix)
         forget_moderations(self._kept, group.group_id)
         forget_files(self.store, group.group_id)
