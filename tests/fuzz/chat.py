@@ -50,6 +50,7 @@ FILES = (
     "chat_live_6_4.json",
     "chat_live_6_5.json",
     "chat_live_7_0.json",
+    "chat_groups_6_4.json",
     "chat_groups_6_5.json",
     "chat_groups_7_0.json",
 )

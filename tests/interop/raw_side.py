@@ -6,7 +6,7 @@ It is an agent without a chat layer above: a test reads each message that arrive
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -14,9 +14,16 @@ import trio
 from attrs import define, field, frozen
 
 from simplex_trio.chat.messages.batches import pack_group
-from simplex_trio.chat.messages.bodies import Chunk, Received, decode_body
+from simplex_trio.chat.messages.bodies import Chunk, Forwarded, Received, decode_body
 from simplex_trio.chat.messages.event import Event
-from simplex_trio.chat.messages.message import MESSAGE_ID_SIZE, ChatMessage, message_id
+from simplex_trio.chat.messages.message import (
+    MESSAGE_ID_SIZE,
+    ChatMessage,
+    XGrpMsgForward,
+    message_id,
+)
+from simplex_trio.chat.messages.scalars import ChatVersions
+from simplex_trio.chat.messages.versions import CHAT_VERSIONS
 from simplex_trio.duplex.agent import DuplexAgent
 from simplex_trio.duplex.events import (
     ConfirmationReceived,
@@ -73,12 +80,23 @@ class Heard:
         return message.id
 
 
+def inside(heard: Heard) -> Heard:
+    """What is passed on in a message, if it is one for that."""
+    event = heard.event
+    if not isinstance(event, XGrpMsgForward):
+        return heard
+    by = Forwarded(int(event.msg_ts.moment.timestamp()), event.member_id, event.member_name)
+    return Heard(heard.arrived, Received(event.msg, by))
+
+
 @define(eq=False)
 class RawSide:
     """An agent, and what it has heard and not yet looked at."""
 
     agent: DuplexAgent
     recorder: Recorder
+    versions: ChatVersions = CHAT_VERSIONS
+    """What it says that it speaks, in every message."""
     _heard: list[Heard] = field(factory=list)
     _ready: set[str] = field(factory=set)
     _more: trio.Event = field(factory=trio.Event)
@@ -116,25 +134,22 @@ class RawSide:
         kind: type[Event] | type[Chunk],
         connection: str | None = None,
         fits: Callable[[Heard], object] = lambda heard: True,
+        *,
+        passed_on: bool = False,
     ) -> Heard:
-        """The next message of a kind, from a connection if one is named; others are kept."""
+        """The next message of a kind, from a connection if one is named; others are kept.
+
+        What hosts pass on in JSON is a message of its own, unless ``passed_on``.
+        """
         with trio.fail_after(PATIENCE):
             while True:
-                for each in self._matching(kind, connection, fits):
-                    self._heard.remove(each)
-                    return each
+                for each in self._heard:
+                    found = inside(each) if passed_on else each
+                    is_from = connection is None or each.connection == connection
+                    if is_from and isinstance(found.event, kind) and fits(found):
+                        self._heard.remove(each)
+                        return found
                 await self._more.wait()
-
-    def _matching(
-        self,
-        kind: type[Event] | type[Chunk],
-        connection: str | None,
-        fits: Callable[[Heard], object],
-    ) -> Iterator[Heard]:
-        for each in list(self._heard):
-            is_from = connection is None or each.connection == connection
-            if is_from and isinstance(each.event, kind) and fits(each):
-                yield each
 
     async def ready(self, connection: str) -> None:
         """Wait until a connection is ready."""
@@ -145,17 +160,22 @@ class RawSide:
     # --- saying ---------------------------------------------------------------------------------
 
     async def join(self, link: str, event: Event, *, pq: bool | None = False) -> str:
-        """Join a link with an event as information; returns the connection's id."""
-        return await self.join_with(link, ChatMessage(event).encode(), pq=pq)
+        """Join a link with an event as information; returns the connection's id.
+
+        What the owner of an address answers is to be accepted.
+        """
+        return await self.join_with(
+            link, ChatMessage(event, versions=self.versions).encode(), pq=pq
+        )
 
     async def join_with(self, link: str, info: bytes, *, pq: bool | None = False) -> str:
-        connection = await self.agent.join(link, info, pq=pq, wait=False)
+        connection = await self.agent.join(link, info, decides=True, pq=pq, wait=False)
         self.recorder.add("to_app", "join", connection, info, pq)
         return connection
 
     async def accept(self, heard: Heard, event: Event) -> str:
         """Accept a confirmation or a request; returns the connection's id."""
-        info = ChatMessage(event).encode()
+        info = ChatMessage(event, versions=self.versions).encode()
         connection = await self.agent.accept(heard.arrived, info, pq=False)
         call = "accept" if isinstance(heard.arrived, RequestReceived) else "allow"
         self.recorder.add("to_app", call, connection, info, None)
@@ -163,7 +183,7 @@ class RawSide:
 
     async def say(self, connection: str, *events: Event) -> bytes:
         """Say something, in one body if it fits; returns the id of the last message."""
-        messages = [ChatMessage(event, new_id()) for event in events]
+        messages = [ChatMessage(event, new_id(), self.versions) for event in events]
         for body in pack_group(messages).bodies:
             await self.say_body(connection, body)
         assert messages[-1].id is not None

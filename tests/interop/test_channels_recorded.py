@@ -103,6 +103,7 @@ async def content_of(raw: RawSide, link: str | ShortContactLink) -> LinkContent:
 async def subscribe(stage: Stage, link: str) -> Subscriber:
     """Subscribe to a channel."""
     raw = stage.raw
+    raw.versions = VERSIONS
     content = await content_of(raw, link)
     user = content.user
     assert isinstance(user, ContactLinkData)
@@ -133,9 +134,11 @@ async def subscribe(stage: Stage, link: str) -> Subscriber:
         "subscriber": signer.member_id,
         "members": keys,
     }
-    invitation = (await raw.hear(XGrpLinkInv, connection)).event.group_link_invitation
+    answer = await raw.hear(XGrpLinkInv, connection)
+    invitation = answer.event.group_link_invitation
     assert invitation.from_member.member_id == relays.fixed.entity_id
     assert invitation.invited_member.member_id == signer.member_id
+    await raw.accept(answer, XInfo(PROFILE))
     await raw.ready(connection)
     return Subscriber(raw, channel, group_id, connection, signer, keys, roles)
 

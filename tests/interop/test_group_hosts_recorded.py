@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve
 
 from simplex_trio.chat.messages.addresses import GROUP_LINK_ID_SIZE, AddressData, group_client_data
-from simplex_trio.chat.messages.batches import as_forward, pack_group
+from simplex_trio.chat.messages.batches import as_forward, pack_group, reads_binary
 from simplex_trio.chat.messages.bodies import Forwarded
 from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.events import (
@@ -102,7 +102,9 @@ async def test_a_host_who_invites(router: str, tmp_path: Path) -> None:
             for text, binary in (("in JSON", False), ("in a batch", True)):
                 await alice.command(f"/_send #1 json {message(text)}")
                 heard = await raw.hear(XMsgNew, to_alice, text_is(text))
-                await host.forward(heard, "Alice", "Bob", binary=binary)
+                assert isinstance(heard.element.message, ChatMessage)
+                readable = reads_binary(heard.element.message.versions)
+                await host.forward(heard, "Alice", "Bob", binary=binary and readable)
                 await sees(bob, text)
         with action("raw lets alice connect to bob"):
             await host.connect("Bob", "Alice", wanted)

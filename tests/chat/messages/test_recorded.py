@@ -45,7 +45,7 @@ FILE = "chat_live.json"
 VERSIONS = ["chat_live_6_5.json", "chat_live_7_0.json"]
 """Recorded by tests/interop/test_chat_recorded.py."""
 
-GROUPS = ["chat_groups_6_5.json", "chat_groups_7_0.json"]
+GROUPS = ["chat_groups_6_4.json", "chat_groups_6_5.json", "chat_groups_7_0.json"]
 """Recorded by tests/interop/test_groups_recorded.py and the modules beside it."""
 
 CASES = [case for file in (FILE, *VERSIONS, *GROUPS) for case in cases(file, "chat_body")]
