@@ -1,7 +1,7 @@
-"""Draws the screens of the tutorial about bots: ``python docs/_ext/screens.py``.
+"""Draws the screens of the tutorials about bots: ``python docs/_ext/screens.py``.
 
 They are no screenshots, so they stay right when colours and shapes of the apps change, and small.
-What is said on them is what the bot of the tutorial says, which a test compares.
+What is said on them is what the bots of the tutorials say, which tests compare.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from simplex_trio.chat import CommandText, parse_markdown
+from simplex_trio.chat import CommandText, MentionText, parse_markdown
 
-FOLDER = Path(__file__).parents[1] / "tutorial" / "bot"
+FOLDER = Path(__file__).parents[1] / "tutorial"
 
 NAME = "Weather bot"
 DESCRIPTION = "Forecasts for your town"
@@ -30,6 +30,23 @@ ASKED = (
     ("2", "2 umbrellas for Bergen, please.", True),
 )
 """What the person says, what the bot answers, and whether the answer quotes it."""
+
+GROUP, MODERATOR, NEWCOMER = "Garden", "Moderator", "Bob"
+WELCOMED = (
+    (MODERATOR, "Hello!  I take care of the /rules", ""),
+    (MODERATOR, "@Bob Welcome!  Please read the /rules", ""),
+    (NEWCOMER, "/rules", ""),
+    (MODERATOR, "Be kind, and stay on topic.", "/rules"),
+)
+WARNED = (
+    (NEWCOMER, "I have won the lottery", ""),
+    (MODERATOR, "@Bob This word is not for this group.  Warning 1 of 3", ""),
+)
+BLOCKED = (
+    (MODERATOR, "@Bob was blocked.", ""),
+    ("", "/unblock Bob", ""),
+)
+"""Who says what in the group, and what it quotes; the one without a name has the phone."""
 
 WIDTH, HEIGHT, GAP = 260, 400, 24
 SENT, RECEIVED, QUOTED, ACCENT, FAINT = "#d8ecff", "#f0f1f4", "#c3dcf5", "#0a78e0", "#7b8190"
@@ -85,11 +102,23 @@ class Screen:
             )
         self.box(x - radius / 2.4, y + radius / 4, radius / 1.2, eye, "#ffffff", radius=eye / 2)
 
-    def head(self) -> None:
+    def heads(self, x: float, y: float, radius: float) -> None:
+        """The picture of a group that has none."""
+        self.parts.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="#b9c0cc"/>')
+        for side in (-1, 1):
+            center = x + side * radius / 3
+            self.parts.append(
+                f'<circle cx="{center:g}" cy="{y - radius / 5:g}" r="{radius / 4:g}" '
+                'fill="#ffffff"/>'
+            )
+            self.box(center - radius / 3.4, y + radius / 7, radius / 1.7, radius / 3, "#ffffff",
+                     radius=radius / 6)  # fmt: skip
+
+    def head(self, name: str = NAME, *, is_group: bool = False) -> None:
         """Who this conversation is with."""
         self.text(self.left + 13, 32, "<", size=15, color=ACCENT)
-        self.face(self.left + 44, 27, 13)
-        self.text(self.left + 66, 32, NAME, bold=True)
+        (self.heads if is_group else self.face)(self.left + 44, 27, 13)
+        self.text(self.left + 66, 32, name, bold=True)
         self.line(50)
         self.y = 62
 
@@ -121,6 +150,14 @@ class Screen:
                       anchor="end")  # fmt: skip
         self.y += height + 9
 
+    def in_group(self, said: tuple[tuple[str, str, str], ...]) -> None:
+        """What members of a group have said."""
+        for number, (author, text, quoted) in enumerate(said):
+            if author and (not number or said[number - 1][0] != author):
+                self.text(self.left + 24, self.y + 8, author, size=12, color=FAINT)
+                self.y += 14
+            self.bubble(text, sent=not author, quoted=quoted)
+
     def said(self, said: tuple[tuple[str, str, bool], ...]) -> None:
         """What person and bot have said."""
         for text, answer, quotes in said:
@@ -133,6 +170,8 @@ def _marked(text: str) -> str:
     return "".join(
         f'<tspan fill="{ACCENT}">/{escape(span.format.command)}</tspan>'
         if isinstance(span.format, CommandText)
+        else f'<tspan fill="{ACCENT}" font-weight="600">{escape(span.text)}</tspan>'
+        if isinstance(span.format, MentionText)
         else escape(span.text)
         for span in parse_markdown(text)
     )
@@ -203,10 +242,60 @@ def reply() -> Iterator[Screen]:
     yield screen
 
 
+def invited() -> Iterator[Screen]:
+    """The owner of a group invites the bot."""
+    screen = Screen(0, "“Invite members” of the group")
+    screen.text(13, 32, "<", size=15, color=ACCENT)
+    screen.text(WIDTH / 2, 32, "Invite members", anchor="middle", bold=True)
+    screen.heads(WIDTH / 2, 84, 22)
+    screen.text(WIDTH / 2, 128, GROUP, anchor="middle", bold=True)
+    for y, left, right in ((150, "New member role", "moderator ▾"), (188, "Invite to group", "✓")):
+        screen.line(y)
+        screen.text(16, y + 24, left, color=ACCENT if right == "✓" else "#16181d")
+        screen.text(WIDTH - 16, y + 24, right, color=ACCENT, anchor="end")
+    screen.line(226)
+    screen.face(34, 258, 14)
+    screen.text(58, 263, MODERATOR)
+    screen.text(WIDTH - 16, 264, "●", color=ACCENT, anchor="end", size=18)
+    screen.line(288)
+    yield screen
+
+    screen = Screen(WIDTH + GAP, "Bob has come, and has tapped /rules")
+    screen.head(GROUP, is_group=True)
+    screen.in_group(WELCOMED)
+    screen.foot()
+    yield screen
+
+
+def warned() -> Iterator[Screen]:
+    """A member says what it may not."""
+    screen = Screen(0, "What all see of a forbidden word")
+    screen.head(GROUP, is_group=True)
+    screen.text(24, screen.y + 8, NEWCOMER, size=12, color=FAINT)
+    screen.y += 14
+    width = 7.4 * len(f"moderated by {MODERATOR}") + 24
+    screen.box(12, screen.y, width, 32, RECEIVED)
+    screen.text(24, screen.y + 20, f"moderated by {MODERATOR}", color=FAINT)
+    screen.y += 41
+    screen.in_group(WARNED[1:])
+    screen.foot()
+    yield screen
+
+    left = WIDTH + GAP
+    screen = Screen(left, "Later, on the phone of an admin")
+    screen.head(GROUP, is_group=True)
+    screen.in_group(BLOCKED)
+    screen.text(left + WIDTH - 18, screen.y + 8, "✅ 1", size=13, anchor="end")
+    screen.foot()
+    yield screen
+
+
 PICTURES = {
-    "opened": (opened, "What a phone shows of the address before and after opening a new chat"),
-    "menu": (menu, "The menu of commands, and a command in the input line"),
-    "reply": (reply, "Conversations with the bot; both ticks are at what the person has sent"),
+    "bot/opened": (opened, "What a phone shows of the address before and after opening a new chat"),
+    "bot/menu": (menu, "The menu of commands, and a command in the input line"),
+    "bot/reply": (reply, "Conversations with the bot; both ticks are at what the person has sent"),
+    "moderator-bot/invited": (invited, "Inviting a bot to a group, and its first messages there"),
+    "moderator-bot/warned": (warned, "A message that was moderated, and a member let write again"),
 }
 
 

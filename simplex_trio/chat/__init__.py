@@ -76,11 +76,13 @@ __all__ = [
     "LinkKind",
     "LiveMessage",
     "Member",
+    "MemberAdmission",
     "MemberBlocked",
     "MemberContactRequest",
     "MemberGone",
     "MemberLeft",
     "MemberProfileChanged",
+    "MemberRequest",
     "MemberStatus",
     "MentionText",
     "Menu",
@@ -112,8 +114,10 @@ __all__ = [
     "Reach",
     "ReactionChanged",
     "Recipient",
+    "RejectionReason",
     "Report",
     "ReportReason",
+    "Reviewed",
     "Role",
     "RoleChanged",
     "SecurityCodeChanged",
@@ -211,6 +215,9 @@ if TYPE_CHECKING:
         GroupMessage,
         SentGroupMessage,
     )
+    from simplex_trio.chat.group_requests import (
+        MemberRequest,
+    )
     from simplex_trio.chat.groups import (
         Group,
         GroupInvitation,
@@ -265,10 +272,13 @@ if TYPE_CHECKING:
         Quote,
     )
     from simplex_trio.chat.messages.formatting import parse_markdown
+    from simplex_trio.chat.messages.group_events import RejectionReason
     from simplex_trio.chat.messages.group_profiles import (
         GroupPreference,
         GroupPreferences,
         GroupProfile,
+        MemberAdmission,
+        Reviewed,
         Role,
         Switch,
         TimedGroupPreference,
@@ -390,6 +400,7 @@ else:
                 "GroupMessage",
                 "SentGroupMessage",
             ),
+            "simplex_trio.chat.group_requests": ("MemberRequest",),
             "simplex_trio.chat.groups": (
                 "Group",
                 "GroupInvitation",
@@ -425,10 +436,13 @@ else:
             "simplex_trio.chat.messages.escaping": ("escape",),
             "simplex_trio.chat.messages.events": ("REACTIONS", "MessageRef", "Quote"),
             "simplex_trio.chat.messages.formatting": ("parse_markdown",),
+            "simplex_trio.chat.messages.group_events": ("RejectionReason",),
             "simplex_trio.chat.messages.group_profiles": (
                 "GroupPreference",
                 "GroupPreferences",
                 "GroupProfile",
+                "MemberAdmission",
+                "Reviewed",
                 "Role",
                 "Switch",
                 "TimedGroupPreference",

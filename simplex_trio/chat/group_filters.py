@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import Group
-from simplex_trio.chat.machine.groups.rules import has_role
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.chat.routes import Filter
 
@@ -24,7 +23,7 @@ def from_role(role: Role) -> Filter[GroupMessage]:
     """For messages of members that may do what those with this role may, or more."""
 
     def check(message: GroupMessage) -> bool:
-        return has_role(message.member.role, role)
+        return message.member.has_role(role)
 
     return check
 

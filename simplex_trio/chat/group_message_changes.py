@@ -33,6 +33,20 @@ class GroupMessageEdited(Redacted):
     support: SupportChat | None = field(default=None, repr=False)
     """The conversation with the admins that it is in; `None` if it is for all."""
 
+    @property
+    def group(self) -> Group:
+        """The group."""
+        return self.member.group
+
+    @property
+    def text(self) -> str:
+        """The text of its content, whatever that is."""
+        return self.content.text
+
+    async def delete(self) -> None:
+        """Delete the message for all members, as a moderator: see `GroupMessage.delete`."""
+        await moderate(self.support or self.group, self.member.id, self.message_id)
+
 
 @final
 @define(eq=False, repr=False)

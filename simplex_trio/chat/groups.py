@@ -19,6 +19,7 @@ from simplex_trio.chat.machine.groups.records import (
     MemberRecord,
     MemberStatus,
 )
+from simplex_trio.chat.machine.groups.rules import has_role
 from simplex_trio.chat.machine.groups.saying import known_group
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.records import SentRecord
@@ -204,6 +205,10 @@ class Member(MemberGoverning):
     def role(self) -> Role | str:
         """What it may do in the group."""
         return self._record.role
+
+    def has_role(self, role: Role) -> bool:
+        """Whether it may do all that members with this role may."""
+        return has_role(self.role, role)
 
     @property
     def status(self) -> MemberStatus:

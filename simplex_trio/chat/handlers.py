@@ -172,7 +172,13 @@ class Handlers(MessageHandlers[IncomingMessage]):
                     return _route(path, call)
             menu = self._menu(in_groups=in_groups)
             if command[0] == "help" and menu:
-                return _route((self,), partial(message.answer, _help_text(menu)))
+                # The first table with commands answers, so that its middleware is called.
+                first = next(
+                    path
+                    for path in self._tables()
+                    if path[-1]._table(in_groups=in_groups).own_commands()
+                )
+                return _route(first, partial(message.answer, _help_text(menu)))
         for path in self._tables():
             call = path[-1]._table(in_groups=in_groups).find_message(message)
             if call is not None:

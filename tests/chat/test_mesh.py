@@ -18,6 +18,7 @@ from simplex_trio.chat.people import Contact
 from simplex_trio.chat.testing.programs import BotProgram
 from simplex_trio.chat.testing.world import open_world
 from simplex_trio.errors import SimplexError
+from simplex_trio.testing.in_memory.crashes import Crashed
 
 from .hosted import Hosted, open_hosted, present
 from .people import Person
@@ -200,6 +201,6 @@ async def is_connected(program: BotProgram, name: str) -> bool:
     try:
         (group,) = await program.bot.groups()
         found = [each for each in await group.members() if each.name == name]
-    except (ValueError, RuntimeError, SimplexError, trio.ClosedResourceError):
+    except (ValueError, RuntimeError, SimplexError, trio.ClosedResourceError, Crashed):
         return False
     return bool(found) and found[0].is_connected

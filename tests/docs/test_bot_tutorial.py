@@ -41,7 +41,7 @@ WEATHER = loaded(FOLDER / "weather.py")
 
 @pytest.mark.parametrize("name", SCREENS.PICTURES)
 def test_pictures_are_as_they_are_drawn(name: str) -> None:
-    assert (FOLDER / f"{name}.svg").read_text() == SCREENS.drawn(name)
+    assert (DOCS / "tutorial" / f"{name}.svg").read_text() == SCREENS.drawn(name)
 
 
 def test_the_menu_is_that_of_the_bot() -> None:

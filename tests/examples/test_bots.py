@@ -36,7 +36,10 @@ from simplex_trio.chat.testing import Person, open_world
 from simplex_trio.duplex import DuplexConfig
 
 FOLDER = Path(__file__).parents[2] / "examples" / "bots"
-BOTS = ["alerts", "assistant", "beside_asyncio", "echo", "support", "weather", "web_hook"]
+BOTS = [
+    *("alerts", "announcer", "assistant", "beside_asyncio", "captcha", "echo", "moderator"),
+    *("support", "weather", "web_hook"),
+]
 SHARED = ["command_line", "contact_lists"]
 
 DEADLINE = 60
