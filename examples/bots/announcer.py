@@ -3,7 +3,7 @@
 ::
 
     mkfifo news; tail -f news |
-        python examples/bots/announcer.py news.db --router smp://…@smp.example.com --group "Our news"
+        python examples/bots/announcer.py news.db --router smp://…@smp.example.com
     echo "We are open on Sunday." > news
 
 It makes the group when it is started for the first time, and shows its link.  Whoever opens that
@@ -34,7 +34,7 @@ async def the_group(bot: Bot, name: str) -> Group:
 async def announce(group: Group, lines: AsyncIterator[str]) -> None:
     """Send lines to a group, until there are no more."""
     async for line in lines:
-        if not line.strip() or not await group.members():
+        if not line.strip():
             continue
         sent = await group.send(line.strip())
         with trio.move_on_after(WAIT):
