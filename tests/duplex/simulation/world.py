@@ -282,7 +282,11 @@ class Machine:
                 assert received[side.key(number)] == side.received[number]
         expected = {side.connection_id for side in self.program.sides if not side.is_gone}
         expected |= {offer.connection_id for offer in self.program.offers if offer.way.is_address}
-        assert set(await agent.connections()) == expected - {None}
+        found, expected = set(await agent.connections()), expected - {None}
+        # A program that crashed while it joined may not have learned of it when all was over.
+        unknown = [side for side in self.program.sides if side.connection_id is None]
+        assert expected <= found
+        assert len(found - expected) <= sum(side.pairing.ends_early for side in unknown)
 
 
 class World:
