@@ -7,6 +7,12 @@
 People who write "/staff" and the password are staff.  They get each message of a customer with its
 number, and their answer goes to the customer whose message they quote.  Customers never learn who
 has answered.
+
+With --business the address is that of a business: each customer gets a group of its own, and the
+staff are invited to it, so that they see all that was said there and answer as themselves.  The
+links with which up to five people become staff are printed::
+
+    python examples/bots/support.py desk.db --business 2 --router smp://…@smp.example.com
 """
 
 from __future__ import annotations
@@ -15,12 +21,24 @@ import hmac
 import os
 import re
 from argparse import Namespace
+from contextlib import suppress
 
 import trio
 from command_line import parser, run
 from contact_lists import ContactList
 
-from simplex_trio.chat import Bot, Handlers, IncomingMessage, UnknownContact, escape, open_bot
+from simplex_trio.chat import (
+    Bot,
+    CannotInvite,
+    Contact,
+    Group,
+    Handlers,
+    IncomingMessage,
+    Role,
+    UnknownContact,
+    escape,
+    open_bot,
+)
 
 NUMBER = re.compile(r"#(\d{1,18}) ")
 """How each message to the staff begins: with the number of the customer."""
@@ -95,8 +113,71 @@ class Desk:
         await trio.sleep_forever()
 
 
+class BusinessDesk:
+    """Staff, who are invited to the groups of customers."""
+
+    def __init__(self) -> None:
+        self._bot: Bot | None = None
+        self._is_open = trio.Event()
+        self.handlers = Handlers()
+        # Customers come by the address, so that all contacts are staff.
+        self.handlers.on_connected(self.staff_has_come)
+        self.handlers.groups.on_customer(self.customer_has_come)
+
+    async def staff_has_come(self, person: Contact) -> None:
+        """Invite one of the staff to the groups of all customers."""
+        for group in await (await self.bot()).groups():
+            await self.invite(group, person)
+
+    async def customer_has_come(self, group: Group) -> None:
+        """Invite the staff to the group of a customer."""
+        staff = await (await self.bot()).contacts()
+        for person in staff:
+            await self.invite(group, person)
+        if not staff:
+            await group.send("Nobody is here yet.  Please wait until somebody comes.")
+
+    async def invite(self, group: Group, person: Contact) -> None:
+        """Invite one of the staff, unless that is not possible."""
+        with suppress(CannotInvite):  # not connected any more, or in the group already
+            await group.invite(person, role=Role.ADMIN)
+
+    async def bot(self) -> Bot:
+        """The bot; handlers may be called before the program has it in its hands, and wait."""
+        await self._is_open.wait()
+        assert self._bot is not None
+        return self._bot
+
+    async def run(self, bot: Bot) -> None:
+        """Work with a bot, until cancelled."""
+        self._bot = bot
+        self._is_open.set()
+        await trio.sleep_forever()
+
+
+async def run_business(arguments: Namespace) -> None:
+    """Run the bot with a business address, until cancelled."""
+    desk = BusinessDesk()
+    async with open_bot(
+        arguments.file,
+        profile="Support",
+        handlers=desk.handlers,
+        servers=arguments.router,
+        welcome="Hello! What can we do for you?",
+        business=True,
+    ) as bot:
+        lines = [f"for customers: {bot.address}"]
+        for _ in range(arguments.business):
+            lines.append(f"for one of the staff: {await bot.invite(alias='staff')}")
+        print("\n".join(lines), flush=True)
+        await desk.run(bot)
+
+
 async def main(arguments: Namespace) -> None:
     """Run the bot until cancelled."""
+    if arguments.business is not None:
+        await run_business(arguments)
+        return
     desk = Desk(os.environ["SUPPORT_PASSWORD"])
     async with open_bot(
         arguments.file,
@@ -110,4 +191,12 @@ async def main(arguments: Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run(main, parser(__doc__).parse_args())
+    made = parser(__doc__)
+    made.add_argument(
+        "--business",
+        type=int,
+        choices=range(6),
+        metavar="STAFF",
+        help="have a business address, and make links for so many of the staff",
+    )
+    run(main, made.parse_args())

@@ -26,6 +26,8 @@ __all__ = [
     "BelongsToBot",
     "Bot",
     "BotCommand",
+    "BusinessChat",
+    "BusinessSide",
     "CannotInvite",
     "CannotJoin",
     "ChatError",
@@ -215,9 +217,7 @@ if TYPE_CHECKING:
         GroupMessage,
         SentGroupMessage,
     )
-    from simplex_trio.chat.group_requests import (
-        MemberRequest,
-    )
+    from simplex_trio.chat.group_requests import MemberRequest
     from simplex_trio.chat.groups import (
         Group,
         GroupInvitation,
@@ -272,7 +272,11 @@ if TYPE_CHECKING:
         Quote,
     )
     from simplex_trio.chat.messages.formatting import parse_markdown
-    from simplex_trio.chat.messages.group_events import RejectionReason
+    from simplex_trio.chat.messages.group_events import (
+        BusinessChat,
+        BusinessSide,
+        RejectionReason,
+    )
     from simplex_trio.chat.messages.group_profiles import (
         GroupPreference,
         GroupPreferences,
@@ -436,7 +440,11 @@ else:
             "simplex_trio.chat.messages.escaping": ("escape",),
             "simplex_trio.chat.messages.events": ("REACTIONS", "MessageRef", "Quote"),
             "simplex_trio.chat.messages.formatting": ("parse_markdown",),
-            "simplex_trio.chat.messages.group_events": ("RejectionReason",),
+            "simplex_trio.chat.messages.group_events": (
+                "BusinessChat",
+                "BusinessSide",
+                "RejectionReason",
+            ),
             "simplex_trio.chat.messages.group_profiles": (
                 "GroupPreference",
                 "GroupPreferences",

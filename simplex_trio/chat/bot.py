@@ -169,7 +169,9 @@ class Bot:
         bot is opened the next time, with what is said then.
         """
         takes_files = self._core.settings.folder is not None
-        own = own_profile(profile, self._commands, self._handlers.commands, takes_files=takes_files)
+        handlers, business = self._handlers, self._core.settings.business
+        commands = handlers.group_commands if business else handlers.commands
+        own = own_profile(profile, self._commands, commands, takes_files=takes_files)
         await self._publish(evolve(self._core.settings, profile=own))
 
     async def set_welcome(self, welcome: Content | str | None) -> None:

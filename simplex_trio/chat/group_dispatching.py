@@ -172,6 +172,15 @@ def group_notice_job(core: ChatCore, noticed: GroupNoticed) -> Job:
             asking = Member(group, notice.member)
             value = MemberRequest(asking)
             return Job("group request", value, None, speaker=asking.id, scope=asking.id)
+        case NoticeKind.GROUP_CUSTOMER:
+            return Job("group customer", group, None)
+        case NoticeKind.GROUP_FIRST_MESSAGE if notice.member is not None:
+            assert notice.first is not None
+            speaker, first = Member(group, notice.member), notice.first
+            message = GroupMessage(
+                *(group, speaker, first.msg_id, first.content, None, core.settings.seconds)
+            )
+            return Job("group message", message, None, speaker=speaker.id)
         case NoticeKind.GROUP_MEMBER if notice.member is not None:
             return Job("group member joined", Member(group, notice.member), None)
         case NoticeKind.GROUP_FAILED:

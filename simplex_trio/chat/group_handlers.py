@@ -76,6 +76,13 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
         """Call a function with each `RoleChanged`, of a member or of the program."""
         return self._add("group role", function)
 
+    def on_customer(self, function: FunctionT) -> FunctionT:
+        """Call a function with the `Group` of each customer who comes by a business address.
+
+        See `open_bot` with ``business``.
+        """
+        return self._add("group customer", function)
+
     def on_member_request(self, function: FunctionT) -> FunctionT:
         """Call a function with each `MemberRequest`, if the program decides about them.
 

@@ -25,7 +25,7 @@ from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.records import SentRecord
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
-from simplex_trio.chat.messages.group_events import RejectionReason
+from simplex_trio.chat.messages.group_events import BusinessChat, RejectionReason
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.chat.messages.mentions import write_mention
 from simplex_trio.chat.messages.profiles import Profile
@@ -72,6 +72,16 @@ class Group(GroupCalls, GroupGoverning):
     def role(self) -> Role | str:
         """What the program may do in it."""
         return self._record.own_role
+
+    @property
+    def business(self) -> BusinessChat | None:
+        """Who is the business and who the customer, if it is the conversation of two such."""
+        return self._record.business
+
+    async def customer(self) -> Member | None:
+        """The customer whom the group is for, if the program is on the side of the business."""
+        business = self._record.business
+        return None if business is None else await self.member(business.customer_id)
 
     @property
     def is_incognito(self) -> bool:

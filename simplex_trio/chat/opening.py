@@ -51,6 +51,7 @@ async def open_bot(
     commands: Iterable[BotCommand] | None = None,
     address: bool = True,
     accept_requests: bool = True,
+    business: bool = False,
     folder: str | PathLike[str] | None = None,
     receive_up_to: int = 0,
     config: DuplexConfig | None = None,
@@ -70,6 +71,10 @@ async def open_bot(
     Without ``accept_requests`` the handlers of `Handlers.on_request` decide who becomes a contact,
     and without ``address`` there is no address: `Bot.invite` makes links for single persons.
 
+    With ``business`` the address is that of a business: each customer who opens it gets a group of
+    its own, in which staff can be (`Group.invite`), and `GroupHandlers.on_customer` tells of it.
+    What customers say is for `Handlers.groups`.
+
     Files are received into ``folder`` where no other place is given, those of up to
     ``receive_up_to`` bytes without asking the program: `Handlers.on_file` tells of them.  A profile
     without preferences says yes to files if there is a folder.  ``xftp_servers`` are the routers
@@ -85,7 +90,10 @@ async def open_bot(
         require_support()
     elif receive_up_to:
         raise ValueError("files that are received without asking need a folder")
-    own = own_profile(profile, given, table.commands, takes_files=folder is not None)
+    if business and not accept_requests:
+        raise ValueError("customers at a business address are always accepted")
+    commands_by_default = table.group_commands if business else table.commands
+    own = own_profile(profile, given, commands_by_default, takes_files=folder is not None)
     compress(bytes(200))  # the messages of the apps cannot be read without that
     config = DuplexConfig() if config is None else config
     settings = Settings(
@@ -96,6 +104,7 @@ async def open_bot(
         config.random_bytes,
         None if folder is None else await in_thread(partial(os.path.abspath, folder)),
         receive_up_to,
+        business,
     )
     settings.check()
     async with (

@@ -89,7 +89,7 @@ async def join(group: Group, contact: Contact, program: ChatProgram, role: Role)
 
 
 def is_about(name: str, event: dict[str, Any]) -> bool:
-    return bool(event["member"]["localDisplayName"] == name)
+    return bool(event["member"]["memberProfile"]["displayName"] == name)
 
 
 async def test_three_programs_in_a_group(router: str, tmp_path: Path) -> None:
@@ -298,3 +298,86 @@ async def test_new_members_see_the_last_messages(router: str, tmp_path: Path) ->
                     "second": "Weather bot",
                     "third": "Alice",
                 }
+
+
+async def test_a_business_has_a_group_for_each_customer(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Alice", "Bob"))
+    handlers, told = group_handlers()
+    customers: list[Group] = []
+
+    @handlers.groups.command
+    async def order(message: GroupMessage, what: str) -> None:
+        """Orders something."""
+        await message.answer(f"{what} is on its way")
+
+    @handlers.groups.on_customer
+    async def note(group: Group) -> None:
+        customers.append(group)
+
+    business = {"business": True, "profile": "Desk", "welcome": "What can we do?"}
+    async with party.both.bot(handlers, **business) as bot:
+        host = Person(bot.bot, told)
+        async with party.program("Bob") as bob:
+            planned = (await bob.command(f"/_connect plan 1 {host.bot.address}"))["connectionPlan"]
+            data = planned["contactAddressPlan"]["contactSLinkData_"]
+            assert data["business"] is True
+            await bob.command(f"/c {host.bot.address}")
+            await bob.event("userJoinedGroup")
+            await bob.item("What can we do?")
+            await bob.command("#Desk a fish, please")
+            message = await host.next(GroupMessage)
+            (group,) = customers
+            assert (message.text, message.member.name, group.name) == (
+                "a fish, please",
+                "Bob",
+                "Bob",
+            )
+            customer = await group.customer()
+            assert customer is not None
+            assert customer.id == message.member.id
+            await bob.command("#Desk /order fish")
+            await bob.item("fish is on its way")
+            # Alice is of the staff.
+            async with party.program("Alice") as alice:
+                await alice.command(f"/c {await host.bot.invite()}")
+                await alice.event("contactConnected")
+                await group.invite(await host.next(Contact), role=Role.ADMIN)
+                invited = await alice.event("receivedGroupInvitation")
+                assert invited["groupInfo"]["groupProfile"]["displayName"] == "Bob"
+                await alice.command("/j #Bob")
+                await alice.event("userJoinedGroup")
+                await alice.item("a fish, please")
+                await alice.event("connectedToGroupMember", partial(is_about, "Bob"))
+                await bob.event("connectedToGroupMember", partial(is_about, "Alice"))
+                await alice.command("#Bob which one?")
+                await bob.item("which one?")
+                while (message := await host.next(GroupMessage)).text != "which one?":
+                    pass
+                assert message.member.name == "Alice"
+                await bob.command("/p Robert")
+                await bob.command("#Desk the big one")
+                await alice.item("the big one")
+                while (message := await host.next(GroupMessage)).text != "the big one":
+                    pass
+                assert (await host.bot.group(group.id)).name == "Robert"
+
+
+async def test_a_customer_begins_with_a_message(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Bob",))
+    handlers, told = group_handlers()
+    options: dict[str, Any] = {"business": True, "profile": "Desk", "welcome": "What can we do?"}
+    async with party.both.bot(handlers, **options) as bot, party.program("Bob") as bob:
+        host = Person(bot.bot, told)
+        planned = await bob.command(f"/_connect plan 1 {host.bot.address}")
+        link = planned["connLink"]
+        data = json.dumps(planned["connectionPlan"]["contactAddressPlan"]["contactSLinkData_"])
+        full, short = link["connFullLink"], link["connShortLink"]
+        prepared = await bob.command(f"/_prepare contact 1 {full} {short} {data}")
+        group_id = prepared["chat"]["chatInfo"]["groupInfo"]["groupId"]
+        await bob.command(f"/_connect group #{group_id} text hello, a fish please")
+        await bob.event("userJoinedGroup")
+        message = await host.next(GroupMessage)
+        assert (message.text, message.group.name) == ("hello, a fish please", "Bob")
+        await message.reply("which one?")
+        item = await bob.item("which one?")
+        assert item["quotedItem"]["content"]["text"] == "hello, a fish please"

@@ -176,3 +176,24 @@ async def test_beside_asyncio(router: str, tmp_path: Path) -> None:
         contact = await connect(alice, address)
         await ask(alice, contact, "hello", "That was message 1.")
         await ask(alice, contact, "hello", "That was message 2.")
+
+
+async def test_support_of_a_business(router: str, tmp_path: Path) -> None:
+    name = named("SIMPLEX_TRIO_CHAT")
+    async with (
+        open_example("support", router, tmp_path, "--business", "1") as (printed, _),
+        open_chat_program(name, router, tmp_path / "carol", name="Carol") as carol,
+        open_chat_program(name, router, tmp_path / "bob", name="Bob") as bob,
+    ):
+        address, for_staff = [line.rpartition(" ")[2] for line in printed.splitlines()]
+        await connect(carol, for_staff)
+        await bob.command(f"/c {address}")
+        await bob.event("userJoinedGroup")
+        await bob.item("Hello! What can we do for you?")
+        await bob.command("#Support my router is on fire")
+        await carol.event("receivedGroupInvitation")
+        await carol.command("/j #Bob")
+        await carol.event("userJoinedGroup")
+        await carol.item("my router is on fire")
+        await carol.command("#Bob Use water")
+        await bob.item("Use water")

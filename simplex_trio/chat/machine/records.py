@@ -219,6 +219,8 @@ class NoticeKind(StrEnum):
     GROUP_FAILED = "group failed"
     GROUP_REQUEST = "group request"
     GROUP_MEMBER = "group member"
+    GROUP_CUSTOMER = "group customer"
+    GROUP_FIRST_MESSAGE = "group first message"
 
 
 @frozen(repr=False)

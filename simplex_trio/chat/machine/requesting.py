@@ -6,6 +6,8 @@ from contextlib import suppress
 
 from attrs import evolve
 
+from simplex_trio.chat.machine.groups.business import customer_asks
+from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.happenings import Happening
 from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.noticing import notify, read_info
@@ -49,6 +51,8 @@ def requested(store: Store, settings: Settings, event: RequestReceived) -> list[
     if message is None or not is_ours or not isinstance(message.event, XContact | XInfo):
         _reject(store, event)
         return []
+    if settings.business:
+        return [*customer_asks(GroupStore(store), settings, event)]
     asked = message.event
     request = asked if isinstance(asked, XContact) else XContact(asked.profile)
     key = request.contact_req_id

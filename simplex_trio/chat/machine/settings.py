@@ -35,6 +35,8 @@ class Settings(Redacted):
     """Where files are put for which no other place is given."""
     receives_up_to: int = 0
     """Files of at most so many bytes are received into the folder without asking the program."""
+    business: bool = False
+    """Whether each of those who ask at the address gets a group, which staff can join."""
 
     def preferences_for(self, contact: ContactRecord) -> Preferences:
         """What this side allows a contact."""
@@ -52,7 +54,7 @@ class Settings(Redacted):
         """Raise `EncodeError` or `TooLarge` for what the apps would not take."""
         self.profile.check()
         self.info(XInfo(self.profile))
-        AddressData(self.profile, self.welcome).encode()
+        AddressData(self.profile, self.welcome, self.business).encode()
 
     def usual_ttl(self, contact: ContactRecord) -> int | None:
         """After how many seconds messages disappear where that is allowed, unless they say so."""
@@ -82,4 +84,4 @@ class Settings(Redacted):
     @property
     def address_data(self) -> bytes:
         """What the short link of the address shows."""
-        return AddressData(self.profile, self.welcome).encode()
+        return AddressData(self.profile, self.welcome, self.business).encode()

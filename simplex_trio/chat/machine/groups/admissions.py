@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from simplex_trio.chat.machine.groups.records import MemberRecord
+from simplex_trio.chat.machine.records import FirstMessage
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.records import Record
 from simplex_trio.duplex.kept import KeptRecords
@@ -26,6 +27,8 @@ class Admission(Record):
     """The agent's id of that link."""
     is_approved: bool = False
     """Whether it is to be let in as soon as it is connected."""
+    first: FirstMessage | None = None
+    """What a customer has said with its request, until it is connected."""
     welcome_msg_id: bytes | None = None
     """The id by which its app shows the welcome message of the group already."""
 

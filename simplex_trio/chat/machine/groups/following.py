@@ -9,6 +9,7 @@ from simplex_trio.chat.machine.groups.applicants import (
     asked_to_join,
     give_up_applicant,
 )
+from simplex_trio.chat.machine.groups.business import customer_connected, is_customer
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.hosting import (
     drop_member,
@@ -118,6 +119,8 @@ def _followed_link(
 def _followed_newcomer(
     groups: GroupStore, settings: Settings, group: GroupRecord, member: MemberRecord
 ) -> list[GroupNoticed]:
+    if is_customer(group, member):
+        return customer_connected(groups, settings, group, member)
     if member.contact_id is None:
         return applicant_connected(groups, settings, group, member)
     if member.status is MemberStatus.JOINING:

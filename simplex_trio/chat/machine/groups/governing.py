@@ -155,7 +155,10 @@ def set_group_profile(
 ) -> GroupRecord:
     """Let the group say something else of itself, and have other rules."""
     _check(group, Role.OWNER)
-    check_group_profile(profile)
+    if group.business is None:
+        check_group_profile(profile)
+    else:  # it is called after the customer
+        profile = evolve(group.profile, group_preferences=profile.group_preferences)
     if profile == group.profile:
         return group
     changed = groups.change_group(group, profile=profile)

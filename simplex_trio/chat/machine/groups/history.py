@@ -218,8 +218,10 @@ def send_history(
 ) -> None:
     """Send a new member the last messages, and the welcome message unless it shows that already."""
     version = member.versions.highest
+    business = group.business
     if (
         not keeps_history(group)
+        or (business is not None and business.customer_id == member.member_id)
         or member.connection_id is None
         or version < ChatVersion.GROUP_BATCHES
     ):

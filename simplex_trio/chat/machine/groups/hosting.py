@@ -241,7 +241,8 @@ def acquaint(
     welcomed = admission is not None and admission.welcome_msg_id is not None
     forget_admission(groups.store.t.kept, member)
     groups.wait_for(member, None)
-    member = groups.change_member(member, request_key=None)
+    if group.business is None:
+        member = groups.change_member(member, request_key=None)
     introduce(groups, settings, group, member)
     own_name = profile_in(settings, group).display_name
     send_history(groups, settings, group, member, own_name, welcomed=welcomed)

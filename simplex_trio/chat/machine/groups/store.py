@@ -26,7 +26,7 @@ from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record
 
-__all__ = ["MAX_GONE", "MAX_SEEN", "PATIENCE", "GroupStore"]
+__all__ = ["CUSTOMERS", "MAX_GONE", "MAX_SEEN", "PATIENCE", "GroupStore"]
 
 PATIENCE = 21 * 24 * 3600
 """Seconds after which a connection with a member that has not come about is given up: routers have
@@ -52,6 +52,9 @@ _INVITATIONS = ".chat.group-invitations"
 _UNDECIDED = ".chat.group-undecided"
 _WAITING = ".chat.group-waiting"
 _CONNECTED = ".chat.group-connected"
+
+CUSTOMERS = ".chat.customers"
+"""Where it is found which group the request of a customer has led to."""
 
 _LINKS = ".chat.group-own-links"
 
@@ -257,6 +260,8 @@ class GroupStore:
             self._forget_copies(member.connection_id)
         if member.member_id:
             self._note_gone(member)
+        if member.request_key is not None:
+            self._kept.delete(CUSTOMERS, member.request_key)
         if member.number:
             Relations(self._kept, member.group_id).forget(member.number)
         return evolve(member, status=MemberStatus.GONE, connection_id=None, can_send=False)
