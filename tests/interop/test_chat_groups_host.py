@@ -26,6 +26,8 @@ from simplex_trio.chat.messages.group_profiles import (
     GroupPreference,
     GroupPreferences,
     GroupProfile,
+    MemberAdmission,
+    Reviewed,
     Role,
     Switch,
 )
@@ -381,3 +383,74 @@ async def test_a_customer_begins_with_a_message(router: str, tmp_path: Path) -> 
         await message.reply("which one?")
         item = await bob.item("which one?")
         assert item["quotedItem"]["content"]["text"] == "hello, a fish please"
+
+
+async def test_a_moderator_lets_a_new_member_in(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Alice", "Bob", "Carol"))
+    profile = GroupProfile("Team", member_admission=MemberAdmission(Reviewed.ALL))
+    async with (
+        party.host() as host,
+        party.program("Alice") as alice,
+        party.program("Bob") as bob,
+        party.program("Carol") as carol,
+    ):
+        group = await host.bot.create_group(profile)
+        await join(group, await party.meet(host, alice), alice, Role.MODERATOR)
+        await join(group, await party.meet(host, carol), carol, Role.MEMBER)
+        await bob.command(f"/c {await group.create_link()}")
+        await alice.event("connectedToGroupMember", partial(is_about, "Bob"))
+        found = (await alice.command("/ms #Team"))["group"]["members"]
+        (asking,) = [each for each in found if each["memberProfile"]["displayName"] == "Bob"]
+        assert asking["memberStatus"] == "pending_review"
+        (request,) = await group.requests()
+        assert request.name == "Bob"
+        text = {"msgContent": {"type": "text", "text": "who are you?"}, "mentions": {}}
+        scope = f"#1(_support:{asking['groupMemberId']})"
+        await alice.command(f"/_send {scope} json {json.dumps([text])}")
+        await bob.item("who are you?")
+        question = await host.next(GroupMessage)
+        assert (question.text, question.member.name) == ("who are you?", "Alice")
+        assert question.support is not None
+        await alice.command(f"/_accept member #1 {asking['groupMemberId']} member")
+        await until_present(group, "Bob")
+        await bob.event("connectedToGroupMember", partial(is_about, "Carol"))
+        await bob.command("#Team hello")
+        for each in (alice, carol):
+            await each.item("hello")
+        assert (await host.next(GroupMessage)).text == "hello"
+
+
+async def test_the_host_is_away_and_comes_back(router: str, tmp_path: Path) -> None:
+    party = Party(Both(router, tmp_path), ("Alice", "Bob", "Carol"))
+    async with party.program("Alice") as alice, party.program("Bob") as bob:
+        async with party.host() as host:
+            group = await host.bot.create_group("Team")
+            link = await group.create_link()
+            await join(group, await party.meet(host, alice), alice, Role.MEMBER)
+            await group.invite(await party.meet(host, bob))
+            await bob.event("receivedGroupInvitation")
+        # Bob joins while the host is away, and Carol asks at the link.
+        await bob.command("/j #Team")
+        async with party.program("Carol") as carol:
+            await carol.command(f"/c {link}")
+            await alice.command("#Team is the host there?")
+            async with party.host() as host:
+                (group,) = await host.bot.groups()
+                assert group.link == link
+                await bob.event("userJoinedGroup")
+                await carol.event("userJoinedGroup")
+                assert (await host.next(GroupMessage)).text == "is the host there?"
+                for name in ("Alice", "Bob", "Carol"):
+                    await until_present(group, name)
+                await group.send("I am back")
+                for each in (alice, bob, carol):
+                    await each.item("I am back")
+        async with party.host() as host:
+            # Carol is away now, and hears it later.
+            (group,) = await host.bot.groups()
+            await bob.event("connectedToGroupMember", partial(is_about, "Alice"))
+            await bob.command("#Team hello, all")
+            await alice.item("hello, all")
+            await until_present(group, "Carol")
+            async with party.program("Carol") as carol:
+                await carol.item("hello, all")
