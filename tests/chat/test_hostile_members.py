@@ -7,14 +7,14 @@ import trio
 
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import Group, Member
-from simplex_trio.chat.machine.groups import applicants, forwarding, relations
+from simplex_trio.chat.machine.groups import applicants, forwarding, pending, relations
 from simplex_trio.chat.machine.groups.introducing import numbered
 from simplex_trio.chat.machine.groups.records import MemberOrigin, MemberRecord, MemberStatus
 from simplex_trio.chat.machine.groups.relations import Relation, Relations
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Text
-from simplex_trio.chat.messages.events import XMsgNew
+from simplex_trio.chat.messages.events import XInfo, XMsgNew
 from simplex_trio.chat.messages.group_events import (
     Introduction,
     XGrpMemCon,
@@ -22,9 +22,11 @@ from simplex_trio.chat.messages.group_events import (
     XGrpMemRole,
 )
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
+from simplex_trio.chat.messages.pictures import Picture
+from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.pacing import Pace
 
-from .hosted import Hosted, open_hosted, say_in_group
+from .hosted import Hosted, open_hosted, present, say_in_group
 
 Clock = trio.testing.MockClock
 
@@ -216,3 +218,60 @@ def _member(group: Group, number: int) -> MemberRecord:
         *(group.id, f"member {number}".encode(), Role.MEMBER),
         *(MemberStatus.PRESENT, MemberOrigin.INVITEE),
     )
+
+
+async def test_a_profile_that_fills_a_message_keeps_no_other_out(autojump_clock: Clock) -> None:
+    async with open_hosted("Alice", "Bob") as hosted:
+        group = await hosted.host.bot.create_group("Team")
+        of_alice = await hosted.bring_in(group, 0)
+        picture = Picture(f"data:image/png;base64,{'A' * 15_000}")
+        for profile in (
+            Profile("Alice", image=picture),
+            Profile("Alice", full_name="A" * 15_000),
+        ):
+            await say_in_group(hosted.people[0], of_alice, XInfo(profile))
+            await trio.sleep(60)
+            of_bob = await hosted.bring_in(group, 1)
+            await trio.sleep(60)
+            assert "Alice" in {each.name for each in await of_bob.members()}
+            bob = await present(group, "Bob")
+            await bob.remove()
+            await trio.sleep(60)
+
+
+async def test_a_link_that_fills_a_message_is_not_passed_on(autojump_clock: Clock) -> None:
+    async with open_hosted("Alice", "Bob") as hosted:
+        group = await hosted.host.bot.create_group("Team")
+        await hosted.bring_in(group, 0)
+        of_bob = await hosted.bring_in(group, 1)
+        alice = (await records(hosted, group))["Alice"].member_id
+        links = Introduction("simplex:/invitation#/?v=1" + "x" * 14_000)
+        await say_in_group(hosted.people[1], of_bob, XGrpMemInv(alice, links))
+        await of_bob.send("hello")
+        assert (await hosted.host.next(GroupMessage)).text == "hello"
+        assert await relation(hosted, group, "Alice", "Bob") is Relation.INTRODUCED
+
+
+async def test_what_waits_for_a_member_is_limited_and_sent_in_order(
+    autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending, "MAX_PENDING", 3)
+    async with open_hosted("Alice") as hosted:
+        group = await hosted.host.bot.create_group("Team")
+        await hosted.bring_in(group, 0)
+        alice = (await records(hosted, group))["Alice"]
+
+        def keep(store: Store) -> None:
+            for number in range(5):
+                event = XMsgNew(Text(str(number)))
+                pending.keep_pending(GroupStore(store), alice, event, b"%d" % number)
+            assert store.t.kept.count(".chat.group-pending") == 3
+
+        def send(store: Store) -> None:
+            pending.send_pending(GroupStore(store), alice)
+            assert store.t.kept.count(".chat.group-pending") == 0
+
+        await hosted.host.bot._core.step(keep)
+        await hosted.host.bot._core.step(send)
+        heard = [(await hosted.people[0].next(GroupMessage)).text for _ in range(3)]
+        assert heard == ["2", "3", "4"]

@@ -15,6 +15,7 @@ from simplex_trio.chat.machine.groups.history import note_in_history
 from simplex_trio.chat.machine.groups.hosting import acquaint
 from simplex_trio.chat.machine.groups.noticing import notify_of_group
 from simplex_trio.chat.machine.groups.own_profile import note_profile, profile_in
+from simplex_trio.chat.machine.groups.profiles import fitted
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     GroupStatus,
@@ -111,7 +112,8 @@ def _switch(stated: Preference | TimedMessages | None, *, by_default: bool) -> S
     return Switch.ON if is_on else Switch.OFF
 
 
-def _called_after(profile: Profile, preferences: GroupPreferences) -> GroupProfile:
+def _called_after(whole: Profile, preferences: GroupPreferences) -> GroupProfile:
+    profile = fitted(whole)  # or staff could not be invited
     return GroupProfile(
         profile.display_name,
         profile.full_name,

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from simplex_trio.chat.machine.file_records import FileStore, file_mark
 from simplex_trio.chat.machine.groups.arriving import PASSED_ON, Arrival, Rule
 from simplex_trio.chat.machine.groups.introducing import member_info
+from simplex_trio.chat.machine.groups.pending import keep_pending
 from simplex_trio.chat.machine.groups.records import MemberOrigin, MemberRecord, MemberStatus
 from simplex_trio.chat.machine.groups.relations import Relation, Relations
 from simplex_trio.chat.machine.groups.rules import can_host, is_support
@@ -29,6 +30,7 @@ from simplex_trio.chat.messages.events import (
     XMsgUpdate,
 )
 from simplex_trio.chat.messages.group_events import (
+    Introduction,
     XGrpDel,
     XGrpInfo,
     XGrpLeave,
@@ -43,7 +45,7 @@ from simplex_trio.chat.messages.group_events import (
 )
 from simplex_trio.chat.messages.versions import ChatVersion
 
-__all__ = ["MAX_QUEUED", "PASSED_ON_BURST", "PASSED_ON_RATE", "RULES", "pass_on"]
+__all__ = ["MAX_LINK", "MAX_QUEUED", "PASSED_ON_BURST", "PASSED_ON_RATE", "RULES", "pass_on"]
 
 PASSED_ON_BURST = 5_000
 """How many copies of what one member says a host passes on at once.
@@ -53,6 +55,9 @@ side.  Nothing is lost, and others are not kept waiting."""
 
 PASSED_ON_RATE = 50
 """How many more copies of what one member says a host passes on each second."""
+
+MAX_LINK = 2_000
+"""How many characters of a link a host passes on; those of one queue have about half of that."""
 
 MAX_QUEUED = 1_000
 """How many messages may wait for a member who does not read them, for more to be passed on to it.
@@ -188,6 +193,7 @@ def links_for_member(a: Arrival, event: XGrpMemInv) -> bool:
         or not can_host(a.group)
         or a.author.origin is not MemberOrigin.INVITEE
         or target.member_id == a.author.member_id
+        or len(event.member_intro.group_conn_req) > MAX_LINK
     ):
         return False
     relations = Relations(a.groups.store.t.kept, a.group.group_id)
@@ -195,8 +201,13 @@ def links_for_member(a: Arrival, event: XGrpMemInv) -> bool:
         return False
     relations.put(a.author.number, target.number, Relation.INVITED)
     info = member_info(a.groups, a.group, a.author)
-    passed = XGrpMemFwd(info, event.member_intro)
-    say_to(a.groups, [target], [(passed, a.settings.new_message_id())], notify=passed.NOTIFIES)
+    # Apps join its link for the group alone, and long ago one for a contact.
+    passed = XGrpMemFwd(info, Introduction(event.member_intro.group_conn_req))
+    msg_id = a.settings.new_message_id()
+    if target.can_send:
+        say_to(a.groups, [target], [(passed, msg_id)], notify=passed.NOTIFIES)
+    else:
+        keep_pending(a.groups, target, passed, msg_id)
     a.groups.store.passed_on += 1
     return True
 

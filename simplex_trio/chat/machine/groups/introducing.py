@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from simplex_trio.chat.machine.groups.profiles import profile_for_members
+from simplex_trio.chat.machine.groups.profiles import fitted, profile_for_members
 from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord
 from simplex_trio.chat.machine.groups.relations import Relation, Relations
 from simplex_trio.chat.machine.groups.rules import has_role
@@ -36,7 +36,7 @@ def numbered(groups: GroupStore, member: MemberRecord) -> MemberRecord:
 def member_info(groups: GroupStore, group: GroupRecord, member: MemberRecord) -> MemberInfo:
     """What others are told of a member."""
     profile = groups.profile_of(member) or Profile(member.name)
-    shown = profile_for_members(profile, group.profile.group_preferences, member.role)
+    shown = fitted(profile_for_members(profile, group.profile.group_preferences, member.role))
     return MemberInfo(member.member_id, member.role, shown, member.versions)
 
 

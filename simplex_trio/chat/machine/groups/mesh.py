@@ -12,6 +12,7 @@ from contextlib import suppress
 from simplex_trio.chat.machine.groups.joining import invitation_link
 from simplex_trio.chat.machine.groups.leaving import drop_connection, is_lost
 from simplex_trio.chat.machine.groups.own_profile import profile_in
+from simplex_trio.chat.machine.groups.pending import send_pending
 from simplex_trio.chat.machine.groups.records import GroupRecord, MemberOrigin, MemberRecord
 from simplex_trio.chat.machine.groups.saying import say_to
 from simplex_trio.chat.machine.groups.store import PATIENCE, GroupStore
@@ -152,5 +153,6 @@ def _connected(
 ) -> None:
     groups.wait_for(member, None)
     member = groups.change_member(member, can_send=True, is_connected=True)
+    send_pending(groups, member)
     if member.origin in (MemberOrigin.BEFORE, MemberOrigin.AFTER):
         _say_to_host(groups, settings, group, member, XGrpMemCon(member.member_id))

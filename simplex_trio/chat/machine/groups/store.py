@@ -26,7 +26,7 @@ from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record
 
-__all__ = ["CUSTOMERS", "MAX_GONE", "MAX_SEEN", "PATIENCE", "GroupStore"]
+__all__ = ["CUSTOMERS", "MAX_GONE", "MAX_SEEN", "PATIENCE", "PENDING", "GroupStore"]
 
 PATIENCE = 21 * 24 * 3600
 """Seconds after which a connection with a member that has not come about is given up: routers have
@@ -52,6 +52,9 @@ _INVITATIONS = ".chat.group-invitations"
 _UNDECIDED = ".chat.group-undecided"
 _WAITING = ".chat.group-waiting"
 _CONNECTED = ".chat.group-connected"
+
+PENDING = ".chat.group-pending"
+"""Where it is found what waits for members that are not connected yet."""
 
 CUSTOMERS = ".chat.customers"
 """Where it is found which group the request of a customer has led to."""
@@ -260,6 +263,9 @@ class GroupStore:
             self._forget_copies(member.connection_id)
         if member.member_id:
             self._note_gone(member)
+        waiting = _key(member.group_id) + bytes([len(member.member_id)]) + member.member_id
+        for pending, _ in self._kept.scan(PENDING, waiting):
+            self._kept.delete(PENDING, pending)
         if member.request_key is not None:
             self._kept.delete(CUSTOMERS, member.request_key)
         if member.number:
