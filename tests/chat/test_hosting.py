@@ -8,7 +8,10 @@ import trio
 from simplex_trio.chat.errors import CannotInvite, NotAllowed
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import GroupInvitation
+from simplex_trio.chat.machine.groups import hosting
 from simplex_trio.chat.machine.groups.records import MemberStatus
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.errors import EncodeError
 
@@ -65,3 +68,28 @@ async def test_profiles_that_apps_refuse_are_refused(autojump_clock: Clock) -> N
                 await hosted.host.bot.create_group(profile)
         with pytest.raises(EncodeError):
             await hosted.host.bot.create_group(GroupProfile("Team", description="x" * 20_000))
+
+
+async def test_an_invited_contact_that_never_connects_can_be_invited_again(
+    autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosting, "PATIENCE", 3600)
+    async with open_hosted("Alice") as hosted:
+        group = await hosted.host.bot.create_group("Team")
+        invited = await group.invite(hosted.contacts[0])
+        await trio.sleep(0.001)
+
+        def joins(store: Store) -> None:
+            groups = GroupStore(store)
+            member = groups.member(group.id, invited.id)
+            assert member is not None
+            groups.change_member(member, status=MemberStatus.JOINING)
+            groups.wait_for(member, hosted.host.bot._core.settings.seconds + 3600)
+
+        # As if it had joined, and had then lost its data.
+        await hosted.host.bot._core.step(joins)
+        with pytest.raises(CannotInvite):
+            await group.invite(hosted.contacts[0])
+        await trio.sleep(3 * 3600)
+        again = await group.invite(hosted.contacts[0])
+        assert again.id != invited.id

@@ -65,7 +65,7 @@ def happened_in_group(
         case InvitationReady() if member.origin is MemberOrigin.INVITEE:
             link_is_there(groups, settings, group, member, event)
         case ConfirmationReceived() if member.origin is MemberOrigin.INVITEE:
-            invitee_confirmed(groups, member, event)
+            invitee_confirmed(groups, settings, member, event)
         case JoinSent(can_send=True):
             groups.change_member(member, can_send=True)
         case RatchetBroken(must_resynchronise=True):

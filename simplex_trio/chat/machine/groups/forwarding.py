@@ -148,17 +148,17 @@ def pass_on(allowed: Sequence[Arrival]) -> None:
     first = allowed[0]
     groups, group = first.groups, first.group
     author = first.author
-    if not can_host(group) or author.is_blocked or not author.number:
+    if not can_host(group) or author.is_blocked:
         return
-    relation = Relations(groups.store.t.kept, group.group_id).row(author.number)
+    unconnected = Relations(groups.store.t.kept, group.group_id).need_host(author.number)
     passed = [
         (each, _recipients(each, each.author, each.message.event))
         for each in allowed
         if each.message is not None and isinstance(each.message.event, PASSED_ON)
     ]
     bodies: dict[tuple[int, ...], list[MemberRecord]] = {}
-    for member in groups.members(group.group_id) if passed else ():
-        if member.is_connected and relation(member.number).needs_host:
+    for member in groups.members(group.group_id) if passed and unconnected else ():
+        if member.is_connected and member.number in unconnected:
             places = tuple(n for n, (_, is_for) in enumerate(passed) if is_for(member))
             if places:
                 bodies.setdefault(places, []).append(member)

@@ -27,7 +27,7 @@ from simplex_trio.chat.machine.groups.records import (
     MemberStatus,
 )
 from simplex_trio.chat.machine.groups.rules import check_inviting
-from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.groups.store import PATIENCE, GroupStore
 from simplex_trio.chat.machine.noticing import read_info
 from simplex_trio.chat.machine.outgoing import say_if_possible
 from simplex_trio.chat.machine.records import ContactRecord, ContactStatus, Notice, NoticeKind
@@ -207,7 +207,7 @@ def send_invitation(
 
 
 def invitee_confirmed(
-    groups: GroupStore, member: MemberRecord, event: ConfirmationReceived
+    groups: GroupStore, settings: Settings, member: MemberRecord, event: ConfirmationReceived
 ) -> None:
     """A contact joins, if it says that it is the member that it was invited as."""
     message = read_info(event.info)
@@ -221,7 +221,10 @@ def invitee_confirmed(
         return  # not accepted, so the connection is never made
     with suppress(DuplexError):
         groups.store.t.accept(event, encode_info(ChatMessage(XOk()), pq=False), pq=False)
-        groups.change_member(member, status=MemberStatus.JOINING, versions=message.versions)
+        member = groups.change_member(
+            member, status=MemberStatus.JOINING, versions=message.versions
+        )
+        groups.wait_for(member, settings.seconds + PATIENCE)
 
 
 def let_in(

@@ -74,6 +74,24 @@ class Relations:
 
         return relation
 
+    def need_host(self, number: int) -> frozenset[int]:
+        """The numbers of those whom what one member says reaches through the host alone."""
+        if not number:
+            return frozenset()
+        found: set[int] = set()
+        prefix = self._group + number.to_bytes(8, "big")
+        after: bytes | None = None
+        while page := self._kept.scan(_SPACE, prefix, after=after):
+            after = page[-1][0]
+            for key, piece in page:
+                first = int.from_bytes(key[16:], "big") * PIECE
+                found.update(
+                    first + place
+                    for place, relation in enumerate(piece)
+                    if Relation(relation).needs_host
+                )
+        return frozenset(found)
+
     def put(self, one: int, other: int, relation: Relation) -> None:
         """Two members have come that far with each other."""
         for a, b in ((one, other), (other, one)):
