@@ -192,7 +192,7 @@ async def test_what_members_do_is_told(router: str, tmp_path: Path) -> None:
         assert rules.voice is not None
         assert rules.voice.enable == "off"
         await bob.command("/p Robert")
-        await bob.command("#team my new name")
+        await bob.command("/_send #1 text my new name")  # which may be called crew there by now
         profile = await bot.next(MemberProfileChanged)
         assert (profile.profile.display_name, profile.before.display_name) == ("Robert", "Bob")
         assert (await bot.next(GroupMessage)).member.name == "Robert"
