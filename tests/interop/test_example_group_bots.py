@@ -100,3 +100,24 @@ async def test_announcer(router: str, tmp_path: Path) -> None:
         assert process.stdout is not None
         await process.stdin.send_all(b"We are open on Sunday.\n")
         await alice.item("We are open on Sunday.")
+
+
+async def test_support_of_a_business(router: str, tmp_path: Path) -> None:
+    name = named("SIMPLEX_TRIO_CHAT")
+    async with (
+        open_example("support", router, tmp_path, "--business", "1") as (lines, _),
+        open_chat_program(name, router, tmp_path / "alice") as alice,
+        open_chat_program(name, router, tmp_path / "bob", name="Bob") as bob,
+    ):
+        for_customers, for_staff = (line.partition(": ")[2] for line in lines.splitlines())
+        await connect(bob, for_staff)
+        await alice.command(f"/c {for_customers}")
+        await alice.event("userJoinedGroup")
+        await alice.command("#Support my router is on fire")
+        invited = await bob.event("receivedGroupInvitation")
+        assert invited["groupInfo"]["localDisplayName"] == "Alice"
+        await bob.command("/j #Alice")
+        await bob.item("my router is on fire")
+        await bob.event("connectedToGroupMember")
+        await bob.command("#Alice use water")
+        await alice.item("use water")
