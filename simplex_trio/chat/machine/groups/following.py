@@ -18,7 +18,13 @@ from simplex_trio.chat.machine.groups.hosting import (
     link_is_there,
 )
 from simplex_trio.chat.machine.groups.joining import connected, fail
-from simplex_trio.chat.machine.groups.leaving import drop_connection, is_cut_off, is_lost
+from simplex_trio.chat.machine.groups.leaving import (
+    drop_connection,
+    hear_out,
+    is_cut_off,
+    is_deaf,
+    is_lost,
+)
 from simplex_trio.chat.machine.groups.links import answered
 from simplex_trio.chat.machine.groups.mesh import followed_member
 from simplex_trio.chat.machine.groups.own_links import followed_link
@@ -82,9 +88,9 @@ def happened_in_group(
         case _ if member.origin is not MemberOrigin.INVITEE:
             followed_member(groups, settings, group, member, event)
             return _if_cut_off(groups, group)
-        case _ if is_lost(event) and member.is_current:
+        case _ if (is_lost(event) or is_deaf(event)) and member.is_current:
             groups.change_member(member, can_send=False, is_connected=False)
-        case _ if is_lost(event):
+        case _ if is_lost(event) or is_deaf(event):
             drop_member(groups, member)
         case _:
             pass
@@ -142,8 +148,11 @@ def _followed_host(
             groups.wait_for(host, None)
             groups.change_member(host, can_send=True, is_connected=True)
             return connected(groups.store, settings, group)
+        case _ if is_deaf(event):
+            hear_out(groups, settings, host)
+            return []
         case _ if is_lost(event):
-            if group.status is not GroupStatus.READY:
+            if not _is_ready(group):
                 return fail(groups, group)
             drop_connection(groups, host)
             return _if_cut_off(groups, group)
@@ -161,10 +170,15 @@ def give_up_waiting(store: Store, settings: Settings) -> list[GroupNoticed]:
     noticed: list[GroupNoticed] = []
     for member in list(groups.overdue(settings.seconds)):
         group = groups.group(member.group_id)
-        if group is not None and member.origin is MemberOrigin.HOST:
+        if group is not None and member.origin is MemberOrigin.HOST and not _is_ready(group):
             noticed += fail(groups, group)
         elif group is not None and member.origin is MemberOrigin.INVITEE:
             give_up_applicant(groups, settings, group, member)
         else:
             drop_connection(groups, member)
+            noticed += [] if group is None else _if_cut_off(groups, group)
     return noticed
+
+
+def _is_ready(group: GroupRecord) -> bool:
+    return group.status is GroupStatus.READY

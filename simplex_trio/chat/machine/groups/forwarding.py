@@ -148,8 +148,10 @@ def pass_on(allowed: Sequence[Arrival]) -> None:
     first = allowed[0]
     groups, group = first.groups, first.group
     author = first.author
-    if not can_host(group) or author.is_blocked:
+    if not can_host(group):
         return
+    if author.is_blocked:  # of whom nothing is passed on, but that it is gone
+        allowed = [each for each in allowed if isinstance(_event(each), XGrpLeave)]
     unconnected = Relations(groups.store.t.kept, group.group_id).need_host(author.number)
     passed = [
         (each, _recipients(each, each.author, each.message.event))
@@ -175,6 +177,10 @@ def pass_on(allowed: Sequence[Arrival]) -> None:
         for body in pack_forwarded(elements, binary=False).bodies:
             groups.store.t.broadcast(connections, body, notify=False, most_queued=MAX_QUEUED)
             groups.store.passed_on += len(connections)
+
+
+def _event(a: Arrival) -> Event | None:
+    return None if a.message is None else a.message.event
 
 
 def _as_passed_on(a: Arrival) -> Received:

@@ -29,14 +29,20 @@ from simplex_trio.duplex.events import (
 )
 
 __all__ = [
+    "HEARS_OUT",
     "close_group",
     "drop_connection",
+    "hear_out",
     "is_cut_off",
+    "is_deaf",
     "is_lost",
     "leave_group",
     "part_with",
     "remove",
 ]
+
+HEARS_OUT = 7 * 24 * 3600
+"""Seconds for which a connection is kept whose other side has deleted it."""
 
 _HEARING = (MemberStatus.PRESENT, MemberStatus.PENDING, MemberStatus.IN_REVIEW)
 
@@ -115,11 +121,28 @@ def is_cut_off(groups: GroupStore, group: GroupRecord) -> bool:
 
 
 def is_lost(event: ConnectionEvent) -> bool:
-    """Whether a connection cannot be made, or the other side has deleted it without a word."""
+    """Whether a connection cannot be made, or nothing can come by it any more."""
     match event:
         case ConnectionFailed() | QueueLost(deleted=True):
             return True
+        case _:
+            return False
+
+
+def is_deaf(event: ConnectionEvent) -> bool:
+    """Whether the other side has deleted its queue, so that nothing reaches it any more."""
+    match event:
         case DeliveryFailed(problem=problem):
             return problem is Problem.QUEUE_GONE
         case _:
             return False
+
+
+def hear_out(groups: GroupStore, settings: Settings, member: MemberRecord) -> MemberRecord:
+    """Say nothing more to a member, and keep the connection for what it has said before.
+
+    Most have left or were removed, and the message that says so is still to be read.
+    """
+    if member.can_send:
+        groups.wait_for(member, settings.seconds + HEARS_OUT)
+    return groups.change_member(member, can_send=False, is_connected=False)

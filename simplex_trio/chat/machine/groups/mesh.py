@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from simplex_trio.chat.machine.groups.joining import invitation_link
-from simplex_trio.chat.machine.groups.leaving import drop_connection, is_lost
+from simplex_trio.chat.machine.groups.leaving import drop_connection, hear_out, is_deaf, is_lost
 from simplex_trio.chat.machine.groups.own_profile import profile_in
 from simplex_trio.chat.machine.groups.pending import send_pending
 from simplex_trio.chat.machine.groups.records import GroupRecord, MemberOrigin, MemberRecord
@@ -107,6 +107,8 @@ def followed_member(
             drop_connection(groups, member)
         case ConnectionReady():
             _connected(groups, settings, group, member)
+        case _ if is_deaf(event):
+            hear_out(groups, settings, member)
         case _ if is_lost(event):
             drop_connection(groups, member)
         case _:

@@ -1,0 +1,111 @@
+"""Groups of many members and a bot: whatever happens, each message reaches each member once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+import pytest
+import trio
+
+from simplex_trio.chat.messages.group_profiles import Role
+from simplex_trio.chat.testing.world import open_world
+
+from .crowd import Crowd
+
+Clock = trio.testing.MockClock
+
+LONG = os.environ.get("SIMPLEX_TRIO_CROWDS") == "long"
+"""Whether groups have as many members as in `nox -s crowds`."""
+
+
+@asynccontextmanager
+async def open_crowd(*names: str, connects: bool = True) -> AsyncIterator[Crowd]:
+    async with open_world() as world:
+        crowd = Crowd(world)
+        for name in names:
+            await crowd.add(name, connects=connects)
+        await crowd.settle()
+        for actor in list(crowd.actors.values())[1:]:
+            await crowd.invite(actor)
+        await crowd.settle()
+        assert len(crowd.members) == len(names)
+        yield crowd
+
+
+async def test_a_blocked_member_is_gone_for_all_when_it_leaves(autojump_clock: Clock) -> None:
+    async with open_crowd("Host", "Alice", "Bob", connects=False) as crowd:
+        bob = crowd.actors["Bob"]
+        await crowd.set_blocked(bob, blocked=True)
+        await crowd.say(bob)
+        await crowd.leave(bob)
+        await crowd.settle()
+
+
+@pytest.mark.parametrize("connects", [False, True])
+async def test_who_comes_back_hears_what_was_said_before_others_left(
+    autojump_clock: Clock, connects: bool
+) -> None:
+    async with open_crowd("Host", "Alice", "Bob", connects=connects) as crowd:
+        alice, bob = crowd.actors["Alice"], crowd.actors["Bob"]
+        crowd.go_offline(bob)
+        for _ in range(3):
+            await crowd.say(alice)
+        await crowd.leave(alice)
+        await trio.sleep(60)
+        await crowd.say(bob)
+        await crowd.settle()
+
+
+async def test_who_comes_back_to_a_deleted_group_learns_so(autojump_clock: Clock) -> None:
+    async with open_crowd("Host", "Alice", "Bob", connects=False) as crowd:
+        alice = crowd.actors["Alice"]
+        crowd.go_offline(alice)
+        await crowd.say(crowd.host)
+        group = await alice.group()
+        await (await crowd.host.group()).delete()
+        await trio.sleep(60)
+        await group.send("too late")
+        alice.program.restore_network()
+        await crowd.world.advance(3600)
+        assert [text for _, text in alice.seen] == ["Host 1"]
+        assert [type(each).__name__ for each in alice.told if "Ended" in type(each).__name__] == [
+            "GroupEnded"
+        ]
+
+
+@pytest.mark.parametrize("hosts", [True, False])
+async def test_a_bot_among_many(autojump_clock: Clock, hosts: bool) -> None:
+    """The bot is the host of a group, or a member; it crashes and starts again all the time."""
+    size, rounds = (50, 4) if LONG else (6, 2)
+    random = Random(size)
+    names = [f"Member{number}" for number in range(1, size)]
+    names.insert(0 if hosts else 1, "Bot")
+    async with open_crowd(*names, connects=False) as crowd:
+        bot = crowd.actors["Bot"]
+        others = [each for each in crowd.members if each not in (bot, crowd.host)]
+        for number in range(rounds):
+            for actor in random.sample(others, size // 4):
+                crowd.go_offline(actor)
+            for _ in range(2):
+                for actor in random.sample(crowd.members, size // 3):
+                    await crowd.say(actor)
+                await crowd.crash(bot, loses_power=number % 2 == 1)
+            # A flood, in which the bot is stopped and started.
+            flooding = random.choice(others)
+            for place in range(20):
+                await crowd.say(flooding)
+                if place == 10:
+                    await bot.program.restart()
+            leaving, removed = random.sample([each for each in others if each.group_id], 2)
+            await crowd.leave(leaving)
+            await crowd.remove(removed)
+            for actor in random.sample(crowd.members, size // 3):
+                await crowd.say(actor)
+            await crowd.settle()
+            for actor in (leaving, removed):
+                await crowd.invite(actor, random.choice([Role.MEMBER, Role.ADMIN]))
+            await crowd.settle()
+        assert crowd.messages > rounds * 20
