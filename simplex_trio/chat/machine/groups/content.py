@@ -86,6 +86,12 @@ def _check_voice(a: Arrival, content: Content) -> None:
         raise _Refused
 
 
+def _check_speaker(a: Arrival, event: XMsgNew | XMsgUpdate) -> None:
+    """Owners alone speak as the group itself."""
+    if event.as_group and not has_role(a.author.role, Role.OWNER):
+        raise _Refused
+
+
 def _mark(a: Arrival, msg_id: bytes) -> bytes:
     return file_mark(msg_id, a.author.member_id)
 
@@ -98,6 +104,7 @@ def message_came(a: Arrival, event: XMsgNew) -> bool:
     is_report = isinstance(event.content, Report)
     try:
         scope = _scope(a, event.scope, is_report=is_report)
+        _check_speaker(a, event)
         _check_voice(a, event.content)
         if scope is None:
             _check_links(a, event.content)
@@ -119,6 +126,7 @@ def message_edited(a: Arrival, event: XMsgUpdate) -> bool:
     """A message has another content."""
     try:
         scope = _scope(a, event.scope)
+        _check_speaker(a, event)
         _check_voice(a, event.content)
         _check_links(a, event.content)
     except _Refused:
