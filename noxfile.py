@@ -186,6 +186,16 @@ def seeds(session: nox.Session) -> None:
 
 
 @nox.session
+def crowds(session: nox.Session) -> None:
+    """Groups of 50, and groups in which anything happens, 100 times; `-- 37-37` replays one seed."""
+    session.install(*group("test"), WHOLE)
+    count = session.posargs[0] if session.posargs else "100"
+    environment = {"SIMPLEX_TRIO_GROUP_SEEDS": count, "SIMPLEX_TRIO_CROWDS": "long"}
+    files = ["tests/chat/groups/test_simulation.py", "tests/chat/groups/test_crowds.py"]
+    session.run(*["python", "-m", "pytest", "-q", *files], env=environment)
+
+
+@nox.session
 def cancellations(session: nox.Session) -> None:
     """Calls of agent and files, cancelled at random for minutes; `-- 137-137` replays one."""
     session.install(*group("test"), WHOLE)
