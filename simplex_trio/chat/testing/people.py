@@ -194,13 +194,10 @@ class Person:
         invited = await mine.invite(contact, role=role)
         if isinstance(who, Person):
             await who.accept_invitation(within=within)
-        with trio.move_on_after(within):
-            while True:
-                member = await mine.member(invited.id)
-                if member is not None:
-                    return member
-                await trio.sleep(1)
-        raise self._nothing(f"{contact.name} has not joined in {within:g} seconds")
+        try:
+            return await self.next(Member, lambda each: each.id == invited.id, within=within)
+        except NothingHappened as exc:
+            raise self._nothing(f"{contact.name} has not joined in {within:g} seconds") from exc
 
     async def _meet(self, who: Person | BotProgram, *, within: float) -> Contact:
         """Connect with a person or a bot; whom this person writes to stays the same."""

@@ -79,7 +79,7 @@ async def test_who_comes_back_to_a_deleted_group_learns_so(autojump_clock: Clock
 @pytest.mark.parametrize("hosts", [True, False])
 async def test_a_bot_among_many(autojump_clock: Clock, hosts: bool) -> None:
     """The bot is the host of a group, or a member; it crashes and starts again all the time."""
-    size, rounds = (50, 4) if LONG else (6, 2)
+    size, rounds, flood = (50, 4, 20) if LONG else (5, 2, 8)
     random = Random(size)
     names = [f"Member{number}" for number in range(1, size)]
     names.insert(0 if hosts else 1, "Bot")
@@ -95,9 +95,9 @@ async def test_a_bot_among_many(autojump_clock: Clock, hosts: bool) -> None:
                 await crowd.crash(bot, loses_power=number % 2 == 1)
             # A flood, in which the bot is stopped and started.
             flooding = random.choice(others)
-            for place in range(20):
+            for place in range(flood):
                 await crowd.say(flooding)
-                if place == 10:
+                if place == flood // 2:
                     await bot.program.restart()
             leaving, removed = random.sample([each for each in others if each.group_id], 2)
             await crowd.leave(leaving)
@@ -108,4 +108,4 @@ async def test_a_bot_among_many(autojump_clock: Clock, hosts: bool) -> None:
             for actor in (leaving, removed):
                 await crowd.invite(actor, random.choice([Role.MEMBER, Role.ADMIN]))
             await crowd.settle()
-        assert crowd.messages > rounds * 20
+        assert crowd.messages > rounds * flood

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import trio
 
+from simplex_trio.chat.errors import NotAGroup
 from simplex_trio.chat.group_changes import MemberLeft
 from simplex_trio.chat.group_messages import GroupMessage
-from simplex_trio.chat.groups import GroupInvitation, Member
+from simplex_trio.chat.group_requests import MemberRequest
+from simplex_trio.chat.groups import Group, GroupInvitation, Member
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.groups.records import GroupStatus
 from simplex_trio.chat.messages.group_profiles import Role
@@ -85,6 +87,30 @@ async def test_a_bot_makes_a_group(autojump_clock: Clock) -> None:
         joined = await alice.accept_invitation()
         assert (joined.name, joined.status) == ("Team", GroupStatus.READY)
         await alice.send("hello", to=group)
+
+
+async def test_groups_are_joined_by_their_links(autojump_clock: Clock) -> None:
+    handlers = Handlers()
+
+    @handlers.groups.on_member_request
+    async def decide(request: MemberRequest) -> None:
+        if request.name == "Alice":
+            await request.approve()
+        else:
+            await request.reject("only Alice")
+
+    async with open_world() as world:
+        bot = await world.bot(handlers, profile="Host")
+        group = await bot.bot.create_group("Team")
+        link = await group.create_link(approval=True)
+        alice, bob = await world.person("Alice"), await world.person("Bob")
+        waiting = await alice.join(link)
+        if waiting.status is not GroupStatus.READY:
+            assert (await alice.next(Group)).status is GroupStatus.READY
+        assert (await bob.join(link)).rejection == "only Alice"
+        await alice.send("hello", to=group)
+        with pytest.raises(NotAGroup):
+            await alice.join(bot.address)
 
 
 async def test_a_bot_that_does_not_join(autojump_clock: Clock) -> None:
