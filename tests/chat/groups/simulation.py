@@ -50,8 +50,8 @@ class _Run:
 
     async def _something(self) -> None:
         crowd, host, random = self.crowd, self.crowd.host, self.random
-        kinds = ("say",) * 12 + ("invite",) * 3
-        kinds += ("leave", "remove", "role", "block", "offline", "online", "crash", "power", "trap")
+        kinds = [*["say"] * 12, *["invite"] * 3, "leave", "remove", "role", "block"]
+        kinds += ["offline", "online", "crash", "power", "trap"]
         kind = random.choice(kinds)
         others = [each for each in crowd.members if each is not host]
         settled = [each for each in others if each.is_settled and each.name not in self.governed]

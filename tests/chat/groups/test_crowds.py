@@ -12,8 +12,9 @@ import trio
 
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.chat.testing.world import open_world
+from simplex_trio.testing.network import Trouble
 
-from .crowd import Crowd
+from .crowd import Actor, Crowd
 
 Clock = trio.testing.MockClock
 
@@ -109,3 +110,33 @@ async def test_a_bot_among_many(autojump_clock: Clock, hosts: bool) -> None:
                 await crowd.invite(actor, random.choice([Role.MEMBER, Role.ADMIN]))
             await crowd.settle()
         assert crowd.messages > rounds * flood
+
+
+async def test_nothing_is_lost_while_two_are_being_connected(autojump_clock: Clock) -> None:
+    """The newcomer is connected already, and the other one does not know yet."""
+    async with open_crowd("Host", "Alice") as crowd:
+        crowd.world.trouble = Trouble(delay=0.3)
+        for actor in crowd.actors.values():
+            actor.program.interrupt_network()
+            actor.program.restore_network()
+        alice, bob = crowd.actors["Alice"], await crowd.add("Bob")
+        await crowd.settle()
+        await crowd.invite(bob)
+
+        async def is_connected(one: Actor, other: Actor) -> bool:
+            if one.group_id is None:
+                return False
+            members = await (await one.group()).members()
+            return any(each.name == other.name and each.is_connected for each in members)
+
+        with trio.fail_after(600):
+            while not await is_connected(bob, alice):  # noqa: ASYNC110 - virtual time
+                await trio.sleep(0.05)
+        assert not await is_connected(alice, bob)
+        crowd.go_offline(alice)
+        bob.is_settled = True
+        for _ in range(2):
+            await crowd.say(alice)
+            await crowd.say(bob)
+        await trio.sleep(60)
+        await crowd.settle()

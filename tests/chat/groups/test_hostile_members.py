@@ -330,8 +330,8 @@ async def test_what_cannot_be_read_is_left_out(autojump_clock: Clock) -> None:
         mallory, alice, bob = hosted.people
         _, of_mallory, _ = await open_scene(hosted, Role.ADMIN)
         others = (hosted.host, alice, bob)
-        for each in others:
-            await each.next(GroupMessage) if each is not hosted.host else None
+        for each in (alice, bob):
+            await each.next(GroupMessage)
         for number, body in enumerate(RAW.values()):
             if body:
                 await say_raw(mallory, of_mallory, body)
@@ -345,8 +345,8 @@ async def test_what_cannot_be_read_is_left_out(autojump_clock: Clock) -> None:
             if body.startswith((b"{", b'"')) and body != RAW["half an object"]:
                 await say_raw(mallory, of_mallory, b"[" + b",".join(parts) + b"]")
             else:
-                for each in good:
-                    await say_raw(mallory, of_mallory, each.encode())
+                for message in good:
+                    await say_raw(mallory, of_mallory, message.encode())
             for person in others:
                 texts = [(await person.next(GroupMessage)).text for _ in range(2)]
                 assert texts == [f"{number} first", f"{number} last"]
