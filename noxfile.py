@@ -187,7 +187,7 @@ def seeds(session: nox.Session) -> None:
 
 @nox.session
 def crowds(session: nox.Session) -> None:
-    """Groups of 50, and groups in which anything happens, 100 times; `-- 37-37` replays one seed."""
+    """Groups of 50, and 100 groups in which anything happens; `-- 37-37` replays one seed."""
     session.install(*group("test"), WHOLE)
     count = session.posargs[0] if session.posargs else "100"
     environment = {"SIMPLEX_TRIO_GROUP_SEEDS": count, "SIMPLEX_TRIO_CROWDS": "long"}

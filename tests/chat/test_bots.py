@@ -735,6 +735,7 @@ async def test_a_restart_repeats_what_was_not_finished(tmp_path: Path) -> None:
 async def test_contacts_are_told_of_a_new_profile(tmp_path: Path) -> None:
     path = tmp_path / "bot.db"
     handlers, told = listening()
+    own, connected = listening()
     with trio.fail_after(60):
         async with (
             open_router() as router,
@@ -749,11 +750,12 @@ async def test_contacts_are_told_of_a_new_profile(tmp_path: Path) -> None:
         ):
             for name in ("Old name", "New name", "New name"):
                 async with open_bot(
-                    path, profile=name, servers=[router.address], config=PLAIN
+                    path, profile=name, servers=[router.address], config=PLAIN, handlers=own
                 ) as bot:
                     if name == "Old name":
                         await alice.connect(bot.address)
                         assert isinstance(await told.receive(), Contact)
+                        assert isinstance(await connected.receive(), Contact)
                     await bot.agent.drain()
                     shown = AddressData.decode((await alice.agent.look(bot.address)).data or b"")
                     assert shown.profile.display_name == name
