@@ -8,7 +8,18 @@ import trio
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import Group
 from simplex_trio.chat.machine.groups import history
-from simplex_trio.chat.machine.groups.history import History
+from simplex_trio.chat.machine.groups.history import (
+    MAX_FILE_AGE,
+    History,
+    for_newcomers,
+    note_in_history,
+)
+from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.content import File, Image, Report, ReportReason, Text
+from simplex_trio.chat.messages.event import Event
+from simplex_trio.chat.messages.events import MemberScope, XFileCancel, XMsgFileDescr, XMsgNew
+from simplex_trio.chat.messages.files import FileDescr, FileInvitation
 from simplex_trio.chat.messages.group_profiles import (
     GroupPreference,
     GroupPreferences,
@@ -16,8 +27,10 @@ from simplex_trio.chat.messages.group_profiles import (
     Role,
     Switch,
 )
+from simplex_trio.chat.messages.message import ChatMessage
 
 from .hosted import open_hosted, present
+from .people import PICTURE
 
 Clock = trio.testing.MockClock
 
@@ -83,3 +96,53 @@ async def test_it_is_bounded(autojump_clock: Clock, monkeypatch: pytest.MonkeyPa
             return sum(store.t.kept.count(f".chat.{each}") for each in names)  # type: ignore[attr-defined]
 
         assert await hosted.host.bot._core.step(count) == 0
+
+
+async def test_some_of_it_is_not_for_newcomers(autojump_clock: Clock) -> None:
+    async with open_hosted("Alice") as hosted:
+        group = await hosted.host.bot.create_group(WITH_HISTORY)
+        await hosted.bring_in(group, 0)
+        alice = await present(group, "Alice")
+        settings = hosted.host.bot._core.settings
+        now = settings.seconds
+        invitation = FileInvitation("fish.txt", 4, file_descr=FileDescr("", 0, False))
+
+        def note(store: Store) -> None:
+            groups = GroupStore(store)
+
+            def says(event: Event, msg_id: bytes | None, at: int = now) -> None:
+                note_in_history(groups, group._record, event, msg_id, alice._record, at)
+
+            says(XMsgNew(Text("gone"), ttl=10), b"1", now - 20)
+            says(XMsgNew(Text("not yet gone"), ttl=30), b"2", now - 20)
+            for number, at in ((b"3", now), (b"4", now - MAX_FILE_AGE)):
+                says(XMsgNew(File("a file"), file=invitation), number, at)
+                says(XMsgFileDescr(number, FileDescr("first", 1, False)), None)
+                says(XMsgFileDescr(number, FileDescr("not in order", 3, True)), None)
+                says(XMsgFileDescr(number, FileDescr("last", 2, True)), None)
+            says(XMsgNew(File(""), file=invitation), b"5")
+            says(XMsgNew(Image(PICTURE, ""), file=invitation), b"6")
+            says(XMsgFileDescr(b"6", FileDescr("all", 1, True)), None)
+            says(XFileCancel(b"6"), None)
+            says(XMsgNew(Text("a secret"), scope=MemberScope(alice.id)), b"7")
+            says(XMsgNew(Report("spam", ReportReason.SPAM)), b"8")
+
+        def shown(store: Store) -> list[Event]:
+            groups = GroupStore(store)
+            return [
+                each.message.event
+                for said in History(store.t.kept, group.id).all()
+                for each in for_newcomers(groups, settings, group._record, said, "Host")
+                if isinstance(each.message, ChatMessage)
+            ]
+
+        await hosted.host.bot._core.step(note)
+        assert await hosted.host.bot._core.step(shown) == [
+            XMsgNew(Text("not yet gone"), ttl=30),
+            XMsgNew(File("a file"), file=invitation),
+            XMsgFileDescr(b"3", FileDescr("first", 1, False)),
+            XMsgFileDescr(b"3", FileDescr("last", 2, True)),
+            XMsgNew(Text("a file")),
+        ]
+        await alice.block()
+        assert await hosted.host.bot._core.step(shown) == []

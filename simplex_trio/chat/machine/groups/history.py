@@ -39,6 +39,7 @@ __all__ = [
     "MAX_HISTORY",
     "MAX_HISTORY_SIZE",
     "History",
+    "for_newcomers",
     "keeps_history",
     "note_in_history",
     "send_history",
@@ -228,7 +229,7 @@ def send_history(
         return
     elements: list[Received] = []
     for said in History(groups.store.t.kept, group.group_id).all():
-        elements += _as_forwarded(groups, settings, group, said, own_name)
+        elements += for_newcomers(groups, settings, group, said, own_name)
     for body in pack_forwarded(elements, binary=False).bodies:
         groups.store.t.broadcast([member.connection_id], body, notify=True)
     description = group.profile.description
@@ -241,7 +242,7 @@ _WELCOME = 6
 """The version from which on programs do not write the welcome message themselves."""
 
 
-def _as_forwarded(
+def for_newcomers(
     groups: GroupStore, settings: Settings, group: GroupRecord, said: _Said, own_name: str
 ) -> Iterator[Received]:
     """A message as a new member gets it; nothing if it is not for new members."""
