@@ -325,54 +325,6 @@ def of_bot(member: dict[str, Any]) -> bool:
     return bool(member["memberProfile"]["displayName"] != "Alice")
 
 
-async def ready(bot: Person) -> Group:
-    """The bot's group, as soon as the bot is a member."""
-    with trio.fail_after(PATIENCE):
-        while True:
-            (group,) = await bot.bot.groups()
-            if group.status is GroupStatus.READY:
-                return group
-            await trio.sleep(0.1)
-
-
-async def test_programs_end_and_start_in_between(router: str, tmp_path: Path) -> None:
-    meeting = Meeting(router, tmp_path)
-    async with meeting.program("Alice") as alice, meeting.program("Bob") as bob:
-        link = await new_group(alice)
-        await join(bob, link)
-        async with meeting.bot() as bot:
-            await bot.bot.join(link, connect_members=True)
-        # The bot has ended while it was joining, and Bob ends before the two are connected.
-        await alice.event("acceptingGroupJoinRequestMember")
-    async with meeting.program("Alice") as alice:
-        async with meeting.bot() as bot:
-            group = await ready(bot)
-            await group.send("one")
-            await alice.item("one")
-        async with meeting.program("Bob") as bob:
-            await bob.item("one")
-            await bob.command("#team two")
-            await alice.item("two")
-            await alice.command("/mr #team Bob observer")
-            async with meeting.bot() as bot:
-                (group,) = await bot.bot.groups()
-                heard = await bot.next(GroupMessage)
-                assert (heard.text, heard.member.name) == ("two", "Bob")
-                changed = await bot.next(RoleChanged)
-                assert changed.member is not None
-                assert (changed.member.name, changed.role) == ("Bob", Role.OBSERVER)
-                await connected(bot, group, "Bob")
-            await bob.command("/_leave #1")
-            await alice.event("leftMember")
-    async with meeting.bot() as bot:
-        assert (await bot.next(MemberLeft)).member.name == "Bob"
-        (group,) = await bot.bot.groups()
-        assert [each.name for each in await group.members()] == ["Alice"]
-        await group.leave()
-    async with meeting.program("Alice") as alice:
-        await alice.event("leftMember")
-
-
 async def test_contacts_invite_the_bot_with_connections_to_all(router: str, tmp_path: Path) -> None:
     meeting = Meeting(router, tmp_path)
     handlers, told = group_handlers(connects=True)
