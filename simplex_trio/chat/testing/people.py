@@ -12,6 +12,7 @@ from simplex_trio.chat.changes import MessageDeleted, MessageEdited, ReactionCha
 from simplex_trio.chat.group_handlers import GroupHandlers
 from simplex_trio.chat.groups import Group, GroupInvitation, Member
 from simplex_trio.chat.handlers import Handlers
+from simplex_trio.chat.machine.records import ContactStatus
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.chat.people import (
@@ -116,7 +117,10 @@ class Person:
     async def _connect(self, link: str, *, within: float) -> Contact:
         asked = await self._opened(lambda: self.program.bot.connect(link), within=within)
         contact_id = None if asked is None else asked.id
-        return await self.next(Contact, lambda each: each.id == contact_id, within=within)
+        contact = await self.next(Contact, lambda each: each.id == contact_id, within=within)
+        if contact.status is not ContactStatus.READY:
+            raise self._nothing(f"{self.name} could not be connected")
+        return contact
 
     async def _opened(
         self, open_link: Callable[[], Awaitable[OpenedT]], *, within: float

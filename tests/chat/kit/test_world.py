@@ -457,3 +457,11 @@ def test_a_seed_repeats_everything() -> None:
         env={**os.environ, "PYTHONHASHSEED": "1", "PYTHONUTF8": "1"},
     )
     assert elsewhere.stdout.strip() == str(first)
+
+
+async def test_who_cannot_be_connected_is_told(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        desk = await world.bot(business=True)
+        alice = await world.person("Alice")
+        with pytest.raises(NothingHappened, match="Alice could not be connected"):
+            await alice.connect(desk.address)
