@@ -12,7 +12,7 @@ from simplex_trio.chat.group_calls import GroupCalls
 from simplex_trio.chat.group_governing import GroupGoverning, MemberGoverning
 from simplex_trio.chat.machine.groups.contacts import ask_member
 from simplex_trio.chat.machine.groups.joining import accept_invitation, decline_invitation
-from simplex_trio.chat.machine.groups.leaving import leave_group
+from simplex_trio.chat.machine.groups.leaving import forget_group, leave_group
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     GroupStatus,
@@ -140,7 +140,7 @@ class Group(GroupCalls, GroupGoverning):
             if group is not None and not group.status.is_over:
                 raise NotAllowed("the program is a member of the group, and has to leave it first")
             if group is not None:
-                groups.remove_group(group)
+                forget_group(groups, group)
 
         await self._core.step(decide)
 

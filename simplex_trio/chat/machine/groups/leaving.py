@@ -32,6 +32,7 @@ __all__ = [
     "HEARS_OUT",
     "close_group",
     "drop_connection",
+    "forget_group",
     "hear_out",
     "is_cut_off",
     "is_deaf",
@@ -91,6 +92,16 @@ def close_group(
     for member in groups.members(group.group_id):
         if kept is None or member.connection_id != kept:
             remove(groups, member, after_delivery=after_delivery)
+
+
+def forget_group(groups: GroupStore, group: GroupRecord) -> None:
+    """Remove all that is kept of a group that is over.
+
+    There may be a connection yet: the one through which the program was told, just now.
+    """
+    for member in groups.members(group.group_id):
+        remove(groups, member, after_delivery=_passes_on(group))
+    groups.remove_group(group)
 
 
 def leave_group(groups: GroupStore, settings: Settings, group: GroupRecord) -> None:
