@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from attrs import frozen
 
-from simplex_trio.chat.errors import UnknownContact, UnknownGroup
+from simplex_trio.chat.errors import NotAllowed, UnknownContact, UnknownGroup
 from simplex_trio.chat.machine.records import SentRecord
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
@@ -78,12 +78,13 @@ class Outlet(ABC):
     def queue(self, event: Event, msg_id: bytes | None) -> Queued:
         """Queue one message of the chat protocol.
 
-        Raises `CannotSend`, `LimitReached`, `TooLarge`, and `UnknownContact` or `UnknownGroup`.
+        Raises `CannotSend`, `LimitReached`, `TooLarge`, `NotAllowed` if there is no one left that
+        it is for, and `UnknownContact` or `UnknownGroup`.
         """
 
     def queue_if_possible(self, event: Event, msg_id: bytes | None) -> None:
         """Queue a message that the others can do without."""
-        with suppress(CannotSend, LimitReached, TooLarge, UnknownContact, UnknownGroup):
+        with suppress(CannotSend, LimitReached, NotAllowed, TooLarge, UnknownContact, UnknownGroup):
             self.queue(event, msg_id)
 
     @abstractmethod

@@ -50,6 +50,7 @@ from simplex_trio.chat.messages.group_events import (
     XGrpPrefs,
 )
 from simplex_trio.chat.messages.group_profiles import Role
+from simplex_trio.chat.messages.json_text import encode_json
 from simplex_trio.chat.messages.message import ChatMessage, XGrpMsgForward
 from simplex_trio.chat.messages.names import shown_name
 from simplex_trio.duplex.errors import CannotAcknowledge, UnknownConnection
@@ -60,6 +61,7 @@ __all__ = [
     "CLOCK_SKEW",
     "MAX_RECEIPTS",
     "MAX_TOLD",
+    "MAX_TOLD_SIZE",
     "PASSED_ON",
     "Arrival",
     "Rule",
@@ -76,6 +78,11 @@ before the program has come into the group is not taken for history."""
 MAX_TOLD = 300
 """How many things one message can tell the program; what comes behind them in it is left out.
 Batches of the apps have fewer elements that programs are told of."""
+
+MAX_TOLD_SIZE = 500_000
+"""How many bytes of that are kept until the program has dealt with it; the rest is left out, too.
+
+A long profile of a group, say, is kept with each of its changes."""
 
 MAX_RECEIPTS = 20
 """Up to how many members there are receipts in a group, as with the apps."""
@@ -254,6 +261,7 @@ def _apply(
     allowed: list[Arrival] = []
     later: list[Callable[[], None]] = []
     reminder = HostReminder()
+    size = counted = 0
     for place, element in enumerate(elements):
         group = groups.group(member.group_id)
         deliverer = groups.member_of(message.connection_id)
@@ -263,6 +271,7 @@ def _apply(
             or deliverer is None
             or deliverer.status is MemberStatus.GONE
             or len(told) >= MAX_TOLD
+            or size >= MAX_TOLD_SIZE
         ):
             break  # by what came before
         if element is None:
@@ -288,6 +297,8 @@ def _apply(
         rule = rules.get(type(event))
         if rule is not None and rule(arrival, event):
             allowed.append(arrival)
+        size += sum(len(encode_json(each.to_json())) for each in told[counted:])
+        counted = len(told)
     if allowed:
         pass_on(allowed)
     for each in later:
