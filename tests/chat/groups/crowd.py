@@ -25,6 +25,7 @@ from simplex_trio.chat.people import Contact
 from simplex_trio.chat.testing.programs import BotProgram
 from simplex_trio.chat.testing.world import World
 from simplex_trio.duplex.config import Network
+from simplex_trio.errors import SimplexError
 from simplex_trio.testing.in_memory.crashes import Crashed
 
 __all__ = ["Actor", "Crowd"]
@@ -121,6 +122,7 @@ class Crowd:
         self.world = world
         self.actors: dict[str, Actor] = {}
         self.round: list[Sent] = []
+        self.link = ""
         self.messages = 0
         """How many were checked."""
 
@@ -141,7 +143,9 @@ class Crowd:
         is_host = len(self.actors) == 1
         actor.program = await self.world.bot(actor.handlers, profile=profile, address=is_host)
         if is_host:
-            actor.group_id = (await actor.program.bot.create_group("Crowd")).id
+            group = await actor.program.bot.create_group("Crowd")
+            self.link = await group.create_link()
+            actor.group_id = group.id
             actor.is_settled, actor.role = True, Role.OWNER
         else:
             await actor.program.bot.connect(self.host.program.address)
@@ -153,6 +157,18 @@ class Crowd:
         assert contact is not None
         await (await self.host.group()).invite(contact, role=role)
         actor.role, actor.is_blocked, actor.is_invited = role, False, True
+
+    async def join(self, actor: Actor) -> None:
+        """One that is not there asks at the link of the group, and is let in."""
+        actor.role, actor.is_blocked, actor.is_invited = Role.MEMBER, False, True
+        while True:
+            try:
+                await actor.program.bot.join(self.link, connect_members=actor.connects)
+                return
+            except SimplexError as exc:
+                if not exc.retryable:
+                    raise
+                await trio.sleep(10)
 
     async def say(self, actor: Actor) -> None:
         """Write a message."""
@@ -174,9 +190,9 @@ class Crowd:
         await (await actor.group()).leave()
         self._gone(actor)
 
-    async def remove(self, actor: Actor) -> None:
-        """The host removes it."""
-        member = await self.host.member(actor.name)
+    async def remove(self, actor: Actor, by: Actor | None = None) -> None:
+        """The host removes it, or another admin does."""
+        member = await (by or self.host).member(actor.name)
         await member.remove()
         self._doubt(actor)
         self._gone(actor)
@@ -186,16 +202,16 @@ class Crowd:
             each.due.discard(actor.name)
         actor.group_id, actor.is_settled, actor.is_invited = None, False, False
 
-    async def set_role(self, actor: Actor, role: Role) -> None:
-        """The host gives it another role."""
-        await (await self.host.member(actor.name)).set_role(role)
+    async def set_role(self, actor: Actor, role: Role, by: Actor | None = None) -> None:
+        """The host gives it another role, or another admin does."""
+        await (await (by or self.host).member(actor.name)).set_role(role)
         if Role.OBSERVER in (actor.role, role):
             self._doubt(actor)
         actor.role = role
 
-    async def set_blocked(self, actor: Actor, *, blocked: bool) -> None:
-        """The host blocks it for all, or no longer."""
-        member = await self.host.member(actor.name)
+    async def set_blocked(self, actor: Actor, *, blocked: bool, by: Actor | None = None) -> None:
+        """The host blocks it for all, or no longer, or another admin does."""
+        member = await (by or self.host).member(actor.name)
         await (member.block() if blocked else member.unblock())
         actor.is_blocked = blocked
         self._doubt(actor)

@@ -48,9 +48,13 @@ class _Run:
         running = [each for each in actors if each.program.is_running]
         return self.random.choice(running) if running else None
 
+    def _governs(self, actor: Actor, other: Actor) -> bool:
+        is_admin = actor.role is Role.ADMIN and not actor.is_blocked and not actor.is_doubtful
+        return is_admin and actor is not other and actor.program.is_running
+
     async def _something(self) -> None:
         crowd, host, random = self.crowd, self.crowd.host, self.random
-        kinds = [*["say"] * 12, *["invite"] * 3, "leave", "remove", "role", "block"]
+        kinds = [*["say"] * 12, *["invite"] * 2, "join", "leave", "remove", "role", "block"]
         kinds += ["offline", "online", "crash", "power", "trap"]
         kind = random.choice(kinds)
         others = [each for each in crowd.members if each is not host]
@@ -58,7 +62,7 @@ class _Run:
         match kind:
             case "say":
                 actor = self._one(crowd.members)
-            case "invite":
+            case "invite" | "join":
                 # The host may not know yet that one has left in this round.
                 away = [each for each in crowd.actors.values() if not each.is_invited][1:]
                 actor = self._one([each for each in away if each.name not in self.governed])
@@ -68,12 +72,15 @@ class _Run:
                 actor = self._one(list(crowd.actors.values()))
         if actor is None:
             return
-        self.happened.append(f"{kind} {actor.name}")
-        if kind in ("invite", "leave", "remove", "role", "block"):
-            if not host.program.is_running:
+        by = host
+        if kind in ("remove", "role", "block"):
+            by = random.choice([host, *(e for e in settled if self._governs(e, actor))])
+        self.happened.append(f"{kind} {actor.name}" + ("" if by is host else f" by {by.name}"))
+        if kind in ("invite", "join", "leave", "remove", "role", "block"):
+            if not by.program.is_running:
                 return
-            crowd.disarm(host)
-            self.governed.add(actor.name)
+            crowd.disarm(by)
+            self.governed |= {actor.name, by.name}
         match kind:
             case "say":
                 await crowd.say(actor)
@@ -82,12 +89,15 @@ class _Run:
             case "leave":
                 crowd.disarm(actor)
                 await crowd.leave(actor)
+            case "join":
+                crowd.disarm(actor)
+                await crowd.join(actor)
             case "remove":
-                await crowd.remove(actor)
+                await crowd.remove(actor, by)
             case "role":
-                await crowd.set_role(actor, random.choice(_ROLES))
+                await crowd.set_role(actor, random.choice(_ROLES), by)
             case "block":
-                await crowd.set_blocked(actor, blocked=not actor.is_blocked)
+                await crowd.set_blocked(actor, blocked=not actor.is_blocked, by=by)
             case "offline":
                 crowd.go_offline(actor)
             case "online":
