@@ -156,11 +156,17 @@ class NTFRouter:
         self.tokens.clear()
 
     def subscribed(self, device: DeviceToken) -> set[bytes]:
-        """The ids of the notifiers that a device is notified of."""
+        """The ids of the notifiers that a device is notified of.
+
+        Of a queue that is gone it is notified no more.  If the answer to SNEW was lost and the queue
+        was deleted then, that is how the subscription ends.
+        """
         return {
             each.queue.notifier_id
             for each in self.subscriptions.values()
-            if each.token.device == device and each.token.state is TokenState.ACTIVE
+            if each.token.device == device
+            and each.token.state is TokenState.ACTIVE
+            and each.state is not SubscriptionState.DELETED
         }
 
     # --- commands -------------------------------------------------------------------------------
