@@ -158,8 +158,8 @@ class NTFRouter:
     def subscribed(self, device: DeviceToken) -> set[bytes]:
         """The ids of the notifiers that a device is notified of.
 
-        Of a queue that is gone it is notified no more.  If the answer to SNEW was lost and the queue
-        was deleted then, that is how the subscription ends.
+        Of a queue that is gone it is notified no more.  If the answer to SNEW was lost, and the
+        queue was deleted then, that is how the subscription ends.
         """
         return {
             each.queue.notifier_id
