@@ -117,6 +117,7 @@ __all__ = [
     "ReactionChanged",
     "Recipient",
     "RejectionReason",
+    "Relay",
     "Report",
     "ReportReason",
     "Reviewed",
@@ -222,6 +223,7 @@ if TYPE_CHECKING:
         Group,
         GroupInvitation,
         Member,
+        Relay,
         SupportChat,
     )
     from simplex_trio.chat.handlers import (
@@ -409,6 +411,7 @@ else:
                 "Group",
                 "GroupInvitation",
                 "Member",
+                "Relay",
                 "SupportChat",
             ),
             "simplex_trio.chat.handlers": ("Filter", "Handlers", "Middleware"),

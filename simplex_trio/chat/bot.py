@@ -10,6 +10,7 @@ from typing import final
 import trio
 from attrs import evolve
 
+from simplex_trio.chat.channels import keep_channels
 from simplex_trio.chat.conversations import Conversations, Job
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.dispatching import dispatch, noticed, told
@@ -306,9 +307,12 @@ class Bot:
         the same group.  A group that the program has left, or was removed from, can be joined
         again, and is another one then.
 
+        The link of a channel makes the program one of its subscribers: see
+        :doc:`/how-to/channels`.  It returns when one of the relays of the channel can be reached.
+
         Raises as `DuplexAgent.join` does, `NotAGroup` for a link that leads to something else,
-        `LinkIsOwn` for that of a group which the program hosts, and `GroupsNotSupported` for that
-        of a channel.
+        `LinkIsOwn` for that of a group which the program hosts, `CannotJoin` for a channel of which
+        no relay is of any use, and `GroupsNotSupported` for a kind of group of a later version.
         """
         return await join_group(
             *(self._core, self._parsed(link), self._presets),
@@ -382,6 +386,7 @@ class Bot:
                     self._add_file(*each)
             await transfers.resume()
             nursery.start_soon(keep_up, self._core)
+            nursery.start_soon(keep_channels, self._core, self._presets)
             task_status.started()
             async for event in self._core.agent.events:
                 if isinstance(event, PeerMessage):

@@ -74,6 +74,8 @@ class ChatCore:
         self.transfers: Transfers = Transfers(self)
         self.upkeep_due: trio.Event = trio.Event()
         """Set when a step has left something that is to be done later; the upkeep renews it."""
+        self.relays_due: trio.Event = trio.Event()
+        """Set when a step has left relays of channels that are to be asked."""
         self.describes_later: bool = False
         """Whether the upkeep knows that descriptions of files wait."""
         self.contact_removed: Callable[[int], None] = lambda contact_id: None
@@ -110,6 +112,8 @@ class ChatCore:
         self.describes_later |= store.has_descriptions
         if store.unused_copies or store.is_expiring or is_new:
             self.upkeep_due.set()
+        if store.has_relays:
+            self.relays_due.set()
         if store.forgotten or store.removed:
             for key, waits in self._waits.items():
                 for wait in waits:

@@ -45,7 +45,7 @@ class UnknownGroup(ChatError):
 
 
 class CannotJoin(ChatError):
-    """The invitation to a group is of no use any more."""
+    """The invitation to a group, or the link of a channel, is of no use, or not any more."""
 
 
 class CannotInvite(ChatError):
@@ -69,7 +69,7 @@ class LinkIsOwn(ChatError):
 
 
 class GroupsNotSupported(ChatError):
-    """The link leads to a channel, which this version cannot join."""
+    """The link leads to a kind of group of a later version: update this program to join it."""
 
 
 class LeadsToGroup(ChatError):

@@ -7,9 +7,11 @@ from functools import partial
 
 import trio
 
+from simplex_trio.chat.channels import join_channel
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.errors import GroupsNotSupported
+from simplex_trio.chat.errors import NotAGroup
 from simplex_trio.chat.groups import Group
+from simplex_trio.chat.machine.channels.links import is_channel, is_relay
 from simplex_trio.chat.machine.groups.links import ask_to_join, check_group_link, give_up_joining
 from simplex_trio.chat.machine.groups.records import GroupRecord
 from simplex_trio.chat.machine.groups.store import GroupStore
@@ -19,6 +21,7 @@ from simplex_trio.chat.messages.group_profiles import GroupProfile
 from simplex_trio.chat.people import check_alias
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.duplex.errors import AlreadyJoined, DuplexError, LinkNotUsable
+from simplex_trio.duplex.links import LinkPreview
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link
@@ -39,7 +42,10 @@ async def join_group(
     """Ask for a group at its link; see `Bot.join`."""
     check_alias(alias)
     check_group_link(link)
-    shown = await _shown(core, link)
+    preview = await _look(core, link)
+    if preview is not None and isinstance(link, ShortContactLink) and is_channel(preview):
+        return await join_channel(core, link, preview, incognito=incognito, alias=alias)
+    shown = _shown(preview)
     settings = core.settings
     ask = partial(
         ask_to_join,
@@ -64,21 +70,26 @@ async def join_group(
     return Group(core, record)
 
 
-async def _shown(core: ChatCore, link: Link) -> GroupProfile:
-    """What the link shows of the group, until the host says more."""
+async def _look(core: ChatCore, link: Link) -> LinkPreview | None:
+    """What a short link says; long ones say nothing."""
     if not isinstance(link, ShortContactLink):
-        return GroupProfile("")
+        return None
     try:
-        preview = await core.agent.look(link)
+        return await core.agent.look(link)
     except RouterError as exc:
         if exc.retryable:
             raise
         raise LinkNotUsable("a router does not know the link, or refuses it") from exc
+
+
+def _shown(preview: LinkPreview | None) -> GroupProfile:
+    """What the link shows of the group, until the host says more."""
+    if preview is None:
+        return GroupProfile("")
+    if is_relay(preview):
+        raise NotAGroup("the link is that of a relay, not of a channel")
     try:
         data = None if preview.data is None else GroupLinkData.decode(preview.data)
     except DecodeError:  # as in the apps, which then know nothing of it either
         data = None
-    is_channel = data is not None and data.group_profile.public_group is not None
-    if is_channel or not preview.direct:
-        raise GroupsNotSupported("the link leads to a channel, which cannot be joined yet")
     return GroupProfile("") if data is None else data.group_profile

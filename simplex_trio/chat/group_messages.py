@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 from attrs import define, field
 
-from simplex_trio.chat.errors import MessageForgotten
+from simplex_trio.chat.errors import MessageForgotten, NotAllowed
 from simplex_trio.chat.files import GroupFile
 from simplex_trio.chat.groups import Group, Member, SupportChat
 from simplex_trio.chat.machine import sending
@@ -101,7 +101,7 @@ class GroupMessage(MessageCalls[SentGroupMessage], Redacted):
 
     group: Group = field(repr=False)
     member: Member
-    """Who has sent it."""
+    """Who has sent it; for a post of a channel that is the channel: see `Member.is_channel`."""
     id: bytes | None
     """What all members know it by."""
     content: Content
@@ -137,8 +137,8 @@ class GroupMessage(MessageCalls[SentGroupMessage], Redacted):
         return self.support or self.group
 
     @property
-    def _author_id(self) -> bytes:
-        return self.member.id
+    def _author_id(self) -> bytes | None:
+        return None if self.member.is_channel else self.member.id
 
     @property
     def said_to_me(self) -> str:
@@ -177,11 +177,13 @@ class GroupMessage(MessageCalls[SentGroupMessage], Redacted):
         """
         if self.id is None:
             raise ValueError("a message without id")
+        if self.member.is_channel:
+            raise NotAllowed("only owners delete posts of a channel")
         await moderate(self._conversation, self.member.id, self.id)
 
     def as_quote(self) -> Quote:
         """What an answer to it says of it."""
-        ref = MessageRef(timestamp(self.received_at), False, self.id, self.member.id)
+        ref = MessageRef(timestamp(self.received_at), False, self.id, self._author_id)
         return Quote(ref, self.content)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import NotAllowed, UnknownGroup
 from simplex_trio.chat.group_calls import GroupCalls
 from simplex_trio.chat.group_governing import GroupGoverning, MemberGoverning
+from simplex_trio.chat.machine.channels.joining import leave_channel
+from simplex_trio.chat.machine.channels.saying import relay_members
 from simplex_trio.chat.machine.groups.contacts import ask_member
 from simplex_trio.chat.machine.groups.joining import accept_invitation, decline_invitation
 from simplex_trio.chat.machine.groups.leaving import forget_group, leave_group
@@ -37,7 +39,18 @@ from simplex_trio.redaction import Redacted
 if TYPE_CHECKING:
     from simplex_trio.chat.group_messages import SentGroupMessage
 
-__all__ = ["Group", "GroupInvitation", "Member", "SupportChat"]
+__all__ = ["Group", "GroupInvitation", "Member", "Relay", "SupportChat"]
+
+
+@final
+@frozen(repr=False)
+class Relay(Redacted):
+    """A relay of a channel."""
+
+    name: str
+    """The name in its profile, fit to be shown in a line."""
+    is_connected: bool
+    """Whether the program is connected with it, or else is about to be."""
 
 
 @final
@@ -84,6 +97,22 @@ class Group(GroupCalls, GroupGoverning):
         return None if business is None else await self.member(business.customer_id)
 
     @property
+    def is_channel(self) -> bool:
+        """Whether it is a channel, whose members know each other through relays alone."""
+        return self._record.channel is not None
+
+    @property
+    def is_subscriber(self) -> bool:
+        """Whether it is a channel in which the program reads, and does not write."""
+        return self.is_channel and self.role == Role.OBSERVER
+
+    @property
+    def subscriber_count(self) -> int | None:
+        """How many a channel has, as its link said last; owners are counted, relays are not."""
+        channel = self._record.channel
+        return None if channel is None else channel.subscribers
+
+    @property
     def is_incognito(self) -> bool:
         """Whether members know the program by a random profile."""
         return self._record.own_profile is not None
@@ -99,11 +128,22 @@ class Group(GroupCalls, GroupGoverning):
         return State(self._core, self.id, UnknownGroup)
 
     async def members(self) -> list[Member]:
-        """The members that take part in it, but the program itself."""
+        """The members that take part in it, but the program itself.
+
+        Of a channel these are its owners, and those others that the program has heard of.
+        """
         found = await self._core.step(
             lambda store: GroupStore(store).current_members(self.id), durable=False
         )
-        return [Member(self, each) for each in found]
+        return [Member(self, each) for each in found if each.role != Role.RELAY]
+
+    async def relays(self) -> list[Relay]:
+        """The relays of a channel, through which everything comes; none of another group."""
+        record = self._record
+        found = await self._core.step(
+            lambda store: relay_members(GroupStore(store), record), durable=False
+        )
+        return [Relay(each.name, each.is_connected) for each in found]
 
     async def member(self, member_id: bytes) -> Member | None:
         """The member with this id, if it takes part in the group."""
@@ -123,7 +163,10 @@ class Group(GroupCalls, GroupGoverning):
         def decide(store: Store) -> GroupRecord:
             groups = GroupStore(store)
             group = known_group(groups, self.id)
-            leave_group(groups, core.settings, group)
+            if group.channel is None:
+                leave_group(groups, core.settings, group)
+            else:
+                leave_channel(groups, core.settings, group)
             return groups.group(self.id) or group
 
         self._record = await core.step(decide)
@@ -205,6 +248,14 @@ class Member(MemberGoverning):
     def id(self) -> bytes:
         """What all members know it by."""
         return self._record.member_id
+
+    @property
+    def is_channel(self) -> bool:
+        """Whether it is no member but the channel itself, which posts without saying who writes.
+
+        Its name is then that of the channel, and its id is empty.
+        """
+        return not self._record.member_id and self.group.is_channel
 
     @property
     def name(self) -> str:

@@ -10,6 +10,8 @@ from attrs import evolve, field, frozen
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.groups import Group
+from simplex_trio.chat.machine.channels.joining import subscribed_to
+from simplex_trio.chat.machine.channels.links import is_channel
 from simplex_trio.chat.machine.connecting import is_own, leads_to_group
 from simplex_trio.chat.machine.groups.links import hosted_by, joined_by
 from simplex_trio.chat.machine.groups.store import GroupStore
@@ -44,7 +46,9 @@ class LinkKind(StrEnum):
     ADDRESS = "address"
     """A person or a bot, who may be asked by any number."""
     GROUP = "group"
-    """A group; or a channel, which cannot be joined yet."""
+    """A group, which `Bot.join` joins."""
+    CHANNEL = "channel"
+    """A channel, which `Bot.join` joins too."""
     UNKNOWN = "unknown"
     """Something of a later version."""
 
@@ -74,9 +78,11 @@ class LinkInfo(Redacted):
     is_business: bool = False
     """Whether the apps make a group of the conversation, which others of the business can join."""
     group: GroupProfile | None = None
-    """The profile of a group, which long links do not have."""
+    """The profile of a group, or of a channel; long links do not have it."""
     joined: Group | None = field(default=None, repr=False)
     """The group that the bot hosts with this link, or has come into by it, or is to."""
+    subscriber_count: int | None = None
+    """How many subscribers a channel has."""
 
 
 async def look_at_link(
@@ -122,20 +128,31 @@ async def _look_at_group(core: ChatCore, link: Link, presets: Iterable[ServerAdd
         return LinkInfo(LinkKind.GROUP, needs_newer=True)
     shown = _read(GroupLinkData, preview.data)
     profile = None if shown is None else shown.group_profile
-    is_channel = not preview.direct or (profile is not None and profile.public_group is not None)
     is_groups = isinstance(link, ContactURI) or preview.kind is ContactKind.GROUP
-    connection_id = preview.connection_id
+    connection_id, public_id = preview.connection_id, preview.entity_id
 
     def find(store: Store) -> Group | None:
-        found = None if connection_id is None else joined_by(GroupStore(store), connection_id)
+        groups = GroupStore(store)
+        found = None if connection_id is None else joined_by(groups, connection_id)
+        if found is None and public_id is not None:
+            found = subscribed_to(groups, public_id)
         return None if found is None else Group(core, found)
 
-    return LinkInfo(
+    found = LinkInfo(
         LinkKind.GROUP,
-        can_join=preview.can_join and is_groups and not is_channel,
+        can_join=preview.can_join and is_groups,
         needs_newer=preview.needs_newer_agent,
         group=profile,
         joined=await core.step(find, durable=False),
+    )
+    if not is_channel(preview):
+        return found
+    count = None if shown is None else shown.public_group_data
+    return evolve(
+        found,
+        kind=LinkKind.CHANNEL,
+        can_join=bool(preview.relays) and not found.needs_newer,
+        subscriber_count=None if count is None else count.public_member_count,
     )
 
 

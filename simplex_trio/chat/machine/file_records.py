@@ -133,6 +133,8 @@ class OfferedFile(Record):
     """In a group, the member who has sent it: two members may use the same id."""
     scope: bytes | None = None
     """In a group, the member whose conversation with the admins it is in."""
+    described_by: bytes | None = None
+    """In a channel, the relay whose description of it is read: there is one for each."""
 
     @property
     def key(self) -> tuple[int, bytes]:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from simplex_trio.chat.machine.channels.saying import the_channel
 from simplex_trio.chat.machine.file_records import OfferedFile
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
@@ -42,6 +43,8 @@ def sender_of(store: Store, file: OfferedFile) -> FileSender | None:
     group = groups.group(file.contact_id)
     if group is None:
         return None
+    if group.channel is not None and not file.member_id:
+        return FileOfMember(group, the_channel(group))
     member = groups.member(group.group_id, file.member_id)
     if member is None:
         gone = (Role.OBSERVER, MemberStatus.GONE, MemberOrigin.BEFORE)

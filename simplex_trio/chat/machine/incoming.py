@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from attrs import evolve
 
+from simplex_trio.chat.machine.channels.events import apply_in_channel
 from simplex_trio.chat.machine.file_records import file_mark
 from simplex_trio.chat.machine.groups.arriving import (
     is_of_member,
@@ -75,7 +76,7 @@ def look(store: Store, settings: Settings, message: PeerMessage) -> list[Happeni
     A changed profile is stored at once, and so is an invitation to a group.
     """
     if is_of_member(store, message):
-        return [*look_in_group(store, settings, message, RULES, pass_on)]
+        return [*look_in_group(store, settings, message, RULES, pass_on, apply_in_channel)]
     contact = store.contact_of(message.connection_id)
     if contact is None:
         return []

@@ -108,6 +108,8 @@ class Store:
         """How many messages the transaction queues for others because of what one has said."""
         self.is_expiring: bool = False
         """Whether there is something new that disappears after a while."""
+        self.has_relays: bool = False
+        """Whether there are relays of channels that are to be asked."""
         self._kept = t.kept
 
     def _get(self, kind: type[RecordT], space: str, key: bytes) -> RecordT | None:

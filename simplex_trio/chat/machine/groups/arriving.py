@@ -177,6 +177,9 @@ Rule: TypeAlias = Callable[[Arrival, Any], bool]
 
 Rules: TypeAlias = Mapping[type[Event], Rule]
 
+ApplyInChannel: TypeAlias = Callable[[GroupStore, Settings, MemberRecord, PeerMessage], ToldRecord]
+"""What a message of a relay changes, and what the program is told of it."""
+
 
 @frozen(repr=False)
 class _Element(Redacted):
@@ -218,10 +221,12 @@ def look_in_group(
     message: PeerMessage,
     rules: Rules,
     pass_on: Callable[[Sequence[Arrival]], None],
+    apply_in_channel: ApplyInChannel,
 ) -> list[ToldInGroup]:
     """What a message of a member says for the program; if that is nothing, it is settled.
 
     ``pass_on`` is given what was allowed, for the members that have no connection with its author.
+    ``apply_in_channel`` is for messages of relays, which others rules are for.
     """
     groups = GroupStore(store)
     member = groups.member_of(message.connection_id)
@@ -236,7 +241,10 @@ def look_in_group(
         if group.status.is_over or member.status is MemberStatus.GONE:
             settle_in_group(store, message)
             return []
-        known = _apply(groups, settings, member, message, elements, rules, pass_on)
+        if group.channel is not None:
+            known = apply_in_channel(groups, settings, member, message)
+        else:
+            known = _apply(groups, settings, member, message, elements, rules, pass_on)
         if not known.items:
             settle_in_group(store, message)
             return []
@@ -353,11 +361,17 @@ def _told(
     event = element.message.event
     return evolve(
         told,
-        at=told.at if element.at is None else element.at,
+        at=_when(element, message),
         event=event,
         msg_id=element.message.id,
         references=references_of(groups, group, event),
     )
+
+
+def _when(element: _Element, message: PeerMessage) -> int:
+    """When something was said: no time that there is not, and none that is still to come."""
+    said_at = message.broker_timestamp if element.at is None else element.at
+    return min(max(0, said_at), message.broker_timestamp)
 
 
 def settle_in_group(store: Store, message: PeerMessage) -> None:

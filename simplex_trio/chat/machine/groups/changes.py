@@ -17,7 +17,7 @@ from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.chat.messages.json_text import encode_json
 from simplex_trio.chat.messages.records import Record
 
-__all__ = ["RULES", "as_json", "ends", "group_changes"]
+__all__ = ["RULES", "as_json", "ends", "group_changes", "preferences_changed"]
 
 
 def as_json(record: Record) -> str:

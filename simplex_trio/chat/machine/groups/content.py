@@ -30,7 +30,7 @@ from simplex_trio.chat.messages.events import (
 )
 from simplex_trio.chat.messages.group_profiles import Role
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "message_came", "message_deleted", "message_edited", "reaction_came"]
 
 
 class _Refused(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from simplex_trio.chat.machine.channels.joining import followed_relay, relay_given_up
 from simplex_trio.chat.machine.groups.applicants import (
     applicant_connected,
     asked_to_join,
@@ -78,6 +79,8 @@ def happened_in_group(
             # There is no person to ask, and without it nothing can be said any more.
             with suppress(CannotResynchronise, UnknownConnection):
                 store.t.resynchronise(event.connection_id)
+        case _ if group.channel is not None:
+            return followed_relay(groups, settings, group, member, event)
         case _ if member.origin is MemberOrigin.HOST:
             return _followed_host(groups, settings, group, member, event)
         case ConnectionReady() if member.origin is MemberOrigin.INVITEE:
@@ -170,7 +173,9 @@ def give_up_waiting(store: Store, settings: Settings) -> list[GroupNoticed]:
     noticed: list[GroupNoticed] = []
     for member in list(groups.overdue(settings.seconds)):
         group = groups.group(member.group_id)
-        if group is not None and member.origin is MemberOrigin.HOST and not _is_ready(group):
+        if group is not None and group.channel is not None:
+            noticed += relay_given_up(groups, settings, group, member)
+        elif group is not None and member.origin is MemberOrigin.HOST and not _is_ready(group):
             noticed += fail(groups, group)
         elif group is not None and member.origin is MemberOrigin.INVITEE:
             give_up_applicant(groups, settings, group, member)

@@ -48,6 +48,8 @@ def _check(group: GroupRecord, *needed: Role | str) -> None:
     """Raise `NotAllowed` unless the program has all these roles in the group."""
     if group.status is not GroupStatus.READY:
         raise NotAllowed("the program is not a member of the group")
+    if group.channel is not None:
+        raise NotAllowed("channels cannot be governed by this version")
     if not all(has_role(group.own_role, each) for each in needed):
         raise NotAllowed("the role of the program in the group does not allow this")
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from attrs import evolve
 
-from simplex_trio.chat.errors import GroupsNotSupported, LinkIsOwn, NotAGroup
+from simplex_trio.chat.errors import LinkIsOwn, NotAGroup
 from simplex_trio.chat.machine.connecting import leads_to_group
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.joining import fail
@@ -61,11 +61,11 @@ _REQUEST_KEY_SIZE = 16
 
 
 def check_group_link(link: Link) -> None:
-    """Raise `NotAGroup` for a link that leads to no group, `GroupsNotSupported` for a channel's."""
+    """Raise `NotAGroup` for a link that leads to no group and no channel."""
     if not leads_to_group(link):
         raise NotAGroup("the link does not lead to a group")
-    if isinstance(link, ShortContactLink) and link.kind is not ContactKind.GROUP:
-        raise GroupsNotSupported("the link leads to a channel, which cannot be joined yet")
+    if isinstance(link, ShortContactLink) and link.kind is ContactKind.RELAY:
+        raise NotAGroup("the link is that of a relay of channels")
 
 
 def ask_to_join(

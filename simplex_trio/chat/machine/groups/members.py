@@ -43,7 +43,7 @@ from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.scalars import ChatVersions
 from simplex_trio.chat.messages.versions import ChatVersion
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "goes", "profile_came"]
 
 _FIRST = ChatVersions(ChatVersion.FIRST, ChatVersion.FIRST)
 
@@ -140,7 +140,8 @@ def accepted(a: Arrival, event: XGrpLinkAcpt) -> bool:
 # --- going --------------------------------------------------------------------------------------
 
 
-def _goes(a: Arrival, member: MemberRecord, *, reads: bool = False) -> None:
+def goes(a: Arrival, member: MemberRecord, *, reads: bool = False) -> None:
+    """A member is gone."""
     was_there = member.status is not MemberStatus.UNKNOWN
     member = a.groups.change_member(member, status=MemberStatus.GONE)
     if was_there:
@@ -155,7 +156,7 @@ def _goes(a: Arrival, member: MemberRecord, *, reads: bool = False) -> None:
 
 def left(a: Arrival, _event: XGrpLeave) -> bool:
     """A member leaves."""
-    _goes(a, a.author)
+    goes(a, a.author)
     return True
 
 
@@ -174,7 +175,7 @@ def removed(a: Arrival, event: XGrpMemDel) -> bool:
     ):
         return False
     a.affected = member
-    _goes(a, member, reads=True)
+    goes(a, member, reads=True)
     return True
 
 

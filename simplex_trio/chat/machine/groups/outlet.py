@@ -7,6 +7,7 @@ from typing import TypeVar
 from attrs import evolve
 
 from simplex_trio.chat.errors import NotAllowed
+from simplex_trio.chat.machine.channels.saying import check_size, relay_members, say_signed
 from simplex_trio.chat.machine.groups.arriving import MAX_RECEIPTS
 from simplex_trio.chat.machine.groups.deliveries import keep_copies
 from simplex_trio.chat.machine.groups.history import keeps_history, note_in_history
@@ -143,6 +144,8 @@ class GroupOutlet(Outlet):
     # --- saying ---------------------------------------------------------------------------------
 
     def _recipients(self) -> list[MemberRecord]:
+        if self.group.channel is not None:  # relays know for whom it is
+            return relay_members(self.groups, self.group)
         members = self.groups.current_members(self.group.group_id)
         self._members = len(members)
         if self.scope is None:
@@ -174,7 +177,13 @@ class GroupOutlet(Outlet):
         If it can be queued for none of them, this raises why it cannot for one.
         """
         events: list[tuple[Event, bytes | None]] = [(self._addressed(event), msg_id)]
-        if self.scope is None and isinstance(event, XMsgNew):
+        channel = self.group.channel
+        if channel is not None:
+            check_size(*events[0])
+            self.group, due = due_profile(self.groups, self.settings, self.group)
+            for each, its_id in due:
+                say_signed(self.groups, self.group, channel, each, its_id)
+        elif self.scope is None and isinstance(event, XMsgNew):
             self.group, due = due_profile(self.groups, self.settings, self.group)
             events = [*due, *events]
         copies: list[tuple[str, int]] = []
@@ -189,6 +198,8 @@ class GroupOutlet(Outlet):
                 copies.append((member.connection_id, outcome))
         if problems and not copies:
             raise _as_sending(problems[0])
+        if channel is not None and not copies:
+            raise CannotSend("the program is connected with no relay of the channel")
         if self.scope is None and keeps_history(self.group):
             note_in_history(*(self.groups, self.group, event, msg_id, None, self.settings.seconds))
         return Queued(tuple(copies), len(problems))
@@ -198,7 +209,8 @@ class GroupOutlet(Outlet):
         number = self.store.next_number(b"last sent")
         reach = keep_copies(
             *(self.store.t.kept, self.group.group_id, number, queued.copies, queued.failed),
-            gives_receipts=self._members < MAX_RECEIPTS,
+            # A relay gives receipts for what it refuses, too.
+            gives_receipts=self.group.channel is None and self._members < MAX_RECEIPTS,
         )
         if reach.state is DeliveryState.SENT:  # there is no other member
             sent = evolve(sent, state=reach.state)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from simplex_trio.chat.machine.channels.records import ChannelRecord
 from simplex_trio.chat.messages.group_events import BusinessChat, RejectionReason
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.chat.messages.profiles import Profile
@@ -135,6 +136,10 @@ class MemberRecord(Record):
     """Its own id of its request at the link of the group, the same in repetitions."""
     number: int = 0
     """The number by which a host keeps its relations to other members; 0 if it has none yet."""
+    key: bytes | None = None
+    """The Ed25519 key, in DER, by which its messages in a channel are verified."""
+    is_key_signed: bool = False
+    """Whether an owner, or the link, says that it is its key, and not a relay alone."""
 
     @property
     def is_current(self) -> bool:
@@ -197,6 +202,8 @@ class GroupRecord(Record):
     """Why the host does not let the program in, if it says so."""
     profile_told: str = ""
     """What stands for the program's profile as members were told of it last."""
+    channel: ChannelRecord | None = None
+    """If it is a channel, whose members know each other through relays."""
 
 
 # --- what the program is told -------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
+from simplex_trio.chat.machine.channels.saying import the_channel
 from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.records import SentRecord
@@ -59,6 +60,8 @@ def references_of(groups: GroupStore, group: GroupRecord, event: Event) -> Refer
         sent = groups.store.sent_as(group_id, msg_id)
     elif author_id is not None:
         author = groups.member(group_id, author_id)
+    elif group.channel is not None and msg_id is not None and not isinstance(event, XMsgDel):
+        author = the_channel(group)
     names: dict[str, bytes] = {}
     if isinstance(event, XMsgNew) and event.mentions:
         said = {name: each.member_id for name, each in event.mentions.items()}

@@ -113,7 +113,9 @@ def has_simplex_link(content: Content) -> bool:
 
 def can_host(group: GroupRecord) -> bool:
     """Whether the program may let others in, and passes on what members say."""
-    return group.status is GroupStatus.READY and has_role(group.own_role, Role.ADMIN)
+    is_channel = group.channel is not None  # whose members know each other through relays
+    is_member = group.status is GroupStatus.READY and not is_channel
+    return is_member and has_role(group.own_role, Role.ADMIN)
 
 
 def check_inviting(group: GroupRecord, role: Role) -> None:

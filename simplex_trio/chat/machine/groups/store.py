@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
+from simplex_trio.chat.machine.channels.relays import forget_channel
 from simplex_trio.chat.machine.groups.deliveries import CopyChange, copies_gone, copy_changed
 from simplex_trio.chat.machine.groups.moderations import forget_moderations
 from simplex_trio.chat.machine.groups.records import (
@@ -46,6 +47,8 @@ _PROFILES = ".chat.member-profiles"
 _TOLD = ".chat.group-told"
 _SEEN = ".chat.group-seen"
 _SEEN_ORDER = ".chat.group-seen-order"
+_SIGNED = ".chat.group-signed"
+_SIGNED_ORDER = ".chat.group-signed-order"
 _GONE = ".chat.group-gone"
 _GONE_ORDER = ".chat.group-gone-order"
 _INVITATIONS = ".chat.group-invitations"
@@ -151,7 +154,7 @@ class GroupStore:
         prefix = _key(group.group_id)
         for member in self.members(group.group_id):
             self.remove_member(member)
-        for space in (_SEEN, _SEEN_ORDER, _GONE, _GONE_ORDER):
+        for space in (_SEEN, _SEEN_ORDER, _SIGNED, _SIGNED_ORDER, _GONE, _GONE_ORDER):
             while found := self._kept.scan(space, prefix):
                 for key, _ in found:
                     self._kept.delete(space, key)
@@ -164,6 +167,7 @@ class GroupStore:
         Relations(self._kept, group.group_id).forget_all()
         self._kept.delete(".chat.group-paces", prefix)
         self._kept.delete(_GROUPS, prefix)
+        forget_channel(self._kept, group.group_id, group.channel)
         forget_moderations(self._kept, group.group_id)
         forget_files(self.store, group.group_id)
         self.store.forget_conversation(group.group_id)
@@ -198,9 +202,18 @@ class GroupStore:
         """Those who take part in the group."""
         return [each for each in self.members(group_id) if each.is_current]
 
-    def has_room(self, group_id: int) -> bool:
-        """Whether another member can be known."""
-        return self._kept.count(_MEMBERS, _key(group_id)) < MAX_MEMBERS
+    def connected_members(self, group_id: int) -> list[MemberRecord]:
+        """Those that the program has connections with."""
+        members: list[MemberRecord] = []
+        after: bytes | None = None
+        while found := self._kept.scan(_CONNECTED, _key(group_id), after=after):
+            after = found[-1][0]
+            members += filter(None, (self._member_at(key) for key, _ in found))
+        return members
+
+    def has_room(self, group_id: int, *, more: int = 0) -> bool:
+        """Whether another member can be known, beyond the limit up to ``more`` of them."""
+        return self._kept.count(_MEMBERS, _key(group_id)) < MAX_MEMBERS + more
 
     def count_connections(self, group_id: int) -> int:
         """How many members the program has connections with."""
@@ -335,6 +348,15 @@ class GroupStore:
         """Note that a message has come; returns whether it has not come before."""
         hashed = _hashed_id(group_id, member_id, msg_id)
         return self._note(_SEEN, _SEEN_ORDER, _key(group_id), hashed, MAX_SEEN)
+
+    def is_new_signed(self, group_id: int, body: bytes) -> bool:
+        """Note what an owner or an admin has signed; returns whether it has not come before.
+
+        These are kept apart from other messages: relays, which can make up any number of those,
+        could otherwise have them forgotten and repeat them.
+        """
+        hashed = _key(group_id) + hashlib.sha256(body).digest()[:16]
+        return self._note(_SIGNED, _SIGNED_ORDER, _key(group_id), hashed, MAX_SEEN)
 
     def _note(self, space: str, order: str, prefix: bytes, hashed: bytes, most: int) -> bool:
         """Keep a key among the ``most`` newest ones of a group; returns whether it is new."""
