@@ -31,21 +31,25 @@ from simplex_trio.chat.looking import LinkKind
 from simplex_trio.chat.machine.channels import joining
 from simplex_trio.chat.machine.channels.joining import begin_channel
 from simplex_trio.chat.machine.channels.links import read_channel
+from simplex_trio.chat.machine.file_records import FileState, FileStore, OfferedFile, file_mark
 from simplex_trio.chat.machine.groups.records import GroupStatus
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.messages.batches import as_forward
 from simplex_trio.chat.messages.bodies import Forwarded, Received, encode_batch
 from simplex_trio.chat.messages.channel_events import XGrpRelayNew
-from simplex_trio.chat.messages.content import Text
+from simplex_trio.chat.messages.content import File, Text
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import (
     Emoji,
+    XFileCancel,
     XInfo,
     XMsgDel,
+    XMsgFileDescr,
     XMsgNew,
     XMsgReact,
     XMsgUpdate,
 )
+from simplex_trio.chat.messages.files import FileDescr, FileInvitation
 from simplex_trio.chat.messages.group_events import (
     GroupLinkInvitation,
     MemberIdRole,
@@ -440,6 +444,53 @@ async def test_the_bot_may_write(autojump_clock: Clock) -> None:
             await group.send("to whom?")
 
 
+# --- files --------------------------------------------------------------------------------------
+
+
+async def test_each_relay_has_a_description_of_a_file(autojump_clock: Clock) -> None:
+    async with open_news(3) as news:
+        channel, (first, second, third) = news.stage.channel, news.stage.relays
+
+        async def known(msg_id: bytes) -> OfferedFile:
+            await trio.sleep(10)
+            mark = file_mark(msg_id, b"")
+            found = await news.bot.bot._core.step(
+                lambda store: FileStore(store).get(news.group.id, mark), durable=False
+            )
+            assert found is not None
+            return found
+
+        def part(msg_id: bytes, number: int, is_last: bool) -> Received:
+            text = FileDescr("text", number, is_last)
+            return channel.post(XMsgFileDescr(msg_id, text))
+
+        file = FileInvitation("notes.txt", 1000, file_descr=FileDescr("", 0, False))
+        for post_id in (b"first", b"other"):
+            post = XMsgNew(File("read"), file=file)
+            for relay in news.stage.relays:
+                await relay.passes_on(channel.post(post, post_id))
+            message = await news.bot.next(GroupMessage)
+            assert message.file is not None
+            assert message.file.name == "notes.txt"
+        await first.passes_on(part(b"first", 1, False))
+        assert (await known(b"first")).described_by == first.member_id
+        await second.passes_on(part(b"first", 1, False))  # another one, which is not complete
+        assert (await known(b"first")).described_by == first.member_id
+        await third.passes_on(part(b"first", 1, True))
+        found = await known(b"first")
+        assert (found.described_by, found.is_described) == (third.member_id, True)
+        await first.passes_on(part(b"first", 2, True))
+        assert await known(b"first") == found
+        # Its owner may take it back as the channel, or as the owner that it is.
+        for post_id, cancel in (
+            (b"first", channel.post(XFileCancel(b"first"))),
+            (b"other", channel.unsigned(XFileCancel(b"other"))),
+        ):
+            await first.passes_on(cancel)
+            assert (await known(post_id)).state is FileState.TAKEN_BACK
+        await news.nothing()
+
+
 # --- the channel --------------------------------------------------------------------------------
 
 
@@ -684,6 +735,14 @@ async def test_who_a_relay_says_that_members_are(autojump_clock: Clock) -> None:
         await news.nothing()
         await relay.passes_on(channel.signed(XGrpMemDel(b"member"), by=reader))
         assert (await news.bot.next(MemberLeft)).member.id == b"member"
+        # Owners with older apps do not say which key it is.
+        info = MemberInfo(b"second", Role.OBSERVER, Profile("Sam"), member_key=key)
+        await relay.says_itself(XGrpMemNew(info))
+        await relay.passes_on(channel.signed(XGrpMemRole(b"second", Role.ADMIN)))
+        assert (await news.bot.next(RoleChanged)).role is Role.ADMIN
+        poisoned = MemberSigner(channel.public_id, b"second", mallory.key)
+        await relay.passes_on(channel.signed(XGrpMemDel(READER), by=poisoned))
+        await news.nothing()
 
 
 async def test_ids_that_nobody_can_have(autojump_clock: Clock) -> None:

@@ -18,6 +18,7 @@ from simplex_trio.chat.machine.groups.records import (
     ToldItem,
     ToldRecord,
 )
+from simplex_trio.chat.machine.groups.rules import has_role
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.messages.bodies import Forwarded, Received, decode_body
@@ -199,7 +200,10 @@ def _trust(
 ) -> Trust | None:
     signer = None
     if author.member_id:
-        signer = Author(author.member_id, author.role, known_key(author.key))
+        # A relay may have made up the key of a member that an owner has promoted since.
+        is_sure = author.is_key_signed or not has_role(author.role, Role.MODERATOR)
+        key = known_key(author.key) if is_sure else None
+        signer = Author(author.member_id, author.role, key)
     try:
         return check_trust(element.received, signer, channel.public_id, group.own_role)
     except SignatureInvalid:

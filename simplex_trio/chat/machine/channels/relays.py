@@ -37,7 +37,7 @@ _IDS = ".chat.channels"
 _FIRST_WAIT = 60
 _LONGEST_WAIT = 6 * 3600
 _MAX_ATTEMPTS = 20
-"""That is four days or so; if the channel names the relay still, it is tried anew after that."""
+"""That is three days or so; if the channel names the relay still, it is tried anew after that."""
 
 
 def _key(number: int) -> bytes:
