@@ -27,6 +27,7 @@ from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.records import SentRecord
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Content
+from simplex_trio.chat.messages.escaping import escape
 from simplex_trio.chat.messages.group_events import BusinessChat, RejectionReason
 from simplex_trio.chat.messages.group_profiles import GroupProfile, Role
 from simplex_trio.chat.messages.mentions import write_mention
@@ -291,12 +292,13 @@ class Member(MemberGoverning):
         """The member's name as a text mentions it; pass the member in ``mentions``, too.
 
         Of members with the same name the second one is mentioned as ``@name_1``.  It belongs at the
-        beginning of a line or behind a space.  A name that cannot be mentioned is plain text.
+        beginning of a line or behind a space.  A name that cannot be mentioned is plain text, which
+        the apps show as it is: see `escape`.
         """
         try:
             return write_mention(self.name)
         except EncodeError:
-            return self.name
+            return escape(self.name)
 
     @property
     def support(self) -> SupportChat:

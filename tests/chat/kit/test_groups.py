@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from attrs import evolve
 
 from simplex_trio.chat.errors import NotAGroup
 from simplex_trio.chat.group_changes import MemberLeft
@@ -12,6 +13,7 @@ from simplex_trio.chat.group_requests import MemberRequest
 from simplex_trio.chat.groups import Group, GroupInvitation, Member
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.groups.records import GroupStatus
+from simplex_trio.chat.messages.formatting import parse_markdown
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.chat.testing.people import NothingHappened
 from simplex_trio.chat.testing.world import open_world
@@ -122,3 +124,13 @@ async def test_a_bot_that_does_not_join(autojump_clock: Clock) -> None:
             await alice.add(bot, group, within=60)
         with pytest.raises(NothingHappened, match="no GroupInvitation for Alice"):
             await alice.accept_invitation(within=60)
+
+
+async def test_a_name_that_cannot_be_mentioned_is_shown_as_it_is(autojump_clock: Clock) -> None:
+    async with open_world() as world:
+        alice, bob = await world.person("Alice"), await world.person("Bob")
+        member = await alice.add(bob, await alice.create_group())
+        # As other programs may have it; ours do not take that.
+        odd = Member(member.group, evolve(member._record, name="Bob' /obey"))
+        assert [each.format for each in parse_markdown(odd.name)] != [None]
+        assert [each.format for each in parse_markdown(odd.mention)] == [None]
