@@ -99,6 +99,10 @@ def followed_member(
         case ConfirmationReceived() if _is_it(groups, member, event.info):
             with suppress(DuplexError, TooLarge):
                 groups.store.t.accept(event, _own_info(settings, group), pq=False)
+                # The other one may be ready first, and tell the host, which passes nothing on then.
+                known = groups.member(group.group_id, member.member_id)
+                if known is not None:
+                    groups.change_member(known, can_send=True)
         case ConfirmationReceived():
             with suppress(UnknownConnection):
                 groups.store.t.reject(event)
