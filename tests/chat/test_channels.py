@@ -32,6 +32,7 @@ from simplex_trio.chat.machine.channels import joining
 from simplex_trio.chat.machine.channels.joining import begin_channel
 from simplex_trio.chat.machine.channels.links import read_channel
 from simplex_trio.chat.machine.file_records import FileState, FileStore, OfferedFile, file_mark
+from simplex_trio.chat.machine.groups import leaving
 from simplex_trio.chat.machine.groups.records import GroupStatus
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.messages.batches import as_forward
@@ -589,6 +590,31 @@ async def test_relays_come_and_go(autojump_clock: Clock, monkeypatch: pytest.Mon
         assert (await bot.bot.group(group.id)).status is GroupStatus.READY
         assert await bot.bot.agent.connections() == []
         assert bot.heard() == []
+
+
+async def test_a_relay_that_goes_without_a_word_is_asked_again(
+    autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaving, "HEARS_OUT", 1800)
+    monkeypatch.setattr(joining, "LOOK_PERIOD_ALONE", 600)
+    async with open_news() as news:
+        relay = news.relay
+        await relay.passes_on(news.stage.channel.post("hello"))
+        heard = await news.bot.next(GroupMessage)
+        for each in relay.subscribers.values():
+            await relay.agent.delete(each)
+        await trio.sleep(60)
+        await heard.react("👍")
+        await trio.sleep(60)
+        assert not any(each.is_connected for each in await news.group.relays())
+        with pytest.raises(CannotSend):
+            await heard.react("🚀")
+        await trio.sleep(3 * 3600)
+        assert [each.is_connected for each in await news.group.relays()] == [True]
+        assert len(relay.asked) == 2
+        await relay.passes_on(news.stage.channel.post("again"))
+        assert (await news.bot.next(GroupMessage)).text == "again"
+        await news.nothing()
 
 
 # --- what is not believed -----------------------------------------------------------------------

@@ -29,7 +29,7 @@ from simplex_trio.chat.machine.channels.relays import (
 from simplex_trio.chat.machine.channels.saying import relay_members, say_signed, signer_in
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.joining import fail
-from simplex_trio.chat.machine.groups.leaving import close_group, is_lost, remove
+from simplex_trio.chat.machine.groups.leaving import close_group, hear_out, is_deaf, is_lost, remove
 from simplex_trio.chat.machine.groups.noticing import notify_of_group
 from simplex_trio.chat.machine.groups.own_profile import note_profile, profile_in
 from simplex_trio.chat.machine.groups.records import (
@@ -237,6 +237,9 @@ def followed_relay(
             return notify_of_group(groups.store, joined, NoticeKind.GROUP_JOINED)
         case _ if is_lost(event):
             return relay_given_up(groups, settings, group, relay)
+        case _ if is_deaf(event):
+            hear_out(groups, settings, relay)
+            return []
         case _:
             return []
 
