@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from attrs import define, frozen
 
 from simplex_trio.chat.machine.channels.records import ChannelRecord
-from simplex_trio.chat.machine.channels.saying import the_channel
+from simplex_trio.chat.machine.channels.saying import shown_id, the_channel
 from simplex_trio.chat.machine.groups.arriving import MAX_TOLD, PASSED_ON, Arrival
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
@@ -41,7 +41,6 @@ from simplex_trio.crypto.keys import Ed25519PublicKey
 from simplex_trio.duplex.events import PeerMessage
 from simplex_trio.errors import DecodeError, SignatureInvalid
 from simplex_trio.redaction import Redacted
-from simplex_trio.wire.text import to_base64url
 
 __all__ = ["ChannelArrival", "Rules", "apply_rules", "known_key"]
 
@@ -49,8 +48,6 @@ _OF_CHANNEL = (XMsgNew, XMsgUpdate, XMsgDel, XMsgFileDescr, XFileCancel)
 """What a channel says as a whole, and what there is in its history."""
 
 _PASSED_ON: tuple[type[Event], ...] = (*PASSED_ON, XGrpRelayNew)
-
-_SHOWN_ID = 7
 
 
 def known_key(der: bytes | None) -> Ed25519PublicKey | None:
@@ -189,7 +186,7 @@ def _author(
     return MemberRecord(
         *(group.group_id, by.member_id, Role.OBSERVER),
         *(MemberStatus.UNKNOWN, MemberOrigin.BEFORE),
-        shown_name(by.member_name or "") or to_base64url(by.member_id)[:_SHOWN_ID],
+        shown_name(by.member_name or "") or shown_id(by.member_id),
         element.message.versions,
         host_id=relay.member_id,
     )

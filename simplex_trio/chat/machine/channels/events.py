@@ -16,7 +16,7 @@ from simplex_trio.chat.machine.channels.arriving import (
 )
 from simplex_trio.chat.machine.channels.joining import drop_relay_member
 from simplex_trio.chat.machine.channels.relays import forget_channel, want_relay
-from simplex_trio.chat.machine.channels.saying import the_channel
+from simplex_trio.chat.machine.channels.saying import shown_id, the_channel
 from simplex_trio.chat.machine.file_records import FileState, FileStore, OfferedFile, file_mark
 from simplex_trio.chat.machine.groups import changes, content, members
 from simplex_trio.chat.machine.groups.changes import ends, group_changes
@@ -62,7 +62,6 @@ from simplex_trio.chat.messages.versions import ChatVersion
 from simplex_trio.duplex.events import PeerMessage
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.duplex.short_links import ContactKind, ShortContactLink, parse_short_link
-from simplex_trio.wire.text import to_base64url
 
 __all__ = ["RULES", "RULES_OF_RELAYS", "apply_in_channel"]
 
@@ -250,7 +249,7 @@ def role_changed(a: ChannelArrival, event: XGrpMemRole) -> bool:
     if member is None:
         if not has_role(role, Role.MEMBER) or not _has_room_for(a, event.member_id):
             return False
-        shown = to_base64url(event.member_id)[:7]
+        shown = shown_id(event.member_id)
         member = MemberRecord(
             *(a.group.group_id, event.member_id, before),
             *(MemberStatus.PRESENT, MemberOrigin.BEFORE, shown),

@@ -26,7 +26,7 @@ from simplex_trio.chat.machine.channels.relays import (
     relays_of,
     want_relay,
 )
-from simplex_trio.chat.machine.channels.saying import relay_members, say_signed, signer_in
+from simplex_trio.chat.machine.channels.saying import relay_members, say_signed, shown_id, signer_in
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.joining import fail
 from simplex_trio.chat.machine.groups.leaving import close_group, hear_out, is_deaf, is_lost, remove
@@ -60,7 +60,6 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
 from simplex_trio.duplex.errors import DuplexError, UnknownConnection
 from simplex_trio.duplex.events import ConfirmationReceived, ConnectionEvent, ConnectionReady
 from simplex_trio.errors import TooLarge
-from simplex_trio.wire.text import to_base64url
 
 __all__ = [
     "begin_channel",
@@ -82,8 +81,6 @@ LOOK_PERIOD = 24 * 3600
 
 LOOK_PERIOD_ALONE = 3600
 """The same for a channel without a relay."""
-
-_SHOWN_ID = 7
 
 
 # --- joining ------------------------------------------------------------------------------------
@@ -148,7 +145,7 @@ def _know_owners(groups: GroupStore, group: GroupRecord, found: FoundChannel) ->
         if member_id == group.own_id or (known is not None and known.role == Role.RELAY):
             continue
         if known is None:
-            name = to_base64url(member_id)[:_SHOWN_ID]
+            name = shown_id(member_id)
             known = MemberRecord(
                 *(group.group_id, member_id, Role.OWNER),
                 *(MemberStatus.PRESENT, MemberOrigin.BEFORE, name),

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from simplex_trio.chat.errors import CannotJoin, GroupsNotSupported
 from simplex_trio.chat.machine.channels.records import MAX_OWNERS, MAX_RELAYS
+from simplex_trio.chat.machine.groups.records import MAX_MEMBER_ID
 from simplex_trio.chat.messages.addresses import GroupLinkData, RelayLinkData
 from simplex_trio.chat.messages.group_profiles import GroupProfile, GroupType
 from simplex_trio.chat.messages.profiles import Profile
@@ -19,8 +20,6 @@ from simplex_trio.redaction import Redacted
 from simplex_trio.wire.duplex.short_links import ContactKind, ShortContactLink, parse_short_link
 
 __all__ = ["FoundChannel", "FoundRelay", "is_channel", "is_relay", "read_channel", "read_relay"]
-
-MAX_MEMBER_ID = 255
 
 DataT = TypeVar("DataT", GroupLinkData, RelayLinkData)
 

@@ -17,11 +17,28 @@ from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.signing import MemberSigner
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import TooLarge
+from simplex_trio.wire.text import to_base64url
 
-__all__ = ["MAX_PASSED_ON", "check_size", "relay_members", "say_signed", "signer_in", "the_channel"]
+__all__ = [
+    "MAX_PASSED_ON",
+    "check_size",
+    "relay_members",
+    "say_signed",
+    "shown_id",
+    "signer_in",
+    "the_channel",
+]
+
+_SHOWN_ID = 7
+"""As in the apps."""
 
 MAX_PASSED_ON = MAX_MESSAGE - 202
 """How many bytes a message may have so that relays pass it on, with the name of its author."""
+
+
+def shown_id(member_id: bytes) -> str:
+    """What a member is called of whom no name is known."""
+    return to_base64url(member_id)[:_SHOWN_ID]
 
 
 def the_channel(group: GroupRecord) -> MemberRecord:
