@@ -42,6 +42,7 @@ from simplex_trio.chat.messages.content import File, Text
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import (
     Emoji,
+    MemberScope,
     XFileCancel,
     XInfo,
     XMsgDel,
@@ -443,6 +444,26 @@ async def test_the_bot_may_write(autojump_clock: Clock) -> None:
         await trio.sleep(60)
         with pytest.raises(CannotSend):
             await group.send("to whom?")
+
+
+async def test_a_conversation_with_the_owner(autojump_clock: Clock) -> None:
+    async with open_news() as news:
+        channel, own_id = news.stage.channel, news.relay.asked[0].new_member_id
+        question = XMsgNew(Text("how do you like it?"), scope=MemberScope(own_id))
+        elsewhere = XMsgNew(Text("for another one"), scope=MemberScope(READER))
+        await news.passes_on(channel.unsigned(question), channel.unsigned(elsewhere))
+        heard = await news.bot.next(GroupMessage)
+        assert (heard.text, heard.member.id) == ("how do you like it?", OWNER_ID)
+        assert heard.support is not None
+        assert heard.support.is_own
+        await heard.answer("very much")  # which takes no role
+        await news.relay.until(lambda: bool(news.said(XMsgNew)))
+        [answer] = news.said(XMsgNew)
+        assert isinstance(answer.message, ChatMessage)
+        event = answer.message.event
+        assert isinstance(event, XMsgNew)
+        assert (event.content.text, event.scope) == ("very much", MemberScope(own_id))
+        await news.nothing()
 
 
 # --- files --------------------------------------------------------------------------------------
