@@ -6,8 +6,8 @@
         python examples/bots/announcer.py news.db --router smp://…@smp.example.com
     echo "We are open on Sunday." > news
 
-It makes the group when it is started for the first time, and shows its link.  Whoever opens that
-link reads.  Other programs, such as cron or a web hook, write into the pipe.
+It makes the group when it is started for the first time, and shows its link.  People who open that
+link read.  Other programs, such as cron or a web hook, write into the pipe.
 """
 
 from __future__ import annotations
