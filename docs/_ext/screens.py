@@ -134,7 +134,8 @@ class Screen:
         """A message, with ticks if the person has sent it."""
         lines = textwrap.wrap(text, 26)
         longest = max(len(line) for line in (*lines, quoted))
-        width = longest * 7.4 + 24 + (30 if sent else 0)
+        bold = 14 if text.startswith("@") else 0
+        width = longest * 7.4 + 24 + (30 if sent else 0) + bold
         height = len(lines) * 19 + 13 + (26 if quoted else 0)
         x = self.left + (WIDTH - width - 12 if sent else 12)
         self.box(x, self.y, width, height, SENT if sent else RECEIVED)
@@ -273,7 +274,7 @@ def warned() -> Iterator[Screen]:
     screen.head(GROUP, is_group=True)
     screen.text(24, screen.y + 8, NEWCOMER, size=12, color=FAINT)
     screen.y += 14
-    width = 7.4 * len(f"moderated by {MODERATOR}") + 24
+    width = 7.4 * len(f"moderated by {MODERATOR}") + 32
     screen.box(12, screen.y, width, 32, RECEIVED)
     screen.text(24, screen.y + 20, f"moderated by {MODERATOR}", color=FAINT)
     screen.y += 41
