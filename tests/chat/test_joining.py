@@ -10,7 +10,7 @@ import trio
 from attrs import define, evolve
 
 from simplex_trio.chat.errors import (
-    GroupsNotSupported,
+    CannotJoin,
     LeadsToGroup,
     LinkIsOwn,
     MemberGone,
@@ -289,11 +289,11 @@ async def test_links_of_channels_and_of_nothing(autojump_clock: Clock) -> None:
             )
             assert made.short_link is not None
             looked = await bot.look(made.short_link)
-            assert (looked.kind, looked.can_join) == (LinkKind.GROUP, False)
+            assert (looked.kind, looked.can_join) == (LinkKind.CHANNEL, False)
             parsed = parse_link(made.short_link)
             assert isinstance(parsed, ShortContactLink)
             for channel in (parsed, evolve(parsed, kind=ContactKind.CHANNEL)):
-                with pytest.raises(GroupsNotSupported):
+                with pytest.raises(CannotJoin):
                     await bot.join(channel)
             await agent.delete(made.connection_id)
             await trio.sleep(60)

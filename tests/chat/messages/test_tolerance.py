@@ -139,7 +139,6 @@ def test_an_error_says_where_and_never_what() -> None:
         ("x.msg.new", {"content": TEXT, "parent": {**REF, "sentAt": "zebra"}}),
         ("x.msg.new", {"content": TEXT, "mentions": {"zebra": {}}}),
         ("x.msg.new", {"zebra": "\ud800"}),
-        ("x.grp.mem.intro", {"memberInfo": {**MEMBER, "profile": PROFILE, "v": "zebra"}}),
     ],
 )
 def test_no_error_and_no_cause_of_one_has_anything_of_the_peer(event: str, params: object) -> None:

@@ -83,6 +83,9 @@ class Token:
     minutes: int = 0
 
 
+_QUEUE_GONE = (SubscriptionState.DELETED, SubscriptionState.AUTH)
+
+
 @define(eq=False)
 class Subscription:
     """A queue of which a device is notified."""
@@ -166,7 +169,7 @@ class NTFRouter:
             for each in self.subscriptions.values()
             if each.token.device == device
             and each.token.state is TokenState.ACTIVE
-            and each.state is not SubscriptionState.DELETED
+            and each.state not in _QUEUE_GONE
         }
 
     # --- commands -------------------------------------------------------------------------------
