@@ -120,6 +120,8 @@ class ChatCore:
                     wait.note(store, key)
         for conversation_id, sent in store.delivered:
             self._delivery_changed(conversation_id, sent.msg_id, sent.outcome)
+        if store.removed or store.silenced or store.has_lost_link:
+            self.tell_connections()  # which will not come about
         for contact_id in store.removed:
             self.contact_removed(contact_id)
         for group_id, member_id in store.silenced:

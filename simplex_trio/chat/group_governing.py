@@ -115,7 +115,6 @@ class GroupGoverning(Redacted):
             return delete_link(groups, known_group(groups, group_id))
 
         self._record = await self._core.step(decide)
-        self._core.tell_connections()  # a call may wait for the link
 
     async def requests(self) -> list[MemberRequest]:
         """Those who have asked to be let in and wait for the program, or for the admins."""

@@ -94,6 +94,8 @@ class Store:
         """Contacts that the transaction removes."""
         self.silenced: list[tuple[int, bytes | None]] = []
         """Members, by group and id, with whom the program itself parts; `None` for all."""
+        self.has_lost_link: bool = False
+        """Whether the link of a group is deleted, which calls may wait for."""
         self.forgotten: list[tuple[int, bytes]] = []
         """Messages, by contact and id, of which it removes what is kept."""
         self.delivered: list[tuple[int, SentRecord]] = []

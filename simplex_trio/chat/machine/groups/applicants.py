@@ -286,7 +286,8 @@ def applicant_connected(
     if member.status is MemberStatus.PENDING:
         admission = admission_of(groups.store.t.kept, member)
         if admission is not None and admission.is_approved:
-            return admit(groups, settings, group, member, None)
+            with suppress(NotAllowed):  # any more
+                return admit(groups, settings, group, member, None)
     if member.status is not MemberStatus.JOINING:
         return []  # the program is to decide
     if group.profile.reviews_members:

@@ -322,6 +322,7 @@ def _author(
     if (
         author_id is None
         or author_id == group.own_id
+        or not deliverer.is_current
         or not has_role(deliverer.role, Role.ADMIN)
         or not isinstance(event, PASSED_ON)
     ):
@@ -377,7 +378,7 @@ def _when(element: _Element, message: PeerMessage) -> int:
 def settle_in_group(store: Store, message: PeerMessage) -> None:
     """The program has dealt with a message: acknowledge it."""
     groups = GroupStore(store)
-    groups.forget_told(message.connection_id)
+    groups.forget_told(message.connection_id, message.message_id)
     member = groups.member_of(message.connection_id)
     gives_receipt = (
         member is not None

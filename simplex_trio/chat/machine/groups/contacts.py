@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-from simplex_trio.chat.errors import MemberGone, NotAllowed
+from simplex_trio.chat.errors import CannotJoin, MemberGone, NotAllowed
 from simplex_trio.chat.machine.groups.arriving import Arrival, Rule
 from simplex_trio.chat.machine.groups.joining import invitation_link
 from simplex_trio.chat.machine.groups.records import (
@@ -36,7 +36,8 @@ from simplex_trio.chat.messages.group_events import XGrpDirectInv
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.versions import ChatVersion
-from simplex_trio.duplex.errors import AlreadyJoined, CannotSend, UnknownConnection
+from simplex_trio.duplex.errors import CannotSend, DuplexError, UnknownConnection
+from simplex_trio.errors import TooLarge
 from simplex_trio.wire.duplex.requests import InvitationURI
 
 __all__ = ["RULES", "ask_member", "contact_link_is_there", "join_member_contact"]
@@ -134,7 +135,8 @@ def contact_asked(a: Arrival, event: XGrpDirectInv) -> bool:
     elif known.status is ContactStatus.CONNECTING and known.asked is not None:
         own = known.asked.link
         if own is None or event.conn_req > own:  # both have asked, and one of them has to join
-            _join_instead(a.groups, a.settings, known, link, event.content)
+            with suppress(CannotJoin, DuplexError, TooLarge):  # otherwise the other one may
+                _join_instead(a.groups, a.settings, known, link, event.content)
     return False
 
 
@@ -145,7 +147,7 @@ def _join_instead(
     link: InvitationURI,
     content: Content | None,
 ) -> None:
-    connection_id = _joined(groups.store, settings, contact, link)
+    connection_id = _joined(groups, settings, contact, link)
     with suppress(UnknownConnection):
         groups.store.t.delete(contact.connection_id)
     groups.store.replace_connection(
@@ -157,12 +159,14 @@ def _first(settings: Settings, content: Content | None) -> FirstMessage | None:
     return None if content is None else FirstMessage(settings.new_message_id(), content)
 
 
-def _joined(store: Store, settings: Settings, contact: ContactRecord, link: InvitationURI) -> str:
+def _joined(
+    groups: GroupStore, settings: Settings, contact: ContactRecord, link: InvitationURI
+) -> str:
     info = encode_info(ChatMessage(XInfo(settings.profile_for(contact))), pq=False)
-    try:
-        return store.t.join(link, info, pq=False)
-    except AlreadyJoined as exc:
-        return exc.connection_id
+    connection_id = groups.store.t.join(link, info, pq=False)
+    if groups.is_used(connection_id):
+        raise CannotJoin("the link is that of another conversation")
+    return connection_id
 
 
 def join_member_contact(
@@ -173,7 +177,10 @@ def join_member_contact(
     event: XGrpDirectInv,
     alias: str,
 ) -> ContactRecord:
-    """Become the contact of a member that has asked for it; again changes nothing."""
+    """Become the contact of a member that has asked for it; again changes nothing.
+
+    Raises `CannotJoin` or a `DuplexError` if the member's link is of no use.
+    """
     group, member = _present(groups, group_id, member_id)
     known = _contact_of(groups, member)
     link = invitation_link(event.conn_req)
@@ -190,9 +197,7 @@ def join_member_contact(
         alias=alias,
         first=_first(settings, event.content),
     )
-    contact = groups.store.replace_connection(
-        contact, _joined(groups.store, settings, contact, link)
-    )
+    contact = groups.store.replace_connection(contact, _joined(groups, settings, contact, link))
     groups.change_member(member, contact_id=contact.contact_id)
     return contact
 

@@ -155,7 +155,8 @@ def message_deleted(a: Arrival, event: XMsgDel) -> bool:
         role = a.group.own_role if author_id == a.group.own_id else None
         if author is not None:
             role = author.role
-        if not is_support(a.author) or (role is not None and not has_role(a.author.role, role)):
+        needed = [] if role is None else [role]
+        if not a.governs(Role.MODERATOR, *needed):
             return False
         if author_id != a.group.own_id:
             remember_moderation(a.groups, a.author, author_id, event.msg_id)
@@ -184,10 +185,12 @@ def reaction_came(a: Arrival, event: XMsgReact) -> bool:
 def file_described(a: Arrival, event: XMsgFileDescr) -> bool:
     """A part of the description of a file of the same author; of a file that is not known, none."""
     mark = _mark(a, event.msg_id)
-    is_known = FileStore(a.store).get(a.group.group_id, mark) is not None
-    if not is_known or not a.is_new():
+    file = FileStore(a.store).get(a.group.group_id, mark)
+    if file is None or not a.is_new():
         return False
-    add_part(a.store, a.group.group_id, mark, event.file_descr)
+    # Authors and hosts send descriptions of their own, and both may reach the program.
+    if event.file_descr.file_descr_part_no > file.parts:
+        add_part(a.store, a.group.group_id, mark, event.file_descr)
     return True
 
 

@@ -21,6 +21,7 @@ from simplex_trio.chat.machine.groups.hosting import (
 from simplex_trio.chat.machine.groups.joining import connected, fail
 from simplex_trio.chat.machine.groups.leaving import (
     drop_connection,
+    forget_group,
     hear_out,
     is_cut_off,
     is_deaf,
@@ -90,11 +91,12 @@ def happened_in_group(
             drop_member(groups, member)  # it knows now
         case _ if member.origin is not MemberOrigin.INVITEE:
             followed_member(groups, settings, group, member, event)
-            return _if_cut_off(groups, group)
+            if groups.member_of(event.connection_id) is None:
+                return _if_cut_off(groups, group)
         case _ if (is_lost(event) or is_deaf(event)) and member.is_current:
             groups.change_member(member, can_send=False, is_connected=False)
         case _ if is_lost(event) or is_deaf(event):
-            drop_member(groups, member)
+            _did_not_come(groups, group, member)
         case _:
             pass
     return []
@@ -163,6 +165,13 @@ def _followed_host(
             return []
 
 
+def _did_not_come(groups: GroupStore, group: GroupRecord, member: MemberRecord) -> None:
+    if is_customer(group, member):
+        forget_group(groups, group)  # of which the program was not told yet
+    else:
+        drop_member(groups, member)
+
+
 def _if_cut_off(groups: GroupStore, group: GroupRecord) -> list[GroupNoticed]:
     return fail(groups, group) if is_cut_off(groups, group) else []
 
@@ -177,6 +186,8 @@ def give_up_waiting(store: Store, settings: Settings) -> list[GroupNoticed]:
             noticed += relay_given_up(groups, settings, group, member)
         elif group is not None and member.origin is MemberOrigin.HOST and not _is_ready(group):
             noticed += fail(groups, group)
+        elif group is not None and is_customer(group, member) and not member.is_current:
+            _did_not_come(groups, group, member)
         elif group is not None and member.origin is MemberOrigin.INVITEE:
             give_up_applicant(groups, settings, group, member)
         else:

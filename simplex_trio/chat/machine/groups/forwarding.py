@@ -169,7 +169,9 @@ def pass_on(allowed: Sequence[Arrival]) -> None:
         is_removal = isinstance(each.message and each.message.event, XGrpMemDel)
         if is_removal and removed is not None and removed.can_send:
             # It is told by all means, since the program will part with it.
-            bodies.setdefault((place,), []).append(removed)
+            told = bodies.setdefault((place,), [])
+            if all(member.member_id != removed.member_id for member in told):
+                told.append(removed)
     for places, members in bodies.items():
         elements = [_as_passed_on(passed[place][0]) for place in places]
         connections = [each.connection_id for each in members if each.connection_id is not None]

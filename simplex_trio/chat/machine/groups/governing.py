@@ -8,6 +8,7 @@ from attrs import evolve
 
 from simplex_trio.chat.errors import NotAllowed
 from simplex_trio.chat.machine.groups.admissions import admission_of
+from simplex_trio.chat.machine.groups.applicants import give_up_applicant
 from simplex_trio.chat.machine.groups.history import History, keeps_history
 from simplex_trio.chat.machine.groups.hosting import (
     check_group_profile,
@@ -21,6 +22,7 @@ from simplex_trio.chat.machine.groups.records import (
     MemberRecord,
     MemberStatus,
 )
+from simplex_trio.chat.machine.groups.relations import Relations
 from simplex_trio.chat.machine.groups.rules import has_role, is_support
 from simplex_trio.chat.machine.groups.saying import say_to
 from simplex_trio.chat.machine.groups.store import GroupStore
@@ -127,25 +129,25 @@ def remove_member(
 ) -> None:
     """Remove a member, perhaps with all that it has said."""
     _check(group, Role.ADMIN, member.role)
+    if member.status is MemberStatus.ASKING:
+        give_up_applicant(groups, settings, group, member)
+        return
     if member.status is not MemberStatus.INVITED:
         event = XGrpMemDel(member.member_id, messages=messages or None)
         _say(groups, settings, _told_of_removal(groups, group, member), event)
         if messages:
             History(groups.store.t.kept, group.group_id).remove_all(member.member_id)
     drop_member(groups, member, after_delivery=True)
-    groups.store.silenced.append((group.group_id, member.member_id))
 
 
 def _told_of_removal(
     groups: GroupStore, group: GroupRecord, member: MemberRecord
 ) -> list[MemberRecord]:
-    if member.status is MemberStatus.PENDING:
-        return [member]
+    if member.status in (MemberStatus.JOINING, MemberStatus.PENDING, MemberStatus.REJECTED):
+        return [member]  # of whom the others have not heard
     others = groups.current_members(group.group_id)
     if member.status is MemberStatus.IN_REVIEW:
         return [member, *(each for each in others if is_support(each))]
-    if not member.is_current:  # such as one that is about to be connected
-        return [member, *others]
     return others
 
 
@@ -188,6 +190,7 @@ def delete_group(groups: GroupStore, settings: Settings, group: GroupRecord) -> 
     """Delete a group for all of its members, and forget it."""
     _check(group, Role.OWNER)
     _say(groups, settings, current_and_waiting(groups, group), XGrpDel())
+    Relations(groups.store.t.kept, group.group_id).forget_all()  # faster than one by one
     for member in groups.members(group.group_id):
         drop_member(groups, member, after_delivery=True)
     History(groups.store.t.kept, group.group_id).remove_all()

@@ -142,6 +142,8 @@ def accept_invitation(
         raise CannotJoin("the invitation is of no use")
     info = encode_info(ChatMessage(XGrpAcpt(group.own_id)), pq=False)
     connection_id = store.t.join(link, info, pq=False)
+    if groups.is_used(connection_id):
+        raise CannotJoin("the link is that of another conversation")
     host = groups.change_member(host, connection_id=connection_id)
     groups.wait_for(host, settings.seconds + PATIENCE)
     group = groups.change_group(group, status=GroupStatus.JOINING, connects=connects)

@@ -13,6 +13,7 @@ from simplex_trio.chat.machine.groups.records import (
     MemberRecord,
     MemberStatus,
 )
+from simplex_trio.chat.machine.groups.relations import Relations
 from simplex_trio.chat.machine.groups.rules import has_role
 from simplex_trio.chat.machine.groups.saying import say_to
 from simplex_trio.chat.machine.groups.store import GroupStore
@@ -89,6 +90,8 @@ def close_group(
     """
     group = delete_link(groups, group)
     History(groups.store.t.kept, group.group_id).remove_all()
+    # All at once: one member after the other, that takes the square of their number.
+    Relations(groups.store.t.kept, group.group_id).forget_all()
     for member in groups.members(group.group_id):
         if kept is None or member.connection_id != kept:
             remove(groups, member, after_delivery=after_delivery)

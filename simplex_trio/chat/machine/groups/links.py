@@ -156,6 +156,7 @@ def answered(
         invitation = said.group_link_invitation
         if _makes_sense(invitation):
             host = _replaced(groups, group, host, invitation, message)
+            groups.wait_for(host, settings.seconds + PATIENCE)
             group = _taken_over(groups, group, invitation)
             info = encode_info(ChatMessage(XInfo(profile_in(settings, group))), pq=False)
             with suppress(DuplexError, TooLarge):

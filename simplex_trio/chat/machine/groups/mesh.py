@@ -70,7 +70,9 @@ def join_member(
     if parsed is not None and _may_connect(groups, group, member):
         with suppress(DuplexError, TooLarge):
             info = _own_info(settings, group)
-            _waits_for(groups, settings, member, groups.store.t.join(parsed, info, pq=False))
+            connection_id = groups.store.t.join(parsed, info, pq=False)
+            if not groups.is_used(connection_id):
+                _waits_for(groups, settings, member, connection_id)
 
 
 def _waits_for(

@@ -50,6 +50,9 @@ EventT = TypeVar("EventT", bound=Event)
 
 _TAKES_PART = (GroupStatus.READY, GroupStatus.PENDING, GroupStatus.IN_REVIEW)
 
+_ALONE = (MemberStatus.ASKING, MemberStatus.JOINING, MemberStatus.PENDING)
+"""Those of whom the other admins have not heard yet."""
+
 
 class GroupOutlet(Outlet):
     """A whole group, or with a scope the conversation of a member with the admins.
@@ -159,7 +162,7 @@ class GroupOutlet(Outlet):
             member = self.groups.member(self.group.group_id, self.scope)
             if member is None:
                 raise NotAllowed("there is no such member")
-            if member.status is MemberStatus.PENDING:
+            if member.status in _ALONE:
                 return [member]
             return [member, *(each for each in admins if each.member_id != member.member_id)]
         if not admins:

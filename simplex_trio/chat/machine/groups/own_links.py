@@ -19,6 +19,7 @@ from simplex_trio.chat.messages.addresses import (
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.duplex.errors import NotAnAddress, UnknownConnection
 from simplex_trio.duplex.events import ConnectionEvent, ConnectionFailed, InvitationReady, QueueLost
+from simplex_trio.errors import TooLarge
 from simplex_trio.wire.duplex.short_links import ContactKind
 
 __all__ = ["create_link", "delete_link", "followed_link", "update_link"]
@@ -47,15 +48,16 @@ def delete_link(groups: GroupStore, group: GroupRecord) -> GroupRecord:
     """Delete the link of a group, if it has one; those who have come by it stay."""
     if group.link is None:
         return group
+    groups.store.has_lost_link = True
     with suppress(UnknownConnection):
         groups.store.t.delete(group.link.connection_id)
     return groups.change_group(group, link=None)
 
 
 def update_link(groups: GroupStore, group: GroupRecord) -> None:
-    """Let the link show what the group says of itself now."""
+    """Let the link show what the group says of itself now, if that has room there."""
     if group.link is not None and group.link.link and can_host(group):
-        with suppress(NotAnAddress, UnknownConnection):
+        with suppress(NotAnAddress, TooLarge, UnknownConnection):
             data = GroupLinkData(group.profile).encode()
             groups.store.t.change_link(group.link.connection_id, data)
 

@@ -189,6 +189,14 @@ class GroupStore:
         found = self._kept.get(MEMBERS_OF_CONNECTIONS, connection_id.encode())
         return None if found is None else self._member_at(found)
 
+    def is_used(self, connection_id: str) -> bool:
+        """Whether a contact or a member has this connection.
+
+        Others may say a link that the program has joined, or is about to join, for another one.
+        """
+        is_members = self._kept.get(MEMBERS_OF_CONNECTIONS, connection_id.encode()) is not None
+        return is_members or self.store.contact_of(connection_id) is not None
+
     def members(self, group_id: int) -> list[MemberRecord]:
         """All members in the order of their ids."""
         members: list[MemberRecord] = []
@@ -381,6 +389,7 @@ class GroupStore:
         """Keep what a message says until the program has dealt with it."""
         self._kept.put(_TOLD, connection_id.encode(), _encoded(told))
 
-    def forget_told(self, connection_id: str) -> None:
-        """The program has dealt with a message."""
-        self._kept.delete(_TOLD, connection_id.encode())
+    def forget_told(self, connection_id: str, message_id: int) -> None:
+        """The program has dealt with a message, perhaps long ago."""
+        if self.told(connection_id, message_id) is not None:
+            self._kept.delete(_TOLD, connection_id.encode())
