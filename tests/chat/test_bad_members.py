@@ -17,14 +17,16 @@ from simplex_trio.chat.group_changes import (
     MemberProfileChanged,
     RoleChanged,
 )
+from simplex_trio.chat.group_message_changes import GroupMessageDeleted
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import Group, GroupInvitation, Member
 from simplex_trio.chat.machine.groups import arriving, joining, mesh, store
 from simplex_trio.chat.machine.groups.records import GroupStatus, MemberStatus
 from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.event import Event
-from simplex_trio.chat.messages.events import XInfo, XMsgNew
+from simplex_trio.chat.messages.events import XInfo, XMsgDel, XMsgNew
 from simplex_trio.chat.messages.group_events import (
     Acceptance,
     Introduction,
@@ -167,6 +169,41 @@ async def test_only_admins_pass_on_what_others_say(autojump_clock: Clock) -> Non
         await trio.sleep(60)
         assert not [each for each in changes(alice) if isinstance(each, GroupMessage)]
         assert await known(alice, of_alice) == 2
+
+
+async def test_an_admin_to_be_passes_nothing_on(autojump_clock: Clock) -> None:
+    """It may be told already what it will be, and is no member before the others let it in."""
+    async with open_hosted("Alice", "Bob") as hosted:
+        bob = hosted.people[1]
+        group = await hosted.host.bot.create_group("Team")
+        await hosted.bring_in(group, 0)
+        of_bob = await hosted.bring_in(group, 1, Role.ADMIN)
+        alice, bobs = await present(group, "Alice"), await present(group, "Bob")
+
+        def wait(store: Store) -> None:
+            GroupStore(store).change_member(bobs._record, status=MemberStatus.IN_REVIEW)
+
+        await group._core.step(wait)
+        said = XMsgNew(Text("I owe you money"))
+        await say_in_group(bob, of_bob, forward(said, alice.id), XMsgDel(b"hers", alice.id))
+        await trio.sleep(60)
+        heard = hosted.host.heard()
+        assert not [e for e in heard if isinstance(e, GroupMessage | GroupMessageDeleted)]
+
+
+async def test_two_members_do_not_share_a_connection(autojump_clock: Clock) -> None:
+    """A host passes the link of one on as that of another one, too."""
+    async with open_hosted("Alice", connects=True) as hosted:
+        (alice,) = hosted.people
+        group = await hosted.host.bot.create_group("Team")
+        of_alice = await hosted.bring_in(group, 0)
+        link = Introduction((await hosted.host.bot.agent.create(pq=False)).link)
+        links = [XGrpMemFwd(info(number), link) for number in range(2)]
+        await say_in_group(hosted.host, group, *links)
+        await trio.sleep(60)
+        found = await alice.bot._core.step(lambda store: GroupStore(store).members(of_alice.id))
+        connected = [each.connection_id for each in found if each.connection_id is not None]
+        assert len(connected) == len(set(connected)) == 2
 
 
 async def test_strange_members_are_not_met(autojump_clock: Clock) -> None:

@@ -200,3 +200,16 @@ async def test_groups_may_not_allow_files(autojump_clock: Clock, tmp_path: Path)
         assert await known_files(shared.group) == []
         sent = await shared.group.send_file(CONTENT)
         assert await sent.wait(DeliveryState.SENT) is not DeliveryState.FAILED
+
+
+async def test_a_description_comes_from_two_sides(autojump_clock: Clock, tmp_path: Path) -> None:
+    """A host sends its own one for those whom it thinks not to be connected with the author."""
+    async with open_shared(tmp_path) as shared:
+        new = XMsgNew(File(""), file=FileInvitation.announcing("a", 10))
+        await disobey(shared.of_alice, new, msg_id=b"file")
+        for text, number in (("from Alice", b"1"), ("from another host", b"2")):
+            part = XMsgFileDescr(b"file", FileDescr(text, 1, True))
+            await disobey(shared.of_alice, part, msg_id=number)
+        await settled(shared.hosted, shared.group, shared.of_alice)
+        (file,) = await known_files(shared.group)
+        assert (file.state, file.parts, file.is_described) == (FileState.OFFERED, 1, True)

@@ -112,14 +112,14 @@ def _recipients(a: Arrival, author: MemberRecord, event: Event) -> Recipients:
     match event:
         case XMsgNew(content=Report()):
             return _support(author.member_id, with_member=False)
-        case XMsgNew() | XMsgUpdate() | XMsgDel() | XMsgReact() if event.scope is not None:
-            return _support(event.scope.member_id)
         case XMsgFileDescr(msg_id=msg_id) | XFileCancel(msg_id=msg_id):
             mark = file_mark(msg_id, author.member_id)
             file = FileStore(a.store).get(a.group.group_id, mark)
             return _none if file is None else _all if file.scope is None else _support(file.scope)
         case XMsgNew() | XMsgUpdate() | XMsgDel() | XMsgReact():
-            return _support(author.member_id) if author.status in _WAITING else _all
+            if author.status in _WAITING:  # whose messages are for the admins, whatever it says
+                return _support(author.member_id)
+            return _all if event.scope is None else _support(event.scope.member_id)
         case XInfo() | XGrpLeave():
             return _about(author)
         case XGrpMemNew(member_info=info):
