@@ -61,7 +61,7 @@ from simplex_trio.chat.messages.versions import CHAT_VERSIONS
 from simplex_trio.chat.people import timestamp
 
 from .hosted import Hosted, open_hosted, present, say_in_group
-from .people import Person, disobey
+from .people import Person, disobey, talk
 
 Clock = trio.testing.MockClock
 
@@ -320,6 +320,27 @@ async def test_invitations_of_a_contact_are_bounded(
             )
         await trio.sleep(60)
         assert not [each for each in alice.heard() if isinstance(each, GroupInvitation)]
+
+
+async def test_invitations_of_those_that_are_gone_make_room(
+    autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "MAX_INVITATIONS", 2)
+    async with open_hosted("Alice", joins=False) as hosted:
+        (alice,) = hosted.people
+        group = await hosted.host.bot.create_group("Team")
+        (contact,) = hosted.contacts
+        for number in range(3):
+            await group.invite(contact)
+            invited = await alice.next(GroupInvitation)
+            assert invited.group.name == "Team"
+            if number < 2:
+                await contact.delete()
+                await trio.sleep(60)
+                for person in (hosted.host, alice):
+                    person.heard().clear()
+                contact, _ = await talk(hosted.host, alice)
+        assert len(await alice.bot.groups()) == 1
 
 
 async def test_another_admin_cannot_take_a_members_place(autojump_clock: Clock) -> None:

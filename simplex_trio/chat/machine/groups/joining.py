@@ -48,7 +48,8 @@ __all__ = [
 ]
 
 MAX_INVITATIONS = 1000
-"""How many invitations wait until the program decides; others are ignored."""
+"""How many invitations wait until the program decides; others are ignored.  Those of contacts that
+are gone make room for them."""
 
 MAX_INVITATIONS_OF_CONTACT = 20
 """How many of them may be of one contact."""
@@ -94,6 +95,9 @@ def invited(
                 own_role=own.member_role,
             )
         return []
+    if groups.count_invitations() >= MAX_INVITATIONS:
+        for each in groups.lost_invitations():
+            groups.remove_group(each)
     if (
         groups.count_invitations() >= MAX_INVITATIONS
         or groups.count_invitations(contact.contact_id) >= MAX_INVITATIONS_OF_CONTACT

@@ -137,6 +137,15 @@ class GroupStore:
         """How many invitations wait until the program decides, of all contacts or of one."""
         return self._kept.count(_UNDECIDED, b"" if contact_id is None else _key(contact_id))
 
+    def lost_invitations(self) -> list[GroupRecord]:
+        """Groups to which contacts that are gone have invited the program, which is to decide."""
+        lost: list[GroupRecord] = []
+        for key, _ in self._kept.scan(_UNDECIDED):
+            contact_id, group_id = (int.from_bytes(each, "big") for each in (key[:8], key[8:]))
+            group = self.group(group_id) if self.store.contact(contact_id) is None else None
+            lost += [] if group is None else [group]
+        return lost
+
     def invited_by(self, link: str) -> GroupRecord | None:
         """The group that the program was invited to with this link."""
         found = self._kept.get(_INVITATIONS, _hashed(link))
