@@ -12,7 +12,8 @@ from simplex_trio.chat.groups import Group
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.groups.business import business_preferences
 from simplex_trio.chat.machine.groups.history import History
-from simplex_trio.chat.messages.bodies import decode_body, decode_info, encode_info
+from simplex_trio.chat.machine.groups.hosting import check_group_profile
+from simplex_trio.chat.messages.bodies import decode_body, decode_info, encode_info, pack
 from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import XContact, XInfo, XMsgNew, XMsgUpdate
@@ -24,6 +25,7 @@ from simplex_trio.chat.messages.group_profiles import (
     Switch,
 )
 from simplex_trio.chat.messages.message import ChatMessage
+from simplex_trio.chat.messages.pictures import Picture
 from simplex_trio.chat.messages.preferences import (
     Allow,
     Command,
@@ -151,6 +153,27 @@ async def test_old_programs_ask_as_for_a_contact(autojump_clock: Clock) -> None:
         group = await desk.next(Group)
         assert group.name == "Carol"
         assert await desk.bot.contacts() == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_staff_can_be_invited_whatever_a_customer_says(autojump_clock: Clock) -> None:
+    """The group is called after the customer, who may say more than an invitation has room for."""
+    async with (
+        open_quiet() as quiet,
+        quiet.open_agent() as customer,
+        trio.open_nursery() as nursery,
+    ):
+        desk = await open_desk(quiet, nursery)
+        connection = await asks(customer, desk, XContact(Profile("Carol"), contact_req_id=KEY))
+        group = await desk.next(Group)
+        await trio.sleep(60)
+        longer = Profile("Caroline", image=Picture("data:image/png;base64," + "A" * 15_000))
+        (body,) = pack([ChatMessage(XInfo(longer), b"id")], pq=False)
+        await customer.send(connection, body)
+        await trio.sleep(60)
+        renamed = await desk.bot.group(group.id)
+        assert renamed.name == "Caroline"
+        check_group_profile(renamed.profile)
         nursery.cancel_scope.cancel()
 
 

@@ -9,7 +9,13 @@ from attrs import define, frozen
 
 from simplex_trio.chat.machine.channels.records import ChannelRecord
 from simplex_trio.chat.machine.channels.saying import shown_id, the_channel
-from simplex_trio.chat.machine.groups.arriving import MAX_TOLD, PASSED_ON, Arrival
+from simplex_trio.chat.machine.groups.arriving import (
+    MAX_TOLD,
+    MAX_TOLD_SIZE,
+    PASSED_ON,
+    Arrival,
+    size_of,
+)
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     MemberOrigin,
@@ -117,6 +123,7 @@ def apply_rules(
     """What a message of a relay changes, and what the program is told of it."""
     told: list[ToldItem] = []
     later: list[Callable[[], None]] = []
+    size = counted = 0
     for place, received in enumerate(decode_body(message.body)):
         group = groups.group(relay.group_id)
         deliverer = groups.member_of(message.connection_id)
@@ -127,6 +134,7 @@ def apply_rules(
             or deliverer is None
             or deliverer.status is MemberStatus.GONE
             or len(told) >= MAX_TOLD
+            or size >= MAX_TOLD_SIZE
         ):
             break  # by what came before
         element = _element(received)
@@ -152,6 +160,8 @@ def apply_rules(
         )
         rule = (rules_of_relays if element.by is None else rules).get(type(event))
         allowed = rule is not None and rule(arrival, event)
+        size += size_of(told[counted:])
+        counted = len(told)
         if allowed and author.member_id and groups.member(group.group_id, author.member_id) is None:
             groups.put_member(author)
     for each in later:

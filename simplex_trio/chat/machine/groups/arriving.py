@@ -6,7 +6,7 @@ told is kept with that, until its handlers have finished and the message is ackn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -69,6 +69,7 @@ __all__ = [
     "is_of_member",
     "look_in_group",
     "settle_in_group",
+    "size_of",
 ]
 
 CLOCK_SKEW = 60
@@ -210,6 +211,11 @@ def _elements(message: PeerMessage) -> Iterator[_Element | None]:
             yield _Element(found)
 
 
+def size_of(items: Iterable[ToldItem]) -> int:
+    """How many bytes of a `ToldRecord` these are."""
+    return sum(len(encode_json(each.to_json())) for each in items)
+
+
 def is_of_member(store: Store, message: PeerMessage) -> bool:
     """Whether a message comes through a member's connection."""
     return GroupStore(store).member_of(message.connection_id) is not None
@@ -305,7 +311,7 @@ def _apply(
         rule = rules.get(type(event))
         if rule is not None and rule(arrival, event):
             allowed.append(arrival)
-        size += sum(len(encode_json(each.to_json())) for each in told[counted:])
+        size += size_of(told[counted:])
         counted = len(told)
     if allowed:
         pass_on(allowed)

@@ -16,6 +16,7 @@ from simplex_trio.chat.machine.groups.changes import as_json, ends, group_change
 from simplex_trio.chat.machine.groups.joining import acceptance_changed
 from simplex_trio.chat.machine.groups.leaving import close_group, is_cut_off, remove
 from simplex_trio.chat.machine.groups.mesh import join_member, offer_connection
+from simplex_trio.chat.machine.groups.profiles import fitted
 from simplex_trio.chat.machine.groups.records import (
     GroupStatus,
     MemberOrigin,
@@ -261,6 +262,7 @@ def _introduces_itself(a: Arrival, profile: Profile) -> None:
         is_customers = business.chat_type == "customer"
         title = business.customer_id if is_customers else business.business_id
         if title == member.member_id:
+            profile = fitted(profile)  # or staff could not be invited
             shown = evolve(
                 a.group.profile,
                 display_name=profile.display_name,
