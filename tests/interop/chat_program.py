@@ -101,6 +101,8 @@ class ChatProgram:
     _more: trio.Event = field(factory=trio.Event)
     patience: float = PATIENCE
     """How many seconds it may take until something has happened."""
+    ends_by: signal.Signals = signal.SIGINT
+    """What ends the program; after anything but ``SIGINT`` it has no time to tidy up."""
 
     async def read(self) -> None:
         """Read what the program says, until cancelled."""
@@ -257,7 +259,7 @@ async def open_chat_program(
                 reading.start_soon(opened.read)
                 yield opened
                 reading.cancel_scope.cancel()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(opened.ends_by)
         with trio.move_on_after(PATIENCE):
             await process.wait()
         nursery.cancel_scope.cancel()

@@ -5,11 +5,13 @@ SIMPLEX_TRIO_CHAT is the path of the program, SIMPLEX_TRIO_ROUTER the router.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 from attrs import define
 
@@ -42,12 +44,15 @@ class Meeting:
 
     router: str
     folder: Path
+    ends_by: signal.Signals = signal.SIGINT
+    """What ends the programs."""
 
     @asynccontextmanager
     async def program(self, name: str) -> AsyncIterator[ChatProgram]:
         path = named("SIMPLEX_TRIO_CHAT")
         folder = self.folder / name
         async with open_chat_program(path, self.router, folder, name=name) as program:
+            program.ends_by = self.ends_by
             yield program
 
     @asynccontextmanager
@@ -323,6 +328,94 @@ async def test_members_become_contacts(router: str, tmp_path: Path) -> None:
 
 def of_bot(member: dict[str, Any]) -> bool:
     return bool(member["memberProfile"]["displayName"] != "Alice")
+
+
+async def named_members(group: Group, *names: str) -> None:
+    """Wait until the bot knows just these members."""
+    with trio.fail_after(PATIENCE):
+        while {each.name for each in await group.members()} != set(names):  # noqa: ASYNC110
+            await trio.sleep(0.1)
+
+
+async def hear(bot: Person, *texts: str) -> None:
+    """Wait until the bot hears just these messages."""
+    with trio.fail_after(PATIENCE):
+        assert [(await bot.next(GroupMessage)).text for _ in texts] == list(texts)
+
+
+async def say(group: Group, *programs: ChatProgram, text: str) -> None:
+    """Say something, and wait until programs are done with it.
+
+    A program shows a message first, and then passes it on or keeps what is to be passed on; it is
+    done with that when it shows the message after it.
+    """
+    for each in (text, f"after {text}"):
+        await group.send(each)
+        for program in programs:
+            await program.item(each)
+
+
+@pytest.mark.parametrize("ends_by", [signal.SIGTERM, signal.SIGKILL], ids=lambda it: it.name)
+async def test_programs_end_and_start_in_between(
+    router: str, tmp_path: Path, ends_by: signal.Signals
+) -> None:
+    """Programs are killed only when they have done what they do in several steps.
+
+    Those that are killed between the steps of an admission do not go on with it, see
+    docs/explanation/differences.md.
+    """
+    meeting = Meeting(router, tmp_path, ends_by)
+    async with meeting.program("Alice") as alice, meeting.program("Bob") as bob:
+        link = await new_group(alice)
+        await join(bob, link)
+        await bob.command("#team zero")
+        await alice.item("zero")
+    # The bot ends while it is joining, and asks while its host is away.
+    async with meeting.bot() as bot:
+        await bot.bot.join(link, connect_members=True)
+    async with meeting.program("Alice") as alice:
+        await alice.event("acceptingGroupJoinRequestMember")
+        async with meeting.bot() as bot:
+            with trio.fail_after(PATIENCE):
+                group = await bot.next(Group)
+            await named_members(group, "Alice", "Bob")
+            await say(group, alice, text="one")
+    # Bob comes back, when the bot is away.
+    async with meeting.program("Alice") as alice, meeting.program("Bob") as bob:
+        await bob.item("one")
+        await bob.item("after one")
+        await bob.command("#team two")
+        await alice.item("two")
+        await alice.command("/mr #team Bob observer")
+        async with meeting.bot() as bot:
+            (group,) = await bot.bot.groups()
+            await hear(bot, "two")
+            with trio.fail_after(PATIENCE):
+                changed = await bot.next(RoleChanged)
+            assert changed.member is not None
+            assert (changed.member.name, changed.role) == ("Bob", Role.OBSERVER)
+            await connected(bot, group, "Bob")
+            await bob.event("connectedToGroupMember")
+            await say(group, alice, bob, text="three")
+    # What the bot says meanwhile waits at the router, and what programs say waits in them too.
+    async with meeting.bot() as bot:
+        (group,) = await bot.bot.groups()
+        await group.send("four")
+        async with meeting.program("Alice") as alice:
+            await alice.item("four")
+            await alice.command("#team five")
+        async with meeting.program("Alice") as alice, meeting.program("Bob") as bob:
+            await hear(bot, "five")
+            await bob.item("four")
+            await bob.item("five")
+            await bob.command("/_leave #1")
+            await alice.event("leftMember")
+            with trio.fail_after(PATIENCE):
+                assert (await bot.next(MemberLeft)).member.name == "Bob"
+        await named_members(group, "Alice")
+        await group.leave()
+        async with meeting.program("Alice") as alice:
+            await alice.event("leftMember")
 
 
 async def test_contacts_invite_the_bot_with_connections_to_all(router: str, tmp_path: Path) -> None:
