@@ -135,7 +135,7 @@ class BusinessDesk:
         for person in staff:
             await self.invite(group, person)
         if not staff:
-            await group.send("Nobody is here yet.  Please wait until somebody comes.")
+            await group.send("Nobody is here yet.  Please wait a little.")
 
     async def invite(self, group: Group, person: Contact) -> None:
         """Invite one of the staff, unless that is not possible."""

@@ -10,7 +10,7 @@ _SWEEP = 1000
 class Pace:
     """A budget for each key: ``burst`` units at once, and ``rate`` more of them each second.
 
-    Whoever spends more is made to wait.  Nothing is kept of those who have all of their budget.
+    A key that spends more has to wait.  Nothing is kept of those who have all of their budget.
     """
 
     def __init__(self, burst: float, rate: float) -> None:

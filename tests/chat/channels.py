@@ -156,7 +156,7 @@ class Channel:
 
 @define(eq=False)
 class Relay:
-    """A relay, which takes whoever comes."""
+    """A relay, which takes all who come."""
 
     number: int
     agent: DuplexAgent

@@ -1,6 +1,6 @@
 """Those who ask at the link of a group to be let in.
 
-Whoever asks is connected with the program at once, or once the program has decided, but is no
+A person who asks is connected with the program at once, or once the program has decided, but is no
 member before it is let in: it hears nothing of the group, and talks with the program alone, or with
 the admins.  Those who are neither let in nor refused go away by time.
 """
