@@ -266,7 +266,9 @@ class Turn:
         finally:
             if question.answer is None:
                 questions.remove(question)
-                await self._return()
+                if self._comes_back():
+                    with trio.CancelScope(shield=True):
+                        await self._conversation.take_turn()
         if question.answer is None:
             if self._speaker is not None:
                 raise MemberGone("the member is gone, or the program is no longer in the group")
@@ -299,7 +301,9 @@ class Turn:
         try:
             return await wait(value)
         finally:
-            await self._return()
+            if self._comes_back():
+                with trio.CancelScope(shield=True):
+                    await self._conversation.take_turn()
 
     def _leave(self) -> None:
         """Let others have the turn, unless they have it."""
@@ -309,13 +313,13 @@ class Turn:
             self._conversation.give_turn_up()
             self._conversations.attend(self._conversation)
 
-    async def _return(self) -> None:
-        """Take the turn again, unless another task of the handler still waits."""
+    def _comes_back(self) -> bool:
+        """One task waits no more; returns whether the handler has to take the turn again."""
         self._aside -= 1
-        if not self._aside and not self.is_over:
-            self._conversation.attending += 1
-            with trio.CancelScope(shield=True):
-                await self._conversation.take_turn()
+        if self._aside or self.is_over:
+            return False
+        self._conversation.attending += 1
+        return True
 
     async def end(self) -> None:
         """The handler has finished."""
