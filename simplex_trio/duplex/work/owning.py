@@ -235,6 +235,7 @@ class OwnerWork(Settling):
         connection_id = work.connection.connection_id
         label = self._fetched.label(connection_id, queue.number, label)
         client = await self._routers.owner(server, label)
+        self._subscriptions.acknowledges(queue)
         try:
             await client.acknowledge(_access(queue), queue.broker_id)
         except NETWORK_ERRORS as exc:

@@ -110,6 +110,8 @@ class Subscriptions:
         self._fetched = fetched
         self._queues: dict[_Place, tuple[str, int]] = {}
         self._destinations: dict[Destination, Destination] = {}
+        self._acknowledged: dict[tuple[str, int], bytes] = {}
+        """The message of each queue whose acknowledgement was sent last."""
         self._take_backs = TakeBacks()
         self._free = trio.Semaphore(MAX_AT_ONCE)
 
@@ -145,6 +147,7 @@ class Subscriptions:
     def remove(self, user: str, queue: ReceivingQueue) -> None:
         """Subscribe to a queue no more, nor read it by GET."""
         self._fetched.release(queue.connection_id, queue.number)
+        self._acknowledged.pop((queue.connection_id, queue.number), None)
         if queue.server is None:
             return
         destination = self._destination(user, queue)
@@ -154,6 +157,10 @@ class Subscriptions:
             self._agent.unsubscribe(
                 destination.server, [queue.recipient_id], label=destination.label
             )
+
+    def acknowledges(self, queue: ReceivingQueue) -> None:
+        """The last message of a queue is being acknowledged."""
+        self._acknowledged[queue.connection_id, queue.number] = queue.broker_id
 
     def reachable_routers(self) -> dict[ServerAddress, bool]:
         """Each router that queues are on, and whether any of them is subscribed to."""
@@ -207,8 +214,10 @@ class Subscriptions:
                         pass
 
     async def _receive(self, connection_id: str, number: int, arrival: Delivered) -> None:
+        acknowledged = self._acknowledged.get((connection_id, number))
+
         def decide(step: Step) -> None:
-            arrived(step, connection_id, number, arrival)
+            arrived(step, connection_id, number, arrival, acknowledged)
 
         try:
             # A message for the program is still with the router until the program acknowledges it.
@@ -264,12 +273,23 @@ def _access(queue: ReceivingQueue | SubscribedQueue) -> QueueAccess:
 
 
 def arrived(
-    step: Step, connection_id: str, number: int, arrival: Delivered
+    step: Step,
+    connection_id: str,
+    number: int,
+    arrival: Delivered,
+    acknowledged: bytes | None = None,
 ) -> ReceivingQueue | None:
-    """Process what a router has delivered; returns the queue as it is then, if it is there."""
+    """Process what a router has delivered; returns the queue as it is then, if it is there.
+
+    Some routers answer ACK sooner than they deliver what SUB has asked for before.  So the message
+    that was ``acknowledged`` last may come once more behind the next one, which is the one that the
+    router waits for then.
+    """
     c = step.find(connection_id)
     if c is None or number not in c.receiving:
         return None
+    if arrival.message_id == acknowledged != c.receiving[number].broker_id:
+        return c.receiving[number]
     match arrival:
         case MessageReceived():
             receive(step, c, number, Arrival(arrival.message_id, arrival.timestamp, arrival.body))
