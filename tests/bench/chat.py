@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
@@ -255,11 +255,15 @@ async def _start(path: Path, address: ServerAddress, count: int) -> Mapping[str,
         }
 
 
-async def _main() -> None:
+async def _as_child(
+    module: str,
+    serve: Callable[[int], Awaitable[None]],
+    make: Callable[[Path, ServerAddress, int], Awaitable[None]],
+) -> None:
     """Be people, or make a bot in one process and start it in another one."""
     what, count, *made = sys.argv[1:]
-    if what == "people":
-        await _people(int(count))
+    if what != "start":
+        await serve(int(count))
         return
     text = sys.stdin.read().strip()
     address = ServerAddress.parse(text)
@@ -268,9 +272,9 @@ async def _main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "bot.db")
-        await _make(path, address, int(count))
-        print(await ask_child("tests.bench.chat", "start", count, str(path), text=text))
+        await make(path, address, int(count))
+        print(await ask_child(module, "start", count, str(path), text=text))
 
 
 if __name__ == "__main__":
-    trio.run(_main)
+    trio.run(_as_child, "tests.bench.chat", _people, _make)

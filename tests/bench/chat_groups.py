@@ -34,7 +34,7 @@ from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.events import PeerMessage
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.wire.addresses import ServerAddress
-from tests.bench.chat import _connect, _invite, _line, _start, _told
+from tests.bench.chat import _as_child, _connect, _invite, _line, _told
 from tests.bench.children import ask_child
 from tests.bench.figures import Figures, Point
 from tests.bench.rows import Conditions, Rows, Subject
@@ -178,22 +178,5 @@ async def _make(path: Path, address: ServerAddress, count: int) -> None:
         await bot.agent.drain()
 
 
-async def _main() -> None:
-    """Be members, or make a bot in one process and start it in another one."""
-    what, count, *made = sys.argv[1:]
-    if what == "members":
-        await _members(int(count))
-        return
-    text = sys.stdin.read().strip()
-    address = ServerAddress.parse(text)
-    if made:
-        print(json.dumps(await _start(Path(made[0]), address, int(count))))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "bot.db")
-        await _make(path, address, int(count))
-        print(await ask_child("tests.bench.chat_groups", "start", count, str(path), text=text))
-
-
 if __name__ == "__main__":
-    trio.run(_main)
+    trio.run(_as_child, "tests.bench.chat_groups", _members, _make)
