@@ -33,7 +33,7 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
         return f"<GroupHandlers: {len(self._commands)} commands, {len(self._messages)} of messages>"
 
     def on_invited(self, function: FunctionT) -> FunctionT:
-        """Call a function with each `GroupInvited`: a contact invites the program to a group."""
+        """Call a function with each `GroupInvitation`: a contact invites the program to a group."""
         return self._add("group invited", function)
 
     def on_joined(self, function: FunctionT) -> FunctionT:

@@ -6,9 +6,14 @@ has a connection of its own, and what one member says goes to all of them.
 
 * `records` -- what is kept of groups and members, and `store` how it is found again;
 * `rules` -- who may do what;
-* `arriving` -- what members say: what it changes at once, and what the program is told;
-* `content` -- messages, edits, deletions and reactions among that;
-* `saying` -- what is said to members;
-* `joining` -- how the program comes into groups;
-* `following` -- what follows from the agent's events that are no messages.
+* `arriving` -- what members say: what it changes at once, and what the program is told; `events`
+  has the rules for each event, which are in `content`, `moderations`, `members`, `changes`,
+  `contacts` and `forwarding`; `references`, `duplicates` and `happenings` belong to it;
+* `outlet` -- the group as something is said in it, `saying` how that is queued, and `deliveries`
+  how far it has come; `own_profile` and `profiles` are what members know of the program;
+* `joining`, `links`, `mesh` and `leaving` -- the program as a member;
+* `hosting`, `own_links`, `admissions`, `applicants`, `introducing`, `relations`, `pending`,
+  `history`, `governing` and `business` -- the program as a host;
+* `following` -- what follows from the agent's events that are no messages, and `noticing` how the
+  program is told of it.
 """
