@@ -10,6 +10,9 @@ from collections.abc import Generator, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Before the package is imported, here or in a program that a test starts.
+os.environ.setdefault("SIMPLEX_TRIO_DEBUG", "1")
+
 from simplex_trio.ratchet.sntrup761 import available_kems
 
 settings.register_profile(

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.agent.connections import Connections, Connector, Pace, direct_connector
@@ -36,6 +36,7 @@ from simplex_trio.client.smp.queues import OwnedQueue
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.crypto.keys import AuthPrivateKey
 from simplex_trio.errors import EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress

@@ -6,12 +6,13 @@ import random
 from collections.abc import Callable
 from enum import Enum, auto
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from attrs.validators import deep_iterable, ge
 
 from simplex_trio.agent.pool import REMEMBER_FAILURE
 from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.engine.backoff import Backoff
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.handshake import ServiceRole

@@ -6,13 +6,12 @@ come in order; there is no order between destinations.
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.subscriptions import ServiceState
 from simplex_trio.client.smp.queues import ClientEvent
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.errors import SimplexError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 

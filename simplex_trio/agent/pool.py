@@ -15,8 +15,9 @@ from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, field
 
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = [

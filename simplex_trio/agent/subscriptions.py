@@ -17,11 +17,12 @@ import hmac
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.errors import ConnectError, ConnectionLost, RequestTimeout, SimplexError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.errors.values import Broker, BrokerErrorKind, Code, Proxy
 

@@ -10,9 +10,8 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from attrs import frozen
-
 from simplex_trio.errors import SimplexError
+from simplex_trio.frozen import frozen
 
 __all__ = ["Arguments", "WrongArguments", "arguments_of", "split_command"]
 

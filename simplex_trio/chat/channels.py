@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 
 import trio
-from attrs import frozen
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import CannotJoin, ChatError
@@ -38,6 +37,7 @@ from simplex_trio.chat.machine.store import Store
 from simplex_trio.duplex.errors import AlreadyJoined, DuplexError
 from simplex_trio.duplex.links import LinkPreview
 from simplex_trio.errors import DecodeError, SimplexError, StoreError
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import NotALink, parse_link
 from simplex_trio.wire.duplex.short_links import ShortContactLink

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, final
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import NotAllowed, UnknownGroup
@@ -35,6 +35,7 @@ from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.people import Contact, as_content, check_alias
 from simplex_trio.chat.state import State
 from simplex_trio.errors import EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import TypeVar, final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.groups import Group
@@ -23,6 +23,7 @@ from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.people import Contact
 from simplex_trio.duplex.errors import NeedsNewerAgent
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link, LinkProblem, NotALink, parse_link

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, overload
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.arguments import Arguments, WrongArguments, arguments_of
 from simplex_trio.chat.messages.preferences import Command
+from simplex_trio.frozen import frozen
 
 if TYPE_CHECKING:
     from simplex_trio.chat.group_messages import GroupMessage

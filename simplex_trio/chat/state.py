@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar, final, overload
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import ChatError, UnknownContact
 from simplex_trio.chat.machine.sending import is_known
 from simplex_trio.chat.machine.state import get_state, put_state, state_of
 from simplex_trio.chat.machine.store import Store
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["State", "StateValue"]

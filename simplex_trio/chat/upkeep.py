@@ -6,7 +6,6 @@ import os
 from functools import partial
 
 import trio
-from attrs import frozen
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.machine.file_records import FileStore
@@ -17,6 +16,7 @@ from simplex_trio.chat.machine.receiving_files import forget_old_files
 from simplex_trio.chat.machine.sending_files import say_descriptions
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
+from simplex_trio.frozen import frozen
 from simplex_trio.xftp.disk import in_thread
 
 __all__ = ["keep_up", "sweep_copies"]

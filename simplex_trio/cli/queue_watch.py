@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 from cyclopts import Parameter
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
@@ -39,6 +39,7 @@ from simplex_trio.cli.sealing import open_sealed
 from simplex_trio.cli.state import SavedQueue, State, default_path
 from simplex_trio.client.smp.queues import MessageReceived, QuotaReached
 from simplex_trio.errors import SimplexError
+from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import trio
-from attrs import frozen
 from cyclopts import Parameter
 
 from simplex_trio.cli.addresses import place_of, read_address
@@ -27,6 +26,7 @@ from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import ReceivingQueue
 from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import DecodeError, TooLarge
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddressWithAuth, ServerProtocol
 from simplex_trio.wire.errors.values import Code

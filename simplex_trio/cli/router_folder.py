@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attrs import frozen
-
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import (
@@ -16,6 +14,7 @@ from simplex_trio.crypto.credentials import (
     dump_key_pem,
     generate_router_credentials,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.storage.files import OWNER_ONLY, create_file, sync_folder
 

@@ -14,13 +14,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.client.smp.queues import ReceivingQueue
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, X25519PrivateKey, private_key
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.storage.files import lock, make_private, replace_file
 from simplex_trio.storage.folders import state_folder

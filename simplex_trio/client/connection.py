@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import trio
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.client.spec import (
     AnyCommand,
@@ -21,6 +21,7 @@ from simplex_trio.engine.events import EngineEvent
 from simplex_trio.engine.protocol_client import ProtocolClient, drive, driven
 from simplex_trio.engine.timeouts import INTERACTIVE, Patience
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.transport.config import ConnectConfig

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import trio
-from attrs import frozen
 
 from simplex_trio.client.connection import (
     ClientConfig,
@@ -28,6 +27,7 @@ from simplex_trio.engine.events import EngineEvent
 from simplex_trio.engine.protocol_client import drive, driven
 from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.errors import SimplexError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol

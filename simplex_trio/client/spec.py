@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import trio
-from attrs import frozen
 
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.keys import AuthPrivateKey
@@ -25,6 +24,7 @@ from simplex_trio.errors import (
     MalformedHello,
     MalformedResponse,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.transport.frames import FrameStream
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol

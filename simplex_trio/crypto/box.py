@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 from typing import Self
 
-from attrs import field, frozen
+from attrs import field
 from nacl import bindings as sodium
 from nacl import exceptions as nacl
 
@@ -19,6 +19,7 @@ from simplex_trio.crypto.hsalsa20 import ZERO_NONCE, hsalsa20
 from simplex_trio.crypto.keys import X25519PrivateKey, X25519PublicKey
 from simplex_trio.crypto.padding import pad, unpad
 from simplex_trio.errors import CryptoError, DecryptionFailed
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = ["KEY_SIZE", "NONCE_SIZE", "TAG_SIZE", "BoxKey", "nonce_from", "reverse_nonce"]

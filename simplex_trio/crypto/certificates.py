@@ -16,7 +16,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import TypeVar
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import deep_iterable
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 from simplex_trio.crypto.der import Tag, only, take
 from simplex_trio.crypto.keys import Ed448PublicKey, Ed25519PublicKey, VerifyKey
 from simplex_trio.errors import CertificateExpired, CertificateInvalid, ChainTooLong, DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = [

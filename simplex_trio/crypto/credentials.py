@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -31,6 +31,7 @@ from simplex_trio.crypto.keys import (
 )
 from simplex_trio.crypto.pem import from_pem, to_pem
 from simplex_trio.errors import CertificateInvalid, DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = [

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from hashlib import md5, sha3_384
 from typing import Self
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = ["IDS_HASH_SIZE", "SENDER_ID_SIZE", "ServiceSubs", "ids_hash", "sender_id", "xor"]

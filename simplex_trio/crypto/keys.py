@@ -10,13 +10,14 @@ from __future__ import annotations
 import hmac
 from typing import ClassVar, Self, TypeVar
 
-from attrs import field, frozen
+from attrs import field
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed448, x448
 from nacl import bindings as sodium
 from nacl import exceptions as nacl
 
 from simplex_trio.errors import CryptoError, DecodeError, SignatureInvalid
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = [

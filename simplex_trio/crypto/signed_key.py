@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Self
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.crypto.der import Tag, element, only, take
 from simplex_trio.crypto.keys import (
@@ -22,6 +22,7 @@ from simplex_trio.crypto.keys import (
     public_key,
 )
 from simplex_trio.errors import DecodeError, SignatureInvalid
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = ["SignedKey"]

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import deep_iterable, ge, optional
 
 from simplex_trio.agent.config import AgentConfig
 from simplex_trio.duplex.file_config import FileConfig
 from simplex_trio.duplex.machine.step import Spoken
 from simplex_trio.engine.backoff import Backoff
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 from simplex_trio.wire.presets import PRESET_SERVERS

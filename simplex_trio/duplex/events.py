@@ -10,10 +10,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TypeAlias, final
 
-from attrs import frozen
-
 from simplex_trio.duplex.file_events import AnyFileEvent
 from simplex_trio.duplex.kept_event import KeptEvent
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.ntf.statuses import InvalidReason, TokenState

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from attrs.validators import deep_iterable, ge, gt
 
 from simplex_trio.engine.backoff import Backoff
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.transport.config import ConnectConfig
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth

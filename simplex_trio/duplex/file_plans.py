@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.duplex.machine.files.rows import RedirectUse
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.xftp.description import FileDescription
 from simplex_trio.xftp.files.layout import Plan

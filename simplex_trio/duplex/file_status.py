@@ -6,8 +6,6 @@ import os
 from enum import Enum
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.duplex.machine.files.rows import (
     DeletedFile,
     IncomingFile,
@@ -17,6 +15,7 @@ from simplex_trio.duplex.machine.files.rows import (
     UploadedPacket,
 )
 from simplex_trio.duplex.machine.rows import Rows
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["FileState", "FileStatus", "file_status_of"]

@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
-from attrs import frozen
 
 from simplex_trio.duplex import kem_worker
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.ratchet.kem import KEM, KEM_SECRET_KEY_SIZE, KEMKeyPair
 from simplex_trio.ratchet.sntrup761 import Pqcrypto, load_kem

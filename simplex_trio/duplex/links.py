@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.crypto.keys import Ed25519PublicKey
 from simplex_trio.duplex.config import DuplexConfig
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.link_boxes import LinkContent

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.duplex.errors import NoNotificationToken, UnknownConnection
 from simplex_trio.duplex.machine.connection import Deletion, ReceivingStatus
 from simplex_trio.duplex.machine.push_records import NotificationMode, PushToken, current_token
@@ -22,6 +20,7 @@ from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.fetching import Fetching
 from simplex_trio.duplex.work.notifying import NotificationsWork
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.ntf.statuses import InvalidReason, TokenState

@@ -10,13 +10,14 @@ from hashlib import sha256
 from typing import TypeVar, final
 
 import trio
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.agent.agent import SMPClientAgent
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.duplex.config import Server
 from simplex_trio.errors import SimplexError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES

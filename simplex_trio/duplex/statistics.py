@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from enum import Enum, StrEnum
 from typing import final
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.agent.agent import RouterNumbers
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 

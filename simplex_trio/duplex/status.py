@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.duplex.machine.connection import (
     ConnectionKind,
     Deletion,
@@ -20,6 +18,7 @@ from simplex_trio.duplex.machine.messages import Delivery
 from simplex_trio.duplex.machine.rotating import Rotation, rotations
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import AcknowledgeMessage, work_of
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet.x3dh import security_code
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress

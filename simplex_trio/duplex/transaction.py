@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias, TypeVar, final
 
-from attrs import frozen
-
 from simplex_trio.duplex.agent_terms import AgentTerms
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
@@ -54,6 +52,7 @@ from simplex_trio.duplex.machine.sending import enqueue_message
 from simplex_trio.duplex.machine.step import KEMPairNeeded, OpenConnection, Step
 from simplex_trio.duplex.status import ConnectionStatus, status_of
 from simplex_trio.errors import SimplexError, StoreError, TooLarge
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.links import Link

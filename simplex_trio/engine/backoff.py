@@ -6,8 +6,10 @@ too; they keep clients that lost a router at the same moment from reconnecting a
 
 from __future__ import annotations
 
-from attrs import define, field, frozen
+from attrs import define, field
 from attrs.validators import and_, ge, gt, le
+
+from simplex_trio.frozen import frozen
 
 __all__ = ["Backoff", "Retries"]
 

@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from simplex_trio.engine.event_buffer import EVENT_LIMIT
 from simplex_trio.engine.timeouts import CONNECT_TIMEOUTS, REQUEST_TIMEOUTS, Timeouts
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = ["CORRELATION_ID_SIZE", "Call", "ClientStatistics", "EngineConfig"]

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import ge, gt
 
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.engine.event_buffer import EVENT_LIMIT
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.errors import ConfigError
 from simplex_trio.redaction import Redacted
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 import struct
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.crypto.keys import X448PublicKey
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet.aead import IV_SIZE, TAG_SIZE
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, large, short

@@ -9,11 +9,12 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.crypto.keys import X448PublicKey
 from simplex_trio.crypto.padding import unpad
 from simplex_trio.errors import CryptoError, DecodeError, DecryptionFailed
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet import aead
 from simplex_trio.ratchet.errors import (
     BodyNotAuthentic,

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hmac
 from typing import NamedTuple, final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.crypto.padding import pad
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet import aead
 from simplex_trio.ratchet.errors import CannotSendYet
 from simplex_trio.ratchet.headers import (

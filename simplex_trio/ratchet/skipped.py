@@ -10,9 +10,10 @@ import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias, final
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet.aead import IV_SIZE
 from simplex_trio.ratchet.kdf import SYMMETRIC_KEY_SIZE
 from simplex_trio.ratchet.state import STATE_VERSION, check_stored_version

@@ -11,10 +11,11 @@ from hashlib import sha256
 from operator import attrgetter
 from typing import final
 
-from attrs import fields, frozen
+from attrs import fields
 
 from simplex_trio.crypto.keys import X448PrivateKey, X448PublicKey
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet.errors import LaterStateVersion
 from simplex_trio.ratchet.kdf import SYMMETRIC_KEY_SIZE
 from simplex_trio.ratchet.kem import AcceptedKEM, KEMKeyPair

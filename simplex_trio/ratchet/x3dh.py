@@ -10,10 +10,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.crypto.keys import X448PublicKey
 from simplex_trio.errors import CryptoError, DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet.errors import KEMMismatch, MalformedMessage
 from simplex_trio.ratchet.kdf import x3dh_secrets
 from simplex_trio.ratchet.kem import KEM, AcceptedKEM, Encapsulation, KEMKeyPair

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import trio
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
 from simplex_trio.errors import StoreError, StoreFull
+from simplex_trio.frozen import frozen
 from simplex_trio.router.core.decisions import Effect, Work
 from simplex_trio.router.core.interpreter import apply, complete, undo
 from simplex_trio.router.core.replies import Reply

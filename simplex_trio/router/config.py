@@ -19,9 +19,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 from attrs.validators import ge, gt, min_len
 
+from simplex_trio.frozen import frozen
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.serving.config import (

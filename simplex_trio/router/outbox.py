@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import trio
-from attrs import frozen
 
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.replies import Event, Payload
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE

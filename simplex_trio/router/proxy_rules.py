@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import deep_iterable, ge, optional
 
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.transport.networks import IPAddress, is_public, reached
 from simplex_trio.wire.addresses import ServerAddress

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv6Address
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.config import AgentConfig, AgentRole
@@ -25,6 +25,7 @@ from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.client.smp.session import SMPSessionConfig
 from simplex_trio.engine.timeouts import BACKGROUND
 from simplex_trio.errors import DialFailed, NoSuitableHost
+from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.attempts import RelayAttempt, RelayAttempts
 from simplex_trio.router.proxy_rules import ProxyPolicy

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
+from simplex_trio.frozen import frozen
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.serving.statistics import ServingStatistics
 from simplex_trio.transport.listen import SocketStatistics

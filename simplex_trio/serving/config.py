@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field
 from attrs.validators import and_, deep_iterable, ge, gt, le, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.serving.toml import ConfigError, read_config
 from simplex_trio.transport.places import ListenLimits, Places

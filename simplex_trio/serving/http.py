@@ -12,7 +12,8 @@ from http import HTTPStatus
 from typing import Final
 
 import trio
-from attrs import frozen
+
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "MAX_REQUEST",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.basic_auth import is_basic_auth
 

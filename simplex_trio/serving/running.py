@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
-from attrs import frozen
 
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import StoreError
+from simplex_trio.frozen import frozen
 from simplex_trio.serving.config import ServingConfig
 from simplex_trio.serving.metrics import serve_metrics
 from simplex_trio.serving.statistics import ServingStatistics

@@ -14,9 +14,9 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
-from attrs import frozen
 
 from simplex_trio.errors import SimplexError
+from simplex_trio.frozen import frozen
 
 __all__ = ["ConfigError", "read_config"]
 

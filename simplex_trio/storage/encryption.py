@@ -24,12 +24,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast, final
 
-from attrs import field, frozen
+from attrs import field
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from simplex_trio.errors import EncryptionSupportMissing, StoreKeyWrong
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.storage.drivers import PLAIN, Driver, PageReader, uri_of
 from simplex_trio.storage.failures import translated

@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, Self
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["STORE_ID_SIZE", "LastCommit", "Log", "Loss", "find_loss"]

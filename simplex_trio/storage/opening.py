@@ -13,9 +13,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
-
 from simplex_trio.errors import StoreCorrupted, StoreForeign
+from simplex_trio.frozen import frozen
 from simplex_trio.storage.drivers import PLAIN, Driver
 from simplex_trio.storage.failures import translated
 from simplex_trio.storage.files import make_private, sync_folder

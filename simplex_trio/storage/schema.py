@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Final
 
-from attrs import frozen
-
 from simplex_trio.errors import StoreCorrupted, StoreForeign
+from simplex_trio.frozen import frozen
 
 __all__ = ["Schema"]
 

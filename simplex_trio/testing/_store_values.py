@@ -9,9 +9,10 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.crypto.keys import Ed448PublicKey, Ed25519PublicKey, X25519PublicKey
+from simplex_trio.frozen import frozen
 from simplex_trio.router.store.interface import PutMessage, Snapshot, Store
 from simplex_trio.router.store.records import (
     LinkRecord,

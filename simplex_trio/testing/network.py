@@ -16,8 +16,10 @@ from enum import Enum, auto
 from random import Random
 
 import trio
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import ge, gt, le
+
+from simplex_trio.frozen import frozen
 
 __all__ = ["MemoryNetwork", "Trouble"]
 

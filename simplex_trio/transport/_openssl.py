@@ -16,7 +16,6 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Protocol, Self, TypeVar
 
-from attrs import frozen
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from OpenSSL import SSL, crypto
@@ -24,6 +23,7 @@ from OpenSSL._util import ffi as _ffi
 from OpenSSL._util import lib as _lib
 
 from simplex_trio.errors import PeerCertificateInvalid, TLSFailed, without_traceback
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "ROUTER_LISTS",

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, deep_iterable, ge, le, optional
 
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 
 __all__ = ["ConnectConfig", "HostMode", "KeepAlive", "SocksMode", "SocksProxy", "WebPort"]

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import trio
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import ge, gt
 
+from simplex_trio.frozen import frozen
 from simplex_trio.transport.networks import Origin
 
 __all__ = ["ListenLimits", "Places"]

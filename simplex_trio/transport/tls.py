@@ -19,7 +19,7 @@ from functools import cache
 from typing import Self, cast
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 from attrs.validators import deep_iterable, min_len
 
 from simplex_trio.crypto.certificates import (
@@ -41,6 +41,7 @@ from simplex_trio.errors import (
     WrongIdentity,
     without_traceback,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.transport import _openssl
 from simplex_trio.transport.networks import Origin

@@ -12,10 +12,11 @@ import re
 from enum import Enum
 from typing import final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, deep_iterable, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.basic_auth import is_basic_auth
 from simplex_trio.wire.buffer import Reader, short

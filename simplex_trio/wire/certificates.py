@@ -6,10 +6,9 @@ chain and the signature before they rely on them.
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.signed_key import SignedKey
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, large, listed
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.crypto.block_keys import KeyChain
 from simplex_trio.crypto.certificates import CertificateChain, fingerprint
@@ -35,6 +35,7 @@ from simplex_trio.errors import (
     SessionKeyUnproven,
     SessionMismatch,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.blocks import BlockCodec, EncryptedBlocks, PaddedBlocks
 from simplex_trio.wire.buffer import Reader, short, word16

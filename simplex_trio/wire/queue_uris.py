@@ -21,11 +21,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias, final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, max_len, optional
 
 from simplex_trio.crypto.keys import X25519PublicKey
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.buffer import Reader, boolean, short, word16

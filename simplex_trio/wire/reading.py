@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from attrs import frozen
-
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.authorization import authorization_is_well_formed
 from simplex_trio.wire.credentials import CommandCredentials, MessageEntity

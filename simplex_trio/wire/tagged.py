@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Self, TypeVar
 
-from attrs import frozen
-
 from simplex_trio.errors import DecodeError, UnsupportedVersion
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.errors.values import Cmd, CommandErrorKind

@@ -6,9 +6,8 @@ Compare the agreed version with a name: ``version >= SMPVersion.SERVICES`` says 
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.buffer import Reader, word16
 
 __all__ = [

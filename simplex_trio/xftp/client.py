@@ -13,13 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
-from attrs import frozen
 
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, AuthPublicKey, X25519PrivateKey
 from simplex_trio.engine.deadline import connect_deadline
 from simplex_trio.engine.timeouts import BACKGROUND, Patience
 from simplex_trio.errors import UnexpectedResponseError
+from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.tls import TlsSession

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import ge, gt
 
 from simplex_trio.engine.timeouts import CONNECT_TIMEOUTS, Timeouts
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.config import ConnectConfig
 from simplex_trio.transport.connect import Dialer, open_transport

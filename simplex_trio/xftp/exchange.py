@@ -13,7 +13,6 @@ from hashlib import sha256
 from typing import TypeVar
 
 import trio
-from attrs import frozen
 
 from simplex_trio.errors import (
     ConnectionLost,
@@ -22,6 +21,7 @@ from simplex_trio.errors import (
     RequestTimeout,
     UnexpectedResponseError,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.xftp.blocks import XFTP_BLOCK_SIZE, read_response

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from enum import StrEnum
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.chat.machine.records import Notice, NoticeKind
 from simplex_trio.chat.machine.store import Store
@@ -21,6 +21,7 @@ from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.pictures import Picture
 from simplex_trio.chat.messages.records import Record
 from simplex_trio.duplex.file_events import FileProblem
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.addresses import ServerAddress
 
 __all__ = [

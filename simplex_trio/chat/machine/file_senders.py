@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from attrs import frozen
-
 from simplex_trio.chat.machine.channels.saying import the_channel
 from simplex_trio.chat.machine.file_records import OfferedFile
 from simplex_trio.chat.machine.groups.records import (
@@ -18,6 +16,7 @@ from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.records import ContactRecord
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.group_profiles import Role
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["FileOfMember", "FileSender", "sender_of"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from attrs import frozen
-
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed, ToldInGroup
 from simplex_trio.chat.machine.records import ContactRecord, Notice, SentRecord
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["Happening", "Noticed", "Said"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import suppress
 
-from attrs import frozen
-
 from simplex_trio.chat.errors import NotAllowed, UnknownContact, UnknownGroup
 from simplex_trio.chat.machine.records import SentRecord
 from simplex_trio.chat.machine.settings import Settings
@@ -15,6 +13,7 @@ from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.duplex.errors import CannotSend, LimitReached
 from simplex_trio.errors import TooLarge
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["Outlet", "Queued"]

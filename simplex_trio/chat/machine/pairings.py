@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.chat.errors import AmbiguousContact, NameTaken, PairingFailed, UnknownContact
 from simplex_trio.chat.machine.connecting import leave
@@ -33,6 +33,7 @@ from simplex_trio.duplex.events import (
     QueueLost,
 )
 from simplex_trio.errors import EncodeError, TooLarge
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "ID_PREFIX",

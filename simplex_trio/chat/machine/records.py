@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.machine.groups.records import MemberRecord
 from simplex_trio.chat.messages.content import Content
@@ -19,6 +19,7 @@ from simplex_trio.chat.messages.records import Record, Required
 from simplex_trio.chat.messages.scalars import ChatVersions
 from simplex_trio.chat.messages.versions import ChatVersion
 from simplex_trio.duplex.file_events import FileProblem
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "MAX_ALIAS",

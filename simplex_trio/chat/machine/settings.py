@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.chat.machine.records import ContactRecord
 from simplex_trio.chat.messages.addresses import AddressData
@@ -15,6 +15,7 @@ from simplex_trio.chat.messages.events import XInfo
 from simplex_trio.chat.messages.message import MESSAGE_ID_SIZE, ChatMessage, message_id
 from simplex_trio.chat.messages.preferences import Preferences
 from simplex_trio.chat.messages.profiles import Profile
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["Settings"]

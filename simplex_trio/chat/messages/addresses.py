@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Self
 
-from attrs import frozen
-
 from simplex_trio.chat.messages.compression import compress_frame, decompress_frame
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.group_profiles import GroupProfile
@@ -17,6 +15,7 @@ from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record, Required
 from simplex_trio.errors import DecodeError, TooLarge
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "GROUP_LINK_ID_SIZE",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.chat.messages.bodies import (
     MAX_ELEMENTS,
@@ -34,6 +34,7 @@ from simplex_trio.chat.messages.names import short_name
 from simplex_trio.chat.messages.scalars import ChatVersions, Timestamp
 from simplex_trio.chat.messages.versions import ChatVersion
 from simplex_trio.errors import EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = [

@@ -20,8 +20,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from attrs import frozen
-
 from simplex_trio.chat.messages.compression import (
     MAX_DECOMPRESSED,
     compress_frame,
@@ -31,6 +29,7 @@ from simplex_trio.chat.messages.compression import (
 from simplex_trio.chat.messages.json_text import decode_json
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.errors import DecodeError, EncodeError, TooLarge, without_traceback
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, int64, large, listed, short, utf8
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from attrs import frozen
-
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.group_events import MemberIdRole
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Lax, Record
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "InlineFile",

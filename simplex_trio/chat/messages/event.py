@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.messages.records import Record
 from simplex_trio.chat.messages.versions import ChatVersion
 from simplex_trio.errors import UnsupportedVersion
+from simplex_trio.frozen import frozen
 
 __all__ = ["Event", "UnknownEvent"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.messages.content import Content, Report
 from simplex_trio.chat.messages.event import Event
@@ -18,6 +18,7 @@ from simplex_trio.chat.messages.records import Record, Tagged
 from simplex_trio.chat.messages.scalars import Timestamp
 from simplex_trio.chat.messages.versions import ChatVersion
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "REACTIONS",

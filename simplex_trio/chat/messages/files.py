@@ -9,10 +9,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.messages.records import Lax, Record
 from simplex_trio.errors import DecodeError, TooLarge
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "MAX_DESCRIPTION_PARTS",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from attrs import frozen
-
 from simplex_trio.chat.messages.content import Content
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import MemberScope
@@ -15,6 +13,7 @@ from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Lax, Record
 from simplex_trio.chat.messages.scalars import ChatVersions
 from simplex_trio.chat.messages.versions import ChatVersion
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "Acceptance",

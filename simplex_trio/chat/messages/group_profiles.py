@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.messages.names import shown_name
 from simplex_trio.chat.messages.pictures import Picture
 from simplex_trio.chat.messages.preferences import BotCommand
 from simplex_trio.chat.messages.records import AnyObject, Lax, Record, Required
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "CommentsPreference",

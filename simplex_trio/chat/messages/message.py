@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.messages import calls, channel_events, events, group_events
 from simplex_trio.chat.messages.event import Event, UnknownEvent
@@ -17,6 +17,7 @@ from simplex_trio.chat.messages.records import json_object
 from simplex_trio.chat.messages.scalars import ChatVersions, Timestamp
 from simplex_trio.chat.messages.versions import CHAT_VERSIONS, ChatVersion
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.text import from_base64url, to_base64url
 

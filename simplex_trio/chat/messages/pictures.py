@@ -8,10 +8,9 @@ import re
 from contextlib import suppress
 from typing import Self
 
-from attrs import frozen
-
 from simplex_trio.chat.messages.shrinking import shrunk
 from simplex_trio.errors import DecodeError, TooLarge
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["MAX_PROFILE_PICTURE", "MAX_THUMBNAIL", "Picture"]

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import ClassVar
 
-from attrs import evolve, fields, frozen
+from attrs import evolve, fields
 
 from simplex_trio.chat.messages.records import Lax, Record, Required, Tagged
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "Allow",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from attrs import frozen
-
 from simplex_trio.chat.messages.names import check_name, shown_name
 from simplex_trio.chat.messages.pictures import Picture
 from simplex_trio.chat.messages.preferences import Preferences
 from simplex_trio.chat.messages.records import Lax, Record, Required
 from simplex_trio.errors import EncodeError
+from simplex_trio.frozen import frozen
 
 __all__ = ["MAX_DESCRIPTION", "PeerType", "Profile"]
 

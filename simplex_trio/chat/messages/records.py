@@ -45,9 +45,10 @@ from typing import (
 )
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.text import from_base64url, to_base64url
 

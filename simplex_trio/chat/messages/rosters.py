@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from hashlib import sha512
 from hmac import compare_digest
 
-from attrs import frozen
-
 from simplex_trio.chat.messages.channel_events import InlineFile
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.crypto.keys import Ed25519PublicKey
 from simplex_trio.errors import DecodeError, TooLarge
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, short, utf8, word16
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from attrs import frozen
-
 from simplex_trio.chat.messages.bodies import MAX_INFO, Received, Signed, encode_element
 from simplex_trio.chat.messages.channel_events import XGrpRelayNew, XGrpRoster
 from simplex_trio.chat.messages.event import Event
@@ -29,6 +27,7 @@ from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
 from simplex_trio.errors import SignatureInvalid, TooLarge
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import short
 

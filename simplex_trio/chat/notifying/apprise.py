@@ -16,7 +16,6 @@ from typing import Any, TypedDict
 from urllib.parse import unquote
 
 import trio
-from attrs import frozen
 
 from simplex_trio.chat.errors import AppriseMissing, UnknownContact
 from simplex_trio.chat.machine.records import DeliveryState
@@ -26,6 +25,7 @@ from simplex_trio.chat.notifying.texts import alert_text
 from simplex_trio.chat.notifying.values import Notification
 from simplex_trio.duplex.errors import UnknownFile
 from simplex_trio.errors import DecodeError, SimplexError
+from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
 from simplex_trio.storage.folders import store_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import final
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.machine.pairings import PairingRecord
 from simplex_trio.chat.machine.records import DeliveryState
@@ -13,6 +13,7 @@ from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.people import Contact, SentMessage
 from simplex_trio.duplex.errors import UnknownConnection
 from simplex_trio.duplex.events import Problem
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["Notification", "Recipient", "invited", "recipient"]

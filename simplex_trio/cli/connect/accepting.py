@@ -9,7 +9,6 @@ from functools import partial
 from typing import Annotated, TypeAlias
 
 import trio
-from attrs import frozen
 from cyclopts import Parameter
 
 from simplex_trio.cli.addresses import place_of
@@ -36,6 +35,7 @@ from simplex_trio.cli.running import run
 from simplex_trio.duplex.errors import CannotAccept
 from simplex_trio.duplex.events import ConfirmationReceived, RequestReceived, RouterDown
 from simplex_trio.duplex.status import ConnectionState
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["Decide", "Decision", "accept", "answer", "ask_person", "leave", "reject", "report"]

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from attrs import frozen
 from cyclopts import Parameter
 
 from simplex_trio.cli.addresses import place_of
@@ -32,6 +31,7 @@ from simplex_trio.cli.running import run
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.duplex.links import LinkPreview
 from simplex_trio.duplex.transaction import Invitation
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.duplex.links import MAX_PASTED_TEXT
 from simplex_trio.wire.errors.values import Code

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import trio
-from attrs import frozen
 from cyclopts import Parameter
 
 from simplex_trio.agent.connections import Connector
@@ -25,6 +24,7 @@ from simplex_trio.duplex.file_config import FileConfig
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.status import ConnectionState
 from simplex_trio.errors import StoreIncomplete, StoreKeyWrong, StoreLocked
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.storage.folders import store_path
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-from attrs import frozen
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "ConnectionChanged",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from attrs import frozen
-
 from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.server import Router, open_router
 from simplex_trio.testing.cable import Cable, open_cable

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.config import AgentConfig
@@ -46,6 +46,7 @@ from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.errors import SimplexError, WrongIdentity
+from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
 
 __all__ = ["FAST", "WATCHED", "Pace", "tell_story"]

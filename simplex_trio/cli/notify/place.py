@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
-from attrs import frozen
 from cyclopts import Parameter
 
 from simplex_trio.chat.notifying.notifier import Notifier
@@ -18,6 +17,7 @@ from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.duplex.config import DuplexConfig, Server
 from simplex_trio.duplex.errors import NoServers
 from simplex_trio.errors import StoreIncomplete, StoreKeyWrong, StoreLocked
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.storage.folders import store_path
 from simplex_trio.wire.addresses import ServerProtocol

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 import trio
-from attrs import frozen
 
 from simplex_trio.client.router_errors import (
     ProxyFailed,
@@ -35,6 +34,7 @@ from simplex_trio.errors import (
     SessionKeyUnproven,
     UnexpectedResponseError,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress

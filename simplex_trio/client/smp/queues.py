@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import frozen
-
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey
 from simplex_trio.engine.events import EngineEvent
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.smp.bodies import Delivered, QuotaNotice, open_delivered
 from simplex_trio.wire.smp.flags import MessageFlags

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.client.connection import ClientConfig, Connection, RouterClient
 from simplex_trio.client.smp.queues import ClientEvent, OwnedQueue
 from simplex_trio.client.smp.session import SMPCodec, SMPSessionConfig
 from simplex_trio.engine.answers import expect, unexpected
 from simplex_trio.engine.timeouts import Patience
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.handshake import Service
 from simplex_trio.wire.smp.commands import Command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.client.smp.queues import (
     MessageReceived,
@@ -19,6 +19,7 @@ from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import Ed25519PrivateKey, SigningKey, X25519PrivateKey
 from simplex_trio.engine.events import Notice
 from simplex_trio.errors import CryptoError, DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.tls import TlsCredentials, TlsSession
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol

@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import (
     AuthPublicKey,
@@ -14,6 +12,7 @@ from simplex_trio.crypto.keys import (
     X25519PrivateKey,
     X25519PublicKey,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet.state import Ratchet
 from simplex_trio.ratchet.x3dh import X3DHPrivateKeys
 from simplex_trio.redaction import Redacted

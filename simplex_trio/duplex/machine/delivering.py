@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.duplex.events import DeliveryFailed, DeliveryWarning, MessageSent, Problem
@@ -20,6 +20,7 @@ from simplex_trio.duplex.machine.rotating import (
 from simplex_trio.duplex.machine.sending import drop_deliveries
 from simplex_trio.duplex.machine.step import OpenConnection, Spoken, Step
 from simplex_trio.engine.backoff import Backoff
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet.sending import SendingKey
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.duplex.envelopes import MessageEnvelope

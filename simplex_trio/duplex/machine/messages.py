@@ -5,9 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.crypto.keys import Ed25519PrivateKey
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 

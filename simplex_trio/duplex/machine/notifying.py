@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias, final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.duplex.machine.connection import ReceivingQueue
 from simplex_trio.duplex.machine.push_records import (
@@ -26,6 +26,7 @@ from simplex_trio.duplex.machine.push_records import (
 from simplex_trio.duplex.machine.push_tokens import check_token
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.machine.work import Lane
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.ntf.statuses import SubscriptionState, TokenState

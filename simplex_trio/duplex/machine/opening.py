@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.duplex.events import Problem
 from simplex_trio.duplex.machine.step import Moment, OpenConnection, Step
 from simplex_trio.errors import DecodeError, DecryptionFailed
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet.errors import RatchetError
 from simplex_trio.ratchet.receiving import Decrypted, open_header
 from simplex_trio.ratchet.skipped import SkippedKeys

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.duplex.events import ConnectionWarning
 from simplex_trio.duplex.machine.connection import Deletion
@@ -17,6 +17,7 @@ from simplex_trio.duplex.machine.receiving import old_queue_drained
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.duplex.machine.work import DeleteQueue, DrainQueue, Lane, Work
 from simplex_trio.engine.backoff import Backoff
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["KEEP_DELETING", "MIN_DELETE_FAILURES", "PostponedWork", "postpone", "work_done"]

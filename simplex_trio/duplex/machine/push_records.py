@@ -9,11 +9,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.duplex.machine.rows import Rows
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.ntf.statuses import InvalidReason, TokenState

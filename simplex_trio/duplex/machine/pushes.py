@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.duplex.errors import NoNotificationToken, PushNotReadable
 from simplex_trio.duplex.machine.connection import ReceivingQueue
 from simplex_trio.duplex.machine.push_records import PushToken, current_token
@@ -13,6 +11,7 @@ from simplex_trio.duplex.machine.push_tokens import code_received
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.errors import CryptoError, DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.ntf.push import PushMessage, decode_push_messages
 from simplex_trio.wire.smp.bodies import NotificationMeta

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.hashes import sender_id
@@ -18,6 +18,7 @@ from simplex_trio.duplex.machine.connection import (
 )
 from simplex_trio.duplex.machine.push_records import MadeNotifier
 from simplex_trio.duplex.machine.step import Moment, OpenConnection
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.link_boxes import LinkKeys, SealedLink, replace_user_data, seal_link

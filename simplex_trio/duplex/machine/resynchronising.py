@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.crypto.keys import X448PrivateKey
 from simplex_trio.duplex.errors import CannotResynchronise
@@ -68,6 +68,7 @@ from simplex_trio.duplex.machine.sending import (
 )
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import CryptoError
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet.errors import (
     MalformedMessage,
     RatchetError,

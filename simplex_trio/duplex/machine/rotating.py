@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.duplex.errors import CannotRotate
@@ -49,6 +49,7 @@ from simplex_trio.duplex.machine.queues import new_sending_queue, plan_receiving
 from simplex_trio.duplex.machine.sending import drop_deliveries, enqueue
 from simplex_trio.duplex.machine.step import OpenConnection, Step
 from simplex_trio.errors import CryptoError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.duplex.bodies import (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X448PrivateKey, X25519PrivateKey
 from simplex_trio.duplex.errors import UnknownConnection
@@ -19,6 +19,7 @@ from simplex_trio.duplex.machine.connection import (
 )
 from simplex_trio.duplex.machine.push_records import drop_subscription
 from simplex_trio.duplex.machine.rows import Rows
+from simplex_trio.frozen import frozen
 from simplex_trio.ratchet.kem import KEM, KEMKeyPair
 from simplex_trio.ratchet.skipped import SkippedKeys
 from simplex_trio.ratchet.state import RATCHET_VERSIONS, DHKeyPair

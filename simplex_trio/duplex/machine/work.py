@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from typing import TypeAlias, final
 
-from attrs import frozen
-
 from simplex_trio.duplex.machine.connection import (
     Acknowledgement,
     Deletion,
@@ -28,6 +26,7 @@ from simplex_trio.duplex.machine.messages import Delivery, DeliveryKind
 from simplex_trio.duplex.machine.ordering import is_early
 from simplex_trio.duplex.machine.rotating import being_left
 from simplex_trio.duplex.machine.step import OpenConnection, Step
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = [

@@ -7,11 +7,11 @@ from functools import cache
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
 import attrs
-from attrs import frozen
 
 from simplex_trio.duplex.events import DuplexEvent, KeptEvent
 from simplex_trio.duplex.store.records import Convert, codec
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.buffer import Reader, int64, word32
 
 __all__ = ["read_event", "write_event"]

@@ -11,9 +11,8 @@ import hmac
 from hashlib import blake2b
 from typing import ClassVar
 
-from attrs import frozen
-
 from simplex_trio.errors import EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = [

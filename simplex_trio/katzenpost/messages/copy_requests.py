@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
-
 from simplex_trio.errors import DecodeError, EncodeError, TooLarge
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.messages.capabilities import BoxIndex, WriteCap, check_bytes
 from simplex_trio.katzenpost.messages.requests import Request, read_index
 from simplex_trio.katzenpost.wire.fields import Fields

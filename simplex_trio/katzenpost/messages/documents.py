@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.messages.capabilities import hash256
 from simplex_trio.katzenpost.wire.cbor import decode
 from simplex_trio.katzenpost.wire.fields import Fields

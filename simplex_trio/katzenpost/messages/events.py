@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.errors import DecodeError, SimplexError
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.errors import CodedError, daemon_error
 from simplex_trio.katzenpost.messages.documents import Document, decode_document
 from simplex_trio.katzenpost.messages.geometry import PigeonholeGeometry, SphinxGeometry

@@ -6,9 +6,8 @@ alone.
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.wire.fields import Fields
 
 __all__ = ["PigeonholeGeometry", "SphinxGeometry"]

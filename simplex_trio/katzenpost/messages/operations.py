@@ -10,9 +10,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Generic, TypeVar
 
-from attrs import frozen
-
 from simplex_trio.errors import EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.errors import CodedError, box_error, copy_error
 from simplex_trio.katzenpost.messages.capabilities import (
     HASH_SIZE,

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from attrs import frozen
-
 from simplex_trio.errors import (
     DecodeError,
     EncodeError,
     MalformedResponse,
     UnexpectedResponseError,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.errors import CodedError, daemon_error
 from simplex_trio.katzenpost.messages.capabilities import (
     HASH_SIZE,

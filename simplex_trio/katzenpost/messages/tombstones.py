@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.errors import KatzenpostError
 from simplex_trio.katzenpost.messages.capabilities import BoxIndex, WriteEnvelope
 from simplex_trio.redaction import Redacted

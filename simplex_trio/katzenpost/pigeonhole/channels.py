@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 import trio
-from attrs import frozen
 
 from simplex_trio.errors import EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.client import ThinClient
 from simplex_trio.katzenpost.errors import (
     BoxAlreadyExists,

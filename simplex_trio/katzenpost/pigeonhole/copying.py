@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Self
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.errors import (
     DecodeError,
@@ -22,6 +22,7 @@ from simplex_trio.errors import (
     TooLarge,
     UnexpectedResponseError,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.client import ThinClient
 from simplex_trio.katzenpost.messages import copy_requests
 from simplex_trio.katzenpost.messages.capabilities import SEED_SIZE, BoxIndex, WriteCap

@@ -8,9 +8,9 @@ above all the replies that it kept for us while we were away.
 from __future__ import annotations
 
 import trio
-from attrs import frozen
 
 from simplex_trio.errors import DecodeError, HungUp, MalformedHello
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.errors import IncompatibleDaemon
 from simplex_trio.katzenpost.messages.events import (
     ConnectionStatus,

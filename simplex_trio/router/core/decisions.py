@@ -6,8 +6,9 @@ the things that can happen then, and with which queue, subscription or connectio
 
 from __future__ import annotations
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.envelope import Envelope

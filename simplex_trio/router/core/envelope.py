@@ -7,10 +7,9 @@ through both, under the same nonces reversed.
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.crypto.box import BoxKey, nonce_from
 from simplex_trio.errors import TooLarge
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.session import SessionParameters

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import ge
 
+from simplex_trio.frozen import frozen
 from simplex_trio.serving.policy import AcceptPolicy
 
 __all__ = ["QueuePolicy"]

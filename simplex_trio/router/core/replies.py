@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from attrs import frozen
-
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.envelope import Envelope
 from simplex_trio.router.core.model import Queue, Subscription

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final, Self
 
-from attrs import define, frozen
+from attrs import define
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import X25519PrivateKey
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.replies import Outlet
 from simplex_trio.router.core.subscriptions import Subscriber

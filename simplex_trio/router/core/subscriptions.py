@@ -11,9 +11,10 @@ at most, and which queues it reads with GET, which excludes subscribing to them.
 
 from __future__ import annotations
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
 from simplex_trio.crypto.hashes import ServiceSubs
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.model import Subscription
 from simplex_trio.router.core.replies import Event, Outlet

@@ -7,8 +7,9 @@ gets the changes a moment later, and may refuse them.  So each change is noted t
 
 from __future__ import annotations
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.model import Queue, Subscription
 from simplex_trio.router.store.interface import Change

@@ -14,9 +14,8 @@ import hmac
 from hashlib import sha256
 from typing import Self
 
-from attrs import frozen
-
 from simplex_trio.crypto.keys import AuthPublicKey
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.errors.values import Blocked
 from simplex_trio.wire.handshake import ServiceRole

@@ -16,11 +16,11 @@ from sqlite3 import Connection
 from typing import TypeVar
 
 import trio
-from attrs import frozen
 
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.duplex.store.store import MemoryDatabase, MemoryFile
+from simplex_trio.frozen import frozen
 from simplex_trio.testing.in_memory.connector import Network, Reachable
 from simplex_trio.wire.addresses import ServerAddress
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from attrs import frozen
 from nacl import bindings as sodium
 from nacl.exceptions import CryptoError
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.codes import ReplicaCode
 from simplex_trio.katzenpost.wire.cbor import decode, encode
 from simplex_trio.katzenpost.wire.fields import Fields

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.messages.capabilities import hash256
 from simplex_trio.katzenpost.wire.cbor import encode
 from simplex_trio.testing.kpclientd.boxes import ENVELOPE_SIZE, MAX_PLAINTEXT

@@ -10,10 +10,11 @@ from collections import defaultdict, deque
 from typing import Protocol
 
 import trio
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import ge
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.katzenpost.codes import ReplicaCode
 from simplex_trio.katzenpost.messages.capabilities import hash256
 from simplex_trio.testing.kpclientd import boxes as simulated

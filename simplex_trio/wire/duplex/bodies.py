@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias, TypeVar, final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, deep_iterable, max_len, min_len, optional
 
 from simplex_trio.crypto.keys import (
@@ -19,6 +19,7 @@ from simplex_trio.crypto.keys import (
     X25519PublicKey,
     auth_public_key,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.buffer import Reader, boolean, int64, large, listed, maybe, short

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from typing import TypeAlias, final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, large, maybe, short, word16
 from simplex_trio.wire.duplex.requests import InvitationURI

@@ -17,7 +17,7 @@ from hashlib import sha3_256
 from typing import final
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from simplex_trio.crypto.box import NONCE_SIZE, TAG_SIZE, BoxKey
@@ -25,6 +25,7 @@ from simplex_trio.crypto.hkdf import hkdf_sha512
 from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
 from simplex_trio.crypto.padding import can_pad
 from simplex_trio.errors import DecodeError, DecryptionFailed, TooLarge
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.buffer import Reader, short

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeAlias, final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, deep_iterable, max_len, optional
 
 from simplex_trio.crypto.keys import Ed25519PublicKey
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, boolean, large, listed, short
 from simplex_trio.wire.duplex.owners import Owner

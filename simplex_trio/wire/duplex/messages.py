@@ -14,10 +14,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TypeAlias, final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, deep_iterable, max_len, min_len
 
 from simplex_trio.errors import EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, int64, listed, short
 from simplex_trio.wire.duplex.bodies import (

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, max_len, min_len
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, Ed25519PublicKey
 from simplex_trio.errors import DecodeError, SignatureInvalid
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, short
 

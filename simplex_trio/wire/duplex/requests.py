@@ -13,10 +13,11 @@ import re
 from typing import Any, ClassVar, Self, TypeAlias, final
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, deep_iterable, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, large, listed, maybe
 from simplex_trio.wire.duplex.versions import AGENT_VERSIONS

@@ -15,10 +15,11 @@ from enum import Enum
 from typing import Self, TypeAlias, final
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, max_len, min_len
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.buffer import Reader, short

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias, final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from simplex_trio.crypto.keys import X448PublicKey
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader, large, short, word16
 from simplex_trio.wire.queries import Query, parse_version_range, version_range_text

@@ -15,8 +15,7 @@ and errors end up in logs.
 
 from __future__ import annotations
 
-from attrs import frozen
-
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, short
 from simplex_trio.wire.errors.codes import (

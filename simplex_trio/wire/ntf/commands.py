@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from attrs import frozen
-
 from simplex_trio.crypto.keys import (
     AuthPrivateKey,
     AuthPublicKey,
@@ -19,6 +17,7 @@ from simplex_trio.crypto.keys import (
     private_key,
 )
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.buffer import Reader, short, word16
 from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.ntf.queues import NotifierQueue

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from attrs import frozen
-
 from simplex_trio.crypto.keys import X25519PublicKey
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.buffer import Reader, short
 from simplex_trio.wire.credentials import MessageEntity
 from simplex_trio.wire.errors.decoding import decode_router_error

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable
 from typing import final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, min_len
 
 from simplex_trio.errors import DecodeError, EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.ntf.queues import NotifierQueue
 from simplex_trio.wire.text import decimal, from_base64url, to_base64url

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, max_len
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.buffer import Reader, short

@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import final
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import optional
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.ntf.words import one_of

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from attrs import frozen
-
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.credentials import CommandCredentials, MessageEntity
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.tagged import TagDecodeError, Tagged

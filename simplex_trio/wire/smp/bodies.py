@@ -6,10 +6,9 @@ the queue was created.  So nothing in the recipient's traffic can be matched wit
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.crypto.box import BoxKey, nonce_from
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, int64, short
 from simplex_trio.wire.smp.flags import MessageFlags

@@ -7,11 +7,10 @@ agreement; later messages have neither.
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PublicKey, auth_public_key
 from simplex_trio.errors import DecodeError, EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, maybe, short, word16
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import frozen
-
 from simplex_trio.crypto.keys import X25519PublicKey
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, short, word16
 from simplex_trio.wire.versions import SMP_VERSIONS, SMPVersion, VersionRange

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from simplex_trio.crypto.block_keys import agree_chains
 from simplex_trio.crypto.certificates import CertificateChain, fingerprint
@@ -38,6 +38,7 @@ from simplex_trio.errors import (
     SessionKeyUnproven,
     SessionMismatch,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, boolean, maybe, short
 from simplex_trio.wire.certificates import ProvenKey, decode_proven_key, encode_proven_key

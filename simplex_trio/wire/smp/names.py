@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from attrs import frozen
-
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.json_object import JSONObject, encode_json

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from attrs import frozen
-
 from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
 from simplex_trio.errors import EncodeError, TooLarge
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.buffer import Reader, listed, short
 from simplex_trio.wire.credentials import CommandCredentials
 from simplex_trio.wire.handshake import ServiceRole

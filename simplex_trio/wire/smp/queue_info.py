@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TypeVar
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.json_object import JSONObject, encode_json
 

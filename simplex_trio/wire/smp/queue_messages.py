@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from attrs import frozen
-
 from simplex_trio.crypto.box import NONCE_SIZE
 from simplex_trio.errors import EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.buffer import Reader, short
 from simplex_trio.wire.smp.base import Message
 from simplex_trio.wire.smp.links import QueueLinkData

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from attrs import frozen
-
 from simplex_trio.crypto.hashes import IDS_HASH_SIZE
 from simplex_trio.crypto.keys import X25519PublicKey
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.buffer import Reader, int64, maybe, short, word16

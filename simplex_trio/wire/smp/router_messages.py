@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from attrs import frozen
-
 from simplex_trio.crypto.hashes import IDS_HASH_SIZE
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.buffer import Reader, int64, short
 from simplex_trio.wire.certificates import ProvenKey, decode_proven_key, encode_proven_key
 from simplex_trio.wire.credentials import MessageEntity

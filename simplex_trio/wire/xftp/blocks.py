@@ -6,10 +6,9 @@ streams match answers with requests.  The session id is always sent.
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.crypto.padding import pad, unpad
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.errors.values import Cmd, RouterErrorValue
 from simplex_trio.wire.reading import (

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PublicKey, auth_public_key
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.basic_auth import decode_basic_auth, encode_basic_auth
 from simplex_trio.wire.buffer import Reader, listed, maybe, short, word32

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from enum import Enum
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import deep_iterable
 
 from simplex_trio.crypto.box import KEY_SIZE, NONCE_SIZE
 from simplex_trio.crypto.keys import AuthPrivateKey
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from simplex_trio.crypto.keys import auth_private_key
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.hosts import DomainHost, Host, IPv4Host, IPv6Host, OnionHost

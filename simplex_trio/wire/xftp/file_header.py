@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
-
 from simplex_trio.errors import DecodeError, EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, maybe, short
 

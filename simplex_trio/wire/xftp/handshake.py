@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from attrs import frozen
-
 from simplex_trio.crypto.certificates import CertificateChain
 from simplex_trio.crypto.keys import SigningKey, X25519PrivateKey, X25519PublicKey
 from simplex_trio.crypto.padding import pad, unpad
@@ -22,6 +20,7 @@ from simplex_trio.errors import (
     HandshakeFailed,
     SessionKeyUnproven,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, maybe, short
 from simplex_trio.wire.certificates import decode_proven_key, encode_proven_key
@@ -220,7 +219,7 @@ class XFTPRouterHandshake:
         """The result, once the handshake is complete."""
         return self._agreement if self._state is _State.AGREED else None
 
-    def answer(self, body: bytes, step: WebStep = WebStep()) -> bytes | None:
+    def answer(self, body: bytes, step: WebStep | None = None) -> bytes | None:
         """Return the answer to a request of the handshake, or `None` if the request is a command.
 
         ``body`` is the body of the request, at most one block.  A browser may start over at any
@@ -228,7 +227,7 @@ class XFTPRouterHandshake:
         """
         try:
             if self._is_web:
-                return self._answer_browser(body, step)
+                return self._answer_browser(body, step or WebStep())
             match self._state:
                 case _State.AWAITS_HELLO:
                     if body:

@@ -11,9 +11,10 @@ import re
 import zlib
 from urllib.parse import quote, unquote_to_bytes
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.hosts import Host, parse_host

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from attrs import frozen
-
 from simplex_trio.crypto.box import NONCE_SIZE
 from simplex_trio.crypto.keys import X25519PublicKey
 from simplex_trio.errors import EncodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.buffer import Reader, listed, short
 from simplex_trio.wire.credentials import MessageEntity
 from simplex_trio.wire.tagged import TagDecodeError, Tagged, decode_tagged

@@ -12,9 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from attrs import frozen
-
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 
 __all__ = ["MAX_LINES", "Node", "parse_yaml", "quoted"]
 

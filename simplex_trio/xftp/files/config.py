@@ -8,10 +8,11 @@ from contextlib import AbstractAsyncContextManager
 from random import Random
 from typing import TypeAlias
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, ge, le
 
 from simplex_trio.engine.backoff import Backoff
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.client import XFTPClient, open_xftp_client

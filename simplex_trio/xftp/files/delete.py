@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
+from simplex_trio.frozen import frozen
 from simplex_trio.wire.xftp.description import FileDescription, FileParty
 from simplex_trio.xftp.files.clients import open_client_pool
 from simplex_trio.xftp.files.config import TransferConfig

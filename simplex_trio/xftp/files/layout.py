@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, deep_iterable, ge, le, max_len, min_len
 
 from simplex_trio.crypto.box import KEY_SIZE, NONCE_SIZE
 from simplex_trio.crypto.keys import AuthPrivateKey, auth_private_key
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.buffer import Reader, int64, large, short, word32

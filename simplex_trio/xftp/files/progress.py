@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from enum import Enum
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from simplex_trio.errors import SimplexError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["Listener", "Phase", "Progress", "Retrying", "TransferEvent"]

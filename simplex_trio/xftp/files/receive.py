@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 import trio
-from attrs import frozen
 
 from simplex_trio.errors import CryptoError, DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.xftp.description import FileDescription, FileParty, Packet
 from simplex_trio.xftp.disk import in_thread

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256, sha512
 
-from attrs import frozen
-
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.xftp.bodies import PIECE_SIZE
 from simplex_trio.xftp.files.encryption import FileSealer

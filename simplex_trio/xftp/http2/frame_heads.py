@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import frozen
+from simplex_trio.frozen import frozen
 
 __all__ = ["FrameHead", "FrameHeads", "FrameKind"]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import and_, ge, le
+
+from simplex_trio.frozen import frozen
 
 __all__ = ["Http2Limits"]
 

@@ -12,11 +12,11 @@ from contextlib import aclosing
 from functools import partial
 
 import trio
-from attrs import frozen
 
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PrivateKey
 from simplex_trio.errors import CryptoError, RequestTimeout, StoreError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.serving.counters import Counters
 from simplex_trio.serving.shares import Share

@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 from attrs.validators import deep_iterable, ge, gt, le, min_len
 
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import instance_of
 from simplex_trio.serving.config import (
     ConnectionLimits,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from simplex_trio.frozen import frozen
 
 __all__ = ["MOST_FORGOTTEN", "NO_LIMITS", "ROW_BYTES", "RecordLimits", "Room"]
 

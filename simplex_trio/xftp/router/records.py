@@ -14,13 +14,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from attrs import frozen
-
 from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
 from simplex_trio.errors import (
     DecodeError,
     StoreCorrupted,
 )
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.storage.database import Database
 from simplex_trio.storage.failures import translated

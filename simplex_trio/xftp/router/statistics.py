@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from attrs import frozen
-
+from simplex_trio.frozen import frozen
 from simplex_trio.serving.counters import Counters
 from simplex_trio.serving.statistics import ServingStatistics
 from simplex_trio.transport.listen import SocketStatistics

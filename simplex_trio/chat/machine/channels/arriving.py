@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from attrs import define, frozen
+from attrs import define
 
 from simplex_trio.chat.machine.channels.records import ChannelRecord
 from simplex_trio.chat.machine.channels.saying import shown_id, the_channel
@@ -46,6 +46,7 @@ from simplex_trio.chat.messages.signing import Author, Trust, check_trust, requi
 from simplex_trio.crypto.keys import Ed25519PublicKey
 from simplex_trio.duplex.events import PeerMessage
 from simplex_trio.errors import DecodeError, SignatureInvalid
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["ChannelArrival", "Rules", "apply_rules", "known_key"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TypeVar
 
-from attrs import frozen
-
 from simplex_trio.chat.errors import CannotJoin, GroupsNotSupported
 from simplex_trio.chat.machine.channels.records import MAX_OWNERS, MAX_RELAYS
 from simplex_trio.chat.machine.groups.records import MAX_MEMBER_ID
@@ -16,6 +14,7 @@ from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.crypto.keys import Ed25519PublicKey
 from simplex_trio.duplex.links import LinkPreview
 from simplex_trio.errors import DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.duplex.short_links import ContactKind, ShortContactLink, parse_short_link
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.chat.messages.records import Record
+from simplex_trio.frozen import frozen
 
 __all__ = ["MAX_OWNERS", "MAX_RELAYS", "ChannelRecord", "WantedRelay"]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.chat.machine.groups.records import MemberRecord
 from simplex_trio.chat.machine.records import FirstMessage
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.records import Record
 from simplex_trio.duplex.kept import KeptRecords
+from simplex_trio.frozen import frozen
 
 __all__ = ["Admission", "admission_of", "forget_admission", "keep_admission"]
 

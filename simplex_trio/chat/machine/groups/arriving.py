@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from simplex_trio.chat.machine.groups.duplicates import HostReminder
 from simplex_trio.chat.machine.groups.happenings import ToldInGroup
@@ -55,6 +55,7 @@ from simplex_trio.chat.messages.message import ChatMessage, XGrpMsgForward
 from simplex_trio.chat.messages.names import shown_name
 from simplex_trio.duplex.errors import CannotAcknowledge, UnknownConnection
 from simplex_trio.duplex.events import PeerMessage
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = [

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from enum import IntFlag
 from typing import Self
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.duplex.kept import KeptRecords
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "CopyChange",

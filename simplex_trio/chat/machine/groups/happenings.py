@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.machine.groups.records import GroupRecord, ToldItem
 from simplex_trio.chat.machine.groups.references import References
 from simplex_trio.chat.machine.records import Notice
 from simplex_trio.chat.messages.event import Event
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["GroupNoticed", "ToldInGroup"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord
 from simplex_trio.chat.machine.groups.rules import GroupFeature, allows, can_host
@@ -34,6 +34,7 @@ from simplex_trio.chat.messages.records import Record
 from simplex_trio.chat.messages.scalars import ChatVersions
 from simplex_trio.chat.messages.versions import CHAT_VERSIONS, ChatVersion
 from simplex_trio.duplex.kept import KeptRecords
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "MAX_HISTORY",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.machine.channels.records import ChannelRecord
 from simplex_trio.chat.messages.group_events import BusinessChat, RejectionReason
@@ -13,6 +13,7 @@ from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record
 from simplex_trio.chat.messages.scalars import ChatVersions
 from simplex_trio.chat.messages.versions import ChatVersion
+from simplex_trio.frozen import frozen
 
 __all__ = [
     "MAX_MEMBERS",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import field
 
 from simplex_trio.chat.machine.channels.saying import the_channel
 from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord
@@ -19,6 +19,7 @@ from simplex_trio.chat.messages.events import (
     XMsgReact,
 )
 from simplex_trio.chat.messages.mentions import MAX_RECEIVED_MENTIONS, mentioned_members
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = ["References", "references_of"]

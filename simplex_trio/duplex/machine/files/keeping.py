@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.duplex.file_events import FileDelayed, FileProblem
 from simplex_trio.duplex.machine.files.deleting import (
@@ -20,6 +20,7 @@ from simplex_trio.duplex.machine.files.rows import (
 )
 from simplex_trio.duplex.machine.files.sending import sending_failed
 from simplex_trio.duplex.machine.step import Step
+from simplex_trio.frozen import frozen
 
 __all__ = ["KeepingTimes", "delayed", "forget_files_of", "forget_old_files"]
 

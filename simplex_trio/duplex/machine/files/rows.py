@@ -5,10 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import final
 
-from attrs import frozen
-
 from simplex_trio.crypto.keys import AuthPrivateKey
 from simplex_trio.duplex.file_events import FileProblem
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.description import FileDescription

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.duplex.file_events import FileFailed, FileProblem, FileSent
 from simplex_trio.duplex.file_plans import FileToSend
@@ -17,6 +17,7 @@ from simplex_trio.duplex.machine.files.rows import (
 )
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.machine.step import Step
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.xftp.description import FileDescription
 from simplex_trio.wire.xftp.description_text import encode_description

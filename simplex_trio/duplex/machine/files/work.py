@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Generic, TypeAlias, TypeVar, final
 
-from attrs import frozen
-
 from simplex_trio.duplex.machine.files.rows import (
     DeletedFile,
     IncomingFile,
@@ -19,6 +17,7 @@ from simplex_trio.duplex.machine.files.rows import (
 )
 from simplex_trio.duplex.machine.rows import Rows
 from simplex_trio.duplex.machine.work import Lane
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 
 __all__ = [

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from attrs import frozen
-
 from simplex_trio.duplex.config import DuplexConfig, Isolation
 from simplex_trio.duplex.machine.step import Step
 from simplex_trio.duplex.work.core import Core
@@ -15,6 +13,7 @@ from simplex_trio.duplex.work.files.local import LocalFiles
 from simplex_trio.duplex.work.files.problems import StoreBroken
 from simplex_trio.duplex.work.files.progress import ProgressTeller
 from simplex_trio.errors import StoreError
+from simplex_trio.frozen import frozen
 from simplex_trio.xftp.files.config import TransferConfig
 
 __all__ = ["FileWorkBase", "Settings"]

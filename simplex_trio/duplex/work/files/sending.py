@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
-from attrs import frozen
 
 from simplex_trio.duplex.file_events import FileProblem
 from simplex_trio.duplex.machine.files.rows import OutgoingFile, RedirectUse
@@ -27,6 +26,7 @@ from simplex_trio.duplex.work.core import Core
 from simplex_trio.duplex.work.files.base import FileWorkBase
 from simplex_trio.duplex.work.files.problems import StoreBroken, is_temporary, problem_of
 from simplex_trio.errors import SimplexError, StoreError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.description import FileDescription

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hmac
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.hashes import sender_id
 from simplex_trio.crypto.keys import X25519PrivateKey, X25519PublicKey
 from simplex_trio.errors import CryptoError
+from simplex_trio.frozen import frozen
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.decisions import (
     Decision,

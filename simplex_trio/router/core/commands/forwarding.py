@@ -5,10 +5,9 @@ The answer goes back in an `Envelope`.
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from simplex_trio.crypto.box import BoxKey, nonce_from
 from simplex_trio.errors import CryptoError, DecodeError
+from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.envelope import Envelope
 from simplex_trio.router.core.requests import Client
