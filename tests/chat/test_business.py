@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AsyncExitStack
 
 import pytest
 import trio
@@ -10,6 +11,7 @@ import trio
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import Group
 from simplex_trio.chat.handlers import Handlers
+from simplex_trio.chat.machine.groups import business
 from simplex_trio.chat.machine.groups.business import business_preferences
 from simplex_trio.chat.machine.groups.history import History
 from simplex_trio.chat.machine.groups.hosting import check_group_profile
@@ -35,7 +37,7 @@ from simplex_trio.chat.messages.preferences import (
 )
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.events import PeerInfo, PeerMessage
+from simplex_trio.duplex.events import ConfirmationReceived, PeerInfo, PeerMessage
 from tests.duplex.quiet import Quiet, next_event, open_quiet
 
 from .people import Person, open_quiet_bot
@@ -102,11 +104,11 @@ async def test_a_customer_gets_a_group(autojump_clock: Clock) -> None:
         invitation = answered.group_link_invitation
         assert invitation.group_profile.display_name == "Desk"
         assert invitation.from_member.member_role is Role.OWNER
-        business = invitation.business
-        assert business is not None
-        assert business.chat_type is BusinessSide.BUSINESS
-        assert business.business_id == invitation.from_member.member_id
-        assert business.customer_id == invitation.invited_member.member_id
+        roles = invitation.business
+        assert roles is not None
+        assert roles.chat_type is BusinessSide.BUSINESS
+        assert roles.business_id == invitation.from_member.member_id
+        assert roles.customer_id == invitation.invited_member.member_id
 
         group = await desk.next(Group)
         assert (group.name, group.role) == ("Carol", Role.OWNER)
@@ -153,6 +155,41 @@ async def test_old_programs_ask_as_for_a_contact(autojump_clock: Clock) -> None:
         group = await desk.next(Group)
         assert group.name == "Carol"
         assert await desk.bot.contacts() == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_customers_that_never_connect_make_room(
+    autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(business, "MAX_CONNECTING_CUSTOMERS", 2)
+
+    async def count() -> list[int]:
+        spaces = ("groups", "members", "customers", "customers-connecting", "group-waiting")
+        return await desk.bot._core.step(
+            lambda store: [store.t.kept.count(f".chat.{each}") for each in spaces]
+        )
+
+    async with AsyncExitStack() as stack:
+        quiet = await stack.enter_async_context(open_quiet())
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        desk = await open_desk(quiet, nursery)
+        answers: list[tuple[DuplexAgent, ConfirmationReceived]] = []
+        for n in range(3):
+            customer = await stack.enter_async_context(quiet.open_agent())
+            request = XContact(Profile(f"Carol{n}"), contact_req_id=bytes([n]) * 16)
+            info = encode_info(ChatMessage(request), pq=True)
+            await customer.join(desk.bot.address, info, decides=True)
+            answers.append((customer, await next_event(customer, ConfirmationReceived)))
+        assert await count() == [2, 2, 2, 2, 2]
+        for customer, answer in answers:
+            shown = encode_info(ChatMessage(XInfo(Profile("Carol"))), pq=False)
+            await customer.accept(answer, shown)
+        names = {(await desk.next(Group)).name for _ in range(2)}
+        assert names == {"Carol1", "Carol2"}
+        # There is room again for those who ask.
+        assert await count() == [2, 2, 2, 0, 0]
+        await asks(answers[0][0], desk, XContact(Profile("Carol0"), contact_req_id=b"\0" * 16))
+        assert (await desk.next(Group)).name == "Carol0"
         nursery.cancel_scope.cancel()
 
 

@@ -13,6 +13,7 @@ from simplex_trio.chat.machine.groups.applicants import CONNECTING
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.history import note_in_history
 from simplex_trio.chat.machine.groups.hosting import acquaint
+from simplex_trio.chat.machine.groups.leaving import forget_group
 from simplex_trio.chat.machine.groups.noticing import notify_of_group
 from simplex_trio.chat.machine.groups.own_profile import note_profile, profile_in
 from simplex_trio.chat.machine.groups.profiles import fitted
@@ -24,7 +25,7 @@ from simplex_trio.chat.machine.groups.records import (
     MemberStatus,
 )
 from simplex_trio.chat.machine.groups.saying import say_to
-from simplex_trio.chat.machine.groups.store import CUSTOMERS, GroupStore
+from simplex_trio.chat.machine.groups.store import CONNECTING_CUSTOMERS, CUSTOMERS, GroupStore
 from simplex_trio.chat.machine.noticing import read_info
 from simplex_trio.chat.machine.records import FirstMessage, NoticeKind
 from simplex_trio.chat.machine.settings import Settings
@@ -56,7 +57,19 @@ from simplex_trio.duplex.errors import CannotAccept, DuplexError, UnknownConnect
 from simplex_trio.duplex.events import RequestReceived
 from simplex_trio.errors import TooLarge
 
-__all__ = ["business_preferences", "customer_asks", "customer_connected", "is_customer"]
+__all__ = [
+    "MAX_CONNECTING_CUSTOMERS",
+    "business_preferences",
+    "customer_asks",
+    "customer_connected",
+    "is_customer",
+]
+
+MAX_CONNECTING_CUSTOMERS = 1000
+"""How many customers may have asked and not connected yet; the oldest of them make room for others,
+and can ask again.
+
+Each has a group and a connection, which are given up after a day anyway."""
 
 _MAX_KEY = 64
 """How many bytes of the id that a request has are kept; the apps make ids of 16."""
@@ -192,7 +205,18 @@ def customer_asks(
         ),
     )
     groups.wait_for(member, settings.seconds + CONNECTING)
+    _note_connecting(groups, group)
     return []
+
+
+def _note_connecting(groups: GroupStore, group: GroupRecord) -> None:
+    kept = groups.store.t.kept
+    kept.put(CONNECTING_CUSTOMERS, group.group_id.to_bytes(8, "big"), b"")
+    if kept.count(CONNECTING_CUSTOMERS) > MAX_CONNECTING_CUSTOMERS:
+        ((key, _),) = kept.scan(CONNECTING_CUSTOMERS, limit=1)
+        oldest = groups.group(int.from_bytes(key, "big"))
+        if oldest is not None:
+            forget_group(groups, oldest)  # of which the program was not told yet
 
 
 def _known(groups: GroupStore, key: bytes) -> bool:
@@ -218,6 +242,7 @@ def customer_connected(
     """The connection with a customer is ready."""
     if member.status is not MemberStatus.JOINING:
         return []
+    groups.store.t.kept.delete(CONNECTING_CUSTOMERS, group.group_id.to_bytes(8, "big"))
     admission = admission_of(groups.store.t.kept, member) or Admission()
     said: list[tuple[Event, bytes]] = []
     if settings.welcome is not None:

@@ -27,7 +27,15 @@ from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.records import Record
 
-__all__ = ["CUSTOMERS", "MAX_GONE", "MAX_SEEN", "PATIENCE", "PENDING", "GroupStore"]
+__all__ = [
+    "CONNECTING_CUSTOMERS",
+    "CUSTOMERS",
+    "MAX_GONE",
+    "MAX_SEEN",
+    "PATIENCE",
+    "PENDING",
+    "GroupStore",
+]
 
 PATIENCE = 21 * 24 * 3600
 """Seconds after which a connection with a member that has not come about is given up: routers have
@@ -61,6 +69,9 @@ PENDING = ".chat.group-pending"
 
 CUSTOMERS = ".chat.customers"
 """Where it is found which group the request of a customer has led to."""
+
+CONNECTING_CUSTOMERS = ".chat.customers-connecting"
+"""Where the groups of customers are that have not connected yet, the oldest first."""
 
 _LINKS = ".chat.group-own-links"
 
@@ -175,6 +186,7 @@ class GroupStore:
             self._kept.delete(_LINKS, group.link.connection_id.encode())
         Relations(self._kept, group.group_id).forget_all()
         self._kept.delete(".chat.group-paces", prefix)
+        self._kept.delete(CONNECTING_CUSTOMERS, prefix)
         self._kept.delete(_GROUPS, prefix)
         forget_channel(self._kept, group.group_id, group.channel)
         forget_moderations(self._kept, group.group_id)
