@@ -13,10 +13,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
+from attrs import frozen
 
 from simplex_trio.wire.addresses import ServerAddressWithAuth
 
-__all__ = ["ask_child", "input_ended", "open_child"]
+__all__ = ["Child", "ask_child", "input_ended", "open_child"]
+
+
+@frozen
+class Child:
+    """A process that serves at an address."""
+
+    address: ServerAddressWithAuth
+    pid: int
 
 
 async def input_ended() -> None:
@@ -25,7 +34,7 @@ async def input_ended() -> None:
 
 
 @asynccontextmanager
-async def open_child(module: str) -> AsyncIterator[ServerAddressWithAuth]:
+async def open_child(module: str) -> AsyncIterator[Child]:
     """Run a module that prints its address and serves there, for as long as the block lasts.
 
     Raises `ChildProcessError` if it ends without an address; what it had to say is on the terminal.
@@ -38,7 +47,7 @@ async def open_child(module: str) -> AsyncIterator[ServerAddressWithAuth]:
         line = await _first_line(process.stdout)
         if not line:
             raise ChildProcessError(f"{module} ended without an address")
-        yield ServerAddressWithAuth.parse(line.decode().strip())
+        yield Child(ServerAddressWithAuth.parse(line.decode().strip()), process.pid)
     finally:
         process.terminate()
         with trio.CancelScope(shield=True):

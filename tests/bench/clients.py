@@ -58,14 +58,14 @@ async def connect(conditions: Conditions) -> Figures:
 async def ping_sequential(conditions: Conditions) -> Figures:
     """PING, one at a time."""
     async with client_of(conditions) as client:
-        return await one_by_one(conditions.times(1000), lambda _: client.ping())
+        return await one_by_one(conditions, conditions.times(1000), lambda _: client.ping())
 
 
 @ROWS.row()
 async def ping_pipelined(conditions: Conditions) -> Figures:
     """PING from 2,000 tasks at once."""
     async with client_of(conditions) as client:
-        return await all_at_once(conditions.times(2000), lambda _: client.ping())
+        return await all_at_once(conditions, conditions.times(2000), lambda _: client.ping())
 
 
 @ROWS.row(baseline="echo-sequential")
@@ -78,7 +78,7 @@ async def send_sequential(conditions: Conditions) -> Figures:
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(acknowledge_all, owner, queues)
-        figures = await one_by_one(count, partial(_send, sender, queues))
+        figures = await one_by_one(conditions, count, partial(_send, sender, queues))
         nursery.cancel_scope.cancel()
     return figures
 
@@ -91,7 +91,7 @@ async def send_pipelined(conditions: Conditions) -> Figures:
         open_queues(conditions, _queues_for(count), subscribe=False) as (_, queues),
         client_of(conditions) as sender,
     ):
-        return await all_at_once(count, partial(_send, sender, queues))
+        return await all_at_once(conditions, count, partial(_send, sender, queues))
 
 
 async def _send(sender: SMPClient, queues: Sequence[SecuredQueue], number: int) -> None:
@@ -105,9 +105,9 @@ async def _send_batch(conditions: Conditions, count: int, body: bytes) -> Figure
         client_of(conditions) as sender,
     ):
         calls = sends(queues, count, body)
-        start = perf_counter()
+        watch = conditions.stopwatch()
         succeeded(await sender.request_many(calls))
-        return Figures.of_all(count, perf_counter() - start)
+        return watch.of_all(count)
 
 
 @ROWS.row()
@@ -142,7 +142,7 @@ async def _send_by(conditions: Conditions, callers: int) -> Point:
                 await _send(sender, queues, number * each + turn)
 
         start = perf_counter()
-        await all_at_once(callers, caller)
+        await all_at_once(conditions, callers, caller)
         return Point(callers, count / (perf_counter() - start))
 
 
@@ -153,10 +153,10 @@ async def drain(conditions: Conditions) -> Figures:
     async with open_queues(conditions, _queues_for(count), subscribe=False) as (_, queues):
         await fill(conditions, queues, count, _SMALL)
         async with client_of(conditions) as reader:
-            start = perf_counter()
+            watch = conditions.stopwatch()
             succeeded(await reader.subscribe_many([each.queue for each in queues]))
             await acknowledge_all(reader, queues, count)
-            return Figures.of_all(count, perf_counter() - start)
+            return watch.of_all(count)
 
 
 @ROWS.row(baseline="echo-sequential")
@@ -173,7 +173,7 @@ async def round_trip(conditions: Conditions) -> Figures:
             assert isinstance(event, MessageReceived)
             await owner.acknowledge(only.queue, event.message_id)
 
-        return await one_by_one(conditions.times(300), there_and_back)
+        return await one_by_one(conditions, conditions.times(300), there_and_back)
 
 
 @ROWS.row(baseline="echo-sequential")
@@ -187,7 +187,7 @@ async def new_sequential(conditions: Conditions) -> Figures:
         async def create(_: int) -> None:
             created.append(await owner.create_queue(basic_auth=basic_auth))
 
-        figures = await one_by_one(conditions.times(200), create)
+        figures = await one_by_one(conditions, conditions.times(200), create)
         succeeded(await owner.delete_many(created))
         return figures
 
@@ -197,9 +197,9 @@ async def new_pipelined(conditions: Conditions) -> Figures:
     """NEW from 1,000 tasks at once."""
     count = conditions.times(1000)
     async with client_of(conditions) as owner:
-        start = perf_counter()
+        watch = conditions.stopwatch()
         created = await create_many(conditions, owner, count)
-        figures = Figures.of_all(count, perf_counter() - start)
+        figures = watch.of_all(count)
         succeeded(await owner.delete_many(created))
         return figures
 
@@ -211,9 +211,9 @@ async def sub_batch(conditions: Conditions) -> Figures:
     async with open_queues(conditions, count, subscribe=False) as (_, queues):
         owned = [each.queue for each in queues]
         async with client_of(conditions) as reader:
-            start = perf_counter()
+            watch = conditions.stopwatch()
             succeeded(await reader.subscribe_many(owned))
-            return Figures.of_all(count, perf_counter() - start)
+            return watch.of_all(count)
 
 
 @ROWS.row(baseline="echo-sequential")
@@ -224,7 +224,9 @@ async def sub_sequential(conditions: Conditions) -> Figures:
         open_queues(conditions, count, subscribe=False) as (_, queues),
         client_of(conditions) as reader,
     ):
-        return await one_by_one(count, lambda number: reader.subscribe(queues[number].queue))
+        return await one_by_one(
+            conditions, count, lambda number: reader.subscribe(queues[number].queue)
+        )
 
 
 @ROWS.row(Subject.RELAY, baseline="echo-sequential")
@@ -244,4 +246,4 @@ async def proxied_send_sequential(conditions: Conditions) -> Figures:
             each = queues[number % len(queues)]
             await relay.send(each.queue.sender_id, _SMALL, each.sender_key)
 
-        return await one_by_one(count, send)
+        return await one_by_one(conditions, count, send)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import trio
+from attrs import Factory, define
 
 from simplex_trio.errors import DecodeError, SimplexError
 from simplex_trio.wire.addresses import ServerAddressWithAuth
@@ -183,10 +184,10 @@ async def _measure(
 ) -> Report:
     figures: dict[str, Figures] = {}
     left_out: dict[str, str] = {}
-    async with _subjects(rows, named) as (addresses, missing):
-        conditions = Conditions(addresses, scale)
+    async with _subjects(rows, named) as subjects:
+        conditions = Conditions(subjects.addresses, scale, subjects.processes)
         for row in rows:
-            reasons = [missing[subject] for subject in row.needs if subject in missing]
+            reasons = [why for subject, why in subjects.missing.items() if subject in row.needs]
             if reasons:
                 left_out[row.name] = reasons[0]
                 continue
@@ -215,24 +216,35 @@ def _reason(failed: BaseExceptionGroup[Exception]) -> str:
     return f"{type(first).__name__}: {first}"
 
 
+@define
+class _Subjects:
+    """Addresses, process ids of those that were started, and what is missing, and why."""
+
+    addresses: dict[Subject, ServerAddressWithAuth] = Factory(dict)
+    processes: dict[Subject, int] = Factory(dict)
+    missing: dict[Subject, str] = Factory(dict)
+
+
 @asynccontextmanager
 async def _subjects(
     rows: Iterable[Row], named: dict[Subject, ServerAddressWithAuth | None]
-) -> AsyncIterator[tuple[dict[Subject, ServerAddressWithAuth], dict[Subject, str]]]:
-    """Addresses of what the rows need, started here unless named; and what is missing, and why."""
-    addresses: dict[Subject, ServerAddressWithAuth] = {}
-    missing: dict[Subject, str] = {}
+) -> AsyncIterator[_Subjects]:
+    """What the rows need, started here unless named."""
+    found = _Subjects()
     async with AsyncExitStack() as stack:
         for subject in sorted({each for row in rows for each in row.needs}, key=lambda s: s.value):
             given = named.get(subject)
             if given is not None:
-                addresses[subject] = given
+                found.addresses[subject] = given
             elif subject is Subject.RELAY and named[Subject.ROUTER] is not None:
-                missing[subject] = "a router of yours is the proxy, so name the relay too: --relay"
+                found.missing[subject] = (
+                    "a router of yours is the proxy, so name the relay too: --relay"
+                )
             else:
                 try:
                     child = await stack.enter_async_context(open_child(_MODULES[subject]))
-                    addresses[subject] = child
+                    found.addresses[subject] = child.address
+                    found.processes[subject] = child.pid
                 except ChildProcessError as exc:
-                    missing[subject] = f"{exc}; name one that runs already"
-        yield addresses, missing
+                    found.missing[subject] = f"{exc}; name one that runs already"
+        yield found

@@ -24,6 +24,8 @@ class Figures:
     """The outcome of a row, of which each row has the parts that mean something for it.
 
     ``rate`` is in operations per second, the percentiles are in seconds and of single operations.
+    Processor time is in microseconds for each operation: of the process that measures, and of the
+    router if that is one of our own.
     ``bare`` is how many times what the bare calls would have taken it took.  Memory is in KiB: what
     the process grew by for each thing that the row is about, or the most it ever held, and how much
     of that are Python's objects.
@@ -33,6 +35,8 @@ class Figures:
     p50: float | None = None
     p95: float | None = None
     bare: float | None = None
+    cpu_us: float | None = None
+    router_cpu_us: float | None = None
     resident_kib: float | None = None
     python_kib: float | None = None
     points: tuple[Point, ...] = ()
@@ -77,6 +81,8 @@ class Figures:
             "p50_ms": None if self.p50 is None else self.p50 * 1000,
             "p95_ms": None if self.p95 is None else self.p95 * 1000,
             "bare": self.bare,
+            "cpu_us": self.cpu_us,
+            "router_cpu_us": self.router_cpu_us,
             "resident_kib": self.resident_kib,
             "python_kib": self.python_kib,
             "points": [[point.size, point.rate] for point in self.points] or None,
@@ -96,6 +102,8 @@ class Figures:
             p50=number("p50_ms", 0.001),
             p95=number("p95_ms", 0.001),
             bare=number("bare"),
+            cpu_us=number("cpu_us"),
+            router_cpu_us=number("router_cpu_us"),
             resident_kib=number("resident_kib"),
             python_kib=number("python_kib"),
             points=tuple(Point(int(size), float(rate)) for size, rate in found.get("points", ())),

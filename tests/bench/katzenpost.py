@@ -66,7 +66,9 @@ async def katzenpost_local(conditions: Conditions) -> Figures:
     """A request that the daemon answers by itself, one at a time."""
     async with _daemon() as path, open_thin_client(path) as client:
         index = (await client.new_keypair(bytes(32))).first_index
-        return await one_by_one(conditions.times(_SEQUENTIAL), lambda _: client.next_index(index))
+        return await one_by_one(
+            conditions, conditions.times(_SEQUENTIAL), lambda _: client.next_index(index)
+        )
 
 
 @ROWS.row(baseline="published-concurrent")
@@ -77,7 +79,7 @@ async def katzenpost_concurrent(conditions: Conditions) -> Figures:
         index = (await client.new_keypair(bytes(32))).first_index
         start = perf_counter()
         for _ in range(_ROUNDS):
-            await all_at_once(count, lambda _: client.next_index(index))
+            await all_at_once(conditions, count, lambda _: client.next_index(index))
         return Figures.of_all(_ROUNDS * count, perf_counter() - start)
 
 

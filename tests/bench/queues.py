@@ -69,7 +69,7 @@ async def create_many(
     async def create(_: int) -> None:
         created.append(await owner.create_queue(basic_auth=basic_auth, subscribe=subscribe))
 
-    await all_at_once(count, create)
+    await all_at_once(conditions, count, create)
     return created
 
 
@@ -90,7 +90,7 @@ async def open_queues(
             each = secured[number]
             await owner.secure(each.queue, each.sender_key.public)
 
-        await all_at_once(count, secure)
+        await all_at_once(conditions, count, secure)
         try:
             yield owner, secured
         finally:
@@ -144,20 +144,25 @@ async def acknowledge_all(
                     break
 
 
-async def one_by_one(count: int, operation: Callable[[int], Awaitable[object]]) -> Figures:
+async def one_by_one(
+    conditions: Conditions, count: int, operation: Callable[[int], Awaitable[object]]
+) -> Figures:
     """Do something so many times, each when the one before is done."""
     seconds = []
+    watch = conditions.stopwatch()
     for number in range(count):
         start = perf_counter()
         await operation(number)
         seconds.append(perf_counter() - start)
-    return Figures.of_each(seconds)
+    return watch.of_each(seconds)
 
 
-async def all_at_once(count: int, operation: Callable[[int], Awaitable[object]]) -> Figures:
+async def all_at_once(
+    conditions: Conditions, count: int, operation: Callable[[int], Awaitable[object]]
+) -> Figures:
     """Do something so many times, each in a task of its own."""
-    start = perf_counter()
+    watch = conditions.stopwatch()
     async with trio.open_nursery() as nursery:
         for number in range(count):
             nursery.start_soon(operation, number)
-    return Figures.of_all(count, perf_counter() - start)
+    return watch.of_all(count)

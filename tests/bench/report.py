@@ -112,6 +112,8 @@ def _columns(report: Report, other: Report | None) -> list[_Column]:
         _Column("per second", lambda _, figures: _number(figures.rate)),
         _Column("p50 ms", lambda _, figures: _milliseconds(figures.p50)),
         _Column("p95 ms", lambda _, figures: _milliseconds(figures.p95)),
+        _Column("µs CPU", lambda _, figures: _number(figures.cpu_us)),
+        _Column("of router", lambda _, figures: _number(figures.router_cpu_us)),
         _Column("KiB", lambda _, figures: _number(figures.resident_kib)),
         _Column("of it Python", lambda _, figures: _number(figures.python_kib)),
         _Column("takes", lambda row, figures: _beside(row, figures, report.figures)),

@@ -64,7 +64,9 @@ async def _mailboxes(conditions: Conditions, count: int) -> AsyncIterator[list[_
             client = await stack.enter_async_context(client_of(conditions))
             made.append(_Mailbox(client, await client.create_queue()))
         yield made
-        await all_at_once(count, lambda number: made[number].client.delete(made[number].queue))
+        await all_at_once(
+            conditions, count, lambda number: made[number].client.delete(made[number].queue)
+        )
 
 
 @ROWS.row(Subject.ROUTER)
@@ -114,7 +116,7 @@ async def _send(conditions: Conditions, connections: int) -> Point:
                 await senders[number].send(queue.sender_id, _BODY)
 
         start = perf_counter()
-        await all_at_once(connections, send)
+        await all_at_once(conditions, connections, send)
         seconds = perf_counter() - start
         succeeded(await owner.delete_many(queues))
         return Point(connections, connections * each / seconds)

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddressWithAuth
 from tests.bench.figures import Figures
+from tests.bench.stopwatch import Stopwatch
 
 __all__ = ["Conditions", "Row", "Rows", "Subject"]
 
@@ -32,10 +33,16 @@ class Conditions(Redacted):
 
     addresses: dict[Subject, ServerAddressWithAuth] = field(factory=dict)
     scale: float = 1.0
+    processes: dict[Subject, int] = field(factory=dict)
+    """The process ids of those that were started for the rows."""
 
     def times(self, count: int) -> int:
         """How often to do what is done ``count`` times at full length."""
         return max(1, round(count * self.scale))
+
+    def stopwatch(self) -> Stopwatch:
+        """Start measuring time, and that of the processors, here and in the router."""
+        return Stopwatch(self.processes.get(Subject.ROUTER))
 
 
 Measure = Callable[[Conditions], Awaitable[Figures] | Figures]

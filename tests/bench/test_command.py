@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,9 @@ def test_rows_with_routers_of_our_own(tmp_path: Path) -> None:
     chosen = {"echo", "client", "memory"}
     assert set(found) == {row.name for group in GROUPS if group.name in chosen for row in group}
     assert found["memory-per-client"]["python_kib"] > 0
+    assert found["send-pipelined"]["cpu_us"] > 0
+    if sys.platform == "linux":
+        assert found["drain"]["router_cpu_us"] > 0
 
 
 def test_rows_about_files(tmp_path: Path) -> None:

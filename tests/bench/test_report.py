@@ -56,7 +56,17 @@ def test_the_table_shows_what_there_is() -> None:
     assert "123 x plain-thing" in text
     assert "1.25" in text
     assert "KiB" not in text
+    assert "CPU" not in text
     assert "left out: third-thing: there is no router" in text
+
+
+def test_the_table_shows_the_processor_time_of_both_sides() -> None:
+    figures = {"plain-thing": Figures(rate=10.0, cpu_us=123.4, router_cpu_us=56.7)}
+    text = table(Report("ours", figures), [GROUP])
+    assert "µs CPU" in text
+    assert "123" in text
+    assert "of router" in text
+    assert "56.7" in text
 
 
 def test_another_client_beside_ours() -> None:
