@@ -70,11 +70,13 @@ class GroupGoverning(Redacted):
 
         return await self._core.step(decide)
 
-    async def create_link(self, *, role: Role = Role.MEMBER, approval: bool = False) -> str:
+    async def create_link(self, *, role: Role = Role.MEMBER, approval: bool | None = None) -> str:
         """Have a link by which anyone can ask to be let in; returns when it can be used.
 
-        Those who ask become members with this ``role``.  With ``approval`` the handlers of
-        `GroupHandlers.on_member_request` decide about each of them.  If there is a link already, it
+        Those who ask become members with this ``role``.  If there are handlers of
+        `GroupHandlers.on_member_request`, when the bot is opened, these decide about each of them.
+        ``approval=False`` lets all in without asking the program, and with ``approval=True`` those
+        who ask wait for `requests` even if there are no handlers.  If there is a link already, it
         stays, and only that changes.
 
         Raises `NotAllowed` if the program may not let others in, or the role is one of those who

@@ -84,11 +84,11 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
         return self._add("group customer", function)
 
     def on_member_request(self, function: FunctionT) -> FunctionT:
-        """Call a function with each `MemberRequest`, if the program decides about them.
+        """Call a function with each `MemberRequest`: the program decides who is let in by a link.
 
-        See `Group.create_link`.
+        Links for which `Group.create_link` has ``approval=False`` let everyone in without it.
         """
-        return self._add("group request", function)
+        return self._add_deciding("group request", function)
 
     def on_member_joined(self, function: FunctionT) -> FunctionT:
         """Call a function with each `Member` that comes after the program."""

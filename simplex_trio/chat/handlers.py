@@ -69,8 +69,11 @@ class Handlers(MessageHandlers[IncomingMessage]):
         return self._add("connected", function)
 
     def on_request(self, function: FunctionT) -> FunctionT:
-        """Call a function with each `ContactRequest`, if the program decides about them."""
-        return self._add("request", function)
+        """Call a function with each `ContactRequest`: the program decides about them.
+
+        It is not called if `open_bot` has ``accept_requests=True``.
+        """
+        return self._add_deciding("request", function)
 
     def on_failed(self, function: FunctionT) -> FunctionT:
         """Call a function with each `Contact` that cannot be connected, or not any more."""
@@ -159,6 +162,14 @@ class Handlers(MessageHandlers[IncomingMessage]):
     def error_handlers(self) -> tuple[ErrorHandler, ...]:
         """Those of this table itself."""
         return tuple(self._error_handlers)
+
+    def decides(self, kind: str) -> bool:
+        """Whether there is a function that decides about requests of a kind."""
+        return any(
+            kind in table.decided
+            for path in self._tables()
+            for table in (path[-1], path[-1].groups)
+        )
 
     def for_message(self, message: IncomingMessage | GroupMessage) -> Route | None:
         """The way of a message."""

@@ -50,7 +50,7 @@ async def open_bot(
     welcome: Content | str | None = None,
     commands: Iterable[BotCommand] | None = None,
     address: bool = True,
-    accept_requests: bool = True,
+    accept_requests: bool | None = None,
     business: bool = False,
     folder: str | PathLike[str] | None = None,
     receive_up_to: int = 0,
@@ -68,8 +68,10 @@ async def open_bot(
     ``welcome`` is the first thing that people see who open the address.  When the bot is opened for
     the first time, this waits until a router has made the address.
 
-    Without ``accept_requests`` the handlers of `Handlers.on_request` decide who becomes a contact,
-    and without ``address`` there is no address: `Bot.invite` makes links for single persons.
+    The handlers of `Handlers.on_request` decide who becomes a contact; without any, all who open
+    the address do.  ``accept_requests`` says which, whatever handlers there are: with `False` and
+    no handler, requests wait.  Without ``address`` there is no address: `Bot.invite` makes links
+    for single persons.
 
     With ``business`` the address is that of a business: each customer who opens it gets a group of
     its own, in which staff can be (`Group.invite`), and `GroupHandlers.on_customer` tells of it.
@@ -90,6 +92,8 @@ async def open_bot(
         require_support()
     elif receive_up_to:
         raise ValueError("files that are received without asking need a folder")
+    if accept_requests is None:
+        accept_requests = not table.decides("request")
     if business and not accept_requests:
         raise ValueError("customers at a business address are always accepted")
     commands_by_default = table.group_commands if business else table.commands
@@ -105,6 +109,7 @@ async def open_bot(
         None if folder is None else await in_thread(partial(os.path.abspath, folder)),
         receive_up_to,
         business,
+        table.decides("group request"),
     )
     settings.check()
     async with (

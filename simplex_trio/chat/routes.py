@@ -82,6 +82,8 @@ class MessageHandlers(Generic[MessageT]):
         self._commands: list[_CommandHandler] = []
         self._messages: list[_MessageHandler] = []
         self._others: dict[str, list[Callable[..., Awaitable[object]]]] = {}
+        self.decided: set[str] = set()
+        """The kinds of requests that functions of the table decide about."""
 
     # --- adding ---------------------------------------------------------------------------------
 
@@ -174,6 +176,10 @@ class MessageHandlers(Generic[MessageT]):
     def _add(self, kind: str, function: FunctionT) -> FunctionT:
         self._others.setdefault(kind, []).append(function)
         return function
+
+    def _add_deciding(self, kind: str, function: FunctionT) -> FunctionT:
+        self.decided.add(kind)
+        return self._add(kind, function)
 
     # --- finding --------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ def group_handlers(
         for name in dir(table):
             if name.startswith("on_") and name not in ("on_message", "on_error", "on_invited"):
                 getattr(table, name)(pass_on)
+        table.decided.clear()  # by passing it on
 
     @groups.on_invited
     async def join(invitation: GroupInvitation) -> None:

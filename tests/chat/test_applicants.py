@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
+from attrs import evolve
 
 from simplex_trio.chat.errors import CannotInvite, MemberGone, NotAllowed
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.group_requests import MemberRequest
 from simplex_trio.chat.groups import Group, Member
+from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.machine.groups import applicants
 from simplex_trio.chat.machine.groups.records import GroupStatus, MemberStatus
 from simplex_trio.chat.messages.group_profiles import (
@@ -110,6 +112,36 @@ async def test_the_program_asks_before_it_lets_anyone_in(autojump_clock: Clock) 
         assert await status_of(hosted, 1) is GroupStatus.REMOVED
         assert [each.name for each in await group.members()] == ["Alice"]
         assert await group.requests() == []
+
+
+async def test_a_handler_is_enough_to_decide(autojump_clock: Clock) -> None:
+    async with open_hosted("Alice", "Bob", "Carol", "Dave") as hosted:
+        core = hosted.host.bot._core
+        group = await hosted.host.bot.create_group("Team")
+        link = await group.create_link()
+        await hosted.people[0].bot.join(link)
+        assert (await hosted.host.next(Member)).name == "Alice"
+        # The next version of the program has a function for it, and a later one has none.
+        for admits, number in ((True, 1), (False, 2)):
+            core.settings = evolve(core.settings, admits=admits)
+            await hosted.people[number].bot.join(link)
+            assert (await hosted.host.next(MemberRequest)).name == ("Bob", "Carol")[number - 1]
+        assert await group.create_link(approval=False) == link
+        core.settings = evolve(core.settings, admits=True)
+        await hosted.people[3].bot.join(link)
+        assert (await hosted.host.next(Member)).name == "Dave"
+
+
+def test_a_table_decides_if_it_has_a_function_for_it() -> None:
+    handlers, inner = Handlers(), Handlers()
+    handlers.include(inner)
+    kinds = ("request", "group request")
+    assert [handlers.decides(kind) for kind in kinds] == [False, False]
+
+    @inner.groups.on_member_request
+    async def decide(request: MemberRequest) -> None: ...
+
+    assert [handlers.decides(kind) for kind in kinds] == [False, True]
 
 
 async def test_one_who_is_refused_at_once_learns_why(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import trio
@@ -141,11 +141,17 @@ async def test_invitations_in_both_directions(autojump_clock: Clock) -> None:
         assert [each.name for each in await bot.contacts()] == ["Alice", "Bob"]
 
 
-async def test_a_program_decides_about_requests(autojump_clock: Clock) -> None:
+@pytest.mark.parametrize("said", [True, False])
+async def test_a_program_decides_about_requests(autojump_clock: Clock, said: bool) -> None:
     handlers, told = listening()
+    options: dict[str, Any] = {"accept_requests": False} if said else {}
+
+    @handlers.on_request
+    async def decide(request: ContactRequest) -> None: ...
+
     async with (
         open_quiet() as quiet,
-        open_quiet_bot(quiet, "Club", handlers=handlers, accept_requests=False) as bot,
+        open_quiet_bot(quiet, "Club", handlers=handlers, **options) as bot,
         open_person(quiet, "Alice") as alice,
         open_person(quiet, "Bob") as bob,
     ):

@@ -38,6 +38,8 @@ class Settings(Redacted):
     """Files of at most so many bytes are received into the folder without asking the program."""
     business: bool = False
     """Whether each of those who ask at the address gets a group, which staff can join."""
+    admits: bool = False
+    """Whether the program decides who is let in by links of groups that do not say otherwise."""
 
     def preferences_for(self, contact: ContactRecord) -> Preferences:
         """What this side allows a contact."""

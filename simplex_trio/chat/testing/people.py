@@ -68,6 +68,7 @@ def listening() -> tuple[Handlers, trio.MemoryReceiveChannel[object]]:
         table.on_message()(note)
         for kind in kinds:
             getattr(table, kind)(note)
+        table.decided.clear()  # by noting it
     return handlers, receive
 
 

@@ -21,6 +21,7 @@ from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.hosting import acquaint, drop_member, let_in
 from simplex_trio.chat.machine.groups.introducing import introduce
 from simplex_trio.chat.machine.groups.noticing import notify_of_group
+from simplex_trio.chat.machine.groups.own_links import needs_approval
 from simplex_trio.chat.machine.groups.own_profile import profile_in
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
@@ -169,7 +170,7 @@ def asked_to_join(
         ),
     )
     groups.wait_for(member, settings.seconds + MAX_UNDECIDED)
-    if link.approval:
+    if needs_approval(groups, settings, group, link):
         if known is not None:
             return []  # the program knows of it
         return notify_of_group(groups.store, group, NoticeKind.GROUP_REQUEST, member)

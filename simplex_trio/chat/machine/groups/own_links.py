@@ -22,13 +22,16 @@ from simplex_trio.duplex.events import ConnectionEvent, ConnectionFailed, Invita
 from simplex_trio.errors import TooLarge
 from simplex_trio.wire.duplex.short_links import ContactKind
 
-__all__ = ["create_link", "delete_link", "followed_link", "update_link"]
+__all__ = ["create_link", "delete_link", "followed_link", "needs_approval", "update_link"]
 
 
 def create_link(
-    groups: GroupStore, settings: Settings, group: GroupRecord, role: Role, *, approval: bool
+    groups: GroupStore, settings: Settings, group: GroupRecord, role: Role, *, approval: bool | None
 ) -> GroupRecord:
-    """Have a router make a link, or change what the one does that there is."""
+    """Have a router make a link, or change what the one does that there is.
+
+    With `None` for ``approval``, the program decides who is let in if it has functions for that.
+    """
     check_inviting(group, role)
     if has_role(role, Role.MODERATOR):
         raise NotAllowed("those who come by a link can be members, authors or observers")
@@ -41,7 +44,23 @@ def create_link(
             pq=False,
         )
         link = OwnLink(connection_id, role)
+    if approval is None:
+        approval = True if settings.admits else link.approval
     return groups.change_group(group, link=evolve(link, role=role, approval=approval))
+
+
+def needs_approval(
+    groups: GroupStore, settings: Settings, group: GroupRecord, link: OwnLink
+) -> bool:
+    """Whether the program decides about those who ask at a link.
+
+    If it has got functions for that since the link was made, it does from now on, even if it is run
+    without them for once.
+    """
+    if link.approval is None and settings.admits:
+        groups.change_group(group, link=evolve(link, approval=True))
+        return True
+    return bool(link.approval)
 
 
 def delete_link(groups: GroupStore, group: GroupRecord) -> GroupRecord:

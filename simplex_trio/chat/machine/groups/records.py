@@ -164,8 +164,8 @@ class OwnLink(Record):
     connection_id: str
     role: Role
     """What those who come by it may do."""
-    approval: bool = False
-    """Whether the program decides about each of them."""
+    approval: bool | None = None
+    """Whether the program decides about each of them; `None` if it does as soon as it can."""
     link: str = ""
     """Empty until a router has made it."""
     short_link: str | None = None
