@@ -67,7 +67,11 @@ def invitation_link(link: str) -> InvitationURI | None:
 def invited(
     store: Store, contact: ContactRecord, invitation: GroupInvitation
 ) -> list[GroupNoticed]:
-    """A contact invites the program; again, it may only change the role."""
+    """A contact invites the program.
+
+    Again, it may only change the role; but after an attempt to join that has failed, the program is
+    to decide again.
+    """
     groups = GroupStore(store)
     inviter, own = invitation.from_member, invitation.invited_member
     if (
@@ -82,19 +86,19 @@ def invited(
     known = groups.invited_by(invitation.conn_request)
     if known is not None:
         is_same = (
-            known.status is GroupStatus.INVITED
-            and known.invited is not None
+            known.invited is not None
             and known.invited.contact_id == contact.contact_id
             and known.host_id == inviter.member_id
         )
-        if is_same:
+        if is_same and known.status is GroupStatus.INVITED:
             groups.change_group(
                 known,
                 profile=invitation.group_profile,
                 own_id=own.member_id,
                 own_role=own.member_role,
             )
-        return []
+        if not is_same or not known.status.is_over or known.joined_at is not None:
+            return []
     if groups.count_invitations() >= MAX_INVITATIONS:
         for each in groups.lost_invitations():
             groups.remove_group(each)
@@ -105,7 +109,7 @@ def invited(
         return []
     group = groups.put_group(
         GroupRecord(
-            store.new_contact_id(),
+            store.new_contact_id() if known is None else known.group_id,
             GroupStatus.INVITED,
             invitation.group_profile,
             own.member_id,
@@ -113,6 +117,7 @@ def invited(
             host_id=inviter.member_id,
             own_profile=contact.own_profile,
             invited=GroupInvited(contact.contact_id, invitation.conn_request),
+            alias="" if known is None else known.alias,
             business=invitation.business,
         )
     )
