@@ -16,6 +16,10 @@ __all__ = ["place_of", "read_address"]
 
 _MAX_FILE = 10_000
 
+_FINGERPRINT = 32
+"""Bytes of SHA-256.  Values of addresses may have fewer, as with the reference, but then there is
+no router to which they can lead."""
+
 
 def read_address(
     text: str, *protocols: ServerProtocol, at_most: int = _MAX_FILE
@@ -35,6 +39,12 @@ def read_address(
         raise CommandFailed(
             f"{place} no address of a router; one looks like {looks}.", ExitCode.USAGE
         ) from exc
+    if len(server.address.key_hash) != _FINGERPRINT:
+        raise CommandFailed(
+            "The fingerprint in this address, between :// and @, is not whole; copy the address "
+            "once more.",
+            ExitCode.USAGE,
+        )
     if protocols and server.address.protocol not in protocols:
         raise CommandFailed(
             f"This router does not speak the right protocol; its address must look like {looks}.",

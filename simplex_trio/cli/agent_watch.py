@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import trio
+from cyclopts import Parameter
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -17,7 +18,7 @@ from rich.text import Text
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.events import RouterEvent
 from simplex_trio.cli.board import Board
-from simplex_trio.cli.options import AsJson, Flag, StateFile
+from simplex_trio.cli.options import AsJson, Flag, Seconds, StateFile, at_least
 from simplex_trio.cli.output import OUT, one_line, print_json, say
 from simplex_trio.cli.queue_watch import acknowledge, chosen
 from simplex_trio.cli.running import run
@@ -29,12 +30,15 @@ __all__ = ["agent_watch", "picture"]
 
 Lines = Sequence[dict[str, Any]]
 
+_SHORTEST = 0.1
+"""Seconds between two looks, so that looking is not all that it does."""
+
 
 def agent_watch(
     *names: str,
     drain: Flag = False,
-    every: float = 1.0,
-    seconds: float | None = None,
+    every: Annotated[float, Parameter(validator=at_least(_SHORTEST))] = 1.0,
+    seconds: Seconds = None,
     state: StateFile = None,
     json: AsJson = False,
 ) -> None:
@@ -57,7 +61,7 @@ def agent_watch(
     live = OUT.is_terminal and not json
     show_each = _show_json if json else _show_lines
     with _showing_live(OUT) if live else nullcontext(show_each) as show:
-        run(partial(_watch, queues, show, drain=drain, every=max(every, 0.1), seconds=seconds))
+        run(partial(_watch, queues, show, drain=drain, every=every, seconds=seconds))
 
 
 # --- watching -----------------------------------------------------------------------------------

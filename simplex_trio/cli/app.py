@@ -2,36 +2,66 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
 
 __all__ = ["main"]
 
 _EXTRA = ("cyclopts", "rich", "segno")
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; the entry point that is installed as ``simplex-trio``."""
-    try:
-        from cyclopts import CycloptsError
-
-        from simplex_trio.cli.commands import app, load_listed
-        from simplex_trio.cli.failures import ExitCode
-        from simplex_trio.cli.output import complain
-        from simplex_trio.cli.reporting import explained
-    except ModuleNotFoundError as exc:
-        if exc.name not in _EXTRA:
-            raise
-        sys.exit(
-            f"simplex-trio: {exc.name} is missing, which the command line needs; "
-            'install it with: pip install "simplex-trio[cli]"'
-        )
-    given = sys.argv[1:] if arguments is None else arguments
-    with explained():
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with _ends_at_once():
         try:
-            load_listed(given)
-            result = app(given)
-        except CycloptsError as exc:
-            complain(f"{exc} Try --help.")
-            sys.exit(ExitCode.USAGE)
+            from simplex_trio.cli.commands import find_command
+            from simplex_trio.cli.failures import ExitCode
+            from simplex_trio.cli.reporting import explained
+        except ModuleNotFoundError as exc:
+            if exc.name not in _EXTRA:
+                raise
+            sys.exit(
+                f"simplex-trio: {exc.name} is missing, which the command line needs; "
+                'install it with: pip install "simplex-trio[cli]"'
+            )
+        with explained(as_json=_wants_json(given)):
+            command = find_command(given)
+    with explained(as_json=_wants_json(given)):
+        result = command()
     sys.exit(ExitCode.OK if result is None else result)
+
+
+@contextmanager
+def _ends_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process without a word, for as long as only modules are loaded.
+
+    A `KeyboardInterrupt` in the middle of an import has a long traceback, and nothing is to be
+    cleaned up yet.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    # It may be ignored on purpose, as by nohup.
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(_number: int, _frame: object) -> NoReturn:
+    os._exit(_INTERRUPTED)
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether the arguments ask for JSON, as far as that can be said of arguments with mistakes."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in options

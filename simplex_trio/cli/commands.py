@@ -6,11 +6,15 @@ A command is named by its module and function, and is loaded when it is chosen. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
-__all__ = ["app", "load_listed"]
+from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.output import one_line
+
+__all__ = ["app", "find_command"]
 
 
 def _version() -> str:
@@ -36,6 +40,7 @@ app: App = App(
     ),
     help_format="markdown",
     version=_version,
+    version_flags=("--version", "-V"),
     version_format="plaintext",
     default_parameter=Parameter(negative=()),
     exit_on_error=False,
@@ -325,7 +330,28 @@ katzenpost.command(
 )
 
 
-def load_listed(arguments: Sequence[str]) -> None:
+def find_command(arguments: Sequence[str]) -> Callable[[], Any]:
+    """Load the command that the arguments name, and return it with its arguments bound.
+
+    Raises `CommandFailed` for a mistake in them.
+    """
+    try:
+        _load_listed(arguments)
+        command, bound, _ = app.parse_args(arguments)
+    except CycloptsError as exc:
+        raise CommandFailed(f"{_mistake(exc)} Try --help.", ExitCode.USAGE) from exc
+    return lambda: command(*bound.args, **bound.kwargs)
+
+
+def _mistake(error: CycloptsError) -> str:
+    if not isinstance(error, UnusedCliTokensError):
+        return str(error)
+    unused = error.unused_tokens or ()
+    is_or_are = "This argument is" if len(unused) == 1 else "These arguments are"
+    return f"{is_or_are} too many: {one_line(' '.join(unused))}."
+
+
+def _load_listed(arguments: Sequence[str]) -> None:
     """Load the commands of a group if its help is asked for, which says what each of them does."""
     names, path, _ = app.parse_commands(arguments)
     is_group = len(path) > 1 and path[1].default_command is None

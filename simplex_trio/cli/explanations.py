@@ -17,6 +17,7 @@ from simplex_trio.chat.errors import (
 )
 from simplex_trio.chat.messages.compression import CompressionSupportMissing
 from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.refusals import proxy_failure_in_words, refusal_in_words
 from simplex_trio.client.router_errors import ProxyFailed, RouterError
 from simplex_trio.duplex.errors import (
     AlreadyJoined,
@@ -46,8 +47,6 @@ from simplex_trio.katzenpost.errors import CborSupportMissing
 from simplex_trio.ratchet.errors import KEMSupportMissing
 from simplex_trio.serving.metrics import MetricsSupportMissing
 from simplex_trio.wire.duplex.links import LinkProblem, NotALink
-from simplex_trio.wire.errors.values import Code
-from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.errors import (
     NoSuchReplica,
     RouterUnreachable,
@@ -59,15 +58,11 @@ __all__ = ["explain"]
 
 _UNREACHABLE = ExitCode.UNREACHABLE
 
-_REFUSALS: dict[object, str] = {
-    Code.AUTH: "it does not know this queue, or the key or password for it is another.",
-    Code.QUOTA: "the queue is full; its owner has to read it first.",
-    Code.NO_MSG: "there is no such message to acknowledge.",
-    Code.LARGE_MSG: "the message is too large; the limit is about 16 kB.",
-    XFTPCode.AUTH: "it does not know this packet, or the key or password for it is another.",
-    XFTPCode.QUOTA: "its storage is full; try again later, or another router.",
-}
-
+_NOT_USABLE = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EEXIST, errno.EROFS),
+)
+"""What is wrong with a file that was named, rather than with the machine."""
 
 _NOT_LINKS: dict[LinkProblem, str] = {
     LinkProblem.DAMAGED: "The link is damaged; copy it once more, in quotes.",
@@ -79,8 +74,13 @@ _NOT_LINKS: dict[LinkProblem, str] = {
 }
 
 
-def explain(error: BaseException) -> tuple[str, ExitCode]:
-    """A sentence about an error, and the exit code for it; an error that is a bug is raised."""
+def explain(error: BaseException, place: str | None = None) -> tuple[str, ExitCode]:
+    """A sentence about an error, and the exit code for it; an error that is a bug is raised.
+
+    ``place`` is the router, or the port, that it is about.
+    """
+    to_it = "" if place is None else f" to {place}"
+    router = "The router" if place is None else f"The router {place}"
     match error:
         case CommandFailed():
             return str(error), error.code
@@ -96,25 +96,26 @@ def explain(error: BaseException) -> tuple[str, ExitCode]:
             return f"A package is missing: {error}.", ExitCode.FAILED
         case WrongIdentity():
             return (
-                "The server is not the router that the address names. Check the address; if it is "
-                "right, the connection may have been intercepted.",
+                f"The server{'' if place is None else f' {place}'} is not the router that the "
+                "address names. Check the address; if it is right, the connection may have been "
+                "intercepted.",
                 _UNREACHABLE,
             )
         case ConnectError():
             return (
-                f"No connection: {error}. Check the address and the network, and try again.",
+                f"No connection{to_it}: {error}. Check the address and the network, and try again.",
                 _UNREACHABLE,
             )
         case ConnectionLost():
             return (
-                "The connection was lost before the answer came; try again.",
+                f"The connection{to_it} was lost before the answer came; try again.",
                 _UNREACHABLE,
             )
         case RouterError() | XFTPRouterError():
-            known = _REFUSALS.get(error.error)
-            return f"The router refused: {known or f'{error}.'}", ExitCode.REFUSED
+            return f"{router} refused: {refusal_in_words(error)}.", ExitCode.REFUSED
         case ProxyFailed():
-            return f"The proxy could not pass it on: {error}.", ExitCode.REFUSED
+            said = proxy_failure_in_words(error)
+            return f"The proxy could not pass it on: {said}.", ExitCode.REFUSED
         case NoSuchReplica():
             return (
                 f"{str(error).capitalize()}; the file may have expired, or been received already.",
@@ -123,7 +124,7 @@ def explain(error: BaseException) -> tuple[str, ExitCode]:
         case RouterUnreachable():
             return f"{str(error).capitalize()}; check the network, and try again.", _UNREACHABLE
         case RequestTimeout():
-            return "The router did not answer in time; try again later.", _UNREACHABLE
+            return f"{router} did not answer in time; try again later.", _UNREACHABLE
         case StoreIncomplete():
             return (
                 f"The store cannot be used: {error}. Nothing was changed. Look for a whole copy "
@@ -215,9 +216,13 @@ def explain(error: BaseException) -> tuple[str, ExitCode]:
         case SimplexError():
             return f"It did not work: {error}.", ExitCode.FAILED
         case OSError(errno=errno.EADDRINUSE):
-            return "The port is in use; stop what uses it, or choose another.", ExitCode.FAILED
+            port = place or "The port"
+            return f"{port} is in use; stop what uses it, or choose another.", ExitCode.FAILED
         case OSError(errno=errno.EACCES, filename=None):
-            return "The system does not allow this port; choose one above 1023.", ExitCode.FAILED
+            port = place or "this port"
+            return f"The system does not allow {port}; choose one above 1023.", ExitCode.FAILED
+        case OSError(errno=number) if number in _NOT_USABLE and error.filename:
+            return f"{error.strerror}: {error.filename}.", ExitCode.USAGE
         case OSError():
             where = f": {error.filename}" if error.filename else ""
             return f"{error.strerror or error}{where}.", ExitCode.FAILED

@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     """Any other failure."""
     USAGE = 2
-    """The command line, a file or an address is not valid."""
+    """The command line, an address, or a file that it names is not valid, or not there."""
     UNREACHABLE = 3
     """No connection, or the wrong router at the other end."""
     REFUSED = 4

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Protocol
 
 import trio
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from simplex_trio.cli.addresses import read_address
-from simplex_trio.cli.options import AsJson
+from simplex_trio.cli.addresses import place_of, read_address
+from simplex_trio.cli.options import AsJson, at_least
 from simplex_trio.cli.output import print_json, say, waiting
+from simplex_trio.cli.reporting import named
 from simplex_trio.cli.running import run
 from simplex_trio.client.ntf import NTFClient, open_ntf_client
 from simplex_trio.client.smp.client import SMPClient, open_smp_client
@@ -46,7 +46,7 @@ def ping(
     server: str,
     /,
     *,
-    count: Annotated[int, Parameter(name=["--count", "-n"], validator=Number(gte=1))] = 3,
+    count: Annotated[int, Parameter(name=["--count", "-n"], validator=at_least(1))] = 3,
     json: AsJson = False,
 ) -> None:
     """Connect to a router, check that it is the one its address names, and measure round trips.
@@ -60,7 +60,8 @@ def ping(
         How many round trips to measure.
     """
     address = read_address(server, *_OPENED).address
-    report = run(partial(_ping, address, count))
+    with named(place_of(address)):
+        report = run(partial(_ping, address, count))
     if json:
         print_json(report)
     else:

@@ -6,11 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import Annotated
 
 import trio
 from attrs import define, field
-from cyclopts import Parameter
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.events import (
@@ -24,7 +22,7 @@ from simplex_trio.agent.events import (
 )
 from simplex_trio.cli.addresses import place_of
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.options import AsJson, Flag, StateFile
+from simplex_trio.cli.options import AsJson, Count, Flag, Seconds, StateFile
 from simplex_trio.cli.output import (
     aside,
     at_time,
@@ -50,8 +48,8 @@ __all__ = ["Watch", "acknowledge", "chosen", "tell_person", "tell_program", "wat
 def watch(
     *names: str,
     keep: Flag = False,
-    count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
-    seconds: float | None = None,
+    count: Count = None,
+    seconds: Seconds = None,
     state: StateFile = None,
     json: AsJson = False,
 ) -> int:

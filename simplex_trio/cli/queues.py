@@ -6,6 +6,7 @@ Listing them asks no router, and is beside this, for it loads nothing that does.
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,9 +16,10 @@ from cyclopts import Parameter
 
 from simplex_trio.cli.addresses import place_of, read_address
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.options import AsJson, Flag, Server, StateFile
+from simplex_trio.cli.options import AsJson, Flag, QueueName, Server, StateFile
 from simplex_trio.cli.output import aside, print_json, qr_code, say, waiting
 from simplex_trio.cli.protected import open_protected_client
+from simplex_trio.cli.reporting import named
 from simplex_trio.cli.running import run
 from simplex_trio.cli.sealing import MAX_MESSAGE, seal
 from simplex_trio.cli.state import SavedQueue, State, default_path
@@ -46,7 +48,7 @@ _MOST_INPUT = 16_384
 
 
 def create(
-    name: str,
+    name: QueueName,
     server: Server,
     /,
     *,
@@ -73,7 +75,8 @@ def create(
     """
     router = read_address(server, ServerProtocol.SMP)
     path = state or default_path()
-    saved = run(partial(_create, name, router, path, contact=contact, only_me=only_me))
+    with named(place_of(router.address)):
+        saved = run(partial(_create, name, router, path, contact=contact, only_me=only_me))
     address = str(saved.uri)
     if json:
         print_json({"name": name, "router": str(saved.router), "address": address})
@@ -177,7 +180,9 @@ def send(
         raise CommandFailed(
             f"The message is too large; {MAX_MESSAGE:,} bytes fit.", ExitCode.USAGE
         ) from exc
-    run(partial(_send, target, body, proxy, notify=notify))
+    # With a proxy it is not known which of the two an error is about.
+    with nullcontext() if proxy else named(place_of(target.uri.queue.server)):
+        run(partial(_send, target, body, proxy, notify=notify))
     if json:
         print_json({"accepted": True, "through_proxy": proxy is not None})
     else:
@@ -233,7 +238,7 @@ async def _send(
 
 
 def info(
-    name: str,
+    name: QueueName,
     /,
     *,
     show_keys: Flag = False,
@@ -253,7 +258,8 @@ def info(
         Show the address as a QR code, too.
     """
     saved = State.load(state or default_path()).find(name)
-    found = run(partial(_info, saved))
+    with named(place_of(saved.router)):
+        found = run(partial(_info, saved))
     keys = _keys(saved) if show_keys else {}
     if json:
         print_json(_facts(saved, found) | keys)
@@ -308,7 +314,7 @@ def _keys(saved: SavedQueue) -> dict[str, str]:
 
 
 def delete(
-    name: str,
+    name: QueueName,
     /,
     *,
     forget: Flag = False,
@@ -326,7 +332,8 @@ def delete(
     """
     path = state or default_path()
     saved = State.load(path).find(name)
-    deleted = False if forget else run(partial(_delete, saved))
+    with named(place_of(saved.router)):
+        deleted = False if forget else run(partial(_delete, saved))
     with State.change(path) as changed:
         changed.queues.pop(name, None)
     if json:

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 from simplex_trio.cli.failures import Interrupted
-from simplex_trio.cli.output import complain
+from simplex_trio.cli.output import complain, print_json
 from simplex_trio.errors import SimplexError
 
-__all__ = ["explained"]
+__all__ = ["explained", "named"]
 
-_INTERRUPTED = 128 + 2
+_INTERRUPTED = 128 + signal.SIGINT
 _NO_READER = 128 + 13  # SIGPIPE, which Python turns into an exception
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turn expected errors into a sentence on standard error and an exit code; bugs stay bugs."""
+def named(place: str) -> Iterator[None]:
+    """Say of errors in the block which router they are about, which errors do not tell themselves.
+
+    They may end up in logs; what a command prints is for the one who has named the router.
+    """
+    try:
+        yield
+    except (SimplexError, BaseExceptionGroup) as exc:
+        exc.add_note(place)
+        raise
+
+
+@contextmanager
+def explained(*, as_json: bool = False) -> Iterator[None]:
+    """Turn expected errors into a sentence on standard error and an exit code; bugs stay bugs.
+
+    With ``as_json`` programs find the same on standard output.
+    """
     try:
         yield
     except KeyboardInterrupt:
@@ -29,13 +46,16 @@ def explained() -> Iterator[None]:
         sys.exit(128 + exc.signal)
     except (SimplexError, OSError, BaseExceptionGroup) as exc:
         errors = list(_leaves(exc))
+        notes = [*getattr(exc, "__notes__", ()), *getattr(errors[0], "__notes__", ())]
         if not all(isinstance(each, SimplexError | OSError) for each in errors):
             raise
         if any(isinstance(each, BrokenPipeError) for each in errors):
             _leave_quietly()
         from simplex_trio.cli.explanations import explain
 
-        sentence, code = explain(errors[0])
+        sentence, code = explain(errors[0], notes[0] if notes else None)
+        if as_json:
+            print_json({"error": sentence, "exit_code": code})
         complain(sentence)
         sys.exit(code)
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from simplex_trio.cli.addresses import place_of, read_address
 from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
-from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.options import AsJson, Flag, at_least
 from simplex_trio.cli.output import aside, print_json, say
 from simplex_trio.cli.running import run
 from simplex_trio.cli.xftp_bars import showing_progress
@@ -44,9 +43,9 @@ T = TypeVar("T")
 _ROOM_FOR_STATE = 32
 """Bytes for what is added to the name of a file for that of its state."""
 
-Recipients = Annotated[int, Parameter(validator=Number(gte=1, lte=MAX_RECIPIENTS))]
+Recipients = Annotated[int, Parameter(validator=at_least(1, MAX_RECIPIENTS))]
 
-Replicas = Annotated[int, Parameter(validator=Number(gte=1))]
+Replicas = Annotated[int, Parameter(validator=at_least(1))]
 
 Description = Annotated[
     str,

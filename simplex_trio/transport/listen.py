@@ -142,7 +142,11 @@ async def _listen(family: int, address: tuple[Any, ...], *, dual: bool) -> trio.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
-        await sock.bind(address)
+        try:
+            await sock.bind(address)
+        except OSError as exc:
+            exc.add_note(f"port {address[1]}")  # the system's message does not name it
+            raise
         sock.listen(_BACKLOG)
         return trio.SocketListener(sock)
     except BaseException:

@@ -31,7 +31,14 @@ def test_in_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "smp.example.com", PLAIN.replace("smp:", "xftp:"), WITH_PASSWORD, PLAIN + "/secret"],
+    [
+        "",
+        "smp.example.com",
+        PLAIN.replace("smp:", "xftp:"),
+        PLAIN.replace("A" * 40, ""),
+        WITH_PASSWORD,
+        PLAIN + "/secret",
+    ],
 )
 def test_refused_without_repeating_it(text: str) -> None:
     with pytest.raises(CommandFailed) as failed:

@@ -102,7 +102,18 @@ def test_no_kem(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         (("ping",), "SERVER"),
         (("ping", "--nonsense"), "--nonsense"),
         (("ping", "x", "--count", "many"), "many"),
-        (("ping", "x", "--count", "0"), "1"),
+        (("queue", "list", "one", "two"), "one two"),
+        (("ping", "x", "--count", "0"), "at least 1"),
+        (("queue", "watch", "--count", "0"), "at least 1"),
+        (("connect", "watch", "--count", "-1"), "at least 1"),
+        *((("queue", "watch", "--seconds", each), "at least 0") for each in ("-1", "nan", "inf")),
+        *((("agent", "watch", "--seconds", each), "at least 0") for each in ("-1", "nan")),
+        *((("agent", "watch", "--every", each), "at least 0.1") for each in ("0", "nan", "-1")),
+        *((("connect", "rotate", "x", "--seconds", each), "at least 0") for each in ("-1", "nan")),
+        *((("notify", "x", "--wait", each), "at least 0") for each in ("-1", "nan")),
+        (("xftp", "send", "x", "y", "--recipients", "0"), "1 to 1024"),
+        (("queue", "create", "", "smp://x"), "empty"),
+        (("queue", "info", " "), "empty"),
     ],
 )
 def test_mistakes_are_named_in_a_sentence(cli: Cli, arguments: tuple[str, ...], about: str) -> None:
@@ -112,6 +123,40 @@ def test_mistakes_are_named_in_a_sentence(cli: Cli, arguments: tuple[str, ...], 
     assert result.err.startswith("simplex-trio: ")
     assert about in result.err
     assert result.err.endswith("--help.\n")
+
+
+@pytest.mark.parametrize(
+    "module", ["cyclopts", "rich.console", "simplex_trio.cli.commands", "simplex_trio.cli.ping"]
+)
+def test_an_interruption_while_modules_are_loaded_says_nothing(module: str) -> None:
+    program = f"""
+import os, signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+sys.argv = ["simplex-trio", "ping", "smp://"]
+from simplex_trio.cli.app import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_mistakes_are_json_too(cli: Cli) -> None:
+    result = cli("queue", "creat", "--json")
+    assert result.code == result.json()["exit_code"] == 2
+    assert "create" in result.json()["error"]
+
+
+def test_the_package_is_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "simplex_trio", "-V"], capture_output=True, text=True, check=True
+    )
+    assert "sntrup761" in done.stdout
 
 
 def test_what_to_install(

@@ -694,7 +694,7 @@ def test_an_encrypted_store(alice: Peer, bob: Peer, tmp_path: Path) -> None:
     assert bob("list", *key).code == 2
     assert "no passphrase" in alice("list", "--key-file", tmp_path / "empty.txt").err
     assert "not a text file" in alice("list", "--key-file", tmp_path / "binary").err
-    watched = alice("watch", "--count", "0", *key)
+    watched = alice("watch", "--seconds", "0", *key)
     assert watched.code == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import signal
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from simplex_trio import (
     RequestTimeout,
     RouterError,
 )
+from simplex_trio.cli.explanations import explain
 from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
-from simplex_trio.cli.reporting import explained
+from simplex_trio.cli.reporting import explained, named
 from simplex_trio.duplex import (
     AlreadyJoined,
     CannotSend,
@@ -31,13 +33,37 @@ from simplex_trio.errors import (
     EncodeError,
     EncryptionSupportMissing,
     NotAService,
+    SimplexError,
     SocksSupportMissing,
     StoreFull,
     WrongIdentity,
 )
 from simplex_trio.ratchet.errors import KEMSupportMissing
 from simplex_trio.wire.duplex.links import LinkProblem, NotALink
-from simplex_trio.wire.errors.values import Code, Proxy, ProxyErrorKind
+from simplex_trio.wire.errors.values import (
+    Blocked,
+    BlockingReason,
+    Broker,
+    BrokerErrorKind,
+    BrokerErrorValue,
+    Cmd,
+    Code,
+    CommandErrorKind,
+    Name,
+    NameErrorKind,
+    Network,
+    NetworkErrorKind,
+    Protocol,
+    Proxy,
+    ProxyErrorKind,
+    Resolver,
+    Response,
+    RouterErrorValue,
+    Store,
+    TransportError,
+    TransportErrorKind,
+    Unexpected,
+)
 from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.errors import NoSuchReplica, RouterUnreachable, XFTPRouterError
 
@@ -68,10 +94,10 @@ ERRORS: list[tuple[BaseException, int]] = [
     (DecodeError("not that"), 2),
     (EncodeError("not that"), 2),
     (NotAService("not that"), 1),
-    (FileNotFoundError(errno.ENOENT, "No such file or directory", "x.toml"), 1),
+    (FileNotFoundError(errno.ENOENT, "No such file or directory", "x.toml"), 2),
     (OSError(errno.EADDRINUSE, "Address already in use"), 1),
     (PermissionError(errno.EACCES, "Permission denied"), 1),
-    (PermissionError(errno.EACCES, "Permission denied", "x.toml"), 1),
+    (PermissionError(errno.EACCES, "Permission denied", "x.toml"), 2),
     (OSError("something"), 1),
     (BaseExceptionGroup("two", [RouterError(Code.AUTH), OSError("something")]), 4),
 ]
@@ -95,6 +121,68 @@ def test_a_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), explained():
         Path("/no/such/file").read_bytes()
     assert "/no/such/file" in capsys.readouterr().err
+
+
+def test_programs_find_the_sentence_on_standard_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit), explained(as_json=True):
+        raise RouterError(Code.QUOTA)
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert report["exit_code"] == 4
+    assert said.err == f"simplex-trio: {report['error']}\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RouterError(Code.AUTH),
+        RequestTimeout("slow"),
+        DialFailed("no host answers"),
+        WrongIdentity("not it"),
+        ConnectionLost("gone"),
+        BaseExceptionGroup("one", [RouterError(Code.AUTH)]),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_router_is_named(capsys: pytest.CaptureFixture[str], error: BaseException) -> None:
+    with pytest.raises(SystemExit), explained(), named("smp.example.com:5223"):
+        raise error
+    assert "smp.example.com:5223" in capsys.readouterr().err
+
+
+BROKER_ERRORS: list[BrokerErrorValue] = [
+    *BrokerErrorKind,
+    Response("x"),
+    Unexpected("x"),
+    *map(Network, NetworkErrorKind),
+    *(TransportError(kind) for kind in TransportErrorKind if kind.value != "HANDSHAKE"),
+]
+ROUTER_ERRORS: list[RouterErrorValue] = [
+    *Code,
+    *map(Cmd, CommandErrorKind),
+    *map(Blocked, BlockingReason),
+    *map(Name, NameErrorKind),
+    Name(Resolver("x")),
+    Store("x"),
+]
+REFUSALS: list[SimplexError] = [
+    *map(RouterError, ROUTER_ERRORS),
+    *map(XFTPRouterError, XFTPCode),
+    *(ProxyFailed(Proxy(kind)) for kind in ProxyErrorKind),
+    *(ProxyFailed(Proxy(Protocol(error))) for error in ROUTER_ERRORS),
+    *(ProxyFailed(Proxy(Broker(error))) for error in BROKER_ERRORS),
+]
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=str)
+def test_refusals_are_words_and_no_codes(error: SimplexError) -> None:
+    sentence, code = explain(error)
+    assert code is ExitCode.REFUSED
+    assert sentence.endswith(".")
+    words = sentence.replace("SMP", "").replace("@FILE", "").split()
+    assert not [word for word in words if word.isupper() and len(word) > 1]
 
 
 @pytest.mark.parametrize("bug", [KeyError("a bug"), ZeroDivisionError()])

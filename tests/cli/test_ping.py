@@ -75,7 +75,7 @@ def test_no_router_there(cli: Cli, running_router: Router) -> None:
     assert answers_nothing.code == 3
     closed = cli("ping", f"smp://{'A' * 43}=@127.0.0.1:{port}")
     assert closed.code == 3
-    assert closed.err.startswith("simplex-trio: No connection: ")
+    assert closed.err.startswith(f"simplex-trio: No connection to 127.0.0.1:{port}: ")
 
 
 @pytest.mark.parametrize("address", ["", "http://example.com", f"https://{'A' * 43}=@x.example"])

@@ -21,7 +21,6 @@ from simplex_trio.cli.connect.store import (
     Open,
     Place,
     Routers,
-    Seconds,
     StoreName,
     open_connections,
     place,
@@ -29,7 +28,7 @@ from simplex_trio.cli.connect.store import (
 )
 from simplex_trio.cli.connect.wording import fields
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.options import AsJson, Flag, Seconds
 from simplex_trio.cli.output import aside, print_json, say, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.duplex.errors import CannotAccept

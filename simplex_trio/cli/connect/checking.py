@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 
 from simplex_trio.agent.agent import open_smp_agent
-from simplex_trio.cli.addresses import read_address
+from simplex_trio.cli.addresses import place_of, read_address
 from simplex_trio.cli.options import AsJson
 from simplex_trio.cli.output import print_json, say, waiting
+from simplex_trio.cli.reporting import named
 from simplex_trio.cli.running import run
 from simplex_trio.duplex.config import Server
 from simplex_trio.duplex.server_checks import ServerCheck, ServerStep, check_server
@@ -41,7 +42,8 @@ def check_router(server: str, /, *, json: AsJson = False) -> None:
         for one in a file.
     """
     given = read_address(server, ServerProtocol.SMP, ServerProtocol.XFTP)
-    checked = run(partial(_check, Server(given.address, given.basic_auth)))
+    with named(place_of(given.address)):
+        checked = run(partial(_check, Server(given.address, given.basic_auth)))
     if json:
         print_json(_report(checked))
     else:
@@ -52,7 +54,8 @@ def check_router(server: str, /, *, json: AsJson = False) -> None:
     if failed is not None and failed.error is not None:
         if not json:
             say(f"failed to {failed.step.value}")
-        raise failed.error
+        with named(place_of(given.address)):
+            raise failed.error
     if not json:
         say("The router does all that is needed.", style="bold green")
 

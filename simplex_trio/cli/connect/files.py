@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import trio
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from simplex_trio.cli.addresses import place_of
 from simplex_trio.cli.connect.file_wording import file_problem_words
@@ -25,7 +24,7 @@ from simplex_trio.cli.connect.store import (
     short,
 )
 from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
-from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.options import AsJson, Flag, at_least
 from simplex_trio.cli.output import aside, print_json, say, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.cli.xftp_bars import showing_progress
@@ -72,7 +71,7 @@ def send_file(
     *,
     router: FileRouters = (),
     to: Path = Path(),
-    recipients: Annotated[int, Parameter(validator=Number(gte=1, lte=MAX_RECIPIENTS))] = 1,
+    recipients: Annotated[int, Parameter(validator=at_least(1, MAX_RECIPIENTS))] = 1,
     name: str | None = None,
     store: StoreName = None,
     key_file: KeyFile = None,

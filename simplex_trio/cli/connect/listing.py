@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import trio
-from cyclopts import Parameter
 
 from simplex_trio.cli.addresses import place_of
 from simplex_trio.cli.connect.store import (
@@ -21,7 +20,7 @@ from simplex_trio.cli.connect.store import (
     read_connections,
 )
 from simplex_trio.cli.connect.wording import STATES
-from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.options import AsJson, Flag, Patience
 from simplex_trio.cli.output import print_json, say, show_qr_code, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.duplex.events import ConnectionDeleted, RotationSide
@@ -179,7 +178,7 @@ def delete(
     /,
     *,
     after_delivery: Flag = False,
-    seconds: Annotated[float, Parameter(name="--seconds")] = PATIENCE,
+    seconds: Patience = PATIENCE,
     store: StoreName = None,
     key_file: KeyFile = None,
     json: AsJson = False,

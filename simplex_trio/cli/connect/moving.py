@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, TypeGuard
+from typing import TypeGuard
 
 import trio
-from cyclopts import Parameter
 
 from simplex_trio.cli.addresses import place_of
 from simplex_trio.cli.connect.store import (
@@ -21,7 +20,7 @@ from simplex_trio.cli.connect.store import (
     place,
 )
 from simplex_trio.cli.failures import CommandFailed
-from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.options import AsJson, Flag, Patience
 from simplex_trio.cli.output import print_json, say, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.duplex.errors import CannotRotate
@@ -37,7 +36,7 @@ def rotate(
     *,
     router: Routers = (),
     abort: Flag = False,
-    seconds: Annotated[float, Parameter(name="--seconds")] = PATIENCE,
+    seconds: Patience = PATIENCE,
     store: StoreName = None,
     key_file: KeyFile = None,
     json: AsJson = False,

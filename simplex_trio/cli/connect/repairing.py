@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
 
 import trio
-from cyclopts import Parameter
 
 from simplex_trio.cli.connect.store import (
     PATIENCE,
@@ -20,7 +18,7 @@ from simplex_trio.cli.connect.store import (
 )
 from simplex_trio.cli.connect.wording import problem_words
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.options import AsJson, Flag, Patience
 from simplex_trio.cli.output import print_json, say, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.duplex.events import ResynchronisationFailed, Resynchronised
@@ -34,7 +32,7 @@ def resync(
     /,
     *,
     force: Flag = False,
-    seconds: Annotated[float, Parameter(name="--seconds")] = PATIENCE,
+    seconds: Patience = PATIENCE,
     store: StoreName = None,
     key_file: KeyFile = None,
     json: AsJson = False,

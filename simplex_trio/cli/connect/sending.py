@@ -15,14 +15,13 @@ from simplex_trio.cli.connect.store import (
     KeyFile,
     Open,
     Place,
-    Seconds,
     StoreName,
     open_connections,
     place,
 )
 from simplex_trio.cli.connect.wording import problem_words
 from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
-from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.options import AsJson, Flag, Seconds
 from simplex_trio.cli.output import aside, print_json, say, text_or_base64, waiting
 from simplex_trio.cli.queues import message_body
 from simplex_trio.cli.running import run

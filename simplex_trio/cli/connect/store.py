@@ -39,7 +39,6 @@ __all__ = [
     "Open",
     "Place",
     "Routers",
-    "Seconds",
     "StoreName",
     "chosen",
     "nowhere",
@@ -99,8 +98,6 @@ ConnectionId = Annotated[
         help="The connection's id, or as much of its beginning as tells it from the others.",
     ),
 ]
-
-Seconds = Annotated[float | None, Parameter(name="--seconds")]
 
 
 Asking: TypeAlias = ConfirmationReceived | RequestReceived

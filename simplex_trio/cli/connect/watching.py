@@ -14,14 +14,13 @@ from simplex_trio.cli.connect.store import (
     KeyFile,
     Open,
     Place,
-    Seconds,
     StoreName,
     open_connections,
     place,
 )
 from simplex_trio.cli.connect.wording import fields, sentence
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.options import AsJson, Count, Flag, Seconds
 from simplex_trio.cli.output import aside, print_json, say, waiting
 from simplex_trio.cli.running import run
 from simplex_trio.duplex.errors import DuplexError
@@ -54,7 +53,7 @@ def watch(
         ),
     ],
     receipts: Flag = False,
-    count: Annotated[int | None, Parameter(name=["--count", "-n"])] = None,
+    count: Count = None,
     seconds: Seconds = None,
     accept_loss: Flag = False,
     store: StoreName = None,

@@ -15,11 +15,11 @@ from cyclopts import Parameter
 from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.chat.notifying.notifier import GREETING
 from simplex_trio.chat.notifying.opening import WAIT
-from simplex_trio.cli.connect.store import KeyFile, Routers, Seconds
+from simplex_trio.cli.connect.store import KeyFile, Routers
 from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
 from simplex_trio.cli.notify import pairing, people, sending
 from simplex_trio.cli.notify.place import AlertStore, alert_place
-from simplex_trio.cli.options import AsJson, Flag
+from simplex_trio.cli.options import AsJson, Flag, Seconds, at_least
 from simplex_trio.cli.output import aside
 from simplex_trio.cli.running import run
 
@@ -72,7 +72,7 @@ def notify(
     file_router: FileRouters = (),
     until: Until = Until.SENT,
     seconds: Seconds = None,
-    wait: float = WAIT,
+    wait: Annotated[float, Parameter(validator=at_least(0))] = WAIT,
     markup: Flag = False,
     pair: Flag = False,
     profile: Annotated[str | None, Parameter(name="--as")] = None,
