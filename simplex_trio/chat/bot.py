@@ -297,8 +297,8 @@ class Bot:
 
         It returns when the host's router knows of it.  The handlers of `GroupHandlers.on_joined`
         are called when the host has let the program in; those of `GroupHandlers.on_pending` if it
-        has to wait until it is approved, and those of `GroupHandlers.on_failed` if it is not.  The
-        host has three weeks for its answer.
+        has to wait until it is approved, and those of `GroupHandlers.on_not_joined` if it is not.
+        The host has three weeks for its answer.
 
         If ``incognito``, members get a random profile.  The ``alias`` is the program's own name for
         the group.  See `GroupInvitation.accept` for ``connect_members``.

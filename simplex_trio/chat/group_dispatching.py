@@ -87,8 +87,10 @@ def _change_job(told: ToldInGroup, group: Group, member: Member) -> Job:
     by = None if told.item.by is None else Member(group, told.item.by)
     before, event = told.item.before or "", told.event
     match told.item.kind:
-        case "group joined" | "group pending" | "group failed" as kind:
-            return Job(kind, group, None, is_last=kind == "group failed")
+        case "group joined" | "group pending" as kind:
+            return Job(kind, group, None)
+        case "group not joined" | "group lost" as kind:
+            return Job(kind, group, None, is_last=True)
         case "group ended":
             return Job("group ended", GroupEnded(group, member), None, is_last=True)
         case "group changed":
@@ -183,7 +185,7 @@ def group_notice_job(core: ChatCore, noticed: GroupNoticed) -> Job:
             return Job("group message", message, None, speaker=speaker.id)
         case NoticeKind.GROUP_MEMBER if notice.member is not None:
             return Job("group member joined", Member(group, notice.member), None)
-        case NoticeKind.GROUP_FAILED:
-            return Job("group failed", group, None, is_last=True)
+        case NoticeKind.GROUP_NOT_JOINED | NoticeKind.GROUP_LOST as kind:
+            return Job(kind.value, group, None, is_last=True)
         case _:
             raise AssertionError("no notice of a group")

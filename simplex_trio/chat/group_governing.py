@@ -16,6 +16,7 @@ from simplex_trio.chat.machine.groups.governing import (
     restrict,
     set_group_profile,
 )
+from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.hosting import invite
 from simplex_trio.chat.machine.groups.own_links import create_link, delete_link
 from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord, MemberStatus
@@ -239,17 +240,22 @@ class MemberGoverning(Redacted):
     async def remove(self, *, messages: bool = False) -> None:
         """Remove the member from the group; with ``messages``, what it has said is deleted too.
 
-        An invitation that was not accepted yet is taken back.
+        An invitation that was not accepted yet is taken back.  If the program is connected with no
+        other member, as one that was let in by this one may be, nothing can come any more: see
+        `GroupHandlers.on_lost`.
 
         Raises `NotAllowed` if the program is neither admin nor owner, or has a lower role than the
         member; `MemberGone` if the member is gone.
         """
-        settings = self.group._core.settings
+        core = self.group._core
 
-        def decide(groups: GroupStore, group: GroupRecord, member: MemberRecord) -> None:
-            remove_member(groups, settings, group, member, messages=messages)
+        def decide(
+            groups: GroupStore, group: GroupRecord, member: MemberRecord
+        ) -> list[GroupNoticed]:
+            return remove_member(groups, core.settings, group, member, messages=messages)
 
-        await self._decide(decide)
+        for each in await self._decide(decide):
+            core.notice_added(each)
 
     async def _decide(self, decide: Callable[[GroupStore, GroupRecord, MemberRecord], T]) -> T:
         group_id, member_id = self.group._record.group_id, self._record.member_id

@@ -56,13 +56,20 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
         """
         return self._add("group pending", function)
 
-    def on_failed(self, function: FunctionT) -> FunctionT:
-        """Call a function with each `Group` that the program could not join, or has lost.
+    def on_not_joined(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `Group` that the program could not join.
 
-        The host does not let it in (`Group.rejection`), has not answered, or has gone without any
-        other member with whom the program is connected.
+        The host does not let it in (`Group.rejection`), or has not answered.
         """
-        return self._add("group failed", function)
+        return self._add("group not joined", function)
+
+    def on_lost(self, function: FunctionT) -> FunctionT:
+        """Call a function with each `Group` in which the program cannot be reached any more.
+
+        The last member with whom it was connected has gone, mostly its host; or the program has
+        removed that one itself.
+        """
+        return self._add("group lost", function)
 
     def on_ended(self, function: FunctionT) -> FunctionT:
         """Call a function with each `GroupEnded`: the program was removed, or the group deleted."""

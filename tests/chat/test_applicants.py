@@ -157,7 +157,7 @@ async def test_one_who_is_refused_at_once_learns_why(
         group = await hosted.host.bot.create_group("Team")
         await hosted.people[0].bot.join(await group.create_link(approval=True))
         failed = await hosted.people[0].next(Group)
-        assert (failed.status, failed.rejection) == (GroupStatus.FAILED, "not today")
+        assert (failed.status, failed.rejection) == (GroupStatus.NOT_JOINED, "not today")
         await trio.sleep(3 * HOUR)
         record = await hosted.host.bot._core.step(lambda store: store.t.kept.count(".chat.members"))
         assert record == 0

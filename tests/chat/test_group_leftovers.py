@@ -135,7 +135,30 @@ async def test_a_group_without_its_host_is_closed(autojump_clock: Clock) -> None
         await group.leave()
         await trio.sleep(60)
         (of_alice,) = await alice.bot.groups()
-        assert (of_alice.status, of_alice.link) == (GroupStatus.FAILED, None)
+        assert (of_alice.status, of_alice.link) == (GroupStatus.LOST, None)
+        assert len(await alice.bot.agent.connections()) == 1
+
+
+async def test_an_owner_that_removes_its_host_is_cut_off(autojump_clock: Clock) -> None:
+    async with open_hosted("Alice") as hosted:
+        (alice,) = hosted.people
+        lost = trio.Event()
+
+        @alice.bot._handlers.groups.on_lost
+        async def note(group: Group) -> None:
+            assert group.status is GroupStatus.LOST
+            lost.set()
+
+        group = await hosted.host.bot.create_group("Team")
+        of_alice = await hosted.bring_in(group, 0, Role.OWNER)
+        (host,) = await of_alice.members()
+        await host.remove()
+        await lost.wait()
+        assert (await hosted.host.next(GroupEnded)).by.name == "Alice"
+        (of_alice,) = await alice.bot.groups()
+        assert of_alice.status is GroupStatus.LOST
+        await of_alice.forget()
+        assert await left_of(alice, of_alice.id) == []
         assert len(await alice.bot.agent.connections()) == 1
 
 

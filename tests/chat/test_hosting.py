@@ -9,7 +9,8 @@ from simplex_trio.chat.errors import CannotInvite, NotAllowed
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import GroupInvitation
 from simplex_trio.chat.machine.groups import hosting
-from simplex_trio.chat.machine.groups.joining import fail, invited
+from simplex_trio.chat.machine.groups.joining import invited
+from simplex_trio.chat.machine.groups.leaving import fail
 from simplex_trio.chat.machine.groups.records import GroupStatus, MemberStatus
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.store import Store

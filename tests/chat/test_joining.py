@@ -231,7 +231,7 @@ async def test_a_host_does_not_let_the_bot_in(autojump_clock: Clock, answer: Eve
         await stage.answer(answer)
         failed = await stage.bot.next(Group)
         assert failed.id == stage.group.id
-        assert failed.status is GroupStatus.FAILED
+        assert failed.status is GroupStatus.NOT_JOINED
         assert failed.rejection == ("blocked_name" if answer is REJECTION else None)
         await trio.sleep(60)
         assert await stage.bot.bot.agent.connections() == []
@@ -249,7 +249,7 @@ async def test_a_host_that_does_not_answer(
         assert not [each for each in stage.bot.heard() if isinstance(each, Group)]
         await trio.sleep(3 * 3600)
         failed = await stage.bot.next(Group)
-        assert (failed.status, failed.rejection) == (GroupStatus.FAILED, None)
+        assert (failed.status, failed.rejection) == (GroupStatus.NOT_JOINED, None)
         assert await stage.bot.bot.agent.connections() == []
 
 
@@ -274,7 +274,7 @@ async def test_a_host_whose_connection_breaks_is_lost(
         await trio.sleep(60)
         await joined.send("is anybody there?")
         failed = await stage.bot.next(Group)
-        assert failed.status is GroupStatus.FAILED
+        assert failed.status is GroupStatus.LOST
 
 
 async def test_links_of_channels_and_of_nothing(autojump_clock: Clock) -> None:

@@ -77,7 +77,7 @@ async def test_without_a_host_nothing_can_come_to_those_that_depend_on_it(
         group, _ = await bring_in_all(hosted)
         await group.leave()
         lost = await alice.next(Group)
-        assert lost.status is (await bob.next(Group)).status is GroupStatus.FAILED
+        assert lost.status is (await bob.next(Group)).status is GroupStatus.LOST
         await lost.forget()
 
 

@@ -99,7 +99,7 @@ class Actor:
 
         for each in (
             *("on_member_joined", "on_member_left", "on_role", "on_member_blocked"),
-            *("on_failed", "on_ended", "on_changed", "on_member_profile"),
+            *("on_lost", "on_ended", "on_changed", "on_member_profile"),
         ):
             getattr(handlers.groups, each)(note)
         return handlers

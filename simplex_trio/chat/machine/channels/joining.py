@@ -28,8 +28,14 @@ from simplex_trio.chat.machine.channels.relays import (
 )
 from simplex_trio.chat.machine.channels.saying import relay_members, say_signed, shown_id, signer_in
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
-from simplex_trio.chat.machine.groups.joining import fail
-from simplex_trio.chat.machine.groups.leaving import close_group, hear_out, is_deaf, is_lost, remove
+from simplex_trio.chat.machine.groups.leaving import (
+    close_group,
+    fail,
+    hear_out,
+    is_deaf,
+    is_lost,
+    remove,
+)
 from simplex_trio.chat.machine.groups.noticing import notify_of_group
 from simplex_trio.chat.machine.groups.own_profile import note_profile, profile_in
 from simplex_trio.chat.machine.groups.records import (

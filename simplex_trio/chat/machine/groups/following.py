@@ -18,12 +18,13 @@ from simplex_trio.chat.machine.groups.hosting import (
     let_in,
     link_is_there,
 )
-from simplex_trio.chat.machine.groups.joining import connected, fail
+from simplex_trio.chat.machine.groups.joining import connected
 from simplex_trio.chat.machine.groups.leaving import (
     drop_connection,
+    fail,
+    fail_if_cut_off,
     forget_group,
     hear_out,
-    is_cut_off,
     is_deaf,
     is_lost,
 )
@@ -92,7 +93,7 @@ def happened_in_group(
         case _ if member.origin is not MemberOrigin.INVITEE:
             followed_member(groups, settings, group, member, event)
             if groups.member_of(event.connection_id) is None:
-                return _if_cut_off(groups, group)
+                return fail_if_cut_off(groups, group)
         case _ if (is_lost(event) or is_deaf(event)) and member.is_current:
             groups.change_member(member, can_send=False, is_connected=False)
         case _ if is_lost(event) or is_deaf(event):
@@ -160,7 +161,7 @@ def _followed_host(
             if not _is_ready(group):
                 return fail(groups, group)
             drop_connection(groups, host)
-            return _if_cut_off(groups, group)
+            return fail_if_cut_off(groups, group)
         case _:
             return []
 
@@ -170,10 +171,6 @@ def _did_not_come(groups: GroupStore, group: GroupRecord, member: MemberRecord) 
         forget_group(groups, group)  # of which the program was not told yet
     else:
         drop_member(groups, member)
-
-
-def _if_cut_off(groups: GroupStore, group: GroupRecord) -> list[GroupNoticed]:
-    return fail(groups, group) if is_cut_off(groups, group) else []
 
 
 def give_up_waiting(store: Store, settings: Settings) -> list[GroupNoticed]:
@@ -192,7 +189,7 @@ def give_up_waiting(store: Store, settings: Settings) -> list[GroupNoticed]:
             give_up_applicant(groups, settings, group, member)
         else:
             drop_connection(groups, member)
-            noticed += [] if group is None else _if_cut_off(groups, group)
+            noticed += [] if group is None else fail_if_cut_off(groups, group)
     return noticed
 
 

@@ -9,12 +9,14 @@ from attrs import evolve
 from simplex_trio.chat.errors import NotAllowed
 from simplex_trio.chat.machine.groups.admissions import admission_of
 from simplex_trio.chat.machine.groups.applicants import give_up_applicant
+from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.history import History, keeps_history
 from simplex_trio.chat.machine.groups.hosting import (
     check_group_profile,
     drop_member,
     send_invitation,
 )
+from simplex_trio.chat.machine.groups.leaving import fail_if_cut_off
 from simplex_trio.chat.machine.groups.own_links import delete_link, update_link
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
@@ -126,18 +128,22 @@ def remove_member(
     member: MemberRecord,
     *,
     messages: bool = False,
-) -> None:
-    """Remove a member, perhaps with all that it has said."""
+) -> list[GroupNoticed]:
+    """Remove a member, perhaps with all that it has said.
+
+    If the program is connected with no other, it cannot be reached in the group any more.
+    """
     _check(group, Role.ADMIN, member.role)
     if member.status is MemberStatus.ASKING:
         give_up_applicant(groups, settings, group, member)
-        return
+        return []
     if member.status is not MemberStatus.INVITED:
         event = XGrpMemDel(member.member_id, messages=messages or None)
         _say(groups, settings, _told_of_removal(groups, group, member), event)
         if messages:
             History(groups.store.t.kept, group.group_id).remove_all(member.member_id)
     drop_member(groups, member, after_delivery=True)
+    return fail_if_cut_off(groups, group)
 
 
 def _told_of_removal(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from simplex_trio.chat.errors import CannotJoin
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
-from simplex_trio.chat.machine.groups.leaving import close_group
 from simplex_trio.chat.machine.groups.noticing import notify_of_group
 from simplex_trio.chat.machine.groups.own_profile import note_profile
 from simplex_trio.chat.machine.groups.records import (
@@ -25,7 +24,6 @@ from simplex_trio.chat.messages.bodies import encode_info
 from simplex_trio.chat.messages.group_events import (
     Acceptance,
     GroupInvitation,
-    RejectionReason,
     XGrpAcpt,
     XGrpLinkAcpt,
 )
@@ -42,7 +40,6 @@ __all__ = [
     "acceptance_changed",
     "connected",
     "decline_invitation",
-    "fail",
     "invitation_link",
     "invited",
 ]
@@ -195,14 +192,3 @@ def acceptance_changed(
         groups.change_group(group, status=GroupStatus.IN_REVIEW)
         return "group pending"
     return None
-
-
-def fail(
-    groups: GroupStore, group: GroupRecord, *, rejection: RejectionReason | str | None = None
-) -> list[GroupNoticed]:
-    """The program does not come into a group, or cannot be reached in it any more."""
-    if group.status.is_over:
-        return []
-    group = groups.change_group(group, status=GroupStatus.FAILED, rejection=rejection)
-    close_group(groups, group, after_delivery=False)
-    return notify_of_group(groups.store, group, NoticeKind.GROUP_FAILED)

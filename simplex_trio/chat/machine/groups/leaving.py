@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from simplex_trio.chat.machine.groups.admissions import forget_admission
+from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.history import History
+from simplex_trio.chat.machine.groups.noticing import notify_of_group
 from simplex_trio.chat.machine.groups.own_links import delete_link
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
@@ -17,8 +19,9 @@ from simplex_trio.chat.machine.groups.relations import Relations
 from simplex_trio.chat.machine.groups.rules import has_role
 from simplex_trio.chat.machine.groups.saying import say_to
 from simplex_trio.chat.machine.groups.store import GroupStore
+from simplex_trio.chat.machine.records import NoticeKind
 from simplex_trio.chat.machine.settings import Settings
-from simplex_trio.chat.messages.group_events import XGrpLeave
+from simplex_trio.chat.messages.group_events import RejectionReason, XGrpLeave
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.duplex.errors import UnknownConnection
 from simplex_trio.duplex.events import (
@@ -33,6 +36,9 @@ __all__ = [
     "HEARS_OUT",
     "close_group",
     "drop_connection",
+    "fail",
+    "fail_if_cut_off",
+    "failed_as",
     "forget_group",
     "hear_out",
     "is_cut_off",
@@ -132,6 +138,29 @@ def is_cut_off(groups: GroupStore, group: GroupRecord) -> bool:
     return not any(
         each.connection_id is not None and each.status is not MemberStatus.GONE for each in members
     )
+
+
+def failed_as(group: GroupRecord) -> GroupStatus:
+    """What a group is from now on whose host is gone, or which the program is cut off from."""
+    return GroupStatus.LOST if group.status is GroupStatus.READY else GroupStatus.NOT_JOINED
+
+
+def fail(
+    groups: GroupStore, group: GroupRecord, *, rejection: RejectionReason | str | None = None
+) -> list[GroupNoticed]:
+    """The program does not come into a group, or cannot be reached in it any more."""
+    if group.status.is_over:
+        return []
+    group = groups.change_group(group, status=failed_as(group), rejection=rejection)
+    close_group(groups, group, after_delivery=False)
+    is_lost = group.status is GroupStatus.LOST
+    kind = NoticeKind.GROUP_LOST if is_lost else NoticeKind.GROUP_NOT_JOINED
+    return notify_of_group(groups.store, group, kind)
+
+
+def fail_if_cut_off(groups: GroupStore, group: GroupRecord) -> list[GroupNoticed]:
+    """The program has parted with a member: perhaps it was the last one it was connected with."""
+    return fail(groups, group) if is_cut_off(groups, group) else []
 
 
 def is_lost(event: ConnectionEvent) -> bool:

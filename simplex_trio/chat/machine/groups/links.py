@@ -15,7 +15,7 @@ from attrs import evolve
 from simplex_trio.chat.errors import LinkIsOwn, NotAGroup
 from simplex_trio.chat.machine.connecting import leads_to_group
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
-from simplex_trio.chat.machine.groups.joining import fail
+from simplex_trio.chat.machine.groups.leaving import fail
 from simplex_trio.chat.machine.groups.own_profile import note_profile, profile_in
 from simplex_trio.chat.machine.groups.records import (
     MAX_MEMBER_ID,

@@ -14,7 +14,12 @@ from attrs import evolve
 from simplex_trio.chat.machine.groups.arriving import Arrival, Rule
 from simplex_trio.chat.machine.groups.changes import as_json, ends, group_changes
 from simplex_trio.chat.machine.groups.joining import acceptance_changed
-from simplex_trio.chat.machine.groups.leaving import close_group, is_cut_off, remove
+from simplex_trio.chat.machine.groups.leaving import (
+    close_group,
+    failed_as,
+    is_cut_off,
+    remove,
+)
 from simplex_trio.chat.machine.groups.mesh import join_member, offer_connection
 from simplex_trio.chat.machine.groups.profiles import fitted
 from simplex_trio.chat.machine.groups.records import (
@@ -151,8 +156,8 @@ def goes(a: Arrival, member: MemberRecord, *, reads: bool = False) -> None:
         passes_on = has_role(a.group.own_role, Role.ADMIN)
         a.later.append(partial(remove, a.groups, member, after_delivery=passes_on))
     if is_cut_off(a.groups, a.group):
-        group = a.groups.change_group(a.group, status=GroupStatus.FAILED)
-        a.tell("group failed")
+        group = a.groups.change_group(a.group, status=failed_as(a.group))
+        a.tell("group lost" if group.status is GroupStatus.LOST else "group not joined")
         kept = a.deliverer.connection_id
         a.later.append(partial(close_group, a.groups, group, after_delivery=False, kept=kept))
 

@@ -57,8 +57,10 @@ class GroupStatus(StrEnum):
     """A member has removed it."""
     DELETED = "deleted"
     """An owner has deleted the group."""
-    FAILED = "failed"
-    """The host does not let it in, or cannot be reached any more."""
+    NOT_JOINED = "not joined"
+    """The host does not let it in, or could not be reached."""
+    LOST = "lost"
+    """It is connected with no member any more."""
 
     @property
     def is_over(self) -> bool:
@@ -67,7 +69,8 @@ class GroupStatus(StrEnum):
             GroupStatus.LEFT,
             GroupStatus.REMOVED,
             GroupStatus.DELETED,
-            GroupStatus.FAILED,
+            GroupStatus.NOT_JOINED,
+            GroupStatus.LOST,
         )
 
 
