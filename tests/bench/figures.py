@@ -28,7 +28,8 @@ class Figures:
     router if that is one of our own.
     ``bare`` is how many times what the bare calls would have taken it took.  Memory is in KiB: what
     the process grew by for each thing that the row is about, or the most it ever held, and how much
-    of that are Python's objects.
+    of that are Python's objects.  ``longest`` is for how many seconds the event loop was held up at
+    most, and ``collector`` the longest garbage collection, which is not in it.
     """
 
     rate: float | None = None
@@ -39,6 +40,8 @@ class Figures:
     router_cpu_us: float | None = None
     resident_kib: float | None = None
     python_kib: float | None = None
+    longest: float | None = None
+    collector: float | None = None
     points: tuple[Point, ...] = ()
 
     @classmethod
@@ -85,6 +88,8 @@ class Figures:
             "router_cpu_us": self.router_cpu_us,
             "resident_kib": self.resident_kib,
             "python_kib": self.python_kib,
+            "longest_ms": None if self.longest is None else self.longest * 1000,
+            "collector_ms": None if self.collector is None else self.collector * 1000,
             "points": [[point.size, point.rate] for point in self.points] or None,
         }
         return {name: value for name, value in found.items() if value is not None}
@@ -106,6 +111,8 @@ class Figures:
             router_cpu_us=number("router_cpu_us"),
             resident_kib=number("resident_kib"),
             python_kib=number("python_kib"),
+            longest=number("longest_ms", 0.001),
+            collector=number("collector_ms", 0.001),
             points=tuple(Point(int(size), float(rate)) for size, rate in found.get("points", ())),
         )
 

@@ -116,6 +116,8 @@ def _columns(report: Report, other: Report | None) -> list[_Column]:
         _Column("of router", lambda _, figures: _number(figures.router_cpu_us)),
         _Column("KiB", lambda _, figures: _number(figures.resident_kib)),
         _Column("of it Python", lambda _, figures: _number(figures.python_kib)),
+        _Column("longest ms", lambda _, figures: _milliseconds(figures.longest)),
+        _Column("collector ms", lambda _, figures: _milliseconds(figures.collector)),
         _Column("takes", lambda row, figures: _beside(row, figures, report.figures)),
     ]
     if other is not None:

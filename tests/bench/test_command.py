@@ -99,6 +99,16 @@ def test_rows_about_a_bot(tmp_path: Path) -> None:
     assert all(row["rate"] > 0 for row in found.values())
 
 
+def test_rows_about_what_holds_up_the_loop(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    rows = ["load-1m", "resubscribe-1m"]
+    arguments = ["--rows", *rows, "--scale", "0.0002", "--repeat", "1", "--json", str(figures)]
+    assert main(arguments) == 0
+    found = json.loads(figures.read_text())["rows"]
+    assert set(found) == set(rows)
+    assert all(row["rate"] > 0 and row["longest_ms"] > 0 for row in found.values())
+
+
 def test_rows_of_one_router_named_and_no_relay(capsys: pytest.CaptureFixture[str]) -> None:
     nobody = "smp://" + "A" * 43 + "=@127.0.0.1:1"
     rows = ["connect", "proxied-send-sequential"]

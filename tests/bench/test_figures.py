@@ -43,6 +43,7 @@ def test_more_operations_and_less_of_all_else_is_better(
         Figures(rate=1.5, p50=0.25, p95=0.5, bare=2.0),
         Figures(rate=1.5, cpu_us=12.5, router_cpu_us=80.0),
         Figures(resident_kib=200.0, python_kib=100.0),
+        Figures(longest=0.25, collector=0.5),
         Figures(rate=9.0, points=(Point(1, 3.0), Point(10, 9.0))),
     ],
 )
