@@ -28,6 +28,7 @@ from tests.bench import (
     wire,
     xftp,
 )
+from tests.bench.beside import Comparison, Side, compare
 from tests.bench.children import open_child
 from tests.bench.figures import Figures, typical
 from tests.bench.plot import svg
@@ -60,6 +61,8 @@ _MODULES = {
     Subject.XFTP: "tests.bench.xftp",
 }
 
+_OPTIONS = {Subject.ROUTER: "--router", Subject.RELAY: "--relay", Subject.XFTP: "--xftp"}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what the arguments ask for; the exit status is 1 if rows had to be left out."""
@@ -68,8 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print(_list())
         return 0
+    if options.beside is not None and (options.compare is not None or options.svg is not None):
+        parser.error("--beside goes with neither --compare nor --svg")
     try:
-        rows = _chosen(options.rows)
+        rows = _chosen(options.rows, baselines=options.beside is None)
         other = None if options.compare is None else load_report(options.compare)
     except (DecodeError, OSError) as exc:
         parser.error(str(exc))
@@ -78,6 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Subject.RELAY: options.relay,
         Subject.XFTP: options.xftp,
     }
+    if options.beside is not None:
+        comparison = trio.run(_compare, rows, named, options.repeat, options.scale, options.beside)
+        print(comparison.to_text())
+        if options.json is not None:
+            options.json.write_text(comparison.to_json() + "\n")
+        return 1 if comparison.left_out else 0
     report = trio.run(_measure, rows, named, options.repeat, options.scale)
     print(table(report, GROUPS, other))
     if options.json is not None:
@@ -114,6 +125,12 @@ def _parser() -> argparse.ArgumentParser:
         help="the router for files to use, xftp://...; without it one of our own is started",
     )
     add("--compare", metavar="FILE", type=Path, help="show another report's figures beside ours")
+    add(
+        "--beside",
+        metavar="PATH",
+        type=_side,
+        help="measure in turn with another copy of the source (a folder), or with a program",
+    )
     add("--json", metavar="FILE", type=Path, help="write the figures, as --compare reads them")
     add("--svg", metavar="FILE", type=Path, help="write a plot")
     add(
@@ -140,6 +157,15 @@ def _address(text: str) -> ServerAddressWithAuth:
         raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
+def _side(text: str) -> Side:
+    path = Path(text)
+    if path.is_file():
+        return Side.of_program(path)
+    if (path / "simplex_trio").is_dir():
+        return Side.of_source(path)
+    raise argparse.ArgumentTypeError("neither a program nor a folder with this package's source")
+
+
 def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
@@ -161,8 +187,8 @@ def _list() -> str:
     return "\n".join(lines)
 
 
-def _chosen(names: Iterable[str]) -> list[Row]:
-    """The rows of these names and groups, and the rows beside which they are to be seen."""
+def _chosen(names: Iterable[str], *, baselines: bool) -> list[Row]:
+    """The rows of these names and groups, and perhaps those beside which they are to be seen."""
     names = set(names)
     known = {row.name: row for group in GROUPS for row in group}
     unknown = names - known.keys() - {group.name for group in GROUPS}
@@ -174,7 +200,8 @@ def _chosen(names: Iterable[str]) -> list[Row]:
         for row in group
         if not names or group.name in names or row.name in names
     }
-    wanted |= {row.baseline for name, row in known.items() if name in wanted and row.baseline}
+    if baselines:
+        wanted |= {row.baseline for name, row in known.items() if name in wanted and row.baseline}
     return [row for name, row in known.items() if name in wanted]
 
 
@@ -186,7 +213,8 @@ async def _measure(
 ) -> Report:
     figures: dict[str, Figures] = {}
     left_out: dict[str, str] = {}
-    async with _subjects(rows, named) as subjects:
+    needs = {subject for row in rows for subject in row.needs}
+    async with _subjects(needs, named) as subjects:
         conditions = Conditions(subjects.addresses, scale, subjects.processes)
         for row in rows:
             reasons = [why for subject, why in subjects.missing.items() if subject in row.needs]
@@ -199,6 +227,24 @@ async def _measure(
             except* (SimplexError, OSError) as failed:
                 left_out[row.name] = _reason(failed)
     return Report.here(figures, left_out)
+
+
+async def _compare(
+    rows: Sequence[Row],
+    named: dict[Subject, ServerAddressWithAuth | None],
+    rounds: int,
+    scale: float,
+    beside: Side,
+) -> Comparison:
+    """Both have routers of their own, unless they are named or the other one has none."""
+    options = ["--scale", str(scale)]
+    needs = {subject for row in rows for subject in row.needs} & _OPTIONS.keys()
+    async with _subjects(() if beside.starts_routers else needs, named) as subjects:
+        for subject, address in {**named, **subjects.addresses}.items():
+            if address is not None:
+                options += [_OPTIONS[subject], str(address)]
+        names = [row.name for row in rows]
+        return await compare(Side.here(), beside, names, rounds, options)
 
 
 async def _run(row: Row, conditions: Conditions) -> Figures:
@@ -229,12 +275,12 @@ class _Subjects:
 
 @asynccontextmanager
 async def _subjects(
-    rows: Iterable[Row], named: dict[Subject, ServerAddressWithAuth | None]
+    needs: Iterable[Subject], named: dict[Subject, ServerAddressWithAuth | None]
 ) -> AsyncIterator[_Subjects]:
-    """What the rows need, started here unless named."""
+    """What rows need, started here unless named."""
     found = _Subjects()
     async with AsyncExitStack() as stack:
-        for subject in sorted({each for row in rows for each in row.needs}, key=lambda s: s.value):
+        for subject in sorted(needs, key=lambda s: s.value):
             given = named.get(subject)
             if given is not None:
                 found.addresses[subject] = given

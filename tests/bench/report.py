@@ -16,7 +16,7 @@ from simplex_trio.errors import DecodeError
 from tests.bench.figures import Figures
 from tests.bench.rows import Row, Rows
 
-__all__ = ["Report", "load_report", "table"]
+__all__ = ["Report", "load_report", "number", "table"]
 
 _PACKAGES = ("trio", "cryptography", "pynacl", "pyopenssl")
 
@@ -79,7 +79,7 @@ class _Column:
     text: Callable[[Row, Figures], str]
 
 
-def _number(value: float | None, *, digits: int = 3) -> str:
+def number(value: float | None, *, digits: int = 3) -> str:
     """A number with about so many digits that mean something."""
     if value is None:
         return ""
@@ -90,11 +90,11 @@ def _number(value: float | None, *, digits: int = 3) -> str:
 
 
 def _milliseconds(seconds: float | None) -> str:
-    return "" if seconds is None else _number(seconds * 1000)
+    return "" if seconds is None else number(seconds * 1000)
 
 
 def _times(ratio: float | None) -> str:
-    return "" if ratio is None else f"{_number(ratio)} x"
+    return "" if ratio is None else f"{number(ratio)} x"
 
 
 def _beside(row: Row, figures: Figures, all_figures: Mapping[str, Figures]) -> str:
@@ -109,13 +109,13 @@ def _beside(row: Row, figures: Figures, all_figures: Mapping[str, Figures]) -> s
 
 def _columns(report: Report, other: Report | None) -> list[_Column]:
     columns = [
-        _Column("per second", lambda _, figures: _number(figures.rate)),
+        _Column("per second", lambda _, figures: number(figures.rate)),
         _Column("p50 ms", lambda _, figures: _milliseconds(figures.p50)),
         _Column("p95 ms", lambda _, figures: _milliseconds(figures.p95)),
-        _Column("µs CPU", lambda _, figures: _number(figures.cpu_us)),
-        _Column("of router", lambda _, figures: _number(figures.router_cpu_us)),
-        _Column("KiB", lambda _, figures: _number(figures.resident_kib)),
-        _Column("of it Python", lambda _, figures: _number(figures.python_kib)),
+        _Column("µs CPU", lambda _, figures: number(figures.cpu_us)),
+        _Column("of router", lambda _, figures: number(figures.router_cpu_us)),
+        _Column("KiB", lambda _, figures: number(figures.resident_kib)),
+        _Column("of it Python", lambda _, figures: number(figures.python_kib)),
         _Column("longest ms", lambda _, figures: _milliseconds(figures.longest)),
         _Column("collector ms", lambda _, figures: _milliseconds(figures.collector)),
         _Column("takes", lambda row, figures: _beside(row, figures, report.figures)),
@@ -125,7 +125,7 @@ def _columns(report: Report, other: Report | None) -> list[_Column]:
 
         def main_figure(row: Row, _: Figures) -> str:
             found = theirs.get(row.name, Figures())
-            return _number(found.rate) or _milliseconds(found.p50) or _number(found.resident_kib)
+            return number(found.rate) or _milliseconds(found.p50) or number(found.resident_kib)
 
         def ratio(row: Row, figures: Figures) -> str:
             found = theirs.get(row.name)
