@@ -259,21 +259,32 @@ router: App = App(
 )
 app.command(router)
 router.command(
-    "simplex_trio.cli.router_init:init",
+    "simplex_trio.cli.routers.messages:init",
     help_epilogue=_examples(
         "simplex-trio router init",
         "simplex-trio router init /etc/smp --host smp.example.com --password",
     ),
 )
 router.command(
-    "simplex_trio.cli.router_start:start",
+    "simplex_trio.cli.routers.messages:start",
     help_epilogue=_examples(
         "simplex-trio router start", "simplex-trio router start /etc/smp --log json"
     ),
 )
 router.command(
-    "simplex_trio.cli.router_stats:stats",
+    "simplex_trio.cli.routers.messages:try_",
+    name="try",
+    help_epilogue=_examples("simplex-trio router try"),
+)
+router.command(
+    "simplex_trio.cli.routers.messages:stats",
     help_epilogue=_examples("simplex-trio router stats", "simplex-trio router stats --json"),
+)
+router.command(
+    "simplex_trio.cli.routers.messages:renew",
+    help_epilogue=_examples(
+        "simplex-trio router renew /etc/smp --ca-key /media/usb/ca.key",
+    ),
 )
 
 xftp: App = App(
@@ -307,12 +318,43 @@ xftp.command(
     "simplex_trio.cli.xftp_files:info",
     help_epilogue=_examples("simplex-trio xftp info rcv1.xftp --json"),
 )
-xftp.command(
-    "simplex_trio.cli.xftp_router:router",
+
+xftp_router: App = App(
+    name="router",
+    help="Run a router for files.",
     help_epilogue=_examples(
-        "simplex-trio xftp router",
-        "simplex-trio xftp router /etc/xftp --host xftp.example.com --quota 100",
+        "simplex-trio xftp router init /srv/xftp --host xftp.example.com",
+        "simplex-trio xftp router start /srv/xftp",
     ),
+)
+xftp.command(xftp_router)
+xftp_router.command(
+    "simplex_trio.cli.routers.files:init",
+    help_epilogue=_examples(
+        "simplex-trio xftp router init",
+        "simplex-trio xftp router init /srv/xftp --host xftp.example.com --quota 100",
+    ),
+)
+xftp_router.command(
+    "simplex_trio.cli.routers.files:start",
+    help_epilogue=_examples(
+        "simplex-trio xftp router start", "simplex-trio xftp router start /srv/xftp --log json"
+    ),
+)
+xftp_router.command(
+    "simplex_trio.cli.routers.files:try_",
+    name="try",
+    help_epilogue=_examples("simplex-trio xftp router try"),
+)
+xftp_router.command(
+    "simplex_trio.cli.routers.files:stats",
+    help_epilogue=_examples(
+        "simplex-trio xftp router stats", "simplex-trio xftp router stats --json"
+    ),
+)
+xftp_router.command(
+    "simplex_trio.cli.routers.files:renew",
+    help_epilogue=_examples("simplex-trio xftp router renew /srv/xftp --ca-key /media/usb/ca.key"),
 )
 
 katzenpost: App = App(
@@ -354,6 +396,7 @@ def _mistake(error: CycloptsError) -> str:
 def _load_listed(arguments: Sequence[str]) -> None:
     """Load the commands of a group if its help is asked for, which says what each of them does."""
     names, path, _ = app.parse_commands(arguments)
-    is_group = len(path) > 1 and path[1].default_command is None
-    if is_group and set(names[1:]) <= set(app.help_flags):
-        path[1].resolved_commands()
+    commands = zip(names, path[1:], strict=False)
+    chosen = [each for name, each in commands if name not in app.help_flags]
+    if chosen and chosen[-1].default_command is None:
+        chosen[-1].resolved_commands()

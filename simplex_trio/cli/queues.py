@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from simplex_trio.cli.addresses import place_of, read_address
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.options import AsJson, Flag, QueueName, Server, StateFile
-from simplex_trio.cli.output import aside, print_json, qr_code, say, waiting
+from simplex_trio.cli.output import aside, print_json, say, show_qr_code, waiting
 from simplex_trio.cli.protected import open_protected_client
 from simplex_trio.cli.reporting import named
 from simplex_trio.cli.running import run
@@ -85,7 +85,7 @@ def create(
     say("Give this address to senders:" if not only_me else "Its address:")
     say(address)
     if qr:
-        say(qr_code(address))
+        show_qr_code(address)
 
 
 async def _create(
@@ -277,7 +277,7 @@ def info(
     for label, key in keys.items():
         say(f"{label}: {key}")
     if qr:
-        say(qr_code(str(saved.uri)))
+        show_qr_code(str(saved.uri))
 
 
 async def _info(saved: SavedQueue) -> QueueInfo:

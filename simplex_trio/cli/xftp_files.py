@@ -15,6 +15,7 @@ from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
 from simplex_trio.cli.options import AsJson, Flag, at_least
 from simplex_trio.cli.output import aside, print_json, say
 from simplex_trio.cli.running import run
+from simplex_trio.cli.web_pages import shows_pages
 from simplex_trio.cli.xftp_bars import showing_progress
 from simplex_trio.errors import DecodeError, StoreError
 from simplex_trio.wire.addresses import ServerProtocol
@@ -123,6 +124,11 @@ def send(
 
     sent, (*described, private) = _transfer(transfer, state)
     links = _links(sent.recipients[0], link=link, web_link=web_link)
+    if web_link and not run(partial(shows_pages, sent.recipients[0].servers[0])):
+        aside(
+            "The first router has no certificate that browsers trust, so they will not open the "
+            "web link; apps do."
+        )
     if json:
         report = {"descriptions": [str(path) for path in described], "private": str(private)}
         print_json(report | links)

@@ -41,6 +41,7 @@ __all__ = [
     "dump_key_pem",
     "generate_router_credentials",
     "generate_service_credentials",
+    "issue_router_credentials",
     "load_chain_pem",
     "load_key_pem",
     "renew_router_credentials",
@@ -187,10 +188,35 @@ def renew_router_credentials(
     ca_key = credentials.ca_key
     if ca_key is None:
         raise ValueError("signing a new leaf needs the key of the authority")
-    certificate, key = _issue_leaf(
-        credentials.ca_certificate, ca_key, now, common_name, type(ca_key)
+    return issue_router_credentials(
+        ca_certificate=credentials.ca_certificate,
+        ca_key=ca_key,
+        operator_certificates=credentials.operator_certificates,
+        now=now,
+        common_name=common_name,
     )
-    return evolve(credentials, certificate=certificate, key=key)
+
+
+def issue_router_credentials(
+    *,
+    ca_certificate: bytes,
+    ca_key: SigningKey,
+    operator_certificates: tuple[bytes, ...] = (),
+    now: datetime,
+    common_name: str = "localhost",
+) -> RouterCredentials:
+    """The same for a router of which only the authority is at hand.
+
+    Raises what `RouterCredentials` raises.
+    """
+    certificate, key = _issue_leaf(ca_certificate, ca_key, now, common_name, type(ca_key))
+    return RouterCredentials(
+        ca_certificate=ca_certificate,
+        ca_key=ca_key,
+        certificate=certificate,
+        key=key,
+        operator_certificates=operator_certificates,
+    )
 
 
 def generate_service_credentials(*, now: datetime) -> ServiceCredentials:

@@ -66,11 +66,14 @@ EMBEDDED = RouterConfig(
 )
 """What `open_router` opens: a router that only this machine can reach."""
 
+METRICS_PREFIX = "simplex_router_"
+"""What the names of metrics begin with."""
+
 _NAMES = ServingNames(
     protocol=ServerProtocol.SMP,
     # SMP goes by either name: by the second on port 443, to look like usual web traffic.
     alpn=("smp/1", "http/1.1"),
-    metrics_prefix="simplex_router_",
+    metrics_prefix=METRICS_PREFIX,
 )
 
 

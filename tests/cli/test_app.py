@@ -42,8 +42,9 @@ def test_the_commands_are_all_there() -> None:
         *(f"connect {each}" for each in ("create", "join", "accept", "reject", "send", "watch")),
         *(f"connect {each}" for each in ("list", "status", "delete")),
         *(f"queue {each}" for each in ("create", "list", "send", "watch", "info", "delete")),
-        *(f"router {each}" for each in ("init", "start", "stats")),
-        *(f"xftp {each}" for each in ("send", "receive", "delete", "info", "router")),
+        *(f"router {each}" for each in ("init", "start", "try", "stats", "renew")),
+        *(f"xftp {each}" for each in ("send", "receive", "delete", "info")),
+        *(f"xftp router {each}" for each in ("init", "start", "try", "stats", "renew")),
     }
 
 

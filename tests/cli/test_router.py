@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from simplex_trio.cli.router_stats import numbers_in_metrics
+from simplex_trio.cli.routers.numbers import numbers_in_metrics
 from simplex_trio.crypto.credentials import RouterCredentials
+from simplex_trio.errors import CertificateInvalid
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.serving.credentials import load_credentials
 from simplex_trio.transport.tls import utc_now
@@ -90,7 +92,8 @@ def test_nothing_is_overwritten(cli: Cli, tmp_path: Path, taken: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--host", "two words"), ("--host", ""), ("--port", "70000")]
+    "arguments",
+    [("--host", "two words"), ("--host", ""), ("--port", "70000"), ("--port", "0")],
 )
 def test_init_checks_before_it_writes(cli: Cli, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert cli("router", "init", tmp_path / "router", *arguments).code == 2
@@ -113,9 +116,10 @@ def test_hosts_are_quoted(cli: Cli, tmp_path: Path) -> None:
 
 def a_router(cli: Cli, folder: Path, more: str = "") -> None:
     """A router on a port that the system chooses."""
-    cli("router", "init", folder, "--host", "127.0.0.1", "--port", "0", "--password")
+    assert cli("router", "init", folder, "--host", "127.0.0.1", "--password").code == 0
     path = folder / "router.toml"
-    path.write_text(f'listen = "127.0.0.1"\n{more}\n{path.read_text()}')
+    config = path.read_text().replace("ports = [5223]", "ports = [0]")
+    path.write_text(f'listen = "127.0.0.1"\n{more}\n{config}')
 
 
 def test_the_life_of_a_router(cli: Cli, tmp_path: Path) -> None:
@@ -149,8 +153,10 @@ def test_the_life_of_a_router(cli: Cli, tmp_path: Path) -> None:
         "services": 0,
     }
     assert numbers["counters"]["messages_sent"] == 1
+    assert numbers["running"] is False
     words = cli("router", "stats", folder)
     assert "messages sent" in words.out
+    assert "stopped" in words.out
     assert "names resolved" not in words.out
     assert "names resolved" in cli("router", "stats", folder, "--zeros").out
 
@@ -164,6 +170,8 @@ def test_a_running_router_is_asked(cli: Cli, tmp_path: Path) -> None:
         assert cli("ping", started["address"], "-n", "1").code == 0
         numbers = cli("router", "stats", folder, "--json").json()
         assert numbers["now"]["sockets_leaked"] == 0
+        assert numbers["running"] is True
+        assert "is running" in cli("router", "stats", folder).out
         assert numbers["counters"]["messages_sent"] == 0
         assert program.stop(signal.SIGINT).code == 0
     assert cli("router", "stats", folder, "--json").json()["now"]["queues"] == 0
@@ -178,7 +186,10 @@ def test_metrics() -> None:
         "python_info 1.0\n"
         "nonsense\n"
     )
-    assert numbers_in_metrics(text) == ({"queues": 3}, {"messages_sent": 1_200_000})
+    assert numbers_in_metrics(text, "simplex_router_") == (
+        {"queues": 3},
+        {"messages_sent": 1_200_000},
+    )
 
 
 def test_a_router_that_never_ran(cli: Cli, tmp_path: Path) -> None:
@@ -186,6 +197,72 @@ def test_a_router_that_never_ran(cli: Cli, tmp_path: Path) -> None:
     nothing = cli("router", "stats", tmp_path / "router")
     assert nothing.code == 2
     assert not (tmp_path / "router" / "router.sqlite").exists()
+
+
+def test_a_router_for_trying(cli: Cli, tmp_path: Path) -> None:
+    with Program("router", "try", "--json", folder=tmp_path) as program:
+        address = json.loads(program.next_line())["address"]
+        assert cli("ping", address, "-n", "1").code == 0
+        assert program.stop(signal.SIGINT).code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_is_in_use(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "router"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        a_router(cli, folder)
+        config = folder / "router.toml"
+        config.write_text(config.read_text().replace("ports = [0]", f"ports = [{port}]"))
+        refused = cli("router", "start", folder)
+    assert refused.code == 1
+    assert f"port {port} is in use" in refused.err.lower()
+
+
+# --- renew --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", [("router",), ("xftp", "router")], ids=" ".join)
+def test_renewed_credentials(cli: Cli, tmp_path: Path, program: tuple[str, ...]) -> None:
+    folder = tmp_path / "router"
+    cli(*program, "init", folder)
+    old = credentials_in(folder)
+    kept = (folder / "ca.key").rename(tmp_path / "ca.key")
+    missing = cli(*program, "renew", folder)
+    assert missing.code == 2
+    assert "--ca-key" in missing.err
+    assert credentials_in(folder) == old
+
+    assert cli(*program, "renew", folder, "--ca-key", kept).code == 0
+    new = credentials_in(folder)
+    assert new.identity_fingerprint == old.identity_fingerprint
+    assert new.certificate != old.certificate
+    assert new.key != old.key
+    assert stat.S_IMODE((folder / "server.key").stat().st_mode) == 0o600
+
+
+def test_renewing_is_done_again_after_a_crash(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "router"
+    cli("router", "init", folder)
+    certificate = (folder / "server.crt").read_bytes()
+    cli("router", "renew", folder)
+    (folder / "server.crt").write_bytes(certificate)  # as if it had not come so far
+    with pytest.raises(CertificateInvalid):
+        credentials_in(folder)
+    assert cli("router", "renew", folder).code == 0
+    assert credentials_in(folder).ca_key is None
+
+
+def test_the_key_of_another_router_does_not_renew(cli: Cli, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        cli("router", "init", tmp_path / name)
+    before = credentials_in(tmp_path / "one")
+    refused = cli("router", "renew", tmp_path / "one", "--ca-key", tmp_path / "two" / "ca.key")
+    assert refused.code == 2
+    assert credentials_in(tmp_path / "one") == before
+
+
+# --- trouble ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", ["start", "stats"])

@@ -5,22 +5,31 @@ from __future__ import annotations
 import io
 import json
 import signal
+import ssl
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import trio
 from attrs import evolve
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from rich.console import Console
 
 from simplex_trio.cli import xftp_bars, xftp_files
+from simplex_trio.cli.web_pages import shows_pages
 from simplex_trio.cli.xftp_bars import showing_progress
 from simplex_trio.crypto.pem import to_pem
 from simplex_trio.errors import DialFailed, RequestTimeout
+from simplex_trio.transport.tls import TlsCredentials, utc_now
 from simplex_trio.xftp.files.progress import Phase, Progress, Retrying
-from simplex_trio.xftp.router.config import PacketPolicy
+from simplex_trio.xftp.router.config import PacketPolicy, XFTPRouterConfig
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
 from tests.cli.support import Program, Result, a_free_port, in_background
 from tests.transport.support import web_credentials
@@ -196,108 +205,149 @@ def test_passwords(cli: Cli, photo: Path, tmp_path: Path) -> None:
         assert cli("xftp", "send", photo, at, "--to", tmp_path / "out").code == 0
 
 
+def test_links_that_browsers_do_not_open(
+    cli: Cli, server: str, photo: Path, tmp_path: Path
+) -> None:
+    sent = cli("xftp", "send", photo, server, "--to", tmp_path, "--web-link", "--json")
+    assert "web_link" in sent.json()
+    assert "no certificate that browsers trust" in sent.err
+
+
+async def test_links_that_browsers_open() -> None:
+    certificate, web = web_certificate_for("localhost")
+    trusted = ssl.create_default_context(cadata=certificate.public_bytes(Encoding.PEM).decode())
+    config = evolve(EMBEDDED, hosts=("localhost",), web_ports=(0,))
+    async with open_xftp_router(config, web_credentials=web) as router:
+        assert await shows_pages(router.address, trusted)
+        assert not await shows_pages(router.address)
+    assert not await shows_pages(router.address, trusted)
+
+
+def web_certificate_for(host: str) -> tuple[x509.Certificate, TlsCredentials]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(utc_now() - timedelta(days=1))
+        .not_valid_after(utc_now() + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, SHA256())
+    )
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return certificate, TlsCredentials((certificate.public_bytes(Encoding.DER),), der)
+
+
 # --- the router ---------------------------------------------------------------------------------
+
+
+def a_router(cli: Cli, folder: Path, *options: str, more: str = "") -> None:
+    """A router on a port that the system chooses."""
+    made = cli("xftp", "router", "init", folder, "--host", "127.0.0.1", *options)
+    assert made.code == 0
+    path = folder / "xftp.toml"
+    config = path.read_text().replace("ports = [443]", "ports = [0]")
+    path.write_text(f'listen = "127.0.0.1"\n{more}\n{config}')
 
 
 def test_the_life_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:
     folder = tmp_path / "router"
-    arguments = ("xftp", "router", folder, "--host", "127.0.0.1", "--port", "0", "--json")
+    a_router(cli, folder, "--quota", "0.1", "--password")
+    config = XFTPRouterConfig.load(folder / "xftp.toml")
+    assert config.packets.quota == 2**30 // 10
+    (folder / "ca.key").unlink()
+    arguments = ("xftp", "router", "start", folder, "--show-password")
     with Program(*arguments, folder=tmp_path) as program:
-        address = json.loads(program.next_line())["address"]
-        sent = cli("xftp", "send", photo, address, "--to", tmp_path, "--json").json()
+        (tmp_path / "address").write_text(address := program.next_line())
+        at = f"@{tmp_path / 'address'}"
+        sent = cli("xftp", "send", photo, at, "--to", tmp_path, "--json").json()
+        locked = cli("xftp", "router", "stats", folder)
+        assert locked.code == 1
+        assert "metrics_port" in locked.err
         stopped = program.stop(signal.SIGTERM)
     assert stopped.code == 0
-    first, *log = stopped.err.splitlines()
-    assert "ca.key off this machine" in first
+    assert config.packets.password is not None
+    assert config.packets.password not in stopped.err
+    log = stopped.err.splitlines()
     assert "SIGTERM" in json.loads(log[-1])["message"]
-    (folder / "ca.key").unlink()
-    with Program(*arguments, folder=tmp_path) as program:
+
+    numbers = cli("xftp", "router", "stats", folder, "--json").json()
+    assert numbers["running"] is False
+    assert numbers["now"]["packets"] == 2
+    assert numbers["counters"]["packets_uploaded"] == 2
+
+    with Program(*arguments, "--json", folder=tmp_path) as program:
         again = json.loads(program.next_line())["address"]
         assert again.partition("@")[0] == address.partition("@")[0]
         assert cli("xftp", "info", sent["private"]).code == 0
         assert program.stop().code == 0
 
 
-def test_a_router_for_trying(tmp_path: Path) -> None:
-    with Program("xftp", "router", "--quota", "0.1", folder=tmp_path) as program:
-        assert program.next_line().startswith("xftp://")
+def test_a_router_for_trying(cli: Cli, photo: Path, tmp_path: Path) -> None:
+    with Program("xftp", "router", "try", folder=tmp_path) as program:
+        assert cli("xftp", "send", photo, program.next_line(), "--to", tmp_path / "a").code == 0
         assert program.stop(signal.SIGINT).code == 0
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_metrics_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:
-    port = a_free_port()
-    with Program("xftp", "router", "--metrics-port", str(port), folder=tmp_path) as program:
-        address = program.next_line()
-        assert cli("xftp", "send", photo, address, "--to", tmp_path / "out").code == 0
-        numbers = trio.run(metrics_at, port)
-        assert program.stop().code == 0
-    assert "simplex_xftp_router_packets 2.0" in numbers
-    assert "simplex_xftp_router_packets_uploaded_total 2.0" in numbers
-    assert "simplex_xftp_router_sockets_leaked 0.0" in numbers
-
-
-def test_a_router_with_a_configuration(cli: Cli, photo: Path, tmp_path: Path) -> None:
     folder, port = tmp_path / "router", a_free_port()
-    folder.mkdir()
-    (folder / "xftp.toml").write_text(
-        'hosts = ["127.0.0.1"]\n'
-        'listen = "127.0.0.1"\n'
-        "ports = [443]\n"
-        f"metrics_port = {port}\n"
-        "[packets]\n"
-        "quota = 1\n"
-        'password = "sesame"\n'
-    )
-    arguments = ("xftp", "router", folder, "--port", "0", "--quota", "0.1")
+    a_router(cli, folder, more=f"metrics_port = {port}")
     for count in (2, 4):
-        with Program(*arguments, folder=tmp_path) as program:
-            (tmp_path / "address").write_text(program.next_line().replace("@", ":sesame@"))
-            at = f"@{tmp_path / 'address'}"
-            assert cli("xftp", "send", photo, at, "--to", tmp_path / str(count)).code == 0
-            numbers = trio.run(metrics_at, port)
+        with Program("xftp", "router", "start", folder, folder=tmp_path) as program:
+            address = program.next_line()
+            assert cli("xftp", "send", photo, address, "--to", tmp_path / str(count)).code == 0
+            numbers = cli("xftp", "router", "stats", folder, "--json").json()
             assert program.stop().code == 0
-        assert f"simplex_xftp_router_packets_uploaded_total {count}.0" in numbers
-    (folder / "xftp.toml").write_text("[packets]\nexpiry_hours = 1\n")
-    wrong = cli("xftp", "router", folder)
+        assert numbers["running"] is True
+        assert numbers["now"]["packets"] == count
+        assert numbers["now"]["sockets_leaked"] == 0
+        assert numbers["counters"]["packets_uploaded"] == count
+
+
+def test_a_former_name_in_the_configuration(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "xftp.toml").write_text("[packets]\nexpiry_hours = 1\n")
+    wrong = cli("xftp", "router", "start", tmp_path)
     assert wrong.code == 2
     assert "packets.packet_ttl" in wrong.err
 
 
-async def metrics_at(port: int) -> list[str]:
-    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-        await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        return b"".join([data async for data in stream]).decode().splitlines()
-
-
 def test_routers_that_cannot_be(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "password").write_text("two words")
-    assert cli("xftp", "router", "--host", "two words").code == 2
-    assert cli("xftp", "router", "--password-file", tmp_path / "password").code == 2
-    assert cli("xftp", "router", "--port", "70000").code == 2
+    init = ("xftp", "router", "init", tmp_path / "router")
+    for arguments in (
+        ("--host", "two words"),
+        ("--host", ""),
+        ("--port", "70000"),
+        ("--port", "0"),
+        ("--quota", "nan"),
+        ("--quota", "-1"),
+        ("--pages", str(tmp_path / "missing")),
+    ):
+        assert cli(*init, *arguments).code == 2
+    assert not (tmp_path / "router").exists()
+    missing = cli("xftp", "router", "start", tmp_path / "router")
+    assert missing.code == 2
+    assert "xftp router init" in missing.err
+    a_router(cli, tmp_path / "router")
+    assert cli("xftp", "router", "stats", tmp_path / "router").code == 2
+    assert not (tmp_path / "router" / "files").exists()
 
 
 def test_a_router_with_pages(cli: Cli, tmp_path: Path) -> None:
     folder, pages = tmp_path / "router", tmp_path / "pages"
-    folder.mkdir()
     pages.mkdir()
     (pages / "index.html").write_bytes(b"<!doctype html>")
-    without = cli("xftp", "router", folder, "--port", "0", "--pages", pages)
-    assert without.code == 2
-    assert "web.crt and web.key" in without.err
-    assert cli("xftp", "router", folder, "--pages", tmp_path / "missing").code == 2
+    a_router(cli, folder, "--pages", str(pages))
+    assert "web.crt" in cli("xftp", "router", "start", folder).err
     web = web_credentials()
     (folder / "web.crt").write_bytes(
         b"".join(to_pem("CERTIFICATE", each) for each in web.certificates)
     )
     (folder / "web.key").write_bytes(to_pem("PRIVATE KEY", web.private_key))
-    arguments = ("xftp", "router", folder, "--port", "0", "--pages", pages, "--json")
-    with Program(*arguments, folder=tmp_path) as program:
+    with Program("xftp", "router", "start", folder, "--json", folder=tmp_path) as program:
         (port,) = json.loads(program.next_line())["ports"]
         assert trio.run(first_page, port) == b"<!doctype html>"
         assert program.stop().code == 0
     (folder / "web.key").unlink()
-    assert "web.key" in cli("xftp", "router", folder, "--port", "0").err
+    assert "web.key" in cli("xftp", "router", "start", folder).err
 
 
 async def first_page(port: int) -> bytes:

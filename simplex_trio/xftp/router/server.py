@@ -66,11 +66,14 @@ EMBEDDED = XFTPRouterConfig(hosts=("127.0.0.1",), listen="127.0.0.1", ports=(0,)
 _HOUR = 3600
 
 
+METRICS_PREFIX = "simplex_xftp_router_"
+"""What the names of metrics begin with."""
+
 _NAMES = ServingNames(
     protocol=ServerProtocol.XFTP,
     # The last one is for looking like usual web traffic on port 443; what follows is HTTP/2.
     alpn=(ALPN, WEB_ALPN, "http/1.1"),
-    metrics_prefix="simplex_xftp_router_",
+    metrics_prefix=METRICS_PREFIX,
 )
 
 

@@ -1,4 +1,4 @@
-"""``simplex-trio router stats``: a router in numbers.
+"""A router in numbers.
 
 A running router tells them on its metrics port; a stopped one has left them in its store.
 """
@@ -6,67 +6,61 @@ A running router tells them on its metrics port; a stopped one has left them in 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 import trio
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.options import AsJson, Flag
 from simplex_trio.cli.output import print_json, say, waiting
-from simplex_trio.cli.router_start import load_config
+from simplex_trio.cli.routers.program import ConfigT, Numbers, RouterProgram
 from simplex_trio.cli.running import run
 from simplex_trio.errors import StoreLocked
-from simplex_trio.router.config import RouterConfig
-from simplex_trio.router.store.interface import Snapshot
-from simplex_trio.router.store.sqlite import open_sqlite_store
+from simplex_trio.frozen import frozen
 
-__all__ = ["numbers_in_metrics", "numbers_in_store", "stats"]
-
-Numbers = Mapping[str, int]
+__all__ = ["numbers_in_metrics", "show_numbers"]
 
 _LONGEST = 5.0
 """Seconds for a router on the same machine to answer."""
 
 _MOST_BYTES = 1024 * 1024
 
-_METRIC = re.compile(r"simplex_router_(?P<name>\w+?)(?P<total>_total)? (?P<value>[0-9.e+]+)")
+_METRIC = r"{prefix}(?P<name>\w+?)(?P<total>_total)? (?P<value>[0-9.e+]+)"
 
 
-def stats(config: Path = Path("router"), /, *, zeros: Flag = False, json: AsJson = False) -> None:
-    """Show the current state of a router, and its counters since it was created.
+@frozen
+class _Found:
+    running: bool
+    now: Numbers
+    counters: Numbers
 
-    A running router is asked on its metrics port, if its configuration has one; the store of one
-    that is stopped is read.
 
-    Parameters
-    ----------
-    config
-        The configuration, or the folder with it.
-    zeros
-        Show the counters that are 0, too.
-    """
-    loaded = load_config(config)
+def show_numbers(
+    program: RouterProgram[ConfigT], config: ConfigT, *, zeros: bool, json: bool
+) -> None:
+    """Print what a router has now, and its counters since it was created."""
     with waiting("reading the numbers"):
-        now, counters = run(partial(_numbers, loaded))
+        found = run(partial(_numbers, program, config))
     if json:
-        print_json({"now": dict(now), "counters": dict(counters)})
+        print_json(
+            {"running": found.running, "now": dict(found.now), "counters": dict(found.counters)}
+        )
         return
-    shown = {name: value for name, value in counters.items() if value or zeros}
-    for title, numbers in (("Now", now), ("Since the router was created", shown)):
+    say("The router is running." if found.running else "The router is stopped; its store has:")
+    shown = {name: value for name, value in found.counters.items() if value or zeros}
+    for title, numbers in (("Now", found.now), ("Since the router was created", shown)):
         say(title, style="bold")
         for name, value in numbers.items():
             say(f"  {name.replace('_', ' '):<32}{value:>12,}")
 
 
-async def _numbers(config: RouterConfig) -> tuple[Numbers, Numbers]:
-    """What there is now, and the counters."""
+async def _numbers(program: RouterProgram[ConfigT], config: ConfigT) -> _Found:
     if config.metrics_port is not None:
         try:
-            return numbers_in_metrics(await _fetch(config.metrics_port))
+            text = await _fetch(config.metrics_port)
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             pass  # the router does not run, so its store can be read
+        else:
+            return _Found(True, *numbers_in_metrics(text, program.metrics_prefix))
     if config.store is None or not config.store.exists():
         raise CommandFailed(
             "This router has no store to read. While it runs it can be asked, "
@@ -74,8 +68,7 @@ async def _numbers(config: RouterConfig) -> tuple[Numbers, Numbers]:
             ExitCode.USAGE,
         )
     try:
-        async with open_sqlite_store(config.store) as store:
-            return numbers_in_store(await store.load())
+        return _Found(False, *await program.numbers_in_store(config))
     except StoreLocked as exc:
         raise CommandFailed(
             "The router is running, and only it can read its store; "
@@ -83,24 +76,13 @@ async def _numbers(config: RouterConfig) -> tuple[Numbers, Numbers]:
         ) from exc
 
 
-def numbers_in_store(snapshot: Snapshot) -> tuple[Numbers, Numbers]:
-    """What a store says about a router that does not run."""
-    now = {
-        "queues": len(snapshot.queues),
-        "messages": sum(map(len, snapshot.messages.values())),
-        "notifiers": sum(queue.notifier is not None for queue in snapshot.queues),
-        "notifications": len(snapshot.notifications),
-        "services": len(snapshot.services),
-    }
-    return now, snapshot.statistics
-
-
-def numbers_in_metrics(text: str) -> tuple[Numbers, Numbers]:
-    """The same from metrics in the format of Prometheus."""
+def numbers_in_metrics(text: str, prefix: str) -> tuple[Numbers, Numbers]:
+    """What there is now, and the counters, in metrics in the format of Prometheus."""
+    metric = re.compile(_METRIC.format(prefix=re.escape(prefix)))
     now: dict[str, int] = {}
     counters: dict[str, int] = {}
     for line in text.splitlines():
-        if found := _METRIC.fullmatch(line):
+        if found := metric.fullmatch(line):
             numbers = now if found["total"] is None else counters
             numbers[found["name"]] = int(float(found["value"]))
     return now, counters

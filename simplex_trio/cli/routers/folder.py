@@ -18,7 +18,14 @@ from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.storage.files import OWNER_ONLY, create_file, sync_folder
 
-__all__ = ["CA_KEY", "NewFile", "credential_files", "new_credentials", "write_new_files"]
+__all__ = [
+    "CA_KEY",
+    "NewFile",
+    "common_name",
+    "credential_files",
+    "new_credentials",
+    "write_new_files",
+]
 
 CA_KEY = "ca.key"
 """The one file that should not stay."""
@@ -40,9 +47,12 @@ class NewFile(Redacted):
 
 def new_credentials(host: str) -> RouterCredentials:
     """Credentials for a router that is known by this name, among others."""
-    # Nothing looks at the name in the certificate, and long ones do not fit.
-    name = host if 0 < len(host.encode()) <= _LONGEST_NAME else "localhost"
-    return generate_router_credentials(now=datetime.now(UTC), common_name=name)
+    return generate_router_credentials(now=datetime.now(UTC), common_name=common_name(host))
+
+
+def common_name(host: str) -> str:
+    """The name in the certificate, at which nothing looks; long ones do not fit."""
+    return host if 0 < len(host.encode()) <= _LONGEST_NAME else "localhost"
 
 
 def credential_files(credentials: RouterCredentials) -> list[NewFile]:

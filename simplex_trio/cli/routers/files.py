@@ -1,0 +1,168 @@
+"""``simplex-trio xftp router``: a router for files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.types import ExistingDirectory
+
+from simplex_trio.cli.options import AsJson, HostNames, Port, at_least
+from simplex_trio.cli.routers.making import NewRouter, quoted
+from simplex_trio.cli.routers.numbers import show_numbers
+from simplex_trio.cli.routers.options import (
+    AcceptLoss,
+    CaKey,
+    Log,
+    Password,
+    Qr,
+    ShowPassword,
+    Verbose,
+    Zeros,
+)
+from simplex_trio.cli.routers.program import Numbers, RouterProgram
+from simplex_trio.cli.routers.renewing import renew_credentials
+from simplex_trio.cli.routers.running import Manner, run_router
+from simplex_trio.wire.addresses import ServerProtocol
+from simplex_trio.xftp.router.config import XFTPRouterConfig
+from simplex_trio.xftp.router.server import EMBEDDED, METRICS_PREFIX, serve_xftp_router
+from simplex_trio.xftp.router.storage import open_storage
+
+__all__ = ["init", "renew", "start", "stats", "try_"]
+
+_FOLDER = Path("xftp-router")
+_GIB = 1024**3
+
+
+async def _numbers(config: XFTPRouterConfig) -> tuple[Numbers, Numbers]:
+    assert config.store is not None
+    async with open_storage(config.store, config.packets.quota, bytes) as storage:
+        now = {
+            "packets": storage.packets,
+            "bytes_stored": storage.bytes_stored,
+            "bytes_of_records": storage.bytes_of_records,
+        }
+        return now, await storage.statistics()
+
+
+PROGRAM = RouterProgram(
+    command="xftp router",
+    protocol=ServerProtocol.XFTP,
+    config_name="xftp.toml",
+    config=XFTPRouterConfig,
+    password_of=lambda config: config.packets.password,
+    serve=serve_xftp_router,
+    metrics_prefix=METRICS_PREFIX,
+    numbers_in_store=_numbers,
+)
+
+
+def init(
+    folder: Path = _FOLDER,
+    /,
+    *,
+    host: HostNames = None,
+    port: Port = 443,
+    quota: Annotated[float, Parameter(validator=at_least(0))] = 10,
+    password: Password = False,
+    pages: ExistingDirectory | None = None,
+    show_password: ShowPassword = False,
+    json: AsJson = False,
+) -> None:
+    """Make a new router for files: its keys and certificates, and its configuration, in a folder.
+
+    Nothing that is in the folder already is overwritten.
+
+    Parameters
+    ----------
+    folder
+        Where to; made if it is missing.
+    host
+        The name or address under which clients find the router; may be given several times.
+    port
+        The port that it listens on.
+    quota
+        How much it stores at most, in GiB.
+    password
+        Require a password for sending files. It is generated here and kept in the configuration.
+    pages
+        A folder with what browsers get when they ask for a page: the files of a web client. Put
+        web.crt and web.key, from an authority that browsers trust, into the router's folder.
+    """
+    new = NewRouter.described(PROGRAM, folder, host, port, password=password)
+    # Lines that are comments show what there is.
+    web = "" if pages else "# "
+    shown_pages = quoted("web" if pages is None else str(pages.absolute()))
+    config = f"""\
+{new.common_lines}\
+store = "files"
+# metrics_port = 5241  # for Prometheus, and for simplex-trio xftp router stats; on 127.0.0.1 only
+
+# Browsers need web.crt and web.key in this folder, from an authority that they trust.
+{web}web_ports = [{port}]
+{web}pages = {shown_pages}
+
+[packets]
+quota = {int(quota * _GIB)}  # bytes
+# packet_ttl = 172800  # seconds after which files are deleted
+# What clients have to know to send files.
+{new.password_line}
+"""
+    new.make(config, show_password=show_password, json=json)
+
+
+def start(
+    config: Path = _FOLDER,
+    /,
+    *,
+    log: Log = None,
+    verbose: Verbose = False,
+    show_password: ShowPassword = False,
+    qr: Qr = False,
+    accept_loss: AcceptLoss = False,
+    json: AsJson = False,
+) -> None:
+    """Run a router for files until SIGINT or SIGTERM, which it obeys in order: that is a success.
+
+    The address goes to standard output as soon as clients can connect, the log to standard error.
+
+    Parameters
+    ----------
+    config
+        The configuration, or the folder with it.
+    """
+    how = Manner(log, verbose, show_password, qr, accept_loss, json)
+    run_router(PROGRAM, PROGRAM.load(config), how)
+
+
+def try_(
+    *, log: Log = None, verbose: Verbose = False, qr: Qr = False, json: AsJson = False
+) -> None:
+    """Run a router for trying: only this machine reaches it, and everything ends with it."""
+    run_router(PROGRAM, EMBEDDED, Manner(log, verbose, qr=qr, json=json))
+
+
+def stats(config: Path = _FOLDER, /, *, zeros: Zeros = False, json: AsJson = False) -> None:
+    """Show the current state of a router for files, and its counters since it was created.
+
+    A running router is asked on its metrics port, if its configuration has one; the records of one
+    that is stopped are read.
+
+    Parameters
+    ----------
+    config
+        The configuration, or the folder with it.
+    """
+    show_numbers(PROGRAM, PROGRAM.load(config), zeros=zeros, json=json)
+
+
+def renew(config: Path = _FOLDER, /, *, ca_key: CaKey = None, json: AsJson = False) -> None:
+    """Give a router a new key and certificate, signed by its identity; its address stays.
+
+    Parameters
+    ----------
+    config
+        The configuration, or the folder with it.
+    """
+    renew_credentials(PROGRAM, config, ca_key, json=json)

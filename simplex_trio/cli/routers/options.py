@@ -1,0 +1,51 @@
+"""Options that the commands of both kinds of routers have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from simplex_trio.cli.logs import LogFormat
+from simplex_trio.cli.options import Flag
+
+__all__ = ["AcceptLoss", "CaKey", "Log", "Password", "Qr", "ShowPassword", "Verbose", "Zeros"]
+
+Password = Annotated[Flag, Parameter(name="--password")]
+
+ShowPassword = Annotated[
+    Flag,
+    Parameter(name="--show-password", help="Print the address with the router's password in it."),
+]
+
+Log = Annotated[
+    LogFormat | None,
+    Parameter(
+        name="--log",
+        help="How log lines are written; `text` on a terminal and `json` elsewhere unless given.",
+    ),
+]
+
+Verbose = Annotated[Flag, Parameter(name="--verbose", help="Log more.")]
+
+Qr = Annotated[Flag, Parameter(name="--qr", help="Show the address as a QR code, too.")]
+
+AcceptLoss = Annotated[
+    Flag,
+    Parameter(
+        name="--accept-loss",
+        help="Start even if the store lacks its last commits, which are given up; the log says how "
+        "many.",
+    ),
+]
+
+Zeros = Annotated[Flag, Parameter(name="--zeros", help="Show the counters that are 0, too.")]
+
+CaKey = Annotated[
+    Path | None,
+    Parameter(
+        name="--ca-key",
+        help="The key of the router's identity; the file `ca.key` in the folder unless given.",
+    ),
+]

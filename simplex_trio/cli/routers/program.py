@@ -1,0 +1,48 @@
+"""`RouterProgram`: what the commands for the two kinds of routers have to know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.frozen import frozen
+from simplex_trio.serving.config import ServingConfig
+from simplex_trio.wire.addresses import ServerProtocol
+
+__all__ = ["ConfigT", "Numbers", "RouterProgram"]
+
+ConfigT = TypeVar("ConfigT", bound=ServingConfig)
+
+Numbers = Mapping[str, int]
+
+
+@frozen
+class RouterProgram(Generic[ConfigT]):
+    """A kind of router, as the command line has it."""
+
+    command: str
+    """The words that its commands begin with, such as ``router``."""
+    protocol: ServerProtocol
+    config_name: str
+    """The file in the router's folder."""
+    config: type[ConfigT]
+    password_of: Callable[[ConfigT], str | None]
+    serve: Callable[..., Awaitable[object]]
+    """Takes the configuration, ``accept_loss`` and ``task_status``."""
+    metrics_prefix: str
+    numbers_in_store: Callable[[ConfigT], Awaitable[tuple[Numbers, Numbers]]]
+    """What there is, and the counters, in the store of a router that does not run."""
+
+    def load(self, path: Path) -> ConfigT:
+        """The configuration in a file, or in the one of its usual name in a folder."""
+        if path.is_dir():
+            path = path / self.config_name
+        try:
+            return self.config.load(path)
+        except FileNotFoundError as exc:
+            raise CommandFailed(
+                f"There is no {path}; make a router with: simplex-trio {self.command} init",
+                ExitCode.USAGE,
+            ) from exc
