@@ -10,16 +10,8 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from simplex_trio.transport._openssl import TlsConnection
-from simplex_trio.transport.quick_ack import QuickAckStream
-
-# `trio.SSLStream` is part of a cycle, which cannot be broken from outside; what it holds is small.
-_BELOW_TLS = (TlsConnection, QuickAckStream)
-
 
 def _is_ours(value: object) -> bool:
-    if isinstance(value, _BELOW_TLS):
-        return False
     ours = type(value).__module__.startswith(("simplex_trio", "OpenSSL", "h2"))
     return ours or isinstance(value, FrameType | TracebackType | SSL.Connection)
 
@@ -42,6 +34,3 @@ def nothing_left_to_the_collector() -> Iterator[None]:
         gc.unfreeze()
     left = sorted({type(each).__qualname__ for each in found if _is_ours(each)})
     assert not left, left
-    assert all(
-        getattr(each, "_opened", each) is None for each in found if isinstance(each, TlsConnection)
-    )

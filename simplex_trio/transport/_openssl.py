@@ -1,20 +1,17 @@
-"""OpenSSL: contexts for the TLS that SimpleX speaks, and an adapter for `trio.SSLStream`.
+"""OpenSSL: contexts for the TLS that SimpleX speaks, and connections without input and output.
 
 This is the only module that imports pyOpenSSL.  The standard `ssl` module cannot do what is needed:
 look at certificates while they are being verified (so that a client's certificate never reaches the
 wrong server, and a server can take certificates that no authority signed), restrict the cipher
 suites of TLS 1.3, or tell the Finished messages that sessions are named for.
-
-`trio.SSLStream` keeps the hard part: retrying, locking and closing.  Of what it takes for an
-`ssl.SSLContext` and an `ssl.SSLObject` it needs very little, and `TlsConnection` is both.
 """
 
 from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable, Sequence
-from typing import Protocol, Self, TypeVar
+from collections.abc import Sequence
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_private_key
@@ -37,8 +34,6 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 Context = SSL.Context
 """What connections are made from; nothing about it can change after the first one."""
@@ -232,56 +227,43 @@ def server_context(
 
 
 class TlsConnection:
-    """One TLS connection, in the shape that `trio.SSLStream` expects.
+    """One TLS connection without its input and output: `TlsStream` carries the bytes.
 
-    Bytes go through two pairs of memory buffers, those of `trio.SSLStream` and those of pyOpenSSL,
-    since neither library takes the other's.
+    What has arrived goes in with `feed`; what is to be sent comes out of `encrypt` and
+    `take_unsent`.  Failures are `ssl.SSLError`.
 
-    OpenSSL's part of it takes 40 KiB and more.  A server's is made when the first bytes have
-    come, so that a connection that sends nothing costs little.  `release` frees it, since
-    `trio.SSLStream` is part of a reference cycle, and would keep it until the garbage collector
-    runs.
+    OpenSSL's part of it takes 40 KiB and more.  A server's is made when the first bytes have come,
+    so that a connection that sends nothing costs little, and `release` frees it.
     """
 
     def __init__(
-        self, context: Context, verifier: CertificateVerifier, *, alpn: Sequence[str] = ()
+        self,
+        context: Context,
+        verifier: CertificateVerifier,
+        *,
+        server_side: bool = False,
+        alpn: Sequence[str] = (),
+        server_name: str | None = None,
     ) -> None:
-        self.server_side = False
+        self.server_side = server_side
         self._context = context
         self._verifier: CertificateVerifier | None = verifier
         self._alpn = [name.encode() for name in alpn]
-        self._server_hostname: bytes | None = None
+        self._server_name = None if server_name is None else server_name.encode("idna")
         self._opened: SSL.Connection | None = None
         self._released = False
-        self._incoming = self._outgoing = ssl.MemoryBIO()
-        self._ended = False
+        self._ended = False  # the peer has closed its side, below TLS or with its goodbye
+        self._unread = False  # OpenSSL may have more than the last call of `decrypt` took
         self._grown_in = False
         self._failure: SSL.Error | None = None  # found behind what could still be read
 
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool,
-        server_hostname: str | bytes | None,
-    ) -> Self:
-        """Take the buffers to work on, once; the connection is its own SSL object."""
-        if isinstance(server_hostname, str):  # earlier releases of trio leave that to the context
-            server_hostname = server_hostname.encode("idna")
-        self._incoming, self._outgoing = incoming, outgoing
-        self.server_side = server_side
-        self._server_hostname = server_hostname
-        return self
-
     def release(self) -> None:
-        """Let go of OpenSSL, of the certificates and of all buffers.
+        """Let go of OpenSSL and of the certificates.
 
         Operations in other tasks then fail as on a broken connection.
         """
         self._released = True
         self._opened = self._verifier = self._failure = None
-        self._incoming.read()
-        self._outgoing.read()
 
     @property
     def _connection(self) -> SSL.Connection:
@@ -301,98 +283,116 @@ class TlsConnection:
             connection.set_accept_state()
         else:
             connection.set_connect_state()
-            if self._server_hostname is not None:
-                connection.set_tlsext_host_name(self._server_hostname)
+            if self._server_name is not None:
+                connection.set_tlsext_host_name(self._server_name)
         return connection
 
-    def do_handshake(self) -> None:
-        if self.server_side and self._opened is None and not self._incoming.pending:
-            if self._incoming.eof:
+    def feed(self, arrived: bytes | bytearray) -> None:
+        """Take what has arrived; nothing means that the peer has closed its side."""
+        if arrived:
+            self._connection.bio_write(arrived)
+            if len(arrived) > _SMALL:
+                self._grown_in = True
+        elif not self._ended:
+            self._ended = True
+            if self._opened is not None or not self.server_side:
+                self._connection.bio_shutdown()
+
+    def do_handshake(self) -> bool:
+        """Go on with the handshake; whether it is done.
+
+        What is to be sent now is left in `take_unsent`, also after a failure, which it tells the
+        peer.
+        """
+        if self.server_side and self._opened is None:
+            if self._ended:
                 raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the peer has gone")
-            raise ssl.SSLWantReadError
-        self._run(self._connection.do_handshake)
-
-    def read(self, max_bytes: int) -> bytes:
+            return False
         try:
-            return self._run(self._receive, max_bytes)
-        except ssl.SSLZeroReturnError:
-            return b""
-        except ssl.SSLWantReadError:
-            if self._grown_in and not self._ended and self._unread == 0:
-                self._grown_in = False
-                self._renew(incoming=True)
-            raise
-
-    def _receive(self, max_bytes: int) -> bytes:
-        """What is in the records that have arrived; OpenSSL gives one at a time."""
-        if self._failure is not None:
-            try:
-                raise self._failure
-            finally:
-                self._failure = None  # OpenSSL has only failures from now on
-        pieces = [self._connection.recv(min(max_bytes, _MAX_RECORD))]
-        left = max_bytes - len(pieces[0])
-        try:
-            while left and self._unread:
-                pieces.append(self._connection.recv(min(left, _MAX_RECORD)))
-                left -= len(pieces[-1])
-        except (SSL.WantReadError, SSL.ZeroReturnError):
-            pass  # and will be so the next time
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            return False
         except SSL.Error as exc:
-            self._failure = without_traceback(exc)
-        return b"".join(pieces)
+            raise _as_ssl_error(exc) from exc
+        # What has come behind the handshake is in OpenSSL already.
+        self._unread = True
+        return True
 
     @property
-    def _unread(self) -> int:
-        """Bytes that have arrived and OpenSSL has not looked at."""
-        unread: int = _lib.BIO_get_mem_data(self._connection._into_ssl, _ffi.NULL)
-        return unread
+    def has_more(self) -> bool:
+        """Whether `decrypt` may return something without being fed."""
+        return self._unread or self._ended or self._failure is not None
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:
-        # pyOpenSSL lets a write stop after one record, and trio would not notice: it ignores the
-        # count.  Record by record, the buffers in between stay small, too.
-        with memoryview(data) as view:
-            done = 0
-            while done < len(view):
-                with view[done : done + _MAX_RECORD] as record:
-                    done += self._run(self._connection.send, record)
+    def decrypt(self, max_bytes: int) -> bytes | None:
+        """What is in the records that have arrived; `None` if no whole record has.
+
+        At the end of the connection it is empty.
+        """
+        if self._failure is not None:
+            failure, self._failure = self._failure, None  # OpenSSL has only failures from now on
+            raise _as_ssl_error(failure) from failure
+        connection = self._connection
+        pieces: list[bytes] = []
+        left = max_bytes
+        try:
+            self._unread = True
+            while self._unread and left:  # OpenSSL gives one record at a time
+                pieces.append(connection.recv(min(left, _MAX_RECORD)))
+                left -= len(pieces[-1])
+                self._unread = not left or self._has_arrived
+        except SSL.WantReadError:
+            self._unread = False
+            if not pieces:
+                return None
+        except SSL.ZeroReturnError:
+            self._ended = True
+        except SSL.Error as exc:
+            if not pieces:
+                raise _as_ssl_error(exc) from exc
+            self._failure = without_traceback(exc)
+        if self._grown_in and not self._ended and not self._has_arrived:
+            self._grown_in = False
+            self._renew(incoming=True)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def _has_arrived(self) -> bool:
+        """Whether there are bytes that OpenSSL has not looked at."""
+        size: int = _lib.BIO_get_mem_data(self._connection._into_ssl, _ffi.NULL)
+        return size > 0
+
+    def encrypt(self, data: bytes | bytearray | memoryview) -> bytes:
+        """The records that carry ``data``, and before them what was left unsent."""
+        connection = self._connection
+        records: list[bytes] = []
+        try:
+            # OpenSSL writes one record at a time, so that the buffer in between stays small.
+            with memoryview(data) as view:
+                done = 0
+                while done < len(view):
+                    with view[done : done + _MAX_RECORD] as record:
+                        done += connection.send(record)
+                    records.append(self.take_unsent())
+        except SSL.Error as exc:
+            raise _as_ssl_error(exc) from exc
         if done > _SMALL:
             self._renew(incoming=False)
-        return done
+        return records[0] if len(records) == 1 else b"".join(records)
 
-    def unwrap(self) -> None:
-        # The first call sends close_notify; the second checks whether the peer has sent it.
-        if not self._run(self._connection.shutdown) and not self._run(self._connection.shutdown):
-            raise ssl.SSLWantReadError
-
-    def version(self) -> str:
-        return self._connection.get_protocol_version_name()
-
-    def _run(self, function: Callable[..., T], *args: object) -> T:
-        """Call ``function`` on what has arrived, and hand over what it wants to send.
-
-        What it wants to send is handed over after failures too: it says why to the peer.
-        """
-        if arrived := self._incoming.read():
-            self._connection.bio_write(arrived)
-            self._grown_in = self._grown_in or len(arrived) > _SMALL
-        if self._incoming.eof and not self._ended:
-            self._ended = True
-            self._connection.bio_shutdown()
+    def say_goodbye(self) -> None:
+        """Tell the peer that nothing follows, in `take_unsent`."""
         try:
-            return function(*args)
-        except SSL.WantReadError:
-            raise ssl.SSLWantReadError from None
-        except SSL.ZeroReturnError:
-            raise ssl.SSLZeroReturnError from None
-        except SSL.SysCallError as exc:
-            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the peer has gone") from exc
+            self._connection.shutdown()
         except SSL.Error as exc:
-            raise ssl.SSLError(ssl.SSL_ERROR_SSL, _reason(exc)) from exc
-        finally:
-            # Asking first is cheaper than what pyOpenSSL raises when there is nothing.
-            if unsent := _lib.BIO_get_mem_data(self._connection._from_ssl, _ffi.NULL):
-                self._outgoing.write(self._connection.bio_read(unsent))
+            raise _as_ssl_error(exc) from exc
+
+    def take_unsent(self) -> bytes:
+        """Take what OpenSSL wants to have sent."""
+        if self._opened is None:
+            return b""
+        # Asking first is cheaper than what pyOpenSSL raises when there is nothing.
+        size = _lib.BIO_get_mem_data(self._opened._from_ssl, _ffi.NULL)
+        return self._opened.bio_read(size) if size else b""
 
     def _renew(self, *, incoming: bool) -> None:
         """Put a new buffer in the place of the incoming or the outgoing one, which is empty.
@@ -409,9 +409,8 @@ class TlsConnection:
         # This takes possession of the new one, and frees the one whose place it takes.
         _lib.SSL_set_bio(connection._ssl, connection._into_ssl, connection._from_ssl)
 
-    def unsent(self) -> bytes:
-        """Take the alert that is left after a failure, and would otherwise not be sent."""
-        return self._outgoing.read()
+    def version(self) -> str:
+        return self._connection.get_protocol_version_name()
 
     def session_id(self) -> bytes:
         """The client's Finished message, the same on both sides."""
@@ -445,6 +444,12 @@ class TlsConnection:
             leaf = self._connection.get_peer_certificate()
             chain = chain if leaf is None else [leaf, *chain]
         return _ders(chain)
+
+
+def _as_ssl_error(error: SSL.Error) -> ssl.SSLError:
+    if isinstance(error, SSL.SysCallError):
+        return ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the peer has gone")
+    return ssl.SSLError(ssl.SSL_ERROR_SSL, _reason(error))
 
 
 def _reason(error: SSL.Error) -> str:

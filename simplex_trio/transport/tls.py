@@ -11,12 +11,13 @@ Sessions are named by the client's Finished message, to which both sides bind wh
 from __future__ import annotations
 
 import hmac
+import operator
 import ssl
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
-from typing import Self, cast
+from typing import Self
 
 import trio
 from attrs import define, field
@@ -57,6 +58,9 @@ __all__ = [
 ]
 
 _TLS_1_3 = "TLSv1.3"
+
+_RECORD = 16_384
+"""The most that TLS puts into one record."""
 
 # An alert tells the peer why.  It must not delay anything, and a few bytes take no time.
 _ALERT_SECONDS = 1
@@ -133,32 +137,32 @@ class ServerContext:
         )
 
 
-def _nothing() -> None:
-    pass
-
-
 class TlsStream(trio.abc.Stream):
     """A connection over TLS and its `session`; it owns the stream below.
 
-    Unlike `trio.SSLStream` it takes it for an ordinary end when the peer closes the
-    connection without saying goodbye.  Blocks have a fixed size, so nothing can be cut off
-    unnoticed.
+    It does what `trio.SSLStream` does for the TLS that SimpleX speaks, and takes much less time for
+    each block.  Unlike that it takes it for an ordinary end when the peer closes the connection
+    without saying goodbye: blocks have a fixed size, so nothing can be cut off unnoticed.
 
-    When it is closed, or broken, ``release`` is called, so that what OpenSSL holds for it is freed
-    at once.
+    Reading never writes: what OpenSSL wants to send by itself (tickets, the answer to a change of
+    keys) goes out with the next data.  So there is one writer at a time, and one reader.
+
+    When it is closed, or broken, what OpenSSL holds for it is freed at once.
     """
 
     def __init__(
-        self,
-        stream: trio.SSLStream[trio.abc.Stream],
-        session: TlsSession,
-        release: Callable[[], object] = _nothing,
+        self, stream: trio.abc.Stream, connection: _openssl.TlsConnection, session: TlsSession
     ) -> None:
         self.session = session
         self.origin: Origin | None = None
         """On servers, where the connection comes from, if that has limits of its own."""
         self._stream = stream
-        self._release = release
+        self._connection = connection
+        self._receiving = False
+        self._sending = False
+        self._sent = trio.lowlevel.ParkingLot()
+        self._broken = False
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<TlsStream: {self.session!r}>"
@@ -166,24 +170,111 @@ class TlsStream(trio.abc.Stream):
     @property
     def transport_stream(self) -> trio.abc.Stream:
         """The stream below."""
-        return self._stream.transport_stream
+        return self._stream
+
+    def _check(self) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError
+        if self._broken:
+            raise trio.BrokenResourceError("an earlier failure has left this connection unusable")
+
+    def _break(self) -> None:
+        self._broken = True
+        self._connection.release()
+
+    # --- sending ------------------------------------------------------------------------------
+
+    def _begin_sending(self) -> None:
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this connection")
+        self._check()
+        self._sending = True
+
+    def _end_sending(self) -> None:
+        self._sending = False
+        if self._closed:
+            self._sent.unpark_all()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Encrypt data and send it; cancelled before its first byte, it changes nothing."""
+        self._begin_sending()
         try:
-            await self._stream.send_all(data)
-        except trio.BrokenResourceError:
-            self._release()
-            raise
+            await trio.lowlevel.checkpoint_if_cancelled()
+            if not data:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return
+            try:
+                await self._stream.send_all(self._encrypted(data))
+            except trio.BrokenResourceError:
+                self._break()
+                raise
+            except BaseException:
+                self._broken = True
+                raise
+        finally:
+            self._end_sending()
+
+    def _encrypted(self, data: bytes | bytearray | memoryview) -> bytes:
+        try:
+            return self._connection.encrypt(data)
+        except ssl.SSLError as exc:
+            raise trio.BrokenResourceError("TLS has failed") from exc
 
     async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
+        self._begin_sending()
+        try:
+            await self._stream.wait_send_all_might_not_block()
+        finally:
+            self._end_sending()
+
+    # --- receiving ----------------------------------------------------------------------------
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Wait for data; it is empty at the end.  Cancelling it loses nothing.
+
+        A ``max_bytes`` above the size of a record also asks for as much below.
+        """
+        if self._receiving:
+            raise trio.BusyResourceError("another task is receiving from this connection")
+        self._check()
+        if max_bytes is None:
+            limit, wanted = 2 * _RECORD, None
+        else:
+            limit = operator.index(max_bytes)
+            if limit < 1:
+                raise ValueError("at least one byte is to be received")
+            wanted = limit if limit > _RECORD else None
+        self._receiving = True
         try:
-            return await self._stream.receive_some(max_bytes)
+            return await self._receive(limit, wanted)
         except trio.BrokenResourceError:
-            self._release()
+            self._break()
             raise
+        finally:
+            self._receiving = False
+
+    async def _receive(self, limit: int, wanted: int | None) -> bytes:
+        if self._connection.has_more:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            data = self._decrypted(limit)
+            if data is not None:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return data
+        while True:
+            arrived = await self._stream.receive_some(wanted)
+            data = self._decrypted(limit, arrived)
+            if data is not None:
+                return data
+
+    def _decrypted(self, limit: int, arrived: bytes | bytearray | None = None) -> bytes | None:
+        try:
+            if arrived is not None:
+                self._connection.feed(arrived)
+            return self._connection.decrypt(limit)
+        except ssl.SSLError as exc:
+            raise trio.BrokenResourceError("TLS has failed") from exc
+
+    # --- closing ------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
         """Say goodbye and close.
@@ -191,10 +282,28 @@ class TlsStream(trio.abc.Stream):
         Where the peer does not read, that may wait until it is cancelled, which cuts the
         connection.
         """
+        if self._closed:
+            await trio.lowlevel.checkpoint()
+            return
+        self._closed = True
         try:
+            await self._say_goodbye()
+        except BaseException:
+            await trio.aclose_forcefully(self._stream)
+            raise
+        else:
             await self._stream.aclose()
         finally:
-            self._release()
+            self._connection.release()
+
+    async def _say_goodbye(self) -> None:
+        while self._sending:  # what is half written has to be completed before
+            await self._sent.park()
+        if self._broken:
+            return
+        with suppress(ssl.SSLError, trio.BrokenResourceError):  # the peer has gone already
+            self._connection.say_goodbye()
+            await self._stream.send_all(self._connection.take_unsent())
 
 
 @define
@@ -302,9 +411,8 @@ async def client_handshake(
         else:
             context = _openssl.client_context(credentials.certificates, credentials.private_key)
         verifier = _Verifier(pin, clock())
-        connection = _openssl.TlsConnection(context, verifier, alpn=alpn)
-        ssl_stream = _wrap(stream, connection, server_name=server_name)
-        return await _handshake(ssl_stream, connection, verifier, _openssl.ROUTER_LISTS)
+        connection = _openssl.TlsConnection(context, verifier, alpn=alpn, server_name=server_name)
+        return await _handshake(stream, connection, verifier, _openssl.ROUTER_LISTS)
 
 
 async def server_handshake(
@@ -322,9 +430,8 @@ async def server_handshake(
     """
     async with _closed_on_failure(stream):
         verifier = _Verifier(None, clock())
-        connection = _openssl.TlsConnection(context._openssl, verifier)
-        ssl_stream = _wrap(stream, connection, server_side=True)
-        return await _handshake(ssl_stream, connection, verifier, context._lists)
+        connection = _openssl.TlsConnection(context._openssl, verifier, server_side=True)
+        return await _handshake(stream, connection, verifier, context._lists)
 
 
 @asynccontextmanager
@@ -336,46 +443,43 @@ async def _closed_on_failure(stream: trio.abc.Stream) -> AsyncGenerator[None]:
         raise
 
 
-def _wrap(
-    stream: trio.abc.Stream,
-    connection: _openssl.TlsConnection,
-    *,
-    server_name: str | None = None,
-    server_side: bool = False,
-) -> trio.SSLStream[trio.abc.Stream]:
-    return trio.SSLStream(
-        stream,
-        cast("ssl.SSLContext", connection),
-        server_hostname=server_name,
-        server_side=server_side,
-    )
-
-
 async def _handshake(
-    stream: trio.SSLStream[trio.abc.Stream],
+    stream: trio.abc.Stream,
     connection: _openssl.TlsConnection,
     verifier: _Verifier,
     lists: _openssl.TlsLists,
 ) -> TlsStream:
     try:
         await _agree(stream, connection, verifier)
-        return TlsStream(stream, _session(connection, verifier, lists), connection.release)
+        return TlsStream(stream, connection, _session(connection, verifier, lists))
     except BaseException:
         connection.release()
         raise
 
 
 async def _agree(
-    stream: trio.SSLStream[trio.abc.Stream], connection: _openssl.TlsConnection, verifier: _Verifier
+    stream: trio.abc.Stream, connection: _openssl.TlsConnection, verifier: _Verifier
 ) -> None:
     try:
-        await stream.do_handshake()
-    except trio.BrokenResourceError as exc:
-        await _send_alert(stream.transport_stream, connection.unsent())
+        await _exchange(stream, connection)
+    except (ssl.SSLError, trio.BrokenResourceError) as exc:
+        await _send_alert(stream, connection.take_unsent())
         raise verifier.failure() from exc
     verifier.fault = verifier.check_presented(connection.peer_certificates())
     if verifier.fault is not None:
         raise verifier.failure()
+
+
+async def _exchange(stream: trio.abc.Stream, connection: _openssl.TlsConnection) -> None:
+    while not connection.do_handshake():
+        unsent = connection.take_unsent()
+        if unsent:
+            await stream.send_all(unsent)
+        connection.feed(await stream.receive_some())
+    # A server's tickets are not sent before it has something to say: a client that does not read
+    # yet must not keep it waiting.
+    if not connection.server_side:
+        await stream.send_all(connection.take_unsent())
 
 
 async def _send_alert(stream: trio.abc.Stream, alert: bytes) -> None:
