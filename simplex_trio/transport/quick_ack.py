@@ -17,13 +17,17 @@ import trio
 
 from simplex_trio.transport.config import KeepAlive
 
-__all__ = ["QuickAckStream", "set_keep_alive"]
+__all__ = ["QuickAckStream", "set_keep_alive", "widen_reads"]
 
 _log = logging.getLogger(__name__)
 
-# A block and what TLS adds to it (16,406 bytes), in one read.  More at once is not faster, and the
-# buffers that it passes through stay as large as the most that they ever held.
+# A block and what TLS adds to it (16,406 bytes), in one read.  For blocks, more at once is not
+# faster, and the buffers that it passes through stay as large as the most that they ever held.
 _RECEIVE_SIZE = 20_480
+
+# What a read passes through costs more than the bytes: half of the time for a long body is that of
+# the reads, if each of them takes no more than a block.
+_WIDE_RECEIVE_SIZE = 256 * 1024
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -58,13 +62,20 @@ class QuickAckStream(trio.abc.HalfCloseableStream):
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
+        self._size = self._largest = _RECEIVE_SIZE
+
+    def widen_reads(self) -> None:
+        """Read more at once, up to 256 KiB, as long as that much arrives."""
+        self._largest = _WIDE_RECEIVE_SIZE
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if _QUICK_ACK is not None:
             # A lost connection is reported by the read below, as an error that callers know.
             with contextlib.suppress(OSError):
                 self.stream.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
-        return await self.stream.receive_some(_RECEIVE_SIZE if max_bytes is None else max_bytes)
+        data = await self.stream.receive_some(self._size if max_bytes is None else max_bytes)
+        self._size = min(max(2 * len(data), _RECEIVE_SIZE), self._largest)
+        return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self.stream.send_all(data)
@@ -77,3 +88,12 @@ class QuickAckStream(trio.abc.HalfCloseableStream):
 
     async def aclose(self) -> None:
         await self.stream.aclose()
+
+
+def widen_reads(stream: trio.abc.Stream) -> None:
+    """Read more at once from now on, for a connection that carries long bodies.
+
+    Whoever reads must take all of it at once: it does not wait in the buffers of TLS then.
+    """
+    if isinstance(stream, QuickAckStream):
+        stream.widen_reads()

@@ -5,11 +5,12 @@ import socket
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import check_half_closeable_stream, open_stream_to_socket_listener
 
 from simplex_trio.transport import quick_ack
 from simplex_trio.transport.config import KeepAlive
-from simplex_trio.transport.quick_ack import QuickAckStream, set_keep_alive
+from simplex_trio.transport.quick_ack import QuickAckStream, set_keep_alive, widen_reads
 
 
 async def socket_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
@@ -45,6 +46,44 @@ async def test_systems_without_quick_acknowledgements(monkeypatch: pytest.Monkey
     async with ours, theirs:
         await theirs.send_all(b"x")
         assert await ours.receive_some() == b"x"
+
+
+async def sizes_of_reads(stream: QuickAckStream, sender: trio.SocketStream) -> list[int]:
+    """How much each read takes of half a megabyte that has arrived."""
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    stream.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    left = 512 * 1024
+    sizes = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sender.send_all, bytes(left))
+        await trio.testing.wait_all_tasks_blocked()
+        while left:
+            sizes.append(len(await stream.receive_some()))
+            left -= sizes[-1]
+    return sizes
+
+
+async def test_reads_take_no_more_than_a_block() -> None:
+    ours, theirs = await socket_pair()
+    async with ours, theirs:
+        assert max(await sizes_of_reads(QuickAckStream(ours), theirs)) == quick_ack._RECEIVE_SIZE
+
+
+async def test_wide_reads_grow_with_what_arrives() -> None:
+    ours, theirs = await socket_pair()
+    async with ours, theirs:
+        stream = QuickAckStream(ours)
+        widen_reads(stream)
+        sizes = await sizes_of_reads(stream, theirs)
+        assert sizes[0] <= quick_ack._RECEIVE_SIZE
+        assert 100_000 < max(sizes) <= quick_ack._WIDE_RECEIVE_SIZE
+        await theirs.send_all(b"x")
+        assert await stream.receive_some() == b"x"
+        assert stream._size == quick_ack._RECEIVE_SIZE
+
+
+def test_streams_in_memory_have_no_reads_to_widen() -> None:
+    widen_reads(trio.testing.memory_stream_pair()[0])
 
 
 async def test_nagles_algorithm_is_off() -> None:
