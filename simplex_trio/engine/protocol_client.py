@@ -63,6 +63,10 @@ ClientT = TypeVar("ClientT", bound="ProtocolClient[Any, Any, Any]")
 
 _RECEIVED_FRAMES = 4  # frames between receive and process; process never waits, so few are enough
 
+_ENCODED_TOGETHER = 255
+"""Commands of a batch that are encoded before other tasks get a turn.  That is as many as a block
+can have; to sign them takes some milliseconds, and they can be sent meanwhile."""
+
 _LIVELY = 1.0  # seconds: a ping that is due sooner than this is sent now
 
 _ORDINARY_ENDS = (
@@ -206,6 +210,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
     ) -> list[MessageT | SimplexError]:
         """Send commands together and wait for all answers: one result or error each, in order.
 
+        While a long batch is encoded, other tasks get their turns.
         One failure never fails the others.  The batch times out as a whole once no command was
         answered for the time-out of a single one: a slow router can finish a large batch, and a
         silent one does not hold it up.  Raises `ConnectionLost` only if the connection had already
@@ -265,7 +270,9 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         waiter.add()  # for this loop, so that answers do not wake the caller before it ends
         entered: list[_Pending[CommandT] | SimplexError] = []
         try:
-            for call in calls:
+            for number, call in enumerate(calls):
+                if number and not number % _ENCODED_TOGETHER:
+                    await trio.lowlevel.checkpoint()
                 if self._outbox.is_full and not await self._wait_for_room(seconds):
                     break
                 entered.append(self._enter(call, waiter))

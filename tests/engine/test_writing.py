@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, pairwise
 
 import pytest
 import trio
@@ -13,6 +13,7 @@ from simplex_trio.engine.calls import Call
 from simplex_trio.engine.events import Notice
 from simplex_trio.engine.outbox import MAX_FRAMES_AT_ONCE, MAX_QUEUED
 from simplex_trio.errors import ConnectionLost, RequestTimeout, TooLarge
+from simplex_trio.testing._cancelling import cancelled_at
 from simplex_trio.wire.smp.commands import PING, SEND, Command
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.messages import END, OK, PONG
@@ -107,6 +108,37 @@ async def test_a_block_takes_255_commands(autojump_clock: MockClock) -> None:
             for at in range(0, len(block), 200):
                 await peer.send(*[peer.answer(each, PONG()) for each in block[at : at + 200]])
     assert len(caller.result) == 600
+
+
+async def test_others_get_a_turn_while_a_long_batch_is_encoded(autojump_clock: MockClock) -> None:
+    async with connected() as (client, peer), trio.open_nursery() as nursery:
+        peer.link.hold()
+        pending = [0]
+
+        async def look() -> None:
+            while pending[-1] < 1360:
+                await trio.lowlevel.checkpoint()
+                pending.append(client.statistics().pending)
+
+        nursery.start_soon(look)
+        start(nursery, lambda: client.request_many([Call(PING())] * 1360, timeout=FOR_EVER))
+        await wait_all_tasks_blocked()
+        # Two in a row, as Trio takes tasks in any order.
+        assert max(later - earlier for earlier, later in pairwise(pending)) <= 2 * 255
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_batch_that_is_cancelled_while_it_is_encoded(autojump_clock: MockClock) -> None:
+    async with connected() as (client, peer):
+        peer.link.hold()
+        with cancelled_at(1):
+            await client.request_many([Call(PING())] * 1360)
+        assert client.statistics().requests == 255
+        assert client.statistics().pending == 0
+        peer.link.release()
+        await wait_all_tasks_blocked()
+        assert client.statistics().queued == 0
+        assert client.connected
 
 
 async def test_writes_are_not_longer_than_a_few_blocks(autojump_clock: MockClock) -> None:
