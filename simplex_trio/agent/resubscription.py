@@ -49,7 +49,7 @@ class Resubscription:
         client = connection.client
         if not await self._subscribe_service(connection, subscriptions):
             return False
-        for chunk in subscriptions.chunks(subscriptions.pending(), self._chunk):
+        for chunk in subscriptions.chunks(subscriptions.each_pending(), self._chunk):
             frames = client.statistics().frames_received
             answers = await self._subscribe_queues(client, chunk)
             unanswered = [each.queue_id for each in answers if is_temporary(each.result)]

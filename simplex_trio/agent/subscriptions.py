@@ -8,17 +8,21 @@ A service is subscribed to as a whole, by the count and hash of its queues.  Que
 when they are subscribed to are from then on known by count and hash alone.
 
 Queues and their keys are plain byte strings in plain dictionaries, about 300 bytes each, because
-one agent may have hundreds of thousands.
+one agent may have a million.  For the same reason nothing here takes time in proportion to their
+number, except where it returns as many.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
+from itertools import chain, islice
 
 from attrs import define, field
 
+from simplex_trio.agent.echoes import Echoes
+from simplex_trio.agent.queue_parts import QueueParts
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.errors import ConnectError, ConnectionLost, RequestTimeout, SimplexError
@@ -27,7 +31,6 @@ from simplex_trio.redaction import Redacted
 from simplex_trio.wire.errors.values import Broker, BrokerErrorKind, Code, Proxy
 
 __all__ = [
-    "ECHO",
     "EndVerdict",
     "Ended",
     "ServerSubscriptions",
@@ -39,10 +42,6 @@ __all__ = [
     "SubscriptionChanges",
     "is_temporary",
 ]
-
-ECHO = 60.0
-"""Seconds for which a router may still report what another connection of this agent did: the
-reference collects such reports for 15, and a command may be in flight for 30."""
 
 StoredQueue = tuple[bytes, bytes]
 """A queue's id, and its keys as `simplex_trio.agent.stored_keys` encodes them."""
@@ -127,7 +126,7 @@ class ServerSubscriptions:
     __slots__ = (
         "_active",
         "_active_service",
-        "_echo_until",
+        "_echoes",
         "_pending",
         "_service_id",
         "_session",
@@ -137,10 +136,10 @@ class ServerSubscriptions:
     def __init__(self) -> None:
         self._session: bytes | None = None
         self._service_id: bytes | None = None
-        self._pending: dict[bytes, bytes] = {}
-        self._active: dict[bytes, dict[bytes, bytes]] = {}  # by session id
+        self._pending = QueueParts()
+        self._active: dict[bytes, QueueParts] = {}  # by session id
         self._active_service: tuple[bytes, ServiceState] | None = None
-        self._echo_until: dict[bytes, float] = {}
+        self._echoes = Echoes()
         self.pending_service: ServiceState | None = None
         """The service to subscribe to, until the router has answered."""
 
@@ -182,7 +181,7 @@ class ServerSubscriptions:
 
     def active(self) -> tuple[bytes, ...]:
         """The ids of active queues."""
-        return tuple(queue_id for queues in self._active.values() for queue_id in queues)
+        return tuple(chain.from_iterable(self._active.values()))
 
     def is_pending(self, queue_id: bytes) -> bool:
         return queue_id in self._pending
@@ -190,12 +189,16 @@ class ServerSubscriptions:
     def is_active(self, queue_id: bytes) -> bool:
         return self._session_of(queue_id) is not None
 
-    def chunks(self, queue_ids: Sequence[bytes], size: int) -> Iterator[list[StoredQueue]]:
+    def each_pending(self) -> Iterator[bytes]:
+        """The ids of what is pending now, one after another while that changes."""
+        return self._pending.snapshot()
+
+    def chunks(self, queue_ids: Iterable[bytes], size: int) -> Iterator[list[StoredQueue]]:
         """Chunks of those ``queue_ids`` that are pending when the chunk is taken, with keys."""
-        pending = self._pending
-        for start in range(0, len(queue_ids), size):
-            some = queue_ids[start : start + size]
-            chunk = [(queue_id, pending[queue_id]) for queue_id in some if queue_id in pending]
+        remaining = iter(queue_ids)
+        while some := tuple(islice(remaining, size)):
+            found = ((queue_id, self._pending.get(queue_id)) for queue_id in some)
+            chunk = [(queue_id, keys) for queue_id, keys in found if keys is not None]
             if chunk:
                 yield chunk
 
@@ -205,23 +208,20 @@ class ServerSubscriptions:
         """Ask for a queue; asking again keeps its place and takes the newer keys."""
         session = self._session_of(queue_id)
         if session is not None:
-            known = self._active[session][queue_id]
+            known = self._active[session].get(queue_id)
+            assert known is not None  # as it is there
             if session == self._session and hmac.compare_digest(known, keys):
                 return Subscribing.ACTIVE
             self._forget_active(session, queue_id)
-        self._pending[queue_id] = keys
+        self._pending.put(queue_id, keys)
         return Subscribing.PENDING
 
     def expect_echo(self, queue_ids: Iterable[bytes], now: float) -> None:
         """Record that another connection of this agent has subscribed to queues, or may have.
 
-        They were moved here from it, or it has ended without an answer.  Routers collect notices
-        about moved subscriptions for a while, and commands of two connections may overtake each
-        other.  A notice about these queues may therefore be the echo of our own command.
+        They were moved here from it, or it has ended without an answer; see `Echoes`.
         """
-        expected = {queue: until for queue, until in self._echo_until.items() if until > now}
-        expected.update(dict.fromkeys(queue_ids, now + ECHO))
-        self._echo_until = expected
+        self._echoes.expect(queue_ids, now)
 
     def subscribe_service(self, service: ServiceState) -> None:
         """Ask for a service; it replaces the one that was pending, if any."""
@@ -229,7 +229,7 @@ class ServerSubscriptions:
 
     def remove(self, queue_id: bytes) -> bytes | None:
         """Forget a queue and return its keys, if it was known."""
-        keys = self._pending.pop(queue_id, None)
+        keys = self._pending.pop(queue_id)
         if keys is None and (session := self._session_of(queue_id)) is not None:
             return self._forget_active(session, queue_id)
         return keys
@@ -242,9 +242,9 @@ class ServerSubscriptions:
 
     def clear(self) -> None:
         """Forget all queues and the service."""
-        self._pending = {}
+        self._pending = QueueParts()
         self._active = {}
-        self._echo_until = {}
+        self._echoes = Echoes()
         self.remove_service()
 
     # --- what happens to connections ----------------------------------------------------------
@@ -258,12 +258,11 @@ class ServerSubscriptions:
         """Make the subscriptions of this session, and no others, pending again."""
         if session == self._session:
             self._session = self._service_id = None
-        lost = self._active.pop(session, {})
-        queues = tuple(lost)
-        if self._pending:
-            self._pending.update(lost)
-        else:
-            self._pending = lost
+        lost = self._active.pop(session, None)
+        queues: tuple[bytes, ...] = ()
+        if lost is not None:
+            queues = tuple(lost)
+            self._pending.take(lost)
         service = None
         if self._active_service is not None and self._active_service[0] == session:
             service = self._active_service[1]
@@ -306,9 +305,9 @@ class ServerSubscriptions:
         if queues is None or queue_id not in queues:
             return EndVerdict.NOTHING
         keys = self._forget_active(session, queue_id)
-        if deleted or now >= self._echo_until.get(queue_id, now):
+        if deleted or not self._echoes.may_come(queue_id, now):
             return EndVerdict.FINAL
-        self._pending[queue_id] = keys
+        self._pending.add(queue_id, keys)
         return EndVerdict.DOUBTFUL
 
     def service_ended(self, session: bytes) -> ServiceState | None:
@@ -354,6 +353,7 @@ class ServerSubscriptions:
     def _forget_active(self, session: bytes, queue_id: bytes) -> bytes:
         queues = self._active[session]
         keys = queues.pop(queue_id)
+        assert keys is not None  # as it is there
         if not queues:
             del self._active[session]
         return keys
@@ -366,14 +366,17 @@ class ServerSubscriptions:
             if is_temporary(result):
                 changed.temporary += 1
                 return
-            del self._pending[queue_id]
+            self._pending.pop(queue_id)
             changed.failed.append((queue_id, result))
             return
-        keys = self._pending.pop(queue_id)
+        self._pending.pop(queue_id)
         if result is not None and result == self._service_id:
             changed.of_service.append(queue_id)
             return
-        self._active.setdefault(session, {})[queue_id] = keys
+        active = self._active.get(session)
+        if active is None:
+            active = self._active[session] = QueueParts()
+        active.add(queue_id, answer.keys)
         changed.active.append(queue_id)
 
     def _merge_into_service(self, session: bytes, queues: ServiceSubs) -> None:

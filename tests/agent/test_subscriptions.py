@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from simplex_trio.agent.echoes import ECHO
 from simplex_trio.agent.subscriptions import (
-    ECHO,
     EndVerdict,
     ServerSubscriptions,
     ServiceState,
