@@ -24,7 +24,7 @@ from simplex_trio.chat import (
     Handlers,
     IncomingMessage,
     Member,
-    MemberLeft,
+    MemberGone,
     Role,
     from_role,
     open_bot,
@@ -63,14 +63,11 @@ async def rules(message: GroupMessage) -> None:
 
 
 @handlers.groups.command("unblock", from_role(Role.MODERATOR))
-async def unblock(message: GroupMessage, name: str) -> None:
+async def unblock(message: GroupMessage, member: Member) -> None:
     """Let a member write again, for moderators."""
-    members = await message.group.members()
-    blocked = [each for each in members if each.is_blocked and each.name == name]
-    for each in blocked:
-        await each.unblock()
-        await message.group.state.delete(warnings_of(each))
-    await message.react("✅" if blocked else "👎")
+    await member.unblock()
+    await member.state.delete("warnings")
+    await message.react("✅")
 
 
 @handlers.use
@@ -98,13 +95,6 @@ async def edited(message: GroupMessageEdited) -> None:
         await warn(message.member, message.message_id)
 
 
-@handlers.groups.on_member_left
-async def left(happened: MemberLeft) -> None:
-    """Forget a member."""
-    member = happened.member
-    await member.group.state.delete(warnings_of(member))
-
-
 def is_forbidden(message: GroupMessage | GroupMessageEdited) -> bool:
     """Whether a member may not say that; moderators may say everything, and all to the admins."""
     if message.support is not None or message.member.has_role(Role.MODERATOR):
@@ -118,22 +108,20 @@ async def warn(member: Member, message_id: bytes | None) -> None:
     What is kept are the ids of the messages, so that one which comes again after a crash, or is
     edited, counts once.
     """
-    group, name = member.group, (message_id or b"").hex()
+    name = (message_id or b"").hex()
 
     def add(known: list[str] | None) -> list[str]:
         return [each for each in known or () if each != name] + [name]
 
-    count = len(await group.state.update(warnings_of(member), add))
+    try:
+        count = len(await member.state.update("warnings", add))
+    except MemberGone:  # it has left meanwhile, and the bot has forgotten it
+        return
     text = f"{member.mention} This word is not for this group.  Warning {count} of {MOST_WARNINGS}"
     if count > MOST_WARNINGS:
         await member.block()
         text = f"{member.mention} was blocked."
-    await group.send(text, mentions=[member])
-
-
-def warnings_of(member: Member) -> str:
-    """The name under which the warnings of a member are kept."""
-    return f"warnings of {member.id.hex()}"
+    await member.group.send(text, mentions=[member])
 
 
 async def main(arguments: Namespace) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import define, evolve, field
 
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.errors import CannotInvite, MemberGone
+from simplex_trio.chat.errors import CannotInvite
 from simplex_trio.chat.machine.groups.governing import (
     change_role,
     delete_group,
@@ -20,7 +20,7 @@ from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.hosting import invite
 from simplex_trio.chat.machine.groups.own_links import create_link, delete_link
 from simplex_trio.chat.machine.groups.records import GroupRecord, MemberRecord, MemberStatus
-from simplex_trio.chat.machine.groups.saying import known_group
+from simplex_trio.chat.machine.groups.saying import check_is_there, known_group
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.outgoing import known_contact
 from simplex_trio.chat.machine.store import Store
@@ -263,9 +263,6 @@ class MemberGoverning(Redacted):
         def take(store: Store) -> T:
             groups = GroupStore(store)
             group = known_group(groups, group_id)
-            member = groups.member(group_id, member_id)
-            if member is None or member.status is MemberStatus.GONE:
-                raise MemberGone("there is no such member in the group, or no longer")
-            return decide(groups, group, member)
+            return decide(groups, group, check_is_there(groups, group_id, member_id))
 
         return await self.group._core.step(take)

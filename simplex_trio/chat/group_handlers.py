@@ -28,6 +28,7 @@ class GroupHandlers(MessageHandlers[GroupMessage]):
     """
 
     _PREFIX = "group "
+    _HAS_MEMBERS = True
 
     def __repr__(self) -> str:
         return f"<GroupHandlers: {len(self._commands)} commands, {len(self._messages)} of messages>"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 from attrs import define, field
 
 from simplex_trio.chat.core import ChatCore
-from simplex_trio.chat.errors import NotAllowed, UnknownGroup
+from simplex_trio.chat.errors import MemberGone, NotAllowed, UnknownGroup
 from simplex_trio.chat.group_calls import GroupCalls
 from simplex_trio.chat.group_governing import GroupGoverning, MemberGoverning
 from simplex_trio.chat.machine.channels.joining import leave_channel
@@ -87,6 +87,10 @@ class Group(GroupCalls, GroupGoverning):
     def role(self) -> Role | str:
         """What the program may do in it."""
         return self._record.own_role
+
+    def has_role(self, role: Role) -> bool:
+        """Whether the program may do all that members with this role may."""
+        return has_role(self.role, role)
 
     @property
     def business(self) -> BusinessChat | None:
@@ -300,6 +304,11 @@ class Member(MemberGoverning):
             return write_mention(self.name)
         except EncodeError:
             return escape(self.name)
+
+    @property
+    def state(self) -> State:
+        """What the program keeps of the member, until it is gone: see `State`."""
+        return State(self.group._core, self.group.id, MemberGone, self.id)
 
     @property
     def support(self) -> SupportChat:

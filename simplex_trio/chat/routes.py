@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, cast, overload
 
 from attrs import field
 
@@ -16,6 +16,7 @@ from simplex_trio.frozen import frozen
 
 if TYPE_CHECKING:
     from simplex_trio.chat.group_messages import GroupMessage
+    from simplex_trio.chat.groups import Member
     from simplex_trio.chat.people import IncomingMessage
 
 __all__ = ["ErrorHandler", "Filter", "MessageHandlers", "Middleware", "Route"]
@@ -77,6 +78,7 @@ class MessageHandlers(Generic[MessageT]):
 
     _PREFIX: ClassVar[str] = ""
     """Before the kinds of things that happen both with contacts and in groups."""
+    _HAS_MEMBERS: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._commands: list[_CommandHandler] = []
@@ -105,18 +107,24 @@ class MessageHandlers(Generic[MessageT]):
         one, if it is text, takes all that is left.  Those with defaults may be absent.  A person
         who writes something else is shown how to use the command.
 
+        In groups an argument may be a `Member`, whom the text names or mentions: ``Bob``,
+        ``@Bob``, or ``'Bob Smith'`` in quotes, which the last argument does not need.
+
         The ``label`` says what the command does, in the app's menu and in the answer to ``/help``;
         if it is not given, the first line of the docstring does.
         """
 
         def add(function: FunctionT, given: str | None = None) -> FunctionT:
+            arguments = arguments_of(function)
+            if arguments.take_members and not self._HAS_MEMBERS:
+                raise TypeError("only commands in groups take a Member")
             name = given or getattr(function, "__name__", "command").replace("_", "-")
             first_line = (inspect.getdoc(function) or name).partition("\n")[0].rstrip(".")
             handler = _CommandHandler(
                 name.lower().removeprefix("/"),
                 label or first_line,
                 function,
-                arguments_of(function),
+                arguments,
                 _MessageHandler(function, filters),
             )
             self._commands.append(handler)
@@ -235,10 +243,30 @@ def _calling(
 ) -> Callable[[], Awaitable[object]]:
     async def call() -> None:
         try:
-            arguments = handler.arguments.read(handler.keyword, text)
+            named = await _members_of(message, handler.arguments)
+            arguments = handler.arguments.read(handler.keyword, text, named)
         except WrongArguments as exc:
-            await message.answer(f"Usage: {exc.usage}")
+            await message.answer(f"{exc.problem} Usage: {exc.usage}".lstrip())
             return
         await handler.function(message, *arguments, **_taken(handler.function, data))
 
     return call
+
+
+async def _members_of(
+    message: AnyMessage, arguments: Arguments
+) -> Callable[[str], Sequence[Member]]:
+    """Finds members of the group of a message by their names, if a command takes any."""
+    if not arguments.take_members:
+        return lambda name: ()
+    group_message = cast("GroupMessage", message)
+    mentioned, members = group_message.mentions, await group_message.group.members()
+
+    def named(name: str) -> Sequence[Member]:
+        if name in mentioned:  # which tells two of the same name apart
+            return [mentioned[name]]
+        exact = [each for each in members if each.name == name]
+        folded = name.casefold()
+        return exact or [each for each in members if each.name.casefold() == folded]
+
+    return named

@@ -19,7 +19,7 @@ from simplex_trio.chat.machine.records import (
     Notice,
     SentRecord,
 )
-from simplex_trio.chat.machine.state import clear_state
+from simplex_trio.chat.machine.state import clear_state, conversation_owner
 from simplex_trio.chat.messages.content import Text
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
@@ -201,7 +201,7 @@ class Store:
         for key, value in self._kept.scan(_PENDING, number):
             self._kept.delete(_PENDING, key)
             self._kept.delete(_NOTICES, value)
-        clear_state(self._kept, contact_id)
+        clear_state(self._kept, conversation_owner(contact_id))
 
     # --- what was sent --------------------------------------------------------------------------
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-from simplex_trio.chat.errors import CannotJoin, MemberGone, NotAllowed
+from simplex_trio.chat.errors import CannotJoin, NotAllowed
 from simplex_trio.chat.machine.groups.arriving import Arrival, Rule
 from simplex_trio.chat.machine.groups.joining import invitation_link
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     GroupStatus,
     MemberRecord,
-    MemberStatus,
 )
 from simplex_trio.chat.machine.groups.rules import GroupFeature, allows, can_say, has_role
-from simplex_trio.chat.machine.groups.saying import known_group, say_to
+from simplex_trio.chat.machine.groups.saying import check_is_there, known_group, say_to
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.records import (
     ContactRecord,
@@ -47,10 +46,7 @@ def _present(
     groups: GroupStore, group_id: int, member_id: bytes
 ) -> tuple[GroupRecord, MemberRecord]:
     group = known_group(groups, group_id)
-    member = groups.member(group_id, member_id)
-    if member is None or member.status is MemberStatus.GONE:
-        raise MemberGone("the member is gone")
-    return group, member
+    return group, check_is_there(groups, group_id, member_id)
 
 
 def _contact_of(groups: GroupStore, member: MemberRecord) -> ContactRecord | None:

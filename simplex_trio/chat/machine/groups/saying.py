@@ -12,7 +12,7 @@ from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.duplex.transaction import SendOutcome
 
-__all__ = ["check_can_answer", "known_group", "say_to"]
+__all__ = ["check_can_answer", "check_is_there", "known_group", "say_to"]
 
 
 def check_can_answer(groups: GroupStore, group_id: int, member_id: bytes) -> None:
@@ -21,6 +21,14 @@ def check_can_answer(groups: GroupStore, group_id: int, member_id: bytes) -> Non
     is_over = group is None or group.status.is_over
     if is_over or member is None or member.status is MemberStatus.GONE:
         raise MemberGone("the member is gone, or the program is no longer in the group")
+
+
+def check_is_there(groups: GroupStore, group_id: int, member_id: bytes) -> MemberRecord:
+    """The member with this id; raises `MemberGone` if there is none, or no longer."""
+    member = groups.member(group_id, member_id)
+    if member is None or member.status is MemberStatus.GONE:
+        raise MemberGone("there is no such member in the group, or no longer")
+    return member
 
 
 def known_group(groups: GroupStore, group_id: int) -> GroupRecord:

@@ -22,6 +22,7 @@ from simplex_trio.chat.machine.groups.records import (
 from simplex_trio.chat.machine.groups.relations import Relations
 from simplex_trio.chat.machine.receiving_files import forget_files
 from simplex_trio.chat.machine.records import DeliveryState
+from simplex_trio.chat.machine.state import clear_state, member_owner
 from simplex_trio.chat.machine.store import MEMBERS_OF_CONNECTIONS, Store
 from simplex_trio.chat.messages.json_text import decode_json, encode_json
 from simplex_trio.chat.messages.profiles import Profile
@@ -308,6 +309,7 @@ class GroupStore:
         waiting = _key(member.group_id) + bytes([len(member.member_id)]) + member.member_id
         for pending, _ in self._kept.scan(PENDING, waiting):
             self._kept.delete(PENDING, pending)
+        clear_state(self._kept, member_owner(member.group_id, member.member_id))
         if member.request_key is not None:
             self._kept.delete(CUSTOMERS, member.request_key)
         if member.number:
