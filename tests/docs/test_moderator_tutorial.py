@@ -66,8 +66,9 @@ async def test_people_see_what_is_in_the_pictures(
     blocked, unblocking = SCREENS.BLOCKED
     assert (await alice.next(MemberBlocked)).member.is_blocked
     await sees(alice, blocked)
-    await alice.send("/unblock bob", to=group)
-    assert (await alice.next(GroupReactionChanged)).emoji == "👎"
+    await alice.send("/unblock Rob", to=group)
+    usage = "No member has this name. Usage: /unblock <@member>"
+    await sees(alice, ("Moderator", usage, ""))
     await alice.send(unblocking[1], to=group)
     assert not (await alice.next(MemberBlocked)).member.is_blocked
     assert (await alice.next(GroupReactionChanged)).emoji == "✅"
