@@ -264,6 +264,9 @@ class Bot:
         agent keeps trying as long as that can help: the same call again waits for the same contact,
         which keeps the profile and the alias of the first call (see `Contact.is_incognito`).
 
+        If the other side is a business, the conversation becomes a group with the id of the
+        contact: `GroupHandlers.on_joined` tells so.  `join` does that from the beginning.
+
         Raises as `DuplexAgent.join` does, `LinkIsOwn`, and `LeadsToGroup`.
         """
         check_alias(alias)
@@ -307,7 +310,8 @@ class Bot:
         the same group.  A group that the program has left, or was removed from, can be joined
         again, and is another one then.
 
-        The link of a channel makes the program one of its subscribers: see
+        The address of a business makes the program one of its customers, in a group with the
+        business.  The link of a channel makes it one of the subscribers: see
         :doc:`/how-to/channels`.  It returns when one of the relays of the channel can be reached.
 
         Raises as `DuplexAgent.join` does, `NotAGroup` for a link that leads to something else,

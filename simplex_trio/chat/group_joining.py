@@ -12,11 +12,17 @@ from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.errors import NotAGroup
 from simplex_trio.chat.groups import Group
 from simplex_trio.chat.machine.channels.links import is_channel, is_relay
-from simplex_trio.chat.machine.groups.links import ask_to_join, check_group_link, give_up_joining
+from simplex_trio.chat.machine.groups.customer import group_of_business
+from simplex_trio.chat.machine.groups.links import (
+    ask_to_join,
+    check_group_link,
+    give_up_joining,
+    may_be_business,
+)
 from simplex_trio.chat.machine.groups.records import GroupRecord
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.store import Store
-from simplex_trio.chat.messages.addresses import GroupLinkData
+from simplex_trio.chat.messages.addresses import AddressData, GroupLinkData
 from simplex_trio.chat.messages.group_profiles import GroupProfile
 from simplex_trio.chat.people import check_alias
 from simplex_trio.client.router_errors import RouterError
@@ -45,7 +51,7 @@ async def join_group(
     preview = await _look(core, link)
     if preview is not None and isinstance(link, ShortContactLink) and is_channel(preview):
         return await join_channel(core, link, preview, incognito=incognito, alias=alias)
-    shown = _shown(preview)
+    shown = _business(preview) if may_be_business(link) else _shown(preview)
     settings = core.settings
     ask = partial(
         ask_to_join,
@@ -80,6 +86,18 @@ async def _look(core: ChatCore, link: Link) -> LinkPreview | None:
         if exc.retryable:
             raise
         raise LinkNotUsable("a router does not know the link, or refuses it") from exc
+
+
+def _business(preview: LinkPreview | None) -> GroupProfile:
+    """What the address of a business shows."""
+    try:
+        encoded = None if preview is None else preview.data
+        data = None if encoded is None else AddressData.decode(encoded)
+    except DecodeError:
+        data = None
+    if data is None or not data.business:
+        raise NotAGroup("the link leads to a person or a bot, with whom Bot.connect connects")
+    return group_of_business(data)
 
 
 def _shown(preview: LinkPreview | None) -> GroupProfile:

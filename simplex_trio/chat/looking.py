@@ -13,7 +13,7 @@ from simplex_trio.chat.groups import Group
 from simplex_trio.chat.machine.channels.joining import subscribed_to
 from simplex_trio.chat.machine.channels.links import is_channel
 from simplex_trio.chat.machine.connecting import is_own, leads_to_group
-from simplex_trio.chat.machine.groups.links import hosted_by, joined_by
+from simplex_trio.chat.machine.groups.links import hosted_by, joined_by, may_be_business
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.addresses import AddressData, GroupLinkData
@@ -77,7 +77,7 @@ class LinkInfo(Redacted):
     welcome: Content | None = None
     """The welcome message of an address."""
     is_business: bool = False
-    """Whether the apps make a group of the conversation, which others of the business can join."""
+    """Whether the conversation is a group, which others of the business can join: `Bot.join`."""
     group: GroupProfile | None = None
     """The profile of a group, or of a channel; long links do not have it."""
     joined: Group | None = field(default=None, repr=False)
@@ -112,7 +112,13 @@ async def look_at_link(
     data = _read(AddressData, preview.data)
     found = LinkInfo(kind, can_connect=preview.can_join, needs_newer=needs_newer)
     if data is not None:
-        found = evolve(found, profile=data.profile, welcome=data.message, is_business=data.business)
+        found = evolve(
+            found,
+            profile=data.profile,
+            welcome=data.message,
+            is_business=data.business,
+            can_join=data.business and found.can_connect and may_be_business(parsed),
+        )
     if preview.connection_id is not None:
         found = await _known(core, found, preview.connection_id)
     return found
@@ -158,13 +164,15 @@ async def _look_at_group(core: ChatCore, link: Link, presets: Iterable[ServerAdd
 
 
 async def _known(core: ChatCore, info: LinkInfo, connection_id: str) -> LinkInfo:
-    def find(store: Store) -> Contact | None:
+    def find(store: Store) -> tuple[Contact | None, Group | None]:
         found = store.contact_of(connection_id)
-        return None if found is None else Contact(core, found)
+        contact = None if found is None else Contact(core, found)
+        joined = joined_by(GroupStore(store), connection_id)
+        return contact, None if joined is None else Group(core, joined)
 
-    contact = await core.step(find, durable=False)
+    contact, joined = await core.step(find, durable=False)
     if contact is None:
-        return info
+        return evolve(info, joined=joined)
     return evolve(info, contact=contact, profile=info.profile or contact.profile)
 
 

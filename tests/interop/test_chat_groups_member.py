@@ -124,11 +124,12 @@ async def join(program: ChatProgram, link: str) -> None:
     await program.event("userJoinedGroup")
 
 
-async def connected(bot: Person, group: Group, name: str) -> None:
+async def connected(bot: Person, group: Group, name: str) -> Member:
     """Wait until the bot is connected with a member."""
     with trio.fail_after(PATIENCE):
-        while not (await present(group, name)).is_connected:  # noqa: ASYNC110 - it is another program
+        while not (member := await present(group, name)).is_connected:  # noqa: ASYNC110 - another program
             await trio.sleep(0.1)
+    return member
 
 
 async def test_members_are_connected_and_need_no_host(router: str, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from attrs import evolve
 
 from simplex_trio.chat.errors import LeadsToGroup, LinkIsOwn
+from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.happenings import Happening
 from simplex_trio.chat.machine.incognito import random_profile
 from simplex_trio.chat.machine.noticing import notify, read_info
@@ -135,6 +136,8 @@ def connect(
         connection_id = exc.connection_id
     contact = store.contact_of(connection_id)
     if contact is None:
+        if GroupStore(store).is_used(connection_id):
+            raise LeadsToGroup("the link leads to a group, in which the program is already")
         contact = ContactRecord(
             store.new_contact_id(),
             connection_id,

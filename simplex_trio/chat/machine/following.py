@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from simplex_trio.chat.machine.connecting import can_send, confirmed, failed, introduced
 from simplex_trio.chat.machine.groups.contacts import contact_link_is_there
+from simplex_trio.chat.machine.groups.customer import business_answers
 from simplex_trio.chat.machine.groups.following import happened_in_group
 from simplex_trio.chat.machine.happenings import Happening
 from simplex_trio.chat.machine.incoming import delivery_changed
@@ -64,7 +65,8 @@ def happened(store: Store, settings: Settings, event: DuplexEvent) -> list[Happe
         case RequestReceived():
             return requested(store, settings, event)
         case ConfirmationReceived():
-            return confirmed(store, settings, event)
+            in_group = business_answers(store, settings, event)
+            return confirmed(store, settings, event) if in_group is None else [*in_group]
         case PeerInfo():
             return introduced(store, event)
         case JoinSent(can_send=True):

@@ -185,12 +185,16 @@ class Store:
 
     def remove_contact(self, contact: ContactRecord) -> None:
         """Remove a contact with all that is kept of it."""
+        self.release_contact(contact)
+        self.forget_conversation(contact.contact_id)
+
+    def release_contact(self, contact: ContactRecord) -> None:
+        """What is kept under the id of a contact is kept for a group from now on."""
         self._kept.delete(_CONTACTS, _key(contact.contact_id))
         self._kept.delete(_CONNECTIONS, contact.connection_id.encode())
         self._kept.delete(_BEGUN, contact.connection_id.encode())
         if contact.request_key is not None:
             self._kept.delete(_REQUESTS, contact.request_key[:255])
-        self.forget_conversation(contact.contact_id)
 
     def forget_conversation(self, contact_id: int) -> None:
         """Remove what is kept of the conversation with a contact, or of a group, that is gone."""

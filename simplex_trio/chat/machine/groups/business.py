@@ -60,6 +60,7 @@ from simplex_trio.errors import TooLarge
 __all__ = [
     "MAX_CONNECTING_CUSTOMERS",
     "business_preferences",
+    "called_after",
     "customer_asks",
     "customer_connected",
     "is_customer",
@@ -125,7 +126,8 @@ def _switch(stated: Preference | TimedMessages | None, *, by_default: bool) -> S
     return Switch.ON if is_on else Switch.OFF
 
 
-def _called_after(whole: Profile, preferences: GroupPreferences) -> GroupProfile:
+def called_after(whole: Profile, preferences: GroupPreferences) -> GroupProfile:
+    """The profile of the group with someone: a customer, or for that one the business."""
     profile = fitted(whole)  # or staff could not be invited
     return GroupProfile(
         profile.display_name,
@@ -164,14 +166,14 @@ def customer_asks(
     own_id, customer_id = settings.new_message_id(), settings.new_message_id()
     preferences = business_preferences(settings.profile.preferences)
     group = GroupRecord(
-        *(0, GroupStatus.READY, _called_after(request.profile, preferences), own_id, Role.OWNER),
+        *(0, GroupStatus.READY, called_after(request.profile, preferences), own_id, Role.OWNER),
         business=BusinessChat(BusinessSide.CUSTOMER, own_id, customer_id),
     )
     answer = GroupLinkInvitation(
         MemberIdRole(own_id, Role.OWNER),
         settings.profile.display_name,
         MemberIdRole(customer_id, Role.MEMBER),
-        _called_after(profile_in(settings, group), preferences),
+        called_after(profile_in(settings, group), preferences),
         accepted=Acceptance.ACCEPTED,
         business=BusinessChat(BusinessSide.BUSINESS, own_id, customer_id),
         group_size=1,

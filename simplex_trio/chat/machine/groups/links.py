@@ -12,8 +12,8 @@ from contextlib import suppress
 
 from attrs import evolve
 
-from simplex_trio.chat.errors import LinkIsOwn, NotAGroup
-from simplex_trio.chat.machine.connecting import leads_to_group
+from simplex_trio.chat.errors import CannotJoin, LinkIsOwn, NotAGroup
+from simplex_trio.chat.machine.connecting import is_own, leads_to_group
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.leaving import fail
 from simplex_trio.chat.machine.groups.own_profile import note_profile, profile_in
@@ -55,17 +55,26 @@ __all__ = [
     "give_up_joining",
     "hosted_by",
     "joined_by",
+    "may_be_business",
 ]
 
 _REQUEST_KEY_SIZE = 16
 
 
 def check_group_link(link: Link) -> None:
-    """Raise `NotAGroup` for a link that leads to no group and no channel."""
-    if not leads_to_group(link):
+    """Raise `NotAGroup` for a link that leads to no group, no channel, and no business.
+
+    Whether an address is that of a business is found out by looking at it.
+    """
+    if not leads_to_group(link) and not may_be_business(link):
         raise NotAGroup("the link does not lead to a group")
     if isinstance(link, ShortContactLink) and link.kind is ContactKind.RELAY:
         raise NotAGroup("the link is that of a relay of channels")
+
+
+def may_be_business(link: Link) -> bool:
+    """Whether a link is an address that may be a business's: long ones do not say so."""
+    return isinstance(link, ShortContactLink) and link.kind is ContactKind.CONTACT
 
 
 def ask_to_join(
@@ -84,8 +93,8 @@ def ask_to_join(
     The same link again is the same group, unless the program has left it or was removed.
     """
     store = groups.store
-    if hosted_by(groups, link, presets) is not None:
-        raise LinkIsOwn("the link is that of a group which the program hosts")
+    if hosted_by(groups, link, presets) is not None or is_own(store, link, presets):
+        raise LinkIsOwn("the link is the program's own, or that of a group which it hosts")
     own = random_profile(settings.random) if incognito else None
     group = GroupRecord(
         *(0, GroupStatus.JOINING, shown, b"", Role.OBSERVER),
@@ -104,6 +113,8 @@ def ask_to_join(
     known = joined_by(groups, connection_id)
     if known is not None:
         return known, info
+    if groups.is_used(connection_id):
+        raise CannotJoin("the program has asked there as for a contact")
     group = groups.put_group(evolve(group, group_id=store.new_contact_id(), host_id=b""))
     host = MemberRecord(
         *(group.group_id, b"", Role.ADMIN, MemberStatus.JOINING, MemberOrigin.HOST),
