@@ -372,6 +372,24 @@ katzenpost.command(
 )
 
 
+app.command(
+    "simplex_trio.cli.manual:completion",
+    help="Print a script that completes commands and options in a shell.",
+    help_epilogue=_examples(
+        "simplex-trio completion bash > ~/.local/share/bash-completion/completions/simplex-trio",
+        "simplex-trio completion fish > ~/.config/fish/completions/simplex-trio.fish",
+    ),
+)
+app.command(
+    "simplex_trio.cli.manual:manual",
+    help="Print the page of the manual about all commands, as `man` reads it.",
+    help_epilogue=_examples(
+        "simplex-trio manual | man -l -",
+        "simplex-trio manual > ~/.local/share/man/man1/simplex-trio.1",
+    ),
+)
+
+
 def find_command(arguments: Sequence[str]) -> Callable[[], Any]:
     """Load the command that the arguments name, and return it with its arguments bound.
 

@@ -50,7 +50,7 @@ def not_empty(_type: Any, value: Any) -> None:
 
 # --- options ------------------------------------------------------------------------------------
 
-Flag = Annotated[bool, Parameter(show_default=False)]
+Flag = Annotated[bool, Parameter(show_default=False, negative=())]
 """An option that is off unless given."""
 
 AsJson = Annotated[

@@ -22,6 +22,16 @@ __all__ = ["ConfigError", "read_config"]
 
 T = TypeVar("T")
 
+_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text in quotes",
+    Path: "a path in quotes",
+    list: "a list in brackets",
+    dict: "a table",
+}
+
 
 class ConfigError(SimplexError, ValueError):
     """A configuration cannot be read, or is invalid; the message names the key."""
@@ -103,4 +113,18 @@ class _File:
                     return value
             elif each is not type(None) and type(value) is each:
                 return value
-        raise ConfigError(f"{name} in the configuration has a value of another kind")
+        wanted = " or ".join(_in_words(each) for each in _kinds(kind) if each is not type(None))
+        raise ConfigError(f"{name} in the configuration must be {wanted}, not {_is(value)}")
+
+
+def _in_words(kind: Any) -> str:
+    """What a value of this type is in a file of TOML."""
+    if get_origin(kind) is tuple:
+        (item, _) = get_args(kind)
+        return f"a list, with each item {_in_words(item)}"
+    return "a table" if attrs.has(kind) else _WORDS[kind]
+
+
+def _is(value: Any) -> str:
+    """What a value is that a file of TOML has; the value itself may be a password."""
+    return _WORDS.get(type(value), "a date or time")
