@@ -20,6 +20,7 @@ from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.delayed_events import DelayedEvents
 from simplex_trio.router.names import NameResolver, resolve_name
 from simplex_trio.router.proxying import Proxying, Relays, Requester
+from simplex_trio.router.signature_threads import SignatureThreads
 from simplex_trio.router.store.interface import Store
 from simplex_trio.transport.places import Places
 from simplex_trio.transport.turns import Turns
@@ -46,7 +47,8 @@ class Hub:
     """A router without its tasks and sockets.
 
     ``clock`` tells the seconds since 1970.  Without ``proxying`` the router is no proxy, without a
-    ``resolver`` it knows no names.
+    ``resolver`` it knows no names.  ``commits``, ``ends``, ``notifications`` and
+    ``signature_threads`` have a task each, for whoever runs the router.
     """
 
     config: RouterConfig
@@ -60,6 +62,7 @@ class Hub:
     resolver: NameResolver | None = None
     clock: Callable[[], float] = time.time
     turns: Turns = Factory(Turns)
+    signature_threads: SignatureThreads = Factory(SignatureThreads)
     sessions: set[OpenSession] = Factory(set)
     places: Places = Factory(lambda hub: hub.config.limits.places(), takes_self=True)
 
@@ -99,8 +102,12 @@ async def assemble_hub(
     resolver: NameResolver | None = None,
     clock: Callable[[], float] = time.time,
     random: Callable[[int], bytes] = secrets.token_bytes,
+    threads: int = 0,
 ) -> Hub:
-    """A hub that knows what is in the store; raises `StoreError` if that cannot be read."""
+    """A hub that knows what is in the store; raises `StoreError` if that cannot be read.
+
+    ``threads`` is how many there may be for verifying signatures.
+    """
     snapshot = await store.load()
     crowded = sum(len(queue.recipient_keys) > MAX_OWNERS for queue in snapshot.queues)
     if crowded:
@@ -130,4 +137,5 @@ async def assemble_hub(
         proxying=proxying,
         resolver=resolver,
         clock=clock,
+        signature_threads=SignatureThreads(threads),
     )

@@ -35,6 +35,7 @@ from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.router.proxying import Relays
 from simplex_trio.router.relays import open_relays
 from simplex_trio.router.session import serve_client
+from simplex_trio.router.signature_threads import spare_processors
 from simplex_trio.router.statistics import RouterStatistics, take_statistics
 from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
@@ -175,7 +176,13 @@ async def serve_router(
         _opened_relays(config.proxy) as relays,
     ):
         hub = await assemble_hub(
-            config, credentials, opened, relays=relays, resolver=resolver, clock=clock
+            config,
+            credentials,
+            opened,
+            relays=relays,
+            resolver=resolver,
+            clock=clock,
+            threads=spare_processors(),
         )
         await _run(hub, web, task_status)
 
@@ -211,6 +218,7 @@ async def _run(hub: Hub, web: TlsCredentials | None, task_status: trio.TaskStatu
                 )
                 nursery.start_soon(hub.ends.run)
                 nursery.start_soon(hub.notifications.run)
+                nursery.start_soon(hub.signature_threads.run)
                 router = Router(hub)
                 await router.listen(nursery, web)
                 _log.info("a router with %d queues is listening", len(hub.state.queues))

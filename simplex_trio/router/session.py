@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import trio
@@ -23,6 +24,7 @@ from simplex_trio.router.core.decisions import CatchUp, Decision, Refusal, Remot
 from simplex_trio.router.core.interpreter import undo
 from simplex_trio.router.core.replies import NO_OUTLET, Event, Payload, Reply
 from simplex_trio.router.core.requests import Client, Request
+from simplex_trio.router.core.verification import signature_checks
 from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.incoming import GONE, IncomingBlocks
@@ -36,6 +38,7 @@ from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.handshake import RouterAgreement
 from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
+from simplex_trio.wire.signature_checks import SignatureChecks
 from simplex_trio.wire.smp.commands import NEW, RSLV, Command
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, ERR, NMSG, Message
@@ -45,6 +48,8 @@ from simplex_trio.wire.transmissions import batches, prepare_transmission
 __all__ = ["serve_client"]
 
 _log = logging.getLogger(__name__)
+
+_INLINE = nullcontext()
 
 # A block holds its length, a count, the transmission's length, and what encryption adds.
 _MAX_TRANSMISSION = SMP_BLOCK_SIZE - 2 - 1 - 2 - 16
@@ -220,7 +225,8 @@ class ClientSession:
                 content = b""  # which is no list of commands, and is answered so
             received = read_smp_commands(content, session, newest)
             self._outbox.take_in(len(received))
-            await self._decide_all(remote, received)
+            with self._verified_ahead(received):
+                await self._decide_all(remote, received)
 
     async def _wait_while_receiving(
         self, remote: trio.Nursery, wait: Callable[[], Awaitable[object]]
@@ -231,12 +237,29 @@ class ClientSession:
         """
         await self._incoming.wait_for(wait, remote.cancel_scope.cancel)
 
+    def _verified_ahead(
+        self, received: Sequence[ReceivedCommand[Command] | RefusedTransmission]
+    ) -> AbstractContextManager[None]:
+        """Have threads help with the signatures in a block, if it has enough of them."""
+        threads, verifier = self._hub.signature_threads, self._client.verifier
+        if not threads.are_worth(len(received)):
+            return _INLINE
+        checks = SignatureChecks(
+            check
+            for each in received
+            if isinstance(each, ReceivedCommand)
+            for check in signature_checks(self._hub.state, verifier, each)
+        )
+        if not threads.are_worth(checks.left):
+            return _INLINE
+        return threads.verify_ahead(verifier, checks)
+
     async def _decide_all(
         self,
         remote: trio.Nursery,
         received: Sequence[ReceivedCommand[Command] | RefusedTransmission],
     ) -> None:
-        commands, turn = _Commands(self), Turn(self._hub.turns)
+        commands, turn = _Commands(self), Turn(self._hub.turns, self._client.verifier)
         for number, each in enumerate(received):
             if isinstance(each, RefusedTransmission):
                 refused = Outgoing(each.correlation_id, each.entity_id, ERR(each.error))

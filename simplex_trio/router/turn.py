@@ -8,6 +8,7 @@ import trio
 
 from simplex_trio.router.core.costs import COMMAND_COST, agreement_cost, cryptography_cost
 from simplex_trio.transport.turns import BUDGET, Turns
+from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
 from simplex_trio.wire.smp.commands import Command
 
@@ -21,8 +22,9 @@ class Turn:
     after `BUDGET` the task yields to others.
     """
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, verifier: Verifier) -> None:
         self._turns = turns
+        self._verifier = verifier
         self._has_begun = False
         self._spent = 0
 
@@ -33,7 +35,7 @@ class Turn:
 
     def allows(self, received: ReceivedCommand[Command]) -> bool:
         """Whether a command can be decided now; if not, `begin` comes first."""
-        if not self._has_begun and cryptography_cost(received):
+        if not self._has_begun and cryptography_cost(self._verifier, received):
             self._has_begun = self._turns.is_free
             return self._has_begun
         return True
@@ -43,7 +45,7 @@ class Turn:
         expected = 0
         for each in left:
             if isinstance(each, ReceivedCommand):
-                expected += cryptography_cost(each)
+                expected += cryptography_cost(self._verifier, each)
             if expected >= BUDGET:
                 break
         await self._turns.take(expected)

@@ -10,7 +10,7 @@ certificate, so that an attacker in the middle cannot substitute another service
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from simplex_trio.crypto.authenticator import (
@@ -30,8 +30,14 @@ from simplex_trio.crypto.keys import (
     X25519PrivateKey,
     X25519PublicKey,
 )
-from simplex_trio.errors import CryptoError, EncodeError, SignatureInvalid
+from simplex_trio.errors import CryptoError, EncodeError
 from simplex_trio.wire.handshake import PeerService, Service
+from simplex_trio.wire.signature_checks import (
+    SignatureCheck,
+    SignatureChecks,
+    is_signed,
+    signature_cost,
+)
 from simplex_trio.wire.transmissions import Transmission, UnsentTransmission
 
 __all__ = [
@@ -50,8 +56,6 @@ computed again when needed, in about 40 microseconds.  The table takes at most 3
 AGREEMENT_COST: Final = 4
 """What agreeing one secret with X25519 costs, in the unit of `Verifier.spent`."""
 
-_ED25519_COST: Final = 9
-_ED448_COST: Final = 31
 _AGREED_COST: Final = 1
 
 # Stand-ins for a missing or mismatched key, so that a failed check takes the same time whatever the
@@ -67,10 +71,12 @@ _DUMMY_ED448 = Ed448PublicKey(
 
 _DUMMY_BY_SIGNATURE_SIZE: dict[int, VerifyKey] = {64: _DUMMY_ED25519, 114: _DUMMY_ED448}
 
+_ED25519_COST = signature_cost(_DUMMY_ED25519)
+
 _COST_BY_SIZE: dict[int, int] = {
     0: 0,
     64: _ED25519_COST,
-    114: _ED448_COST,
+    114: signature_cost(_DUMMY_ED448),
     AUTHENTICATOR_SIZE: AGREEMENT_COST,
 }
 
@@ -92,6 +98,9 @@ def verification_cost(transmission: Transmission) -> int:
     """
     by_service = 0 if transmission.service_signature is None else _ED25519_COST
     return _COST_BY_SIZE.get(len(transmission.authorization), 0) + by_service
+
+
+_NONE_EXPECTED: Final = SignatureChecks()
 
 
 class _AgreedKeys:
@@ -164,8 +173,9 @@ class Verifier:
     not match the authorization, the check runs with a dummy key, and if a queue has fewer keys than
     it may have, it runs as often as if all were there.
 
-    ``spent`` is the cost of the checks so far.  One unit is about ten microseconds on a machine of
-    2026; what matters is the ratio of X25519 (4), Ed25519 (9) and Ed448 (31).
+    ``spent`` is the cost of the checks so far, but for those that other threads have made.  One
+    unit is about ten microseconds on a machine of 2026; what matters is the ratio of X25519 (4),
+    Ed25519 (9) and Ed448 (31).
     """
 
     def __init__(
@@ -175,6 +185,44 @@ class Verifier:
         self._session_key = session_key
         self._service = service
         self._agreed = _AgreedKeys()
+        self._expected = _NONE_EXPECTED
+
+    def checks(
+        self, transmission: Transmission, key: AuthPublicKey | None
+    ) -> Iterator[SignatureCheck]:
+        """Yield the signatures that `accepts_service` and `accepts` verify first.
+
+        ``key`` is the first of those that `accepts` is given; `None` if there is none.
+        """
+        signature = transmission.service_signature
+        if signature is not None and self._service is not None:
+            session_key = self._service.session_key
+            yield SignatureCheck(session_key, signature, transmission.authorized)
+        authorization = transmission.authorization
+        dummy = _DUMMY_BY_SIGNATURE_SIZE.get(len(authorization))
+        if dummy is not None:
+            yield SignatureCheck(
+                _signing_key(key, dummy) or dummy, authorization, self._covered(transmission)
+            )
+
+    def expect(self, checks: SignatureChecks) -> None:
+        """Take verdicts from these checks, made of what `checks` gives, from now on.
+
+        Where there is no verdict yet, several signatures are verified at once.
+        """
+        self._expected = checks
+
+    def expect_none(self) -> None:
+        """Verify each signature when it is its turn, as a new verifier does."""
+        self._expected = _NONE_EXPECTED
+
+    def cost(self, transmission: Transmission) -> int:
+        """The least that checking a transmission is going to cost: nothing if it is known."""
+        by_service, expected = transmission.service_signature, self._expected
+        is_known = expected.is_known(transmission.authorization)
+        if is_known and (by_service is None or expected.is_known(by_service)):
+            return 0
+        return verification_cost(transmission)
 
     def accepts(
         self, transmission: Transmission, keys: Sequence[AuthPublicKey], *, most_keys: int = 1
@@ -184,9 +232,7 @@ class Verifier:
         The search ends with the first key that matches.  If none does, it makes ``most_keys``
         checks however many keys there are, so that the time does not tell.
         """
-        covered = transmission.authorized
-        if transmission.service_signature is not None and self._service is not None:
-            covered = self._service.certificate_hash + covered
+        covered = self._covered(transmission)
         if any(self._matches(transmission, covered, key) for key in keys):
             return True
         for _ in range(most_keys - len(keys)):
@@ -216,6 +262,12 @@ class Verifier:
             service.session_key, transmission.authorization, transmission.authorized
         )
 
+    def _covered(self, transmission: Transmission) -> bytes:
+        """What the key of a queue covers."""
+        if transmission.service_signature is not None and self._service is not None:
+            return self._service.certificate_hash + transmission.authorized
+        return transmission.authorized
+
     def _matches(
         self, transmission: Transmission, covered: bytes, key: AuthPublicKey | None
     ) -> bool:
@@ -227,8 +279,9 @@ class Verifier:
         dummy = _DUMMY_BY_SIGNATURE_SIZE.get(len(authorization))
         if dummy is None:
             return False
-        if isinstance(key, Ed25519PublicKey | Ed448PublicKey) and type(key) is type(dummy):
-            return self._signed(key, authorization, covered)
+        signing_key = _signing_key(key, dummy)
+        if signing_key is not None:
+            return self._signed(signing_key, authorization, covered)
         self._signed(dummy, authorization, covered)
         return False
 
@@ -256,9 +309,20 @@ class Verifier:
         return accepted
 
     def _signed(self, key: VerifyKey, signature: bytes, message: bytes) -> bool:
-        self.spent += _ED448_COST if isinstance(key, Ed448PublicKey) else _ED25519_COST
-        try:
-            key.verify(signature, message)
-        except SignatureInvalid:
-            return False
-        return True
+        # Taken out, so that checking the signature again, with another key or a dummy, takes its
+        # time whether or not the first check was made ahead.
+        check = self._expected.take(signature)
+        if check is not None and check.key == key and check.message == message:
+            if check.verdict is None:
+                self.spent += self._expected.run_some()
+            if check.verdict is not None:
+                return check.verdict
+        self.spent += signature_cost(key)
+        return is_signed(key, signature, message)
+
+
+def _signing_key(key: AuthPublicKey | None, dummy: VerifyKey) -> VerifyKey | None:
+    """The key, if it makes signatures of the kind that ``dummy`` verifies."""
+    if isinstance(key, Ed25519PublicKey | Ed448PublicKey) and type(key) is type(dummy):
+        return key
+    return None

@@ -251,8 +251,9 @@ async def open_house(
     random: Callable[[int], bytes] | None = None,
     relays: Relays | None = None,
     resolver: NameResolver | None = None,
+    threads: int = 0,
 ) -> AsyncIterator[House]:
-    """A router that stands still without commands."""
+    """A router that stands still without commands, but for the threads that it may have."""
     clock = [float(NOW)]
     hub = await assemble_hub(
         config or RouterConfig(),
@@ -262,9 +263,11 @@ async def open_house(
         resolver=resolver,
         clock=lambda: clock[0],
         random=random or predictable_random(),
+        threads=threads,
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.commits.run)
+        nursery.start_soon(hub.signature_threads.run)
         try:
             house = House(hub, nursery, CREDENTIALS, clock)
             yield house

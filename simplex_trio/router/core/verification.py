@@ -7,6 +7,8 @@ authorization once, or for recipients `MAX_OWNERS` times.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.router.core.model import MAX_OWNERS, Queue, same_key
 from simplex_trio.router.core.state import RouterState
@@ -16,6 +18,7 @@ from simplex_trio.wire.errors.values import Code, RouterErrorValue
 from simplex_trio.wire.handshake import PeerService
 from simplex_trio.wire.queue_mode import QueueMode
 from simplex_trio.wire.reading import ReceivedCommand
+from simplex_trio.wire.signature_checks import SignatureCheck
 from simplex_trio.wire.smp.commands import (
     LGET,
     LKEY,
@@ -29,7 +32,7 @@ from simplex_trio.wire.smp.commands import (
 )
 from simplex_trio.wire.smp.reading import service_refusal
 
-__all__ = ["find_queue", "refusal"]
+__all__ = ["find_queue", "refusal", "signature_checks"]
 
 
 def find_queue(state: RouterState, command: Command, entity_id: bytes) -> Queue | None:
@@ -63,22 +66,45 @@ def refusal(
             allowed = queue is not None and queue.record.sender_key is None
         case LGET():
             allowed = queue is not None and queue.is_for_contact
-        case NEW(auth_key=key):
-            allowed = verifier.accepts(transmission, (key,))
-        case RecipientCommand():
-            owners = () if queue is None else queue.record.recipient_keys[:MAX_OWNERS]
-            allowed = verifier.accepts(transmission, owners, most_keys=MAX_OWNERS)
-        case SenderCommand() | LKEY() | NSUB():
-            allowed = verifier.accepts(transmission, _keys(command, queue))
         case _:
-            return None  # commands that need no key, and those of a service about itself
+            keys = _keys(command, queue)
+            if keys is None:
+                return None  # commands that need no key, and those of a service about itself
+            most_keys = MAX_OWNERS if isinstance(command, RecipientCommand) else 1
+            allowed = verifier.accepts(transmission, keys, most_keys=most_keys)
     return None if allowed else Code.AUTH
 
 
-def _keys(command: Command, queue: Queue | None) -> tuple[AuthPublicKey, ...]:
-    if queue is None:
-        return ()
-    record = queue.record
+def signature_checks(
+    state: RouterState, verifier: Verifier, received: ReceivedCommand[Command]
+) -> Iterator[SignatureCheck]:
+    """The signatures that `refusal` will verify, as far as can be told before it is the turn.
+
+    Commands before this one may change its queue; then `refusal` verifies others, or more.
+    """
+    command, transmission = received.command, received.transmission
+    if not transmission.authorization:
+        return iter(())
+    keys = _keys(command, find_queue(state, command, transmission.entity_id))
+    if keys is None:
+        return iter(())
+    return verifier.checks(transmission, keys[0] if keys else None)
+
+
+def _keys(command: Command, queue: Queue | None) -> Sequence[AuthPublicKey] | None:
+    """The keys of which one has to have authorized a command; `None` if it needs no key."""
+    match command:
+        case NEW(auth_key=key):
+            return (key,)
+        case RecipientCommand():
+            return () if queue is None else queue.record.recipient_keys[:MAX_OWNERS]
+        case SenderCommand() | LKEY() | NSUB():
+            return () if queue is None else _other_keys(command, queue.record)
+        case _:
+            return None
+
+
+def _other_keys(command: Command, record: QueueRecord) -> tuple[AuthPublicKey, ...]:
     match command:
         case SEND():
             return () if record.sender_key is None else (record.sender_key,)
