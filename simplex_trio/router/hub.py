@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
-from attrs import Factory, define
+import trio
+from attrs import Factory, define, evolve
 
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.router.body_loader import BodyLoader
@@ -21,7 +22,7 @@ from simplex_trio.router.delayed_events import DelayedEvents
 from simplex_trio.router.names import NameResolver, resolve_name
 from simplex_trio.router.proxying import Proxying, Relays, Requester
 from simplex_trio.router.signature_threads import SignatureThreads
-from simplex_trio.router.store.interface import Store
+from simplex_trio.router.store.interface import Snapshot, Store
 from simplex_trio.transport.places import Places
 from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.errors.values import Proxy, ProxyErrorKind
@@ -32,6 +33,11 @@ from simplex_trio.wire.smp.messages import ERR, RNAME, Message
 __all__ = ["Hub", "OpenSession", "assemble_hub"]
 
 _log = logging.getLogger(__name__)
+
+_LOADED_TOGETHER = 1000
+"""Records that are taken in at start before others get a turn: some milliseconds' worth."""
+
+T = TypeVar("T")
 
 
 class OpenSession(Protocol):
@@ -109,19 +115,13 @@ async def assemble_hub(
     ``threads`` is how many there may be for verifying signatures.
     """
     snapshot = await store.load()
-    crowded = sum(len(queue.recipient_keys) > MAX_OWNERS for queue in snapshot.queues)
-    if crowded:
-        _log.warning(
-            "%d queues have more than %d keys of owners; the others are ignored",
-            crowded,
-            MAX_OWNERS,
-        )
     state = RouterState(
         config.queues,
-        snapshot,
+        evolve(snapshot, queues=[], messages={}, notifications=[]),
         random=random,
         resolves_names=resolver is not None,
     )
+    await _load(state, snapshot)
     commits = Commits(store, state)
     proxying = None
     if relays is not None:
@@ -139,3 +139,26 @@ async def assemble_hub(
         clock=clock,
         signature_threads=SignatureThreads(threads),
     )
+
+
+async def _load(state: RouterState, snapshot: Snapshot) -> None:
+    """Take in queues with their messages, and notifications; others get their turns meanwhile."""
+    crowded = 0
+    for queues in _parts(snapshot.queues):
+        crowded += sum(len(queue.recipient_keys) > MAX_OWNERS for queue in queues)
+        state.load_queues(queues, snapshot.messages)
+        await trio.lowlevel.checkpoint()
+    for notifications in _parts(snapshot.notifications):
+        state.load_notifications(notifications)
+        await trio.lowlevel.checkpoint()
+    if crowded:
+        _log.warning(
+            "%d queues have more than %d keys of owners; the others are ignored",
+            crowded,
+            MAX_OWNERS,
+        )
+
+
+def _parts(records: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(records), _LOADED_TOGETHER):
+        yield records[start : start + _LOADED_TOGETHER]

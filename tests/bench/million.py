@@ -146,7 +146,7 @@ async def _load(count: int) -> None:
             seconds = perf_counter() - start
             memory = grown(before, resident_of(), count)
             await trio.sleep(0.1)  # in which the router looks for the first time for what is old
-    _tell(evolve(memory, rate=count / seconds), stalls)
+            _tell(evolve(memory, rate=count / seconds), stalls)
 
 
 async def _serve(count: int) -> None:

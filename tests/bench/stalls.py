@@ -4,15 +4,17 @@ The loop is held up by a step of a task, from one checkpoint to the next, and by
 threads that keeps the interpreter to itself.  The first is seen by an instrument of Trio, the
 second by how late a sleeping task wakes.
 
-Other programs on the machine make both look long.  So what counts is the time that went by or the
-processor time of this process in the meantime, whichever is less.
+Other programs on the machine make both look long.  So what counts is the time that went by, without
+that in which the loop was ready and had no processor, and no more than the processor time of this
+process in the meantime.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from time import perf_counter, process_time
 from typing import Self
 
@@ -27,6 +29,7 @@ _HEARTBEAT = 0.002
 @frozen
 class _Instant:
     wall: float
+    """Without the time in which the loop's thread had no processor."""
     processor: float
     collecting: float
     """Processor time of all collections until then."""
@@ -55,12 +58,16 @@ class Stalls(trio.abc.Instrument):
         self.collector: float = 0.0
         """The longest single garbage collection."""
         self._collecting = 0.0
-        self._collection_began = 0.0
+        self._collection_began: float | None = None
         self._began = self._now()
-        self._wakes_at = 0.0
+        self._timeout = 0.0
 
     def _now(self) -> _Instant:
-        return _Instant(self._wall(), self._processor(), self._collecting)
+        wall, processor, collecting = self._wall(), self._processor(), self._collecting
+        began = self._collection_began
+        if began is not None:  # another thread has collected, and is about to note it
+            collecting += processor - began
+        return _Instant(wall, processor, collecting)
 
     def _note(self, seconds: float, culprit: str) -> None:
         if seconds > self.longest:
@@ -76,11 +83,11 @@ class Stalls(trio.abc.Instrument):
 
     def before_io_wait(self, timeout: float) -> None:
         self._began = self._now()
-        self._wakes_at = self._began.wall + timeout
+        self._timeout = timeout
 
     def after_io_wait(self, timeout: float) -> None:
         now = self._now()
-        late = now.wall - self._wakes_at
+        late = now.wall - self._began.wall - self._timeout
         self._note(min(late, self._began.until(now)), "")
 
     # --- the collector --------------------------------------------------------------------------
@@ -89,26 +96,50 @@ class Stalls(trio.abc.Instrument):
         """For `gc.callbacks`."""
         if phase == "start":
             self._collection_began = self._processor()
-        else:
+        elif self._collection_began is not None:
             pause = self._processor() - self._collection_began
+            self._collection_began = None
             self._collecting += pause
             self.collector = max(self.collector, pause)
+
+
+@contextmanager
+def _thread_clock() -> Iterator[Callable[[], float]]:
+    """A clock that stands still while this thread is ready and has no processor, if that is known.
+
+    Linux counts this time for each thread.
+    """
+    try:
+        descriptor = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield perf_counter
+        return
+
+    def clock() -> float:
+        _, ready, _ = os.pread(descriptor, 100, 0).split()
+        return perf_counter() - int(ready) / 1e9
+
+    try:
+        yield clock
+    finally:
+        os.close(descriptor)
 
 
 @asynccontextmanager
 async def watch_loop() -> AsyncIterator[Stalls]:
     """Watch the loop for as long as the block lasts; the figures are there at any time."""
-    stalls = Stalls()
-    gc.callbacks.append(stalls.collection)
-    trio.lowlevel.add_instrument(stalls)
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_wake_often)
-            yield stalls
-            nursery.cancel_scope.cancel()
-    finally:
-        trio.lowlevel.remove_instrument(stalls)
-        gc.callbacks.remove(stalls.collection)
+    with _thread_clock() as wall:
+        stalls = Stalls(wall)
+        gc.callbacks.append(stalls.collection)
+        trio.lowlevel.add_instrument(stalls)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_wake_often)
+                yield stalls
+                nursery.cancel_scope.cancel()
+        finally:
+            trio.lowlevel.remove_instrument(stalls)
+            gc.callbacks.remove(stalls.collection)
 
 
 async def _wake_often() -> None:

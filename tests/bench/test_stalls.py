@@ -55,6 +55,17 @@ def test_collections_are_counted_by_themselves() -> None:
     assert (loop.stalls.longest, loop.stalls.collector) == (0.25, 2.0)
 
 
+def test_a_collection_in_a_thread_that_has_not_noted_its_end_yet() -> None:
+    loop = Watched()
+    loop.stalls.before_io_wait(0.0)
+    loop.stalls.collection("start", {})
+    loop.work(2.0)
+    loop.stalls.after_io_wait(0.0)
+    assert loop.stalls.longest == 0.0
+    loop.stalls.collection("stop", {})
+    assert loop.stalls.collector == 2.0
+
+
 def test_waking_late_counts_if_this_process_worked_meanwhile() -> None:
     loop = Watched()
     loop.stalls.before_io_wait(1.0)

@@ -6,7 +6,7 @@ notes in a `Transaction` the change for the store, and how to undo it in memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.service_queues import ServiceQueues
@@ -86,9 +86,9 @@ class QueueTable:
 
     # --- from the store -----------------------------------------------------------------------
 
-    def load(self, record: QueueRecord, messages: Iterable[MessageHead]) -> None:
-        """Add a queue that is in the store."""
-        self.insert(Queue(record, list(messages)))
+    def load(self, record: QueueRecord, messages: list[MessageHead] | None) -> None:
+        """Add a queue that is in the store, with its messages, which belong to it from then on."""
+        self.insert(Queue(record, [] if messages is None else messages))
 
     # --- steps --------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ Pure.  Steps change memory at once, and note in a transaction what the store has
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from attrs import evolve
@@ -22,6 +22,7 @@ from simplex_trio.router.core.shortage import Shortage
 from simplex_trio.router.core.subscriptions import EndedSubscription, Subscriber, Subscribers
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import Snapshot
+from simplex_trio.router.store.records import MessageHead, NotificationRecord, QueueRecord
 from simplex_trio.serving.counters import Counters
 from simplex_trio.wire.handshake import PeerService
 
@@ -32,7 +33,10 @@ ID_SIZE: Final = 24
 
 
 class RouterState:
-    """Everything that a router knows while it runs.
+    """Everything that a router knows while it runs, at first what is in ``snapshot``.
+
+    A million queues take seconds to load, so `load_queues` and `load_notifications` can be called
+    with a part of them at a time instead.
 
     ``random`` returns the given number of unpredictable bytes.
     """
@@ -52,7 +56,7 @@ class RouterState:
         self.services: Services = Services(
             snapshot.services, secret=random(SECRET_SIZE), most=policy.max_services
         )
-        self.notifications: PendingNotifications = PendingNotifications(snapshot.notifications)
+        self.notifications: PendingNotifications = PendingNotifications()
         self.counters: Counters[Count] = Counters(Count, snapshot.statistics)
         self.recipients: Subscribers = Subscribers()
         self.notifiers: Subscribers = Subscribers()
@@ -60,9 +64,29 @@ class RouterState:
         self.shortage: Shortage = Shortage()
         self.follow_ups: list[Transaction] = []
         """Changes that effects have made; see `simplex_trio.router.core.interpreter`."""
-        self._next_sequence = snapshot.next_sequence
-        for record in snapshot.queues:
-            self.queues.load(record, snapshot.messages.get(record.recipient_id, ()))
+        self._next_sequence = 1
+        self.load_queues(snapshot.queues, snapshot.messages)
+        self.load_notifications(snapshot.notifications)
+
+    # --- from the store -----------------------------------------------------------------------
+
+    def load_queues(
+        self, records: Iterable[QueueRecord], messages: dict[bytes, list[MessageHead]]
+    ) -> None:
+        """Add queues that are in the store, and take their messages out of ``messages``."""
+        for record in records:
+            heads = messages.pop(record.recipient_id, None)
+            self.queues.load(record, heads)
+            if heads:
+                self._next_sequence = max(self._next_sequence, heads[-1].sequence + 1)
+
+    def load_notifications(self, records: Sequence[NotificationRecord]) -> None:
+        """Add notifications that are in the store, in the order of their sequence numbers."""
+        self.notifications.restore(records)
+        if records:
+            self._next_sequence = max(self._next_sequence, records[-1].sequence + 1)
+
+    # --- numbers ------------------------------------------------------------------------------
 
     def new_id(self) -> bytes:
         """A random id, which can equal another one by chance only."""
