@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, starmap
 from typing import TypeAlias, TypeVar
 
 from simplex_trio.errors import (
@@ -14,6 +16,7 @@ from simplex_trio.errors import (
     StoreFull,
     StoreUnavailable,
 )
+from simplex_trio.router.store.groups import in_groups
 from simplex_trio.router.store.interface import (
     Change,
     DeleteMessages,
@@ -39,6 +42,7 @@ from simplex_trio.router.store.room import (
 )
 from simplex_trio.router.store.rows import (
     Columns,
+    Row,
     body_row,
     counter_row,
     head_row,
@@ -54,7 +58,15 @@ from simplex_trio.router.store.rows import (
     read_service,
     service_row,
 )
-from simplex_trio.router.store.statements import delete, insert, select, select_one, upsert
+from simplex_trio.router.store.statements import (
+    Statement,
+    delete,
+    insert,
+    portions,
+    select,
+    select_one,
+    upsert,
+)
 from simplex_trio.storage.database import Database
 from simplex_trio.storage.failures import translated
 from simplex_trio.wire.smp.links import QueueLinkData
@@ -66,17 +78,8 @@ Changes: TypeAlias = tuple[Change, ...]
 
 T = TypeVar("T")
 
-_PUT_QUEUE = upsert("queues")
-_PUT_LINK = upsert("links")
-_PUT_HEAD = insert("messages")
-_PUT_BODY = insert("bodies")
-_PUT_SERVICE = upsert("services")
-_PUT_NOTIFICATION = insert("notifications")
-_PUT_COUNTER = upsert("statistics")
-_DELETE_QUEUE = delete("queues")
-_DELETE_MESSAGE = delete("messages")
-_DELETE_SERVICE = delete("services")
-_DELETE_NOTIFICATION = delete("notifications")
+_Rows: TypeAlias = defaultdict[tuple[Statement, str], list[Row]]
+"""The rows to write, or the first columns of rows to delete, by statement and table."""
 
 _QUEUE = select_one("queues")
 _SERVICE = select_one("services")
@@ -127,8 +130,13 @@ class Tables:
 
     def _commit(self, changes: Changes) -> None:
         with self._database.transaction():
-            for change in changes:
-                self._apply(change)
+            if self._has_room:
+                for group in in_groups(changes):
+                    self._apply(group)
+            else:
+                for change in changes:
+                    self._check_room(change)
+                    self._apply((change,))
 
     def _begin_log_again(self) -> bool:
         """Move the log into the file, to free its room; whether that worked."""
@@ -157,8 +165,6 @@ class Tables:
         return free >= ROOM_KEPT + needed
 
     def _check_room(self, change: Change) -> None:
-        if self._has_room:
-            return
         if effect_of(change, self._stored_size, self._has_service) is SizeEffect.GROWS:
             raise StoreFull("the room that is left is kept for deleting")
 
@@ -173,37 +179,44 @@ class Tables:
         link = execute(_LINK_SIZE, (recipient_id,)).fetchone()
         return queue_size(row), 0 if link is None else link[0]
 
-    def _apply(self, change: Change) -> None:
-        self._check_room(change)
-        execute, execute_many = self._connection.execute, self._connection.executemany
-        match change:
-            case PutMessage(recipient_id, head, body):
-                execute(_PUT_HEAD, head_row(recipient_id, head))
-                execute(_PUT_BODY, body_row(head.sequence, body))
-            case DeleteMessages(sequences):
-                execute_many(_DELETE_MESSAGE, ((sequence,) for sequence in sequences))
-            case PutQueue():
-                self._put_queue(change)
-            case DeleteQueue(recipient_id):
-                execute(_DELETE_QUEUE, (recipient_id,))
-            case PutNotification(notification):
-                execute(_PUT_NOTIFICATION, notification_row(notification))
-            case DeleteNotifications(sequences):
-                execute_many(_DELETE_NOTIFICATION, ((sequence,) for sequence in sequences))
-            case PutService(service):
-                execute(_PUT_SERVICE, service_row(service))
-            case DeleteService(service_id):
-                execute(_DELETE_SERVICE, (service_id,))
-            case PutStatistics(counters):
-                execute_many(_PUT_COUNTER, (counter_row(*item) for item in counters.items()))
+    def _apply(self, group: Iterable[Change]) -> None:
+        """Write changes that `in_groups` has put together."""
+        rows: _Rows = defaultdict(list)
+        for change in group:
+            match change:
+                case PutMessage(recipient_id, head, body):
+                    rows[insert, "messages"].append(head_row(recipient_id, head))
+                    rows[insert, "bodies"].append(body_row(head.sequence, body))
+                case DeleteMessages(sequences):
+                    rows[delete, "messages"].extend((sequence,) for sequence in sequences)
+                case PutQueue(record, link_data):
+                    rows[upsert, "queues"].append(queue_row(record))
+                    if link_data is not None:
+                        rows[upsert, "links"].append(link_row(record.recipient_id, link_data))
+                case DeleteQueue(recipient_id):
+                    rows[delete, "queues"].append((recipient_id,))
+                case PutNotification(notification):
+                    rows[insert, "notifications"].append(notification_row(notification))
+                case DeleteNotifications(sequences):
+                    rows[delete, "notifications"].extend((sequence,) for sequence in sequences)
+                case PutService(service):
+                    rows[upsert, "services"].append(service_row(service))
+                case DeleteService(service_id):
+                    rows[delete, "services"].append((service_id,))
+                case PutStatistics(counters):
+                    rows[upsert, "statistics"].extend(starmap(counter_row, counters.items()))
+        self._write(rows)
+        self._check_link(change)
 
-    def _put_queue(self, change: PutQueue) -> None:
-        queue, link_data = change.record, change.link_data
-        self._connection.execute(_PUT_QUEUE, queue_row(queue))
-        if link_data is not None:
-            self._connection.execute(_PUT_LINK, link_row(queue.recipient_id, link_data))
-        elif queue.link is not None:
-            found = self._connection.execute(_HAS_LINK, (queue.recipient_id,)).fetchone()
+    def _write(self, rows: _Rows) -> None:
+        execute = self._connection.execute
+        for (statement, table), of_table in rows.items():
+            for portion in portions(of_table):
+                execute(statement(table, len(portion)), tuple(chain.from_iterable(portion)))
+
+    def _check_link(self, change: Change) -> None:
+        if isinstance(change, PutQueue) and change.record.link and change.link_data is None:
+            found = self._connection.execute(_HAS_LINK, (change.record.recipient_id,)).fetchone()
             if found is None:
                 raise StoreConflict("a new link has no data")
 
