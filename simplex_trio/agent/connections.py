@@ -312,6 +312,7 @@ class Connections:
         self._pool.drop(attempt, reason)
         self._observer.disconnected(connection, reason)
         connection.over.set()
+        await connection.client.forget_all()
 
     async def _deliver_until_the_end(
         self, nursery: trio.Nursery, connection: PooledClient

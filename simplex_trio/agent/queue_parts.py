@@ -73,6 +73,12 @@ class QueueParts:
                 return keys
         return None
 
+    def drop_part(self) -> bool:
+        """Drop the queues of one part; False if nothing is left."""
+        if self._parts:
+            self._parts.pop()
+        return bool(self._parts)
+
     def take(self, others: QueueParts) -> None:
         """Add other queues, none of which are here, at the end; they must not be used again."""
         for part in others._parts:
@@ -86,5 +92,6 @@ class QueueParts:
 
         What is added meanwhile may be among them, and what is removed too.
         """
-        for part in tuple(self._parts):
-            yield from tuple(part)
+        remaining = self._parts[::-1]
+        while remaining:
+            yield from tuple(remaining.pop())  # no part is kept that may become empty meanwhile

@@ -62,6 +62,7 @@ class Resubscription:
             if changed.temporary:
                 _give_up_if_silent(client, frames)
                 return False
+            await trio.lowlevel.checkpoint()  # a chunk is some milliseconds' worth
         return True
 
     async def _subscribe_queues(

@@ -25,6 +25,7 @@ from simplex_trio.agent.events import (
     Subscribed,
     SubscriptionEnded,
 )
+from simplex_trio.agent.queue_parts import QueueParts
 from simplex_trio.agent.resubscription import Resubscription
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import (
@@ -180,8 +181,10 @@ class Subscriber:
         """Forget all subscriptions at a destination."""
         server = self._servers.get(destination)
         if server is not None:
-            server.subscriptions.clear()
+            forgotten = server.subscriptions.clear()
             server.wake()
+            if self._nursery is not None:
+                self._nursery.start_soon(_free, forgotten)
         self._tidy(destination)
 
     def hold(self) -> None:
@@ -358,6 +361,13 @@ class Subscriber:
             and destination not in self._workers
         ):
             del self._servers[destination]
+
+
+async def _free(forgotten: Iterable[QueueParts]) -> None:
+    """Free the memory of queues, with turns for other tasks in between."""
+    for queues in forgotten:
+        while queues.drop_part():
+            await trio.lowlevel.checkpoint()
 
 
 def _queue_of(event: ClientEvent) -> bytes:

@@ -240,12 +240,14 @@ class ServerSubscriptions:
         self.pending_service = self._active_service = None
         return there_was
 
-    def clear(self) -> None:
-        """Forget all queues and the service."""
+    def clear(self) -> list[QueueParts]:
+        """Forget all queues and the service; returns the queues, as freeing many takes a while."""
+        forgotten = [self._pending, *self._active.values()]
         self._pending = QueueParts()
         self._active = {}
         self._echoes = Echoes()
         self.remove_service()
+        return forgotten
 
     # --- what happens to connections ----------------------------------------------------------
 

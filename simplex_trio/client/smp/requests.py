@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import trio
 from attrs import field
 
 from simplex_trio.client.connection import ClientConfig, Connection, RouterClient
@@ -18,6 +19,8 @@ from simplex_trio.wire.smp.commands import Command
 from simplex_trio.wire.smp.messages import MSG, OK, SOK, Message
 
 __all__ = ["SMPClientConfig", "SMPRequests", "read_ok", "read_subscribed"]
+
+_FORGOTTEN_TOGETHER = 10_000
 
 
 @frozen(repr=False)
@@ -50,6 +53,17 @@ class SMPRequests(RouterClient[Command, Message, ClientEvent]):
     def forget(self, recipient_id: bytes) -> None:
         """Drop a queue's delivery key; further messages of it arrive sealed."""
         self._smp.delivery_keys.pop(recipient_id, None)
+
+    async def forget_all(self) -> None:
+        """Drop all delivery keys once the connection has ended.
+
+        To free a million of them at once would hold up other tasks, which get their turns here.
+        """
+        keys = self._smp.delivery_keys
+        while keys:
+            for _ in range(min(len(keys), _FORGOTTEN_TOGETHER)):
+                keys.popitem()
+            await trio.lowlevel.checkpoint()
 
     async def _request_as_owner(
         self, command: Command, queue: OwnedQueue, patience: Patience
