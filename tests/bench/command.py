@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json is not None:
             options.json.write_text(comparison.to_json() + "\n")
         return 1 if comparison.left_out else 0
-    report = trio.run(_measure, rows, named, options.repeat, options.scale)
+    report = trio.run(_measure, rows, named, options.repeat, options.scale, options.chat)
     print(table(report, GROUPS, other))
     if options.json is not None:
         options.json.write_text(report.to_json() + "\n")
@@ -126,6 +126,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--compare", metavar="FILE", type=Path, help="show another report's figures beside ours")
     add(
+        "--chat",
+        metavar="PROGRAM",
+        type=_program,
+        help="a chat program to be the bot of the rows about bots, instead of this package",
+    )
+    add(
         "--beside",
         metavar="PATH",
         type=_side,
@@ -155,6 +161,13 @@ def _address(text: str) -> ServerAddressWithAuth:
         return ServerAddressWithAuth.parse(text)
     except DecodeError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _program(text: str) -> Path:
+    path = Path(text).resolve()
+    if not path.is_file():
+        raise argparse.ArgumentTypeError("there is no such program")
+    return path
 
 
 def _side(text: str) -> Side:
@@ -210,12 +223,13 @@ async def _measure(
     named: dict[Subject, ServerAddressWithAuth | None],
     repeat: int,
     scale: float,
+    chat_program: Path | None,
 ) -> Report:
     figures: dict[str, Figures] = {}
     left_out: dict[str, str] = {}
     needs = {subject for row in rows for subject in row.needs}
     async with _subjects(needs, named) as subjects:
-        conditions = Conditions(subjects.addresses, scale, subjects.processes)
+        conditions = Conditions(subjects.addresses, scale, subjects.processes, chat_program)
         for row in rows:
             reasons = [why for subject, why in subjects.missing.items() if subject in row.needs]
             if reasons:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from enum import Enum, auto
+from pathlib import Path
 
 from attrs import field, frozen
 
@@ -35,14 +36,19 @@ class Conditions(Redacted):
     scale: float = 1.0
     processes: dict[Subject, int] = field(factory=dict)
     """The process ids of those that were started for the rows."""
+    chat_program: Path | None = None
+    """A program that is to be the bot of rows about bots, in place of this package."""
 
     def times(self, count: int) -> int:
         """How often to do what is done ``count`` times at full length."""
         return max(1, round(count * self.scale))
 
-    def stopwatch(self) -> Stopwatch:
-        """Start measuring time, and that of the processors, here and in the router."""
-        return Stopwatch(self.processes.get(Subject.ROUTER))
+    def stopwatch(self, process: int | None = None) -> Stopwatch:
+        """Start measuring time, and that of the processors, here and in the router.
+
+        With a process id it is that process instead of this one.
+        """
+        return Stopwatch(self.processes.get(Subject.ROUTER), process)
 
 
 Measure = Callable[[Conditions], Awaitable[Figures] | Figures]

@@ -34,13 +34,15 @@ def processor_seconds(pid: int) -> float | None:
 class Stopwatch:
     """Runs from when it is made; ``router`` is the process id of the router, if it is one of ours.
 
+    ``process`` is that of what is measured, unless it is this process.
+
     What it returns are figures for so many operations, done since then.
     """
 
-    def __init__(self, router: int | None = None) -> None:
-        self._router = router
+    def __init__(self, router: int | None = None, process: int | None = None) -> None:
+        self._router, self._process = router, process
         self._router_start = None if router is None else processor_seconds(router)
-        self._own_start = time.process_time()
+        self._own_start = self._own()
         self._start = time.perf_counter()
 
     def of_all(self, count: int) -> Figures:
@@ -53,14 +55,18 @@ class Stopwatch:
         """Of operations that were done one after the other, and took so long each."""
         return self._with_processors(len(seconds), Figures.of_each(seconds))
 
+    def _own(self) -> float | None:
+        return time.process_time() if self._process is None else processor_seconds(self._process)
+
     def _with_processors(self, count: int, figures: Figures) -> Figures:
-        own = time.process_time() - self._own_start
+        now = self._own()
+        own = None if now is None or self._own_start is None else now - self._own_start
         router = None if self._router is None else processor_seconds(self._router)
         taken = (
             None if router is None or self._router_start is None else router - self._router_start
         )
         return evolve(
             figures,
-            cpu_us=own / count * 1e6,
+            cpu_us=None if own is None else own / count * 1e6,
             router_cpu_us=None if taken is None else taken / count * 1e6,
         )

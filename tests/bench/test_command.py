@@ -37,6 +37,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         ["--scale", "-1"],
         ["--scale", "fast"],
         ["--compare", "no such file"],
+        ["--chat", "no such program"],
     ],
 )
 def test_arguments_that_make_no_sense(
@@ -92,7 +93,7 @@ def test_rows_about_connections(tmp_path: Path) -> None:
 
 def test_rows_about_a_bot(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    rows = ["chat-messages", "chat-start"]
+    rows = ["chat-messages", "chat-restart", "chat-start"]
     assert main(["--rows", *rows, "--scale", "0.001", "--repeat", "1", "--json", str(figures)]) == 0
     found = json.loads(figures.read_text())["rows"]
     assert set(found) == set(rows)

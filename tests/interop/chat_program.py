@@ -35,6 +35,7 @@ class _WebSocket:
 
     stream: trio.abc.Stream
     buffer: bytes = b""
+    sending: trio.Lock = field(factory=trio.Lock)
 
     async def open(self, port: int) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
@@ -68,7 +69,8 @@ class _WebSocket:
         else:
             head = struct.pack(">BBQ", 0x80 | kind, 0xFF, size)
         # The mask only has to be there; with zeros the data stays what it is.
-        await self.stream.send_all(head + bytes(4) + data)
+        async with self.sending:
+            await self.stream.send_all(head + bytes(4) + data)
 
     async def receive(self) -> bytes:
         message = b""
@@ -95,8 +97,10 @@ class ChatProgram:
     """The program, with one profile."""
 
     _socket: _WebSocket
+    pid: int
     _events: list[dict[str, Any]] = field(factory=list)
     _answers: dict[str, dict[str, Any]] = field(factory=dict)
+    _asked: dict[str, trio.Event] = field(factory=dict)
     _commands: int = 0
     _more: trio.Event = field(factory=trio.Event)
     patience: float = PATIENCE
@@ -113,6 +117,7 @@ class ChatProgram:
                 self._events.append(said["resp"])
             else:
                 self._answers[number] = said["resp"]
+                self._asked.pop(number, trio.Event()).set()
             self._more.set()
             self._more = trio.Event()
 
@@ -121,10 +126,10 @@ class ChatProgram:
         self._commands += 1
         number = str(self._commands)
         asked = json.dumps({"corrId": number, "cmd": command})
+        self._asked[number] = answered = trio.Event()
         await self._socket.send(_TEXT, asked.encode())
         with trio.fail_after(self.patience):
-            while number not in self._answers:
-                await self._more.wait()
+            await answered.wait()
         answer = self._answers.pop(number)
         assert answer["type"] != "chatCmdError", (command, answer)
         return answer
@@ -139,6 +144,15 @@ class ChatProgram:
                     if each["type"] == kind and fits(each):
                         self._events.remove(each)
                         return each
+                await self._more.wait()
+
+    async def all_events(self) -> AsyncIterator[dict[str, Any]]:
+        """All events, in the order in which they come; none is kept for `event`."""
+        while True:
+            taken, self._events = self._events, []
+            for each in taken:
+                yield each
+            if not self._events:
                 await self._more.wait()
 
     def complaints(self) -> list[str]:
@@ -254,7 +268,7 @@ async def open_chat_program(
         async with await _connected(port) as stream:
             socket = _WebSocket(stream)
             await socket.open(port)
-            opened = ChatProgram(socket)
+            opened = ChatProgram(socket, process.pid)
             async with trio.open_nursery() as reading:
                 reading.start_soon(opened.read)
                 yield opened
@@ -286,4 +300,4 @@ async def _connected(port: int) -> trio.abc.Stream:
             try:
                 return await trio.open_tcp_stream("127.0.0.1", port)
             except OSError:
-                await trio.sleep(0.1)
+                await trio.sleep(0.02)
