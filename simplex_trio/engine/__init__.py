@@ -2,8 +2,8 @@
 
 `ProtocolClient` runs a connection with four tasks in one cancel scope.  A protocol plugs in as a
 `Codec`, over any `FrameStream`: SMP and NTF do so in `simplex_trio.client`, Katzenpost in
-`simplex_trio.katzenpost`.  `pending`, `outbox`, `events`, `timeouts` and `backoff` decide in plain
-code; the four tasks carry out.
+`simplex_trio.katzenpost`.  `pending`, `deadlines`, `outbox`, `events`, `timeouts` and `backoff`
+decide in plain code; the four tasks carry out.
 """
 
 from typing import TYPE_CHECKING

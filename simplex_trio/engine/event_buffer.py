@@ -123,6 +123,6 @@ class EventStream(EventReader[EventT]):
         if self._ended:
             return True
         kept = self._buffer.put(event, weight, fold_key)
-        if kept:
+        if kept and self._readers:
             self._readers.unpark()
         return kept

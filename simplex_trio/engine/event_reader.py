@@ -7,7 +7,12 @@ from typing import TypeVar
 
 import trio
 
-__all__ = ["EventReader"]
+__all__ = ["EVENTS_IN_A_ROW", "EventReader"]
+
+EVENTS_IN_A_ROW = 16
+"""Events that may be read without other tasks having their turn, where they are there already.  So
+what a program does about events that came together is done together: acknowledgements share blocks.
+"""
 
 EventT = TypeVar("EventT")
 
@@ -23,6 +28,7 @@ class EventReader(trio.abc.ReceiveChannel[EventT]):
         self._readers = trio.lowlevel.ParkingLot()
         self._ended = False
         self._closed = False
+        self._in_a_row = 0
 
     @abstractmethod
     def _has_events(self) -> bool:
@@ -35,13 +41,20 @@ class EventReader(trio.abc.ReceiveChannel[EventT]):
     async def receive(self) -> EventT:
         """Wait for the next event.  If cancelled, no event is lost.
 
+        It is a checkpoint, except that of events that are there already, only one in
+        `EVENTS_IN_A_ROW` lets other tasks have their turn.
+
         Raises `trio.EndOfChannel` after the last event, `trio.ClosedResourceError` after `aclose`.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         while not (self._closed or self._ended or self._has_events()):
+            self._in_a_row = 0
             await self._readers.park()
         event = self.receive_nowait()
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        self._in_a_row += 1
+        if self._in_a_row > EVENTS_IN_A_ROW:
+            self._in_a_row = 0
+            await trio.lowlevel.cancel_shielded_checkpoint()
         return event
 
     def receive_nowait(self) -> EventT:

@@ -51,7 +51,8 @@ class Outbox:
     def put(self, request: PendingRequest[Any, Any, Any], part: bytes) -> None:
         """Queue an encoded command."""
         self._queue.append((request, part))
-        self._writer.unpark()
+        if self._writer:
+            self._writer.unpark()
 
     async def wait_for_work(self) -> None:
         """Wait until something is queued; called by the writer."""

@@ -2,7 +2,8 @@
 
 * **send** takes what callers have queued, as soon as the stream is free, and writes it;
 * **receive** reads frames, and notes when the last bytes came;
-* **process** opens frames, and wakes callers or hands out events;
+* **process** opens frames, and wakes callers or hands out events; it also wakes callers at their
+  deadlines;
 * **monitor** pings a quiet connection, and gives up on a silent one.
 
 The first of them to end, for any reason, cancels the other three.  Then, in one place, the reason
@@ -16,12 +17,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import trio
 
 from simplex_trio.engine.calls import CORRELATION_ID_SIZE, Call, ClientStatistics, EngineConfig
 from simplex_trio.engine.codec import Codec, Incoming
+from simplex_trio.engine.deadlines import Deadlines
 from simplex_trio.engine.event_buffer import EventBuffer, EventStream
 from simplex_trio.engine.events import ErrorEvent, ExpiredResponse, UnexpectedResponse
 from simplex_trio.engine.outbox import Outbox
@@ -107,6 +109,10 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         self._table: PendingTable[CommandT, object, Waiter] = PendingTable()
         self._outbox = Outbox()
         self._unanswered: deque[_Pending[CommandT]] = deque()  # in the order of the outbox
+        self._deadlines: Deadlines[Waiter] = Deadlines()
+        self._alarm: trio.CancelScope | None = None  # wakes process when a deadline comes
+        self._received: deque[bytes] = deque()
+        self._processor = trio.lowlevel.ParkingLot()
         self._buffer: EventBuffer[EventT] = EventBuffer(limit=self._config.event_limit)
         self._events = EventStream(self._buffer)
         self._scope = trio.CancelScope()
@@ -196,10 +202,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         one that was written becomes an `ExpiredResponse` event.
         """
         call = Call(command, entity_id, key, correlation_id)
-        (result,) = await self._exchange((call,), self._seconds(patience, timeout))
-        if isinstance(result, SimplexError):
-            raise result
-        return result
+        return await self._ask(call, self._seconds(patience, timeout))
 
     async def request_many(
         self,
@@ -233,9 +236,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         time-out, a command that is still queued is not written.
         """
         call = Call(command, entity_id, key, answered=False)
-        (result,) = await self._exchange((call,), self._seconds(patience, timeout))
-        if isinstance(result, SimplexError):
-            raise result
+        await self._ask(call, self._seconds(patience, timeout))
 
     async def aclose(self) -> None:
         """End the connection and wait until its tasks have ended.
@@ -260,13 +261,34 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
     def _seconds(self, patience: Patience, timeout: float | None) -> float:
         return self._config.request_timeouts.seconds(patience) if timeout is None else timeout
 
+    async def _ask(self, call: Call[CommandT], seconds: float) -> MessageT:
+        """One command; as `_exchange`, without the lists that a batch needs."""
+        await self._check_connected()
+        if self._outbox.is_full and not await self._wait_for_room(seconds):
+            raise RequestTimeout("no room in the queue in time")
+        waiter = Waiter(seconds)
+        request = self._enter(call, waiter)
+        if isinstance(request, SimplexError):
+            await trio.lowlevel.checkpoint()
+            raise request
+        try:
+            await self._wait(waiter)
+        except BaseException:
+            self._share_unclaimed((request,))
+            self._table.expire(request, trio.current_time())
+            raise
+        if self._table.expire(request, trio.current_time()):
+            self._count_timeouts(1)
+        result = self._result(request)
+        if isinstance(result, SimplexError):
+            raise result
+        return result
+
     async def _exchange(
         self, calls: Sequence[Call[CommandT]], seconds: float
     ) -> list[MessageT | SimplexError]:
-        if self._reason is not None:
-            await trio.lowlevel.checkpoint()
-            raise self._lost() from self._reason
-        waiter = Waiter()
+        await self._check_connected()
+        waiter = Waiter(seconds)
         waiter.add()  # for this loop, so that answers do not wake the caller before it ends
         entered: list[_Pending[CommandT] | SimplexError] = []
         try:
@@ -277,7 +299,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
                     break
                 entered.append(self._enter(call, waiter))
             waiter.one_done()
-            await waiter.wait_while_answered(seconds)
+            await self._wait(waiter)
         except BaseException:
             self._share_unclaimed(entered)
             raise
@@ -292,6 +314,24 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         results = [self._result(request) for request in entered]
         missing = len(calls) - len(entered)
         return results + [RequestTimeout("no room in the queue in time") for _ in range(missing)]
+
+    async def _check_connected(self) -> None:
+        """Raise `ConnectionLost` if the connection has ended.  A checkpoint only then."""
+        if self._reason is not None:
+            await trio.lowlevel.checkpoint()
+            raise self._lost() from self._reason
+
+    async def _wait(self, waiter: Waiter) -> None:
+        """Wait for all answers; give up when none has come for the seconds of the waiter."""
+        if waiter.waits:
+            deadline = self._deadlines.start(waiter, waiter.seconds, trio.current_time())
+            alarm = self._alarm
+            if alarm is not None and deadline < alarm.deadline:
+                alarm.deadline = deadline
+        try:
+            await waiter.wait()
+        finally:
+            self._deadlines.stop(waiter, waiter.seconds)
 
     async def _wait_for_room(self, seconds: float) -> bool:
         with trio.move_on_after(seconds):
@@ -357,13 +397,12 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
 
         Returns when the connection was lost or closed; raises only for a bug, or when cancelled.
         """
-        to_process, received = trio.open_memory_channel[bytes](_RECEIVED_FRAMES)
         try:
             with self._scope:
                 async with open_inner_nursery() as nursery:
                     nursery.start_soon(self._race, self._send)
-                    nursery.start_soon(self._race, self._receive, to_process)
-                    nursery.start_soon(self._race, self._process, received)
+                    nursery.start_soon(self._race, self._receive)
+                    nursery.start_soon(self._race, self._process)
                     if self._config.ping_interval > 0:
                         nursery.start_soon(self._race, self._monitor)
         finally:
@@ -378,9 +417,9 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
                     assert self._reason is not None
                     self._disconnected(self._reason)
 
-    async def _race(self, task: Callable[..., Awaitable[None]], *args: object) -> None:
+    async def _race(self, task: Callable[[], Awaitable[None]]) -> None:
         try:
-            await task(*args)
+            await task()
         except _ORDINARY_ENDS as exc:
             self._end(without_traceback(exc))
         except Exception as exc:
@@ -407,20 +446,34 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             request = waiting.popleft()
             if request.state is RequestState.PENDING:
                 self._table.resolve(request.correlation_id, request.entity_id, None)
-                request.waiter.one_done()
+                self._one_done(request.waiter)
 
-    async def _receive(self, to_process: trio.MemorySendChannel[bytes]) -> None:
+    async def _receive(self) -> None:
+        received = self._received
         while True:
-            frame = await self._stream.receive_frame()
+            frames = await self._stream.receive_frames()
             self._last_received = trio.current_time()
             self._timeouts_in_a_row = 0
-            self._frames_received += 1
-            await to_process.send(frame)
+            self._frames_received += len(frames)
+            received.extend(frames)
+            self._processor.unpark()
+            while len(received) > _RECEIVED_FRAMES:
+                await trio.lowlevel.checkpoint()
 
-    async def _process(self, received: trio.MemoryReceiveChannel[bytes]) -> None:
-        async for frame in received:
-            for incoming in self._codec.open(frame):
-                self._dispatch(incoming)
+    async def _process(self) -> None:
+        while True:
+            with trio.CancelScope(deadline=self._deadlines.earliest) as self._alarm:
+                await self._process_frames()
+            for waiter in self._deadlines.take_due(trio.current_time()):
+                waiter.give_up()
+
+    async def _process_frames(self) -> NoReturn:
+        received = self._received
+        while True:
+            while received:
+                for incoming in self._codec.open(received.popleft()):
+                    self._dispatch(incoming)
+            await self._processor.park()
 
     async def _monitor(self) -> None:
         interval = self._config.ping_interval
@@ -453,15 +506,20 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         match self._table.resolve(incoming.correlation_id, entity_id, result):
             case Answered(request):
                 self._share(entity_id, result)
-                request.waiter.one_done()
+                self._one_done(request.waiter)
             case Misdirected(request):
                 request.result = UnexpectedResponseError("the answer is about another entity")
-                request.waiter.one_done()
+                self._one_done(request.waiter)
             case Late(request):
                 self._share(entity_id, result)
                 self._put_event(ExpiredResponse(entity_id, request.command, result))
             case Unknown():
                 self._put_event(UnexpectedResponse(entity_id, result))
+
+    def _one_done(self, waiter: Waiter) -> None:
+        waiter.one_done()
+        if waiter.waits:
+            self._deadlines.extend(waiter, waiter.seconds, trio.current_time())
 
     def _event(self, entity_id: bytes, result: object) -> object:
         if isinstance(result, SimplexError):

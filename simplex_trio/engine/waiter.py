@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from typing import Any
 
 import trio
 
@@ -10,33 +11,49 @@ __all__ = ["Waiter"]
 
 
 class Waiter:
-    """Wakes one caller when all of its requests have left the pending state."""
+    """Wakes one caller when all of its requests have left the pending state, or when it gives up.
 
-    __slots__ = ("_done", "_latest", "_remaining")
+    ``seconds`` is for how long it waits for each further answer.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_gave_up", "_remaining", "_task", "seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._remaining = 0
-        self._latest = 0.0
-        self._done = trio.Event()
+        self._gave_up = False
+        self._task: trio.lowlevel.Task | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are answers to wait for."""
+        return self._remaining > 0 and not self._gave_up
 
     def add(self) -> None:
         self._remaining += 1
 
     def one_done(self) -> None:
         self._remaining -= 1
-        if self._remaining:
-            self._latest = trio.current_time()
-        else:
-            self._done.set()
-
-    async def wait_while_answered(self, seconds: float) -> None:
-        """Wait for all answers; give up after ``seconds`` without a further one."""
         if not self._remaining:
+            self._wake()
+
+    def give_up(self) -> None:
+        self._gave_up = True
+        self._wake()
+
+    async def wait(self) -> None:
+        """Wait for all answers, or until it gives up; called once."""
+        if not self.waits:
             await trio.lowlevel.checkpoint()
             return
-        self._latest = trio.current_time()
-        deadline = -math.inf
-        while self._remaining and self._latest + seconds > deadline:
-            deadline = self._latest + seconds
-            with trio.move_on_at(deadline):
-                await self._done.wait()
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
+
+    def _wake(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+
+    def _abort(self, _raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED

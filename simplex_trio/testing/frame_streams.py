@@ -103,6 +103,24 @@ async def _send_in_pieces(stream: trio.abc.Stream, data: bytes, size: int) -> No
         await wait_all_tasks_blocked()
 
 
+async def _frames_are_received_together_in_order(wrap: Wrap, frames: Sequence[bytes]) -> None:
+    data = await _written(wrap, frames)
+    for size in {max(1, len(data) // 5), len(data)}:
+        ours, theirs = memory_stream_pair()
+        stream = wrap(theirs)
+        received: list[bytes] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_send_in_pieces, ours, data, size)
+            while len(received) < len(frames):
+                together = await stream.receive_frames()
+                assert together, "there is a frame in what is received"
+                received += together
+        assert received == list(frames), f"in pieces of {size} bytes"
+        await ours.aclose()
+        with _raises(trio.EndOfChannel):
+            await stream.receive_frames()
+
+
 async def _the_end_between_two_frames(wrap: Wrap, frames: Sequence[bytes]) -> None:
     ours, theirs = _pair(wrap)
     await ours.send_frames(frames[:1])
@@ -144,6 +162,14 @@ async def _one_sender_and_one_receiver_at_a_time(wrap: Wrap, frames: Sequence[by
 
 
 async def _a_cancelled_receive_loses_nothing(wrap: Wrap, frames: Sequence[bytes]) -> None:
+    await _cancel_receiving(wrap, frames, together=False)
+
+
+async def _frames_together_survive_cancellation(wrap: Wrap, frames: Sequence[bytes]) -> None:
+    await _cancel_receiving(wrap, frames, together=True)
+
+
+async def _cancel_receiving(wrap: Wrap, frames: Sequence[bytes], *, together: bool) -> None:
     data = await _written(wrap, frames)
     for step in count():
         ours, theirs = memory_stream_pair()
@@ -152,7 +178,10 @@ async def _a_cancelled_receive_loses_nothing(wrap: Wrap, frames: Sequence[bytes]
 
         async def receive(stream: FrameStream = stream, received: list[bytes] = received) -> None:
             while len(received) < len(frames):
-                received.append(await stream.receive_frame())
+                if together:
+                    received += await stream.receive_frames()
+                else:
+                    received.append(await stream.receive_frame())
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_send_in_pieces, ours, data, max(1, len(data) // 7))
@@ -242,10 +271,12 @@ async def _closing_ends_what_waits(wrap: Wrap, frames: Sequence[bytes]) -> None:
 FRAME_STREAM_CHECKS: tuple[FrameStreamCheck, ...] = (
     _frames_go_both_ways_at_once,
     _it_does_not_matter_how_bytes_are_split,
+    _frames_are_received_together_in_order,
     _the_end_between_two_frames,
     _the_end_inside_a_frame,
     _one_sender_and_one_receiver_at_a_time,
     _a_cancelled_receive_loses_nothing,
+    _frames_together_survive_cancellation,
     _a_write_cancelled_in_the_middle,
     _a_write_cancelled_before_it_began,
     _a_write_that_failed,

@@ -13,14 +13,21 @@ import trio
 
 from simplex_trio.transport.byte_frames import ByteFrameStream
 
-__all__ = ["BlockStream"]
+__all__ = ["BLOCKS_AT_ONCE", "BlockStream"]
+
+BLOCKS_AT_ONCE = 4
+"""Blocks that are read at once where they have arrived together, so that what they lead to can
+share blocks as well.  More would save little, and each connection may hold as many."""
+
+_TLS_OVERHEAD = 64  # what TLS adds to a block, rounded up
 
 
 class BlockStream(ByteFrameStream):
     """Blocks of ``block_size`` bytes each over ``stream``, which it owns from then on.
 
     One task may send and another receive at the same time; a second sender, or a second receiver,
-    gets `trio.BusyResourceError`.  It holds less than a block and one read of the stream.
+    gets `trio.BusyResourceError`.  It holds less than a block and one read of the stream, of
+    the size that the stream chooses, or of `BLOCKS_AT_ONCE` blocks.
     """
 
     _FRAME = "block"
@@ -45,26 +52,37 @@ class BlockStream(ByteFrameStream):
         """
         self._begin_receiving()
         try:
-            return await self._receive()
+            await self._wait_for_block(None)
+            return self._take_block()
         finally:
             self._receiving = False
 
-    async def _receive(self) -> bytes:
-        size = self.block_size
+    async def receive_frames(self) -> list[bytes]:
+        """The next block, and at most `BLOCKS_AT_ONCE` in all that have arrived by then."""
+        self._begin_receiving()
+        try:
+            await self._wait_for_block(BLOCKS_AT_ONCE * (self.block_size + _TLS_OVERHEAD))
+            blocks = [self._take_block()]
+            while len(self._received) >= self.block_size and len(blocks) < BLOCKS_AT_ONCE:
+                blocks.append(self._take_block())
+            return blocks
+        finally:
+            self._receiving = False
+
+    async def _wait_for_block(self, max_bytes: int | None) -> None:
+        """Wait until there is a block to take; taking it then is not interrupted."""
         received = self._received
-        if len(received) >= size:
-            await (
-                trio.lowlevel.checkpoint()
-            )  # checkpoint before taking the block, which must not get lost
-        while len(received) < size:
-            data = await self.stream.receive_some()
+        if len(received) >= self.block_size:
+            await trio.lowlevel.checkpoint()
+        while len(received) < self.block_size:
+            data = await self.stream.receive_some(max_bytes)
             if not data:
                 self._ended()
-            if not received and len(data) == size:
-                return bytes(data)
             received += data
-        block = bytes(received[:size])
-        del received[:size]
+
+    def _take_block(self) -> bytes:
+        block = bytes(self._received[: self.block_size])
+        del self._received[: self.block_size]
         return block
 
     async def send_frames(self, frames: Iterable[bytes]) -> None:

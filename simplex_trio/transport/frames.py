@@ -35,3 +35,7 @@ class FrameStream(trio.abc.AsyncResource):
         `trio.BrokenResourceError` when it has inside one or the connection is broken otherwise, and
         `trio.ClosedResourceError` when this side has closed.
         """
+
+    async def receive_frames(self) -> list[bytes]:
+        """The next frame, and others that have arrived with it; otherwise as `receive_frame`."""
+        return [await self.receive_frame()]

@@ -12,11 +12,14 @@ from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.engine.calls import EngineConfig
 from simplex_trio.engine.event_buffer import EVENT_LIMIT, MAX_FOLDED
+from simplex_trio.engine.event_reader import EVENTS_IN_A_ROW
 from simplex_trio.engine.events import Notice
 from simplex_trio.errors import ConnectionLost, SlowConsumer
+from simplex_trio.transport.block_stream import BLOCKS_AT_ONCE
 from simplex_trio.wire.smp.bodies import ReceivedBody, seal_delivered
+from simplex_trio.wire.smp.commands import ACK
 from simplex_trio.wire.smp.flags import MessageFlags
-from simplex_trio.wire.smp.messages import END, MSG, NMSG, PONG, SOK
+from simplex_trio.wire.smp.messages import END, MSG, NMSG, OK, PONG, SOK
 from tests.client.support import OTHER_QUEUE, QUEUE, Peer, connected, start
 
 KEY = Ed25519PrivateKey.generate()
@@ -104,6 +107,58 @@ async def test_an_answer_that_is_one_event_too_many_still_wakes_its_caller() -> 
         assert other.finished
         assert isinstance(client.reason, SlowConsumer)
         assert len([event async for event in client.events]) == 1
+
+
+# --- events that came together --------------------------------------------------------------------
+
+
+async def test_acknowledgements_of_messages_that_came_together_share_a_block() -> None:
+    async with connected() as (client, peer), trio.open_nursery() as nursery:
+        access = QueueAccess(QUEUE, KEY)
+        for number in range(BLOCKS_AT_ONCE):
+            await peer.send(peer.event(QUEUE, message(number)))
+        await wait_all_tasks_blocked()
+        async for event in client.events:
+            assert isinstance(event, SealedMessage)
+            nursery.start_soon(client.acknowledge, access, event.message_id)
+            if event.message_id == message(BLOCKS_AT_ONCE - 1).message_id:
+                break
+        acknowledged = await peer.next_block()
+        assert {each.command for each in acknowledged} == {
+            ACK(message(number).message_id) for number in range(BLOCKS_AT_ONCE)
+        }
+        await peer.send(*[peer.answer(each, OK()) for each in acknowledged])
+
+
+async def test_a_reader_lets_others_have_their_turn() -> None:
+    async with connected() as (client, peer), trio.open_nursery() as nursery:
+        for number in range(5 * EVENTS_IN_A_ROW):
+            await peer.send(peer.event(QUEUE, notification(number)), peer.event(QUEUE, END()))
+        await wait_all_tasks_blocked()
+        turns = 0
+
+        async def another() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        nursery.start_soon(another)
+        while client.statistics().unread_events:
+            await client.events.receive()
+        assert turns >= 4
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_cancelled_reader_takes_nothing_that_is_there() -> None:
+    async with connected() as (client, peer):
+        await peer.send(peer.event(QUEUE, END()))
+        await wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await client.events.receive()
+        assert scope.cancelled_caught
+        assert await client.events.receive() == Notice(QUEUE, END())
 
 
 # --- notifications are folded ---------------------------------------------------------------------

@@ -163,7 +163,7 @@ def buggy(*_arguments: object) -> Any:
 
 @pytest.mark.parametrize(
     ("owner", "method"),
-    [("_codec", "seal"), ("_stream", "receive_frame"), ("_codec", "open"), ("_codec", "ping")],
+    [("_codec", "seal"), ("_stream", "receive_frames"), ("_codec", "open"), ("_codec", "ping")],
 )
 async def test_a_bug_in_a_task_comes_out_as_it_is(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, owner: str, method: str
@@ -179,7 +179,7 @@ async def test_a_bug_in_a_task_comes_out_as_it_is(
             monkeypatch.setattr(getattr(client, owner), method, buggy)
             callers.append(start(users, lambda: client.request(PING(), timeout=FOR_EVER)))
             await wait_all_tasks_blocked()
-            if method in ("receive_frame", "open"):
+            if method in ("receive_frames", "open"):
                 for _ in range(2):
                     await peer.send(peer.event(QUEUE, END()))
             await trio.sleep(FOR_EVER)

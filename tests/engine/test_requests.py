@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -254,6 +255,36 @@ async def test_a_time_given_for_one_request(autojump_clock: MockClock) -> None:
         with pytest.raises(RequestTimeout):
             await client.request(PING(), timeout=77)
         assert trio.current_time() == 77
+
+
+@pytest.mark.parametrize("ping_interval", [0, 600])
+async def test_each_of_many_callers_gives_up_in_its_own_time(
+    autojump_clock: MockClock, ping_interval: float
+) -> None:
+    async with (
+        connected(ping_interval=ping_interval) as (client, _peer),
+        trio.open_nursery() as nursery,
+    ):
+        callers: list[tuple[float, Outcome]] = []
+        for began, seconds in ((0, 40), (1, 3), (2, 40), (2, 1.5), (5, 3), (5, 0.25), (6, 40)):
+            await trio.sleep_until(began)
+            request = partial(client.request, PING(), timeout=seconds)
+            callers.append((began + seconds, start(nursery, request)))
+        await trio.sleep_until(100)
+        for deadline, caller in callers:
+            assert isinstance(caller.error, RequestTimeout)
+            assert caller.finished_at == pytest.approx(deadline, abs=1e-9)
+        assert len(client._deadlines) == 0
+
+
+async def test_a_request_that_never_times_out(autojump_clock: MockClock) -> None:
+    async with connected(ping_interval=0) as (client, peer), trio.open_nursery() as nursery:
+        caller = start(nursery, lambda: client.request(PING(), timeout=math.inf))
+        asked = await peer.next_command()
+        await trio.sleep(3600)
+        assert not caller.finished
+        await peer.send(peer.answer(asked, PONG()))
+    assert isinstance(caller.result, PONG)
 
 
 async def test_a_late_answer_is_an_event_with_its_command(autojump_clock: MockClock) -> None:

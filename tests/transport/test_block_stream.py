@@ -9,12 +9,13 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import (
+    assert_checkpoints,
     lockstep_stream_pair,
     memory_stream_pair,
     wait_all_tasks_blocked,
 )
 
-from simplex_trio.transport.block_stream import BlockStream
+from simplex_trio.transport.block_stream import BLOCKS_AT_ONCE, BlockStream
 from tests.transport.support import tls_pair
 
 SIZE = 16
@@ -56,6 +57,21 @@ async def test_it_does_not_matter_where_the_bytes_are_split(
         with pytest.raises(trio.BrokenResourceError if rest else trio.EndOfChannel):
             await stream.receive_frame()
     assert received == blocks
+
+
+async def test_blocks_that_arrived_together_are_received_together() -> None:
+    ours, theirs = memory_stream_pair()
+    stream = BlockStream(theirs, SIZE)
+    sent = [block(number) for number in range(BLOCKS_AT_ONCE + 2)]
+    await ours.send_all(b"".join(sent) + b"part of another")
+    with assert_checkpoints():
+        assert await stream.receive_frames() == sent[:BLOCKS_AT_ONCE]
+    with assert_checkpoints():
+        assert await stream.receive_frames() == sent[BLOCKS_AT_ONCE:]
+    with trio.move_on_after(0):
+        await stream.receive_frames()
+    await ours.send_all(bytes(SIZE)[15:])
+    assert await stream.receive_frames() == [(b"part of another" + bytes(SIZE))[:SIZE]]
 
 
 async def test_blocks_sent_together_leave_in_one_write() -> None:
