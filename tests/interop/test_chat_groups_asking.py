@@ -5,6 +5,7 @@ SIMPLEX_TRIO_CHAT is the path of the program, SIMPLEX_TRIO_ROUTER the router.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,12 +90,15 @@ async def test_a_bot_is_the_customer_of_a_program(
 # --- the link of a group --------------------------------------------------------------------------
 
 
-async def own_status(program: ChatProgram) -> str:
-    answer = await program.command("/_get chats 1")
-    groups = [each["chatInfo"].get("groupInfo") for each in answer["chats"]]
-    (group,) = [each for each in groups if each is not None]
-    status: str = group["membership"]["memberStatus"]
-    return status
+async def until_own_status(program: ChatProgram, status: str) -> None:
+    """Wait until a program is that in its only group."""
+    with trio.fail_after(PATIENCE):
+        while True:
+            answer = await program.command("/_get chats 1")
+            groups = [each["chatInfo"].get("groupInfo") for each in answer["chats"]]
+            if [each["membership"]["memberStatus"] for each in groups if each] == [status]:
+                return
+            await trio.sleep(0.1)
 
 
 async def test_a_program_is_told_that_it_is_not_let_in(router: str, tmp_path: Path) -> None:
@@ -113,9 +117,7 @@ async def test_a_program_is_told_that_it_is_not_let_in(router: str, tmp_path: Pa
         for name, status in (("Bob", "rejected"), ("Carol", "removed")):
             async with meeting.program(name) as program:
                 await program.command(f"/c {link}")
-                with trio.fail_after(PATIENCE):
-                    while await own_status(program) != status:  # noqa: ASYNC110 - another program
-                        await trio.sleep(0.1)
+                await until_own_status(program, status)
         assert await group.members() == []
 
 
@@ -124,6 +126,13 @@ async def test_a_program_is_told_that_it_is_not_let_in(router: str, tmp_path: Pa
 
 def is_with(name: str, event: dict[str, Any]) -> bool:
     return bool(event["contact"]["profile"]["displayName"] == name)
+
+
+async def accept(program: ChatProgram, contact_id: int) -> None:
+    """If the program is the one to join, a person is asked first."""
+    await program.event("newMemberContactReceivedInv")
+    with suppress(AssertionError):
+        await program.command(f"/_accept member contact @{contact_id}")
 
 
 async def test_a_bot_and_a_program_ask_each_other_at_once(router: str, tmp_path: Path) -> None:
@@ -147,7 +156,11 @@ async def test_a_bot_and_a_program_ask_each_other_at_once(router: str, tmp_path:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(program.command, invite)
                     asked = await member.ask_contact(f"hello, {name}")
-                contact = await bot.next(Contact)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(accept, program, contact_id)
+                    with trio.fail_after(PATIENCE):
+                        contact = await bot.next(Contact)
+                    nursery.cancel_scope.cancel()
                 assert contact.id == asked.id
                 assert not [each for each in bot.heard() if isinstance(each, MemberContactRequest)]
                 await program.event("contactConnected", partial(is_with, "Bot"))
