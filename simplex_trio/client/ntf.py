@@ -20,7 +20,12 @@ from simplex_trio.client.connection import (
 )
 from simplex_trio.client.spec import ProtocolSpec, TransmissionCodec
 from simplex_trio.crypto.box import BoxKey
-from simplex_trio.crypto.keys import AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.crypto.keys import (
+    AuthPrivateKey,
+    Ed25519PrivateKey,
+    X25519PrivateKey,
+    auth_private_key,
+)
 from simplex_trio.engine.answers import expect, read_each
 from simplex_trio.engine.calls import Call
 from simplex_trio.engine.events import EngineEvent
@@ -49,6 +54,7 @@ from simplex_trio.wire.ntf.messages import (
 from simplex_trio.wire.ntf.queues import NotifierQueue
 from simplex_trio.wire.ntf.statuses import SubscriptionStatus, TokenStatus
 from simplex_trio.wire.ntf.tokens import DeviceToken
+from simplex_trio.wire.saved import SavedFields, SavedFormat
 
 __all__ = ["NTF", "NTFClient", "RegisteredToken", "connect_ntf_client", "open_ntf_client"]
 
@@ -84,6 +90,9 @@ NTF = ProtocolSpec[Command, Message](
 """NTF for the engine."""
 
 
+_REGISTERED_TOKEN = SavedFormat("registered token")
+
+
 @frozen(repr=False)
 class RegisteredToken(Redacted):
     """A device registered with a notification router; a program must keep all of it.
@@ -94,6 +103,23 @@ class RegisteredToken(Redacted):
     token_id: bytes
     key: AuthPrivateKey
     push_key: BoxKey
+
+    def to_bytes(self) -> bytes:
+        """All of it, for a file that others cannot read."""
+        return _REGISTERED_TOKEN.pack(self.token_id, self.key.der, self.push_key.subkey)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> RegisteredToken:
+        """What `to_bytes` has saved; raises `DecodeError`."""
+
+        def read(fields: SavedFields) -> RegisteredToken:
+            return RegisteredToken(
+                token_id=fields.required(),
+                key=auth_private_key(fields.required()),
+                push_key=BoxKey(fields.required()),
+            )
+
+        return _REGISTERED_TOKEN.unpack(data, read)
 
 
 def _read_ok(answer: Message) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "StoreKeyWrong",
     "StoreLocked",
     "StoreUnavailable",
+    "replace_file",
 ]
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         StoreLocked,
         StoreUnavailable,
     )
+    from simplex_trio.storage.files import replace_file
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -49,5 +51,6 @@ else:
                 "StoreLocked",
                 "StoreUnavailable",
             ),
+            "simplex_trio.storage.files": ("replace_file",),
         },
     )

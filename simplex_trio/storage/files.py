@@ -60,7 +60,10 @@ def create_file(path: Path, data: bytes, permissions: int = OWNER_ONLY) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a private file whole: a crash leaves the old content or the new."""
+    """Write a private file whole: a crash leaves the old content or the new.
+
+    It waits for the disk, so a program with an event loop calls it in a thread.  Raises `OSError`.
+    """
     # A temporary file is for its owner's eyes only from the start.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from simplex_trio.crypto.box import BoxKey
-from simplex_trio.crypto.keys import AuthPrivateKey
+from simplex_trio.crypto.keys import AuthPrivateKey, auth_private_key
 from simplex_trio.engine.events import EngineEvent
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
+from simplex_trio.wire.saved import SavedFields, SavedFormat
 from simplex_trio.wire.smp.bodies import Delivered, QuotaNotice, open_delivered
 from simplex_trio.wire.smp.flags import MessageFlags
 from simplex_trio.wire.smp.new_queue import QueueMode
@@ -25,6 +26,10 @@ __all__ = [
     "ServiceSubscription",
     "delivered",
 ]
+
+
+_RECEIVING_QUEUE = SavedFormat("receiving queue")
+_QUEUE_ACCESS = SavedFormat("access to a queue")
 
 
 class OwnedQueue(Protocol):
@@ -53,7 +58,8 @@ class ReceivingQueue(Redacted):
     """A queue that was created here.
 
     ``key`` authorizes its owner's commands, ``delivery_key`` opens what it delivers.  Who is given
-    ``sender_id`` can send to it.  Keep all of it: the router gives none of it twice.
+    ``sender_id`` can send to it.  Keep all of it, for example as `to_bytes`: the router gives none
+    of it twice.
     """
 
     recipient_id: bytes
@@ -65,6 +71,44 @@ class ReceivingQueue(Redacted):
     service_id: bytes | None = None
     notifier: NotifierCredentials | None = None
 
+    def to_bytes(self) -> bytes:
+        """All of the queue, with its keys, for a file that others cannot read."""
+        return _RECEIVING_QUEUE.pack(
+            self.recipient_id,
+            self.sender_id,
+            self.key.der,
+            self.delivery_key.subkey,
+            None if self.mode is None else self.mode.value,
+            self.link_id,
+            self.service_id,
+            None if self.notifier is None else self.notifier.notifier_id,
+            None if self.notifier is None else self.notifier.key.subkey,
+        )
+
+    @staticmethod
+    def from_bytes(data: bytes) -> ReceivingQueue:
+        """The queue that `to_bytes` has saved; raises `DecodeError`."""
+
+        def read(fields: SavedFields) -> ReceivingQueue:
+            return ReceivingQueue(
+                recipient_id=fields.required(),
+                sender_id=fields.required(),
+                key=auth_private_key(fields.required()),
+                delivery_key=BoxKey(fields.required()),
+                mode=None if (mode := fields.optional()) is None else QueueMode(mode),
+                link_id=fields.optional(),
+                service_id=fields.optional(),
+                notifier=_read_notifier(fields.optional(), fields.optional()),
+            )
+
+        return _RECEIVING_QUEUE.unpack(data, read)
+
+
+def _read_notifier(notifier_id: bytes | None, key: bytes | None) -> NotifierCredentials | None:
+    if notifier_id is None or key is None:
+        return None
+    return NotifierCredentials(notifier_id, BoxKey(key))
+
 
 @frozen(repr=False)
 class QueueAccess(Redacted):
@@ -73,6 +117,24 @@ class QueueAccess(Redacted):
     recipient_id: bytes
     key: AuthPrivateKey
     delivery_key: BoxKey | None = None
+
+    def to_bytes(self) -> bytes:
+        """All of it, for a file that others cannot read."""
+        delivery_key = None if self.delivery_key is None else self.delivery_key.subkey
+        return _QUEUE_ACCESS.pack(self.recipient_id, self.key.der, delivery_key)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> QueueAccess:
+        """What `to_bytes` has saved; raises `DecodeError`."""
+
+        def read(fields: SavedFields) -> QueueAccess:
+            return QueueAccess(
+                recipient_id=fields.required(),
+                key=auth_private_key(fields.required()),
+                delivery_key=None if (key := fields.optional()) is None else BoxKey(key),
+            )
+
+        return _QUEUE_ACCESS.unpack(data, read)
 
 
 @frozen(repr=False)
