@@ -1,6 +1,7 @@
 """`IncomingBlocks`: the blocks of one client, some of them received ahead.
 
-While a command waits, the session keeps receiving, in order to notice the end of the connection.
+Blocks that have arrived together are received together, and while a command waits the session keeps
+receiving, in order to notice the end of the connection.
 """
 
 from __future__ import annotations
@@ -32,9 +33,20 @@ class IncomingBlocks:
         self._broken = broken
         self._ahead: deque[bytes] = deque()
 
+    @property
+    def has_next(self) -> bool:
+        """Whether `receive` would return without a checkpoint."""
+        return bool(self._ahead)
+
     async def receive(self) -> bytes:
-        """The next block; raises one of `GONE`.  Checkpoints unless it was received ahead."""
-        return self._ahead.popleft() if self._ahead else await self._frames.receive_frame()
+        """The next block; raises one of `GONE`.
+
+        It checkpoints unless `has_next`: blocks that have come together are decided in one turn, so
+        that their answers go out together.
+        """
+        if not self._ahead:
+            self._ahead.extend(await self._frames.receive_frames())
+        return self._ahead.popleft()
 
     async def wait_for(
         self, wait: Callable[[], Awaitable[object]], ended: Callable[[], object]

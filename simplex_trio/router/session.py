@@ -208,9 +208,13 @@ class ClientSession:
     async def _read(self, remote: trio.Nursery) -> None:
         """Read and decide until the client's end of file, which cancels ``remote``."""
         session, newest = self._client.session, self._hub.config.highest_version
+        turn = Turn(self._hub.turns, self._client.verifier)
         while True:
             if self._outbox.is_full:
                 await self._wait_while_receiving(remote, self._outbox.wait_for_room)
+                turn.forget()
+            if not self._incoming.has_next:
+                turn.forget()
             try:
                 block = await self._incoming.receive()
             except trio.EndOfChannel:
@@ -226,7 +230,7 @@ class ClientSession:
             received = read_smp_commands(content, session, newest)
             self._outbox.take_in(len(received))
             with self._verified_ahead(received):
-                await self._decide_all(remote, received)
+                await self._decide_all(remote, received, turn)
 
     async def _wait_while_receiving(
         self, remote: trio.Nursery, wait: Callable[[], Awaitable[object]]
@@ -258,8 +262,9 @@ class ClientSession:
         self,
         remote: trio.Nursery,
         received: Sequence[ReceivedCommand[Command] | RefusedTransmission],
+        turn: Turn,
     ) -> None:
-        commands, turn = _Commands(self), Turn(self._hub.turns, self._client.verifier)
+        commands = _Commands(self)
         for number, each in enumerate(received):
             if isinstance(each, RefusedTransmission):
                 refused = Outgoing(each.correlation_id, each.entity_id, ERR(each.error))

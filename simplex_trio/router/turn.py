@@ -16,7 +16,7 @@ __all__ = ["Turn"]
 
 
 class Turn:
-    """The turns of one connection while it decides a block.
+    """The turns of one connection while it decides what has come.
 
     A command with cryptography needs a turn in the router's `Turns`.  Other commands need none, but
     after `BUDGET` the task yields to others.

@@ -299,9 +299,7 @@ def peer_origin(stream: trio.abc.Stream) -> Origin | None:
 
     See `simplex_trio.transport.networks.origin_of`.
     """
-    if isinstance(stream, QuickAckStream):
-        stream = stream.stream
-    if not isinstance(stream, trio.SocketStream):
+    if not isinstance(stream, trio.SocketStream | QuickAckStream):
         return None
     try:
         return origin_of(ip_address(stream.socket.getpeername()[0].partition("%")[0]))

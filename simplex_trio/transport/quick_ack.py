@@ -10,6 +10,7 @@ itself, and so is set again before each read, from the first byte of the TLS han
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import socket
 
@@ -17,17 +18,14 @@ import trio
 
 from simplex_trio.transport.config import KeepAlive
 
-__all__ = ["QuickAckStream", "set_keep_alive", "widen_reads"]
+__all__ = ["QuickAckStream", "set_keep_alive"]
 
 _log = logging.getLogger(__name__)
 
-# A block and what TLS adds to it (16,406 bytes), in one read.  For blocks, more at once is not
-# faster, and the buffers that it passes through stay as large as the most that they ever held.
-_RECEIVE_SIZE = 20_480
+# A block and what TLS adds to it, unless the reader asks for more.
+_RECEIVE_SIZE = 16_406
 
-# What a read passes through costs more than the bytes: half of the time for a long body is that of
-# the reads, if each of them takes no more than a block.
-_WIDE_RECEIVE_SIZE = 256 * 1024
+_CLOSED_HERE = {errno.EBADF, errno.ENOTSOCK}
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -55,45 +53,127 @@ def set_keep_alive(sock: trio.socket.SocketType, keep_alive: KeepAlive) -> None:
 
 
 class QuickAckStream(trio.abc.HalfCloseableStream):
-    """``stream`` with quick acknowledgements where the system has them; it owns the stream.
+    """A TCP stream with quick acknowledgements where the system has them.
 
-    `trio.SocketStream` switches Nagle's algorithm off on this side by itself (TCP_NODELAY).
+    It takes the socket over from ``stream``, which has switched Nagle's algorithm off on this side
+    (TCP_NODELAY), and works on it directly, since every block passes here.
     """
 
     def __init__(self, stream: trio.SocketStream) -> None:
-        self.stream = stream
-        self._size = self._largest = _RECEIVE_SIZE
+        was = stream.socket
+        self.socket: socket.socket = socket.socket(
+            was.family, was.type, was.proto, fileno=was.detach()
+        )
+        self.socket.setblocking(False)
+        self._receiving = False
+        self._is_drained = False
+        self._sending = False
+        self._has_ended = False
 
-    def widen_reads(self) -> None:
-        """Read more at once, up to 256 KiB, as long as that much arrives."""
-        self._largest = _WIDE_RECEIVE_SIZE
+    # --- receiving ----------------------------------------------------------------------------
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if _QUICK_ACK is not None:
-            # A lost connection is reported by the read below, as an error that callers know.
-            with contextlib.suppress(OSError):
-                self.stream.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
-        data = await self.stream.receive_some(self._size if max_bytes is None else max_bytes)
-        self._size = min(max(2 * len(data), _RECEIVE_SIZE), self._largest)
+        if self._receiving:
+            raise trio.BusyResourceError("another task is receiving from this socket")
+        if self.socket.fileno() < 0:
+            raise trio.ClosedResourceError("this socket is closed")
+        if max_bytes is None:
+            max_bytes = _RECEIVE_SIZE
+        elif max_bytes < 1:
+            raise ValueError("at least one byte is to be received")
+        self._receiving = True
+        try:
+            data = await self._receive(max_bytes)
+        except OSError as exc:
+            raise _as_stream_error(exc) from exc
+        finally:
+            self._receiving = False
+        self._is_drained = 0 < len(data) < max_bytes
         return data
 
+    async def _receive(self, max_bytes: int) -> bytes:
+        if not self._is_drained:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            with contextlib.suppress(BlockingIOError):
+                data = self.socket.recv(max_bytes)
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return data
+        self._acknowledge_quickly()
+        while True:
+            await trio.lowlevel.wait_readable(self.socket)
+            with contextlib.suppress(BlockingIOError):
+                return self.socket.recv(max_bytes)
+
+    def _acknowledge_quickly(self) -> None:
+        if _QUICK_ACK is not None:
+            # A lost connection is reported by the read that follows, as an error that callers know.
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+
+    # --- sending ------------------------------------------------------------------------------
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self.stream.send_all(data)
+        self._begin_sending()
+        try:
+            await self._send(data)
+        except OSError as exc:
+            raise _as_stream_error(exc) from exc
+        finally:
+            self._sending = False
+
+    async def _send(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        has_waited = False
+        with memoryview(data) as view:
+            sent = 0
+            while sent < len(view):
+                try:
+                    with view[sent:] as left:
+                        sent += self.socket.send(left)
+                except BlockingIOError:
+                    await trio.lowlevel.wait_writable(self.socket)
+                    has_waited = True
+        if not has_waited:
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def wait_send_all_might_not_block(self) -> None:
-        await self.stream.wait_send_all_might_not_block()
+        self._begin_sending()
+        try:
+            await trio.lowlevel.wait_writable(self.socket)
+        finally:
+            self._sending = False
 
     async def send_eof(self) -> None:
-        await self.stream.send_eof()
+        if self._has_ended:
+            await trio.lowlevel.checkpoint()
+            return
+        self._begin_sending()
+        try:
+            await trio.lowlevel.checkpoint()
+            self.socket.shutdown(socket.SHUT_WR)
+            self._has_ended = True
+        except OSError as exc:
+            raise _as_stream_error(exc) from exc
+        finally:
+            self._sending = False
+
+    def _begin_sending(self) -> None:
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending on this socket")
+        if self._has_ended or self.socket.fileno() < 0:
+            raise trio.ClosedResourceError("nothing can be sent on this socket any more")
+        self._sending = True
+
+    # --- closing ------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
-        await self.stream.aclose()
+        if self.socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self.socket)
+            self.socket.close()
+        await trio.lowlevel.checkpoint()
 
 
-def widen_reads(stream: trio.abc.Stream) -> None:
-    """Read more at once from now on, for a connection that carries long bodies.
-
-    Whoever reads must take all of it at once: it does not wait in the buffers of TLS then.
-    """
-    if isinstance(stream, QuickAckStream):
-        stream.widen_reads()
+def _as_stream_error(error: OSError) -> trio.ClosedResourceError | trio.BrokenResourceError:
+    if error.errno in _CLOSED_HERE:
+        return trio.ClosedResourceError("this socket is closed")
+    return trio.BrokenResourceError(f"the connection is broken: {error.strerror}")

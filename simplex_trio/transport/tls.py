@@ -62,6 +62,9 @@ _TLS_1_3 = "TLSv1.3"
 _RECORD = 16_384
 """The most that TLS puts into one record."""
 
+_RECORD_SENT = 5 + _RECORD + 1 + 16
+"""The length of such a record on the wire, with its header, its type and its tag."""
+
 # An alert tells the peer why.  It must not delay anything, and a few bytes take no time.
 _ALERT_SECONDS = 1
 
@@ -232,7 +235,7 @@ class TlsStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Wait for data; it is empty at the end.  Cancelling it loses nothing.
 
-        A ``max_bytes`` above the size of a record also asks for as much below.
+        With a ``max_bytes`` of several records, as many are read at once from below.
         """
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving from this connection")
@@ -243,7 +246,7 @@ class TlsStream(trio.abc.Stream):
             limit = operator.index(max_bytes)
             if limit < 1:
                 raise ValueError("at least one byte is to be received")
-            wanted = limit if limit > _RECORD else None
+            wanted = limit // _RECORD * _RECORD_SENT or None
         self._receiving = True
         try:
             return await self._receive(limit, wanted)

@@ -22,7 +22,6 @@ from simplex_trio.errors import UnexpectedResponseError
 from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.redaction import Redacted
-from simplex_trio.transport.quick_ack import widen_reads
 from simplex_trio.transport.tls import TlsSession
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.authorization import Authorizer
@@ -294,7 +293,6 @@ async def open_xftp_client(
             tls = await config.dial(
                 address, alpn=(ALPN,), config=config.connect, isolation=isolation
             )
-            widen_reads(tls.transport_stream)
             http = Http2Client(tls, config.limits)
             await nursery.start(http.run)
             try:

@@ -79,7 +79,7 @@ async def vanished(address: ServerAddress) -> None:
         await client.ping()
         below = client._stream.stream.transport_stream  # type: ignore[attr-defined]
         reset = struct.pack("ii", 1, 0)  # a close that is a reset
-        below.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        below.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
         await trio.aclose_forcefully(below)
         await client.wait_disconnected()
 

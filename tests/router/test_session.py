@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import trio
@@ -18,14 +18,17 @@ from simplex_trio.crypto.keys import (
     Ed25519PrivateKey,
     X25519PrivateKey,
 )
+from simplex_trio.router import session
 from simplex_trio.router.config import ClientLimits, Intervals, RouterConfig
 from simplex_trio.router.core import decide, delivery
+from simplex_trio.router.core.costs import COMMAND_COST
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.recent import RecentBodies
 from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.router.housekeeping import disconnect_idle
 from simplex_trio.router.store.interface import PutQueue
 from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.transport.turns import BUDGET
 from simplex_trio.wire.errors.values import Code, Store
 from simplex_trio.wire.smp.bodies import QuotaNotice, ReceivedBody, open_delivered
 from simplex_trio.wire.smp.commands import (
@@ -59,6 +62,7 @@ from simplex_trio.wire.smp.messages import (
     Message,
 )
 from simplex_trio.wire.smp.new_queue import ContactRequest, NotifierKeys
+from simplex_trio.wire.transmissions import batches
 from tests.router.house import NOW, House, RawClient, open_house
 from tests.router.stores import ReluctantStore
 
@@ -157,6 +161,54 @@ async def test_answers_come_in_order_and_in_one_block() -> None:
         await client.send(*commands)
         (block,) = await client.read_all()
         assert [int.from_bytes(said.correlation_id, "big") for said in block] == [*range(1, 101)]
+
+
+def pings(client: RawClient, blocks: int, each: int) -> list[bytes]:
+    """Blocks with so many PINGs each."""
+    sealed = []
+    for _ in range(blocks):
+        commands = [client.transmission(PING(), correlation_id=b"") for _ in range(each)]
+        (batch,) = batches(commands, client.session)
+        sealed.append(client.blocks.seal(batch.content()))
+    return sealed
+
+
+async def test_blocks_that_come_together_are_answered_together() -> None:
+    async with open_house() as house:
+        client = await house.connect()
+        await client.frames.send_frames(pings(client, 3, 1))
+        (block,) = await client.read_all()
+        assert [said.message for said in block] == [PONG()] * 3
+
+
+class _Steps(trio.abc.Instrument):
+    """Counts what happens in one step of a task."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    def after_task_step(self, _task: trio.lowlevel.Task) -> None:
+        self.most = max(self.most, self.now)
+        self.now = 0
+
+
+async def test_other_tasks_get_their_turns_while_blocks_that_came_together_are_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = _Steps()
+
+    def count(*arguments: Any) -> Any:
+        steps.now += 1
+        return decide.decide(*arguments)
+
+    monkeypatch.setattr(session, "decide", count)
+    async with open_house() as house:
+        client = await house.connect()
+        trio.lowlevel.add_instrument(steps)
+        await client.frames.send_frames(pings(client, 4, 30))
+        await client.read_all()
+        trio.lowlevel.remove_instrument(steps)
+    assert 30 < steps.most <= BUDGET // COMMAND_COST + 30
 
 
 async def test_message_follows_all_answers_in_their_block() -> None:

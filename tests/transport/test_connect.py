@@ -131,9 +131,9 @@ async def test_the_options_of_the_socket() -> None:
             async with stream:
                 below = stream.transport_stream
                 assert isinstance(below, QuickAckStream)
-                kept = below.stream.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                kept = below.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
                 assert (kept != 0) is expected
-                assert below.stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+                assert below.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 async def test_another_host_is_tried_when_one_does_not_answer() -> None:

@@ -592,8 +592,8 @@ async def test_options_of_accepted_sockets() -> None:
         below: Any = stream.transport_stream
         seen.append(
             (
-                below.stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY),
-                below.stream.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                below.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY),
+                below.socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
             )
         )
 

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import logging
 import socket
+import struct
+from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
-import trio.testing
-from trio.testing import check_half_closeable_stream, open_stream_to_socket_listener
+from trio.testing import (
+    check_half_closeable_stream,
+    open_stream_to_socket_listener,
+    wait_all_tasks_blocked,
+)
 
 from simplex_trio.transport import quick_ack
 from simplex_trio.transport.config import KeepAlive
-from simplex_trio.transport.quick_ack import QuickAckStream, set_keep_alive, widen_reads
+from simplex_trio.transport.quick_ack import QuickAckStream, set_keep_alive
 
 
 async def socket_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
@@ -29,15 +34,68 @@ async def test_the_contract_of_streams() -> None:
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="only Linux has it")
-async def test_quick_acknowledgements_are_asked_for_before_each_read() -> None:
-    ours, theirs = await socket_pair()
+async def test_quick_acknowledgements_are_asked_for_before_each_wait() -> None:
+    ours, theirs = await stream_pair()
     async with ours, theirs:
-        stream = QuickAckStream(ours)
-        for _ in range(3):
-            ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
-            await theirs.send_all(b"x")
-            assert await stream.receive_some() == b"x"
-            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+        for size in (1, 16_406, 40_000, 1):
+            ours.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            async with trio.open_nursery() as nursery:
+
+                @nursery.start_soon
+                async def receive(left: int = size) -> None:
+                    while left:
+                        left -= len(await ours.receive_some())
+
+                await wait_all_tasks_blocked()
+                await theirs.send_all(bytes(size))
+            assert ours.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+
+
+async def test_what_is_sent_in_many_pieces_arrives() -> None:
+    data = bytes(i * 31 % 251 for i in range(1 << 20))
+    ours, theirs = await stream_pair()
+    async with ours, theirs, trio.open_nursery() as nursery:
+        ours.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        nursery.start_soon(ours.send_all, memoryview(data))
+        received = bytearray()
+        while len(received) < len(data):
+            received += await theirs.receive_some(100_000)
+        assert received == data
+
+
+async def read_once(stream: QuickAckStream) -> None:
+    await stream.receive_some()
+
+
+async def write_on(stream: QuickAckStream) -> None:
+    while True:
+        await stream.send_all(bytes(100_000))
+
+
+@pytest.mark.parametrize("use", [read_once, write_on])
+async def test_connection_that_was_reset_is_broken(
+    use: Callable[[QuickAckStream], Awaitable[None]],
+) -> None:
+    ours, theirs = await stream_pair()
+    async with ours:
+        reset = struct.pack("ii", 1, 0)  # a close that is a reset
+        theirs.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        await theirs.aclose()
+        with pytest.raises(trio.BrokenResourceError):
+            await use(ours)
+
+
+async def test_cancelled_read_loses_nothing_and_cancelled_write_sends_nothing() -> None:
+    ours, theirs = await stream_pair()
+    async with ours, theirs:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await theirs.send_all(b"never")
+        await theirs.send_all(b"x")
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await ours.receive_some()
+        assert await ours.receive_some() == b"x"
 
 
 async def test_systems_without_quick_acknowledgements(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,50 +106,30 @@ async def test_systems_without_quick_acknowledgements(monkeypatch: pytest.Monkey
         assert await ours.receive_some() == b"x"
 
 
-async def sizes_of_reads(stream: QuickAckStream, sender: trio.SocketStream) -> list[int]:
-    """How much each read takes of half a megabyte that has arrived."""
-    sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    stream.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+@pytest.mark.parametrize("most", [None, 256 * 1024])
+async def test_reads_take_a_block_or_as_much_as_is_asked_for(most: int | None) -> None:
+    ours, theirs = await stream_pair()
+    theirs.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    ours.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     left = 512 * 1024
     sizes = []
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(sender.send_all, bytes(left))
-        await trio.testing.wait_all_tasks_blocked()
+    async with ours, theirs, trio.open_nursery() as nursery:
+        nursery.start_soon(theirs.send_all, bytes(left))
+        await wait_all_tasks_blocked()
         while left:
-            sizes.append(len(await stream.receive_some()))
+            sizes.append(len(await ours.receive_some(most)))
             left -= sizes[-1]
-    return sizes
-
-
-async def test_reads_take_no_more_than_a_block() -> None:
-    ours, theirs = await socket_pair()
-    async with ours, theirs:
-        assert max(await sizes_of_reads(QuickAckStream(ours), theirs)) == quick_ack._RECEIVE_SIZE
-
-
-async def test_wide_reads_grow_with_what_arrives() -> None:
-    ours, theirs = await socket_pair()
-    async with ours, theirs:
-        stream = QuickAckStream(ours)
-        widen_reads(stream)
-        sizes = await sizes_of_reads(stream, theirs)
-        assert sizes[0] <= quick_ack._RECEIVE_SIZE
-        assert 100_000 < max(sizes) <= quick_ack._WIDE_RECEIVE_SIZE
-        await theirs.send_all(b"x")
-        assert await stream.receive_some() == b"x"
-        assert stream._size == quick_ack._RECEIVE_SIZE
-
-
-def test_streams_in_memory_have_no_reads_to_widen() -> None:
-    widen_reads(trio.testing.memory_stream_pair()[0])
+    if most is None:
+        assert max(sizes) == quick_ack._RECEIVE_SIZE
+    else:
+        assert 100_000 < max(sizes) <= most
 
 
 async def test_nagles_algorithm_is_off() -> None:
-    ours, theirs = await socket_pair()
+    ours, theirs = await stream_pair()
     async with ours, theirs:
         for stream in (ours, theirs):
-            QuickAckStream(stream)
-            assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+            assert stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 async def test_keep_alive() -> None:

@@ -16,7 +16,6 @@ from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.serving.shares import Share
 from simplex_trio.transport.places import Places
-from simplex_trio.transport.quick_ack import widen_reads
 from simplex_trio.transport.tls import TlsStream
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.transmissions import prepare_transmission
@@ -116,7 +115,6 @@ class _Session:
                 is_web=self._is_web,
             )
         buffered = limits.buffered
-        widen_reads(tls.transport_stream)
         self._http = Http2Server(
             tls,
             self._serve,
