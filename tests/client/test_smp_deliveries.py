@@ -150,6 +150,23 @@ async def test_a_new_queue_can_deliver_in_the_very_block_that_creates_it() -> No
         assert caller.result.recipient_id == QUEUE
 
 
+async def test_a_second_answer_to_one_creation_changes_no_key() -> None:
+    dh_key, another = X25519PrivateKey.generate(), X25519PrivateKey.generate()
+    async with connected() as (client, peer), trio.open_nursery() as nursery:
+        caller = start(nursery, client.create_queue)
+        asked = await peer.next_command()
+        assert isinstance(asked.command, smp.NEW)
+        await peer.send(
+            peer.answer(asked, IDS(QUEUE, OTHER_QUEUE, dh_key.public)),
+            peer.answer(asked, IDS(QUEUE, OTHER_QUEUE, another.public)),
+        )
+        await wait_all_tasks_blocked()
+        key = BoxKey.agree(dh_key, asked.command.dh_key)
+        assert caller.result.delivery_key == key
+        assert client._smp.delivery_keys == {QUEUE: key.subkey}
+        assert client._smp._new_queues == {}
+
+
 @pytest.mark.parametrize("version", [6, 10, 11, 20])
 async def test_the_longest_message_of_any_version(version: int) -> None:
     body = bytes(16_088)  # from a sender who has agreed on the oldest version with the router

@@ -84,13 +84,13 @@ class OwnerCommands(SMPRequests):
                 None if notifier_key is None else NotifierKeys(notifier_key, notifier_dh_key.public)
             ),
         )
-        self._smp.expect_queue(correlation_id, dh_key)
+        expected = self._smp.expect_queue(correlation_id, dh_key)
         try:
             answer = await self.request(
                 command, key=key, correlation_id=correlation_id, patience=patience
             )
         finally:
-            self._smp.forget_expected(correlation_id, dh_key)
+            self._smp.forget_expected(correlation_id, expected)
         ids = expect(answer, IDS)
         if subscribe:
             self.enable_pings()
@@ -98,7 +98,7 @@ class OwnerCommands(SMPRequests):
             recipient_id=ids.recipient_id,
             sender_id=ids.sender_id,
             key=key,
-            delivery_key=BoxKey.agree(dh_key, ids.dh_key),
+            delivery_key=expected.delivery_key or BoxKey.agree(dh_key, ids.dh_key),
             mode=ids.queue_mode,
             link_id=ids.link_id,
             service_id=ids.service_id,

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import trio
+from attrs import field
 
 from simplex_trio.client.router_errors import (
     ProxyFailed,
@@ -78,6 +79,12 @@ class RelaySession(Redacted):
 
     session: SessionParameters
     relay_key: X25519PublicKey
+    authorizer: Authorizer = field(init=False, repr=False, eq=False)
+    """For the commands inside; it remembers what senders' keys have agreed on with the relay's."""
+
+    @authorizer.default
+    def _authorizer(self) -> Authorizer:
+        return Authorizer(self.relay_key)
 
 
 def relay_key(proof: ProvenKey, relay: ServerAddress, at: datetime) -> X25519PublicKey:
@@ -228,7 +235,7 @@ def _inner_block(
     check_credentials(command, entity_id, key)
     unsent = prepare_transmission(relay.session, correlation_id, entity_id, command.encode(version))
     batch = Batch(relay.session)
-    batch.add(Authorizer(relay.relay_key).finish(unsent, key, correlation_id))
+    batch.add(relay.authorizer.finish(unsent, key, correlation_id))
     return batch.content()
 
 

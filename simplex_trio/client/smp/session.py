@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-from attrs import evolve
+from attrs import define, evolve
 
 from simplex_trio.client.smp.queues import (
     MessageReceived,
@@ -86,6 +86,14 @@ def _handshake(
     )
 
 
+@define(repr=False, eq=False)
+class ExpectedQueue(Redacted):
+    """A queue that is being created; ``delivery_key`` is there when the router has answered."""
+
+    dh_key: X25519PrivateKey
+    delivery_key: BoxKey | None = None
+
+
 class SMPCodec(TransmissionCodec[Command, Message]):
     """SMP in one session; opens the messages of queues whose delivery keys it knows."""
 
@@ -93,15 +101,16 @@ class SMPCodec(TransmissionCodec[Command, Message]):
         super().__init__(agreement)
         self.delivery_keys: dict[bytes, bytes] = {}
         """Raw keys by recipient id; raw, because there may be very many."""
-        self._new_queues: dict[bytes, X25519PrivateKey] = {}
+        self._new_queues: dict[bytes, ExpectedQueue] = {}
 
-    def expect_queue(self, correlation_id: bytes, dh_key: X25519PrivateKey) -> None:
+    def expect_queue(self, correlation_id: bytes, dh_key: X25519PrivateKey) -> ExpectedQueue:
         """Open the messages of a queue from the moment that this command creates it."""
-        self._new_queues[correlation_id] = dh_key
+        expected = self._new_queues[correlation_id] = ExpectedQueue(dh_key)
+        return expected
 
-    def forget_expected(self, correlation_id: bytes, dh_key: X25519PrivateKey) -> None:
+    def forget_expected(self, correlation_id: bytes, expected: ExpectedQueue) -> None:
         """Stop expecting the queue of a command that has completed or failed."""
-        if self._new_queues.get(correlation_id) is dh_key:
+        if self._new_queues.get(correlation_id) is expected:
             del self._new_queues[correlation_id]
 
     def ping(self) -> Command:
@@ -118,10 +127,11 @@ class SMPCodec(TransmissionCodec[Command, Message]):
 
     def observe(self, correlation_id: bytes, message: Message) -> None:
         if isinstance(message, IDS):
-            dh_key = self._new_queues.get(correlation_id)
-            if dh_key is not None:
+            expected = self._new_queues.pop(correlation_id, None)
+            if expected is not None:
                 with suppress(CryptoError):  # a degenerate key; `create_queue` raises for it
-                    agreed = BoxKey.agree(dh_key, message.dh_key)
+                    agreed = BoxKey.agree(expected.dh_key, message.dh_key)
+                    expected.delivery_key = agreed
                     self.delivery_keys[message.recipient_id] = agreed.subkey
 
     def is_event_too(self, result: object) -> bool:
