@@ -151,8 +151,8 @@ async def test_answers_keep_their_order(processors: int, threads: Threads) -> No
 async def test_event_loop_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
     """What threads have verified takes no turn of the connection."""
 
-    def at_once(work: Callable[[], object], ended: Callable[[object], object]) -> None:
-        ended(work())
+    def call(threads: SignatureThreads, _count: int) -> None:
+        threads._blocks[0].run_from_the_end()
 
     async with open_house(threads=1) as house:
         client = await house.connect()
@@ -162,11 +162,10 @@ async def test_event_loop_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
         assert isinstance(verifier, Verifier)
         before = verifier.spent
         assert before > 0
-        monkeypatch.setattr(trio.lowlevel, "start_thread_soon", at_once)
+        monkeypatch.setattr(SignatureThreads, "_call", call)
         await ask_each(client, queues, SUB())
         await read_each(client, queues, SOK())
         assert verifier.spent == before
-        monkeypatch.undo()
 
 
 @pytest.mark.usefixtures("threads")
