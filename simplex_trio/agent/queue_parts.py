@@ -73,11 +73,12 @@ class QueueParts:
                 return keys
         return None
 
-    def drop_part(self) -> bool:
-        """Drop the queues of one part; False if nothing is left."""
-        if self._parts:
+    def drop_parts(self) -> Iterator[None]:
+        """Drop all queues, and yield after each part of them but the last."""
+        while self._parts:
             self._parts.pop()
-        return bool(self._parts)
+            if self._parts:
+                yield
 
     def take(self, others: QueueParts) -> None:
         """Add other queues, none of which are here, at the end; they must not be used again."""

@@ -366,7 +366,7 @@ class Subscriber:
 async def _free(forgotten: Iterable[QueueParts]) -> None:
     """Free the memory of queues, with turns for other tasks in between."""
     for queues in forgotten:
-        while queues.drop_part():
+        for _ in queues.drop_parts():
             await trio.lowlevel.checkpoint()
 
 

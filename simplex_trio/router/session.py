@@ -9,7 +9,7 @@ RSLV).
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
@@ -176,6 +176,8 @@ class ClientSession:
                     nursery.cancel_scope.cancel()
         finally:
             self._end()
+            for _ in self._forget():
+                await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def _write_last_answers(self) -> None:
         """Write the answers to commands that were decided before the client's end of file.
@@ -183,7 +185,8 @@ class ClientSession:
         The client may have closed its sending side alone, and still read.
         """
         self._over = True
-        self._forget()
+        for _ in self._forget():
+            await trio.lowlevel.checkpoint()
         with trio.move_on_after(self._hub.config.limits.farewell_seconds):
             while self._uncompleted:
                 await self._all_completed.park()
@@ -195,13 +198,23 @@ class ClientSession:
         self._outbox.close()
         self._hub.ends.forget(self._outbox)
         self._hub.notifications.forget(self._outbox)
-        self._forget()
         # The client refers to the session, and the session to the client: a reference cycle.
         self._client.recipient.outlet = self._client.notifier.outlet = NO_OUTLET
 
-    def _forget(self) -> None:
-        self._hub.state.recipients.forget(self._client.recipient)
-        self._hub.state.notifiers.forget(self._client.notifier)
+    def _forget(self) -> Iterator[None]:
+        """End all subscriptions, of which there may be a million; yields after each part.
+
+        What is delivered meanwhile on the others is not acknowledged, so it stays in the queue.
+        """
+        while self._forget_part():
+            yield
+
+    def _forget_part(self) -> bool:
+        """End some thousands of the subscriptions; whether any are left."""
+        state, client = self._hub.state, self._client
+        recipient_left = state.recipients.forget(client.recipient)
+        notifier_left = state.notifiers.forget(client.notifier)
+        return recipient_left or notifier_left
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -330,8 +343,8 @@ class ClientSession:
             self._scope.cancel()
         if block is not None:
             self._outbox.put_answers(block.refusals, block.answers, block.following)
-        if self._over:
-            self._forget()  # what was decided before the end may have subscribed since
+        if self._over:  # what was decided before the end may have subscribed since
+            self._forget_part()
 
     # --- commands that wait on another server -------------------------------------------------
 

@@ -59,3 +59,10 @@ def test_what_is_removed_meanwhile_may_still_come() -> None:
     parts.pop(b"q1")
     parts.pop(b"q7")
     assert list(ids) == [b"q%d" % number for number in range(1, 12) if number != 7]
+
+
+def test_parts_are_dropped_one_by_one() -> None:
+    parts = parts_of(*(b"q%d" % number for number in range(12)))
+    left = [len(parts) for _ in parts.drop_parts()]
+    assert left == [10, 5]
+    check(parts, {})

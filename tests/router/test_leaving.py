@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partialmethod
+from itertools import pairwise
 from typing import NoReturn
 
 import pytest
@@ -13,11 +15,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import DialFailed
 from simplex_trio.router.config import ClientLimits, RouterConfig
+from simplex_trio.router.core.subscriptions import Subscribers
 from simplex_trio.router.proxying import Requester
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.smp.commands import NEW, PING, PRXY, SEND, SUB
 from simplex_trio.wire.smp.flags import MessageFlags
-from simplex_trio.wire.smp.messages import IDS, OK, PONG
+from simplex_trio.wire.smp.messages import IDS, MSG, OK, PONG
 from simplex_trio.wire.smp.new_queue import ContactRequest
 from tests.router.house import RawClient, open_house
 from tests.router.stores import ReluctantStore
@@ -211,3 +214,54 @@ async def test_what_came_meanwhile_is_read_when_there_is_room() -> None:
         answers = [said.correlation_id for block in await client.read_all() for said in block]
         assert [each for each in answers if each in sent] == sent
         assert len(answers) == 2 + len(sent)
+
+
+# --- subscriptions ------------------------------------------------------------------------------
+
+
+async def subscribed(client: RawClient, count: int) -> list[IDS]:
+    created = [await client.ask(new_queue(), key=KEY) for _ in range(count)]
+    return [each for each in created if isinstance(each, IDS)]
+
+
+@ENDS
+async def test_many_subscriptions_end_a_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, end: End
+) -> None:
+    monkeypatch.setattr(Subscribers, "forget", partialmethod(Subscribers.forget, most=1))
+    async with open_house() as house, trio.open_nursery() as nursery:
+        client = await house.connect()
+        await subscribed(client, 5)
+        counts: list[int] = []
+
+        async def look() -> None:
+            while house.hub.state.recipients.queue_count:
+                counts.append(house.hub.state.recipients.queue_count)
+                await trio.lowlevel.checkpoint()
+
+        nursery.start_soon(look)
+        await end(client)
+        await wait_all_tasks_blocked()
+        # Two at a time, if both turns of the session come between those of this task.
+        assert len(counts) >= 3
+        assert all(before - 2 <= after for before, after in pairwise(counts))
+        assert not house.hub.sessions
+
+
+async def test_who_subscribes_while_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Subscribers, "forget", partialmethod(Subscribers.forget, most=1))
+    async with open_house() as house:
+        before, after = await house.connect(), await house.connect()
+        queues = await subscribed(before, 40)
+        await before.send(
+            *(before.transmission(SEND(MessageFlags(), b"1"), each.sender_id) for each in queues)
+        )
+        await wait_all_tasks_blocked()
+        subs = [after.transmission(SUB(), each.recipient_id, KEY) for each in queues]
+        await leave(before)
+        await after.send(*subs)
+        said = [each for block in await after.read_all() for each in block]
+        delivered = [each.entity_id for each in said if isinstance(each.message, MSG)]
+        assert delivered == [each.recipient_id for each in queues]
+        assert house.hub.state.recipients.queue_count == 40
+        assert len(house.hub.sessions) == 1

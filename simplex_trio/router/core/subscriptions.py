@@ -11,6 +11,8 @@ at most, and which queues it reads with GET, which excludes subscribing to them.
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import Factory, define
 
 from simplex_trio.crypto.hashes import ServiceSubs
@@ -20,7 +22,10 @@ from simplex_trio.router.core.model import Subscription
 from simplex_trio.router.core.replies import Event, Outlet
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, Message
 
-__all__ = ["EndedSubscription", "Subscriber", "Subscribers"]
+__all__ = ["FORGOTTEN_TOGETHER", "EndedSubscription", "Subscriber", "Subscribers"]
+
+FORGOTTEN_TOGETHER: Final = 5000
+"""Subscriptions of a connection that end before others get a turn: some milliseconds' worth."""
 
 
 @define(eq=False)
@@ -170,15 +175,20 @@ class Subscribers:
                 requester.service_queues -= ServiceSubs.of((entity_id,))
         return ended + self._end_in_service(requester, entity_id, service_id, DELD())
 
-    def forget(self, subscriber: Subscriber) -> None:
-        """End all subscriptions of a connection that is gone."""
-        for entity_id in subscriber.subscribed:
-            if self._by_queue.get(entity_id) is subscriber:
-                del self._by_queue[entity_id]
+    def forget(self, subscriber: Subscriber, most: int = FORGOTTEN_TOGETHER) -> bool:
+        """End the subscriptions of a connection that is gone, to so many queues at the ``most``.
+
+        Returns whether any are left.
+        """
         service_id = subscriber.service_id
         if service_id is not None and self._by_service.get(service_id) is subscriber:
             del self._by_service[service_id]
-        subscriber.subscribed.clear()
+        subscribed = subscriber.subscribed
+        for _ in range(min(len(subscribed), most)):
+            entity_id, _ = subscribed.popitem()
+            if self._by_queue.get(entity_id) is subscriber:
+                del self._by_queue[entity_id]
+        return bool(subscribed)
 
     def _end_by_name(
         self, requester: Subscriber | None, entity_id: bytes, message: Message
