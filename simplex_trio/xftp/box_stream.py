@@ -52,10 +52,14 @@ class BoxStream:
 
     def open(self, data: bytes | bytearray | memoryview) -> bytes:
         """The plaintext of the next piece, which is not authenticated yet."""
-        self._mac.update(data)
         work = bytearray(data)
-        self._cipher.xor(work)
+        self.open_in_place(work)
         return bytes(work)
+
+    def open_in_place(self, data: bytearray | memoryview) -> None:
+        """Decrypt the next piece in place; it is not authenticated yet."""
+        self._mac.update(data)
+        self._cipher.xor(data)
 
     def tag(self) -> bytes:
         """The tag over all pieces; it ends the stream."""

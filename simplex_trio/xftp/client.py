@@ -7,10 +7,10 @@ confused.  Cancelling a request does not affect the others.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import trio
 
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 __all__ = ["RegisteredPacket", "XFTPClient", "open_xftp_client"]
 
 MessageT = TypeVar("MessageT", bound=Message)
+T = TypeVar("T")
 
 
 @frozen(repr=False)
@@ -180,16 +181,42 @@ class XFTPClient:
 
     # --- a recipient's commands ---------------------------------------------------------------
 
+    @overload
+    def download(
+        self, key: AuthPrivateKey, recipient_id: bytes, *, size: int, digest: bytes
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]: ...
+
+    @overload
+    def download(
+        self,
+        key: AuthPrivateKey,
+        recipient_id: bytes,
+        *,
+        size: int,
+        digest: bytes,
+        handle: Callable[[memoryview], T],
+    ) -> AbstractAsyncContextManager[AsyncIterator[T]]: ...
+
     @asynccontextmanager
     async def download(
-        self, key: AuthPrivateKey, recipient_id: bytes, *, size: int, digest: bytes
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        self,
+        key: AuthPrivateKey,
+        recipient_id: bytes,
+        *,
+        size: int,
+        digest: bytes,
+        handle: Callable[[memoryview], Any] = bytes,
+    ) -> AsyncIterator[AsyncIterator[Any]]:
         """Receive the body of a packet: ``async with ... as pieces: async for piece in pieces``.
 
         The pieces are decrypted, but not authenticated before the iteration has ended: do not rely
         on them earlier.  The iteration raises `WrongBodySize`, `DecryptionFailed`, or
         `DigestMismatch` if the packet is not the one described.  Leaving the block early cancels
         the request.
+
+        With ``handle`` the iteration yields what this returns for each piece.  It is called in the
+        worker thread that has decrypted the piece, one piece after the other, and must not keep it:
+        all of them are in the same memory.  Errors of the system become a `StoreError`.
         """
         ephemeral = X25519PrivateKey.generate()
         seconds = self._config.body_seconds(size)
@@ -198,7 +225,7 @@ class XFTPClient:
                 await exchange.send()
                 answer = await exchange.answer(FILE)
             box = BoxStream(BoxKey.agree(ephemeral, answer.dh_key), answer.nonce)
-            async with aclosing(opened(exchange.reader, box, size, digest)) as pieces:
+            async with aclosing(opened(exchange.reader, box, size, digest, handle)) as pieces:
                 yield pieces
 
     async def acknowledge(self, key: AuthPrivateKey, recipient_id: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from hashlib import sha256
 from typing import TypeVar
 
@@ -28,12 +29,14 @@ from simplex_trio.wire.xftp.blocks import XFTP_BLOCK_SIZE, read_response
 from simplex_trio.wire.xftp.messages import ERR, Message
 from simplex_trio.xftp.bodies import PIECE_SIZE, BodyReader
 from simplex_trio.xftp.box_stream import TAG_SIZE, BoxStream
+from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import DigestMismatch, StreamReset, WrongBodySize, XFTPRouterError
 from simplex_trio.xftp.http2.stream import Http2Stream
 
 __all__ = ["Body", "Exchange", "check_status", "opened", "place_in", "time_limit"]
 
 MessageT = TypeVar("MessageT", bound=Message)
+T = TypeVar("T")
 
 Body = AsyncIterable[bytes | memoryview]
 """What is uploaded, in pieces of any length."""
@@ -136,23 +139,28 @@ async def check_status(stream: Http2Stream) -> None:
 
 
 async def opened(
-    reader: BodyReader, box: BoxStream, size: int, digest: bytes
-) -> AsyncGenerator[bytes]:
-    """The body of a packet, decrypted piece by piece, and checked at its end."""
+    reader: BodyReader, box: BoxStream, size: int, digest: bytes, handle: Callable[[memoryview], T]
+) -> AsyncGenerator[T]:
+    """The body of a packet, decrypted piece by piece, and checked at its end.
+
+    Yields what ``handle`` makes of each piece, in the worker thread that has decrypted it.  The
+    next piece takes the place of it.
+    """
     hashed = sha256()
 
-    def open_piece(sealed: bytes) -> bytes:
-        piece = box.open(sealed)
+    def open_piece(piece: memoryview) -> T:
+        box.open_in_place(piece)
         hashed.update(piece)
-        return piece
+        return handle(piece)
 
     left = size
+    buffer = memoryview(bytearray(min(PIECE_SIZE, size)))
     while left:
-        sealed = await reader.read_up_to(min(PIECE_SIZE, left))
-        if not sealed:
+        piece = await reader.read_into(buffer[:left])
+        if not piece:
             raise WrongBodySize("the body of a packet ends too early")
-        left -= len(sealed)
-        yield await trio.to_thread.run_sync(open_piece, sealed)
+        left -= len(piece)
+        yield await in_thread(partial(open_piece, piece))
     tag = await reader.read_up_to(TAG_SIZE)
     if len(tag) != TAG_SIZE or not await reader.at_end():
         raise WrongBodySize("the body of a packet is not as long as it should be")

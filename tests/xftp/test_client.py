@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from hashlib import sha256
@@ -19,6 +21,7 @@ from simplex_trio.errors import (
     MalformedResponse,
     RequestTimeout,
     SimplexError,
+    StoreFull,
     UnexpectedResponseError,
 )
 from simplex_trio.wire.xftp.commands import FGET, FPUT
@@ -302,6 +305,41 @@ async def test_a_degenerate_key() -> None:
     async with client_of(router) as client:
         with pytest.raises(CryptoError):
             await download(client)
+        assert client.is_usable
+
+
+async def test_pieces_are_handled_where_they_are_decrypted() -> None:
+    threads = []
+
+    async def router(asked: Asked) -> None:
+        await asked.send(*asked.file(BODY))
+
+    def handle(piece: memoryview) -> bytes:
+        threads.append(threading.current_thread())
+        return piece[::-1].tobytes()
+
+    async with (
+        client_of(router) as client,
+        client.download(KEY, b"id", size=len(BODY), digest=DIGEST, handle=handle) as found,
+    ):
+        pieces = [piece async for piece in found]
+    assert b"".join(piece[::-1] for piece in pieces) == BODY
+    assert threading.main_thread() not in threads
+    assert len(threads) == len(pieces)
+
+
+async def test_a_full_disk_while_a_piece_is_handled() -> None:
+    async def router(asked: Asked) -> None:
+        await asked.send(*asked.file(BODY))
+
+    def handle(_: memoryview) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with client_of(router) as client:
+        given = client.download(KEY, b"id", size=len(BODY), digest=DIGEST, handle=handle)
+        async with given as found:
+            with pytest.raises(StoreFull):
+                await anext(aiter(found))
         assert client.is_usable
 
 

@@ -5,10 +5,12 @@ They keep packets as a router does, and are called in place of sent requests.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from hashlib import sha256
 from random import Random
+from typing import Any
 
 import trio
 import trio.lowlevel
@@ -21,6 +23,7 @@ from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.xftp.errors import XFTPCode
 from simplex_trio.xftp.client import RegisteredPacket
 from simplex_trio.xftp.client_config import XFTPClientConfig
+from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import DigestMismatch, XFTPRouterError
 
 __all__ = ["Routers", "SimulatedRouter"]
@@ -153,20 +156,28 @@ class SimulatedClient:
 
     @asynccontextmanager
     async def download(
-        self, key: AuthPrivateKey, recipient_id: bytes, *, size: int, digest: bytes
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        self,
+        key: AuthPrivateKey,
+        recipient_id: bytes,
+        *,
+        size: int,
+        digest: bytes,
+        handle: Callable[[memoryview], Any] = bytes,
+    ) -> AsyncIterator[AsyncIterator[Any]]:
         await self._arrives()
         packet = self._router.received(recipient_id, key)
         if packet.body is None:
             raise XFTPRouterError(XFTPCode.NO_FILE)
         self._router.downloads += 1
-        async with aclosing(self._pieces(packet.body, digest)) as pieces:
+        async with aclosing(self._pieces(packet.body, digest, handle)) as pieces:
             yield pieces
 
-    async def _pieces(self, body: bytes, digest: bytes) -> AsyncGenerator[bytes]:
+    async def _pieces(
+        self, body: bytes, digest: bytes, handle: Callable[[memoryview], Any]
+    ) -> AsyncGenerator[Any]:
         for start in range(0, len(body), PIECE):
             await self._answers()
-            yield body[start : start + PIECE]
+            yield await in_thread(partial(handle, memoryview(body)[start : start + PIECE]))
         if sha256(body).digest() != digest:
             raise DigestMismatch("another packet")
 

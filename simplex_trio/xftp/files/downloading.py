@@ -222,12 +222,17 @@ class _Fetching:
 
     async def _fetch(self, replica: Replica) -> None:
         packet, offset = self._packet, self._offset
+
+        def write(piece: memoryview) -> int:
+            nonlocal offset
+            self._file.write(offset, piece)
+            offset += len(piece)
+            return len(piece)
+
         async with self._clients.client(replica.server) as client:
             self._counter.begin_again(self._number)
             async with client.download(
-                replica.key, replica.id, size=packet.size, digest=packet.digest
-            ) as pieces:
-                async for piece in pieces:
-                    await in_thread(partial(self._file.write, offset, piece))
-                    offset += len(piece)
-                    self._counter.add(self._number, len(piece))
+                replica.key, replica.id, size=packet.size, digest=packet.digest, handle=write
+            ) as sizes:
+                async for size in sizes:
+                    self._counter.add(self._number, size)

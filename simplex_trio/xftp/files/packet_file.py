@@ -33,7 +33,7 @@ class PacketFile:
     def close(self) -> None:
         self._file.close()
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write a piece at ``offset`` of the encrypted file."""
         with self._lock:
             self._file.seek(self._packets_at + offset)

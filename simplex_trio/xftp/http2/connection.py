@@ -29,7 +29,7 @@ __all__ = ["Http2Connection", "Http2ProtocolError", "header_map"]
 
 KIB = 1024
 
-_READ_SIZE = 256 * KIB
+_READ_SIZE = 128 * KIB
 
 _MOST_SETTINGS = 64
 """The most settings of the peer; h2 also keeps unknown ones, of which there are 65,536."""

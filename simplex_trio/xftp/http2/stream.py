@@ -76,15 +76,17 @@ class Http2Stream:
 
         Raises `StreamReset`, or `ConnectionLost`.  Cancelling it loses nothing.
         """
+        return b"".join(await self.receive_arrived())
+
+    async def receive_arrived(self) -> list[bytes]:
+        """The same as it has arrived, in pieces that are not empty; none at the end of the body."""
         await trio.lowlevel.checkpoint()
         while True:
-            data = b"".join(self._arrived)
+            arrived = self._arrived
             if self._unread:
                 self._connection.acknowledge(self.id, self.drop_unread())
-            if data:
-                return data
-            if self._ended:
-                return b""
+            if arrived or self._ended:
+                return arrived
             self._check()
             await self._news.park()
 
@@ -122,7 +124,8 @@ class Http2Stream:
         self._news.unpark_all()
 
     def put_data(self, data: bytes, weight: int) -> None:
-        self._arrived.append(data)
+        if data:
+            self._arrived.append(data)
         self._unread += weight
         self._news.unpark_all()
 
@@ -141,6 +144,6 @@ class Http2Stream:
 
     def drop_unread(self) -> int:
         """Drop unread data; returns how many bytes of flow control it held."""
-        self._arrived.clear()
+        self._arrived = []
         unread, self._unread = self._unread, 0
         return unread
