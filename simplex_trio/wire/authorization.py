@@ -233,8 +233,9 @@ class Verifier:
         checks however many keys there are, so that the time does not tell.
         """
         covered = self._covered(transmission)
-        if any(self._matches(transmission, covered, key) for key in keys):
-            return True
+        for key in keys:
+            if self._matches(transmission, covered, key):
+                return True
         for _ in range(most_keys - len(keys)):
             self._matches(transmission, covered, None)
         return False

@@ -62,10 +62,10 @@ def test_rows_without_a_router(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_rows_with_routers_of_our_own(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    arguments = ["--rows", "client", "memory", "--scale", "0.005", "--repeat", "1"]
+    arguments = ["--rows", "client", "memory", "prepared", "--scale", "0.005", "--repeat", "1"]
     assert main([*arguments, "--json", str(figures)]) == 0
     found = json.loads(figures.read_text())["rows"]
-    chosen = {"echo", "client", "memory"}
+    chosen = {"echo", "client", "memory", "prepared"}
     assert set(found) == {row.name for group in GROUPS if group.name in chosen for row in group}
     assert found["memory-per-client"]["python_kib"] > 0
     assert found["send-pipelined"]["cpu_us"] > 0
