@@ -132,7 +132,7 @@ async def test_acknowledgements_of_messages_that_came_together_share_a_block() -
 
 async def test_a_reader_lets_others_have_their_turn() -> None:
     async with connected() as (client, peer), trio.open_nursery() as nursery:
-        for number in range(5 * EVENTS_IN_A_ROW):
+        for number in range(10 * EVENTS_IN_A_ROW):
             await peer.send(peer.event(QUEUE, notification(number)), peer.event(QUEUE, END()))
         await wait_all_tasks_blocked()
         turns = 0
