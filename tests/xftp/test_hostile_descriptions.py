@@ -415,7 +415,7 @@ Pieces = Callable[[SealedBody], AsyncGenerator[bytes]]
 
 def genuine(body: SealedBody) -> bytes:
     """All of it, which is one piece and the tag."""
-    return body._next() + body._box.tag()
+    return bytes(body._next()) + body._box.tag()
 
 
 async def nothing(_: SealedBody) -> AsyncGenerator[bytes]:

@@ -63,16 +63,19 @@ class SealedBody:
         self._box = box
         self._share = share
         self._done = done
+        self._buffer = memoryview(bytearray(PIECE_SIZE))
 
-    async def pieces(self) -> AsyncGenerator[bytes]:
-        """The encrypted body, with the tag at the end."""
+    async def pieces(self) -> AsyncGenerator[bytes | memoryview]:
+        """The encrypted body, with the tag at the end; each piece takes the place of the last."""
         while piece := await in_thread(self._next):
             yield piece
         yield self._box.tag()
         self._done()
 
-    def _next(self) -> bytes:
-        return self._box.seal(self._body.read())
+    def _next(self) -> memoryview:
+        piece = self._buffer[: self._body.read_into(self._buffer)]
+        self._box.seal_in_place(piece)
+        return piece
 
     def close(self) -> None:
         self._body.close()
@@ -317,9 +320,13 @@ class Commands:
         return Answer(FILE(ephemeral.public, nonce), SealedBody(body, box, share, done))
 
 
-async def _pieces(body: BodyReader, size: int) -> AsyncGenerator[bytes]:
-    """A body of ``size`` bytes; if it is longer, then one byte more."""
-    while piece := await body.read_up_to(min(PIECE_SIZE, size + 1)):
+async def _pieces(body: BodyReader, size: int) -> AsyncGenerator[memoryview]:
+    """A body of ``size`` bytes, and if it is longer, one byte more.
+
+    Each piece takes the place of the last.
+    """
+    buffer = memoryview(bytearray(min(PIECE_SIZE, size + 1)))
+    while piece := await body.read_into(buffer[: size + 1]):
         size -= len(piece)
         yield piece
         if size < 0:

@@ -195,7 +195,9 @@ class _Session:
             async with aclosing(page.pieces()) as pieces:
                 await self._send_body(request, pieces)
 
-    async def _send_body(self, request: ServerRequest, pieces: AsyncIterator[bytes]) -> None:
+    async def _send_body(
+        self, request: ServerRequest, pieces: AsyncIterator[bytes | memoryview]
+    ) -> None:
         """Send a body, or give up if the client does not read it in time.
 
         Its file is open during that time, so there are the same limits as for receiving a body.

@@ -27,7 +27,6 @@ from simplex_trio.storage.files import sync_folder, write_all
 from simplex_trio.wire.text import from_base64url, to_base64url
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked
-from simplex_trio.xftp.bodies import PIECE_SIZE
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
 from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
@@ -62,7 +61,7 @@ class IncomingBody:
         self._hashed = sha256()
         self._file: BinaryIO = path.open("xb", buffering=0)
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         """Write the next piece; raises `WrongBodySize` if the body becomes too long."""
         self._size += len(piece)
         if self._size > self._expected.size:
@@ -97,11 +96,11 @@ class OutgoingBody:
     """The body of a packet while it is read; for worker threads."""
 
     def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("rb", buffering=0)
+        self._file = path.open("rb", buffering=0)
 
-    def read(self) -> bytes:
-        """The next piece; empty at the end."""
-        return self._file.read(PIECE_SIZE)
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill a buffer, as far as there is more, and return how far."""
+        return self._file.readinto(buffer)
 
     def close(self) -> None:
         self._file.close()
@@ -245,7 +244,7 @@ class Storage:
         """Whether ``size`` more bytes are within the quota now."""
         return self.bytes_stored + self.bytes_reserved + size <= self._quota
 
-    async def store(self, packet: PacketRecord, pieces: AsyncIterator[bytes]) -> bool:
+    async def store(self, packet: PacketRecord, pieces: AsyncIterator[bytes | memoryview]) -> bool:
         """Write the body of a packet; false if it has got one meanwhile, or is gone.
 
         Only bytes that have arrived count against the quota.  Raises `QuotaExhausted` if other
