@@ -15,20 +15,16 @@ from __future__ import annotations
 import json
 import math
 import sys
-from contextlib import suppress
 from functools import partial
 
 import trio
 from sensor import report
 
 from simplex_trio import (
+    Deliveries,
+    Delivery,
     Disconnected,
-    MessageReceived,
-    QuotaReached,
-    ReceivingQueue,
-    RouterEvent,
     ServerAddress,
-    SimplexError,
     SMPClientAgent,
     SubscriptionEnded,
     SubscriptionError,
@@ -45,8 +41,8 @@ class Collector:
     def __init__(self, agent: SMPClientAgent) -> None:
         self.readings = 0
         self._agent = agent
+        self._deliveries = Deliveries(agent)
         self._names: dict[bytes, str] = {}
-        self._queues: dict[bytes, ReceivingQueue] = {}
         self._seen: set[tuple[bytes, int]] = set()
 
     async def invite(self, router: ServerAddress | str, name: str) -> bytes:
@@ -54,40 +50,32 @@ class Collector:
         client = await self._agent.client(router)
         queue = await client.create_queue(subscribe=False)
         self._names[queue.recipient_id] = name
-        self._queues[queue.recipient_id] = queue
-        self._agent.subscribe(router, [queue])
+        self._deliveries.subscribe(router, [queue])
         return queue.sender_id
 
     async def collect(self, *, until: float = math.inf) -> None:
         """Print readings until ``until`` of them have arrived."""
         while self.readings < until:
-            match event := await self._agent.events.receive():
-                case RouterEvent(event=MessageReceived() | QuotaReached() as message):
-                    if isinstance(message, MessageReceived):
-                        self._take(message)
-                    await self._acknowledge(event.server, message)
+            match each := await anext(self._deliveries):
+                case Delivery():
+                    async with each:
+                        self._take(each)
                 case Disconnected(queues=queues):
                     print(f"connection lost, with {len(queues)} queues; the agent reconnects")
                 case SubscriptionError() | SubscriptionEnded():
                     print("a queue was lost, and its sensor cannot report any more")
 
-    async def _acknowledge(
-        self, router: ServerAddress, message: MessageReceived | QuotaReached
-    ) -> None:
-        with suppress(SimplexError):  # redelivered on the next connection
-            client = await self._agent.client(router)
-            await client.acknowledge(self._queues[message.recipient_id], message.message_id)
-
-    def _take(self, message: MessageReceived) -> None:
-        name = self._names[message.recipient_id]
+    def _take(self, delivery: Delivery) -> None:
+        recipient_id = delivery.queue.recipient_id
+        name = self._names[recipient_id]
         try:
-            reading = json.loads(message.body)
+            reading = json.loads(delivery.body)
             number, celsius = int(reading["number"]), float(reading["celsius"])
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             print(f"{name}: not a reading")
             return
-        if (message.recipient_id, number) not in self._seen:
-            self._seen.add((message.recipient_id, number))
+        if (recipient_id, number) not in self._seen:  # its sensor may have sent it twice
+            self._seen.add((recipient_id, number))
             self.readings += 1
             print(f"{name}: {celsius} °C")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import trio
@@ -21,15 +21,13 @@ import trio
 from simplex_trio import (
     MessageReceived,
     ServerAddress,
-    SimplexError,
     X25519PrivateKey,
     open_router,
     open_smp_agent,
     open_smp_client,
+    repeat_until_accepted,
+    send_until_accepted,
 )
-
-DELAYS = (1, 2, 4, 8, 16, 32)
-"""Seconds between the attempts to send a reading."""
 
 
 def readings(count: int) -> Iterator[bytes]:
@@ -41,30 +39,15 @@ def readings(count: int) -> Iterator[bytes]:
 async def report(router: ServerAddress | str, sender_id: bytes, *, count: int = 5) -> None:
     """Secure a queue for this sensor, and send readings to it.
 
-    Raises the last error if a reading cannot be sent; at once if a retry cannot help.
+    Raises an error only if trying again cannot help.
     """
     key = X25519PrivateKey.generate()
     async with open_smp_agent() as agent:
-
-        async def deliver(reading: bytes) -> None:
-            client = await agent.client(router)  # the same one, until it is lost
-            await client.secure_as_sender(sender_id, key)  # may be repeated with the same key
-            await client.send(sender_id, reading, key)
-
+        await repeat_until_accepted(
+            agent, router, lambda client: client.secure_as_sender(sender_id, key)
+        )
         for reading in readings(count):
-            await persist(deliver, reading)
-
-
-async def persist(deliver: Callable[[bytes], Awaitable[None]], reading: bytes) -> None:
-    """Deliver a reading; retry as long as that may help."""
-    for delay in DELAYS:
-        try:
-            return await deliver(reading)
-        except SimplexError as exc:
-            if not exc.retryable:
-                raise
-        await trio.sleep(delay)
-    return await deliver(reading)
+            await send_until_accepted(agent, router, sender_id, reading, key)
 
 
 async def main(*invitation: str, count: int = 5) -> None:

@@ -41,6 +41,8 @@ __all__ = [
     "Connected",
     "ConnectionLost",
     "DecodeError",
+    "Deliveries",
+    "Delivery",
     "Destination",
     "Disconnected",
     "Ed448PrivateKey",
@@ -104,6 +106,8 @@ __all__ = [
     "open_router",
     "open_smp_agent",
     "open_smp_client",
+    "repeat_until_accepted",
+    "send_until_accepted",
     "serve_router",
     "start_smp_agent",
 ]
@@ -111,6 +115,12 @@ __all__ = [
 if TYPE_CHECKING:
     from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent, start_smp_agent
     from simplex_trio.agent.config import AgentConfig, AgentRole
+    from simplex_trio.agent.deliveries import (
+        Deliveries,
+        Delivery,
+        repeat_until_accepted,
+        send_until_accepted,
+    )
     from simplex_trio.agent.destination import Destination
     from simplex_trio.agent.events import (
         AgentEvent,
@@ -187,6 +197,12 @@ else:
         {
             "simplex_trio.agent.agent": ("SMPClientAgent", "open_smp_agent", "start_smp_agent"),
             "simplex_trio.agent.config": ("AgentConfig", "AgentRole"),
+            "simplex_trio.agent.deliveries": (
+                "Deliveries",
+                "Delivery",
+                "repeat_until_accepted",
+                "send_until_accepted",
+            ),
             "simplex_trio.agent.destination": ("Destination",),
             "simplex_trio.agent.events": (
                 "AgentEvent",

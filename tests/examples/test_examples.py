@@ -12,7 +12,6 @@ from types import ModuleType
 
 import pytest
 import trio
-from trio.testing import MockClock
 
 import simplex_trio
 from simplex_trio import MessageReceived, open_router, open_smp_client
@@ -148,20 +147,6 @@ async def test_sensor_reports_to_a_queue(example: ModuleType) -> None:
             event = await client.events.receive()
             assert isinstance(event, MessageReceived)
             assert event.body == b'{"number": 0, "celsius": 20.0}'
-
-
-@using("sensor")
-async def test_sensor_persists(example: ModuleType, autojump_clock: MockClock) -> None:
-    tries = []
-
-    async def deliver(reading: bytes) -> None:
-        tries.append(trio.current_time())
-        await trio.lowlevel.checkpoint()
-        if len(tries) < 4:
-            raise simplex_trio.RequestTimeout("no answer")
-
-    await example.persist(deliver, b"a reading")
-    assert [round(at - tries[0]) for at in tries] == [0, 1, 3, 7]
 
 
 @using("sensor")
