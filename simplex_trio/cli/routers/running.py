@@ -8,6 +8,7 @@ from functools import partial
 
 from simplex_trio.cli.logs import LogFormat, log_to_stderr
 from simplex_trio.cli.output import print_json, say, show_qr_code
+from simplex_trio.cli.routers.collector import collector_for_much
 from simplex_trio.cli.routers.making import shown_address
 from simplex_trio.cli.routers.program import ConfigT, RouterProgram
 from simplex_trio.cli.running import run_service
@@ -38,6 +39,7 @@ def run_router(program: RouterProgram[ConfigT], config: ConfigT, how: Manner) ->
     password = program.password_of(config) if how.show_password else None
 
     def ready(router: RunningRouter) -> None:
+        loaded()
         address = shown_address(router.address, password)
         if how.json:
             print_json({"address": address, "ports": list(router.ports)})
@@ -48,7 +50,8 @@ def run_router(program: RouterProgram[ConfigT], config: ConfigT, how: Manner) ->
 
     log_to_stderr(how.log, verbose=how.verbose)
     serve = partial(program.serve, config, accept_loss=how.accept_loss)
-    signal = run_service(partial(_serve, serve, ready))
+    with collector_for_much() as loaded:
+        signal = run_service(partial(_serve, serve, ready))
     logging.getLogger(__name__).info("the router has stopped after %s", signal)
 
 
