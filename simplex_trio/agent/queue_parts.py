@@ -12,9 +12,9 @@ from itertools import chain
 
 __all__ = ["PART", "QueueParts"]
 
-PART = 1 << 18
-"""Queues at which a part is full: it grows within ten milliseconds, and a million queues are in
-four parts, each of which may have to be looked into."""
+PART = 1 << 17
+"""Queues at which a part is full: it grows within some milliseconds, and a million queues are in
+eight parts, each of which may have to be looked into."""
 
 _JOINED = 1 << 12
 """A part of another table that has no more queues is joined to the last part here, so that many
