@@ -9,9 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import trio
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
 from simplex_trio.errors import DecodeError, SimplexError
+from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddressWithAuth
 from tests.bench import (
     agents,
@@ -73,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print(_list())
         return 0
+    if options.router_process is not None and options.router is None:
+        parser.error("--router-process is that of --router")
     if options.beside is not None and (options.compare is not None or options.svg is not None):
         parser.error("--beside goes with neither --compare nor --svg")
     try:
@@ -80,11 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         other = None if options.compare is None else load_report(options.compare)
     except (DecodeError, OSError) as exc:
         parser.error(str(exc))
-    named = {
-        Subject.ROUTER: options.router,
-        Subject.RELAY: options.relay,
-        Subject.XFTP: options.xftp,
-    }
+    named = _Named(
+        {
+            Subject.ROUTER: options.router,
+            Subject.RELAY: options.relay,
+            Subject.XFTP: options.xftp,
+        },
+        options.router_process,
+    )
     if options.beside is not None:
         comparison = trio.run(_compare, rows, named, options.repeat, options.scale, options.beside)
         print(comparison.to_text())
@@ -113,6 +119,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         type=_address,
         help="the router to use, smp://...; without it one of this package's own is started",
+    )
+    add(
+        "--router-process",
+        metavar="PID",
+        type=_positive(int),
+        help="the process that serves at --router, on this machine, so that its time is measured",
     )
     add(
         "--relay",
@@ -222,7 +234,7 @@ def _chosen(names: Iterable[str], *, baselines: bool) -> list[Row]:
 
 async def _measure(
     rows: Sequence[Row],
-    named: dict[Subject, ServerAddressWithAuth | None],
+    named: _Named,
     repeat: int,
     scale: float,
     chat_program: Path | None,
@@ -247,7 +259,7 @@ async def _measure(
 
 async def _compare(
     rows: Sequence[Row],
-    named: dict[Subject, ServerAddressWithAuth | None],
+    named: _Named,
     rounds: int,
     scale: float,
     beside: Side,
@@ -256,9 +268,12 @@ async def _compare(
     options = ["--scale", str(scale)]
     needs = {subject for row in rows for subject in row.needs} & _OPTIONS.keys()
     async with _subjects(() if beside.starts_routers else needs, named) as subjects:
-        for subject, address in {**named, **subjects.addresses}.items():
+        for subject, address in {**named.addresses, **subjects.addresses}.items():
             if address is not None:
                 options += [_OPTIONS[subject], str(address)]
+        process = subjects.processes.get(Subject.ROUTER)
+        if process is not None:
+            options += ["--router-process", str(process)]
         names = [row.name for row in rows]
         return await compare(Side.here(), beside, names, rounds, options)
 
@@ -280,6 +295,14 @@ def _reason(failed: BaseExceptionGroup[Exception]) -> str:
     return f"{type(first).__name__}: {first}"
 
 
+@frozen(repr=False)
+class _Named(Redacted):
+    """What the arguments name, so that it need not be started."""
+
+    addresses: dict[Subject, ServerAddressWithAuth | None]
+    router_process: int | None
+
+
 @define
 class _Subjects:
     """Addresses, process ids of those that were started, and what is missing, and why."""
@@ -290,17 +313,17 @@ class _Subjects:
 
 
 @asynccontextmanager
-async def _subjects(
-    needs: Iterable[Subject], named: dict[Subject, ServerAddressWithAuth | None]
-) -> AsyncIterator[_Subjects]:
+async def _subjects(needs: Iterable[Subject], named: _Named) -> AsyncIterator[_Subjects]:
     """What rows need, started here unless named."""
     found = _Subjects()
+    if named.router_process is not None:
+        found.processes[Subject.ROUTER] = named.router_process
     async with AsyncExitStack() as stack:
         for subject in sorted(needs, key=lambda s: s.value):
-            given = named.get(subject)
+            given = named.addresses.get(subject)
             if given is not None:
                 found.addresses[subject] = given
-            elif subject is Subject.RELAY and named[Subject.ROUTER] is not None:
+            elif subject is Subject.RELAY and named.addresses[Subject.ROUTER] is not None:
                 found.missing[subject] = (
                     "a router of yours is the proxy, so name the relay too: --relay"
                 )

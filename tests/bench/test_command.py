@@ -38,6 +38,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
         ["--scale", "fast"],
         ["--compare", "no such file"],
         ["--chat", "no such program"],
+        ["--router-process", "1"],
     ],
 )
 def test_arguments_that_make_no_sense(
