@@ -437,10 +437,14 @@ class Bot:
     async def _arrived(self, message: PeerMessage) -> None:
         settings = self._core.settings
 
-        def take(store: Store) -> tuple[list[Happening], int]:
-            return look(store, settings, message), store.passed_on
+        def take(store: Store) -> tuple[list[Happening], bool, int]:
+            found = look(store, settings, message)
+            is_told = any(isinstance(each, ToldInGroup | Said) for each in found)
+            if not is_told:
+                settle(store, settings, message)
+            return found, is_told, store.passed_on
 
-        found, passed_on = await self._core.step(take, durable=False)
+        found, is_told, passed_on = await self._core.step(take, durable=False)
         self._pace.spend(message.connection_id, passed_on, trio.current_time())
         jobs: list[tuple[int, Job]] = []
         for each in found:
@@ -456,7 +460,8 @@ class Bot:
                     )
         settled = partial(settle, settings=settings, message=message)
         if not jobs:
-            await self._core.step(settled)
+            if is_told:
+                await self._core.step(settled)
             return
         # Messages of one conversation are dealt with in order, so the last one settles them all.
         jobs[-1][1].settle = settled

@@ -20,9 +20,12 @@ from time import perf_counter
 import trio
 
 from simplex_trio.chat.bot import Bot
+from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import Group
 from simplex_trio.chat.handlers import Handlers
+from simplex_trio.chat.machine.groups.forwarding import PASSED_ON_BURST
 from simplex_trio.chat.machine.groups.records import MemberOrigin, MemberRecord, MemberStatus
+from simplex_trio.chat.machine.groups.relations import Relation, Relations
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.group_profiles import Role
@@ -34,7 +37,7 @@ from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.duplex.events import PeerMessage
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.wire.addresses import ServerAddress
-from tests.bench.chat import _as_child, _connect, _invite, _line, _told
+from tests.bench.chat import _as_child, _connect, _invite, _line, _said, _told
 from tests.bench.children import ask_child
 from tests.bench.figures import Figures, Point
 from tests.bench.rows import Conditions, Rows, Subject
@@ -45,16 +48,20 @@ ROWS = Rows("groups", "a bot and its groups", Subject.ROUTER)
 
 _MEMBERS = (10, 100)
 _MESSAGES = 200
+_OF_MEMBER = PASSED_ON_BURST // _MEMBERS[-1]
+"""As many as a host passes on without waiting."""
 _CONFIG = DuplexConfig(pq=False)
 """The connections of groups are without the KEM."""
 
 
 @asynccontextmanager
-async def _bot(path: Path, address: ServerAddress) -> AsyncIterator[Bot]:
+async def _bot(
+    path: Path, address: ServerAddress, handlers: Handlers | None = None
+) -> AsyncIterator[Bot]:
     async with open_bot(
         path,
         profile="Host",
-        handlers=Handlers(),
+        handlers=handlers,
         servers=[address],
         config=_CONFIG,
         address=False,
@@ -62,12 +69,13 @@ async def _bot(path: Path, address: ServerAddress) -> AsyncIterator[Bot]:
         yield bot
 
 
-async def _group(bot: Bot) -> Group:
-    """A group whose members are the bot's contacts."""
+async def _group(bot: Bot, relation: Relation = Relation.CONNECTED) -> Group:
+    """A group whose members are the bot's contacts, and so far with each other."""
     group = await bot.create_group("Bench")
 
     def decide(store: Store) -> None:
-        groups = GroupStore(store)
+        groups, relations = GroupStore(store), Relations(store.t.kept, group.id)
+        numbers: list[int] = []
         for contact in list(store.all_contacts()):
             store.remove_contact(contact)
             name = Profile(f"Member {contact.contact_id}", short_descr="x" * 100)
@@ -81,19 +89,28 @@ async def _group(bot: Bot) -> Group:
                 connection_id=contact.connection_id,
                 can_send=True,
                 is_connected=True,
+                number=relations.new_number(),
             )
             groups.put_member(member, name)
+            for each in numbers:
+                relations.put(member.number, each, relation)
+            numbers.append(member.number)
 
     await bot._core.step(decide)
     return group
 
 
 @asynccontextmanager
-async def _talk(conditions: Conditions, members: int) -> AsyncIterator[tuple[Group, trio.Process]]:
+async def _talk(
+    conditions: Conditions,
+    members: int,
+    relation: Relation = Relation.CONNECTED,
+    handlers: Handlers | None = None,
+) -> AsyncIterator[tuple[Group, trio.Process]]:
     """A group, and so many members who wait to be told how many messages each is to read."""
     address = conditions.addresses[Subject.ROUTER].address
     with tempfile.TemporaryDirectory() as folder:
-        async with _bot(Path(folder, "bot.db"), address) as bot:
+        async with _bot(Path(folder, "bot.db"), address, handlers) as bot:
             process = await trio.lowlevel.open_process(
                 [sys.executable, "-m", "tests.bench.chat_groups", "members", str(members)],
                 stdin=subprocess.PIPE,
@@ -105,7 +122,7 @@ async def _talk(conditions: Conditions, members: int) -> AsyncIterator[tuple[Gro
                 await process.stdin.send_all("\n".join([str(address), *links, ""]).encode())
                 await _line(process)
                 await bot.agent.drain()
-                yield await _group(bot), process
+                yield await _group(bot, relation), process
             finally:
                 process.kill()
                 with trio.CancelScope(shield=True):
@@ -125,6 +142,37 @@ async def chat_group_messages(conditions: Conditions) -> Figures:
                 await group.send(f"message {number}")
         points.append(Point(members, count / (perf_counter() - start)))
     return Figures(points=tuple(points), rate=points[-1].rate)
+
+
+@ROWS.row()
+async def chat_group_heard(conditions: Conditions) -> Figures:
+    """Messages per second of a member of 100, who are connected, that a bot's handler has."""
+    return await _said_by_member(conditions, Relation.CONNECTED)
+
+
+@ROWS.row()
+async def chat_group_passed_on(conditions: Conditions) -> Figures:
+    """The same where the members are not connected, and the bot passes each on to 99 of them."""
+    return await _said_by_member(conditions, Relation.INTRODUCED)
+
+
+async def _said_by_member(conditions: Conditions, relation: Relation) -> Figures:
+    count, heard = conditions.times(_OF_MEMBER), 0
+    all_heard, handlers = trio.Event(), Handlers()
+
+    @handlers.groups.on_message()
+    async def hear(message: GroupMessage) -> None:
+        nonlocal heard
+        heard += 1
+        if heard == count:
+            all_heard.set()
+
+    is_passed_on = relation.needs_host
+    async with _talk(conditions, _MEMBERS[-1], relation, handlers) as (_, people):
+        watch = conditions.stopwatch()
+        await _told(people, f"say {count} {count if is_passed_on else 0}")
+        await all_heard.wait()
+        return watch.of_all(count)
 
 
 @ROWS.row()
@@ -149,7 +197,13 @@ async def _members(count: int) -> None:
             ends = await _connect(agent, links)
             print("connected", flush=True)
             async for line in lines:
-                left = Counter(dict.fromkeys(ends, int(line)))
+                *says, to_read = map(int, line.removeprefix("say").split())
+                for number in range(sum(says)):
+                    await agent.send(ends[0], _said(str(number)))
+                left = Counter(dict.fromkeys(ends[1:] if says else ends, to_read))
+                if not to_read:
+                    print("done", flush=True)
+                    continue
                 async for event in agent.events:
                     if isinstance(event, PeerMessage):
                         await agent.acknowledge(event)

@@ -98,6 +98,41 @@ async def test_it_is_bounded(autojump_clock: Clock, monkeypatch: pytest.MonkeyPa
         assert await hosted.host.bot._core.step(count) == 0
 
 
+async def test_one_member_pushes_out_no_more_than_half(
+    autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MAX_HISTORY", 6)
+    monkeypatch.setattr(history, "MAX_HISTORY_SIZE", 50_000)
+    async with open_hosted("Alice") as hosted:
+        group = await hosted.host.bot.create_group(WITH_HISTORY)
+        of_alice = await hosted.bring_in(group, 0)
+        for number in range(8):
+            await of_alice.send(f"alone {number}")
+            await hosted.host.next(GroupMessage)
+        assert await kept(group) == [f"alone {number}" for number in range(2, 8)]
+        for number in range(3):
+            await group.send(f"the host {number}")
+        host = [f"the host {number}" for number in range(3)]
+        assert await kept(group) == ["alone 5", "alone 6", "alone 7", *host]
+        for number in range(4):
+            await of_alice.send(f"spam {number}")
+            await hosted.host.next(GroupMessage)
+        assert await kept(group) == [*host, "spam 1", "spam 2", "spam 3"]
+        longer = await of_alice.send("long")
+        await longer.edit("x" * 14_000)
+        for _ in range(2):
+            await of_alice.send("y" * 14_000)
+        await trio.sleep(60)
+        texts = await kept(group)
+        assert texts[:3] == host
+        assert 1 <= len(texts[3:]) <= 3
+        await group.delete()
+        count = await hosted.host.bot._core.step(
+            lambda store: store.t.kept.count(".chat.group-history-authors")
+        )
+        assert count == 0
+
+
 async def test_some_of_it_is_not_for_newcomers(autojump_clock: Clock) -> None:
     async with open_hosted("Alice") as hosted:
         group = await hosted.host.bot.create_group(WITH_HISTORY)

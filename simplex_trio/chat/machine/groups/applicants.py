@@ -134,7 +134,7 @@ def asked_to_join(
     known = None
     applicants = 0
     key = asked.contact_req_id
-    for each in groups.members(group.group_id):
+    for each in groups.waiting_members(group.group_id):
         if each.origin is MemberOrigin.INVITEE and each.status in APPLYING and not each.contact_id:
             applicants += 1
         if key is not None and each.request_key == key[:_MAX_KEY]:

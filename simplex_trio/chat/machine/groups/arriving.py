@@ -230,7 +230,7 @@ def look_in_group(
     pass_on: Callable[[Sequence[Arrival]], None],
     apply_in_channel: ApplyInChannel,
 ) -> list[ToldInGroup]:
-    """What a message of a member says for the program; if that is nothing, it is settled.
+    """What a message of a member says for the program.
 
     ``pass_on`` is given what was allowed, for the members that have no connection with its author.
     ``apply_in_channel`` is for messages of relays, which others rules are for.
@@ -239,22 +239,20 @@ def look_in_group(
     member = groups.member_of(message.connection_id)
     group = None if member is None else groups.group(member.group_id)
     if member is None or group is None:
-        settle_in_group(store, message)
         return []
     elements = list(_elements(message))
     known = groups.told(message.connection_id, message.message_id)
     is_repeated = known is not None
     if known is None:
         if group.status.is_over or member.status is MemberStatus.GONE:
-            settle_in_group(store, message)
             return []
         if group.channel is not None:
             known = apply_in_channel(groups, settings, member, message)
         else:
             known = _apply(groups, settings, member, message, elements, rules, pass_on)
         if not known.items:
-            settle_in_group(store, message)
             return []
+        known = evolve(known, wants_receipt=_wants_receipt(elements))
         groups.keep_told(message.connection_id, known)
         group = groups.group(group.group_id) or group
     return [
@@ -382,18 +380,22 @@ def _when(element: _Element, message: PeerMessage) -> int:
     return min(max(0, said_at), message.broker_timestamp)
 
 
+def _wants_receipt(elements: Iterable[_Element | None]) -> bool:
+    return any(
+        element is not None and not element.is_forwarded and element.message.event.WANTS_RECEIPT
+        for element in elements
+    )
+
+
 def settle_in_group(store: Store, message: PeerMessage) -> None:
     """The program has dealt with a message: acknowledge it."""
     groups = GroupStore(store)
-    groups.forget_told(message.connection_id, message.message_id)
+    told = groups.forget_told(message.connection_id, message.message_id)
     member = groups.member_of(message.connection_id)
     gives_receipt = (
         member is not None
-        and any(
-            element is not None and not element.is_forwarded and element.message.event.WANTS_RECEIPT
-            for element in _elements(message)
-        )
-        and len(groups.current_members(member.group_id)) < MAX_RECEIPTS
+        and (_wants_receipt(_elements(message)) if told is None else told.wants_receipt)
+        and groups.has_fewer(member.group_id, MAX_RECEIPTS)
     )
     # If the connection is deleted meanwhile, there is nothing to acknowledge.
     with suppress(CannotAcknowledge, UnknownConnection):

@@ -159,8 +159,8 @@ def pass_on(allowed: Sequence[Arrival]) -> None:
         if each.message is not None and isinstance(each.message.event, PASSED_ON)
     ]
     bodies: dict[tuple[int, ...], list[MemberRecord]] = {}
-    for member in groups.members(group.group_id) if passed and unconnected else ():
-        if member.is_connected and member.number in unconnected:
+    for member in groups.numbered_members(group.group_id, unconnected if passed else ()):
+        if member.is_connected:
             places = tuple(n for n, (_, is_for) in enumerate(passed) if is_for(member))
             if places:
                 bodies.setdefault(places, []).append(member)

@@ -51,13 +51,17 @@ MAX_HISTORY = 100
 
 MAX_HISTORY_SIZE = 500_000
 """How many bytes of messages, with the descriptions of their files, are kept for new members of one
-group; the oldest go first.  As much can go to each new member."""
+group; the oldest go first.  As much can go to each new member.
+
+A member to whom more than half of either belongs makes room for its own next message, and pushes
+nothing out that others have said."""
 
 MAX_FILE_AGE = 48 * 3600
 """Seconds after which a file is not offered to new members any more: routers have dropped it."""
 
 _SPACE = ".chat.group-history"
 _BY_ID = ".chat.group-history-ids"
+_BY_AUTHOR = ".chat.group-history-authors"
 _SIZES = ".chat.group-history-sizes"
 
 
@@ -97,28 +101,40 @@ class History:
         framed = len(author_id).to_bytes(4, "big") + author_id + msg_id
         return self._group + hashlib.sha256(framed).digest()[:16]
 
+    def _author_key(self, author_id: bytes) -> bytes:
+        return self._id_key(author_id, b"")
+
     def add(self, number: int, said: _Said) -> None:
-        """Keep a message behind all others; the oldest ones make room."""
+        """Keep a message behind all others; the oldest ones make room, or those of its author."""
         key = self._group + number.to_bytes(8, "big")
         self._kept.put(_BY_ID, self._id_key(said.author_id, said.msg_id), key)
         self._put(key, said, 0)
-        self._make_room()
+        self._make_room(said.author_id)
 
-    def _make_room(self) -> None:
+    def _make_room(self, author_id: bytes) -> None:
+        by_author = self._author_key(author_id)
         while (
             self._kept.count(_SPACE, self._group) > MAX_HISTORY or self._size() > MAX_HISTORY_SIZE
         ):
-            ((key, value),) = self._kept.scan(_SPACE, self._group, limit=1)
-            self._drop(key, value)
+            own = self._kept.scan(_BY_AUTHOR, by_author)
+            size = sum(int.from_bytes(each, "big") for _, each in own)
+            ((oldest, _),) = self._kept.scan(_SPACE, self._group, limit=1)
+            if 2 * len(own) > MAX_HISTORY or 2 * size > MAX_HISTORY_SIZE:
+                oldest = self._group + own[0][0][len(by_author) :]
+            self._drop(oldest)
 
     def _put(self, key: bytes, said: _Said, before: int) -> None:
         value = encode_json(said.to_json())
         self._kept.put(_SPACE, key, value)
+        by_author = self._author_key(said.author_id) + key[len(self._group) :]
+        self._kept.put(_BY_AUTHOR, by_author, len(value).to_bytes(4, "big"))
         self._add_size(len(value) - before)
 
-    def _drop(self, key: bytes, value: bytes) -> None:
+    def _drop(self, key: bytes) -> None:
+        value = self._kept.get(_SPACE, key) or b""
         said = _Said.from_json(decode_json(value))
         self._kept.delete(_BY_ID, self._id_key(said.author_id, said.msg_id))
+        self._kept.delete(_BY_AUTHOR, self._author_key(said.author_id) + key[len(self._group) :])
         self._kept.delete(_SPACE, key)
         self._add_size(-len(value))
 
@@ -128,7 +144,7 @@ class History:
         if found is not None:
             key, value, said = found
             self._put(key, evolve(said, **changes), len(value))  # type: ignore[arg-type]
-            self._make_room()
+            self._make_room(author_id)
 
     def _found(self, author_id: bytes, msg_id: bytes) -> tuple[bytes, bytes, _Said] | None:
         key = self._kept.get(_BY_ID, self._id_key(author_id, msg_id))
@@ -146,13 +162,13 @@ class History:
         """Forget a message."""
         found = self._found(author_id, msg_id)
         if found is not None:
-            self._drop(found[0], found[1])
+            self._drop(found[0])
 
     def remove_all(self, author_id: bytes | None = None) -> None:
         """Forget all messages, or those of a member."""
         for key, value in self._kept.scan(_SPACE, self._group):
             if author_id is None or _Said.from_json(decode_json(value)).author_id == author_id:
-                self._drop(key, value)
+                self._drop(key)
         if author_id is None:
             self._kept.delete(_SIZES, self._group)
 

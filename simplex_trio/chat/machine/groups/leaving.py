@@ -134,10 +134,8 @@ def is_cut_off(groups: GroupStore, group: GroupRecord) -> bool:
     """Whether nothing can come any more, as the program is connected with none of the members."""
     if group.host_id is None or group.status.is_over:
         return False
-    members = groups.members(group.group_id)
-    return not any(
-        each.connection_id is not None and each.status is not MemberStatus.GONE for each in members
-    )
+    connected = groups.connected_members(group.group_id)
+    return all(each.status is MemberStatus.GONE for each in connected)
 
 
 def failed_as(group: GroupRecord) -> GroupStatus:

@@ -241,3 +241,5 @@ class ToldRecord(Record):
 
     message_id: int
     items: tuple[ToldItem, ...] = field(default=())
+    wants_receipt: bool = False
+    """Whether its sender expects a receipt."""

@@ -8,6 +8,7 @@ for each other number.  A row is kept in pieces, so that one new member changes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import IntEnum
 
@@ -35,6 +36,9 @@ class Relation(IntEnum):
     def needs_host(self) -> bool:
         """Whether what one of them says reaches the other through the host alone."""
         return self in (Relation.INTRODUCED, Relation.INVITED)
+
+
+_NEEDING_HOST = re.compile(b"[" + bytes(each for each in Relation if each.needs_host) + b"]")
 
 
 class Relations:
@@ -74,23 +78,19 @@ class Relations:
 
         return relation
 
-    def need_host(self, number: int) -> frozenset[int]:
+    def need_host(self, number: int) -> list[int]:
         """The numbers of those whom what one member says reaches through the host alone."""
         if not number:
-            return frozenset()
-        found: set[int] = set()
+            return []
+        found: list[int] = []
         prefix = self._group + number.to_bytes(8, "big")
         after: bytes | None = None
         while page := self._kept.scan(_SPACE, prefix, after=after):
             after = page[-1][0]
             for key, piece in page:
                 first = int.from_bytes(key[16:], "big") * PIECE
-                found.update(
-                    first + place
-                    for place, relation in enumerate(piece)
-                    if Relation(relation).needs_host
-                )
-        return frozenset(found)
+                found += (first + each.start() for each in _NEEDING_HOST.finditer(piece))
+        return found
 
     def put(self, one: int, other: int, relation: Relation) -> None:
         """Two members have come that far with each other."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 from attrs import evolve
 
@@ -64,6 +65,8 @@ _INVITATIONS = ".chat.group-invitations"
 _UNDECIDED = ".chat.group-undecided"
 _WAITING = ".chat.group-waiting"
 _CONNECTED = ".chat.group-connected"
+_CURRENT = ".chat.group-current"
+_NUMBERS = ".chat.group-numbers"
 
 PENDING = ".chat.group-pending"
 """Where it is found what waits for members that are not connected yet."""
@@ -81,6 +84,18 @@ _GROUP_IDS = range(1, 2**63)
 
 def _key(number: int) -> bytes:
     return number.to_bytes(8, "big")
+
+
+@lru_cache(maxsize=1024)
+def _member(encoded: bytes) -> MemberRecord:
+    # The same members are read again and again: several times for each message, and those to whom
+    # messages are passed on for each of these.  To decode one takes 100 times as long as this.
+    return MemberRecord.from_json(decode_json(encoded))
+
+
+@lru_cache(maxsize=32)
+def _group(encoded: bytes) -> GroupRecord:
+    return GroupRecord.from_json(decode_json(encoded))
 
 
 def _encoded(record: Record) -> bytes:
@@ -112,12 +127,12 @@ class GroupStore:
     def group(self, group_id: int) -> GroupRecord | None:
         """The group with this id, which may be any number."""
         found = self._kept.get(_GROUPS, _key(group_id)) if group_id in _GROUP_IDS else None
-        return None if found is None else GroupRecord.from_json(decode_json(found))
+        return None if found is None else _group(found)
 
     def groups(self, *, after: int = 0, limit: int = 1000) -> list[GroupRecord]:
         """Groups in the order of their ids."""
         found = self._kept.scan(_GROUPS, after=_key(after), limit=limit)
-        return [GroupRecord.from_json(decode_json(value)) for _, value in found]
+        return [_group(value) for _, value in found]
 
     def all_groups(self) -> Iterator[GroupRecord]:
         """All groups in the order of their ids, some of them in memory at a time."""
@@ -204,7 +219,7 @@ class GroupStore:
 
     def _member_at(self, key: bytes) -> MemberRecord | None:
         found = self._kept.get(_MEMBERS, key)
-        return None if found is None else MemberRecord.from_json(decode_json(found))
+        return None if found is None else _member(found)
 
     def member_of(self, connection_id: str) -> MemberRecord | None:
         """The member with this connection."""
@@ -224,7 +239,7 @@ class GroupStore:
         members: list[MemberRecord] = []
         after: bytes | None = None
         while found := self._kept.scan(_MEMBERS, _key(group_id), after=after):
-            members += (MemberRecord.from_json(decode_json(value)) for _, value in found)
+            members += (_member(value) for _, value in found)
             after = found[-1][0]
         return members
 
@@ -232,14 +247,33 @@ class GroupStore:
         """Those who take part in the group."""
         return [each for each in self.members(group_id) if each.is_current]
 
-    def connected_members(self, group_id: int) -> list[MemberRecord]:
-        """Those that the program has connections with."""
-        members: list[MemberRecord] = []
+    def connected_members(self, group_id: int) -> Iterator[MemberRecord]:
+        """Those that the program has connections with, some of them in memory at a time."""
         after: bytes | None = None
         while found := self._kept.scan(_CONNECTED, _key(group_id), after=after):
             after = found[-1][0]
-            members += filter(None, (self._member_at(key) for key, _ in found))
-        return members
+            yield from filter(None, (self._member_at(key) for key, _ in found))
+
+    def numbered_members(self, group_id: int, numbers: Collection[int]) -> Iterator[MemberRecord]:
+        """The members with these numbers, other than those that are gone."""
+        if 8 * len(numbers) > self._kept.count(_MEMBERS, _key(group_id)):
+            wanted = frozenset(numbers)  # so many that reading all takes less time
+            yield from (each for each in self.members(group_id) if each.number in wanted)
+            return
+        for number in numbers:
+            key = self._kept.get(_NUMBERS, _key(group_id) + _key(number))
+            member = None if key is None else self._member_at(key)
+            if member is not None:
+                yield member
+
+    def waiting_members(self, group_id: int) -> list[MemberRecord]:
+        """Those whose connection is waited for, or who wait to be let in."""
+        found = self._kept.scan(_WAITING, _key(group_id))
+        return [*filter(None, (self._member_at(key) for key, _ in found))]
+
+    def has_fewer(self, group_id: int, members: int) -> bool:
+        """Whether fewer members than that take part in the group."""
+        return len(self._kept.scan(_CURRENT, _key(group_id), limit=members)) < members
 
     def has_room(self, group_id: int, *, more: int = 0) -> bool:
         """Whether another member can be known, beyond the limit up to ``more`` of them."""
@@ -268,6 +302,12 @@ class GroupStore:
         if member.connection_id is not None:
             self._kept.put(MEMBERS_OF_CONNECTIONS, member.connection_id.encode(), key)
             self._kept.put(_CONNECTED, key, b"")
+        if member.number:
+            self._kept.put(_NUMBERS, _key(member.group_id) + _key(member.number), key)
+        if member.is_current:
+            self._kept.put(_CURRENT, key, b"")
+        else:
+            self._kept.delete(_CURRENT, key)
         return member
 
     def change_member(self, member: MemberRecord, **changes: object) -> MemberRecord:
@@ -300,6 +340,7 @@ class GroupStore:
         self._kept.delete(_PROFILES, key)
         self._kept.delete(_WAITING, key)
         self._kept.delete(_CONNECTED, key)
+        self._kept.delete(_CURRENT, key)
         if member.connection_id is not None:
             self._kept.delete(MEMBERS_OF_CONNECTIONS, member.connection_id.encode())
             self._kept.delete(_TOLD, member.connection_id.encode())
@@ -313,6 +354,7 @@ class GroupStore:
         if member.request_key is not None:
             self._kept.delete(CUSTOMERS, member.request_key)
         if member.number:
+            self._kept.delete(_NUMBERS, _key(member.group_id) + _key(member.number))
             Relations(self._kept, member.group_id).forget(member.number)
         return evolve(member, status=MemberStatus.GONE, connection_id=None, can_send=False)
 
@@ -412,7 +454,9 @@ class GroupStore:
         """Keep what a message says until the program has dealt with it."""
         self._kept.put(_TOLD, connection_id.encode(), _encoded(told))
 
-    def forget_told(self, connection_id: str, message_id: int) -> None:
-        """The program has dealt with a message, perhaps long ago."""
-        if self.told(connection_id, message_id) is not None:
+    def forget_told(self, connection_id: str, message_id: int) -> ToldRecord | None:
+        """The program has dealt with a message, perhaps long ago; returns what it was told."""
+        told = self.told(connection_id, message_id)
+        if told is not None:
             self._kept.delete(_TOLD, connection_id.encode())
+        return told
