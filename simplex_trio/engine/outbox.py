@@ -33,6 +33,7 @@ class Outbox:
         self._queue: deque[tuple[PendingRequest[Any, Any, Any], bytes]] = deque()
         self._writer = trio.lowlevel.ParkingLot()
         self._callers = trio.lowlevel.ParkingLot()
+        self._woken = False
         self._closed = False
 
     def __len__(self) -> int:
@@ -54,10 +55,21 @@ class Outbox:
         if self._writer:
             self._writer.unpark()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is queued, and the writer waits for work."""
+        return bool(self._writer) and not (self._queue or self._woken)
+
+    def wake_writer(self) -> None:
+        """Give the writer a turn even if nothing is queued."""
+        self._woken = True
+        self._writer.unpark()
+
     async def wait_for_work(self) -> None:
-        """Wait until something is queued; called by the writer."""
-        while not self._queue:
+        """Wait until something is queued, or `wake_writer` is called; called by the writer."""
+        while not (self._queue or self._woken):
             await self._writer.park()
+        self._woken = False
 
     def take_frames(self, new_frame: Callable[[], Frame]) -> Iterator[Frame]:
         """Frames filled with queued commands, which count as written; called by the writer."""

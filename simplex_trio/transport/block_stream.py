@@ -93,8 +93,10 @@ class BlockStream(ByteFrameStream):
 
         Raises `ValueError` for a block of another size, before anything is sent.
         """
-        data = b"".join(self._checked(block) for block in frames)
-        await self._write(data)
+        await self._write(b"".join(map(self._checked, frames)))
+
+    def send_frames_nowait(self, frames: Iterable[bytes]) -> bool:
+        return self._write_nowait(b"".join(map(self._checked, frames)))
 
     def _checked(self, block: bytes) -> bytes:
         if len(block) != self.block_size:

@@ -67,6 +67,19 @@ class ByteFrameStream(FrameStream):
         finally:
             self._sending = False
 
+    @property
+    def sends_nowait(self) -> bool:
+        usable = not (self._sending or self._broken or self._closed)
+        return usable and getattr(self.stream, "sends_nowait", False)
+
+    def _write_nowait(self, data: bytes) -> bool:
+        try:
+            sent: bool = self.stream.send_nowait(data)  # type: ignore[attr-defined]
+        except BaseException:
+            self._broken = True
+            raise
+        return sent
+
     def _check(self) -> None:
         if self._closed:
             raise trio.ClosedResourceError

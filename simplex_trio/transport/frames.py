@@ -27,6 +27,20 @@ class FrameStream(trio.abc.AsyncResource):
         `trio.BrokenResourceError`.  Raises `trio.ClosedResourceError` if this side has closed.
         """
 
+    @property
+    def sends_nowait(self) -> bool:
+        """Whether `send_frames_nowait` can be called now."""
+        return False
+
+    def send_frames_nowait(self, frames: Iterable[bytes]) -> bool:
+        """Send frames as far as that takes no waiting; whether that was all.
+
+        What is left goes out with the next `send_frames`, which must then be called, if only
+        without frames.  It may only be called if `sends_nowait`, and raises the errors of
+        `send_frames`.
+        """
+        raise trio.WouldBlock
+
     @abstractmethod
     async def receive_frame(self) -> bytes:
         """The next frame; cancelling it loses nothing.

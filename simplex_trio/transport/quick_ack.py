@@ -68,6 +68,7 @@ class QuickAckStream(trio.abc.HalfCloseableStream):
         self._receiving = False
         self._is_drained = False
         self._sending = False
+        self._left = b""  # of what was to be sent without waiting
         self._has_ended = False
 
     # --- receiving ----------------------------------------------------------------------------
@@ -112,9 +113,33 @@ class QuickAckStream(trio.abc.HalfCloseableStream):
 
     # --- sending ------------------------------------------------------------------------------
 
+    sends_nowait: bool = True
+
+    def send_nowait(self, data: bytes) -> bool:
+        """Send what the system takes at once; whether that was all.
+
+        What is left goes out with the next `send_all`, which must then be called, if only without
+        data.
+        """
+        self._begin_sending()
+        try:
+            data = self._left + data
+            sent = self.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as exc:
+            raise _as_stream_error(exc) from exc
+        finally:
+            self._sending = False
+        self._left = data[sent:]
+        return not self._left
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         self._begin_sending()
         try:
+            if self._left:
+                await trio.lowlevel.checkpoint_if_cancelled()
+                data, self._left = self._left + data, b""
             await self._send(data)
         except OSError as exc:
             raise _as_stream_error(exc) from exc

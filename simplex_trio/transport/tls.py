@@ -203,11 +203,8 @@ class TlsStream(trio.abc.Stream):
         self._begin_sending()
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
-            if not data:
-                await trio.lowlevel.cancel_shielded_checkpoint()
-                return
             try:
-                await self._stream.send_all(self._encrypted(data))
+                await self._stream.send_all(self._encrypted(data) if data else b"")
             except trio.BrokenResourceError:
                 self._break()
                 raise
@@ -216,6 +213,30 @@ class TlsStream(trio.abc.Stream):
                 raise
         finally:
             self._end_sending()
+
+    @property
+    def sends_nowait(self) -> bool:
+        """Whether the stream below has `send_nowait`."""
+        return getattr(self._stream, "sends_nowait", False)
+
+    def send_nowait(self, data: bytes) -> bool:
+        """Encrypt data, and send what can be sent without waiting; whether that was all.
+
+        What is left goes out with the next `send_all`, which must then be called, if only without
+        data.
+        """
+        self._begin_sending()
+        try:
+            sent: bool = self._stream.send_nowait(self._encrypted(data))  # type: ignore[attr-defined]
+        except trio.BrokenResourceError:
+            self._break()
+            raise
+        except BaseException:
+            self._broken = True
+            raise
+        finally:
+            self._end_sending()
+        return sent
 
     def _encrypted(self, data: bytes | bytearray | memoryview) -> bytes:
         try:

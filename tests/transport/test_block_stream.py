@@ -17,6 +17,7 @@ from trio.testing import (
 
 from simplex_trio.transport.block_stream import BLOCKS_AT_ONCE, BlockStream
 from tests.transport.support import tls_pair
+from tests.transport.test_quick_ack import stream_pair
 
 SIZE = 16
 
@@ -170,3 +171,38 @@ async def test_blocks_over_tls_both_ways_at_once() -> None:
             stream = BlockStream(tls, size)
             nursery.start_soon(send, stream)
             nursery.start_soon(receive, stream)
+
+
+async def tls_over_sockets() -> tuple[BlockStream, BlockStream]:
+    client, server = await tls_pair(await stream_pair())
+    return BlockStream(client, 16_384), BlockStream(server, 16_384)
+
+
+async def test_blocks_over_tls_that_do_not_wait() -> None:
+    ours, theirs = await tls_over_sockets()
+    assert ours.sends_nowait
+    async with ours, theirs:
+        blocks = [bytes([number]) * 16_384 for number in range(200)]
+        assert ours.send_frames_nowait(blocks[:1])
+        assert await theirs.receive_frame() == blocks[0]
+        done = 1
+        while ours.send_frames_nowait(blocks[done : done + 8]):
+            done += 8  # until the buffers of the system are full
+        received: list[bytes] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ours.send_frames, ())
+            await wait_all_tasks_blocked()
+            assert not ours.sends_nowait  # another task is sending
+            while len(received) < done + 7:
+                received += await theirs.receive_frames()
+        assert received == blocks[1 : done + 8]
+        assert ours.sends_nowait
+        with pytest.raises(ValueError, match="all have"):
+            ours.send_frames_nowait([b"x"])
+        assert ours.sends_nowait
+    assert not ours.sends_nowait
+
+
+async def test_blocks_over_other_streams_always_wait() -> None:
+    ours, _ = pair()
+    assert not ours.sends_nowait

@@ -157,3 +157,46 @@ async def test_keep_alive_where_a_part_is_missing(
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "127.0.0.1" not in record.getMessage()
+
+
+async def test_what_is_left_of_a_write_that_does_not_wait_goes_out_first() -> None:
+    ours, theirs = await stream_pair()
+    ours.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    data = bytes(i * 31 % 251 for i in range(1 << 20))
+    async with ours, theirs:
+        assert ours.send_nowait(b"all of it")
+        assert await theirs.receive_some(9) == b"all of it"
+        assert not ours.send_nowait(data)
+        assert not ours.send_nowait(b"behind it")
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await ours.send_all(b"")  # cancelled before anything, it keeps what is left
+        received = bytearray()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ours.send_all, b", and more")
+            while len(received) < len(data) + 19:
+                received += await theirs.receive_some(100_000)
+        assert received == data + b"behind it, and more"
+        assert ours.send_nowait(b"")
+
+
+async def test_a_write_that_does_not_wait_reports_what_the_socket_says() -> None:
+    ours, theirs = await stream_pair()
+    async with theirs:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write_on, ours)
+            await wait_all_tasks_blocked()
+            with pytest.raises(trio.BusyResourceError):
+                ours.send_nowait(b"x")
+            nursery.cancel_scope.cancel()
+        await ours.aclose()
+        with pytest.raises(trio.ClosedResourceError):
+            ours.send_nowait(b"x")
+    ours, theirs = await stream_pair()
+    async with ours:
+        reset = struct.pack("ii", 1, 0)  # a close that is a reset
+        theirs.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        await theirs.aclose()
+        await wait_all_tasks_blocked()
+        with pytest.raises(trio.BrokenResourceError):
+            ours.send_nowait(b"x")
