@@ -19,12 +19,12 @@ from attrs import Factory, define
 from simplex_trio.errors import CryptoError, DecodeError, HandshakeFailed, StoreError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.commits import Receiver
+from simplex_trio.router.core import verification
 from simplex_trio.router.core.decide import decide
 from simplex_trio.router.core.decisions import CatchUp, Decision, Refusal, RemoteCommand, Work
 from simplex_trio.router.core.interpreter import undo
 from simplex_trio.router.core.replies import NO_OUTLET, Event, Payload, Reply
 from simplex_trio.router.core.requests import Client, Request
-from simplex_trio.router.core.verification import signature_checks
 from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.incoming import GONE, IncomingBlocks
@@ -35,6 +35,7 @@ from simplex_trio.serving.limits import TokenBucket
 from simplex_trio.transport.frames import FrameStream
 from simplex_trio.transport.networks import Origin
 from simplex_trio.transport.tls import TlsSession
+from simplex_trio.wire.authorization import is_signed_by_key
 from simplex_trio.wire.errors.values import Code
 from simplex_trio.wire.handshake import RouterAgreement
 from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
@@ -221,7 +222,7 @@ class ClientSession:
     async def _read(self, remote: trio.Nursery) -> None:
         """Read and decide until the client's end of file, which cancels ``remote``."""
         session, newest = self._client.session, self._hub.config.highest_version
-        turn = Turn(self._hub.turns, self._client.verifier)
+        turn = Turn(self._hub.turns)
         while True:
             if self._outbox.is_full:
                 await self._wait_while_receiving(remote, self._outbox.wait_for_room)
@@ -261,14 +262,18 @@ class ClientSession:
         threads, verifier = self._hub.signature_threads, self._client.verifier
         if not threads.are_worth(len(received)):
             return _INLINE
+        signed = [
+            each
+            for each in received
+            if isinstance(each, ReceivedCommand) and is_signed_by_key(each.transmission)
+        ]
+        if not threads.are_worth(len(signed)):
+            return _INLINE
         checks = SignatureChecks(
             check
-            for each in received
-            if isinstance(each, ReceivedCommand)
-            for check in signature_checks(self._hub.state, verifier, each)
+            for each in signed
+            for check in verification.signature_checks(self._hub.state, verifier, each)
         )
-        if not threads.are_worth(checks.left):
-            return _INLINE
         return threads.verify_ahead(verifier, checks)
 
     async def _decide_all(
@@ -278,6 +283,9 @@ class ClientSession:
         turn: Turn,
     ) -> None:
         commands = _Commands(self)
+        is_accepted_ahead = partial(
+            verification.is_accepted_ahead, self._hub.state, self._client.verifier
+        )
         for number, each in enumerate(received):
             if isinstance(each, RefusedTransmission):
                 refused = Outgoing(each.correlation_id, each.entity_id, ERR(each.error))
@@ -289,7 +297,7 @@ class ClientSession:
                     commands = self._submit(commands)
                     await self._wait_while_receiving(remote, partial(trio.sleep, delay))
                     turn.forget()
-            if not turn.allows(each):
+            if not turn.allows(each, is_accepted_ahead):
                 commands = self._submit(commands, more=True)
                 await turn.begin(received[number:])
             spent = self._client.spent

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import trio
 
 from simplex_trio.router.core.costs import COMMAND_COST, agreement_cost, cryptography_cost
 from simplex_trio.transport.turns import BUDGET, Turns
-from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
 from simplex_trio.wire.smp.commands import Command
 
@@ -22,9 +21,8 @@ class Turn:
     after `BUDGET` the task yields to others.
     """
 
-    def __init__(self, turns: Turns, verifier: Verifier) -> None:
+    def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self._verifier = verifier
         self._has_begun = False
         self._spent = 0
 
@@ -33,19 +31,28 @@ class Turn:
         """Whether it is time to `end` it."""
         return self._spent >= BUDGET
 
-    def allows(self, received: ReceivedCommand[Command]) -> bool:
-        """Whether a command can be decided now; if not, `begin` comes first."""
-        if not self._has_begun and cryptography_cost(self._verifier, received):
-            self._has_begun = self._turns.is_free
-            return self._has_begun
-        return True
+    def allows(
+        self,
+        received: ReceivedCommand[Command],
+        is_accepted_ahead: Callable[[ReceivedCommand[Command]], bool],
+    ) -> bool:
+        """Whether a command can be decided now; if not, `begin` comes first.
+
+        ``is_accepted_ahead`` is asked whether there is nothing left to check about it.
+        """
+        if self._has_begun or not cryptography_cost(received):
+            return True
+        if not agreement_cost(received.command) and is_accepted_ahead(received):
+            return True
+        self._has_begun = self._turns.is_free
+        return self._has_begun
 
     async def begin(self, left: Iterable[ReceivedCommand[Command] | RefusedTransmission]) -> None:
         """Wait for this connection's turn; ``left`` is the rest of the block."""
         expected = 0
         for each in left:
             if isinstance(each, ReceivedCommand):
-                expected += cryptography_cost(self._verifier, each)
+                expected += cryptography_cost(each)
             if expected >= BUDGET:
                 break
         await self._turns.take(expected)

@@ -46,6 +46,7 @@ __all__ = [
     "NoRouterKey",
     "Verifier",
     "authorization_is_well_formed",
+    "is_signed_by_key",
     "verification_cost",
 ]
 
@@ -89,6 +90,11 @@ def authorization_is_well_formed(authorization: bytes) -> bool:
     """Whether the size is that of an absent authorization, a signature or an authenticator."""
     size = len(authorization)
     return size in (0, AUTHENTICATOR_SIZE) or size in _DUMMY_BY_SIGNATURE_SIZE
+
+
+def is_signed_by_key(transmission: Transmission) -> bool:
+    """Whether the authorization has the size of a signature."""
+    return len(transmission.authorization) in _DUMMY_BY_SIGNATURE_SIZE
 
 
 def verification_cost(transmission: Transmission) -> int:
@@ -216,13 +222,20 @@ class Verifier:
         """Verify each signature when it is its turn, as a new verifier does."""
         self._expected = _NONE_EXPECTED
 
-    def cost(self, transmission: Transmission) -> int:
-        """The least that checking a transmission is going to cost: nothing if it is known."""
-        by_service, expected = transmission.service_signature, self._expected
-        is_known = expected.is_known(transmission.authorization)
-        if is_known and (by_service is None or expected.is_known(by_service)):
-            return 0
-        return verification_cost(transmission)
+    @property
+    def expects_any(self) -> bool:
+        """Whether there are checks whose verdicts were not taken."""
+        return self._expected.are_any
+
+    def has_accepted(self, transmission: Transmission, key: AuthPublicKey) -> bool:
+        """Whether verdicts are there by which it is accepted without further checks, for now.
+
+        ``key`` is the first of those that `accepts` is given.
+        """
+        checks = tuple(self.checks(transmission, key))
+        # A dummy accepts nothing: anyone can sign for it.
+        is_genuine = any(check.key is key for check in checks)
+        return is_genuine and all(map(self._expected.has_accepted, checks))
 
     def accepts(
         self, transmission: Transmission, keys: Sequence[AuthPublicKey], *, most_keys: int = 1

@@ -51,6 +51,14 @@ class SignatureCheck(Redacted):
     message: bytes
     verdict: bool | None = None
 
+    def is_same(self, other: SignatureCheck) -> bool:
+        """Whether the verdict on one is the verdict on the other."""
+        return (self.key, self.signature, self.message) == (
+            other.key,
+            other.signature,
+            other.message,
+        )
+
     def run(self) -> None:
         """Verify it."""
         self.verdict = is_signed(self.key, self.signature, self.message)
@@ -68,10 +76,15 @@ class SignatureChecks:
         """How many were not begun."""
         return len(self._left)
 
-    def is_known(self, signature: bytes) -> bool:
-        """Whether there is a verdict that was not taken."""
-        check = self._by_signature.get(signature)
-        return check is not None and check.verdict is not None
+    @property
+    def are_any(self) -> bool:
+        """Whether there are any that were not taken."""
+        return bool(self._by_signature)
+
+    def has_accepted(self, check: SignatureCheck) -> bool:
+        """Whether there is a verdict on the same, not taken so far, that it is valid."""
+        found = self._by_signature.get(check.signature)
+        return found is not None and found.verdict is True and found.is_same(check)
 
     def take(self, signature: bytes) -> SignatureCheck | None:
         """The check of a signature, if there is one; each is given once."""

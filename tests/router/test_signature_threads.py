@@ -7,21 +7,30 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.crypto.keys import (
+    Ed448PrivateKey,
+    Ed448PublicKey,
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+    VerifyKey,
+    X25519PrivateKey,
+)
 from simplex_trio.router.core.counters import Count
+from simplex_trio.router.core.model import MAX_OWNERS
 from simplex_trio.router.signature_threads import (
     FEWEST_CHECKS,
     SignatureThreads,
     spare_processors,
 )
-from simplex_trio.wire.authorization import Verifier
+from simplex_trio.transport.turns import BUDGET
 from simplex_trio.wire.errors.values import Code
-from simplex_trio.wire.signature_checks import SignatureCheck
+from simplex_trio.wire.signature_checks import SignatureCheck, signature_cost
 from simplex_trio.wire.smp.commands import GET, NEW, PING, RKEY, SUB
 from simplex_trio.wire.smp.messages import ERR, IDS, OK, PONG, SOK
 from simplex_trio.wire.smp.new_queue import ContactRequest
@@ -148,24 +157,87 @@ async def test_answers_keep_their_order(processors: int, threads: Threads) -> No
     assert threads.most_at_once <= processors
 
 
-async def test_event_loop_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What threads have verified takes no turn of the connection."""
+class EagerThreads:
+    """Threads that are through with a block before the session begins with it."""
 
-    def call(threads: SignatureThreads, _count: int) -> None:
-        threads._blocks[0].run_from_the_end()
+    def __init__(self) -> None:
+        self.spent = 0
+        """What signatures cost that were left to the event loop."""
+        self._is_ahead = False
 
+    def call(self, threads: SignatureThreads, _count: int) -> None:
+        self._is_ahead = True
+        threads._blocks[-1].run_from_the_end()
+        self._is_ahead = False
+
+    def counted(self, verify: Callable[..., None]) -> Callable[..., None]:
+        def count(key: VerifyKey, signature: bytes, message: bytes) -> None:
+            if not self._is_ahead:
+                self.spent += signature_cost(key)
+            verify(key, signature, message)
+
+        return count
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> EagerThreads:
+    found = EagerThreads()
+    monkeypatch.setattr(SignatureThreads, "_call", lambda *args: found.call(*args))
+    for kind in (Ed25519PublicKey, Ed448PublicKey):
+        monkeypatch.setattr(kind, "verify", found.counted(kind.verify))
+    return found
+
+
+async def test_event_loop_is_spared(eager: EagerThreads) -> None:
     async with open_house(threads=1) as house:
         client = await house.connect()
+        before = eager.spent
         queues = await create_many(client)
-        verifiers = {session._client.verifier for session in house.hub.sessions}  # type: ignore[attr-defined]
-        (verifier,) = verifiers
-        assert isinstance(verifier, Verifier)
-        before = verifier.spent
-        assert before > 0
-        monkeypatch.setattr(SignatureThreads, "_call", call)
         await ask_each(client, queues, SUB())
         await read_each(client, queues, SOK())
-        assert verifier.spent == before
+        assert eager.spent == before
+
+
+async def test_turns_are_for_what_is_left_to_the_event_loop(eager: EagerThreads) -> None:
+    """A wrong signature is checked with the keys of all owners that there may be."""
+    stranger = Ed448PrivateKey(b"\x77" * 57)
+    async with open_house(threads=1) as house:
+        hostile = [await house.connect() for _ in range(4)]
+        other = await house.connect()
+        (queue,) = await create_many(other, 1)
+        before = eager.spent
+        for each in hostile:
+            get = partial(each.transmission, GET(), queue.recipient_id, stranger)
+            await each.send(*(get() for _ in range(FULL)))
+        await check_turns(other, eager)
+        for each in hostile:
+            assert {(await each.read()).message for _ in range(FULL)} == {ERR(Code.AUTH)}
+    checks = len(hostile) * FULL * (MAX_OWNERS - 1)
+    assert eager.spent - before == checks * signature_cost(stranger.public)
+
+
+async def test_turns_are_for_keys_that_have_changed(eager: EagerThreads) -> None:
+    """What threads have accepted with a key is worth nothing when the key is another."""
+    async with open_house(threads=1) as house:
+        hostile = [await house.connect() for _ in range(4)]
+        other = await house.connect()
+        for each, queue in zip(hostile, await create_many(other, len(hostile)), strict=True):
+            key = KEYS[hostile.index(each)]
+            new = RKEY((Ed448PrivateKey(b"\x77" * 57).public,))
+            replace = each.transmission(new, queue.recipient_id, key)
+            get = partial(each.transmission, GET(), queue.recipient_id, key)
+            await each.send(replace, *(get() for _ in range(FULL - 1)))
+        await check_turns(other, eager)
+
+
+async def check_turns(other: RawClient, eager: EagerThreads) -> None:
+    """A client whose commands cost little waits for a few turns of the others and no more."""
+    waits = []
+    for _ in range(5):
+        before = eager.spent
+        assert await other.ask(PING()) == PONG()
+        waits.append(eager.spent - before)
+    assert max(waits) < 15 * BUDGET
 
 
 @pytest.mark.usefixtures("threads")

@@ -14,7 +14,7 @@ from simplex_trio.crypto.keys import (
     Ed25519PrivateKey,
     X25519PrivateKey,
 )
-from simplex_trio.wire.authorization import Authorizer, Verifier
+from simplex_trio.wire.authorization import Authorizer, Verifier, verification_cost
 from simplex_trio.wire.handshake import PeerService, Service, ServiceRole
 from simplex_trio.wire.signature_checks import SignatureCheck, SignatureChecks
 from simplex_trio.wire.smp.handshake import smp_session
@@ -63,25 +63,39 @@ def expect_verdicts(
 @pytest.mark.parametrize("key", [KEY, Ed448PrivateKey(b"\x07" * 57)], ids=["Ed25519", "Ed448"])
 def test_verdict_is_taken_once(key: AuthPrivateKey) -> None:
     verifier, transmission = Verifier(ROUTER), authorized(key)
-    price = verifier.cost(transmission)
     expect_verdicts(verifier, (transmission, key.public))
-    assert verifier.cost(transmission) == 0
+    assert verifier.has_accepted(transmission, key.public)
     assert verifier.accepts(transmission, (key.public,))
     assert verifier.spent == 0
-    assert verifier.cost(transmission) == price
+    assert not verifier.has_accepted(transmission, key.public)
     assert verifier.accepts(transmission, (key.public,))
-    assert verifier.spent == price
+    assert verifier.spent == verification_cost(transmission)
 
 
 def test_verdict_is_for_a_key_and_a_message() -> None:
     verifier, transmission = Verifier(ROUTER), authorized(KEY)
     expect_verdicts(verifier, (transmission, KEY.public))
+    assert not verifier.has_accepted(transmission, OTHER.public)
     assert not verifier.accepts(transmission, (OTHER.public,))
     expect_verdicts(verifier, (transmission, OTHER.public))
+    assert not verifier.has_accepted(transmission, OTHER.public)
+    assert not verifier.has_accepted(transmission, KEY.public)
     assert verifier.accepts(transmission, (KEY.public,))
     expect_verdicts(verifier, (transmission, KEY.public))
     changed = evolve(transmission, authorized=transmission.authorized + b"!")
+    assert not verifier.has_accepted(changed, KEY.public)
     assert not verifier.accepts(changed, (KEY.public,))
+
+
+@pytest.mark.parametrize("key", [None, ROUTER.public, Ed448PrivateKey(b"\x07" * 57).public])
+def test_dummy_accepts_nothing(key: AuthPublicKey | None) -> None:
+    """Its private key is known to all."""
+    verifier, transmission = Verifier(ROUTER), authorized(KEY)
+    (check,) = verifier.checks(transmission, key)
+    check.verdict = True
+    verifier.expect(SignatureChecks([check]))
+    assert key is None or not verifier.has_accepted(transmission, key)
+    assert not verifier.accepts(transmission, () if key is None else (key,))
 
 
 def test_second_owner() -> None:
@@ -116,19 +130,18 @@ def test_authenticators_are_not_verified_ahead() -> None:
     verifier, transmission = Verifier(ROUTER), authorized(key)
     assert list(verifier.checks(transmission, key.public)) == []
     expect_verdicts(verifier, (transmission, key.public))
-    assert verifier.cost(transmission) > 0
+    assert not verifier.has_accepted(transmission, key.public)
     assert verifier.accepts(transmission, (key.public,))
 
 
 def test_signatures_of_a_service() -> None:
     verifier, transmission = Verifier(ROUTER, PEER), authorized(KEY, service=SERVICE)
-    price = verifier.cost(transmission)
     checks = checks_of(verifier, (transmission, KEY.public))
     verifier.expect(checks)
     assert checks.left == 2
-    assert verifier.cost(transmission) == price
+    assert not verifier.has_accepted(transmission, KEY.public)
     checks.run_from_the_end()
-    assert verifier.cost(transmission) == 0
+    assert verifier.has_accepted(transmission, KEY.public)
     assert verifier.accepts_service(transmission, is_used=True)
     assert verifier.accepts(transmission, (KEY.public,))
     assert verifier.spent == 0
@@ -138,14 +151,14 @@ def test_verifier_comes_first_to_some() -> None:
     """It verifies several at once then, no more than it may in one turn, from the front."""
     transmissions = [authorized(KEY, number) for number in range(40)]
     verifier = Verifier(ROUTER)
-    price = verifier.cost(transmissions[0])
+    price = verification_cost(transmissions[0])
     checks = checks_of(verifier, *((each, KEY.public) for each in transmissions))
     verifier.expect(checks)
     assert verifier.accepts(transmissions[0], (KEY.public,))
     assert checks.left == 24
     assert verifier.spent == 16 * price
     for each in transmissions[1:16]:
-        assert verifier.cost(each) == 0
+        assert verifier.has_accepted(each, KEY.public)
         assert verifier.accepts(each, (KEY.public,))
     assert verifier.spent == 16 * price
     checks.run_from_the_end()  # another thread takes the rest
@@ -160,14 +173,16 @@ def test_verdict_that_does_not_come_in_time() -> None:
     checks.give_up()  # as if a thread had taken it
     verifier.expect(checks)
     assert verifier.accepts(transmission, (KEY.public,))
-    assert verifier.spent == verifier.cost(transmission)
+    assert verifier.spent == verification_cost(transmission)
 
 
 def test_nothing_is_expected_any_more() -> None:
     verifier, transmission = Verifier(ROUTER), authorized(KEY)
     expect_verdicts(verifier, (transmission, KEY.public))
+    assert verifier.expects_any
     verifier.expect_none()
-    assert verifier.cost(transmission) > 0
+    assert not verifier.expects_any
+    assert not verifier.has_accepted(transmission, KEY.public)
 
 
 def test_same_transmission_twice() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from simplex_trio.wire.authorization import AGREEMENT_COST, Verifier
+from simplex_trio.wire.authorization import AGREEMENT_COST, verification_cost
 from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.commands import NEW, NKEY, RFWD, Command
 
@@ -25,6 +25,6 @@ def agreement_cost(command: Command) -> int:
     return _AGREEMENTS.get(type(command), 0) * AGREEMENT_COST
 
 
-def cryptography_cost(verifier: Verifier, received: ReceivedCommand[Command]) -> int:
+def cryptography_cost(received: ReceivedCommand[Command]) -> int:
     """The least that the cryptography of a command costs; 0 for most that need no key."""
-    return verifier.cost(received.transmission) + agreement_cost(received.command)
+    return verification_cost(received.transmission) + agreement_cost(received.command)

@@ -32,7 +32,7 @@ from simplex_trio.wire.smp.commands import (
 )
 from simplex_trio.wire.smp.reading import service_refusal
 
-__all__ = ["find_queue", "refusal", "signature_checks"]
+__all__ = ["find_queue", "is_accepted_ahead", "refusal", "signature_checks"]
 
 
 def find_queue(state: RouterState, command: Command, entity_id: bytes) -> Queue | None:
@@ -82,13 +82,24 @@ def signature_checks(
 
     Commands before this one may change its queue; then `refusal` verifies others, or more.
     """
-    command, transmission = received.command, received.transmission
-    if not transmission.authorization:
-        return iter(())
-    keys = _keys(command, find_queue(state, command, transmission.entity_id))
+    keys = _keys(received.command, _queue_of(state, received))
     if keys is None:
         return iter(())
-    return verifier.checks(transmission, keys[0] if keys else None)
+    return verifier.checks(received.transmission, keys[0] if keys else None)
+
+
+def is_accepted_ahead(
+    state: RouterState, verifier: Verifier, received: ReceivedCommand[Command]
+) -> bool:
+    """Whether `refusal` will not have to verify anything for a command that is decided now."""
+    if not verifier.expects_any:
+        return False
+    keys = _keys(received.command, _queue_of(state, received)) or ()
+    return len(keys) > 0 and verifier.has_accepted(received.transmission, keys[0])
+
+
+def _queue_of(state: RouterState, received: ReceivedCommand[Command]) -> Queue | None:
+    return find_queue(state, received.command, received.transmission.entity_id)
 
 
 def _keys(command: Command, queue: Queue | None) -> Sequence[AuthPublicKey] | None:
