@@ -25,7 +25,6 @@ from simplex_trio.agent.events import (
     Subscribed,
     SubscriptionEnded,
 )
-from simplex_trio.agent.queue_parts import QueueParts
 from simplex_trio.agent.resubscription import Resubscription
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import (
@@ -37,6 +36,7 @@ from simplex_trio.agent.subscriptions import (
     SubscriptionAnswer,
 )
 from simplex_trio.agent.workers import Workers
+from simplex_trio.client.smp.queue_parts import QueueParts
 from simplex_trio.client.smp.queues import (
     ClientEvent,
     MessageReceived,

@@ -22,8 +22,8 @@ from itertools import chain, islice
 from attrs import define, field
 
 from simplex_trio.agent.echoes import Echoes
-from simplex_trio.agent.queue_parts import QueueParts
 from simplex_trio.client.router_errors import RouterError
+from simplex_trio.client.smp.queue_parts import QueueParts
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.errors import ConnectError, ConnectionLost, RequestTimeout, SimplexError
 from simplex_trio.frozen import frozen

@@ -163,7 +163,8 @@ async def test_a_second_answer_to_one_creation_changes_no_key() -> None:
         await wait_all_tasks_blocked()
         key = BoxKey.agree(dh_key, asked.command.dh_key)
         assert caller.result.delivery_key == key
-        assert client._smp.delivery_keys == {QUEUE: key.subkey}
+        assert list(client._smp.delivery_keys) == [QUEUE]
+        assert client._smp.delivery_keys.get(QUEUE) == key.subkey
         assert client._smp._new_queues == {}
 
 
@@ -265,3 +266,11 @@ async def test_other_messages_are_notices(entity_id: bytes, message: Message) ->
     async with connected() as (client, peer):
         await peer.send(peer.event(entity_id, message))
         assert await client.events.receive() == Notice(entity_id, message)
+
+
+async def test_all_delivery_keys_are_forgotten() -> None:
+    async with connected() as (client, peer):
+        client._keep_delivery_key(ACCESS)
+        await client.aclose()
+        await client.forget_all()
+        assert not len(client._smp.delivery_keys)

@@ -20,8 +20,6 @@ from simplex_trio.wire.smp.messages import MSG, OK, SOK, Message
 
 __all__ = ["SMPClientConfig", "SMPRequests", "read_ok", "read_subscribed"]
 
-_FORGOTTEN_TOGETHER = 10_000
-
 
 @frozen(repr=False)
 class SMPClientConfig(ClientConfig):
@@ -52,17 +50,14 @@ class SMPRequests(RouterClient[Command, Message, ClientEvent]):
 
     def forget(self, recipient_id: bytes) -> None:
         """Drop a queue's delivery key; further messages of it arrive sealed."""
-        self._smp.delivery_keys.pop(recipient_id, None)
+        self._smp.delivery_keys.pop(recipient_id)
 
     async def forget_all(self) -> None:
         """Drop all delivery keys once the connection has ended.
 
         To free a million of them at once would hold up other tasks, which get their turns here.
         """
-        keys = self._smp.delivery_keys
-        while keys:
-            for _ in range(min(len(keys), _FORGOTTEN_TOGETHER)):
-                keys.popitem()
+        for _ in self._smp.delivery_keys.drop_parts():
             await trio.lowlevel.checkpoint()
 
     async def _request_as_owner(
@@ -72,7 +67,7 @@ class SMPRequests(RouterClient[Command, Message, ClientEvent]):
 
     def _keep_delivery_key(self, queue: OwnedQueue) -> None:
         if queue.delivery_key is not None:
-            self._smp.delivery_keys[queue.recipient_id] = queue.delivery_key.subkey
+            self._smp.delivery_keys.put(queue.recipient_id, queue.delivery_key.subkey)
 
 
 def read_ok(answer: Message) -> None:

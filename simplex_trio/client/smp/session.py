@@ -7,6 +7,7 @@ from functools import partial
 
 from attrs import define, evolve
 
+from simplex_trio.client.smp.queue_parts import QueueParts
 from simplex_trio.client.smp.queues import (
     MessageReceived,
     QuotaReached,
@@ -99,7 +100,7 @@ class SMPCodec(TransmissionCodec[Command, Message]):
 
     def __init__(self, agreement: ClientAgreement) -> None:
         super().__init__(agreement)
-        self.delivery_keys: dict[bytes, bytes] = {}
+        self.delivery_keys = QueueParts()
         """Raw keys by recipient id; raw, because there may be very many."""
         self._new_queues: dict[bytes, ExpectedQueue] = {}
 
@@ -132,7 +133,7 @@ class SMPCodec(TransmissionCodec[Command, Message]):
                 with suppress(CryptoError):  # a degenerate key; `create_queue` raises for it
                     agreed = BoxKey.agree(expected.dh_key, message.dh_key)
                     expected.delivery_key = agreed
-                    self.delivery_keys[message.recipient_id] = agreed.subkey
+                    self.delivery_keys.put(message.recipient_id, agreed.subkey)
 
     def is_event_too(self, result: object) -> bool:
         return isinstance(result, MSG)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from simplex_trio.agent.queue_parts import QueueParts
+from simplex_trio.client.smp.queue_parts import QueueParts
 
 PART, JOINED = 5, 2
 
