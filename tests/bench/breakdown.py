@@ -25,6 +25,7 @@ from types import FrameType
 import trio
 from attrs import frozen
 
+from simplex_trio.cli.routers.collector import collector_for_much
 from simplex_trio.router.server import open_router
 from simplex_trio.wire.addresses import ServerAddressWithAuth
 from tests.bench import clients
@@ -200,10 +201,12 @@ async def _serve() -> None:
     sampler = Sampler()
     signal.signal(signal.SIGUSR1, lambda *_: sampler.start())
     signal.signal(signal.SIGUSR2, lambda *_: sampler.stop())
-    async with open_router() as router:
-        print(router.address, flush=True)
-        await input_ended()
-        print(json.dumps(sampler.found))
+    with collector_for_much() as loaded:
+        async with open_router() as router:
+            loaded()
+            print(router.address, flush=True)
+            await input_ended()
+            print(json.dumps(sampler.found))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
