@@ -20,7 +20,7 @@ from simplex_trio.chat.group_changes import (
 from simplex_trio.chat.group_message_changes import GroupMessageDeleted
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import Group, GroupInvitation, Member
-from simplex_trio.chat.machine.groups import arriving, joining, mesh, store
+from simplex_trio.chat.machine.groups import arriving, elements, joining, mesh, store
 from simplex_trio.chat.machine.groups.records import GroupStatus, MemberStatus
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.store import Store
@@ -280,7 +280,7 @@ async def test_thousands_of_introductions_are_bounded(
 async def test_one_message_tells_of_so_many_things(
     autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arriving, "MAX_TOLD", 10)
+    monkeypatch.setattr(elements, "MAX_TOLD", 10)
     async with open_hosted("Alice") as hosted:
         (alice,) = hosted.people
         group = await hosted.host.bot.create_group("Team")

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from attrs import define
 
 from simplex_trio.chat.machine.channels.records import ChannelRecord
 from simplex_trio.chat.machine.channels.saying import shown_id, the_channel
-from simplex_trio.chat.machine.groups.arriving import (
-    MAX_TOLD,
-    MAX_TOLD_SIZE,
-    PASSED_ON,
-    Arrival,
-    size_of,
-)
+from simplex_trio.chat.machine.groups.arriving import PASSED_ON, Arrival
+from simplex_trio.chat.machine.groups.elements import Element, applicable
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
     MemberOrigin,
@@ -27,7 +22,6 @@ from simplex_trio.chat.machine.groups.records import (
 from simplex_trio.chat.machine.groups.rules import has_role
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.settings import Settings
-from simplex_trio.chat.messages.bodies import Forwarded, Received, decode_body
 from simplex_trio.chat.messages.channel_events import XGrpRelayNew
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import (
@@ -40,14 +34,11 @@ from simplex_trio.chat.messages.events import (
 )
 from simplex_trio.chat.messages.group_events import XGrpLeave
 from simplex_trio.chat.messages.group_profiles import Role
-from simplex_trio.chat.messages.message import ChatMessage, XGrpMsgForward
 from simplex_trio.chat.messages.names import shown_name
 from simplex_trio.chat.messages.signing import Author, Trust, check_trust, requires_signature
 from simplex_trio.crypto.keys import Ed25519PublicKey
 from simplex_trio.duplex.events import PeerMessage
 from simplex_trio.errors import DecodeError, SignatureInvalid
-from simplex_trio.frozen import frozen
-from simplex_trio.redaction import Redacted
 
 __all__ = ["ChannelArrival", "Rules", "apply_rules", "known_key"]
 
@@ -90,57 +81,23 @@ Rules: TypeAlias = Mapping[type[Event], Callable[[ChannelArrival, Any], bool]]
 """What follows from each event; returns whether it was allowed."""
 
 
-@frozen(repr=False)
-class _Element(Redacted):
-    """Something that a relay says or passes on."""
-
-    received: Received
-    message: ChatMessage
-    by: Forwarded | None
-    is_history: bool
-
-
-def _element(received: object) -> _Element | None:
-    """`None` for what cannot be read, or is no message."""
-    if not isinstance(received, Received) or not isinstance(received.message, ChatMessage):
-        return None
-    message = received.message
-    if received.forwarded is None and isinstance(message.event, XGrpMsgForward):
-        passed = message.event
-        at = int(passed.msg_ts.moment.timestamp())
-        by = Forwarded(at, passed.member_id, passed.member_name)
-        return _Element(Received(passed.msg, by), passed.msg, by, True)
-    return _Element(received, message, received.forwarded, False)
-
-
 def apply_rules(
     groups: GroupStore,
     settings: Settings,
     relay: MemberRecord,
     message: PeerMessage,
+    elements: Sequence[Element | None],
     rules: Rules,
     rules_of_relays: Rules,
 ) -> ToldRecord:
     """What a message of a relay changes, and what the program is told of it."""
     told: list[ToldItem] = []
     later: list[Callable[[], None]] = []
-    size = counted = 0
-    for place, received in enumerate(decode_body(message.body)):
-        group = groups.group(relay.group_id)
-        deliverer = groups.member_of(message.connection_id)
-        if (
-            group is None
-            or group.channel is None
-            or group.status.is_over
-            or deliverer is None
-            or deliverer.status is MemberStatus.GONE
-            or len(told) >= MAX_TOLD
-            or size >= MAX_TOLD_SIZE
-        ):
-            break  # by what came before
-        element = _element(received)
-        author = None if element is None else _author(groups, group, deliverer, element)
-        if element is None or author is None:
+    for place, element, group, deliverer in applicable(groups, relay, message, elements, told):
+        if group.channel is None:
+            break
+        author = _author(groups, group, deliverer, element)
+        if author is None:
             continue
         event = element.message.event
         trust = _trust(group, group.channel, author, element)
@@ -152,17 +109,15 @@ def apply_rules(
             *(groups.store, groups, settings, group, deliverer, author, element.message.id),
             at=message.broker_timestamp,
             place=place,
-            is_forwarded=element.by is not None,
+            is_forwarded=element.is_forwarded,
             message=element.message,
             told=told,
             later=later,
-            comes_late=element.is_history,
+            comes_late=element.is_event,
             signed_body=signed.body if signed is not None and is_signed else None,
         )
         rule = (rules_of_relays if element.by is None else rules).get(type(event))
         allowed = rule is not None and rule(arrival, event)
-        size += size_of(told[counted:])
-        counted = len(told)
         if allowed and author.member_id and groups.member(group.group_id, author.member_id) is None:
             groups.put_member(author)
     for each in later:
@@ -175,7 +130,7 @@ def _changes_channel(event: Event) -> bool:
 
 
 def _author(
-    groups: GroupStore, group: GroupRecord, relay: MemberRecord, element: _Element
+    groups: GroupStore, group: GroupRecord, relay: MemberRecord, element: Element
 ) -> MemberRecord | None:
     """Whom something is from; `None` if it must not be taken.
 
@@ -186,7 +141,7 @@ def _author(
         return groups.change_member(relay, versions=element.message.versions)
     if by.member_id is None:
         return the_channel(group) if isinstance(event, _OF_CHANNEL) else None
-    is_passed_on = isinstance(event, _OF_CHANNEL if element.is_history else _PASSED_ON)
+    is_passed_on = isinstance(event, _OF_CHANNEL if element.is_event else _PASSED_ON)
     if not is_passed_on or by.member_id == group.own_id:
         return None
     known = groups.member(group.group_id, by.member_id)
@@ -204,7 +159,7 @@ def _author(
 
 
 def _trust(
-    group: GroupRecord, channel: ChannelRecord, author: MemberRecord, element: _Element
+    group: GroupRecord, channel: ChannelRecord, author: MemberRecord, element: Element
 ) -> Trust | None:
     signer = None
     if author.member_id:

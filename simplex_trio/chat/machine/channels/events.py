@@ -6,6 +6,8 @@ It cannot change the channel, the owners, or what an owner has made a member.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import evolve
 
 from simplex_trio.chat.machine.channels.arriving import (
@@ -20,7 +22,9 @@ from simplex_trio.chat.machine.channels.saying import shown_id, the_channel
 from simplex_trio.chat.machine.file_records import FileState, FileStore, OfferedFile, file_mark
 from simplex_trio.chat.machine.groups import changes, content, members
 from simplex_trio.chat.machine.groups.changes import ends, group_changes
+from simplex_trio.chat.machine.groups.elements import Element
 from simplex_trio.chat.machine.groups.records import (
+    FIRST_VERSION,
     MAX_MEMBER_ID,
     GroupStatus,
     MemberOrigin,
@@ -44,7 +48,6 @@ from simplex_trio.chat.messages.events import (
 )
 from simplex_trio.chat.messages.group_events import (
     MemberInfo,
-    Restriction,
     XGrpDel,
     XGrpInfo,
     XGrpLeave,
@@ -57,8 +60,6 @@ from simplex_trio.chat.messages.group_events import (
     XGrpPrefs,
 )
 from simplex_trio.chat.messages.group_profiles import Role
-from simplex_trio.chat.messages.scalars import ChatVersions
-from simplex_trio.chat.messages.versions import ChatVersion
 from simplex_trio.duplex.events import PeerMessage
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.duplex.short_links import ContactKind, ShortContactLink, parse_short_link
@@ -67,13 +68,6 @@ __all__ = ["RULES", "RULES_OF_RELAYS", "apply_in_channel"]
 
 _MAX_PRIVILEGED = 256
 """How many members an owner can make known beyond the limit of those that relays tell of."""
-
-_FIRST = ChatVersions(ChatVersion.FIRST, ChatVersion.FIRST)
-
-
-def _known(a: ChannelArrival, member_id: bytes) -> MemberRecord | None:
-    return a.groups.member(a.group.group_id, member_id)
-
 
 # --- posts and what else is said ----------------------------------------------------------------
 
@@ -174,24 +168,24 @@ def _hears_of(
     moderate: an owner does.  Of members that are known only the profile is taken, once.
     """
     role = info.member_role if isinstance(info.member_role, Role) else Role.OBSERVER
-    known = _known(a, info.member_id)
-    if role is Role.RELAY or (known is not None and known.role == Role.RELAY):
+    found = members.known(a, info.member_id)
+    if role is Role.RELAY or (found is not None and found.role == Role.RELAY):
         return None
-    if known is not None and known.status is not MemberStatus.UNKNOWN:
-        if a.groups.profile_of(known) is None:
-            known = evolve(known, versions=info.v or known.versions)
-            a.groups.put_member(known, info.profile)
+    if found is not None and found.status is not MemberStatus.UNKNOWN:
+        if a.groups.profile_of(found) is None:
+            found = evolve(found, versions=info.v or found.versions)
+            a.groups.put_member(found, info.profile)
         return None
-    if known is None and not a.groups.can_be_known(a.group, info.member_id):
+    if found is None and not a.groups.can_be_known(a.group, info.member_id):
         return None
     if has_role(role, Role.ADMIN):
         role = Role.MODERATOR
     has_key = not has_role(role, Role.MEMBER) and known_key(info.member_key) is not None
     member = MemberRecord(
         *(a.group.group_id, info.member_id, role, MemberStatus.PRESENT, MemberOrigin.BEFORE),
-        versions=info.v or _FIRST,
+        versions=info.v or FIRST_VERSION,
         host_id=a.deliverer.member_id,
-        is_blocked=is_blocked or (known is not None and known.is_blocked),
+        is_blocked=is_blocked or (found is not None and found.is_blocked),
         key=info.member_key if has_key else None,
     )
     return a.groups.put_member(member, info.profile)
@@ -199,8 +193,7 @@ def _hears_of(
 
 def introduced(a: ChannelArrival, event: XGrpMemIntro) -> bool:
     """A relay tells of an owner, or another member that was there before."""
-    restrictions = event.member_restrictions
-    is_blocked = restrictions is not None and restrictions.restriction == Restriction.BLOCKED
+    is_blocked = members.is_blocked(event.member_restrictions)
     _hears_of(a, event.member_info, is_blocked=is_blocked)
     return False
 
@@ -227,7 +220,7 @@ def _is_current(a: ChannelArrival, version: int | None) -> bool:
 def role_changed(a: ChannelArrival, event: XGrpMemRole) -> bool:
     """A member has another role, which may be the program; owners are those of the link."""
     role, is_own = event.role, event.member_id == a.group.own_id
-    member = None if is_own else _known(a, event.member_id)
+    member = None if is_own else members.known(a, event.member_id)
     before: Role | str = Role.OBSERVER
     if is_own:
         before = a.group.own_role
@@ -242,9 +235,7 @@ def role_changed(a: ChannelArrival, event: XGrpMemRole) -> bool:
     if not _is_current(a, event.roster_version) or not a.is_new():
         return False
     if is_own:
-        if before != role:
-            a.groups.change_group(a.group, own_role=role)
-            a.tell("own role", reads=True, before=before)
+        members.has_role_now(a, None, role, before)
         return True
     if member is None:
         if not has_role(role, Role.MEMBER) or not _has_room_for(a, event.member_id):
@@ -254,12 +245,10 @@ def role_changed(a: ChannelArrival, event: XGrpMemRole) -> bool:
             *(a.group.group_id, event.member_id, before),
             *(MemberStatus.PRESENT, MemberOrigin.BEFORE, shown),
         )
-    member = evolve(member, role=role, status=MemberStatus.PRESENT)
+    member = evolve(member, status=MemberStatus.PRESENT)
     if a.governs(Role.OWNER) and not member.is_key_signed and known_key(event.member_key):
         member = evolve(member, key=event.member_key, is_key_signed=True)
-    a.groups.put_member(member)
-    if before != role:
-        a.tell("member role", member, reads=True, before=before)
+    members.has_role_now(a, member, role, before)
     return True
 
 
@@ -275,13 +264,10 @@ def _has_room_for(a: ChannelArrival, member_id: bytes) -> bool:
 
 def restricted(a: ChannelArrival, event: XGrpMemRestrict) -> bool:
     """A member is blocked for all, or no longer."""
-    member = _known(a, event.member_id)
+    member = members.known(a, event.member_id)
     if member is None or not a.governs(Role.MODERATOR, member.role) or not a.is_new():
         return False
-    is_blocked = event.member_restrictions.restriction == Restriction.BLOCKED
-    if is_blocked != member.is_blocked:
-        member = a.groups.change_member(member, is_blocked=is_blocked)
-        a.tell("member blocked", member)
+    members.is_blocked_now(a, member, event)
     return True
 
 
@@ -292,7 +278,7 @@ def removed(a: ChannelArrival, event: XGrpMemDel) -> bool:
             return False
         _ends(a, GroupStatus.REMOVED)
         return True
-    member = _known(a, event.member_id)
+    member = members.known(a, event.member_id)
     if member is None or member.status is MemberStatus.GONE:
         return False
     if member.role == Role.RELAY:
@@ -400,7 +386,11 @@ RULES_OF_RELAYS: Rules = {
 
 
 def apply_in_channel(
-    groups: GroupStore, settings: Settings, relay: MemberRecord, message: PeerMessage
+    groups: GroupStore,
+    settings: Settings,
+    relay: MemberRecord,
+    message: PeerMessage,
+    elements: Sequence[Element | None],
 ) -> ToldRecord:
     """What a message of a relay changes, and what the program is told of it."""
-    return apply_rules(groups, settings, relay, message, RULES, RULES_OF_RELAYS)
+    return apply_rules(groups, settings, relay, message, elements, RULES, RULES_OF_RELAYS)

@@ -6,6 +6,7 @@ has a connection of its own, and what one member says goes to all of them.
 
 * `records` -- what is kept of groups and members, and `store` how it is found again;
 * `rules` -- who may do what;
+* `elements` -- what is in a message of a member;
 * `arriving` -- what members say: what it changes at once, and what the program is told; `events`
   has the rules for each event, which are in `content`, `moderations`, `members`, `changes`,
   `contacts` and `forwarding`; `references`, `duplicates` and `happenings` belong to it;

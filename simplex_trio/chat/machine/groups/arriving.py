@@ -6,13 +6,19 @@ told is kept with that, until its handlers have finished and the message is ackn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
 from attrs import define, evolve, field
 
 from simplex_trio.chat.machine.groups.duplicates import HostReminder
+from simplex_trio.chat.machine.groups.elements import (
+    Element,
+    applicable,
+    elements_of,
+    wants_receipt,
+)
 from simplex_trio.chat.machine.groups.happenings import ToldInGroup
 from simplex_trio.chat.machine.groups.leaving import part_with
 from simplex_trio.chat.machine.groups.records import (
@@ -28,7 +34,6 @@ from simplex_trio.chat.machine.groups.rules import has_role
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
-from simplex_trio.chat.messages.bodies import Received, decode_body
 from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import (
     XFileCancel,
@@ -50,19 +55,14 @@ from simplex_trio.chat.messages.group_events import (
     XGrpPrefs,
 )
 from simplex_trio.chat.messages.group_profiles import Role
-from simplex_trio.chat.messages.json_text import encode_json
-from simplex_trio.chat.messages.message import ChatMessage, XGrpMsgForward
+from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.names import shown_name
 from simplex_trio.duplex.errors import CannotAcknowledge, UnknownConnection
 from simplex_trio.duplex.events import PeerMessage
-from simplex_trio.frozen import frozen
-from simplex_trio.redaction import Redacted
 
 __all__ = [
     "CLOCK_SKEW",
     "MAX_RECEIPTS",
-    "MAX_TOLD",
-    "MAX_TOLD_SIZE",
     "PASSED_ON",
     "Arrival",
     "Rule",
@@ -70,21 +70,11 @@ __all__ = [
     "is_of_member",
     "look_in_group",
     "settle_in_group",
-    "size_of",
 ]
 
 CLOCK_SKEW = 60
 """By how many seconds the clocks of routers may be wrong.  What seems to be said less than that
 before the program has come into the group is not taken for history."""
-
-MAX_TOLD = 300
-"""How many things one message can tell the program; what comes behind them in it is left out.
-Batches of the apps have fewer elements that programs are told of."""
-
-MAX_TOLD_SIZE = 500_000
-"""How many bytes of that are kept until the program has dealt with it; the rest is left out, too.
-
-A long profile of a group, say, is kept with each of its changes."""
 
 MAX_RECEIPTS = 20
 """Up to how many members there are receipts in a group, as with the apps."""
@@ -179,42 +169,10 @@ Rule: TypeAlias = Callable[[Arrival, Any], bool]
 
 Rules: TypeAlias = Mapping[type[Event], Rule]
 
-ApplyInChannel: TypeAlias = Callable[[GroupStore, Settings, MemberRecord, PeerMessage], ToldRecord]
+ApplyInChannel: TypeAlias = Callable[
+    [GroupStore, Settings, MemberRecord, PeerMessage, Sequence[Element | None]], ToldRecord
+]
 """What a message of a relay changes, and what the program is told of it."""
-
-
-@frozen(repr=False)
-class _Element(Redacted):
-    """A message of the chat protocol, and whom it is from if another member passes it on."""
-
-    message: ChatMessage
-    is_forwarded: bool = False
-    author_id: bytes | None = None
-    author_name: str = ""
-    at: int | None = None
-
-
-def _elements(message: PeerMessage) -> Iterator[_Element | None]:
-    """What is in a message; `None` for what cannot be read, or is no message."""
-    for element in decode_body(message.body):
-        if not isinstance(element, Received) or not isinstance(element.message, ChatMessage):
-            yield None
-            continue
-        found = element.message
-        if element.forwarded is not None:
-            by = element.forwarded
-            yield _Element(found, True, by.member_id, by.member_name or "", by.seconds)
-        elif isinstance(found.event, XGrpMsgForward):
-            passed = found.event
-            at = int(passed.msg_ts.moment.timestamp())
-            yield _Element(passed.msg, True, passed.member_id, passed.member_name or "", at)
-        else:
-            yield _Element(found)
-
-
-def size_of(items: Iterable[ToldItem]) -> int:
-    """How many bytes of a `ToldRecord` these are."""
-    return sum(len(encode_json(each.to_json())) for each in items)
 
 
 def is_of_member(store: Store, message: PeerMessage) -> bool:
@@ -240,19 +198,19 @@ def look_in_group(
     group = None if member is None else groups.group(member.group_id)
     if member is None or group is None:
         return []
-    elements = list(_elements(message))
+    elements = elements_of(message)
     known = groups.told(message.connection_id, message.message_id)
     is_repeated = known is not None
     if known is None:
         if group.status.is_over or member.status is MemberStatus.GONE:
             return []
         if group.channel is not None:
-            known = apply_in_channel(groups, settings, member, message)
+            known = apply_in_channel(groups, settings, member, message, elements)
         else:
             known = _apply(groups, settings, member, message, elements, rules, pass_on)
         if not known.items:
             return []
-        known = evolve(known, wants_receipt=_wants_receipt(elements))
+        known = evolve(known, wants_receipt=wants_receipt(elements))
         groups.keep_told(message.connection_id, known)
         group = groups.group(group.group_id) or group
     return [
@@ -266,7 +224,7 @@ def _apply(
     settings: Settings,
     member: MemberRecord,
     message: PeerMessage,
-    elements: Sequence[_Element | None],
+    elements: Sequence[Element | None],
     rules: Rules,
     pass_on: Callable[[Sequence[Arrival]], None],
 ) -> ToldRecord:
@@ -274,21 +232,7 @@ def _apply(
     allowed: list[Arrival] = []
     later: list[Callable[[], None]] = []
     reminder = HostReminder()
-    size = counted = 0
-    for place, element in enumerate(elements):
-        group = groups.group(member.group_id)
-        deliverer = groups.member_of(message.connection_id)
-        if (
-            group is None
-            or group.status.is_over
-            or deliverer is None
-            or deliverer.status is MemberStatus.GONE
-            or len(told) >= MAX_TOLD
-            or size >= MAX_TOLD_SIZE
-        ):
-            break  # by what came before
-        if element is None:
-            continue
+    for place, element, group, deliverer in applicable(groups, member, message, elements, told):
         author: MemberRecord | None = deliverer
         if element.is_forwarded:
             author = _author(groups, group, deliverer, element)
@@ -298,7 +242,7 @@ def _apply(
             deliverer = author = groups.change_member(deliverer, versions=element.message.versions)
         arrival = Arrival(
             *(groups.store, groups, settings, group, deliverer, author, element.message.id),
-            at=message.broker_timestamp if element.at is None else element.at,
+            at=element.at(message),
             place=place,
             is_forwarded=element.is_forwarded,
             message=element.message,
@@ -310,8 +254,6 @@ def _apply(
         rule = rules.get(type(event))
         if rule is not None and rule(arrival, event):
             allowed.append(arrival)
-        size += size_of(told[counted:])
-        counted = len(told)
     if allowed:
         pass_on(allowed)
     for each in later:
@@ -320,10 +262,11 @@ def _apply(
 
 
 def _author(
-    groups: GroupStore, group: GroupRecord, deliverer: MemberRecord, element: _Element
+    groups: GroupStore, group: GroupRecord, deliverer: MemberRecord, element: Element
 ) -> MemberRecord | None:
     """Whom a message is from that a member passes on; `None` if it must not be taken."""
-    author_id, event = element.author_id, element.message.event
+    author_id = None if element.by is None else element.by.member_id
+    event = element.message.event
     if (
         author_id is None
         or author_id == group.own_id
@@ -343,7 +286,7 @@ def _author(
                 Role.AUTHOR,
                 MemberStatus.UNKNOWN,
                 MemberOrigin.BEFORE,
-                shown_name(element.author_name),
+                shown_name((element.by and element.by.member_name) or ""),
                 element.message.versions,
                 host_id=deliverer.member_id,
             )
@@ -355,7 +298,7 @@ def _told(
     groups: GroupStore,
     group: GroupRecord,
     item: ToldItem,
-    elements: Sequence[_Element | None],
+    elements: Sequence[Element | None],
     message: PeerMessage,
     *,
     is_repeated: bool,
@@ -374,17 +317,9 @@ def _told(
     )
 
 
-def _when(element: _Element, message: PeerMessage) -> int:
+def _when(element: Element, message: PeerMessage) -> int:
     """When something was said: no time that there is not, and none that is still to come."""
-    said_at = message.broker_timestamp if element.at is None else element.at
-    return min(max(0, said_at), message.broker_timestamp)
-
-
-def _wants_receipt(elements: Iterable[_Element | None]) -> bool:
-    return any(
-        element is not None and not element.is_forwarded and element.message.event.WANTS_RECEIPT
-        for element in elements
-    )
+    return min(max(0, element.at(message)), message.broker_timestamp)
 
 
 def settle_in_group(store: Store, message: PeerMessage) -> None:
@@ -394,7 +329,7 @@ def settle_in_group(store: Store, message: PeerMessage) -> None:
     member = groups.member_of(message.connection_id)
     gives_receipt = (
         member is not None
-        and (_wants_receipt(_elements(message)) if told is None else told.wants_receipt)
+        and (wants_receipt(elements_of(message)) if told is None else told.wants_receipt)
         and groups.has_fewer(member.group_id, MAX_RECEIPTS)
     )
     # If the connection is deleted meanwhile, there is nothing to acknowledge.

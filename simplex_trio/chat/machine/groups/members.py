@@ -23,6 +23,7 @@ from simplex_trio.chat.machine.groups.leaving import (
 from simplex_trio.chat.machine.groups.mesh import join_member, offer_connection
 from simplex_trio.chat.machine.groups.profiles import fitted
 from simplex_trio.chat.machine.groups.records import (
+    FIRST_VERSION,
     GroupStatus,
     MemberOrigin,
     MemberRecord,
@@ -33,6 +34,7 @@ from simplex_trio.chat.messages.event import Event
 from simplex_trio.chat.messages.events import XInfo
 from simplex_trio.chat.messages.group_events import (
     MemberInfo,
+    MemberRestrictions,
     Restriction,
     XGrpLeave,
     XGrpLinkAcpt,
@@ -46,35 +48,44 @@ from simplex_trio.chat.messages.group_events import (
 )
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.chat.messages.profiles import Profile
-from simplex_trio.chat.messages.scalars import ChatVersions
-from simplex_trio.chat.messages.versions import ChatVersion
 
-__all__ = ["RULES", "goes", "profile_came"]
-
-_FIRST = ChatVersions(ChatVersion.FIRST, ChatVersion.FIRST)
-
+__all__ = [
+    "RULES",
+    "goes",
+    "has_role_now",
+    "is_blocked",
+    "is_blocked_now",
+    "known",
+    "profile_came",
+]
 
 # --- coming -------------------------------------------------------------------------------------
 
 
-def _known(a: Arrival, member_id: bytes) -> MemberRecord | None:
+def known(a: Arrival, member_id: bytes) -> MemberRecord | None:
+    """The member with this id, if the program knows it."""
     return a.groups.member(a.group.group_id, member_id)
+
+
+def is_blocked(restrictions: MemberRestrictions | None) -> bool:
+    """Whether a member with these restrictions is blocked for all."""
+    return restrictions is not None and restrictions.restriction == Restriction.BLOCKED
 
 
 def _met(
     a: Arrival, info: MemberInfo, status: MemberStatus, origin: MemberOrigin
 ) -> MemberRecord | None:
     """A member that the program is told of, if it does not know it already."""
-    known = _known(a, info.member_id)
-    if known is None and not a.groups.can_be_known(a.group, info.member_id):
+    found = known(a, info.member_id)
+    if found is None and not a.groups.can_be_known(a.group, info.member_id):
         return None
-    if known is not None and known.status is not MemberStatus.UNKNOWN:
+    if found is not None and found.status is not MemberStatus.UNKNOWN:
         return None
     member = MemberRecord(
         *(a.group.group_id, info.member_id, info.member_role, status, origin),
-        versions=info.v or _FIRST,
+        versions=info.v or FIRST_VERSION,
         host_id=a.author.member_id,
-        is_blocked=known is not None and known.is_blocked,
+        is_blocked=found is not None and found.is_blocked,
     )
     return a.groups.put_member(member, info.profile)
 
@@ -86,8 +97,7 @@ def introduced(a: Arrival, event: XGrpMemIntro) -> bool:
     member = _met(a, event.member_info, MemberStatus.PRESENT, MemberOrigin.BEFORE)
     if member is None:
         return False
-    restrictions = event.member_restrictions
-    if restrictions is not None and restrictions.restriction == Restriction.BLOCKED:
+    if is_blocked(event.member_restrictions):
         member = a.groups.change_member(member, is_blocked=True)
     offer_connection(a.groups, a.settings, a.group, member)
     return False
@@ -111,7 +121,7 @@ def passed_link(a: Arrival, event: XGrpMemFwd) -> bool:
     info = event.member_info
     if a.is_forwarded or not a.governs(Role.ADMIN, info.member_role):
         return False
-    member = _known(a, info.member_id)
+    member = known(a, info.member_id)
     if member is None or member.status is MemberStatus.UNKNOWN:
         member = _met(a, info, MemberStatus.PRESENT, MemberOrigin.AFTER)
         if member is not None:
@@ -134,7 +144,7 @@ def accepted(a: Arrival, event: XGrpLinkAcpt) -> bool:
         if kind is not None:
             a.tell(kind)
         return False
-    member = _known(a, event.member_id)
+    member = known(a, event.member_id)
     if member is None or member.status is not MemberStatus.IN_REVIEW:
         return False
     member = a.groups.change_member(member, status=MemberStatus.PRESENT, role=event.role)
@@ -175,7 +185,7 @@ def removed(a: Arrival, event: XGrpMemDel) -> bool:
             return False
         ends(a, GroupStatus.REMOVED)
         return True
-    member = _known(a, event.member_id)
+    member = known(a, event.member_id)
     if (
         member is None
         or member.status is MemberStatus.GONE
@@ -193,29 +203,35 @@ def removed(a: Arrival, event: XGrpMemDel) -> bool:
 def role_changed(a: Arrival, event: XGrpMemRole) -> bool:
     """A member has another role, which may be the program."""
     is_own = event.member_id == a.group.own_id
-    member = None if is_own else _known(a, event.member_id)
+    member = None if is_own else known(a, event.member_id)
     if member is None and not is_own:
         return False
     before = a.group.own_role if member is None else member.role
     if not a.governs(Role.ADMIN, before, event.role) or not a.is_new():
         return False
     a.affected = member
-    if before == event.role:
-        return True
-    if member is None:
-        a.groups.change_group(a.group, own_role=event.role)
-        a.tell("own role", reads=True, before=before)
-    else:
-        member = a.groups.change_member(member, role=event.role)
-        a.tell("member role", member, reads=True, before=before)
+    has_role_now(a, member, event.role, before)
     return True
+
+
+def has_role_now(
+    a: Arrival, member: MemberRecord | None, role: Role | str, before: Role | str
+) -> None:
+    """A member has another role than ``before``; with `None` the program itself."""
+    if member is not None:
+        member = a.groups.put_member(evolve(member, role=role))
+    if before == role:
+        return
+    if member is None:
+        a.groups.change_group(a.group, own_role=role)
+    a.tell("own role" if member is None else "member role", member, reads=True, before=before)
 
 
 def restricted(a: Arrival, event: XGrpMemRestrict) -> bool:
     """A member is blocked for all, or no longer."""
     if event.member_id == a.group.own_id or not a.governs(Role.MODERATOR):
         return False
-    member = _known(a, event.member_id)
+    member = known(a, event.member_id)
     if member is None:
         if not a.groups.can_be_known(a.group, event.member_id):
             return False
@@ -227,11 +243,15 @@ def restricted(a: Arrival, event: XGrpMemRestrict) -> bool:
     if not a.governs(member.role) or not a.is_new():
         return False
     a.affected = member
-    is_blocked = event.member_restrictions.restriction == Restriction.BLOCKED
-    if is_blocked != member.is_blocked:
-        member = a.groups.put_member(evolve(member, is_blocked=is_blocked))
-        a.tell("member blocked", member)
+    is_blocked_now(a, member, event)
     return True
+
+
+def is_blocked_now(a: Arrival, member: MemberRecord, event: XGrpMemRestrict) -> None:
+    """A member is blocked for all from now on, or is so no longer."""
+    blocked = is_blocked(event.member_restrictions)
+    if blocked != member.is_blocked:
+        a.tell("member blocked", a.groups.put_member(evolve(member, is_blocked=blocked)))
 
 
 # --- who they are -------------------------------------------------------------------------------

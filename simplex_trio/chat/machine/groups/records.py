@@ -16,6 +16,7 @@ from simplex_trio.chat.messages.versions import ChatVersion
 from simplex_trio.frozen import frozen
 
 __all__ = [
+    "FIRST_VERSION",
     "MAX_MEMBERS",
     "MAX_MEMBER_ID",
     "GroupInvited",
@@ -36,7 +37,8 @@ MAX_MEMBER_ID = 255
 """How many bytes the id of a member may have, as what hosts pass on has no room for longer ones.
 The apps make ids of 16."""
 
-_FIRST_VERSION = ChatVersions(ChatVersion.FIRST, ChatVersion.FIRST)
+FIRST_VERSION = ChatVersions(ChatVersion.FIRST, ChatVersion.FIRST)
+"""What those speak who do not say."""
 
 
 class GroupStatus(StrEnum):
@@ -121,7 +123,7 @@ class MemberRecord(Record):
     origin: MemberOrigin
     name: str = ""
     """The name in its profile, fit to be shown in a line."""
-    versions: ChatVersions = _FIRST_VERSION
+    versions: ChatVersions = FIRST_VERSION
     host_id: bytes | None = None
     """The member that has let it in, or has told of it."""
     connection_id: str | None = None
