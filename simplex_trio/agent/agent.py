@@ -26,6 +26,7 @@ from attrs import evolve
 from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.agent.connections import Connections, Connector, Pace, direct_connector
 from simplex_trio.agent.destination import Destination
+from simplex_trio.agent.log import AgentLog
 from simplex_trio.agent.stored_keys import store_keys
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriber import Subscriber
@@ -101,7 +102,7 @@ class SMPClientAgent:
 
     def __init__(self, config: AgentConfig, connector: Connector | None = None) -> None:
         self._config = config
-        self._events = AgentEvents()
+        self._events = AgentEvents(AgentLog(config.role))
         self._subscriber = Subscriber(config, self._events)
         self._pace = Pace()
         self._connections = Connections(

@@ -106,7 +106,7 @@ class Resubscription:
         session = client.session_id
         unavailable = subscriptions.take_unavailable_service(session)
         if unavailable is not None:
-            self._events.put(ServiceUnavailable(destination, session, unavailable))
+            self._events.report(ServiceUnavailable(destination, session, unavailable))
         asked = subscriptions.pending_service
         if asked is None:
             return True
@@ -115,14 +115,14 @@ class Resubscription:
         match subscriptions.service_answered(session, asked, result):
             case ServiceVerdict.ACTIVE:
                 assert isinstance(result, ServiceSubs)
-                self._events.put(
+                self._events.report(
                     ServiceSubscribed(destination, session, asked.service_id, asked.queues, result)
                 )
             case ServiceVerdict.UNAVAILABLE:
-                self._events.put(ServiceUnavailable(destination, session, asked))
+                self._events.report(ServiceUnavailable(destination, session, asked))
             case ServiceVerdict.FAILED:
                 assert isinstance(result, SimplexError)
-                self._events.put(ServiceSubscriptionError(destination, session, asked, result))
+                self._events.report(ServiceSubscriptionError(destination, session, asked, result))
             case ServiceVerdict.TEMPORARY:
                 _give_up_if_silent(client, frames)
                 return False
@@ -135,18 +135,18 @@ class Resubscription:
         destination, client = connection.destination, connection.client
         if changed.active:
             active = tuple(changed.active)
-            self._events.put(Subscribed(destination, client.session_id, active))
+            self._events.report(Subscribed(destination, client.session_id, active))
         if changed.of_service:
             assert client.service is not None
             of_service = tuple(changed.of_service)
-            self._events.put(
+            self._events.report(
                 Subscribed(destination, client.session_id, of_service, client.service.id)
             )
         if changed.failed:
             for queue_id, _ in changed.failed:
                 client.forget(queue_id)
             failures = tuple(changed.failed)
-            self._events.put(SubscriptionError(destination, client.session_id, failures))
+            self._events.report(SubscriptionError(destination, client.session_id, failures))
 
 
 def _give_up_if_silent(client: SMPClient, frames: int) -> None:

@@ -7,6 +7,7 @@ import trio
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.event_queues import EventQueues
 from simplex_trio.agent.events import AgentEvent, Disconnected, RouterEvent, ServiceDisconnected
+from simplex_trio.agent.log import AgentLog
 from simplex_trio.engine.event_reader import EventReader
 
 __all__ = ["AgentEvents"]
@@ -19,8 +20,9 @@ class AgentEvents(EventReader[AgentEvent]):
     event goes to one of them.  A slow reader holds up deliveries from routers, and nothing else.
     """
 
-    def __init__(self, queues: EventQueues | None = None) -> None:
+    def __init__(self, log: AgentLog, queues: EventQueues | None = None) -> None:
         super().__init__()
+        self._log = log
         self._queues = EventQueues() if queues is None else queues
         self._deliverers: dict[Destination, trio.lowlevel.ParkingLot] = {}
 
@@ -57,6 +59,11 @@ class AgentEvents(EventReader[AgentEvent]):
 
     # --- for the agent ------------------------------------------------------------------------
 
+    def report(self, event: AgentEvent) -> None:
+        """Hand over an event about a connection or a subscription, and log it."""
+        self._log.note(event)
+        self.put(event)
+
     def put(self, event: AgentEvent) -> None:
         """Hand over an event; this never waits."""
         self._queues.put(event)
@@ -68,7 +75,9 @@ class AgentEvents(EventReader[AgentEvent]):
         self._readers.unpark()
 
     def end_session(self, *events: Disconnected | ServiceDisconnected) -> None:
-        """Hand over the events for the end of a connection."""
+        """Hand over the events for the end of a connection, and log them."""
+        for event in events:
+            self._log.note(event)
         self._queues.end_session(*events)
         self._readers.unpark()
 

@@ -134,7 +134,7 @@ class Subscriber:
         session = subscriptions.session
         if known:
             assert session is not None
-            self._events.put(Subscribed(destination, session, tuple(known)))
+            self._events.report(Subscribed(destination, session, tuple(known)))
         self._ensure_worker(destination)
         self._tidy(destination)
 
@@ -224,7 +224,7 @@ class Subscriber:
         server.retries.succeeded(trio.current_time())
         server.reported = None
         server.wake()
-        self._events.put(Connected(destination, client.session_id, service_id))
+        self._events.report(Connected(destination, client.session_id, service_id))
 
     def could_not_connect(self, destination: Destination, error: BaseException) -> None:
         if destination not in self._workers:
@@ -233,7 +233,7 @@ class Subscriber:
         server.retries.failed(trio.current_time(), self._config.random_fraction())
         if server.reported is not type(error):
             server.reported = type(error)
-            self._events.put(CannotConnect(destination, error))
+            self._events.report(CannotConnect(destination, error))
 
     def disconnected(self, connection: PooledClient, reason: BaseException) -> None:
         destination, session = connection.destination, connection.client.session_id
@@ -266,7 +266,7 @@ class Subscriber:
             case Notice(_, ENDS()):
                 service = subscriptions.service_ended(session)
                 if service is not None:
-                    self._events.put(ServiceEnded(destination, session, service))
+                    self._events.report(ServiceEnded(destination, session, service))
                     return
             case ExpiredResponse(queue_id, SUB() | NSUB(), OK() | SOK() as message):
                 if self._subscribed_late(connection, queue_id, message):
@@ -290,7 +290,7 @@ class Subscriber:
                 self._ensure_worker(destination)
             case EndVerdict.FINAL:
                 connection.client.forget(queue_id)
-                self._events.put(SubscriptionEnded(destination, session, queue_id, deleted))
+                self._events.report(SubscriptionEnded(destination, session, queue_id, deleted))
         return True
 
     def _subscribed_late(

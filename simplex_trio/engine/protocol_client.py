@@ -15,6 +15,7 @@ call.  Only a bug inside a task leaves the nursery as the exception that it is.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -58,6 +59,8 @@ from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.frames import FrameStream
 
 __all__ = ["ALONE_BEFORE", "ProtocolClient", "drive", "driven"]
+
+_log = logging.getLogger(__name__)
 
 CommandT = TypeVar("CommandT")
 MessageT = TypeVar("MessageT")
@@ -398,9 +401,14 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             self._timeouts_in_a_row += count
 
     def _lost(self) -> ConnectionLost:
-        lost = ConnectionLost("the connection is gone")
+        lost = ConnectionLost(f"the connection is gone: {self._why}")
         lost.__cause__ = self._reason
         return lost
+
+    @property
+    def _why(self) -> str:
+        """The reason in words."""
+        return str(self._reason) or type(self._reason).__name__
 
     # --- the four tasks -----------------------------------------------------------------------
 
@@ -425,6 +433,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
                     await trio.aclose_forcefully(self._stream)
             finally:
                 self._over.set()
+                _log.debug("a connection has ended: %s", self._why)
                 if self._disconnected is not None:
                     assert self._reason is not None
                     self._disconnected(self._reason)

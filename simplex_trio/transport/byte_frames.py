@@ -46,7 +46,7 @@ class ByteFrameStream(FrameStream):
     def _ended(self) -> NoReturn:
         """The peer has closed the connection, between two frames or inside one."""
         if not self._received:
-            raise trio.EndOfChannel
+            raise trio.EndOfChannel("the peer has closed the connection")
         self._broken = True
         raise trio.BrokenResourceError(f"the connection ended inside a {self._FRAME}")
 

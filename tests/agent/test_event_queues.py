@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 
+from simplex_trio.agent.config import AgentRole
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.event_queues import EventQueues
 from simplex_trio.agent.events import (
@@ -20,6 +21,7 @@ from simplex_trio.agent.events import (
     Subscribed,
     SubscriptionError,
 )
+from simplex_trio.agent.log import AgentLog
 from simplex_trio.agent.stream import AgentEvents
 from simplex_trio.agent.subscriptions import ServiceState
 from simplex_trio.crypto.hashes import ServiceSubs
@@ -164,7 +166,7 @@ def test_reprs_and_places_of_events() -> None:
 
 
 async def test_a_reader_waits_for_events() -> None:
-    events = AgentEvents()
+    events = AgentEvents(AgentLog(AgentRole.RECIPIENT))
     received: list[Any] = []
 
     async def read() -> None:
@@ -183,7 +185,7 @@ async def test_a_reader_waits_for_events() -> None:
 
 
 async def test_each_event_goes_to_one_of_several_readers() -> None:
-    events = AgentEvents()
+    events = AgentEvents(AgentLog(AgentRole.RECIPIENT))
     received: list[Any] = []
 
     async def read() -> None:
@@ -201,7 +203,7 @@ async def test_each_event_goes_to_one_of_several_readers() -> None:
 
 
 async def test_a_cancelled_reader_has_taken_nothing() -> None:
-    events = AgentEvents()
+    events = AgentEvents(AgentLog(AgentRole.RECIPIENT))
     events.put(delivery(0))
     with trio.CancelScope() as scope:
         scope.cancel()
@@ -211,7 +213,7 @@ async def test_a_cancelled_reader_has_taken_nothing() -> None:
 
 
 async def test_the_end_and_closing() -> None:
-    events = AgentEvents()
+    events = AgentEvents(AgentLog(AgentRole.RECIPIENT))
     with pytest.raises(trio.WouldBlock):
         events.receive_nowait()
     events.put(delivery(0))
@@ -227,7 +229,7 @@ async def test_the_end_and_closing() -> None:
 
 
 async def test_who_delivers_waits_until_there_is_room_again() -> None:
-    events = AgentEvents(EventQueues(room=4))
+    events = AgentEvents(AgentLog(AgentRole.RECIPIENT), EventQueues(room=4))
     for number in range(4):
         events.put(delivery(number))
     let_in = []

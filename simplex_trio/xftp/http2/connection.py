@@ -85,7 +85,8 @@ class Http2Connection:
     def check(self) -> None:
         """Raise `ConnectionLost` if the connection is over."""
         if self._reason is not None:
-            raise ConnectionLost("the connection is gone") from self._reason
+            why = str(self._reason) or type(self._reason).__name__
+            raise ConnectionLost(f"the connection is gone: {why}") from self._reason
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Read and write until the connection ends, or this is cancelled.
@@ -232,7 +233,7 @@ class Http2Connection:
         while True:
             data = await self._stream.receive_some(_READ_SIZE)
             if not data:
-                raise trio.EndOfChannel
+                raise trio.EndOfChannel("the peer has closed the connection")
             self._check_frames(data)
             try:
                 happened = self._h2.receive_data(data)
