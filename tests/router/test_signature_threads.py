@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import NoReturn
 
 import pytest
 import trio
@@ -397,6 +398,22 @@ async def test_bug_in_a_thread(
         queues = await create_many(client)
         await keep_asking(client, queues, failed)
     assert "a signature could not be verified" in caplog.text
+
+
+async def test_system_without_threads(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    async with open_house(threads=1) as house:
+        client = await house.connect()
+        with monkeypatch.context() as patch:
+            patch.setattr(trio.lowlevel, "start_thread_soon", fail)
+            queues = await create_many(client)
+        await ask_each(client, queues, GET())
+        await read_each(client, queues, OK())
+    assert "the system allows no further thread" in caplog.text
 
 
 def test_processors(monkeypatch: pytest.MonkeyPatch) -> None:
