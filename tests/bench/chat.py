@@ -155,7 +155,7 @@ async def chat_restart(conditions: Conditions) -> Figures:
             people = await stack.enter_async_context(_people_of(bot, address, contacts))
             await _told(people, "1")
         resident: int | None = None
-        for _ in range(_RESTARTS):
+        for _ in range(conditions.times(_RESTARTS)):
             await _tell(people, "one")
             start = perf_counter()
             async with open_bot_process(folder, address, program) as pid:
