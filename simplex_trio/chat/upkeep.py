@@ -9,7 +9,7 @@ import trio
 
 from simplex_trio.chat.core import ChatCore
 from simplex_trio.chat.machine.file_records import FileStore
-from simplex_trio.chat.machine.groups.applicants import answer_applicants
+from simplex_trio.chat.machine.groups.asking import answer_applicants
 from simplex_trio.chat.machine.groups.following import give_up_waiting
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.receiving_files import forget_old_files

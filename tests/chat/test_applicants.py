@@ -13,7 +13,7 @@ from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.group_requests import MemberRequest
 from simplex_trio.chat.groups import Group, Member
 from simplex_trio.chat.handlers import Handlers
-from simplex_trio.chat.machine.groups import applicants
+from simplex_trio.chat.machine.groups import applicants, asking
 from simplex_trio.chat.machine.groups.records import GroupStatus, MemberStatus
 from simplex_trio.chat.messages.group_profiles import (
     GroupProfile,
@@ -185,7 +185,7 @@ async def test_the_program_decides_later(autojump_clock: Clock) -> None:
 async def test_those_who_are_not_decided_about_go_away(
     autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(applicants, "MAX_UNDECIDED", 2 * HOUR)
+    monkeypatch.setattr(asking, "MAX_UNDECIDED", 2 * HOUR)
     async with open_hosted("Alice", "Bob") as hosted:
 
         async def ask(request: MemberRequest) -> None:
@@ -212,7 +212,7 @@ async def test_those_who_are_not_decided_about_go_away(
 
 
 async def test_only_some_may_wait(autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(applicants, "MAX_APPLICANTS", 1)
+    monkeypatch.setattr(asking, "MAX_APPLICANTS", 1)
     async with open_hosted("Alice", "Bob") as hosted:
         group = await hosted.host.bot.create_group("Team")
         link = await group.create_link(approval=True)

@@ -7,7 +7,7 @@ import trio
 
 from simplex_trio.chat.group_messages import GroupMessage
 from simplex_trio.chat.groups import Group, Member
-from simplex_trio.chat.machine.groups import applicants, forwarding, pending, relations
+from simplex_trio.chat.machine.groups import asking, forwarding, pending, relations
 from simplex_trio.chat.machine.groups.introducing import numbered
 from simplex_trio.chat.machine.groups.records import MemberOrigin, MemberRecord, MemberStatus
 from simplex_trio.chat.machine.groups.relations import Relation, Relations
@@ -165,8 +165,8 @@ async def test_what_is_not_allowed_is_not_passed_on(autojump_clock: Clock) -> No
 async def test_those_who_ask_at_a_link_are_let_in_slowly(
     autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(applicants, "ANSWERED_AT_ONCE", 1)
-    monkeypatch.setattr(applicants, "ANSWER_PERIOD", 100)
+    monkeypatch.setattr(asking, "ANSWERED_AT_ONCE", 1)
+    monkeypatch.setattr(asking, "ANSWER_PERIOD", 100)
     async with open_hosted("Alice", "Bob", "Carol") as hosted:
         group = await hosted.host.bot.create_group("Team")
         link = await group.create_link()

@@ -1,6 +1,8 @@
-"""What contacts tell of themselves, and what programs are told of them."""
+"""What peers tell of themselves, and what programs are told of them."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from simplex_trio.chat.machine.happenings import Happening, Noticed
 from simplex_trio.chat.machine.records import (
@@ -12,9 +14,14 @@ from simplex_trio.chat.machine.records import (
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import decode_info
 from simplex_trio.chat.messages.message import ChatMessage
+from simplex_trio.duplex.errors import CannotAccept, UnknownConnection
+from simplex_trio.duplex.events import RequestReceived
 from simplex_trio.errors import DecodeError
 
-__all__ = ["notify", "read_info"]
+__all__ = ["MAX_REQUEST_KEY", "notify", "read_info", "reject_request"]
+
+MAX_REQUEST_KEY = 64
+"""How many bytes of a peer's own id of its request are kept; the apps make ids of 16."""
 
 
 def read_info(info: bytes) -> ChatMessage | None:
@@ -23,6 +30,12 @@ def read_info(info: bytes) -> ChatMessage | None:
         return decode_info(info)
     except DecodeError:
         return None
+
+
+def reject_request(store: Store, event: RequestReceived) -> None:
+    """Refuse a request, which the peer is not told; it may be gone by now."""
+    with suppress(CannotAccept, UnknownConnection):
+        store.t.reject(event)
 
 
 def notify(

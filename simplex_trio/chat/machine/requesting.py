@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from attrs import evolve
 
 from simplex_trio.chat.machine.groups.business import customer_asks
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.happenings import Happening
 from simplex_trio.chat.machine.incognito import random_profile
-from simplex_trio.chat.machine.noticing import notify, read_info
+from simplex_trio.chat.machine.noticing import notify, read_info, reject_request
 from simplex_trio.chat.machine.own import update_address
 from simplex_trio.chat.machine.records import (
     ContactRecord,
@@ -22,9 +20,7 @@ from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.events import XContact, XInfo
 from simplex_trio.duplex.errors import (
-    CannotAccept,
     DuplexError,
-    UnknownConnection,
 )
 from simplex_trio.duplex.events import (
     InvitationReady,
@@ -49,7 +45,7 @@ def requested(store: Store, settings: Settings, event: RequestReceived) -> list[
     message = read_info(event.info)
     is_ours = address is not None and address.connection_id == event.connection_id
     if message is None or not is_ours or not isinstance(message.event, XContact | XInfo):
-        _reject(store, event)
+        reject_request(store, event)
         return []
     if settings.business:
         return [*customer_asks(GroupStore(store), settings, event)]
@@ -58,7 +54,7 @@ def requested(store: Store, settings: Settings, event: RequestReceived) -> list[
     key = request.contact_req_id
     known = None if key is None else store.contact_asking(key)
     if known is not None and known.status is not ContactStatus.REQUESTED:
-        _reject(store, event)  # it was accepted before, which the peer will learn
+        reject_request(store, event)  # it was accepted before, which the peer will learn
         return []
     first = request.first_message
     contact = ContactRecord(
@@ -74,7 +70,7 @@ def requested(store: Store, settings: Settings, event: RequestReceived) -> list[
         first=None if first is None else FirstMessage(*first),
     )
     if known is not None and known.request_id is not None:
-        _reject(store, _request(known))
+        reject_request(store, _request(known))
     store.put_contact(contact)
     if settings.accepts:
         try:
@@ -85,11 +81,6 @@ def requested(store: Store, settings: Settings, event: RequestReceived) -> list[
     if known is not None:
         return []  # the program knows of it
     return notify(store, contact, NoticeKind.REQUESTED)
-
-
-def _reject(store: Store, event: RequestReceived) -> None:
-    with suppress(CannotAccept, UnknownConnection):
-        store.t.reject(event)
 
 
 def _request(contact: ContactRecord) -> RequestReceived:
@@ -122,5 +113,5 @@ def accept(
 def reject(store: Store, contact: ContactRecord) -> None:
     """Refuse the request of a contact, who is not told."""
     if contact.status is ContactStatus.REQUESTED:
-        _reject(store, _request(contact))
+        reject_request(store, _request(contact))
         store.remove_contact(contact)

@@ -13,9 +13,9 @@ has a connection of its own, and what one member says goes to all of them.
 * `outlet` -- the group as something is said in it, `saying` how that is queued, and `deliveries`
   how far it has come; `own_profile` and `profiles` are what members know of the program;
 * `joining`, `links`, `mesh` and `leaving` -- the program as a member;
-* `hosting`, `own_links`, `admissions`, `applicants`, `introducing`, `relations`, `pending`,
-  `history`, `governing` and `business` -- the program as a host; `customer` is the other side of
-  `business`;
+* `hosting`, `own_links`, `admissions`, `asking`, `applicants`, `introducing`, `relations`,
+  `pending`, `history`, `governing` and `business` -- the program as a host; `customer` is the other
+  side of `business`;
 * `following` -- what follows from the agent's events that are no messages, and `noticing` how the
   program is told of it.
 """

@@ -21,7 +21,6 @@ from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.hosting import acquaint, drop_member, let_in
 from simplex_trio.chat.machine.groups.introducing import introduce
 from simplex_trio.chat.machine.groups.noticing import notify_of_group
-from simplex_trio.chat.machine.groups.own_links import needs_approval
 from simplex_trio.chat.machine.groups.own_profile import profile_in
 from simplex_trio.chat.machine.groups.records import (
     GroupRecord,
@@ -31,17 +30,16 @@ from simplex_trio.chat.machine.groups.records import (
     MemberStatus,
 )
 from simplex_trio.chat.machine.groups.relations import Relations
-from simplex_trio.chat.machine.groups.rules import can_host, check_inviting, has_role, is_support
+from simplex_trio.chat.machine.groups.rules import check_inviting, has_role, is_support
 from simplex_trio.chat.machine.groups.saying import say_to
 from simplex_trio.chat.machine.groups.store import GroupStore
-from simplex_trio.chat.machine.noticing import read_info
+from simplex_trio.chat.machine.noticing import reject_request
 from simplex_trio.chat.machine.records import NoticeKind
 from simplex_trio.chat.machine.settings import Settings
-from simplex_trio.chat.machine.store import Store
 from simplex_trio.chat.messages.bodies import encode_info
 from simplex_trio.chat.messages.content import Content, Text
 from simplex_trio.chat.messages.event import Event
-from simplex_trio.chat.messages.events import MemberScope, XContact, XMsgNew
+from simplex_trio.chat.messages.events import MemberScope, XMsgNew
 from simplex_trio.chat.messages.group_events import (
     Acceptance,
     GroupLinkInvitation,
@@ -57,48 +55,24 @@ from simplex_trio.chat.messages.group_events import (
 from simplex_trio.chat.messages.group_profiles import Role
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.versions import ChatVersion
-from simplex_trio.duplex.errors import CannotAccept, DuplexError, UnknownConnection
 from simplex_trio.duplex.events import RequestReceived
-from simplex_trio.errors import TooLarge
 
 __all__ = [
-    "ANSWERED_AT_ONCE",
-    "ANSWER_PERIOD",
+    "APPLYING",
     "CONNECTING",
-    "MAX_APPLICANTS",
-    "MAX_UNDECIDED",
     "admit",
     "admitted_by_admin",
-    "answer_applicants",
+    "answer_applicant",
     "applicant_connected",
-    "asked_to_join",
     "begin_talking",
     "give_up_applicant",
     "refuse",
+    "reject_applicant",
     "say_to_applicant",
 ]
 
-MAX_APPLICANTS = 100
-"""How many of those who have asked at the link of a group may wait at a time.
-
-Further requests are refused without a word, and can be repeated."""
-
-MAX_UNDECIDED = 7 * 24 * 3600
-"""Seconds after which those are refused whom neither the program nor the admins have let in."""
-
 CONNECTING = 24 * 3600
 """Seconds after which those are forgotten who have not connected, or were refused."""
-
-ANSWERED_AT_ONCE = 50
-"""How many of those who ask at the link of a group are let in at once; further ones wait.
-
-Each costs the host two messages for each member, and the last messages of the group."""
-
-ANSWER_PERIOD = 20
-"""Seconds after which one more is let in."""
-
-_UNANSWERED = ".chat.group-unanswered"
-_PACES = ".chat.group-paces"
 
 APPLYING = (
     MemberStatus.ASKING,
@@ -112,142 +86,20 @@ _REVIEWED = "Your request to join is reviewed by the admins.  Please wait."
 """What those are told whose programs have no event for it."""
 
 
-# --- asking -------------------------------------------------------------------------------------
-
-
-def asked_to_join(
-    groups: GroupStore, settings: Settings, group: GroupRecord, event: RequestReceived
-) -> list[GroupNoticed]:
-    """Someone asks at the link."""
-    message = read_info(event.info)
-    asked = None if message is None else message.event
-    link = group.link
-    if (
-        message is None
-        or link is None
-        or not isinstance(asked, XContact)
-        or not can_host(group)
-        or message.versions.highest < ChatVersion.FAST_GROUP_LINKS
-    ):
-        _reject(groups, event)
-        return []
-    known = None
-    applicants = 0
-    key = asked.contact_req_id
-    for each in groups.waiting_members(group.group_id):
-        if each.origin is MemberOrigin.INVITEE and each.status in APPLYING and not each.contact_id:
-            applicants += 1
-        if key is not None and each.request_key == key[:_MAX_KEY]:
-            known = each
-    if known is not None and known.status is not MemberStatus.ASKING:
-        _reject(groups, event)  # it was answered before, which the other side will learn
-        return []
-    if known is None and (applicants >= MAX_APPLICANTS or not groups.has_room(group.group_id)):
-        _reject(groups, event)
-        return []
-    if known is not None:
-        _reject_known(groups, known)
-        groups.remove_member(known)
-    member = groups.put_member(
-        MemberRecord(
-            group.group_id,
-            settings.new_message_id() if known is None else known.member_id,
-            link.role,
-            MemberStatus.ASKING,
-            MemberOrigin.INVITEE,
-            versions=message.versions,
-            request_key=None if key is None else key[:_MAX_KEY],
-        ),
-        asked.profile,
-    )
-    keep_admission(
-        groups.store.t.kept,
-        member,
-        Admission(
-            request_id=event.request_id,
-            address_id=event.connection_id,
-            welcome_msg_id=asked.welcome_msg_id,
-        ),
-    )
-    groups.wait_for(member, settings.seconds + MAX_UNDECIDED)
-    if needs_approval(groups, settings, group, link):
-        if known is not None:
-            return []  # the program knows of it
-        return notify_of_group(groups.store, group, NoticeKind.GROUP_REQUEST, member)
-    if _take_place(groups, group, settings.seconds):
-        _answer_at_once(groups, settings, group, member)
-    else:
-        groups.store.t.kept.put(_UNANSWERED, _key(member), b"")
-        groups.store.is_expiring = True
-    return []
-
-
-def _key(member: MemberRecord) -> bytes:
-    return member.group_id.to_bytes(8, "big") + member.member_id
-
-
-def _take_place(groups: GroupStore, group: GroupRecord, now: int) -> bool:
-    """Whether one more can be answered now, who takes that place then."""
-    kept, key = groups.store.t.kept, group.group_id.to_bytes(8, "big")
-    due = max(now, int.from_bytes(kept.get(_PACES, key) or b"", "big")) + ANSWER_PERIOD
-    if due - now > ANSWERED_AT_ONCE * ANSWER_PERIOD:
-        return False
-    kept.put(_PACES, key, due.to_bytes(8, "big"))
-    return True
-
-
-def _answer_at_once(
-    groups: GroupStore, settings: Settings, group: GroupRecord, member: MemberRecord
-) -> None:
-    try:
-        _answer(groups, settings, group, member, Acceptance.ACCEPTED)
-    except (DuplexError, TooLarge):
-        # A peer of another version, or one connection too many.
-        give_up_applicant(groups, settings, group, member)
-
-
-def answer_applicants(store: Store, settings: Settings) -> int | None:
-    """Answer those whose turn it is by now; returns when it is the next one's, if any waits."""
-    groups = GroupStore(store)
-    kept = store.t.kept
-    still_waiting = False
-    for key, _ in kept.scan(_UNANSWERED):
-        group = groups.group(int.from_bytes(key[:8], "big"))
-        member = groups.member(int.from_bytes(key[:8], "big"), key[8:])
-        if group is None or member is None or member.status is not MemberStatus.ASKING:
-            kept.delete(_UNANSWERED, key)
-        elif not can_host(group):
-            give_up_applicant(groups, settings, group, member)
-        elif _take_place(groups, group, settings.seconds):
-            kept.delete(_UNANSWERED, key)
-            _answer_at_once(groups, settings, group, member)
-        else:
-            still_waiting = True
-    return settings.seconds + ANSWER_PERIOD if still_waiting else None
-
-
-_MAX_KEY = 64
-"""How many bytes of the id that a request has are kept; the apps make ids of 16."""
-
-
-def _reject(groups: GroupStore, event: RequestReceived) -> None:
-    with suppress(CannotAccept, UnknownConnection):
-        groups.store.t.reject(event)
-
-
 def _request(admission: Admission) -> RequestReceived:
     assert admission.request_id is not None
     assert admission.address_id is not None
     return RequestReceived(admission.address_id, admission.request_id, b"", False, ())
 
 
-def _reject_known(groups: GroupStore, member: MemberRecord) -> None:
+def reject_applicant(groups: GroupStore, member: MemberRecord) -> None:
+    """Refuse the request of one who has asked and was not answered; it is not told."""
     admission = admission_of(groups.store.t.kept, member)
     if admission is not None and admission.request_id is not None:
-        _reject(groups, _request(admission))
+        reject_request(groups.store, _request(admission))
 
 
-def _answer(
+def answer_applicant(
     groups: GroupStore,
     settings: Settings,
     group: GroupRecord,
@@ -305,7 +157,7 @@ def begin_talking(
 ) -> MemberRecord:
     """Connect with one who has asked, without letting it in yet; again changes nothing."""
     if member.status is MemberStatus.ASKING:
-        return _answer(groups, settings, group, member, Acceptance.PENDING)
+        return answer_applicant(groups, settings, group, member, Acceptance.PENDING)
     return member
 
 
@@ -328,7 +180,7 @@ def admit(
     check_inviting(group, given if isinstance(given, Role) else Role.MEMBER)
     member = groups.change_member(member, role=given)
     if member.status is MemberStatus.ASKING:
-        _answer(groups, settings, group, member, Acceptance.ACCEPTED)
+        answer_applicant(groups, settings, group, member, Acceptance.ACCEPTED)
     elif member.status is MemberStatus.JOINING or not member.is_connected:
         # What it was told first holds until it is connected.
         before = admission_of(groups.store.t.kept, member) or Admission()
@@ -451,7 +303,7 @@ def give_up_applicant(
 ) -> None:
     """One who has asked was not let in in time."""
     if member.status is MemberStatus.ASKING:
-        _reject_known(groups, member)
+        reject_applicant(groups, member)
         drop_member(groups, member)
     elif member.status in (MemberStatus.PENDING, MemberStatus.IN_REVIEW) and member.is_connected:
         refuse(groups, settings, group, member, "")

@@ -6,8 +6,6 @@ business sees the customer.
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from simplex_trio.chat.machine.groups.admissions import Admission, admission_of, keep_admission
 from simplex_trio.chat.machine.groups.applicants import CONNECTING
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
@@ -26,7 +24,7 @@ from simplex_trio.chat.machine.groups.records import (
 )
 from simplex_trio.chat.machine.groups.saying import say_to
 from simplex_trio.chat.machine.groups.store import CONNECTING_CUSTOMERS, CUSTOMERS, GroupStore
-from simplex_trio.chat.machine.noticing import read_info
+from simplex_trio.chat.machine.noticing import MAX_REQUEST_KEY, read_info, reject_request
 from simplex_trio.chat.machine.records import FirstMessage, NoticeKind
 from simplex_trio.chat.machine.settings import Settings
 from simplex_trio.chat.messages.bodies import encode_info
@@ -53,7 +51,7 @@ from simplex_trio.chat.messages.group_profiles import (
 from simplex_trio.chat.messages.message import ChatMessage
 from simplex_trio.chat.messages.preferences import Allow, Preference, Preferences, TimedMessages
 from simplex_trio.chat.messages.profiles import Profile
-from simplex_trio.duplex.errors import CannotAccept, DuplexError, UnknownConnection
+from simplex_trio.duplex.errors import DuplexError
 from simplex_trio.duplex.events import RequestReceived
 from simplex_trio.errors import TooLarge
 
@@ -71,9 +69,6 @@ MAX_CONNECTING_CUSTOMERS = 1000
 and can ask again.
 
 Each has a group and a connection, which are given up after a day anyway."""
-
-_MAX_KEY = 64
-"""How many bytes of the id that a request has are kept; the apps make ids of 16."""
 
 _ON, _OFF = GroupPreference(Switch.ON), GroupPreference(Switch.OFF)
 
@@ -158,11 +153,13 @@ def customer_asks(
     message = read_info(event.info)
     asked = None if message is None else message.event
     if message is None or not isinstance(asked, XContact | XInfo):
-        return _reject(groups, event)
+        reject_request(groups.store, event)
+        return []
     request = asked if isinstance(asked, XContact) else XContact(asked.profile)
-    store, key = groups.store, (request.contact_req_id or b"")[:_MAX_KEY]
+    store, key = groups.store, (request.contact_req_id or b"")[:MAX_REQUEST_KEY]
     if key and _known(groups, key):
-        return _reject(groups, event)  # it was answered before, which the customer will learn
+        reject_request(store, event)  # it was answered before, which the customer will learn
+        return []
     own_id, customer_id = settings.new_message_id(), settings.new_message_id()
     preferences = business_preferences(settings.profile.preferences)
     group = GroupRecord(
@@ -182,7 +179,8 @@ def customer_asks(
         info = encode_info(ChatMessage(XGrpLinkInv(answer)), pq=False)
         connection_id = store.t.accept(event, info, pq=False)
     except (DuplexError, TooLarge):
-        return _reject(groups, event)  # a peer of another version, or one connection too many
+        reject_request(store, event)  # a peer of another version, or one connection too many
+        return []
     group = groups.change_group(group, group_id=store.new_contact_id())
     group = note_profile(groups, settings, group)
     member = groups.put_member(
@@ -230,12 +228,6 @@ def _known(groups: GroupStore, key: bytes) -> bool:
         return True
     groups.store.t.kept.delete(CUSTOMERS, key)
     return False
-
-
-def _reject(groups: GroupStore, event: RequestReceived) -> list[GroupNoticed]:
-    with suppress(CannotAccept, UnknownConnection):
-        groups.store.t.reject(event)
-    return []
 
 
 def customer_connected(

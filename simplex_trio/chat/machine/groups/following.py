@@ -7,9 +7,9 @@ from contextlib import suppress
 from simplex_trio.chat.machine.channels.joining import followed_relay, relay_given_up
 from simplex_trio.chat.machine.groups.applicants import (
     applicant_connected,
-    asked_to_join,
     give_up_applicant,
 )
+from simplex_trio.chat.machine.groups.asking import asked_to_join
 from simplex_trio.chat.machine.groups.business import customer_connected, is_customer
 from simplex_trio.chat.machine.groups.happenings import GroupNoticed
 from simplex_trio.chat.machine.groups.hosting import (
