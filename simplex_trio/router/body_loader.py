@@ -40,13 +40,23 @@ class BodyLoader:
         Checkpoints only if something has to be read.
         """
         bodies = await self._bodies([each.payload for each in outgoing])
-        return [await self._message(each.payload, each.is_answer, bodies) for each in outgoing]
+        messages: list[Message | None] = []
+        for each in outgoing:
+            payload = each.payload
+            if isinstance(payload, Message):  # as most are
+                messages.append(payload)
+            else:
+                messages.append(await self._message(payload, each.is_answer, bodies))
+        return messages
 
     async def _bodies(self, payloads: Sequence[Payload]) -> dict[int, bytes] | None:
         """The bodies that are still there; `None` if they cannot be read."""
         found: dict[int, bytes] = {}
         missing: list[int] = []
-        for payload in map(_innermost, payloads):
+        for each in payloads:
+            if isinstance(each, Message):
+                continue
+            payload = _innermost(each)
             if isinstance(payload, DeferredMessage) and not payload.head.is_quota_notice:
                 sequence = payload.head.sequence
                 body = self._state.recent_bodies.get(sequence)

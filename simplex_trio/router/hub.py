@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
@@ -107,7 +107,7 @@ async def assemble_hub(
     relays: Relays | None = None,
     resolver: NameResolver | None = None,
     clock: Callable[[], float] = time.time,
-    random: Callable[[int], bytes] = secrets.token_bytes,
+    random: Callable[[int], bytes] = os.urandom,
     threads: int = 0,
 ) -> Hub:
     """A hub that knows what is in the store; raises `StoreError` if that cannot be read.

@@ -44,7 +44,7 @@ from simplex_trio.wire.smp.commands import NEW, RSLV, Command
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, ERR, NMSG, Message
 from simplex_trio.wire.smp.reading import read_smp_commands
-from simplex_trio.wire.transmissions import batches, prepare_transmission
+from simplex_trio.wire.transmissions import batches, plain_transmission
 
 __all__ = ["serve_client"]
 
@@ -282,7 +282,7 @@ class ClientSession:
         received: Sequence[ReceivedCommand[Command] | RefusedTransmission],
         turn: Turn,
     ) -> None:
-        commands = _Commands(self)
+        commands, spent = _Commands(self), self._client.spent
         is_accepted_ahead = partial(
             verification.is_accepted_ahead, self._hub.state, self._client.verifier
         )
@@ -300,13 +300,13 @@ class ClientSession:
             if not turn.allows(each, is_accepted_ahead):
                 commands = self._submit(commands, more=True)
                 await turn.begin(received[number:])
-            spent = self._client.spent
             try:
                 decided = self._decide(each, commands)
             except BaseException:  # a bug; later decisions must not build on half of one
                 undo(self._hub.state, commands.work.transaction)
                 raise
-            turn.spend(each.command, self._client.spent - spent)
+            before, spent = spent, self._client.spent
+            turn.spend(each.command, spent - before)
             if isinstance(decided, RemoteCommand):
                 commands = self._submit(commands)
                 await self._start(remote, each, decided)
@@ -409,11 +409,10 @@ class ClientSession:
     def _transmission(self, outgoing: Outgoing, message: Message) -> bytes:
         session = self._client.session
         ids = outgoing.correlation_id, outgoing.entity_id
-        encoded = message.encode(session.version)
-        transmission = prepare_transmission(session, *ids, encoded).finish()
+        transmission = plain_transmission(session, *ids, message.encode(session.version))
         if len(transmission) > _MAX_TRANSMISSION:
-            encoded = ERR(Code.LARGE_MSG).encode(session.version)
-            return prepare_transmission(session, *ids, encoded).finish()
+            too_large = ERR(Code.LARGE_MSG).encode(session.version)
+            return plain_transmission(session, *ids, too_large)
         return transmission
 
 

@@ -52,7 +52,7 @@ from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission, read
 from simplex_trio.wire.smp import commands as smp_commands
 from simplex_trio.wire.smp.handshake import SMPRouterHandshake
 from simplex_trio.wire.tagged import Tagged
-from simplex_trio.wire.transmissions import Batch, prepare_transmission
+from simplex_trio.wire.transmissions import Batch, plain_transmission
 from simplex_trio.wire.versions import NTF_VERSIONS, SMP_VERSIONS, VersionRange
 
 __all__ = [
@@ -129,7 +129,7 @@ class ScriptedPeer(Generic[CommandT]):
         """Return a message with any ids, to pass to `send`."""
         session = self.agreement.session
         encoded = message.encode(session.version)
-        return prepare_transmission(session, correlation_id, entity_id, encoded).finish()
+        return plain_transmission(session, correlation_id, entity_id, encoded)
 
     def answer(self, command: ReceivedCommand[CommandT], message: Tagged) -> bytes:
         """Return the answer to a command, to pass to `send`."""

@@ -29,6 +29,7 @@ __all__ = [
 T = TypeVar("T")
 
 _ABSENT, _PRESENT = b"01"
+_FALSE, _TRUE = b"FT"
 
 _MAX_SHORT = 0xFF
 _MAX_LARGE = 0xFFFF
@@ -189,13 +190,12 @@ class Reader:
 
     def boolean(self) -> bool:
         """Read ``T`` or ``F``."""
-        match self.take(1):
-            case b"T":
-                return True
-            case b"F":
-                return False
-            case _:
-                raise DecodeError("neither T nor F")
+        mark = self.byte()
+        if mark == _TRUE:
+            return True
+        if mark == _FALSE:
+            return False
+        raise DecodeError("neither T nor F")
 
     # Nearly every field is one of the next two, so they inline `take`.
 

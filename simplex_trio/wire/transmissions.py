@@ -29,6 +29,7 @@ __all__ = [
     "WrongSession",
     "batches",
     "parse_transmission",
+    "plain_transmission",
     "prepare_transmission",
     "split_block",
 ]
@@ -40,6 +41,7 @@ _PAD_LENGTH = 2
 _TAG_SIZE = 16  # reserved at every version, so that a batch fits whether encrypted or not
 
 _COUNT_SIZE = 1
+_ABSENT = 0x30  # "0", in place of an optional part
 _SIGNATURE_SIZE = 64
 
 
@@ -98,26 +100,43 @@ def prepare_transmission(
     )
 
 
+def plain_transmission(
+    session: SessionParameters, correlation_id: bytes, entity_id: bytes, command: bytes
+) -> bytes:
+    """The bytes to send for something without an authorization, such as what a router answers."""
+    session_id = b"" if session.implies_session_id else session.authorized_prefix
+    return b"\0%b%b%b%b" % (session_id, short(correlation_id), short(entity_id), command)
+
+
 def parse_transmission(data: bytes, session: SessionParameters) -> Transmission:
     """Split a transmission into its parts, without verifying its authorization.
 
     Raises `BadTransmission`, or `WrongSession` if the transmission names another session id.
     """
-    reader = Reader(data)
+    # All that a router is told passes here, so this counts bytes by itself.  A part that is cut off
+    # ends behind the data, and is found out by the next look at the data or by the check below.
     try:
-        authorization = reader.short()
+        position = 1 + data[0]
+        authorization = data[1:position]
         service_signature = None
         if authorization and session.has_service_signatures:
-            service_signature = reader.maybe(reader.short)
-            if service_signature is not None and len(service_signature) != _SIGNATURE_SIZE:
-                raise BadTransmission("a service signature has the wrong length")
-        start = reader.position
-        session_id = None if session.implies_session_id else reader.short()
-        correlation_id = reader.short()
-        entity_id = reader.short()
-        command = reader.tail()
-    except DecodeError as exc:
+            if data[position] == _ABSENT:
+                position += 1
+            else:
+                service_signature, position = _service_signature(data, position)
+        start = position
+        session_id = None
+        if not session.implies_session_id:
+            position = start + 1 + data[start]
+            session_id = data[start + 1 : position]
+        entity = position + 1 + data[position]
+        correlation_id = data[position + 1 : entity]
+        command = entity + 1 + data[entity]
+        entity_id = data[entity + 1 : command]
+    except IndexError as exc:
         raise BadTransmission("not a transmission") from exc
+    if command > len(data):
+        raise BadTransmission("not a transmission")
     if session_id is None:
         authorized = session.authorized_prefix + data[start:]
     elif session_id == session.session_id:
@@ -125,8 +144,20 @@ def parse_transmission(data: bytes, session: SessionParameters) -> Transmission:
     else:
         raise WrongSession(correlation_id)
     return Transmission(
-        authorization, service_signature, authorized, correlation_id, entity_id, command
+        authorization, service_signature, authorized, correlation_id, entity_id, data[command:]
     )
+
+
+def _service_signature(data: bytes, position: int) -> tuple[bytes | None, int]:
+    """The signature that may be at ``position``, and where the next part begins."""
+    reader = Reader(data, position)
+    try:
+        signature = reader.maybe(reader.short)
+    except DecodeError as exc:
+        raise BadTransmission("not a transmission") from exc
+    if signature is not None and len(signature) != _SIGNATURE_SIZE:
+        raise BadTransmission("a service signature has the wrong length")
+    return signature, reader.position
 
 
 class Batch:

@@ -16,7 +16,7 @@ from simplex_trio.wire.session import SessionParameters
 from simplex_trio.wire.smp.forwarding import FwdResponse
 from simplex_trio.wire.smp.messages import ERR, RRES, Message
 from simplex_trio.wire.smp.proxied import seal_answer, seal_forwarded_answer
-from simplex_trio.wire.transmissions import Batch, prepare_transmission
+from simplex_trio.wire.transmissions import Batch, plain_transmission
 
 __all__ = ["Envelope"]
 
@@ -43,7 +43,7 @@ class Envelope(Redacted):
         batch = Batch(self.session)
         try:
             ids = self.correlation_id, self.entity_id
-            batch.add(prepare_transmission(self.session, *ids, encoded).finish())
+            batch.add(plain_transmission(self.session, *ids, encoded))
             nonce = nonce_from(self.client_correlation_id)
             inner = seal_answer(self.client_key, nonce, batch.content())
         except TooLarge:

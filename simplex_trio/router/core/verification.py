@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from simplex_trio.crypto.authenticator import AUTHENTICATOR_SIZE
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.router.core.model import MAX_OWNERS, Queue, same_key
 from simplex_trio.router.core.state import RouterState
@@ -82,10 +83,14 @@ def signature_checks(
 
     Commands before this one may change its queue; then `refusal` verifies others, or more.
     """
+    transmission = received.transmission
+    is_signed = len(transmission.authorization) not in (0, AUTHENTICATOR_SIZE)
+    if not is_signed and transmission.service_signature is None:
+        return iter(())
     keys = _keys(received.command, _queue_of(state, received))
     if keys is None:
         return iter(())
-    return verifier.checks(received.transmission, keys[0] if keys else None)
+    return verifier.checks(transmission, keys[0] if keys else None)
 
 
 def is_accepted_ahead(
@@ -105,12 +110,12 @@ def _queue_of(state: RouterState, received: ReceivedCommand[Command]) -> Queue |
 def _keys(command: Command, queue: Queue | None) -> Sequence[AuthPublicKey] | None:
     """The keys of which one has to have authorized a command; `None` if it needs no key."""
     match command:
-        case NEW(auth_key=key):
-            return (key,)
         case RecipientCommand():
             return () if queue is None else queue.record.recipient_keys[:MAX_OWNERS]
         case SenderCommand() | LKEY() | NSUB():
             return () if queue is None else _other_keys(command, queue.record)
+        case NEW(auth_key=key):
+            return (key,)
         case _:
             return None
 

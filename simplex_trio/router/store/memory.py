@@ -102,7 +102,7 @@ class _Journal:
     """Changes tables and indexes, and can undo all of it."""
 
     def __init__(self) -> None:
-        self._steps_back: list[Callable[[], object]] = []
+        self.steps_back: list[Callable[[], object]] = []
 
     def put(self, table: dict[K, V], key: K, value: V) -> None:
         self._remember(table, key)
@@ -113,22 +113,22 @@ class _Journal:
         table.pop(key, None)
 
     def add(self, index: _Index, owner: bytes, number: int) -> None:
-        self._steps_back.append(partial(index.discard, owner, number))
+        self.steps_back.append(partial(index.discard, owner, number))
         index.add(owner, number)
 
     def discard(self, index: _Index, owner: bytes, number: int) -> None:
-        self._steps_back.append(partial(index.add, owner, number))
+        self.steps_back.append(partial(index.add, owner, number))
         index.discard(owner, number)
 
     def take_back(self) -> None:
-        for step in reversed(self._steps_back):
+        for step in reversed(self.steps_back):
             step()
 
     def _remember(self, table: dict[K, V], key: K) -> None:
         if key in table:
-            self._steps_back.append(partial(table.__setitem__, key, table[key]))
+            self.steps_back.append(partial(table.__setitem__, key, table[key]))
         else:
-            self._steps_back.append(partial(table.pop, key, None))
+            self.steps_back.append(partial(table.pop, key, None))
 
 
 class _Tables:
@@ -253,8 +253,13 @@ class _Tables:
             raise StoreConflict("a message for an unknown queue")
         if sequence in self.messages:
             raise StoreConflict("a sequence number is in use")
-        self._journal.put(self.messages, sequence, message)
-        self._journal.add(self._messages_of_queue, message.recipient_id, sequence)
+        self._journal.steps_back.append(partial(self._remove_message, message))
+        self.messages[sequence] = message
+        self._messages_of_queue.add(message.recipient_id, sequence)
+
+    def _remove_message(self, message: PutMessage) -> None:
+        del self.messages[message.head.sequence]
+        self._messages_of_queue.discard(message.recipient_id, message.head.sequence)
 
     def _delete_message(self, sequence: int) -> None:
         message = self.messages.get(sequence)

@@ -26,8 +26,7 @@ class MessageFlags(Redacted):
     @classmethod
     def decode(cls, reader: Reader) -> MessageFlags:
         notification = reader.boolean()
-        if reader.peek() != b" ":
-            reader.until(b" ")
+        reader.until(b" ")
         return _NOTIFIED if notification else _SILENT
 
 
