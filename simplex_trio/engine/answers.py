@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from simplex_trio.errors import SimplexError, UnexpectedResponseError
+from simplex_trio.errors import SimplexError, UnexpectedResponseError, without_traceback
 from simplex_trio.wire.tagged import Tagged
 
-__all__ = ["expect", "read_each", "unexpected"]
+__all__ = ["expect", "only", "read_each", "unexpected"]
 
 KindT = TypeVar("KindT", bound=Tagged)
 MessageT = TypeVar("MessageT", bound=Tagged)
@@ -27,6 +27,17 @@ def unexpected(answer: Tagged) -> UnexpectedResponseError:
     return UnexpectedResponseError(f"the router answered {answer.TAG.decode()}")
 
 
+def only(results: list[ResultT | SimplexError]) -> ResultT:
+    """Take the result out of a list of one, or raise it if it is an error."""
+    result = results.pop()
+    if isinstance(result, SimplexError):
+        try:
+            raise result
+        finally:
+            del result  # this frame is in its traceback, and would keep it alive
+    return result
+
+
 def read_each(
     answers: Iterable[MessageT | SimplexError], read: Callable[[MessageT], ResultT]
 ) -> list[ResultT | SimplexError]:
@@ -39,5 +50,5 @@ def read_each(
         try:
             results.append(read(answer))
         except SimplexError as exc:
-            results.append(exc)
+            results.append(without_traceback(exc))  # which has this frame, and so the list
     return results

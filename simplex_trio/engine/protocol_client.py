@@ -23,6 +23,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import trio
 
+from simplex_trio.engine.answers import only
 from simplex_trio.engine.calls import CORRELATION_ID_SIZE, Call, ClientStatistics, EngineConfig
 from simplex_trio.engine.codec import Codec, Incoming
 from simplex_trio.engine.deadlines import Deadlines
@@ -283,7 +284,9 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         request = self._enter(call, waiter)
         if isinstance(request, SimplexError):
             await trio.lowlevel.checkpoint()
-            raise request
+            refused: list[MessageT | SimplexError] = [request]
+            del request
+            return only(refused)
         if self._alone_in_a_row > ALONE_BEFORE and self._stream.sends_nowait:
             self._send_alone()
         try:
@@ -294,10 +297,9 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             raise
         if self._table.expire(request, trio.current_time()):
             self._count_timeouts(1)
-        result = self._result(request)
-        if isinstance(result, SimplexError):
-            raise result
-        return result
+        results = [self._result(request)]
+        del request  # it has the error that may be raised, and this frame is in the traceback
+        return only(results)
 
     async def _exchange(
         self, calls: Sequence[Call[CommandT]], seconds: float

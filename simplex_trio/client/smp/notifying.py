@@ -8,7 +8,7 @@ from simplex_trio.client.smp.queues import NotifierCredentials, OwnedQueue
 from simplex_trio.client.smp.requests import SMPRequests, read_ok, read_subscribed
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import AuthPrivateKey, AuthPublicKey, X25519PrivateKey
-from simplex_trio.engine.answers import expect, read_each
+from simplex_trio.engine.answers import expect, only, read_each
 from simplex_trio.engine.calls import Call
 from simplex_trio.engine.timeouts import BACKGROUND, Patience
 from simplex_trio.errors import SimplexError
@@ -34,10 +34,9 @@ class NotificationCommands(SMPRequests):
         patience: Patience = BACKGROUND,
     ) -> NotifierCredentials:
         """Let the holder of ``notifier_key`` learn when messages arrive, but not read them."""
-        (result,) = await self.enable_notifications_many([(queue, notifier_key)], patience=patience)
-        if isinstance(result, SimplexError):
-            raise result
-        return result
+        return only(
+            await self.enable_notifications_many([(queue, notifier_key)], patience=patience)
+        )
 
     async def enable_notifications_many(
         self,
@@ -80,10 +79,9 @@ class NotificationCommands(SMPRequests):
 
         Returns the id of the service that the notifier is associated with, if there is one.
         """
-        (result,) = await self.subscribe_notifications_many([(notifier_id, key)], patience=patience)
-        if isinstance(result, SimplexError):
-            raise result
-        return result
+        return only(
+            await self.subscribe_notifications_many([(notifier_id, key)], patience=patience)
+        )
 
     async def subscribe_notifications_many(
         self,

@@ -21,7 +21,7 @@ from simplex_trio.crypto.keys import (
     Ed25519PrivateKey,
     X25519PrivateKey,
 )
-from simplex_trio.engine.answers import expect, read_each, unexpected
+from simplex_trio.engine.answers import expect, only, read_each, unexpected
 from simplex_trio.engine.calls import Call
 from simplex_trio.engine.timeouts import BACKGROUND, INTERACTIVE, Patience
 from simplex_trio.errors import EncodeError, SimplexError
@@ -112,10 +112,7 @@ class OwnerCommands(SMPRequests):
 
         Returns the id of the service that the queue is associated with, if any.
         """
-        (result,) = await self.subscribe_many([queue], patience=patience)
-        if isinstance(result, SimplexError):
-            raise result
-        return result
+        return only(await self.subscribe_many([queue], patience=patience))
 
     async def subscribe_many(
         self, queues: Iterable[OwnedQueue], *, patience: Patience = BACKGROUND
@@ -192,9 +189,7 @@ class OwnerCommands(SMPRequests):
 
     async def delete(self, queue: OwnedQueue, *, patience: Patience = INTERACTIVE) -> None:
         """Delete a queue with all of its messages."""
-        (result,) = await self.delete_many([queue], patience=patience)
-        if isinstance(result, SimplexError):
-            raise result
+        only(await self.delete_many([queue], patience=patience))
 
     async def delete_many(
         self, queues: Iterable[OwnedQueue], *, patience: Patience = BACKGROUND
