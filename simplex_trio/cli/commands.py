@@ -50,10 +50,11 @@ app: App = App(
 
 app.command(
     "simplex_trio.cli.demo.command:demo",
-    help="""Watch an agent receive messages, lose a connection, and lose nothing else.
+    help="""Watch two people talk, and an agent lose a connection and nothing else.
 
-    Starts two routers of its own on this machine, sends messages directly and through a proxy, cuts
-    a connection in the middle, and ends with an account of what was shown. It takes some ten
+    Starts two routers of its own on this machine. Two people talk over them, from end to end, and
+    the routers show what they see of that. Then messages go directly and through a proxy, and a
+    connection is cut in the middle. It ends with an account of what was shown. It takes some ten
     seconds on a terminal, and less than one elsewhere. The exit code is 1 if anything did not hold.
     """,
     help_epilogue=_examples(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import define, field
 
-from simplex_trio.cli.demo.events import Finding, Way
+from simplex_trio.cli.demo.events import Finding, RouterSaw, Way
 from simplex_trio.cli.demo.ledger import Ledger
+from simplex_trio.cli.demo.talk import Talk
 
 __all__ = ["Observations", "account"]
 
@@ -20,6 +21,9 @@ class Observations:
     """What was seen besides subscriptions and messages."""
 
     impostor_found_out: bool = False
+    talk: Talk = field(factory=Talk)
+    saw: list[RouterSaw] = field(factory=list)
+    """Of the conversation, in embedded routers."""
     waited: int = 0
     """Messages that had been accepted, and not received, when the cable was mended."""
     seconds_to_return: float = 0.0
@@ -46,6 +50,11 @@ def account(ledger: Ledger, seen: Observations, at: float) -> list[Finding]:
             "An impostor in router one's place was found out, and told nothing.",
             seen.impostor_found_out,
         ),
+        (
+            f"Alice and Bob read each other, encrypted end to end{_kind(seen.talk)}.",
+            seen.talk.went_well,
+        ),
+        *_seen_by_routers(seen.saw),
         (f"{active} of {_QUEUES} subscriptions became active.", active == _QUEUES),
         (
             f"The cut took {lost} of them; those on router two never noticed.",
@@ -80,3 +89,22 @@ def account(ledger: Ledger, seen: Observations, at: float) -> list[Finding]:
         ),
     ]
     return [Finding(at, claim, holds) for claim, holds in lines]
+
+
+def _kind(talk: Talk) -> str:
+    return ", post-quantum" if talk.post_quantum else ""
+
+
+def _seen_by_routers(saw: list[RouterSaw]) -> list[tuple[str, bool]]:
+    """Nothing is claimed of routers into which the demonstration cannot look."""
+    if not saw:
+        return []
+    sizes = sorted({size for each in saw for size in each.sizes})
+    seen = sum(each.messages for each in saw)
+    shown = " or ".join(f"{size:,}" for size in sizes)
+    return [
+        (
+            f"Of that the routers saw {seen} messages of {shown} bytes, and no word.",
+            seen > 0 and len(sizes) == 1 and not any(each.with_words for each in saw),
+        )
+    ]

@@ -32,7 +32,7 @@ def demo(
     plain: Flag = False,
     json: AsJson = False,
 ) -> int:
-    """Watch an agent receive messages, lose a connection, and lose nothing else.
+    """Watch two people talk, and an agent lose a connection and nothing else.
 
     Parameters
     ----------

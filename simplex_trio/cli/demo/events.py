@@ -18,6 +18,8 @@ __all__ = [
     "MessageChanged",
     "MessageState",
     "RouterReady",
+    "RouterSaw",
+    "Said",
     "Scene",
     "SubscriptionChanged",
     "SubscriptionState",
@@ -85,6 +87,26 @@ class RouterReady(Event):
     place: str
     embedded: bool
     version: int
+
+
+@frozen
+class Said(Event):
+    """A person has read what another one said."""
+
+    speaker: str
+    text: str
+
+
+@frozen
+class RouterSaw(Event):
+    """What there was to be seen of a conversation in a router."""
+
+    router: int
+    messages: int
+    sizes: tuple[int, ...]
+    """The different sizes of these messages, in bytes."""
+    with_words: int
+    """How many of them had a word of the conversation in them."""
 
 
 @frozen

@@ -21,18 +21,23 @@ from simplex_trio.cli.demo.events import (
     MessageChanged,
     MessageState,
     RouterReady,
+    RouterSaw,
+    Said,
     Scene,
     SubscriptionChanged,
     SubscriptionState,
     Teller,
 )
-from simplex_trio.cli.demo.plain import words
+from simplex_trio.cli.demo.plain import seen_in_words, words
 from simplex_trio.cli.output import one_line
 
 __all__ = ["Picture", "telling_live"]
 
 _WIDE = 118
 """Columns from which there is room to say when things happened."""
+
+_NARROW = 80
+"""Columns below which some of the rest has no room either."""
 
 _STYLES: dict[Enum, str] = {
     ConnectionState.CONNECTED: "green",
@@ -82,6 +87,8 @@ class Picture:
     connections: dict[int, ConnectionState] = field(factory=dict)
     subscriptions: dict[int, SubscriptionChanged] = field(factory=dict)
     messages: dict[int, list[MessageChanged]] = field(factory=dict)
+    said: list[Said] = field(factory=list)
+    saw: dict[int, RouterSaw] = field(factory=dict)
 
     def add(self, event: Event) -> None:
         """Bring it up to date."""
@@ -93,6 +100,10 @@ class Picture:
                 self.routers[router] = event
             case ConnectionChanged(router=router, state=state):
                 self.connections[router] = state
+            case Said():
+                self.said.append(event)
+            case RouterSaw(router=router):
+                self.saw[router] = event
             case SubscriptionChanged(queue=queue):
                 self.subscriptions[queue] = event
             case MessageChanged(message=message):
@@ -102,7 +113,7 @@ class Picture:
 
     def draw(self, width: int) -> RenderableType:
         """The picture, for a screen so many columns wide."""
-        wide = width >= _WIDE
+        wide, narrow = width >= _WIDE, width < _NARROW
         scene = Panel(
             Text(self.scene),
             title="simplex-trio demo",
@@ -110,35 +121,55 @@ class Picture:
             subtitle=f"{self.at:.1f} s",
             subtitle_align="right",
             border_style="blue",
-            height=4,
+            height=5 if narrow else 4,
         )
-        columns = Table.grid(padding=(0, 2), expand=True)
-        columns.add_column(width=43 if wide else 39)
+        if self.said and not self.subscriptions:
+            return Group(scene, self._conversation())
+        columns = Table.grid(padding=(0, 1 if narrow else 2), expand=True)
+        columns.add_column(width=43 if wide else 29 if narrow else 39)
         columns.add_column()
-        columns.add_row(Group(self._routers(), Text(), self._subscriptions()), self._messages(wide))
+        left = Group(self._routers(narrow), Text(), self._subscriptions(narrow))
+        columns.add_row(left, self._messages(wide=wide, narrow=narrow))
         return Group(scene, columns)
 
-    def _routers(self) -> Table:
-        table = _table("Router", "Agent's connection")
+    def _conversation(self) -> RenderableType:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(style="bold cyan", justify="right")
+        table.add_column()
+        for each in self.said:
+            table.add_row(f"{each.speaker}:", Text(each.text))
+        if self.saw:
+            table.add_row()
+        for number, saw in self.saw.items():
+            table.add_row(f"Router {number}:", Text(seen_in_words(saw), style="dim"))
+        return table
+
+    def _routers(self, narrow: bool) -> Table:
+        table = _table("Router", "Connection" if narrow else "Agent's connection")
         for number in _ROUTERS:
             ready = self.routers.get(number)
-            place = f"{number}" if ready is None else f"{number}  {ready.place}"
+            place = f"{number}" if ready is None or narrow else f"{number}  {ready.place}"
             table.add_row(place, _shown(self.connections.get(number)))
         return table
 
-    def _subscriptions(self) -> Table:
+    def _subscriptions(self, narrow: bool) -> Table:
         table = _table("Queue", "Subscription")
         for number in _QUEUES:
             event = self.subscriptions.get(number)
             if event is None:
                 table.add_row(f"{number}", "")
             else:
-                table.add_row(f"{number}  on router {event.router}", _shown(event.state))
+                where = (
+                    f"{number} (on {event.router})"
+                    if narrow
+                    else f"{number}  on router {event.router}"
+                )
+                table.add_row(where, _shown(event.state))
         return table
 
-    def _messages(self, wide: bool) -> Table:
+    def _messages(self, *, wide: bool, narrow: bool) -> Table:
         headers = ("accepted", "received", "acknowledged") if wide else ()
-        table = _table("Message", "to", "State", *headers)
+        table = _table("Message", *(() if narrow else ("to",)), "State", *headers)
         for number in _MESSAGES:
             events = self.messages.get(number)
             if events is None:
@@ -147,7 +178,11 @@ class Picture:
             furthest = max(events, key=lambda event: _ORDER.index(event.state))
             times = [_times(events, *states) for states in _COLUMNS] if wide else []
             name = f"{number:<2} {furthest.way.value}"
-            table.add_row(name, f"{furthest.queue}", _shown(furthest.state), *times)
+            to = () if narrow else (f"{furthest.queue}",)
+            shown = _shown(furthest.state)
+            if furthest.state is not MessageState.AGAIN and _came_again(events):
+                shown.append(" x2", style="magenta")
+            table.add_row(name, *to, shown, *times)
         return table
 
 
@@ -162,6 +197,10 @@ def _shown(state: ConnectionState | SubscriptionState | MessageState | None) -> 
     if state is None:
         return Text()
     return Text(_SHORT.get(state, state.value), style=_STYLES[state])
+
+
+def _came_again(events: list[MessageChanged]) -> bool:
+    return any(event.state is MessageState.AGAIN for event in events)
 
 
 def _times(events: list[MessageChanged], *states: MessageState) -> str:

@@ -13,12 +13,14 @@ from simplex_trio.cli.demo.events import (
     Finding,
     MessageChanged,
     RouterReady,
+    RouterSaw,
+    Said,
     Scene,
     SubscriptionChanged,
 )
 from simplex_trio.cli.output import print_json, say
 
-__all__ = ["as_json", "tell_json", "tell_plainly", "verdict", "words"]
+__all__ = ["as_json", "seen_in_words", "tell_json", "tell_plainly", "verdict", "words"]
 
 
 def tell_plainly(event: Event) -> None:
@@ -44,6 +46,10 @@ def _news(event: Event) -> str:
         case RouterReady(router=router, place=place, embedded=embedded, version=version):
             kind = "embedded, " if embedded else ""
             return f"router {router} is what its address says ({kind}at {place}, SMP {version})"
+        case Said(speaker=speaker, text=text):
+            return f"{speaker}: {text}"
+        case RouterSaw(router=router):
+            return f"router {router} saw {seen_in_words(event)}"
         case ConnectionChanged(router=router, state=state):
             return f"the agent's connection to router {router}: {state.value}"
         case SubscriptionChanged(queue=queue, router=router, state=state):
@@ -52,6 +58,13 @@ def _news(event: Event) -> str:
             return f"message {message} to queue {queue}, {way.value}: {state.value}"
         case _:
             raise TypeError(f"a narrator does not know {type(event).__name__}")
+
+
+def seen_in_words(saw: RouterSaw) -> str:
+    """What a router saw of a conversation."""
+    sizes = " or ".join(f"{size:,}" for size in saw.sizes)
+    words = "no word" if not saw.with_words else f"words in {saw.with_words} of them"
+    return f"{saw.messages} messages of {sizes} bytes, and {words}"
 
 
 def verdict(*, held: bool) -> str:

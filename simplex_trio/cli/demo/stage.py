@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from simplex_trio.cli.demo.watched_store import WatchedStore
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
@@ -26,6 +27,8 @@ class Place(Redacted):
     password: bytes | None = None
     router: Router | None = None
     """The router itself, if it is embedded."""
+    store: WatchedStore | None = None
+    """What it keeps."""
 
 
 @frozen(repr=False)
@@ -43,13 +46,14 @@ async def open_stage(named: Sequence[ServerAddressWithAuth] = ()) -> AsyncIterat
         places = []
         for number in (1, 2):
             if number <= len(named):
-                router, server = None, named[number - 1]
+                router, store, server = None, None, named[number - 1]
             else:
-                router = await stack.enter_async_context(open_router())
+                store = WatchedStore()
+                router = await stack.enter_async_context(open_router(store=store))
                 server = ServerAddressWithAuth(router.address)
             _check_reachable(server.address)
             cable = await stack.enter_async_context(open_cable(server.address))
-            places.append(Place(number, server.address, cable, server.basic_auth, router))
+            places.append(Place(number, server.address, cable, server.basic_auth, router, store))
         yield Stage(*places)
 
 

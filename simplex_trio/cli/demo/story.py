@@ -11,6 +11,8 @@ import re
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from functools import partial
+from itertools import chain
 
 import trio
 from attrs import define, evolve, field
@@ -34,6 +36,7 @@ from simplex_trio.cli.demo.events import (
     ConnectionState,
     Event,
     RouterReady,
+    RouterSaw,
     Scene,
     SubscriptionState,
     Teller,
@@ -41,6 +44,7 @@ from simplex_trio.cli.demo.events import (
 )
 from simplex_trio.cli.demo.ledger import Ledger
 from simplex_trio.cli.demo.stage import Place, Stage
+from simplex_trio.cli.demo.talk import ANSWERS, let_them_talk
 from simplex_trio.cli.protected import open_protected_client
 from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
@@ -53,6 +57,11 @@ __all__ = ["FAST", "WATCHED", "Pace", "tell_story"]
 
 _LONGEST = 20.0
 """Seconds to wait for something that should happen."""
+
+_WORDS = sorted(
+    {word for text in chain(*ANSWERS.items()) for word in text.split() if len(word) > 4}
+)
+"""Words of the conversation that do not turn up in random bytes by chance."""
 
 _CLEANING = 3.0
 """Seconds for deleting the queues."""
@@ -78,7 +87,7 @@ FAST = Pace(0, Backoff(initial=0.02))
 """For programs: without pauses."""
 
 WATCHED = Pace(1, Backoff(initial=0.5))
-"""For people: some eight seconds in all."""
+"""For people: some ten seconds in all."""
 
 
 async def tell_story(stage: Stage, tell: Teller, pace: Pace = FAST) -> bool:
@@ -148,6 +157,7 @@ class _Story:
             nursery.start_soon(self._listen, nursery)
             try:
                 await self._meet_routers()
+                await self._talk()
                 await self._subscribe()
                 await self._send_both_ways()
                 await self._cut()
@@ -171,6 +181,36 @@ class _Story:
                 pass
         except WrongIdentity:
             self.seen.impostor_found_out = True
+
+    async def _talk(self) -> None:
+        await self.scene(
+            "Two people talk: Alice receives on router one, Bob on router two. They trust neither."
+        )
+        stores = [
+            (place.number, place.store)
+            for place in (self.stage.one, self.stage.two)
+            if place.store is not None
+        ]
+
+        def watch() -> None:
+            for _, store in stores:
+                store.look_for(_WORDS)
+
+        with trio.move_on_after(_LONGEST):
+            await let_them_talk(
+                self.stage,
+                self.seen.talk,
+                self.tell,
+                begins=watch,
+                pause=partial(self.pace.pause, 0.3),
+                now=lambda: self.now,
+            )
+        for number, store in stores:
+            sizes = tuple(sorted(set(store.sizes)))
+            saw = RouterSaw(self.now, number, len(store.sizes), sizes, store.found)
+            self.seen.saw.append(saw)
+            self.tell(saw)
+        await self.pace.pause(1)
 
     async def _subscribe(self) -> None:
         await self.scene(

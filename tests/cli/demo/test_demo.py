@@ -16,6 +16,8 @@ from simplex_trio.cli.demo.events import (
     MessageChanged,
     MessageState,
     RouterReady,
+    RouterSaw,
+    Said,
     Scene,
     SubscriptionChanged,
     SubscriptionState,
@@ -49,9 +51,9 @@ def events() -> list[Event]:
 def test_the_story(events: list[Event]) -> None:
     assert [event.at for event in events] == sorted(event.at for event in events)
     findings = [event for event in events if isinstance(event, Finding)]
-    assert len(findings) == 9
+    assert len(findings) == 11
     assert all(finding.holds for finding in findings)
-    assert events[-9:] == findings
+    assert events[-11:] == findings
     routers = [event for event in events if isinstance(event, RouterReady)]
     assert all(router.embedded for router in routers)
     again = {
@@ -60,6 +62,13 @@ def test_the_story(events: list[Event]) -> None:
         if isinstance(event, MessageChanged) and event.state is MessageState.AGAIN
     }
     assert again == {5}
+    said = [event for event in events if isinstance(event, Said)]
+    assert [event.speaker for event in said] == ["Alice", "Bob"] * 3
+    saw = [event for event in events if isinstance(event, RouterSaw)]
+    for number, seen in enumerate(saw, 1):
+        assert (seen.router, seen.messages, seen.with_words) == (number, 3, 0)
+    assert saw[0].sizes == saw[1].sizes
+    assert len(saw[0].sizes) == 1
     lost = [
         event.queue
         for event in events
@@ -72,7 +81,7 @@ def test_in_words(cli: Cli) -> None:
     result = cli("demo")
     assert result.code == 0
     assert result.err == ""
-    assert result.out.count("\nheld    ") == 9
+    assert result.out.count("\nheld    ") == 11
     assert result.out.endswith("\nEverything held.\n")
     assert "\x1b" not in result.out
     assert "message 5 to queue 1, directly: received again" in result.out
@@ -86,6 +95,8 @@ def test_for_programs(cli: Cli) -> None:
     assert kinds == {
         "Scene",
         "RouterReady",
+        "Said",
+        "RouterSaw",
         "ConnectionChanged",
         "SubscriptionChanged",
         "MessageChanged",
@@ -137,7 +148,7 @@ def a_console(width: int) -> tuple[Console, io.StringIO]:
     return console, screen
 
 
-@pytest.mark.parametrize("width", [80, 100, 118, 120, 200])
+@pytest.mark.parametrize("width", [60, 80, 100, 118, 120, 200])
 def test_the_picture_fits_the_screen(events: list[Event], width: int) -> None:
     picture, (console, _) = Picture(), a_console(width)
     for number, event in enumerate(events):

@@ -7,9 +7,15 @@ from collections.abc import Callable
 import pytest
 
 from simplex_trio.cli.demo.account import Observations, account
-from simplex_trio.cli.demo.events import MessageState, SubscriptionState, Way
+from simplex_trio.cli.demo.events import MessageState, RouterSaw, SubscriptionState, Way
 from simplex_trio.cli.demo.ledger import Ledger
+from simplex_trio.cli.demo.talk import ANSWERS, Talk
 
+CONVERSATION = [
+    (listener, text)
+    for question, answer in ANSWERS.items()
+    for listener, text in (("Bob", question), ("Alice", answer))
+]
 ACTIVE, LOST = SubscriptionState.ACTIVE, SubscriptionState.LOST
 
 
@@ -37,13 +43,15 @@ def as_it_should_be() -> tuple[Ledger, Observations]:
         empty=5,
         deleted=5,
         counted_as_proxied=3,
+        talk=Talk(heard=[*CONVERSATION]),
+        saw=[RouterSaw(1, 1, 3, (16_000,), 0), RouterSaw(1, 2, 3, (16_000,), 0)],
     )
     return ledger, seen
 
 
 def test_everything_holds() -> None:
     findings = account(*as_it_should_be(), 9)
-    assert len(findings) == 9
+    assert len(findings) == 11
     assert all(finding.holds for finding in findings)
 
 
@@ -89,6 +97,9 @@ def see_other_things(name: str, value: object) -> Callable[[Ledger, Observations
         (lose_too_much, "never noticed"),
         (stay_away, "2 of 3 came back"),
         (see_other_things("impostor_found_out", False), "impostor"),
+        (see_other_things("talk", Talk(heard=CONVERSATION[1:])), "Alice and Bob"),
+        (see_other_things("saw", [RouterSaw(1, 1, 3, (16_000, 100), 0)]), "100 or 16,000 bytes"),
+        (see_other_things("saw", [RouterSaw(1, 1, 3, (16_000,), 1)]), "no word"),
         (see_other_things("waited", 2), "had waited"),
         (see_other_things("empty", 4), "4 of 5 queues were empty"),
         (see_other_things("deleted", 4), "4 are deleted"),
@@ -108,11 +119,12 @@ def test_what_does_not_hold_is_said(
 def test_routers_that_tell_no_numbers() -> None:
     ledger, seen = as_it_should_be()
     seen.counted_as_proxied = None
+    seen.saw = []
     assert all(finding.holds for finding in account(ledger, seen, 9))
 
 
 def test_nothing_at_all_is_no_success() -> None:
-    assert not any(finding.holds for finding in account(Ledger(), Observations(), 0)[:6])
+    assert not any(finding.holds for finding in account(Ledger(), Observations(), 0)[:7])
 
 
 def test_each_change_is_told() -> None:
