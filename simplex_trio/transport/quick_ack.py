@@ -4,7 +4,8 @@ Routers of the reference implementation leave Nagle's algorithm on: they hold a 
 until the previous one is acknowledged, which the kernel on our side puts off for 40 ms in the hope
 of sending the acknowledgement along with data.  The two together cost 40 ms for each strict round
 trip and several times that for connecting.  Linux has an option against it that wears off by
-itself, and so is set again before each read, from the first byte of the TLS handshake on.
+itself, and so is set again whenever a read is about to wait, from the first byte of the TLS
+handshake on; what has come since the last time is acknowledged by that as well.
 """
 
 from __future__ import annotations

@@ -46,9 +46,11 @@ from simplex_trio.wire.smp.proxied import (
 )
 from simplex_trio.wire.smp.reading import read_smp_commands, service_refusal
 from simplex_trio.wire.transmissions import (
+    BadTransmission,
     Batch,
     batches,
     parse_transmission,
+    plain_transmission,
     prepare_transmission,
     split_block,
 )
@@ -365,6 +367,27 @@ def test_transmissions_are_read_as_written(
         assert read.authorized == unsent.authorized
         assert (read.correlation_id, read.entity_id) == (correlation_id, entity_id)
         assert read.command == command
+
+
+@given(sessions, st.data())
+def test_transmissions_that_are_cut_off_are_refused(
+    session: SessionParameters, data: st.DataObject
+) -> None:
+    correlation_id, entity_id = data.draw(st.tuples(st.binary(max_size=30), st.binary(max_size=30)))
+    unsent = prepare_transmission(session, correlation_id, entity_id, b"")
+    written = unsent.finish(data.draw(st.sampled_from((b"", b"a" * 64, b"a" * 80))))
+    assert parse_transmission(written, session).entity_id == entity_id
+    for size in range(len(written)):
+        with pytest.raises(BadTransmission):
+            parse_transmission(written[:size], session)
+
+
+@given(sessions, st.binary(max_size=255), st.binary(max_size=255), st.binary())
+def test_plain_transmissions_are_those_without_an_authorization(
+    session: SessionParameters, correlation_id: bytes, entity_id: bytes, command: bytes
+) -> None:
+    prepared = prepare_transmission(session, correlation_id, entity_id, command)
+    assert plain_transmission(session, correlation_id, entity_id, command) == prepared.finish()
 
 
 def test_commands_and_messages_have_no_secrets_in_their_repr() -> None:
