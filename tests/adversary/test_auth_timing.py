@@ -21,6 +21,7 @@ from simplex_trio.crypto.keys import (
     Ed25519PrivateKey,
     X25519PrivateKey,
 )
+from simplex_trio.router.signature_threads import FEWEST_CHECKS
 from simplex_trio.wire.smp.commands import GET, NEW, RKEY
 from simplex_trio.wire.smp.messages import ERR, IDS, OK
 from simplex_trio.wire.smp.new_queue import ContactRequest
@@ -63,7 +64,9 @@ async def with_owners(client: RawClient, count: int) -> bytes:
     return ids.recipient_id
 
 
-async def refusal_seconds(house: House, key: AuthPrivateKey) -> dict[str, list[float]]:
+async def refusal_seconds(
+    house: House, key: AuthPrivateKey, together: int
+) -> dict[str, list[float]]:
     owner, stranger = await house.connect(), await house.connect()
     queues = {
         "no queue": bytes(24),
@@ -72,27 +75,30 @@ async def refusal_seconds(house: House, key: AuthPrivateKey) -> dict[str, list[f
         "eight owners": await with_owners(owner, 8),
     }
     seconds: dict[str, list[float]] = {name: [] for name in queues}
-    order = list(queues) * ROUNDS
+    order = list(queues) * max(1, ROUNDS // together)
     random.Random(1).shuffle(order)
     for name in order:
-        transmission = stranger.transmission(GET(), queues[name], key)
+        commands = [stranger.transmission(GET(), queues[name], key) for _ in range(together)]
         began = perf_counter()
-        await stranger.send(transmission)
-        answer = await stranger.read()
+        await stranger.send(*commands)
+        answers = [(await stranger.read()).message for _ in commands]
         seconds[name].append(perf_counter() - began)
-        assert isinstance(answer.message, ERR)
+        assert {type(answer) for answer in answers} == {ERR}
     return seconds
 
 
+@pytest.mark.parametrize("together", [1, FEWEST_CHECKS], ids=["alone", "with threads"])
 @pytest.mark.parametrize("kind", STRANGERS)
-async def test_time_of_refusals_does_not_tell(kind: str) -> None:
-    async with open_house() as house:
-        seconds = await refusal_seconds(house, STRANGERS[kind])
+async def test_time_of_refusals_does_not_tell(kind: str, together: int) -> None:
+    """Threads verify ahead where there are many signatures in a block."""
+    async with open_house(threads=1) as house:
+        seconds = await refusal_seconds(house, STRANGERS[kind], together)
     apart = {
         f"{first}, {second}": difference(seconds[first], seconds[second])
         for first, second in combinations(seconds, 2)
     }
     medians = ", ".join(f"{name} {median(each) * 1e3:.3f} ms" for name, each in seconds.items())
     figure = f"z at most {max(apart.values()):.1f}; medians: {medians}"
-    note("SMP router", f"timing of {4 * ROUNDS:,} AUTH, {kind}", f"z below {LARGEST_Z}", figure)
+    what = f"timing of {4 * ROUNDS:,} AUTH, {kind}, {together} at a time"
+    note("SMP router", what, f"z below {LARGEST_Z}", figure)
     assert not LONG or max(apart.values()) < LARGEST_Z
