@@ -42,10 +42,10 @@ class Turn:
         """
         if self._has_begun or not cryptography_cost(received):
             return True
-        if not agreement_cost(received.command) and is_accepted_ahead(received):
-            return True
         self._has_begun = self._turns.is_free
-        return self._has_begun
+        if self._has_begun:
+            return True
+        return not agreement_cost(received.command) and is_accepted_ahead(received)
 
     async def begin(self, left: Iterable[ReceivedCommand[Command] | RefusedTransmission]) -> None:
         """Wait for this connection's turn; ``left`` is the rest of the block."""
