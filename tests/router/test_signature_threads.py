@@ -332,9 +332,11 @@ async def test_session_that_is_cancelled(threads: Threads) -> None:
         before = threads.verified
         with threads.held_up():
             await ask_each(client, queues, SUB())
-            while not house.hub.state.recipients.queue_count:
+            subscribed = 0
+            while not subscribed:
                 await trio.lowlevel.checkpoint()
-            assert house.hub.state.recipients.queue_count < FULL
+                subscribed = house.hub.state.recipients.queue_count
+            assert subscribed < FULL
             house.nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 await wait_all_tasks_blocked()
