@@ -27,6 +27,7 @@ from simplex_trio.router.store.interface import (
     DeleteMessages,
     DeleteNotifications,
     DeleteQueue,
+    PutMessage,
     PutQueue,
     Store,
 )
@@ -43,6 +44,12 @@ _MAX_SCATTERED = 256
 
 Each is on several pages of the file, which all go to the store's log: about 25 KiB for a queue that
 is deleted.  What is written while there is no more room must fit into what is kept for it.
+"""
+
+_MAX_BYTES = 2 * 1024 * 1024
+"""Bytes of bodies in one call, for the same reason: the store takes some 10 ms for so many.
+
+Meanwhile the messages of the call before are answered, and more of them are read.
 """
 
 _COMPLETE_AT_ONCE = 32
@@ -187,11 +194,12 @@ class Commits:
 
     def _take(self) -> list[_Entry]:
         taken: list[_Entry] = []
-        size = scattered = 0
+        size = scattered = written = 0
         while self._waiting and size < _MAX_CHANGES:
             changes = self._waiting[0].work.transaction.changes
             scattered += sum(map(_rows_scattered, changes))
-            if taken and scattered > _MAX_SCATTERED:
+            written += sum(len(each.body) for each in changes if isinstance(each, PutMessage))
+            if taken and (scattered > _MAX_SCATTERED or written > _MAX_BYTES):
                 break
             taken.append(self._waiting.popleft())
             size += len(changes)

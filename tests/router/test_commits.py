@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.errors import StoreError, StoreFull
-from simplex_trio.router.commits import _MAX_CHANGES, Commits, Receiver
+from simplex_trio.router.commits import _MAX_BYTES, _MAX_CHANGES, Commits, Receiver
 from simplex_trio.router.core.decisions import CatchUp, Decision, Work
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import Event, Reply
@@ -22,12 +22,18 @@ from simplex_trio.router.core.transaction import RestoreRecord, Transaction
 from simplex_trio.router.store.interface import (
     DeleteMessages,
     DeleteQueue,
+    PutMessage,
     PutNotification,
     PutQueue,
     PutStatistics,
     Snapshot,
 )
-from simplex_trio.router.store.records import NotificationRecord, NotifierRecord, QueueRecord
+from simplex_trio.router.store.records import (
+    MessageHead,
+    NotificationRecord,
+    NotifierRecord,
+    QueueRecord,
+)
 from simplex_trio.wire.smp.messages import NMSG
 from tests.router.stores import ReluctantStore
 
@@ -246,6 +252,27 @@ async def test_one_call_to_the_store_has_a_limit() -> None:
         await commits.drained()
         assert store.commits == [1, _MAX_CHANGES, 10]
         assert notes.names == ["first", *names]
+
+
+async def test_long_bodies_are_written_in_parts() -> None:
+    """The messages of the first part are answered while the store writes the next one."""
+    store, queue = ReluctantStore(), QueueRecord(b"q" * 24, b"s" * 24, (), bytes(32), 0, 0)
+    await store.commit([PutQueue(queue)])
+    store.commits.clear()
+    store.go = trio.Event()
+    third = _MAX_BYTES // 3
+    async with running(store) as (commits, notes):
+        notes.change(commits, "first", 1)
+        await wait_all_tasks_blocked()
+        for number, size in enumerate([third] * 4 + [_MAX_BYTES + 1, 1, 1]):
+            transaction = Transaction()
+            head = MessageHead(number, bytes(24), 0)
+            transaction.add(PutMessage(queue.recipient_id, head, bytes(size)))
+            commits.submit(Work(transaction), Note(notes, str(number)))
+        store.go.set()
+        await commits.drained()
+    assert store.commits == [1, 3, 1, 1, 2]
+    assert notes.names == ["first", *map(str, range(7))]
 
 
 async def test_a_cancelled_caller_is_stored_with_the_others() -> None:
