@@ -6,6 +6,8 @@ not be in the store:
 
 ``put N`` and ``has N``: two messages, N and N + 1, in one commit, with a counter of such commits;
 ``drop N`` and ``dropped N``: both deleted again, in one commit.
+
+Some commits do both, with the changes of the one between those of the other.
 """
 
 from __future__ import annotations
@@ -18,7 +20,13 @@ from itertools import count
 
 import trio
 
-from simplex_trio.router.store.interface import DeleteMessages, PutQueue, PutStatistics, Store
+from simplex_trio.router.store.interface import (
+    Change,
+    DeleteMessages,
+    PutQueue,
+    PutStatistics,
+    Store,
+)
 from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.testing._store_values import message, queue
 
@@ -43,18 +51,25 @@ def _say(*words: object) -> None:
 async def _work(store: Store, numbers: Iterator[int], chosen: random.Random) -> None:
     mine: list[int] = []
     while True:
-        if mine and chosen.random() < 0.45:
-            number = mine.pop(chosen.randrange(len(mine)))
-            _say("drop", number)
-            await store.commit([DeleteMessages((number, number + 1))])
-            _say("dropped", number)
-        else:
-            number = next(numbers)
-            pair = [message(n, queue_of(n), size_of(n)) for n in (number, number + 1)]
-            _say("put", number)
-            await store.commit([pair[0], PutStatistics({f"counter {number}": 1}), pair[1]])
-            _say("has", number)
-            mine.append(number)
+        dropped = [mine.pop(chosen.randrange(len(mine)))] if mine and chosen.random() < 0.5 else []
+        put = [next(numbers)] if not dropped or chosen.random() < 0.2 else []
+        changes: list[Change] = []
+        for number in put:
+            first, second = (message(n, queue_of(n), size_of(n)) for n in (number, number + 1))
+            changes += [first, PutStatistics({f"counter {number}": 1}), second]
+        for number in dropped:
+            changes.insert(0, DeleteMessages((number,)))
+            changes.insert(2, DeleteMessages((number + 1,)))
+        _say_each(("drop", dropped), ("put", put))
+        await store.commit(changes)
+        _say_each(("dropped", dropped), ("has", put))
+        mine += put
+
+
+def _say_each(*said: tuple[str, list[int]]) -> None:
+    for what, numbers in said:
+        for number in numbers:
+            _say(what, number)
 
 
 async def _main(path: str, first: str) -> None:
