@@ -9,9 +9,9 @@ from pathlib import Path
 
 PROGRAM = """
 import os
-from simplex_trio.xftp.files.placing import _encodable
+from simplex_trio.xftp.files.placing import usable_name
 
-print(os.fsencode(_encodable("Gr\\xfc\\xdfe \\u2603.txt")))
+print(os.fsencode(usable_name("Gr\\xfc\\xdfe \\u2603.txt")))
 """
 
 

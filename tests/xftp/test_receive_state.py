@@ -14,7 +14,7 @@ from simplex_trio.errors import StoreFull
 from simplex_trio.xftp.disk import claim
 from simplex_trio.xftp.errors import FileTooLarge, StateInUse, StateMismatch
 from simplex_trio.xftp.files import placing
-from simplex_trio.xftp.files.placing import part_of
+from simplex_trio.xftp.files.part_file import part_of
 from simplex_trio.xftp.files.progress import Phase, Progress, TransferEvent
 from simplex_trio.xftp.files.receive import receive_file
 from simplex_trio.xftp.files.receive_state import ReceiveState
@@ -285,7 +285,7 @@ async def test_a_full_disk(
     left = ["state"] if with_state else []
     for place in (
         "simplex_trio.xftp.files.receive_state.ReceiveState.write",
-        "simplex_trio.xftp.files.placing._decrypt",
+        "simplex_trio.xftp.files.part_file.PartFile.decrypt",
         "simplex_trio.xftp.files.placing._link",
     ):
         with monkeypatch.context() as patch:

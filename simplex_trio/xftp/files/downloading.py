@@ -5,6 +5,7 @@ Packets arrive in any order, from several routers at once.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import accumulate
@@ -26,7 +27,7 @@ from simplex_trio.xftp.errors import (
 from simplex_trio.xftp.files.clients import Clients
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.packet_file import PacketFile
-from simplex_trio.xftp.files.placing import decrypted
+from simplex_trio.xftp.files.part_file import decrypted
 from simplex_trio.xftp.files.progress import Counter, Listener, Phase
 from simplex_trio.xftp.files.retries import persistently
 from simplex_trio.xftp.tasks import open_tasks
@@ -68,15 +69,24 @@ class Downloader:
     # --- downloading --------------------------------------------------------------------------
 
     async def download(
-        self, description: FileDescription, file: PacketFile, *, is_new: bool
+        self,
+        description: FileDescription,
+        file: PacketFile,
+        *,
+        is_new: bool,
+        arrived: Callable[[int], object] = lambda _: None,
     ) -> None:
-        """Download the packets that are missing in ``file``; all of them if it ``is_new``."""
+        """Download the packets that are missing in ``file``; all of them if it ``is_new``.
+
+        Calls ``arrived`` with the position up to which the file is complete, each time it grows.
+        """
         packets = description.packets
         offsets = accumulate((packet.size for packet in packets), initial=0)
         placed = list(zip(range(1, len(packets) + 1), packets, offsets, strict=False))
         total = description.size
         missing = placed if is_new else await self._missing(file, placed, total)
         counter = Counter(Phase.DOWNLOADING, total, self.tell)
+        beginning = _Beginning(placed, {number for number, _, _ in missing}, arrived)
         there = total - sum(packet.size for _, packet, _ in missing)
         if there:
             counter.add(0, there)
@@ -85,7 +95,7 @@ class Downloader:
             for number, packet, offset in missing:
                 await places.acquire()
                 fetching = _Fetching(self, file, self._clients, counter, number, packet, offset)
-                tasks.start(partial(fetching.run, places))
+                tasks.start(partial(fetching.run, places, beginning.note))
 
     async def _missing(
         self, file: PacketFile, placed: list[tuple[int, Packet, int]], total: int
@@ -172,6 +182,33 @@ class Downloader:
             places.release()
 
 
+class _Beginning:
+    """Up to where a file is complete, whatever has arrived of the rest."""
+
+    def __init__(
+        self,
+        placed: Sequence[tuple[int, Packet, int]],
+        missing: set[int],
+        tell: Callable[[int], object],
+    ) -> None:
+        self._ahead = deque((number, offset + packet.size) for number, packet, offset in placed)
+        self._missing = missing
+        self._tell = tell
+        self._advance()
+
+    def note(self, number: int) -> None:
+        """Note that a packet is complete."""
+        self._missing.remove(number)
+        self._advance()
+
+    def _advance(self) -> None:
+        end = None
+        while self._ahead and self._ahead[0][0] not in self._missing:
+            _, end = self._ahead.popleft()
+        if end is not None:
+            self._tell(end)
+
+
 class _Fetching:
     """A packet that is being downloaded."""
 
@@ -194,11 +231,12 @@ class _Fetching:
         self._offset = offset
         self._replicas = downloader.usable(packet)
 
-    async def run(self, places: trio.Semaphore) -> None:
-        """Download the packet, and then release its place."""
+    async def run(self, places: trio.Semaphore, done: Callable[[int], object]) -> None:
+        """Download the packet, call ``done`` with its number, and release its place."""
         downloader = self._downloader
         try:
             await persistently(self._try_replicas, self._number, downloader.config, downloader.tell)
+            done(self._number)
         finally:
             places.release()
 

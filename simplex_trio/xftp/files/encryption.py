@@ -127,8 +127,8 @@ class FileOpener:
         if self._sealed_left < LENGTH_SIZE:
             raise DecodeError("an encrypted file that is too short to be one")
 
-    def feed(self, piece: bytes) -> bytes:
-        """The content in the next piece, which may be empty.
+    def feed(self, piece: memoryview) -> memoryview:
+        """The content in the next piece, which may be empty; it is decrypted in place.
 
         Raises `DecodeError` if the file has no header, or claims to be longer than it is.
         """
@@ -138,10 +138,11 @@ class FileOpener:
         if len(self._tag) > TAG_SIZE:
             raise DecodeError("an encrypted file that is longer than was said")
         self._sealed_left -= len(sealed)
-        plain = self._box.open(sealed)
+        self._box.open_in_place(sealed)
+        plain = sealed
         if self.header is None:
             self._start += plain
-            plain = self._read_header()
+            plain = memoryview(self._read_header())
         content = plain[: self._content_left]
         self._content_left -= len(content)
         return content

@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import BinaryIO
+from io import FileIO
 
 from simplex_trio.storage.files import write_all
 from simplex_trio.xftp.bodies import PIECE_SIZE
@@ -25,7 +25,7 @@ __all__ = ["PacketFile"]
 class PacketFile:
     """Packets in an open file, unbuffered, from a position on; the caller closes it."""
 
-    def __init__(self, file: BinaryIO, packets_at: int = 0) -> None:
+    def __init__(self, file: FileIO, packets_at: int = 0) -> None:
         self._file = file
         self._packets_at = packets_at
         self._lock = threading.Lock()
@@ -39,15 +39,16 @@ class PacketFile:
             self._file.seek(self._packets_at + offset)
             write_all(self._file.fileno(), data)
 
-    def pieces(self, offset: int, size: int) -> Iterator[bytes]:
-        """A part of the encrypted file, in pieces."""
+    def pieces(self, offset: int, size: int) -> Iterator[memoryview]:
+        """A part of the encrypted file, in pieces, each of which takes the place of the last."""
+        buffer = memoryview(bytearray(min(PIECE_SIZE, size)))
         while size:
-            piece = self._read(self._packets_at + offset, min(PIECE_SIZE, size))
-            if not piece:
+            length = self._read_into(self._packets_at + offset, buffer[:size])
+            if not length:
                 raise StateMismatch("the state file is shorter than it was")
-            yield piece
-            offset += len(piece)
-            size -= len(piece)
+            yield buffer[:length]
+            offset += length
+            size -= length
 
     def has_packet(self, offset: int, size: int, digest: bytes) -> bool:
         """Whether the packet with this digest is complete."""
@@ -60,6 +61,11 @@ class PacketFile:
         with self._lock:
             self._file.seek(at)
             return self._file.read(size)
+
+    def _read_into(self, at: int, buffer: memoryview) -> int:
+        with self._lock:
+            self._file.seek(at)
+            return self._file.readinto(buffer)
 
     def _size(self) -> int:
         with self._lock:

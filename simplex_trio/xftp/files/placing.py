@@ -1,7 +1,7 @@
 """Putting a received file in place: complete, under a new name, and once.
 
-The content is written to a temporary file, which gets its name only if all of it is right.  The
-name must be free: nothing is ever overwritten.  Callers note each name before the file gets it, so
+The content is in a temporary file, which gets its name only when all of it is right.  The name must
+be free: nothing is ever overwritten.  Callers note each name before the file gets it, so
 that after a crash they know whether it has its name already.
 
 Everything here is for worker threads.
@@ -12,27 +12,16 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
-from hashlib import sha256
+from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
-from simplex_trio.storage.files import sync_folder, write_all
-from simplex_trio.wire.xftp.description import FileDescription
-from simplex_trio.wire.xftp.description_text import encode_description
-from simplex_trio.xftp.disk import create_locked, remove_left_over
-from simplex_trio.xftp.files.encryption import FileOpener
+from simplex_trio.storage.files import sync_folder
+from simplex_trio.xftp.disk import remove_left_over
 from simplex_trio.xftp.files.names import candidates, safe_name
-from simplex_trio.xftp.files.packet_file import PacketFile
 from simplex_trio.xftp.files.receive_state import ReceiveState
 
-__all__ = ["decrypted", "finish_placing", "part_of", "place", "placed_before", "placing"]
-
-
-def part_of(description: FileDescription, folder: Path) -> Path:
-    """The path of the temporary file; the same after a crash."""
-    identity = sha256(encode_description(description).encode()).hexdigest()[:16]
-    return folder / f".{identity}.xftp-part"
+__all__ = ["finish_placing", "place", "placed_before", "placing", "usable_name"]
 
 
 def placed_before(name: str | None, folder: Path, part: Path) -> Path | None:
@@ -49,34 +38,26 @@ def placed_before(name: str | None, folder: Path, part: Path) -> Path | None:
     return placed if is_placed else None
 
 
-def placing(
-    packets: PacketFile,
-    description: FileDescription,
-    folder: Path,
-    part: Path,
-    report: Callable[[int], object],
-    name: str | None = None,
-) -> Generator[str, None, Path]:
-    """Decrypt packets and place the file in ``folder``, under ``name`` or the sender's, made safe.
+def placing(part: Path, folder: Path, name: str) -> Generator[str, None, Path]:
+    """Place the content in ``folder``, under ``name`` or another one like that.
 
-    Yields each name before the file gets it.  If it raises, or is closed, nothing is left, and no
-    name is to be remembered.
-
-    Calls ``report`` with the size of each piece; it may raise to stop this.  Raises `DecodeError`,
-    `DecryptionFailed` or `DigestMismatch` for a file that is not as described, and `StateInUse` if
-    another transfer is placing the same file.
+    Yields each name before the file gets it.  If it raises, or is closed, nothing is left but
+    ``part``, and no name is to be remembered.
     """
-    with _new_part(part) as descriptor:
-        header_name = _decrypt(packets, description, descriptor, report)
-        chosen = _encodable(safe_name(header_name)) if name is None else name
-        placed = yield from _give_name(folder, part, chosen)
-        try:
-            # The routers are told to forget the packets soon after.
-            sync_folder(folder)
-        except BaseException:
-            placed.unlink(missing_ok=True)
-            raise
+    placed = yield from _give_name(folder, part, name)
+    try:
+        # The routers are told to forget the packets soon after.
+        sync_folder(folder)
+    except BaseException:
+        placed.unlink(missing_ok=True)
+        raise
     return placed
+
+
+def usable_name(name: str) -> str:
+    """The sender's name for a file, made safe, and with ``_`` for what the system cannot encode."""
+    encoding = sys.getfilesystemencoding()
+    return safe_name(name).encode(encoding, errors="replace").decode(encoding).replace("?", "_")
 
 
 # --- with a state file --------------------------------------------------------------------------
@@ -90,9 +71,9 @@ def finish_placing(state: ReceiveState, folder: Path, part: Path) -> Path | None
     return placed
 
 
-def place(state: ReceiveState, folder: Path, part: Path, report: Callable[[int], object]) -> Path:
-    """Place the file whose packets are in the state; see `placing`."""
-    steps = placing(state, state.description, folder, part, report)
+def place(state: ReceiveState, part: Path, folder: Path, name: str) -> Path:
+    """Place the file of a transfer with a state; see `placing`."""
+    steps = placing(part, folder, name)
     try:
         while True:
             state.note_placed_name(next(steps))
@@ -106,58 +87,6 @@ def place(state: ReceiveState, folder: Path, part: Path, report: Callable[[int],
 
 
 # --- steps --------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _new_part(part: Path) -> Iterator[int]:
-    """A temporary file at ``part``, whose name is removed at the end of the block."""
-    descriptor = create_locked(part, 0o666)
-    try:
-        yield descriptor
-    finally:
-        part.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def decrypted(packets: PacketFile, description: FileDescription) -> Iterator[bytes]:
-    """The content, in pieces; valid only if the iteration ends without an exception."""
-    opener = _opener(description)
-    for piece in packets.pieces(0, description.size):
-        yield opener.feed(piece)
-    opener.finish()
-
-
-def _opener(description: FileDescription) -> FileOpener:
-    return FileOpener(
-        key=description.key,
-        nonce=description.nonce,
-        encrypted_size=description.size,
-        digest=description.digest,
-    )
-
-
-def _decrypt(
-    packets: PacketFile,
-    description: FileDescription,
-    descriptor: int,
-    report: Callable[[int], object],
-) -> str:
-    """Write the content to an open file; returns the name that the sender has given."""
-    opener = _opener(description)
-    for piece in packets.pieces(0, description.size):
-        write_all(descriptor, opener.feed(piece))
-        report(len(piece))
-    opener.finish()
-    os.fsync(descriptor)
-    report(0)  # the last chance to stop it
-    assert opener.header is not None  # `finish` has seen all of the file
-    return opener.header.name
-
-
-def _encodable(name: str) -> str:
-    """A safe name, with ``_`` for what the system's encoding of file names does not have."""
-    encoding = sys.getfilesystemencoding()
-    return name.encode(encoding, errors="replace").decode(encoding).replace("?", "_")
 
 
 def _give_name(folder: Path, part: Path, name: str) -> Generator[str, None, Path]:

@@ -18,11 +18,13 @@ from simplex_trio.redaction import Redacted
 from simplex_trio.wire.xftp.description import FileDescription, FileParty, Packet
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import DigestMismatch
+from simplex_trio.xftp.files.arriving import receive_content
 from simplex_trio.xftp.files.clients import open_client_pool
 from simplex_trio.xftp.files.config import TransferConfig
 from simplex_trio.xftp.files.downloading import Downloader
-from simplex_trio.xftp.files.placing import finish_placing, part_of, place
-from simplex_trio.xftp.files.progress import Counter, Listener, Phase, ignore
+from simplex_trio.xftp.files.part_file import part_of
+from simplex_trio.xftp.files.placing import finish_placing, place, usable_name
+from simplex_trio.xftp.files.progress import Listener, ignore
 from simplex_trio.xftp.files.receive_state import ReceiveState
 
 __all__ = ["ReceivedFile", "receive_file"]
@@ -130,11 +132,7 @@ class _Receiving:
         placed = await in_thread(partial(finish_placing, state, self._folder, part))
         if placed is not None:
             return placed
-        await downloader.download(state.description, state, is_new=is_new)
-        counter = Counter(Phase.DECRYPTING, state.description.size, self._tell)
-
-        def report(size: int) -> None:
-            trio.from_thread.check_cancelled()
-            trio.from_thread.run_sync(counter.add, 0, size)
-
-        return await in_thread(partial(place, state, self._folder, part, report))
+        async with receive_content(
+            downloader, state.description, state, part, is_new=is_new
+        ) as name:
+            return await in_thread(partial(place, state, part, self._folder, usable_name(name)))

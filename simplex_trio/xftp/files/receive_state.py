@@ -16,8 +16,8 @@ import os
 import struct
 import tempfile
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from simplex_trio.errors import DecodeError
 from simplex_trio.storage.files import write_all
@@ -50,7 +50,7 @@ class ReceiveState(PacketFile):
     """An open state file; the caller closes it."""
 
     def __init__(
-        self, file: BinaryIO, path: Path | None, description: FileDescription, packets_at: int
+        self, file: FileIO, path: Path | None, description: FileDescription, packets_at: int
     ) -> None:
         super().__init__(file, packets_at)
         self.description = description
@@ -98,7 +98,7 @@ class ReceiveState(PacketFile):
         head = _FORMAT + bytes(_NAME.size) + _LENGTHS.pack(_identity(asked), len(text)) + text
         # Atomic: a file with the name of a state is a complete one.
         unfinished = None if path is None else path.with_name(path.name + ".new")
-        file: BinaryIO
+        file: FileIO
         if unfinished is None:
             file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         else:
@@ -155,7 +155,7 @@ def _packets_at(text_end: int) -> int:
     return (text_end // _ALIGNMENT + 1) * _ALIGNMENT
 
 
-def _read_head(file: BinaryIO, asked: bytes) -> tuple[FileDescription, int]:
+def _read_head(file: FileIO, asked: bytes) -> tuple[FileDescription, int]:
     head = file.read(_TEXT_AT)
     if len(head) != _TEXT_AT or not head.startswith(_FORMAT):
         raise StateMismatch("the state file is not that of a file being received")

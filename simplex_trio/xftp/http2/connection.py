@@ -29,7 +29,10 @@ __all__ = ["Http2Connection", "Http2ProtocolError", "header_map"]
 
 KIB = 1024
 
-_READ_SIZE = 128 * KIB
+_READ_SIZE = 7 * 16 * KIB
+"""Seven records of TLS.  What a read passes through costs more than the bytes, so each takes much;
+but memory of 128 KiB and more comes from the system and goes back at once, and to clear it each
+time costs more than still larger reads save."""
 
 _MOST_SETTINGS = 64
 """The most settings of the peer; h2 also keeps unknown ones, of which there are 65,536."""

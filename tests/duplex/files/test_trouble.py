@@ -284,7 +284,6 @@ async def test_a_folder_that_is_gone(
         file_id = await agent.receive_file(description, folder)
     await trio.Path(folder).rmdir()
     async with agent_at(tmp_path / "agent.db", with_files(router)) as agent:
-        await agent.approve_file(file_id)
         *_, failed = await events_until(agent, FileFailed)
         assert failed == FileFailed(file_id, FileProblem.DESTINATION)
         await agent.drain()

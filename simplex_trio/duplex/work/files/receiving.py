@@ -28,10 +28,10 @@ from simplex_trio.errors import SimplexError, StoreFull
 from simplex_trio.wire.xftp.description import FileDescription, Replica
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import FileTooLarge
+from simplex_trio.xftp.files.arriving import receive_content
 from simplex_trio.xftp.files.downloading import Downloader
 from simplex_trio.xftp.files.packet_file import PacketFile
-from simplex_trio.xftp.files.placing import placed_before, placing
-from simplex_trio.xftp.files.progress import Counter, Phase
+from simplex_trio.xftp.files.placing import placed_before, placing, usable_name
 
 __all__ = ["ReceivingWork"]
 
@@ -86,8 +86,10 @@ class ReceivingWork(FileWorkBase):
                 await self._note(file.file_id, None)
             packets, is_new = await self._open(file.file_id, description.size)
             try:
-                await downloader.download(description, packets, is_new=is_new)
-                placed = await self._place(file, description, packets, part)
+                async with receive_content(
+                    downloader, description, packets, part, is_new=is_new
+                ) as senders_name:
+                    placed = await self._place(file, part, senders_name)
             finally:
                 with trio.CancelScope(shield=True):
                     await in_thread(packets.close)
@@ -107,18 +109,9 @@ class ReceivingWork(FileWorkBase):
 
     # --- placing --------------------------------------------------------------------------------
 
-    async def _place(
-        self, file: IncomingFile, description: FileDescription, packets: PacketFile, part: Path
-    ) -> Path:
-        tell = partial(self._progress.tell, file.file_id)
-        counter = Counter(Phase.DECRYPTING, description.size, tell)
-
-        def report(size: int) -> None:
-            trio.from_thread.check_cancelled()
-            trio.from_thread.run_sync(counter.add, 0, size)
-
-        name = None if file.name is None else os.fsdecode(file.name)
-        steps = placing(packets, description, part.parent, part, report, name)
+    async def _place(self, file: IncomingFile, part: Path, senders_name: str) -> Path:
+        name = usable_name(senders_name) if file.name is None else os.fsdecode(file.name)
+        steps = placing(part, part.parent, name)
         try:
             given = await in_thread(partial(_advance, steps))
             return await self._named(file.file_id, steps, given)
