@@ -209,3 +209,31 @@ def test_what_the_help_says_of_a_command_is_what_its_function_says(name: str) ->
     said = inspect.getdoc(command.default_command)
     assert said is not None
     assert command.help.partition("\n\n")[0] == said.partition("\n\n")[0]
+
+
+_LOOKS_AT_THE_COLLECTOR = """
+import gc
+from simplex_trio.cli import commands
+from simplex_trio.cli.app import main
+
+def command():
+    print(gc.isenabled(), gc.get_freeze_count() > 0)
+
+def find_command(given):
+    print(gc.isenabled())
+    return command
+
+commands.find_command = find_command
+main({arguments})
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [("", "False\nTrue True\n"), ("[]", "True\nTrue False\n")]
+)
+def test_the_collector_waits_while_the_program_is_loaded(arguments: str, said: str) -> None:
+    code = _LOOKS_AT_THE_COLLECTOR.format(arguments=arguments)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.returncode) == (said, 0)
