@@ -269,7 +269,7 @@ async def test_other_messages_are_notices(entity_id: bytes, message: Message) ->
 
 
 async def test_all_delivery_keys_are_forgotten() -> None:
-    async with connected() as (client, _):
+    async with connected() as (client, _peer):
         client._keep_delivery_key(ACCESS)
         await client.aclose()
         await client.forget_all()

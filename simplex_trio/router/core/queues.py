@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from simplex_trio.router.core.by_id import ById
 from simplex_trio.router.core.model import Queue
 from simplex_trio.router.core.service_queues import ServiceQueues
 from simplex_trio.router.core.transaction import (
@@ -35,21 +36,21 @@ class QueueTable:
 
     def __init__(self) -> None:
         self.service_queues: ServiceQueues = ServiceQueues()
-        self._by_recipient: dict[bytes, Queue] = {}
-        self._by_sender: dict[bytes, Queue] = {}
-        self._by_link: dict[bytes, Queue] = {}
-        self._by_notifier: dict[bytes, Queue] = {}
+        self._by_recipient: ById[Queue] = ById()
+        self._by_sender: ById[Queue] = ById()
+        self._by_link: ById[Queue] = ById()
+        self._by_notifier: ById[Queue] = ById()
         self._messages = 0
 
     def __len__(self) -> int:
         return len(self._by_recipient)
 
     def __iter__(self) -> Iterator[Queue]:
-        return iter(self._by_recipient.values())
+        return self._by_recipient.values()
 
-    def recipient_ids(self) -> tuple[bytes, ...]:
-        """A copy of the ids of all queues, for iterating while queues come and go."""
-        return tuple(self._by_recipient)
+    def recipient_ids(self) -> Iterator[bytes]:
+        """The ids of all queues, for iterating while queues come and go."""
+        return self._by_recipient.ids()
 
     @property
     def message_count(self) -> int:

@@ -18,6 +18,7 @@ from attrs import Factory, define
 from simplex_trio.crypto.hashes import ServiceSubs
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
+from simplex_trio.router.core.by_id import ById
 from simplex_trio.router.core.model import Subscription
 from simplex_trio.router.core.replies import Event, Outlet
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, Message
@@ -59,7 +60,7 @@ class Subscribers:
     """All subscriptions of one side."""
 
     def __init__(self) -> None:
-        self._by_queue: dict[bytes, Subscriber] = {}
+        self._by_queue: ById[Subscriber] = ById()
         self._by_service: dict[bytes, Subscriber] = {}
 
     @property
@@ -193,7 +194,7 @@ class Subscribers:
     def _end_by_name(
         self, requester: Subscriber | None, entity_id: bytes, message: Message
     ) -> list[EndedSubscription]:
-        before = self._by_queue.pop(entity_id, None)
+        before = self._by_queue.pop(entity_id)
         if before is None or before is requester:
             return []
         before.subscribed.pop(entity_id, None)
