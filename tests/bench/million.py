@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -102,16 +103,17 @@ async def _child(*arguments: str) -> AsyncIterator[trio.Process]:
 # --- queues -------------------------------------------------------------------------------------
 
 
-def _recipient_id(number: int) -> bytes:
-    return b"recipient%15d" % number
+def _id(kind: bytes, number: int) -> bytes:
+    """An id that looks random, as those of routers are, and is the same in each process."""
+    return sha256(kind + number.to_bytes(4, "big")).digest()[:24]
 
 
 def _queues(count: int) -> Iterable[PutQueue]:
     for number in range(count):
         yield PutQueue(
             QueueRecord(
-                recipient_id=_recipient_id(number),
-                sender_id=b"sender%18d" % number,
+                recipient_id=_id(b"recipient", number),
+                sender_id=_id(b"sender", number),
                 recipient_keys=(_KEY.public,),
                 dh_secret=bytes(28) + number.to_bytes(4, "big"),
                 created_day=20_000,
@@ -183,7 +185,7 @@ async def _subscribe(count: int) -> None:
 
 def _access(number: int) -> QueueAccess:
     delivery_key = BoxKey(bytes(28) + number.to_bytes(4, "big"))
-    return QueueAccess(_recipient_id(number), _KEY, delivery_key)
+    return QueueAccess(_id(b"recipient", number), _KEY, delivery_key)
 
 
 async def _until_active(agent: SMPClientAgent, count: int) -> None:

@@ -224,14 +224,11 @@ class Tables:
 
     def load(self) -> Snapshot:
         """Everything but bodies and link data."""
-        queues = list(self._records("queues", read_queue))
-        # The ids of queues and their messages are equal; keep them once.
-        ids = {queue.recipient_id: queue.recipient_id for queue in queues}
         messages: dict[bytes, list[MessageHead]] = {}
         for recipient_id, head in self._records("messages", read_head):
-            messages.setdefault(ids[recipient_id], []).append(head)
+            messages.setdefault(recipient_id, []).append(head)
         return Snapshot(
-            queues,
+            list(self._records("queues", read_queue)),
             messages,
             list(self._records("services", read_service)),
             list(self._records("notifications", read_notification)),
