@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Protocol
 
@@ -38,6 +39,7 @@ from tests.bench.children import ask_child
 from tests.bench.figures import Figures, Point
 from tests.bench.memory import grown, resident_of
 from tests.bench.rows import Conditions, Rows, Subject
+from tests.bench.stopwatch import processor_seconds
 
 __all__ = ["ROWS"]
 
@@ -149,6 +151,7 @@ async def chat_restart(conditions: Conditions) -> Figures:
     address = conditions.addresses[Subject.ROUTER].address
     contacts, program = conditions.times(1000), conditions.chat_program
     seconds: list[float] = []
+    used: list[float] = []
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         async with open_running_bot(folder, address, program) as bot:
@@ -161,10 +164,14 @@ async def chat_restart(conditions: Conditions) -> Figures:
             async with open_bot_process(folder, address, program) as pid:
                 await _line(people)
                 seconds.append(perf_counter() - start)
+                used.append(processor_seconds(pid) or 0)
                 await _told(people, "1")
                 resident = resident_of(pid)
-    figures = Figures.of_each(seconds)
-    return figures if resident is None else evolve(figures, resident_kib=resident / 1024)
+    return evolve(
+        Figures.of_each(seconds),
+        cpu_us=median(used) * 1e6 or None,
+        resident_kib=None if resident is None else resident / 1024,
+    )
 
 
 # --- the people ---------------------------------------------------------------------------------
