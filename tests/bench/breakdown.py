@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="the picture, as SVG")
     parser.add_argument("--row", choices=rows, default="send-pipelined", help="(send-pipelined)")
-    parser.add_argument("--scale", metavar="X", type=float, default=10.0, help="the row's (10)")
+    parser.add_argument("--scale", metavar="X", type=float, default=5.0, help="the row's (5)")
     options = parser.parse_args(arguments)
     options.file.write_text(trio.run(_measure, rows[options.row], options.scale))
     return 0
