@@ -122,7 +122,9 @@ class GroupMessage(MessageCalls[SentGroupMessage], Redacted):
     is_live: bool = False
     """Whether the text is still being written, and will be edited."""
     is_repeated: bool = False
-    """Whether a handler was begun with it before the program ended."""
+    """Whether a handler was begun with it before the program ended.
+
+    A loss of power may make the program forget that."""
     is_history: bool = False
     """Whether it was said before the program was a member: see `GroupHandlers.on_history`."""
     quoted: SentGroupMessage | None = field(default=None, repr=False)

@@ -254,7 +254,9 @@ class IncomingMessage(MessageCalls[SentMessage], Redacted):
     is_live: bool = False
     """Whether the text is still being written, and will be edited."""
     is_repeated: bool = False
-    """Whether a handler was begun with it before the program ended."""
+    """Whether a handler was begun with it before the program ended.
+
+    A loss of power may make the program forget that."""
     quoted: SentMessage | None = field(default=None, repr=False)
     """The message of the program that it answers, as it was sent, if that is still kept."""
     file: IncomingFile | None = None

@@ -57,6 +57,8 @@ class Actor:
     """How many of them came again after the program had ended."""
     contacts: dict[str, int] = field(factory=dict)
     group_id: int | None = None
+    has_lost_power: bool = False
+    """Whether its disk has forgotten in this round which messages it had begun with."""
     is_settled: bool = False
     """Whether it has been in the group since before this round."""
     is_invited: bool = False
@@ -89,7 +91,7 @@ class Actor:
         async def message(message: GroupMessage) -> None:
             self.repeated += message.is_repeated
             entry = message.member.name, message.text
-            if not message.is_repeated or entry not in self.seen:
+            if entry not in self.seen or not (message.is_repeated or self.has_lost_power):
                 self.seen.append(entry)
             await trio.lowlevel.checkpoint()
 
@@ -239,6 +241,8 @@ class Crowd:
                 actor.is_settled = True
             actor.is_doubtful = False
         self._check_messages()
+        for actor in self.actors.values():
+            actor.has_lost_power = False
         await self._check_members()
         self.world.check()
 
@@ -286,5 +290,6 @@ class Crowd:
 
     async def crash(self, actor: Actor, *, loses_power: bool = False) -> None:
         """It is killed, and runs again."""
+        actor.has_lost_power |= loses_power
         await actor.program.crash(loses_power=loses_power)
         await actor.program.start()
