@@ -504,8 +504,8 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             self._frames_received += len(frames)
             received.extend(frames)
             self._processor.unpark()
-            while len(received) > _RECEIVED_FRAMES:
-                await trio.lowlevel.checkpoint()
+            if len(received) > _RECEIVED_FRAMES:
+                await trio.lowlevel.checkpoint()  # process runs in the same turn at the latest
 
     async def _process(self) -> None:
         while True:

@@ -203,6 +203,6 @@ async def test_blocks_over_tls_that_do_not_wait() -> None:
     assert not ours.sends_nowait
 
 
-async def test_blocks_over_other_streams_always_wait() -> None:
+def test_blocks_over_other_streams_always_wait() -> None:
     ours, _ = pair()
     assert not ours.sends_nowait
