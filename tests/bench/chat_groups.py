@@ -28,8 +28,10 @@ from simplex_trio.chat.machine.groups.records import MemberOrigin, MemberRecord,
 from simplex_trio.chat.machine.groups.relations import Relation, Relations
 from simplex_trio.chat.machine.groups.store import GroupStore
 from simplex_trio.chat.machine.store import Store
+from simplex_trio.chat.messages.bodies import Received, decode_body
+from simplex_trio.chat.messages.events import XMsgNew
 from simplex_trio.chat.messages.group_profiles import Role
-from simplex_trio.chat.messages.message import message_id
+from simplex_trio.chat.messages.message import ChatMessage, XGrpMsgForward, message_id
 from simplex_trio.chat.messages.profiles import Profile
 from simplex_trio.chat.messages.versions import CHAT_VERSIONS
 from simplex_trio.chat.opening import open_bot
@@ -187,6 +189,16 @@ async def chat_group_start(conditions: Conditions) -> Figures:
 # --- the members --------------------------------------------------------------------------------
 
 
+def _is_message(body: bytes) -> bool:
+    """Whether it is what someone says, and not a profile, for example."""
+    return any(
+        isinstance(each, Received)
+        and isinstance(each.message, ChatMessage)
+        and isinstance(each.message.event, XMsgNew | XGrpMsgForward)
+        for each in decode_body(body)
+    )
+
+
 async def _members(count: int) -> None:
     lines = trio.wrap_file(sys.stdin)
     address = ServerAddress.parse((await lines.readline()).strip())
@@ -207,8 +219,8 @@ async def _members(count: int) -> None:
                 async for event in agent.events:
                     if isinstance(event, PeerMessage):
                         await agent.acknowledge(event)
-                        left[event.connection_id] -= 1
-                        if not any(left.values()):
+                        left[event.connection_id] -= _is_message(event.body)
+                        if all(each <= 0 for each in left.values()):
                             break
                 print("done", flush=True)
 
