@@ -2,7 +2,8 @@
 
 ``public-package`` shows the docstring of a package, and ``public`` documents names of it, one a
 line.  A name is documented as it is imported, whatever module it is defined in, and text that
-refers to it by a shorter name, or by that module, links to its entry.
+refers to it by a shorter name, or by that module, links to its entry.  So does code in the pages
+that is the name of something public, or of Trio's or Python's, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,20 +12,31 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 from collections.abc import Iterator
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import attrs
 from docutils import nodes
 from docutils.statemachine import StringList
+from elsewhere import address_of
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.domains.python import ObjectEntry
 from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import signature as sphinx_signature
+from sphinx.util.inspect import stringify_signature
 from sphinx.util.nodes import make_refnode
+
+_LONGEST_DEFAULT = 60
+"""Characters of a default that is shown."""
 
 
 @cache
@@ -141,6 +153,109 @@ class Public(_Generated):
             yield ""
 
 
+class NamesInProse(SphinxTransform):
+    """Makes links of names in the pages; Markdown has no other sign for them than for all code."""
+
+    default_priority = 400  # before references are resolved
+    _NAME = re.compile(r"(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\(\))?")
+
+    def apply(self, **_: Any) -> None:
+        if Path(self.env.doc2path(self.env.docname)).suffix == ".rst":
+            return  # which has roles for that
+        for literal in list(self.document.findall(nodes.literal)):
+            parent: nodes.Node | None = literal.parent
+            while parent is not None and not isinstance(parent, nodes.reference | nodes.title):
+                parent = parent.parent
+            found = self._NAME.fullmatch(literal.astext())
+            if parent is None and found and self._is_known(found["name"]):
+                literal.replace_self(self._reference(found["name"], literal))
+
+    @staticmethod
+    def _is_known(name: str) -> bool:
+        head, dot, attribute = name.partition(".")
+        if name.startswith("trio."):
+            return True
+        if head in short_names():
+            value = public_value(short_names()[head])
+            return not dot or hasattr(value, attribute) or attribute in field_names(value)
+        return bool(dot) and address_of(name) is not None
+
+    def _reference(self, name: str, literal: nodes.literal) -> pending_xref:
+        return pending_xref(
+            "",
+            literal.deepcopy(),
+            refdoc=self.env.docname,
+            refdomain="py",
+            reftype="obj",
+            reftarget=name,
+            refexplicit=True,
+            refwarn=True,
+        )
+
+
+def public_value(full: str) -> Any:
+    """What a full public name stands for."""
+    package, _, name = full.rpartition(".")
+    return getattr(sys.modules[package], name)
+
+
+def field_names(value: Any) -> frozenset[str]:
+    """The names of the fields of a class of attrs."""
+    is_attrs = inspect.isclass(value) and attrs.has(value)
+    return frozenset(each.name for each in attrs.fields(value)) if is_attrs else frozenset()
+
+
+class _Shown:
+    """A default, as it is shown."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def with_defaults(
+    _app: Sphinx, _what: str, _name: str, value: Any, _options: Any, signature: str, _returns: str
+) -> tuple[str, str] | None:
+    """The signature of a class of attrs with its defaults, which its constructor hides."""
+    if not (inspect.isclass(value) and attrs.has(value) and signature):
+        return None
+    fields = {each.alias: each for each in attrs.fields(value)}
+    found = sphinx_signature(value)
+    shown = [
+        each.replace(default=_Shown(_default(fields[each.name].default)))
+        if each.name in fields and each.default is not each.empty
+        else each
+        for each in found.parameters.values()
+    ]
+    replaced = found.replace(parameters=shown, return_annotation=found.empty)
+    return stringify_signature(replaced, unqualified_typehints=True), ""
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
+        factory = value.factory
+        return f"{factory.__name__}()" if inspect.isclass(factory) else "..."
+    if isinstance(value, Enum):
+        return f"{type(value).__name__}.{value.name}"
+    if inspect.isroutine(value) or inspect.isclass(value):
+        return value.__name__
+    text = repr(value)
+    return text if len(text) <= _LONGEST_DEFAULT else "..."
+
+
+def entry_of(env: BuildEnvironment, full: str, attribute: str) -> ObjectEntry | None:
+    """The entry of a public name, or of an attribute, which may be that of a base."""
+    objects = env.domains.python_domain.objects
+    value = public_value(full)
+    names = [full]
+    if attribute and inspect.isclass(value):
+        bases = (f"{base.__module__}.{base.__qualname__}" for base in value.__mro__[1:])
+        names += [public()[base][0] for base in bases if base in public()]
+    return next((objects[name + attribute] for name in names if name + attribute in objects), None)
+
+
 def resolve(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
 ) -> nodes.Element | None:
@@ -151,19 +266,25 @@ def resolve(
     while head:
         full = public()[head][0] if head in public() else short_names().get(head)
         if full is not None:
-            entry = env.domains.python_domain.objects.get(full + tail)
+            entry = entry_of(env, full, tail)
             if entry is None:
                 return None
             place = node["refdoc"], entry.docname, entry.node_id
             return make_refnode(app.builder, *place, content, full + tail)
         head, dot, last = head.rpartition(".")
         tail = f"{dot}{last}{tail}"
-    return None
+    address = address_of(node["reftarget"].lstrip(".~"))
+    if address is None:
+        return None
+    return nodes.reference("", "", content, internal=False, refuri=address)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_directive("public-package", PublicPackage)
     app.add_directive("public", Public)
+    app.setup_extension("sphinx.ext.autodoc")  # whose event is used
+    app.add_transform(NamesInProse)
     app.connect("missing-reference", resolve)
+    app.connect("autodoc-process-signature", with_defaults)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
