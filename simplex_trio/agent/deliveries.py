@@ -66,7 +66,8 @@ class Delivery(Redacted):
         traceback: TracebackType | None,
     ) -> None:
         if kind is None:
-            await self._deliveries._was_handled(self)
+            # Nothing is on its way out of the block, so this waits as any call does.
+            await self._deliveries._was_handled(self)  # noqa: ASYNC102
 
 
 class Deliveries:
