@@ -15,6 +15,7 @@ from trio.testing import MockClock
 from simplex_trio.chat.bot import Bot
 from simplex_trio.chat.changes import MessageEdited
 from simplex_trio.chat.handlers import Handlers
+from simplex_trio.chat.machine import following
 from simplex_trio.chat.machine.records import DeliveryState
 from simplex_trio.chat.messages.content import Text, UnknownContent
 from simplex_trio.chat.messages.preferences import Allow, Feature, Preference, Preferences
@@ -459,7 +460,20 @@ def test_a_seed_repeats_everything() -> None:
     assert elsewhere.stdout.strip() == str(first)
 
 
-async def test_who_cannot_be_connected_is_told(autojump_clock: MockClock) -> None:
+async def test_people_are_customers(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        desk = await world.bot(business=True)
+        alice = await world.person("Alice")
+        group = await alice.join(desk.address)
+        assert group.business is not None
+        await alice.send("hello", to=group)
+
+
+async def test_who_cannot_be_connected_is_told(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A contact is offered a group, which is no answer to one who does not know businesses.
+    monkeypatch.setattr(following, "business_answers", lambda *_: None)
     async with open_world() as world:
         desk = await world.bot(business=True)
         alice = await world.person("Alice")
