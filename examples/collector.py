@@ -28,6 +28,7 @@ from simplex_trio import (
     SMPClientAgent,
     SubscriptionEnded,
     SubscriptionError,
+    open_deliveries,
     open_router,
     open_smp_agent,
 )
@@ -38,10 +39,10 @@ SENSORS_PER_ROUTER = 2
 class Collector:
     """The queues of the sensors, and the readings from them."""
 
-    def __init__(self, agent: SMPClientAgent) -> None:
+    def __init__(self, agent: SMPClientAgent, deliveries: Deliveries) -> None:
         self.readings = 0
         self._agent = agent
-        self._deliveries = Deliveries(agent)
+        self._deliveries = deliveries
         self._names: dict[bytes, str] = {}
         self._seen: set[tuple[bytes, int]] = set()
 
@@ -82,8 +83,8 @@ class Collector:
 
 async def main(*routers: str, count: int = 3) -> None:
     """Collect from remote sensors forever, or ``count`` readings from each of four local ones."""
-    async with open_smp_agent() as agent:
-        collector = Collector(agent)
+    async with open_smp_agent() as agent, open_deliveries(agent) as deliveries:
+        collector = Collector(agent, deliveries)
         if not routers:
             await show(collector, count)
             return

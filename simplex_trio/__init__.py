@@ -102,6 +102,7 @@ __all__ = [
     "X25519PublicKey",
     "connect_ntf_client",
     "connect_smp_client",
+    "open_deliveries",
     "open_ntf_client",
     "open_router",
     "open_smp_agent",
@@ -118,6 +119,7 @@ if TYPE_CHECKING:
     from simplex_trio.agent.deliveries import (
         Deliveries,
         Delivery,
+        open_deliveries,
         repeat_until_accepted,
         send_until_accepted,
     )
@@ -200,6 +202,7 @@ else:
             "simplex_trio.agent.deliveries": (
                 "Deliveries",
                 "Delivery",
+                "open_deliveries",
                 "repeat_until_accepted",
                 "send_until_accepted",
             ),

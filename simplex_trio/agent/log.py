@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import secrets
 
 from simplex_trio.agent.config import AgentRole
@@ -27,10 +28,13 @@ from simplex_trio.agent.events import (
     SubscriptionEnded,
     SubscriptionError,
 )
+from simplex_trio.errors import SimplexError
 
 __all__ = ["AgentLog"]
 
 _log = logging.getLogger("simplex_trio.agent")
+
+_REFUSALS = (SubscriptionError, ServiceSubscriptionError, ServiceUnavailable)
 
 
 class AgentLog:
@@ -42,19 +46,20 @@ class AgentLog:
 
     def note(self, event: AgentEvent) -> None:
         """Write down what an event says about a connection or a subscription."""
-        level = self._level
+        level = logging.WARNING if isinstance(event, _REFUSALS) else self._level
+        if not _log.isEnabledFor(level):
+            return
         match event:
             case Connected():
                 text = "connected"
             case Disconnected(queues=queues, reason=reason):
-                why = str(reason) or type(reason).__name__
-                text = f"the connection has ended, with {len(queues)} subscriptions: {why}"
+                text = f"the connection has ended, with {len(queues)} subscriptions: {_why(reason)}"
             case CannotConnect(error=error):
-                text = f"cannot connect, trying again: {error}"
+                text = f"cannot connect, trying again: {_why(error)}"
             case Subscribed(queues=queues):
                 text = f"{len(queues)} queues are subscribed to"
             case SubscriptionError(failures=failures):
-                level, text = logging.WARNING, f"{len(failures)} subscriptions are refused"
+                text = f"{len(failures)} subscriptions are refused"
             case SubscriptionEnded(deleted=True):
                 text = "a queue was deleted"
             case SubscriptionEnded():
@@ -62,16 +67,24 @@ class AgentLog:
             case ServiceSubscribed():
                 text = "the queues of the service are subscribed to"
             case ServiceSubscriptionError() | ServiceUnavailable():
-                level, text = logging.WARNING, "the queues of the service are refused"
+                text = "the queues of the service are refused"
             case ServiceDisconnected():
                 text = "the subscription of the service has ended with its connection"
             case ServiceEnded():
                 text = "another client has taken over the subscription of the service"
             case _:
                 return
-        if _log.isEnabledFor(level):
-            _log.log(level, "router %s: %s", self._name(event.destination), text)
+        _log.log(level, "router %s: %s", self._name(event.destination), text)
 
     def _name(self, destination: Destination) -> str:
         place = f"{destination.server}|{destination.label}".encode()
-        return hashlib.blake2b(place, digest_size=2, key=self._salt).hexdigest()
+        return hashlib.blake2b(place, digest_size=4, key=self._salt).hexdigest()
+
+
+def _why(error: BaseException) -> str:
+    """The text of an error of this package or of Trio's; others may have an address in theirs."""
+    if isinstance(error, SimplexError) or type(error).__module__.partition(".")[0] == "trio":
+        return str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return type(error).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
@@ -12,16 +12,21 @@ from attrs import evolve
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.config import AgentConfig
-from simplex_trio.agent.deliveries import Deliveries, Delivery, send_until_accepted
+from simplex_trio.agent.deliveries import (
+    Deliveries,
+    Delivery,
+    open_deliveries,
+    send_until_accepted,
+)
 from simplex_trio.agent.events import AgentEvent, RouterEvent
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp.client import SMPClient, open_smp_client
-from simplex_trio.client.smp.queues import QuotaReached, ReceivingQueue
+from simplex_trio.client.smp.queues import OwnedQueue, QuotaReached, ReceivingQueue
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.server import EMBEDDED, open_router
 from simplex_trio.testing.cable import Cable, open_cable
-from simplex_trio.wire.errors.values import Code
+from simplex_trio.wire.errors.values import Code, Store
 
 QUICKLY = Backoff(initial=0.01, increase_after=60, maximum=0.01)
 QUICK = AgentConfig(backoff=QUICKLY, remember_failure=0)
@@ -30,11 +35,13 @@ QUICK = AgentConfig(backoff=QUICKLY, remember_failure=0)
 class Scene:
     """An agent behind a cable, and a sender that is not."""
 
-    def __init__(self, cable: Cable, agent: SMPClientAgent, sender: SMPClient) -> None:
+    def __init__(
+        self, cable: Cable, agent: SMPClientAgent, sender: SMPClient, deliveries: Deliveries
+    ) -> None:
         self.cable = cable
         self.agent = agent
         self.sender = sender
-        self.deliveries = Deliveries(agent)
+        self.deliveries = deliveries
 
     async def queue(self) -> ReceivingQueue:
         queue = await self.sender.create_queue(subscribe=False)
@@ -46,6 +53,10 @@ class Scene:
             if isinstance(each, Delivery):
                 return each
         raise AssertionError
+
+    async def until_empty(self, queue: ReceivingQueue) -> None:
+        while (await self.sender.queue_info(queue)).size:
+            await trio.lowlevel.checkpoint()
 
     async def next_event(self, kind: type[AgentEvent]) -> AgentEvent:
         async for each in self.deliveries:
@@ -68,8 +79,9 @@ async def set_up(quota: int = 128) -> AsyncIterator[Scene]:
         open_cable(router.address) as cable,
         open_smp_agent(QUICK) as agent,
         open_smp_client(router.address) as sender,
+        open_deliveries(agent) as deliveries,
     ):
-        yield Scene(cable, agent, sender)
+        yield Scene(cable, agent, sender, deliveries)
 
 
 async def test_handled_messages_are_acknowledged(scene: Scene) -> None:
@@ -80,7 +92,7 @@ async def test_handled_messages_are_acknowledged(scene: Scene) -> None:
         assert first.body == b"one"
     async with await scene.next() as second:
         assert second.body == b"two"
-    assert (await scene.sender.queue_info(queue)).size == 0
+    await scene.until_empty(queue)
 
 
 async def test_a_message_that_was_not_handled_comes_again(scene: Scene) -> None:
@@ -124,8 +136,8 @@ async def test_what_was_handled_can_be_kept(scene: Scene) -> None:
     kept[one.server, queue.recipient_id] = one.message.message_id
     await scene.sender.send(queue.sender_id, b"two")
 
-    async with open_smp_agent(QUICK) as other:
-        scene.deliveries = Deliveries(other, handled=kept)
+    async with open_smp_agent(QUICK) as other, open_deliveries(other, handled=kept) as again:
+        scene.deliveries = again
         scene.deliveries.subscribe(str(scene.cable.address), [queue])
         async with await scene.next() as two:
             assert two.body == b"two"
@@ -150,7 +162,8 @@ async def test_queues_are_handled_side_by_side(scene: Scene) -> None:
     async with trio.open_nursery() as nursery:
         for _ in queues:
             nursery.start_soon(handle, await scene.next())
-    assert [(await scene.sender.queue_info(each)).size for each in queues] == [0, 0, 0]
+    for queue in queues:
+        await scene.until_empty(queue)
 
 
 async def test_a_full_queue() -> None:
@@ -203,3 +216,100 @@ async def test_what_will_not_pass_is_raised_at_once(scene: Scene) -> None:
     with trio.move_on_after(0) as scope:
         await send_until_accepted(scene.agent, scene.cable.address, bytes(24), b"hello")
     assert scope.cancelled_caught
+
+
+# --- bad moments --------------------------------------------------------------------------------
+
+
+async def test_a_message_in_hand_does_not_come_again(scene: Scene) -> None:
+    queue = await scene.queue()
+    for body in (b"one", b"two"):
+        await scene.sender.send(queue.sender_id, body)
+    async with trio.open_nursery() as nursery, await scene.next() as first:
+        reading = scene.next
+        found: list[Delivery] = []
+
+        async def read() -> None:
+            found.append(await reading())
+
+        nursery.start_soon(read)
+        scene.cable.cut()
+        scene.cable.mend()
+        while not scene.deliveries._come_again:
+            await trio.lowlevel.checkpoint()
+    assert (first.body, found[0].body) == (b"one", b"two")
+
+
+async def test_a_message_that_came_again_is_returned_if_handling_fails(scene: Scene) -> None:
+    queue = await scene.queue()
+    await scene.sender.send(queue.sender_id, b"difficult")
+    found: list[Delivery] = []
+
+    async def read() -> None:
+        found.append(await scene.next())
+
+    async with trio.open_nursery() as nursery:
+        with suppress(LookupError):
+            async with await scene.next():
+                nursery.start_soon(read)
+                scene.cable.cut()
+                scene.cable.mend()
+                while not scene.deliveries._come_again:
+                    await trio.lowlevel.checkpoint()
+                raise LookupError
+    async with found[0] as again:
+        assert again.body == b"difficult"
+    await scene.until_empty(queue)
+
+
+async def test_an_acknowledgement_that_is_refused_for_now_is_repeated(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = SMPClient.acknowledge
+    refusals = [RouterError(Store("full"))]
+
+    async def acknowledge(self: SMPClient, queue: OwnedQueue, message_id: bytes) -> None:
+        if refusals:
+            await trio.lowlevel.checkpoint()
+            raise refusals.pop()
+        await original(self, queue, message_id)
+
+    queue = await scene.queue()
+    for body in (b"one", b"two"):
+        await scene.sender.send(queue.sender_id, body)
+    monkeypatch.setattr(SMPClient, "acknowledge", acknowledge)
+    async with await scene.next():
+        pass
+    assert (await scene.next()).body == b"two"
+
+
+@pytest.mark.parametrize("steps", range(1, 5))
+async def test_reading_that_is_cancelled_does_not_stop_a_queue(scene: Scene, steps: int) -> None:
+    queue = await scene.queue()
+    for body in (b"one", b"two"):
+        await scene.sender.send(queue.sender_id, body)
+    one = await scene.next()
+    kept = {(one.server, queue.recipient_id): one.message.message_id}
+    async with open_smp_agent(QUICK) as other, open_deliveries(other, handled=kept) as deliveries:
+        scene.deliveries = deliveries
+        deliveries.subscribe(str(scene.cable.address), [queue])
+        while other.events.unread < 3:  # connected, the message, and subscribed
+            await trio.lowlevel.checkpoint()
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(scene.next)
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+                scope.cancel()
+        async with await scene.next() as two:
+            assert two.body == b"two"
+
+
+async def test_queues_that_are_not_read_any_more(scene: Scene) -> None:
+    queue = await scene.queue()
+    await scene.sender.send(queue.sender_id, b"one")
+    async with await scene.next():
+        pass
+    scene.deliveries.unsubscribe(str(scene.cable.address), [queue])
+    assert not scene.deliveries._queues
+    assert not scene.deliveries._handled

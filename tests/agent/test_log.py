@@ -10,8 +10,9 @@ from attrs import evolve
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.config import AgentConfig, AgentRole
+from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.events import CannotConnect, Disconnected, Subscribed, SubscriptionError
-from simplex_trio.client.smp.client import connect_smp_client, open_smp_client
+from simplex_trio.client.smp.client import SMPClient, connect_smp_client, open_smp_client
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.engine.backoff import Backoff
@@ -103,3 +104,20 @@ async def test_a_connection_that_the_router_closes_has_a_reason_in_words() -> No
         assert "has closed the connection" in str(reason)
         with pytest.raises(ConnectionLost, match="has closed the connection"):
             await client.ping()
+
+
+async def test_the_error_of_a_connector_may_have_an_address(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "simplex_trio")
+
+    async def connect(_nursery: trio.Nursery, destination: Destination) -> SMPClient:
+        await trio.open_tcp_stream("127.0.0.1", destination.server.effective_port)
+        raise AssertionError
+
+    async with open_smp_agent(QUICK, connector=connect) as agent:
+        address = f"smp://{'A' * 43}=@127.0.0.1:1"
+        agent.subscribe(address, [QueueAccess(bytes(24), Ed25519PrivateKey.generate())])
+        await wait_for(agent, CannotConnect)
+    assert "cannot connect" in caplog.text
+    assert "127.0.0.1" not in caplog.text
