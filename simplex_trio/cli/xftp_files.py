@@ -124,22 +124,23 @@ def send(
 
     sent, (*described, private) = _transfer(transfer, state)
     links = _links(sent.recipients[0], link=link, web_link=web_link)
+    if json:
+        report = {"descriptions": [str(path) for path in described], "private": str(private)}
+        print_json(report | links)
+    else:
+        say("The file is on the routers. Give one of these to each recipient:")
+        for path in described:
+            say(f"  {path}")
+        say(f"Keep this one, with which the file can be deleted: {private}")
+        for each in links.values():
+            say("Or give this link to one of them:")
+            say(each)
+    # It may take some seconds, and an interruption must not keep the links back.
     if web_link and not run(partial(shows_pages, sent.recipients[0].servers[0])):
         aside(
             "The first router has no certificate that browsers trust, so they will not open the "
             "web link; apps do."
         )
-    if json:
-        report = {"descriptions": [str(path) for path in described], "private": str(private)}
-        print_json(report | links)
-        return
-    say("The file is on the routers. Give one of these to each recipient:")
-    for path in described:
-        say(f"  {path}")
-    say(f"Keep this one, with which the file can be deleted: {private}")
-    for each in links.values():
-        say("Or give this link to one of them:")
-        say(each)
 
 
 def _links(description: FileDescription, *, link: bool, web_link: bool) -> dict[str, str]:

@@ -22,12 +22,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from rich.console import Console
 
-from simplex_trio.cli import xftp_bars, xftp_files
+from simplex_trio.cli import web_pages, xftp_bars, xftp_files
 from simplex_trio.cli.web_pages import shows_pages
 from simplex_trio.cli.xftp_bars import showing_progress
 from simplex_trio.crypto.pem import to_pem
 from simplex_trio.errors import DialFailed, RequestTimeout
 from simplex_trio.transport.tls import TlsCredentials, utc_now
+from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.files.progress import Phase, Progress, Retrying
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPRouterConfig
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
@@ -221,6 +222,48 @@ async def test_links_that_browsers_open() -> None:
         assert await shows_pages(router.address, trusted)
         assert not await shows_pages(router.address)
     assert not await shows_pages(router.address, trusted)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("[2001:db8::1]", ["2001:db8::1"]),
+        ("192.0.2.1", ["192.0.2.1"]),
+        (f"{'a' * 56}.onion,xftp.example.com", []),
+    ],
+    ids=["IPv6", "IPv4", "onion"],
+)
+async def test_the_host_that_is_asked_for_pages(
+    monkeypatch: pytest.MonkeyPatch, host: str, expected: list[str]
+) -> None:
+    asked: list[str] = []
+
+    async def connect(host: str, *_args: object, **_options: object) -> None:
+        await trio.lowlevel.checkpoint()
+        asked.append(host)
+        raise OSError
+
+    monkeypatch.setattr(trio, "open_ssl_over_tcp_stream", connect)
+    server = ServerAddress.parse(f"xftp://{'A' * 43}=@{host}")
+    assert not await web_pages.shows_pages(server)
+    assert asked == expected
+
+
+def test_links_are_printed_before_the_pages_are_looked_for(
+    cli: Cli,
+    server: str,
+    photo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def shows_pages(_server: ServerAddress) -> bool:
+        await trio.lowlevel.checkpoint()
+        raise OSError("while the pages are looked for")
+
+    monkeypatch.setattr(xftp_files, "shows_pages", shows_pages)
+    sent = cli("xftp", "send", photo, server, "--to", tmp_path, "--web-link")
+    assert sent.code == 1
+    assert "https://" in sent.out
 
 
 def web_certificate_for(host: str) -> tuple[x509.Certificate, TlsCredentials]:
