@@ -54,9 +54,12 @@ def explained(*, as_json: bool = False) -> Iterator[None]:
         from simplex_trio.cli.explanations import explain
 
         sentence, code = explain(errors[0], notes[0] if notes else None)
-        if as_json:
-            print_json({"error": sentence, "exit_code": code})
         complain(sentence)
+        if as_json:
+            try:
+                print_json({"error": sentence, "exit_code": code})
+            except OSError:
+                _discard_output()  # its reader has gone, or its disk is full
         sys.exit(code)
 
 
@@ -70,6 +73,10 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 def _leave_quietly() -> NoReturn:
     """Exit because the reader of our output has gone, as after ``| head``."""
+    _discard_output()
+    sys.exit(_NO_READER)
+
+
+def _discard_output() -> None:
     # Python would complain once more when it flushes at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(_NO_READER)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,6 +135,34 @@ def test_programs_find_the_sentence_on_standard_output(
     report = json.loads(said.out)
     assert report["exit_code"] == 4
     assert said.err == f"simplex-trio: {report['error']}\n"
+
+
+def test_a_mistake_in_json_whose_reader_has_gone() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = run_with_mistake(writing)
+    os.close(writing)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"simplex-trio: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_mistake_in_json_on_a_full_device() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    done = run_with_mistake(full)
+    os.close(full)
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+
+
+def run_with_mistake(stdout: int) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "simplex_trio", "ping", "nonsense", "--json"],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(
