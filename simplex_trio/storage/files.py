@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,8 @@ OWNER_ONLY: Final = 0o600
 
 _OTHERS: Final = 0o077
 """The permissions of everyone but the owner."""
+
+_GROUP: Final = 0o070
 
 _BINARY: Final = getattr(os, "O_BINARY", 0)
 
@@ -59,8 +62,12 @@ def create_file(path: Path, data: bytes, permissions: int = OWNER_ONLY) -> None:
         raise
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, *, keep_access: bool = False) -> None:
     """Write a private file whole: a crash leaves the old content or the new.
+
+    With ``keep_access`` the new file has the permissions of the one it replaces, and its owner and
+    group where this process may set them.  Without it, or where there was none, the file is for its
+    owner alone.
 
     It waits for the disk, so a program with an event loop calls it in a thread.  Raises `OSError`.
     """
@@ -69,6 +76,8 @@ def replace_file(path: Path, data: bytes) -> None:
     try:
         try:
             write_all(descriptor, data)
+            if keep_access and path.exists():
+                _set_access(descriptor, path.stat())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -77,6 +86,23 @@ def replace_file(path: Path, data: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _set_access(descriptor: int, wanted: os.stat_result) -> None:
+    """Give an open file the owner, the group and the permissions of another."""
+    if sys.platform == "win32":
+        return
+    permissions = wanted.st_mode & (_OTHERS | OWNER_ONLY)
+    has = os.fstat(descriptor)
+    if wanted.st_gid != has.st_gid:
+        try:
+            os.fchown(descriptor, -1, wanted.st_gid)
+        except PermissionError:
+            permissions &= ~_GROUP  # they were meant for another group
+    if wanted.st_uid != has.st_uid:
+        with suppress(PermissionError):
+            os.fchown(descriptor, wanted.st_uid, -1)
+    os.fchmod(descriptor, permissions)
 
 
 def make_private(path: Path) -> None:

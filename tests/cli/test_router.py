@@ -239,6 +239,7 @@ def test_renewed_credentials(cli: Cli, tmp_path: Path, program: tuple[str, ...])
     assert new.certificate != old.certificate
     assert new.key != old.key
     assert stat.S_IMODE((folder / "server.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder / "server.crt").stat().st_mode) == 0o644
 
 
 def test_renewing_is_done_again_after_a_crash(cli: Cli, tmp_path: Path) -> None:

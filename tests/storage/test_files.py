@@ -61,6 +61,63 @@ def test_the_old_content_stays_until_the_new_is_written(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_a_replaced_file_is_for_its_owner_alone_unless_access_is_kept(
+    tmp_path: Path, mode: int
+) -> None:
+    path = tmp_path / "certificate"
+    replace_file(path, b"first", keep_access=True)
+    assert mode_of(path) == 0o600
+    path.chmod(mode)
+    replace_file(path, b"second", keep_access=True)
+    assert (path.read_bytes(), mode_of(path)) == (b"second", mode)
+    replace_file(path, b"third")
+    assert mode_of(path) == 0o600
+
+
+def give_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a file look as if it were another user's."""
+    stat = Path.stat
+    owned = os.stat_result((*path.stat()[:4], 4711, 4712, *path.stat()[6:]))
+    monkeypatch.setattr(
+        Path, "stat", lambda each, **given: owned if each == path else stat(each, **given)
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fchown"), reason="files have no owners")
+def test_the_owner_and_the_group_of_a_replaced_file_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "key"
+    path.touch()
+    path.chmod(0o640)
+    give_away(path, monkeypatch)
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: asked.append((user, group)))
+    replace_file(path, b"new", keep_access=True)
+    assert asked == [(-1, 4712), (4711, -1)]
+    monkeypatch.undo()
+    assert mode_of(path) == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "fchown"), reason="files have no owners")
+def test_permissions_of_a_group_are_not_given_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "key"
+    path.touch()
+    path.chmod(0o640)
+    give_away(path, monkeypatch)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "not root")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    replace_file(path, b"new", keep_access=True)
+    monkeypatch.undo()
+    assert (path.read_bytes(), mode_of(path)) == (b"new", 0o600)
+
+
 def test_a_disk_that_takes_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
