@@ -41,11 +41,10 @@ def at_least(lowest: float, highest: float = math.inf) -> Callable[[Any, Any], N
     return check
 
 
-def not_empty(_type: Any, value: Any) -> None:
-    """A validator of a text, or of several."""
-    for each in (value,) if isinstance(value, str) else value or ():
-        if not each.strip():
-            raise ValueError("Must not be empty.")
+def not_empty(_type: Any, value: str) -> None:
+    """A validator of a text."""
+    if not value.strip():
+        raise ValueError("Must not be empty.")
 
 
 # --- options ------------------------------------------------------------------------------------
@@ -68,7 +67,10 @@ Patience = Annotated[float, Parameter(name="--seconds", validator=at_least(0))]
 
 Port = Annotated[int, Parameter(validator=at_least(1, 0xFFFF))]
 
-HostNames = Annotated[list[str] | None, Parameter(name="--host", negative=(), validator=not_empty)]
+HostNames = Annotated[
+    list[Annotated[str, Parameter(validator=not_empty)]] | None,
+    Parameter(name="--host", negative=()),
+]
 
 QueueName = Annotated[str, Parameter(validator=not_empty)]
 

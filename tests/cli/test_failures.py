@@ -18,6 +18,7 @@ from simplex_trio import (
     RequestTimeout,
     RouterError,
 )
+from simplex_trio.cli import refusals
 from simplex_trio.cli.explanations import explain
 from simplex_trio.cli.failures import CommandFailed, ExitCode, Interrupted
 from simplex_trio.cli.reporting import explained, named
@@ -214,6 +215,11 @@ def test_refusals_are_words_and_no_codes(error: SimplexError) -> None:
     assert sentence.endswith(".")
     words = sentence.replace("SMP", "").replace("@FILE", "").split()
     assert not [word for word in words if word.isupper() and len(word) > 1]
+
+
+@pytest.mark.parametrize("error", [*Code, *XFTPCode], ids=repr)
+def test_there_are_words_for_each_code(error: Code | XFTPCode) -> None:
+    assert error in refusals._CODES
 
 
 @pytest.mark.parametrize("bug", [KeyError("a bug"), ZeroDivisionError()])

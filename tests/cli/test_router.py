@@ -100,6 +100,15 @@ def test_init_checks_before_it_writes(cli: Cli, tmp_path: Path, arguments: tuple
     assert not (tmp_path / "router").exists()
 
 
+@pytest.mark.parametrize("program", [("router",), ("xftp", "router")], ids=" ".join)
+def test_an_empty_host_is_told_in_words(cli: Cli, tmp_path: Path, program: tuple[str, ...]) -> None:
+    refused = cli(*program, "init", tmp_path / "router", "--host", "one.example", "--host", "")
+    assert refused.code == 2
+    assert "--host" in refused.err
+    assert "Must not be empty." in refused.err
+    assert "[" not in refused.err
+
+
 def test_long_names(cli: Cli, tmp_path: Path) -> None:
     name = ".".join(["a" * 60] * 4)
     assert cli("router", "init", tmp_path / "router", "--host", name).code == 0
