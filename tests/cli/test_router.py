@@ -143,7 +143,16 @@ def test_the_life_of_a_router(cli: Cli, tmp_path: Path) -> None:
         assert cli("queue", "send", "inbox", "hello").code == 0
         locked = cli("router", "stats", folder)
         assert locked.code == 1
-        assert "metrics_port" in locked.err
+        assert "metrics_port = 5240 " in locked.err
+        assert "start it again" in locked.err
+        config = folder / "router.toml"
+        before = config.read_text()
+        config.write_text(f"metrics_port = {a_free_port()}\n{before}")
+        late = cli("router", "stats", folder)
+        assert late.code == 1
+        assert "put metrics_port" not in late.err
+        assert "start it again" in late.err
+        config.write_text(before)
         stopped = program.stop(signal.SIGTERM)
     assert stopped.code == 0
     assert stopped.out == ""

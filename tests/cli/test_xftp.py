@@ -305,7 +305,8 @@ def test_the_life_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:
         sent = cli("xftp", "send", photo, at, "--to", tmp_path, "--json").json()
         locked = cli("xftp", "router", "stats", folder)
         assert locked.code == 1
-        assert "metrics_port" in locked.err
+        assert "metrics_port = 5241 " in locked.err
+        assert "# metrics_port = 5241  # for Prometheus" in (folder / "xftp.toml").read_text()
         stopped = program.stop(signal.SIGTERM)
     assert stopped.code == 0
     assert config.packets.password is not None

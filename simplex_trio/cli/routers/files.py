@@ -53,6 +53,7 @@ PROGRAM = RouterProgram(
     config=XFTPRouterConfig,
     password_of=lambda config: config.packets.password,
     serve=serve_xftp_router,
+    metrics_port=5241,
     metrics_prefix=METRICS_PREFIX,
     numbers_in_store=_numbers,
 )
@@ -97,7 +98,7 @@ def init(
     config = f"""\
 {new.common_lines}\
 store = "files"
-# metrics_port = 5241  # for Prometheus, and for simplex-trio xftp router stats; on 127.0.0.1 only
+{new.metrics_line}
 
 # Browsers need web.crt and web.key in this folder, from an authority that they trust.
 {web}web_ports = [{port}]

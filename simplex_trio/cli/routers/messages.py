@@ -56,6 +56,7 @@ PROGRAM = RouterProgram(
     config=RouterConfig,
     password_of=lambda config: config.queues.password,
     serve=serve_router,
+    metrics_port=5240,
     metrics_prefix=METRICS_PREFIX,
     numbers_in_store=_numbers,
 )
@@ -91,7 +92,7 @@ def init(
     config = f"""\
 {new.common_lines}\
 store = "router.sqlite"
-# metrics_port = 5240  # for Prometheus, and for simplex-trio router stats; on 127.0.0.1 only
+{new.metrics_line}
 
 [queues]
 # What clients have to know to create queues, and to use the router as a proxy.

@@ -70,10 +70,19 @@ async def _numbers(program: RouterProgram[ConfigT], config: ConfigT) -> _Found:
     try:
         return _Found(False, *await program.numbers_in_store(config))
     except StoreLocked as exc:
-        raise CommandFailed(
-            "The router is running, and only it can read its store; "
-            "put metrics_port = 5240 into its configuration, start it again, and then ask.",
-        ) from exc
+        raise CommandFailed(_how_to_ask(program, config)) from exc
+
+
+def _how_to_ask(program: RouterProgram[ConfigT], config: ConfigT) -> str:
+    first = (
+        f"put metrics_port = {program.metrics_port} into its configuration"
+        if config.metrics_port is None
+        else "it has not read the metrics_port that is in its configuration now"
+    )
+    return (
+        "The router is running, and only it can read its store; "
+        f"{first}: start it again, and then ask."
+    )
 
 
 def numbers_in_metrics(text: str, prefix: str) -> tuple[Numbers, Numbers]:

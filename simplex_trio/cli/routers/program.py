@@ -31,6 +31,8 @@ class RouterProgram(Generic[ConfigT]):
     password_of: Callable[[ConfigT], str | None]
     serve: Callable[..., Awaitable[object]]
     """Takes the configuration, ``accept_loss`` and ``task_status``."""
+    metrics_port: int
+    """The port in the example that its new configuration has for ``metrics_port``."""
     metrics_prefix: str
     numbers_in_store: Callable[[ConfigT], Awaitable[tuple[Numbers, Numbers]]]
     """What there is, and the counters, in the store of a router that does not run."""
