@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def _ends_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the process without a word, for as long as only modules are loaded.
+    """Let Ctrl-C end the process without a word while modules are being loaded.
 
     A `KeyboardInterrupt` in the middle of an import has a long traceback, and nothing is to be
     cleaned up yet.

@@ -55,7 +55,7 @@ app.command(
     Starts two routers of its own on this machine. Two people talk over them, from end to end, and
     the routers show what they see of that. Then messages go directly and through a proxy, and a
     connection is cut in the middle. It ends with an account of what was shown. It takes some ten
-    seconds on a terminal, and less than one elsewhere. The exit code is 1 if anything did not hold.
+    seconds on a terminal, and a few seconds elsewhere. The exit code is 1 if anything did not hold.
     """,
     help_epilogue=_examples(
         "simplex-trio demo",
