@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from simplex_trio.cli.failures import Interrupted
+from simplex_trio.cli.failures import ExitCode, Interrupted
 from simplex_trio.cli.output import complain, print_json
 from simplex_trio.errors import SimplexError
 
@@ -55,7 +55,7 @@ def explained(*, as_json: bool = False) -> Iterator[None]:
 
         sentence, code = explain(errors[0], notes[0] if notes else None)
         complain(sentence)
-        if as_json:
+        if as_json and code is not ExitCode.UNFINISHED:  # which is no error, and reported before
             try:
                 print_json({"error": sentence, "exit_code": code})
             except OSError:
