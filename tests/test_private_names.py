@@ -26,6 +26,7 @@ _OPENSSL_FUNCTIONS = (
     "ERR_clear_error",
     "SSL_CTX_set1_curves_list",
     "SSL_CTX_set1_sigalgs_list",
+    "SSL_clear_mode",
     "SSL_set_bio",
 )
 
@@ -42,6 +43,13 @@ def test_functions_of_openssl_that_have_no_method(name: str) -> None:
     from OpenSSL._util import lib
 
     assert callable(getattr(lib, name, None)), changed("pyOpenSSL", f"_util.lib.{name}", _OPENSSL)
+
+
+def test_the_mode_of_openssl_that_is_cleared() -> None:
+    from OpenSSL._util import lib
+
+    name = "SSL_MODE_AUTO_RETRY"
+    assert getattr(lib, name, None) == 4, changed("pyOpenSSL", f"_util.lib.{name}", _OPENSSL)
 
 
 def test_what_objects_of_pyopenssl_hold() -> None:

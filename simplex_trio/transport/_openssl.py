@@ -43,6 +43,16 @@ _MAX_RECORD = 16384
 # What a buffer may have held and still be kept.
 _SMALL = 4096
 
+_RECORDS_AT_ONCE = 64
+"""Records that one call of `TlsConnection.decrypt` opens.  What is left waits for the next call, in
+which other tasks have had their turn; if none of them has data, the connection fails.  Requests for
+new keys count twice, as OpenSSL stops before and after its answer.  A router sends two tickets
+after the handshake, and no more records without data."""
+
+_MAX_UNSENT = 4096
+"""Bytes that a peer can have us keep for sending without any data: the tickets of a handshake, and
+27 bytes for each new key that the peer asks for.  Beyond that the connection fails."""
+
 _Code = SSL.X509VerificationCodes
 
 # OpenSSL trusts no authority, since trust is a matter of fingerprints.  With these results the
@@ -277,6 +287,8 @@ class TlsConnection:
     def _new_connection(self) -> SSL.Connection:
         connection = SSL.Connection(self._context)
         connection.set_app_data(self._verifier)
+        # Which pyOpenSSL sets: OpenSSL would go on by itself after a record without data.
+        _lib.SSL_clear_mode(connection._ssl, _lib.SSL_MODE_AUTO_RETRY)
         if self._alpn:
             connection.set_alpn_protos(self._alpn)
         if self.server_side:
@@ -331,29 +343,44 @@ class TlsConnection:
         if self._failure is not None:
             failure, self._failure = self._failure, None  # OpenSSL has only failures from now on
             raise _as_ssl_error(failure) from failure
-        connection = self._connection
         pieces: list[bytes] = []
-        left = max_bytes
         try:
-            self._unread = True
-            while self._unread and left:  # OpenSSL gives one record at a time
-                pieces.append(connection.recv(min(left, _MAX_RECORD)))
-                left -= len(pieces[-1])
-                self._unread = not left or self._has_arrived
-        except SSL.WantReadError:
-            self._unread = False
-            if not pieces:
-                return None
+            self._open_records(pieces, max_bytes)
         except SSL.ZeroReturnError:
             self._ended = True
         except SSL.Error as exc:
             if not pieces:
                 raise _as_ssl_error(exc) from exc
             self._failure = without_traceback(exc)
+        else:
+            if not pieces:
+                if self._unread:
+                    raise ssl.SSLError(ssl.SSL_ERROR_SSL, "too many records without data")
+                return None
         if self._grown_in and not self._ended and not self._has_arrived:
             self._grown_in = False
             self._renew(incoming=True)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _open_records(self, pieces: list[bytes], max_bytes: int) -> None:
+        """Open some of the records that have arrived, and add what is in them to ``pieces``."""
+        connection = self._connection
+        left = max_bytes
+        self._unread = True
+        for _ in range(_RECORDS_AT_ONCE):  # OpenSSL gives one record at a time
+            try:
+                pieces.append(connection.recv(min(left, _MAX_RECORD)))
+            except SSL.WantReadError:
+                # There was no data in the record, or less than a record was left.
+                if self._unsent_size() > _MAX_UNSENT:
+                    text = "the peer asks for new keys again and again"
+                    raise SSL.Error([("", "", text)]) from None
+                self._unread = self._has_arrived
+            else:
+                left -= len(pieces[-1])
+                self._unread = not left or self._has_arrived
+            if not self._unread or not left:
+                return
 
     @property
     def _has_arrived(self) -> bool:
@@ -391,8 +418,12 @@ class TlsConnection:
         if self._opened is None:
             return b""
         # Asking first is cheaper than what pyOpenSSL raises when there is nothing.
-        size = _lib.BIO_get_mem_data(self._opened._from_ssl, _ffi.NULL)
+        size = self._unsent_size()
         return self._opened.bio_read(size) if size else b""
+
+    def _unsent_size(self) -> int:
+        size: int = _lib.BIO_get_mem_data(self._connection._from_ssl, _ffi.NULL)
+        return size
 
     def _renew(self, *, incoming: bool) -> None:
         """Put a new buffer in the place of the incoming or the outgoing one, which is empty.

@@ -150,6 +150,9 @@ class TlsStream(trio.abc.Stream):
     Reading never writes: what OpenSSL wants to send by itself (tickets, the answer to a change of
     keys) goes out with the next data.  So there is one writer at a time, and one reader.
 
+    A peer that asks for new keys again and again, while this side has no data to send, breaks the
+    connection when 4,096 bytes of answers wait; so do 64 records without data that come together.
+
     When it is closed, or broken, what OpenSSL holds for it is freed at once.
     """
 

@@ -303,6 +303,13 @@ async def test_several_records_are_received_at_once_with_the_goodbye_behind_them
     assert await server.receive_some(most) == b""
 
 
+async def test_tiny_records_let_others_have_their_turn() -> None:
+    client, server = await tls_pair()
+    for _ in range(150):
+        await client.send_all(b"x")
+    assert [len(await server.receive_some()) for _ in range(3)] == [64, 64, 22]
+
+
 @pytest.mark.parametrize("received", [0, 10])
 async def test_closing_with_unread_data(received: int) -> None:
     client, server = await tls_pair()
