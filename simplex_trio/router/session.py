@@ -290,6 +290,10 @@ class ClientSession:
             if isinstance(each, RefusedTransmission):
                 refused = Outgoing(each.correlation_id, each.entity_id, ERR(each.error))
                 commands.block.refusals.append(refused)
+                turn.spend_on_refusal()
+                if turn.is_over:
+                    commands = self._submit(commands, more=True)
+                    await turn.end()
                 continue
             if isinstance(each.command, NEW):
                 delay = self._new_queues.take(trio.current_time())

@@ -65,6 +65,10 @@ class Turn:
             self._turns.spend(cryptography)
         self._spent += COMMAND_COST + cryptography
 
+    def spend_on_refusal(self) -> None:
+        """Note that a transmission was refused as it cannot be read."""
+        self._spent += COMMAND_COST
+
     async def end(self) -> None:
         """End the turn, and let other tasks run."""
         self.forget()

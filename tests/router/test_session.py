@@ -211,6 +211,26 @@ async def test_other_tasks_get_their_turns_while_blocks_that_came_together_are_d
     assert 30 < steps.most <= BUDGET // COMMAND_COST + 30
 
 
+async def test_refusing_what_cannot_be_read_takes_turns_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps, outgoing = _Steps(), session.Outgoing
+
+    def count(*arguments: Any) -> Any:
+        steps.now += 1
+        return outgoing(*arguments)
+
+    monkeypatch.setattr(session, "Outgoing", count)
+    async with open_house() as house:
+        client = await house.connect()
+        trio.lowlevel.add_instrument(steps)
+        await client.send(*[b"nonsense"] * 100, client.transmission(PING()))
+        said = await client.read_all()
+        trio.lowlevel.remove_instrument(steps)
+    assert [len(block) for block in said] == [100, 1]
+    assert steps.most == BUDGET // COMMAND_COST
+
+
 async def test_message_follows_all_answers_in_their_block() -> None:
     async with open_house() as house:
         client, other = await house.connect(), await house.connect()
