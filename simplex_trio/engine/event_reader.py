@@ -52,7 +52,7 @@ class EventReader(trio.abc.ReceiveChannel[EventT]):
             await self._readers.park()
         event = self.receive_nowait()
         self._in_a_row += 1
-        if self._in_a_row > EVENTS_IN_A_ROW:
+        if self._in_a_row >= EVENTS_IN_A_ROW:
             self._in_a_row = 0
             await trio.lowlevel.cancel_shielded_checkpoint()
         return event

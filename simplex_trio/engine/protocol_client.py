@@ -68,7 +68,9 @@ MessageT = TypeVar("MessageT")
 EventT = TypeVar("EventT")
 ClientT = TypeVar("ClientT", bound="ProtocolClient[Any, Any, Any]")
 
-_RECEIVED_FRAMES = 4  # frames between receive and process; process never waits, so few are enough
+_RECEIVED_FRAMES = 4
+"""Frames between receive and process before receive lets process have its turn, and frames that
+process takes before it lets other tasks have theirs."""
 
 _ENCODED_TOGETHER = 255
 """Commands of a batch that are encoded before other tasks get a turn.  That is as many as a block
@@ -275,6 +277,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
 
     async def _ask(self, call: Call[CommandT], seconds: float) -> MessageT:
         """One command; as `_exchange`, without the lists that a batch needs."""
+        await trio.lowlevel.checkpoint_if_cancelled()  # then nothing is written
         await self._check_connected()
         if self._outbox.is_full and not await self._wait_for_room(seconds):
             raise RequestTimeout("no room in the queue in time")
@@ -304,6 +307,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
     async def _exchange(
         self, calls: Sequence[Call[CommandT]], seconds: float
     ) -> list[MessageT | SimplexError]:
+        await trio.lowlevel.checkpoint_if_cancelled()  # then nothing is written
         await self._check_connected()
         waiter = Waiter(seconds)
         waiter.add()  # for this loop, so that answers do not wake the caller before it ends
@@ -409,8 +413,9 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
 
     @property
     def _why(self) -> str:
-        """The reason in words."""
-        return str(self._reason) or type(self._reason).__name__
+        """The reason in words; the text of a bug may hold ids or keys."""
+        is_ordinary = isinstance(self._reason, _ORDINARY_ENDS)
+        return (is_ordinary and str(self._reason)) or type(self._reason).__name__
 
     # --- the four tasks -----------------------------------------------------------------------
 
@@ -504,22 +509,31 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             self._frames_received += len(frames)
             received.extend(frames)
             self._processor.unpark()
-            if len(received) > _RECEIVED_FRAMES:
-                await trio.lowlevel.checkpoint()  # process runs in the same turn at the latest
+            while len(received) > _RECEIVED_FRAMES:
+                await trio.lowlevel.checkpoint()  # process takes some in the same turn
 
     async def _process(self) -> None:
         while True:
             with trio.CancelScope(deadline=self._deadlines.earliest) as self._alarm:
                 await self._process_frames()
-            for waiter in self._deadlines.take_due(trio.current_time()):
-                waiter.give_up()
+            self._give_up_overdue()
+
+    def _give_up_overdue(self) -> None:
+        for waiter in self._deadlines.take_due(trio.current_time()):
+            waiter.give_up()
 
     async def _process_frames(self) -> NoReturn:
         received = self._received
         while True:
+            processed = 0
             while received:
                 for incoming in self._codec.open(received.popleft()):
                     self._dispatch(incoming)
+                processed += 1
+                if received and not processed % _RECEIVED_FRAMES:
+                    # What came before the end of the connection is processed all the same.
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                    self._give_up_overdue()
             await self._processor.park()
 
     async def _monitor(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -148,6 +150,55 @@ async def test_a_reader_lets_others_have_their_turn() -> None:
             await client.events.receive()
         assert turns >= 4
         nursery.cancel_scope.cancel()
+
+
+class _Steps(trio.abc.Instrument):
+    """How many events are left at the end of each step of this task."""
+
+    def __init__(self, client: SMPClient) -> None:
+        self.left: list[int] = []
+        self._client, self._task = client, trio.lowlevel.current_task()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self._task:
+            self.left.append(self._client.statistics().unread_events)
+
+
+async def test_events_in_a_row_are_as_many_as_are_documented() -> None:
+    async with connected() as (client, peer):
+        for number in range(2 * EVENTS_IN_A_ROW):
+            await peer.send(peer.event(QUEUE, notification(number)))
+        await wait_all_tasks_blocked()
+        steps = _Steps(client)
+        trio.lowlevel.add_instrument(steps)
+        await unread(client)
+        trio.lowlevel.remove_instrument(steps)
+        assert steps.left == [EVENTS_IN_A_ROW, 0]
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_frames_that_came_together_let_others_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    """They are processed even if the connection ends meanwhile."""
+    opened: list[bytes] = []
+
+    def opens(frame: bytes) -> tuple[()]:
+        opened.append(frame)
+        return ()
+
+    async with connected() as (client, _peer):
+        monkeypatch.setattr(client._codec, "open", opens)
+        client._received.extend(bytes([number]) for number in range(40))
+        client._processor.unpark()
+        seen = []
+        while len(opened) < 40:
+            await trio.lowlevel.checkpoint()
+            seen.append(len(opened))
+            if ends:
+                client.close()
+        assert max(after - before for before, after in pairwise([0, *seen])) <= 8
+        assert opened == [bytes([number]) for number in range(40)]
 
 
 async def test_a_cancelled_reader_takes_nothing_that_is_there() -> None:

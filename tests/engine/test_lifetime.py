@@ -192,6 +192,7 @@ async def test_a_bug_in_a_task_comes_out_as_it_is(
     for caller in callers:
         assert isinstance(caller.error, ConnectionLost)
         assert caller.error.__cause__ is caught.value
+        assert str(caller.error) == "the connection is gone: BugInATaskError"
     assert trio.current_time() < FOR_EVER
 
 

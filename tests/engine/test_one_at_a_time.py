@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.engine import protocol_client
+from simplex_trio.engine.calls import Call
 from simplex_trio.engine.protocol_client import ALONE_BEFORE
 from simplex_trio.errors import ConnectionLost, EncodeError, RequestTimeout
 from simplex_trio.transport.block_stream import BlockStream
@@ -216,3 +217,16 @@ async def test_cancelled_at_every_step(
 
         assert await cancelled_at_every_step(call, check) >= 2
         await client.aclose()
+
+
+async def test_a_call_that_is_cancelled_already_sends_nothing() -> None:
+    async with one_at_a_time() as (client, _):
+        before = client.statistics()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await client.ping()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await client.request_many([Call(PING())])
+        await wait_all_tasks_blocked()
+        assert client.statistics() == before
