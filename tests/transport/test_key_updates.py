@@ -150,7 +150,7 @@ async def test_new_keys_between_data_let_others_have_their_turn() -> None:
     for _ in range(200):
         await ours.send_all(client.new_keys(asking=False))
         await ours.send_all(client.record(b"x"))
-    received = []
+    received: list[int] = []
     while sum(received) < 200:
         received.append(len(await server.receive_some()))
     assert received == [32] * 6 + [8]
