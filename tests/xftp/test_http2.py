@@ -419,3 +419,11 @@ async def test_a_peer_that_takes_nothing_is_given_up(autojump_clock: MockClock) 
     async with open_http2_client(ours, Http2Limits(write_seconds=100)) as client:
         with trio.fail_after(101):
             await client.wait_until_over()
+
+
+async def test_the_text_of_a_bug_stays_out_of_what_is_raised() -> None:
+    async with connected(lambda request: request.respond(end=True)) as (client, _):
+        client._end(RuntimeError("about a file"))
+        with pytest.raises(ConnectionLost) as caught:
+            client.check()
+    assert str(caught.value) == "the connection is gone: RuntimeError"

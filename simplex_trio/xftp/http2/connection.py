@@ -88,7 +88,8 @@ class Http2Connection:
     def check(self) -> None:
         """Raise `ConnectionLost` if the connection is over."""
         if self._reason is not None:
-            why = str(self._reason) or type(self._reason).__name__
+            is_ordinary = isinstance(self._reason, _NETWORK_ENDS)  # the text of a bug may hold ids
+            why = (is_ordinary and str(self._reason)) or type(self._reason).__name__
             raise ConnectionLost(f"the connection is gone: {why}") from self._reason
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
