@@ -59,7 +59,7 @@ from simplex_trio.errors import (
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.frames import FrameStream
 
-__all__ = ["ALONE_BEFORE", "ProtocolClient", "drive", "driven"]
+__all__ = ["ALONE_BEFORE", "ORDINARY_ENDS", "ProtocolClient", "drive", "driven"]
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ and is written without waiting for others that could share its block."""
 
 _LIVELY = 1.0  # seconds: a ping that is due sooner than this is sent now
 
-_ORDINARY_ENDS = (
+ORDINARY_ENDS = (
     trio.EndOfChannel,
     trio.BrokenResourceError,
     trio.ClosedResourceError,
@@ -414,7 +414,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
     @property
     def _why(self) -> str:
         """The reason in words; the text of a bug may hold ids or keys."""
-        is_ordinary = isinstance(self._reason, _ORDINARY_ENDS)
+        is_ordinary = isinstance(self._reason, ORDINARY_ENDS)
         return (is_ordinary and str(self._reason)) or type(self._reason).__name__
 
     # --- the four tasks -----------------------------------------------------------------------
@@ -448,7 +448,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
     async def _race(self, task: Callable[[], Awaitable[None]]) -> None:
         try:
             await task()
-        except _ORDINARY_ENDS as exc:
+        except ORDINARY_ENDS as exc:
             self._end(without_traceback(exc))
         except Exception as exc:
             # Waiting callers get it as the reason, and it propagates, like any bug.  It cancels the
@@ -635,7 +635,7 @@ async def driven(client: ClientT) -> AsyncIterator[ClientT]:
         except ConnectionLost as lost:
             # A bug leaves the nursery by itself; raising the lost connection too would only wrap
             # it in a group.
-            if lost.__cause__ is not client.reason or isinstance(client.reason, _ORDINARY_ENDS):
+            if lost.__cause__ is not client.reason or isinstance(client.reason, ORDINARY_ENDS):
                 raise
         finally:
             client.close()

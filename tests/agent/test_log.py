@@ -12,6 +12,7 @@ from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.config import AgentConfig, AgentRole
 from simplex_trio.agent.destination import Destination
 from simplex_trio.agent.events import CannotConnect, Disconnected, Subscribed, SubscriptionError
+from simplex_trio.agent.log import AgentLog
 from simplex_trio.client.smp.client import SMPClient, connect_smp_client, open_smp_client
 from simplex_trio.client.smp.queues import QueueAccess
 from simplex_trio.crypto.keys import Ed25519PrivateKey
@@ -69,6 +70,10 @@ async def test_connections_and_subscriptions_are_logged(caplog: pytest.LogCaptur
     for secret in (str(cable.address), "127.0.0.1", str(cable.address.port), "localhost"):
         assert secret not in everything.replace("router", "")
     assert queue.recipient_id.hex() not in everything
+
+    caplog.clear()
+    AgentLog(QUICK.role).note(evolve(lost, reason=RuntimeError("the text of a bug")))
+    assert caplog.messages[0].endswith(": RuntimeError")
 
 
 async def test_proxies_log_for_debugging_only(caplog: pytest.LogCaptureFixture) -> None:
