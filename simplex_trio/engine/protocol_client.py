@@ -127,6 +127,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         self._failure_alone: Exception | None = None  # for the sending task to raise
         self._received: deque[bytes] = deque()
         self._processor = trio.lowlevel.ParkingLot()
+        self._taken = trio.lowlevel.ParkingLot()
         self._buffer: EventBuffer[EventT] = EventBuffer(limit=self._config.event_limit)
         self._events = EventStream(self._buffer)
         self._scope = trio.CancelScope()
@@ -510,7 +511,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             received.extend(frames)
             self._processor.unpark()
             while len(received) > _RECEIVED_FRAMES:
-                await trio.lowlevel.checkpoint()  # process takes some in the same turn
+                await self._taken.park()
 
     async def _process(self) -> None:
         while True:
@@ -531,9 +532,11 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
                     self._dispatch(incoming)
                 processed += 1
                 if received and not processed % _RECEIVED_FRAMES:
+                    self._taken.unpark()
                     # What came before the end of the connection is processed all the same.
                     await trio.lowlevel.cancel_shielded_checkpoint()
                     self._give_up_overdue()
+            self._taken.unpark()
             await self._processor.park()
 
     async def _monitor(self) -> None:
