@@ -19,7 +19,7 @@ class Waiter:
     __slots__ = ("_gave_up", "_remaining", "_task", "seconds")
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
         self._remaining = 0
         self._gave_up = False
         self._task: trio.lowlevel.Task | None = None

@@ -18,7 +18,7 @@ class WatchedStore(MemoryStore):
         self._words: tuple[bytes, ...] = ()
         self.sizes: list[int] = []
         """Bytes of the messages since `look_for`."""
-        self.found = 0
+        self.found: int = 0
         """How many of them had one of the words in them."""
 
     def look_for(self, words: Sequence[str]) -> None:

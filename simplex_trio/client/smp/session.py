@@ -100,7 +100,7 @@ class SMPCodec(TransmissionCodec[Command, Message]):
 
     def __init__(self, agreement: ClientAgreement) -> None:
         super().__init__(agreement)
-        self.delivery_keys = QueueParts()
+        self.delivery_keys: QueueParts = QueueParts()
         """Raw keys by recipient id; raw, because there may be very many."""
         self._new_queues: dict[bytes, ExpectedQueue] = {}
 
