@@ -12,6 +12,7 @@ that knows nothing of this package still handles it sensibly.
 
 from __future__ import annotations
 
+import os
 from typing import TypeVar
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "UnsupportedVersion",
     "WrongIdentity",
     "copy_of",
+    "safe_text",
     "without_traceback",
 ]
 
@@ -363,6 +365,19 @@ def without_traceback(error: ErrorT) -> ErrorT:
         if isinstance(each, BaseExceptionGroup):
             waiting += each.exceptions
     return error
+
+
+def safe_text(error: BaseException) -> str:
+    """The text of an error, for logs and other errors, as far as it cannot have a secret in it.
+
+    Errors of this package and of Trio have none.  Of others, which may be bugs with an id or an
+    address in their text, it is the system's text, or the name of the type.
+    """
+    if isinstance(error, SimplexError) or type(error).__module__.partition(".")[0] == "trio":
+        return str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return type(error).__name__
 
 
 def copy_of(error: ErrorT) -> ErrorT:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import secrets
 
 from simplex_trio.agent.config import AgentRole
@@ -28,7 +27,7 @@ from simplex_trio.agent.events import (
     SubscriptionEnded,
     SubscriptionError,
 )
-from simplex_trio.errors import SimplexError
+from simplex_trio.errors import safe_text
 
 __all__ = ["AgentLog"]
 
@@ -53,9 +52,10 @@ class AgentLog:
             case Connected():
                 text = "connected"
             case Disconnected(queues=queues, reason=reason):
-                text = f"the connection has ended, with {len(queues)} subscriptions: {_why(reason)}"
+                why = safe_text(reason)
+                text = f"the connection has ended, with {len(queues)} subscriptions: {why}"
             case CannotConnect(error=error):
-                text = f"cannot connect, trying again: {_why(error)}"
+                text = f"cannot connect, trying again: {safe_text(error)}"
             case Subscribed(queues=queues):
                 text = f"{len(queues)} queues are subscribed to"
             case SubscriptionError(failures=failures):
@@ -79,12 +79,3 @@ class AgentLog:
     def _name(self, destination: Destination) -> str:
         place = f"{destination.server}|{destination.label}".encode()
         return hashlib.blake2b(place, digest_size=4, key=self._salt).hexdigest()
-
-
-def _why(error: BaseException) -> str:
-    """The text of an error of this package or of Trio's; others may have an address in theirs."""
-    if isinstance(error, SimplexError) or type(error).__module__.partition(".")[0] == "trio":
-        return str(error) or type(error).__name__
-    if isinstance(error, OSError) and error.errno is not None:
-        return os.strerror(error.errno)
-    return type(error).__name__

@@ -54,12 +54,13 @@ from simplex_trio.errors import (
     SimplexError,
     SlowConsumer,
     UnexpectedResponseError,
+    safe_text,
     without_traceback,
 )
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.frames import FrameStream
 
-__all__ = ["ALONE_BEFORE", "ORDINARY_ENDS", "ProtocolClient", "drive", "driven"]
+__all__ = ["ALONE_BEFORE", "ProtocolClient", "drive", "driven"]
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ and is written without waiting for others that could share its block."""
 
 _LIVELY = 1.0  # seconds: a ping that is due sooner than this is sent now
 
-ORDINARY_ENDS = (
+_ORDINARY_ENDS = (
     trio.EndOfChannel,
     trio.BrokenResourceError,
     trio.ClosedResourceError,
@@ -408,15 +409,15 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             self._timeouts_in_a_row += count
 
     def _lost(self) -> ConnectionLost:
-        lost = ConnectionLost(f"the connection is gone: {self._why}")
+        lost = ConnectionLost(f"the connection is gone: {self._in_words}")
         lost.__cause__ = self._reason
         return lost
 
     @property
-    def _why(self) -> str:
-        """The reason in words; the text of a bug may hold ids or keys."""
-        is_ordinary = isinstance(self._reason, ORDINARY_ENDS)
-        return (is_ordinary and str(self._reason)) or type(self._reason).__name__
+    def _in_words(self) -> str:
+        """The reason, which is known once the connection has ended."""
+        assert self._reason is not None
+        return safe_text(self._reason)
 
     # --- the four tasks -----------------------------------------------------------------------
 
@@ -441,7 +442,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
                     await trio.aclose_forcefully(self._stream)
             finally:
                 self._over.set()
-                _log.debug("a connection has ended: %s", self._why)
+                _log.debug("a connection has ended: %s", self._in_words)
                 if self._disconnected is not None:
                     assert self._reason is not None
                     self._disconnected(self._reason)
@@ -449,7 +450,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
     async def _race(self, task: Callable[[], Awaitable[None]]) -> None:
         try:
             await task()
-        except ORDINARY_ENDS as exc:
+        except _ORDINARY_ENDS as exc:
             self._end(without_traceback(exc))
         except Exception as exc:
             # Waiting callers get it as the reason, and it propagates, like any bug.  It cancels the
@@ -638,7 +639,7 @@ async def driven(client: ClientT) -> AsyncIterator[ClientT]:
         except ConnectionLost as lost:
             # A bug leaves the nursery by itself; raising the lost connection too would only wrap
             # it in a group.
-            if lost.__cause__ is not client.reason or isinstance(client.reason, ORDINARY_ENDS):
+            if lost.__cause__ is not client.reason or isinstance(client.reason, _ORDINARY_ENDS):
                 raise
         finally:
             client.close()

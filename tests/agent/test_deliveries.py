@@ -18,7 +18,7 @@ from simplex_trio.agent.deliveries import (
     open_deliveries,
     send_until_accepted,
 )
-from simplex_trio.agent.events import AgentEvent, RouterEvent
+from simplex_trio.agent.events import RouterEvent
 from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import OwnedQueue, QuotaReached, ReceivingQueue
@@ -57,12 +57,6 @@ class Scene:
     async def until_empty(self, queue: ReceivingQueue) -> None:
         while (await self.sender.queue_info(queue)).size:
             await trio.lowlevel.checkpoint()
-
-    async def next_event(self, kind: type[AgentEvent]) -> AgentEvent:
-        async for each in self.deliveries:
-            if isinstance(each, kind):
-                return each
-        raise AssertionError
 
 
 @pytest.fixture

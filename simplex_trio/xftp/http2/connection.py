@@ -17,7 +17,7 @@ from h2 import events
 from h2.errors import ErrorCodes
 from h2.exceptions import H2Error, NoSuchStreamError, StreamClosedError
 
-from simplex_trio.errors import ConnectionLost, SimplexError, without_traceback
+from simplex_trio.errors import ConnectionLost, SimplexError, safe_text, without_traceback
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.xftp.http2.floods import RESET_COST, FloodGuard, frame_cost
 from simplex_trio.xftp.http2.frame_heads import FrameHeads, FrameKind
@@ -88,8 +88,7 @@ class Http2Connection:
     def check(self) -> None:
         """Raise `ConnectionLost` if the connection is over."""
         if self._reason is not None:
-            is_ordinary = isinstance(self._reason, _NETWORK_ENDS)  # the text of a bug may hold ids
-            why = (is_ordinary and str(self._reason)) or type(self._reason).__name__
+            why = safe_text(self._reason)
             raise ConnectionLost(f"the connection is gone: {why}") from self._reason
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
