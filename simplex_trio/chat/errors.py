@@ -45,7 +45,7 @@ class UnknownGroup(ChatError):
 
 
 class CannotJoin(ChatError):
-    """The invitation to a group, or the link of a channel, is of no use, or not any more."""
+    """The invitation to a group, or the link of a channel, cannot be used, or has expired."""
 
 
 class CannotInvite(ChatError):

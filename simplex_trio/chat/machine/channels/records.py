@@ -34,7 +34,7 @@ class ChannelRecord(Record):
 
 @frozen(repr=False)
 class WantedRelay(Record):
-    """A relay that a channel has, and the program is to be connected with."""
+    """A relay of a channel, to which the program is to connect."""
 
     group_id: int
     link: str

@@ -85,7 +85,7 @@ def due_looks(kept: KeptRecords, now: int) -> tuple[list[int], int | None]:
 
 
 def forget_channel(kept: KeptRecords, group_id: int, channel: ChannelRecord | None) -> None:
-    """The program is in a channel no longer."""
+    """Forget a channel that the program is no longer in."""
     for relay in relays_of(kept, group_id):
         drop_relay(kept, relay)
     kept.delete(_LOOKS, _key(group_id))

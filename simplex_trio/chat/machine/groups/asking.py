@@ -140,7 +140,7 @@ def _key(member: MemberRecord) -> bytes:
 
 
 def _take_place(groups: GroupStore, group: GroupRecord, now: int) -> bool:
-    """Whether one more can be answered now, who takes that place then."""
+    """Take a place for one more answer now; return whether there was one."""
     kept, key = groups.store.t.kept, group.group_id.to_bytes(8, "big")
     due = max(now, int.from_bytes(kept.get(_PACES, key) or b"", "big")) + ANSWER_PERIOD
     if due - now > ANSWERED_AT_ONCE * ANSWER_PERIOD:

@@ -79,7 +79,7 @@ class Relations:
         return relation
 
     def need_host(self, number: int) -> list[int]:
-        """The numbers of those whom what one member says reaches through the host alone."""
+        """The numbers of the members that one member reaches only through the host."""
         if not number:
             return []
         found: list[int] = []

@@ -381,7 +381,7 @@ class GroupStore:
     # --- connections that are to come about -----------------------------------------------------
 
     def wait_for(self, member: MemberRecord, until: int | None) -> None:
-        """Wait for the connection with a member; with `None` no longer."""
+        """Wait for the connection with a member; `None` ends the wait."""
         key = _member_key(member.group_id, member.member_id)
         if until is None:
             self._kept.delete(_WAITING, key)
