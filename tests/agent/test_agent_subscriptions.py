@@ -160,7 +160,7 @@ async def test_a_router_that_refuses_every_queue(autojump_clock: MockClock) -> N
             agent.subscribe(good.address, add_queues(good, 1))
             assert (await wait_for(agent, Subscribed)).server == good.address
             assert agent.statistics().connected == 2
-            assert agent.statistics().workers == 0
+            await until(lambda: agent.statistics().workers == 0)
 
 
 async def test_one_refused_queue_does_not_disturb_the_others(autojump_clock: MockClock) -> None:
