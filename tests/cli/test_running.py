@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 import trio
@@ -11,6 +12,16 @@ import trio.testing
 from simplex_trio.cli.failures import Interrupted
 from simplex_trio.cli.running import run, run_service
 from simplex_trio.errors import ConnectionLost
+
+
+@pytest.fixture(autouse=True)
+def usual_signals() -> Iterator[None]:
+    """Signals have their usual effects, also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def seven() -> int:
