@@ -13,8 +13,8 @@ author = "The simplex_trio developers"
 project_copyright = author
 version = release = installed_version("simplex-trio")
 
-extensions = ["myst_parser", "public_names", "sphinx.ext.autodoc", "sphinxcontrib_trio"]
-exclude_patterns = ["_build"]
+extensions = ["myst_parser", "doors", "public_names", "sphinx.ext.autodoc", "sphinxcontrib_trio"]
+exclude_patterns = ["_build", "_themes"]
 
 default_role = "py:obj"  # docstrings refer to names in single backticks
 myst_heading_anchors = 3
@@ -28,5 +28,9 @@ python_use_unqualified_type_names = True
 # Several protocols have a Message and a Command, so a short name in a type may match either.
 suppress_warnings = ["ref.python"]
 
-html_theme = "furo"
-html_title = "simplex_trio"
+html_theme_path = ["_themes"]
+html_theme = html_title = "simplex_trio"
+# A page has the names of its classes beside it, and below them their methods, by their own names.
+toc_object_entries_show_parents = "hide"
+# A signature that is longer than a line has one for each parameter.
+maximum_signature_line_length = 88
