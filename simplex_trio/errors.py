@@ -41,6 +41,7 @@ __all__ = [
     "PeerCertificateExpired",
     "PeerCertificateInvalid",
     "PeerChainTooLong",
+    "PostgresSupportMissing",
     "ProxyRefused",
     "RequestTimeout",
     "RouterSilent",
@@ -54,11 +55,14 @@ __all__ = [
     "StoreConflict",
     "StoreCorrupted",
     "StoreError",
+    "StoreFenced",
     "StoreForeign",
     "StoreFull",
     "StoreIncomplete",
     "StoreKeyWrong",
     "StoreLocked",
+    "StoreLost",
+    "StoreOutcomeUnknown",
     "StoreUnavailable",
     "TLSFailed",
     "TooLarge",
@@ -295,6 +299,25 @@ class StoreFull(StoreUnavailable):
 
 class StoreLocked(StoreUnavailable):
     """Another process has the store open."""
+
+
+class StoreLost(StoreError):
+    """This process may not use the store any more: what it knows may not be what is stored.
+
+    A router ends with this error; started again, it reads what is stored.
+    """
+
+
+class StoreFenced(StoreLost):
+    """Another process has taken the store over."""
+
+
+class StoreOutcomeUnknown(StoreLost):
+    """The connection to the database was lost, and it cannot be told whether a commit happened."""
+
+
+class PostgresSupportMissing(StoreError):
+    """The store is in a database of PostgreSQL, and the package that speaks to it is missing."""
 
 
 class StoreConflict(StoreError, ValueError):

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("SIMPLEX_TRIO_DEBUG", "1")
 
 from simplex_trio.ratchet.sntrup761 import available_kems
+from tests.postgres import postgres as postgres
 
 settings.register_profile(
     "ordinary",

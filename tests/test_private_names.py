@@ -7,6 +7,7 @@ here, with a sentence that says which module must be looked at before pyproject.
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ import simplex_trio
 
 _OPENSSL = "simplex_trio/transport/_openssl.py"
 _H2 = "simplex_trio/xftp/http2/state.py"
+_PSYCOPG = "simplex_trio/storage/postgres/_psycopg.py"
 _ORDER = "simplex_trio/testing/in_memory/order.py"
 
 _OPENSSL_FUNCTIONS = (
@@ -156,4 +158,32 @@ def test_no_other_module_imports_private_names() -> None:
     assert found == {
         _OPENSSL: {"OpenSSL._util.ffi", "OpenSSL._util.lib"},
         _ORDER: {"trio._core._run"},
+        _PSYCOPG: {"psycopg._conninfo_utils"},
     }
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("psycopg.generators", ("send", "fetch_many")),
+        ("psycopg.waiting", ("Ready", "Wait")),
+        ("psycopg._conninfo_utils", ("get_param", "split_attempts")),
+    ],
+)
+def test_functions_of_psycopg_that_have_no_method(module: str, names: tuple[str, ...]) -> None:
+    found = importlib.import_module(module)
+    for name in names:
+        assert hasattr(found, name), changed("psycopg", f"{module}.{name}", _PSYCOPG)
+
+
+def test_what_connections_of_psycopg_do() -> None:
+    from psycopg import AsyncConnection
+
+    for name, parameters in (
+        ("_connect_gen", ["conninfo"]),
+        ("_try_cancel", ["self", "timeout"]),
+        ("wait", ["self", "gen", "interval", "timeout"]),
+    ):
+        method = getattr(AsyncConnection, name, None)
+        found = method and list(inspect.signature(method).parameters)
+        assert found == parameters, changed("psycopg", f"AsyncConnection.{name}", _PSYCOPG)

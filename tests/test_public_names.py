@@ -46,6 +46,7 @@ OPTIONAL = (
     "ntruprime",
     "pqcrypto",
     "prometheus_client",
+    "psycopg",
     "python_socks",
     "rich",
     "segno",

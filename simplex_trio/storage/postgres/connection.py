@@ -1,0 +1,195 @@
+"""`open_connection`: a connection to a database, set for stores; and `Snapshot`, for reading much.
+
+The package that speaks to PostgreSQL is imported with the first connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib import import_module
+from typing import Any, Final, Protocol, TypeAlias
+
+import trio
+
+from simplex_trio.errors import PostgresSupportMissing, StoreForeign, StoreUnavailable
+from simplex_trio.storage.postgres.failures import DatabaseLost
+from simplex_trio.storage.postgres.parameters import Parameter, Statement
+from simplex_trio.storage.postgres.url import DatabaseURL
+
+__all__ = [
+    "ANSWER_SECONDS",
+    "Connection",
+    "Rows",
+    "Snapshot",
+    "connect",
+    "open_connection",
+    "run_in_time",
+    "snapshot",
+]
+
+Rows: TypeAlias = list[tuple[Any, ...]]
+"""The rows of a statement, with ``bytea`` as `bytes` and numbers as `int`."""
+
+ANSWER_SECONDS: Final = 10.0
+"""The most that the server may take for one call; then the connection is closed."""
+
+_CONNECT_SECONDS: Final = 5.0
+"""The most for finding the server, TLS, and the password."""
+
+_LOWEST: Final = 140000
+"""The oldest PostgreSQL that is used: in earlier ones a process of the server cannot be told to
+end and waited for."""
+
+_DEFAULTS: Final = {
+    # Packets after 5 s without any, and the end after three that nothing answers.
+    "keepalives_idle": "5",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+    "connect_timeout": "5",
+}
+
+_SETTINGS: Final = {
+    # For the server's side, which so keeps the lock of a machine that is gone for half a minute.
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+    # The connection may be idle for long, and reading everything takes its time.
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "default_transaction_isolation": "read committed",
+    "client_min_messages": "warning",
+    "jit": "off",
+}
+
+_LOOK_FOR_US: Final = ("client_connection_check_interval", "1000")
+"""So a statement ends, and its locks with it, soon after this side has closed the connection."""
+
+_VERSION = "SELECT current_setting('server_version_num')::int8"
+_SET = "SELECT set_config($1, $2, false)"
+
+_AT_ONCE: Final = 500
+"""Rows that are read before other tasks have their turn; some milliseconds' worth."""
+
+
+class Connection(Protocol):
+    """A connection to a database; one call at a time is carried out, in the order of the calls."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed, by this side or the other."""
+        ...
+
+    @property
+    def process(self) -> int:
+        """The id of the server's process that serves this connection."""
+        ...
+
+    async def run(self, statements: Sequence[Statement]) -> list[Rows]:
+        """Carry out statements in one round trip, and in one transaction unless one has begun.
+
+        Returns the rows of each.  Raises `DatabaseLost` if the connection is lost, after which it
+        is not known whether anything has happened; otherwise nothing has if this raises:
+        `StoreConflict` for what contradicts the tables, `StoreFull`, `StoreUnavailable`, or
+        `StoreCorrupted`.  Cancelling it closes the connection.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+@asynccontextmanager
+async def open_connection(url: DatabaseURL, *, name: str) -> AsyncIterator[Connection]:
+    """Connect to a database for as long as the block lasts, as `connect` does."""
+    connection = await connect(url, name=name)
+    try:
+        yield connection
+    finally:
+        with trio.CancelScope(shield=True):
+            await connection.close()
+
+
+async def connect(url: DatabaseURL, *, name: str, schema: str | None = None) -> Connection:
+    """A connection to a database; the caller has to close it.
+
+    ``name`` is shown to who looks at the server's connections.  Tables are found in ``schema``,
+    or in that of the URL if it names one.  Raises `PostgresSupportMissing`, `StoreForeign` for a
+    server that is too old, and `StoreUnavailable`.
+    """
+    try:
+        driver = import_module("simplex_trio.storage.postgres._psycopg")
+    except ImportError as exc:
+        raise PostgresSupportMissing(
+            "a store in PostgreSQL needs psycopg: pip install 'simplex-trio[postgres]'"
+        ) from exc
+    with trio.move_on_after(_CONNECT_SECONDS):
+        connection: Connection = await driver.connect(
+            url.libpq, application_name=name, client_encoding="UTF8", **_DEFAULTS
+        )
+        try:
+            await _settle(connection, url.schema or schema)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await connection.close()
+            raise
+        return connection
+    raise DatabaseLost("the database did not answer in time")
+
+
+async def _settle(connection: Connection, schema: str | None) -> None:
+    settings = dict(_SETTINGS)
+    if schema is not None:
+        settings["search_path"] = f'"{schema}"'
+    (((version,),),) = await connection.run([Statement(_VERSION)])
+    if version < _LOWEST:
+        raise StoreForeign("the database is of a PostgreSQL before version 14")
+    await connection.run([Statement(_SET, setting) for setting in settings.items()])
+    with suppress(StoreUnavailable):  # on some systems the server cannot
+        await connection.run([Statement(_SET, _LOOK_FOR_US)])
+
+
+async def run_in_time(
+    connection: Connection, statements: Sequence[Statement], seconds: float = ANSWER_SECONDS
+) -> list[Rows]:
+    """What `Connection.run` returns; `DatabaseLost` also if the server does not answer in time."""
+    with trio.move_on_after(seconds):
+        return await connection.run(statements)
+    raise DatabaseLost("the database did not answer in time")
+
+
+class Snapshot:
+    """What a database had at one moment, read piece by piece."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def portions(self, sql: str, parameters: Sequence[Parameter] = ()) -> AsyncIterator[Rows]:
+        """The rows of a query, some hundreds at a time."""
+        declare = f"DECLARE rows NO SCROLL CURSOR FOR {sql}"
+        fetch = Statement(f"FETCH {_AT_ONCE} FROM rows")
+        await self._run([Statement(declare, parameters)])
+        while True:
+            (rows,) = await self._run([fetch])
+            if not rows:
+                break
+            yield rows
+        await self._run([Statement("CLOSE rows")])
+
+    async def _run(self, statements: Sequence[Statement]) -> list[Rows]:
+        return await run_in_time(self._connection, statements)
+
+
+@asynccontextmanager
+async def snapshot(connection: Connection) -> AsyncIterator[Snapshot]:
+    """Read what there is now, whatever others write meanwhile; nothing else may use it then."""
+    await run_in_time(connection, [Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")])
+    try:
+        yield Snapshot(connection)
+    finally:
+        with trio.CancelScope(shield=True):
+            if not connection.closed:
+                await run_in_time(connection, [Statement("ROLLBACK")])
