@@ -12,6 +12,7 @@ queue with the queue, the link data with the link, and pending notifications wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from attrs import Factory
@@ -32,11 +33,14 @@ __all__ = [
     "DeleteNotifications",
     "DeleteQueue",
     "DeleteService",
+    "Filling",
     "PutMessage",
     "PutNotification",
     "PutQueue",
     "PutService",
     "PutStatistics",
+    "Readable",
+    "Reading",
     "Snapshot",
     "Store",
 ]
@@ -132,6 +136,9 @@ Change = (
 )
 """One change to a store."""
 
+Filling = PutService | PutQueue | PutMessage | PutNotification | PutStatistics
+"""A change that puts something into a store."""
+
 
 @frozen(repr=False)
 class Snapshot(Redacted):
@@ -207,4 +214,30 @@ class Store(Protocol):
 
         Closing again does nothing.  A cancellation takes effect only after everything is closed.
         """
+        ...
+
+
+class Reading(Protocol):
+    """Everything in a store or in a file, read piece by piece."""
+
+    is_complete: bool
+    """Whether nothing came after what is read: the store was closed, and is not used meanwhile."""
+    records: int | None
+    """How many records there are to read, if that is known."""
+
+    async def portion(self) -> Sequence[Filling]:
+        """What follows, in an order in which an empty store takes it; nothing at the end.
+
+        A queue comes with the data of its link, and some MiB at once.  Raises `StoreCorrupted` if
+        anything cannot be read, or if something is missing at the end; and `StoreUnavailable`.
+        Cancelling takes effect when the reading is over, and after that nothing more can be read.
+        """
+        ...
+
+
+class Readable(Store, Protocol):
+    """A store of which everything can be read, with bodies and link data, to copy it."""
+
+    def reading(self) -> AbstractAsyncContextManager[Reading]:
+        """Read everything that is there now; nothing may be committed by others meanwhile."""
         ...

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import trio
@@ -15,13 +17,15 @@ from simplex_trio.router.store.interface import (
     DeleteNotifications,
     DeleteQueue,
     DeleteService,
+    Filling,
     PutMessage,
     PutNotification,
     PutQueue,
     PutService,
     PutStatistics,
+    Readable,
+    Reading,
     Snapshot,
-    Store,
 )
 from simplex_trio.router.store.records import (
     MessageHead,
@@ -36,8 +40,11 @@ __all__ = ["MemoryStore"]
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+_PORTION = 512
+"""Changes that are read at once: some MiB, if all of them are as large as they may be."""
 
-class MemoryStore(Store):
+
+class MemoryStore(Readable):
     """A store in memory; see `Store` for the contract.
 
     It refuses what a store on a disk refuses, so that tests against it are meaningful.
@@ -66,6 +73,11 @@ class MemoryStore(Store):
         await self._checkpoint()
         return self._tables.links.get(recipient_id)
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Reading]:
+        await self._checkpoint()
+        yield _MemoryReading(list(self._tables.everything()))
+
     async def aclose(self) -> None:
         self._closed = True
         await trio.lowlevel.checkpoint()
@@ -77,6 +89,18 @@ class MemoryStore(Store):
     def _check_open(self) -> None:
         if self._closed:
             raise trio.ClosedResourceError("the store is closed")
+
+
+class _MemoryReading(Reading):
+    is_complete = True
+
+    def __init__(self, changes: list[Filling]) -> None:
+        self._rest = iter(changes)
+        self.records: int | None = len(changes)
+
+    async def portion(self) -> Sequence[Filling]:
+        await trio.lowlevel.checkpoint()
+        return tuple(islice(self._rest, _PORTION))
 
 
 class _Index:
@@ -161,6 +185,17 @@ class _Tables:
             [notification for _, notification in sorted(self._notifications.items())],
             dict(self._statistics),
         )
+
+    def everything(self) -> Iterator[Filling]:
+        """Changes that fill an empty store with the same."""
+        yield from map(PutService, self._services.values())
+        for recipient_id, queue in self._queues.items():
+            yield PutQueue(queue, self.links.get(recipient_id))
+        yield from (message for _, message in sorted(self.messages.items()))
+        for _, notification in sorted(self._notifications.items()):
+            yield PutNotification(notification)
+        for name, value in self._statistics.items():
+            yield PutStatistics({name: value})
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Apply all of the changes; or none, and raise what is wrong with one of them."""

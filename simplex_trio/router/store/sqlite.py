@@ -10,7 +10,8 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.router.store.interface import Change, Snapshot, Store
+from simplex_trio.router.store.interface import Change, Filling, Readable, Reading, Snapshot
+from simplex_trio.router.store.reading import TableReader
 from simplex_trio.router.store.schema import SCHEMA
 from simplex_trio.router.store.tables import Tables
 from simplex_trio.storage.database import Database
@@ -43,7 +44,7 @@ async def open_sqlite_store(
         await store.aclose()
 
 
-class SQLiteStore(Store):
+class SQLiteStore(Readable):
     """A store in an SQLite file with a write-ahead log; see `Store` for the contract."""
 
     def __init__(self, database: Database) -> None:
@@ -72,5 +73,26 @@ class SQLiteStore(Store):
     async def link_data(self, recipient_id: bytes) -> QueueLinkData | None:
         return await self._database.run(partial(self._tables.link_data, recipient_id))
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Reading]:
+        reader = TableReader(self._database.connection)
+        records = await self._database.run(reader.count)
+        yield _SQLiteReading(self._database, reader, records)
+
+    async def back_up(self, path: Path) -> None:
+        """Make a copy of the file as `simplex_trio.storage.database.Database.back_up` says."""
+        await self._database.back_up(path)
+
     async def aclose(self) -> None:
         await self._database.aclose()
+
+
+class _SQLiteReading(Reading):
+    def __init__(self, database: Database, reader: TableReader, records: int) -> None:
+        self._database = database
+        self._reader = reader
+        self.records: int | None = records
+        self.is_complete: bool = not database.is_incomplete
+
+    async def portion(self) -> Sequence[Filling]:
+        return await self._database.run(self._reader.portion)
