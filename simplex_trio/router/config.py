@@ -91,6 +91,12 @@ class RouterConfig(ServingConfig):
     """The whole configuration.  ``store`` is an SQLite file."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"queues.allow_new_queues": "queues.accept_new"}
+    FIXED: ClassVar[frozenset[str]] = ServingConfig.FIXED | {
+        "intervals.end_events",
+        "intervals.notifications",
+        "proxy.own_domains",
+        "proxy.socks",
+    }
 
     ports: tuple[int, ...] = field(default=(5223,), validator=[are_ports, min_len(1)])
     """The ports to listen on, 0 for one that the system chooses; the first is in the address."""

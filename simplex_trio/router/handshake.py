@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.errors import DecodeError, MalformedHello, ServiceRefused
 from simplex_trio.router.hub import Hub
@@ -14,17 +15,24 @@ from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE, SMPRouterHandshake
 __all__ = ["shake_hands"]
 
 
-async def shake_hands(hub: Hub, frames: FrameStream, tls: TlsSession) -> RouterAgreement:
+async def shake_hands(
+    hub: Hub,
+    frames: FrameStream,
+    tls: TlsSession,
+    credentials: RouterCredentials | None = None,
+) -> RouterAgreement:
     """Shake hands with a client, and tell its service its id.
 
+    ``credentials`` are those that the client has seen in TLS, by default the hub's.
     Raises a `HandshakeFailed` when there is no agreement, after sending the client an error where
     the protocol has one, and whatever ``frames`` raises.
     """
     blocks = PaddedBlocks(SMP_BLOCK_SIZE)
+    shown = credentials or hub.credentials
     handshake = SMPRouterHandshake(
         session_id=tls.session_id,
-        chain=hub.credentials.chain,
-        signing_key=hub.credentials.key,
+        chain=shown.chain,
+        signing_key=shown.key,
         session_key=X25519PrivateKey(hub.state.random(X25519PrivateKey.SIZE)),
         alpn=tls.alpn,
         client_chain=tls.peer_chain,

@@ -29,13 +29,13 @@ async def expire(hub: Hub) -> None:
                 hub.commits.submit_all(expire_some(hub.state, chunk, hub.now()))
                 await trio.lowlevel.checkpoint()
         hub.commits.submit_all(expire_notifications(hub.state, hub.now()))
-        await trio.sleep(hub.config.intervals.expiry)
+        await hub.pace.wait(lambda: hub.config.intervals.expiry)
 
 
 async def disconnect_idle(hub: Hub) -> None:
     """Disconnect idle clients without subscriptions, regularly, until cancelled."""
     while True:
-        await trio.sleep(hub.config.intervals.idle_check)
+        await hub.pace.wait(lambda: hub.config.intervals.idle_check)
         now = trio.current_time()
         for session in tuple(hub.sessions):
             session.close_if_idle(now)

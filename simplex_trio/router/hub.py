@@ -23,6 +23,7 @@ from simplex_trio.router.names import NameResolver, resolve_name
 from simplex_trio.router.proxying import Proxying, Relays, Requester
 from simplex_trio.router.signature_threads import SignatureThreads
 from simplex_trio.router.store.interface import Snapshot, Store
+from simplex_trio.serving.pace import Pace
 from simplex_trio.transport.places import Places
 from simplex_trio.transport.turns import Turns
 from simplex_trio.wire.errors.values import Proxy, ProxyErrorKind
@@ -71,10 +72,21 @@ class Hub:
     signature_threads: SignatureThreads = Factory(SignatureThreads)
     sessions: set[OpenSession] = Factory(set)
     places: Places = Factory(lambda hub: hub.config.limits.places(), takes_self=True)
+    pace: Pace = Factory(Pace)
 
     def now(self) -> int:
         """The time that messages are stamped with."""
         return int(self.clock())
+
+    def reconfigure(self, config: RouterConfig) -> None:
+        """Have another configuration from now on, in which no `RouterConfig.FIXED` is another."""
+        self.config = config
+        self.state.policy = config.queues
+        self.state.services.most = config.queues.max_services
+        if self.proxying is not None:
+            self.proxying.reconfigure(config.proxy, config.queues)
+        self.places.change(config.limits.of_listeners())
+        self.pace.change()
 
     async def run_remote(self, received: ReceivedCommand[Command], requester: Requester) -> Message:
         """Carry out a command that waits on another server; returns the answer."""

@@ -125,6 +125,10 @@ class Relays(Protocol):
         """The connection with this session id, if it is still open."""
         ...
 
+    def reconfigure(self, policy: ProxyPolicy) -> None:
+        """Apply other rules to connections that are opened from now on."""
+        ...
+
 
 class Proxying:
     """Answers PRXY and PFWD."""
@@ -136,6 +140,12 @@ class Proxying:
         self._policy = policy
         self._queues = queues
         self._counters = counters
+
+    def reconfigure(self, policy: ProxyPolicy, queues: QueuePolicy) -> None:
+        """Apply other rules from now on."""
+        self._policy = policy
+        self._queues = queues
+        self._relays.reconfigure(policy)
 
     async def open_session(self, command: PRXY, requester: Requester) -> Message:
         """Answer PRXY: with the session to use, or with an error."""
@@ -161,7 +171,7 @@ class Proxying:
 
     async def forward(self, session_id: bytes, correlation_id: bytes, command: PFWD) -> Message:
         """Answer PFWD: with what the relay sealed, or with an error."""
-        session = self._relays.find(session_id)
+        session = self._relays.find(session_id) if self._policy.enabled else None
         if session is None:
             self._counters.add(Count.PROXIED_FAILED)
             return ERR(Proxy(ProxyErrorKind.NO_SESSION))

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv6Address
 
 import trio
-from attrs import evolve
+from attrs import define, evolve
 
 from simplex_trio.agent.agent import SMPClientAgent, open_smp_agent
 from simplex_trio.agent.config import AgentConfig, AgentRole
@@ -55,15 +55,23 @@ async def open_relays(
     ``connector`` replaces the way in which they are made, and what the policy says about that.
     """
     config = AgentConfig(role=AgentRole.SENDER, own_domains=policy.own_domains)
+    rules = _Rules(policy)
     if connector is None:
-        connector = _connector(policy, _client_config(policy), resolve)
+        connector = _connector(rules, _client_config(policy), resolve)
     async with (
         open_smp_agent(config, connector=connector) as agent,
         open_inner_nursery() as nursery,
     ):
         nursery.start_soon(_drain, agent)
-        yield _AgentRelays(agent, policy)
+        yield _AgentRelays(agent, rules)
         nursery.cancel_scope.cancel()
+
+
+@define(eq=False)
+class _Rules:
+    """The policy of the moment."""
+
+    policy: ProxyPolicy
 
 
 async def _drain(agent: SMPClientAgent) -> None:
@@ -81,9 +89,9 @@ def _client_config(policy: ProxyPolicy) -> SMPClientConfig:
     return SMPClientConfig(transport=transport, session=SMPSessionConfig(is_proxy=True))
 
 
-def _connector(policy: ProxyPolicy, config: SMPClientConfig, find: Resolve) -> Connector:
+def _connector(rules: _Rules, config: SMPClientConfig, find: Resolve) -> Connector:
     async def connect(nursery: trio.Nursery, destination: Destination) -> SMPClient:
-        relay = await reachable(destination.server, policy, find)
+        relay = await reachable(destination.server, rules.policy, find)
         return await connect_smp_client(nursery, relay, config, patience=BACKGROUND)
 
     return connect
@@ -129,9 +137,9 @@ async def resolve(name: str) -> list[IPAddress]:
 
 
 class _AgentRelays:
-    def __init__(self, agent: SMPClientAgent, policy: ProxyPolicy) -> None:
+    def __init__(self, agent: SMPClientAgent, rules: _Rules) -> None:
         self._agent = agent
-        self._policy = policy
+        self._rules = rules
         self._attempts: RelayAttempts[ServerAddress, Requester] = RelayAttempts()
         self._sessions: dict[ServerAddress, bytes] = {}
 
@@ -146,7 +154,7 @@ class _AgentRelays:
                 if self._attempts.leave(attempt, requester, requester.origin):
                     self._agent.give_up(relay)
         self._sessions[relay] = client.session_id
-        if len(self._sessions) > 2 * self._policy.max_relays:
+        if len(self._sessions) > 2 * self._rules.policy.max_relays:
             self._sessions = {
                 each: self._sessions[each] for each in self._sessions if self._is_connected(each)
             }
@@ -155,7 +163,7 @@ class _AgentRelays:
     def _attempt(
         self, relay: ServerAddress, requester: Requester
     ) -> RelayAttempt[ServerAddress, Requester]:
-        policy, connected = self._policy, self._agent.statistics().connected
+        policy, connected = self._rules.policy, self._agent.statistics().connected
         most = min(policy.max_connecting, policy.max_relays - connected)
         attempt = None
         if most > 0:
@@ -173,6 +181,9 @@ class _AgentRelays:
         """Whether there is a connection to a relay."""
         session_id = self._sessions.get(relay)
         return session_id is not None and self.find(session_id) is not None
+
+    def reconfigure(self, policy: ProxyPolicy) -> None:
+        self._rules.policy = policy
 
     def find(self, session_id: bytes) -> RelayConnection | None:
         client = self._agent.client_by_session_id(session_id)

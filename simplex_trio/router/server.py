@@ -32,7 +32,6 @@ from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.hub import Hub, assemble_hub
 from simplex_trio.router.names import NameResolver
 from simplex_trio.router.proxy_rules import ProxyPolicy
-from simplex_trio.router.proxying import Relays
 from simplex_trio.router.relays import open_relays
 from simplex_trio.router.session import serve_client
 from simplex_trio.router.signature_threads import spare_processors
@@ -41,7 +40,7 @@ from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.router.web import WebPage
-from simplex_trio.serving.credentials import configured_credentials, configured_web_credentials
+from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.deadlines import PromptStream
 from simplex_trio.serving.http import answer_one
 from simplex_trio.serving.running import (
@@ -81,8 +80,8 @@ _NAMES = ServingNames(
 class Router(RunningRouter):
     """A router that is running."""
 
-    def __init__(self, hub: Hub) -> None:
-        super().__init__(_NAMES, hub.config, hub.credentials, hub.places)
+    def __init__(self, hub: Hub, source: CredentialSource, shown: ShownCredentials) -> None:
+        super().__init__(_NAMES, hub.config, source, shown, hub.places)
         self._hub = hub
 
     @property
@@ -107,7 +106,12 @@ class Router(RunningRouter):
     async def _serve(self, tls: TlsStream) -> None:
         seconds = self._hub.config.limits.block_seconds
         blocks = BlockStream(PromptStream(tls, SMP_BLOCK_SIZE, seconds), SMP_BLOCK_SIZE)
-        await serve_client(self._hub, blocks, tls.session, tls.origin)
+        credentials = self._credentials_in(tls)
+        await serve_client(self._hub, blocks, tls.session, tls.origin, credentials)
+
+    def _reconfigure(self, config: RouterConfig, credentials: RouterCredentials) -> None:
+        self._hub.credentials = credentials
+        self._hub.reconfigure(config)
 
 
 @asynccontextmanager
@@ -169,22 +173,22 @@ async def serve_router(
     for credentials, `ConfigError` for ports for browsers without credentials or the reverse,
     `MetricsSupportMissing`, and `StoreError` for a store that cannot be used.
     """
-    credentials = await configured_credentials(config, credentials)
-    web = await configured_web_credentials(config, web_credentials)
+    source = CredentialSource(config, credentials, web_credentials)
+    shown = await source.load()
     async with (
         _opened_store(config, store, accept_loss=accept_loss) as opened,
-        _opened_relays(config.proxy) as relays,
+        open_relays(config.proxy) as relays,
     ):
         hub = await assemble_hub(
             config,
-            credentials,
+            shown.router,
             opened,
             relays=relays,
             resolver=resolver,
             clock=clock,
             threads=spare_processors(),
         )
-        await _run(hub, web, task_status)
+        await _run(hub, Router(hub, source, shown), task_status)
 
 
 def _opened_store(
@@ -197,12 +201,7 @@ def _opened_store(
     return open_sqlite_store(config.store, accept_loss=accept_loss)
 
 
-def _opened_relays(policy: ProxyPolicy) -> AbstractAsyncContextManager[Relays | None]:
-    return open_relays(policy) if policy.enabled else nullcontext(None)
-
-
-async def _run(hub: Hub, web: TlsCredentials | None, task_status: trio.TaskStatus[Router]) -> None:
-    config = hub.config
+async def _run(hub: Hub, router: Router, task_status: trio.TaskStatus[Router]) -> None:
     store_the_counters = partial(housekeeping.store_counters, hub)
     async with open_inner_nursery() as background:
         background.start_soon(hub.commits.run)
@@ -214,17 +213,19 @@ async def _run(hub: Hub, web: TlsCredentials | None, task_status: trio.TaskStatu
                 ):
                     nursery.start_soon(task, hub)
                 nursery.start_soon(
-                    store_counters_regularly, store_the_counters, config.intervals.statistics
+                    store_counters_regularly,
+                    store_the_counters,
+                    hub.pace,
+                    lambda: hub.config.intervals.statistics,
                 )
                 nursery.start_soon(hub.ends.run)
                 nursery.start_soon(hub.notifications.run)
                 nursery.start_soon(hub.signature_threads.run)
-                router = Router(hub)
-                await router.listen(nursery, web)
+                await router.listen(nursery)
                 _log.info("a router with %d queues is listening", len(hub.state.queues))
                 task_status.started(router)
         finally:
-            with trio.move_on_after(config.intervals.close, shield=True) as closing:
+            with trio.move_on_after(hub.config.intervals.close, shield=True) as closing:
                 await store_counters(store_the_counters)
                 await hub.commits.drained()
             if closing.cancelled_caught:

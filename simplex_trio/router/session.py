@@ -16,6 +16,7 @@ from functools import partial
 import trio
 from attrs import Factory, define
 
+from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import CryptoError, DecodeError, HandshakeFailed, StoreError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router.commits import Receiver
@@ -57,16 +58,21 @@ _MAX_TRANSMISSION = SMP_BLOCK_SIZE - 2 - 1 - 2 - 16
 
 
 async def serve_client(
-    hub: Hub, frames: FrameStream, tls: TlsSession, origin: Origin | None = None
+    hub: Hub,
+    frames: FrameStream,
+    tls: TlsSession,
+    origin: Origin | None = None,
+    credentials: RouterCredentials | None = None,
 ) -> None:
     """Serve a client until either side ends the connection; leaves no task or subscription.
 
     ``frames`` stays open, and belongs to the caller.  ``origin`` is the client's address as limits
-    for addresses count it.  Cancelling ends it at once.
+    for addresses count it, and ``credentials`` are those that it has seen in TLS, by default the
+    hub's.  Cancelling ends it at once.
     """
     try:
         with hub.places.handshake(hub.config.limits.handshake_seconds):
-            agreement = await shake_hands(hub, frames, tls)
+            agreement = await shake_hands(hub, frames, tls, credentials)
     except (HandshakeFailed, trio.TooSlowError, *GONE) as exc:
         _log.debug("a handshake failed: %s", type(exc).__name__)
         return

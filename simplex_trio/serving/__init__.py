@@ -12,6 +12,7 @@ __all__ = [
     "AcceptPolicy",
     "ConfigError",
     "ConnectionLimits",
+    "Reloaded",
     "RunningRouter",
     "ServingConfig",
     "ServingIntervals",
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from simplex_trio.serving.config import ConnectionLimits, ServingConfig, ServingIntervals
     from simplex_trio.serving.credentials import load_credentials, load_web_credentials
     from simplex_trio.serving.policy import AcceptPolicy
+    from simplex_trio.serving.reloading import Reloaded
     from simplex_trio.serving.running import RunningRouter
     from simplex_trio.serving.statistics import ServingStatistics
     from simplex_trio.serving.toml import ConfigError
@@ -38,6 +40,7 @@ else:
             ),
             "simplex_trio.serving.credentials": ("load_credentials", "load_web_credentials"),
             "simplex_trio.serving.policy": ("AcceptPolicy",),
+            "simplex_trio.serving.reloading": ("Reloaded",),
             "simplex_trio.serving.running": ("RunningRouter",),
             "simplex_trio.serving.statistics": ("ServingStatistics",),
             "simplex_trio.serving.toml": ("ConfigError",),

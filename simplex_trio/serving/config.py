@@ -62,16 +62,18 @@ class ConnectionLimits:
     """After so long without traffic a client is disconnected, as in the reference, unless it has
     subscriptions."""
 
+    def of_listeners(self) -> ListenLimits:
+        """What of these limits concerns connections before anything is known of their clients."""
+        return ListenLimits(
+            connections=self.connections,
+            max_connections_per_address=self.max_connections_per_address,
+            handshake_seconds=self.tls_seconds,
+            crowded_handshake_seconds=self.crowded_handshake_seconds,
+        )
+
     def places(self) -> Places:
         """Places for as many connections as these limits allow."""
-        return Places(
-            ListenLimits(
-                connections=self.connections,
-                max_connections_per_address=self.max_connections_per_address,
-                handshake_seconds=self.tls_seconds,
-                crowded_handshake_seconds=self.crowded_handshake_seconds,
-            )
-        )
+        return Places(self.of_listeners())
 
 
 @frozen(kw_only=True)
@@ -92,6 +94,11 @@ class ServingConfig(Redacted):
 
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Former names of options, each with its new name."""
+    FIXED: ClassVar[frozenset[str]] = frozenset(
+        {"hosts", "listen", "ports", "web_ports", "credentials", "store", "metrics_port"}
+    )
+    """Options whose new value waits for the next start when a configuration is reloaded.  Files in
+    ``credentials`` are read again."""
 
     hosts: tuple[str, ...] = field(
         default=("localhost",),

@@ -29,16 +29,55 @@ from simplex_trio.crypto.credentials import (
 )
 from simplex_trio.crypto.pem import from_pem
 from simplex_trio.errors import CertificateInvalid, DecodeError
+from simplex_trio.frozen import frozen
+from simplex_trio.redaction import Redacted
 from simplex_trio.serving.config import ServingConfig
 from simplex_trio.serving.toml import ConfigError
 from simplex_trio.transport.tls import TlsCredentials, utc_now
 
 __all__ = [
+    "CredentialSource",
+    "ShownCredentials",
     "configured_credentials",
     "configured_web_credentials",
     "load_credentials",
     "load_web_credentials",
 ]
+
+
+@frozen(repr=False)
+class ShownCredentials(Redacted):
+    """What a router shows to its clients, and to browsers if it has ports for them."""
+
+    router: RouterCredentials
+    web: TlsCredentials | None
+
+
+class CredentialSource:
+    """Where a router's credentials come from, each time that they are needed.
+
+    Given ones take the place of what the configuration says.
+    """
+
+    def __init__(
+        self,
+        config: ServingConfig,
+        router: RouterCredentials | None = None,
+        web: TlsCredentials | None = None,
+    ) -> None:
+        self._config = config
+        self._router = router
+        self._web = web
+
+    async def load(self) -> ShownCredentials:
+        """The credentials as they are now.
+
+        Raises what `configured_credentials` and `configured_web_credentials` raise.
+        """
+        router = await configured_credentials(self._config, self._router)
+        if self._config.credentials is None:
+            self._router = router  # temporary ones stay the same as long as the router runs
+        return ShownCredentials(router, await configured_web_credentials(self._config, self._web))
 
 
 async def configured_credentials(

@@ -8,20 +8,37 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import trio
 
 from simplex_trio.crypto.credentials import RouterCredentials
-from simplex_trio.errors import StoreError
+from simplex_trio.errors import SimplexError, StoreError
 from simplex_trio.frozen import frozen
 from simplex_trio.serving.config import ServingConfig
+from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.metrics import serve_metrics
+from simplex_trio.serving.pace import Pace
+from simplex_trio.serving.reloading import Reloaded, plan_reload
 from simplex_trio.serving.statistics import ServingStatistics
-from simplex_trio.transport.listen import SocketStatistics, open_listeners, serve_tls
+from simplex_trio.serving.toml import ConfigError
+from simplex_trio.transport.listen import (
+    ServerHandshake,
+    SocketStatistics,
+    open_listeners,
+    serve_tls,
+)
 from simplex_trio.transport.places import Places
-from simplex_trio.transport.tls import ServerContext, TlsCredentials, TlsStream
+from simplex_trio.transport.tls import (
+    ServerContext,
+    TlsCredentials,
+    TlsStream,
+    server_handshake,
+)
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.hosts import parse_host
 
@@ -51,7 +68,8 @@ class RunningRouter(ABC):
         self,
         names: ServingNames,
         config: ServingConfig,
-        credentials: RouterCredentials,
+        source: CredentialSource,
+        shown: ShownCredentials,
         places: Places,
     ) -> None:
         self.ports: tuple[int, ...] = ()
@@ -60,10 +78,15 @@ class RunningRouter(ABC):
         """The port of 127.0.0.1 where Prometheus finds metrics, if there are any."""
         self.sockets: SocketStatistics = SocketStatistics()
         """How many connections were accepted, closed and turned away."""
+        self.config_path: Path | None = None
+        """The file of the configuration for `reload_file`, if the program has said which one."""
         self._names = names
         self._hosts = tuple(map(parse_host, config.hosts))
         self._serving = config
-        self._credentials = credentials
+        self._source = source
+        self._shown = shown
+        self._contexts = self._new_contexts(shown)
+        self._reloading = trio.Lock()
         self._places = places
 
     def __repr__(self) -> str:
@@ -74,7 +97,7 @@ class RunningRouter(ABC):
         """The address that clients connect to."""
         protocol, port = self._names.protocol, self.ports[0]
         shown_port = None if port == protocol.default_port else port
-        fingerprint = self._credentials.identity_fingerprint
+        fingerprint = self._shown.router.identity_fingerprint
         return ServerAddress(protocol, self._hosts, shown_port, fingerprint)
 
     @property
@@ -94,12 +117,87 @@ class RunningRouter(ABC):
     async def _serve_web(self, tls: TlsStream) -> None:
         """Serve a connection on a port that is for browsers, too."""
 
-    async def listen(self, nursery: trio.Nursery, web: TlsCredentials | None) -> None:
+    def _credentials_in(self, tls: TlsStream) -> RouterCredentials:
+        """The credentials that a client has seen in TLS."""
+        context = tls.context
+        return context.router if isinstance(context, _Context) else self._shown.router
+
+    # --- another configuration ----------------------------------------------------------------
+
+    async def reload(self, config: ServingConfig) -> Reloaded:
+        """Go on with another configuration, and with the certificates and keys of the moment.
+
+        No connection ends.  Options that a running router cannot change, which are `FIXED` in the
+        class of the configuration, wait for the next start; the log names them.  Limits of a single
+        connection apply to new ones.  The files in the folder of the credentials are read again,
+        and new connections get what is in them.
+
+        If this raises, everything is as before: `ConfigError` for what does not go together, or if
+        the credentials have another identity, and else `OSError`, `DecodeError` or
+        `CertificateError` for these files.
+        """
+        if type(config) is not type(self._serving):
+            raise TypeError(f"a {type(self._serving).__name__}, not a {type(config).__name__}")
+        async with self._reloading:
+            try:
+                plan = plan_reload(self._serving, config)
+                shown = await self._source.load()
+                contexts = self._new_contexts(shown)
+            except SimplexError:
+                raise
+            except ValueError as exc:
+                raise ConfigError(str(exc)) from exc
+            before = self._shown
+            if shown.router.identity_fingerprint != before.router.identity_fingerprint:
+                raise ConfigError(
+                    "the credentials are those of another router, with another address"
+                )
+            self._serving, self._shown, self._contexts = plan.config, shown, contexts
+            self._reconfigure(plan.config, shown.router)
+        done = Reloaded(
+            plan.changed,
+            plan.waiting,
+            credentials=shown.router.certificate != before.router.certificate,
+            web_credentials=shown.web != before.web,
+        )
+        _log_reload(done)
+        return done
+
+    async def reload_file(self) -> Reloaded:
+        """Read the file at `config_path` again, and go on with what is in it.
+
+        Raises `ConfigError` for its contents or if there is none, and what `reload` raises, after
+        logging it.
+        """
+        path = self.config_path
+        if path is None:
+            raise ConfigError("this router has no file with its configuration")
+        load = partial(type(self._serving).load, path)
+        try:
+            return await self.reload(await trio.to_thread.run_sync(load))
+        except (SimplexError, OSError) as exc:
+            _log.error("the configuration stays as it was: %s", exc)
+            raise
+
+    @abstractmethod
+    def _reconfigure(self, config: Any, credentials: RouterCredentials) -> None:
+        """Apply a configuration of the router's own class."""
+
+    def _new_contexts(self, shown: ShownCredentials) -> dict[bool, _Context]:
+        """What TLS needs, on ports without browsers and with them."""
+        alpn = self._names.alpn
+        contexts = {False: _Context(shown.router, alpn, None)}
+        if shown.web is not None:
+            contexts[True] = _Context(shown.router, alpn, shown.web)
+        return contexts
+
+    # --- connections --------------------------------------------------------------------------
+
+    async def listen(self, nursery: trio.Nursery) -> None:
         """Serve clients, and metrics if they are configured, in tasks of ``nursery``.
 
-        The function that runs the router calls this once.  Browsers get the ``web`` credentials, on
-        the ports that are configured for them.  Returns when all ports are open; raises `OSError`
-        if one cannot be opened, and `MetricsSupportMissing`.
+        The function that runs the router calls this once.  Returns when all ports are open; raises
+        `OSError` if one cannot be opened, and `MetricsSupportMissing`.
         """
         config = self._serving
         opened = await _open_ports(config)
@@ -113,14 +211,14 @@ class RunningRouter(ABC):
                     for listener in found
                 ]
                 if listeners:
-                    context = ServerContext(
-                        TlsCredentials.of(self._credentials.chain, self._credentials.key),
-                        alpn=self._names.alpn,
-                        web=web if is_web else None,
+                    serve = partial(
+                        serve_tls,
+                        places=self._places,
+                        statistics=self.sockets,
+                        handshake=self._handshake(is_web=is_web),
                     )
-                    serve = partial(serve_tls, places=self._places, statistics=self.sockets)
                     handler = self._serve_web if is_web else self._serve
-                    await nursery.start(serve, handler, listeners, context)
+                    await nursery.start(serve, handler, listeners, self._contexts[is_web])
         except BaseException:
             _close_all(opened)
             raise
@@ -128,6 +226,39 @@ class RunningRouter(ABC):
             self.metrics_port = await nursery.start(
                 serve_metrics, self.statistics, config.metrics_port, self._names.metrics_prefix
             )
+
+    def _handshake(self, *, is_web: bool) -> ServerHandshake:
+        """TLS as it is configured when a connection comes, and not when the port was opened."""
+
+        async def shake_hands(
+            stream: trio.abc.Stream, context: ServerContext, *, clock: Callable[[], datetime]
+        ) -> TlsStream:
+            return await server_handshake(stream, self._contexts[is_web], clock=clock)
+
+        return shake_hands
+
+
+class _Context(ServerContext):
+    """What a listener needs for TLS, and the credentials for what comes after that."""
+
+    def __init__(
+        self, router: RouterCredentials, alpn: Sequence[str], web: TlsCredentials | None
+    ) -> None:
+        super().__init__(TlsCredentials.of(router.chain, router.key), alpn=alpn, web=web)
+        self.router = router
+
+
+def _log_reload(done: Reloaded) -> None:
+    if done.changed:
+        _log.info("other values from now on: %s", ", ".join(done.changed))
+    if done.credentials:
+        _log.info("new connections get the router's new certificate")
+    if done.web_credentials:
+        _log.info("browsers get the new certificate")
+    if not done.is_anything:
+        _log.info("reloading has changed nothing")
+    if done.waiting:
+        _log.warning("these need a new start of the router: %s", ", ".join(done.waiting))
 
 
 _Opened = list[tuple[int, list[trio.SocketListener]]]
@@ -151,10 +282,12 @@ def _close_all(opened: _Opened) -> None:
             listener.socket.close()
 
 
-async def store_counters_regularly(store: Callable[[], Awaitable[None]], seconds: float) -> None:
+async def store_counters_regularly(
+    store: Callable[[], Awaitable[None]], pace: Pace, seconds: Callable[[], float]
+) -> None:
     """Call `store_counters` every ``seconds``, until cancelled."""
     while True:
-        await trio.sleep(seconds)
+        await pace.wait(seconds)
         await store_counters(store)
 
 

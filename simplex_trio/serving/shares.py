@@ -28,6 +28,11 @@ class FairShares:
         self.count: int = 0
         """How many are in use."""
 
+    def change(self, limit: int, per_connection: int) -> None:
+        """Apply other limits from now on; what is in use beyond them stays until it is returned."""
+        self._limit = limit
+        self._per_connection = per_connection
+
     def share(self, origin: Hashable) -> Share:
         """The share of a new connection; ``origin`` is its address as limits count it."""
         return Share(self, origin)

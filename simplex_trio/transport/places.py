@@ -56,12 +56,27 @@ class Places:
     def __init__(self, limits: ListenLimits | None = None) -> None:
         self.limits: ListenLimits = limits or ListenLimits()
         self._free = trio.Semaphore(self.limits.connections)
+        self._surplus = 0
+        """Places that are taken beyond a limit that was lowered; they are not given back."""
         self._by_origin: Counter[Origin] = Counter()
         # Handshakes whose deadlines are as far away as they may be, and when they come closer.
         self._patient: dict[trio.CancelScope, float] = {}
 
     def __repr__(self) -> str:
         return f"<Places: {self._free.value} of {self.limits.connections} are free>"
+
+    def change(self, limits: ListenLimits) -> None:
+        """Apply other limits from now on; connections beyond them stay until they end."""
+        more = limits.connections - self.limits.connections
+        self.limits = limits
+        self._surplus -= more
+        while self._surplus < 0:
+            self._surplus += 1
+            self._free.release()
+        while self._surplus and self._free.value:
+            self._surplus -= 1
+            self._free.acquire_nowait()
+        self._hurry()
 
     @property
     def is_crowded(self) -> bool:
@@ -93,7 +108,10 @@ class Places:
 
     def leave(self, origin: Origin | None) -> None:
         """Give a place back."""
-        self._free.release()
+        if self._surplus:
+            self._surplus -= 1
+        else:
+            self._free.release()
         self._forget(origin)
 
     def _forget(self, origin: Origin | None) -> None:

@@ -162,6 +162,8 @@ class TlsStream(trio.abc.Stream):
         self.session = session
         self.origin: Origin | None = None
         """On servers, where the connection comes from, if that has limits of its own."""
+        self.context: ServerContext | None = None
+        """On servers, what the handshake was done with; a listener may have another one since."""
         self._stream = stream
         self._connection = connection
         self._receiving = False
@@ -458,7 +460,9 @@ async def server_handshake(
     async with _closed_on_failure(stream):
         verifier = _Verifier(None, clock())
         connection = _openssl.TlsConnection(context._openssl, verifier, server_side=True)
-        return await _handshake(stream, connection, verifier, context._lists)
+        tls = await _handshake(stream, connection, verifier, context._lists)
+        tls.context = context
+        return tls
 
 
 @asynccontextmanager

@@ -124,6 +124,13 @@ class Program:
         assert self.process.stdout is not None
         return self.process.stdout.readline().rstrip("\n")
 
+    def next_log(self) -> Any:
+        """Wait for the next line of its log, after those about its start."""
+        assert self.process.stderr is not None
+        while " is listening" in (line := self.process.stderr.readline()):
+            pass
+        return json.loads(line)
+
     def stop(self, number: signal.Signals = signal.SIGINT) -> Result:
         """Send a signal, and wait for the end."""
         self.process.send_signal(number)

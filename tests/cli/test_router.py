@@ -195,6 +195,26 @@ def test_a_running_router_is_asked(cli: Cli, tmp_path: Path) -> None:
     assert cli("router", "stats", folder, "--json").json()["now"]["queues"] == 0
 
 
+@pytest.mark.parametrize("program", [("router",), ("xftp", "router")], ids=" ".join)
+def test_a_hang_up_reloads(cli: Cli, tmp_path: Path, program: tuple[str, ...]) -> None:
+    folder = tmp_path / "router"
+    port = a_free_port()
+    made = cli(*program, "init", folder, "--host", "127.0.0.1", "--port", port)
+    assert made.code == 0
+    config = next(folder.glob("*.toml"))
+    right = config.read_text()
+    with Program(*program, "start", folder, folder=tmp_path) as running:
+        running.next_line()
+        config.write_text("nonsense")
+        running.process.send_signal(signal.SIGHUP)
+        assert "stays as it was: the configuration is not TOML" in running.next_log()["message"]
+        config.write_text(f"metrics_port = 1\n{right}\n[intervals]\nexpiry = 5\n")
+        running.process.send_signal(signal.SIGHUP)
+        assert running.next_log()["message"] == "other values from now on: intervals.expiry"
+        assert "start of the router: metrics_port" in running.next_log()["message"]
+        assert running.stop(signal.SIGTERM).code == 0
+
+
 def test_metrics() -> None:
     text = (
         "# HELP simplex_router_queues Now: queues\n"

@@ -121,7 +121,7 @@ async def test_counters_are_stored(autojump_clock: MockClock) -> None:
     store = ReluctantStore()
     async with open_house(store=store) as house, trio.open_nursery() as nursery:
         store_counters = partial(housekeeping.store_counters, house.hub)
-        nursery.start_soon(store_counters_regularly, store_counters, 300)
+        nursery.start_soon(store_counters_regularly, store_counters, house.hub.pace, lambda: 300)
         await create(await house.connect())
         await trio.sleep(301)
         assert (await store.load()).statistics[Count.QUEUES_CREATED] == 1

@@ -16,6 +16,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import DialFailed
 from simplex_trio.router.config import ClientLimits, RouterConfig
 from simplex_trio.router.core.subscriptions import Subscribers
+from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.router.proxying import Requester
 from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.wire.smp.commands import NEW, PING, PRXY, SEND, SUB
@@ -45,6 +46,9 @@ class SilentRelays:
         finally:
             self.waiting -= 1
         raise DialFailed
+
+    def reconfigure(self, policy: ProxyPolicy) -> None:
+        raise AssertionError("nothing is reloaded here")
 
     def find(self, session_id: bytes) -> None:
         return None

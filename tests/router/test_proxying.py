@@ -96,6 +96,9 @@ class FakeRelays:
             raise self.failure
         return self.relay
 
+    def reconfigure(self, policy: ProxyPolicy) -> None:
+        raise AssertionError("nothing is reloaded here")
+
     def find(self, session_id: bytes) -> FakeRelay | None:
         found = self.is_connected and session_id == self.relay.session_id
         return self.relay if found else None

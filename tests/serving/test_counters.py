@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from simplex_trio.errors import StoreFull
 from simplex_trio.serving.counters import Counters
+from simplex_trio.serving.pace import Pace
 from simplex_trio.serving.running import store_counters_regularly
 
 
@@ -40,7 +41,7 @@ async def test_a_store_that_fails_is_asked_again(
             raise StoreFull("no room is left for the store")
 
     with trio.move_on_after(35):
-        await store_counters_regularly(store, 10)
+        await store_counters_regularly(store, Pace(), lambda: 10)
     assert asked == pytest.approx([10, 20, 30])
     assert [each.message for each in caplog.records] == [
         "the counters could not be stored: no room is left for the store"

@@ -104,3 +104,35 @@ async def test_nothing_is_remembered_of_those_who_have_left() -> None:
     assert not among._by_origin
     assert not among._patient
     assert repr(among) == "<Places: 10000 of 10000 are free>"
+
+
+async def test_more_places_let_in_who_waits(autojump_clock: MockClock) -> None:
+    among = places(connections=1, full_seconds=5)
+    assert await among.take(None)
+    taken: list[bool] = []
+
+    async def take() -> None:
+        taken.append(await among.take(None))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take)
+        await trio.sleep(1)
+        among.change(ListenLimits(connections=2))
+    assert taken == [True]
+    assert trio.current_time() == 1
+
+
+async def test_fewer_places_end_no_connection(autojump_clock: MockClock) -> None:
+    among = places(connections=4)
+    for _ in range(3):
+        assert await among.take(None)
+    among.change(ListenLimits(connections=2))
+    assert among.is_crowded
+    among.leave(None)
+    assert not await among.take(None)
+    among.leave(None)
+    assert await among.take(None)
+    among.change(ListenLimits(connections=3))
+    assert await among.take(None)
+    assert not await among.take(None)
+    assert repr(among) == "<Places: 0 of 3 are free>"

@@ -114,6 +114,8 @@ def start(
 ) -> None:
     """Run a router until SIGINT or SIGTERM, which it obeys in order: that is a success.
 
+    At SIGHUP it reads its configuration and its certificates again; no connection ends.
+
     The address goes to standard output as soon as clients can connect, the log to standard error.
 
     Parameters
@@ -122,14 +124,14 @@ def start(
         The configuration, or the folder with it.
     """
     how = Manner(log, verbose, show_password, qr, accept_loss, json)
-    run_router(PROGRAM, PROGRAM.load(config), how)
+    run_router(PROGRAM, PROGRAM.load(config), PROGRAM.config_path(config), how)
 
 
 def try_(
     *, log: Log = None, verbose: Verbose = False, qr: Qr = False, json: AsJson = False
 ) -> None:
     """Run a router for trying: only this machine reaches it, and everything ends with it."""
-    run_router(PROGRAM, EMBEDDED, Manner(log, verbose, qr=qr, json=json))
+    run_router(PROGRAM, EMBEDDED, None, Manner(log, verbose, qr=qr, json=json))
 
 
 def stats(config: Path = _FOLDER, /, *, zeros: Zeros = False, json: AsJson = False) -> None:

@@ -37,10 +37,13 @@ class RouterProgram(Generic[ConfigT]):
     numbers_in_store: Callable[[ConfigT], Awaitable[tuple[Numbers, Numbers]]]
     """What there is, and the counters, in the store of a router that does not run."""
 
+    def config_path(self, path: Path) -> Path:
+        """The file with the configuration: this one, or that of the usual name in a folder."""
+        return path / self.config_name if path.is_dir() else path
+
     def load(self, path: Path) -> ConfigT:
         """The configuration in a file, or in the one of its usual name in a folder."""
-        if path.is_dir():
-            path = path / self.config_name
+        path = self.config_path(path)
         try:
             return self.config.load(path)
         except FileNotFoundError as exc:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
+from pathlib import Path
+
+import trio
 
 from simplex_trio.cli.logs import LogFormat, log_to_stderr
 from simplex_trio.cli.output import print_json, say, show_qr_code
@@ -12,6 +17,7 @@ from simplex_trio.cli.routers.collector import collector_for_much
 from simplex_trio.cli.routers.making import shown_address
 from simplex_trio.cli.routers.program import ConfigT, RouterProgram
 from simplex_trio.cli.running import run_service
+from simplex_trio.errors import SimplexError
 from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.serving.running import RunningRouter
@@ -31,8 +37,10 @@ class Manner:
     json: bool = False
 
 
-def run_router(program: RouterProgram[ConfigT], config: ConfigT, how: Manner) -> None:
-    """Run a router until SIGINT or SIGTERM.
+def run_router(
+    program: RouterProgram[ConfigT], config: ConfigT, path: Path | None, how: Manner
+) -> None:
+    """Run a router until SIGINT or SIGTERM; at SIGHUP it reads its configuration at ``path`` again.
 
     The address goes to standard output as soon as clients can connect, the log to standard error.
     """
@@ -51,12 +59,31 @@ def run_router(program: RouterProgram[ConfigT], config: ConfigT, how: Manner) ->
     log_to_stderr(how.log, verbose=how.verbose)
     serve = partial(program.serve, config, accept_loss=how.accept_loss)
     with collector_for_much() as loaded:
-        signal = run_service(partial(_serve, serve, ready))
-    logging.getLogger(__name__).info("the router has stopped after %s", signal)
+        reason = run_service(partial(_serve, serve, ready, path))
+    logging.getLogger(__name__).info("the router has stopped after %s", reason)
 
 
 async def _serve(
-    serve: Callable[..., Awaitable[object]], ready: Callable[[RunningRouter], None]
+    serve: Callable[..., Awaitable[object]],
+    ready: Callable[[RunningRouter], None],
+    path: Path | None,
 ) -> None:
-    async with open_inner_nursery() as nursery:
-        ready(await nursery.start(serve))
+    with _hang_ups(path) as signals:
+        async with open_inner_nursery() as nursery:
+            router = await nursery.start(serve)
+            router.config_path = path
+            ready(router)
+            if signals is not None:
+                nursery.start_soon(_reload_at, signals, router)
+
+
+def _hang_ups(path: Path | None) -> AbstractContextManager[AsyncIterator[int] | None]:
+    """The signals that ask for a reload; without a configuration to read they end the program."""
+    number = getattr(signal, "SIGHUP", None)  # not on Windows
+    return nullcontext() if path is None or number is None else trio.open_signal_receiver(number)
+
+
+async def _reload_at(signals: AsyncIterator[int], router: RunningRouter) -> None:
+    async for _ in signals:
+        with suppress(SimplexError, OSError):  # which are in the log
+            await router.reload_file()

@@ -44,7 +44,8 @@ class Services:
 
     def __init__(self, records: Iterable[ServiceRecord] = (), *, secret: bytes, most: int) -> None:
         self._secret = secret
-        self._most = most
+        self.most: int = most
+        """At this limit no other service is stored."""
         self._new = TokenBucket(NEW_AT_ONCE, NEW_PER_SECOND)
         self._by_id: dict[bytes, ServiceRecord] = {}
         self._by_certificate: dict[bytes, ServiceRecord] = {}
@@ -76,7 +77,7 @@ class Services:
         That happens when there are too many, when too many are added at once, and on a connection
         that is older than the record of a service with the same certificate.
         """
-        if service.certificate_hash in self._by_certificate or len(self) >= self._most:
+        if service.certificate_hash in self._by_certificate or len(self) >= self.most:
             return False
         if not self._new.try_take(instant):
             return False

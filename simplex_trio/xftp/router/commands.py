@@ -120,6 +120,11 @@ class Commands:
         self._random = random
         self._turns = Turns()
 
+    def reconfigure(self, policy: PacketPolicy, limits: XFTPClientLimits) -> None:
+        """Apply other rules and limits from now on."""
+        self._policy = policy
+        self._limits = limits
+
     def _count(self, count: Count, by: int = 1) -> None:
         self._counters.add(count, by)
 

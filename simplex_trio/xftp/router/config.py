@@ -113,6 +113,7 @@ class XFTPRouterConfig(ServingConfig):
         "packets.allow_new_queues": "packets.accept_new",
         "packets.expiry_hours": "packets.packet_ttl, in seconds",
     }
+    FIXED: ClassVar[frozenset[str]] = ServingConfig.FIXED | {"pages"}
 
     ports: tuple[int, ...] = field(default=(443,), validator=[are_ports, min_len(1)])
     """The ports to listen on, 0 for one that the system chooses; the first is in the address."""

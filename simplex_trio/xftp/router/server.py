@@ -32,7 +32,8 @@ from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.serving.counters import Counters
-from simplex_trio.serving.credentials import configured_credentials, configured_web_credentials
+from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
+from simplex_trio.serving.pace import Pace
 from simplex_trio.serving.running import (
     RunningRouter,
     ServingNames,
@@ -83,13 +84,14 @@ class XFTPRouter(RunningRouter):
     def __init__(
         self,
         config: XFTPRouterConfig,
-        credentials: RouterCredentials,
+        source: CredentialSource,
+        shown: ShownCredentials,
         storage: Storage,
         counters: Counters[Count],
         *,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__(_NAMES, config, credentials, config.limits.places())
+        super().__init__(_NAMES, config, source, shown, config.limits.places())
         self._config = config
         self._storage = storage
         self._counters = counters
@@ -97,6 +99,7 @@ class XFTPRouter(RunningRouter):
         self._files = FairShares(config.limits.open_files, config.limits.open_files_per_connection)
         self._pages = Pages(config.pages)
         self._clients = 0
+        self._pace = Pace()
         self._commands = Commands(
             storage,
             config.packets,
@@ -149,22 +152,31 @@ class XFTPRouter(RunningRouter):
 
     # --- running ------------------------------------------------------------------------------
 
-    async def run(
-        self, web: TlsCredentials | None, task_status: trio.TaskStatus[XFTPRouter]
-    ) -> None:
+    def _reconfigure(self, config: XFTPRouterConfig, _credentials: RouterCredentials) -> None:
+        self._config = config
+        limits = config.limits
+        self._storage.quota = config.packets.quota
+        self._commands.reconfigure(config.packets, limits)
+        self._files.change(limits.open_files, limits.open_files_per_connection)
+        self._places.change(limits.of_listeners())
+        self._pace.change()
+
+    async def run(self, task_status: trio.TaskStatus[XFTPRouter]) -> None:
         """Serve until it is cancelled."""
-        intervals = self._config.intervals
         try:
             async with open_inner_nursery() as nursery:
                 nursery.start_soon(self._expire_regularly)
                 nursery.start_soon(
-                    store_counters_regularly, self._store_counters, intervals.statistics
+                    store_counters_regularly,
+                    self._store_counters,
+                    self._pace,
+                    lambda: self._config.intervals.statistics,
                 )
-                await self.listen(nursery, web)
+                await self.listen(nursery)
                 _log.info("a router with %d packets is listening", self._storage.packets)
                 task_status.started(self)
         finally:
-            with trio.move_on_after(intervals.close, shield=True) as closing:
+            with trio.move_on_after(self._config.intervals.close, shield=True) as closing:
                 await store_counters(self._store_counters)
             if closing.cancelled_caught:
                 _log.error("the counters were not stored in time")
@@ -185,7 +197,7 @@ class XFTPRouter(RunningRouter):
         try:
             await serve_client(
                 tls,
-                self._credentials,
+                self._credentials_in(tls),
                 self._commands,
                 self._config.limits,
                 self._files.share(tls.origin),
@@ -202,7 +214,7 @@ class XFTPRouter(RunningRouter):
                     _log.info("%d packets have expired", count)
             except StoreError as exc:
                 _log.error("expired packets cannot be deleted: %s", exc)
-            await trio.sleep(self._config.intervals.expiry)
+            await self._pace.wait(lambda: self._config.intervals.expiry)
 
 
 @asynccontextmanager
@@ -259,16 +271,16 @@ async def serve_xftp_router(
     needs.
     """
     require_support()
-    credentials = await configured_credentials(config, credentials)
-    web = await configured_web_credentials(config, web_credentials)
+    source = CredentialSource(config, credentials, web_credentials)
+    shown = await source.load()
     quota = config.packets.quota
     async with (
         _opened_folder(config.store) as folder,
         open_storage(folder, quota, secrets.token_bytes, accept_loss=accept_loss) as storage,
     ):
         counters = Counters(Count, await storage.statistics())
-        router = XFTPRouter(config, credentials, storage, counters, clock=clock)
-        await router.run(web, task_status)
+        router = XFTPRouter(config, source, shown, storage, counters, clock=clock)
+        await router.run(task_status)
 
 
 @asynccontextmanager

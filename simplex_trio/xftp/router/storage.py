@@ -118,7 +118,8 @@ class Storage:
     ) -> None:
         self._bodies = folder / _BODIES
         self._records = records
-        self._quota = quota
+        self.quota: int = quota
+        """The most bytes of bodies; what is there beyond it stays."""
         self._random = random
         self.bytes_stored: int = records.bytes_stored()
         self.bytes_reserved: int = 0
@@ -242,7 +243,7 @@ class Storage:
 
     def has_room(self, size: int) -> bool:
         """Whether ``size`` more bytes are within the quota now."""
-        return self.bytes_stored + self.bytes_reserved + size <= self._quota
+        return self.bytes_stored + self.bytes_reserved + size <= self.quota
 
     async def store(self, packet: PacketRecord, pieces: AsyncIterator[bytes | memoryview]) -> bool:
         """Write the body of a packet; false if it has got one meanwhile, or is gone.
