@@ -88,8 +88,7 @@ class NoRouterKey(EncodeError):
 
 def authorization_is_well_formed(authorization: bytes) -> bool:
     """Whether the size is that of an absent authorization, a signature or an authenticator."""
-    size = len(authorization)
-    return size in (0, AUTHENTICATOR_SIZE) or size in _DUMMY_BY_SIGNATURE_SIZE
+    return len(authorization) in _COST_BY_SIZE
 
 
 def is_signed_by_key(transmission: Transmission) -> bool:

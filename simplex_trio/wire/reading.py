@@ -79,46 +79,40 @@ def read_commands(
     content: bytes, session: SessionParameters, decode: Callable[[bytes, int], CommandT]
 ) -> list[ReceivedCommand[CommandT] | RefusedTransmission]:
     """Decode the commands in a block, in order; returns at least one entry for any content."""
-    return [
-        part if isinstance(part, RefusedTransmission) else _read_command(part, session, decode)
-        for part in _transmissions(content, session)
-    ]
+    try:
+        parts = split_block(content, session)
+    except DecodeError as exc:
+        return [_unreadable(exc)]
+    return [_read_command(part, session, decode) for part in parts]
 
 
 def read_messages(
     content: bytes, session: SessionParameters, decode: Callable[[bytes, int], MessageT]
 ) -> list[ReceivedMessage[MessageT] | RefusedTransmission]:
     """Decode the messages in a block, in order; returns at least one entry for any content."""
-    return [
-        part if isinstance(part, RefusedTransmission) else _read_message(part, session, decode)
-        for part in _transmissions(content, session)
-    ]
-
-
-def _transmissions(
-    content: bytes, session: SessionParameters
-) -> list[Transmission | RefusedTransmission]:
     try:
         parts = split_block(content, session)
-    except DecodeError:
-        return [RefusedTransmission(b"", b"", Code.BLOCK)]
-    return [_transmission(part, session) for part in parts]
+    except DecodeError as exc:
+        return [_unreadable(exc)]
+    return [_read_message(part, session, decode) for part in parts]
 
 
-def _transmission(part: bytes, session: SessionParameters) -> Transmission | RefusedTransmission:
-    try:
-        return parse_transmission(part, session)
-    except WrongSession as exc:
-        return RefusedTransmission(exc.correlation_id, b"", Code.SESSION)
-    except DecodeError:
-        return RefusedTransmission(b"", b"", Code.BLOCK)
+def _unreadable(error: DecodeError) -> RefusedTransmission:
+    """The refusal of bytes that are not a block, or not a transmission of this session."""
+    if isinstance(error, WrongSession):
+        return RefusedTransmission(error.correlation_id, b"", Code.SESSION)
+    return RefusedTransmission(b"", b"", Code.BLOCK)
 
 
 def _read_command(
-    transmission: Transmission,
+    part: bytes,
     session: SessionParameters,
     decode: Callable[[bytes, int], CommandT],
 ) -> ReceivedCommand[CommandT] | RefusedTransmission:
+    try:
+        transmission = parse_transmission(part, session)
+    except DecodeError as exc:
+        return _unreadable(exc)
     correlation_id, entity_id = transmission.correlation_id, transmission.entity_id
     if not authorization_is_well_formed(transmission.authorization):
         return RefusedTransmission(correlation_id, b"", Code.BLOCK)
@@ -135,10 +129,14 @@ def _read_command(
 
 
 def _read_message(
-    transmission: Transmission,
+    part: bytes,
     session: SessionParameters,
     decode: Callable[[bytes, int], MessageT],
 ) -> ReceivedMessage[MessageT] | RefusedTransmission:
+    try:
+        transmission = parse_transmission(part, session)
+    except DecodeError as exc:
+        return _unreadable(exc)
     correlation_id, entity_id = transmission.correlation_id, transmission.entity_id
     try:
         message = decode(transmission.command, session.version)

@@ -28,10 +28,12 @@ __all__ = [
     "UnsentTransmission",
     "WrongSession",
     "batches",
+    "headed_transmission",
     "parse_transmission",
     "plain_transmission",
     "prepare_transmission",
     "split_block",
+    "transmission_heading",
 ]
 
 MAX_TRANSMISSIONS = 255
@@ -61,7 +63,8 @@ class WrongSession(DecodeError):
 class Transmission(Redacted):
     """A parsed transmission whose command is not decoded yet.
 
-    ``authorized`` is what the authorization covers, the session id included.
+    ``authorized`` is what the authorization covers, the session id included, and ``heading`` what
+    precedes the command in what was sent: an answer begins with the same bytes.
     """
 
     authorization: bytes
@@ -69,6 +72,7 @@ class Transmission(Redacted):
     authorized: bytes
     correlation_id: bytes
     entity_id: bytes
+    heading: bytes
     command: bytes
 
 
@@ -100,12 +104,24 @@ def prepare_transmission(
     )
 
 
+def transmission_heading(
+    session: SessionParameters, correlation_id: bytes, entity_id: bytes
+) -> bytes:
+    """What precedes the command in a transmission."""
+    session_id = b"" if session.implies_session_id else session.authorized_prefix
+    return session_id + short(correlation_id) + short(entity_id)
+
+
+def headed_transmission(heading: bytes, command: bytes) -> bytes:
+    """The bytes to send for something without an authorization, such as what a router answers."""
+    return b"\0" + heading + command
+
+
 def plain_transmission(
     session: SessionParameters, correlation_id: bytes, entity_id: bytes, command: bytes
 ) -> bytes:
-    """The bytes to send for something without an authorization, such as what a router answers."""
-    session_id = b"" if session.implies_session_id else session.authorized_prefix
-    return b"\0%b%b%b%b" % (session_id, short(correlation_id), short(entity_id), command)
+    """The same for ids."""
+    return headed_transmission(transmission_heading(session, correlation_id, entity_id), command)
 
 
 def parse_transmission(data: bytes, session: SessionParameters) -> Transmission:
@@ -144,7 +160,13 @@ def parse_transmission(data: bytes, session: SessionParameters) -> Transmission:
     else:
         raise WrongSession(correlation_id)
     return Transmission(
-        authorization, service_signature, authorized, correlation_id, entity_id, data[command:]
+        authorization,
+        service_signature,
+        authorized,
+        correlation_id,
+        entity_id,
+        data[start:command],
+        data[command:],
     )
 
 
@@ -209,11 +231,20 @@ def batches(transmissions: Iterable[bytes], session: SessionParameters) -> Itera
         yield batch
 
 
-def split_block(content: bytes, session: SessionParameters) -> tuple[bytes, ...]:
+def split_block(content: bytes, session: SessionParameters) -> list[bytes]:
     """Split the content of a block into transmissions; raise `DecodeError` if it is malformed."""
     if not session.batches:
-        return (content,)
-    reader = Reader(content)
-    parts = reader.listed(reader.large, at_least=1)
-    reader.end()
+        return [content]
+    # As in `parse_transmission`; a part that is cut off ends behind the content.
+    parts: list[bytes] = []
+    position = _COUNT_SIZE
+    try:
+        for _ in range(content[0]):
+            start = position + 2
+            position = start + (content[start - 2] << 8 | content[start - 1])
+            parts.append(content[start:position])
+    except IndexError as exc:
+        raise DecodeError("a block with fewer transmissions than it says") from exc
+    if not parts or position != len(content):
+        raise DecodeError("a block without transmissions, or with more than these")
     return parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from simplex_trio.errors import DecodeError
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, boolean
@@ -25,10 +26,15 @@ class MessageFlags(Redacted):
 
     @classmethod
     def decode(cls, reader: Reader) -> MessageFlags:
-        notification = reader.boolean()
-        reader.until(b" ")
-        return _NOTIFIED if notification else _SILENT
+        return cls.of(reader.until(b" "))
+
+    @classmethod
+    def of(cls, encoded: bytes) -> MessageFlags:
+        """What `encode` has made, here or in a later version."""
+        flags = _BY_FIRST.get(encoded[:1])
+        if flags is None:
+            raise DecodeError("neither T nor F")
+        return flags
 
 
-_NOTIFIED = MessageFlags(notification=True)
-_SILENT = MessageFlags()
+_BY_FIRST = {each.encode(): each for each in (MessageFlags(notification=True), MessageFlags())}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
-from simplex_trio.errors import EncodeError, TooLarge
+from simplex_trio.errors import DecodeError, EncodeError, TooLarge
 from simplex_trio.frozen import frozen
 from simplex_trio.wire.buffer import Reader, listed, short
 from simplex_trio.wire.credentials import CommandCredentials
@@ -229,9 +229,10 @@ class SEND(SenderCommand):
     @classmethod
     def decode_parameters(cls, reader: Reader, version: int) -> Self:
         reader.expect(b" ")
-        flags = MessageFlags.decode(reader)
-        reader.expect(b" ")
-        return cls(flags, reader.tail())
+        flags, space, body = reader.tail().partition(b" ")
+        if not space:
+            raise DecodeError("a message without a body")
+        return cls(MessageFlags.of(flags), body)
 
 
 # --- through a short link -------------------------------------------------------------------------
