@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from simplex_trio.errors import StoreError
 from simplex_trio.router.core.delivery import delivery_failed
 from simplex_trio.router.core.replies import (
+    Deferred,
     DeferredForwarded,
     DeferredLink,
     DeferredMessage,
+    Event,
     Payload,
 )
 from simplex_trio.router.core.shortage import STORE_REFUSED
@@ -39,23 +41,26 @@ class BodyLoader:
 
         Checkpoints only if something has to be read.
         """
-        bodies = await self._bodies([each.payload for each in outgoing])
         messages: list[Message | None] = []
+        deferred: list[tuple[int, Deferred, bool]] = []
         for each in outgoing:
-            payload = each.payload
-            if isinstance(payload, Message):  # as most are
+            payload = each.payload if isinstance(each, Event) else each[1]
+            if isinstance(payload, Message):
                 messages.append(payload)
             else:
-                messages.append(await self._message(payload, each.is_answer, bodies))
+                deferred.append((len(messages), payload, not isinstance(each, Event)))
+                messages.append(None)
+        if deferred:
+            bodies = await self._bodies([payload for _, payload, _ in deferred])
+            for place, payload, is_answer in deferred:
+                messages[place] = await self._message(payload, is_answer, bodies)
         return messages
 
-    async def _bodies(self, payloads: Sequence[Payload]) -> dict[int, bytes] | None:
+    async def _bodies(self, payloads: Sequence[Deferred]) -> dict[int, bytes] | None:
         """The bodies that are still there; `None` if they cannot be read."""
         found: dict[int, bytes] = {}
         missing: list[int] = []
         for each in payloads:
-            if isinstance(each, Message):
-                continue
             payload = _innermost(each)
             if isinstance(payload, DeferredMessage) and not payload.head.is_quota_notice:
                 sequence = payload.head.sequence

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 import trio
@@ -19,7 +19,7 @@ from simplex_trio.errors import StoreError, StoreFull
 from simplex_trio.frozen import frozen
 from simplex_trio.router.core.decisions import Effect, Work
 from simplex_trio.router.core.interpreter import apply, complete, undo
-from simplex_trio.router.core.replies import Reply
+from simplex_trio.router.core.replies import Replies
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.router.store.interface import (
@@ -59,7 +59,7 @@ _COMPLETE_AT_ONCE = 32
 class Receiver(Protocol):
     """Receives the outcome of the work that it has submitted."""
 
-    def completed(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
+    def completed(self, replies: Replies | None, failure: StoreError | None) -> None:
         """Take the replies to the decisions, and the error if the store has refused the changes.
 
         There are no replies after a bug, which has been logged.
@@ -223,6 +223,6 @@ class _StoreOutcome:
     done: trio.Event = Factory(trio.Event)
     failure: StoreError | None = None
 
-    def completed(self, _replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
+    def completed(self, _replies: Replies | None, failure: StoreError | None) -> None:
         self.failure = failure
         self.done.set()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import trio
 
-from simplex_trio.frozen import frozen
-from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.replies import Event, Payload
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
-from simplex_trio.wire.smp.messages import PRES, RNAME, RRES, Message
+from simplex_trio.wire.smp.messages import MESSAGES, PRES, RNAME, RRES
 
-__all__ = ["MAX_NOTIFICATIONS", "Outbox", "Outgoing"]
+__all__ = ["MAX_NOTIFICATIONS", "Answer", "Outbox", "Outgoing"]
 
 MAX_NOTIFICATIONS: Final = 1024
 """Entries with which the outbox is too full for notifications, which are not acknowledged."""
@@ -25,28 +23,15 @@ _BLOCKS_AT_ONCE = 8
 _SMALL = 200
 """Roughly the size of an answer that carries nothing."""
 
-_BIG = (PRES, RRES, RNAME)
+_SMALL_KINDS = frozenset[type](MESSAGES) - {PRES, RRES, RNAME}
 
+Answer = tuple[bytes, Payload]
+"""The heading of a command's transmission, which is that of the answer too, and what it carries.
 
-@frozen(repr=False, eq=False)
-class Outgoing(Redacted):
-    """An answer, or an event, whose correlation id is empty, as that of an answer may be."""
+A tuple, since there is one for each command."""
 
-    correlation_id: bytes
-    entity_id: bytes
-    payload: Payload
-    is_answer: bool = True
-
-    @property
-    def size(self) -> int:
-        """About how much of a block it takes."""
-        payload = self.payload
-        is_small = isinstance(payload, Message) and not isinstance(payload, _BIG)
-        return _SMALL if is_small else SMP_BLOCK_SIZE
-
-
-def _event(event: Event) -> Outgoing:
-    return Outgoing(b"", event.entity_id, event.payload, is_answer=False)
+Outgoing = Answer | Event
+"""What goes out to a client."""
 
 
 class Outbox:
@@ -61,6 +46,7 @@ class Outbox:
         self._limit = limit
         self._entries: deque[Outgoing | None] = deque()
         self._commands = 0
+        self._answers_taken = 0
         self._closed = False
         self._writing = False
         self._work = trio.lowlevel.ParkingLot()
@@ -96,9 +82,9 @@ class Outbox:
 
     def put_answers(
         self,
-        refusals: Sequence[Outgoing],
-        answers: Sequence[Outgoing],
-        following: Sequence[Event] = (),
+        refusals: Sequence[Answer],
+        answers: Iterable[Answer],
+        following: Iterable[Event] = (),
     ) -> None:
         """Put what answers the commands of one block: refusals in a block of their own, first."""
         if self._closed:
@@ -108,13 +94,13 @@ class Outbox:
             self._entries.extend(refusals)
             self._entries.append(None)
         self._entries.extend(answers)
-        self._entries.extend(map(_event, following))
+        self._entries.extend(following)
         self._work.unpark()
 
     def put_event(self, event: Event) -> None:
         """Put an event behind what is there."""
         if not self._closed:
-            self._entries.append(_event(event))
+            self._entries.append(event)
             self._work.unpark()
 
     async def take(self) -> list[list[Outgoing]]:
@@ -129,19 +115,26 @@ class Outbox:
         size = 0
         while self._entries and size < _BLOCKS_AT_ONCE * SMP_BLOCK_SIZE:
             entry = self._entries.popleft()
-            if entry is not None:
-                groups[-1].append(entry)
-                size += entry.size
-            elif groups[-1]:
-                groups.append([])
+            if entry is None:
+                if groups[-1]:
+                    groups.append([])
+                continue
+            groups[-1].append(entry)
+            if isinstance(entry, Event):
+                payload = entry.payload
+            else:
+                payload = entry[1]
+                self._answers_taken += 1
+            size += _SMALL if type(payload) in _SMALL_KINDS else SMP_BLOCK_SIZE
         return groups
 
-    def written(self, groups: Sequence[Sequence[Outgoing]]) -> None:
+    def written(self) -> None:
         """What was taken has been written."""
         self._writing = False
         if not self._entries:
             self._idle.unpark_all()
-        self._commands -= sum(each.is_answer for group in groups for each in group)
+        self._commands -= self._answers_taken
+        self._answers_taken = 0
         if self._commands < self._limit:
             self._room.unpark_all()
 

@@ -24,12 +24,12 @@ from simplex_trio.router.core import verification
 from simplex_trio.router.core.decide import decide
 from simplex_trio.router.core.decisions import CatchUp, Decision, Refusal, RemoteCommand, Work
 from simplex_trio.router.core.interpreter import undo
-from simplex_trio.router.core.replies import NO_OUTLET, Event, Payload, Reply
+from simplex_trio.router.core.replies import NO_OUTLET, Event, Replies
 from simplex_trio.router.core.requests import Client, Request
 from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.incoming import GONE, IncomingBlocks
-from simplex_trio.router.outbox import Outbox, Outgoing
+from simplex_trio.router.outbox import Answer, Outbox, Outgoing
 from simplex_trio.router.proxying import Requester
 from simplex_trio.router.turn import Turn
 from simplex_trio.serving.limits import TokenBucket
@@ -45,7 +45,11 @@ from simplex_trio.wire.smp.commands import NEW, RSLV, Command
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 from simplex_trio.wire.smp.messages import DELD, END, ENDS, ERR, NMSG, Message
 from simplex_trio.wire.smp.reading import read_smp_commands
-from simplex_trio.wire.transmissions import batches, plain_transmission
+from simplex_trio.wire.transmissions import (
+    batches,
+    headed_transmission,
+    transmission_heading,
+)
 
 __all__ = ["serve_client"]
 
@@ -83,8 +87,8 @@ async def serve_client(
 class _Block:
     """The answers to the commands of one block, as far as they are there."""
 
-    refusals: list[Outgoing] = Factory(list)
-    answers: list[Outgoing] = Factory(list)
+    refusals: list[Answer] = Factory(list)
+    answers: list[Answer] = Factory(list)
     following: list[Event] = Factory(list)
 
 
@@ -92,22 +96,21 @@ class _Block:
 class _Commands(Receiver):
     """Commands of one block that are decided one after the other, and stored together.
 
-    ``work`` has a decision for each of ``received``.
+    ``work`` has a decision for each of the commands with these ``headings``.
     """
 
     session: ClientSession
     block: _Block = Factory(_Block)
-    received: list[ReceivedCommand[Command]] = Factory(list)
+    headings: list[bytes] = Factory(list)
     work: Work = Factory(Work)
     is_last: bool = True
     """Whether the answers of the block are complete with theirs."""
 
-    def completed(self, replies: Sequence[Reply] | None, _failure: StoreError | None) -> None:
+    def completed(self, replies: Replies | None, _failure: StoreError | None) -> None:
         """Put the replies into the block; see `Receiver`."""
-        for received, reply in zip(self.received, replies or (), strict=replies is not None):
-            self.block.answers.append(_answer(received, reply.answer))
-            if reply.following:
-                self.block.following += reply.following
+        if replies is not None:
+            self.block.answers += zip(self.headings, replies.answers, strict=True)
+            self.block.following += replies.following
         self.session.commands_completed(
             self.block if self.is_last else None, has_failed=replies is None
         )
@@ -294,8 +297,7 @@ class ClientSession:
         )
         for number, each in enumerate(received):
             if isinstance(each, RefusedTransmission):
-                refused = Outgoing(each.correlation_id, each.entity_id, ERR(each.error))
-                commands.block.refusals.append(refused)
+                commands.block.refusals.append(self._refusal(each))
                 turn.spend_on_refusal()
                 if turn.is_over:
                     commands = self._submit(commands, more=True)
@@ -326,6 +328,10 @@ class ClientSession:
                 await turn.end()
         self._submit(commands)
 
+    def _refusal(self, refused: RefusedTransmission) -> Answer:
+        ids = refused.correlation_id, refused.entity_id
+        return transmission_heading(self._client.session, *ids), ERR(refused.error)
+
     def _decide(
         self, received: ReceivedCommand[Command], commands: _Commands
     ) -> Decision | RemoteCommand | Refusal:
@@ -339,9 +345,9 @@ class ClientSession:
         )
         decided = decide(self._hub.state, request)
         if isinstance(decided, Refusal):
-            commands.block.refusals.append(_answer(received, ERR(decided.error)))
+            commands.block.refusals.append((received.transmission.heading, ERR(decided.error)))
         elif isinstance(decided, Decision):
-            commands.received.append(received)
+            commands.headings.append(received.transmission.heading)
             commands.work.decisions.append(decided)
         return decided
 
@@ -386,7 +392,7 @@ class ClientSession:
             places.release()
         if command.envelope is not None:
             answer = command.envelope.seal(answer)
-        self._outbox.put_answers((), (_answer(received, answer),))
+        self._outbox.put_answers((), ((received.transmission.heading, answer),))
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -402,7 +408,7 @@ class ClientSession:
                 self._scope.cancel()
                 return
             self._active_at = trio.current_time()
-            self._outbox.written(groups)
+            self._outbox.written()
             if self._client.notifier.missed and self.has_room:
                 self._hub.commits.apply(CatchUp(self._client.notifier))
 
@@ -418,14 +424,11 @@ class ClientSession:
 
     def _transmission(self, outgoing: Outgoing, message: Message) -> bytes:
         session = self._client.session
-        ids = outgoing.correlation_id, outgoing.entity_id
-        transmission = plain_transmission(session, *ids, message.encode(session.version))
+        if isinstance(outgoing, Event):
+            heading = transmission_heading(session, b"", outgoing.entity_id)
+        else:
+            heading = outgoing[0]
+        transmission = headed_transmission(heading, message.encode(session.version))
         if len(transmission) > _MAX_TRANSMISSION:
-            too_large = ERR(Code.LARGE_MSG).encode(session.version)
-            return plain_transmission(session, *ids, too_large)
+            return headed_transmission(heading, ERR(Code.LARGE_MSG).encode(session.version))
         return transmission
-
-
-def _answer(received: ReceivedCommand[Command], message: Payload) -> Outgoing:
-    transmission = received.transmission
-    return Outgoing(transmission.correlation_id, transmission.entity_id, message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,7 +15,7 @@ from simplex_trio.errors import StoreError, StoreFull
 from simplex_trio.router.commits import _MAX_BYTES, _MAX_CHANGES, Commits, Receiver
 from simplex_trio.router.core.decisions import CatchUp, Decision, Work
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.replies import Event, Reply
+from simplex_trio.router.core.replies import Event, Replies
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.subscriptions import Subscriber
 from simplex_trio.router.core.transaction import RestoreRecord, Transaction
@@ -74,8 +74,9 @@ class Note(Receiver):
     notes: Notes
     name: str
 
-    def completed(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
-        assert replies == []
+    def completed(self, replies: Replies | None, failure: StoreError | None) -> None:
+        assert replies is not None
+        assert not replies.answers
         self.notes.settled.append((self.name, failure))
 
 
@@ -86,7 +87,7 @@ class Another(Receiver):
     commits: Commits
     notes: Notes
 
-    def completed(self, replies: Sequence[Reply] | None, failure: StoreError | None) -> None:
+    def completed(self, replies: Replies | None, failure: StoreError | None) -> None:
         self.notes.change(self.commits, "b", 1)
 
 
@@ -363,13 +364,11 @@ async def test_changes_of_effects_are_stored() -> None:
 
 async def test_bug_costs_the_answers_of_one_receiver(caplog: pytest.LogCaptureFixture) -> None:
     async with running(ReluctantStore()) as (commits, notes):
-        answers: list[Sequence[Reply] | None] = []
+        answers: list[Replies | None] = []
 
         @frozen
         class Answers(Receiver):
-            def completed(
-                self, replies: Sequence[Reply] | None, failure: StoreError | None
-            ) -> None:
+            def completed(self, replies: Replies | None, failure: StoreError | None) -> None:
                 answers.append(replies)
 
         commits.submit(Work(decisions=[Decision("no answer")]), Answers())  # type: ignore[arg-type]

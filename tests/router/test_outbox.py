@@ -6,12 +6,12 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.router.core.replies import Event
-from simplex_trio.router.outbox import MAX_NOTIFICATIONS, Outbox, Outgoing
+from simplex_trio.router.outbox import MAX_NOTIFICATIONS, Answer, Outbox
 from simplex_trio.wire.smp.messages import NMSG, OK, PONG, PRES
 
 
-def answer(number: int) -> Outgoing:
-    return Outgoing(b"%d" % number, b"", OK())
+def answer(number: int) -> Answer:
+    return b"%d" % number, OK()
 
 
 async def test_entries_keep_their_order() -> None:
@@ -19,9 +19,10 @@ async def test_entries_keep_their_order() -> None:
     outbox.put_answers((), [answer(1), answer(2)], [Event(b"q", PONG())])
     outbox.put_event(Event(b"r", PONG()))
     ((first, second, third, fourth),) = await outbox.take()
-    assert (first.correlation_id, second.correlation_id) == (b"1", b"2")
+    assert [first, second] == [answer(1), answer(2)]
+    assert isinstance(third, Event)
+    assert isinstance(fourth, Event)
     assert (third.entity_id, fourth.entity_id) == (b"q", b"r")
-    assert [each.is_answer for each in (first, second, third, fourth)] == [True, True, False, False]
 
 
 async def test_refusals_have_a_block_of_their_own() -> None:
@@ -30,17 +31,17 @@ async def test_refusals_have_a_block_of_their_own() -> None:
     outbox.put_answers([answer(2), answer(3)], [answer(4)])
     outbox.put_answers([answer(5)], [])
     groups = await outbox.take()
-    assert [[each.correlation_id for each in group] for group in groups if group] == [
-        [b"1"],
-        [b"2", b"3"],
-        [b"4"],
-        [b"5"],
+    assert [group for group in groups if group] == [
+        [answer(1)],
+        [answer(2), answer(3)],
+        [answer(4)],
+        [answer(5)],
     ]
 
 
 async def test_a_few_blocks_at_a_time() -> None:
     outbox = Outbox(100)
-    big = [Outgoing(b"x", b"", PRES(bytes(16000))) for _ in range(20)]
+    big = [(b"x", PRES(bytes(16000))) for _ in range(20)]
     outbox.put_answers((), big)
     taken = []
     for _ in range(3):
@@ -70,11 +71,13 @@ async def test_readers_wait_for_answers_to_be_written() -> None:
         nursery.start_soon(outbox.wait_for_room)
         outbox.put_answers((), [answer(1)])
         outbox.put_event(Event(b"q", PONG()))
-        outbox.written(await outbox.take())
+        await outbox.take()
+        outbox.written()
         await wait_all_tasks_blocked()
         assert nursery.child_tasks  # two commands are still on their way
-        outbox.put_answers((), [Outgoing(b"", b"", OK())])  # an empty correlation id is one, too
-        outbox.written(await outbox.take())
+        outbox.put_answers((), [(b"", OK())])
+        await outbox.take()
+        outbox.written()
 
 
 async def test_too_full_for_notifications() -> None:

@@ -26,7 +26,6 @@ from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.recent import RecentBodies
 from simplex_trio.router.core.shortage import RETRY_SECONDS
 from simplex_trio.router.housekeeping import disconnect_idle
-from simplex_trio.router.outbox import Outgoing
 from simplex_trio.router.store.interface import PutQueue
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.transport.turns import BUDGET
@@ -215,13 +214,13 @@ async def test_other_tasks_get_their_turns_while_blocks_that_came_together_are_d
 async def test_refusing_what_cannot_be_read_takes_turns_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    steps, outgoing = _Steps(), Outgoing
+    steps = _Steps()
 
     def count(*arguments: Any) -> Any:
         steps.now += 1
-        return outgoing(*arguments)
+        return ERR(*arguments)
 
-    monkeypatch.setattr(session, "Outgoing", count)
+    monkeypatch.setattr(session, "ERR", count)
     async with open_house() as house:
         client = await house.connect()
         trio.lowlevel.add_instrument(steps)

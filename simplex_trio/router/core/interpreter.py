@@ -60,7 +60,14 @@ from simplex_trio.router.core.decisions import (
     Work,
 )
 from simplex_trio.router.core.queue_info import queue_info
-from simplex_trio.router.core.replies import DeferredForwarded, DeferredLink, Reply
+from simplex_trio.router.core.replies import (
+    DeferredForwarded,
+    DeferredLink,
+    Event,
+    Payload,
+    Replies,
+    Reply,
+)
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.subscriptions import Subscriber
@@ -85,28 +92,39 @@ from simplex_trio.wire.smp.messages import ERR, INFO, Message
 __all__ = ["apply", "complete", "undo"]
 
 
-def complete(state: RouterState, work: Work, *, stored: bool) -> list[Reply]:
-    """Apply work once its changes are ``stored``, or undone; returns a reply for each decision."""
-    replies = [_complete(state, decision, stored=stored) for decision in work.decisions]
+def complete(state: RouterState, work: Work, *, stored: bool) -> Replies:
+    """Apply work once its changes are ``stored``, or undone, and answer each decision."""
+    replies = Replies()
+    for decision in work.decisions:
+        replies.answers.append(_complete(state, decision, replies.following, stored=stored))
     if stored:
         for effect in work.effects:
             apply(state, effect)
     return replies
 
 
-def _complete(state: RouterState, decision: Decision, *, stored: bool) -> Reply:
-    answer, envelope = decision.answer, decision.envelope
+def _complete(
+    state: RouterState, decision: Decision, following: list[Event], *, stored: bool
+) -> Payload:
+    """Apply a decision; returns the answer, and adds to the events that are to follow it."""
+    answer: Payload
     if decision.needs_store and not stored:
-        reply = Reply(STORE_REFUSED)
+        answer = STORE_REFUSED
     else:
         for effect in decision.effects:
             apply(state, effect)
-        reply = Reply(answer) if isinstance(answer, Message) else _answer(state, answer)
+        if isinstance(decision.answer, Message):
+            answer = decision.answer
+        else:
+            reply = _answer(state, decision.answer)
+            answer = reply.answer
+            following.extend(reply.following)
+    envelope = decision.envelope
     if envelope is None:
-        return reply
-    if isinstance(reply.answer, Message):
-        return Reply(envelope.seal(reply.answer))
-    return Reply(DeferredForwarded(reply.answer, envelope))
+        return answer
+    if isinstance(answer, Message):
+        return envelope.seal(answer)
+    return DeferredForwarded(answer, envelope)
 
 
 def undo(state: RouterState, transaction: Transaction) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from attrs import Factory, define
+
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.router.core.envelope import Envelope
@@ -24,6 +26,7 @@ __all__ = [
     "Event",
     "Outlet",
     "Payload",
+    "Replies",
     "Reply",
 ]
 
@@ -74,6 +77,14 @@ class Reply(Redacted):
 
     answer: Payload
     following: tuple[Event, ...] = ()
+
+
+@define(repr=False, eq=False)
+class Replies(Redacted):
+    """The answers to commands, in their order, and the events that follow all of them."""
+
+    answers: list[Payload] = Factory(list)
+    following: list[Event] = Factory(list)
 
 
 class Outlet(Protocol):

@@ -18,7 +18,7 @@ from simplex_trio.router.core.decide import decide
 from simplex_trio.router.core.decisions import Decision, Refusal, RemoteCommand, Work
 from simplex_trio.router.core.interpreter import complete, undo
 from simplex_trio.router.core.policy import QueuePolicy
-from simplex_trio.router.core.replies import Event, Payload, Reply
+from simplex_trio.router.core.replies import Event, Payload
 from simplex_trio.router.core.requests import Client, Request
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import RouterState
@@ -226,10 +226,12 @@ class Bench:
 
     def _settle(self, each: Unstored, *, stored: bool) -> None:
         replies = complete(self.state, each.work, stored=stored)
-        for decision, reply in zip(each.work.decisions, replies, strict=True):
+        for decision, answer in zip(each.work.decisions, replies.answers, strict=True):
             assert each.client is not None
             assert each.received is not None
-            self._answer(each.client, each.received, decision, reply, stored=stored)
+            self._answer(each.client, each.received, decision, answer, stored=stored)
+            for event in replies.following:
+                each.client.tell(event)
         self._submit_follow_ups()
 
     def _answer(
@@ -237,19 +239,17 @@ class Bench:
         client: BenchClient,
         received: ReceivedCommand[Command],
         decision: Decision,
-        reply: Reply,
+        answer: Payload,
         *,
         stored: bool,
     ) -> None:
-        said: object = reply.answer
+        said: object = answer
         if decision.needs_store and not stored:
             assert said == STORE_REFUSED or decision.envelope is not None
             said = STORE_FAILED
         was_stored = stored and decision.needs_store
         self.log.append(Answer(received, said, was_stored))
         client.answers.append(said)
-        for event in reply.following:
-            client.tell(event)
 
 
 @frozen

@@ -22,7 +22,7 @@ from simplex_trio.router.core.decisions import (
 )
 from simplex_trio.router.core.envelope import Envelope
 from simplex_trio.router.core.interpreter import complete, undo
-from simplex_trio.router.core.replies import DeferredMessage, Reply
+from simplex_trio.router.core.replies import DeferredMessage
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.transaction import Transaction, Undo
 from simplex_trio.router.store.records import MessageHead
@@ -59,9 +59,10 @@ def test_each_decision_is_completed_in_order() -> None:
     bench.state.queues.add_message(transaction, queue, HEAD, b"x")
     get = Decision(GetMessage(client.client.recipient, queue))
     send = Decision(OK(), (PublishMessage(queue, HEAD, b"x"), COUNT_SENT), needs_store=True)
-    before, answer, after = complete(bench.state, Work(transaction, [get, send, get]), stored=True)
-    assert before.answer == answer.answer == OK()
-    assert isinstance(after.answer, DeferredMessage)
+    replies = complete(bench.state, Work(transaction, [get, send, get]), stored=True)
+    before, answer, after = replies.answers
+    assert before == answer == OK()
+    assert isinstance(after, DeferredMessage)
     assert bench.state.counters[Count.MESSAGES_SENT] == 1
 
 
@@ -71,8 +72,7 @@ def test_what_the_store_refuses_has_no_effects() -> None:
     needing = Decision(OK(), (EndShortage(), COUNT_SENT), needs_store=True)
     other = Decision(OK(), (COUNT_SENT,))
     work = Work(Transaction(), [needing, other], effects=(EndShortage(),))
-    replies: list[Reply] = complete(state, work, stored=False)
-    assert [reply.answer for reply in replies] == [STORE_REFUSED, OK()]
+    assert complete(state, work, stored=False).answers == [STORE_REFUSED, OK()]
     assert state.counters[Count.MESSAGES_SENT] == 1
     assert state.shortage.refuses(0)
     complete(state, work, stored=True)
@@ -82,9 +82,9 @@ def test_what_the_store_refuses_has_no_effects() -> None:
 def test_effects_of_the_router_itself_follow_its_changes() -> None:
     state = Bench().state
     work = Work(effects=(COUNT_SENT,))
-    assert complete(state, work, stored=False) == []
+    assert complete(state, work, stored=False).answers == []
     assert state.counters[Count.MESSAGES_SENT] == 0
-    assert complete(state, work, stored=True) == []
+    assert complete(state, work, stored=True).answers == []
     assert state.counters[Count.MESSAGES_SENT] == 1
 
 
