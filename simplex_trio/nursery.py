@@ -1,13 +1,16 @@
-"""`open_inner_nursery`: a nursery as an implementation detail of a context manager."""
+"""Nurseries as details of context managers, and context managers as tasks of nurseries."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypeVar
 
 import trio
 
-__all__ = ["open_inner_nursery"]
+__all__ = ["hold_open", "open_inner_nursery"]
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -39,3 +42,12 @@ def _sole_failure(group: BaseExceptionGroup[BaseException]) -> BaseException | N
     _, failures = group.split(trio.Cancelled)
     exceptions = (failures or group).exceptions
     return exceptions[0] if len(exceptions) == 1 else None
+
+
+async def hold_open(
+    opened: AbstractAsyncContextManager[T], *, task_status: trio.TaskStatus[T]
+) -> None:
+    """Be inside a context manager until cancelled; for `trio.Nursery.start`, which returns it."""
+    async with opened as value:
+        task_status.started(value)
+        await trio.sleep_forever()

@@ -15,19 +15,25 @@ __all__ = [
     "ScriptedNTFRouter",
     "ScriptedPeer",
     "ScriptedSMPRouter",
+    "Simulation",
     "Trouble",
     "check_frame_stream",
     "check_store",
+    "connect_agents",
+    "next_event",
     "open_cable",
+    "open_simulation",
 ]
 
 if TYPE_CHECKING:
     from simplex_trio.duplex.store.store import MemoryFile
     from simplex_trio.testing.cable import Cable, open_cable
     from simplex_trio.testing.frame_streams import check_frame_stream
+    from simplex_trio.testing.happening import connect_agents, next_event
     from simplex_trio.testing.memory_link import MemoryLink
     from simplex_trio.testing.network import MemoryNetwork, Trouble
     from simplex_trio.testing.scripted import ScriptedNTFRouter, ScriptedPeer, ScriptedSMPRouter
+    from simplex_trio.testing.simulation import Simulation, open_simulation
     from simplex_trio.testing.stores import check_store
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -36,6 +42,7 @@ else:
             "simplex_trio.duplex.store.store": ("MemoryFile",),
             "simplex_trio.testing.cable": ("Cable", "open_cable"),
             "simplex_trio.testing.frame_streams": ("check_frame_stream",),
+            "simplex_trio.testing.happening": ("connect_agents", "next_event"),
             "simplex_trio.testing.memory_link": ("MemoryLink",),
             "simplex_trio.testing.network": ("MemoryNetwork", "Trouble"),
             "simplex_trio.testing.scripted": (
@@ -43,6 +50,7 @@ else:
                 "ScriptedPeer",
                 "ScriptedSMPRouter",
             ),
+            "simplex_trio.testing.simulation": ("Simulation", "open_simulation"),
             "simplex_trio.testing.stores": ("check_store",),
         },
     )

@@ -18,9 +18,10 @@ from simplex_trio.chat.groups import Group
 from simplex_trio.chat.machine.groups.records import GroupStatus
 from simplex_trio.chat.messages.bodies import Received, encode_batch
 from simplex_trio.chat.messages.group_events import XGrpDel, XGrpInfo
-from simplex_trio.chat.testing.programs import BotProgram, Place
+from simplex_trio.chat.testing.programs import BotProgram
 from simplex_trio.duplex.config import DuplexConfig, ProxyUse
 from simplex_trio.errors import SimplexError
+from simplex_trio.testing.in_memory.place import Place
 
 from .channels import TIME, Stage, open_stage
 from .hosted import group_handlers

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, TypeAlias, final
 
 import trio
-from attrs import define, evolve, field
+from attrs import define, field
 
 from simplex_trio.chat.bot import Bot
 from simplex_trio.chat.handlers import Handlers
@@ -17,51 +16,17 @@ from simplex_trio.chat.opening import open_bot
 from simplex_trio.duplex.config import DuplexConfig
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.testing.in_memory.access import Access, RouterThrough
-from simplex_trio.testing.in_memory.connector import Reachable, simulated_connector
+from simplex_trio.testing.in_memory.connector import simulated_connector
 from simplex_trio.testing.in_memory.crashes import Crash, Crashed, CrashingFile, RouterInSight
-from simplex_trio.testing.in_memory.file_routers import Routers, SimulatedRouter
-from simplex_trio.testing.network import MemoryNetwork
+from simplex_trio.testing.in_memory.place import Place
 
-__all__ = ["BotProgram", "Main", "Place", "Table"]
+__all__ = ["BotProgram", "Main", "Table"]
 
 Table: TypeAlias = Handlers | Callable[[], Handlers]
 """Handlers, or what makes them anew for each life of the program."""
 
 Main: TypeAlias = Callable[[Bot], Awaitable[object]]
 """What a program does beside its bot."""
-
-
-@define(eq=False)
-class Place:
-    """What all programs of a world share."""
-
-    nursery: trio.Nursery
-    network: MemoryNetwork
-    routers: Sequence[Reachable]
-    file_routers: Sequence[SimulatedRouter]
-    folder: Path
-    """Where programs have what is not in their files in memory, each in a folder of its own."""
-    seed: object
-    clock: Callable[[], float]
-
-    def config(self, config: DuplexConfig, random: Random, crash: Crash) -> DuplexConfig:
-        """A configuration whose servers, time and randomness are those of the world."""
-        agent, files = config.agent, config.files
-        engine = evolve(agent.client.engine, random=random.randbytes)
-        client = evolve(agent.client, engine=engine)
-        connect: Any = Routers(self.file_routers, crash).connect
-        return evolve(
-            config,
-            servers=config.servers or tuple(router.address for router in self.routers),
-            files=evolve(
-                files,
-                servers=files.servers or tuple(router.address for router in self.file_routers),
-                connect=connect,
-            ),
-            agent=evolve(agent, client=client, random_fraction=random.random),
-            clock=self.clock,
-            random_bytes=random.randbytes,
-        )
 
 
 @define(eq=False)
