@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from simplex_trio.cli.demo.events import Event, Finding, RouterSaw
-from simplex_trio.cli.demo.live import Picture
-from simplex_trio.cli.demo.plain import verdict, words
+from simplex_trio.cli.demo.events import Act, Event, Finding, RouterSaw, Scene
+from simplex_trio.cli.demo.live import Picture, draw_account
+from simplex_trio.cli.demo.plain import verdict
 from simplex_trio.cli.demo.stage import open_stage
 from simplex_trio.cli.demo.story import tell_story
 
@@ -38,14 +38,16 @@ def drawn(events: list[Event]) -> str:
     console = Console(width=WIDTH, record=True, file=io.StringIO(), force_terminal=True)
     picture = Picture()
     for event in events:
+        if isinstance(event, Scene) and event.act is Act.ACCOUNT:
+            break
         picture.add(event)
         if isinstance(event, RouterSaw) and event.router == 2:
             console.print(picture.draw(WIDTH))
     console.print(picture.draw(WIDTH))
     console.print()
     findings = [event for event in events if isinstance(event, Finding)]
-    for finding in findings:
-        console.print(Text(words(finding), style="green"), soft_wrap=True)
+    console.print(draw_account(findings))
+    console.print()
     console.print(Text(verdict(held=all(each.holds for each in findings)), style="bold green"))
     svg = console.export_svg(title="simplex-trio demo", theme=MONOKAI, unique_id="demo")
     # Nothing is to be fetched when it is looked at: any font of fixed width will do.

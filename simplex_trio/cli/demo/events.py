@@ -11,6 +11,7 @@ from enum import Enum
 from simplex_trio.frozen import frozen
 
 __all__ = [
+    "Act",
     "ConnectionChanged",
     "ConnectionState",
     "Event",
@@ -26,6 +27,15 @@ __all__ = [
     "Teller",
     "Way",
 ]
+
+
+class Act(Enum):
+    """The parts of the demonstration, each with a picture of its own."""
+
+    ROUTERS = "routers"
+    TALK = "talk"
+    QUEUES = "queues"
+    ACCOUNT = "account"
 
 
 class ConnectionState(Enum):
@@ -77,6 +87,7 @@ class Scene(Event):
     """What is about to happen."""
 
     text: str
+    act: Act = Act.QUEUES
 
 
 @frozen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simplex_trio.cli.demo.events import (
+    Act,
     ConnectionChanged,
     ConnectionState,
     Event,
@@ -28,10 +29,10 @@ from simplex_trio.cli.demo.events import (
     SubscriptionState,
     Teller,
 )
-from simplex_trio.cli.demo.plain import seen_in_words, words
+from simplex_trio.cli.demo.plain import found_in_words, seen_in_words
 from simplex_trio.cli.output import one_line
 
-__all__ = ["Picture", "telling_live"]
+__all__ = ["Picture", "draw_account", "telling_live"]
 
 _WIDE = 118
 """Columns from which there is room to say when things happened."""
@@ -82,6 +83,7 @@ class Picture:
     """Everything that was told so far, as far as it still is so."""
 
     scene: str = ""
+    act: Act = Act.ROUTERS
     at: float = 0.0
     routers: dict[int, RouterReady] = field(factory=dict)
     connections: dict[int, ConnectionState] = field(factory=dict)
@@ -94,8 +96,8 @@ class Picture:
         """Bring it up to date."""
         self.at = event.at
         match event:
-            case Scene(text=text):
-                self.scene = text
+            case Scene(text=text, act=act):
+                self.scene, self.act = text, act
             case RouterReady(router=router):
                 self.routers[router] = event
             case ConnectionChanged(router=router, state=state):
@@ -123,7 +125,9 @@ class Picture:
             border_style="blue",
             height=5 if narrow else 4,
         )
-        if self.said and not self.subscriptions:
+        if self.act is Act.ROUTERS:
+            return Group(scene, self._proofs())
+        if self.act is Act.TALK:
             return Group(scene, self._conversation())
         columns = Table.grid(padding=(0, 1 if narrow else 2), expand=True)
         columns.add_column(width=43 if wide else 29 if narrow else 39)
@@ -131,6 +135,15 @@ class Picture:
         left = Group(self._routers(narrow), Text(), self._subscriptions(narrow))
         columns.add_row(left, self._messages(wide=wide, narrow=narrow))
         return Group(scene, columns)
+
+    def _proofs(self) -> RenderableType:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(style="bold cyan")
+        table.add_column()
+        for number, ready in self.routers.items():
+            kind = f"{'embedded, ' if ready.embedded else ''}SMP {ready.version}"
+            table.add_row(f"Router {number}:", Text(f"has proven it: {ready.place}, {kind}"))
+        return table
 
     def _conversation(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
@@ -212,17 +225,31 @@ def telling_live(console: Console) -> Iterator[Teller]:
     """Show a picture that follows what the block tells, and below it, at the end, the account."""
     picture = Picture()
     findings: list[Finding] = []
+    heading = ""
     with Live(picture.draw(console.width), console=console, auto_refresh=False) as live:
 
         def tell(event: Event) -> None:
-            if isinstance(event, Finding):
-                findings.append(event)
-                return
-            picture.add(event)
-            live.update(picture.draw(console.width), refresh=True)
+            nonlocal heading
+            match event:
+                case Finding():
+                    findings.append(event)
+                case Scene(text=text, act=Act.ACCOUNT):
+                    heading = text
+                case _:
+                    picture.add(event)
+                    live.update(picture.draw(console.width), refresh=True)
 
         yield tell
-    console.print()
+    if heading:
+        console.print(f"\n{heading}\n")
+    console.print(draw_account(findings))
+
+
+def draw_account(findings: Iterable[Finding]) -> RenderableType:
+    """What was to be shown, line by line."""
+    account = Table.grid(padding=(0, 2))
     for finding in findings:
+        outcome, claim = found_in_words(finding)
         style = "green" if finding.holds else "bold red"
-        console.print(Text(one_line(words(finding)), style=style), soft_wrap=False)
+        account.add_row(outcome, Text(one_line(claim)), style=style)
+    return account

@@ -20,7 +20,15 @@ from simplex_trio.cli.demo.events import (
 )
 from simplex_trio.cli.output import print_json, say
 
-__all__ = ["as_json", "seen_in_words", "tell_json", "tell_plainly", "verdict", "words"]
+__all__ = [
+    "as_json",
+    "found_in_words",
+    "seen_in_words",
+    "tell_json",
+    "tell_plainly",
+    "verdict",
+    "words",
+]
 
 
 def tell_plainly(event: Event) -> None:
@@ -35,8 +43,9 @@ def words(event: Event) -> str:
     match event:
         case Scene(text=text):
             return text
-        case Finding(claim=claim, holds=holds):
-            return f"{'held' if holds else 'FAILED':<6}  {claim}"
+        case Finding():
+            outcome, claim = found_in_words(event)
+            return f"{outcome:<6}  {claim}"
         case _:
             return f"{event.at:6.2f} s   {_news(event)}"
 
@@ -58,6 +67,11 @@ def _news(event: Event) -> str:
             return f"message {message} to queue {queue}, {way.value}: {state.value}"
         case _:
             raise TypeError(f"a narrator does not know {type(event).__name__}")
+
+
+def found_in_words(finding: Finding) -> tuple[str, str]:
+    """Whether a claim held, and the claim."""
+    return "held" if finding.holds else "FAILED", finding.claim
 
 
 def seen_in_words(saw: RouterSaw) -> str:

@@ -32,6 +32,7 @@ from simplex_trio.agent.events import (
 from simplex_trio.cli.addresses import place_of
 from simplex_trio.cli.demo.account import Observations, account
 from simplex_trio.cli.demo.events import (
+    Act,
     ConnectionChanged,
     ConnectionState,
     Event,
@@ -106,7 +107,7 @@ async def tell_story(stage: Stage, tell: Teller, pace: Pace = FAST) -> bool:
         config = AgentConfig(backoff=pace.backoff)
         story.agent = await stack.enter_async_context(open_smp_agent(config))
         await story.happen()
-    tell(Scene(story.now, "This has shown, line by line:"))
+    tell(Scene(story.now, "This has shown, line by line:", Act.ACCOUNT))
     findings = account(story.ledger, story.seen, story.now)
     for finding in findings:
         tell(finding)
@@ -146,8 +147,8 @@ class _Story:
             while not condition():
                 await self._changed.park()
 
-    async def scene(self, text: str) -> None:
-        self.tell(Scene(self.now, text))
+    async def scene(self, text: str, act: Act = Act.QUEUES) -> None:
+        self.tell(Scene(self.now, text, act))
         await self.pace.pause(0.6)
 
     # --- the scenes ---------------------------------------------------------------------------
@@ -170,7 +171,9 @@ class _Story:
             nursery.cancel_scope.cancel()
 
     async def _meet_routers(self) -> None:
-        await self.scene("Two routers. Each has to prove that it is the one its address names.")
+        await self.scene(
+            "Two routers. Each has to prove that it is the one its address names.", Act.ROUTERS
+        )
         for place in (self.stage.one, self.stage.two):
             address, version = place.address, self.direct[place.number].version
             embedded = place.router is not None
@@ -181,10 +184,12 @@ class _Story:
                 pass
         except WrongIdentity:
             self.seen.impostor_found_out = True
+        await self.pace.pause(0.6)
 
     async def _talk(self) -> None:
         await self.scene(
-            "Two people talk: Alice receives on router one, Bob on router two. They trust neither."
+            "Two people talk: Alice receives on router one, Bob on router two. They trust neither.",
+            Act.TALK,
         )
         stores = [
             (place.number, place.store)

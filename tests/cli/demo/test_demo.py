@@ -11,6 +11,7 @@ from rich.console import Console
 
 from simplex_trio.cli.demo import command
 from simplex_trio.cli.demo.events import (
+    Act,
     Event,
     Finding,
     MessageChanged,
@@ -175,11 +176,40 @@ def test_wide_screens_show_times(events: list[Event], width: int, times: bool) -
 def test_the_account_stays_below_the_picture(events: list[Event]) -> None:
     console, screen = a_console(80)
     with telling_live(console) as tell:
-        for event in events[-15:]:
+        for event in events:
             tell(event)
-    last = screen.getvalue().splitlines()[-9:]
-    assert all("held" in line for line in last)
+    picture, _, account = screen.getvalue().partition("This has shown, line by line:")
+    assert "queue deleted" in picture
+    assert account.count("held") == 11
     assert "\x1b[?25h" in screen.getvalue()  # the cursor is back
+
+
+def test_long_lines_of_the_account_are_continued_below_their_beginning(events: list[Event]) -> None:
+    console = Console(file=io.StringIO(), width=60, record=True)
+    with telling_live(console) as tell:
+        for event in events:
+            tell(event)
+    account = console.export_text().partition("line by line:\n")[2].strip().splitlines()
+    assert sum(line.startswith("held  ") for line in account) == 11
+    continued = [line for line in account if not line.startswith("held")]
+    assert continued
+    assert all(line.startswith(" " * 6) and line[6] != " " for line in continued)
+
+
+def test_each_act_has_a_picture_of_its_own(events: list[Event]) -> None:
+    picture, (console, screen) = Picture(), a_console(80)
+    shown: dict[Act, str] = {}
+    for event in events:
+        if isinstance(event, Scene) and event.act is not picture.act:
+            console.print(picture.draw(80))
+            shown[picture.act] = screen.getvalue()
+            screen.truncate(0)
+        picture.add(event)
+    assert list(shown) == [Act.ROUTERS, Act.TALK, Act.QUEUES]
+    assert shown[Act.ROUTERS].count("has proven it: 127.0.0.1:") == 2
+    assert "Subscription" not in shown[Act.ROUTERS] + shown[Act.TALK]
+    assert "Alice" in shown[Act.TALK]
+    assert "Alice" not in shown[Act.QUEUES]
 
 
 def test_the_cursor_comes_back_when_it_is_interrupted() -> None:
