@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import chat, duplex, ratchet, trust, wire, xftp
+from tests.fuzz import chat, duplex, moving, ratchet, trust, wire, xftp
 from tests.fuzz.target import Target
 
 __all__ = ["TARGETS"]
@@ -16,5 +16,6 @@ TARGETS: dict[str, Target] = {
         *ratchet.TARGETS,
         *xftp.TARGETS,
         *chat.TARGETS,
+        *moving.TARGETS,
     )
 }

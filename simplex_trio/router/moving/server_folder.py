@@ -1,0 +1,249 @@
+"""`open_server_folder`: what the reference's server has left in its folder, read as a store is.
+
+Nothing in the folder is changed.  The server must not run: it keeps messages in memory unless it is
+told otherwise, and writes them when it stops.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Final, TypeVar
+
+import trio
+
+from simplex_trio.errors import DecodeError, StoreCorrupted
+from simplex_trio.frozen import frozen
+from simplex_trio.redaction import Redacted
+from simplex_trio.router.moving.server_log import ServerLog
+from simplex_trio.router.moving.server_messages import (
+    JournalPart,
+    JournalState,
+    read_journal_message,
+    read_logged_message,
+    read_notification,
+)
+from simplex_trio.router.store.interface import Filling, PutMessage, PutNotification, Reading
+from simplex_trio.storage.failures import translated
+from simplex_trio.wire.text import from_base64url
+
+__all__ = ["ServerReading", "find_store_log", "open_server_folder"]
+
+T = TypeVar("T")
+
+_STORE_LOG: Final = "smp-server-store.log"
+_MESSAGES: Final = "smp-server-messages.log"
+_NOTIFICATIONS: Final = "smp-server-ntfs.log"
+_JOURNALS: Final = "messages"
+_STATE: Final = "queue_state."
+_LOG: Final = ".log"
+
+_LONGEST_LINE: Final = 1024 * 1024
+"""Bytes.  The longest that the server writes has a link or a message, and some 40,000."""
+
+_PORTION: Final = 256
+"""Changes that are read at once: some MiB, if all of them are as large as they may be."""
+
+
+def find_store_log(path: Path) -> Path | None:
+    """The store log, if the path is that of one, or of the folder with it.  It blocks."""
+    if path.is_dir():
+        path = path / _STORE_LOG
+    is_one = path.name == _STORE_LOG and (path.is_file() or _unfinished(path).is_file())
+    return path if is_one else None
+
+
+def _unfinished(store_log: Path) -> Path:
+    """Where the log is while the server writes it anew, when it starts."""
+    return store_log.with_name(f"{store_log.name}.start")
+
+
+@asynccontextmanager
+async def open_server_folder(
+    store_log: Path, *, now: int, accept_loss: bool = False
+) -> AsyncIterator[ServerReading]:
+    """Read the server's store log, and the messages and notifications beside it.
+
+    ``now``, in seconds since 1970, is for times that the server does not keep.  Raises
+    `StoreUnavailable`, and `StoreCorrupted` with the file and the line that cannot be read; with
+    ``accept_loss`` such lines are left out.
+    """
+    reading = ServerReading(store_log, now, accept_loss=accept_loss)
+    await trio.to_thread.run_sync(reading.begin)
+    yield reading
+
+
+class ServerReading(Reading):
+    """What is in the folder; `open_server_folder` opens it."""
+
+    def __init__(self, store_log: Path, now: int, *, accept_loss: bool) -> None:
+        self._store_log = store_log
+        self._folder = store_log.parent
+        self._accept_loss = accept_loss
+        self._log = ServerLog(now)
+        self._numbers = count(1)
+        self._rest: Iterator[Filling] = iter(())
+        self.is_complete: bool = True
+        self.records: int | None = None
+        self.left_out: Counter[str] = Counter()
+        """What is not in the copy, in words, and how much of it there is."""
+
+    def begin(self) -> None:
+        """Replay the store log, and look for the rest; for a worker thread."""
+        path = self._store_log
+        if _unfinished(path).is_file():
+            # The server ended while it wrote its log anew; it would do the same.
+            path, self.is_complete = _unfinished(path), False
+        for line in self._lines(path):
+            self._read(line, self._log.feed)
+        self._rest = self._everything()
+        messages = self._folder / _MESSAGES
+        backup = messages.with_name(f"{messages.name}.bak")
+        if backup.is_file() and not messages.exists() and not self._journals.is_dir():
+            # It takes this name when the server starts, and the other when it stops.
+            self.is_complete = False
+
+    @property
+    def _journals(self) -> Path:
+        return self._folder / _JOURNALS
+
+    async def portion(self) -> Sequence[Filling]:
+        return await trio.to_thread.run_sync(self._portion)
+
+    def _portion(self) -> Sequence[Filling]:
+        found = []
+        for change in self._rest:
+            found.append(change)
+            if len(found) == _PORTION:
+                break
+        return found
+
+    def _everything(self) -> Iterator[Filling]:
+        yield from self._log.changes()
+        yield from self._messages()
+        yield from self._notifications()
+
+    # --- messages and notifications -------------------------------------------------------------
+
+    def _messages(self) -> Iterator[PutMessage]:
+        for line in self._lines(self._folder / _MESSAGES):
+            read = partial(read_logged_message, sequence=next(self._numbers))
+            if (message := self._read(line, read)) is not None:
+                if self._log.has_queue(message.recipient_id):
+                    yield message
+                else:
+                    self.left_out["messages of queues that are gone"] += 1
+        # The server has one or the other.
+        for folder, _, names in os.walk(self._journals):
+            for name in sorted(names):
+                if name.startswith(_STATE) and name.endswith(_LOG):
+                    yield from self._journal(Path(folder, name))
+
+    def _notifications(self) -> Iterator[PutNotification]:
+        for line in self._lines(self._folder / _NOTIFICATIONS):
+            read = partial(read_notification, sequence=next(self._numbers))
+            if (notification := self._read(line, read)) is not None:
+                if self._log.has_notifier(notification.notifier_id):
+                    yield PutNotification(notification)
+                else:
+                    self.left_out["notifications of notifiers that are gone"] += 1
+
+    # --- journals -------------------------------------------------------------------------------
+
+    def _journal(self, state_path: Path) -> Iterator[PutMessage]:
+        """The messages of the queue whose journal has its state in this file."""
+        recipient_id = self._recipient(state_path)
+        state = self._state(state_path)
+        if recipient_id is None or state is None:
+            return
+        if not self._log.has_queue(recipient_id):
+            self.left_out["messages of queues that are gone"] += state.size
+            return
+        found = 0
+        for part in state.parts:
+            for line in self._part(state_path.with_name(f"messages.{part.journal_id}{_LOG}"), part):
+                number = next(self._numbers)
+                read = partial(read_journal_message, recipient_id, sequence=number)
+                if (message := self._read(line, read)) is not None:
+                    found += 1
+                    yield message
+        if found != state.size:
+            self._damaged(f"{state_path.name}: {state.size} messages should be left", None)
+
+    def _recipient(self, state_path: Path) -> bytes | None:
+        try:
+            return from_base64url(state_path.name[len(_STATE) : -len(_LOG)])
+        except DecodeError as exc:
+            self._damaged(f"{state_path.name}: not the name of a journal", exc)
+            return None
+
+    def _state(self, state_path: Path) -> JournalState | None:
+        """The last state in the file; `None` if there is none."""
+        backup = state_path.with_name(f"{state_path.name}.bak")
+        if backup.is_file():  # the server ended while it wrote the state anew
+            state_path = backup
+        lines = list(self._lines(state_path))
+        try:
+            return JournalState.read(lines[-1].content)
+        except IndexError:
+            return None
+        except DecodeError as exc:
+            try:
+                # The last line may be cut short; then the one before it is the last.
+                return JournalState.read(lines[-2].content)
+            except (IndexError, DecodeError):
+                self._damaged(f"{state_path.name}, line {len(lines)}", exc)
+                return None
+
+    def _part(self, path: Path, part: JournalPart) -> Iterator[_Line]:
+        with translated(path.name):
+            if not path.is_file():
+                self._damaged(f"{path.name}, which is missing", None)
+                return
+            with path.open("rb") as file:
+                file.seek(part.start)
+                content = file.read(part.end - part.start)
+        for number, line in enumerate(content.splitlines(), 1):
+            yield _Line(path.name, number, line)
+
+    # --- lines ----------------------------------------------------------------------------------
+
+    def _lines(self, path: Path) -> Iterator[_Line]:
+        """The lines of a file; none if there is no file."""
+        with translated(path.name), suppress(FileNotFoundError), path.open("rb") as file:
+            for number in count(1):
+                line = file.readline(_LONGEST_LINE)
+                if not line:
+                    return
+                is_whole = line.endswith(b"\n")
+                yield _Line(path.name, number, line.rstrip(b"\n"), is_whole=is_whole)
+
+    def _read(self, line: _Line, read: Callable[[bytes], T]) -> T | None:
+        """What is in a line; `None` if it cannot be read and this is accepted."""
+        try:
+            return read(line.content)
+        except DecodeError as exc:
+            if not line.is_whole:
+                # It was being written when the server ended, which had not answered yet.
+                self.left_out["lines that were not finished"] += 1
+            else:
+                self._damaged(f"{line.file}, line {line.number}", exc)
+            return None
+
+    def _damaged(self, place: str, cause: Exception | None) -> None:
+        if not self._accept_loss:
+            raise StoreCorrupted(place) from cause
+        self.left_out["lines or files that cannot be read"] += 1
+
+
+@frozen(repr=False)
+class _Line(Redacted):
+    file: str
+    number: int
+    content: bytes
+    is_whole: bool = True
