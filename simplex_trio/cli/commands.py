@@ -287,6 +287,20 @@ router.command(
         "simplex-trio router renew /etc/smp --ca-key /media/usb/ca.key",
     ),
 )
+for _name, _example in (
+    ("status", "/etc/smp"),
+    ("reload", "/etc/smp"),
+    ("clients", "/etc/smp --addresses"),
+    ("queue", "ID /etc/smp"),
+    ("block", "ID /etc/smp --reason spam"),
+    ("suspend", "ID /etc/smp"),
+    ("resume", "ID /etc/smp"),
+    ("delete", "ID /etc/smp"),
+):
+    router.command(
+        f"simplex_trio.cli.routers.message_controls:{_name}",
+        help_epilogue=_examples(f"simplex-trio router {_name} {_example}"),
+    )
 
 xftp: App = App(
     name="xftp",
@@ -357,6 +371,17 @@ xftp_router.command(
     "simplex_trio.cli.routers.files:renew",
     help_epilogue=_examples("simplex-trio xftp router renew /srv/xftp --ca-key /media/usb/ca.key"),
 )
+for _name, _example in (
+    ("status", "/srv/xftp"),
+    ("reload", "/srv/xftp"),
+    ("packet", "ID /srv/xftp"),
+    ("block", "ID /srv/xftp --reason content"),
+    ("delete", "ID /srv/xftp"),
+):
+    xftp_router.command(
+        f"simplex_trio.cli.routers.file_controls:{_name}",
+        help_epilogue=_examples(f"simplex-trio xftp router {_name} {_example}"),
+    )
 
 katzenpost: App = App(
     name="katzenpost",

@@ -17,6 +17,8 @@ __all__ = [
     "MemoryStore",
     "ProxyPolicy",
     "QueuePolicy",
+    "QueueState",
+    "QueueStatus",
     "RouterStatistics",
     "Store",
     "open_sqlite_store",
@@ -24,6 +26,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from simplex_trio.router.config import ClientLimits, Intervals
+    from simplex_trio.router.core.administration import QueueState, QueueStatus
     from simplex_trio.router.core.policy import QueuePolicy
     from simplex_trio.router.proxy_rules import ProxyPolicy
     from simplex_trio.router.statistics import RouterStatistics
@@ -35,6 +38,7 @@ else:
         __name__,
         {
             "simplex_trio.router.config": ("ClientLimits", "Intervals"),
+            "simplex_trio.router.core.administration": ("QueueState", "QueueStatus"),
             "simplex_trio.router.core.policy": ("QueuePolicy",),
             "simplex_trio.router.proxy_rules": ("ProxyPolicy",),
             "simplex_trio.router.statistics": ("RouterStatistics",),

@@ -116,8 +116,12 @@ class Commits:
 
         If this is cancelled, the wait ends, and the transaction is stored all the same.
         """
+        await self.carry_out(Work(transaction))
+
+    async def carry_out(self, work: Work) -> None:
+        """As `store`, for changes with effects."""
         outcome = _StoreOutcome()
-        self.submit(Work(transaction), outcome)
+        self.submit(work, outcome)
         await outcome.done.wait()
         if outcome.failure is not None:
             raise outcome.failure

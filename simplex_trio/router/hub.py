@@ -21,6 +21,7 @@ from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.delayed_events import DelayedEvents
 from simplex_trio.router.names import NameResolver, resolve_name
 from simplex_trio.router.proxying import Proxying, Relays, Requester
+from simplex_trio.router.session_info import SessionInfo
 from simplex_trio.router.signature_threads import SignatureThreads
 from simplex_trio.router.store.interface import Snapshot, Store
 from simplex_trio.serving.pace import Pace
@@ -42,10 +43,14 @@ T = TypeVar("T")
 
 
 class OpenSession(Protocol):
-    """A client's connection, as housekeeping sees it."""
+    """A client's connection, as housekeeping and the operator see it."""
 
     def close_if_idle(self, now: float) -> None:
         """Close it if it is idle and has no subscription; ``now`` is Trio's time."""
+        ...
+
+    def look(self, now: float) -> SessionInfo:
+        """The connection in numbers."""
         ...
 
 

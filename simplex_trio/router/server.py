@@ -29,6 +29,8 @@ from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router import housekeeping
 from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.control import QueueAdministration, queue_controls
+from simplex_trio.router.core.administration import QueueStatus
 from simplex_trio.router.hub import Hub, assemble_hub
 from simplex_trio.router.names import NameResolver
 from simplex_trio.router.proxy_rules import ProxyPolicy
@@ -40,6 +42,7 @@ from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.router.web import WebPage
+from simplex_trio.serving.control_messages import Controls
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.deadlines import PromptStream
 from simplex_trio.serving.http import answer_one
@@ -52,6 +55,7 @@ from simplex_trio.serving.running import (
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.transport.tls import TlsCredentials, TlsStream
 from simplex_trio.wire.addresses import ServerProtocol
+from simplex_trio.wire.errors.values import Blocked
 from simplex_trio.wire.smp.handshake import SMP_BLOCK_SIZE
 
 __all__ = ["EMBEDDED", "Router", "open_router", "serve_router"]
@@ -83,6 +87,7 @@ class Router(RunningRouter):
     def __init__(self, hub: Hub, source: CredentialSource, shown: ShownCredentials) -> None:
         super().__init__(_NAMES, hub.config, source, shown, hub.places)
         self._hub = hub
+        self._queues = QueueAdministration(hub)
 
     @property
     def clients(self) -> int:
@@ -92,6 +97,45 @@ class Router(RunningRouter):
     def statistics(self) -> RouterStatistics:
         """The router in numbers, now."""
         return take_statistics(self._hub.state, clients=self.clients, sockets=self.sockets)
+
+    # --- what its operator does with queues -----------------------------------------------------
+
+    def queue_status(self, queue_id: bytes) -> QueueStatus | None:
+        """A queue as it is now; `None` if there is none.
+
+        Here and in what follows the id may be that of the queue's sender, as it is in links, of its
+        short link, of its recipient, or of its notifier.
+        """
+        return self._queues.status(queue_id)
+
+    async def block_queue(self, queue_id: bytes, reason: Blocked) -> bool:
+        """Block a queue: senders and its owner get the reason, and its subscriber is told at once.
+
+        The owner can still suspend or delete it.  Returns whether there is such a queue, when that
+        is stored.  Raises `StoreError`; then nothing has changed.  Cancelled, it happens all the
+        same.
+        """
+        return await self._queues.block(queue_id, reason)
+
+    async def suspend_queue(self, queue_id: bytes) -> bool:
+        """Have a queue take no more messages, as its owner can; see `block_queue`.
+
+        What is in it can be received.  `QueuePolicy.suspended_ttl` applies.
+        """
+        return await self._queues.suspend(queue_id)
+
+    async def resume_queue(self, queue_id: bytes) -> bool:
+        """Have a queue work again that is blocked or suspended, whoever has; see `block_queue`."""
+        return await self._queues.resume(queue_id)
+
+    async def delete_queue(self, queue_id: bytes) -> bool:
+        """Delete a queue with its messages; its subscribers are told.  See `block_queue`."""
+        return await self._queues.delete(queue_id)
+
+    def _controls(self) -> Controls:
+        return {**super()._controls(), **queue_controls(self._hub, self._queues)}
+
+    # --- running ------------------------------------------------------------------------------
 
     @cached_property
     def _page(self) -> WebPage:

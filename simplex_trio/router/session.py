@@ -31,6 +31,7 @@ from simplex_trio.router.hub import Hub
 from simplex_trio.router.incoming import GONE, IncomingBlocks
 from simplex_trio.router.outbox import Answer, Outbox, Outgoing
 from simplex_trio.router.proxying import Requester
+from simplex_trio.router.session_info import SessionInfo
 from simplex_trio.router.turn import Turn
 from simplex_trio.serving.limits import TokenBucket
 from simplex_trio.transport.frames import FrameStream
@@ -133,7 +134,8 @@ class ClientSession:
         self._outbox = Outbox(limits.commands_in_flight)
         self._client = Client.of(agreement, self)
         self._scope = trio.CancelScope()
-        self._active_at = trio.current_time()
+        self._active_at = self._began_at = trio.current_time()
+        self._origin = origin
         self._new_queues = TokenBucket(limits.queues_at_once, limits.queues_per_second)
         self._proxied = trio.Semaphore(limits.proxied_at_once)
         self._names = trio.Semaphore(limits.names_at_once)
@@ -169,6 +171,20 @@ class ClientSession:
             return
         if not state.notifiers.is_subscribed(client.notifier):
             self._scope.cancel()
+
+    def look(self, now: float) -> SessionInfo:
+        """See `OpenSession`."""
+        client = self._client
+        return SessionInfo(
+            connected_seconds=now - self._began_at,
+            idle_seconds=now - self._active_at,
+            version=client.session.version,
+            is_service=client.service is not None,
+            queues=len(client.recipient.subscribed),
+            notifiers=len(client.notifier.subscribed),
+            waiting=len(self._outbox),
+            origin=self._origin,
+        )
 
     # --- from beginning to end ----------------------------------------------------------------
 

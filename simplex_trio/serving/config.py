@@ -95,7 +95,7 @@ class ServingConfig(Redacted):
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Former names of options, each with its new name."""
     FIXED: ClassVar[frozenset[str]] = frozenset(
-        {"hosts", "listen", "ports", "web_ports", "credentials", "store", "metrics_port"}
+        {"hosts", "listen", "ports", "web_ports", "credentials", "store", "metrics_port", "control"}
     )
     """Options whose new value waits for the next start when a configuration is reloaded.  Files in
     ``credentials`` are read again."""
@@ -121,6 +121,10 @@ class ServingConfig(Redacted):
     metrics_port: int | None = field(default=None, validator=optional(_is_port))
     """The port of 127.0.0.1 where Prometheus finds metrics; without one there are none.  It needs
     the extra ``metrics``."""
+
+    control: Path | None = None
+    """The Unix socket on which the router's owner may ask it and tell it things; without a path
+    there is none.  ``simplex-trio router start`` has one beside the store unless told."""
 
     def __attrs_post_init__(self) -> None:
         if not set(self.web_ports) <= set(self.ports):

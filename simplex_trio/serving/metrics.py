@@ -19,7 +19,7 @@ from simplex_trio.errors import SimplexError
 from simplex_trio.serving.http import HttpRequest, HttpResponse, answer_one
 from simplex_trio.serving.statistics import ServingStatistics
 
-__all__ = ["Counted", "MetricsSupportMissing", "metrics_writer", "serve_metrics"]
+__all__ = ["Counted", "MetricsSupportMissing", "gauges", "metrics_writer", "serve_metrics"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -37,6 +37,14 @@ class Counted(Protocol):
     def counters(self) -> Mapping[str, int]:
         """Further numbers by their names, which only grow."""
         ...
+
+
+def gauges(taken: Counted) -> dict[str, int]:
+    """What a router has now: those of this kind of router before those of all routers."""
+    names = attrs.fields_dict(type(taken))
+    ordered = sorted(names, key=attrs.fields_dict(ServingStatistics).__contains__)
+    values = {name: getattr(taken, name) for name in ordered}
+    return {name: value for name, value in values.items() if isinstance(value, int)}
 
 
 def metrics_writer(statistics: Callable[[], Counted], prefix: str) -> Callable[[], HttpResponse]:
@@ -62,12 +70,9 @@ def metrics_writer(statistics: Callable[[], Counted], prefix: str) -> Callable[[
     class _Router(Collector):
         def collect(self) -> Iterable[Metric]:
             taken = statistics()
-            names = attrs.fields_dict(type(taken))
-            for name in sorted(names, key=attrs.fields_dict(ServingStatistics).__contains__):
-                value = getattr(taken, name)
-                if isinstance(value, int):
-                    text = name.replace("_", " ")
-                    yield GaugeMetricFamily(prefix + name, f"Now: {text}", value)
+            for name, value in gauges(taken).items():
+                text = name.replace("_", " ")
+                yield GaugeMetricFamily(prefix + name, f"Now: {text}", value)
             for name, value in taken.counters.items():
                 if _NAME.fullmatch(name):
                     text = name.replace("_", " ")

@@ -11,17 +11,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import trio
+from cryptography import x509
 
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import SimplexError, StoreError
 from simplex_trio.frozen import frozen
 from simplex_trio.serving.config import ServingConfig
+from simplex_trio.serving.control import serve_control
+from simplex_trio.serving.control_messages import ControlError, ControlRequest, Controls
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
-from simplex_trio.serving.metrics import serve_metrics
+from simplex_trio.serving.metrics import gauges, serve_metrics
 from simplex_trio.serving.pace import Pace
 from simplex_trio.serving.reloading import Reloaded, plan_reload
 from simplex_trio.serving.statistics import ServingStatistics
@@ -78,8 +81,8 @@ class RunningRouter(ABC):
         """The port of 127.0.0.1 where Prometheus finds metrics, if there are any."""
         self.sockets: SocketStatistics = SocketStatistics()
         """How many connections were accepted, closed and turned away."""
-        self.config_path: Path | None = None
-        """The file of the configuration for `reload_file`, if the program has said which one."""
+        self.config_loader: Callable[[], ServingConfig] | None = None
+        """Reads the configuration for `reload_again`, in a thread; the program may set it."""
         self._names = names
         self._hosts = tuple(map(parse_host, config.hosts))
         self._serving = config
@@ -87,6 +90,7 @@ class RunningRouter(ABC):
         self._shown = shown
         self._contexts = self._new_contexts(shown)
         self._reloading = trio.Lock()
+        self._listening_since = 0.0
         self._places = places
 
     def __repr__(self) -> str:
@@ -163,18 +167,16 @@ class RunningRouter(ABC):
         _log_reload(done)
         return done
 
-    async def reload_file(self) -> Reloaded:
-        """Read the file at `config_path` again, and go on with what is in it.
+    async def reload_again(self) -> Reloaded:
+        """Go on with the configuration that `config_loader` reads, and log what that changes.
 
-        Raises `ConfigError` for its contents or if there is none, and what `reload` raises, after
-        logging it.
+        Raises `ConfigError` if there is none, and what the loader and `reload` raise, after logging
+        it.
         """
-        path = self.config_path
-        if path is None:
+        if self.config_loader is None:
             raise ConfigError("this router has no file with its configuration")
-        load = partial(type(self._serving).load, path)
         try:
-            return await self.reload(await trio.to_thread.run_sync(load))
+            return await self.reload(await trio.to_thread.run_sync(self.config_loader))
         except (SimplexError, OSError) as exc:
             _log.error("the configuration stays as it was: %s", exc)
             raise
@@ -194,7 +196,7 @@ class RunningRouter(ABC):
     # --- connections --------------------------------------------------------------------------
 
     async def listen(self, nursery: trio.Nursery) -> None:
-        """Serve clients, and metrics if they are configured, in tasks of ``nursery``.
+        """Serve clients, metrics and the control socket, in tasks of ``nursery``.
 
         The function that runs the router calls this once.  Returns when all ports are open; raises
         `OSError` if one cannot be opened, and `MetricsSupportMissing`.
@@ -222,10 +224,47 @@ class RunningRouter(ABC):
         except BaseException:
             _close_all(opened)
             raise
+        self._listening_since = trio.current_time()
+        if config.control is not None:
+            await nursery.start(serve_control, config.control, self._controls())
         if config.metrics_port is not None:
             self.metrics_port = await nursery.start(
                 serve_metrics, self.statistics, config.metrics_port, self._names.metrics_prefix
             )
+
+    # --- the control socket -------------------------------------------------------------------
+
+    def _controls(self) -> Controls:
+        """The commands of the control socket; subclasses add their own."""
+        return {"status": self._control_status, "reload": self._control_reload}
+
+    async def _control_status(self, _request: ControlRequest) -> dict[str, Any]:
+        await trio.lowlevel.checkpoint()
+        taken, shown = self.statistics(), self._shown
+        return {
+            "router": self._names.protocol.value,
+            "version": _package_version(),
+            "running_seconds": round(trio.current_time() - self._listening_since),
+            "address": str(self.address),
+            "ports": list(self.ports),
+            "certificate_until": _valid_until(shown.router.certificate),
+            "web_certificate_until": shown.web and _valid_until(shown.web.certificates[0]),
+            "now": gauges(taken),
+            "counters": dict(taken.counters),
+        }
+
+    async def _control_reload(self, _request: ControlRequest) -> dict[str, Any]:
+        try:
+            done = await self.reload_again()
+        except (SimplexError, OSError) as exc:
+            message = f"the configuration stays as it was: {exc}"
+            raise ControlError(ControlError.FAILED, message) from exc
+        return {
+            "changed": list(done.changed),
+            "waiting": list(done.waiting),
+            "credentials": done.credentials,
+            "web_credentials": done.web_credentials,
+        }
 
     def _handshake(self, *, is_web: bool) -> ServerHandshake:
         """TLS as it is configured when a connection comes, and not when the port was opened."""
@@ -236,6 +275,18 @@ class RunningRouter(ABC):
             return await server_handshake(stream, self._contexts[is_web], clock=clock)
 
         return shake_hands
+
+
+def _package_version() -> str:
+    try:
+        return version("simplex-trio")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _valid_until(certificate: bytes) -> str:
+    """The end of a certificate's life, by ISO 8601."""
+    return x509.load_der_x509_certificate(certificate).not_valid_after_utc.isoformat()
 
 
 class _Context(ServerContext):

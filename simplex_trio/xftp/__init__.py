@@ -24,6 +24,7 @@ __all__ = [
     "NotDeleted",
     "Packet",
     "PacketPolicy",
+    "PacketStatus",
     "Phase",
     "Progress",
     "ReceivedFile",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from simplex_trio.xftp.files.receive import ReceivedFile, receive_file
     from simplex_trio.xftp.files.send import SentFile, send_description, send_file
     from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits, XFTPRouterConfig
+    from simplex_trio.xftp.router.control import PacketStatus
     from simplex_trio.xftp.router.server import XFTPRouter, open_xftp_router, serve_xftp_router
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -138,6 +140,7 @@ else:
                 "XFTPClientLimits",
                 "XFTPRouterConfig",
             ),
+            "simplex_trio.xftp.router.control": ("PacketStatus",),
             "simplex_trio.xftp.router.server": (
                 "XFTPRouter",
                 "open_xftp_router",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import stat
@@ -19,6 +20,7 @@ from simplex_trio.router.config import RouterConfig
 from simplex_trio.serving.credentials import load_credentials
 from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
+from simplex_trio.wire.text import to_base64url
 from tests.cli.support import Program, Result, a_free_port
 
 Cli = Callable[..., Result]
@@ -135,7 +137,9 @@ def test_the_life_of_a_router(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "router"
     a_router(cli, folder)
     password = RouterConfig.load(folder / "router.toml").queues.password
-    with Program("router", "start", folder, "--show-password", folder=tmp_path) as program:
+    with Program(
+        "router", "start", folder, "--show-password", "--no-control", folder=tmp_path
+    ) as program:
         (tmp_path / "address").write_text(program.next_line())
         at = f"@{tmp_path / 'address'}"
         assert cli("ping", at, "-n", "1").code == 0
@@ -183,7 +187,9 @@ def test_a_running_router_is_asked(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "router"
     port = a_free_port()
     a_router(cli, folder, f"metrics_port = {port}")
-    with Program("router", "start", folder / "router.toml", "--json", folder=tmp_path) as program:
+    with Program(
+        "router", "start", folder / "router.toml", "--json", "--no-control", folder=tmp_path
+    ) as program:
         started = json.loads(program.next_line())
         assert cli("ping", started["address"], "-n", "1").code == 0
         numbers = cli("router", "stats", folder, "--json").json()
@@ -193,6 +199,75 @@ def test_a_running_router_is_asked(cli: Cli, tmp_path: Path) -> None:
         assert numbers["counters"]["messages_sent"] == 0
         assert program.stop(signal.SIGINT).code == 0
     assert cli("router", "stats", folder, "--json").json()["now"]["queues"] == 0
+
+
+def a_sender_id(state_file: Path) -> str:
+    """The id by which senders know the only queue in the state."""
+    (found,) = re.findall(r'"sender_id": "([0-9a-f]+)"', state_file.read_text())
+    return to_base64url(bytes.fromhex(found))
+
+
+def test_a_running_router_is_told_things(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "router"
+    a_router(cli, folder, 'control = "here"')
+    with Program("router", "start", folder, "--show-password", folder=tmp_path) as program:
+        (tmp_path / "address").write_text(program.next_line())
+        assert cli("queue", "create", "inbox", f"@{tmp_path / 'address'}").code == 0
+        assert cli("router", "stats", folder, "--json").json()["running"] is True
+        assert (folder / "here").is_socket()
+        status = cli("router", "status", folder)
+        assert status.code == 0
+        assert "queues                  1" in status.out
+        assert cli("router", "status", folder, "--json").json()["router"] == "smp"
+        assert "waiting" in cli("router", "clients", folder, "--addresses").out
+        assert cli("router", "clients", folder, "--json").json()["more"] == 0
+        assert cli("router", "reload", folder).out == "Nothing has changed.\n"
+        config = folder / "router.toml"
+        config.write_text("listen = 5")
+        wrong = cli("router", "reload", folder)
+        assert wrong.code == 2  # it is already wrong for the one who asks
+        assert program.stop(signal.SIGTERM).code == 0
+
+
+def test_queues_of_a_running_router(cli: Cli, tmp_path: Path, state_file: Path) -> None:
+    folder = tmp_path / "router"
+    a_router(cli, folder)
+    with Program("router", "start", folder, "--show-password", folder=tmp_path) as program:
+        (tmp_path / "address").write_text(program.next_line())
+        assert cli("queue", "create", "inbox", f"@{tmp_path / 'address'}").code == 0
+        assert (folder / "router.sock").is_socket()
+        of_sender = a_sender_id(state_file)
+        shown = cli("router", "queue", of_sender, folder)
+        assert shown.code == 0
+        assert "state                   active" in shown.out
+        blocked = cli("router", "block", of_sender, folder, "--reason", "spam", "--notice")
+        assert blocked.code == 0
+        assert "reason spam, notice yes" in blocked.out
+        sent = cli("queue", "send", "inbox", "hello")
+        assert sent.code == 4
+        for command, state in (("resume", "active"), ("suspend", "suspended")):
+            answer = cli("router", command, of_sender, folder, "--json").json()
+            assert answer["state"] == state
+        assert cli("router", "delete", of_sender, folder, "--json").json() == {
+            "deleted_messages": 0
+        }
+        gone = cli("router", "queue", of_sender, folder, "--json")
+        assert gone.code == 4
+        assert gone.json()["error"] == "There is no queue with this id."
+        assert cli("router", "queue", "-not base64", folder).code == 2
+        assert cli("router", "block", of_sender, folder, "--reason", "dislike").code == 2
+        assert program.stop(signal.SIGTERM).code == 0
+    stopped = cli("router", "status", folder)
+    assert stopped.code == 3
+    assert "it is stopped" in stopped.err
+
+
+def test_a_router_without_a_control_socket(cli: Cli, tmp_path: Path) -> None:
+    config = tmp_path / "router.toml"
+    config.write_text('hosts = ["localhost"]')
+    nothing = cli("router", "status", config)
+    assert nothing.code == 2
+    assert "put control into its configuration" in nothing.err
 
 
 @pytest.mark.parametrize("program", [("router",), ("xftp", "router")], ids=" ".join)

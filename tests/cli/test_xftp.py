@@ -299,7 +299,7 @@ def test_the_life_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:
     assert config.packets.quota == 2**30 // 10
     (folder / "ca.key").unlink()
     arguments = ("xftp", "router", "start", folder, "--show-password")
-    with Program(*arguments, folder=tmp_path) as program:
+    with Program(*arguments, "--no-control", folder=tmp_path) as program:
         (tmp_path / "address").write_text(address := program.next_line())
         at = f"@{tmp_path / 'address'}"
         sent = cli("xftp", "send", photo, at, "--to", tmp_path, "--json").json()
@@ -323,6 +323,15 @@ def test_the_life_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:
         again = json.loads(program.next_line())["address"]
         assert again.partition("@")[0] == address.partition("@")[0]
         assert cli("xftp", "info", sent["private"]).code == 0
+        assert (folder / "files" / "control.sock").is_socket()
+        status = cli("xftp", "router", "status", folder, "--json").json()
+        assert (status["router"], status["now"]["packets"]) == ("xftp", 2)
+        assert cli("xftp", "router", "stats", folder, "--json").json()["running"] is True
+        assert cli("xftp", "router", "reload", folder).out == "Nothing has changed.\n"
+        for command in (("packet",), ("block", "--reason", "spam"), ("delete",)):
+            unknown = cli("xftp", "router", *command, "AAAA", folder)
+            assert unknown.code == 4
+            assert "no packet with this id" in unknown.err
         assert program.stop().code == 0
 
 

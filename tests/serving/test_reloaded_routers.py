@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -198,21 +199,21 @@ async def test_mistakes_leave_everything_as_it_was(
     path = tmp_path / "router.toml"
     async with opened(config) as router, a_client(router) as client:
         with pytest.raises(ConfigError, match="no file"):
-            await router.reload_file()
-        router.config_path = path
+            await router.reload_again()
+        router.config_loader = partial(type(config).load, path)
         with pytest.raises(FileNotFoundError):
-            await router.reload_file()
+            await router.reload_again()
         path.write_text("[limits]\nconnections = 0\n")
         with pytest.raises(ConfigError, match="connections"):
-            await router.reload_file()
+            await router.reload_again()
         path.write_text("[limits]\nconnections = 5\n")
         (tmp_path / "server.key").write_text("no key")
         with pytest.raises(DecodeError):
-            await router.reload_file()
+            await router.reload_again()
         (tmp_path / "server.key").write_bytes(b"")
         write_router(tmp_path)
         with pytest.raises(ConfigError, match="another router"):
-            await router.reload_file()
+            await router.reload_again()
         assert repr(router._places).endswith("of 10000 are free>")
         assert await certificate(router) == credentials.certificate
         await client.ping()
@@ -228,9 +229,10 @@ async def test_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     write_router(tmp_path)
     async with opened(configured("smp", tmp_path)) as router:
-        router.config_path = tmp_path / "router.toml"
-        router.config_path.write_text('hosts = ["a.example"]\n[queues]\nquota = 5\n')
-        done = await router.reload_file()
+        path = tmp_path / "router.toml"
+        router.config_loader = partial(type(smp.EMBEDDED).load, path)
+        path.write_text('hosts = ["a.example"]\n[queues]\nquota = 5\n')
+        done = await router.reload_again()
     assert done.changed[:1] == ("queues.quota",)
     assert "hosts" in done.waiting
     assert "other values from now on: queues.quota, proxy.allow_private" in caplog.text

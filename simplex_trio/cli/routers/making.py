@@ -65,10 +65,7 @@ credentials = "."
     @property
     def metrics_line(self) -> str:
         """An example, which is a comment until the operator wants it."""
-        return (
-            f"# metrics_port = {self.program.metrics_port}  # for Prometheus, and for "
-            f"simplex-trio {self.program.command} stats; on 127.0.0.1 only"
-        )
+        return f"# metrics_port = {self.program.metrics_port}  # for Prometheus, on 127.0.0.1 only"
 
     @property
     def password_line(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from simplex_trio.cli.options import AsJson, HostNames, Port
@@ -11,6 +12,7 @@ from simplex_trio.cli.routers.options import (
     AcceptLoss,
     CaKey,
     Log,
+    NoControl,
     Password,
     Qr,
     ShowPassword,
@@ -58,6 +60,7 @@ PROGRAM = RouterProgram(
     serve=serve_router,
     metrics_port=5240,
     metrics_prefix=METRICS_PREFIX,
+    store_is_folder=False,
     numbers_in_store=_numbers,
 )
 
@@ -110,6 +113,7 @@ def start(
     show_password: ShowPassword = False,
     qr: Qr = False,
     accept_loss: AcceptLoss = False,
+    no_control: NoControl = False,
     json: AsJson = False,
 ) -> None:
     """Run a router until SIGINT or SIGTERM, which it obeys in order: that is a success.
@@ -124,20 +128,21 @@ def start(
         The configuration, or the folder with it.
     """
     how = Manner(log, verbose, show_password, qr, accept_loss, json)
-    run_router(PROGRAM, PROGRAM.load(config), PROGRAM.config_path(config), how)
+    load = partial(PROGRAM.load if no_control else PROGRAM.load_with_control, config)
+    run_router(PROGRAM, load(), how, load)
 
 
 def try_(
     *, log: Log = None, verbose: Verbose = False, qr: Qr = False, json: AsJson = False
 ) -> None:
     """Run a router for trying: only this machine reaches it, and everything ends with it."""
-    run_router(PROGRAM, EMBEDDED, None, Manner(log, verbose, qr=qr, json=json))
+    run_router(PROGRAM, EMBEDDED, Manner(log, verbose, qr=qr, json=json))
 
 
 def stats(config: Path = _FOLDER, /, *, zeros: Zeros = False, json: AsJson = False) -> None:
     """Show the current state of a router, and its counters since it was created.
 
-    A running router is asked on its metrics port, if its configuration has one; the store of one
+    A running router is asked on its control socket, or else on its metrics port; the store of one
     that is stopped is read.
 
     Parameters
@@ -145,7 +150,7 @@ def stats(config: Path = _FOLDER, /, *, zeros: Zeros = False, json: AsJson = Fal
     config
         The configuration, or the folder with it.
     """
-    show_numbers(PROGRAM, PROGRAM.load(config), zeros=zeros, json=json)
+    show_numbers(PROGRAM, config, zeros=zeros, json=json)
 
 
 def renew(config: Path = _FOLDER, /, *, ca_key: CaKey = None, json: AsJson = False) -> None:

@@ -1,12 +1,15 @@
 """A router in numbers.
 
-A running router tells them on its metrics port; a stopped one has left them in its store.
+A running router tells them on its control socket, or else on its metrics port; a stopped one has
+left them in its store.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -16,6 +19,8 @@ from simplex_trio.cli.routers.program import ConfigT, Numbers, RouterProgram
 from simplex_trio.cli.running import run
 from simplex_trio.errors import StoreLocked
 from simplex_trio.frozen import frozen
+from simplex_trio.serving.control import ask_router
+from simplex_trio.serving.control_messages import ControlError
 
 __all__ = ["numbers_in_metrics", "show_numbers"]
 
@@ -34,12 +39,11 @@ class _Found:
     counters: Numbers
 
 
-def show_numbers(
-    program: RouterProgram[ConfigT], config: ConfigT, *, zeros: bool, json: bool
-) -> None:
+def show_numbers(program: RouterProgram[ConfigT], path: Path, *, zeros: bool, json: bool) -> None:
     """Print what a router has now, and its counters since it was created."""
     with waiting("reading the numbers"):
-        found = run(partial(_numbers, program, config))
+        config = program.load(path)
+        found = run(partial(_numbers, program, config, program.control_path(config, path)))
     if json:
         print_json(
             {"running": found.running, "now": dict(found.now), "counters": dict(found.counters)}
@@ -53,7 +57,13 @@ def show_numbers(
             say(f"  {name.replace('_', ' '):<32}{value:>12,}")
 
 
-async def _numbers(program: RouterProgram[ConfigT], config: ConfigT) -> _Found:
+async def _numbers(
+    program: RouterProgram[ConfigT], config: ConfigT, control: Path | None
+) -> _Found:
+    if control is not None:
+        with suppress(OSError, ControlError):  # it does not run, or is another user's
+            status = await ask_router(control, "status")
+            return _Found(True, status["now"], status["counters"])
     if config.metrics_port is not None:
         try:
             text = await _fetch(config.metrics_port)
@@ -64,7 +74,7 @@ async def _numbers(program: RouterProgram[ConfigT], config: ConfigT) -> _Found:
     if config.store is None or not config.store.exists():
         raise CommandFailed(
             "This router has no store to read. While it runs it can be asked, "
-            "if its configuration has a metrics_port.",
+            "on its control socket or its metrics_port.",
             ExitCode.USAGE,
         )
     try:
@@ -75,7 +85,8 @@ async def _numbers(program: RouterProgram[ConfigT], config: ConfigT) -> _Found:
 
 def _how_to_ask(program: RouterProgram[ConfigT], config: ConfigT) -> str:
     first = (
-        f"put metrics_port = {program.metrics_port} into its configuration"
+        "be the user that it belongs to, or put "
+        f"metrics_port = {program.metrics_port} into its configuration"
         if config.metrics_port is None
         else "it has not read the metrics_port that is in its configuration now"
     )

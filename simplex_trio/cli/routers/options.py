@@ -8,9 +8,24 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from simplex_trio.cli.logs import LogFormat
-from simplex_trio.cli.options import Flag
+from simplex_trio.cli.options import Flag, at_least, not_empty
+from simplex_trio.wire.errors.codes import BlockingReason
 
-__all__ = ["AcceptLoss", "CaKey", "Log", "Password", "Qr", "ShowPassword", "Verbose", "Zeros"]
+__all__ = [
+    "AcceptLoss",
+    "CaKey",
+    "EntityId",
+    "Log",
+    "NoControl",
+    "Notice",
+    "NoticeSeconds",
+    "Password",
+    "Qr",
+    "Reason",
+    "ShowPassword",
+    "Verbose",
+    "Zeros",
+]
 
 Password = Annotated[Flag, Parameter(name="--password")]
 
@@ -37,6 +52,35 @@ AcceptLoss = Annotated[
         name="--accept-loss",
         help="Start even if the store lacks its last commits, which are given up; the log says how "
         "many.",
+    ),
+]
+
+NoControl = Annotated[
+    Flag,
+    Parameter(
+        name="--no-control",
+        help="Have no control socket, on which the router is asked and told things, unless the "
+        "configuration has one.",
+    ),
+]
+
+EntityId = Annotated[str, Parameter(validator=not_empty, allow_leading_hyphen=True)]
+
+Reason = Annotated[
+    BlockingReason,
+    Parameter(name="--reason", help="Why, which those who are refused are told."),
+]
+
+Notice = Annotated[
+    Flag, Parameter(name="--notice", help="Have apps show their users a notice about it.")
+]
+
+NoticeSeconds = Annotated[
+    int | None,
+    Parameter(
+        name="--notice-seconds",
+        validator=at_least(1),
+        help="For how long they show it; for good unless given.",
     ),
 ]
 

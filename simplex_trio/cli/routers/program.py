@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import attrs
+
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.frozen import frozen
 from simplex_trio.serving.config import ServingConfig
+from simplex_trio.serving.control import LONGEST_PATH
 from simplex_trio.wire.addresses import ServerProtocol
 
 __all__ = ["ConfigT", "Numbers", "RouterProgram"]
@@ -34,12 +39,35 @@ class RouterProgram(Generic[ConfigT]):
     metrics_port: int
     """The port in the example that its new configuration has for ``metrics_port``."""
     metrics_prefix: str
+    store_is_folder: bool
     numbers_in_store: Callable[[ConfigT], Awaitable[tuple[Numbers, Numbers]]]
     """What there is, and the counters, in the store of a router that does not run."""
 
     def config_path(self, path: Path) -> Path:
         """The file with the configuration: this one, or that of the usual name in a folder."""
         return path / self.config_name if path.is_dir() else path
+
+    def control_path(self, config: ConfigT, path: Path) -> Path | None:
+        """Where the control socket of a router with this configuration, from ``path``, is.
+
+        It is where the configuration says, or else beside the store; `None` where it has none.
+        """
+        store: object = config.store
+        if config.control is not None or store is None:
+            return config.control
+        if not isinstance(store, Path):
+            return self.config_path(path).with_suffix(".sock")
+        return store / "control.sock" if self.store_is_folder else store.with_suffix(".sock")
+
+    def load_with_control(self, path: Path) -> ConfigT:
+        """As `load`, for a router that is to have a control socket wherever it can."""
+        config = self.load(path)
+        control = self.control_path(config, path)
+        if config.control is None and control is not None:
+            too_long = len(os.fsencode(control)) > LONGEST_PATH
+            if sys.platform == "win32" or too_long:
+                return config
+        return attrs.evolve(config, control=control)
 
     def load(self, path: Path) -> ConfigT:
         """The configuration in a file, or in the one of its usual name in a folder."""

@@ -7,7 +7,6 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from pathlib import Path
 
 import trio
 
@@ -20,9 +19,13 @@ from simplex_trio.cli.running import run_service
 from simplex_trio.errors import SimplexError
 from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.serving.config import ServingConfig
 from simplex_trio.serving.running import RunningRouter
 
 __all__ = ["Manner", "run_router"]
+
+
+_log = logging.getLogger(__name__)
 
 
 @frozen
@@ -38,9 +41,12 @@ class Manner:
 
 
 def run_router(
-    program: RouterProgram[ConfigT], config: ConfigT, path: Path | None, how: Manner
+    program: RouterProgram[ConfigT],
+    config: ConfigT,
+    how: Manner,
+    load: Callable[[], ConfigT] | None = None,
 ) -> None:
-    """Run a router until SIGINT or SIGTERM; at SIGHUP it reads its configuration at ``path`` again.
+    """Run a router until SIGINT or SIGTERM; at SIGHUP it takes the configuration that is loaded.
 
     The address goes to standard output as soon as clients can connect, the log to standard error.
     """
@@ -57,33 +63,35 @@ def run_router(
             show_qr_code(address)
 
     log_to_stderr(how.log, verbose=how.verbose)
+    if load is not None and config.control is None:
+        _log.info("there is no control socket, since there is no place for it or none is wanted")
     serve = partial(program.serve, config, accept_loss=how.accept_loss)
     with collector_for_much() as loaded:
-        reason = run_service(partial(_serve, serve, ready, path))
-    logging.getLogger(__name__).info("the router has stopped after %s", reason)
+        reason = run_service(partial(_serve, serve, ready, load))
+    _log.info("the router has stopped after %s", reason)
 
 
 async def _serve(
     serve: Callable[..., Awaitable[object]],
     ready: Callable[[RunningRouter], None],
-    path: Path | None,
+    load: Callable[[], ServingConfig] | None,
 ) -> None:
-    with _hang_ups(path) as signals:
+    with _hang_ups(can_reload=load is not None) as signals:
         async with open_inner_nursery() as nursery:
             router = await nursery.start(serve)
-            router.config_path = path
+            router.config_loader = load
             ready(router)
             if signals is not None:
                 nursery.start_soon(_reload_at, signals, router)
 
 
-def _hang_ups(path: Path | None) -> AbstractContextManager[AsyncIterator[int] | None]:
+def _hang_ups(*, can_reload: bool) -> AbstractContextManager[AsyncIterator[int] | None]:
     """The signals that ask for a reload; without a configuration to read they end the program."""
     number = getattr(signal, "SIGHUP", None)  # not on Windows
-    return nullcontext() if path is None or number is None else trio.open_signal_receiver(number)
+    return nullcontext() if not can_reload or number is None else trio.open_signal_receiver(number)
 
 
 async def _reload_at(signals: AsyncIterator[int], router: RunningRouter) -> None:
     async for _ in signals:
         with suppress(SimplexError, OSError):  # which are in the log
-            await router.reload_file()
+            await router.reload_again()

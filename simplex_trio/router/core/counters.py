@@ -16,6 +16,8 @@ class Count(StrEnum):
     QUEUES_CREATED = "queues_created"
     QUEUES_SECURED = "queues_secured"
     QUEUES_SUSPENDED = "queues_suspended"
+    QUEUES_BLOCKED = "queues_blocked"
+    """By the operator."""
     QUEUES_DELETED = "queues_deleted"
     QUEUES_EXPIRED = "queues_expired"
     MESSAGES_SENT = "messages_sent"

@@ -46,6 +46,7 @@ __all__ = [
     "SubscribeNotifier",
     "SubscribeNotifierService",
     "SubscribeService",
+    "TellBlocked",
     "Work",
 ]
 
@@ -133,6 +134,13 @@ class FinishAcknowledgement(Redacted):
     deleted: MessageHead | None = None
 
 
+@frozen(repr=False, eq=False)
+class TellBlocked(Redacted):
+    """The operator has blocked a queue: tell its subscriber why."""
+
+    queue: Queue
+
+
 Effect = (
     Increment
     | EndShortage
@@ -144,6 +152,7 @@ Effect = (
     | EndQueueSubscriptions
     | EndNotifierSubscription
     | FinishAcknowledgement
+    | TellBlocked
 )
 """What happens, beside the answer, once a decision is stored."""
 

@@ -11,7 +11,7 @@ from simplex_trio.router.core.decisions import DeliverNext, GetMessage, Subscrib
 from simplex_trio.router.core.model import Queue, Subscription
 from simplex_trio.router.core.replies import DeferredMessage, Event, Reply
 from simplex_trio.router.core.state import RouterState
-from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
+from simplex_trio.wire.errors.values import Blocked, Cmd, Code, CommandErrorKind
 from simplex_trio.wire.smp.messages import ALLS, ERR, OK, SOK, SOKS
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "get_message",
     "subscribe",
     "subscribe_service",
+    "tell_blocked",
 ]
 
 _PROHIBITED = ERR(Cmd(CommandErrorKind.PROHIBITED))
@@ -44,6 +45,14 @@ def deliver_waiting(state: RouterState, queue: Queue) -> None:
         message = _deliver_first(queue, subscription)
         if message is not None:
             subscriber.outlet.tell(Event(record.recipient_id, message))
+
+
+def tell_blocked(state: RouterState, queue: Queue) -> None:
+    """Tell the subscriber of a blocked queue why it is, as it would learn from its next command."""
+    record = queue.record
+    subscriber = state.recipients.subscriber(record.recipient_id, record.service_id)
+    if subscriber is not None and queue.exists and isinstance(record.status, Blocked):
+        subscriber.outlet.tell(Event(record.recipient_id, ERR(record.status)))
 
 
 def delivery_failed(state: RouterState, message: DeferredMessage) -> None:

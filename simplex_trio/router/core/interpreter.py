@@ -57,6 +57,7 @@ from simplex_trio.router.core.decisions import (
     SubscribeNotifier,
     SubscribeNotifierService,
     SubscribeService,
+    TellBlocked,
     Work,
 )
 from simplex_trio.router.core.queue_info import queue_info
@@ -191,6 +192,8 @@ def apply(state: RouterState, effect: Effect) -> None:
             _end_queue_subscriptions(state, effect)
         case EndNotifierSubscription():
             _end_notifier_subscription(state, effect.notifier, None)
+        case TellBlocked():
+            delivery.tell_blocked(state, effect.queue)
         case _:
             assert_never(effect)
 

@@ -31,6 +31,7 @@ import trio
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.serving.control_messages import Controls
 from simplex_trio.serving.counters import Counters
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.pace import Pace
@@ -48,7 +49,9 @@ from simplex_trio.wire.xftp.handshake import ALPN, WEB_ALPN
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.router.commands import Commands
 from simplex_trio.xftp.router.config import XFTPRouterConfig
+from simplex_trio.xftp.router.control import PacketStatus, packet_controls
 from simplex_trio.xftp.router.pages import Pages
+from simplex_trio.xftp.router.records import PacketRecord
 from simplex_trio.xftp.router.statistics import (
     Count,
     XFTPRouterStatistics,
@@ -139,6 +142,37 @@ class XFTPRouter(RunningRouter):
             return False
         self._counters.add(Count.PACKETS_BLOCKED)
         return True
+
+    async def packet_status(self, packet_id: bytes) -> PacketStatus | None:
+        """A packet as it is now, found by the id of its sender or a recipient; or `None`.
+
+        Raises `StoreError`.
+        """
+        packet = await self._find(packet_id)
+        if packet is None:
+            return None
+        return PacketStatus(packet.info.size, packet.has_body, packet.blocked)
+
+    async def delete(self, packet_id: bytes) -> bool:
+        """Delete a packet, which may be named by its sender's id or a recipient's.
+
+        Returns whether there is such a packet.  Raises `StoreError`.
+        """
+        packet = await self._find(packet_id)
+        if packet is None or not await self._storage.delete(packet.sender_id):
+            return False
+        self._counters.add(Count.PACKETS_DELETED)
+        return True
+
+    async def _find(self, packet_id: bytes) -> PacketRecord | None:
+        for from_sender in (False, True):
+            packet = await self._storage.find(packet_id, from_sender=from_sender)
+            if packet is not None:
+                return packet
+        return None
+
+    def _controls(self) -> Controls:
+        return {**super()._controls(), **packet_controls(self)}
 
     async def expire(self) -> int:
         """Delete expired packets, as the router does regularly; returns their number.

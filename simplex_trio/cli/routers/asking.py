@@ -1,0 +1,105 @@
+"""Asking a router that runs on this machine, on its control socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from simplex_trio.cli.failures import CommandFailed, ExitCode
+from simplex_trio.cli.output import print_json, say
+from simplex_trio.cli.routers.program import ConfigT, RouterProgram
+from simplex_trio.cli.running import run
+from simplex_trio.serving.control import ask_router
+from simplex_trio.serving.control_messages import ControlError
+
+__all__ = ["ask", "say_reloaded", "say_status", "show"]
+
+_CODES = {
+    ControlError.NOT_FOUND: ExitCode.REFUSED,
+    ControlError.BAD_REQUEST: ExitCode.USAGE,
+}
+
+
+def ask(
+    program: RouterProgram[ConfigT], path: Path, command: str, **arguments: object
+) -> dict[str, Any]:
+    """The answer of the router with the configuration at ``path``; raises `CommandFailed`."""
+    socket = program.control_path(program.load(path), path)
+    if socket is None:
+        raise CommandFailed(
+            "This router has neither a store nor a path for its control socket, so it has none; "
+            "put control into its configuration.",
+            ExitCode.USAGE,
+        )
+    given = {name: value for name, value in arguments.items() if value not in (None, False)}
+    try:
+        return run(partial(ask_router, socket, command, **given))
+    except ControlError as exc:
+        sentence = str(exc)[:1].upper() + str(exc)[1:]
+        raise CommandFailed(f"{sentence}.", _CODES.get(exc.code, ExitCode.FAILED)) from exc
+    except PermissionError as exc:
+        raise CommandFailed(
+            f"Only the router's own user may ask it, on {socket}; become that user first."
+        ) from exc
+    except OSError as exc:
+        raise CommandFailed(
+            f"No router answers on {socket}: it is stopped, or has no control socket.",
+            ExitCode.UNREACHABLE,
+        ) from exc
+
+
+def show(answer: Mapping[str, Any], *, json: bool) -> None:
+    """Print what there is in an answer, in words or as it came."""
+    if json:
+        print_json(dict(answer))
+        return
+    for name, value in answer.items():
+        say(f"{name.replace('_', ' '):<24}{_in_words(value)}")
+
+
+def _in_words(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case dict():
+            return ", ".join(f"{name} {_in_words(each)}" for name, each in value.items())
+        case list():
+            return ", ".join(map(_in_words, value)) or "-"
+        case _:
+            return str(value)
+
+
+def say_status(program: RouterProgram[ConfigT], path: Path, *, json: bool) -> None:
+    """Print how a router is."""
+    answer = ask(program, path, "status")
+    if json:
+        print_json(answer)
+        return
+    show(
+        {name: each for name, each in answer.items() if name not in ("counters", "now")}, json=False
+    )
+    show(answer["now"], json=False)
+
+
+def say_reloaded(program: RouterProgram[ConfigT], path: Path, *, json: bool) -> None:
+    """Have a router read its configuration again, and print what that has changed."""
+    answer = ask(program, path, "reload")
+    if json:
+        print_json(answer)
+        return
+    if answer["changed"]:
+        say(f"Other values from now on: {', '.join(answer['changed'])}.")
+    if answer["credentials"]:
+        say("New connections get the router's new certificate.")
+    if answer["web_credentials"]:
+        say("Browsers get the new certificate.")
+    if not (answer["changed"] or answer["credentials"] or answer["web_credentials"]):
+        say("Nothing has changed.")
+    if answer["waiting"]:
+        say(f"These need a new start of the router: {', '.join(answer['waiting'])}.")
