@@ -201,8 +201,11 @@ class Commits:
         size = scattered = written = 0
         while self._waiting and size < _MAX_CHANGES:
             changes = self._waiting[0].work.transaction.changes
-            scattered += sum(map(_rows_scattered, changes))
-            written += sum(len(each.body) for each in changes if isinstance(each, PutMessage))
+            for change in changes:
+                if isinstance(change, PutMessage):
+                    written += len(change.body)
+                else:
+                    scattered += _rows_scattered(change)
             if taken and (scattered > _MAX_SCATTERED or written > _MAX_BYTES):
                 break
             taken.append(self._waiting.popleft())

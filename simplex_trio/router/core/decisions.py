@@ -70,7 +70,8 @@ class EndShortage:
 class PublishMessage(Redacted):
     """The oldest of a queue's unstored messages is in the store: deliver it if it is awaited.
 
-    Its body is remembered, since it will most likely be read at once.
+    Its body is remembered, since it will most likely be read at once.  The message is counted, and
+    ends a shortage as `EndShortage` does.
     """
 
     queue: Queue

@@ -38,7 +38,6 @@ from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.decisions import (
     AnswerEffect,
     CatchUp,
-    Decision,
     DeliverNext,
     DescribeQueue,
     Effect,
@@ -60,11 +59,11 @@ from simplex_trio.router.core.decisions import (
     TellBlocked,
     Work,
 )
+from simplex_trio.router.core.envelope import Envelope
 from simplex_trio.router.core.queue_info import queue_info
 from simplex_trio.router.core.replies import (
     DeferredForwarded,
     DeferredLink,
-    Event,
     Payload,
     Replies,
     Reply,
@@ -97,32 +96,28 @@ def complete(state: RouterState, work: Work, *, stored: bool) -> Replies:
     """Apply work once its changes are ``stored``, or undone, and answer each decision."""
     replies = Replies()
     for decision in work.decisions:
-        replies.answers.append(_complete(state, decision, replies.following, stored=stored))
+        answer: Payload
+        if decision.needs_store and not stored:
+            answer = STORE_REFUSED
+        else:
+            for effect in decision.effects:
+                apply(state, effect)
+            if isinstance(decision.answer, Message):
+                answer = decision.answer
+            else:
+                reply = _answer(state, decision.answer)
+                answer = reply.answer
+                replies.following.extend(reply.following)
+        if decision.envelope is not None:
+            answer = _enveloped(decision.envelope, answer)
+        replies.answers.append(answer)
     if stored:
         for effect in work.effects:
             apply(state, effect)
     return replies
 
 
-def _complete(
-    state: RouterState, decision: Decision, following: list[Event], *, stored: bool
-) -> Payload:
-    """Apply a decision; returns the answer, and adds to the events that are to follow it."""
-    answer: Payload
-    if decision.needs_store and not stored:
-        answer = STORE_REFUSED
-    else:
-        for effect in decision.effects:
-            apply(state, effect)
-        if isinstance(decision.answer, Message):
-            answer = decision.answer
-        else:
-            reply = _answer(state, decision.answer)
-            answer = reply.answer
-            following.extend(reply.following)
-    envelope = decision.envelope
-    if envelope is None:
-        return answer
+def _enveloped(envelope: Envelope, answer: Payload) -> Payload:
     if isinstance(answer, Message):
         return envelope.seal(answer)
     return DeferredForwarded(answer, envelope)
@@ -167,13 +162,10 @@ def _undo(state: RouterState, step: Undo) -> None:
 def apply(state: RouterState, effect: Effect) -> None:
     """Apply one effect, now."""
     match effect:  # cases are tried in order, so the most frequent ones come first
+        case PublishMessage():
+            _publish(state, effect)
         case EndShortage():
             state.shortage.end()
-        case PublishMessage():
-            state.queues.message_stored(effect.queue)
-            if not effect.head.is_quota_notice:
-                state.recent_bodies.put(effect.head.sequence, effect.body)
-            delivery.deliver_waiting(state, effect.queue)
         case Increment():
             state.counters.add(effect.count)
         case FinishAcknowledgement():
@@ -196,6 +188,18 @@ def apply(state: RouterState, effect: Effect) -> None:
             delivery.tell_blocked(state, effect.queue)
         case _:
             assert_never(effect)
+
+
+def _publish(state: RouterState, effect: PublishMessage) -> None:
+    queue, head = effect.queue, effect.head
+    state.shortage.end()
+    state.queues.message_stored(queue)
+    if head.is_quota_notice:
+        state.counters.add(Count.SENDS_OVER_QUOTA)
+    else:
+        state.counters.add(Count.MESSAGES_SENT)
+        state.recent_bodies.put(head.sequence, effect.body)
+    delivery.deliver_waiting(state, queue)
 
 
 def _finish_acknowledgement(state: RouterState, effect: FinishAcknowledgement) -> None:

@@ -9,8 +9,6 @@ from simplex_trio.router.core.counters import Count
 from simplex_trio.router.core.decisions import (
     Decision,
     Effect,
-    EndShortage,
-    Increment,
     Outcome,
     PublishMessage,
     ReadLink,
@@ -32,9 +30,6 @@ __all__ = ["get_link", "secure_as_sender", "secure_through_link", "send"]
 
 _OK = OK()
 _OVER_QUOTA = ERR(Code.QUOTA)
-_END_SHORTAGE = EndShortage()
-_COUNT_SENT = Increment(Count.MESSAGES_SENT)
-_COUNT_OVER_QUOTA = Increment(Count.SENDS_OVER_QUOTA)
 
 
 # --- SEND ---------------------------------------------------------------------------------------
@@ -72,21 +67,17 @@ def _close(state: RouterState, request: Request, queue: Queue) -> Decision:
     """Put the quota notice where the refused message would be."""
     head = MessageHead(state.new_sequence(), state.new_id(), request.now, is_quota_notice=True)
     state.queues.add_message(request.transaction, queue, head, b"")
-    effects = (_END_SHORTAGE, PublishMessage(queue, head, b""), _COUNT_OVER_QUOTA)
-    return Decision(_OVER_QUOTA, effects, needs_store=True)
+    return Decision(_OVER_QUOTA, (PublishMessage(queue, head, b""),), needs_store=True)
 
 
 def _accept(state: RouterState, request: Request, queue: Queue, command: SEND) -> Decision:
     notified, body = command.flags.notification, command.body
     head = MessageHead(state.new_sequence(), state.new_id(), request.now, notification=notified)
     state.queues.add_message(request.transaction, queue, head, body)
-    published = PublishMessage(queue, head, body)
+    effects: tuple[Effect, ...] = (PublishMessage(queue, head, body),)
     notifier = queue.record.notifier if notified else None
-    effects: tuple[Effect, ...]
-    if notifier is None:
-        effects = (_END_SHORTAGE, published, _COUNT_SENT)
-    else:
-        effects = (_END_SHORTAGE, published, _notify(state, request, notifier, head), _COUNT_SENT)
+    if notifier is not None:
+        effects = (*effects, _notify(state, request, notifier, head))
     return Decision(_OK, effects, needs_store=True)
 
 
