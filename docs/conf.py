@@ -13,7 +13,14 @@ author = "The simplex_trio developers"
 project_copyright = author
 version = release = installed_version("simplex-trio")
 
-extensions = ["myst_parser", "doors", "public_names", "sphinx.ext.autodoc", "sphinxcontrib_trio"]
+extensions = [
+    "doors",
+    "drawings.directives",
+    "myst_parser",
+    "public_names",
+    "sphinx.ext.autodoc",
+    "sphinxcontrib_trio",
+]
 exclude_patterns = ["_build", "_themes"]
 
 default_role = "py:obj"  # docstrings refer to names in single backticks
