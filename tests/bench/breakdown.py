@@ -1,9 +1,9 @@
-"""Where the processor time of a row goes, in the client and in the router, as a picture.
+"""Where the processor time of a row goes, in the client and in the router.
 
-``python -m tests.bench.breakdown FILE`` draws it for one SEND of the row ``send-pipelined``.  While
-the row measures, each of the two processes notes what it is doing whenever it has used some more
-milliseconds of processor time.  That changes what is measured far less than a profiler does, which
-is called for each function.
+``python -m tests.bench.breakdown send-pipelined`` prints that as bars of the documentation have it.
+While the row measures, each of the two processes notes what it is doing whenever it has used some
+more milliseconds of processor time.  That changes what is measured far less than a profiler does,
+which is called for each function.
 
 The router is this module as a program, so that it can do that too.
 """
@@ -19,7 +19,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import FrameType
 
 import trio
@@ -31,7 +30,6 @@ from simplex_trio.wire.addresses import ServerAddressWithAuth
 from tests.bench import clients
 from tests.bench.children import input_ended
 from tests.bench.figures import Figures
-from tests.bench.plot import shares_svg
 from tests.bench.rows import Conditions, Row, Subject
 from tests.bench.stopwatch import Stopwatch
 
@@ -149,7 +147,7 @@ class _SampledConditions(Conditions):
 
 
 async def _measure(row: Row, scale: float) -> str:
-    """The picture of a row."""
+    """The source of a row's bars."""
     sampler = Sampler()
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", "tests.bench.breakdown"],
@@ -177,23 +175,22 @@ async def _measure(row: Row, scale: float) -> str:
         process.terminate()
         with trio.CancelScope(shield=True):
             await process.wait()
-    return _drawn(figures, sampler.found, of_router)
+    return _source(figures, sampler.found, of_router)
 
 
-def _drawn(figures: Figures, client: Counter[str], router: Counter[str]) -> str:
+def _source(figures: Figures, client: Counter[str], router: Counter[str]) -> str:
     assert figures.cpu_us is not None
     assert figures.router_cpu_us is not None
     both = (("client", figures.cpu_us, client), ("router", figures.router_cpu_us, router))
-    return shares_svg(
-        [
-            (
-                f"{name}: {total:.0f} µs of processor time",
-                [(kind, total * n / samples.total()) for kind, n in samples.most_common()],
-            )
-            for name, total, samples in both
-        ],
-        "µs",
-    )
+    return "\n".join(line for each in both for line in _lines(*each))
+
+
+def _lines(name: str, total: float, samples: Counter[str]) -> Iterator[str]:
+    yield f"{name}: {total:.0f} µs of processor time"
+    for kind, n in samples.most_common():
+        share = n / samples.total()
+        yield f"{kind}: {total * share:.1f} µs, {share:.0%}"
+    yield ""
 
 
 async def _serve() -> None:
@@ -210,17 +207,16 @@ async def _serve() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw what the arguments ask for."""
+    """Tell what the arguments ask for."""
     rows = {row.name: row for row in clients.ROWS if row.needs == {Subject.ROUTER}}
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.breakdown",
-        description="Draw where the processor time of a row goes, in the client and in the router.",
+        description="Tell where the processor time of a row goes, in client and router.",
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="the picture, as SVG")
-    parser.add_argument("--row", choices=rows, default="send-pipelined", help="(send-pipelined)")
+    parser.add_argument("row", choices=rows)
     parser.add_argument("--scale", metavar="X", type=float, default=5.0, help="the row's (5)")
     options = parser.parse_args(arguments)
-    options.file.write_text(trio.run(_measure, rows[options.row], options.scale))
+    print(trio.run(_measure, rows[options.row], options.scale))
     return 0
 
 

@@ -16,7 +16,7 @@ from tests.bench.figures import Point
 from tests.bench.report import Report
 from tests.bench.rows import Rows
 
-__all__ = ["shares_svg", "svg"]
+__all__ = ["svg"]
 
 _WIDTH = 900
 _LEFT = 210
@@ -79,29 +79,6 @@ def svg(report: Report, groups: Iterable[Rows], other: Report | None = None) -> 
             drawn, y = _curve(f"{row.name}: {row.about}", points, y + 40)
             parts += drawn
     return _page(parts, y + 30)
-
-
-def shares_svg(wholes: Sequence[tuple[str, Sequence[tuple[str, float]]]], unit: str) -> str:
-    """A picture of what each of several things, with a title, is made of: names and amounts."""
-    scale = (_WIDTH - _LEFT - _RIGHT) / max(amount for _, parts in wholes for _, amount in parts)
-    drawn: list[str] = []
-    y = 0.0
-    for title, parts in wholes:
-        y += 32
-        drawn.append(_text(20, y, title, "title"))
-        y += _GAP
-        total = sum(amount for _, amount in parts)
-        for name, amount in parts:
-            width = amount * scale
-            drawn.append(_text(_LEFT - 8, y + _BAR - 3, name, anchor="end"))
-            drawn.append(
-                f'<rect class="ours" x="{_LEFT}" y="{y:.1f}" width="{width:.1f}"'
-                f' height="{_BAR - 2}"/>'
-            )
-            label = f"{amount:.1f} {unit}, {amount / total:.0%}"
-            drawn.append(_text(_LEFT + width + 6, y + _BAR - 4, label, "small"))
-            y += _BAR + 6
-    return _page(drawn, y + 14)
 
 
 def _page(parts: Iterable[str], height: float) -> str:

@@ -9,15 +9,28 @@ from pathlib import Path
 
 import pytest
 from attrs import frozen
-from drawings import boxes, lanes
-from drawings.shapes import NARROW, STYLE, WIDE, Area, Box, Drawing, Label, Line, Look, svg
+from drawings import boxes, charts, lanes
+from drawings.shapes import (
+    NARROW,
+    STYLE,
+    WIDE,
+    Area,
+    Box,
+    Dot,
+    Drawing,
+    Label,
+    Line,
+    Look,
+    Tone,
+    svg,
+)
 from drawings.source import SourceError
 from drawings.text import Style, width_of, wrapped
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-FENCE = re.compile(r"^```\{(boxes|lanes)\} (.+?)\n(.*?)^```$", re.M | re.S)
-LANGUAGES = {"boxes": boxes.drawings, "lanes": lanes.drawings}
+FENCE = re.compile(r"^```\{(boxes|lanes|bars|chart)\} (.+?)\n(.*?)^```$", re.M | re.S)
+LANGUAGES = {"boxes": boxes.drawings, "lanes": lanes.drawings, "bars": charts.bars}
 LIMITS = {"wide": WIDE, "narrow": NARROW + 8}
 """A phone has some pixels more than drawings are laid out for."""
 
@@ -28,16 +41,32 @@ class Case:
     alt: str
     language: str
     source: str
+    before: str
+    """What the page has before it."""
 
     def drawn(self) -> dict[str, Drawing]:
-        return dict(LANGUAGES[self.language](self.source.splitlines()))
+        lines = self.source.splitlines()
+        if self.language == "chart":
+            return dict(charts.compared(charts.Comparison.parse(lines), table(self.before)))
+        return dict(LANGUAGES[self.language](lines))
+
+
+def table(before: str) -> list[list[str]]:
+    """The rows of the table at the end of a text."""
+    rows: list[list[str]] = []
+    for line in reversed(before.rstrip().splitlines()):
+        if not line.startswith("|"):
+            break
+        rows.insert(0, [cell.strip().strip("`") for cell in line.strip("|").split("|")])
+    return rows[2:]
 
 
 def cases() -> Iterator[Case]:
     for page in sorted(DOCS.rglob("*.md")):
-        for number, found in enumerate(FENCE.finditer(page.read_text()), start=1):
+        text = page.read_text()
+        for number, found in enumerate(FENCE.finditer(text), start=1):
             name = f"{page.relative_to(DOCS).with_suffix('')}-{number}"
-            yield Case(name, found[2], found[1], found[3])
+            yield Case(name, found[2], found[1], found[3], text[: found.start()])
 
 
 CASES = list(cases())
@@ -283,3 +312,62 @@ def test_what_is_said_goes_from_one_lane_to_another() -> None:
 def test_a_lane_that_is_not_there_is_refused() -> None:
     with pytest.raises(SourceError, match="there is no lane 'Carol'"):
         lanes.drawings(["Alice | Bob", "", "Alice -> Carol: hello"])
+
+
+# --- charts --------------------------------------------------------------------------------------
+
+AMOUNTS = """\
+client: 93 µs
+tasks: 44.1 µs, 47%
+requests: 22.05 µs
+
+router: 39 µs
+encoding: 1,000 µs
+"""
+
+
+def bar_lengths(drawing: Drawing) -> list[float]:
+    return [each.width for each in areas(drawing, Look.BAR)]
+
+
+def test_bars_are_as_long_as_their_amounts() -> None:
+    for drawing in charts.bars(AMOUNTS.splitlines()).values():
+        longer, shorter, longest = bar_lengths(drawing)
+        assert longer == pytest.approx(2 * shorter)
+        assert longest == pytest.approx(1000 / 44.1 * longer)
+        said = [each.text for each in labels(drawing)]
+        assert {"client: 93 µs", "tasks", "44.1 µs, 47%", "1,000 µs"} <= set(said)
+
+
+COMPARISON = charts.Comparison.parse(["here: 1", "there: 3", "µs; less is better"])
+ROWS = [["send", "10 (9)", "2", "1,000"], ["sub", "", "2", "5"], ["new", "100", "2", "10"]]
+
+
+def test_figures_are_where_their_axis_has_them() -> None:
+    for drawing in charts.compared(COMPARISON, ROWS).values():
+        dots = [each for each in drawing.items if isinstance(each, Dot)][2:]  # without the legend
+        ticks = {each.text: each.x for each in labels(drawing) if each.text[0].isdigit()}
+        assert {"10", "100", "1,000"} <= ticks.keys()
+        there, here, new_there, new_here = dots
+        assert [dot.x for dot in (there, here)] == pytest.approx([ticks["1,000"], ticks["10"]])
+        assert [dot.x for dot in (new_there, new_here)] == pytest.approx(
+            [ticks["10"], ticks["100"]]
+        )
+        assert here.y == there.y < new_here.y
+        assert (here.tone, there.tone) == (Tone.BLUE, Tone.AMBER)
+        assert "sub" not in {each.text for each in labels(drawing)}
+
+
+@pytest.mark.parametrize(
+    "lines", [["here: 1"], ["here: one", "there: 2", "unit"], ["here: 1", "there: 2", "µs", "more"]]
+)
+def test_a_comparison_says_two_columns_and_what_they_have(lines: list[str]) -> None:
+    with pytest.raises(SourceError, match="two columns"):
+        charts.Comparison.parse(lines)
+
+
+def test_a_chart_without_figures_is_refused() -> None:
+    with pytest.raises(SourceError, match="no row has both figures"):
+        charts.compared(COMPARISON, [["send", "", "", "1"]])
+    with pytest.raises(SourceError, match="'tasks' has no amount"):
+        charts.bars(["client", "tasks: many"])

@@ -18,6 +18,7 @@ __all__ = [
     "WIDE",
     "Area",
     "Box",
+    "Dot",
     "Drawing",
     "Item",
     "Label",
@@ -39,6 +40,7 @@ _LINE_HEIGHT = 1.32
 _ROUNDING = 0.01
 _CORNER = 8.0
 _HEAD = 7.0
+_RADIUS = 5.0
 
 
 class Tone(Enum):
@@ -63,6 +65,8 @@ class Look(Enum):
     BOX = "box"
     BARE = "bare"
     """A place for text, without lines."""
+    BAR = "bar"
+    """An amount in a chart."""
 
 
 @frozen
@@ -135,7 +139,7 @@ class Box:
 
     def svg(self) -> str:
         area = self.area
-        radius = 10 if self.look is Look.CARD else 7
+        radius = {Look.CARD: 10, Look.BAR: 2}.get(self.look, 7)
         return (
             f'<rect class="{self.look.value} {self.tone.value}" x="{area.left:.1f}" '
             f'y="{area.top:.1f}" width="{area.width:.1f}" height="{area.height:.1f}" '
@@ -228,7 +232,26 @@ def _toward(place: tuple[float, float], aim: tuple[float, float], by: float) -> 
     return place[0] + (aim[0] - place[0]) * share, place[1] + (aim[1] - place[1]) * share
 
 
-Item = Box | Label | Line
+@frozen
+class Dot:
+    """A figure in a chart."""
+
+    x: float
+    y: float
+    tone: Tone
+
+    @property
+    def area(self) -> Area:
+        return Area(self.x, self.y, self.x, self.y).grown(_RADIUS)
+
+    def svg(self) -> str:
+        return (
+            f'<circle class="dot {self.tone.value}" cx="{self.x:.1f}" cy="{self.y:.1f}" '
+            f'r="{_RADIUS}"/>'
+        )
+
+
+Item = Box | Dot | Label | Line
 
 
 @frozen
@@ -257,6 +280,8 @@ def _moved(item: Item, right: float, down: float) -> Item:
         case Box(area, look, tone):
             moved = Area(area.left + right, area.top + down, area.right + right, area.bottom + down)
             return Box(moved, look, tone)
+        case Dot(x, y, tone):
+            return Dot(x + right, y + down, tone)
         case Label(x, top, text, style, anchor):
             return Label(x + right, top + down, text, style, anchor)
         case Line(points, starts, ends, dashed, tone, kind):
@@ -307,6 +332,7 @@ def _rules() -> Iterator[str]:
         yield f".drawing .box.{name}{{fill:var(--d-{name});stroke:var(--d-{name}-edge)}}"
         yield f".drawing .frame.{name}{{fill:none;stroke:var(--d-{name}-edge);"
         yield "stroke-dasharray:5 4}"
+        yield f".drawing .bar.{name},.drawing .dot.{name}{{fill:var(--d-{name}-edge)}}"
     yield ".drawing .arrow{fill:none;stroke:var(--d-line);stroke-width:1.5}"
     yield ".drawing .head{fill:var(--d-line)}"
     for tone in Tone:
@@ -316,6 +342,7 @@ def _rules() -> Iterator[str]:
     yield ".drawing .dashed{stroke-dasharray:5 4}"
     yield ".drawing .life{fill:none;stroke:var(--d-plain-edge);stroke-dasharray:2 4}"
     yield ".drawing .grid{fill:none;stroke:var(--d-edge)}"
+    yield ".drawing .span{fill:none;stroke:var(--d-grey-edge);stroke-width:2}"
     yield ".drawing.narrow{display:none}"
     yield "@media(max-width:700px){.drawing.wide{display:none}.drawing.narrow{display:inline}}"
 
