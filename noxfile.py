@@ -211,7 +211,8 @@ def crashes(session: nox.Session) -> None:
     """Routers, stores and transfers, killed 100 times each; `-- 1000` for more."""
     session.install(*group("test"), WHOLE)
     files = [
-        *["tests/agent/test_own_router.py", "tests/router/test_crash.py"],
+        *["tests/agent/test_own_router.py", "tests/docs/test_store_queues.py"],
+        "tests/router/test_crash.py",
         *["tests/router/store/test_crash.py"],
         *["tests/xftp/test_crash.py", "tests/xftp/test_router_crash.py"],
     ]

@@ -14,6 +14,7 @@ from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed448PrivateKey, Ed25519PrivateKey, X25519PrivateKey
 from simplex_trio.errors import DecodeError
 from simplex_trio.wire.queue_mode import QueueMode
+from simplex_trio.wire.saved import SavedFormat
 
 ids = st.binary(max_size=255)
 box_keys = st.binary(min_size=32, max_size=32).map(BoxKey)
@@ -117,3 +118,12 @@ def test_what_version_1_has_saved(value: Any, saved: str) -> None:
 
 def test_nothing_of_it_is_shown() -> None:
     assert "07070707" not in repr(QUEUE) + repr(ACCESS) + repr(TOKEN)
+
+
+def test_half_a_notifier_is_refused() -> None:
+    fields = [bytes(24), bytes(24), QUEUE.key.der, QUEUE.delivery_key.subkey, None, None, None]
+    form = SavedFormat("receiving queue")
+    assert ReceivingQueue.from_bytes(form.pack(*fields, None, None)).notifier is None
+    for half in ([b"notifier", None], [None, bytes(32)]):
+        with pytest.raises(DecodeError, match="no saved receiving queue"):
+            ReceivingQueue.from_bytes(form.pack(*fields, *half))

@@ -105,8 +105,10 @@ class ReceivingQueue(Redacted):
 
 
 def _read_notifier(notifier_id: bytes | None, key: bytes | None) -> NotifierCredentials | None:
-    if notifier_id is None or key is None:
+    if notifier_id is None and key is None:
         return None
+    if notifier_id is None or key is None:
+        raise ValueError("a notifier has an id and a key")
     return NotifierCredentials(notifier_id, BoxKey(key))
 
 
