@@ -21,6 +21,7 @@ __all__ = [
     "QueueStatus",
     "RouterStatistics",
     "Store",
+    "open_postgres_store",
     "open_sqlite_store",
 ]
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from simplex_trio.router.statistics import RouterStatistics
     from simplex_trio.router.store.interface import Store
     from simplex_trio.router.store.memory import MemoryStore
+    from simplex_trio.router.store.postgres import open_postgres_store
     from simplex_trio.router.store.sqlite import open_sqlite_store
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -44,6 +46,7 @@ else:
             "simplex_trio.router.statistics": ("RouterStatistics",),
             "simplex_trio.router.store.interface": ("Store",),
             "simplex_trio.router.store.memory": ("MemoryStore",),
+            "simplex_trio.router.store.postgres": ("open_postgres_store",),
             "simplex_trio.router.store.sqlite": ("open_sqlite_store",),
         },
     )

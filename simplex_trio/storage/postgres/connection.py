@@ -5,7 +5,7 @@ The package that speaks to PostgreSQL is imported with the first connection.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib import import_module
 from typing import Any, Final, Protocol, TypeAlias
@@ -64,6 +64,8 @@ _SETTINGS: Final = {
     "default_transaction_isolation": "read committed",
     "client_min_messages": "warning",
     "jit": "off",
+    # Commits find rows by their keys, also while the server believes that a table is small.
+    "enable_seqscan": "off",
 }
 
 _LOOK_FOR_US: Final = ("client_connection_check_interval", "1000")
@@ -71,6 +73,12 @@ _LOOK_FOR_US: Final = ("client_connection_check_interval", "1000")
 
 _VERSION = "SELECT current_setting('server_version_num')::int8"
 _SET = "SELECT set_config($1, $2, false)"
+_WAIT_FOR_THE_DISK = """
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'
+    """
+
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _AT_ONCE: Final = 500
 """Rows that are read before other tasks have their turn; some milliseconds' worth."""
@@ -147,7 +155,8 @@ async def _settle(connection: Connection, schema: str | None) -> None:
     (((version,),),) = await connection.run([Statement(_VERSION)])
     if version < _LOWEST:
         raise StoreForeign("the database is of a PostgreSQL before version 14")
-    await connection.run([Statement(_SET, setting) for setting in settings.items()])
+    set_all = [Statement(_SET, setting) for setting in settings.items()]
+    await connection.run([*set_all, Statement(_WAIT_FOR_THE_DISK)])
     with suppress(StoreUnavailable):  # on some systems the server cannot
         await connection.run([Statement(_SET, _LOOK_FOR_US)])
 
@@ -167,26 +176,27 @@ class Snapshot:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def portions(self, sql: str, parameters: Sequence[Parameter] = ()) -> AsyncIterator[Rows]:
-        """The rows of a query, some hundreds at a time."""
-        declare = f"DECLARE rows NO SCROLL CURSOR FOR {sql}"
+    async def read(
+        self, sql: str, take: Callable[[Rows], object], parameters: Sequence[Parameter] = ()
+    ) -> None:
+        """Call ``take`` with the rows of a query, some hundreds at a time."""
         fetch = Statement(f"FETCH {_AT_ONCE} FROM rows")
-        await self._run([Statement(declare, parameters)])
-        while True:
-            (rows,) = await self._run([fetch])
-            if not rows:
-                break
-            yield rows
+        await self._run([Statement(f"DECLARE rows NO SCROLL CURSOR FOR {sql}", parameters)])
+        while rows := (await self._run([fetch]))[0]:
+            take(rows)
         await self._run([Statement("CLOSE rows")])
 
     async def _run(self, statements: Sequence[Statement]) -> list[Rows]:
-        return await run_in_time(self._connection, statements)
+        with trio.CancelScope(shield=True):  # cancelled, it would close the connection
+            rows = await run_in_time(self._connection, statements)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return rows
 
 
 @asynccontextmanager
 async def snapshot(connection: Connection) -> AsyncIterator[Snapshot]:
     """Read what there is now, whatever others write meanwhile; nothing else may use it then."""
-    await run_in_time(connection, [Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")])
+    await run_in_time(connection, [Statement(_BEGIN), Statement("SET LOCAL enable_seqscan = on")])
     try:
         yield Snapshot(connection)
     finally:

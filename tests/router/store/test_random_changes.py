@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simplex_trio.errors import StoreConflict
 from simplex_trio.router.store.interface import Change, Store
 from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.router.store.postgres import open_postgres_store
 from simplex_trio.router.store.sqlite import open_sqlite_store
+from tests.postgres import new_url
 from tests.router.store.model import BEGINNING, Conflict, Model, changes
 from tests.router.store.support import contents
 
@@ -49,3 +51,14 @@ async def test_sqlite(runs: list[list[list[Change]]]) -> None:
                 assert await contents(store) == model.contents()
                 for commit in commits:
                     model = await _commit(store, model, commit)
+
+
+@given(runs=st.lists(_commits, max_size=2))
+@settings(max_examples=max(8, settings().max_examples // 10))
+async def test_postgres(postgres: str, runs: list[list[list[Change]]]) -> None:
+    model, url = Model(), new_url(postgres)
+    for commits in [[BEGINNING], *runs]:
+        async with open_postgres_store(url) as store:
+            assert await contents(store) == model.contents()
+            for commit in commits:
+                model = await _commit(store, model, commit)

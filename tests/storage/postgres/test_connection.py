@@ -18,6 +18,7 @@ from simplex_trio.errors import (
 )
 from simplex_trio.storage.postgres.connection import (
     Connection,
+    Rows,
     connect,
     open_connection,
     run_in_time,
@@ -87,9 +88,8 @@ async def test_much_is_written_and_read_at_once(postgres: str) -> None:
         rows = [(number, bytes([number % 256]) * 16_000) for number in range(1200)]
         await connection.run([put(*rows)])
         async with snapshot(connection) as found:
-            portions = [
-                each async for each in found.portions("SELECT * FROM notes ORDER BY number")
-            ]
+            portions: list[Rows] = []
+            await found.read("SELECT * FROM notes ORDER BY number", portions.append)
         assert [row for rows in portions for row in rows] == rows
         assert [len(rows) for rows in portions] == [500, 500, 200]
 
@@ -103,9 +103,11 @@ async def test_a_snapshot_is_of_one_moment(postgres: str) -> None:
         await writer.run([Statement(f"CREATE SCHEMA {url.schema}"), Statement(_MAKE)])
         await writer.run([put((1, b"one"))])
         async with snapshot(reader) as found:
-            first = [rows async for rows in found.portions("SELECT number FROM notes")]
+            seen: list[Rows] = []
+            await found.read("SELECT number FROM notes", seen.append)
             await writer.run([put((2, b"two"))])
-            assert first == [rows async for rows in found.portions("SELECT number FROM notes")]
+            await found.read("SELECT number FROM notes WHERE number >= $1", seen.append, (0,))
+            assert seen == [[(1,)], [(1,)]]
         assert await count(reader) == 2
         await writer.run([Statement(f"DROP SCHEMA {url.schema} CASCADE")])
 
