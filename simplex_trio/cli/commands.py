@@ -287,6 +287,23 @@ router.command(
         "simplex-trio router renew /etc/smp --ca-key /media/usb/ca.key",
     ),
 )
+router.command(
+    "simplex_trio.cli.routers.moving:copy_",
+    name="copy",
+    help_epilogue=_examples("simplex-trio router copy /etc/smp /mnt/backup/router.sqlite"),
+)
+router.command(
+    "simplex_trio.cli.routers.moving:export",
+    help_epilogue=_examples("simplex-trio router export /etc/smp router.export"),
+)
+router.command(
+    "simplex_trio.cli.routers.moving:import_",
+    name="import",
+    help_epilogue=_examples(
+        "simplex-trio router import router.export /etc/smp",
+        "simplex-trio router import /var/opt/simplex /etc/smp",
+    ),
+)
 for _name, _example in (
     ("status", "/etc/smp"),
     ("reload", "/etc/smp"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import trio
@@ -14,11 +15,13 @@ from simplex_trio.router.core.decisions import Work
 from simplex_trio.router.core.model import Queue
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.session_info import SessionInfo, origin_text
+from simplex_trio.router.store.interface import Store
+from simplex_trio.router.store.sqlite import SQLiteStore
 from simplex_trio.serving.blocking import blocked_in, blocking_reason
 from simplex_trio.serving.control_messages import ControlError, ControlRequest, Controls
 from simplex_trio.wire.errors.values import Blocked
 
-__all__ = ["QueueAdministration", "queue_controls"]
+__all__ = ["QueueAdministration", "queue_controls", "store_controls"]
 
 _MOST_CLIENTS: Final = 10_000
 """Clients in one answer, those that are connected longest first."""
@@ -136,6 +139,24 @@ def queue_controls(hub: Hub, queues: QueueAdministration) -> Controls:
         "resume": resume,
         "delete": delete,
     }
+
+
+def store_controls(store: Store) -> Controls:
+    """The command that copies a store that is a file, while the router uses it."""
+
+    async def back_up(request: ControlRequest) -> dict[str, Any]:
+        name = request.text("folder")
+        if not isinstance(store, SQLiteStore):
+            raise ControlError(ControlError.BAD_REQUEST, "the router's store is not a file")
+        if Path(name).name != name:
+            raise ControlError(ControlError.BAD_REQUEST, "the folder must be beside the store")
+        try:
+            await store.back_up(store.path.parent / name / store.path.name)
+        except StoreError as exc:
+            raise ControlError(ControlError.FAILED, f"there is no copy: {exc}") from exc
+        return {}
+
+    return {"back_up": back_up}
 
 
 def _not_found() -> ControlError:

@@ -29,7 +29,7 @@ from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router import housekeeping
 from simplex_trio.router.config import RouterConfig
-from simplex_trio.router.control import QueueAdministration, queue_controls
+from simplex_trio.router.control import QueueAdministration, queue_controls, store_controls
 from simplex_trio.router.core.administration import QueueStatus
 from simplex_trio.router.hub import Hub, assemble_hub
 from simplex_trio.router.names import NameResolver
@@ -84,9 +84,12 @@ _NAMES = ServingNames(
 class Router(RunningRouter):
     """A router that is running."""
 
-    def __init__(self, hub: Hub, source: CredentialSource, shown: ShownCredentials) -> None:
+    def __init__(
+        self, hub: Hub, store: Store, source: CredentialSource, shown: ShownCredentials
+    ) -> None:
         super().__init__(_NAMES, hub.config, source, shown, hub.places)
         self._hub = hub
+        self._store = store
         self._queues = QueueAdministration(hub)
 
     @property
@@ -133,7 +136,11 @@ class Router(RunningRouter):
         return await self._queues.delete(queue_id)
 
     def _controls(self) -> Controls:
-        return {**super()._controls(), **queue_controls(self._hub, self._queues)}
+        return {
+            **super()._controls(),
+            **queue_controls(self._hub, self._queues),
+            **store_controls(self._store),
+        }
 
     # --- running ------------------------------------------------------------------------------
 
@@ -232,7 +239,7 @@ async def serve_router(
             clock=clock,
             threads=spare_processors(),
         )
-        await _run(hub, Router(hub, source, shown), task_status)
+        await _run(hub, Router(hub, opened, source, shown), task_status)
 
 
 def _opened_store(

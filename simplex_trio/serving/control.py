@@ -169,13 +169,16 @@ async def _read_line(
     return line
 
 
-async def ask_router(path: Path, command: str, **arguments: Any) -> dict[str, Any]:
+async def ask_router(
+    path: Path, command: str, patience: float = _PATIENCE, /, **arguments: Any
+) -> dict[str, Any]:
     """Ask the router whose control socket is at ``path``, and return its answer.
 
-    Raises `OSError` if no router answers there, and `ControlError`.
+    It waits for ``patience`` seconds.  Raises `OSError` if no router answers there, and
+    `ControlError`.
     """
     try:
-        with trio.fail_after(_PATIENCE):
+        with trio.fail_after(patience):
             async with await trio.open_unix_socket(path) as stream:
                 await stream.send_all(encode_request(command, arguments))
                 line = await _read_line(stream, bytearray(), MAX_ANSWER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,9 +16,11 @@ from simplex_trio.router.store.reading import TableReader
 from simplex_trio.router.store.schema import SCHEMA
 from simplex_trio.router.store.tables import Tables
 from simplex_trio.storage.database import Database
+from simplex_trio.storage.drivers import PLAIN
+from simplex_trio.storage.failures import translated
 from simplex_trio.wire.smp.links import QueueLinkData
 
-__all__ = ["SQLiteStore", "open_sqlite_store"]
+__all__ = ["SQLiteStore", "open_sqlite_store", "read_backup"]
 
 
 @asynccontextmanager
@@ -44,12 +47,52 @@ async def open_sqlite_store(
         await store.aclose()
 
 
+@asynccontextmanager
+async def read_backup(path: Path) -> AsyncIterator[Reading]:
+    """Read a file that `SQLiteStore.back_up` has made, and leave it as it is.
+
+    Raises `StoreCorrupted`, `StoreForeign` or `StoreUnavailable`.
+    """
+    connection = await trio.to_thread.run_sync(_connect_backup, path)
+    try:
+        reader = TableReader(connection)
+        yield _BackupReading(reader, await trio.to_thread.run_sync(reader.count))
+    finally:
+        connection.close()
+
+
+def _connect_backup(path: Path) -> sqlite3.Connection:
+    with translated("the copy"):
+        connection = PLAIN.connect(path, immutable=True)
+        try:
+            connection.text_factory = bytes
+            SCHEMA.check_version(connection)
+            SCHEMA.check_tables(connection)
+            SCHEMA.check_contents(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+class _BackupReading(Reading):
+    is_complete = False  # the store is used, and what came later is not in the copy
+
+    def __init__(self, reader: TableReader, records: int) -> None:
+        self._reader = reader
+        self.records: int | None = records
+
+    async def portion(self) -> Sequence[Filling]:
+        return await trio.to_thread.run_sync(self._reader.portion)
+
+
 class SQLiteStore(Readable):
     """A store in an SQLite file with a write-ahead log; see `Store` for the contract."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._tables = Tables(database)
+        self.path: Path = database.path
 
     @classmethod
     async def open(cls, path: Path, *, accept_loss: bool = False) -> SQLiteStore:
