@@ -81,6 +81,7 @@ class Commits:
         self._state = state
         self._waiting: deque[_Entry] = deque()
         self._working = False
+        self._working_since = 0.0
         self._scope = trio.CancelScope(shield=True)
         self._work = trio.lowlevel.ParkingLot()
         self._idle = trio.lowlevel.ParkingLot()
@@ -131,6 +132,11 @@ class Commits:
         while self._waiting or self._working:
             await self._idle.park()
 
+    @property
+    def seconds_in_store(self) -> float:
+        """How long the store has had what it is storing now; 0 if it has nothing to do."""
+        return trio.current_time() - self._working_since if self._working else 0.0
+
     def close(self) -> None:
         """End `run`; work that was not completed never is."""
         self._scope.cancel()
@@ -149,6 +155,7 @@ class Commits:
             while not self._waiting:
                 await self._work.park()
             self._working = True
+            self._working_since = trio.current_time()
             try:
                 await self._commit()
             finally:

@@ -70,6 +70,9 @@ EMBEDDED = RouterConfig(
 )
 """What `open_router` opens: a router that only this machine can reach."""
 
+_STORE_SECONDS = 30
+"""For one call to the store, which takes some milliseconds; longer than a busy disk needs."""
+
 METRICS_PREFIX = "simplex_router_"
 """What the names of metrics begin with."""
 
@@ -100,6 +103,15 @@ class Router(RunningRouter):
     def statistics(self) -> RouterStatistics:
         """The router in numbers, now."""
         return take_statistics(self._hub.state, clients=self.clients, sockets=self.sockets)
+
+    def problems(self) -> tuple[str, ...]:
+        """See `RunningRouter`."""
+        found = []
+        if self._hub.state.shortage.is_now:
+            found.append("the store has no room")
+        if self._hub.commits.seconds_in_store > _STORE_SECONDS:
+            found.append("the store does not answer")
+        return tuple(found)
 
     # --- what its operator does with queues -----------------------------------------------------
 

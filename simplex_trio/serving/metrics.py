@@ -1,4 +1,7 @@
-"""Metrics for Prometheus, at ``/metrics`` on a port of this machine only.
+"""Metrics for Prometheus, at ``/metrics``, and health, on a port of this machine only.
+
+``/health/live`` is answered as long as the program runs.  ``/health/ready`` says whether it can do
+what it is for, with status 200 or 503, and what is wrong.
 
 The package `prometheus_client` writes them; it comes with the extra ``metrics``.
 """
@@ -6,7 +9,7 @@ The package `prometheus_client` writes them; it comes with the extra ``metrics``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -22,6 +25,10 @@ from simplex_trio.serving.statistics import ServingStatistics
 __all__ = ["Counted", "MetricsSupportMissing", "gauges", "metrics_writer", "serve_metrics"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+Problems = Callable[[], Sequence[str]]
+"""What is wrong at the moment, each in a few words."""
 
 
 class MetricsSupportMissing(SimplexError):
@@ -83,16 +90,27 @@ def metrics_writer(statistics: Callable[[], Counted], prefix: str) -> Callable[[
     return lambda: HttpResponse(generate_latest(registry), CONTENT_TYPE_LATEST)
 
 
-def _answer(write: Callable[[], HttpResponse], request: HttpRequest) -> HttpResponse:
-    if request.path == "/metrics":
-        return write()
+def _answer(
+    write: Callable[[], HttpResponse], problems: Problems, request: HttpRequest
+) -> HttpResponse:
+    match request.path:
+        case "/metrics":
+            return write()
+        case "/health/live":
+            return HttpResponse(b"live\n")
+        case "/health/ready":
+            found = problems()
+            if not found:
+                return HttpResponse(b"ready\n")
+            text = "".join(f"{each}\n" for each in found).encode()
+            return HttpResponse(text, status=HTTPStatus.SERVICE_UNAVAILABLE)
     return HttpResponse(b"404 Not Found\n", status=HTTPStatus.NOT_FOUND)
 
 
-async def _serve(write: Callable[[], HttpResponse], stream: trio.abc.Stream) -> None:
+async def _serve(answer: Callable[[HttpRequest], HttpResponse], stream: trio.abc.Stream) -> None:
     async with stream:
         with suppress(trio.BrokenResourceError):
-            await answer_one(stream, partial(_answer, write))
+            await answer_one(stream, answer)
 
 
 async def serve_metrics(
@@ -100,15 +118,18 @@ async def serve_metrics(
     port: int,
     prefix: str,
     *,
+    problems: Problems = tuple,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answer Prometheus on ``port`` of 127.0.0.1 until cancelled; the status is the actual port.
 
+    ``problems`` are why the program cannot do what it is for, if it cannot.
+
     Raises `MetricsSupportMissing`, or `OSError` if the port cannot be opened.
     """
-    write = metrics_writer(statistics, prefix)
+    answer = partial(_answer, metrics_writer(statistics, prefix), problems)
     (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
-        serve = partial(trio.serve_listeners, partial(_serve, write), [listener])
+        serve = partial(trio.serve_listeners, partial(_serve, answer), [listener])
         await nursery.start(serve)
         task_status.started(listener.socket.getsockname()[1])

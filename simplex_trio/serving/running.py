@@ -113,6 +113,13 @@ class RunningRouter(ABC):
     def statistics(self) -> ServingStatistics:
         """The router in numbers, now."""
 
+    def problems(self) -> tuple[str, ...]:
+        """Why the router cannot do all that it is for at the moment; empty if it can.
+
+        The health page on the metrics port, the control socket and the supervisor tell this.
+        """
+        return ()
+
     @abstractmethod
     async def _serve(self, tls: TlsStream) -> None:
         """Serve a connection on a port that is not for browsers."""
@@ -229,7 +236,10 @@ class RunningRouter(ABC):
             await nursery.start(serve_control, config.control, self._controls())
         if config.metrics_port is not None:
             self.metrics_port = await nursery.start(
-                serve_metrics, self.statistics, config.metrics_port, self._names.metrics_prefix
+                partial(serve_metrics, problems=self.problems),
+                self.statistics,
+                config.metrics_port,
+                self._names.metrics_prefix,
             )
 
     # --- the control socket -------------------------------------------------------------------
@@ -244,6 +254,7 @@ class RunningRouter(ABC):
         return {
             "router": self._names.protocol.value,
             "version": _package_version(),
+            "problems": list(self.problems()),
             "running_seconds": round(trio.current_time() - self._listening_since),
             "address": str(self.address),
             "ports": list(self.ports),

@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -288,6 +289,23 @@ def test_a_hang_up_reloads(cli: Cli, tmp_path: Path, program: tuple[str, ...]) -
         assert running.next_log()["message"] == "other values from now on: intervals.expiry"
         assert "start of the router: metrics_port" in running.next_log()["message"]
         assert running.stop(signal.SIGTERM).code == 0
+
+
+def test_a_supervisor_is_told(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "router"
+    a_router(cli, folder)
+    address = str(tmp_path / "notify")
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as told:
+        told.bind(address)
+        told.settimeout(60)
+        with Program("router", "start", folder, folder=tmp_path, NOTIFY_SOCKET=address) as program:
+            assert told.recv(4096) == b"READY=1\nSTATUS=0 clients\n"
+            assert told.recv(4096) == b"STATUS=0 clients\n"
+            program.process.send_signal(signal.SIGHUP)
+            assert told.recv(4096).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+            assert told.recv(4096) == b"READY=1\nSTATUS=0 clients\n"
+            assert program.stop(signal.SIGTERM).code == 0
+            assert told.recv(4096) == b"STOPPING=1\n"
 
 
 def test_metrics() -> None:

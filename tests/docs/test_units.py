@@ -33,6 +33,14 @@ def test_there_are_units() -> None:
     }
 
 
+@pytest.mark.parametrize("name", [name for name in UNITS if name.startswith("deploy-a-router")])
+def test_routers_tell_systemd_how_they_are(name: str) -> None:
+    lines = UNITS[name].splitlines()
+    assert "Type=notify" in lines
+    assert "ExecReload=/bin/kill -HUP $MAINPID" in lines
+    assert any(line.startswith("RestrictAddressFamilies=") and "AF_UNIX" in line for line in lines)
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
 @pytest.mark.parametrize("name", UNITS)
 def test_units_are_valid(tmp_path: Path, name: str) -> None:

@@ -356,6 +356,41 @@ async def test_nothing_else_beside_metrics() -> None:
         assert b" 404 " in await fetch(router.metrics_port, "/")
 
 
+async def test_health(autojump_clock: MockClock) -> None:
+    store = ReluctantStore()
+    async with open_router(evolve(EMBEDDED, metrics_port=0), store=store) as router:
+        port = router.metrics_port
+        assert port is not None
+        async with open_smp_client(router.address) as client:
+            for page in ("/health/live", "/health/ready"):
+                assert (await fetch(port, page)).startswith(b"HTTP/1.1 200 OK\r\n")
+            store.is_full = True
+            with pytest.raises(RouterError):
+                await client.create_queue()
+            assert (await fetch(port, "/health/live")).endswith(b"live\n")
+            unready = await fetch(port, "/health/ready")
+            assert unready.startswith(b"HTTP/1.1 503 ")
+            assert unready.endswith(b"\r\n\r\nthe store has no room\n")
+            store.is_full = False
+            await trio.sleep(RETRY_SECONDS + 1)
+            await client.create_queue()
+            assert router.problems() == ()
+
+
+async def test_a_store_that_hangs_is_a_problem(autojump_clock: MockClock) -> None:
+    store = ReluctantStore()
+    config = evolve(EMBEDDED, intervals=evolve(EMBEDDED.intervals, statistics=10, close=1))
+    async with open_router(config, store=store) as router:
+        store.go = trio.Event()
+        await trio.sleep(35)
+        assert router.problems() == ()
+        await trio.sleep(10)
+        assert router.problems() == ("the store does not answer",)
+        store.go.set()
+        await trio.sleep(1)
+        assert router.problems() == ()
+
+
 async def fetch(port: int, path: str) -> bytes:
     stream = await trio.open_tcp_stream("127.0.0.1", port)
     async with stream:

@@ -21,6 +21,7 @@ from simplex_trio.frozen import frozen
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.serving.config import ServingConfig
 from simplex_trio.serving.running import RunningRouter
+from simplex_trio.serving.supervisor import Supervisor
 
 __all__ = ["Manner", "run_router"]
 
@@ -76,13 +77,32 @@ async def _serve(
     ready: Callable[[RunningRouter], None],
     load: Callable[[], ServingConfig] | None,
 ) -> None:
+    supervisor = Supervisor.of_this_process()
     with _hang_ups(can_reload=load is not None) as signals:
         async with open_inner_nursery() as nursery:
             router = await nursery.start(serve)
             router.config_loader = load
+            nursery.start_soon(_announce_end, supervisor)
             ready(router)
+            status = partial(_status, router)
+            supervisor.ready(status())
+            nursery.start_soon(supervisor.keep_informed, status)
             if signals is not None:
-                nursery.start_soon(_reload_at, signals, router)
+                nursery.start_soon(_reload_at, signals, router, supervisor)
+
+
+def _status(router: RunningRouter) -> str:
+    """A line about a router for its supervisor."""
+    problems = router.problems()
+    return f"{router.clients} clients" + (f", and {'; '.join(problems)}" if problems else "")
+
+
+async def _announce_end(supervisor: Supervisor) -> None:
+    """Tell the supervisor as soon as the router begins to end, which may take some seconds."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        supervisor.stopping()
 
 
 def _hang_ups(*, can_reload: bool) -> AbstractContextManager[AsyncIterator[int] | None]:
@@ -91,7 +111,11 @@ def _hang_ups(*, can_reload: bool) -> AbstractContextManager[AsyncIterator[int] 
     return nullcontext() if not can_reload or number is None else trio.open_signal_receiver(number)
 
 
-async def _reload_at(signals: AsyncIterator[int], router: RunningRouter) -> None:
+async def _reload_at(
+    signals: AsyncIterator[int], router: RunningRouter, supervisor: Supervisor
+) -> None:
     async for _ in signals:
+        supervisor.reloading()
         with suppress(SimplexError, OSError):  # which are in the log
             await router.reload_again()
+        supervisor.ready(_status(router))

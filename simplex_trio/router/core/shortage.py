@@ -30,6 +30,11 @@ class Shortage:
     def __init__(self) -> None:
         self._retry_at: float | None = None
 
+    @property
+    def is_now(self) -> bool:
+        """Whether the store was full the last time that something took room."""
+        return self._retry_at is not None
+
     def begin(self, now: float) -> None:
         """Note that the store has refused changes because it is full."""
         self._retry_at = now + RETRY_SECONDS
