@@ -77,7 +77,7 @@ class Intervals(ServingIntervals):
     """
 
     idle_check: float = field(default=3600, validator=gt(0))
-    """Looking for idle clients to disconnect."""
+    """Looking for idle clients to disconnect; no less often than ``idle_seconds``."""
     end_events: float = field(default=0, validator=ge(0))
     """Collecting END, ENDS and DELD before sending them; 0 sends them at once.  The reference
     collects for 15 s."""
@@ -95,11 +95,15 @@ class RouterConfig(ServingConfig):
         "intervals.end_events",
         "intervals.notifications",
         "proxy.own_domains",
+        "proxy.remember_failure",
         "proxy.socks",
     }
 
     ports: tuple[int, ...] = field(default=(5223,), validator=[are_ports, min_len(1)])
     """The ports to listen on, 0 for one that the system chooses; the first is in the address."""
+    client_certificates: bool = True
+    """Whether clients are asked in TLS for certificates, by which services are recognized.  Without
+    this, services connect as any client does; ``accept_service_credentials`` in the reference."""
     queues: QueuePolicy = Factory(QueuePolicy)
     proxy: ProxyPolicy = Factory(ProxyPolicy)
     limits: ClientLimits = Factory(ClientLimits)

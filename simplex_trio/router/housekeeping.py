@@ -35,7 +35,9 @@ async def expire(hub: Hub) -> None:
 async def disconnect_idle(hub: Hub) -> None:
     """Disconnect idle clients without subscriptions, regularly, until cancelled."""
     while True:
-        await hub.pace.wait(lambda: hub.config.intervals.idle_check)
+        await hub.pace.wait(
+            lambda: min(hub.config.intervals.idle_check, hub.config.limits.idle_seconds)
+        )
         now = trio.current_time()
         for session in tuple(hub.sessions):
             session.close_if_idle(now)

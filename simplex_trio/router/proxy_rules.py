@@ -73,6 +73,9 @@ class ProxyPolicy(Redacted):
     connecting_per_client: int = field(default=16, validator=ge(1))
     """The most of them that one connection of a client waits for: half of ``proxied_at_once``.  At
     the limit its next PRXY waits until one of them has ended."""
+    remember_failure: float = field(default=30, validator=ge(0))
+    """Seconds for which clients are told at once that a relay could not be reached, as in the
+    reference; 0 to try anew for each."""
     own_domains: tuple[str, ...] = field(default=(), validator=_patterns)
     """Domains of the operator's other routers."""
     socks: str | None = field(default=None, validator=optional(_is_socks))

@@ -54,7 +54,11 @@ async def open_relays(
 
     ``connector`` replaces the way in which they are made, and what the policy says about that.
     """
-    config = AgentConfig(role=AgentRole.SENDER, own_domains=policy.own_domains)
+    config = AgentConfig(
+        role=AgentRole.SENDER,
+        own_domains=policy.own_domains,
+        remember_failure=policy.remember_failure,
+    )
     rules = _Rules(policy)
     if connector is None:
         connector = _connector(rules, _client_config(policy), resolve)

@@ -172,6 +172,9 @@ class Router(RunningRouter):
         credentials = self._credentials_in(tls)
         await serve_client(self._hub, blocks, tls.session, tls.origin, credentials)
 
+    def _asks_clients(self, config: RouterConfig) -> bool:
+        return config.client_certificates
+
     def _reconfigure(self, config: RouterConfig, credentials: RouterCredentials) -> None:
         self._hub.credentials = credentials
         self._hub.reconfigure(config)

@@ -76,7 +76,7 @@ async def serve_client(
     hub's.  Cancelling ends it at once.
     """
     try:
-        with hub.places.handshake(hub.config.limits.handshake_seconds):
+        with hub.places.handshake(hub.config.limits.first_seconds):
             agreement = await shake_hands(hub, frames, tls, credentials)
     except (HandshakeFailed, trio.TooSlowError, *GONE) as exc:
         _log.debug("a handshake failed: %s", type(exc).__name__)

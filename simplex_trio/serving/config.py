@@ -60,7 +60,12 @@ class ConnectionLimits:
     """For TLS and for the handshake, each, while more than half of all places are taken."""
     idle_seconds: float = field(default=6 * 3600, validator=gt(0))
     """After so long without traffic a client is disconnected, as in the reference, unless it has
-    subscriptions."""
+    subscriptions.  If this is less than ``handshake_seconds``, handshakes have no more either."""
+
+    @property
+    def first_seconds(self) -> float:
+        """For the handshake after TLS."""
+        return min(self.handshake_seconds, self.idle_seconds)
 
     def of_listeners(self) -> ListenLimits:
         """What of these limits concerns connections before anything is known of their clients."""

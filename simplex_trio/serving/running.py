@@ -88,7 +88,7 @@ class RunningRouter(ABC):
         self._serving = config
         self._source = source
         self._shown = shown
-        self._contexts = self._new_contexts(shown)
+        self._contexts = self._new_contexts(shown, config)
         self._reloading = trio.Lock()
         self._listening_since = 0.0
         self._places = places
@@ -153,7 +153,7 @@ class RunningRouter(ABC):
             try:
                 plan = plan_reload(self._serving, config)
                 shown = await self._source.load()
-                contexts = self._new_contexts(shown)
+                contexts = self._new_contexts(shown, plan.config)
             except SimplexError:
                 raise
             except ValueError as exc:
@@ -192,12 +192,16 @@ class RunningRouter(ABC):
     def _reconfigure(self, config: Any, credentials: RouterCredentials) -> None:
         """Apply a configuration of the router's own class."""
 
-    def _new_contexts(self, shown: ShownCredentials) -> dict[bool, _Context]:
+    def _asks_clients(self, _config: Any) -> bool:
+        """Whether clients are asked for certificates, with this configuration."""
+        return False
+
+    def _new_contexts(self, shown: ShownCredentials, config: ServingConfig) -> dict[bool, _Context]:
         """What TLS needs, on ports without browsers and with them."""
-        alpn = self._names.alpn
-        contexts = {False: _Context(shown.router, alpn, None)}
+        make = partial(_Context, shown.router, self._names.alpn, asks=self._asks_clients(config))
+        contexts = {False: make(None)}
         if shown.web is not None:
-            contexts[True] = _Context(shown.router, alpn, shown.web)
+            contexts[True] = make(shown.web)
         return contexts
 
     # --- connections --------------------------------------------------------------------------
@@ -304,9 +308,15 @@ class _Context(ServerContext):
     """What a listener needs for TLS, and the credentials for what comes after that."""
 
     def __init__(
-        self, router: RouterCredentials, alpn: Sequence[str], web: TlsCredentials | None
+        self,
+        router: RouterCredentials,
+        alpn: Sequence[str],
+        web: TlsCredentials | None,
+        *,
+        asks: bool,
     ) -> None:
-        super().__init__(TlsCredentials.of(router.chain, router.key), alpn=alpn, web=web)
+        shown = TlsCredentials.of(router.chain, router.key)
+        super().__init__(shown, alpn=alpn, web=web, asks_clients=asks)
         self.router = router
 
 

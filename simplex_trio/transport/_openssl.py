@@ -212,13 +212,17 @@ def server_context(
     alpn: Sequence[str],
     lists: TlsLists,
     named: Context | None = None,
+    asks_clients: bool = True,
 ) -> Context:
     """The context of a server; ``named`` takes the place of it for clients that send a name.
 
+    With ``asks_clients`` they are asked for certificates, which they need not have.
     Raises `ValueError` for certificates and keys that cannot be used.
     """
     context = _new_context(SSL.TLS_SERVER_METHOD, lists)
     _use(context, certificates, private_key)
+    if not asks_clients:
+        context.set_verify(SSL.VERIFY_NONE)
     known = frozenset(name.encode() for name in alpn)
 
     def select_alpn(_: SSL.Connection, offered: list[bytes]) -> object:

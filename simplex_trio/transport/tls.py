@@ -113,7 +113,8 @@ class ServerContext:
 
     Clients that send a server name get the ``web`` credentials if there are some, and then the
     whole port accepts what browsers need.  ``alpn`` are the protocols by name, of which the first
-    that the client lists is taken.  Raises `ValueError` for credentials that cannot be used.
+    that the client lists is taken.  Without ``asks_clients`` no client is asked for a certificate,
+    so that none has one.  Raises `ValueError` for credentials that cannot be used.
     """
 
     def __init__(
@@ -122,7 +123,9 @@ class ServerContext:
         *,
         alpn: Sequence[str],
         web: TlsCredentials | None = None,
+        asks_clients: bool = True,
     ) -> None:
+        self._asks_clients = asks_clients
         self.serves_web: bool = web is not None
         self._lists = _openssl.ROUTER_LISTS if web is None else _openssl.WEB_LISTS
         named = None if web is None else self._context(web, alpn, None)
@@ -137,6 +140,7 @@ class ServerContext:
             alpn=alpn,
             lists=self._lists,
             named=named,
+            asks_clients=self._asks_clients,
         )
 
 

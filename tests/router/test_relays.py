@@ -154,6 +154,20 @@ async def test_there_is_an_end_to_relays() -> None:
         assert (await relays.connection(one.address, requester())).version == 20
 
 
+@pytest.mark.parametrize(("seconds", "attempts"), [(30, 1), (0, 2)])
+async def test_how_long_an_unreachable_relay_is_remembered(seconds: float, attempts: int) -> None:
+    resolver = Changing()
+    trio.socket.set_custom_hostname_resolver(resolver)
+    deny = tuple(f"127.0.0.{number}" for number in range(9))
+    policy = ProxyPolicy(allow_private=True, deny=deny, remember_failure=seconds)
+    async with open_router() as router, open_relays(policy) as relays:
+        named = evolve(router.address, hosts=(DomainHost("relay.example.com"),))
+        for _ in range(2):
+            with pytest.raises(NoSuitableHost):
+                await relays.connection(named, requester())
+    assert len(resolver.asked) == attempts
+
+
 async def test_private_relays_are_refused() -> None:
     config = evolve(EMBEDDED, proxy=ProxyPolicy())
     async with open_router() as relay, open_router(config) as proxy:

@@ -155,6 +155,22 @@ async def test_names() -> None:
         assert await client.resolve_name(Domain.parse("a.simplex")) == record
 
 
+async def test_a_router_that_asks_for_no_certificates() -> None:
+    made = generate_service_credentials(now=utc_now())
+    service = ServiceCertificate(ServiceRole.MESSAGING, made.chain, made.key)
+    config = SMPClientConfig(session=SMPSessionConfig(service=service))
+    plain = evolve(EMBEDDED, client_certificates=False)
+    async with open_router(plain) as router:
+        async with open_smp_client(router.address, config) as client:
+            assert client.service is None
+            await client.create_queue()
+        assert router.statistics().services == 0
+        done = await router.reload(EMBEDDED)
+        assert done.changed == ("client_certificates",)
+        async with open_smp_client(router.address, config) as client:
+            assert client.service is not None
+
+
 async def test_service_certificates_over_tls() -> None:
     made = generate_service_credentials(now=utc_now())
     service = ServiceCertificate(ServiceRole.MESSAGING, made.chain, made.key)

@@ -409,6 +409,20 @@ async def test_idle_clients_are_disconnected(autojump_clock: MockClock) -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_short_idleness(autojump_clock: MockClock) -> None:
+    config = RouterConfig(limits=ClientLimits(idle_seconds=5))
+    async with open_house(config) as house, trio.open_nursery() as nursery:
+        await _idle_house(house, nursery)
+        silent, idle = house.dial(), await house.connect()
+        assert await silent.frames.receive_frame()  # the router's hello
+        with pytest.raises(trio.EndOfChannel):
+            await silent.frames.receive_frame()
+        assert trio.current_time() == 5
+        assert await idle.read_until_closed() == []
+        assert trio.current_time() <= 10
+        nursery.cancel_scope.cancel()
+
+
 async def test_getting_keeps_no_connection_alive(autojump_clock: MockClock) -> None:
     async with open_house() as house, trio.open_nursery() as nursery:
         await _idle_house(house, nursery)

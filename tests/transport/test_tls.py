@@ -110,8 +110,7 @@ async def test_a_client_may_show_a_chain(length: int) -> None:
 
 
 async def test_a_service_is_not_asked_by_every_server() -> None:
-    context = ServerContext(ROUTER_TLS, alpn=ALPN)
-    context._openssl.set_verify(0)
+    context = ServerContext(ROUTER_TLS, alpn=ALPN, asks_clients=False)
     client, server = await tls_pair(context=context, credentials=SERVICE_TLS)
     assert not client.session.certificate_sent
     assert not server.session.certificate_sent

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.serving.config import ServingIntervals
 from simplex_trio.wire.xftp.commands import FGET
 from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
 from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES
@@ -21,6 +23,7 @@ from simplex_trio.xftp.router.record_limits import ROW_BYTES
 from simplex_trio.xftp.router.server import (
     open_xftp_router,
 )
+from simplex_trio.xftp.router.short_lives import ShortLives
 from tests.scenarios.xftp import SMALLEST, NewPacket, client_at, refused, stored_packet
 from tests.xftp.raw import raw_client
 from tests.xftp.routers import CREDENTIALS, bodies, config
@@ -289,6 +292,56 @@ async def test_packets_expire_by_themselves(tmp_path: Path) -> None:
         await stored_packet(client)
         now += 50 * 3600
         await eventually(lambda: not router.statistics().packets)
+
+
+async def test_expiry_within_an_hour(tmp_path: Path) -> None:
+    now = 1000 * 3600 + 1800.0
+    settings = config(tmp_path, packet_ttl=60)
+    async with (
+        open_xftp_router(settings, clock=lambda: now) as router,
+        client_at(str(router.address)) as client,
+    ):
+        first = await stored_packet(client)
+        await client.delete(first.sender_key, first.ids.sender_id)
+        await stored_packet(client)
+        now += 59
+        await stored_packet(client)
+        assert await router.expire() == 0
+        now += 1
+        assert await router.expire() == 1
+        assert router.statistics().packets == 1
+    async with open_xftp_router(settings, clock=lambda: now) as router:
+        # When the last one was registered is not known any more, but for the hour.
+        now = 1002 * 3600 - 1
+        assert await router.expire() == 0
+        now += 1
+        assert await router.expire() == 1
+
+
+def test_packets_that_are_kept_for_less_than_an_hour() -> None:
+    lives = ShortLives(most=3)
+    assert lives.oldest is None
+    for number in range(4):
+        lives.add(bytes([number]), number)
+    assert len(lives) == 3  # the first one is left to the records
+    assert list(lives.take_older(2)) == [b"\1", b"\2"]
+    assert lives.oldest == 3
+    assert list(lives.take_older(2)) == []
+
+
+async def test_packets_of_seconds_expire_by_themselves(tmp_path: Path) -> None:
+    settings = config(tmp_path, packet_ttl=1)
+    now = 1000.0
+    async with open_xftp_router(settings, clock=lambda: now) as router:
+        assert router._seconds_to_expiry() == 1
+        async with client_at(str(router.address)) as client:
+            await stored_packet(client)
+            now += 0.25
+            assert router._seconds_to_expiry() == 0.75
+            now += 1
+            assert router._seconds_to_expiry() == 0
+            await router.reload(attrs.evolve(settings, intervals=ServingIntervals(expiry=5)))
+            await eventually(lambda: not router.statistics().packets)
 
 
 # --- blocking -------------------------------------------------------------------------------------

@@ -283,6 +283,20 @@ async def test_idle_clients_are_sent_away(mock_clock: trio.testing.MockClock) ->
         await trio.aclose_forcefully(client.tls)
 
 
+async def test_short_idleness_counts_from_the_beginning(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    async with open_xftp_router(config(idle_seconds=5)) as router:
+        silent = await raw_client(router.address)
+        known = await raw_client(router.address)
+        await known.shake_hands(router.address.key_hash)
+        assert await silent.peer.see(events.RemoteSettingsChanged)
+        mock_clock.jump(5)
+        for client in (silent, known):
+            assert await client.peer.see(events.ConnectionTerminated)
+            await trio.aclose_forcefully(client.tls)
+
+
 async def ping(client: RawClient) -> None:
     """As HTTP/2 does it, which is not a request."""
     client.peer.h2.ping(bytes(8))

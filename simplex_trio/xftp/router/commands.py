@@ -43,6 +43,7 @@ from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
 from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.records import PacketRecord
+from simplex_trio.xftp.router.short_lives import ShortLives
 from simplex_trio.xftp.router.statistics import Count
 from simplex_trio.xftp.router.storage import OutgoingBody, QuotaExhausted, Storage
 
@@ -119,6 +120,8 @@ class Commands:
         self._clock = clock
         self._random = random
         self._turns = Turns()
+        self.short_lives: ShortLives = ShortLives(policy.max_packets)
+        """Packets that are kept for less than an hour."""
 
     def reconfigure(self, policy: PacketPolicy, limits: XFTPClientLimits) -> None:
         """Apply other rules and limits from now on."""
@@ -223,6 +226,8 @@ class Commands:
         ids = await self._storage.register(command.info, keys, hour, self._record_limits(hour))
         if ids is None:
             return _refused(XFTPCode.QUOTA)
+        if policy.is_exact:
+            self.short_lives.add(ids[0], self._clock())
         self._count(Count.PACKETS_REGISTERED)
         self._count(Count.RECIPIENTS_ADDED, len(keys))
         return Answer(SIDS(*ids))

@@ -54,7 +54,11 @@ class PacketPolicy(AcceptPolicy):
     limit, uploads are refused until packets are deleted or expire."""
     packet_ttl: int = field(default=48 * _HOUR, validator=ge(1))
     """Seconds after which packets are deleted, rounded up to whole hours, and counted from the end
-    of the hour in which a packet was registered, as in the reference."""
+    of the hour in which a packet was registered, as in the reference: that is all the records say.
+
+    Less than an hour is counted exactly, from the registration, whose time the router remembers;
+    packets from before its last start are kept until the end of the hour after.  Then it looks for
+    old packets when there are some, and not only as often as ``intervals.expiry`` says."""
     max_packets: int = field(default=1_000_000, validator=ge(1))
     """Registered packets.  At the limit, packets without a body that were registered more than an
     hour ago make room, the oldest first; if there are none, registering is refused."""
@@ -65,6 +69,11 @@ class PacketPolicy(AcceptPolicy):
     packets that fit into the quota."""
     max_recipients: int = field(default=2048, validator=ge(1))
     """Of one packet: the most that a sender registers, who rounds the number up."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether ``packet_ttl`` counts from the second in which a packet was registered."""
+        return self.packet_ttl < _HOUR
 
     @property
     def kept_hours(self) -> int:

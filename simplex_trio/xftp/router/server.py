@@ -179,8 +179,11 @@ class XFTPRouter(RunningRouter):
 
         Raises `StoreError`.
         """
-        oldest = int(self._clock()) // _HOUR - self._config.packets.kept_hours
+        packets, now = self._config.packets, self._clock()
+        oldest = int(now) // _HOUR - packets.kept_hours
         count = await self._storage.delete_created_before(oldest)
+        for sender_id in self._commands.short_lives.take_older(now - packets.packet_ttl):
+            count += await self._storage.delete(sender_id)
         self._counters.add(Count.PACKETS_EXPIRED, count)
         return count
 
@@ -248,7 +251,16 @@ class XFTPRouter(RunningRouter):
                     _log.info("%d packets have expired", count)
             except StoreError as exc:
                 _log.error("expired packets cannot be deleted: %s", exc)
-            await self._pace.wait(lambda: self._config.intervals.expiry)
+            await self._pace.wait(self._seconds_to_expiry)
+
+    def _seconds_to_expiry(self) -> float:
+        """Until packets may have to be deleted."""
+        packets, expiry = self._config.packets, self._config.intervals.expiry
+        if not packets.is_exact:
+            return expiry
+        oldest = self._commands.short_lives.oldest
+        since = self._clock() if oldest is None else oldest
+        return min(expiry, max(0.0, since + packets.packet_ttl - self._clock()))
 
 
 @asynccontextmanager

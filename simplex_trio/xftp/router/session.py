@@ -142,7 +142,7 @@ class _Session:
 
     async def _disconnect_idle(self, scope: trio.CancelScope) -> None:
         limits = self._limits
-        with suppress(trio.TooSlowError), self._places.handshake(limits.handshake_seconds):
+        with suppress(trio.TooSlowError), self._places.handshake(limits.first_seconds):
             await self._is_known.wait()
         if self._is_known.is_set():
             while True:
