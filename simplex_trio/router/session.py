@@ -25,7 +25,7 @@ from simplex_trio.router.core.decide import decide
 from simplex_trio.router.core.decisions import CatchUp, Decision, Refusal, RemoteCommand, Work
 from simplex_trio.router.core.interpreter import undo
 from simplex_trio.router.core.replies import NO_OUTLET, Event, Replies
-from simplex_trio.router.core.requests import Client, Request
+from simplex_trio.router.core.requests import Client, Context
 from simplex_trio.router.handshake import shake_hands
 from simplex_trio.router.hub import Hub
 from simplex_trio.router.incoming import GONE, IncomingBlocks
@@ -101,9 +101,10 @@ class _Commands(Receiver):
     """
 
     session: ClientSession
-    block: _Block = Factory(_Block)
+    context: Context
+    work: Work
+    block: _Block
     headings: list[bytes] = Factory(list)
-    work: Work = Factory(Work)
     is_last: bool = True
     """Whether the answers of the block are complete with theirs."""
 
@@ -307,72 +308,71 @@ class ClientSession:
         received: Sequence[ReceivedCommand[Command] | RefusedTransmission],
         turn: Turn,
     ) -> None:
-        commands, spent = _Commands(self), self._client.spent
-        is_accepted_ahead = partial(
-            verification.is_accepted_ahead, self._hub.state, self._client.verifier
-        )
+        state, verifier, proxied = self._hub.state, self._client.verifier, self._client.proxied
+        is_accepted_ahead = partial(verification.is_accepted_ahead, state, verifier)
+        commands, spent = self._begin(), verifier.spent + proxied.spent
         for number, each in enumerate(received):
             if isinstance(each, RefusedTransmission):
                 commands.block.refusals.append(self._refusal(each))
                 turn.spend_on_refusal()
                 if turn.is_over:
-                    commands = self._submit(commands, more=True)
-                    await turn.end()
+                    commands = await self._end_turn(turn, commands)
                 continue
             if isinstance(each.command, NEW):
                 delay = self._new_queues.take(trio.current_time())
                 if delay:
-                    commands = self._submit(commands)
+                    self._submit(commands)
                     await self._wait_while_receiving(remote, partial(trio.sleep, delay))
                     turn.forget()
+                    commands = self._begin()
             if not turn.allows(each, is_accepted_ahead):
-                commands = self._submit(commands, more=True)
+                self._submit(commands, more=True)
                 await turn.begin(received[number:])
+                commands = self._begin(commands.block)
             try:
-                decided = self._decide(each, commands)
+                decided = decide(state, commands.context, each)
             except BaseException:  # a bug; later decisions must not build on half of one
-                undo(self._hub.state, commands.work.transaction)
+                undo(state, commands.work.transaction)
                 raise
-            before, spent = spent, self._client.spent
+            before, spent = spent, verifier.spent + proxied.spent
             turn.spend(each.command, spent - before)
-            if isinstance(decided, RemoteCommand):
-                commands = self._submit(commands)
+            if isinstance(decided, Decision):
+                commands.headings.append(each.transmission.heading)
+                commands.work.decisions.append(decided)
+            elif isinstance(decided, Refusal):
+                commands.block.refusals.append((each.transmission.heading, ERR(decided.error)))
+            else:
+                self._submit(commands)
                 await self._start(remote, each, decided)
                 turn.forget()
-            elif turn.is_over:
-                commands = self._submit(commands, more=True)
-                await turn.end()
+                commands = self._begin()
+                continue
+            if turn.is_over:
+                commands = await self._end_turn(turn, commands)
         self._submit(commands)
+
+    def _begin(self, block: _Block | None = None) -> _Commands:
+        """What is decided from now on without waiting; the answers go on with ``block``."""
+        work = Work()
+        version, instant = self._client.session.version, trio.current_time()
+        context = Context(self._client, version, self._hub.now(), instant, work.transaction)
+        return _Commands(self, context, work, block or _Block())
+
+    def _submit(self, commands: _Commands, *, more: bool = False) -> None:
+        """Have decisions stored; ``more`` of the same block of answers may follow."""
+        commands.is_last = not more
+        self._uncompleted += 1
+        self._hub.commits.submit(commands.work, commands)
+
+    async def _end_turn(self, turn: Turn, commands: _Commands) -> _Commands:
+        """Let others have their turn, and begin anew."""
+        self._submit(commands, more=True)
+        await turn.end()
+        return self._begin(commands.block)
 
     def _refusal(self, refused: RefusedTransmission) -> Answer:
         ids = refused.correlation_id, refused.entity_id
         return transmission_heading(self._client.session, *ids), ERR(refused.error)
-
-    def _decide(
-        self, received: ReceivedCommand[Command], commands: _Commands
-    ) -> Decision | RemoteCommand | Refusal:
-        request = Request(
-            self._client,
-            received,
-            self._client.session.version,
-            self._hub.now(),
-            trio.current_time(),
-            commands.work.transaction,
-        )
-        decided = decide(self._hub.state, request)
-        if isinstance(decided, Refusal):
-            commands.block.refusals.append((received.transmission.heading, ERR(decided.error)))
-        elif isinstance(decided, Decision):
-            commands.headings.append(received.transmission.heading)
-            commands.work.decisions.append(decided)
-        return decided
-
-    def _submit(self, commands: _Commands, *, more: bool = False) -> _Commands:
-        """Have decisions stored; returns what follows, in the same block of answers if ``more``."""
-        commands.is_last = not more
-        self._uncompleted += 1
-        self._hub.commits.submit(commands.work, commands)
-        return _Commands(self, commands.block) if more else _Commands(self)
 
     def commands_completed(self, block: _Block | None, *, has_failed: bool) -> None:
         """Write the answers of a block, if it is complete; end the connection after a bug."""

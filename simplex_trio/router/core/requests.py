@@ -1,10 +1,10 @@
-"""`Client` and `Request`: a connection, and a command that it gives, as handlers see them. Pure."""
+"""`Client` and `Context`: who gives commands, and when, as handlers see it. Pure."""
 
 from __future__ import annotations
 
 from typing import Final, Self
 
-from attrs import define
+from attrs import Factory, define
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import X25519PrivateKey
@@ -15,13 +15,10 @@ from simplex_trio.router.core.subscriptions import Subscriber
 from simplex_trio.router.core.transaction import Transaction
 from simplex_trio.wire.authorization import Verifier
 from simplex_trio.wire.handshake import PeerService, RouterAgreement
-from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.session import SessionParameters
-from simplex_trio.wire.smp.commands import Command
-from simplex_trio.wire.transmissions import Transmission
 from simplex_trio.wire.versions import SMPVersion
 
-__all__ = ["DAY", "Client", "Request"]
+__all__ = ["DAY", "Client", "Context"]
 
 DAY: Final = 86400
 """Seconds; what is not needed to the second is kept as a day."""
@@ -63,11 +60,6 @@ class Client:
         )
 
     @property
-    def spent(self) -> int:
-        """What checking its commands has cost so far; see `Verifier`."""
-        return self.verifier.spent + self.proxied.spent
-
-    @property
     def service_id(self) -> bytes | None:
         return None if self.service is None else self.service.id
 
@@ -78,33 +70,17 @@ class Client:
         return None if secret is None else BoxKey.from_secret(secret)
 
 
-@frozen(repr=False)
-class Request(Redacted):
-    """A command of a client, the time it came, and the transaction that takes its changes.
+@frozen(repr=False, eq=False)
+class Context(Redacted):
+    """What commands that are decided one after the other, without waiting, have in common.
 
-    ``now`` is the system's time, for what is stored; ``instant`` is that of a monotonic clock, for
-    limits of time.
+    ``transaction`` takes their changes.  ``now`` is the system's time, for what is stored, and
+    ``day`` its day; ``instant`` is that of a monotonic clock, for limits of time.
     """
 
     client: Client
-    received: ReceivedCommand[Command]
     version: int
     now: int
     instant: float
     transaction: Transaction
-
-    @property
-    def command(self) -> Command:
-        return self.received.command
-
-    @property
-    def transmission(self) -> Transmission:
-        return self.received.transmission
-
-    @property
-    def entity_id(self) -> bytes:
-        return self.received.transmission.entity_id
-
-    @property
-    def day(self) -> int:
-        return self.now // DAY
+    day: int = Factory(lambda self: self.now // DAY, takes_self=True)

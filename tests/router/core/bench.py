@@ -19,7 +19,7 @@ from simplex_trio.router.core.decisions import Decision, Refusal, RemoteCommand,
 from simplex_trio.router.core.interpreter import complete, undo
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.core.replies import Event, Payload
-from simplex_trio.router.core.requests import Client, Request
+from simplex_trio.router.core.requests import Client, Context
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.transaction import Transaction
@@ -317,15 +317,10 @@ class BenchClient:
         (received,) = read_smp_commands(batch.content(), self._session)
         assert isinstance(received, ReceivedCommand), received.error
         transaction = Transaction()
-        request = Request(
-            self.client,
-            received,
-            self._session.version,
-            self.bench.now,
-            self.bench.instant,
-            transaction,
+        context = Context(
+            self.client, self._session.version, self.bench.now, self.bench.instant, transaction
         )
-        decided = decide(self.bench.state, request)
+        decided = decide(self.bench.state, context, received)
         if isinstance(decided, Refusal):
             self.answers.append(ERR(decided.error))
         elif isinstance(decided, Decision):

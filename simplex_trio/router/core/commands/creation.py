@@ -22,13 +22,14 @@ from simplex_trio.router.core.decisions import (
     SubscribeCreator,
 )
 from simplex_trio.router.core.model import Queue
-from simplex_trio.router.core.requests import Request
+from simplex_trio.router.core.requests import Context
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.store.records import LinkRecord, NotifierRecord, QueueRecord
 from simplex_trio.wire.errors.values import Cmd, Code, CommandErrorKind
 from simplex_trio.wire.queue_mode import QueueMode
-from simplex_trio.wire.smp.commands import NEW, NKEY
+from simplex_trio.wire.reading import ReceivedCommand
+from simplex_trio.wire.smp.commands import NEW, NKEY, Command
 from simplex_trio.wire.smp.links import QueueLinkData
 from simplex_trio.wire.smp.messages import ERR, IDS, NID
 from simplex_trio.wire.smp.new_queue import (
@@ -85,19 +86,21 @@ def _choice(command: NEW) -> _Choice:
             )
 
 
-def create_queue(state: RouterState, request: Request) -> Outcome:
+def create_queue(
+    state: RouterState, context: Context, received: ReceivedCommand[Command]
+) -> Outcome:
     """NEW: the queue, its link and its notifier are created together or not at all."""
-    command, client = request.command, request.client
+    command, client = received.command, context.client
     assert isinstance(command, NEW)
     if not (state.policy.accept_new and state.policy.accepts(command.basic_auth)):
         return ERR(Code.AUTH)
     if client.service is not None and not command.subscribe:
         return ERR(Cmd(CommandErrorKind.PROHIBITED))
     choice = _choice(command)
-    if state.shortage.refuses(request.instant):
+    if state.shortage.refuses(context.instant):
         return STORE_REFUSED
     if choice.sender_id is not None and not hmac.compare_digest(
-        choice.sender_id, sender_id(request.transmission.correlation_id)
+        choice.sender_id, sender_id(received.transmission.correlation_id)
     ):
         # Otherwise anyone could find out which ids are in use.
         return ERR(Cmd(CommandErrorKind.PROHIBITED))
@@ -107,7 +110,7 @@ def create_queue(state: RouterState, request: Request) -> Outcome:
     except _DegenerateKey:
         return ERR(Cmd(CommandErrorKind.SYNTAX))
     for _ in range(_TRIES):
-        record = _record(state, request, choice, agreed.secret)
+        record = _record(state, context, command, choice, agreed.secret)
         if command.notifier is not None and for_notifier is not None:
             notifier = _notifier(state, command.notifier, for_notifier)
             record = evolve(record, notifier=notifier)
@@ -117,8 +120,8 @@ def create_queue(state: RouterState, request: Request) -> Outcome:
             return ERR(Code.AUTH)
     else:
         return ERR(Code.INTERNAL)
-    transaction = request.transaction
-    if not state.keep_service(transaction, client.service, request.day, request.instant):
+    transaction = context.transaction
+    if not state.keep_service(transaction, client.service, context.day, context.instant):
         return ERR(Code.SERVICE)
     queue = state.queues.create(transaction, record, choice.link_data)
     effects: tuple[Effect, ...] = (EndShortage(), Increment(Count.QUEUES_CREATED))
@@ -127,9 +130,9 @@ def create_queue(state: RouterState, request: Request) -> Outcome:
     return Decision(_ids(record, agreed, for_notifier), effects, needs_store=True)
 
 
-def _record(state: RouterState, request: Request, choice: _Choice, dh_secret: bytes) -> QueueRecord:
-    command = request.command
-    assert isinstance(command, NEW)
+def _record(
+    state: RouterState, context: Context, command: NEW, choice: _Choice, dh_secret: bytes
+) -> QueueRecord:
     link = None
     if choice.link_data is not None:
         link_id = state.new_id() if choice.link_id is None else choice.link_id
@@ -139,11 +142,11 @@ def _record(state: RouterState, request: Request, choice: _Choice, dh_secret: by
         sender_id=state.new_id() if choice.sender_id is None else choice.sender_id,
         recipient_keys=(command.auth_key,),
         dh_secret=dh_secret,
-        created_day=request.day,
-        updated_day=request.day,
+        created_day=context.day,
+        updated_day=context.day,
         mode=choice.mode,
         link=link,
-        service_id=request.client.service_id,
+        service_id=context.client.service_id,
     )
 
 
@@ -162,9 +165,11 @@ def _ids(record: QueueRecord, agreed: _Agreed, for_notifier: _Agreed | None) -> 
     )
 
 
-def add_notifier(state: RouterState, request: Request, queue: Queue) -> Outcome:
+def add_notifier(
+    state: RouterState, context: Context, received: ReceivedCommand[Command], queue: Queue
+) -> Outcome:
     """NKEY: the queue's notifier, in place of the one that it may have."""
-    command = request.command
+    command = received.command
     assert isinstance(command, NKEY)
     try:
         agreed = _agree(state, command.keys.dh_key)
@@ -177,8 +182,8 @@ def add_notifier(state: RouterState, request: Request, queue: Queue) -> Outcome:
     else:
         return ERR(Code.INTERNAL)
     before = queue.record.notifier
-    state.delete_notifier(request.transaction, queue)
-    state.queues.replace(request.transaction, queue, evolve(queue.record, notifier=notifier))
+    state.delete_notifier(context.transaction, queue)
+    state.queues.replace(context.transaction, queue, evolve(queue.record, notifier=notifier))
     effects: tuple[Effect, ...] = (Increment(Count.NOTIFIERS_CREATED),)
     if before is not None:
         effects = (EndNotifierSubscription(before), *effects)

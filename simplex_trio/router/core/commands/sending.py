@@ -16,13 +16,14 @@ from simplex_trio.router.core.decisions import (
     SendPending,
 )
 from simplex_trio.router.core.model import Queue
-from simplex_trio.router.core.requests import Request
+from simplex_trio.router.core.requests import Context
 from simplex_trio.router.core.shortage import STORE_REFUSED
 from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.store.records import MessageHead, NotificationRecord, NotifierRecord
 from simplex_trio.wire.errors.values import Blocked, Code
+from simplex_trio.wire.reading import ReceivedCommand
 from simplex_trio.wire.smp.bodies import NotificationMeta
-from simplex_trio.wire.smp.commands import LKEY, SEND, SKEY
+from simplex_trio.wire.smp.commands import LKEY, SEND, SKEY, Command
 from simplex_trio.wire.smp.messages import ERR, OK
 from simplex_trio.wire.smp.sizes import max_message_length
 
@@ -35,11 +36,13 @@ _OVER_QUOTA = ERR(Code.QUOTA)
 # --- SEND ---------------------------------------------------------------------------------------
 
 
-def send(state: RouterState, request: Request, queue: Queue) -> Outcome:
+def send(
+    state: RouterState, context: Context, received: ReceivedCommand[Command], queue: Queue
+) -> Outcome:
     """SEND: the message is kept until the recipient acknowledges it, if there is room."""
-    command, counters = request.command, state.counters
+    command, counters = received.command, state.counters
     assert isinstance(command, SEND)
-    if len(command.body) > max_message_length(request.version):
+    if len(command.body) > max_message_length(context.version):
         counters.add(Count.SENDS_TOO_LARGE)
         return ERR(Code.LARGE_MSG)
     status = queue.record.status
@@ -48,41 +51,41 @@ def send(state: RouterState, request: Request, queue: Queue) -> Outcome:
     if status is not None:
         counters.add(Count.SENDS_UNAUTHORIZED)
         return ERR(Code.AUTH)
-    state.expire_messages(request.transaction, queue, request.now)
+    state.expire_messages(context.transaction, queue, context.now)
     if queue.record.link is not None and queue.is_secured_for_messaging:
         # The invitation has been taken up, so its link has no further use.
         record = evolve(queue.record, link=None)
-        state.queues.replace(request.transaction, queue, record)
-    if state.shortage.refuses(request.instant):
+        state.queues.replace(context.transaction, queue, record)
+    if state.shortage.refuses(context.instant):
         return STORE_REFUSED
     if queue.is_closed:
         counters.add(Count.SENDS_OVER_QUOTA)
         return _OVER_QUOTA
     if len(queue.messages) >= state.policy.quota:
-        return _close(state, request, queue)
-    return _accept(state, request, queue, command)
+        return _close(state, context, queue)
+    return _accept(state, context, queue, command)
 
 
-def _close(state: RouterState, request: Request, queue: Queue) -> Decision:
+def _close(state: RouterState, context: Context, queue: Queue) -> Decision:
     """Put the quota notice where the refused message would be."""
-    head = MessageHead(state.new_sequence(), state.new_id(), request.now, is_quota_notice=True)
-    state.queues.add_message(request.transaction, queue, head, b"")
+    head = MessageHead(state.new_sequence(), state.new_id(), context.now, is_quota_notice=True)
+    state.queues.add_message(context.transaction, queue, head, b"")
     return Decision(_OVER_QUOTA, (PublishMessage(queue, head, b""),), needs_store=True)
 
 
-def _accept(state: RouterState, request: Request, queue: Queue, command: SEND) -> Decision:
+def _accept(state: RouterState, context: Context, queue: Queue, command: SEND) -> Decision:
     notified, body = command.flags.notification, command.body
-    head = MessageHead(state.new_sequence(), state.new_id(), request.now, notification=notified)
-    state.queues.add_message(request.transaction, queue, head, body)
+    head = MessageHead(state.new_sequence(), state.new_id(), context.now, notification=notified)
+    state.queues.add_message(context.transaction, queue, head, body)
     effects: tuple[Effect, ...] = (PublishMessage(queue, head, body),)
     notifier = queue.record.notifier if notified else None
     if notifier is not None:
-        effects = (*effects, _notify(state, request, notifier, head))
+        effects = (*effects, _notify(state, context, notifier, head))
     return Decision(_OK, effects, needs_store=True)
 
 
 def _notify(
-    state: RouterState, request: Request, notifier: NotifierRecord, head: MessageHead
+    state: RouterState, context: Context, notifier: NotifierRecord, head: MessageHead
 ) -> Effect:
     """Notify of a message when it is stored.
 
@@ -95,29 +98,35 @@ def _notify(
     record = NotificationRecord(state.new_sequence(), notifier_id, head.received_at, nonce, sealed)
     if state.reachable_notifier(notifier_id) is not None:
         return SendNotification(record)
-    state.notifications.add(request.transaction, record)
+    state.notifications.add(context.transaction, record)
     return SendPending(notifier_id)
 
 
 # --- SKEY, LKEY and LGET ------------------------------------------------------------------------
 
 
-def secure_as_sender(state: RouterState, request: Request, queue: Queue) -> Outcome:
+def secure_as_sender(
+    state: RouterState, context: Context, received: ReceivedCommand[Command], queue: Queue
+) -> Outcome:
     """SKEY: only for messaging queues, which authorization has checked."""
-    command = request.command
+    command = received.command
     assert isinstance(command, SKEY)
-    state.secure(request.transaction, queue, command.sender_key)
+    state.secure(context.transaction, queue, command.sender_key)
     return Decision(_OK, needs_store=True)
 
 
-def secure_through_link(state: RouterState, request: Request, queue: Queue) -> Outcome:
+def secure_through_link(
+    state: RouterState, context: Context, received: ReceivedCommand[Command], queue: Queue
+) -> Outcome:
     """LKEY: as SKEY, and the data of the link is the answer."""
-    command = request.command
+    command = received.command
     assert isinstance(command, LKEY)
-    state.secure(request.transaction, queue, command.sender_key)
-    return Decision(ReadLink(queue, request.entity_id), needs_store=True)
+    state.secure(context.transaction, queue, command.sender_key)
+    return Decision(ReadLink(queue, received.transmission.entity_id), needs_store=True)
 
 
-def get_link(_state: RouterState, request: Request, queue: Queue) -> Outcome:
+def get_link(
+    _state: RouterState, _context: Context, received: ReceivedCommand[Command], queue: Queue
+) -> Outcome:
     """LGET: only for contact queues, which authorization has checked."""
-    return Decision(ReadLink(queue, request.entity_id))
+    return Decision(ReadLink(queue, received.transmission.entity_id))
