@@ -244,12 +244,16 @@ class Verifier:
         The search ends with the first key that matches.  If none does, it makes ``most_keys``
         checks however many keys there are, so that the time does not tell.
         """
+        if not transmission.authorization:
+            return False
         covered = self._covered(transmission)
+        is_authenticator = len(transmission.authorization) == AUTHENTICATOR_SIZE
+        matches = self._authenticated if is_authenticator else self._signed_by
         for key in keys:
-            if self._matches(transmission, covered, key):
+            if matches(transmission, covered, key):
                 return True
         for _ in range(most_keys - len(keys)):
-            self._matches(transmission, covered, None)
+            matches(transmission, covered, None)
         return False
 
     def accepts_service(self, transmission: Transmission, *, is_used: bool) -> bool:
@@ -281,14 +285,10 @@ class Verifier:
             return self._service.certificate_hash + transmission.authorized
         return transmission.authorized
 
-    def _matches(
+    def _signed_by(
         self, transmission: Transmission, covered: bytes, key: AuthPublicKey | None
     ) -> bool:
         authorization = transmission.authorization
-        if not authorization:
-            return False
-        if len(authorization) == AUTHENTICATOR_SIZE:
-            return self._authenticated(transmission, covered, key)
         dummy = _DUMMY_BY_SIGNATURE_SIZE.get(len(authorization))
         if dummy is None:
             return False

@@ -110,6 +110,9 @@ def _queue_of(state: RouterState, received: ReceivedCommand[Command]) -> Queue |
 def _keys(command: Command, queue: Queue | None) -> Sequence[AuthPublicKey] | None:
     """The keys of which one has to have authorized a command; `None` if it needs no key."""
     match command:
+        case SEND():
+            key = None if queue is None else queue.record.sender_key
+            return () if key is None else (key,)
         case RecipientCommand():
             return () if queue is None else queue.record.recipient_keys[:MAX_OWNERS]
         case SenderCommand() | LKEY() | NSUB():
@@ -122,8 +125,6 @@ def _keys(command: Command, queue: Queue | None) -> Sequence[AuthPublicKey] | No
 
 def _other_keys(command: Command, record: QueueRecord) -> tuple[AuthPublicKey, ...]:
     match command:
-        case SEND():
-            return () if record.sender_key is None else (record.sender_key,)
         case SKEY(sender_key=key) | LKEY(sender_key=key):
             return (key,) if _may_secure(record, key) else ()
         case NSUB():

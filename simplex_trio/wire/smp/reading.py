@@ -37,7 +37,7 @@ def service_refusal(
     command, transmission = received.command, received.transmission
     if service is not None and command.ROLE not in (None, service.role):
         return Cmd(CommandErrorKind.PROHIBITED)
-    if isinstance(command, SUBS | NSUBS):
+    if isinstance(command, (SUBS, NSUBS)):
         accepted = verifier.accepts_as_service(transmission)
     else:
         accepted = verifier.accepts_service(transmission, is_used=command.USES_SERVICE_SIGNATURE)

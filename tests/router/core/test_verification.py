@@ -45,7 +45,7 @@ def cost(bench: Bench, command: Command, entity_id: bytes, key: AuthPrivateKey) 
     """What a new connection makes the router do with a command that it refuses."""
     client = bench.client()
     assert error(client.ask(command, entity_id, key)) is Code.AUTH
-    return client.client.spent
+    return client.client.verifier.spent
 
 
 @pytest.mark.parametrize("command", [SUB(), GET(), ACK(b"m" * 24), DEL()], ids=lambda c: c.TAG)
@@ -92,7 +92,7 @@ def test_ordinary_command_costs_one_check(make: Callable[[int], AuthPrivateKey])
     refused = cost(bench, SUB(), queue.recipient_id, make(2))
     client = bench.client()
     assert client.ask(SUB(), queue.recipient_id, key) == SOK()
-    assert client.client.spent * MAX_OWNERS == refused
+    assert client.client.verifier.spent * MAX_OWNERS == refused
 
 
 # --- how many owners ----------------------------------------------------------------------------
