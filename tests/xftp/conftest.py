@@ -10,6 +10,7 @@ import pytest
 from simplex_trio.xftp.router.server import XFTPRouter, open_xftp_router
 from tests.scenarios.xftp import file_in
 from tests.xftp.files import SIZE
+from tests.xftp.record_stores import open_records as open_records
 from tests.xftp.routers import config
 
 

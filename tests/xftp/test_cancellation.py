@@ -19,7 +19,7 @@ from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.wire.xftp.commands import FGET, FNEW, FPUT, PING, PacketInfo
 from simplex_trio.wire.xftp.messages import OK, PONG, SIDS
 from simplex_trio.xftp.client import XFTPClient
-from simplex_trio.xftp.router.record_limits import RecordLimits
+from simplex_trio.xftp.router.records.limits import RecordLimits
 from simplex_trio.xftp.router.storage import open_storage
 from tests.client.support import cancelled_at_every_step
 from tests.xftp.routers import bodies

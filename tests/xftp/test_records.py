@@ -1,333 +1,303 @@
-"""The records of a router where the database fails in the middle of something."""
+"""What the records of a router do, wherever they are."""
 
 from __future__ import annotations
 
 import random
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
-from typing import Any
 
 import pytest
+import trio
 
-from simplex_trio.crypto.keys import Ed25519PrivateKey
-from simplex_trio.errors import (
-    StoreConflict,
-    StoreFull,
-    StoreIncomplete,
-    StoreLocked,
-    StoreUnavailable,
-)
-from simplex_trio.wire.text import to_base64url
+from simplex_trio.crypto.keys import Ed448PrivateKey, Ed25519PrivateKey
+from simplex_trio.errors import StoreConflict, StoreUnavailable
 from simplex_trio.wire.xftp.commands import PacketInfo
-from simplex_trio.xftp.router import records as router_records
-from simplex_trio.xftp.router.record_limits import MOST_FORGOTTEN, RecordLimits
-from simplex_trio.xftp.router.records import Records
-from simplex_trio.xftp.router.storage import open_storage
+from simplex_trio.wire.xftp.errors import Blocked, BlockingReason
+from simplex_trio.xftp.router.records.interface import PacketRecord, Records
+from simplex_trio.xftp.router.records.limits import MOST_FORGOTTEN, NO_LIMITS, RecordLimits
+from tests.xftp.record_stores import Opener
 
-INFO = PacketInfo(Ed25519PrivateKey(bytes(32)).public, 65536, bytes(32))
-
-
-def add(records: Records, number: int) -> None:
-    records.add(number.to_bytes(24, "big"), INFO, [], 1)
-
-
-def test_no_other_user_can_read_them(tmp_path: Path) -> None:
-    path = tmp_path / "records.sqlite"
-    Records(path).close()
-    path.chmod(0o644)
-    records = Records(path)
-    add(records, 1)
-    assert {oct(each.stat().st_mode & 0o777) for each in tmp_path.iterdir()} == {"0o600"}
-    assert len(list(tmp_path.iterdir())) > 1
-    records.close()
+KEY = Ed25519PrivateKey(bytes(32)).public
+OTHER_KEY = Ed448PrivateKey(b"\x01" * 57).public
+INFO = PacketInfo(KEY, 65536, bytes(32))
+SPAM = Blocked(BlockingReason.SPAM)
 
 
-def add_many(records: Records, count: int) -> None:
-    for number in range(count):
-        add(records, number)
+def nothing() -> None:
+    """There is no body."""
 
 
-def test_a_disk_that_is_full(tmp_path: Path) -> None:
-    """A failure that ends the transaction by itself is told as what it is."""
-    records = Records(tmp_path / "records.sqlite")
-    (pages,) = records._db.execute("PRAGMA page_count").fetchone()
-    records._db.execute(f"PRAGMA max_page_count = {pages + 2}")
-    with pytest.raises(StoreFull):
-        add_many(records, 1000)
-    count = records.packets
-    records._db.execute("PRAGMA max_page_count = 1000")
-    add(records, 1000)
-    assert records.packets == count + 1
-    records.close()
+class Body:
+    """The body of a packet, as far as records see it."""
+
+    def __init__(self) -> None:
+        self.is_there = False
+        self.calls = 0
+
+    def place(self) -> None:
+        self.calls += 1
+        self.is_there = True
+
+    def remove(self) -> None:
+        self.calls += 1
+        self.is_there = False
 
 
-class FailingCommit:
-    """A connection whose transactions cannot be committed for a while."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.db = db
-        self.fails = True
-
-    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
-        if statement == "COMMIT" and self.fails:
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
-            error.sqlite_errorname = "SQLITE_IOERR"
-            raise error
-        return self.db.execute(statement, *values)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.db, name)
+def fail() -> None:
+    raise StoreUnavailable("the file system does not answer")
 
 
-def test_a_transaction_that_cannot_be_committed(tmp_path: Path) -> None:
-    """Nothing of it stays, and the next ones are not hindered by it."""
-    records = Records(tmp_path / "records.sqlite")
-    failing: Any = FailingCommit(records._db)
-    records.database.connection = failing
-    with pytest.raises(StoreUnavailable):
-        add(records, 1)
-    failing.fails = False
-    assert records.packets == 0
-    add(records, 1)
-    assert records.delete((1).to_bytes(24, "big")) == 0
-    records.close()
+async def add(records: Records, number: int, recipients: int = 0, hour: int = 1) -> bytes:
+    sender_id = bytes([number]) * 24
+    added = [(bytes([number, 100 + each]) * 12, OTHER_KEY) for each in range(recipients)]
+    assert await records.add(sender_id, INFO, added, hour, NO_LIMITS)
+    return sender_id
 
 
-class CommitWatcher:
-    """A connection that notes how safe each commit is from a power cut."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.db = db
-        self.levels: list[int] = []
-
-    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
-        if statement == "COMMIT":
-            self.levels += self.db.execute("PRAGMA synchronous").fetchone()
-        return self.db.execute(statement, *values)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.db, name)
+def counted(records: Records) -> tuple[int, int]:
+    return records.counts.packets, records.counts.rows
 
 
-NORMAL, FULL = 1, 2
+async def test_packets_are_found_by_all_of_their_ids(open_records: Opener) -> None:
+    async with open_records() as records:
+        packet = await add(records, 1, recipients=2)
+        of_sender = PacketRecord(packet, INFO, False, None, KEY)
+        of_recipient = PacketRecord(packet, INFO, False, None, OTHER_KEY)
+        assert await records.by_sender(packet) == of_sender
+        assert await records.by_recipient(bytes([1, 101]) * 12) == of_recipient
+        assert await records.by_recipient(packet) is None
+        assert await records.by_sender(bytes([1, 101]) * 12) is None
+        assert counted(records) == (1, 3)
 
 
-def test_what_outlasts_a_power_cut(tmp_path: Path) -> None:
-    """Bodies, and who may have them; but not what is noted next, also if there was a failure."""
-    records = Records(tmp_path / "records.sqlite")
-    watcher: Any = CommitWatcher(records._db)
-    records.database.connection = watcher
-    packet = (1).to_bytes(24, "big")
-    recipient = (bytes(24), INFO.sender_key)
-    add(records, 1)
-    records.add_recipients(packet, [recipient], 2)
-    records.note_body(packet)
-    records.delete_recipient(bytes(24))
-    add(records, 2)
-    assert watcher.levels == [NORMAL, FULL, FULL, NORMAL, NORMAL]
-    records.add_recipients(packet, [recipient], 2)
-    with pytest.raises(StoreConflict):
-        records.add_recipients(packet, [recipient], 2)
-    records.delete(packet)
-    assert watcher.levels[5:] == [FULL, NORMAL]
-    records.close()
+async def test_what_was_stored_is_there_after_a_restart(open_records: Opener) -> None:
+    async with open_records() as records:
+        packet, blocked = await add(records, 1, recipients=2), await add(records, 2)
+        assert await records.put_body(packet, nothing, nothing)
+        await records.block(blocked, SPAM, nothing)
+        await records.put_statistics({"first": 1, "second": 2})
+        await records.put_statistics({"second": 2**60, "third": 3})
+    async with open_records() as records:
+        assert await records.by_recipient(bytes([1, 100]) * 12) == PacketRecord(
+            packet, INFO, True, None, OTHER_KEY
+        )
+        assert await records.by_sender(blocked) == PacketRecord(blocked, INFO, False, SPAM, KEY)
+        assert counted(records) == (2, 4)
+        assert await records.bytes_stored() == INFO.size
+        assert await records.statistics() == {"first": 1, "second": 2**60, "third": 3}
 
 
-def test_old_packets_are_found_in_parts(tmp_path: Path) -> None:
-    records = Records(tmp_path / "records.sqlite")
-    for number in range(5):
-        records.add(bytes([number]), INFO, [], 10 + number % 2)
-    found = records.created_before(11, b"", 2)
-    assert found == [b"\0", b"\2"]
-    assert records.created_before(11, found[-1], 2) == [b"\4"]
-    assert records.created_before(11, b"\4", 2) == []
-    records.close()
+async def test_ids_are_taken_once(open_records: Opener) -> None:
+    async with open_records() as records:
+        packet = await add(records, 1, recipients=1)
+        with pytest.raises(StoreConflict):
+            await add(records, 1)
+        taken = [(bytes([9]) * 24, KEY), (bytes([1, 100]) * 12, KEY)]
+        with pytest.raises(StoreConflict):
+            await records.add(bytes(24), INFO, taken, 1, NO_LIMITS)
+        with pytest.raises(StoreConflict):
+            await records.add_recipients(packet, taken, 10, NO_LIMITS)
+        assert counted(records) == (1, 2)
+        assert await records.by_sender(bytes(24)) is None
+        assert await records.by_recipient(bytes([9]) * 24) is None
 
 
-def test_numbers_are_those_of_the_tables(tmp_path: Path) -> None:
-    records = Records(tmp_path / "records.sqlite")
+async def test_recipients_are_added_and_deleted(open_records: Opener) -> None:
+    async with open_records() as records:
+        packet = await add(records, 1, recipients=1)
+        others = [(bytes([8, each]) * 12, KEY) for each in range(3)]
+        assert not await records.add_recipients(bytes(24), others, 10, NO_LIMITS)
+        assert not await records.add_recipients(packet, others, 3, NO_LIMITS)
+        assert await records.add_recipients(packet, others, 4, NO_LIMITS)
+        assert counted(records) == (1, 5)
+        for _ in range(2):
+            await records.delete_recipient(others[0][0])
+            assert counted(records) == (1, 4)
+        assert await records.by_recipient(others[0][0]) is None
+        assert await records.by_recipient(others[1][0]) is not None
+        assert await records.delete(packet, nothing) == 0
+        assert await records.by_recipient(others[1][0]) is None
+        assert counted(records) == (0, 0)
+
+
+async def test_a_body_comes_once_and_goes_with_its_packet(open_records: Opener) -> None:
+    async with open_records() as records:
+        packet, body = await add(records, 1), Body()
+        assert await records.put_body(packet, body.place, body.remove)
+        assert not await records.put_body(packet, fail, fail)
+        assert body.is_there
+        assert await records.with_bodies() == {packet}
+        assert await records.delete(packet, body.remove) == INFO.size
+        assert not body.is_there
+        assert await records.delete(packet, body.remove) is None
+        assert not await records.put_body(packet, fail, fail)
+        assert await records.bytes_stored() == 0
+
+
+async def test_a_packet_that_is_blocked(open_records: Opener) -> None:
+    async with open_records() as records:
+        packet, body = await add(records, 1), Body()
+        assert await records.put_body(packet, body.place, body.remove)
+        assert await records.block(packet, SPAM, body.remove) == INFO.size
+        assert not body.is_there
+        assert await records.block(packet, SPAM, body.remove) == 0
+        assert not await records.put_body(packet, fail, fail)
+        assert await records.block(bytes(24), SPAM, body.remove) is None
+        assert counted(records) == (1, 1)
+        assert await records.with_bodies() == set()
+
+
+async def test_bodies_that_cannot_be_moved(open_records: Opener) -> None:
+    """The records stay as they were."""
+    async with open_records() as records:
+        packet, body = await add(records, 1), Body()
+        with pytest.raises(StoreUnavailable):
+            await records.put_body(packet, fail, body.remove)
+        assert body.calls == 0
+        assert await records.put_body(packet, body.place, body.remove)
+        with pytest.raises(StoreUnavailable):
+            await records.delete(packet, fail)
+        with pytest.raises(StoreUnavailable):
+            await records.block(packet, SPAM, fail)
+        assert await records.by_sender(packet) == PacketRecord(packet, INFO, True, None, KEY)
+        assert counted(records) == (1, 1)
+
+
+async def test_bodies_that_are_lost(open_records: Opener) -> None:
+    async with open_records() as records:
+        first, second = await add(records, 1), await add(records, 2)
+        for packet in (first, second):
+            await records.put_body(packet, nothing, nothing)
+        await records.note_losses([first, bytes(24)])
+        assert await records.with_bodies() == {second}
+        assert await records.put_body(first, nothing, nothing)
+
+
+async def test_old_packets_are_found_in_parts(open_records: Opener) -> None:
+    async with open_records() as records:
+        for number in range(5):
+            await records.add(bytes([number]), INFO, [], 10 + number % 2, NO_LIMITS)
+        found = await records.created_before(11, b"", 2)
+        assert found == [b"\0", b"\2"]
+        assert await records.created_before(11, found[-1], 2) == [b"\4"]
+        assert await records.created_before(11, b"\4", 2) == []
+
+
+async def test_numbers_are_those_of_the_tables(open_records: Opener) -> None:
+    """Whatever happens, a second opening counts what the first has counted."""
     chosen = random.Random(1)
-    key = INFO.sender_key
-    for number in range(300):
-        limits = RecordLimits(8, 25, unused_before=number // 10)
-        known = [each for (each,) in records._db.execute("SELECT sender_id FROM packets")]
-        packet = chosen.choice([*known, b"another"])
-        recipients = [(chosen.randbytes(24), key) for _ in range(chosen.randrange(6))]
-        match chosen.randrange(5):
-            case 0 | 1:
-                records.add(chosen.randbytes(24), INFO, recipients, number // 10, limits)
-            case 2:
-                records.add_recipients(packet, recipients, 8, limits)
-            case 3:
-                records.note_body(packet)
-            case 4:
-                found = records._db.execute("SELECT recipient_id FROM recipients").fetchone()
-                records.delete_recipient(found[0] if found else b"")
-                if not chosen.randrange(3):
-                    records.delete(packet)
-        (packets,) = records._db.execute("SELECT count(*) FROM packets").fetchone()
-        (rows,) = records._db.execute("SELECT count(*) FROM recipients").fetchone()
-        assert (records.packets, records.rows) == (packets, packets + rows)
-        assert packets <= 8
-        assert packets + rows <= 25
-    assert records.forgotten
-    records.close()
+    known: list[bytes] = []
+    recipients_known: list[bytes] = []
+    for opening in range(4):
+        async with open_records() as records:
+            for number in range(opening * 60, opening * 60 + 60):
+                limits = RecordLimits(8, 25, unused_before=number // 10)
+                packet = chosen.choice([*known[-10:], b"another"])
+                new = [(chosen.randbytes(24), KEY) for _ in range(chosen.randrange(6))]
+                recipients_known += [each for each, _ in new]
+                match chosen.randrange(5):
+                    case 0 | 1:
+                        known.append(chosen.randbytes(24))
+                        await records.add(known[-1], INFO, new, number // 10, limits)
+                    case 2:
+                        await records.add_recipients(packet, new, 8, limits)
+                    case 3:
+                        await records.put_body(packet, nothing, nothing)
+                    case 4:
+                        await records.delete_recipient(
+                            chosen.choice([*recipients_known[-20:], b"another"])
+                        )
+                        if not chosen.randrange(3):
+                            await records.delete(packet, nothing)
+                assert records.counts.packets <= 8
+                assert records.counts.rows <= 25
+            assert records.counts.forgotten
+            packets = [each for each in known if await records.by_sender(each) is not None]
+            recipients = [
+                each for each in recipients_known if await records.by_recipient(each) is not None
+            ]
+            before = counted(records)
+            assert before == (len(packets), len(packets) + len(recipients))
+        async with open_records() as records:
+            assert counted(records) == before
 
 
-def test_smaller_limits_than_before_are_reached_in_steps(tmp_path: Path) -> None:
-    records = Records(tmp_path / "records.sqlite")
-    for number in range(MOST_FORGOTTEN + 10):
-        add(records, number)
-    limits = RecordLimits(2, 2, unused_before=10)
-    assert not records.add(b"a", INFO, [], 10, limits)
-    assert (records.packets, records.forgotten) == (10, MOST_FORGOTTEN)
-    assert records.add(b"a", INFO, [], 10, limits)
-    assert (records.packets, records.rows) == (2, 2)
-    records.close()
+async def test_smaller_limits_than_before_are_reached_in_steps(open_records: Opener) -> None:
+    async with open_records() as records:
+        more = MOST_FORGOTTEN + 10
+        for number in range(more):
+            await records.add(number.to_bytes(24, "big"), INFO, [], 1, NO_LIMITS)
+        limits = RecordLimits(2, 2, unused_before=10)
+        assert not await records.add(b"a", INFO, [], 10, limits)
+        assert (records.counts.packets, records.counts.forgotten) == (10, MOST_FORGOTTEN)
+        assert await records.add(b"a", INFO, [], 10, limits)
+        assert counted(records) == (2, 2)
 
 
-# --- records that are missing ---------------------------------------------------------------------
-
-_FRAME = 24 + 4096
-_PARTS = ("", "-wal", "-mark")
-
-
-def beside(path: Path, part: str) -> Path:
-    return path.with_name(path.name + part)
-
-
-def crashed(folder: Path) -> Path:
-    """The files of records that were not closed: five packets with bodies, and one without."""
-    path, copy = folder / "open.sqlite", folder / "records.sqlite"
-    records = Records(path)
-    for number in range(1, 7):
-        add(records, number)
-        if number < 6:
-            records.note_body(number.to_bytes(24, "big"))
-    for part in _PARTS:
-        beside(copy, part).write_bytes(beside(path, part).read_bytes())
-    records.close()
-    return copy
+async def test_the_oldest_unused_packets_make_room(open_records: Opener) -> None:
+    """Of two rows that are lacking, one packet with a recipient is enough."""
+    async with open_records() as records:
+        packets = [await add(records, number, recipients=1, hour=number) for number in range(1, 6)]
+        assert await records.put_body(packets[0], nothing, nothing)
+        assert await records.block(packets[1], SPAM, nothing) == 0
+        limits = RecordLimits(5, 10, unused_before=5)
+        assert await records.add(b"new", INFO, [(b"recipient", KEY)], 6, limits)
+        left = [each for each in packets if await records.by_sender(each) is not None]
+        assert left == [packets[0], packets[1], packets[3], packets[4]]
+        recipients = [(b"another", KEY), (b"a third", KEY)]
+        assert not await records.add_recipients(packets[3], recipients, 9, limits)
+        assert await records.by_sender(packets[3]) is not None
+        assert counted(records) == (5, 10)
 
 
-def count_in(path: Path, *, accept_loss: bool = False) -> int:
-    records = Records(path, accept_loss=accept_loss)
-    try:
-        return records.packets
-    finally:
-        records.close()
+async def test_changes_of_many_tasks_happen_one_by_one(open_records: Opener) -> None:
+    async with open_records() as records:
+        limits = RecordLimits(10, 20, unused_before=0)
+        packet = await add(records, 1)
+        outcomes: list[bool] = []
+
+        async def register(number: int) -> None:
+            recipient = (bytes([number, 1]) * 12, KEY)
+            outcomes.append(await records.add(bytes([number]) * 24, INFO, [recipient], 1, limits))
+
+        async def put() -> None:
+            placed.append(await records.put_body(packet, bodies[0].place, bodies[0].remove))
+
+        placed: list[bool] = []
+        bodies = [Body()]
+        async with trio.open_nursery() as nursery:
+            for number in range(2, 22):
+                nursery.start_soon(register, number)
+                nursery.start_soon(put)
+        assert sum(outcomes) == 9
+        assert sum(placed) == bodies[0].calls == 1
+        assert counted(records) == (10, 19)
 
 
-def test_after_a_crash_all_are_there(tmp_path: Path) -> None:
-    path = crashed(tmp_path)
-    assert count_in(path) == 6
-    assert count_in(path) == 6
+async def test_a_call_that_has_begun_is_not_cancelled(open_records: Opener) -> None:
+    async with open_records() as records:
+        packet, body = await add(records, 1), Body()
+        with trio.CancelScope() as scope:
+
+            def place() -> None:
+                trio.from_thread.run_sync(scope.cancel)
+                body.place()
+
+            assert await records.put_body(packet, place, body.remove)
+            await trio.lowlevel.checkpoint()
+        assert scope.cancelled_caught
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await records.delete(packet, body.remove)
+        assert body.is_there
+        assert await records.with_bodies() == {packet}
 
 
-def test_a_log_that_lost_its_end(tmp_path: Path) -> None:
-    """What did not wait for the disk may be missing after a loss of power, but nothing else."""
-    path = crashed(tmp_path)
-    log = beside(path, "-wal")
-    whole = log.read_bytes()
-    before = {part: beside(path, part).read_bytes() for part in _PARTS}
-    outcomes = []
-    for end in range(len(whole), 31, -_FRAME):
-        for part, content in before.items():
-            beside(path, part).write_bytes(content)
-        log.write_bytes(whole[:end])
-        try:
-            outcomes.append(count_in(path))
-        except StoreIncomplete as exc:
-            outcomes.append(-(exc.commits or 0))
-            assert beside(path, "").read_bytes() == before[""]
-            assert log.read_bytes() == whole[:end]
-    last_packets = [number for number in outcomes if number > 0]
-    assert set(last_packets) == {6, 5}
-    lost = outcomes[len(last_packets) :]
-    assert lost == sorted(lost, reverse=True)
-    assert lost[0] == -1
-    assert lost[-1] == -10
-
-
-@pytest.mark.parametrize("damage", [lambda log: b"", lambda log: bytes(len(log)), None])
-def test_a_log_that_is_gone(tmp_path: Path, damage: Callable[[bytes], bytes] | None) -> None:
-    path = crashed(tmp_path)
-    log = beside(path, "-wal")
-    if damage is None:
-        log.unlink()
-    else:
-        log.write_bytes(damage(log.read_bytes()))
-    with pytest.raises(StoreIncomplete) as caught:
-        count_in(path)
-    assert caught.value.commits == 10
-    assert count_in(path, accept_loss=True) == 0
-    assert count_in(path) == 0
-
-
-def test_one_bit_of_the_log(tmp_path: Path) -> None:
-    path = crashed(tmp_path)
-    log = beside(path, "-wal")
-    whole = bytearray(log.read_bytes())
-    whole[32 + 9] ^= 1  # a salt
-    log.write_bytes(whole)
-    with pytest.raises(StoreIncomplete) as caught:
-        count_in(path)
-    assert caught.value.commits == 10
-
-
-def test_records_whose_file_is_gone(tmp_path: Path) -> None:
-    """They are not taken for new, which would remove all bodies."""
-    path = tmp_path / "records.sqlite"
-    records = Records(path)
-    add(records, 1)
-    records.close()
-    for damaged in (path.unlink, path.touch):
-        damaged()
-        with pytest.raises(StoreIncomplete, match="missing while its mark is there"):
-            Records(path)
-    assert count_in(path, accept_loss=True) == 0
-
-
-async def test_bodies_are_not_removed_with_their_records(tmp_path: Path) -> None:
-    path = crashed(tmp_path)
-    beside(path, "-wal").unlink()
-    (tmp_path / "packets").mkdir()
-    body = tmp_path / "packets" / to_base64url((1).to_bytes(24, "big"))
-    body.touch()
-    with pytest.raises(StoreIncomplete):
-        async with open_storage(tmp_path, 10**6, bytes):
-            pytest.fail("a router without some of its packets")
-    assert body.exists()
-    async with open_storage(tmp_path, 10**6, bytes, accept_loss=True) as storage:
-        assert storage.packets == 0
-    assert not body.exists()
-
-
-def test_a_copy_of_closed_records_needs_nothing_else(tmp_path: Path) -> None:
-    crashed(tmp_path)
-    copy = tmp_path / "copy.sqlite"
-    copy.write_bytes((tmp_path / "open.sqlite").read_bytes())
-    assert count_in(copy) == 6
-
-
-def test_records_in_use(tmp_path: Path) -> None:
-    records = Records(tmp_path / "records.sqlite")
-    with pytest.raises(StoreLocked):
-        Records(tmp_path / "records.sqlite")
-    records.close()
-
-
-def test_records_of_an_earlier_version(tmp_path: Path) -> None:
-    path = tmp_path / "records.sqlite"
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        for statement in router_records._FIRST:
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {router_records._RECORDS.application_id}")
-        db.execute("PRAGMA user_version = 1")
-    records = Records(path)
-    add(records, 1)
-    records.close()
-    assert count_in(path) == 1
+async def test_closed_records(open_records: Opener) -> None:
+    async with open_records() as records:
+        packet = await add(records, 1)
+    for call in (
+        lambda: records.by_sender(packet),
+        lambda: records.delete(packet, fail),
+        records.bytes_stored,
+    ):
+        with pytest.raises(trio.ClosedResourceError):
+            await call()

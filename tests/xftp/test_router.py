@@ -27,9 +27,9 @@ from simplex_trio.serving.config import ServingIntervals
 from simplex_trio.wire.text import to_base64url
 from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
 from simplex_trio.xftp.client import XFTPClient
-from simplex_trio.xftp.router import storage
+from simplex_trio.xftp.router import body_files
 from simplex_trio.xftp.router.config import XFTPRouterConfig
-from simplex_trio.xftp.router.records import Records
+from simplex_trio.xftp.router.records.tables import RecordTables
 from simplex_trio.xftp.router.server import (
     XFTPRouter,
     open_xftp_router,
@@ -76,7 +76,7 @@ async def test_statistics(router: XFTPRouter) -> None:
 
 async def test_nothing_is_left_of_an_embedded_router() -> None:
     async with open_xftp_router() as router:
-        folder = router._storage._bodies.parent
+        folder = router._storage._bodies._path.parent
         async with client_at(str(router.address)) as client:
             await stored_packet(client)
         assert bodies(folder)
@@ -292,16 +292,16 @@ async def test_a_packet_that_goes_during_its_upload(tmp_path: Path, blocks: bool
 async def test_a_packet_that_goes_while_recipients_are_added(
     router: XFTPRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add = Records.add_recipients
+    add = RecordTables.add_recipients
 
-    def late(records: Records, sender_id: bytes, *parameters: Any) -> bool:
-        records.delete(sender_id)
+    def late(records: RecordTables, sender_id: bytes, *parameters: Any) -> bool:
+        records.delete(sender_id, lambda: None)
         return add(records, sender_id, *parameters)
 
     async with client_at(str(router.address)) as client:
         packet = NewPacket()
         await packet.register(client)
-        monkeypatch.setattr(Records, "add_recipients", late)
+        monkeypatch.setattr(RecordTables, "add_recipients", late)
         keys = [key.public for key in packet.recipient_keys]
         async with refused(XFTPCode.AUTH):
             await client.add_recipients(packet.sender_key, packet.ids.sender_id, keys)
@@ -318,7 +318,7 @@ async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         packet = NewPacket()
         await packet.register(client)
         with monkeypatch.context() as patch:
-            patch.setattr(storage.IncomingBody, "write", full)
+            patch.setattr(body_files.IncomingBody, "write", full)
             async with refused(XFTPCode.FILE_IO):
                 await packet.upload(client)
         assert bodies(tmp_path) == []
@@ -343,7 +343,7 @@ async def test_a_disk_that_is_full_when_the_body_is_there(
         packet = NewPacket()
         await packet.register(client)
         with monkeypatch.context() as patch:
-            patch.setattr(Records, "note_body", full)
+            patch.setattr(RecordTables, "note_body", full)
             async with refused(XFTPCode.FILE_IO):
                 await packet.upload(client)
         assert "No space left on device" in caplog.text

@@ -19,7 +19,7 @@ from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES
 from simplex_trio.xftp.bodies import PIECE_SIZE
 from simplex_trio.xftp.errors import XFTPRouterError
 from simplex_trio.xftp.router.config import PacketPolicy
-from simplex_trio.xftp.router.record_limits import ROW_BYTES
+from simplex_trio.xftp.router.records.limits import ROW_BYTES
 from simplex_trio.xftp.router.server import (
     open_xftp_router,
 )

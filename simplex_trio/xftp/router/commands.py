@@ -40,12 +40,15 @@ from simplex_trio.xftp.bodies import PIECE_SIZE, BodyReader
 from simplex_trio.xftp.box_stream import BoxStream
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
+from simplex_trio.xftp.router.body_files import OutgoingBody
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
 from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.records import PacketRecord
+from simplex_trio.xftp.router.records.interface import PacketRecord
+from simplex_trio.xftp.router.records.limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.short_lives import ShortLives
 from simplex_trio.xftp.router.statistics import Count
-from simplex_trio.xftp.router.storage import OutgoingBody, QuotaExhausted, Storage
+from simplex_trio.xftp.router.storage import QuotaExhausted, Storage
 
 __all__ = ["Answer", "Commands", "SealedBody"]
 

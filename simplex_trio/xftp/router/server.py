@@ -51,7 +51,7 @@ from simplex_trio.xftp.router.commands import Commands
 from simplex_trio.xftp.router.config import XFTPRouterConfig
 from simplex_trio.xftp.router.control import PacketStatus, packet_controls
 from simplex_trio.xftp.router.pages import Pages
-from simplex_trio.xftp.router.records import PacketRecord
+from simplex_trio.xftp.router.records.interface import PacketRecord
 from simplex_trio.xftp.router.statistics import (
     Count,
     XFTPRouterStatistics,

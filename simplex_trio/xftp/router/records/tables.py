@@ -1,7 +1,6 @@
-"""`Records`: the records about packets and the counters, in a small database beside the bodies.
+"""`RecordTables`: the records about packets and the counters, in an SQLite file.
 
-Every lookup is a query, so that memory does not grow with the number of packets.  All of this is
-for the one worker thread that owns the connection.
+All of this is for the one worker thread that owns the connection; `SQLiteRecords` calls it there.
 
 Bodies without a record are removed at start, so the records must be complete: their commits are
 numbered as in `simplex_trio.storage.last_commit`.  The mark is written only after durable commits.
@@ -10,27 +9,21 @@ numbered as in `simplex_trio.storage.last_commit`.  The mark is written only aft
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from simplex_trio.crypto.keys import AuthPublicKey, auth_public_key
-from simplex_trio.errors import (
-    DecodeError,
-    StoreCorrupted,
-)
-from simplex_trio.frozen import frozen
-from simplex_trio.redaction import Redacted
+from simplex_trio.errors import StoreCorrupted
 from simplex_trio.storage.database import Database
 from simplex_trio.storage.failures import translated
 from simplex_trio.storage.losses import LAST_COMMIT_TABLE
 from simplex_trio.storage.schema import Schema
-from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.xftp.commands import PacketInfo
-from simplex_trio.wire.xftp.errors import Blocked, decode_xftp_error
-from simplex_trio.xftp.router.record_limits import MOST_FORGOTTEN, NO_LIMITS, RecordLimits, Room
+from simplex_trio.wire.xftp.errors import Blocked
+from simplex_trio.xftp.router.records.interface import PacketRecord, Recipients, packet_record
+from simplex_trio.xftp.router.records.limits import NO_LIMITS, RecordCounts, RecordLimits, Room
 
-__all__ = ["PacketRecord", "Records"]
+__all__ = ["RecordTables"]
 
 _FIRST = (
     """
@@ -77,6 +70,12 @@ _RECORDS = Schema(
     is_durable=False,
 )
 
+_UNUSED_FIRST = f"""
+    SELECT sender_id, (SELECT count(*) FROM recipients r WHERE r.sender_id = packets.sender_id)
+    FROM packets WHERE {_UNUSED} AND created_hour < ? AND sender_id <> ?
+    ORDER BY created_hour, sender_id LIMIT ?
+"""  # noqa: S608
+
 _BY_SENDER = """
     SELECT sender_id, sender_key, size, digest, has_body, blocked, sender_key
     FROM packets WHERE sender_id = ?
@@ -88,19 +87,8 @@ _BY_RECIPIENT = """
 """
 
 
-@frozen(repr=False)
-class PacketRecord(Redacted):
-    """A packet at the time of the lookup, and the key of the sender or recipient with the id."""
-
-    sender_id: bytes
-    info: PacketInfo
-    has_body: bool
-    blocked: Blocked | None
-    key: AuthPublicKey
-
-
-class Records:
-    """The open database."""
+class RecordTables:
+    """The open database; see `Records` for what the methods mean."""
 
     def __init__(self, path: Path, *, accept_loss: bool = False) -> None:
         """Open it, or make it.
@@ -111,11 +99,9 @@ class Records:
         """
         self.database: Database = Database(path, _RECORDS, accept_loss=accept_loss)
         try:
-            self.packets: int = self._number_of("packets")
-            self.rows: int = self.packets + self._number_of("recipients")
-            """Packets and recipients; only the methods here change this and `packets`."""
-            self.forgotten: int = 0
-            """Packets without a body that were deleted to make room for others."""
+            self.counts: RecordCounts = RecordCounts(
+                self._number_of("packets"), self._number_of("recipients")
+            )
         except BaseException:
             self.close()
             raise
@@ -176,7 +162,7 @@ class Records:
         self,
         sender_id: bytes,
         info: PacketInfo,
-        recipients: Sequence[tuple[bytes, AuthPublicKey]],
+        recipients: Recipients,
         hour: int,
         limits: RecordLimits = NO_LIMITS,
     ) -> bool:
@@ -193,13 +179,13 @@ class Records:
                     (sender_id, info.sender_key.der, info.size, info.digest, hour),
                 )
                 self._add_recipients(sender_id, recipients)
-        self._note(room, 1, 1 + len(recipients))
+        self.counts.note_added(room, 1, 1 + len(recipients))
         return room.is_enough
 
     def add_recipients(
         self,
         sender_id: bytes,
-        recipients: Sequence[tuple[bytes, AuthPublicKey]],
+        recipients: Recipients,
         limit: int,
         limits: RecordLimits = NO_LIMITS,
     ) -> bool:
@@ -214,47 +200,32 @@ class Records:
             room = self._make_room(0, len(recipients), limits, but_not=sender_id)
             if room.is_enough:
                 self._add_recipients(sender_id, recipients)
-        self._note(room, 0, len(recipients))
+        self.counts.note_added(room, 0, len(recipients))
         return room.is_enough
 
     def _make_room(
         self, packets: int, rows: int, limits: RecordLimits, *, but_not: bytes = b""
     ) -> Room:
         """Delete unused packets until there is room, or none of them is left."""
-        packets += self.packets - limits.packets
-        rows += self.rows - limits.rows
-        freed_packets = freed_rows = 0
-        # As many as it takes to make room for all that fits into a block.
-        for _ in range(MOST_FORGOTTEN):
-            if freed_packets >= packets and freed_rows >= rows:
-                break
-            oldest = self._db.execute(
-                f"SELECT sender_id FROM packets WHERE {_UNUSED}"  # noqa: S608
-                " AND created_hour < ? AND sender_id <> ? ORDER BY created_hour, sender_id LIMIT 1",
-                (limits.unused_before, but_not),
-            ).fetchone()
-            if oldest is None:
-                break
-            freed_packets += 1
-            freed_rows += 1 + self._recipients_of(oldest[0])
-            self._db.execute("DELETE FROM packets WHERE sender_id = ?", oldest)
-        is_enough = freed_packets >= packets and freed_rows >= rows
-        return Room(freed_packets, freed_rows, is_enough)
-
-    def _note(self, room: Room, packets: int, rows: int) -> None:
-        """Update the counts with what was deleted, and what was added if there was room."""
-        self.forgotten += room.packets
-        self.packets += packets * room.is_enough - room.packets
-        self.rows += rows * room.is_enough - room.rows
+        lacking = self.counts.most_to_forget(packets, rows, limits)
+        oldest = (
+            self._db.execute(_UNUSED_FIRST, (limits.unused_before, but_not, lacking)).fetchall()
+            if lacking
+            else []
+        )
+        room = self.counts.room(packets, rows, limits, (count for _, count in oldest))
+        self._db.executemany(
+            "DELETE FROM packets WHERE sender_id = ?",
+            [(sender_id,) for sender_id, _ in oldest[: room.packets]],
+        )
+        return room
 
     def _recipients_of(self, sender_id: bytes) -> int:
         query = "SELECT count(*) FROM recipients WHERE sender_id = ?"
         (count,) = self._db.execute(query, (sender_id,)).fetchone()
         return int(count)
 
-    def _add_recipients(
-        self, sender_id: bytes, recipients: Sequence[tuple[bytes, AuthPublicKey]]
-    ) -> None:
+    def _add_recipients(self, sender_id: bytes, recipients: Recipients) -> None:
         self._db.executemany(
             "INSERT INTO recipients (recipient_id, sender_id, key) VALUES (?, ?, ?)",
             [(recipient_id, sender_id, key.der) for recipient_id, key in recipients],
@@ -262,13 +233,31 @@ class Records:
 
     def by_sender(self, sender_id: bytes) -> PacketRecord | None:
         """The packet with this id of its sender."""
-        return _record(self._ask(_BY_SENDER, sender_id))
+        return self._packet(_BY_SENDER, sender_id)
 
     def by_recipient(self, recipient_id: bytes) -> PacketRecord | None:
         """The packet with this id of a recipient."""
-        return _record(self._ask(_BY_RECIPIENT, recipient_id))
+        return self._packet(_BY_RECIPIENT, recipient_id)
 
-    def awaits_body(self, sender_id: bytes) -> bool:
+    def _packet(self, query: str, entity_id: bytes) -> PacketRecord | None:
+        row = self._ask(query, entity_id)
+        return packet_record(row) if row else None
+
+    def put_body(
+        self, sender_id: bytes, place: Callable[[], None], remove: Callable[[], None]
+    ) -> bool:
+        """Put the body in place and record that, if the packet awaits it."""
+        if not self._awaits_body(sender_id):
+            return False
+        place()
+        try:
+            self.note_body(sender_id)
+        except BaseException:
+            remove()
+            raise
+        return True
+
+    def _awaits_body(self, sender_id: bytes) -> bool:
         """Whether the packet exists, has no body, and may get one."""
         query = (
             "SELECT count(*) FROM packets WHERE sender_id = ? AND NOT has_body AND blocked IS NULL"
@@ -280,11 +269,11 @@ class Records:
         with self._lasting():
             self._db.execute("UPDATE packets SET has_body = 1 WHERE sender_id = ?", (sender_id,))
 
-    def with_bodies(self) -> list[bytes]:
-        """The ids of all packets that have their bodies; a quota bounds how many there are."""
+    def with_bodies(self) -> set[bytes]:
+        """The ids of all packets that have their bodies."""
         with translated("the records"):
             rows = self._db.execute("SELECT sender_id FROM packets WHERE has_body").fetchall()
-        return [bytes(sender_id) for (sender_id,) in rows]
+        return {bytes(sender_id) for (sender_id,) in rows}
 
     def note_losses(self, sender_ids: Sequence[bytes]) -> None:
         """Record that packets do not have their bodies any more."""
@@ -294,8 +283,9 @@ class Records:
                 [(sender_id,) for sender_id in sender_ids],
             )
 
-    def block(self, sender_id: bytes, reason: Blocked) -> int | None:
-        """Record that the packet is blocked and has no body any more; returns as `delete`."""
+    def block(self, sender_id: bytes, reason: Blocked, remove: Callable[[], None]) -> int | None:
+        """Remove the body, and record that the packet is blocked; returns as `delete`."""
+        remove()
         with self._lasting():
             freed = self._body_size(sender_id)
             self._db.execute(
@@ -304,18 +294,20 @@ class Records:
             )
         return freed
 
-    def delete(self, sender_id: bytes) -> int | None:
-        """Delete a packet and its recipients.
+    def delete(self, sender_id: bytes, remove: Callable[[], None]) -> int | None:
+        """Remove the body, and delete the packet and its recipients.
 
-        Returns the size of its body, 0 if it had none, `None` if the packet does not exist.
+        Returns the size of the body, 0 if it had none, `None` if the packet does not exist.
         """
+        # The body first: after a failure in between this can be repeated, and on a full disk the
+        # records have room only afterwards.
+        remove()
         with self._transaction():
             freed = self._body_size(sender_id)
             recipients = self._recipients_of(sender_id)
             self._db.execute("DELETE FROM packets WHERE sender_id = ?", (sender_id,))
         if freed is not None:
-            self.packets -= 1
-            self.rows -= 1 + recipients
+            self.counts.note_deleted(recipients)
         return freed
 
     def _body_size(self, sender_id: bytes) -> int | None:
@@ -327,7 +319,8 @@ class Records:
         """Delete a recipient."""
         with self._transaction():
             query = "DELETE FROM recipients WHERE recipient_id = ?"
-            self.rows -= self._db.execute(query, (recipient_id,)).rowcount
+            count = self._db.execute(query, (recipient_id,)).rowcount
+        self.counts.note_recipients_deleted(count)
 
     def created_before(self, hour: int, after: bytes, limit: int) -> list[bytes]:
         """Up to ``limit`` ids, above ``after`` and in order, of packets from before an hour."""
@@ -339,42 +332,6 @@ class Records:
             rows = self._db.execute(query, (hour, after, limit)).fetchall()
         return [bytes(sender_id) for (sender_id,) in rows]
 
-    def has_body(self, sender_id: bytes) -> bool:
-        """Whether the packet exists and has its body."""
-        query = "SELECT count(*) FROM packets WHERE sender_id = ? AND has_body"
-        return self._ask(query, sender_id) == (1,)
-
     def _ask(self, query: str, *values: object) -> tuple[object, ...]:
         with translated("the records"):
             return tuple(self._db.execute(query, values).fetchone() or ())
-
-
-def _record(row: tuple[object, ...]) -> PacketRecord | None:
-    if not row:
-        return None
-    sender_id, sender_key, size, digest, has_body, blocked, key = row
-    assert isinstance(sender_id, bytes)
-    assert isinstance(sender_key, bytes)
-    assert isinstance(size, int)
-    assert isinstance(digest, bytes)
-    assert isinstance(key, bytes)
-    try:
-        return PacketRecord(
-            sender_id,
-            PacketInfo(auth_public_key(sender_key), size, digest),
-            bool(has_body),
-            _blocked(blocked),
-            auth_public_key(key),
-        )
-    except DecodeError as exc:
-        raise StoreCorrupted("the record of a packet") from exc
-
-
-def _blocked(value: object) -> Blocked | None:
-    if value is None:
-        return None
-    assert isinstance(value, bytes)
-    error = decode_xftp_error(Reader(value))
-    if not isinstance(error, Blocked):
-        raise DecodeError("a packet that is blocked without a reason")
-    return error
