@@ -42,8 +42,6 @@ from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
 from simplex_trio.xftp.router.body_files import OutgoingBody
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
-from simplex_trio.xftp.router.record_limits import ROW_BYTES, RecordLimits
-from simplex_trio.xftp.router.records import PacketRecord
 from simplex_trio.xftp.router.records.interface import PacketRecord
 from simplex_trio.xftp.router.records.limits import ROW_BYTES, RecordLimits
 from simplex_trio.xftp.router.short_lives import ShortLives
