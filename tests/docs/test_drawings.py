@@ -143,6 +143,14 @@ def test_drawings_are_valid_and_say_what_they_show(case: Case) -> None:
         assert texts == [label.text for label in labels(drawing)]
 
 
+def test_rules_of_pages_do_not_reach_drawings(case: Case) -> None:
+    for kind, drawing in case.drawn().items():
+        root = ET.fromstring(svg(drawing, case.alt, kind=kind))
+        found = {name for each in root.iter() for name in each.attrib.get("class", "").split()}
+        assert found
+        assert all(name == "drawing" or name.startswith("d-") for name in found)
+
+
 def test_pages_have_no_pictures_made_of_characters() -> None:
     """Arrows and corners in a block of text say that a drawing would be better."""
     for page in sorted((DOCS / "explanation").glob("*.md")):

@@ -141,7 +141,7 @@ class Box:
         area = self.area
         radius = {Look.CARD: 10, Look.BAR: 2}.get(self.look, 7)
         return (
-            f'<rect class="{self.look.value} {self.tone.value}" x="{area.left:.1f}" '
+            f'<rect class="d-{self.look.value} d-{self.tone.value}" x="{area.left:.1f}" '
             f'y="{area.top:.1f}" width="{area.width:.1f}" height="{area.height:.1f}" '
             f'rx="{radius}"/>'
         )
@@ -171,7 +171,7 @@ class Label:
     def svg(self) -> str:
         baseline = self.top + self.style.value * 1.02
         return (
-            f'<text class="{self.style.name.lower()}" x="{self.x:.1f}" '
+            f'<text class="d-{self.style.name.lower()}" x="{self.x:.1f}" '
             f'y="{baseline:.1f}" text-anchor="{self.anchor}">'
             f"{escape(self.text, quote=False)}</text>"
         )
@@ -194,8 +194,8 @@ class Line:
             yield Area(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
 
     def svg(self) -> str:
-        dashed = " dashed" if self.dashed else ""
-        parts = [f'<path class="{self.kind}{dashed} {self.tone.value}" d="{self._path()}"/>']
+        dashed = " d-dashed" if self.dashed else ""
+        parts = [f'<path class="d-{self.kind}{dashed} d-{self.tone.value}" d="{self._path()}"/>']
         if self.ends:
             parts.append(self._head(*self.points[-2], *self.points[-1]))
         if self.starts:
@@ -220,7 +220,7 @@ class Line:
         one = back[0] - half * across, back[1] + half * along
         other = back[0] + half * across, back[1] - half * along
         corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in ((x2, y2), one, other))
-        return f'<polygon class="head {self.tone.value}" points="{corners}"/>'
+        return f'<polygon class="d-head d-{self.tone.value}" points="{corners}"/>'
 
 
 def _far(one: tuple[float, float], other: tuple[float, float]) -> float:
@@ -246,7 +246,7 @@ class Dot:
 
     def svg(self) -> str:
         return (
-            f'<circle class="dot {self.tone.value}" cx="{self.x:.1f}" cy="{self.y:.1f}" '
+            f'<circle class="d-dot d-{self.tone.value}" cx="{self.x:.1f}" cy="{self.y:.1f}" '
             f'r="{_RADIUS}"/>'
         )
 
@@ -317,34 +317,35 @@ def _rules() -> Iterator[str]:
     yield f"@media(prefers-color-scheme:dark){{.drawing{{{_variables('dark')}}}}}"
     for scheme in _COLORS:  # what the switch of a page says counts more than the system
         yield f"[data-theme={scheme}] .drawing{{{_variables(scheme)}}}"
+    yield f"@media print{{.drawing,[data-theme] .drawing{{{_variables('light')}}}}}"
     yield '.drawing{font-family:system-ui,"Segoe UI",Roboto,Helvetica,Arial,sans-serif}'
     for style in Style:
-        yield f".drawing .{style.name.lower()}{{font-size:{style.value:g}px;fill:var(--d-soft)}}"
-    yield ".drawing .title{font-weight:600;fill:var(--d-ink)}"
-    yield ".drawing .code,.drawing .name{font-family:ui-monospace,Menlo,Consolas,monospace}"
-    yield ".drawing .name{font-weight:600;fill:var(--d-ink)}"
-    yield ".drawing .label{fill:var(--d-ink);paint-order:stroke;stroke-width:4px;"
+        yield f".drawing .d-{style.name.lower()}{{font-size:{style.value:g}px;fill:var(--d-soft)}}"
+    yield ".drawing .d-title{font-weight:600;fill:var(--d-ink)}"
+    yield ".drawing .d-code,.drawing .d-name{font-family:ui-monospace,Menlo,Consolas,monospace}"
+    yield ".drawing .d-name{font-weight:600;fill:var(--d-ink)}"
+    yield ".drawing .d-label{fill:var(--d-ink);paint-order:stroke;stroke-width:4px;"
     yield "stroke:var(--d-card);stroke-linejoin:round}"
-    yield ".drawing .card{fill:var(--d-card);stroke:var(--d-edge)}"
-    yield ".drawing .bare{fill:none}"
+    yield ".drawing .d-card{fill:var(--d-card);stroke:var(--d-edge)}"
+    yield ".drawing .d-bare{fill:none}"
     for tone in Tone:
         name = tone.value
-        yield f".drawing .box.{name}{{fill:var(--d-{name});stroke:var(--d-{name}-edge)}}"
-        yield f".drawing .frame.{name}{{fill:none;stroke:var(--d-{name}-edge);"
+        yield f".drawing .d-box.d-{name}{{fill:var(--d-{name});stroke:var(--d-{name}-edge)}}"
+        yield f".drawing .d-frame.d-{name}{{fill:none;stroke:var(--d-{name}-edge);"
         yield "stroke-dasharray:5 4}"
-        yield f".drawing .bar.{name},.drawing .dot.{name}{{fill:var(--d-{name}-edge)}}"
-    yield ".drawing .arrow{fill:none;stroke:var(--d-line);stroke-width:1.5}"
-    yield ".drawing .head{fill:var(--d-line)}"
+        yield f".drawing .d-bar.d-{name},.drawing .d-dot.d-{name}{{fill:var(--d-{name}-edge)}}"
+    yield ".drawing .d-arrow{fill:none;stroke:var(--d-line);stroke-width:1.5}"
+    yield ".drawing .d-head{fill:var(--d-line)}"
     for tone in Tone:
         if tone is not Tone.PLAIN:
-            yield f".drawing .arrow.{tone.value}{{stroke:var(--d-{tone.value}-edge)}}"
-            yield f".drawing .head.{tone.value}{{fill:var(--d-{tone.value}-edge)}}"
-    yield ".drawing .dashed{stroke-dasharray:5 4}"
-    yield ".drawing .life{fill:none;stroke:var(--d-plain-edge);stroke-dasharray:2 4}"
-    yield ".drawing .grid{fill:none;stroke:var(--d-edge)}"
-    yield ".drawing .span{fill:none;stroke:var(--d-grey-edge);stroke-width:2}"
-    yield ".drawing.narrow{display:none}"
-    yield "@media(max-width:700px){.drawing.wide{display:none}.drawing.narrow{display:inline}}"
+            yield f".drawing .d-arrow.d-{tone.value}{{stroke:var(--d-{tone.value}-edge)}}"
+            yield f".drawing .d-head.d-{tone.value}{{fill:var(--d-{tone.value}-edge)}}"
+    yield ".drawing .d-dashed{stroke-dasharray:5 4}"
+    yield ".drawing .d-life{fill:none;stroke:var(--d-plain-edge);stroke-dasharray:2 4}"
+    yield ".drawing .d-grid{fill:none;stroke:var(--d-edge)}"
+    yield ".drawing .d-span{fill:none;stroke:var(--d-grey-edge);stroke-width:2}"
+    yield ".d-narrow{display:none}"
+    yield "@media(max-width:700px){.d-wide{display:none}.d-narrow{display:inline}}"
 
 
 STYLE = "\n".join(_rules())
@@ -352,12 +353,16 @@ STYLE = "\n".join(_rules())
 
 
 def svg(drawing: Drawing, alt: str, *, kind: str = "", style: str = STYLE) -> str:
-    """A drawing as SVG, with its description, and with rules unless its page has them."""
+    """A drawing as SVG, with its description, and with rules unless its page has them.
+
+    Its classes begin with ``d-``, since pages have classes and rules of their own.
+    """
     width, height = drawing.width, drawing.height
+    classes = f"drawing d-{kind}" if kind else "drawing"
     parts = "\n".join(item.svg() for item in drawing.items)
     styled = f"<style>{style}</style>\n" if style else ""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing {kind}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{classes}" role="img" '
         f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.1f} {height:.1f}" '
         f'aria-label="{escape(alt)}">\n{styled}{parts}\n</svg>\n'
     )
