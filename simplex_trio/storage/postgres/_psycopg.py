@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, Final, TypeAlias
 
@@ -56,6 +56,13 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
     def process(self) -> int:
         """The id of the server's process that serves this connection."""
         return self.pgconn.backend_pid
+
+    def has_ended(self) -> bool:
+        """Whether it is closed, or the other side's end of it has arrived."""
+        if not self.closed and _look(self.pgconn.socket, Wait.R):
+            with suppress(psycopg.Error):
+                self.pgconn.consume_input()
+        return self.closed
 
     async def run(self, statements: Sequence[Statement]) -> list[Rows]:
         """Carry out statements in one round trip, and one transaction unless one has begun.

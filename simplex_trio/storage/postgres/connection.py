@@ -97,6 +97,10 @@ class Connection(Protocol):
         """The id of the server's process that serves this connection."""
         ...
 
+    def has_ended(self) -> bool:
+        """Whether it is closed, or the other side's end of it has arrived."""
+        ...
+
     async def run(self, statements: Sequence[Statement]) -> list[Rows]:
         """Carry out statements in one round trip, and in one transaction unless one has begun.
 
@@ -162,10 +166,13 @@ async def _settle(connection: Connection, schema: str | None) -> None:
 
 
 async def run_in_time(
-    connection: Connection, statements: Sequence[Statement], seconds: float = ANSWER_SECONDS
+    connection: Connection, statements: Sequence[Statement], seconds: float | None = None
 ) -> list[Rows]:
-    """What `Connection.run` returns; `DatabaseLost` also if the server does not answer in time."""
-    with trio.move_on_after(seconds):
+    """What `Connection.run` returns; `DatabaseLost` also if the server does not answer in time.
+
+    That is `ANSWER_SECONDS`, unless ``seconds`` says otherwise.
+    """
+    with trio.move_on_after(ANSWER_SECONDS if seconds is None else seconds):
         return await connection.run(statements)
     raise DatabaseLost("the database did not answer in time")
 

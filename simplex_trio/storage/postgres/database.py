@@ -199,7 +199,7 @@ class PostgresDatabase:
                 self._connection = self._lease = None
                 if connection is not None:
                     try:
-                        if lease is not None and not connection.closed:
+                        if lease is not None and not connection.has_ended():
                             await run_in_time(connection, [lease.release])
                     except StoreError as exc:
                         _log.info("the lease of the store could not be given back: %s", exc)
@@ -254,7 +254,8 @@ class PostgresDatabase:
         if self.failure is not None:
             raise copy_of(self.failure)
         if self._connection is not None:
-            if not self._connection.closed:
+            # Seen before anything is sent, the end of a connection leaves nothing in doubt.
+            if not self._connection.has_ended():
                 return self._connection
             await self._connection.close()
             self._connection = None
@@ -265,7 +266,7 @@ class PostgresDatabase:
                 await self._connect_again()
             except StoreLost as exc:
                 self._fail(exc)
-            except StoreError as exc:
+            except StoreUnavailable as exc:
                 now = trio.current_time()
                 if now >= self._answered_at + LEASE_SECONDS:
                     self._fail(_lost(in_doubt=in_doubt), exc)

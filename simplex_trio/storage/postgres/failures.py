@@ -32,6 +32,8 @@ _CORRUPTED: Final = frozenset(("XX001", "XX002"))
 _FORBIDDEN: Final = frozenset(("28000", "28P01", "3D000", "42501"))
 """The password is wrong, the database does not exist, or the user may not do this."""
 
+_OTHER_TABLES: Final = frozenset(("0A", "22", "42"))
+
 _UNAVAILABLE: Final = frozenset(
     (
         "08",  # connections
@@ -67,7 +69,7 @@ def refusal(state: str | None, message: str, table: str = "") -> StoreError:
         return error
     if state in _CORRUPTED:
         return StoreCorrupted(f"the files of the database ({state})")
-    if state.startswith("42"):
+    if state[:2] in _OTHER_TABLES:
         # Our statements do not change, so the tables have.
         return StoreCorrupted(f"the tables are not those that were made ({state}: {reason})")
     error = StoreUnavailable(f"the database cannot do this: {reason} ({state})")

@@ -35,7 +35,8 @@ _KEEPERS: Final = """
     SELECT pid::int8, backend_start::text FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND objsubid = 1
     AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND classid::int8 = ($1 >> 32) & 4294967295 AND objid::int8 = $1 & 4294967295
+    AND classid::int8 = ($1::int8 >> 32) & 4294967295
+    AND objid::int8 = $1::int8 & 4294967295
     """
 
 _END: Final = "SELECT pg_terminate_backend($1::int8::int4, 5000)"
