@@ -9,17 +9,19 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.types import ExistingDirectory
 
-from simplex_trio.cli.options import AsJson, HostNames, Port, at_least
-from simplex_trio.cli.routers.making import NewRouter, quoted
+from simplex_trio.cli.options import AsJson, HostNames, at_least
+from simplex_trio.cli.routers.making import NewRouter, quoted, setting_lines
 from simplex_trio.cli.routers.numbers import show_numbers
 from simplex_trio.cli.routers.options import (
     AcceptLoss,
     CaKey,
     Log,
+    NewPort,
     NoControl,
     Password,
     Qr,
     ShowPassword,
+    TakeOver,
     Verbose,
     Zeros,
 )
@@ -35,6 +37,8 @@ __all__ = ["init", "renew", "start", "stats", "try_"]
 
 _FOLDER = Path("xftp-router")
 _GIB = 1024**3
+_USUAL_QUOTA = 10 * _GIB
+_USUAL_TTL = 48 * 3600
 
 
 async def _numbers(config: XFTPRouterConfig) -> tuple[Numbers, Numbers]:
@@ -52,6 +56,7 @@ PROGRAM = RouterProgram(
     command="xftp router",
     protocol=ServerProtocol.XFTP,
     config_name="xftp.toml",
+    ini_name="file-server.ini",
     config=XFTPRouterConfig,
     password_of=lambda config: config.packets.password,
     serve=serve_xftp_router,
@@ -67,9 +72,10 @@ def init(
     /,
     *,
     host: HostNames = None,
-    port: Port = 443,
-    quota: Annotated[float, Parameter(validator=at_least(0))] = 10,
+    port: NewPort = None,
+    quota: Annotated[float | None, Parameter(validator=at_least(0))] = None,
     password: Password = False,
+    take_over: TakeOver = None,
     pages: ExistingDirectory | None = None,
     show_password: ShowPassword = False,
     json: AsJson = False,
@@ -85,16 +91,23 @@ def init(
     host
         The name or address under which clients find the router; may be given several times.
     port
-        The port that it listens on.
+        The port that it listens on; 443 unless given.
     quota
-        How much it stores at most, in GiB.
+        How much it stores at most, in GiB; 10 unless given.
     password
         Require a password for sending files. It is generated here and kept in the configuration.
+    take_over
+        The folder with the configuration of xftp-server, /etc/opt/simplex-xftp: the router has its
+        identity, hosts, ports, password, quota, and the time after which files are deleted. Then
+        the router has the same address; import gets the files that the server has.
     pages
         A folder with what browsers get when they ask for a page: the files of a web client. Put
         web.crt and web.key, from an authority that browsers trust, into the router's folder.
     """
-    new = NewRouter.described(PROGRAM, folder, host, port, password=password)
+    new = NewRouter.described(PROGRAM, folder, host, port, password=password, server=take_over)
+    taken = new.taken
+    size = (taken and taken.quota) or _USUAL_QUOTA if quota is None else int(quota * _GIB)
+    ttl = (taken and taken.ttl) or None
     # Lines that are comments show what there is.
     web = "" if pages else "# "
     shown_pages = quoted("web" if pages is None else str(pages.absolute()))
@@ -104,15 +117,15 @@ store = "files"
 {new.metrics_line}
 
 # Browsers need web.crt and web.key in this folder, from an authority that they trust.
-{web}web_ports = [{port}]
+{web}web_ports = [{new.ports[0]}]
 {web}pages = {shown_pages}
 
 [packets]
-quota = {int(quota * _GIB)}  # bytes
-# packet_ttl = 172800  # seconds after which files are deleted
+quota = {size}  # bytes
+{"" if ttl else "# "}packet_ttl = {ttl or _USUAL_TTL}  # seconds after which files are deleted
 # What clients have to know to send files.
 {new.password_line}
-"""
+{setting_lines(accept_new=None if taken is None else taken.accept_new)}"""
     new.make(config, show_password=show_password, json=json)
 
 

@@ -20,6 +20,7 @@ from simplex_trio.storage.files import OWNER_ONLY, create_file, sync_folder
 
 __all__ = [
     "CA_KEY",
+    "PUBLIC",
     "NewFile",
     "common_name",
     "credential_files",
@@ -30,7 +31,8 @@ __all__ = [
 CA_KEY = "ca.key"
 """The one file that should not stay."""
 
-_PUBLIC = 0o644
+PUBLIC = 0o644
+"""The permissions of certificates, which every client gets."""
 
 _LONGEST_NAME = 64
 """Bytes of a common name, as X.509 has it."""
@@ -62,9 +64,9 @@ def credential_files(credentials: RouterCredentials) -> list[NewFile]:
     leaf = CertificateChain((credentials.certificate,))
     return [
         NewFile(CA_KEY, dump_key_pem(credentials.ca_key)),
-        NewFile("ca.crt", dump_chain_pem(authority), _PUBLIC),
+        NewFile("ca.crt", dump_chain_pem(authority), PUBLIC),
         NewFile("server.key", dump_key_pem(credentials.key)),
-        NewFile("server.crt", dump_chain_pem(leaf), _PUBLIC),
+        NewFile("server.crt", dump_chain_pem(leaf), PUBLIC),
     ]
 
 

@@ -18,12 +18,13 @@ from simplex_trio.cli.routers.folder import (
     write_new_files,
 )
 from simplex_trio.cli.routers.program import RouterProgram
+from simplex_trio.cli.routers.taking_over import TakenOver, take_over
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 from simplex_trio.wire.hosts import parse_host
 
-__all__ = ["NewRouter", "quoted", "shown_address"]
+__all__ = ["NewRouter", "quoted", "setting_lines", "shown_address"]
 
 
 @frozen(repr=False)
@@ -33,8 +34,10 @@ class NewRouter(Redacted):
     program: RouterProgram[Any]
     folder: Path
     hosts: tuple[str, ...]
-    port: int
+    ports: tuple[int, ...]
     password: str | None
+    taken: TakenOver | None = None
+    """What it takes over from a server of the reference."""
 
     @classmethod
     def described(
@@ -42,13 +45,25 @@ class NewRouter(Redacted):
         program: RouterProgram[Any],
         folder: Path,
         hosts: Sequence[str] | None,
-        port: int,
+        port: int | None,
         *,
         password: bool,
+        server: Path | None = None,
     ) -> NewRouter:
-        """The router of these options."""
-        secret = secrets.token_urlsafe(24) if password else None
-        return cls(program, folder, tuple(hosts or ("localhost",)), port, secret)
+        """The router of these options, in which ``server`` is the folder that it takes over."""
+        taken = None if server is None else take_over(server, program.ini_name)
+        known = None if taken is None else taken.password
+        secret = secrets.token_urlsafe(24) if password else known
+        ports = None if port is None else (port,)
+        default_port = program.protocol.default_port
+        return cls(
+            program,
+            folder,
+            tuple(hosts or (taken and taken.hosts) or ("localhost",)),
+            ports or (taken and taken.ports) or (default_port,),
+            secret,
+            taken,
+        )
 
     @property
     def common_lines(self) -> str:
@@ -58,7 +73,7 @@ class NewRouter(Redacted):
 # Paths are relative to this folder. What is left out has its default.
 
 hosts = [{", ".join(map(quoted, self.hosts))}]
-ports = [{self.port}]
+ports = [{", ".join(map(str, self.ports))}]
 credentials = "."
 """
 
@@ -75,10 +90,13 @@ credentials = "."
 
     def make(self, config: str, *, show_password: bool, json: bool) -> None:
         """Write the folder, and say what is to be known of it."""
-        credentials = new_credentials(self.hosts[0])
-        address = self._address(credentials.identity_fingerprint)
-        file = NewFile(self.program.config_name, config.encode())
-        write_new_files(self.folder, [*credential_files(credentials), file])
+        if self.taken is None:
+            credentials = new_credentials(self.hosts[0])
+            fingerprint, files = credentials.identity_fingerprint, credential_files(credentials)
+        else:
+            fingerprint, files = self.taken.fingerprint, [*self.taken.files]
+        address = self._address(fingerprint)
+        write_new_files(self.folder, [*files, NewFile(self.program.config_name, config.encode())])
         shown = shown_address(address, self.password if show_password else None)
         if json:
             print_json({"folder": str(self.folder), "address": shown})
@@ -87,7 +105,8 @@ credentials = "."
 
     def _address(self, fingerprint: bytes) -> ServerAddress:
         protocol = self.program.protocol
-        shown_port = None if self.port == protocol.default_port else self.port
+        port = self.ports[0]
+        shown_port = None if port == protocol.default_port else port
         try:
             hosts = tuple(parse_host(name) for name in self.hosts)
             return ServerAddress(protocol, hosts, shown_port, fingerprint)
@@ -110,18 +129,31 @@ credentials = "."
         if OUT.is_terminal:
             show_qr_code(address)
         say()
+        if self.taken is None or self.taken.has_ca_key:
+            self._say_what_becomes_of_the_key()
+        say(f"Start the router with: simplex-trio {program.command} start {folder}")
+
+    def _say_what_becomes_of_the_key(self) -> None:
         say(
-            f"Take {folder / CA_KEY} off this machine, and keep it safe: it is the router's "
+            f"Take {self.folder / CA_KEY} off this machine, and keep it safe: it is the router's "
             f"identity, and is only needed to renew its certificate, which simplex-trio "
-            f"{program.command} renew does.",
+            f"{self.program.command} renew does.",
             prose=True,
         )
-        say(f"Start the router with: simplex-trio {program.command} start {folder}")
 
 
 def shown_address(address: ServerAddress, password: str | None) -> str:
     """The text of an address, with a password if it is to be shown."""
     return str(ServerAddressWithAuth(address, None if password is None else password.encode()))
+
+
+def setting_lines(**settings: int | bool | None) -> str:
+    """Lines of a configuration with these settings, as far as they are something."""
+    return "".join(
+        f"{name} = {json_format.dumps(value)}\n"
+        for name, value in settings.items()
+        if value is not None
+    )
 
 
 def quoted(text: str) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from simplex_trio.cli.options import AsJson, HostNames, Port
-from simplex_trio.cli.routers.making import NewRouter
+from simplex_trio.cli.options import AsJson, HostNames
+from simplex_trio.cli.routers.making import NewRouter, setting_lines
 from simplex_trio.cli.routers.numbers import show_numbers
 from simplex_trio.cli.routers.options import (
     AcceptLoss,
     CaKey,
     Log,
+    NewPort,
     NoControl,
     Password,
     Qr,
     ShowPassword,
+    TakeOver,
     Verbose,
     Zeros,
 )
@@ -55,6 +57,7 @@ PROGRAM = RouterProgram(
     command="router",
     protocol=ServerProtocol.SMP,
     config_name="router.toml",
+    ini_name="smp-server.ini",
     config=RouterConfig,
     password_of=lambda config: config.queues.password,
     serve=serve_router,
@@ -70,8 +73,9 @@ def init(
     /,
     *,
     host: HostNames = None,
-    port: Port = 5223,
+    port: NewPort = None,
     password: Password = False,
+    take_over: TakeOver = None,
     show_password: ShowPassword = False,
     json: AsJson = False,
 ) -> None:
@@ -86,12 +90,25 @@ def init(
     host
         The name or address under which clients find the router; may be given several times.
     port
-        The port that it listens on.
+        The port that it listens on; 5223 unless given.
     password
         Require a password for creating queues and for using the router as a proxy. It is generated
         here and kept in the configuration.
+    take_over
+        The folder with the configuration of smp-server, /etc/opt/simplex: the router has its
+        identity, hosts, ports, password, and times after which things are deleted. Then the router
+        has the same address; import gets what the server has kept.
     """
-    new = NewRouter.described(PROGRAM, folder, host, port, password=password)
+    new = NewRouter.described(PROGRAM, folder, host, port, password=password, server=take_over)
+    more = (
+        ""
+        if (taken := new.taken) is None
+        else setting_lines(
+            accept_new=taken.accept_new,
+            message_ttl=taken.ttl,
+            notification_ttl=taken.notification_ttl,
+        )
+    )
     config = f"""\
 {new.common_lines}\
 store = "router.sqlite"
@@ -100,7 +117,7 @@ store = "router.sqlite"
 [queues]
 # What clients have to know to create queues, and to use the router as a proxy.
 {new.password_line}
-"""
+{more}"""
     new.make(config, show_password=show_password, json=json)
 
 

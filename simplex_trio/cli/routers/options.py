@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.types import ExistingDirectory
 
 from simplex_trio.cli.logs import LogFormat
 from simplex_trio.cli.options import Flag, at_least, not_empty
@@ -16,6 +17,7 @@ __all__ = [
     "CaKey",
     "EntityId",
     "Log",
+    "NewPort",
     "NoControl",
     "Notice",
     "NoticeSeconds",
@@ -23,9 +25,14 @@ __all__ = [
     "Qr",
     "Reason",
     "ShowPassword",
+    "TakeOver",
     "Verbose",
     "Zeros",
 ]
+
+NewPort = Annotated[int | None, Parameter(name="--port", validator=at_least(1, 0xFFFF))]
+
+TakeOver = Annotated[ExistingDirectory | None, Parameter(name="--take-over")]
 
 Password = Annotated[Flag, Parameter(name="--password")]
 

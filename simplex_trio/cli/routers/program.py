@@ -32,6 +32,8 @@ class RouterProgram(Generic[ConfigT]):
     protocol: ServerProtocol
     config_name: str
     """The file in the router's folder."""
+    ini_name: str
+    """The file with the configuration of the reference's server of this kind."""
     config: type[ConfigT]
     password_of: Callable[[ConfigT], str | None]
     serve: Callable[..., Awaitable[object]]
