@@ -64,3 +64,17 @@ def matches(value: bytes, expected: str | dict[str, Any]) -> bool:
         "sha256": sha256(value).hexdigest(),
     }
     return found == {name: expected[name] for name in found}
+
+
+def store_files(kind: str) -> dict[int, bytes]:
+    """Files that earlier versions of this package have written, by the version of their tables.
+
+    They are in the folder ``stores``, each made by the program of its time: when a version is
+    added, the file of the one before it is added there.
+    """
+    return {
+        int(path.name.removeprefix(f"{kind}_").removesuffix(".sqlite.gz")): gzip.decompress(
+            path.read_bytes()
+        )
+        for path in sorted((_FOLDER / "stores").glob(f"{kind}_*.sqlite.gz"))
+    }
