@@ -52,6 +52,11 @@ class ConnectionLimits:
     once.  A tenth of all, so that it takes ten addresses to exhaust the router, and far more than
     the clients behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not
     public have no such limit: behind them are onion services, and reverse proxies."""
+    new_connections_per_second: float = field(default=50, validator=gt(0))
+    """From such an address, once ``max_connections_per_address`` have come; further ones are closed
+    at once.  TLS takes a millisecond of the processor for each.  Commands have no limit by address:
+    connections share the processor in turns, and behind the address of another router, which is a
+    proxy, are the commands of thousands."""
     tls_seconds: float = field(default=60, validator=gt(0))
     """For TLS, as in the reference."""
     handshake_seconds: float = field(default=60, validator=gt(0))
@@ -72,6 +77,7 @@ class ConnectionLimits:
         return ListenLimits(
             connections=self.connections,
             max_connections_per_address=self.max_connections_per_address,
+            new_connections_per_second=self.new_connections_per_second,
             handshake_seconds=self.tls_seconds,
             crowded_handshake_seconds=self.crowded_handshake_seconds,
         )

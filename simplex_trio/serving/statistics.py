@@ -23,5 +23,7 @@ class ServingStatistics:
     sockets_active: int
     sockets_leaked: int
     """Accepted, and neither closed nor active; always 0."""
+    sockets_turned_away: int
+    """Accepted and closed at once, since there was no place or too many came from an address."""
     counters: Mapping[str, int]
     """Since the router was created; its ``Count`` has the names."""

@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 
 import trio
 from attrs import field
@@ -19,6 +20,7 @@ from attrs.validators import ge, gt
 
 from simplex_trio.frozen import frozen
 from simplex_trio.transport.networks import Origin
+from simplex_trio.transport.rates import Rates
 
 __all__ = ["ListenLimits", "Places"]
 
@@ -38,6 +40,10 @@ class ListenLimits:
     It is a tenth of all, so that ten addresses are needed to take all places, and far more than the
     clients behind the NAT of a provider or a Tor exit have at a time.  Addresses that are not
     public have no limit of their own: see `simplex_trio.transport.networks.origin_of`."""
+    new_connections_per_second: float = field(default=50, validator=gt(0))
+    """From such an address, once ``max_connections_per_address`` have come; another is closed at
+    once.  A handshake takes a millisecond of the processor, so that one address cannot take more
+    than a twentieth of it."""
     full_seconds: float = field(default=5, validator=gt(0))
     """How long it waits before it is closed, so that its client retries later or elsewhere."""
     handshake_seconds: float = field(default=60, validator=gt(0))
@@ -59,6 +65,7 @@ class Places:
         self._surplus = 0
         """Places that are taken beyond a limit that was lowered; they are not given back."""
         self._by_origin: Counter[Origin] = Counter()
+        self._rates = Rates(*_rate(self.limits))
         # Handshakes whose deadlines are as far away as they may be, and when they come closer.
         self._patient: dict[trio.CancelScope, float] = {}
 
@@ -69,6 +76,7 @@ class Places:
         """Apply other limits from now on; connections beyond them stay until they end."""
         more = limits.connections - self.limits.connections
         self.limits = limits
+        self._rates.change(*_rate(limits))
         self._surplus -= more
         while self._surplus < 0:
             self._surplus += 1
@@ -89,7 +97,12 @@ class Places:
         ``origin`` is where it comes from, if that has a limit.  `leave` gives the place back.
         """
         if origin is not None:
-            if self._by_origin[origin] >= self.limits.max_connections_per_address:
+            is_one_too_many = self._by_origin[
+                origin
+            ] >= self.limits.max_connections_per_address or not self._rates.take(
+                origin, trio.current_time()
+            )
+            if is_one_too_many:
                 await trio.lowlevel.checkpoint()
                 return False
             self._by_origin[origin] += 1
@@ -144,3 +157,9 @@ class Places:
         for scope, deadline in self._patient.items():
             scope.deadline = min(scope.deadline, deadline)
         self._patient.clear()
+
+
+def _rate(limits: ListenLimits) -> tuple[int, float]:
+    """What comes at once, those of a second at the least, and those of each second after that."""
+    per_second = limits.new_connections_per_second
+    return max(limits.max_connections_per_address, ceil(per_second)), per_second

@@ -136,3 +136,19 @@ async def test_fewer_places_end_no_connection(autojump_clock: MockClock) -> None
     assert await among.take(None)
     assert not await among.take(None)
     assert repr(among) == "<Places: 0 of 3 are free>"
+
+
+async def test_new_connections_of_an_address_have_a_rate(autojump_clock: MockClock) -> None:
+    among = places(connections=10, max_connections_per_address=3, new_connections_per_second=2)
+    for _ in range(3):
+        assert await among.take(HOME)
+        among.leave(HOME)
+    assert not await among.take(HOME)
+    assert await among.take(Origin(b"away"))
+    assert await among.take(None)
+    await trio.sleep(0.5)
+    assert await among.take(HOME)
+    assert not await among.take(HOME)
+    among.change(ListenLimits(connections=10, max_connections_per_address=10))
+    await trio.sleep(1)
+    assert [await among.take(HOME) for _ in range(4)] == [True] * 4

@@ -71,5 +71,6 @@ def take_statistics(
         sockets_closed=sockets.closed,
         sockets_active=sockets.active,
         sockets_leaked=sockets.leaked,
+        sockets_turned_away=sockets.turned_away,
         counters=counters.values(),
     )
