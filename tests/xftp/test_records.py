@@ -186,9 +186,9 @@ async def test_numbers_are_those_of_the_tables(open_records: Opener) -> None:
     chosen = random.Random(1)
     known: list[bytes] = []
     recipients_known: list[bytes] = []
-    for opening in range(4):
+    for opening in range(2):
         async with open_records() as records:
-            for number in range(opening * 60, opening * 60 + 60):
+            for number in range(opening * 80, opening * 80 + 80):
                 limits = RecordLimits(8, 25, unused_before=number // 10)
                 packet = chosen.choice([*known[-10:], b"another"])
                 new = [(chosen.randbytes(24), KEY) for _ in range(chosen.randrange(6))]

@@ -184,18 +184,28 @@ class Snapshot:
         self._connection = connection
 
     async def read(
-        self, sql: str, take: Callable[[Rows], object], parameters: Sequence[Parameter] = ()
+        self,
+        sql: str,
+        take: Callable[[Rows], object],
+        parameters: Sequence[Parameter] = (),
+        *,
+        seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """Call ``take`` with the rows of a query, some hundreds at a time."""
+        """Call ``take`` with the rows of a query, some hundreds at a time.
+
+        ``seconds`` are the most that the server may take for some hundreds.
+        """
         fetch = Statement(f"FETCH {_AT_ONCE} FROM rows")
         await self._run([Statement(f"DECLARE rows NO SCROLL CURSOR FOR {sql}", parameters)])
-        while rows := (await self._run([fetch]))[0]:
+        while rows := (await self._run([fetch], seconds))[0]:
             take(rows)
         await self._run([Statement("CLOSE rows")])
 
-    async def _run(self, statements: Sequence[Statement]) -> list[Rows]:
+    async def _run(
+        self, statements: Sequence[Statement], seconds: float = ANSWER_SECONDS
+    ) -> list[Rows]:
         with trio.CancelScope(shield=True):  # cancelled, it would close the connection
-            rows = await run_in_time(self._connection, statements)
+            rows = await run_in_time(self._connection, statements, seconds)
         await trio.lowlevel.checkpoint_if_cancelled()
         return rows
 

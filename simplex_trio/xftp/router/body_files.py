@@ -17,13 +17,16 @@ from typing import BinaryIO, Final
 
 from simplex_trio.errors import DecodeError
 from simplex_trio.storage.failures import translated
-from simplex_trio.storage.files import sync_folder, write_all
+from simplex_trio.storage.files import replace_file, sync_folder, write_all
 from simplex_trio.wire.text import from_base64url, to_base64url
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
+from simplex_trio.xftp.router.records.pairing import Pairing
 
 __all__ = ["BodyFolder", "IncomingBody", "OutgoingBody"]
 
+_BODIES: Final = "packets"
+_PAIRING: Final = "records-in-database"
 _UNFINISHED: Final = ".new"
 
 
@@ -84,11 +87,12 @@ class OutgoingBody:
 
 
 class BodyFolder:
-    """The folder with the bodies of all packets, made if it is missing."""
+    """The folder with the bodies of all packets, made in ``folder`` if it is missing."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / _BODIES
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._pairing = folder / _PAIRING
 
     def path(self, sender_id: bytes) -> Path:
         """Where the body of a packet is."""
@@ -102,6 +106,17 @@ class BodyFolder:
         """Remove the body of a packet, if it is there."""
         with translated():
             self.path(sender_id).unlink(missing_ok=True)
+
+    def pairing(self) -> Pairing | None:
+        """Which records in a database belong to the bodies, if that is where they are."""
+        with translated(), suppress(FileNotFoundError):
+            return Pairing.decode(self._pairing.read_bytes())
+        return None
+
+    def put_pairing(self, pairing: Pairing) -> None:
+        """Store which records belong to the bodies."""
+        with translated():
+            replace_file(self._pairing, pairing.encode())
 
     def is_empty(self) -> bool:
         """Whether there is no body, whole or not."""

@@ -17,12 +17,15 @@ import trio
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.errors import StoreError
 from simplex_trio.storage.failures import translated
+from simplex_trio.storage.postgres.url import DatabaseURL
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.router.body_files import BodyFolder, IncomingBody, OutgoingBody
 from simplex_trio.xftp.router.records.interface import PacketRecord, Recipients, Records
 from simplex_trio.xftp.router.records.limits import ROW_BYTES, RecordLimits
+from simplex_trio.xftp.router.records.pairing import next_pairing
+from simplex_trio.xftp.router.records.postgres import PostgresRecords, open_postgres_records
 from simplex_trio.xftp.router.records.sqlite import open_sqlite_records
 
 __all__ = [
@@ -34,7 +37,6 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 _RECORDS: Final = "records.sqlite"
-_BODIES: Final = "packets"
 _ID_SIZE: Final = 24
 _EXPIRED_AT_ONCE: Final = 100
 
@@ -211,28 +213,64 @@ class Storage:
 
 @asynccontextmanager
 async def open_storage(
-    folder: Path, quota: int, random: Callable[[int], bytes], *, accept_loss: bool = False
+    folder: Path,
+    quota: int,
+    random: Callable[[int], bytes],
+    *,
+    records: DatabaseURL | None = None,
+    standby: bool = False,
+    accept_loss: bool = False,
 ) -> AsyncIterator[Storage]:
     """The packets in ``folder``, which is created if it does not exist.
 
+    The records about them are in the folder as well, or in the database ``records``; with
+    ``standby`` this waits there while another router has them.
+
     Raises `StoreError` if it cannot be used, or another router uses it, and `StoreIncomplete` if
-    the last records are missing.  With ``accept_loss`` these are given up, together with the bodies
-    that they belonged to.
+    the last records are missing, or are not those of the folder.  With ``accept_loss`` these are
+    given up, together with the bodies that they belonged to.
     """
-    bodies = await in_thread(partial(BodyFolder, folder / _BODIES))
-    async with open_sqlite_records(folder / _RECORDS, accept_loss=accept_loss) as records:
-        await _reconcile(records, bodies)
-        stored = await records.bytes_stored()
-        yield Storage(bodies, records, quota, random, bytes_stored=stored)
+    if records is None:
+        bodies = await in_thread(partial(BodyFolder, folder))
+        async with open_sqlite_records(folder / _RECORDS, accept_loss=accept_loss) as in_file:
+            yield await _storage(bodies, in_file, quota, random)
+        return
+    async with open_postgres_records(records, standby=standby) as in_database:
+        # Not earlier: until now, another router may have been writing into it.
+        bodies = await in_thread(partial(BodyFolder, folder))
+        await _pair(in_database, bodies, random, accept_loss=accept_loss)
+        yield await _storage(bodies, in_database, quota, random)
 
 
-async def _reconcile(records: Records, bodies: BodyFolder) -> None:
-    """Make records and bodies consistent after a crash."""
+async def _pair(
+    records: PostgresRecords,
+    bodies: BodyFolder,
+    random: Callable[[int], bytes],
+    *,
+    accept_loss: bool,
+) -> None:
+    """Make sure that records and bodies belong together."""
+    in_records = await records.pairing()
+    in_folder = await in_thread(bodies.pairing)
+    is_empty = await in_thread(bodies.is_empty) and not await records.bytes_stored()
+    pairing = next_pairing(
+        in_folder, in_records, random, is_empty=is_empty, accept_loss=accept_loss
+    )
+    await records.put_pairing(pairing)
+    await in_thread(partial(bodies.put_pairing, pairing))
+
+
+async def _storage(
+    bodies: BodyFolder, records: Records, quota: int, random: Callable[[int], bytes]
+) -> Storage:
+    """The storage, after making records and bodies consistent: there may have been a crash."""
     known = await records.with_bodies()
     lost = await in_thread(partial(bodies.keep_only, known))
     if lost:
         _log.warning("%d packets have lost their bodies", len(lost))
         await records.note_losses(lost)
+    stored = await records.bytes_stored()
+    return Storage(bodies, records, quota, random, bytes_stored=stored)
 
 
 def _ids_of(recipients: Recipients) -> tuple[bytes, ...]:

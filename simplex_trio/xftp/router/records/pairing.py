@@ -1,0 +1,71 @@
+"""`Pairing`: which folder of bodies belongs to which records, where these are in a database.
+
+At start, bodies without a record are removed, and records of bodies that are missing are changed.
+With the wrong database, an old copy of it, or a folder that is not mounted, that would be all of
+them.  So both sides have the same random id, and the number of times they were opened together,
+which the database gets first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from simplex_trio.errors import StoreCorrupted, StoreIncomplete
+from simplex_trio.frozen import frozen
+
+__all__ = ["Pairing", "next_pairing"]
+
+_ID_SIZE: Final = 16
+
+_TEXT: Final = re.compile(rb"folder ([0-9a-f]{32}), opened ([0-9]{1,18}) times\n")
+
+
+@frozen
+class Pairing:
+    """What a folder and its records both have."""
+
+    folder_id: bytes
+    openings: int
+
+    def encode(self) -> bytes:
+        """The content of the file in the folder."""
+        return b"folder %s, opened %d times\n" % (self.folder_id.hex().encode(), self.openings)
+
+    @classmethod
+    def decode(cls, text: bytes) -> Pairing:
+        """What `encode` has made; raises `StoreCorrupted`."""
+        found = _TEXT.fullmatch(text)
+        if found is None:
+            raise StoreCorrupted("the file that says which records belong to the folder")
+        return cls(bytes.fromhex(found[1].decode()), int(found[2]))
+
+
+def next_pairing(
+    in_folder: Pairing | None,
+    in_records: Pairing | None,
+    random: Callable[[int], bytes],
+    *,
+    is_empty: bool,
+    accept_loss: bool,
+) -> Pairing:
+    """What both sides have from now on.
+
+    Raises `StoreIncomplete` if they do not belong together, unless ``is_empty`` says that there are
+    no bodies and no records of any, or ``accept_loss`` that what does not match is given up.
+    """
+    if in_folder is not None and in_records is not None:
+        if in_folder.folder_id == in_records.folder_id:
+            if in_records.openings < in_folder.openings and not accept_loss:
+                raise StoreIncomplete("the database has earlier records than the folder", None)
+            openings = max(in_records.openings, in_folder.openings)
+            return Pairing(in_records.folder_id, openings + 1)
+        problem = "the folder has the packets of other records than the database"
+    elif in_records is not None:
+        problem = "the folder is not that of the records in the database, or is not mounted"
+    else:
+        problem = "the folder has packets whose records are not in the database"
+    if not (is_empty or accept_loss):
+        raise StoreIncomplete(problem, None)
+    return Pairing(random(_ID_SIZE), 1)

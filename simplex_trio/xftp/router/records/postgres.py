@@ -1,0 +1,375 @@
+"""`open_postgres_records`: the records of a router in a database of PostgreSQL."""
+
+# Statements are made of constants here.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import trio
+
+from simplex_trio.errors import StoreFull
+from simplex_trio.storage.postgres.connection import Rows
+from simplex_trio.storage.postgres.database import PostgresDatabase, open_postgres_database
+from simplex_trio.storage.postgres.parameters import Parameter, Statement, numbers, octets
+from simplex_trio.storage.postgres.schema import PostgresSchema
+from simplex_trio.storage.postgres.url import DatabaseURL
+from simplex_trio.wire.xftp.commands import PacketInfo
+from simplex_trio.wire.xftp.errors import Blocked
+from simplex_trio.xftp.disk import in_thread
+from simplex_trio.xftp.router.records.interface import (
+    PacketRecord,
+    Recipients,
+    Records,
+    packet_record,
+)
+from simplex_trio.xftp.router.records.limits import RecordCounts, RecordLimits
+from simplex_trio.xftp.router.records.pairing import Pairing
+
+__all__ = ["PostgresRecords", "open_postgres_records"]
+
+_log = logging.getLogger(__name__)
+
+_UNUSED: Final = "NOT has_body AND blocked IS NULL"
+
+_FIRST: Final = (
+    """
+    CREATE TABLE packets (
+        sender_id bytea PRIMARY KEY,
+        sender_key bytea NOT NULL,
+        size int8 NOT NULL,
+        digest bytea NOT NULL,
+        created_hour int8 NOT NULL,
+        has_body bool NOT NULL DEFAULT false,
+        blocked bytea
+    )
+    """,
+    "CREATE INDEX packets_by_age ON packets (created_hour)",
+    f"""
+    CREATE INDEX unused_packets_by_age ON packets (created_hour, sender_id) WHERE {_UNUSED}
+    """,
+    """
+    CREATE TABLE recipients (
+        recipient_id bytea PRIMARY KEY,
+        sender_id bytea NOT NULL REFERENCES packets ON DELETE CASCADE,
+        key bytea NOT NULL
+    )
+    """,
+    "CREATE INDEX recipients_of_packet ON recipients (sender_id)",
+    "CREATE TABLE statistics (name bytea PRIMARY KEY, value int8 NOT NULL)",
+    """
+    CREATE TABLE folder (
+        only_row bool PRIMARY KEY DEFAULT true CHECK (only_row),
+        id bytea NOT NULL,
+        openings int8 NOT NULL
+    )
+    """,
+)
+
+_SCHEMA: Final = PostgresSchema(
+    kind=0x53585046,  # "SXPF", as in SQLite
+    name="simplex_xftp_router",
+    migrations=(_FIRST,),
+)
+
+_COUNT: Final = """
+    SELECT (SELECT count(*) FROM packets), (SELECT count(*) FROM recipients)
+    """
+
+_BYTES_STORED: Final = "SELECT coalesce(sum(size), 0)::int8 FROM packets WHERE has_body"
+
+_STATISTICS: Final = "SELECT name, value FROM statistics"
+
+_PUT_STATISTICS: Final = """
+    INSERT INTO statistics SELECT * FROM unnest($1::bytea[], $2::int8[])
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value
+    """
+
+_PUT_PACKET: Final = """
+    INSERT INTO packets (sender_id, sender_key, size, digest, created_hour)
+    VALUES ($1, $2, $3, $4, $5)
+    """
+
+_PUT_RECIPIENTS: Final = """
+    INSERT INTO recipients (sender_id, recipient_id, key)
+    SELECT $1, * FROM unnest($2::bytea[], $3::bytea[])
+    """
+
+_OLDEST_UNUSED: Final = f"""
+    SELECT sender_id, (SELECT count(*) FROM recipients r WHERE r.sender_id = packets.sender_id)
+    FROM packets WHERE {_UNUSED} AND created_hour < $1 AND sender_id <> $2
+    ORDER BY created_hour, sender_id LIMIT $3
+    """
+
+_SIZES: Final = """
+    SELECT
+        CASE WHEN has_body THEN size ELSE 0 END,
+        (SELECT count(*) FROM recipients r WHERE r.sender_id = packets.sender_id)
+    FROM packets WHERE sender_id = $1
+    """
+
+_BY_SENDER: Final = """
+    SELECT sender_id, sender_key, size, digest, has_body, blocked, sender_key
+    FROM packets WHERE sender_id = $1
+    """
+
+_BY_RECIPIENT: Final = """
+    SELECT p.sender_id, p.sender_key, p.size, p.digest, p.has_body, p.blocked, r.key
+    FROM recipients r JOIN packets p USING (sender_id) WHERE r.recipient_id = $1
+    """
+
+_CREATED_BEFORE: Final = """
+    SELECT sender_id FROM packets WHERE created_hour < $1 AND sender_id > $2
+    ORDER BY sender_id LIMIT $3
+    """
+
+_AWAITS_BODY: Final = f"SELECT true FROM packets WHERE sender_id = $1 AND {_UNUSED}"
+
+_NOTE_BODY: Final = "UPDATE packets SET has_body = true WHERE sender_id = $1"
+
+_NOTE_LOSSES: Final = "UPDATE packets SET has_body = false WHERE sender_id = ANY($1)"
+
+_BLOCK: Final = "UPDATE packets SET has_body = false, blocked = $2 WHERE sender_id = $1"
+
+_DELETE: Final = "DELETE FROM packets WHERE sender_id = ANY($1)"
+
+_IS_RECIPIENT: Final = "SELECT true FROM recipients WHERE recipient_id = $1"
+
+_DELETE_RECIPIENT: Final = "DELETE FROM recipients WHERE recipient_id = $1"
+
+_WITH_BODIES: Final = "SELECT sender_id FROM packets WHERE has_body"
+
+_PAIRING: Final = "SELECT id, openings FROM folder"
+
+_PUT_PAIRING: Final = """
+    INSERT INTO folder (id, openings) VALUES ($1, $2)
+    ON CONFLICT (only_row) DO UPDATE SET id = excluded.id, openings = excluded.openings
+    """
+
+_LOST_AT_ONCE: Final = 10_000
+"""Packets that are changed in one statement."""
+
+_COUNTING_SECONDS: Final = 300.0
+"""The most for reading whole tables at the start; they have up to four million rows."""
+
+
+@asynccontextmanager
+async def open_postgres_records(
+    url: DatabaseURL, *, standby: bool = False
+) -> AsyncIterator[PostgresRecords]:
+    """Open the records in a database, made if they are missing, for as long as the block lasts.
+
+    With ``standby`` this waits, and says so in the log, while another router has them open or the
+    database cannot be reached.  Raises what
+    `simplex_trio.storage.postgres.database.open_postgres_database` raises: after the loss of the
+    lease the block is cancelled.
+    """
+    async with open_postgres_database(
+        url,
+        _SCHEMA,
+        name="simplex-trio xftp router",
+        standby=standby,
+        standing_by=lambda reason: _log.info("standing by: %s", reason),
+    ) as database:
+        try:
+            ((packets, recipients),) = await _totals(database, _COUNT)
+            yield PostgresRecords(database, RecordCounts(packets, recipients))
+        finally:
+            await database.aclose()
+
+
+async def _totals(database: PostgresDatabase, query: str) -> Rows:
+    """The rows of a query that reads whole tables, in their order on the disk."""
+    rows: Rows = []
+    async with database.snapshot() as found:
+        await found.read(query, rows.extend, seconds=_COUNTING_SECONDS)
+    return rows
+
+
+class PostgresRecords(Records):
+    """Records in PostgreSQL; see `Records`.  Every change survives a loss of power.
+
+    What a change depends on is read before, in a call of its own: no other process writes, and in
+    this one changes take turns.
+    """
+
+    def __init__(self, database: PostgresDatabase, counts: RecordCounts) -> None:
+        self._database = database
+        self._turn = trio.Lock()
+        self.counts = counts
+
+    async def _fetch(self, query: str, *parameters: Parameter) -> Rows:
+        return await self._database.fetch(Statement(query, parameters))
+
+    async def _commit(self, *statements: Statement) -> None:
+        await self._database.commit(statements)
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[None]:
+        """The turn of a change, which is not cancelled once it has begun."""
+        async with self._turn:
+            with trio.CancelScope(shield=True):
+                yield
+
+    # --- numbers ------------------------------------------------------------------------------
+
+    async def bytes_stored(self) -> int:
+        ((size,),) = await _totals(self._database, _BYTES_STORED)
+        return int(size)
+
+    async def statistics(self) -> dict[str, int]:
+        return {name.decode(): value for name, value in await self._fetch(_STATISTICS)}
+
+    async def put_statistics(self, values: Mapping[str, int]) -> None:
+        names = octets([name.encode() for name in values])
+        await self._commit(Statement(_PUT_STATISTICS, (names, numbers(list(values.values())))))
+
+    # --- packets ------------------------------------------------------------------------------
+
+    async def add(
+        self,
+        sender_id: bytes,
+        info: PacketInfo,
+        recipients: Recipients,
+        hour: int,
+        limits: RecordLimits,
+    ) -> bool:
+        packet = (sender_id, info.sender_key.der, info.size, info.digest, hour)
+        put = (Statement(_PUT_PACKET, packet), _put_recipients(sender_id, recipients))
+        async with self._changing():
+            return await self._add(put, 1, 1 + len(recipients), limits)
+
+    async def add_recipients(
+        self, sender_id: bytes, recipients: Recipients, limit: int, limits: RecordLimits
+    ) -> bool:
+        put = (_put_recipients(sender_id, recipients),)
+        async with self._changing():
+            found = await self._sizes(sender_id)
+            if found is None or found[1] + len(recipients) > limit:
+                return False
+            return await self._add(put, 0, len(recipients), limits, but_not=sender_id)
+
+    async def _add(
+        self,
+        put: Sequence[Statement],
+        packets: int,
+        rows: int,
+        limits: RecordLimits,
+        *,
+        but_not: bytes = b"",
+    ) -> bool:
+        """Add so many records, if there is room after deleting unused packets."""
+        lacking = self.counts.most_to_forget(packets, rows, limits)
+        unused: Rows = []
+        if lacking:
+            unused = await self._fetch(_OLDEST_UNUSED, limits.unused_before, but_not, lacking)
+        room = self.counts.room(packets, rows, limits, (count for _, count in unused))
+        forgotten = [sender_id for sender_id, _ in unused[: room.packets]]
+        changes = [Statement(_DELETE, (octets(forgotten),))] if forgotten else []
+        changes += put if room.is_enough else ()
+        if changes:
+            await self._commit(*changes)
+        self.counts.note_added(room, packets, rows)
+        return room.is_enough
+
+    async def _sizes(self, sender_id: bytes) -> tuple[int, int] | None:
+        """The size of a packet's body, and the number of its recipients."""
+        for size, recipients in await self._fetch(_SIZES, sender_id):
+            return size, recipients
+        return None
+
+    async def delete_recipient(self, recipient_id: bytes) -> None:
+        async with self._changing():
+            if await self._fetch(_IS_RECIPIENT, recipient_id):
+                await self._commit(Statement(_DELETE_RECIPIENT, (recipient_id,)))
+                self.counts.note_recipients_deleted(1)
+
+    async def by_sender(self, sender_id: bytes) -> PacketRecord | None:
+        return await self._packet(_BY_SENDER, sender_id)
+
+    async def by_recipient(self, recipient_id: bytes) -> PacketRecord | None:
+        return await self._packet(_BY_RECIPIENT, recipient_id)
+
+    async def _packet(self, query: str, entity_id: bytes) -> PacketRecord | None:
+        for row in await self._fetch(query, entity_id):
+            return packet_record(row)
+        return None
+
+    async def created_before(self, hour: int, after: bytes, limit: int) -> list[bytes]:
+        rows = await self._fetch(_CREATED_BEFORE, hour, after, limit)
+        return [sender_id for (sender_id,) in rows]
+
+    # --- packets and their bodies -------------------------------------------------------------
+
+    async def put_body(
+        self, sender_id: bytes, place: Callable[[], None], remove: Callable[[], None]
+    ) -> bool:
+        async with self._changing():
+            if not await self._fetch(_AWAITS_BODY, sender_id):
+                return False
+            await in_thread(place)
+            try:
+                await self._commit(Statement(_NOTE_BODY, (sender_id,)))
+            except StoreFull:
+                # After other errors the lease may be another's, and the body as well.  What is left
+                # then is overwritten by the next upload, or goes with the packet.
+                await in_thread(remove)
+                raise
+            return True
+
+    async def block(
+        self, sender_id: bytes, reason: Blocked, remove: Callable[[], None]
+    ) -> int | None:
+        async with self._changing():
+            found = await self._sizes(sender_id)
+            await in_thread(remove)
+            if found is None:
+                return None
+            await self._commit(Statement(_BLOCK, (sender_id, reason.encode())))
+            return found[0]
+
+    async def delete(self, sender_id: bytes, remove: Callable[[], None]) -> int | None:
+        async with self._changing():
+            found = await self._sizes(sender_id)
+            await in_thread(remove)
+            if found is None:
+                return None
+            size, recipients = found
+            await self._commit(Statement(_DELETE, (octets([sender_id]),)))
+            self.counts.note_deleted(recipients)
+            return size
+
+    async def with_bodies(self) -> set[bytes]:
+        found: set[bytes] = set()
+        async with self._database.snapshot() as snapshot:
+            await snapshot.read(
+                _WITH_BODIES, lambda rows: found.update(sender_id for (sender_id,) in rows)
+            )
+        return found
+
+    async def note_losses(self, sender_ids: Sequence[bytes]) -> None:
+        async with self._changing():
+            for first in range(0, len(sender_ids), _LOST_AT_ONCE):
+                some = octets(sender_ids[first : first + _LOST_AT_ONCE])
+                await self._commit(Statement(_NOTE_LOSSES, (some,)))
+
+    # --- the folder ---------------------------------------------------------------------------
+
+    async def pairing(self) -> Pairing | None:
+        """Which folder has the bodies, if one has been opened with these records."""
+        for folder_id, openings in await self._fetch(_PAIRING):
+            return Pairing(folder_id, openings)
+        return None
+
+    async def put_pairing(self, pairing: Pairing) -> None:
+        """Store which folder has the bodies."""
+        await self._commit(Statement(_PUT_PAIRING, (pairing.folder_id, pairing.openings)))
+
+
+def _put_recipients(sender_id: bytes, recipients: Recipients) -> Statement:
+    ids = octets([recipient_id for recipient_id, _ in recipients])
+    return Statement(_PUT_RECIPIENTS, (sender_id, ids, octets([key.der for _, key in recipients])))
