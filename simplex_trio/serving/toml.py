@@ -17,6 +17,7 @@ import attrs
 
 from simplex_trio.errors import SimplexError
 from simplex_trio.frozen import frozen
+from simplex_trio.storage.postgres.url import DatabaseURL
 
 __all__ = ["ConfigError", "read_config"]
 
@@ -28,6 +29,7 @@ _WORDS: dict[Any, str] = {
     float: "a number",
     str: "a text in quotes",
     Path: "a path in quotes",
+    DatabaseURL: "a URL that begins with postgresql://, in quotes",
     list: "a list in brackets",
     dict: "a table",
 }
@@ -56,7 +58,7 @@ def _options(cls: Any, prefix: str = "") -> Iterator[str]:
     for field in attrs.fields(cls):
         yield prefix + field.name
         for kind in _kinds(types[field.name]):
-            if attrs.has(kind):
+            if _is_table(kind):
                 yield from _options(kind, f"{prefix}{field.name}.")
 
 
@@ -98,9 +100,12 @@ class _File:
 
     def value(self, kind: Any, value: Any, name: str) -> Any:
         for each in _kinds(kind):
-            if attrs.has(each):
+            if _is_table(each):
                 if isinstance(value, dict):
                     return self.section(each, value, f"{name}.")
+            elif each is DatabaseURL:
+                if isinstance(value, str) and DatabaseURL.is_one(value):
+                    return _url(value, name)
             elif each is Path:
                 if isinstance(value, str):
                     return self.folder / value
@@ -117,12 +122,24 @@ class _File:
         raise ConfigError(f"{name} in the configuration must be {wanted}, not {_is(value)}")
 
 
+def _is_table(kind: Any) -> bool:
+    """Whether a type is written as a table, rather than as a text."""
+    return attrs.has(kind) and kind is not DatabaseURL
+
+
+def _url(text: str, name: str) -> DatabaseURL:
+    try:
+        return DatabaseURL.parse(text)
+    except ValueError as exc:
+        raise ConfigError(f"{name} in the configuration: {exc}") from exc
+
+
 def _in_words(kind: Any) -> str:
     """What a value of this type is in a file of TOML."""
     if get_origin(kind) is tuple:
         (item, _) = get_args(kind)
         return f"a list, with each item {_in_words(item)}"
-    return "a table" if attrs.has(kind) else _WORDS[kind]
+    return "a table" if _is_table(kind) else _WORDS[kind]
 
 
 def _is(value: Any) -> str:

@@ -13,6 +13,7 @@ from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.serving.config import ConnectionLimits, ServingConfig, ServingIntervals
 from simplex_trio.serving.policy import AcceptPolicy
 from simplex_trio.serving.toml import ConfigError
+from simplex_trio.storage.postgres.url import DatabaseURL
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits, XFTPRouterConfig
 
 XFTP = """
@@ -22,6 +23,7 @@ ports = [5443, 443]
 web_ports = [443]
 credentials = "keys"
 store = "/var/lib/xftp"
+records = "postgresql://files:secret@db.example.com/xftp?schema=files"
 pages = "pages"
 metrics_port = 9100
 
@@ -57,6 +59,7 @@ def test_a_router_for_files(tmp_path: Path) -> None:
         web_ports=(443,),
         credentials=tmp_path / "keys",
         store=Path("/var/lib/xftp"),
+        records=DatabaseURL("postgresql://files:secret@db.example.com/xftp", "files"),
         pages=tmp_path / "pages",
         metrics_port=9100,
         packets=PacketPolicy(
@@ -69,6 +72,7 @@ def test_a_router_for_files(tmp_path: Path) -> None:
         limits=XFTPClientLimits(connections=100, open_files=50, body_seconds=1.5, idle_seconds=60),
         intervals=ServingIntervals(expiry=600),
     )
+    assert "secret" not in repr(load(XFTPRouterConfig, tmp_path, XFTP))
     assert load(XFTPRouterConfig, tmp_path, "") == XFTPRouterConfig()
 
 
@@ -98,6 +102,10 @@ def test_a_router_for_files(tmp_path: Path) -> None:
         (XFTPRouterConfig, "[intervals]\nidle_check = 1", r"there is no intervals\.idle_check"),
         (XFTPRouterConfig, 'password = "secret"', r"did you mean packets\.password\?"),
         (XFTPRouterConfig, 'pages = "pages"', "for browsers"),
+        (XFTPRouterConfig, 'records = "postgresql:///x"', "need a folder for packets"),
+        (XFTPRouterConfig, 'records = "postgresql:///x?schema=Secret"', "records .* the schema in"),
+        (XFTPRouterConfig, 'records = "/secret.sqlite"', "records .* a URL that begins with"),
+        (XFTPRouterConfig, "[records]", "records .* a URL .*, not a table"),
         (XFTPRouterConfig, "web_ports = [443]", "need a folder with credentials"),
         (XFTPRouterConfig, "web_ports = [444]\ncredentials = '.'", "not among ports"),
         (XFTPRouterConfig, "[packets]\nsizes = []", "the table packets: "),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from secrets import token_bytes
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -43,7 +44,9 @@ _USUAL_TTL = 48 * 3600
 
 async def _numbers(config: XFTPRouterConfig) -> tuple[Numbers, Numbers]:
     assert config.store is not None
-    async with open_storage(config.store, config.packets.quota, bytes) as storage:
+    async with open_storage(
+        config.store, config.packets.quota, token_bytes, records=config.records
+    ) as storage:
         now = {
             "packets": storage.packets,
             "bytes_stored": storage.bytes_stored,

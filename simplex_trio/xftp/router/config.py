@@ -29,6 +29,7 @@ from simplex_trio.serving.config import (
     are_ports,
 )
 from simplex_trio.serving.policy import AcceptPolicy
+from simplex_trio.storage.postgres.url import DatabaseURL
 from simplex_trio.wire.xftp.packet_sizes import PACKET_SIZES
 
 __all__ = ["PacketPolicy", "XFTPClientLimits", "XFTPRouterConfig"]
@@ -112,8 +113,8 @@ class XFTPClientLimits(ConnectionLimits):
 class XFTPRouterConfig(ServingConfig):
     """The whole configuration.
 
-    ``store`` is a folder with the packets and the records about them; without one they are in a
-    temporary folder.
+    ``store`` is a folder with the packets and, unless ``records`` says otherwise, the records about
+    them; without one they are in a temporary folder.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {
@@ -122,10 +123,14 @@ class XFTPRouterConfig(ServingConfig):
         "packets.allow_new_queues": "packets.accept_new",
         "packets.expiry_hours": "packets.packet_ttl, in seconds",
     }
-    FIXED: ClassVar[frozenset[str]] = ServingConfig.FIXED | {"pages"}
+    FIXED: ClassVar[frozenset[str]] = ServingConfig.FIXED | {"pages", "records"}
 
     ports: tuple[int, ...] = field(default=(443,), validator=[are_ports, min_len(1)])
     """The ports to listen on, 0 for one that the system chooses; the first is in the address."""
+    records: DatabaseURL | None = None
+    """The database of PostgreSQL with the records about packets, which then are not in ``store``;
+    it needs a ``store``, and the extra ``postgres``.  A router that takes over from this one needs
+    the same records, and a ``store`` in a file system that both have."""
     pages: Path | None = None
     """A folder of pages for browsers, usually a web client; it needs ``web_ports``."""
     packets: PacketPolicy = Factory(PacketPolicy)
@@ -136,3 +141,5 @@ class XFTPRouterConfig(ServingConfig):
         super().__attrs_post_init__()
         if self.pages is not None and not self.web_ports:
             raise ValueError("pages are for browsers, for which there are no web_ports")
+        if self.records is not None and self.store is None:
+            raise ValueError("records in a database need a folder for packets, as store")

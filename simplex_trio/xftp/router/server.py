@@ -322,7 +322,13 @@ async def serve_xftp_router(
     quota = config.packets.quota
     async with (
         _opened_folder(config.store) as folder,
-        open_storage(folder, quota, secrets.token_bytes, accept_loss=accept_loss) as storage,
+        open_storage(
+            folder,
+            quota,
+            secrets.token_bytes,
+            records=config.records,
+            accept_loss=accept_loss,
+        ) as storage,
     ):
         counters = Counters(Count, await storage.statistics())
         router = XFTPRouter(config, source, shown, storage, counters, clock=clock)
