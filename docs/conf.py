@@ -26,12 +26,14 @@ exclude_patterns = ["_build", "_themes"]
 default_role = "py:obj"  # docstrings refer to names in single backticks
 myst_heading_anchors = 3
 
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 
+# A name that nothing in the package or in the libraries below it has is a mistake.
+nitpicky = True
 # Several protocols have a Message and a Command, so a short name in a type may match either.
 suppress_warnings = ["ref.python"]
 

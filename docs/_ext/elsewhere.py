@@ -1,4 +1,4 @@
-"""Links to the documentation of Trio and of Python, for names that the text mentions.
+"""Links to the documentation of Trio, attrs and Python, for names that the text mentions.
 
 The addresses are made here, so that a build needs no network; the docs session fails for a name of
 Trio that no page is known for.
@@ -12,6 +12,8 @@ __all__ = ["address_of"]
 
 _TRIO = "https://trio.readthedocs.io/en/stable"
 _PYTHON = "https://docs.python.org/3/library"
+
+_ATTRS = "https://www.attrs.org/en/stable/api.html"
 
 _PAGES = {
     "reference-core.html": (
@@ -32,7 +34,14 @@ _PAGES = {
         "run",
         "sleep",
     ),
-    "reference-io.html": ("SSLStream", "abc.Stream"),
+    "reference-io.html": (
+        "MemoryReceiveChannel",
+        "SSLStream",
+        "SocketStream",
+        "abc.AsyncResource",
+        "abc.ReceiveChannel",
+        "abc.Stream",
+    ),
     "reference-testing.html": ("testing.MockClock",),
     "reference-lowlevel.html": ("lowlevel.start_guest_run",),
 }
@@ -50,6 +59,12 @@ _CLASSES_OF_PYTHON = {
     "TypeError": f"{_PYTHON}/exceptions.html#TypeError",
     "KeyError": f"{_PYTHON}/exceptions.html#KeyError",
     "None": f"{_PYTHON}/constants.html#None",
+    "False": f"{_PYTHON}/constants.html#False",
+    "True": f"{_PYTHON}/constants.html#True",
+    "Enum": f"{_PYTHON}/enum.html#enum.Enum",
+} | {
+    f"Abstract{name}": f"{_PYTHON}/contextlib.html#contextlib.Abstract{name}"
+    for name in ("ContextManager", "AsyncContextManager")
 }
 
 
@@ -57,6 +72,8 @@ def address_of(name: str) -> str | None:
     """Where a name of Trio or Python is described; `None` for all others."""
     if name.startswith("trio."):
         return _OF_TRIO.get(name)
+    if name.startswith("attrs."):
+        return f"{_ATTRS}#{name}"
     if found := _CLASSES_OF_PYTHON.get(name):
         return found
     module, _, rest = name.partition(".")

@@ -52,7 +52,7 @@ class AgentConfig(Redacted):
 
     role: AgentRole = AgentRole.RECIPIENT
     client: SMPClientConfig = field(factory=SMPClientConfig)
-    """How each connection is made; in the role `SENDER` as a proxy's connection."""
+    """How each connection is made; in the role `AgentRole.SENDER` as a proxy's connection."""
     backoff: Backoff = field(factory=Backoff)
     remember_failure: float = field(default=REMEMBER_FAILURE, validator=ge(0))
     """Seconds for which callers get the error of a failed attempt to connect instead of a new one;

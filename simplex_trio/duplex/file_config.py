@@ -82,7 +82,8 @@ class FileConfig(Redacted):
     backoff: Backoff = field(
         factory=lambda: Backoff(initial=1, increase_after=0, factor=2, maximum=30)
     )
-    """The waits between these.  Those between the turns of a file are `command_backoff`."""
+    """The waits between these.  Those between the turns of a file are
+    `DuplexConfig.command_backoff`."""
     keep_open: float = field(default=30, validator=gt(0))
     """Seconds for which unused connections are kept for the next file."""
     connect: Connect | None = None

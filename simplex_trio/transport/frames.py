@@ -23,7 +23,7 @@ class FrameStream(trio.abc.AsyncResource):
         """Send all of the frames, in their order.
 
         Cancelled before its first byte, it changes nothing; cancelled or failing after that, it
-        leaves an unusable stream: all calls but `aclose` then raise
+        leaves an unusable stream: all calls but ``aclose`` then raise
         `trio.BrokenResourceError`.  Raises `trio.ClosedResourceError` if this side has closed.
         """
 

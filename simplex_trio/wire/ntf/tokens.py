@@ -59,7 +59,7 @@ class DeviceToken(Redacted):
 
     @classmethod
     def parse(cls, text: str) -> DeviceToken:
-        """Parse a hexadecimal token, or the name that stands for no device with `APNS_NULL`.
+        """Parse a hexadecimal token; with `PushProvider.APNS_NULL`, the name for no device.
 
         Raises `DecodeError` for other text.
         """
