@@ -33,6 +33,8 @@ _ROW = 13.0
 """Between what is said and what comes next."""
 _LEAST = 62.0
 """What a label has, even if its arrow is shorter."""
+_LEAST_NOTE = 112.0
+"""What a note has, even if its lane is narrower."""
 
 
 @frozen
@@ -132,8 +134,8 @@ def _center(layout: _Layout, name: str) -> float:
 
 
 def _note(layout: _Layout, span: Area, text: str, tone: Tone) -> None:
-    fitted = Text.parse(text, Style.NOTE).fitted(span.width - 2 * _PAD)
-    half = fitted.width / 2 + _PAD + 2  # a long word may be wider than the lane
+    fitted = Text.parse(text, Style.NOTE).fitted(max(span.width, _LEAST_NOTE) - 2 * _PAD)
+    half = fitted.width / 2 + _PAD + 2
     if span.width > layout.spacing:
         half = max(half, span.width / 2)
     most = layout.spacing * len(layout.lanes)
