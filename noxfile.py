@@ -223,15 +223,23 @@ def crashes(session: nox.Session) -> None:
 
 
 @nox.session
+def newcomer(session: nox.Session) -> None:
+    """All that README says, done in an empty environment; `-- --pictures DIR` for the pictures."""
+    session.install(*group("newcomer"))
+    session.run("python", "-m", "tests.newcomer", *session.posargs)
+
+
+@nox.session
 def release(session: nox.Session) -> None:
-    """What a user would install: the built wheel, tested where the source is not."""
+    """What a user would install: the built wheel, tested where the source is not; and its notes."""
+    session.run("python", "changelog.d/assemble.py", PYPROJECT["project"]["version"])
     elsewhere = Path(session.create_tmp()).resolve()
     shutil.rmtree(elsewhere)
     tests = elsewhere / "tests"
     shutil.copytree("tests", tests, ignore=shutil.ignore_patterns("__pycache__"))
-    for folder in ("docs", "examples"):
+    for folder in ("changelog.d", "docs", "examples"):
         shutil.copytree(folder, elsewhere / folder, ignore=shutil.ignore_patterns("_build"))
-    for file in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
+    for file in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         shutil.copy(file, elsewhere)
 
     session.install("build")
@@ -246,8 +254,9 @@ def release(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Renew requirements-dev.txt: one version, with its hashes, of all that development needs."""
     session.install("uv")
-    # trio-typing breaks mypy, the published client is old, and atheris exists for few systems.
-    separate = {"fuzz", "katzenpost-published", "trio-typing"}
+    # trio-typing breaks mypy, the published client is old, atheris exists for few systems, and a
+    # terminal is needed for pictures of it alone.
+    separate = {"fuzz", "katzenpost-published", "newcomer", "trio-typing"}
     names = [name for name in PYPROJECT["dependency-groups"] if name not in separate]
     groups = [f"--group={name}" for name in names]
     session.run(
