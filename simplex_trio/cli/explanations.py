@@ -36,11 +36,13 @@ from simplex_trio.errors import (
     ConnectionLost,
     DecodeError,
     EncryptionSupportMissing,
+    PostgresSupportMissing,
     RequestTimeout,
     SimplexError,
     SocksSupportMissing,
     StoreError,
     StoreIncomplete,
+    StoreLost,
     WrongIdentity,
 )
 from simplex_trio.katzenpost.errors import CborSupportMissing
@@ -91,6 +93,7 @@ def explain(error: BaseException, place: str | None = None) -> tuple[str, ExitCo
             | EncryptionSupportMissing()
             | KEMSupportMissing()
             | MetricsSupportMissing()
+            | PostgresSupportMissing()
             | XFTPSupportMissing()
         ):
             return f"A package is missing: {error}.", ExitCode.FAILED
@@ -130,6 +133,12 @@ def explain(error: BaseException, place: str | None = None) -> tuple[str, ExitCo
                 f"The store cannot be used: {error}. Nothing was changed. Look for a whole copy "
                 "of its files first; without one, start the router with --accept-loss, and it goes "
                 "on with what is left.",
+                ExitCode.FAILED,
+            )
+        case StoreLost():
+            return (
+                f"The router has ended, because {error}. Nothing that it has acknowledged is "
+                "lost. Start it again, with --standby if another one may run.",
                 ExitCode.FAILED,
             )
         case StoreError() if isinstance(error.__cause__, OSError):

@@ -15,7 +15,7 @@ from typing import Protocol
 import trio
 from attrs import Factory, define
 
-from simplex_trio.errors import StoreError, StoreFull
+from simplex_trio.errors import StoreError, StoreFull, StoreLost
 from simplex_trio.frozen import frozen
 from simplex_trio.router.core.decisions import Effect, Work
 from simplex_trio.router.core.interpreter import apply, complete, undo
@@ -62,7 +62,8 @@ class Receiver(Protocol):
     def completed(self, replies: Replies | None, failure: StoreError | None) -> None:
         """Take the replies to the decisions, and the error if the store has refused the changes.
 
-        There are no replies after a bug, which has been logged.
+        There are no replies after a bug, which has been logged, and when it is not known whether
+        the changes are stored (`StoreLost`).
         """
         ...
 
@@ -188,7 +189,8 @@ class Commits:
     def _complete(self, entry: _Entry, failure: StoreError | None) -> None:
         replies = None
         try:
-            replies = complete(self._state, entry.work, stored=failure is None)
+            completed = complete(self._state, entry.work, stored=failure is None)
+            replies = None if isinstance(failure, StoreLost) else completed
         except Exception:
             # A bug, in the task that serves all connections: it must end only one of them.
             _log.exception("a command could not be answered")

@@ -40,7 +40,7 @@ from simplex_trio.router.signature_threads import spare_processors
 from simplex_trio.router.statistics import RouterStatistics, take_statistics
 from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
-from simplex_trio.router.store.sqlite import open_sqlite_store
+from simplex_trio.router.store.opening import open_store
 from simplex_trio.router.web import WebPage
 from simplex_trio.serving.control_messages import Controls
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
@@ -233,11 +233,13 @@ async def serve_router(
 
     See `open_router` for the parameters.  Cancelling it closes the listeners and all connections,
     stores what was decided, and leaves nothing behind; it waits for the store for no more than
-    ``config.intervals.close`` seconds.
+    ``config.intervals.close`` seconds.  With ``config.standby`` it waits first until no other
+    process has the store open.
 
     Raises `OSError` for files and ports that cannot be opened, `DecodeError` and `CertificateError`
     for credentials, `ConfigError` for ports for browsers without credentials or the reverse,
-    `MetricsSupportMissing`, and `StoreError` for a store that cannot be used.
+    `MetricsSupportMissing`, and `StoreError` for a store that cannot be used, or `StoreLost` if
+    it cannot be used any more.
     """
     source = CredentialSource(config, credentials, web_credentials)
     shown = await source.load()
@@ -245,6 +247,8 @@ async def serve_router(
         _opened_store(config, store, accept_loss=accept_loss) as opened,
         open_relays(config.proxy) as relays,
     ):
+        if config.standby:
+            shown = await source.load()  # they may have been renewed in the meantime
         hub = await assemble_hub(
             config,
             shown.router,
@@ -264,7 +268,7 @@ def _opened_store(
         return nullcontext(given)
     if config.store is None:
         return nullcontext(MemoryStore())
-    return open_sqlite_store(config.store, accept_loss=accept_loss)
+    return open_store(config.store, accept_loss=accept_loss, standby=config.standby)
 
 
 async def _run(hub: Hub, router: Router, task_status: trio.TaskStatus[Router]) -> None:

@@ -17,6 +17,7 @@ from simplex_trio.errors import DecodeError
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.serving.toml import ConfigError, read_config
+from simplex_trio.storage.postgres.url import DatabaseURL
 from simplex_trio.transport.places import ListenLimits, Places
 from simplex_trio.wire.hosts import MAX_HOSTS, parse_host
 
@@ -127,8 +128,8 @@ class ServingConfig(Redacted):
     """A folder with ``ca.crt``, ``server.crt`` and ``server.key``, and for browsers ``web.crt`` and
     ``web.key``, all in PEM.  Without one the router generates temporary credentials, and with them
     another address at each start."""
-    store: Path | None = None
-    """Where the router stores its data; without a path they are lost when it ends."""
+    store: DatabaseURL | Path | None = None
+    """Where the router stores its data; without it they are lost when the router ends."""
     metrics_port: int | None = field(default=None, validator=optional(_is_port))
     """The port of 127.0.0.1 where Prometheus finds metrics; without one there are none.  It needs
     the extra ``metrics``."""

@@ -107,7 +107,7 @@ class _File:
                 if isinstance(value, str) and DatabaseURL.is_one(value):
                     return _url(value, name)
             elif each is Path:
-                if isinstance(value, str):
+                if isinstance(value, str) and not DatabaseURL.is_one(value):
                     return self.folder / value
             elif get_origin(each) is tuple:
                 if isinstance(value, list):

@@ -21,6 +21,7 @@ __all__ = [
     "OWNER_ONLY",
     "create_file",
     "lock",
+    "locked_by",
     "make_private",
     "replace_file",
     "sync_file",
@@ -125,6 +126,22 @@ def lock(descriptor: int, *, wait: bool = False) -> bool:
         except OSError:
             pass
     return True
+
+
+def locked_by(descriptor: int) -> int | None:
+    """The id of the process that has locked a file, where the system says it (Linux)."""
+    status = os.fstat(descriptor)
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+    wanted = f"{device}:{status.st_ino}"
+    try:
+        locks = Path("/proc/locks").read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+    for line in locks.splitlines():
+        match line.split():
+            case [_, "FLOCK", _, "WRITE", process, file, *_] if file == wanted:
+                return int(process) if int(process) > 0 else None
+    return None
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

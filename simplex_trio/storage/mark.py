@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from simplex_trio.errors import StoreLocked
-from simplex_trio.storage.files import OWNER_ONLY, lock, sync_folder
+from simplex_trio.storage.files import OWNER_ONLY, lock, locked_by, sync_folder
 from simplex_trio.storage.last_commit import LastCommit
 
 __all__ = ["Mark", "mark_path"]
@@ -63,8 +63,10 @@ class Mark:
     def _lock(self) -> None:
         # On a file system without such locks SQLite has a lock of its own.
         if not lock(self._file.fileno()):
+            holder = locked_by(self._file.fileno())
             self.close()
-            raise StoreLocked("another process has the store open")
+            who = "another process" if holder is None else f"process {holder}"
+            raise StoreLocked(f"{who} has the store open")
 
     def read(self) -> LastCommit:
         """What was written last; raises `DecodeError` if that is damaged, and `OSError`."""

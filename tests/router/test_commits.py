@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,7 +11,7 @@ from attrs import Factory, define, evolve, frozen
 from trio.testing import wait_all_tasks_blocked
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey
-from simplex_trio.errors import StoreError, StoreFull
+from simplex_trio.errors import StoreError, StoreFull, StoreOutcomeUnknown
 from simplex_trio.router.commits import _MAX_BYTES, _MAX_CHANGES, Commits, Receiver
 from simplex_trio.router.core.decisions import CatchUp, Decision, Work
 from simplex_trio.router.core.policy import QueuePolicy
@@ -20,6 +20,7 @@ from simplex_trio.router.core.state import RouterState
 from simplex_trio.router.core.subscriptions import Subscriber
 from simplex_trio.router.core.transaction import RestoreRecord, Transaction
 from simplex_trio.router.store.interface import (
+    Change,
     DeleteMessages,
     DeleteQueue,
     PutMessage,
@@ -377,3 +378,24 @@ async def test_bug_costs_the_answers_of_one_receiver(caplog: pytest.LogCaptureFi
         notes.change(commits, "a", 1)
         await commits.drained()
         assert notes.settled == [("a", None)]
+
+
+async def test_there_is_no_answer_when_it_is_not_known_what_is_stored() -> None:
+    answers: list[Replies | None] = []
+
+    @frozen
+    class Answers(Receiver):
+        def completed(self, replies: Replies | None, failure: StoreError | None) -> None:
+            assert isinstance(failure, StoreOutcomeUnknown)
+            answers.append(replies)
+
+    class Lost(ReluctantStore):
+        async def commit(self, changes: Iterable[Change]) -> None:
+            raise StoreOutcomeUnknown("the connection was lost")
+
+    async with running(Lost()) as (commits, _):
+        transaction = Transaction()
+        transaction.add(PutStatistics({"a": 1}))
+        commits.submit(Work(transaction), Answers())
+        await commits.drained()
+    assert answers == [None]

@@ -14,7 +14,9 @@ from simplex_trio.router.config import (
 )
 from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
+from simplex_trio.serving.reloading import plan_reload
 from simplex_trio.serving.toml import ConfigError
+from simplex_trio.storage.postgres.url import DatabaseURL
 
 FULL = """
 hosts = ["smp.example.com", "8.8.8.8", "[2606:4700::1111]"]
@@ -141,3 +143,14 @@ def test_the_password_is_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", [QueuePolicy, ProxyPolicy, ClientLimits, Intervals, RouterConfig])
 def test_every_field_has_a_default(part: type) -> None:
     assert all(field.default is not attrs.NOTHING for field in attrs.fields(part))
+
+
+def test_a_database_as_store(tmp_path: Path) -> None:
+    text = 'store = "postgresql://router:secret@db.example.com/smp?schema=one"\nstandby = true'
+    config = load(tmp_path, text)
+    url = DatabaseURL("postgresql://router:secret@db.example.com/smp", "one")
+    assert config == RouterConfig(store=url, standby=True)
+    assert "secret" not in repr(config)
+    reload = plan_reload(config, RouterConfig())
+    assert reload.waiting == ("store", "standby")
+    assert reload.config == config

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from attrs import evolve
+
 from simplex_trio.cli.options import AsJson, HostNames
 from simplex_trio.cli.routers.making import NewRouter, setting_lines
 from simplex_trio.cli.routers.numbers import show_numbers
@@ -17,6 +19,7 @@ from simplex_trio.cli.routers.options import (
     Password,
     Qr,
     ShowPassword,
+    Standby,
     TakeOver,
     Verbose,
     Zeros,
@@ -27,7 +30,7 @@ from simplex_trio.cli.routers.running import Manner, run_router
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.server import EMBEDDED, METRICS_PREFIX, serve_router
 from simplex_trio.router.store.interface import Snapshot
-from simplex_trio.router.store.sqlite import open_sqlite_store
+from simplex_trio.router.store.opening import open_store
 from simplex_trio.wire.addresses import ServerProtocol
 
 __all__ = ["init", "numbers_in_store", "renew", "start", "stats", "try_"]
@@ -37,7 +40,7 @@ _FOLDER = Path("router")
 
 async def _numbers(config: RouterConfig) -> tuple[Numbers, Numbers]:
     assert config.store is not None
-    async with open_sqlite_store(config.store) as store:
+    async with open_store(config.store) as store:
         return numbers_in_store(await store.load())
 
 
@@ -130,6 +133,7 @@ def start(
     show_password: ShowPassword = False,
     qr: Qr = False,
     accept_loss: AcceptLoss = False,
+    standby: Standby = False,
     no_control: NoControl = False,
     json: AsJson = False,
 ) -> None:
@@ -145,8 +149,13 @@ def start(
         The configuration, or the folder with it.
     """
     how = Manner(log, verbose, show_password, qr, accept_loss, json)
-    load = partial(PROGRAM.load if no_control else PROGRAM.load_with_control, config)
+    load = partial(_load, config, standby=standby, no_control=no_control)
     run_router(PROGRAM, load(), how, load)
+
+
+def _load(path: Path, *, standby: bool, no_control: bool) -> RouterConfig:
+    config = (PROGRAM.load if no_control else PROGRAM.load_with_control)(path)
+    return evolve(config, standby=config.standby or standby)
 
 
 def try_(

@@ -214,6 +214,11 @@ class _Store:
                 raise CommandFailed(
                     "This router has no store, for its configuration names none.", ExitCode.USAGE
                 )
+            if not isinstance(config.store, Path):
+                raise CommandFailed(
+                    "The store of this router is a database; this command is for files.",
+                    ExitCode.USAGE,
+                )
             return cls(config.store, PROGRAM.control_path(config, path))
         return cls(path, path.with_suffix(".sock"))
 

@@ -71,7 +71,8 @@ async def _numbers(
             pass  # the router does not run, so its store can be read
         else:
             return _Found(True, *numbers_in_metrics(text, program.metrics_prefix))
-    if config.store is None or not config.store.exists():
+    store = config.store
+    if store is None or (isinstance(store, Path) and not store.exists()):
         raise CommandFailed(
             "This router has no store to read. While it runs it can be asked, "
             "on its control socket or its metrics_port.",

@@ -62,6 +62,15 @@ AcceptLoss = Annotated[
     ),
 ]
 
+Standby = Annotated[
+    Flag,
+    Parameter(
+        name="--standby",
+        help="Wait while another process has the store open, or its database cannot be reached; "
+        "then load it and listen.",
+    ),
+]
+
 NoControl = Annotated[
     Flag,
     Parameter(

@@ -187,7 +187,10 @@ class Store(Protocol):
         - `StoreConflict` when a change contradicts the store: an id that is taken, a sequence
           number that is in use, a message for an unknown queue, a notification for an unknown
           notifier, a new link without data;
-        - `StoreCorrupted` when the store cannot be read.
+        - `StoreCorrupted` when the store cannot be read;
+        - `StoreLost` when another process has taken the store over, or when it cannot be told
+          whether the changes are stored.  From then on every method raises it, and who opened the
+          store is told to end.
 
         Cancelling: a call that raises `trio.Cancelled` has written nothing.  Once writing has
         begun, a cancellation has no effect, and the call returns when the changes are durable.

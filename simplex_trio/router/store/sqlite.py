@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Final
 
 import trio
 
+from simplex_trio.errors import StoreLocked
 from simplex_trio.router.store.interface import Change, Filling, Readable, Reading, Snapshot
 from simplex_trio.router.store.reading import TableReader
 from simplex_trio.router.store.schema import SCHEMA
@@ -23,28 +26,48 @@ from simplex_trio.wire.smp.links import QueueLinkData
 __all__ = ["SQLiteStore", "open_sqlite_store", "read_backup"]
 
 
+_log = logging.getLogger(__name__)
+
+STANDBY_SECONDS: Final = 0.5
+"""How often a router that stands by looks whether it may open the store."""
+
+
 @asynccontextmanager
 async def open_sqlite_store(
-    path: str | PathLike[str], *, accept_loss: bool = False
+    path: str | PathLike[str], *, accept_loss: bool = False, standby: bool = False
 ) -> AsyncIterator[SQLiteStore]:
     """Open the store in the file at ``path``, made if it is missing, and close it at the end.
 
-    The whole file is checked first, which takes time in proportion to its size.  Raises
+    The whole file is checked first, which takes time in proportion to its size.  With ``standby``
+    this waits, and says so in the log, while another process has the file open.  Raises
 
-    - `StoreLocked` while another process has the file open;
+    - `StoreLocked` while another process has the file open, with what that is if it can be told;
     - `StoreCorrupted` if anything is damaged: nothing is repaired, and nothing skipped;
     - `StoreIncomplete`, which is one of these, if the last commits are missing.  ``accept_loss``
       gives them up, says so in the log of the program, and opens the store with what is left;
     - `StoreForeign` if the file is something else, or of a later version of this package;
     - `StoreUnavailable` if it cannot be read or written.
 
-    Cancelling takes effect when opening is over.
+    Cancelling takes effect when opening is over, or while this waits.
     """
-    store = await SQLiteStore.open(Path(path), accept_loss=accept_loss)
+    opening = partial(SQLiteStore.open, Path(path), accept_loss=accept_loss)
+    store = await (_when_free(opening) if standby else opening())
     try:
         yield store
     finally:
         await store.aclose()
+
+
+async def _when_free(opening: Callable[[], Awaitable[SQLiteStore]]) -> SQLiteStore:
+    is_said = False
+    while True:
+        try:
+            return await opening()
+        except StoreLocked as exc:
+            if not is_said:
+                _log.info("standing by: %s", exc)
+                is_said = True
+        await trio.sleep(STANDBY_SECONDS)
 
 
 @asynccontextmanager

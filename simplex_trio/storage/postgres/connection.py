@@ -182,6 +182,31 @@ class Snapshot:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._fetch = Statement("")
+        self._seconds = ANSWER_SECONDS
+
+    async def open(
+        self,
+        sql: str,
+        parameters: Sequence[Parameter] = (),
+        *,
+        rows: int = _AT_ONCE,
+        seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """Begin to read the rows of a query, so many at a time.
+
+        ``seconds`` are the most that the server may take for so many.
+        """
+        self._fetch = Statement(f"FETCH {rows} FROM rows")
+        self._seconds = seconds
+        await self._run([Statement(f"DECLARE rows NO SCROLL CURSOR FOR {sql}", parameters)])
+
+    async def portion(self) -> Rows:
+        """The next rows of the query that was opened last; none at its end."""
+        (rows,) = await self._run([self._fetch], self._seconds)
+        if not rows:
+            await self._run([Statement("CLOSE rows")])
+        return rows
 
     async def read(
         self,
@@ -195,11 +220,9 @@ class Snapshot:
 
         ``seconds`` are the most that the server may take for some hundreds.
         """
-        fetch = Statement(f"FETCH {_AT_ONCE} FROM rows")
-        await self._run([Statement(f"DECLARE rows NO SCROLL CURSOR FOR {sql}", parameters)])
-        while rows := (await self._run([fetch], seconds))[0]:
+        await self.open(sql, parameters, seconds=seconds)
+        while rows := await self.portion():
             take(rows)
-        await self._run([Statement("CLOSE rows")])
 
     async def _run(
         self, statements: Sequence[Statement], seconds: float = ANSWER_SECONDS

@@ -65,14 +65,14 @@ reach to the next: so two processes that cannot know of each other do not both g
 PATIENCE_SECONDS: Final = 5.0
 """So long a call waits for a lost connection to be made again; enough for a server to restart."""
 
-_LOOK_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 2.0
 """How often an idle connection is looked at."""
 
-_TRY_LOCK_SECONDS: Final = 3.0
+TRY_LOCK_SECONDS: Final = 3.0
 """So long the lock may be taken before opening says so: after a crash, the server needs a moment
 to notice that the process is gone."""
 
-_STANDBY_SECONDS: Final = 0.5
+STANDBY_SECONDS: Final = 0.5
 """How often a process that stands by tries to take the lock.  It does not wait in the server, which
 would have to keep all that is deleted in the meantime."""
 
@@ -303,8 +303,8 @@ class PostgresDatabase:
     async def _look_regularly(self, scope: trio.CancelScope) -> None:
         """See that the lease is still ours, and cancel ``scope`` when it is not."""
         while True:
-            await trio.sleep(_LOOK_SECONDS)
-            if self.failure is None and trio.current_time() - self._answered_at > _LOOK_SECONDS:
+            await trio.sleep(LOOK_SECONDS)
+            if self.failure is None and trio.current_time() - self._answered_at > LOOK_SECONDS:
                 with suppress(StoreError):
                     await self.fetch(_LOOK)
             if self.failure is not None:
@@ -329,7 +329,7 @@ class PostgresDatabase:
 
     async def _locked(self, *, standby: bool, standing_by: Callable[[str], None]) -> Connection:
         """A connection that has the lock."""
-        patience = trio.current_time() + _TRY_LOCK_SECONDS
+        patience = trio.current_time() + TRY_LOCK_SECONDS
         connection: Connection | None = None
         said = False
         try:
@@ -350,7 +350,7 @@ class PostgresDatabase:
                 if standby and not said:
                     standing_by(str(reason))
                     said = True
-                await trio.sleep(_STANDBY_SECONDS if standby else _SHORTEST_PAUSE)
+                await trio.sleep(STANDBY_SECONDS if standby else _SHORTEST_PAUSE)
         except BaseException:
             if connection is not None:
                 await _close(connection)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final, Self
 
-from simplex_trio.frozen import frozen
-from simplex_trio.redaction import Redacted
-
 __all__ = ["DatabaseURL"]
 
 _SCHEME: Final = re.compile(r"postgres(?:ql)?://")
@@ -18,8 +15,7 @@ _NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _OWN_PARAMETER: Final = "schema"
 
 
-@frozen(repr=False)
-class DatabaseURL(Redacted):
+class DatabaseURL:
     """The URL of a database, ``postgresql://user@host:port/database?parameters``.
 
     The parameters are those of libpq, and one of our own: ``schema`` names the schema in which the
@@ -30,10 +26,22 @@ class DatabaseURL(Redacted):
     password and parameters.
     """
 
-    libpq: str
-    """The URL as libpq takes it."""
-    schema: str | None = None
-    """The name of the schema; `None` for the usual one of the kind of store."""
+    # For a configuration it is one value, as a path is, and no table with options.
+    __slots__ = ("_libpq", "_schema")
+
+    def __init__(self, libpq: str, schema: str | None = None) -> None:
+        self._libpq = libpq
+        self._schema = schema
+
+    @property
+    def libpq(self) -> str:
+        """The URL as libpq takes it."""
+        return self._libpq
+
+    @property
+    def schema(self) -> str | None:
+        """The name of the schema; `None` for the usual one of the kind of store."""
+        return self._schema
 
     @staticmethod
     def is_one(text: str) -> bool:
@@ -58,8 +66,19 @@ class DatabaseURL(Redacted):
         others = "&".join(each for each in parameters if each not in own)
         return cls(base + mark * bool(others) + others, schema)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DatabaseURL):
+            return NotImplemented
+        return (self._libpq, self._schema) == (other._libpq, other._schema)
+
+    def __hash__(self) -> int:
+        return hash((self._libpq, self._schema))
+
+    def __repr__(self) -> str:
+        return f"<DatabaseURL {self}>"
+
     def __str__(self) -> str:
-        base = self.libpq.partition("?")[0]
+        base = self._libpq.partition("?")[0]
         scheme, _, rest = base.partition("://")
         authority, slash, path = rest.partition("/")
         return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"

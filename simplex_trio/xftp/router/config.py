@@ -127,6 +127,8 @@ class XFTPRouterConfig(ServingConfig):
 
     ports: tuple[int, ...] = field(default=(443,), validator=[are_ports, min_len(1)])
     """The ports to listen on, 0 for one that the system chooses; the first is in the address."""
+    store: Path | None = None
+    """Where the router stores its data; without a path they are lost when it ends."""
     records: DatabaseURL | None = None
     """The database of PostgreSQL with the records about packets, which then are not in ``store``;
     it needs a ``store``, and the extra ``postgres``.  A router that takes over from this one needs

@@ -102,7 +102,7 @@ async def test_commits_are_there_when_it_is_opened_again(url: DatabaseURL) -> No
 async def test_an_open_database_says_who_has_it(
     url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_TRY_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(database, "TRY_LOCK_SECONDS", 0.1)
     async with counting(url) as opened:
         with pytest.raises(StoreLocked) as caught:
             async with counting(url):
@@ -186,7 +186,7 @@ async def test_an_index_of_the_operator_does_not_matter(url: DatabaseURL) -> Non
 async def test_a_standby_takes_over_when_the_first_is_gone(
     url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_STANDBY_SECONDS", 0.01)
+    monkeypatch.setattr(database, "STANDBY_SECONDS", 0.01)
     reasons: list[str] = []
     stands_by, took_over = trio.Event(), trio.Event()
 
@@ -215,7 +215,7 @@ async def test_a_standby_takes_over_when_the_first_is_gone(
 async def test_a_standby_waits_for_the_database(
     way: UnreliableWay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_STANDBY_SECONDS", 0.01)
+    monkeypatch.setattr(database, "STANDBY_SECONDS", 0.01)
     way.close()
     with pytest.raises(StoreUnavailable):
         async with counting(way.url):
@@ -306,7 +306,7 @@ async def test_an_outcome_that_cannot_be_told_ends_everything(
                     await opened.commit([COUNT])
             await trio.sleep_forever()
 
-    monkeypatch.setattr(database, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
     with pytest.raises(StoreOutcomeUnknown):
         await commit()
     way.is_open = True
@@ -323,7 +323,7 @@ async def test_a_database_that_is_away_for_too_long_ends_everything(
             way.close()
             await trio.sleep_forever()
 
-    monkeypatch.setattr(database, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
     with pytest.raises(StoreLost, match="has not answered"):
         await wait()
 
@@ -331,7 +331,7 @@ async def test_a_database_that_is_away_for_too_long_ends_everything(
 async def test_an_idle_connection_that_is_lost_is_made_again(
     way: UnreliableWay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
     async with counting(way.url):
         way.cut_all()
         await until(lambda: way.accepted == 2)
@@ -370,7 +370,7 @@ async def test_a_process_that_was_away_hears_that_another_has_taken_over(
             await first()
         ended.set()
 
-    monkeypatch.setattr(database, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
     left, ended = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(first_and_its_end)

@@ -1,0 +1,119 @@
+"""A router that stands by takes over the store and the address of the first."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import evolve
+
+from simplex_trio.client.smp.client import open_smp_client
+from simplex_trio.client.smp.queues import MessageReceived
+from simplex_trio.errors import ConnectionLost, StoreFenced, StoreLocked
+from simplex_trio.router.config import RouterConfig
+from simplex_trio.router.server import EMBEDDED, Router, open_router
+from simplex_trio.router.store import sqlite
+from simplex_trio.storage.postgres import database
+from simplex_trio.storage.postgres.connection import open_connection
+from simplex_trio.storage.postgres.parameters import Statement
+from simplex_trio.storage.postgres.url import DatabaseURL
+from simplex_trio.wire.smp.new_queue import MessagingRequest
+from tests.postgres import new_url
+from tests.serving.credential_files import write_router
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def config(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> RouterConfig:
+    write_router(tmp_path)
+    store: Path | DatabaseURL = tmp_path / "router.sqlite"
+    if request.param == "postgres":
+        store = new_url(request.getfixturevalue("postgres"))
+    for module in (sqlite, database):
+        monkeypatch.setattr(module, "STANDBY_SECONDS", 0.01)
+    return evolve(EMBEDDED, credentials=tmp_path, store=store, ports=(a_free_port(),))
+
+
+def a_free_port() -> int:
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Standby:
+    """A second router, in a task."""
+
+    def __init__(self) -> None:
+        self.listens = trio.Event()
+        self.done = trio.Event()
+
+    async def run(self, config: RouterConfig) -> None:
+        async with open_router(evolve(config, standby=True)):
+            self.listens.set()
+            await self.done.wait()
+
+
+@asynccontextmanager
+async def standing_by(
+    config: RouterConfig, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[tuple[Router, Standby]]:
+    """A router, and another one that waits for it to end; this ends the first."""
+    caplog.set_level(logging.INFO)
+    standby = Standby()
+    async with trio.open_nursery() as nursery:
+        async with open_router(config) as router:
+            nursery.start_soon(standby.run, config)
+            while "standing by" not in caplog.text:  # noqa: ASYNC110 - only the log tells
+                await trio.sleep(0.01)
+            yield router, standby
+        await standby.listens.wait()
+        standby.done.set()
+
+
+async def test_a_standby_takes_over(config: RouterConfig, caplog: pytest.LogCaptureFixture) -> None:
+    async with standing_by(config, caplog) as (router, standby):
+        async with open_smp_client(router.address) as client:
+            queue = await client.create_queue(MessagingRequest())
+            await client.send(queue.sender_id, b"kept")
+        assert not standby.listens.is_set()
+    address = router.address
+    async with open_router(config), open_smp_client(address) as client:
+        message = await client.get(queue)
+        assert isinstance(message, MessageReceived)
+        assert message.body == b"kept"
+    assert caplog.text.count("standing by") == 1
+
+
+async def test_without_standby_the_store_is_refused(
+    config: RouterConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "TRY_LOCK_SECONDS", 0.1)
+    async with open_router(config):
+        with pytest.raises(StoreLocked, match="process"):
+            async with open_router(config):
+                pytest.fail("two routers with one store")
+
+
+async def test_a_router_ends_when_another_takes_its_store_over(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        async with open_router(config) as router, open_smp_client(router.address) as client:
+            await client.create_queue(MessagingRequest())
+            async with open_connection(url, name="other") as other:
+                await other.run([Statement("UPDATE lease SET epoch = epoch + 1")])
+            with pytest.raises(ConnectionLost):  # and no answer, that might be wrong
+                await client.create_queue(MessagingRequest())
+            await trio.sleep_forever()
+
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
+    url = new_url(postgres)
+    config = evolve(EMBEDDED, store=url)
+    with pytest.raises(StoreFenced):
+        await run()
