@@ -13,13 +13,13 @@ from simplex_trio.errors import StoreForeign
 from simplex_trio.wire.errors.values import BlockingReason
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked
-from simplex_trio.xftp.router import records as router_records
-from simplex_trio.xftp.router.records import Records
+from simplex_trio.xftp.router.records import tables
+from simplex_trio.xftp.router.records.sqlite import open_sqlite_records
 from tests.router.store.support import octets
 from tests.vectors import store_files
 
 FILES = store_files("records")
-VERSIONS = len(router_records._RECORDS.migrations)
+VERSIONS = len(tables._RECORDS.migrations)
 
 
 def version_of(path: Path) -> int:
@@ -33,40 +33,41 @@ def test_there_is_a_file_of_each_version() -> None:
 
 
 @pytest.mark.parametrize("version", FILES)
-def test_it_is_opened_with_all_that_is_in_it(tmp_path: Path, version: int) -> None:
+async def test_it_is_opened_with_all_that_is_in_it(tmp_path: Path, version: int) -> None:
     path = tmp_path / "records.sqlite"
     path.write_bytes(FILES[version])
     assert version_of(path) == version
-    records = Records(path)
-    try:
-        assert (records.packets, records.rows) == (3, 8)
-        assert records.bytes_stored() == 65_536
+    async with open_sqlite_records(path) as records:
+        assert (records.counts.packets, records.counts.rows) == (3, 8)
+        assert await records.bytes_stored() == 65_536
         for name, count in (("a", 3), ("b", 1), ("c", 1)):
             key = Ed25519PublicKey(octets(f"sender key {name}", 32))
             info = PacketInfo(key, 65_536, octets(f"digest {name}", 32))
-            found = records.by_sender(octets(f"sender {name}"))
+            found = await records.by_sender(octets(f"sender {name}"))
             assert found is not None
             assert (found.info, found.key, found.has_body) == (info, key, name == "a")
             assert found.blocked == (Blocked(BlockingReason.SPAM) if name == "c" else None)
             for number in range(count):
-                found = records.by_recipient(octets(f"recipient {name} {number}"))
+                found = await records.by_recipient(octets(f"recipient {name} {number}"))
                 assert found is not None
                 assert found.sender_id == octets(f"sender {name}")
                 assert found.key == X25519PublicKey(octets(f"recipient key {name} {number}", 32))
-        records.put_statistics({"sent": 18})
-        assert records.statistics() == {"sent": 18}
-        assert records.delete(octets("sender a")) == 65_536
-    finally:
-        records.close()
+        await records.put_statistics({"sent": 18})
+        assert await records.statistics() == {"sent": 18}
+        assert await records.delete(octets("sender a"), lambda: None) == 65_536
     assert version_of(path) == VERSIONS
 
 
-def test_records_of_a_later_version_are_refused_and_stay_as_they_are(tmp_path: Path) -> None:
+async def test_records_of_a_later_version_are_refused_and_stay_as_they_are(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "records.sqlite"
-    Records(path).close()
+    async with open_sqlite_records(path):
+        pass
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA user_version = {VERSIONS + 1}")
     before = path.read_bytes()
     with pytest.raises(StoreForeign, match="later version"):
-        Records(path)
+        async with open_sqlite_records(path):
+            pytest.fail("this version does not know what is in it")
     assert path.read_bytes() == before
