@@ -14,8 +14,8 @@ from pathlib import Path
 
 from drawings.text import Style, wrapped
 
-from simplex_trio.router.web import WebPage
 from simplex_trio.serving.http import HttpRequest
+from simplex_trio.serving.web import WebPage
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.hosts import DomainHost
 

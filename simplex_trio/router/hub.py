@@ -90,8 +90,6 @@ class Hub:
         self.state.services.most = config.queues.max_services
         if self.proxying is not None:
             self.proxying.reconfigure(config.proxy, config.queues)
-        self.places.change(config.limits.of_listeners())
-        self.pace.change()
 
     async def run_remote(self, received: ReceivedCommand[Command], requester: Requester) -> Message:
         """Carry out a command that waits on another server; returns the answer."""

@@ -41,17 +41,14 @@ from simplex_trio.router.statistics import RouterStatistics, take_statistics
 from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.router.store.opening import open_store
+from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.router.web import WebPage
 from simplex_trio.serving.control_messages import Controls
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.deadlines import PromptStream
 from simplex_trio.serving.http import answer_one
-from simplex_trio.serving.running import (
-    RunningRouter,
-    ServingNames,
-    store_counters,
-    store_counters_regularly,
-)
+from simplex_trio.serving.running import RunningRouter, ServingNames
+from simplex_trio.serving.web import WebPage
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.transport.tls import TlsCredentials, TlsStream
 from simplex_trio.wire.addresses import ServerProtocol
@@ -90,7 +87,7 @@ class Router(RunningRouter):
     def __init__(
         self, hub: Hub, store: Store, source: CredentialSource, shown: ShownCredentials
     ) -> None:
-        super().__init__(_NAMES, hub.config, source, shown, hub.places)
+        super().__init__(_NAMES, hub.config, source, shown, hub.places, hub.pace)
         self._hub = hub
         self._store = store
         self._queues = QueueAdministration(hub)
@@ -171,6 +168,9 @@ class Router(RunningRouter):
         blocks = BlockStream(PromptStream(tls, SMP_BLOCK_SIZE, seconds), SMP_BLOCK_SIZE)
         credentials = self._credentials_in(tls)
         await serve_client(self._hub, blocks, tls.session, tls.origin, credentials)
+
+    async def _store_counters(self) -> None:
+        await housekeeping.store_counters(self._hub)
 
     def _asks_clients(self, config: RouterConfig) -> bool:
         return config.client_certificates
@@ -272,32 +272,23 @@ def _opened_store(
 
 
 async def _run(hub: Hub, router: Router, task_status: trio.TaskStatus[Router]) -> None:
-    store_the_counters = partial(housekeeping.store_counters, hub)
+    def ready() -> None:
+        _log.info("a router with %d queues is listening", len(hub.state.queues))
+        task_status.started(router)
+
     async with open_inner_nursery() as background:
         background.start_soon(hub.commits.run)
         try:
-            async with open_inner_nursery() as nursery:
-                for task in (
-                    housekeeping.expire,
-                    housekeeping.disconnect_idle,
-                ):
-                    nursery.start_soon(task, hub)
-                nursery.start_soon(
-                    store_counters_regularly,
-                    store_the_counters,
-                    hub.pace,
-                    lambda: hub.config.intervals.statistics,
-                )
-                nursery.start_soon(hub.ends.run)
-                nursery.start_soon(hub.notifications.run)
-                nursery.start_soon(hub.signature_threads.run)
-                await router.listen(nursery)
-                _log.info("a router with %d queues is listening", len(hub.state.queues))
-                task_status.started(router)
+            await router.run(
+                (
+                    partial(housekeeping.expire, hub),
+                    partial(housekeeping.disconnect_idle, hub),
+                    hub.ends.run,
+                    hub.notifications.run,
+                    hub.signature_threads.run,
+                ),
+                hub.commits.drained,
+                ready,
+            )
         finally:
-            with trio.move_on_after(hub.config.intervals.close, shield=True) as closing:
-                await store_counters(store_the_counters)
-                await hub.commits.drained()
-            if closing.cancelled_caught:
-                _log.error("the store did not take in time what was left to be stored")
             hub.commits.close()

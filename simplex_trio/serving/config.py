@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from attrs import Attribute, field
+from attrs import Attribute, Factory, field
 from attrs.validators import and_, deep_iterable, ge, gt, le, max_len, min_len, optional
 
 from simplex_trio.errors import DecodeError
@@ -134,6 +134,8 @@ class ServingConfig(Redacted):
     """The port of 127.0.0.1 where Prometheus finds metrics; without one there are none.  It needs
     the extra ``metrics``."""
 
+    limits: ConnectionLimits = Factory(ConnectionLimits)
+    intervals: ServingIntervals = Factory(ServingIntervals)
     control: Path | None = None
     """The Unix socket on which the router's owner may ask it and tell it things; without a path
     there is none.  ``simplex-trio router start`` has one beside the store unless told."""

@@ -1,14 +1,10 @@
-"""`RunningRouter`: the handle of a router that is listening, the same for all protocols.
-
-Routers store their counters regularly and when they close, with `store_counters_regularly` and
-`store_counters`.
-"""
+"""`RunningRouter`: the handle of a router that is listening, the same for all protocols."""
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +16,7 @@ from cryptography import x509
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import SimplexError, StoreError
 from simplex_trio.frozen import frozen
+from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.serving.config import ServingConfig
 from simplex_trio.serving.control import serve_control
 from simplex_trio.serving.control_messages import ControlError, ControlRequest, Controls
@@ -74,6 +71,7 @@ class RunningRouter(ABC):
         source: CredentialSource,
         shown: ShownCredentials,
         places: Places,
+        pace: Pace,
     ) -> None:
         self.ports: tuple[int, ...] = ()
         """The ports that it listens on, in the order of the configuration."""
@@ -92,6 +90,7 @@ class RunningRouter(ABC):
         self._reloading = trio.Lock()
         self._listening_since = 0.0
         self._places = places
+        self._pace = pace
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} with {self.clients} clients>"
@@ -164,7 +163,9 @@ class RunningRouter(ABC):
                     "the credentials are those of another router, with another address"
                 )
             self._serving, self._shown, self._contexts = plan.config, shown, contexts
+            self._places.change(plan.config.limits.of_listeners())
             self._reconfigure(plan.config, shown.router)
+            self._pace.change()
         done = Reloaded(
             plan.changed,
             plan.waiting,
@@ -190,7 +191,7 @@ class RunningRouter(ABC):
 
     @abstractmethod
     def _reconfigure(self, config: Any, credentials: RouterCredentials) -> None:
-        """Apply a configuration of the router's own class."""
+        """Apply what is the protocol's own in a configuration of the router's own class."""
 
     def _asks_clients(self, _config: Any) -> bool:
         """Whether clients are asked for certificates, with this configuration."""
@@ -203,6 +204,43 @@ class RunningRouter(ABC):
         if shown.web is not None:
             contexts[True] = make(shown.web)
         return contexts
+
+    # --- from beginning to end ----------------------------------------------------------------
+
+    async def run(
+        self,
+        tasks: Iterable[Callable[[], Awaitable[object]]],
+        finish: Callable[[], Awaitable[object]],
+        ready: Callable[[], object],
+    ) -> None:
+        """Serve clients until cancelled, with ``tasks`` beside that; the ``serve_…`` calls this.
+
+        ``ready`` is called when all ports are open.  At the end, the counters are stored and
+        ``finish`` is called, for no longer than ``config.intervals.close``, in which nothing is
+        cancelled.  Raises what `listen` raises.
+        """
+        try:
+            async with open_inner_nursery() as nursery:
+                for task in tasks:
+                    nursery.start_soon(task)
+                nursery.start_soon(
+                    store_counters_regularly,
+                    self._store_counters,
+                    self._pace,
+                    lambda: self._serving.intervals.statistics,
+                )
+                await self.listen(nursery)
+                ready()
+        finally:
+            with trio.move_on_after(self._serving.intervals.close, shield=True) as closing:
+                await store_counters(self._store_counters)
+                await finish()
+            if closing.cancelled_caught:
+                _log.error("the store did not take in time what was left to be stored")
+
+    @abstractmethod
+    async def _store_counters(self) -> None:
+        """Store the counters; raises `StoreError`."""
 
     # --- connections --------------------------------------------------------------------------
 

@@ -172,8 +172,20 @@ async def test_pages(tmp_path: Path) -> None:
 
 async def test_no_pages(tmp_path: Path) -> None:
     async with web_router() as router, browser_on(router.ports[0]) as browser:
-        headers, _ = await browser.fetch(method="GET")
+        # The page of the router itself, as every router has it.
+        headers, body = await browser.fetch(method="GET")
+        assert headers[b":status"] == b"200"
+        assert headers[b"content-security-policy"].startswith(b"default-src 'none'")
+        assert b"<title>XFTP router</title>" in body
+        assert str(router.address).encode() in body
+        assert headers[b"content-length"] == str(len(body)).encode()
+        headers, body = await browser.fetch(method="HEAD")
+        assert (headers[b":status"], body) == (b"200", b"")
+        headers, body = await browser.fetch(method="GET", headers={":path": "/?x"})
+        assert headers[b":status"] == b"200"
+        headers, body = await browser.fetch(method="GET", headers={":path": "/missing"})
         assert headers[b":status"] == b"404"
+        await shake_hands(browser, router.address.key_hash)
     with pytest.raises(ValueError, match="for browsers"):
         async with open_xftp_router(evolve(EMBEDDED, pages=tmp_path)):
             pass

@@ -278,7 +278,7 @@ async def test_a_packet_that_goes_during_its_upload(tmp_path: Path, blocks: bool
         async def interrupted() -> AsyncIterator[bytes]:
             yield packet.body[:1000]
             if blocks:
-                await router.block(packet.ids.sender_id, reason, of_sender=True)
+                await router.block_packet(packet.ids.sender_id, reason)
             else:
                 await client.delete(packet.sender_key, packet.ids.sender_id)
             yield packet.body[1000:]

@@ -356,9 +356,9 @@ async def test_blocked_packets(tmp_path: Path) -> None:
     ):
         packet, pending = await stored_packet(client), NewPacket()
         await pending.register(client)
-        assert await router.block(packet.ids.recipient_ids[0], reason)
-        assert await router.block(pending.ids.sender_id, reason, of_sender=True)
-        assert not await router.block(bytes(24), reason)
+        assert await router.block_packet(packet.ids.recipient_ids[0], reason)
+        assert await router.block_packet(pending.ids.sender_id, reason)
+        assert not await router.block_packet(bytes(24), reason)
         assert bodies(tmp_path) == []
         assert router.statistics().bytes_stored == 0
         async with refused(reason):

@@ -29,11 +29,9 @@ class PacketAdministration(Protocol):
 
     async def packet_status(self, packet_id: bytes) -> PacketStatus | None: ...
 
-    async def block(
-        self, packet_id: bytes, reason: Blocked, *, of_sender: bool = False
-    ) -> bool: ...
+    async def block_packet(self, packet_id: bytes, reason: Blocked) -> bool: ...
 
-    async def delete(self, packet_id: bytes) -> bool: ...
+    async def delete_packet(self, packet_id: bytes) -> bool: ...
 
 
 def packet_controls(router: PacketAdministration) -> Controls:
@@ -55,8 +53,7 @@ def packet_controls(router: PacketAdministration) -> Controls:
     async def block(request: ControlRequest) -> dict[str, Any]:
         packet_id, reason = request.entity_id(), blocking_reason(request)
         try:
-            found = await router.block(packet_id, reason)
-            if not found and not await router.block(packet_id, reason, of_sender=True):
+            if not await router.block_packet(packet_id, reason):
                 raise _not_found()
         except StoreError as exc:
             raise _failed(exc) from exc
@@ -64,7 +61,7 @@ def packet_controls(router: PacketAdministration) -> Controls:
 
     async def delete(request: ControlRequest) -> dict[str, Any]:
         try:
-            if not await router.delete(request.entity_id()):
+            if not await router.delete_packet(request.entity_id()):
                 raise _not_found()
         except StoreError as exc:
             raise _failed(exc) from exc

@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from simplex_trio.errors import StoreUnavailable
+from simplex_trio.serving.http import HttpRequest, HttpResponse
 from simplex_trio.xftp.disk import in_thread
 
 __all__ = ["Page", "Pages"]
@@ -103,10 +104,25 @@ class Page:
 
 
 class Pages:
-    """The files of a folder, and those of the folders in it; without one there are none."""
+    """The files of a folder, and those of the folders in it.
 
-    def __init__(self, folder: Path | None) -> None:
+    Without a folder there is one page, which ``front`` answers with.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        front: Callable[[HttpRequest], HttpResponse] | None = None,
+    ) -> None:
         self._folder = folder
+        self._front = front
+
+    def answer(self, target: bytes) -> HttpResponse | None:
+        """The answer to a request where there is no folder; `None` where `open` has it."""
+        if self._folder is not None or self._front is None:
+            return None
+        path = target.partition(b"?")[0].decode("ascii", "replace")
+        return self._front(HttpRequest(path, wants_body=True))
 
     async def open(self, target: bytes) -> Page | None:
         """The page for the target of a request, its path and query; `None` if there is none.

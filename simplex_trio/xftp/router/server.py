@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import trio
@@ -35,13 +35,9 @@ from simplex_trio.serving.control_messages import Controls
 from simplex_trio.serving.counters import Counters
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.pace import Pace
-from simplex_trio.serving.running import (
-    RunningRouter,
-    ServingNames,
-    store_counters,
-    store_counters_regularly,
-)
+from simplex_trio.serving.running import RunningRouter, ServingNames
 from simplex_trio.serving.shares import FairShares
+from simplex_trio.serving.web import WebPage
 from simplex_trio.transport.tls import TlsCredentials, TlsStream
 from simplex_trio.wire.addresses import ServerProtocol
 from simplex_trio.wire.errors.values import Blocked
@@ -94,15 +90,14 @@ class XFTPRouter(RunningRouter):
         *,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__(_NAMES, config, source, shown, config.limits.places())
+        super().__init__(_NAMES, config, source, shown, config.limits.places(), Pace())
         self._config = config
         self._storage = storage
         self._counters = counters
         self._clock = clock
         self._files = FairShares(config.limits.open_files, config.limits.open_files_per_connection)
-        self._pages = Pages(config.pages)
+        self._pages = Pages(config.pages, lambda request: self._page.answer(request))
         self._clients = 0
-        self._pace = Pace()
         self._commands = Commands(
             storage,
             config.packets,
@@ -131,13 +126,13 @@ class XFTPRouter(RunningRouter):
             counters=self._counters,
         )
 
-    async def block(self, packet_id: bytes, reason: Blocked, *, of_sender: bool = False) -> bool:
+    async def block_packet(self, packet_id: bytes, reason: Blocked) -> bool:
         """Remove the body of a packet permanently; clients that request it get the reason.
 
-        ``packet_id`` is a recipient's id, as it is in complaints, or with ``of_sender`` the
-        sender's.  Returns whether there is such a packet.  Raises `StoreError`.
+        ``packet_id`` is a recipient's id, as it is in complaints, or the sender's.  Returns whether
+        there is such a packet.  Raises `StoreError`.
         """
-        packet = await self._storage.find(packet_id, from_sender=of_sender)
+        packet = await self._find(packet_id)
         if packet is None or not await self._storage.block(packet.sender_id, reason):
             return False
         self._counters.add(Count.PACKETS_BLOCKED)
@@ -153,7 +148,7 @@ class XFTPRouter(RunningRouter):
             return None
         return PacketStatus(packet.info.size, packet.has_body, packet.blocked)
 
-    async def delete(self, packet_id: bytes) -> bool:
+    async def delete_packet(self, packet_id: bytes) -> bool:
         """Delete a packet, which may be named by its sender's id or a recipient's.
 
         Returns whether there is such a packet.  Raises `StoreError`.
@@ -195,31 +190,13 @@ class XFTPRouter(RunningRouter):
         self._storage.quota = config.packets.quota
         self._commands.reconfigure(config.packets, limits)
         self._files.change(limits.open_files, limits.open_files_per_connection)
-        self._places.change(limits.of_listeners())
-        self._pace.change()
-
-    async def run(self, task_status: trio.TaskStatus[XFTPRouter]) -> None:
-        """Serve until it is cancelled."""
-        try:
-            async with open_inner_nursery() as nursery:
-                nursery.start_soon(self._expire_regularly)
-                nursery.start_soon(
-                    store_counters_regularly,
-                    self._store_counters,
-                    self._pace,
-                    lambda: self._config.intervals.statistics,
-                )
-                await self.listen(nursery)
-                _log.info("a router with %d packets is listening", self._storage.packets)
-                task_status.started(self)
-        finally:
-            with trio.move_on_after(self._config.intervals.close, shield=True) as closing:
-                await store_counters(self._store_counters)
-            if closing.cancelled_caught:
-                _log.error("the counters were not stored in time")
 
     async def _store_counters(self) -> None:
         await self._storage.put_statistics(self.statistics().counters)
+
+    @cached_property
+    def _page(self) -> WebPage:
+        return WebPage(self.address)
 
     async def _serve(self, tls: TlsStream) -> None:
         await self._serve_client(tls, None)
@@ -244,7 +221,8 @@ class XFTPRouter(RunningRouter):
         finally:
             self._clients -= 1
 
-    async def _expire_regularly(self) -> None:
+    async def expire_regularly(self) -> None:
+        """Call `expire` as the configuration says, until cancelled."""
         while True:
             try:
                 if count := await self.expire():
@@ -332,7 +310,12 @@ async def serve_xftp_router(
     ):
         counters = Counters(Count, await storage.statistics())
         router = XFTPRouter(config, source, shown, storage, counters, clock=clock)
-        await router.run(task_status)
+
+        def ready() -> None:
+            _log.info("a router with %d packets is listening", storage.packets)
+            task_status.started(router)
+
+        await router.run((router.expire_regularly,), trio.lowlevel.checkpoint, ready)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.crypto.keys import X25519PrivateKey
 from simplex_trio.errors import StoreError
 from simplex_trio.nursery import open_inner_nursery
+from simplex_trio.serving.http import HttpResponse
 from simplex_trio.serving.shares import Share
 from simplex_trio.transport.places import Places
 from simplex_trio.transport.tls import TlsStream
@@ -182,7 +183,12 @@ class _Session:
             self._share.give_back()
 
     async def _send_page(self, request: ServerRequest, pages: Pages) -> None:
-        page = await pages.open(request.headers.get(b":path", b""))
+        target = request.headers.get(b":path", b"")
+        answer = pages.answer(target)
+        if answer is not None:
+            await self._send_answer(request, answer)
+            return
+        page = await pages.open(target)
         if page is None:
             await request.respond(status=HTTPStatus.NOT_FOUND, end=True)
             return
@@ -194,6 +200,21 @@ class _Session:
             await request.respond(page.headers)
             async with aclosing(page.pieces()) as pieces:
                 await self._send_body(request, pieces)
+
+    async def _send_answer(self, request: ServerRequest, answer: HttpResponse) -> None:
+        if answer.status is HTTPStatus.OK:
+            self._is_known.set()
+        headers = {name.lower(): value for name, value in answer.headers}
+        headers |= {
+            "content-type": answer.content_type,
+            "content-length": str(len(answer.body)),
+            "cache-control": "no-store",
+        }
+        body = b"" if request.method == b"HEAD" else answer.body
+        with trio.move_on_after(self._limits.request_seconds):
+            await request.respond(headers, status=answer.status, end=not body)
+            if body:
+                await request.stream.send(body, end=True)
 
     async def _send_body(
         self, request: ServerRequest, pieces: AsyncIterator[bytes | memoryview]

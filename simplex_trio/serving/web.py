@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 from simplex_trio.serving.http import HttpRequest, HttpResponse
-from simplex_trio.wire.addresses import ServerAddress
+from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 
 __all__ = ["WebPage"]
 
@@ -19,18 +19,24 @@ _POLICY: Final = (
     ("X-Frame-Options", "DENY"),
 )
 
+_KINDS: Final = {
+    ServerProtocol.SMP: "messaging router",
+    ServerProtocol.XFTP: "router for files",
+    ServerProtocol.NTF: "notification router",
+}
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>SMP router</title>
+<title>{title}</title>
 <style>
 body {{ font-family: sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; }}
 code {{ overflow-wrap: anywhere; }}
 svg {{ width: 16rem; height: 16rem; }}
 </style>
-<h1>SMP router</h1>
-<p>This is a messaging router of the SimpleX network.  Apps take its address:</p>
+<h1>{title}</h1>
+<p>This is a {kind} of the SimpleX network.  Apps take its address:</p>
 <p><code>{address}</code></p>
 {code}
 </html>
@@ -54,7 +60,12 @@ class WebPage:
 
     def __init__(self, address: ServerAddress) -> None:
         text = str(address)
-        page = _PAGE.format(address=escape(text), code=_qr_code(text))
+        page = _PAGE.format(
+            title=f"{address.protocol.name} router",
+            kind=_KINDS[address.protocol],
+            address=escape(text),
+            code=_qr_code(text),
+        )
         self._page = HttpResponse(page.encode(), "text/html; charset=utf-8", headers=_POLICY)
 
     def answer(self, request: HttpRequest) -> HttpResponse:
