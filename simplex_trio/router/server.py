@@ -37,7 +37,7 @@ from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.router.relays import open_relays
 from simplex_trio.router.session import serve_client
 from simplex_trio.router.signature_threads import spare_processors
-from simplex_trio.router.statistics import RouterStatistics, take_statistics
+from simplex_trio.router.statistics import REFERENCE_NAMES, RouterStatistics, take_statistics
 from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.router.store.opening import open_store
@@ -78,6 +78,7 @@ _NAMES = ServingNames(
     # SMP goes by either name: by the second on port 443, to look like usual web traffic.
     alpn=("smp/1", "http/1.1"),
     metrics_prefix=METRICS_PREFIX,
+    aliases=REFERENCE_NAMES,
 )
 
 

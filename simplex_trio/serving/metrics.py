@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import attrs
@@ -26,6 +27,9 @@ __all__ = ["Counted", "MetricsSupportMissing", "gauges", "metrics_writer", "serv
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
+
+Aliases = Mapping[str, Sequence[tuple[str, dict[str, str]]]]
+"""Other names of metrics, with labels: those that people of the reference's routers know."""
 
 Problems = Callable[[], Sequence[str]]
 """What is wrong at the moment, each in a few words."""
@@ -54,11 +58,14 @@ def gauges(taken: Counted) -> dict[str, int]:
     return {name: value for name, value in values.items() if isinstance(value, int)}
 
 
-def metrics_writer(statistics: Callable[[], Counted], prefix: str) -> Callable[[], HttpResponse]:
+def metrics_writer(
+    statistics: Callable[[], Counted], prefix: str, aliases: Aliases = MappingProxyType({})
+) -> Callable[[], HttpResponse]:
     """A function that writes all metrics of the moment, with names that begin with ``prefix``.
 
     There is a gauge for each field that is a number, those of this kind of router before those of
-    all routers, and then the counters.  Raises `MetricsSupportMissing`.
+    all routers, and then the counters; those that have ``aliases`` come once more under these.
+    Raises `MetricsSupportMissing`.
     """
     try:
         from prometheus_client import CollectorRegistry
@@ -84,6 +91,15 @@ def metrics_writer(statistics: Callable[[], Counted], prefix: str) -> Callable[[
                 if _NAME.fullmatch(name):
                     text = name.replace("_", " ")
                     yield CounterMetricFamily(prefix + name, f"In all: {text}", value)
+            families: dict[str, Metric] = {}
+            for name, value in {**gauges(taken), **taken.counters}.items():
+                for alias, labels in aliases.get(name, ()):
+                    # Counters of the reference do not end in _total, as this library has it.
+                    family = families.setdefault(
+                        alias, Metric(alias, f"As {prefix}{name}", "unknown")
+                    )
+                    family.add_sample(alias, labels, value)
+            yield from families.values()
 
     registry = CollectorRegistry()
     registry.register(_Router())
@@ -118,6 +134,7 @@ async def serve_metrics(
     port: int,
     prefix: str,
     *,
+    aliases: Aliases = MappingProxyType({}),
     problems: Problems = tuple,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -127,7 +144,7 @@ async def serve_metrics(
 
     Raises `MetricsSupportMissing`, or `OSError` if the port cannot be opened.
     """
-    answer = partial(_answer, metrics_writer(statistics, prefix), problems)
+    answer = partial(_answer, metrics_writer(statistics, prefix, aliases), problems)
     (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         serve = partial(trio.serve_listeners, partial(_serve, answer), [listener])

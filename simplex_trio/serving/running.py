@@ -21,7 +21,7 @@ from simplex_trio.serving.config import ServingConfig
 from simplex_trio.serving.control import serve_control
 from simplex_trio.serving.control_messages import ControlError, ControlRequest, Controls
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
-from simplex_trio.serving.metrics import gauges, serve_metrics
+from simplex_trio.serving.metrics import Aliases, gauges, serve_metrics
 from simplex_trio.serving.pace import Pace
 from simplex_trio.serving.reloading import Reloaded, plan_reload
 from simplex_trio.serving.statistics import ServingStatistics
@@ -56,6 +56,8 @@ class ServingNames:
     """The names of the protocol in TLS."""
     metrics_prefix: str
     """What the names of metrics begin with."""
+    aliases: Aliases
+    """What the reference calls those of them that mean the same there."""
 
 
 class RunningRouter(ABC):
@@ -278,7 +280,7 @@ class RunningRouter(ABC):
             await nursery.start(serve_control, config.control, self._controls())
         if config.metrics_port is not None:
             self.metrics_port = await nursery.start(
-                partial(serve_metrics, problems=self.problems),
+                partial(serve_metrics, aliases=self._names.aliases, problems=self.problems),
                 self.statistics,
                 config.metrics_port,
                 self._names.metrics_prefix,

@@ -49,6 +49,7 @@ from simplex_trio.xftp.router.control import PacketStatus, packet_controls
 from simplex_trio.xftp.router.pages import Pages
 from simplex_trio.xftp.router.records.interface import PacketRecord
 from simplex_trio.xftp.router.statistics import (
+    REFERENCE_NAMES,
     Count,
     XFTPRouterStatistics,
     take_statistics,
@@ -74,6 +75,7 @@ _NAMES = ServingNames(
     # The last one is for looking like usual web traffic on port 443; what follows is HTTP/2.
     alpn=(ALPN, WEB_ALPN, "http/1.1"),
     metrics_prefix=METRICS_PREFIX,
+    aliases=REFERENCE_NAMES,
 )
 
 

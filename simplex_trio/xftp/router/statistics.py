@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from simplex_trio.frozen import frozen
 from simplex_trio.serving.counters import Counters
+from simplex_trio.serving.metrics import Aliases
 from simplex_trio.serving.statistics import ServingStatistics
 from simplex_trio.transport.listen import SocketStatistics
 
-__all__ = ["Count", "XFTPRouterStatistics", "take_statistics"]
+__all__ = ["REFERENCE_NAMES", "Count", "XFTPRouterStatistics", "take_statistics"]
 
 
 class Count(StrEnum):
@@ -31,6 +33,21 @@ class Count(StrEnum):
     """Bodies and pages refused at the limit for open files."""
     PACKETS_FORGOTTEN = "packets_forgotten"
     """Packets without a body that were deleted to make room for others."""
+
+
+REFERENCE_NAMES: Final[Aliases] = {
+    "bytes_stored": [("simplex_xftp_files_size", {})],
+    "packets": [("simplex_xftp_files_count_total", {})],
+    Count.PACKETS_BLOCKED: [("simplex_xftp_files_blocked", {})],
+    Count.PACKETS_DELETED: [("simplex_xftp_files_deleted", {})],
+    Count.PACKETS_DOWNLOADED: [("simplex_xftp_file_downloads", {})],
+    Count.PACKETS_EXPIRED: [("simplex_xftp_files_expired", {})],
+    Count.PACKETS_REGISTERED: [("simplex_xftp_files_created", {})],
+    Count.PACKETS_UPLOADED: [("simplex_xftp_files_uploaded", {})],
+    Count.RECIPIENTS_ACKNOWLEDGED: [("simplex_xftp_file_download_acks", {})],
+    Count.RECIPIENTS_ADDED: [("simplex_xftp_files_recipients", {})],
+}
+"""What the reference calls metrics that mean the same there; its files are our packets."""
 
 
 @frozen(kw_only=True)
