@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import trio
 
-from simplex_trio.router.core.costs import COMMAND_COST, agreement_cost, cryptography_cost
+from simplex_trio.router.core.costs import AGREEMENT_COSTS, COMMAND_COST, cryptography_cost
 from simplex_trio.transport.turns import BUDGET, Turns
 from simplex_trio.wire.reading import ReceivedCommand, RefusedTransmission
 from simplex_trio.wire.smp.commands import Command
@@ -45,7 +45,7 @@ class Turn:
         self._has_begun = self._turns.is_free
         if self._has_begun:
             return True
-        return not agreement_cost(received.command) and is_accepted_ahead(received)
+        return type(received.command) not in AGREEMENT_COSTS and is_accepted_ahead(received)
 
     async def begin(self, left: Iterable[ReceivedCommand[Command] | RefusedTransmission]) -> None:
         """Wait for this connection's turn; ``left`` is the rest of the block."""
@@ -60,7 +60,7 @@ class Turn:
 
     def spend(self, command: Command, verification: int) -> None:
         """Note that a command was decided; ``verification`` is what checking it has cost."""
-        cryptography = verification + agreement_cost(command)
+        cryptography = verification + AGREEMENT_COSTS.get(type(command), 0)
         if cryptography:
             self._turns.spend(cryptography)
         self._spent += COMMAND_COST + cryptography

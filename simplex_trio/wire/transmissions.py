@@ -188,13 +188,14 @@ class Batch:
     In a session without batches, a block holds exactly one transmission, without a count.
     """
 
-    __slots__ = ("_counted", "_parts", "_size", "_space")
+    __slots__ = ("_counted", "_most", "_parts", "_size", "_space")
 
     def __init__(self, session: SessionParameters) -> None:
         self._counted = session.batches
         self._space = session.block_size - _PAD_LENGTH
         if self._counted:
             self._space -= _TAG_SIZE + _COUNT_SIZE
+        self._most = MAX_TRANSMISSIONS if self._counted else 1
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -204,13 +205,13 @@ class Batch:
     def add(self, transmission: bytes) -> bool:
         """Append ``transmission`` if it fits; raise `TooLarge` if no block could hold it."""
         part = large(transmission) if self._counted else transmission
-        if len(part) > self._space:
-            raise TooLarge("a transmission does not fit into a block")
-        most = MAX_TRANSMISSIONS if self._counted else 1
-        if self._size + len(part) > self._space or len(self._parts) == most:
+        size = self._size + len(part)
+        if size > self._space or len(self._parts) == self._most:
+            if len(part) > self._space:
+                raise TooLarge("a transmission does not fit into a block")
             return False
         self._parts.append(part)
-        self._size += len(part)
+        self._size = size
         return True
 
     def content(self) -> bytes:
