@@ -1,29 +1,46 @@
-"""Routers whose records are in PostgreSQL, and whose bodies are in a folder that they share."""
+"""Routers with records in one database: who may write, and what a lost connection means."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from hashlib import sha256
+import logging
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from secrets import token_bytes
+from random import Random
+from typing import Any
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
-from simplex_trio.crypto.keys import Ed25519PrivateKey
-from simplex_trio.errors import StoreCorrupted, StoreIncomplete
+from simplex_trio.errors import StoreFenced, StoreFull, StoreLocked, StoreUnavailable
+from simplex_trio.storage.postgres import database
+from simplex_trio.storage.postgres.connection import open_connection
+from simplex_trio.storage.postgres.database import PostgresDatabase
+from simplex_trio.storage.postgres.parameters import Statement
 from simplex_trio.storage.postgres.url import DatabaseURL
-from simplex_trio.wire.xftp.commands import PacketInfo
+from simplex_trio.wire.xftp.errors import Blocked, BlockingReason
+from simplex_trio.xftp.router.body_files import IncomingBody
 from simplex_trio.xftp.router.records.interface import PacketRecord
 from simplex_trio.xftp.router.records.limits import NO_LIMITS
-from simplex_trio.xftp.router.records.pairing import Pairing
-from simplex_trio.xftp.router.storage import Storage, open_storage
+from simplex_trio.xftp.router.storage import Storage
 from tests.postgres import new_url
+from tests.storage.postgres.unreliable import Cut, UnreliableWay, unreliable_way
 from tests.xftp.routers import bodies
+from tests.xftp.stored import (
+    BODY,
+    KEY,
+    body_in_pieces,
+    has_body,
+    opened,
+    registered,
+    stored,
+)
 
-BODY = b"x" * 1000
-KEY = Ed25519PrivateKey(bytes(32)).public
-INFO = PacketInfo(KEY, len(BODY), sha256(BODY).digest())
+ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "2"))
+
+SPAM = Blocked(BlockingReason.SPAM)
 
 
 @pytest.fixture
@@ -31,157 +48,260 @@ def url(postgres: str) -> DatabaseURL:
     return new_url(postgres)
 
 
-def opened(
-    folder: Path, url: DatabaseURL, *, standby: bool = False, accept_loss: bool = False
-) -> AbstractAsyncContextManager[Storage]:
-    return open_storage(
-        folder, 10**6, token_bytes, records=url, standby=standby, accept_loss=accept_loss
-    )
+@pytest.fixture
+async def way(url: DatabaseURL) -> AsyncIterator[UnreliableWay]:
+    # The path of a socket must not be longer than a hundred bytes.
+    with tempfile.TemporaryDirectory(prefix="way-") as folder:
+        async with unreliable_way(url, Path(folder)) as way:
+            yield way
 
 
-async def body_in_pieces(size: int = len(BODY)) -> AsyncIterator[bytes]:
-    yield BODY[: size // 2]
-    yield BODY[size // 2 : size]
+# --- connections that are lost --------------------------------------------------------------------
 
 
-async def registered(storage: Storage) -> PacketRecord:
-    ids = await storage.register(INFO, [KEY], 1, NO_LIMITS)
-    assert ids is not None
-    packet = await storage.find(ids[0], from_sender=True)
-    assert packet is not None
-    return packet
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
+@pytest.mark.parametrize("call", ["commit", "fetch"])
+async def test_every_call_survives_the_loss_of_its_connection(
+    tmp_path: Path,
+    way: UnreliableWay,
+    url: DatabaseURL,
+    monkeypatch: pytest.MonkeyPatch,
+    cut: Cut,
+    call: str,
+) -> None:
+    """Nothing is done twice, and files and records stay together."""
+    original: Callable[..., Any] = getattr(PostgresDatabase, call)
+    cuts = 0
+
+    async def cut_off(opened: PostgresDatabase, *parameters: Any) -> Any:
+        nonlocal cuts
+        cuts += 1
+        way.cut = cut
+        return await original(opened, *parameters)
+
+    async with opened(tmp_path, way.url) as storage:
+        monkeypatch.setattr(PostgresDatabase, call, cut_off)
+        kept, deleted, blocked = [await stored(storage) for _ in range(3)]
+        recipients = await storage.add_recipients(kept.sender_id, [KEY] * 2, 9, NO_LIMITS)
+        assert recipients is not None
+        await storage.acknowledge(recipients[0])
+        assert await storage.delete(deleted.sender_id)
+        assert not await storage.delete(deleted.sender_id)
+        assert await storage.block(blocked.sender_id, SPAM)
+        assert await storage.delete_created_before(1) == 0
+        await storage.put_statistics({"uploads": 3})
+        monkeypatch.undo()
+        way.cut = None
+        assert cuts >= 10
+        before = (storage.packets, storage.bytes_of_records, storage.bytes_stored)
+        assert before[2] == len(BODY)
+    async with opened(tmp_path, url) as storage:
+        assert (storage.packets, storage.bytes_of_records, storage.bytes_stored) == before
+        assert await has_body(storage, kept)
+        assert await storage.find(recipients[0], from_sender=False) is None
+        assert await storage.find(recipients[1], from_sender=False) is not None
+        assert len(bodies(tmp_path)) == 1
 
 
-async def stored(storage: Storage) -> PacketRecord:
-    packet = await registered(storage)
-    assert await storage.store(packet, body_in_pieces())
-    return packet
+@pytest.mark.parametrize("number", range(ROUNDS))
+async def test_connections_that_are_cut_at_random(
+    tmp_path: Path, way: UnreliableWay, url: DatabaseURL, number: int
+) -> None:
+    random = Random(number)
+    expected: dict[bytes, bool] = {}
+    packets: list[PacketRecord] = []
+    async with opened(tmp_path, way.url) as storage:
+
+        async def change() -> None:
+            packet = random.choice(packets) if packets else None
+            choice = random.randrange(4)
+            if packet is None or choice == 0:
+                packets.append(await registered(storage))
+                expected[packets[-1].sender_id] = False
+            elif choice == 1:
+                packets.remove(packet)
+                assert await storage.delete(packet.sender_id)
+                del expected[packet.sender_id]
+            else:
+                is_new = await storage.store(packet, body_in_pieces())
+                assert is_new is not expected[packet.sender_id]
+                expected[packet.sender_id] = True
+
+        for _ in range(60):
+            if not random.randrange(3):
+                way.cut = random.choice([Cut.BEFORE, Cut.AFTER])
+            if not random.randrange(10):
+                way.cut_all()
+            await change()
+        assert storage.packets == len(expected)
+        way.cut = None
+    async with opened(tmp_path, url) as storage:
+        assert storage.packets == len(expected)
+        assert {each.sender_id: await has_body(storage, each) for each in packets} == expected
+        assert len(bodies(tmp_path)) == sum(expected.values())
 
 
-async def has_body(storage: Storage, packet: PacketRecord) -> bool:
+async def test_a_database_that_is_away(
+    tmp_path: Path, way: UnreliableWay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls fail after a while; a body that is in place then waits for the next upload."""
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.1)
+    give_name = IncomingBody.give_name
+
+    async def and_away() -> None:
+        way.close()
+        await wait_all_tasks_blocked()
+
+    def and_cut(body: IncomingBody, path: Path) -> None:
+        give_name(body, path)
+        trio.from_thread.run(and_away)
+
+    async with opened(tmp_path, way.url) as storage:
+        packet = await registered(storage)
+        with monkeypatch.context() as patch:
+            patch.setattr(IncomingBody, "give_name", and_cut)
+            with pytest.raises(StoreUnavailable, match="is lost"):
+                await storage.store(packet, body_in_pieces())
+        with pytest.raises(StoreUnavailable, match="is lost"):
+            await storage.find(packet.sender_id, from_sender=True)
+        way.is_open = True
+        assert not (await packet_now(storage, packet)).has_body
+        assert storage.bytes_stored == 0
+        assert await storage.store(packet, body_in_pieces())
+        assert await has_body(storage, packet)
+        assert (storage.bytes_stored, len(bodies(tmp_path))) == (len(BODY), 1)
+
+
+async def packet_now(storage: Storage, packet: PacketRecord) -> PacketRecord:
     found = await storage.find(packet.sender_id, from_sender=True)
     assert found is not None
-    body = await storage.open_body(found)
-    if body is not None:
-        body.close()
-    assert found.has_body is (body is not None)
-    return found.has_body
+    return found
 
 
-async def test_packets_are_there_after_a_restart(tmp_path: Path, url: DatabaseURL) -> None:
-    async with opened(tmp_path, url) as storage:
-        kept, deleted, empty = (
-            await stored(storage),
-            await stored(storage),
-            await registered(storage),
-        )
-        assert await storage.delete(deleted.sender_id)
-        await storage.put_statistics({"uploads": 2})
-    assert not (tmp_path / "records.sqlite").exists()
-    async with opened(tmp_path, url) as storage:
-        assert (storage.packets, storage.bytes_stored) == (2, len(BODY))
-        assert await has_body(storage, kept)
-        assert not await has_body(storage, empty)
-        assert await storage.find(deleted.sender_id, from_sender=True) is None
-        assert await storage.statistics() == {"uploads": 2}
-
-
-async def test_a_crash_between_a_file_and_its_record(tmp_path: Path, url: DatabaseURL) -> None:
-    """Bodies without a record are removed, and packets without their body await it again."""
-    async with opened(tmp_path, url) as storage:
-        whole, lost, awaiting = (
-            await stored(storage),
-            await stored(storage),
-            await registered(storage),
-        )
-        folder = storage._bodies
-    folder.path(lost.sender_id).unlink()
-    folder.path(awaiting.sender_id).write_bytes(BODY)
-    folder.path(bytes(24)).write_bytes(BODY)
-    folder.unfinished(awaiting.sender_id, bytes(24)).write_bytes(b"")
-    async with opened(tmp_path, url) as storage:
-        assert bodies(tmp_path) == [folder.path(whole.sender_id)]
-        assert storage.bytes_stored == len(BODY)
-        for packet in (lost, awaiting):
-            assert not await has_body(storage, packet)
-            assert await storage.store(packet, body_in_pieces())
-            assert await has_body(storage, packet)
-
-
-# --- a folder and records that do not belong together ---------------------------------------------
-
-
-@pytest.fixture
-async def packet(tmp_path: Path, url: DatabaseURL) -> PacketRecord:
-    """A packet that was stored."""
-    async with opened(tmp_path / "files", url) as storage:
-        return await stored(storage)
-
-
-async def test_the_records_of_another_router(
-    tmp_path: Path, postgres: str, packet: PacketRecord
+async def test_a_database_that_is_full(
+    tmp_path: Path, url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mistake in the configuration does not remove all bodies."""
-    folder, other = tmp_path / "files", new_url(postgres)
-    with pytest.raises(StoreIncomplete, match="are not in the database"):
-        async with opened(folder, other):
-            pytest.fail("a router without records")
-    async with opened(tmp_path / "others", other) as storage:
-        await stored(storage)
-    with pytest.raises(StoreIncomplete, match="of other records"):
-        async with opened(folder, other):
-            pytest.fail("a router with other records")
-    assert len(bodies(folder)) == 1
-    async with opened(folder, other, accept_loss=True) as storage:
-        assert (storage.packets, storage.bytes_stored) == (1, 0)
-    assert bodies(folder) == []
+    async def full(_: PostgresDatabase, __: Sequence[Statement]) -> None:
+        raise StoreFull("no room is left for the database")
+
+    async with opened(tmp_path, url) as storage:
+        packet = await registered(storage)
+        with monkeypatch.context() as patch:
+            patch.setattr(PostgresDatabase, "commit", full)
+            with pytest.raises(StoreFull):
+                await storage.store(packet, body_in_pieces())
+        assert bodies(tmp_path) == []
+        assert storage.bytes_stored == 0
+        assert await storage.store(packet, body_in_pieces())
 
 
-async def test_a_folder_that_is_not_mounted(
-    tmp_path: Path, url: DatabaseURL, packet: PacketRecord
+# --- one router at a time -------------------------------------------------------------------------
+
+
+async def test_records_in_use(
+    tmp_path: Path, url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(StoreIncomplete, match="not mounted"):
-        async with opened(tmp_path / "empty", url):
-            pytest.fail("a router without bodies")
-    async with opened(tmp_path / "files", url) as storage:
-        assert await has_body(storage, packet)
-    async with opened(tmp_path / "empty", url, accept_loss=True) as storage:
-        assert not await has_body(storage, packet)
-
-
-async def test_records_that_are_older_than_the_folder(
-    tmp_path: Path, url: DatabaseURL, packet: PacketRecord
-) -> None:
-    file = tmp_path / "files" / "records-in-database"
-    pairing = Pairing.decode(file.read_bytes())
-    assert pairing.openings == 1
-    file.write_bytes(Pairing(pairing.folder_id, 3).encode())
-    with pytest.raises(StoreIncomplete, match="earlier records"):
-        async with opened(tmp_path / "files", url):
-            pytest.fail("a router without its last records")
-    async with opened(tmp_path / "files", url, accept_loss=True) as storage:
-        assert await has_body(storage, packet)
-    assert Pairing.decode(file.read_bytes()).openings == 4
-
-
-async def test_a_folder_from_before_records_were_in_a_database(
-    tmp_path: Path, url: DatabaseURL
-) -> None:
-    async with open_storage(tmp_path, 10**6, token_bytes) as storage:
+    monkeypatch.setattr(database, "_TRY_LOCK_SECONDS", 0.0)
+    async with opened(tmp_path, url) as storage:
         packet = await stored(storage)
-    with pytest.raises(StoreIncomplete, match="are not in the database"):
-        async with opened(tmp_path, url):
-            pytest.fail("a router without records")
-    async with open_storage(tmp_path, 10**6, token_bytes) as storage:
+        with pytest.raises(StoreLocked, match=rf"xftp router on .*, process {os.getpid()}, since"):
+            async with opened(tmp_path, url):
+                pytest.fail("two routers with the same records")
         assert await has_body(storage, packet)
 
 
-@pytest.mark.parametrize("text", [b"", b"folder 00, opened 1 times\n", b"folder"])
-async def test_a_damaged_file_in_the_folder(
-    tmp_path: Path, url: DatabaseURL, packet: PacketRecord, text: bytes
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - nothing tells of it
+        await trio.sleep(0.01)
+
+
+async def test_a_router_that_stands_by_takes_over(
+    tmp_path: Path,
+    url: DatabaseURL,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "files" / "records-in-database").write_bytes(text)
-    with pytest.raises(StoreCorrupted, match="records belong to the folder"):
-        async with opened(tmp_path / "files", url):
-            pytest.fail("a router that does not know its folder")
-    assert len(bodies(tmp_path / "files")) == 1
+    """Until then it does not touch the folder, where uploads are arriving."""
+    monkeypatch.setattr(database, "_STANDBY_SECONDS", 0.01)
+    caplog.set_level(logging.INFO)
+    took_over = trio.Event()
+
+    async def second() -> None:
+        async with opened(tmp_path, url, standby=True) as storage:
+            assert await has_body(storage, packet)
+            assert (storage.packets, storage.bytes_stored) == (1, len(BODY))
+            took_over.set()
+
+    async with trio.open_nursery() as nursery:
+        async with opened(tmp_path, url) as storage:
+            packet = await registered(storage)
+
+            async def arriving() -> AsyncIterator[bytes]:
+                yield BODY[:500]
+                nursery.start_soon(second)
+                await until(lambda: "standing by: another process has the store" in caplog.text)
+                yield BODY[500:]
+
+            assert await storage.store(packet, arriving())
+            assert not took_over.is_set()
+        await took_over.wait()
+
+
+async def test_a_router_that_was_taken_over_ends(
+    tmp_path: Path, url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_LOOK_SECONDS", 0.01)
+
+    async def serve() -> None:
+        async with opened(tmp_path, url) as storage:
+            packet = await stored(storage)
+            async with open_connection(url, name="other") as other:
+                await other.run([Statement("UPDATE lease SET epoch = epoch + 1")])
+            with pytest.raises(StoreFenced):
+                await registered(storage)
+            with pytest.raises(StoreFenced):
+                await storage.delete(packet.sender_id)
+            assert len(bodies(tmp_path)) == 1
+            await trio.sleep_forever()
+
+    with pytest.raises(StoreFenced):
+        await serve()
+
+
+async def test_a_router_that_was_taken_over_leaves_the_bodies_of_the_next(
+    tmp_path: Path, way: UnreliableWay, url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its upload ends when the same packet has been uploaded to the next router."""
+    give_name = IncomingBody.give_name
+    first_has_ended = trio.Event()
+
+    async def second(task_status: trio.TaskStatus[None]) -> None:
+        async with opened(tmp_path, url, standby=True) as storage:
+            assert await storage.store(packet, body_in_pieces())
+            task_status.started()
+            await first_has_ended.wait()
+            assert await has_body(storage, packet)
+            assert storage.bytes_stored == len(BODY)
+
+    async def take_over() -> None:
+        way.close()
+        monkeypatch.undo()
+        await nursery.start(second)
+        way.is_open = True
+
+    def and_taken_over(body: IncomingBody, path: Path) -> None:
+        give_name(body, path)
+        trio.from_thread.run(take_over)
+
+    async with opened(tmp_path, url) as storage:
+        packet = await registered(storage)
+
+    async def first() -> None:
+        async with opened(tmp_path, way.url) as storage:
+            monkeypatch.setattr(IncomingBody, "give_name", and_taken_over)
+            await storage.store(packet, body_in_pieces())
+
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(StoreFenced):
+            await first()
+        first_has_ended.set()
