@@ -41,8 +41,6 @@ from simplex_trio.router.statistics import REFERENCE_NAMES, RouterStatistics, ta
 from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.router.store.opening import open_store
-from simplex_trio.router.store.sqlite import open_sqlite_store
-from simplex_trio.router.web import WebPage
 from simplex_trio.serving.control_messages import Controls
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.deadlines import PromptStream
