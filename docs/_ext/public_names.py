@@ -73,7 +73,12 @@ class Public(_Generated):
             yield from [f".. {kind}:: {full}", "   :members:"]
             bases = value.__mro__[1:]
             if any(is_implementation(cls) for cls in bases):  # those have no entries of their own
-                others = [cls.__name__ for cls in bases if not is_implementation(cls)]
+                # Sphinx asks for subclasses of these, and protocols do not answer.
+                others = [
+                    cls.__name__
+                    for cls in bases
+                    if not is_implementation(cls) and not getattr(cls, "_is_protocol", False)
+                ]
                 yield f"   :inherited-members: {', '.join(others)}"
             if issubclass(value, Enum):
                 yield "   :undoc-members:"

@@ -139,7 +139,7 @@ class RunningRouter(ABC):
     async def reload(self, config: ServingConfig) -> Reloaded:
         """Go on with another configuration, and with the certificates and keys of the moment.
 
-        No connection ends.  Options that a running router cannot change, which are `FIXED` in the
+        No connection ends.  Options that a running router cannot change, which are ``FIXED`` in the
         class of the configuration, wait for the next start; the log names them.  Limits of a single
         connection apply to new ones.  The files in the folder of the credentials are read again,
         and new connections get what is in them.
