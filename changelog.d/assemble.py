@@ -20,6 +20,7 @@ KINDS = ("added", "changed", "fixed", "removed")
 AREAS = {
     "Bots": ("alerts", "bot", "business", "channel", "chat", "contact", "group"),
     "Two programs": (
+        "one-server",
         *("duplex", "agent-client-data", "agent-create-with", "agent-deciding", "agent-files"),
         *("agent-look", "late-deliveries", "notification", "ratchet", "resynchronising"),
         "transactions",

@@ -17,7 +17,7 @@ from simplex_trio.duplex.machine.step import Spoken
 from simplex_trio.engine.backoff import Backoff
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
-from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
+from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth, each_of
 from simplex_trio.wire.presets import PRESET_SERVERS
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "RotationPolicy",
     "Server",
     "UserLimits",
+    "servers_of",
 ]
 
 
@@ -104,14 +105,15 @@ class Server(Redacted):
                 return cls(parsed.address, parsed.basic_auth)
 
 
-def _servers(servers: Iterable[Server | ServerAddress | str]) -> tuple[Server, ...]:
-    return tuple(map(Server.of, servers))
+def servers_of(servers: Iterable[Server | ServerAddress | str]) -> tuple[Server, ...]:
+    """The servers of some addresses; `TypeError` for one that is given in place of a list."""
+    return tuple(map(Server.of, each_of(servers)))
 
 
 def _by_user(
     servers: Mapping[str, Iterable[Server | ServerAddress | str]],
 ) -> Mapping[str, tuple[Server, ...]]:
-    return MappingProxyType({user: _servers(each) for user, each in servers.items()})
+    return MappingProxyType({user: servers_of(each) for user, each in servers.items()})
 
 
 def _unchanging(limits: Mapping[str, UserLimits]) -> Mapping[str, UserLimits]:
@@ -161,7 +163,7 @@ class DuplexConfig(Redacted):
 
     servers: tuple[Server, ...] = field(
         default=(),
-        converter=_servers,
+        converter=servers_of,
         validator=deep_iterable(instance_of(Server), instance_of(tuple)),
     )
     """Where queues are made; without any, an agent can join nothing and make nothing."""

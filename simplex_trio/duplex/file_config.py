@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from simplex_trio.transport.config import ConnectConfig
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 from simplex_trio.wire.xftp.description_text import MESSAGE_PART_SIZE
 from simplex_trio.xftp.client import XFTPClient, open_xftp_client
-from simplex_trio.xftp.client_config import AnyServer, XFTPClientConfig, server_with_auth
+from simplex_trio.xftp.client_config import XFTPClientConfig, servers_with_auth
 from simplex_trio.xftp.files.config import MAX_FILE_SIZE, Connect, TransferConfig
 
 __all__ = ["FileConfig"]
@@ -30,17 +30,13 @@ _PARALLEL = 4
 RouterPolicy = Callable[[ServerAddress], bool] | Collection[ServerAddress]
 
 
-def _servers(servers: Iterable[AnyServer]) -> tuple[ServerAddressWithAuth, ...]:
-    return tuple(map(server_with_auth, servers))
-
-
 @frozen(repr=False)
 class FileConfig(Redacted):
     """The configuration of files; the first field is what most programs set."""
 
     servers: tuple[ServerAddressWithAuth, ...] = field(
         default=(),
-        converter=_servers,
+        converter=servers_with_auth,
         validator=deep_iterable(instance_of(ServerAddressWithAuth), instance_of(tuple)),
     )
     """The XFTP routers to put files on, as addresses or text, which may have a password in it."""

@@ -13,7 +13,7 @@ from attrs import evolve
 from simplex_trio.agent.agent import open_smp_agent
 from simplex_trio.agent.connections import Connector
 from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.config import DuplexConfig, Server
+from simplex_trio.duplex.config import DuplexConfig, Server, servers_of
 from simplex_trio.duplex.kem_stock import open_kem_stock
 from simplex_trio.duplex.kept import KeptRecords
 from simplex_trio.duplex.store.rows import SQLiteRows
@@ -21,7 +21,7 @@ from simplex_trio.duplex.store.store import MemoryFile, open_duplex_store
 from simplex_trio.duplex.work.ntf_routers import NTFConnector
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress
-from simplex_trio.xftp.client_config import AnyServer, server_with_auth
+from simplex_trio.xftp.client_config import AnyServer, servers_with_auth
 
 __all__ = ["folder_beside", "open_duplex_agent"]
 
@@ -78,10 +78,10 @@ async def open_duplex_agent(
     or a connection uses it already, and no library computes it.
     """
     config = DuplexConfig() if config is None else config
-    given = tuple(map(Server.of, servers))
+    given = servers_of(servers)
     if given:
         config = evolve(config, servers=given)
-    for_files = tuple(map(server_with_auth, xftp_servers))
+    for_files = servers_with_auth(xftp_servers)
     if for_files:
         config = evolve(config, files=evolve(config.files, servers=for_files))
     async with AsyncExitStack() as stack:

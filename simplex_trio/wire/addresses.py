@@ -9,8 +9,9 @@ apart from the address, and it never travels with addresses.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import Enum
-from typing import final
+from typing import TypeVar, final
 
 from attrs import field
 from attrs.validators import and_, deep_iterable, max_len, min_len, optional
@@ -34,7 +35,10 @@ __all__ = [
     "ServerAddress",
     "ServerAddressWithAuth",
     "ServerProtocol",
+    "each_of",
 ]
+
+T = TypeVar("T")
 
 _MAX_PORT = 0xFFFF
 _MAX_SHORT = 0xFF
@@ -154,7 +158,7 @@ class ServerAddressWithAuth(Redacted):
         """Parse an address with or without a password; raise `DecodeError` for other text."""
         start = _BEFORE_HOSTS.match(text)
         if start is None:
-            raise DecodeError("not a server address")
+            raise DecodeError("not a server address, such as smp://...@smp.example.com")
         scheme, key_hash, password = start.groups()
         hosts, end = parse_hosts(text, start.end())
         port = None
@@ -168,6 +172,16 @@ class ServerAddressWithAuth(Redacted):
             return cls(address, auth)
         except ValueError as exc:
             raise DecodeError("a server address with an invalid part") from exc
+
+
+def each_of(servers: Iterable[T]) -> Iterable[T]:
+    """The servers as they are given; `TypeError` for one that is given in place of a list.
+
+    A text would be taken for a list of its letters.
+    """
+    if isinstance(servers, str | ServerAddress | ServerAddressWithAuth):
+        raise TypeError("a list of servers is needed, such as [address], and this is one server")
+    return servers
 
 
 def _decode_port(reader: Reader) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from attrs import field
 from attrs.validators import ge, gt
@@ -13,11 +13,16 @@ from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.transport.config import ConnectConfig
 from simplex_trio.transport.connect import Dialer, open_transport
-from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth, ServerProtocol
+from simplex_trio.wire.addresses import (
+    ServerAddress,
+    ServerAddressWithAuth,
+    ServerProtocol,
+    each_of,
+)
 from simplex_trio.wire.versions import XFTP_VERSIONS, VersionRange
 from simplex_trio.xftp.http2.limits import Http2Limits
 
-__all__ = ["AnyServer", "XFTPClientConfig", "server_with_auth"]
+__all__ = ["AnyServer", "XFTPClientConfig", "server_with_auth", "servers_with_auth"]
 
 _KIB = 1024
 
@@ -51,6 +56,14 @@ class XFTPClientConfig(Redacted):
         return self.request_seconds + self.seconds_per_kib * size / _KIB
 
 
+def servers_with_auth(servers: Iterable[AnyServer]) -> tuple[ServerAddressWithAuth, ...]:
+    """The addresses of XFTP routers; raises what `server_with_auth` raises.
+
+    `TypeError` for one that is given in place of a list.
+    """
+    return tuple(map(server_with_auth, each_of(servers)))
+
+
 def server_with_auth(server: AnyServer) -> ServerAddressWithAuth:
     """The address of an XFTP router, and its password if there is one.
 
@@ -62,5 +75,5 @@ def server_with_auth(server: AnyServer) -> ServerAddressWithAuth:
     elif isinstance(server, ServerAddress):
         server = ServerAddressWithAuth(server)
     if server.address.protocol is not ServerProtocol.XFTP:
-        raise ValueError("the address is that of a router of another protocol")
+        raise ValueError("an XFTP router is needed, and this is the address of another kind")
     return server

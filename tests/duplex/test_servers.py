@@ -9,8 +9,10 @@ import pytest
 from attrs import evolve
 
 from simplex_trio.agent.config import AgentConfig
+from simplex_trio.chat.notifying.opening import open_notifier
 from simplex_trio.client.smp.requests import SMPClientConfig
 from simplex_trio.duplex.config import DuplexConfig, Fallback, ProxyUse, Server
+from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.servers import (
     Route,
     first_route,
@@ -178,3 +180,16 @@ def test_falling_back(
 ) -> None:
     known = config(server("known.example"), fallback=fallback, agent=agent or AgentConfig())
     assert may_fall_back(known, destination) is allowed
+
+
+@pytest.mark.parametrize("name", ["servers", "xftp_servers"])
+async def test_one_server_in_place_of_a_list(name: str) -> None:
+    options: dict[str, Any] = {name: "smp://AAAA@localhost"}
+    with pytest.raises(TypeError, match="a list of servers is needed"):
+        async with open_duplex_agent(None, **options):
+            pass
+    with pytest.raises(TypeError, match="a list of servers is needed"):
+        async with open_notifier(None, **options):
+            pass
+    with pytest.raises(TypeError, match="a list of servers is needed"):
+        DuplexConfig(servers="smp://AAAA@localhost")

@@ -27,13 +27,13 @@ from simplex_trio.chat.notifying.line import Line, open_in_turn
 from simplex_trio.chat.notifying.notifier import Notifier
 from simplex_trio.chat.notifying.values import Notification
 from simplex_trio.duplex.agent import DuplexAgent
-from simplex_trio.duplex.config import DuplexConfig, Server
+from simplex_trio.duplex.config import DuplexConfig, Server, servers_of
 from simplex_trio.duplex.kept import KeptRecords
 from simplex_trio.duplex.opening import open_duplex_agent
 from simplex_trio.duplex.store.store import MemoryFile
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
-from simplex_trio.xftp.client_config import AnyServer, server_with_auth
+from simplex_trio.xftp.client_config import AnyServer, servers_with_auth
 from simplex_trio.xftp.disk import in_thread
 
 __all__ = ["DEFAULT_STORE", "WAIT", "notify", "open_notifier", "run_notifier"]
@@ -89,8 +89,8 @@ async def open_notifier(
         config=config,
         configure=partial(
             _remember_servers,
-            tuple(map(Server.of, servers)),
-            tuple(map(server_with_auth, xftp_servers)),
+            servers_of(servers),
+            servers_with_auth(xftp_servers),
         ),
         connector=connector,
         key=key,

@@ -13,7 +13,7 @@ from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.xftp.description import FileDescription, Redirect
 from simplex_trio.wire.xftp.description_text import encode_description
-from simplex_trio.xftp.client_config import AnyServer, server_with_auth
+from simplex_trio.xftp.client_config import AnyServer, servers_with_auth
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.errors import StateMismatch
 from simplex_trio.xftp.files.clients import open_client_pool
@@ -115,7 +115,7 @@ class _Sending:
         replicas: int,
         redirect: Redirect | None = None,
     ) -> None:
-        passwords = {each.address: each.basic_auth for each in map(server_with_auth, servers)}
+        passwords = {each.address: each.basic_auth for each in servers_with_auth(servers)}
         if not 1 <= replicas <= len(passwords):
             raise ValueError("there must be as many servers as replicas, and at least one")
         self._servers = CandidateServers(passwords, config.chance)
