@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.newcomer.claims import CLAIMS, unexplained_figures
+from tests.newcomer.claims import CLAIMS, lists_that_are_not_whole, unexplained_figures
 from tests.newcomer.readme import blocks, from_source, prose
 
 
@@ -13,6 +13,10 @@ def test_each_figure_of_readme_is_checked_by_the_newcomer() -> None:
 def test_what_the_newcomer_checks_is_said() -> None:
     text = prose()
     assert [claim for claim in CLAIMS if claim not in text] == []
+
+
+def test_lists_of_readme_are_whole() -> None:
+    assert lists_that_are_not_whole() == []
 
 
 def test_readme_can_be_followed() -> None:

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from tests.newcomer.readme import ROOT, TEXT, figures, prose
 
-__all__ = ["CLAIMS", "Walk", "check_claims", "unexplained_figures"]
+__all__ = ["CLAIMS", "Walk", "check_claims", "lists_that_are_not_whole", "unexplained_figures"]
 
 
 @define
@@ -72,6 +72,13 @@ def _extras(_: Walk) -> bool:
     return set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(
         _project()["optional-dependencies"]
     )
+
+
+def lists_that_are_not_whole() -> list[str]:
+    """Which of the lists of README lack something, or have more than there is."""
+    nothing = Walk()
+    lists = {"dependencies": _dependencies, "extras": _extras}
+    return [name for name, holds in lists.items() if not holds(nothing)]
 
 
 def _five_minutes(walk: Walk) -> bool:
