@@ -13,6 +13,7 @@ import termios
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from select import select
 
 import pyte
 from rich.console import Console
@@ -26,6 +27,9 @@ WIDTHS = (60, 80, 120)
 THEMES = {"dark": MONOKAI, "light": DEFAULT_TERMINAL_THEME}
 HEIGHT = 48
 """Lines of the terminal: enough for the longest screen, the account of the demonstration."""
+
+QUIET = 0.02
+"""Seconds without a change after which a screen is complete."""
 
 _RICH_NAMES = {"brown": "yellow", "default": None}
 
@@ -57,6 +61,8 @@ def watch(
     before, name = _taken(screen), ""
     while data := _read(ours):
         stream.feed(data)
+        if select([ours], [], [], QUIET)[0]:
+            continue  # the screen is half painted
         now = scene(screen.display)
         if name and now != name:
             shown.append(before)

@@ -65,6 +65,9 @@ _SHORT: dict[Enum, str] = {
 }
 """Words for a narrow column."""
 
+_WIDEST = {"Message": 11, "to": 2, "State": 15, "accepted": 8, "received": 14}
+"""Columns as wide as they will be, so that they stay where they are."""
+
 _ORDER = list(MessageState)
 
 _COLUMNS = (
@@ -129,8 +132,8 @@ class Picture:
             return Group(scene, self._proofs())
         if self.act is Act.TALK:
             return Group(scene, self._conversation())
-        columns = Table.grid(padding=(0, 1 if narrow else 2), expand=True)
-        columns.add_column(width=43 if wide else 29 if narrow else 39)
+        columns = Table.grid(padding=(0, 1 if narrow else 2))
+        columns.add_column(width=29 if narrow else 40)
         columns.add_column()
         left = Group(self._routers(narrow), Text(), self._subscriptions(narrow))
         columns.add_row(left, self._messages(wide=wide, narrow=narrow))
@@ -183,6 +186,8 @@ class Picture:
     def _messages(self, *, wide: bool, narrow: bool) -> Table:
         headers = ("accepted", "received", "acknowledged") if wide else ()
         table = _table("Message", *(() if narrow else ("to",)), "State", *headers)
+        for column in table.columns:
+            column.min_width = _WIDEST.get(str(column.header))
         for number in _MESSAGES:
             events = self.messages.get(number)
             if events is None:

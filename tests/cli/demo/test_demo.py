@@ -223,3 +223,18 @@ def test_the_cursor_comes_back_when_it_is_interrupted() -> None:
     with pytest.raises(KeyError):
         begin()
     assert screen.getvalue().rindex("\x1b[?25h") > screen.getvalue().rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_columns_stay_where_they_are(events: list[Event], width: int) -> None:
+    picture, (console, _) = Picture(), a_console(width)
+    headers = set()
+    for event in events:
+        picture.add(event)
+        if picture.act is not Act.QUEUES:
+            continue
+        for line in console.render_lines(picture.draw(width)):
+            text = "".join(segment.text for segment in line)
+            if text.startswith("Router"):
+                headers.add(text.rstrip())
+    assert len(headers) == 1
