@@ -23,7 +23,16 @@ import pytest
 
 from simplex_trio.storage.postgres.url import DatabaseURL
 
-__all__ = ["NO_POSTGRES", "LocalServer", "new_url", "postgres", "programs"]
+__all__ = [
+    "NO_POSTGRES",
+    "QUICK",
+    "LocalServer",
+    "local_server",
+    "new_place",
+    "new_url",
+    "postgres",
+    "programs",
+]
 
 NAMED = os.environ.get("SIMPLEX_TRIO_POSTGRES")
 
@@ -34,7 +43,7 @@ NO_POSTGRES = (
 
 _USER = "router"
 
-_QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB", "autovacuum=off")
+QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB", "autovacuum=off")
 """What is stored has to survive processes here, and not the machine."""
 
 
@@ -88,14 +97,20 @@ class LocalServer:
         command += ["-k", self.folder]
         for setting in ("listen_addresses=", "port=5432", *self._settings):
             command += ["-c", setting]
-        with (self.folder / "log").open("ab") as log:
-            process: subprocess.Popen[bytes] = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd="/", **self._as_user
-            )
-        self._process = process
         ready: list[str | Path] = [self._bin / "pg_isready", "-q", "-h", self.folder, "-U", _USER]
-        while subprocess.run(ready).returncode != 0:
-            assert process.poll() is None, (self.folder / "log").read_text()
+        until = time.monotonic() + 60
+        while True:
+            if self._process is None:
+                with (self.folder / "log").open("ab") as log:
+                    self._process = subprocess.Popen(
+                        command, stdout=log, stderr=log, cwd="/", **self._as_user
+                    )
+            if subprocess.run(ready).returncode == 0:
+                return
+            if self._process.poll() is not None:
+                # After a crash, it does not start before all processes of the one before are gone.
+                self._process = None
+            assert time.monotonic() < until, (self.folder / "log").read_text()
             time.sleep(0.02)
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
@@ -134,11 +149,16 @@ def postgres() -> Iterator[str]:
     if NAMED is not None:
         yield NAMED
         return
-    with local_server(*_QUICK) as server:
+    with local_server(*QUICK) as server:
         yield server.url
+
+
+def new_place(postgres: str) -> str:
+    """The URL of a new schema, as a text."""
+    separator = "&" if "?" in postgres else "?"
+    return f"{postgres}{separator}schema=test_{secrets.token_hex(8)}"
 
 
 def new_url(postgres: str) -> DatabaseURL:
     """The URL of a new schema."""
-    separator = "&" if "?" in postgres else "?"
-    return DatabaseURL.parse(f"{postgres}{separator}schema=test_{secrets.token_hex(8)}")
+    return DatabaseURL.parse(new_place(postgres))

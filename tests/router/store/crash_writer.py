@@ -1,8 +1,8 @@
 """Run by test_crash.py in a process of its own, until it is killed: many tasks that write.
 
-Arguments: the path of the store, and the first number to use, which is even.  Each task writes a
-line before and after each of its commits, so that their reader knows what must, may and must
-not be in the store:
+Arguments: the path or the URL of the store, and the first number to use, which is even.  Each task
+writes a line before and after each of its commits, so that their reader knows what must, may and
+must not be in the store:
 
 ``put N`` and ``has N``: two messages, N and N + 1, in one commit, with a counter of such commits;
 ``drop N`` and ``dropped N``: both deleted again, in one commit.
@@ -17,9 +17,11 @@ import random
 import sys
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import trio
 
+from simplex_trio.errors import StoreUnavailable
 from simplex_trio.router.store.interface import (
     Change,
     DeleteMessages,
@@ -27,7 +29,8 @@ from simplex_trio.router.store.interface import (
     PutStatistics,
     Store,
 )
-from simplex_trio.router.store.sqlite import open_sqlite_store
+from simplex_trio.router.store.opening import open_store
+from simplex_trio.storage.postgres.url import DatabaseURL
 from simplex_trio.testing._store_values import message, queue
 
 QUEUES = "abcde"
@@ -61,7 +64,10 @@ async def _work(store: Store, numbers: Iterator[int], chosen: random.Random) -> 
             changes.insert(0, DeleteMessages((number,)))
             changes.insert(2, DeleteMessages((number + 1,)))
         _say_each(("drop", dropped), ("put", put))
-        await store.commit(changes)
+        try:
+            await store.commit(changes)
+        except StoreUnavailable:
+            continue  # the database is away, and nothing has changed
         _say_each(("dropped", dropped), ("has", put))
         mine += put
 
@@ -72,9 +78,10 @@ def _say_each(*said: tuple[str, list[int]]) -> None:
             _say(what, number)
 
 
-async def _main(path: str, first: str) -> None:
+async def _main(place: str, first: str) -> None:
+    is_url = DatabaseURL.is_one(place)
     numbers = count(int(first), 2)
-    async with open_sqlite_store(path) as store:
+    async with open_store(DatabaseURL.parse(place) if is_url else Path(place)) as store:
         await store.commit([PutQueue(queue(name)) for name in QUEUES])
         async with trio.open_nursery() as nursery:
             for task in range(TASKS):
