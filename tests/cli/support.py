@@ -6,11 +6,12 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, closing, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -144,11 +145,5 @@ class Program:
 
 def a_free_port() -> int:
     """A port of this machine that is free at the moment."""
-
-    async def ask() -> int:
-        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        async with listener:
-            port: int = listener.socket.getsockname()[1]
-            return port
-
-    return trio.run(ask)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return int(listener.getsockname()[1])

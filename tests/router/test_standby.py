@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from simplex_trio.storage.postgres.connection import open_connection
 from simplex_trio.storage.postgres.parameters import Statement
 from simplex_trio.storage.postgres.url import DatabaseURL
 from simplex_trio.wire.smp.new_queue import MessagingRequest
+from tests.cli.support import a_free_port
 from tests.postgres import new_url
 from tests.serving.credential_files import write_router
 
@@ -38,12 +38,6 @@ def config(
     for module in (sqlite, database):
         monkeypatch.setattr(module, "STANDBY_SECONDS", 0.01)
     return evolve(EMBEDDED, credentials=tmp_path, store=store, ports=(a_free_port(),))
-
-
-def a_free_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Standby:
