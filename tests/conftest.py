@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("SIMPLEX_TRIO_DEBUG", "1")
 
 from simplex_trio.ratchet.sntrup761 import available_kems
+from tests.postgres import NAMED, NO_POSTGRES, programs
 from tests.postgres import postgres as postgres
 
 settings.register_profile(
@@ -73,6 +74,14 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 16 else None
 
 
-def pytest_report_header() -> str:
-    """Which implementations of the KEM the tests run with: all that are installed."""
-    return f"sntrup761: {', '.join(kem.NAME for kem in available_kems()) or 'none'}"
+def pytest_report_header() -> list[str]:
+    """Which implementations of the KEM the tests run with, all that are installed; and PostgreSQL.
+
+    What is named by a variable is not shown: a password may be in it.
+    """
+    kems = ", ".join(kem.NAME for kem in available_kems())
+    named = "as SIMPLEX_TRIO_POSTGRES says" if NAMED else None
+    return [
+        f"sntrup761: {kems or 'none'}",
+        f"postgresql: {named or programs() or f'none, so its tests are skipped: {NO_POSTGRES}'}",
+    ]

@@ -24,6 +24,7 @@ import pytest
 from simplex_trio.storage.postgres.url import DatabaseURL
 
 __all__ = [
+    "NAMED",
     "NO_POSTGRES",
     "QUICK",
     "LocalServer",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 NAMED = os.environ.get("SIMPLEX_TRIO_POSTGRES")
+"""The database that is named for the tests, if one is."""
 
 NO_POSTGRES = (
     "there is no PostgreSQL on this machine: install it, "
