@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import stat
 from collections.abc import Callable
@@ -90,6 +91,20 @@ def test_a_running_router(cli: Cli, tmp_path: Path) -> None:
         held = found(path)
         assert (len(held.queues), len(held.bodies)) == (1, 1)
     assert len(found(folder / "router.sqlite").bodies) == 2
+
+
+def test_to_a_database_and_back(cli: Cli, tmp_path: Path, postgres: str) -> None:
+    store, again = tmp_path / "router.sqlite", tmp_path / "again.sqlite"
+    fill(store)
+    schema = f"schema=cli_{secrets.token_hex(8)}"
+    url = f"{postgres}{'&' if '?' in postgres else '?'}{schema}"
+    there = cli("router", "copy", store, url, "--json").json()
+    assert cli("router", "copy", url, again, "--json").json() == there
+    assert found(again) == trio.run(contents_after, EVERYTHING)
+    taken = cli("router", "copy", store, url)
+    assert taken.code == 1
+    assert "there is a store in the database already" in taken.err
+    assert cli("router", "export", url, tmp_path / "export").code == 0
 
 
 def test_a_router_that_cannot_be_asked(cli: Cli, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from attrs import frozen
 from simplex_trio.router.moving.copying import Destination
 from simplex_trio.router.moving.export_file import new_export, open_export
 from simplex_trio.router.moving.export_format import ExportHeader
+from simplex_trio.router.moving.new_postgres import new_postgres_store
 from simplex_trio.router.moving.new_store import new_sqlite_store
 from simplex_trio.router.store.interface import (
     Change,
@@ -24,8 +25,10 @@ from simplex_trio.router.store.interface import (
     Reading,
 )
 from simplex_trio.router.store.memory import MemoryStore
+from simplex_trio.router.store.postgres_reading import open_postgres_reading
 from simplex_trio.router.store.records import Suspended
 from simplex_trio.router.store.sqlite import open_sqlite_store
+from simplex_trio.storage.postgres.url import DatabaseURL
 from simplex_trio.wire.errors.values import Blocked, BlockingNotice, BlockingReason
 from simplex_trio.wire.handshake import ServiceRole
 from simplex_trio.wire.smp.new_queue import QueueMode
@@ -44,7 +47,7 @@ from tests.router.store.support import (
     service,
 )
 
-__all__ = ["EVERYTHING", "PLACES", "Place", "contents_after", "filled"]
+__all__ = ["EVERYTHING", "FILES", "PLACES", "Place", "contents_after", "filled"]
 
 EVERYTHING: tuple[Change, ...] = (
     PutService(service("a")),
@@ -69,7 +72,8 @@ EVERYTHING: tuple[Change, ...] = (
 )
 """Every kind of record with every kind of value, and gaps where something was deleted."""
 
-PLACES = ("sqlite", "export")
+FILES = ("sqlite", "export")
+PLACES = (*FILES, "postgres")
 
 
 @frozen
@@ -78,15 +82,23 @@ class Place:
 
     kind: str
     path: Path
+    url: DatabaseURL | None = None
 
     def new(self, *, is_complete: bool = True) -> AbstractAsyncContextManager[Destination]:
+        if self.kind == "postgres":
+            assert self.url is not None
+            return new_postgres_store(self.url)
         if self.kind == "sqlite":
             return new_sqlite_store(self.path)
         return new_export(self.path, ExportHeader(is_complete))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:
-        if self.kind == "sqlite":
+        if self.kind == "postgres":
+            assert self.url is not None
+            async with open_postgres_reading(self.url) as reading:
+                yield reading
+        elif self.kind == "sqlite":
             async with open_sqlite_store(self.path) as store, store.reading() as reading:
                 yield reading
         else:
