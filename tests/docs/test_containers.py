@@ -1,4 +1,4 @@
-"""Files for images of containers in the documentation: their syntax, and what they refer to.
+"""Files for images of containers in the documentation: right by their syntax, and of what exists.
 
 ``SIMPLEX_TRIO_CONTAINERS`` names a program that builds images, such as ``docker``; then the image
 of a router is built, and its help is shown in a container.  That takes minutes and the network.
