@@ -7,7 +7,7 @@ once, those about single connections to connections from then on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, TypeVar
 
 import attrs
@@ -53,7 +53,7 @@ def plan_reload(old: ConfigT, new: ConfigT) -> Reload:
 
     Raises `ValueError` if what changes at once does not go with what has to wait.
     """
-    different = tuple(_differences(old, new))
+    different = tuple(_differences(old, new, old.FIXED))
     waiting = tuple(name for name in different if name in old.FIXED)
     config = new
     for name in waiting:
@@ -62,14 +62,15 @@ def plan_reload(old: ConfigT, new: ConfigT) -> Reload:
     return Reload(config, changed, waiting)
 
 
-def _differences(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
-    """The names of options that differ, as dotted keys."""
+def _differences(old: Any, new: Any, whole: Set[str], prefix: str = "") -> Iterator[str]:
+    """The names of options that differ, as dotted keys; those in ``whole`` are not looked into."""
     for field in attrs.fields(type(old)):
         before, after = getattr(old, field.name), getattr(new, field.name)
-        if attrs.has(type(before)) and type(before) is type(after):
-            yield from _differences(before, after, f"{prefix}{field.name}.")
+        name = prefix + field.name
+        if name not in whole and attrs.has(type(before)) and type(before) is type(after):
+            yield from _differences(before, after, whole, f"{name}.")
         elif before != after:
-            yield prefix + field.name
+            yield name
 
 
 def _with_value_of(config: Any, old: Any, path: list[str]) -> Any:

@@ -15,6 +15,7 @@ from simplex_trio.router.core.policy import QueuePolicy
 from simplex_trio.router.proxy_rules import ProxyPolicy
 from simplex_trio.serving.pace import Pace
 from simplex_trio.serving.reloading import plan_reload
+from simplex_trio.storage.postgres.url import DatabaseURL
 from simplex_trio.xftp.router.config import XFTPRouterConfig
 
 OLD = RouterConfig(queues=QueuePolicy(password="old"))
@@ -66,6 +67,14 @@ def test_what_waits_has_its_old_value() -> None:
         proxy=ProxyPolicy(max_relays=5),
         intervals=Intervals(expiry=6),
     )
+
+
+def test_what_waits_is_taken_as_a_whole() -> None:
+    old, same, new = (DatabaseURL(f"postgresql://{host}/smp") for host in ("one", "one", "other"))
+    assert plan_reload(RouterConfig(store=old), RouterConfig(store=same)).waiting == ()
+    plan = plan_reload(RouterConfig(store=old), RouterConfig(store=new))
+    assert (plan.changed, plan.waiting) == ((), ("store",))
+    assert plan.config.store == old
 
 
 @pytest.mark.parametrize("cls", [RouterConfig, XFTPRouterConfig])
