@@ -249,7 +249,8 @@ async def _send(people: DuplexAgent, ends: list[str], each: int) -> None:
                 if not _is_answer(event.body):
                     continue
                 left[event.connection_id] -= 1
-                if not any(left.values()):
+                # An answer that comes late, or to nothing that was said here, counts for nothing.
+                if all(missing <= 0 for missing in left.values()):
                     break
 
 

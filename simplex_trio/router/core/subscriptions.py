@@ -25,6 +25,9 @@ from simplex_trio.wire.smp.messages import DELD, END, ENDS, Message
 
 __all__ = ["FORGOTTEN_TOGETHER", "EndedSubscription", "Subscriber", "Subscribers"]
 
+_END = END()
+_DELD = DELD()
+
 FORGOTTEN_TOGETHER: Final = 5000
 """Subscriptions of a connection that end before others get a turn: some milliseconds' worth."""
 
@@ -123,9 +126,9 @@ class Subscribers:
             return self._subscribe_by_name(subscriber, entity_id, service_before)
         if service_before == service_id and subscriber.service_queues.count:
             return []
-        ended = self._end_by_name(subscriber, entity_id, END())
+        ended = self._end_by_name(subscriber, entity_id, _END)
         if service_before != service_id:
-            ended += self._end_in_service(subscriber, entity_id, service_before, END())
+            ended += self._end_in_service(subscriber, entity_id, service_before, _END)
         subscriber.service_queues += ServiceSubs.of((entity_id,))
         return ended + self._take_service(subscriber, service_id)
 
@@ -137,9 +140,9 @@ class Subscribers:
             subscriber.subscribed[entity_id] = Subscription()
         elif service_before is None:
             return []
-        ended = self._end_by_name(subscriber, entity_id, END())
+        ended = self._end_by_name(subscriber, entity_id, _END)
         self._by_queue[entity_id] = subscriber
-        return ended + self._end_in_service(subscriber, entity_id, service_before, END())
+        return ended + self._end_in_service(subscriber, entity_id, service_before, _END)
 
     def subscribe_service(
         self, subscriber: Subscriber, service_id: bytes, stored: ServiceSubs
@@ -169,12 +172,12 @@ class Subscribers:
         self, requester: Subscriber | None, entity_id: bytes, service_id: bytes | None
     ) -> list[EndedSubscription]:
         """End the subscription to a deleted queue; the requester, who knows of it, is not told."""
-        ended = self._end_by_name(requester, entity_id, DELD())
+        ended = self._end_by_name(requester, entity_id, _DELD)
         if requester is not None:
             requester.subscribed.pop(entity_id, None)
             if service_id is not None and requester.service_id == service_id:
                 requester.service_queues -= ServiceSubs.of((entity_id,))
-        return ended + self._end_in_service(requester, entity_id, service_id, DELD())
+        return ended + self._end_in_service(requester, entity_id, service_id, _DELD)
 
     def forget(self, subscriber: Subscriber, most: int = FORGOTTEN_TOGETHER) -> bool:
         """End the subscriptions of a connection that is gone, to so many queues at the ``most``.
