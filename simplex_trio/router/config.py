@@ -95,7 +95,6 @@ class RouterConfig(ServingConfig):
 
     RENAMED: ClassVar[Mapping[str, str]] = {"queues.allow_new_queues": "queues.accept_new"}
     FIXED: ClassVar[frozenset[str]] = ServingConfig.FIXED | {
-        "standby",
         "intervals.end_events",
         "intervals.notifications",
         "proxy.own_domains",
@@ -112,9 +111,6 @@ class RouterConfig(ServingConfig):
     proxy: ProxyPolicy = Factory(ProxyPolicy)
     limits: ClientLimits = Factory(ClientLimits)
     intervals: Intervals = Factory(Intervals)
-    standby: bool = False
-    """Whether to wait, where another process has the store open or its database cannot be reached,
-    until that has changed, and only then to load and to listen."""
     lowest_version: int = field(default=SMP_VERSIONS.lowest)
     highest_version: int = field(default=SMP_VERSIONS.highest)
 

@@ -107,7 +107,17 @@ class ServingConfig(Redacted):
     RENAMED: ClassVar[Mapping[str, str]] = {}
     """Former names of options, each with its new name."""
     FIXED: ClassVar[frozenset[str]] = frozenset(
-        {"hosts", "listen", "ports", "web_ports", "credentials", "store", "metrics_port", "control"}
+        {
+            "control",
+            "credentials",
+            "hosts",
+            "listen",
+            "metrics_port",
+            "ports",
+            "standby",
+            "store",
+            "web_ports",
+        }
     )
     """Options whose new value waits for the next start when a configuration is reloaded.  Files in
     ``credentials`` are read again."""
@@ -130,6 +140,9 @@ class ServingConfig(Redacted):
     another address at each start."""
     store: DatabaseURL | Path | None = None
     """Where the router stores its data; without it they are lost when the router ends."""
+    standby: bool = False
+    """Whether to wait, where another process has the store open or its database cannot be reached,
+    until that has changed, and only then to load and to listen."""
     metrics_port: int | None = field(default=None, validator=optional(_is_port))
     """The port of 127.0.0.1 where Prometheus finds metrics; without one there are none.  It needs
     the extra ``metrics``."""

@@ -16,7 +16,7 @@ from simplex_trio.client.smp.queues import MessageReceived
 from simplex_trio.errors import ConnectionLost, StoreFenced, StoreLocked
 from simplex_trio.router.config import RouterConfig
 from simplex_trio.router.server import EMBEDDED, Router, open_router
-from simplex_trio.router.store import sqlite
+from simplex_trio.storage import standby as in_file
 from simplex_trio.storage.postgres import database
 from simplex_trio.storage.postgres.connection import open_connection
 from simplex_trio.storage.postgres.parameters import Statement
@@ -35,7 +35,7 @@ def config(
     store: Path | DatabaseURL = tmp_path / "router.sqlite"
     if request.param == "postgres":
         store = new_url(request.getfixturevalue("postgres"))
-    for module in (sqlite, database):
+    for module in (in_file, database):
         monkeypatch.setattr(module, "STANDBY_SECONDS", 0.01)
     return evolve(EMBEDDED, credentials=tmp_path, store=store, ports=(a_free_port(),))
 

@@ -12,22 +12,34 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import wait_all_tasks_blocked
 
-from simplex_trio.errors import StoreFenced, StoreFull, StoreLocked, StoreUnavailable
+from simplex_trio.errors import (
+    ConnectionLost,
+    StoreFenced,
+    StoreFull,
+    StoreLocked,
+    StoreUnavailable,
+)
+from simplex_trio.storage import standby as in_file
 from simplex_trio.storage.postgres import database
 from simplex_trio.storage.postgres.connection import open_connection
 from simplex_trio.storage.postgres.database import PostgresDatabase
 from simplex_trio.storage.postgres.parameters import Statement
 from simplex_trio.storage.postgres.url import DatabaseURL
-from simplex_trio.wire.xftp.errors import Blocked, BlockingReason
+from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
 from simplex_trio.xftp.router.body_files import IncomingBody
+from simplex_trio.xftp.router.config import XFTPRouterConfig
 from simplex_trio.xftp.router.records.interface import PacketRecord
 from simplex_trio.xftp.router.records.limits import NO_LIMITS
+from simplex_trio.xftp.router.server import open_xftp_router
 from simplex_trio.xftp.router.storage import Storage
 from tests.postgres import new_url
+from tests.scenarios.xftp import NewPacket, client_at, refused
+from tests.serving.credential_files import write_router
 from tests.storage.postgres.unreliable import Cut, UnreliableWay, unreliable_way
-from tests.xftp.routers import bodies
+from tests.xftp.routers import bodies, config
 from tests.xftp.stored import (
     BODY,
     KEY,
@@ -201,7 +213,7 @@ async def test_a_database_that_is_full(
 async def test_records_in_use(
     tmp_path: Path, url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_TRY_LOCK_SECONDS", 0.0)
+    monkeypatch.setattr(database, "TRY_LOCK_SECONDS", 0.0)
     async with opened(tmp_path, url) as storage:
         packet = await stored(storage)
         with pytest.raises(StoreLocked, match=rf"xftp router on .*, process {os.getpid()}, since"):
@@ -222,7 +234,7 @@ async def test_a_router_that_stands_by_takes_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Until then it does not touch the folder, where uploads are arriving."""
-    monkeypatch.setattr(database, "_STANDBY_SECONDS", 0.01)
+    monkeypatch.setattr(database, "STANDBY_SECONDS", 0.01)
     caplog.set_level(logging.INFO)
     took_over = trio.Event()
 
@@ -250,7 +262,7 @@ async def test_a_router_that_stands_by_takes_over(
 async def test_a_router_that_was_taken_over_ends(
     tmp_path: Path, url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
 
     async def serve() -> None:
         async with opened(tmp_path, url) as storage:
@@ -305,3 +317,89 @@ async def test_a_router_that_was_taken_over_leaves_the_bodies_of_the_next(
         with pytest.raises(StoreFenced):
             await first()
         first_has_ended.set()
+
+
+# --- whole routers --------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def settings(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> XFTPRouterConfig:
+    """The configuration of a router that others can stand by for."""
+    write_router(tmp_path)
+    records = None
+    if request.param == "postgres":
+        records = new_url(request.getfixturevalue("postgres"))
+    for module in (in_file, database):
+        monkeypatch.setattr(module, "STANDBY_SECONDS", 0.01)
+    return config(tmp_path / "files", credentials=tmp_path, records=records)
+
+
+async def test_a_whole_router_takes_over(
+    settings: XFTPRouterConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    listens, done = trio.Event(), trio.Event()
+
+    async def second(port: int) -> None:
+        async with open_xftp_router(evolve(settings, standby=True, ports=(port,))) as router:
+            assert router.statistics().packets == 2
+            listens.set()
+            await done.wait()
+
+    async with trio.open_nursery() as nursery:
+        async with open_xftp_router(settings) as router, client_at(str(router.address)) as client:
+            nursery.start_soon(second, router.ports[0])
+            await until(lambda: "standing by" in caplog.text)
+            uploaded, awaiting = NewPacket(), NewPacket()
+            for packet in (uploaded, awaiting):
+                await packet.register(client)
+            await uploaded.upload(client)
+            assert not listens.is_set()
+        await listens.wait()
+        async with client_at(str(router.address)) as client:
+            assert await uploaded.download(client) == uploaded.body
+            await awaiting.upload(client)
+            assert await awaiting.download(client) == awaiting.body
+        done.set()
+
+
+async def test_a_router_that_was_taken_over_gives_no_answer(
+    tmp_path: Path, url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error would be a lie where a change took effect, and most clients would give up."""
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
+
+    async def serve() -> None:
+        async with (
+            open_xftp_router(config(tmp_path, records=url)) as router,
+            client_at(str(router.address)) as client,
+        ):
+            async with open_connection(url, name="other") as other:
+                await other.run([Statement("UPDATE lease SET epoch = epoch + 1")])
+            with pytest.raises(ConnectionLost):
+                await NewPacket().register(client)
+            await trio.sleep_forever()
+
+    with pytest.raises(StoreFenced):
+        await serve()
+
+
+async def test_clients_try_again_while_the_database_is_away(
+    tmp_path: Path, way: UnreliableWay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.1)
+    async with (
+        open_xftp_router(config(tmp_path, records=way.url)) as router,
+        client_at(str(router.address)) as client,
+    ):
+        packet = NewPacket()
+        await packet.register(client)
+        way.close()
+        await wait_all_tasks_blocked()
+        async with refused(XFTPCode.TIMEOUT):
+            await packet.upload(client)
+        way.is_open = True
+        await packet.upload(client)
+        assert await packet.download(client) == packet.body

@@ -22,6 +22,7 @@ from simplex_trio.cli.routers.options import (
     Password,
     Qr,
     ShowPassword,
+    Standby,
     TakeOver,
     Verbose,
     Zeros,
@@ -141,6 +142,7 @@ def start(
     show_password: ShowPassword = False,
     qr: Qr = False,
     accept_loss: AcceptLoss = False,
+    standby: Standby = False,
     no_control: NoControl = False,
     json: AsJson = False,
 ) -> None:
@@ -156,7 +158,7 @@ def start(
         The configuration, or the folder with it.
     """
     how = Manner(log, verbose, show_password, qr, accept_loss, json)
-    load = partial(PROGRAM.load if no_control else PROGRAM.load_with_control, config)
+    load = partial(PROGRAM.load_to_start, config, standby=standby, no_control=no_control)
     run_router(PROGRAM, load(), how, load)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from attrs import evolve
-
 from simplex_trio.cli.options import AsJson, HostNames
 from simplex_trio.cli.routers.making import NewRouter, setting_lines
 from simplex_trio.cli.routers.numbers import show_numbers
@@ -149,13 +147,8 @@ def start(
         The configuration, or the folder with it.
     """
     how = Manner(log, verbose, show_password, qr, accept_loss, json)
-    load = partial(_load, config, standby=standby, no_control=no_control)
+    load = partial(PROGRAM.load_to_start, config, standby=standby, no_control=no_control)
     run_router(PROGRAM, load(), how, load)
-
-
-def _load(path: Path, *, standby: bool, no_control: bool) -> RouterConfig:
-    config = (PROGRAM.load if no_control else PROGRAM.load_with_control)(path)
-    return evolve(config, standby=config.standby or standby)
 
 
 def try_(

@@ -71,6 +71,11 @@ class RouterProgram(Generic[ConfigT]):
                 return config
         return attrs.evolve(config, control=control)
 
+    def load_to_start(self, path: Path, *, standby: bool, no_control: bool) -> ConfigT:
+        """As `load`, for a router that is to run, with options of the command line."""
+        config = self.load(path) if no_control else self.load_with_control(path)
+        return attrs.evolve(config, standby=config.standby or standby)
+
     def load(self, path: Path) -> ConfigT:
         """The configuration in a file, or in the one of its usual name in a folder."""
         path = self.config_path(path)

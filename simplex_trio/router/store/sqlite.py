@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Final
 
 import trio
 
-from simplex_trio.errors import StoreLocked
 from simplex_trio.router.store.interface import Change, Filling, Readable, Reading, Snapshot
 from simplex_trio.router.store.reading import TableReader
 from simplex_trio.router.store.schema import SCHEMA
@@ -21,15 +18,10 @@ from simplex_trio.router.store.tables import Tables
 from simplex_trio.storage.database import Database
 from simplex_trio.storage.drivers import PLAIN
 from simplex_trio.storage.failures import translated
+from simplex_trio.storage.standby import opened_when_free
 from simplex_trio.wire.smp.links import QueueLinkData
 
 __all__ = ["SQLiteStore", "open_sqlite_store", "read_backup"]
-
-
-_log = logging.getLogger(__name__)
-
-STANDBY_SECONDS: Final = 0.5
-"""How often a router that stands by looks whether it may open the store."""
 
 
 @asynccontextmanager
@@ -51,23 +43,11 @@ async def open_sqlite_store(
     Cancelling takes effect when opening is over, or while this waits.
     """
     opening = partial(SQLiteStore.open, Path(path), accept_loss=accept_loss)
-    store = await (_when_free(opening) if standby else opening())
+    store = await (opened_when_free(opening) if standby else opening())
     try:
         yield store
     finally:
         await store.aclose()
-
-
-async def _when_free(opening: Callable[[], Awaitable[SQLiteStore]]) -> SQLiteStore:
-    is_said = False
-    while True:
-        try:
-            return await opening()
-        except StoreLocked as exc:
-            if not is_said:
-                _log.info("standing by: %s", exc)
-                is_said = True
-        await trio.sleep(STANDBY_SECONDS)
 
 
 @asynccontextmanager

@@ -15,7 +15,14 @@ import trio
 
 from simplex_trio.crypto.box import NONCE_SIZE, BoxKey
 from simplex_trio.crypto.keys import AuthPublicKey, X25519PrivateKey
-from simplex_trio.errors import CryptoError, RequestTimeout, StoreError
+from simplex_trio.errors import (
+    CryptoError,
+    RequestTimeout,
+    StoreError,
+    StoreFull,
+    StoreLost,
+    StoreUnavailable,
+)
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.serving.counters import Counters
@@ -101,6 +108,13 @@ def _refused(error: XFTPErrorValue) -> Answer:
     return Answer(ERR(error))
 
 
+def _may_pass(error: StoreError) -> bool:
+    """Whether a client should try again: it does after TIMEOUT, and not after FILE_IO."""
+    return (
+        isinstance(error, StoreUnavailable) and error.retryable and not isinstance(error, StoreFull)
+    )
+
+
 class Commands:
     """The commands of all clients of a router."""
 
@@ -155,9 +169,12 @@ class Commands:
         """
         try:
             answer = await self._answer(received, verifier, body, share)
+        except StoreLost:
+            # It is not known what has happened, so no answer is right.  The router is about to end.
+            await trio.sleep_forever()
         except StoreError as exc:
             _log.error("the storage fails: %s", exc)
-            answer = _refused(XFTPCode.FILE_IO)
+            answer = _refused(XFTPCode.TIMEOUT if _may_pass(exc) else XFTPCode.FILE_IO)
         except RequestTimeout:
             answer = _refused(XFTPCode.TIMEOUT)
         if isinstance(answer.message, ERR):

@@ -288,13 +288,14 @@ async def serve_xftp_router(
     """Run a router until it is cancelled; ``task_status`` gets the `XFTPRouter` when it listens.
 
     See `open_xftp_router` for the parameters.  Cancelling it closes the listeners and all
-    connections; uploads that are not complete leave nothing.
+    connections; uploads that are not complete leave nothing.  With ``config.standby`` it waits
+    first until no other process has the records open.
 
     Raises `OSError` for files and ports that cannot be opened, `DecodeError` and `CertificateError`
     for credentials, `ConfigError` for ports for browsers without credentials or the reverse,
     `StoreError` for a folder that cannot be used, `StoreIncomplete` if the last records are
-    missing, and `XFTPSupportMissing` or `MetricsSupportMissing` without the libraries that it
-    needs.
+    missing, `StoreLost` if they cannot be used any more, and `XFTPSupportMissing` or
+    `MetricsSupportMissing` without the libraries that it needs.
     """
     require_support()
     source = CredentialSource(config, credentials, web_credentials)
@@ -307,9 +308,12 @@ async def serve_xftp_router(
             quota,
             secrets.token_bytes,
             records=config.records,
+            standby=config.standby,
             accept_loss=accept_loss,
         ) as storage,
     ):
+        if config.standby:
+            shown = await source.load()  # they may have been renewed in the meantime
         counters = Counters(Count, await storage.statistics())
         router = XFTPRouter(config, source, shown, storage, counters, clock=clock)
 

@@ -223,8 +223,8 @@ async def open_storage(
 ) -> AsyncIterator[Storage]:
     """The packets in ``folder``, which is created if it does not exist.
 
-    The records about them are in the folder as well, or in the database ``records``; with
-    ``standby`` this waits there while another router has them.
+    The records about them are in the folder as well, or in the database ``records``.  With
+    ``standby`` this waits while another router has them open.
 
     Raises `StoreError` if it cannot be used, or another router uses it, and `StoreIncomplete` if
     the last records are missing, or are not those of the folder.  With ``accept_loss`` these are
@@ -232,7 +232,9 @@ async def open_storage(
     """
     if records is None:
         bodies = await in_thread(partial(BodyFolder, folder))
-        async with open_sqlite_records(folder / _RECORDS, accept_loss=accept_loss) as in_file:
+        async with open_sqlite_records(
+            folder / _RECORDS, accept_loss=accept_loss, standby=standby
+        ) as in_file:
             yield await _storage(bodies, in_file, quota, random)
         return
     async with open_postgres_records(records, standby=standby) as in_database:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+from simplex_trio.storage.standby import opened_when_free
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked
 from simplex_trio.xftp.disk import in_thread
@@ -19,13 +20,15 @@ __all__ = ["SQLiteRecords", "open_sqlite_records"]
 
 @asynccontextmanager
 async def open_sqlite_records(
-    path: Path, *, accept_loss: bool = False
+    path: Path, *, accept_loss: bool = False, standby: bool = False
 ) -> AsyncIterator[SQLiteRecords]:
     """Open the records at ``path``, made if they are missing, for as long as the block lasts.
 
+    With ``standby`` this waits, and says so in the log, while another process has them open.
     Raises what `RecordTables` raises.
     """
-    records = SQLiteRecords(await in_thread(partial(RecordTables, path, accept_loss=accept_loss)))
+    opening = partial(in_thread, partial(RecordTables, path, accept_loss=accept_loss))
+    records = SQLiteRecords(await (opened_when_free(opening) if standby else opening()))
     try:
         yield records
     finally:
