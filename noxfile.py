@@ -215,6 +215,7 @@ def crashes(session: nox.Session) -> None:
         "tests/router/test_crash.py",
         *["tests/router/store/test_crash.py"],
         *["tests/xftp/test_crash.py", "tests/xftp/test_router_crash.py"],
+        "tests/xftp/test_standby.py",
     ]
     rounds = session.posargs[0] if session.posargs else "100"
     session.run(
