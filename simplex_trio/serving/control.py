@@ -28,6 +28,7 @@ from simplex_trio.serving.control_messages import (
     parse_answer,
     parse_request,
 )
+from simplex_trio.transport.listen import accept
 
 __all__ = ["CONNECTIONS", "LONGEST_PATH", "ask_router", "serve_control"]
 
@@ -62,7 +63,7 @@ async def serve_control(
         task_status.started()
         while True:
             await places.acquire()
-            stream = await listener.accept()
+            stream = await accept(listener)
             nursery.start_soon(_serve, stream, controls, places)
 
 

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import trio
 from attrs import define
@@ -26,7 +26,16 @@ from simplex_trio.transport.places import Places
 from simplex_trio.transport.quick_ack import QuickAckStream, set_keep_alive
 from simplex_trio.transport.tls import ServerContext, TlsStream, server_handshake, utc_now
 
-__all__ = ["ServerHandshake", "SocketStatistics", "open_listeners", "peer_origin", "serve_tls"]
+__all__ = [
+    "ServerHandshake",
+    "SocketStatistics",
+    "accept",
+    "open_listeners",
+    "peer_origin",
+    "serve_tls",
+]
+
+StreamT = TypeVar("StreamT", bound=trio.abc.Stream)
 
 _log = logging.getLogger(__name__)
 
@@ -154,6 +163,30 @@ async def _listen(family: int, address: tuple[Any, ...], *, dual: bool) -> trio.
         raise
 
 
+async def accept(listener: trio.abc.Listener[StreamT]) -> StreamT:
+    """The next connection of a listener.
+
+    One that is gone already is passed over, and while the process or the system is short of
+    something the connection waits.  Raises `OSError` if the listener itself cannot go on.
+    """
+    reported = False
+    while True:
+        try:
+            return await listener.accept()
+        except OSError as exc:
+            if exc.errno in _TRY_NEXT:
+                _log.debug("a connection was gone before it was accepted: %s", exc.strerror)
+                await trio.lowlevel.checkpoint()
+            elif exc.errno in _TRY_LATER:
+                if not reported:
+                    _log.warning("no connection can be accepted now: %s", exc.strerror)
+                    reported = True
+                await trio.sleep(_SHORTAGE_SECONDS)
+            else:
+                _log.error("a listener cannot go on: %s", exc.strerror)
+                raise
+
+
 async def serve_tls(
     handler: Callable[[TlsStream], Awaitable[object]],
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
@@ -218,26 +251,8 @@ class _Server:
     ) -> None:
         async with listener:
             while True:
-                stream = await self.accept(listener)
+                stream = await accept(listener)
                 await nursery.start(self.serve, stream)
-
-    async def accept(self, listener: trio.abc.Listener[trio.abc.Stream]) -> trio.abc.Stream:
-        reported = False
-        while True:
-            try:
-                return await listener.accept()
-            except OSError as exc:
-                if exc.errno in _TRY_NEXT:
-                    _log.debug("a connection was gone before it was accepted: %s", exc.strerror)
-                    await trio.lowlevel.checkpoint()
-                elif exc.errno in _TRY_LATER:
-                    if not reported:
-                        _log.warning("no connection can be accepted now: %s", exc.strerror)
-                        reported = True
-                    await trio.sleep(_SHORTAGE_SECONDS)
-                else:
-                    _log.error("a listener cannot go on: %s", exc.strerror)
-                    raise
 
     async def serve(self, stream: trio.abc.Stream, task_status: trio.TaskStatus[None]) -> None:
         """Serve one connection; "started" when it has got a place, or was turned away."""

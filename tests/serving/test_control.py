@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -188,6 +189,23 @@ async def test_one_that_says_nothing_gives_way(tmp_path: Path, autojump_clock: M
         assert trio.current_time() >= 30
         for stream in silent:
             assert await stream.receive_some() == b""
+
+
+async def test_a_shortage_of_descriptors_passes(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = trio.SocketListener.accept
+    failures = [OSError(errno.EMFILE, "too many open files")]
+
+    async def accept_later(self: trio.SocketListener) -> trio.SocketStream:
+        if failures:
+            raise failures.pop()
+        return await accept(self)
+
+    monkeypatch.setattr(trio.SocketListener, "accept", accept_later)
+    async with a_socket(tmp_path / "control") as path:
+        assert await ask_router(path, "echo", text="now") == {"said": "now"}
+    assert not failures
 
 
 async def test_a_router_that_does_not_answer(tmp_path: Path, autojump_clock: MockClock) -> None:
