@@ -107,8 +107,20 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, as pages under docs/_build/html; warnings are errors."""
+    session.install(*group("docs"), *group("test"), WHOLE)
+    pages = Path("docs/_build/html").resolve()
+    session.run("sphinx-build", "-n", "-W", "--keep-going", "-b", "html", "docs", str(pages))
+    session.run(
+        *["python", "-m", "pytest", "tests/docs_built", *session.posargs],
+        env={"SIMPLEX_TRIO_DOCS": str(pages)},
+    )
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    """Whether links of the documentation to other places still work; this needs the network."""
     session.install(*group("docs"), WHOLE)
-    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+    session.run("sphinx-build", "-b", "linkcheck", "docs", "docs/_build/links")
 
 
 @nox.session

@@ -39,6 +39,7 @@ suppress_warnings = ["ref.python"]
 
 html_theme_path = ["_themes"]
 html_theme = html_title = "simplex_trio"
+html_search_scorer = str(Path(__file__).parent / "_themes" / "simplex_trio" / "scorer.js")
 # A page has the names of its classes beside it, and below them their methods, by their own names.
 toc_object_entries_show_parents = "hide"
 # A signature that is longer than a line has one for each parameter.

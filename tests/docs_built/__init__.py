@@ -1,0 +1,1 @@
+"""What is checked of the documentation once it is built: `nox -s docs` does both."""
