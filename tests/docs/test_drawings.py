@@ -189,6 +189,10 @@ def test_widths_are_those_of_the_font() -> None:
 
 def test_lines_are_broken_between_words() -> None:
     assert wrapped("one two three", Style.NOTE, 60) == ["one two", "three"]
+    assert wrapped("one two three four five six", Style.NOTE, 150) == [
+        "one two three",
+        "four five six",
+    ]
     assert wrapped("indivisible", Style.NOTE, 10) == ["indivisible"]
     assert wrapped("", Style.NOTE, 10) == []
 

@@ -58,9 +58,24 @@ def width_of(text: str, style: Style) -> float:
 
 
 def wrapped(text: str, style: Style, width: float) -> Sequence[str]:
-    """The lines of a text that are not wider than this, unless a single word is."""
+    """The lines of a text that are not wider than this, unless a single word is.
+
+    They are about equally long, so that no word is left alone at the end.
+    """
+    words = text.split()
+    lines = _filled(words, style, width)
+    while len(lines) > 1:
+        width = max(width_of(line, style) for line in lines) - 1
+        narrower = _filled(words, style, width)
+        if len(narrower) > len(lines) or narrower == lines:
+            break
+        lines = narrower
+    return lines
+
+
+def _filled(words: Sequence[str], style: Style, width: float) -> Sequence[str]:
     lines: list[str] = []
-    for word in text.split():
+    for word in words:
         if lines and width_of(f"{lines[-1]} {word}", style) <= width:
             lines[-1] += f" {word}"
         else:
