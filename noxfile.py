@@ -126,7 +126,7 @@ def links(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measurements, beside a baseline from the same run; `nox -s bench -- --help` says more."""
-    session.install(".[duplex,katzenpost,xftp]")
+    session.install(".[duplex,katzenpost,postgres,xftp]", "psycopg[binary]")
     # The published Katzenpost client is measured beside ours, in an environment of its own.
     published = Path(session.virtualenv.location, "katzenpost-published")
     session.run("python", "-m", "venv", str(published), silent=True)

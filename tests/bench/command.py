@@ -27,6 +27,7 @@ from tests.bench import (
     prepared,
     ratchet,
     routers,
+    stores,
     wire,
     xftp,
 )
@@ -46,6 +47,7 @@ GROUPS: tuple[Rows, ...] = (
     clients.ROWS,
     memory.ROWS,
     routers.ROWS,
+    stores.ROWS,
     prepared.ROWS,
     agents.ROWS,
     million.ROWS,

@@ -8,6 +8,7 @@ import pytest
 
 from tests.bench.command import GROUPS, main
 from tests.bench.rows import Row
+from tests.postgres_server import NO_POSTGRES, programs
 
 ROWS = [row for group in GROUPS for row in group]
 
@@ -81,6 +82,16 @@ def test_rows_about_files(tmp_path: Path) -> None:
     found = json.loads(figures.read_text())["rows"]
     assert all(row["rate"] > 0 for row in found.values())
     assert len(found) == 6
+
+
+@pytest.mark.skipif(programs() is None, reason=NO_POSTGRES)
+def test_rows_about_stores(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    rows = ["messages-in-postgresql", "load-from-sqlite"]
+    assert main(["--rows", *rows, "--scale", "0.01", "--repeat", "1", "--json", str(figures)]) == 0
+    found = json.loads(figures.read_text())["rows"]
+    assert set(found) == {*rows, "messages-in-sqlite", "load-from-memory"}
+    assert all(row["rate"] > 0 for row in found.values())
 
 
 def test_rows_about_connections(tmp_path: Path) -> None:
