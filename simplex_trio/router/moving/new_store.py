@@ -14,7 +14,7 @@ import trio
 
 from simplex_trio.errors import StoreUnavailable
 from simplex_trio.router.moving.copying import Destination
-from simplex_trio.router.store.interface import Filling, Readable, Reading
+from simplex_trio.router.store.interface import Filling, Reading
 from simplex_trio.router.store.sqlite import SQLiteStore
 from simplex_trio.storage.failures import translated
 from simplex_trio.storage.files import sync_file, sync_folder
@@ -48,7 +48,7 @@ async def new_sqlite_store(path: Path) -> AsyncIterator[Destination]:
 
 
 class _NewStore(Destination):
-    def __init__(self, store: Readable, file: Path, path: Path) -> None:
+    def __init__(self, store: SQLiteStore, file: Path, path: Path) -> None:
         self._store = store
         self._file = file
         self._path = path

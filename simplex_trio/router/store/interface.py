@@ -12,7 +12,6 @@ queue with the queue, the link data with the link, and pending notifications wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from attrs import Factory
@@ -39,7 +38,6 @@ __all__ = [
     "PutQueue",
     "PutService",
     "PutStatistics",
-    "Readable",
     "Reading",
     "Snapshot",
     "Store",
@@ -235,12 +233,4 @@ class Reading(Protocol):
         anything cannot be read, or if something is missing at the end; and `StoreUnavailable`.
         Cancelling takes effect when the reading is over, and after that nothing more can be read.
         """
-        ...
-
-
-class Readable(Store, Protocol):
-    """A store of which everything can be read, with bodies and link data, to copy it."""
-
-    def reading(self) -> AbstractAsyncContextManager[Reading]:
-        """Read everything that is there now; nothing may be committed by others meanwhile."""
         ...

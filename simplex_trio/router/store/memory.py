@@ -23,9 +23,9 @@ from simplex_trio.router.store.interface import (
     PutQueue,
     PutService,
     PutStatistics,
-    Readable,
     Reading,
     Snapshot,
+    Store,
 )
 from simplex_trio.router.store.records import (
     MessageHead,
@@ -44,7 +44,7 @@ _PORTION = 512
 """Changes that are read at once: some MiB, if all of them are as large as they may be."""
 
 
-class MemoryStore(Readable):
+class MemoryStore(Store):
     """A store in memory; see `Store` for the contract.
 
     It refuses what a store on a disk refuses, so that tests against it are meaningful.
@@ -75,6 +75,7 @@ class MemoryStore(Readable):
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:
+        """Read everything that is there now, to copy it."""
         await self._checkpoint()
         yield _MemoryReading(list(self._tables.everything()))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from simplex_trio.router.store.interface import Change, Filling, Readable, Reading, Snapshot
+from simplex_trio.router.store.interface import Change, Filling, Reading, Snapshot, Store
 from simplex_trio.router.store.reading import TableReader
 from simplex_trio.router.store.schema import SCHEMA
 from simplex_trio.router.store.tables import Tables
@@ -89,7 +89,7 @@ class _BackupReading(Reading):
         return await trio.to_thread.run_sync(self._reader.portion)
 
 
-class SQLiteStore(Readable):
+class SQLiteStore(Store):
     """A store in an SQLite file with a write-ahead log; see `Store` for the contract."""
 
     def __init__(self, database: Database) -> None:
@@ -121,6 +121,7 @@ class SQLiteStore(Readable):
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:
+        """Read everything that is there; nothing may be committed meanwhile."""
         reader = TableReader(self._database.connection)
         records = await self._database.run(reader.count)
         yield _SQLiteReading(self._database, reader, records)
