@@ -308,11 +308,11 @@ for _name, _example in (
     ("status", "/etc/smp"),
     ("reload", "/etc/smp"),
     ("clients", "/etc/smp --addresses"),
-    ("queue", "ID /etc/smp"),
-    ("block", "ID /etc/smp --reason spam"),
-    ("suspend", "ID /etc/smp"),
-    ("resume", "ID /etc/smp"),
-    ("delete", "ID /etc/smp"),
+    ("queue", "LINK /etc/smp"),
+    ("block", "LINK /etc/smp --reason spam"),
+    ("suspend", "LINK /etc/smp"),
+    ("resume", "LINK /etc/smp"),
+    ("delete", "LINK /etc/smp"),
 ):
     router.command(
         f"simplex_trio.cli.routers.message_controls:{_name}",

@@ -84,7 +84,7 @@ class Hub:
         return int(self.clock())
 
     def reconfigure(self, config: RouterConfig) -> None:
-        """Have another configuration from now on, in which no `RouterConfig.FIXED` is another."""
+        """Have another configuration from now on, in which no ``RouterConfig.FIXED`` is another."""
         self.config = config
         self.state.policy = config.queues
         self.state.services.most = config.queues.max_services

@@ -9,12 +9,13 @@ from typing import Any
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.output import print_json, say
+from simplex_trio.cli.routers.complaints import queue_ids
 from simplex_trio.cli.routers.program import ConfigT, RouterProgram
 from simplex_trio.cli.running import run
 from simplex_trio.serving.control import ask_router
 from simplex_trio.serving.control_messages import ControlError
 
-__all__ = ["ask", "say_reloaded", "say_status", "show"]
+__all__ = ["ask", "ask_about", "say_reloaded", "say_status", "show"]
 
 _CODES = {
     ControlError.NOT_FOUND: ExitCode.REFUSED,
@@ -48,6 +49,20 @@ def ask(
             f"No router answers on {socket}: it is stopped, or has no control socket.",
             ExitCode.UNREACHABLE,
         ) from exc
+
+
+def ask_about(
+    program: RouterProgram[ConfigT], path: Path, command: str, named: str, **arguments: object
+) -> dict[str, Any]:
+    """The same about a queue, of those that ``named`` leads to the first that is there."""
+    *others, last = queue_ids(named)
+    for each in others:
+        try:
+            return ask(program, path, command, id=each, **arguments)
+        except CommandFailed as exc:
+            if exc.code is not ExitCode.REFUSED:
+                raise
+    return ask(program, path, command, id=last, **arguments)
 
 
 def show(answer: Mapping[str, Any], *, json: bool) -> None:

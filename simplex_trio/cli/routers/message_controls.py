@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from simplex_trio.cli.options import AsJson, Flag, at_least
 from simplex_trio.cli.output import print_json, say
-from simplex_trio.cli.routers.asking import ask, say_reloaded, say_status, show
+from simplex_trio.cli.routers.asking import ask, ask_about, say_reloaded, say_status, show
 from simplex_trio.cli.routers.messages import PROGRAM
 from simplex_trio.cli.routers.options import EntityId, Notice, NoticeSeconds, Reason
 
@@ -81,11 +81,12 @@ def queue(queue_id: EntityId, config: Path = _FOLDER, /, *, json: AsJson = False
     Parameters
     ----------
     queue_id
-        The id of its sender, as links have it, of its short link, its recipient or its notifier.
+        A link that leads to it, also in a file as @FILE; or its id: that of its sender, its short
+        link, its recipient or its notifier.
     config
         The configuration, or the folder with it.
     """
-    show(ask(PROGRAM, config, "queue", id=queue_id), json=json)
+    show(ask_about(PROGRAM, config, "queue", queue_id), json=json)
 
 
 def block(
@@ -105,12 +106,12 @@ def block(
     Parameters
     ----------
     queue_id
-        An id of the queue; see `queue`.
+        A link or an id; see `queue`.
     config
         The configuration, or the folder with it.
     """
     given = {"reason": reason.value, "notice": notice, "notice_seconds": notice_seconds}
-    show(ask(PROGRAM, config, "block", id=queue_id, **given), json=json)
+    show(ask_about(PROGRAM, config, "block", queue_id, **given), json=json)
 
 
 def suspend(queue_id: EntityId, config: Path = _FOLDER, /, *, json: AsJson = False) -> None:
@@ -121,11 +122,11 @@ def suspend(queue_id: EntityId, config: Path = _FOLDER, /, *, json: AsJson = Fal
     Parameters
     ----------
     queue_id
-        An id of the queue; see `queue`.
+        A link or an id; see `queue`.
     config
         The configuration, or the folder with it.
     """
-    show(ask(PROGRAM, config, "suspend", id=queue_id), json=json)
+    show(ask_about(PROGRAM, config, "suspend", queue_id), json=json)
 
 
 def resume(queue_id: EntityId, config: Path = _FOLDER, /, *, json: AsJson = False) -> None:
@@ -134,11 +135,11 @@ def resume(queue_id: EntityId, config: Path = _FOLDER, /, *, json: AsJson = Fals
     Parameters
     ----------
     queue_id
-        An id of the queue; see `queue`.
+        A link or an id; see `queue`.
     config
         The configuration, or the folder with it.
     """
-    show(ask(PROGRAM, config, "resume", id=queue_id), json=json)
+    show(ask_about(PROGRAM, config, "resume", queue_id), json=json)
 
 
 def delete(queue_id: EntityId, config: Path = _FOLDER, /, *, json: AsJson = False) -> None:
@@ -147,8 +148,8 @@ def delete(queue_id: EntityId, config: Path = _FOLDER, /, *, json: AsJson = Fals
     Parameters
     ----------
     queue_id
-        An id of the queue; see `queue`.
+        A link or an id; see `queue`.
     config
         The configuration, or the folder with it.
     """
-    show(ask(PROGRAM, config, "delete", id=queue_id), json=json)
+    show(ask_about(PROGRAM, config, "delete", queue_id), json=json)
