@@ -1,7 +1,6 @@
 """`ProtocolClient`: one connection, driven by four tasks in one cancel scope.
 
-* **send** takes what callers have queued, as soon as the stream is free, and writes it; for a
-  request that is alone its caller does that, if it takes no waiting;
+* **send** takes what callers have queued, as soon as the stream is free, and writes it (`Writer`);
 * **receive** reads frames, and notes when the last bytes came;
 * **process** opens frames, and wakes callers or hands out events; it also wakes callers at their
   deadlines;
@@ -19,6 +18,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Generic, NoReturn, TypeVar
 
 import trio
@@ -29,7 +29,6 @@ from simplex_trio.engine.codec import Codec, Incoming
 from simplex_trio.engine.deadlines import Deadlines
 from simplex_trio.engine.event_buffer import EventBuffer, EventStream
 from simplex_trio.engine.events import ErrorEvent, ExpiredResponse, UnexpectedResponse
-from simplex_trio.engine.outbox import Outbox
 from simplex_trio.engine.pending import (
     MAX_EXPIRED,
     Answered,
@@ -45,6 +44,7 @@ from simplex_trio.engine.timeouts import (
     Patience,
 )
 from simplex_trio.engine.waiter import Waiter
+from simplex_trio.engine.writing import Writer
 from simplex_trio.errors import (
     ConnectionLost,
     CryptoError,
@@ -60,7 +60,7 @@ from simplex_trio.errors import (
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.transport.frames import FrameStream
 
-__all__ = ["ALONE_BEFORE", "ProtocolClient", "drive", "driven"]
+__all__ = ["ProtocolClient", "drive", "driven"]
 
 _log = logging.getLogger(__name__)
 
@@ -76,10 +76,6 @@ process takes before it lets other tasks have theirs."""
 _ENCODED_TOGETHER = 255
 """Commands of a batch that are encoded before other tasks get a turn.  That is as many as a block
 can have; to sign them takes some milliseconds, and they can be sent meanwhile."""
-
-ALONE_BEFORE = 2
-"""Requests in a row that were alone on the connection, before the next one is taken for one, too,
-and is written without waiting for others that could share its block."""
 
 _LIVELY = 1.0  # seconds: a ping that is due sooner than this is sent now
 
@@ -119,13 +115,10 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         self._config = config or EngineConfig()
         self._disconnected = disconnected
         self._table: PendingTable[CommandT, object, Waiter] = PendingTable()
-        self._outbox = Outbox()
-        self._unanswered: deque[_Pending[CommandT]] = deque()  # in the order of the outbox
+        self._writer: Writer[CommandT] = Writer(stream, codec)
+        self._outbox = self._writer.outbox
         self._deadlines: Deadlines[Waiter] = Deadlines()
         self._alarm: trio.CancelScope | None = None  # wakes process when a deadline comes
-        self._alone_in_a_row = 0
-        self._is_half_sent = False  # what `_send_alone` has written
-        self._failure_alone: Exception | None = None  # for the sending task to raise
         self._received: deque[bytes] = deque()
         self._processor = trio.lowlevel.ParkingLot()
         self._taken = trio.lowlevel.ParkingLot()
@@ -137,7 +130,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         self._last_received = trio.current_time()
         self._timeouts_in_a_row = 0
         self._pings_enabled = False
-        self._requests = self._timeouts = self._frames_sent = self._frames_received = 0
+        self._requests = self._timeouts = self._frames_received = 0
 
     def __repr__(self) -> str:
         state = "connected" if self._reason is None else "disconnected"
@@ -170,7 +163,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         return ClientStatistics(
             requests=self._requests,
             timeouts=self._timeouts,
-            frames_sent=self._frames_sent,
+            frames_sent=self._writer.frames_sent,
             frames_received=self._frames_received,
             queued=len(self._outbox),
             pending=self._table.pending_count,
@@ -284,16 +277,14 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         if self._outbox.is_full and not await self._wait_for_room(seconds):
             raise RequestTimeout("no room in the queue in time")
         waiter = Waiter(seconds)
-        is_alone = self._table.pending_count == 0 and self._outbox.is_idle
-        self._alone_in_a_row = self._alone_in_a_row + 1 if is_alone else 0
+        self._writer.count_alone(is_only_one=self._table.pending_count == 0)
         request = self._enter(call, waiter)
         if isinstance(request, SimplexError):
             await trio.lowlevel.checkpoint()
             refused: list[MessageT | SimplexError] = [request]
             del request
             return only(refused)
-        if self._alone_in_a_row > ALONE_BEFORE and self._stream.sends_nowait:
-            self._send_alone()
+        self._writer.write_alone(self._complete)
         try:
             await self._wait(waiter)
         except BaseException:
@@ -373,9 +364,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             return exc
         waiter.add()
         self._requests += 1
-        self._outbox.put(request, part)
-        if not call.answered:
-            self._unanswered.append(request)
+        self._writer.put(request, part, answered=call.answered)
         return request
 
     def _share_unclaimed(self, entered: Iterable[_Pending[CommandT] | SimplexError]) -> None:
@@ -429,7 +418,7 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
         try:
             with self._scope:
                 async with open_inner_nursery() as nursery:
-                    nursery.start_soon(self._race, self._send)
+                    nursery.start_soon(self._race, partial(self._writer.run, self._complete))
                     nursery.start_soon(self._race, self._receive)
                     nursery.start_soon(self._race, self._process)
                     if self._config.ping_interval > 0:
@@ -457,50 +446,6 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
             # other tasks by itself; after `_end` it would be grouped with their cancellations.
             self._keep_reason(exc)
             raise
-
-    async def _send(self) -> None:
-        while True:
-            await self._outbox.wait_for_work()
-            if self._failure_alone is not None:
-                raise self._failure_alone
-            frames = self._next_frames()
-            if frames or self._is_half_sent:
-                self._is_half_sent = False
-                await self._stream.send_frames(frames)
-            self._complete_unanswered()
-
-    def _next_frames(self) -> list[bytes]:
-        codec, outbox = self._codec, self._outbox
-        frames = [codec.seal(frame) for frame in outbox.take_frames(codec.new_frame)]
-        outbox.let_callers_in()
-        self._frames_sent += len(frames)
-        return frames
-
-    def _send_alone(self) -> None:
-        """Do for the sending task, which is idle, what it would do at its next turn.
-
-        A program that makes its requests one by one saves two turns of the scheduler.  What cannot
-        be written without waiting, and what goes wrong, is left to the task.
-        """
-        try:
-            frames = self._next_frames()
-            if frames:
-                self._is_half_sent = not self._stream.send_frames_nowait(frames)
-        except Exception as exc:
-            self._failure_alone = exc
-        if self._is_half_sent or self._failure_alone is not None:
-            self._outbox.wake_writer()
-        else:
-            self._complete_unanswered()
-
-    def _complete_unanswered(self) -> None:
-        """Complete commands without an answer: those that are written, or no longer awaited."""
-        waiting = self._unanswered
-        while waiting and (waiting[0].written or waiting[0].state is not RequestState.PENDING):
-            request = waiting.popleft()
-            if request.state is RequestState.PENDING:
-                self._table.resolve(request.correlation_id, request.entity_id, None)
-                self._one_done(request.waiter)
 
     async def _receive(self) -> None:
         received = self._received
@@ -580,6 +525,11 @@ class ProtocolClient(Generic[CommandT, MessageT, EventT]):
                 self._put_event(ExpiredResponse(entity_id, request.command, result))
             case Unknown():
                 self._put_event(UnexpectedResponse(entity_id, result))
+
+    def _complete(self, request: _Pending[CommandT]) -> None:
+        """A command without an answer is written."""
+        self._table.resolve(request.correlation_id, request.entity_id, None)
+        self._one_done(request.waiter)
 
     def _one_done(self, waiter: Waiter) -> None:
         waiter.one_done()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import gc
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from trio.testing import MockClock, assert_checkpoints, wait_all_tasks_blocked
 from simplex_trio.client.smp.client import SMPClient
 from simplex_trio.engine.calls import Call
 from simplex_trio.engine.events import Notice
+from simplex_trio.engine.writing import ALONE_BEFORE
 from simplex_trio.errors import (
     ConnectionLost,
     DecryptionFailed,
@@ -26,6 +29,16 @@ from tests.client.support import QUEUE, ROUTER, Outcome, Peer, connected, start
 Ending = Callable[[SMPClient, Peer], Awaitable[None]]
 
 FOR_EVER = 1e6
+
+
+@pytest.fixture
+def without_collector() -> Iterator[None]:
+    """Cycles are not freed."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    yield
+    if was_enabled:
+        gc.enable()
 
 
 # --- ways for each of the four tasks to be the first to end ---------------------------------------
@@ -441,6 +454,20 @@ async def test_a_stream_that_cannot_be_closed_is_the_program_s_problem(
             monkeypatch.setattr(client._stream, "aclose", buggy)
     assert told == [client.reason]
     await client.aclose()
+
+
+async def test_a_client_that_has_ended_is_freed_without_the_collector(
+    without_collector: None,
+) -> None:
+    async with connected() as (client, peer), trio.open_nursery() as nursery:
+        for _ in range(ALONE_BEFORE + 1):
+            caller = start(nursery, client.ping)
+            await peer.send(peer.answer(await peer.next_command(), PONG()))
+            await wait_all_tasks_blocked()
+            assert caller.error is None
+        left = weakref.ref(client)
+    del client, peer, nursery, caller
+    assert left() is None
 
 
 # --- the last words of a router -------------------------------------------------------------------

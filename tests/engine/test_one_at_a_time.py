@@ -10,9 +10,9 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from simplex_trio.client.smp.client import SMPClient
-from simplex_trio.engine import protocol_client
+from simplex_trio.engine import writing
 from simplex_trio.engine.calls import Call
-from simplex_trio.engine.protocol_client import ALONE_BEFORE
+from simplex_trio.engine.writing import ALONE_BEFORE
 from simplex_trio.errors import ConnectionLost, EncodeError, RequestTimeout
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.wire.smp.commands import LDEL, PING, SEND
@@ -193,7 +193,7 @@ async def test_a_bug_when_a_caller_writes_comes_out_as_it_is(
 async def test_cancelled_at_every_step(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, held: bool
 ) -> None:
-    monkeypatch.setattr(protocol_client, "ALONE_BEFORE", 0)
+    monkeypatch.setattr(writing, "ALONE_BEFORE", 0)
     async with connected() as (client, peer), trio.open_nursery() as nursery:
         nursery.start_soon(peer.serve, agreeable)
 

@@ -59,7 +59,7 @@ async def check_that_it_works(client: SMPClient, peer: Peer) -> None:
     assert asking.error is None
     counted = client.statistics()
     assert (counted.pending, counted.queued, counted.unread_events) == (0, 0, 0)
-    assert not client._unanswered
+    assert not client._writer._unanswered
 
 
 # --- when it is done ------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ async def test_cancelled_at_every_step(
             written.clear()
             counted = client.statistics()
             assert (counted.pending, counted.queued, counted.unread_events) == (0, 0, 0)
-            assert not client._unanswered
+            assert not client._writer._unanswered
 
         background.start_soon(read)
         assert await cancelled_at_every_step(call, check) >= 3
@@ -287,7 +287,7 @@ async def test_what_waits_to_be_written_is_bounded(autojump_clock: MockClock) ->
                     await wait_all_tasks_blocked()
                     scope.cancel()
             assert client.statistics().queued == MAX_QUEUED
-            assert len(client._unanswered) <= MAX_QUEUED + 1
+            assert len(client._writer._unanswered) <= MAX_QUEUED + 1
         peer.link.release()
         await check_that_it_works(client, peer)
 
