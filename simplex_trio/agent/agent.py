@@ -211,6 +211,10 @@ class SMPClientAgent:
         A queue that is already subscribed to is reported again at once; a pending one keeps its
         place.  Either takes new keys if they differ.
 
+        No other task gets a turn until all of them are noted, which takes a few microseconds for
+        each, and so seconds for a million: a program with that many passes some thousands at a
+        time, with a checkpoint in between.
+
         Raises `EncodeError` for invalid ids and keys, before anything has changed.
         """
         self._check_role(AgentRole.RECIPIENT)
