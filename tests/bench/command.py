@@ -24,6 +24,7 @@ from tests.bench import (
     katzenpost,
     memory,
     million,
+    packets,
     prepared,
     ratchet,
     routers,
@@ -56,6 +57,7 @@ GROUPS: tuple[Rows, ...] = (
     chat_groups.ROWS,
     katzenpost.ROWS,
     xftp.ROWS,
+    packets.ROWS,
 )
 """All rows there are, in the order in which they are run."""
 

@@ -87,10 +87,10 @@ def test_rows_about_files(tmp_path: Path) -> None:
 @pytest.mark.skipif(programs() is None, reason=NO_POSTGRES)
 def test_rows_about_stores(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    rows = ["messages-in-postgresql", "load-from-sqlite"]
+    rows = ["messages-in-postgresql", "load-from-sqlite", "packets-postgresql"]
     assert main(["--rows", *rows, "--scale", "0.01", "--repeat", "1", "--json", str(figures)]) == 0
     found = json.loads(figures.read_text())["rows"]
-    assert set(found) == {*rows, "messages-in-sqlite", "load-from-memory"}
+    assert set(found) == {*rows, "messages-in-sqlite", "load-from-memory", "packets-sqlite"}
     assert all(row["rate"] > 0 for row in found.values())
 
 
