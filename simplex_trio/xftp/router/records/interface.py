@@ -40,7 +40,7 @@ class PacketRecord(Redacted):
 
 
 class Records(Protocol):
-    """The records of a router; many tasks may call the methods, and changes happen one by one.
+    """The records of a router; many tasks may call the methods, and changes of a packet take turns.
 
     Cancelled before it is its turn, a call does nothing; once begun, no cancellation is heard.
 

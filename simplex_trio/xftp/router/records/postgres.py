@@ -27,8 +27,9 @@ from simplex_trio.xftp.router.records.interface import (
     Records,
     packet_record,
 )
-from simplex_trio.xftp.router.records.limits import RecordCounts, RecordLimits
+from simplex_trio.xftp.router.records.limits import RecordCounts, RecordLimits, Room
 from simplex_trio.xftp.router.records.pairing import Pairing
+from simplex_trio.xftp.router.records.turns import PacketTurns, SharedCommits
 
 __all__ = ["PostgresRecords", "open_postgres_records"]
 
@@ -137,7 +138,7 @@ _BLOCK: Final = "UPDATE packets SET has_body = false, blocked = $2 WHERE sender_
 
 _DELETE: Final = "DELETE FROM packets WHERE sender_id = ANY($1)"
 
-_IS_RECIPIENT: Final = "SELECT true FROM recipients WHERE recipient_id = $1"
+_SENDER_OF: Final = "SELECT sender_id FROM recipients WHERE recipient_id = $1"
 
 _DELETE_RECIPIENT: Final = "DELETE FROM recipients WHERE recipient_id = $1"
 
@@ -149,6 +150,8 @@ _PUT_PAIRING: Final = """
     INSERT INTO folder (id, openings) VALUES ($1, $2)
     ON CONFLICT (only_row) DO UPDATE SET id = excluded.id, openings = excluded.openings
     """
+
+_ENOUGH: Final = Room(0, 0, is_enough=True)
 
 _LOST_AT_ONCE: Final = 10_000
 """Packets that are changed in one statement."""
@@ -194,24 +197,32 @@ class PostgresRecords(Records):
     """Records in PostgreSQL; see `Records`.  Every change survives a loss of power.
 
     What a change depends on is read before, in a call of its own: no other process writes, and in
-    this one changes take turns.
+    this one changes of a packet take turns.
     """
 
     def __init__(self, database: PostgresDatabase, counts: RecordCounts) -> None:
         self._database = database
-        self._turn = trio.Lock()
+        self._turns = PacketTurns()
+        self._commits = SharedCommits(database)
         self.counts = counts
 
     async def _fetch(self, query: str, *parameters: Parameter) -> Rows:
         return await self._database.fetch(Statement(query, parameters))
 
     async def _commit(self, *statements: Statement) -> None:
-        await self._database.commit(statements)
+        await self._commits.commit(statements)
 
     @asynccontextmanager
-    async def _changing(self) -> AsyncIterator[None]:
-        """The turn of a change, which is not cancelled once it has begun."""
-        async with self._turn:
+    async def _changing(self, sender_id: bytes) -> AsyncIterator[None]:
+        """The turn of a change to a packet, which is not cancelled once it has begun."""
+        async with self._turns.of(sender_id):
+            with trio.CancelScope(shield=True):
+                yield
+
+    @asynccontextmanager
+    async def _changing_all(self) -> AsyncIterator[None]:
+        """The turn of a change to packets that are yet to be found."""
+        async with self._turns.of_all():
             with trio.CancelScope(shield=True):
                 yield
 
@@ -240,20 +251,45 @@ class PostgresRecords(Records):
     ) -> bool:
         packet = (sender_id, info.sender_key.der, info.size, info.digest, hour)
         put = (Statement(_PUT_PACKET, packet), _put_recipients(sender_id, recipients))
-        async with self._changing():
-            return await self._add(put, 1, 1 + len(recipients), limits)
+        rows = 1 + len(recipients)
+        async with self._changing(sender_id):
+            if not self.counts.most_to_forget(1, rows, limits):
+                await self._add(put, 1, rows)
+                return True
+        async with self._changing_all():
+            return await self._make_room_and_add(put, 1, rows, limits)
 
     async def add_recipients(
         self, sender_id: bytes, recipients: Recipients, limit: int, limits: RecordLimits
     ) -> bool:
-        put = (_put_recipients(sender_id, recipients),)
-        async with self._changing():
-            found = await self._sizes(sender_id)
-            if found is None or found[1] + len(recipients) > limit:
+        put, rows = (_put_recipients(sender_id, recipients),), len(recipients)
+        async with self._changing(sender_id):
+            if not await self._may_have(sender_id, rows, limit):
                 return False
-            return await self._add(put, 0, len(recipients), limits, but_not=sender_id)
+            if not self.counts.most_to_forget(0, rows, limits):
+                await self._add(put, 0, rows)
+                return True
+        async with self._changing_all():
+            if not await self._may_have(sender_id, rows, limit):
+                return False
+            return await self._make_room_and_add(put, 0, rows, limits, but_not=sender_id)
 
-    async def _add(
+    async def _may_have(self, sender_id: bytes, more: int, limit: int) -> bool:
+        """Whether a packet exists, and may have so many recipients more."""
+        found = await self._sizes(sender_id)
+        return found is not None and found[1] + more <= limit
+
+    async def _add(self, put: Sequence[Statement], packets: int, rows: int) -> None:
+        """Add so many records, for which there is room."""
+        # Counted first: others must not take the same room.
+        self.counts.note_added(_ENOUGH, packets, rows)
+        try:
+            await self._commit(*put)
+        except BaseException:
+            self.counts.note_added(_ENOUGH, -packets, -rows)
+            raise
+
+    async def _make_room_and_add(
         self,
         put: Sequence[Statement],
         packets: int,
@@ -264,9 +300,7 @@ class PostgresRecords(Records):
     ) -> bool:
         """Add so many records, if there is room after deleting unused packets."""
         lacking = self.counts.most_to_forget(packets, rows, limits)
-        unused: Rows = []
-        if lacking:
-            unused = await self._fetch(_OLDEST_UNUSED, limits.unused_before, but_not, lacking)
+        unused = await self._fetch(_OLDEST_UNUSED, limits.unused_before, but_not, lacking)
         room = self.counts.room(packets, rows, limits, (count for _, count in unused))
         forgotten = [sender_id for sender_id, _ in unused[: room.packets]]
         changes = [Statement(_DELETE, (octets(forgotten),))] if forgotten else []
@@ -283,10 +317,11 @@ class PostgresRecords(Records):
         return None
 
     async def delete_recipient(self, recipient_id: bytes) -> None:
-        async with self._changing():
-            if await self._fetch(_IS_RECIPIENT, recipient_id):
-                await self._commit(Statement(_DELETE_RECIPIENT, (recipient_id,)))
-                self.counts.note_recipients_deleted(1)
+        for (sender_id,) in await self._fetch(_SENDER_OF, recipient_id):
+            async with self._changing(sender_id):
+                if await self._fetch(_SENDER_OF, recipient_id):
+                    await self._commit(Statement(_DELETE_RECIPIENT, (recipient_id,)))
+                    self.counts.note_recipients_deleted(1)
 
     async def by_sender(self, sender_id: bytes) -> PacketRecord | None:
         return await self._packet(_BY_SENDER, sender_id)
@@ -308,7 +343,7 @@ class PostgresRecords(Records):
     async def put_body(
         self, sender_id: bytes, place: Callable[[], None], remove: Callable[[], None]
     ) -> bool:
-        async with self._changing():
+        async with self._changing(sender_id):
             if not await self._fetch(_AWAITS_BODY, sender_id):
                 return False
             await in_thread(place)
@@ -324,7 +359,7 @@ class PostgresRecords(Records):
     async def block(
         self, sender_id: bytes, reason: Blocked, remove: Callable[[], None]
     ) -> int | None:
-        async with self._changing():
+        async with self._changing(sender_id):
             found = await self._sizes(sender_id)
             await in_thread(remove)
             if found is None:
@@ -333,7 +368,7 @@ class PostgresRecords(Records):
             return found[0]
 
     async def delete(self, sender_id: bytes, remove: Callable[[], None]) -> int | None:
-        async with self._changing():
+        async with self._changing(sender_id):
             found = await self._sizes(sender_id)
             await in_thread(remove)
             if found is None:
@@ -352,7 +387,7 @@ class PostgresRecords(Records):
         return found
 
     async def note_losses(self, sender_ids: Sequence[bytes]) -> None:
-        async with self._changing():
+        async with self._changing_all():
             for first in range(0, len(sender_ids), _LOST_AT_ONCE):
                 some = octets(sender_ids[first : first + _LOST_AT_ONCE])
                 await self._commit(Statement(_NOTE_LOSSES, (some,)))
