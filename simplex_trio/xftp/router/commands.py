@@ -50,7 +50,7 @@ from simplex_trio.xftp.errors import DigestMismatch, WrongBodySize
 from simplex_trio.xftp.router.body_files import OutgoingBody
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPClientLimits
 from simplex_trio.xftp.router.records.interface import PacketRecord
-from simplex_trio.xftp.router.records.limits import ROW_BYTES, RecordLimits
+from simplex_trio.xftp.router.records.limits import RecordLimits
 from simplex_trio.xftp.router.short_lives import ShortLives
 from simplex_trio.xftp.router.statistics import Count
 from simplex_trio.xftp.router.storage import QuotaExhausted, Storage
@@ -252,7 +252,8 @@ class Commands:
 
     def _record_limits(self, hour: int) -> RecordLimits:
         policy = self._policy
-        return RecordLimits(policy.max_packets, policy.max_record_bytes // ROW_BYTES, hour - 1)
+        rows = policy.max_record_bytes // self._storage.row_bytes
+        return RecordLimits(policy.max_packets, rows, hour - 1)
 
     async def _add_recipients(self, command: FADD, packet: PacketRecord) -> Answer:
         keys, hour = command.recipient_keys, int(self._clock()) // _HOUR

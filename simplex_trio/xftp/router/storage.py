@@ -23,7 +23,7 @@ from simplex_trio.wire.xftp.errors import Blocked
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.router.body_files import BodyFolder, IncomingBody, OutgoingBody
 from simplex_trio.xftp.router.records.interface import PacketRecord, Recipients, Records
-from simplex_trio.xftp.router.records.limits import ROW_BYTES, RecordLimits
+from simplex_trio.xftp.router.records.limits import RecordLimits
 from simplex_trio.xftp.router.records.pairing import next_pairing
 from simplex_trio.xftp.router.records.postgres import PostgresRecords, open_postgres_records
 from simplex_trio.xftp.router.records.sqlite import open_sqlite_records
@@ -73,7 +73,12 @@ class Storage:
     @property
     def bytes_of_records(self) -> int:
         """The size of the records in the database."""
-        return self._records.counts.rows * ROW_BYTES
+        return self._records.counts.rows * self._records.row_bytes
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of one record in the database."""
+        return self._records.row_bytes
 
     def take_forgotten(self) -> int:
         """How many packets without a body have made room for others since the last call."""

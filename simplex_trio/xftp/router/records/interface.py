@@ -51,6 +51,8 @@ class Records(Protocol):
 
     counts: RecordCounts
     """How many records there are; only the methods change this."""
+    row_bytes: int
+    """The size of a packet or a recipient in the database, with its part of the indexes."""
 
     # --- numbers ------------------------------------------------------------------------------
 

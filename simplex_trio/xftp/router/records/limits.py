@@ -10,8 +10,8 @@ from simplex_trio.frozen import frozen
 __all__ = ["MOST_FORGOTTEN", "NO_LIMITS", "ROW_BYTES", "RecordCounts", "RecordLimits", "Room"]
 
 ROW_BYTES: Final = 256
-"""The size of a packet or a recipient in the database, with its part of the indexes: measured with
-the longest keys, 200 and 213, and 30 more for packets without a body."""
+"""The size of a packet or a recipient in SQLite, with its part of the indexes: measured with the
+longest keys, 200 and 213, and 30 more for packets without a body."""
 
 MOST_FORGOTTEN: Final = 400
 """Packets without a body that are deleted at a time to make room: the number of keys in a block."""
