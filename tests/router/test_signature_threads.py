@@ -238,7 +238,7 @@ async def check_turns(other: RawClient, eager: EagerThreads) -> None:
         before = eager.spent
         assert await other.ask(PING()) == PONG()
         waits.append(eager.spent - before)
-    assert max(waits) < 15 * BUDGET
+    assert max(waits) < 16 * BUDGET  # 15.2 if the event loop always chooses this client last
 
 
 @pytest.mark.usefixtures("threads")
