@@ -27,18 +27,22 @@
     const button = document.querySelector(".menu");
     if (!button) return;
     button.hidden = false;
+    const side = document.getElementById("side");
+    const current = side.querySelector("[aria-current]");
+    const showCurrent = () => {
+      side.scrollTop = current ? current.offsetTop - side.clientHeight / 2 : 0;
+    };
     const show = (isOpen) => {
       document.body.classList.toggle("menu-open", isOpen);
       button.setAttribute("aria-expanded", String(isOpen));
+      if (isOpen) showCurrent();
     };
     button.addEventListener("click", () => show(!document.body.classList.contains("menu-open")));
     document.getElementById("main").addEventListener("click", () => show(false));
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape") show(false);
     });
-    const side = document.getElementById("side");
-    const current = side.querySelector("[aria-current]");
-    if (current) side.scrollTop = current.offsetTop - side.clientHeight / 2;
+    showCurrent();
   };
 
   const setUpContents = () => {
@@ -104,8 +108,15 @@
     }
   };
 
+  // Browsers break lines after hyphens, and so between `--` and the rest of an option.
+  const keepShortCodeTogether = () => {
+    for (const code of document.querySelectorAll("p code, li code, td code, dd code"))
+      if (code.textContent.length < 25) code.classList.add("short");
+  };
+
   setUpSwitch();
   setUpMenu();
+  keepShortCodeTogether();
   setUpContents();
   setUpCopying();
 })();
