@@ -346,7 +346,12 @@ async def open_duplex_store(
     try:
         yield store
     finally:
-        await store.aclose()
+        try:
+            await store.aclose()
+        finally:
+            if path is None:
+                # No other store goes on with it, as those in a `MemoryFile` do.
+                database.connection.close()
 
 
 def _open(path: Path, key: str | bytes | None, accept_loss: bool) -> Database:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -392,3 +393,11 @@ async def test_steps_run_in_another_thread(tmp_path: Path) -> None:
         await store.transact(partial(add, "a"))
     async with open_duplex_store(tmp_path / "agent.db") as store:
         assert await store.transact(names) == ["a"]
+
+
+async def test_what_is_in_memory_is_gone_with_its_store() -> None:
+    async with open_duplex_store(None) as store:
+        execute = await store.transact(lambda rows: rows._execute, durable=False)
+        execute("SELECT 1")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        execute("SELECT 1")
