@@ -181,9 +181,11 @@ def test_what_connections_of_psycopg_do() -> None:
 
     for name, parameters in (
         ("_connect_gen", ["conninfo"]),
-        ("_try_cancel", ["self", "timeout"]),
-        ("wait", ["self", "gen", "interval", "timeout"]),
+        ("_try_cancel", ["self"]),
+        ("wait", ["self", "gen", "interval"]),
     ):
         method = getattr(AsyncConnection, name, None)
-        found = method and list(inspect.signature(method).parameters)
-        assert found == parameters, changed("psycopg", f"AsyncConnection.{name}", _PSYCOPG)
+        found = list(inspect.signature(method).parameters) if method else []
+        assert found[: len(parameters)] == parameters, changed(
+            "psycopg", f"AsyncConnection.{name}", _PSYCOPG
+        )

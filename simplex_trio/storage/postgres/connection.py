@@ -136,7 +136,8 @@ async def connect(url: DatabaseURL, *, name: str, schema: str | None = None) -> 
         driver = import_module("simplex_trio.storage.postgres._psycopg")
     except ImportError as exc:
         raise PostgresSupportMissing(
-            "a store in PostgreSQL needs psycopg: pip install 'simplex-trio[postgres]'"
+            "a store in PostgreSQL needs psycopg and its library: "
+            "pip install 'simplex-trio[postgres]' 'psycopg[binary]'"
         ) from exc
     with trio.move_on_after(_CONNECT_SECONDS):
         connection: Connection = await driver.connect(

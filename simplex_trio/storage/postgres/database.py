@@ -128,8 +128,8 @@ class PostgresDatabase:
     """An open database; many tasks may call its methods, which take effect in their order.
 
     They raise `StoreUnavailable` if the connection is lost and cannot be made again within
-    `PATIENCE_SECONDS`, `StoreLost` when the lease is lost, and `trio.ClosedResourceError` after
-    `aclose`.
+    `PATIENCE_SECONDS`, `StoreLost` when the lease is lost or the database lacks commits that it had
+    confirmed, and `trio.ClosedResourceError` after `aclose`.
     """
 
     def __init__(self, url: DatabaseURL, schema: PostgresSchema, name: str) -> None:
@@ -204,7 +204,8 @@ class PostgresDatabase:
                     except StoreError as exc:
                         _log.info("the lease of the store could not be given back: %s", exc)
                     finally:
-                        await connection.close()
+                        with trio.CancelScope(shield=True):
+                            await connection.close()
         await trio.lowlevel.checkpoint()
 
     def _check_open(self) -> None:
@@ -224,16 +225,18 @@ class PostgresDatabase:
             except StoreFenced as exc:
                 self._fail(exc)
             except DatabaseLost as exc:
-                _log.warning("the connection to the database is lost during a commit: %s", exc)
-                await self._connected(self._answered_at + LEASE_SECONDS, in_doubt=True)
-                if self._commits == before + 1:
-                    return
-                if trio.current_time() >= deadline:
-                    raise StoreUnavailable("the connection to the database is lost") from exc
+                lost = exc
             else:
                 self._commits += 1
                 self._answered_at = asked_at
                 return
+            _log.warning("the connection to the database is lost during a commit: %s", lost)
+            await connection.close()
+            await self._connected(self._answered_at + LEASE_SECONDS, in_doubt=True)
+            if self._commits == before + 1:
+                return
+            if trio.current_time() >= deadline:
+                raise StoreUnavailable("the connection to the database is lost") from lost
 
     async def _fetch(self, statement: Statement, deadline: float) -> Rows:
         while True:
@@ -263,7 +266,7 @@ class PostgresDatabase:
         while True:
             asked_at = trio.current_time()
             try:
-                await self._connect_again()
+                await self._connect_again(in_doubt=in_doubt)
             except StoreLost as exc:
                 self._fail(exc)
             except StoreUnavailable as exc:
@@ -280,14 +283,17 @@ class PostgresDatabase:
                 self._answered_at = asked_at
                 return self._connection
 
-    async def _connect_again(self) -> None:
+    async def _connect_again(self, *, in_doubt: bool) -> None:
         assert self._lease is not None
         with trio.move_on_at(self._answered_at + LEASE_SECONDS) as scope:
             connection = await connect(self._url, name=self._name, schema=self._schema_name)
             try:
                 lease, commits = await take_again(connection, self._lease)
+                if not 0 <= commits - self._commits <= in_doubt:
+                    raise StoreLost("the database is another one, or lacks what it has confirmed")
             except BaseException:
-                await _close(connection)
+                with trio.CancelScope(shield=True):
+                    await connection.close()
                 raise
             self._connection, self._lease, self._commits = connection, lease, commits
         if scope.cancelled_caught:
@@ -304,8 +310,10 @@ class PostgresDatabase:
         """See that the lease is still ours, and cancel ``scope`` when it is not."""
         while True:
             await trio.sleep(LOOK_SECONDS)
+            if self._closing:
+                return
             if self.failure is None and trio.current_time() - self._answered_at > LOOK_SECONDS:
-                with suppress(StoreError):
+                with suppress(StoreError, trio.ClosedResourceError):
                     await self.fetch(_LOOK)
             if self.failure is not None:
                 _log.error("%s", self.failure)
@@ -322,7 +330,8 @@ class PostgresDatabase:
             self._lease = await take_lease(connection, number, self._name)
             await _warn(connection)
         except BaseException:
-            await _close(connection)
+            with trio.CancelScope(shield=True):
+                await connection.close()
             raise
         self._connection = connection
         self._answered_at = trio.current_time()
@@ -353,13 +362,9 @@ class PostgresDatabase:
                 await trio.sleep(STANDBY_SECONDS if standby else _SHORTEST_PAUSE)
         except BaseException:
             if connection is not None:
-                await _close(connection)
+                with trio.CancelScope(shield=True):
+                    await connection.close()
             raise
-
-
-async def _close(connection: Connection) -> None:
-    with trio.CancelScope(shield=True):
-        await connection.close()
 
 
 def _lost(*, in_doubt: bool) -> StoreLost:

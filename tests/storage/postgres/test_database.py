@@ -337,6 +337,24 @@ async def test_an_idle_connection_that_is_lost_is_made_again(
         await until(lambda: way.accepted == 2)
 
 
+@pytest.mark.parametrize("change", ["- 1", "+ 1"])
+async def test_a_database_that_is_not_as_it_was_left_ends_everything(
+    way: UnreliableWay, url: DatabaseURL, change: str
+) -> None:
+    """As after the switch to a copy that has not all of it."""
+
+    async def write() -> None:
+        async with counting(way.url) as opened:
+            for _ in range(3):
+                await opened.commit([COUNT])
+            way.cut_all()
+            await do(url, f"UPDATE lease SET commits = commits {change}")
+            await opened.commit([COUNT])
+
+    with pytest.raises(StoreLost, match="another one, or lacks"):
+        await write()
+
+
 # --- others take over ---------------------------------------------------------------------------
 
 
@@ -382,8 +400,10 @@ async def test_a_process_that_was_away_hears_that_another_has_taken_over(
             assert await number(opened) == 2
 
 
-async def test_closed(url: DatabaseURL) -> None:
+async def test_closed(url: DatabaseURL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0)
     async with counting(url) as opened:
+        await opened.commit([COUNT])
         await opened.aclose()
         await opened.aclose()
         with pytest.raises(trio.ClosedResourceError):
