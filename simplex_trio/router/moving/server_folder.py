@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import trio
 
-from simplex_trio.errors import DecodeError, StoreCorrupted
-from simplex_trio.frozen import frozen
-from simplex_trio.redaction import Redacted
+from simplex_trio.errors import DecodeError
 from simplex_trio.router.moving.server_log import ServerLog
 from simplex_trio.router.moving.server_messages import (
     JournalPart,
@@ -29,12 +27,11 @@ from simplex_trio.router.moving.server_messages import (
     read_notification,
 )
 from simplex_trio.router.store.interface import Filling, PutMessage, PutNotification, Reading
+from simplex_trio.serving.server_files import Line, ServerFiles, existing_log
 from simplex_trio.storage.failures import translated
 from simplex_trio.wire.text import from_base64url
 
 __all__ = ["ServerReading", "find_store_log", "open_server_folder"]
-
-T = TypeVar("T")
 
 _STORE_LOG: Final = "smp-server-store.log"
 _MESSAGES: Final = "smp-server-messages.log"
@@ -42,9 +39,6 @@ _NOTIFICATIONS: Final = "smp-server-ntfs.log"
 _JOURNALS: Final = "messages"
 _STATE: Final = "queue_state."
 _LOG: Final = ".log"
-
-_LONGEST_LINE: Final = 1024 * 1024
-"""Bytes.  The longest that the server writes has a link or a message, and some 40,000."""
 
 _PORTION: Final = 256
 """Changes that are read at once: some MiB, if all of them are as large as they may be."""
@@ -54,13 +48,7 @@ def find_store_log(path: Path) -> Path | None:
     """The store log, if the path is that of one, or of the folder with it.  It blocks."""
     if path.is_dir():
         path = path / _STORE_LOG
-    is_one = path.name == _STORE_LOG and (path.is_file() or _unfinished(path).is_file())
-    return path if is_one else None
-
-
-def _unfinished(store_log: Path) -> Path:
-    """Where the log is while the server writes it anew, when it starts."""
-    return store_log.with_name(f"{store_log.name}.start")
+    return path if path.name == _STORE_LOG and existing_log(path) else None
 
 
 @asynccontextmanager
@@ -84,23 +72,21 @@ class ServerReading(Reading):
     def __init__(self, store_log: Path, now: int, *, accept_loss: bool) -> None:
         self._store_log = store_log
         self._folder = store_log.parent
-        self._accept_loss = accept_loss
+        self._files = ServerFiles(accept_loss=accept_loss)
         self._log = ServerLog(now)
         self._numbers = count(1)
         self._rest: Iterator[Filling] = iter(())
         self.is_complete: bool = True
         self.records: int | None = None
-        self.left_out: Counter[str] = Counter()
+        self.left_out: Counter[str] = self._files.left_out
         """What is not in the copy, in words, and how much of it there is."""
 
     def begin(self) -> None:
         """Replay the store log, and look for the rest; for a worker thread."""
-        path = self._store_log
-        if _unfinished(path).is_file():
-            # The server ended while it wrote its log anew; it would do the same.
-            path, self.is_complete = _unfinished(path), False
-        for line in self._lines(path):
-            self._read(line, self._log.feed)
+        path = existing_log(self._store_log) or self._store_log
+        self.is_complete = path == self._store_log
+        for line in self._files.lines(path):
+            self._files.read(line, self._log.feed)
         self._rest = self._everything()
         messages = self._folder / _MESSAGES
         backup = messages.with_name(f"{messages.name}.bak")
@@ -131,9 +117,9 @@ class ServerReading(Reading):
     # --- messages and notifications -------------------------------------------------------------
 
     def _messages(self) -> Iterator[PutMessage]:
-        for line in self._lines(self._folder / _MESSAGES):
+        for line in self._files.lines(self._folder / _MESSAGES):
             read = partial(read_logged_message, sequence=next(self._numbers))
-            if (message := self._read(line, read)) is not None:
+            if (message := self._files.read(line, read)) is not None:
                 if self._log.has_queue(message.recipient_id):
                     yield message
                 else:
@@ -145,9 +131,9 @@ class ServerReading(Reading):
                     yield from self._journal(Path(folder, name))
 
     def _notifications(self) -> Iterator[PutNotification]:
-        for line in self._lines(self._folder / _NOTIFICATIONS):
+        for line in self._files.lines(self._folder / _NOTIFICATIONS):
             read = partial(read_notification, sequence=next(self._numbers))
-            if (notification := self._read(line, read)) is not None:
+            if (notification := self._files.read(line, read)) is not None:
                 if self._log.has_notifier(notification.notifier_id):
                     yield PutNotification(notification)
                 else:
@@ -169,17 +155,17 @@ class ServerReading(Reading):
             for line in self._part(state_path.with_name(f"messages.{part.journal_id}{_LOG}"), part):
                 number = next(self._numbers)
                 read = partial(read_journal_message, recipient_id, sequence=number)
-                if (message := self._read(line, read)) is not None:
+                if (message := self._files.read(line, read)) is not None:
                     found += 1
                     yield message
         if found != state.size:
-            self._damaged(f"{state_path.name}: {state.size} messages should be left", None)
+            self._files.damaged(f"{state_path.name}: {state.size} messages should be left")
 
     def _recipient(self, state_path: Path) -> bytes | None:
         try:
             return from_base64url(state_path.name[len(_STATE) : -len(_LOG)])
         except DecodeError as exc:
-            self._damaged(f"{state_path.name}: not the name of a journal", exc)
+            self._files.damaged(f"{state_path.name}: not the name of a journal", exc)
             return None
 
     def _state(self, state_path: Path) -> JournalState | None:
@@ -187,7 +173,7 @@ class ServerReading(Reading):
         backup = state_path.with_name(f"{state_path.name}.bak")
         if backup.is_file():  # the server ended while it wrote the state anew
             state_path = backup
-        lines = list(self._lines(state_path))
+        lines = list(self._files.lines(state_path))
         try:
             return JournalState.read(lines[-1].content)
         except IndexError:
@@ -197,53 +183,16 @@ class ServerReading(Reading):
                 # The last line may be cut short; then the one before it is the last.
                 return JournalState.read(lines[-2].content)
             except (IndexError, DecodeError):
-                self._damaged(f"{state_path.name}, line {len(lines)}", exc)
+                self._files.damaged(f"{state_path.name}, line {len(lines)}", exc)
                 return None
 
-    def _part(self, path: Path, part: JournalPart) -> Iterator[_Line]:
+    def _part(self, path: Path, part: JournalPart) -> Iterator[Line]:
         with translated(path.name):
             if not path.is_file():
-                self._damaged(f"{path.name}, which is missing", None)
+                self._files.damaged(f"{path.name}, which is missing")
                 return
             with path.open("rb") as file:
                 file.seek(part.start)
                 content = file.read(part.end - part.start)
         for number, line in enumerate(content.splitlines(), 1):
-            yield _Line(path.name, number, line)
-
-    # --- lines ----------------------------------------------------------------------------------
-
-    def _lines(self, path: Path) -> Iterator[_Line]:
-        """The lines of a file; none if there is no file."""
-        with translated(path.name), suppress(FileNotFoundError), path.open("rb") as file:
-            for number in count(1):
-                line = file.readline(_LONGEST_LINE)
-                if not line:
-                    return
-                is_whole = line.endswith(b"\n")
-                yield _Line(path.name, number, line.rstrip(b"\n"), is_whole=is_whole)
-
-    def _read(self, line: _Line, read: Callable[[bytes], T]) -> T | None:
-        """What is in a line; `None` if it cannot be read and this is accepted."""
-        try:
-            return read(line.content)
-        except DecodeError as exc:
-            if not line.is_whole:
-                # It was being written when the server ended, which had not answered yet.
-                self.left_out["lines that were not finished"] += 1
-            else:
-                self._damaged(f"{line.file}, line {line.number}", exc)
-            return None
-
-    def _damaged(self, place: str, cause: Exception | None) -> None:
-        if not self._accept_loss:
-            raise StoreCorrupted(place) from cause
-        self.left_out["lines or files that cannot be read"] += 1
-
-
-@frozen(repr=False)
-class _Line(Redacted):
-    file: str
-    number: int
-    content: bytes
-    is_whole: bool = True
+            yield Line(path.name, number, line)

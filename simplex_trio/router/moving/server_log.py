@@ -14,7 +14,6 @@ from typing import Any, Final
 from attrs import evolve
 
 from simplex_trio.errors import DecodeError
-from simplex_trio.router.moving.server_text import Fields, day, key, keys, maybe, octets, secret
 from simplex_trio.router.store.interface import PutQueue, PutService
 from simplex_trio.router.store.records import (
     LinkRecord,
@@ -23,6 +22,7 @@ from simplex_trio.router.store.records import (
     ServiceRecord,
     Suspended,
 )
+from simplex_trio.serving.server_text import Fields, day, key, keys, maybe, octets, secret
 from simplex_trio.wire.buffer import Reader
 from simplex_trio.wire.errors.decoding import decode_router_error
 from simplex_trio.wire.errors.values import Blocked

@@ -12,9 +12,9 @@ from typing import Final, Self
 from simplex_trio.errors import DecodeError
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
-from simplex_trio.router.moving.server_text import Fields, octets
 from simplex_trio.router.store.interface import PutMessage
 from simplex_trio.router.store.records import MessageHead, NotificationRecord
+from simplex_trio.serving.server_text import Fields, octets
 from simplex_trio.wire.text import decimal
 
 __all__ = [
