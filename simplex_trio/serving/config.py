@@ -55,9 +55,9 @@ class ConnectionLimits:
     public have no such limit: behind them are onion services, and reverse proxies."""
     new_connections_per_second: float = field(default=50, validator=gt(0))
     """From such an address, once ``max_connections_per_address`` have come; further ones are closed
-    at once.  TLS takes a millisecond of the processor for each.  Commands have no limit by address:
-    connections share the processor in turns, and behind the address of another router, which is a
-    proxy, are the commands of thousands."""
+    at once.  TLS takes some 2 ms of the processor for each, so that one address takes a tenth of it
+    at most.  Commands have no limit by address: connections share the processor in turns, and
+    behind the address of another router, which is a proxy, are the commands of thousands."""
     tls_seconds: float = field(default=60, validator=gt(0))
     """For TLS, as in the reference."""
     handshake_seconds: float = field(default=60, validator=gt(0))

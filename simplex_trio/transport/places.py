@@ -42,8 +42,8 @@ class ListenLimits:
     public have no limit of their own: see `simplex_trio.transport.networks.origin_of`."""
     new_connections_per_second: float = field(default=50, validator=gt(0))
     """From such an address, once ``max_connections_per_address`` have come; another is closed at
-    once.  A handshake takes a millisecond of the processor, so that one address cannot take more
-    than a twentieth of it."""
+    once.  TLS with the handshake after it takes some 2 ms of the processor, so that one address
+    takes a tenth of it at most."""
     full_seconds: float = field(default=5, validator=gt(0))
     """How long it waits before it is closed, so that its client retries later or elsewhere."""
     handshake_seconds: float = field(default=60, validator=gt(0))
