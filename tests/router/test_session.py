@@ -557,7 +557,8 @@ async def test_costly_commands_do_not_hold_up_others(monkeypatch: pytest.MonkeyP
         for attacker in attackers:
             sent = await send_costly(attacker, await create(attacker, subscribe=False), owners)
         checks = [await checked_until_pong(honest, lambda: checked) for _ in range(5)]
-        assert max(checks) < 120  # about 110 if the event loop always chooses the honest one last
+        # Some ten passes of the event loop, with at most 14 checks in each.
+        assert max(checks) < 150
         async with trio.open_nursery() as nursery:  # all of them are answered in the end
             for attacker in attackers:
                 nursery.start_soon(read_refusals, attacker, sent)
