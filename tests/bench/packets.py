@@ -1,7 +1,7 @@
 """Rows about what a router for files does with packets, with its records in each kind of database.
 
-Both wait for the disk: PostgreSQL is a server of our own on the same machine, with the settings that
-it comes with.
+Both wait for the disk: PostgreSQL is a server of our own on the same machine, with the settings
+that it comes with.
 """
 
 from __future__ import annotations
