@@ -33,6 +33,7 @@ from simplex_trio.xftp.files.progress import Phase, Progress, Retrying
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPRouterConfig
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
 from tests.cli.support import Program, Result, a_free_port, in_background
+from tests.postgres import new_place
 from tests.transport.support import web_credentials
 from tests.xftp.browsers import browser_on
 
@@ -290,6 +291,30 @@ def a_router(cli: Cli, folder: Path, *options: str, more: str = "") -> None:
     path = folder / "xftp.toml"
     config = path.read_text().replace("ports = [443]", "ports = [0]")
     path.write_text(f'listen = "127.0.0.1"\n{more}\n{config}')
+
+
+def test_a_router_that_stands_by(cli: Cli, photo: Path, tmp_path: Path, postgres: str) -> None:
+    """With its records in a database; the file that one took is had from the other."""
+    folder = tmp_path / "router"
+    a_router(cli, folder, more=f'records = "{new_place(postgres)}"')
+    config = folder / "xftp.toml"
+    config.write_text(config.read_text().replace("ports = [0]", f"ports = [{a_free_port()}]"))
+    arguments = ("xftp", "router", "start", folder)
+    with Program(*arguments, folder=tmp_path) as first:
+        address = first.next_line()
+        with Program(*arguments, "--standby", folder=tmp_path) as second:
+            assert "standing by: another process has the store" in second.next_log()["message"]
+            sent = cli("xftp", "send", photo, address, "--to", tmp_path, "--json").json()
+            assert first.stop(signal.SIGTERM).code == 0
+            assert second.next_line() == address
+            assert cli("xftp", "router", "status", folder, "--json").json()["now"]["packets"] == 2
+            (description,) = sent["descriptions"]
+            got = cli("xftp", "receive", description, "--to", tmp_path / "in", "--keep", "--json")
+            assert Path(got.json()["path"]).read_bytes() == photo.read_bytes()
+            assert second.stop(signal.SIGTERM).code == 0
+    numbers = cli("xftp", "router", "stats", folder, "--json").json()
+    assert numbers["running"] is False
+    assert numbers["now"]["packets"] == numbers["counters"]["packets_uploaded"] == 2
 
 
 def test_the_life_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:
