@@ -207,6 +207,28 @@ async def test_a_database_that_is_full(
         assert await storage.store(packet, body_in_pieces())
 
 
+async def test_old_packets_are_deleted_together(
+    tmp_path: Path, url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are fewer commits than packets, and each packet is counted once."""
+    original, commits = PostgresDatabase.commit, 0
+
+    async def counted(opened: PostgresDatabase, statements: Sequence[Statement]) -> None:
+        nonlocal commits
+        commits += 1
+        await original(opened, statements)
+
+    async with opened(tmp_path, url) as storage:
+        for _ in range(40):
+            await registered(storage)
+        await stored(storage)
+        monkeypatch.setattr(PostgresDatabase, "commit", counted)
+        assert await storage.delete_created_before(2) == 41
+        assert commits < 21
+        assert (storage.packets, storage.bytes_of_records, storage.bytes_stored) == (0, 0, 0)
+        assert bodies(tmp_path) == []
+
+
 # --- one router at a time -------------------------------------------------------------------------
 
 

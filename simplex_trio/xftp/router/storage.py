@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import trio
 
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.errors import StoreError
+from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.storage.failures import translated
 from simplex_trio.storage.postgres.url import DatabaseURL
 from simplex_trio.wire.xftp.commands import PacketInfo
@@ -39,6 +40,8 @@ _log = logging.getLogger(__name__)
 _RECORDS: Final = "records.sqlite"
 _ID_SIZE: Final = 24
 _EXPIRED_AT_ONCE: Final = 100
+_DELETED_TOGETHER: Final = 16
+"""Packets that are deleted at a time, so that they share commits where these take long."""
 
 
 class QuotaExhausted(Exception):
@@ -152,16 +155,26 @@ class Storage:
         A packet that cannot be deleted does not stop this, and is tried again the next time.
         """
         count, last = 0, b""
-        failed, failure = 0, None
-        while old := await self._records.created_before(hour, last, _EXPIRED_AT_ONCE):
-            for sender_id in old:
+        failed, reason = 0, ""
+
+        async def delete(sender_ids: Iterator[bytes]) -> None:
+            nonlocal count, failed, reason
+            for sender_id in sender_ids:
                 try:
-                    count += await self.delete(sender_id)
+                    is_deleted = await self.delete(sender_id)
                 except StoreError as exc:
-                    failed, failure = failed + 1, exc
+                    failed, reason = failed + 1, str(exc)
+                else:
+                    count += is_deleted
+
+        while old := await self._records.created_before(hour, last, _EXPIRED_AT_ONCE):
+            some = iter(old)
+            async with open_inner_nursery() as nursery:
+                for _ in range(_DELETED_TOGETHER):
+                    nursery.start_soon(delete, some)
             last = old[-1]
         if failed:
-            _log.error("%d packets cannot be deleted: %s", failed, failure)
+            _log.error("%d packets cannot be deleted: %s", failed, reason)
         return count
 
     # --- bodies -------------------------------------------------------------------------------
