@@ -130,6 +130,26 @@ async def test_a_folder_from_before_records_were_in_a_database(
         assert await has_body(storage, packet)
 
 
+async def test_a_database_that_is_not_named_any_more(
+    tmp_path: Path, url: DatabaseURL, packet: PacketRecord
+) -> None:
+    """New records in the folder do not remove all bodies."""
+    folder = tmp_path / "files"
+    with pytest.raises(StoreIncomplete, match="in a database, and none is named"):
+        async with open_storage(folder, 10**6, token_bytes):
+            pytest.fail("a router without its records")
+    async with opened(folder, url) as storage:
+        assert await has_body(storage, packet)
+    async with open_storage(folder, 10**6, token_bytes, accept_loss=True) as storage:
+        assert storage.packets == 0
+    assert bodies(folder) == []
+    async with open_storage(folder, 10**6, token_bytes) as storage:
+        await stored(storage)
+    with pytest.raises(StoreIncomplete, match="is not that of"):
+        async with opened(folder, url):
+            pytest.fail("a router without the last records")
+
+
 @pytest.mark.parametrize("text", [b"", b"folder 00, opened 1 times\n", b"folder"])
 async def test_a_damaged_file_in_the_folder(
     tmp_path: Path, url: DatabaseURL, packet: PacketRecord, text: bytes

@@ -118,6 +118,11 @@ class BodyFolder:
         with translated():
             replace_file(self._pairing, pairing.encode())
 
+    def remove_pairing(self) -> None:
+        """Forget that the records were in a database."""
+        with translated():
+            self._pairing.unlink(missing_ok=True)
+
     def is_empty(self) -> bool:
         """Whether there is no body, whole or not."""
         return next(self._path.iterdir(), None) is None

@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from simplex_trio.crypto.keys import AuthPublicKey
-from simplex_trio.errors import StoreError
+from simplex_trio.errors import StoreError, StoreIncomplete
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.storage.failures import translated
 from simplex_trio.storage.postgres.url import DatabaseURL
@@ -253,6 +253,7 @@ async def open_storage(
         async with open_sqlite_records(
             folder / _RECORDS, accept_loss=accept_loss, standby=standby
         ) as in_file:
+            await _unpair(bodies, accept_loss=accept_loss)
             yield await _storage(bodies, in_file, quota, random)
         return
     async with open_postgres_records(records, standby=standby) as in_database:
@@ -278,6 +279,17 @@ async def _pair(
     )
     await records.put_pairing(pairing)
     await in_thread(partial(bodies.put_pairing, pairing))
+
+
+async def _unpair(bodies: BodyFolder, *, accept_loss: bool) -> None:
+    """Make sure that the records of the bodies are not in a database."""
+    if await in_thread(bodies.pairing) is None:
+        return
+    if not (accept_loss or await in_thread(bodies.is_empty)):
+        raise StoreIncomplete(
+            "the records of the folder are in a database, and none is named", None
+        )
+    await in_thread(bodies.remove_pairing)
 
 
 async def _storage(
