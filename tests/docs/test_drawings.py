@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ from drawings.shapes import (
 from drawings.source import SourceError
 from drawings.text import Style, width_of, wrapped
 
+import simplex_trio
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 FENCE = re.compile(r"^```\{(boxes|lanes|bars|chart)\} (.+?)\n(.*?)^```$", re.M | re.S)
@@ -44,6 +47,7 @@ class Case:
     before: str
     """What the page has before it."""
 
+    @cache  # noqa: B019 - there are some thirty, for as long as the tests run
     def drawn(self) -> dict[str, Drawing]:
         lines = self.source.splitlines()
         if self.language == "chart":
@@ -70,6 +74,14 @@ def cases() -> Iterator[Case]:
 
 
 CASES = list(cases())
+
+PACKAGE = Path(simplex_trio.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+MODULES = [
+    ".".join(each.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+    for each in FILES
+]
+SOURCE = "\n".join(each.read_text() for each in FILES)
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
@@ -156,6 +168,26 @@ def test_pages_have_no_pictures_made_of_characters() -> None:
     for page in sorted((DOCS / "explanation").glob("*.md")):
         for block in re.findall(r"^```text\n(.*?)^```$", page.read_text(), re.M | re.S):
             assert not re.search(r"--+>|<--+|\+--+\+", block), page.name
+
+
+def names_in_the_code(case: Case) -> set[str]:
+    """What is in the font of the code, without what is between parentheses."""
+    found = labels(case.drawn()["wide"])
+    styles = (Style.CODE, Style.NAME)
+    return {each.text.partition("(")[0] for each in found if each.style in styles}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.name.startswith("explanation") and case.language != "chart"],
+    ids=lambda case: case.name,
+)
+def test_what_is_named_as_code_is_there(case: Case) -> None:
+    """A module, the end of whose name is in the drawing, or a name that a module defines."""
+    for name in names_in_the_code(case):
+        is_module = any(f".{module}".endswith(f".{name}") for module in MODULES)
+        last = name.rpartition(".")[2]
+        assert is_module or re.search(rf"(?:class |def |^){last}\b", SOURCE, re.M), name
 
 
 # --- the rules for colors ------------------------------------------------------------------------
