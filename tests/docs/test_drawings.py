@@ -226,6 +226,7 @@ def test_lines_are_broken_between_words() -> None:
         "four five six",
     ]
     assert wrapped("indivisible", Style.NOTE, 10) == ["indivisible"]
+    assert wrapped("up to 4 MiB, or more", Style.NOTE, 60) == ["up to", "4 MiB,", "or more"]
     assert wrapped("", Style.NOTE, 10) == []
 
 

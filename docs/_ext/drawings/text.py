@@ -5,6 +5,7 @@ What fits with these widths fits with the fonts of other systems, which are narr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import Enum
 
@@ -30,6 +31,9 @@ _BOLD = (
 _OTHER = 840
 """For characters that are in no table: arrows are as wide, quotation marks narrower."""
 _FIXED = 605
+
+
+_WORD = re.compile(r"[\d,.]+ (?:[KMG]iB|[mµ]?s)\b\S*|\S+")
 
 
 class Style(Enum):
@@ -60,9 +64,10 @@ def width_of(text: str, style: Style) -> float:
 def wrapped(text: str, style: Style, width: float) -> Sequence[str]:
     """The lines of a text that are not wider than this, unless a single word is.
 
-    They are about equally long, so that no word is left alone at the end.
+    They are about equally long, so that no word is left alone at the end; a number stays with the
+    unit behind it.
     """
-    words = text.split()
+    words = _WORD.findall(text)
     lines = _filled(words, style, width)
     while len(lines) > 1:
         width = max(width_of(line, style) for line in lines) - 1
