@@ -55,10 +55,46 @@ def _draw(sketch: Sketch, limit: float, *, aside: float = 0) -> Drawing:
 
     ``aside`` is how much of that arrows need that go around boxes.
     """
+    areas, texts = _boxes(sketch, limit, limit - 2 * _MARGIN - aside)
+    frames = _frames(sketch, areas)
+    arrows = _arrows(sketch, areas)
+    lines = [line for _, line in arrows]
+    left = min(area.left for area in (*areas.values(), *(area for _, area in frames)))
+    placer = Placer(
+        [*areas.values()],
+        [area for _, area in frames],
+        lines,
+        span=(left, left + limit - 2 * _MARGIN),
+    )
+    for edge, line in arrows:
+        placer.label(edge.label, line)
+    for frame, area in frames:
+        placer.title(frame.title, area)
+    items: list[Item] = [Box(area, Look.FRAME, frame.tone) for frame, area in reversed(frames)]
+    for name, area in areas.items():
+        items.extend(_box(sketch, name, area, texts[name]))
+    drawn = Drawing.of([*items, *lines, *placer.labels], _MARGIN)
+    if drawn.width > limit and not aside:
+        return _draw(sketch, limit, aside=drawn.width - limit)
+    return drawn
+
+
+def _box(sketch: Sketch, name: str, area: Area, text: Text) -> Iterator[Item]:
+    """A box with its text, which begins at its left side where nothing is around it."""
+    if name not in sketch.bare:
+        yield Box(area, Look.BOX, sketch.tones[name])
+        yield from text.centered(area)
+    else:
+        yield Box(area, Look.BARE)
+        yield from text.labels(area.left, area.center - text.height / 2, anchor="start")
+
+
+def _boxes(
+    sketch: Sketch, limit: float, most: float
+) -> tuple[Mapping[str, Area], Mapping[str, Text]]:
+    """Where the boxes are, and their texts in as many lines as they need."""
     across, down = _gaps(sketch, limit)
-    room = limit - 2 * _MARGIN - sum(across) - aside
-    widths = _widths(sketch, room, across, limit)
-    columns = list(_places(widths, across))
+    columns = list(_places(_widths(sketch, most - sum(across), across, limit), across))
     spans = {
         name: (columns[each.left][0], columns[each.right - 1][1])
         for name, each in sketch.cells.items()
@@ -72,33 +108,7 @@ def _draw(sketch: Sketch, limit: float, *, aside: float = 0) -> Drawing:
         name: Area(spans[name][0], rows[each.top][0], spans[name][1], rows[each.bottom - 1][1])
         for name, each in sketch.cells.items()
     }
-    boxes: list[Item] = []
-    for name, area in areas.items():
-        is_bare = name in sketch.bare
-        boxes.append(Box(area, Look.BARE if is_bare else Look.BOX, sketch.tones[name]))
-        text = texts[name]
-        top = area.center - text.height / 2
-        boxes.extend(
-            text.labels(area.left, top, anchor="start") if is_bare else text.centered(area)
-        )
-    frames = _frames(sketch, areas)
-    arrows = _arrows(sketch, areas)
-    around = Area.around([*areas.values(), *(area for _, area in frames)])
-    placer = Placer(
-        [*areas.values()],
-        [area for _, area in frames],
-        [line for _, line in arrows],
-        span=(around.left, around.left + limit - 2 * _MARGIN),
-    )
-    for edge, line in arrows:
-        placer.label(edge.label, line)
-    for frame, area in frames:
-        placer.title(frame.title, area)
-    outer = [Box(area, Look.FRAME, frame.tone) for frame, area in reversed(frames)]
-    drawn = Drawing.of([*outer, *boxes, *(line for _, line in arrows), *placer.labels], _MARGIN)
-    if drawn.width > limit and not aside:
-        return _draw(sketch, limit, aside=drawn.width - limit)
-    return drawn
+    return areas, texts
 
 
 def _places(sizes: Sequence[float], gaps: Sequence[float]) -> Iterator[tuple[float, float]]:
@@ -128,7 +138,7 @@ def _gaps(sketch: Sketch, limit: float) -> tuple[list[float], list[float]]:
         if _is_beside(one, other):
             place = min(one.right, other.right)
             across[place] = max(across[place], label.width + 24)
-        elif one.bottom <= other.top or other.bottom <= one.top:
+        else:
             place = min(one.bottom, other.bottom)
             down[place] = max(down[place], label.height + 18)
     for place, more in _room_for_frames(sketch, across=True).items():
@@ -150,41 +160,31 @@ def _padding(sketch: Sketch, name: str, limit: float) -> float:
 
 
 def _room_for_frames(sketch: Sketch, *, across: bool) -> Mapping[int, float]:
-    """How much frames take before a column or row, those in each other one after the other."""
-    found: dict[int, float] = {}
+    """What frames take before each column or row, those around others more than these."""
     starts: dict[tuple[str, ...], float] = {}
     ends: dict[tuple[str, ...], float] = {}
-    for frame in sorted(sketch.frames, key=lambda each: len(each.names)):
-        inside = [each for each in starts if set(each) < set(frame.names)]
-        around = _cells_around(sketch, frame)
-        first, last = (around.left, around.right) if across else (around.top, around.bottom)
-        title = 0 if across else _ABOVE
-        at_start = [starts[each] for each in inside if _edge_of(sketch, each, across)[0] == first]
-        at_end = [ends[each] for each in inside if _edge_of(sketch, each, across)[1] == last]
-        starts[frame.names] = max(at_start, default=0) + _AROUND + title
-        ends[frame.names] = max(at_end, default=0) + _AROUND
-    before: dict[int, float] = {}
-    behind: dict[int, float] = {}
-    for names in starts:
-        first, last = _edge_of(sketch, names, across)
-        before[first] = max(before.get(first, 0), starts[names])
-        behind[last] = max(behind.get(last, 0), ends[names])
-    for place in before.keys() | behind.keys():
-        found[place] = before.get(place, 0) + behind.get(place, 0)
+    spans = {frame.names: _span(sketch, frame.names, across=across) for frame in sketch.frames}
+    for names in sorted(spans, key=len):  # inner ones first
+        inside = [each for each in starts if set(each) < set(names)]
+        first, last = spans[names]
+        before = [starts[each] for each in inside if spans[each][0] == first]
+        behind = [ends[each] for each in inside if spans[each][1] == last]
+        starts[names] = max(before, default=0) + _AROUND + (0 if across else _ABOVE)
+        ends[names] = max(behind, default=0) + _AROUND
+    found: dict[int, float] = {}
+    for place in {place for span in spans.values() for place in span}:
+        before = [starts[names] for names, (first, _) in spans.items() if first == place]
+        behind = [ends[names] for names, (_, last) in spans.items() if last == place]
+        found[place] = max(before, default=0) + max(behind, default=0)
     return found
 
 
-def _edge_of(sketch: Sketch, names: tuple[str, ...], across: bool) -> tuple[int, int]:
+def _span(sketch: Sketch, names: Sequence[str], *, across: bool) -> tuple[int, int]:
+    """The first column or row of some boxes, and the one behind the last."""
     cells = [sketch.cells[name] for name in names]
     if across:
         return min(each.left for each in cells), max(each.right for each in cells)
     return min(each.top for each in cells), max(each.bottom for each in cells)
-
-
-def _cells_around(sketch: Sketch, frame: Frame) -> Cells:
-    left, right = _edge_of(sketch, frame.names, across=True)
-    top, bottom = _edge_of(sketch, frame.names, across=False)
-    return Cells(left, top, right, bottom)
 
 
 def _widths(sketch: Sketch, room: float, gaps: Sequence[float], limit: float) -> list[float]:
