@@ -31,6 +31,7 @@ from simplex_trio.chat.routes import (
     MessageHandlers,
     Middleware,
     Route,
+    require_async,
 )
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Handlers(MessageHandlers[IncomingMessage]):
 
     def use(self, middleware: Middleware) -> Middleware:
         """Call a function around each handler of messages in this table, and those it includes."""
+        require_async(middleware)
         self._middleware.append(middleware)
         return middleware
 
@@ -116,6 +118,7 @@ class Handlers(MessageHandlers[IncomingMessage]):
         the function itself is logged too, since no message of a contact may end the program for
         all others.
         """
+        require_async(function)
         self._error_handlers.append(function)
         return function
 

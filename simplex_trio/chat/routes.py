@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simplex_trio.chat.groups import Member
     from simplex_trio.chat.people import IncomingMessage
 
-__all__ = ["ErrorHandler", "Filter", "MessageHandlers", "Middleware", "Route"]
+__all__ = ["ErrorHandler", "Filter", "MessageHandlers", "Middleware", "Route", "require_async"]
 
 MessageT = TypeVar("MessageT")
 
@@ -35,6 +35,21 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Awaitable[object]])
 
 if TYPE_CHECKING:
     AnyMessage: TypeAlias = IncomingMessage | GroupMessage
+
+
+def require_async(function: Callable[..., Awaitable[object]]) -> None:
+    """Raise `TypeError` for a function that was not written with ``async def``.
+
+    A lambda, and an object that can be called, may return something to await.
+    """
+    inner = inspect.unwrap(function)
+    while isinstance(inner, partial):
+        inner = inner.func
+    if not inspect.isroutine(inner) or inspect.iscoroutinefunction(inner):
+        return
+    name = inner.__name__
+    if name != "<lambda>":
+        raise TypeError(f"{name} is to be written as an async function: async def {name}(...)")
 
 
 @frozen
@@ -115,6 +130,7 @@ class MessageHandlers(Generic[MessageT]):
         """
 
         def add(function: FunctionT, given: str | None = None) -> FunctionT:
+            require_async(function)
             arguments = arguments_of(function)
             if arguments.take_members and not self._HAS_MEMBERS:
                 raise TypeError("only commands in groups take a Member")
@@ -134,13 +150,24 @@ class MessageHandlers(Generic[MessageT]):
             return add(keyword)
         return lambda function: add(function, keyword)
 
+    @overload
+    def on_message(self, function: FunctionT, /) -> FunctionT: ...
+
+    @overload
     def on_message(
         self,
         *filters: Filter[MessageT],
         content: type[Any] | tuple[type[Any], ...] | None = None,
         text: str | re.Pattern[str] | None = None,
-    ) -> Callable[[FunctionT], FunctionT]:
-        """Call a function for messages that fit.
+    ) -> Callable[[FunctionT], FunctionT]: ...
+
+    def on_message(
+        self,
+        *filters: Any,
+        content: type[Any] | tuple[type[Any], ...] | None = None,
+        text: str | re.Pattern[str] | None = None,
+    ) -> Any:
+        """Call a function for messages that fit; for all of them without an argument.
 
         ``content`` is the class of their content, such as `Image`.  ``text`` is the whole text, or
         a pattern that is searched for: then the function gets the ``match`` if it has a parameter
@@ -156,9 +183,15 @@ class MessageHandlers(Generic[MessageT]):
             made.append(_searching(text))
 
         def add(function: FunctionT) -> FunctionT:
+            require_async(function)
             self._messages.append(_MessageHandler(function, (*made, *filters)))
             return function
 
+        if any(map(inspect.iscoroutinefunction, filters)):
+            if len(filters) > 1 or made:
+                raise TypeError("a filter is a plain function, and cannot wait")
+            [function], filters = filters, ()  # ``@handlers.on_message`` without parentheses
+            return add(function)
         return add
 
     def on_edited(self, function: FunctionT) -> FunctionT:
@@ -182,6 +215,7 @@ class MessageHandlers(Generic[MessageT]):
         return self._add(f"{self._PREFIX}file", function)
 
     def _add(self, kind: str, function: FunctionT) -> FunctionT:
+        require_async(function)
         self._others.setdefault(kind, []).append(function)
         return function
 

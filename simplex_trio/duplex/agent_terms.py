@@ -27,7 +27,7 @@ class AgentTerms:
     def check_servers(self, user: str) -> None:
         """Raise `NoServers` if a user has none."""
         if not self._routers.servers_of(user):
-            raise NoServers("the agent has no router to make queues on")
+            raise NoServers("the agent has no router to make queues on: open it with servers=[...]")
 
     def wants_pq(self, pq: bool | None) -> bool:
         """Whether to use the KEM, where a call says so or nothing."""

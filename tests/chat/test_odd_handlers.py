@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from functools import partial, wraps
+from typing import Any, cast
+from unittest.mock import AsyncMock
+
 import pytest
 import trio
 
 from simplex_trio.chat.errors import UnknownContact
 from simplex_trio.chat.handlers import Handlers
 from simplex_trio.chat.people import IncomingMessage
+from simplex_trio.chat.testing.world import World
 from tests.duplex.quiet import open_quiet
 
 from .people import open_person, open_quiet_bot
@@ -82,3 +88,55 @@ async def test_one_task_of_a_handler_asks_at_a_time(autojump_clock: Clock) -> No
             await contact.send(answer)
         await trio.sleep(60)
     assert answers == ["a", "b"]
+
+
+def test_what_is_not_async_is_no_handler() -> None:
+    handlers = Handlers()
+
+    def weather(message: IncomingMessage) -> str:
+        return message.text
+
+    plain: Any = weather
+    for add in (
+        handlers.command,
+        handlers.command("weather"),
+        handlers.on_message(),
+        handlers.on_connected,
+        handlers.on_edited,
+        handlers.groups.on_message(),
+        handlers.use,
+        handlers.on_error,
+    ):
+        with pytest.raises(TypeError, match="async def weather"):
+            add(plain)
+        with pytest.raises(TypeError, match="async def weather"):
+            add(cast("Any", partial(plain)))
+
+    async def answer(message: IncomingMessage) -> None:
+        await message.answer("rain")
+
+    @wraps(answer)
+    def wrapped(message: IncomingMessage) -> Awaitable[None]:
+        return answer(message)
+
+    handlers.on_connected(AsyncMock())
+    for add in (handlers.command, handlers.on_message(), handlers.on_connected):
+        add(answer)
+        add(wrapped)
+        add(lambda message: answer(message))
+    with pytest.raises(TypeError, match="a filter is a plain function"):
+        handlers.on_message(cast("Any", answer), text="hello")
+
+
+async def test_for_all_messages_without_parentheses(simplex_world: World) -> None:
+    handlers = Handlers()
+
+    @handlers.on_message
+    async def echo(message: IncomingMessage) -> None:
+        await message.answer(message.text)
+
+    bot = await simplex_world.bot(handlers)
+    alice = await simplex_world.person("Alice")
+    await alice.connect(bot.address)
+    await alice.send("hello")
+    assert (await alice.next_message()).text == "hello"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -74,6 +76,13 @@ async def test_a_year(simplex_clock):
     assert simplex_clock.current_time() == 365 * 24 * 3600
 """
     run(pytester, source, "--strict-markers").assert_outcomes(passed=4)
+
+
+def test_the_test_in_the_documentation(pytester: pytest.Pytester) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "test-your-program.md"
+    source = page.read_text().partition("```text\n")[2].partition("```")[0]
+    assert "simplex_simulation" in source
+    run(pytester, source, "--strict-markers").assert_outcomes(passed=1)
 
 
 def test_what_does_not_go_together_is_said(pytester: pytest.Pytester) -> None:
