@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -27,10 +29,24 @@ T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+
 
 def _log_error(where: str, exc: Exception) -> None:
     # Not the error's text, which may show what people have said.
-    _logger.error("%s has raised %s", where, type(exc).__name__)
+    _logger.error("%s has raised %s%s", where, type(exc).__name__, _place_in_program(exc))
+
+
+def _place_in_program(exc: Exception) -> str:
+    """Where the program was that raised it: the last of its lines in the file of its function."""
+    frames = [(frame.f_code, line) for frame, line in traceback.walk_tb(exc.__traceback__)]
+    files = [code.co_filename for code, _ in frames]
+    file = next((each for each in files if not each.startswith(_PACKAGE)), None)
+    places = [(code.co_name, line) for code, line in frames if code.co_filename == file]
+    if file is None:
+        return ""
+    name, line = places[-1]
+    return f", in {name} ({file}:{line})"
 
 
 @define(eq=False)

@@ -554,6 +554,8 @@ async def test_errors_of_handlers_do_not_stop_the_bot(
     assert errors == [("inner", "LookupError")]
     for name in ("LookupError", "ZeroDivisionError"):
         assert f"a handler has raised {name}" in caplog.text
+    for function in ("fail_too", "broken_filter"):
+        assert f", in {function} ({__file__}:" in caplog.text
     assert "secret" not in caplog.text
 
 
