@@ -23,6 +23,7 @@ from simplex_trio.transport.tls import utc_now
 from simplex_trio.wire.addresses import ServerAddress, ServerAddressWithAuth
 from simplex_trio.wire.text import to_base64url
 from tests.cli.support import Program, Result, a_free_port
+from tests.postgres import new_place
 
 Cli = Callable[..., Result]
 
@@ -444,3 +445,24 @@ def test_a_store_that_lacks_its_last_commits(cli: Cli, tmp_path: Path) -> None:
     accepted = [line for line in log if "the loss is accepted" in line["message"]]
     assert [line["level"] for line in accepted] == ["warning"]
     assert cli("router", "stats", folder, "--json").json()["now"]["queues"] == 0
+
+
+def test_a_router_stands_by(cli: Cli, tmp_path: Path, postgres: str) -> None:
+    folder, place = tmp_path / "router", new_place(postgres)
+    a_router(cli, folder)
+    config = folder / "router.toml"
+    text = config.read_text().replace('"router.sqlite"', f'"{place}"')
+    config.write_text(text.replace("ports = [0]", f"ports = [{a_free_port()}]"))
+    with Program("router", "start", folder, folder=tmp_path) as first:
+        address = first.next_line()
+        with Program("router", "start", folder, "--standby", folder=tmp_path) as second:
+            waits = second.next_log()["message"]
+            assert waits.startswith("standing by: another process has the store open")
+            assert f"process {first.process.pid}, since" in waits
+            refused = cli("router", "start", folder)
+            assert refused.code == 1
+            assert f"process {first.process.pid}, since" in refused.err
+            first.process.kill()
+            assert second.next_line() == address
+            assert second.stop(signal.SIGTERM).code == 0
+    assert cli("router", "stats", folder, "--json").json()["running"] is False
