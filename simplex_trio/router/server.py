@@ -41,6 +41,7 @@ from simplex_trio.router.statistics import REFERENCE_NAMES, RouterStatistics, ta
 from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.router.store.opening import open_store
+from simplex_trio.router.store.postgres import PostgresStore
 from simplex_trio.serving.control_messages import Controls
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.deadlines import PromptStream
@@ -107,6 +108,8 @@ class Router(RunningRouter):
             found.append("the store has no room")
         if self._hub.commits.seconds_in_store > _STORE_SECONDS:
             found.append("the store does not answer")
+        if isinstance(self._store, PostgresStore) and not self._store.is_connected:
+            found.append("the connection to the database is lost")
         return tuple(found)
 
     # --- what its operator does with queues -----------------------------------------------------

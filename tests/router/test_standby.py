@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import trio
@@ -25,6 +26,7 @@ from simplex_trio.wire.smp.new_queue import MessagingRequest
 from tests.cli.support import a_free_port
 from tests.postgres import new_url
 from tests.serving.credential_files import write_router
+from tests.storage.postgres.unreliable import unreliable_way
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -111,3 +113,22 @@ async def test_a_router_ends_when_another_takes_its_store_over(
     config = evolve(EMBEDDED, store=url)
     with pytest.raises(StoreFenced):
         await run()
+
+
+async def test_a_router_says_that_it_has_lost_its_database(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
+    with TemporaryDirectory(prefix="way-") as folder:
+        async with (
+            unreliable_way(new_url(postgres), Path(folder)) as way,
+            open_router(evolve(EMBEDDED, store=way.url)) as router,
+        ):
+            assert router.problems() == ()
+            way.close()
+            while not router.problems():  # noqa: ASYNC110 - nothing tells of it
+                await trio.sleep(0.01)
+            assert router.problems() == ("the connection to the database is lost",)
+            way.is_open = True
+            while router.problems():  # noqa: ASYNC110 - nothing tells of it
+                await trio.sleep(0.01)

@@ -84,6 +84,11 @@ class PostgresStore(Store):
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the database can be reached, as far as is known."""
+        return self._database.is_connected
+
     async def load(self) -> Snapshot:
         async with self._database.snapshot() as found:
             messages: dict[bytes, list[MessageHead]] = {}

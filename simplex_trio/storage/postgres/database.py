@@ -146,6 +146,11 @@ class PostgresDatabase:
         self._commits = 0
         self._answered_at = trio.current_time()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as is known; it is looked at every two seconds."""
+        return self._connection is not None and not self._connection.closed
+
     # --- calls ----------------------------------------------------------------------------------
 
     async def commit(self, statements: Sequence[Statement]) -> None:
