@@ -388,6 +388,11 @@ xftp_router.command(
     "simplex_trio.cli.routers.files:renew",
     help_epilogue=_examples("simplex-trio xftp router renew /srv/xftp --ca-key /media/usb/ca.key"),
 )
+xftp_router.command(
+    "simplex_trio.cli.routers.file_moving:import_",
+    name="import",
+    help_epilogue=_examples("simplex-trio xftp router import /var/opt/simplex-xftp /srv/xftp"),
+)
 for _name, _example in (
     ("status", "/srv/xftp"),
     ("reload", "/srv/xftp"),

@@ -62,9 +62,14 @@ class Fields:
         self._next += found
         return found
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether there are no more fields."""
+        return self._next == len(self._fields)
+
     def end(self) -> None:
         """Return if there are no more fields."""
-        if self._next != len(self._fields):
+        if not self.is_at_end:
             raise DecodeError("a line that is too long")
 
     # --- values ---------------------------------------------------------------------------------

@@ -12,12 +12,18 @@ from simplex_trio.router.moving.server_messages import (
     read_logged_message,
     read_notification,
 )
+from simplex_trio.xftp.router.server_log import FileServerLog
 from tests.fuzz.target import Target
 from tests.vectors import load
 
 __all__ = ["TARGETS"]
 
-FILES = ("smp_server_6_5.json", "smp_server_7_0.json")
+FILES = (
+    "smp_server_6_5.json",
+    "smp_server_7_0.json",
+    "xftp_server_6_5.json",
+    "xftp_server_7_0.json",
+)
 NOW = 1_700_000_000
 
 
@@ -44,6 +50,12 @@ def log_line(data: bytes) -> None:
         log.feed(line)
 
 
+def file_log(data: bytes) -> None:
+    log = FileServerLog()
+    for line in data.split(b"\n"):
+        log.feed(line)
+
+
 def whole_logs() -> Iterator[bytes]:
     yield from lines("smp-server-store")
     yield b"\n".join(lines("smp-server-store"))
@@ -60,6 +72,7 @@ def records() -> Iterator[bytes]:
 TARGETS = (
     Target("export-records", lambda data: list(decode_records(data)), records),
     Target("server-store-log", log_line, whole_logs),
+    Target("server-file-log", file_log, lambda: lines("file-server-store")),
     Target(
         "server-message",
         lambda data: read_logged_message(data, 1),

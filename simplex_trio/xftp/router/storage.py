@@ -30,6 +30,7 @@ from simplex_trio.xftp.router.records.postgres import PostgresRecords, open_post
 from simplex_trio.xftp.router.records.sqlite import open_sqlite_records
 
 __all__ = [
+    "RECORDS",
     "QuotaExhausted",
     "Storage",
     "open_storage",
@@ -37,7 +38,8 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
-_RECORDS: Final = "records.sqlite"
+RECORDS: Final = "records.sqlite"
+"""The name of the records in the folder, unless they are in a database."""
 _ID_SIZE: Final = 24
 _EXPIRED_AT_ONCE: Final = 100
 _DELETED_TOGETHER: Final = 16
@@ -251,7 +253,7 @@ async def open_storage(
     if records is None:
         bodies = await in_thread(partial(BodyFolder, folder))
         async with open_sqlite_records(
-            folder / _RECORDS, accept_loss=accept_loss, standby=standby
+            folder / RECORDS, accept_loss=accept_loss, standby=standby
         ) as in_file:
             await _unpair(bodies, accept_loss=accept_loss)
             yield await _storage(bodies, in_file, quota, random)
