@@ -34,6 +34,7 @@ class Supervisor:
         name = environment.get("NOTIFY_SOCKET", "")
         # A name in the abstract namespace begins with @; other kinds of sockets are not ours.
         self._address = name if name.startswith("/") else "\0" + name[1:] if name[:1] == "@" else ""
+        self._is_ready = False
         self._watched_seconds = _watched_seconds(environment, process)
 
     @classmethod
@@ -50,7 +51,13 @@ class Supervisor:
 
     def ready(self, status: str) -> None:
         """The program does what it is for, also after a reload."""
+        self._is_ready = True
         self._tell(READY="1", STATUS=status)
+
+    def standing_by(self) -> None:
+        """The program waits until it is needed, which may take years."""
+        self._is_ready = True
+        self._tell(READY="1", STATUS="standing by for another router")
 
     def reloading(self) -> None:
         """The program takes another configuration; `ready` follows, whatever becomes of it."""
@@ -64,13 +71,16 @@ class Supervisor:
     async def keep_informed(self, status: Callable[[], str]) -> None:
         """Tell the status regularly, until cancelled, and that the program lives, if that is asked.
 
-        It lives as long as this task gets its turns.
+        It lives as long as this task gets its turns.  Until it is ready, it asks for more time to
+        start: a large store takes a while.
         """
         if not self.is_there:
             return
         seconds = min(_STATUS_SECONDS, (self._watched_seconds or math.inf) / 2)
         while True:
             fields = {"STATUS": status()}
+            if not self._is_ready:
+                fields["EXTEND_TIMEOUT_USEC"] = str(int(2 * seconds * _MICROSECONDS))
             if self._watched_seconds:
                 fields["WATCHDOG"] = "1"
             self._tell(**fields)

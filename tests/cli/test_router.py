@@ -300,8 +300,9 @@ def test_a_supervisor_is_told(cli: Cli, tmp_path: Path) -> None:
         told.bind(address)
         told.settimeout(60)
         with Program("router", "start", folder, folder=tmp_path, NOTIFY_SOCKET=address) as program:
+            first = told.recv(4096)
+            assert first == b"STATUS=not serving yet\nEXTEND_TIMEOUT_USEC=120000000\n"
             assert told.recv(4096) == b"READY=1\nSTATUS=0 clients\n"
-            assert told.recv(4096) == b"STATUS=0 clients\n"
             program.process.send_signal(signal.SIGHUP)
             assert told.recv(4096).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
             assert told.recv(4096) == b"READY=1\nSTATUS=0 clients\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz import chat, duplex, moving, ratchet, saved, trust, wire, xftp
+from tests.fuzz import chat, control, duplex, moving, ratchet, saved, trust, wire, xftp
 from tests.fuzz.target import Target
 
 __all__ = ["TARGETS"]
@@ -17,6 +17,7 @@ TARGETS: dict[str, Target] = {
         *xftp.TARGETS,
         *chat.TARGETS,
         *moving.TARGETS,
+        *control.TARGETS,
         *saved.TARGETS,
     )
 }

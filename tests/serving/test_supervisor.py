@@ -101,8 +101,23 @@ async def test_keeping_informed(
     lives: bool,
 ) -> None:
     supervisor = Supervisor({"NOTIFY_SOCKET": told.getsockname(), **watchdog}, 7)
+    supervisor.standing_by()
+    assert heard(told) == [{"READY": "1", "STATUS": "standing by for another router"}]
     with trio.move_on_after(121):
         await supervisor.keep_informed(lambda: f"at {trio.current_time():g}")
     messages = heard(told)
     assert [each["STATUS"] for each in messages] == [f"at {each:g}" for each in at]
     assert all(("WATCHDOG" in each) is lives for each in messages)
+    assert not any("EXTEND_TIMEOUT_USEC" in each for each in messages)
+
+
+async def test_a_start_that_takes_long(told: socket.socket, autojump_clock: MockClock) -> None:
+    supervisor = Supervisor({"NOTIFY_SOCKET": told.getsockname()}, 7)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(supervisor.keep_informed, lambda: "loading")
+        await trio.sleep(100)
+        supervisor.ready("loaded")
+        await trio.sleep(100)
+        nursery.cancel_scope.cancel()
+    asked = [each.get("EXTEND_TIMEOUT_USEC") for each in heard(told)]
+    assert asked == ["120000000", "120000000", None, None, None]

@@ -46,7 +46,8 @@ def ask(
         ) from exc
     except OSError as exc:
         raise CommandFailed(
-            f"No router answers on {socket}: it is stopped, or has no control socket.",
+            f"No router answers on {socket}: it is stopped, or was started with another "
+            "configuration or --no-control.",
             ExitCode.UNREACHABLE,
         ) from exc
 

@@ -67,8 +67,11 @@ def run_router(
     if load is not None and config.control is None:
         _log.info("there is no control socket, since there is no place for it or none is wanted")
     serve = partial(program.serve, config, accept_loss=how.accept_loss)
+    supervisor = Supervisor.of_this_process()
+    if config.standby:
+        supervisor.standing_by()
     with collector_for_much() as loaded:
-        reason = run_service(partial(_serve, serve, ready, load))
+        reason = run_service(partial(_serve, serve, ready, load, supervisor))
     _log.info("the router has stopped after %s", reason)
 
 
@@ -76,17 +79,21 @@ async def _serve(
     serve: Callable[..., Awaitable[object]],
     ready: Callable[[RunningRouter], None],
     load: Callable[[], ServingConfig] | None,
+    supervisor: Supervisor,
 ) -> None:
-    supervisor = Supervisor.of_this_process()
+    router: RunningRouter | None = None
+
+    def status() -> str:
+        return "not serving yet" if router is None else _status(router)
+
     with _hang_ups(can_reload=load is not None) as signals:
         async with open_inner_nursery() as nursery:
+            nursery.start_soon(_announce_end, supervisor)
+            nursery.start_soon(supervisor.keep_informed, status)
             router = await nursery.start(serve)
             router.config_loader = load
-            nursery.start_soon(_announce_end, supervisor)
             ready(router)
-            status = partial(_status, router)
             supervisor.ready(status())
-            nursery.start_soon(supervisor.keep_informed, status)
             if signals is not None:
                 nursery.start_soon(_reload_at, signals, router, supervisor)
 
