@@ -99,7 +99,13 @@ class Router(RunningRouter):
 
     def statistics(self) -> RouterStatistics:
         """The router in numbers, now."""
-        return take_statistics(self._hub.state, clients=self.clients, sockets=self.sockets)
+        return take_statistics(
+            self._hub.state,
+            clients=self.clients,
+            sockets=self.sockets,
+            problems=len(self.problems()),
+            web_certificate_until=self._web_certificate_until,
+        )
 
     def problems(self) -> tuple[str, ...]:
         """See `RunningRouter`."""

@@ -75,7 +75,12 @@ class RouterStatistics(ServingStatistics):
 
 
 def take_statistics(
-    state: RouterState, *, clients: int, sockets: SocketStatistics
+    state: RouterState,
+    *,
+    clients: int,
+    sockets: SocketStatistics,
+    problems: int,
+    web_certificate_until: int | None,
 ) -> RouterStatistics:
     """The numbers now."""
     return RouterStatistics(
@@ -94,5 +99,7 @@ def take_statistics(
         sockets_active=sockets.active,
         sockets_leaked=sockets.leaked,
         sockets_turned_away=sockets.turned_away,
+        problems=problems,
+        web_certificate_until=web_certificate_until,
         counters=state.counters.values(),
     )

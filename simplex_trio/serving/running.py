@@ -88,6 +88,7 @@ class RunningRouter(ABC):
         self._serving = config
         self._source = source
         self._shown = shown
+        self._until = _Until.of(shown)
         self._contexts = self._new_contexts(shown, config)
         self._reloading = trio.Lock()
         self._listening_since = 0.0
@@ -165,6 +166,7 @@ class RunningRouter(ABC):
                     "the credentials are those of another router, with another address"
                 )
             self._serving, self._shown, self._contexts = plan.config, shown, contexts
+            self._until = _Until.of(shown)
             self._places.change(plan.config.limits.of_listeners())
             self._reconfigure(plan.config, shown.router)
             self._pace.change()
@@ -286,6 +288,12 @@ class RunningRouter(ABC):
                 self._names.metrics_prefix,
             )
 
+    @property
+    def _web_certificate_until(self) -> int | None:
+        """The end of the life of the certificate for browsers, for statistics."""
+        web = self._until.web
+        return None if web is None else int(web.timestamp())
+
     # --- the control socket -------------------------------------------------------------------
 
     def _controls(self) -> Controls:
@@ -294,7 +302,7 @@ class RunningRouter(ABC):
 
     async def _control_status(self, _request: ControlRequest) -> dict[str, Any]:
         await trio.lowlevel.checkpoint()
-        taken, shown = self.statistics(), self._shown
+        taken, until = self.statistics(), self._until
         return {
             "router": self._names.protocol.value,
             "version": _package_version(),
@@ -302,8 +310,8 @@ class RunningRouter(ABC):
             "running_seconds": round(trio.current_time() - self._listening_since),
             "address": str(self.address),
             "ports": list(self.ports),
-            "certificate_until": _valid_until(shown.router.certificate),
-            "web_certificate_until": shown.web and _valid_until(shown.web.certificates[0]),
+            "certificate_until": until.router.isoformat(),
+            "web_certificate_until": until.web and until.web.isoformat(),
             "now": gauges(taken),
             "counters": dict(taken.counters),
         }
@@ -339,9 +347,23 @@ def _package_version() -> str:
         return "unknown"
 
 
-def _valid_until(certificate: bytes) -> str:
-    """The end of a certificate's life, by ISO 8601."""
-    return x509.load_der_x509_certificate(certificate).not_valid_after_utc.isoformat()
+@frozen
+class _Until:
+    """The ends of the lives of certificates."""
+
+    router: datetime
+    web: datetime | None
+
+    @classmethod
+    def of(cls, shown: ShownCredentials) -> _Until:
+        web = shown.web
+        return cls(
+            _end(shown.router.certificate), None if web is None else _end(web.certificates[0])
+        )
+
+
+def _end(certificate: bytes) -> datetime:
+    return x509.load_der_x509_certificate(certificate).not_valid_after_utc
 
 
 class _Context(ServerContext):

@@ -25,5 +25,10 @@ class ServingStatistics:
     """Accepted, and neither closed nor active; always 0."""
     sockets_turned_away: int
     """Accepted and closed at once, since there was no place or too many came from an address."""
+    problems: int
+    """How many there are at the moment; see `RunningRouter.problems`."""
+    web_certificate_until: int | None
+    """The end of the life of the certificate for browsers, in seconds since 1970, if there is one.
+    The router's own lasts for good."""
     counters: Mapping[str, int]
     """Since the router was created; its ``Count`` has the names."""

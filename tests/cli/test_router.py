@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from simplex_trio.cli.routers import file_controls, files, message_controls, messages
 from simplex_trio.cli.routers.numbers import numbers_in_metrics
 from simplex_trio.crypto.credentials import RouterCredentials
 from simplex_trio.errors import CertificateInvalid
@@ -350,6 +352,31 @@ def test_a_port_that_is_in_use(cli: Cli, tmp_path: Path) -> None:
         refused = cli("router", "start", folder)
     assert refused.code == 1
     assert f"port {port} is in use" in refused.err.lower()
+
+
+def test_the_options_of_both_kinds_are_the_same() -> None:
+    for name in ("start", "try_", "stats", "renew"):
+        ours, theirs = (inspect.signature(getattr(each, name)) for each in (messages, files))
+        options = [
+            {
+                each.name: each.annotation
+                for each in signature.parameters.values()
+                if each.kind is each.KEYWORD_ONLY
+            }
+            for signature in (ours, theirs)
+        ]
+        assert options[0] == options[1], name
+    assert set(inspect.signature(messages.init).parameters) <= set(
+        inspect.signature(files.init).parameters
+    )
+    for name in file_controls.__all__:
+        if name != "packet":
+            ours, theirs = (
+                inspect.signature(getattr(each, name)) for each in (message_controls, file_controls)
+            )
+            assert [each.kind for each in ours.parameters.values()] == [
+                each.kind for each in theirs.parameters.values()
+            ]
 
 
 # --- renew --------------------------------------------------------------------------------------

@@ -384,6 +384,7 @@ async def test_health(autojump_clock: MockClock) -> None:
             with pytest.raises(RouterError):
                 await client.create_queue()
             assert (await fetch(port, "/health/live")).endswith(b"live\n")
+            assert b"simplex_router_problems 1.0\n" in await fetch(port, "/metrics")
             unready = await fetch(port, "/health/ready")
             assert unready.startswith(b"HTTP/1.1 503 ")
             assert unready.endswith(b"\r\n\r\nthe store has no room\n")

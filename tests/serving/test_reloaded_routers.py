@@ -127,6 +127,9 @@ async def test_a_new_certificate_for_browsers(kind: str, tmp_path: Path) -> None
         write_web(tmp_path)
         done = await router.reload(config)
         assert (done.credentials, done.web_credentials) == (False, True)
+        ends_at = router.statistics().web_certificate_until
+        assert ends_at is not None
+        assert 0 < ends_at - datetime.now(UTC).timestamp() <= 24 * 3600
         assert await shown_to_browsers(router) != first
         async with a_client(router) as client:
             await client.ping()

@@ -125,6 +125,8 @@ class XFTPRouter(RunningRouter):
             open_files=self._files.count,
             clients=self._clients,
             sockets=self.sockets,
+            problems=len(self.problems()),
+            web_certificate_until=self._web_certificate_until,
             counters=self._counters,
         )
 

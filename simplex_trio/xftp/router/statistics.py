@@ -74,6 +74,8 @@ def take_statistics(
     open_files: int,
     clients: int,
     sockets: SocketStatistics,
+    problems: int,
+    web_certificate_until: int | None,
     counters: Counters[Count],
 ) -> XFTPRouterStatistics:
     """The numbers now."""
@@ -89,5 +91,7 @@ def take_statistics(
         sockets_active=sockets.active,
         sockets_leaked=sockets.leaked,
         sockets_turned_away=sockets.turned_away,
+        problems=problems,
+        web_certificate_until=web_certificate_until,
         counters=counters.values(),
     )
