@@ -218,17 +218,15 @@ class PostgresRecords(Records):
         await self._commits.commit(statements)
 
     @asynccontextmanager
-    async def _changing(self, sender_id: bytes) -> AsyncIterator[None]:
-        """The turn of a change to a packet, which is not cancelled once it has begun."""
-        async with self._turns.of(sender_id):
-            with trio.CancelScope(shield=True):
-                yield
+    async def _changing(self, sender_id: bytes | None = None) -> AsyncIterator[None]:
+        """The turn of a change to a packet, or to packets that are yet to be found.
 
-    @asynccontextmanager
-    async def _changing_all(self) -> AsyncIterator[None]:
-        """The turn of a change to packets that are yet to be found."""
-        async with self._turns.of_all():
-            with trio.CancelScope(shield=True):
+        It is not cancelled once it has begun.
+        """
+        turn = self._turns.of_all() if sender_id is None else self._turns.of(sender_id)
+        shield = trio.CancelScope(shield=True)
+        async with turn:
+            with shield:
                 yield
 
     # --- numbers ------------------------------------------------------------------------------
@@ -261,7 +259,7 @@ class PostgresRecords(Records):
             if not self.counts.most_to_forget(1, rows, limits):
                 await self._add(put, 1, rows)
                 return True
-        async with self._changing_all():
+        async with self._changing():
             return await self._make_room_and_add(put, 1, rows, limits)
 
     async def add_recipients(
@@ -274,7 +272,7 @@ class PostgresRecords(Records):
             if not self.counts.most_to_forget(0, rows, limits):
                 await self._add(put, 0, rows)
                 return True
-        async with self._changing_all():
+        async with self._changing():
             if not await self._may_have(sender_id, rows, limit):
                 return False
             return await self._make_room_and_add(put, 0, rows, limits, but_not=sender_id)
@@ -357,7 +355,8 @@ class PostgresRecords(Records):
             except StoreFull:
                 # After other errors the lease may be another's, and the body as well.  What is left
                 # then is overwritten by the next upload, or goes with the packet.
-                await in_thread(remove)
+                with trio.CancelScope(shield=True):
+                    await in_thread(remove)
                 raise
             return True
 
@@ -392,7 +391,7 @@ class PostgresRecords(Records):
         return found
 
     async def note_losses(self, sender_ids: Sequence[bytes]) -> None:
-        async with self._changing_all():
+        async with self._changing():
             for first in range(0, len(sender_ids), _LOST_AT_ONCE):
                 some = octets(sender_ids[first : first + _LOST_AT_ONCE])
                 await self._commit(Statement(_NOTE_LOSSES, (some,)))

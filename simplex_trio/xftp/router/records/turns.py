@@ -12,7 +12,14 @@ from contextlib import asynccontextmanager
 import trio
 from attrs import Factory, define
 
-from simplex_trio.errors import StoreConflict, StoreFull, copy_of, without_traceback
+from simplex_trio.errors import (
+    StoreConflict,
+    StoreError,
+    StoreFull,
+    StoreLost,
+    copy_of,
+    without_traceback,
+)
 from simplex_trio.storage.postgres.database import PostgresDatabase
 from simplex_trio.storage.postgres.parameters import Statement
 
@@ -62,7 +69,7 @@ class PacketTurns:
 @define(eq=False)
 class _Change:
     statements: Sequence[Statement]
-    failure: BaseException | None = None
+    failure: Exception | None = Factory(lambda: StoreLost("a commit was interrupted"))
     is_done: bool = False
     turn: trio.Event = Factory(trio.Event)
 
@@ -105,12 +112,18 @@ class SharedCommits:
                 self._waiting[0].turn.set()
 
     async def _commit_all(self, changes: Sequence[_Change]) -> None:
+        failure = await self._failure(changes)
+        if isinstance(failure, StoreConflict | StoreFull) and len(changes) > 1:
+            for change in changes:
+                await self._commit_all([change])
+        else:
+            for change in changes:
+                change.failure = failure
+
+    async def _failure(self, changes: Sequence[_Change]) -> Exception | None:
+        """Commit changes in one transaction; returns why that cannot be."""
         try:
             await self._database.commit([each for change in changes for each in change.statements])
-        except BaseException as exc:
-            if isinstance(exc, StoreConflict | StoreFull) and len(changes) > 1:
-                for change in changes:
-                    await self._commit_all([change])
-                return
-            for change in changes:
-                change.failure = without_traceback(copy_of(exc))
+        except (StoreError, trio.ClosedResourceError) as exc:
+            return without_traceback(copy_of(exc))
+        return None
