@@ -21,8 +21,8 @@ class Walk:
 
     printed: dict[str, str] = field(factory=dict)
     """What commands and programs have printed."""
-    seconds: dict[str, float] = field(factory=dict)
-    """How long they took."""
+    processor_seconds: dict[str, float] = field(factory=dict)
+    """How much time of a processor they took."""
 
     @property
     def demo(self) -> str:
@@ -82,7 +82,8 @@ def lists_that_are_not_whole() -> list[str]:
 
 
 def _five_minutes(walk: Walk) -> bool:
-    return walk.seconds["install"] + walk.seconds["weather bot"] < 5 * 60
+    """The part of the machine in it: the rest is reading and typing, and the network."""
+    return walk.processor_seconds["install"] + walk.processor_seconds["weather bot"] < 2 * 60
 
 
 def _post_quantum(walk: Walk) -> bool:
