@@ -170,7 +170,7 @@ class Store(Protocol):
         """The result of all commits so far.
 
         Raises `StoreCorrupted` if anything cannot be read; it never skips anything.  Cancelling
-        takes effect when the reading is over, and changes nothing.
+        takes effect when the reading is over, or before, and changes nothing.
         """
         ...
 
