@@ -183,8 +183,8 @@ def _raise_refusal(result: PGresult) -> None:
     raise refusal(state, message, table) from cause
 
 
-async def connect(conninfo: str, **defaults: str) -> TrioConnection:
-    """A connection to the first server of ``conninfo`` that accepts one.
+async def connect(conninfo: str, seconds: float, **defaults: str) -> TrioConnection:
+    """A connection to the first server of ``conninfo`` that accepts one, within ``seconds`` each.
 
     ``defaults`` are parameters for those that it does not have.  Every statement is a transaction.
     Raises `StoreUnavailable`, which never shows the password, nor where the server is.
@@ -199,19 +199,22 @@ async def connect(conninfo: str, **defaults: str) -> TrioConnection:
         raise error from None
     failure: StoreError | None = None
     for attempt in attempts:
-        try:
-            for resolved in await _resolved(attempt):
-                try:
-                    gen = TrioConnection._connect_gen(make_conninfo("", **resolved))
-                    connection: TrioConnection = await _wait_connecting(gen)
-                except psycopg.Error as exc:
-                    failure = _cannot_connect(exc)
-                else:
-                    connection._autocommit = True
-                    return connection
-        except OSError as exc:
-            failure = StoreUnavailable("the name of the database's server has no address")
-            failure.__cause__ = exc
+        with trio.move_on_after(seconds) as scope:
+            try:
+                for resolved in await _resolved(attempt):
+                    try:
+                        gen = TrioConnection._connect_gen(make_conninfo("", **resolved))
+                        connection: TrioConnection = await _wait_connecting(gen)
+                    except psycopg.Error as exc:
+                        failure = _cannot_connect(exc)
+                    else:
+                        connection._autocommit = True
+                        return connection
+            except OSError as exc:
+                failure = StoreUnavailable("the name of the database's server has no address")
+                failure.__cause__ = exc
+        if scope.cancelled_caught:
+            failure = StoreUnavailable("the database's server did not answer in time")
     assert failure is not None
     raise failure
 

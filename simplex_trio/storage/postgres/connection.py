@@ -19,6 +19,7 @@ from simplex_trio.storage.postgres.url import DatabaseURL
 
 __all__ = [
     "ANSWER_SECONDS",
+    "CONNECT_SECONDS",
     "Connection",
     "Rows",
     "Snapshot",
@@ -34,8 +35,8 @@ Rows: TypeAlias = list[tuple[Any, ...]]
 ANSWER_SECONDS: Final = 10.0
 """The most that the server may take for one call; then the connection is closed."""
 
-_CONNECT_SECONDS: Final = 5.0
-"""The most for finding the server, TLS, and the password."""
+CONNECT_SECONDS: Final = 5.0
+"""The most for finding a server, TLS, and the password; then the next server has its turn."""
 
 _LOWEST: Final = 140000
 """The oldest PostgreSQL that is used: in earlier ones a process of the server cannot be told to
@@ -47,7 +48,6 @@ _DEFAULTS: Final = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
-    "connect_timeout": "5",
 }
 
 _SETTINGS: Final = {
@@ -139,31 +139,29 @@ async def connect(url: DatabaseURL, *, name: str, schema: str | None = None) -> 
             "a store in PostgreSQL needs psycopg and its library: "
             "pip install 'simplex-trio[postgres]' 'psycopg[binary]'"
         ) from exc
-    with trio.move_on_after(_CONNECT_SECONDS):
-        connection: Connection = await driver.connect(
-            url.libpq, application_name=name, client_encoding="UTF8", **_DEFAULTS
-        )
-        try:
-            await _settle(connection, url.schema or schema)
-        except BaseException:
-            with trio.CancelScope(shield=True):
-                await connection.close()
-            raise
-        return connection
-    raise DatabaseLost("the database did not answer in time")
+    connection: Connection = await driver.connect(
+        url.libpq, CONNECT_SECONDS, application_name=name, client_encoding="UTF8", **_DEFAULTS
+    )
+    try:
+        await _settle(connection, url.schema or schema)
+    except BaseException:
+        with trio.CancelScope(shield=True):
+            await connection.close()
+        raise
+    return connection
 
 
 async def _settle(connection: Connection, schema: str | None) -> None:
     settings = dict(_SETTINGS)
     if schema is not None:
         settings["search_path"] = f'"{schema}"'
-    (((version,),),) = await connection.run([Statement(_VERSION)])
+    (((version,),),) = await run_in_time(connection, [Statement(_VERSION)])
     if version < _LOWEST:
         raise StoreForeign("the database is of a PostgreSQL before version 14")
     set_all = [Statement(_SET, setting) for setting in settings.items()]
-    await connection.run([*set_all, Statement(_WAIT_FOR_THE_DISK)])
+    await run_in_time(connection, [*set_all, Statement(_WAIT_FOR_THE_DISK)])
     with suppress(StoreUnavailable):  # on some systems the server cannot
-        await connection.run([Statement(_SET, _LOOK_FOR_US)])
+        await run_in_time(connection, [Statement(_SET, _LOOK_FOR_US)])
 
 
 async def run_in_time(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from tempfile import TemporaryDirectory
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trio
@@ -171,6 +174,24 @@ async def test_a_database_that_cannot_be_reached(text: str) -> None:
     assert caught.value.retryable is retryable
     assert "secret" not in repr(url) + str(url)
     assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_the_next_server_has_its_turn_when_one_is_silent(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder,) = parse_qs(urlsplit(postgres).query).get("host", [""])
+    if not folder.startswith("/"):
+        pytest.skip("the database that is named is not reached over a socket of this machine")
+    monkeypatch.setattr("simplex_trio.storage.postgres.connection.CONNECT_SECONDS", 0.5)
+    with TemporaryDirectory(prefix="silent-") as name, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{name}/.s.PGSQL.5432")
+        silent.listen()
+        both = DatabaseURL.parse(postgres.replace(folder, f"{name},{folder}"))
+        async with open_connection(both, name="test") as connection:
+            assert await connection.run([Statement("SELECT 5")]) == [[(5,)]]
+        alone = DatabaseURL.parse(postgres.replace(folder, name))
+        with pytest.raises(StoreUnavailable, match="in time"):
+            await connect(alone, name="test")
 
 
 async def test_a_database_that_refuses(postgres: str) -> None:
