@@ -9,6 +9,7 @@ open.  What a copy has left that was killed is so known, and the next copy begin
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 import trio
 from attrs import evolve
 
-from simplex_trio.errors import StoreUnavailable
+from simplex_trio.errors import StoreError, StoreUnavailable
 from simplex_trio.router.moving.copying import Destination
 from simplex_trio.router.store.interface import Filling, Reading
 from simplex_trio.router.store.postgres_reading import PostgresReading, stored_kind
@@ -29,6 +30,8 @@ from simplex_trio.storage.postgres.parameters import Statement
 from simplex_trio.storage.postgres.url import DatabaseURL
 
 __all__ = ["new_postgres_store"]
+
+_log = logging.getLogger(__name__)
 
 _NAME: Final = "simplex-trio router copy"
 
@@ -58,7 +61,14 @@ async def new_postgres_store(url: DatabaseURL) -> AsyncIterator[Destination]:
         finally:
             if not store.is_kept:
                 with trio.CancelScope(shield=True):
-                    await database.commit(_DROP)
+                    await _remove(database)
+
+
+async def _remove(database: PostgresDatabase) -> None:
+    try:
+        await database.commit(_DROP)
+    except StoreError as exc:  # what is left is no store, and the next copy begins with it
+        _log.warning("the unfinished copy stays in the database: %s", exc)
 
 
 async def _check_no_store(url: DatabaseURL) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -28,6 +31,7 @@ from simplex_trio.router.store.postgres import open_postgres_store
 from simplex_trio.router.store.postgres_reading import open_postgres_reading
 from simplex_trio.router.store.sqlite import open_sqlite_store
 from simplex_trio.storage.postgres.parameters import Statement
+from simplex_trio.storage.postgres.url import DatabaseURL
 from tests.postgres import new_url
 from tests.router.moving.support import EVERYTHING, FILES, PLACES, Place, contents_after, filled
 from tests.router.store.support import contents, message, queue, service
@@ -283,6 +287,38 @@ async def test_damage_in_the_database_is_found(postgres: str) -> None:
     async with open_postgres_reading(url) as source:
         with pytest.raises(StoreCorrupted, match="table messages, row 7"):
             await read_all(source)
+
+
+# --- killed -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", PLACES)
+async def test_a_killed_copy_is_not_there_and_can_be_made_again(
+    tmp_path: Path, request: pytest.FixtureRequest, kind: str
+) -> None:
+    url = new_url_text(request.getfixturevalue("postgres")) if kind == "postgres" else ""
+    path = tmp_path / "new"
+    command = [sys.executable, "-m", "tests.router.moving.killed_copy", kind, str(path), url]
+    process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    async with process.stdout:
+        assert (await process.stdout.receive_some()).startswith(b"w")  # or it has ended
+        process.kill()
+        await process.wait()
+    assert all(name.startswith(".new-") for name in os.listdir(tmp_path))
+    place = Place(kind, path, DatabaseURL.parse(url) if url else None)
+    async with filled(EVERYTHING) as source, place.new() as new:
+        await copy_everything(source, new)
+    async with place.reading() as source, new_sqlite_store(tmp_path / "last") as new:
+        await copy_everything(source, new)
+    async with open_sqlite_store(tmp_path / "last") as store:
+        assert await contents(store) == await contents_after(EVERYTHING)
+
+
+def new_url_text(postgres: str) -> str:
+    """The text of a URL of a new schema."""
+    schema = f"schema=test_{secrets.token_hex(8)}"
+    return f"{postgres}{'&' if '?' in postgres else '?'}{schema}"
 
 
 # --- progress, portions -------------------------------------------------------------------------
