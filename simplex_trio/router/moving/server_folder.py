@@ -39,6 +39,7 @@ _NOTIFICATIONS: Final = "smp-server-ntfs.log"
 _JOURNALS: Final = "messages"
 _STATE: Final = "queue_state."
 _LOG: Final = ".log"
+_BEFORE: Final = ".bak"
 
 _PORTION: Final = 256
 """Changes that are read at once: some MiB, if all of them are as large as they may be."""
@@ -89,7 +90,7 @@ class ServerReading(Reading):
             self._files.read(line, self._log.feed)
         self._rest = self._everything()
         messages = self._folder / _MESSAGES
-        backup = messages.with_name(f"{messages.name}.bak")
+        backup = messages.with_name(messages.name + _BEFORE)
         if backup.is_file() and not messages.exists() and not self._journals.is_dir():
             # It takes this name when the server starts, and the other when it stops.
             self.is_complete = False
@@ -126,8 +127,10 @@ class ServerReading(Reading):
                     self.left_out["messages of queues that are gone"] += 1
         # The server has one or the other.
         for folder, _, names in os.walk(self._journals):
-            for name in sorted(names):
-                if name.startswith(_STATE) and name.endswith(_LOG):
+            # While the server writes a state anew, there may be the one of before alone.
+            states = {name.removesuffix(_BEFORE) for name in names if name.startswith(_STATE)}
+            for name in sorted(states):
+                if name.endswith(_LOG):
                     yield from self._journal(Path(folder, name))
 
     def _notifications(self) -> Iterator[PutNotification]:
@@ -170,9 +173,9 @@ class ServerReading(Reading):
 
     def _state(self, state_path: Path) -> JournalState | None:
         """The last state in the file; `None` if there is none."""
-        backup = state_path.with_name(f"{state_path.name}.bak")
-        if backup.is_file():  # the server ended while it wrote the state anew
-            state_path = backup
+        before = state_path.with_name(state_path.name + _BEFORE)
+        if before.is_file():  # the server ended while it wrote the state anew
+            state_path = before
         lines = list(self._files.lines(state_path))
         try:
             return JournalState.read(lines[-1].content)

@@ -447,6 +447,13 @@ async def test_a_state_that_was_being_written_anew(tmp_path: Path) -> None:
         assert bodies(changes) == [b"2", b"3", b"4", b"5"]
 
 
+async def test_a_state_that_was_about_to_be_written_anew(tmp_path: Path) -> None:
+    files = journal_files(f"{STATE}\n", ".bak")
+    files[f"messages/aa/bb/cc/rest/queue_state.{b(R)}.log.2026-11-30T02:00:00Z.bak"] = EARLIER
+    async with imported(write(tmp_path, files)) as (_, changes):
+        assert bodies(changes) == [b"2", b"3", b"4", b"5"]
+
+
 def _without_second(files: dict[str, str]) -> None:
     del files[f"messages/aa/bb/cc/rest/messages.{OTHER_ID}.log"]
 
