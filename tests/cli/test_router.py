@@ -221,7 +221,10 @@ def test_a_running_router_is_told_things(cli: Cli, tmp_path: Path) -> None:
         assert (folder / "here").is_socket()
         status = cli("router", "status", folder)
         assert status.code == 0
-        assert "queues                  1" in status.out
+        words = dict(re.split(r"  +", line, maxsplit=1) for line in status.out.splitlines())
+        assert words["queues"] == "1"
+        assert words["problems"] == "-"
+        assert words["ports"].isdigit()
         assert cli("router", "status", folder, "--json").json()["router"] == "smp"
         assert "waiting" in cli("router", "clients", folder, "--addresses").out
         assert cli("router", "clients", folder, "--json").json()["more"] == 0
@@ -243,7 +246,10 @@ def test_queues_of_a_running_router(cli: Cli, tmp_path: Path, state_file: Path) 
         of_sender = a_sender_id(state_file)
         shown = cli("router", "queue", of_sender, folder)
         assert shown.code == 0
-        assert "state                   active" in shown.out
+        words = dict(re.split(r"  +", line, maxsplit=1) for line in shown.out.splitlines())
+        assert words["state"] == "active"
+        assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", words["created day"])
+        assert words["suspended at"] == "-"
         blocked = cli("router", "block", of_sender, folder, "--reason", "spam", "--notice")
         assert blocked.code == 0
         assert "reason spam, notice yes" in blocked.out

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
-from simplex_trio.cli.output import print_json, say
+from simplex_trio.cli.output import at_time, date_of, print_json, say
 from simplex_trio.cli.routers.complaints import queue_ids
 from simplex_trio.cli.routers.program import ConfigT, RouterProgram
 from simplex_trio.cli.running import run
@@ -16,6 +16,8 @@ from simplex_trio.serving.control import ask_router
 from simplex_trio.serving.control_messages import ControlError
 
 __all__ = ["ask", "ask_about", "say_reloaded", "say_status", "show"]
+
+_DAY = 24 * 3600
 
 _CODES = {
     ControlError.NOT_FOUND: ExitCode.REFUSED,
@@ -71,8 +73,26 @@ def show(answer: Mapping[str, Any], *, json: bool) -> None:
     if json:
         print_json(dict(answer))
         return
+    width = max(map(len, answer), default=0) + 2
     for name, value in answer.items():
-        say(f"{name.replace('_', ' '):<24}{_in_words(value)}")
+        say(f"{name.replace('_', ' '):<{width}}{_named_in_words(name, value)}")
+
+
+def _named_in_words(name: str, value: Any) -> str:
+    """Days and times are numbers in JSON, and dates for people."""
+    if isinstance(value, int) and name.endswith("_day"):
+        return _day(value)
+    if isinstance(value, int) and name.endswith(("_at", "_until")):
+        return at_time(date_of(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return _in_words(value)
+
+
+def _day(days: int) -> str:
+    """A day, from its number since 1970."""
+    found = date_of(days * _DAY)
+    return "some day" if found is None else found.date().isoformat()
 
 
 def _in_words(value: Any) -> str:
@@ -81,8 +101,6 @@ def _in_words(value: Any) -> str:
             return "-"
         case bool():
             return "yes" if value else "no"
-        case int():
-            return f"{value:,}"
         case dict():
             return ", ".join(f"{name} {_in_words(each)}" for name, each in value.items())
         case list():
@@ -97,10 +115,11 @@ def say_status(program: RouterProgram[ConfigT], path: Path, *, json: bool) -> No
     if json:
         print_json(answer)
         return
+    shown = {name: each for name, each in answer.items() if name not in ("counters", "now")}
     show(
-        {name: each for name, each in answer.items() if name not in ("counters", "now")}, json=False
+        {**shown, **{name: each for name, each in answer["now"].items() if name not in shown}},
+        json=False,
     )
-    show(answer["now"], json=False)
 
 
 def say_reloaded(program: RouterProgram[ConfigT], path: Path, *, json: bool) -> None:
