@@ -393,6 +393,11 @@ xftp_router.command(
     name="import",
     help_epilogue=_examples("simplex-trio xftp router import /var/opt/simplex-xftp /srv/xftp"),
 )
+xftp_router.command(
+    "simplex_trio.cli.routers.record_moving:move_records_",
+    name="move-records",
+    help_epilogue=_examples("simplex-trio xftp router move-records /srv/xftp"),
+)
 for _name, _example in (
     ("status", "/srv/xftp"),
     ("reload", "/srv/xftp"),

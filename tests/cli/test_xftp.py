@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from secrets import token_bytes
 
 import pytest
 import trio
@@ -32,10 +33,12 @@ from simplex_trio.wire.addresses import ServerAddress
 from simplex_trio.xftp.files.progress import Phase, Progress, Retrying
 from simplex_trio.xftp.router.config import PacketPolicy, XFTPRouterConfig
 from simplex_trio.xftp.router.server import EMBEDDED, XFTPRouter, open_xftp_router
+from simplex_trio.xftp.router.storage import open_storage
 from tests.cli.support import Program, Result, a_free_port, in_background
 from tests.postgres import new_place
 from tests.transport.support import web_credentials
 from tests.xftp.browsers import browser_on
+from tests.xftp.stored import BODY, stored
 
 Cli = Callable[..., Result]
 
@@ -315,6 +318,29 @@ def test_a_router_that_stands_by(cli: Cli, photo: Path, tmp_path: Path, postgres
     numbers = cli("xftp", "router", "stats", folder, "--json").json()
     assert numbers["running"] is False
     assert numbers["now"]["packets"] == numbers["counters"]["packets_uploaded"] == 2
+
+
+def test_records_move_to_a_database(cli: Cli, tmp_path: Path, postgres: str) -> None:
+    async def fill() -> None:
+        async with open_storage(folder / "files", 10**6, token_bytes) as storage:
+            await stored(storage)
+
+    folder = tmp_path / "router"
+    a_router(cli, folder)
+    assert cli("xftp", "router", "move-records", folder).code == 2
+    trio.run(fill)
+    config = folder / "xftp.toml"
+    config.write_text(f'records = "{new_place(postgres)}"\n{config.read_text()}')
+    stays = cli("xftp", "router", "stats", folder)
+    assert stays.code == 1
+    assert "are not in the database" in stays.err
+    moved = cli("xftp", "router", "move-records", folder, "--json").json()
+    assert moved == {"counts": {"packets": 1, "recipients": 1}}
+    numbers = cli("xftp", "router", "stats", folder, "--json").json()
+    assert numbers["now"]["bytes_stored"] == len(BODY)
+    again = cli("xftp", "router", "move-records", folder)
+    assert again.code == 1
+    assert "no records in a file" in again.err
 
 
 def test_the_life_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:

@@ -1,14 +1,11 @@
 """`open_postgres_records`: the records of a router in a database of PostgreSQL."""
 
-# Statements are made of constants here.
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -16,11 +13,11 @@ from simplex_trio.errors import StoreFull
 from simplex_trio.storage.postgres.connection import Rows
 from simplex_trio.storage.postgres.database import PostgresDatabase, open_postgres_database
 from simplex_trio.storage.postgres.parameters import Parameter, Statement, numbers, octets
-from simplex_trio.storage.postgres.schema import PostgresSchema
 from simplex_trio.storage.postgres.url import DatabaseURL
 from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked
 from simplex_trio.xftp.disk import in_thread
+from simplex_trio.xftp.router.records import statements as sql
 from simplex_trio.xftp.router.records.interface import (
     PacketRecord,
     Recipients,
@@ -34,122 +31,6 @@ from simplex_trio.xftp.router.records.turns import PacketTurns, SharedCommits
 __all__ = ["PostgresRecords", "open_postgres_records"]
 
 _log = logging.getLogger(__name__)
-
-_UNUSED: Final = "NOT has_body AND blocked IS NULL"
-
-_FIRST: Final = (
-    """
-    CREATE TABLE packets (
-        sender_id bytea PRIMARY KEY,
-        sender_key bytea NOT NULL,
-        size int8 NOT NULL,
-        digest bytea NOT NULL,
-        created_hour int8 NOT NULL,
-        has_body bool NOT NULL DEFAULT false,
-        blocked bytea
-    )
-    """,
-    "CREATE INDEX packets_by_age ON packets (created_hour)",
-    f"""
-    CREATE INDEX unused_packets_by_age ON packets (created_hour, sender_id) WHERE {_UNUSED}
-    """,
-    """
-    CREATE TABLE recipients (
-        recipient_id bytea PRIMARY KEY,
-        sender_id bytea NOT NULL REFERENCES packets ON DELETE CASCADE,
-        key bytea NOT NULL
-    )
-    """,
-    "CREATE INDEX recipients_of_packet ON recipients (sender_id)",
-    "CREATE TABLE statistics (name bytea PRIMARY KEY, value int8 NOT NULL)",
-    """
-    CREATE TABLE folder (
-        only_row bool PRIMARY KEY DEFAULT true CHECK (only_row),
-        id bytea NOT NULL,
-        openings int8 NOT NULL
-    )
-    """,
-)
-
-_SCHEMA: Final = PostgresSchema(
-    kind=0x53585046,  # "SXPF", as in SQLite
-    name="simplex_xftp_router",
-    migrations=(_FIRST,),
-)
-
-_COUNT: Final = """
-    SELECT (SELECT count(*) FROM packets), (SELECT count(*) FROM recipients)
-    """
-
-_BYTES_STORED: Final = "SELECT coalesce(sum(size), 0)::int8 FROM packets WHERE has_body"
-
-_STATISTICS: Final = "SELECT name, value FROM statistics"
-
-_PUT_STATISTICS: Final = """
-    INSERT INTO statistics SELECT * FROM unnest($1::bytea[], $2::int8[])
-    ON CONFLICT (name) DO UPDATE SET value = excluded.value
-    """
-
-_PUT_PACKET: Final = """
-    INSERT INTO packets (sender_id, sender_key, size, digest, created_hour)
-    VALUES ($1, $2, $3, $4, $5)
-    """
-
-_PUT_RECIPIENTS: Final = """
-    INSERT INTO recipients (sender_id, recipient_id, key)
-    SELECT $1, * FROM unnest($2::bytea[], $3::bytea[])
-    """
-
-_OLDEST_UNUSED: Final = f"""
-    SELECT sender_id, (SELECT count(*) FROM recipients r WHERE r.sender_id = packets.sender_id)
-    FROM packets WHERE {_UNUSED} AND created_hour < $1 AND sender_id <> $2
-    ORDER BY created_hour, sender_id LIMIT $3
-    """
-
-_SIZES: Final = """
-    SELECT
-        CASE WHEN has_body THEN size ELSE 0 END,
-        (SELECT count(*) FROM recipients r WHERE r.sender_id = packets.sender_id)
-    FROM packets WHERE sender_id = $1
-    """
-
-_BY_SENDER: Final = """
-    SELECT sender_id, sender_key, size, digest, has_body, blocked, sender_key
-    FROM packets WHERE sender_id = $1
-    """
-
-_BY_RECIPIENT: Final = """
-    SELECT p.sender_id, p.sender_key, p.size, p.digest, p.has_body, p.blocked, r.key
-    FROM recipients r JOIN packets p USING (sender_id) WHERE r.recipient_id = $1
-    """
-
-_CREATED_BEFORE: Final = """
-    SELECT sender_id FROM packets WHERE created_hour < $1 AND sender_id > $2
-    ORDER BY sender_id LIMIT $3
-    """
-
-_AWAITS_BODY: Final = f"SELECT true FROM packets WHERE sender_id = $1 AND {_UNUSED}"
-
-_NOTE_BODY: Final = "UPDATE packets SET has_body = true WHERE sender_id = $1"
-
-_NOTE_LOSSES: Final = "UPDATE packets SET has_body = false WHERE sender_id = ANY($1)"
-
-_BLOCK: Final = "UPDATE packets SET has_body = false, blocked = $2 WHERE sender_id = $1"
-
-_DELETE: Final = "DELETE FROM packets WHERE sender_id = ANY($1)"
-
-_SENDER_OF: Final = "SELECT sender_id FROM recipients WHERE recipient_id = $1"
-
-_DELETE_RECIPIENT: Final = "DELETE FROM recipients WHERE recipient_id = $1"
-
-_WITH_BODIES: Final = "SELECT sender_id FROM packets WHERE has_body"
-
-_PAIRING: Final = "SELECT id, openings FROM folder"
-
-_PUT_PAIRING: Final = """
-    INSERT INTO folder (id, openings) VALUES ($1, $2)
-    ON CONFLICT (only_row) DO UPDATE SET id = excluded.id, openings = excluded.openings
-    """
 
 _ROW_BYTES: Final = 352
 """Measured with the longest keys, 297 for packets and 260 for recipients, and 38 more for packets
@@ -177,13 +58,13 @@ async def open_postgres_records(
     """
     async with open_postgres_database(
         url,
-        _SCHEMA,
+        sql.SCHEMA,
         name="simplex-trio xftp router",
         standby=standby,
         standing_by=lambda reason: _log.info("standing by: %s", reason),
     ) as database:
         try:
-            ((packets, recipients),) = await _totals(database, _COUNT)
+            ((packets, recipients),) = await _totals(database, sql.COUNT)
             yield PostgresRecords(database, RecordCounts(packets, recipients))
         finally:
             await database.aclose()
@@ -232,15 +113,15 @@ class PostgresRecords(Records):
     # --- numbers ------------------------------------------------------------------------------
 
     async def bytes_stored(self) -> int:
-        ((size,),) = await _totals(self._database, _BYTES_STORED)
+        ((size,),) = await _totals(self._database, sql.BYTES_STORED)
         return int(size)
 
     async def statistics(self) -> dict[str, int]:
-        return {name.decode(): value for name, value in await self._fetch(_STATISTICS)}
+        return {name.decode(): value for name, value in await self._fetch(sql.STATISTICS)}
 
     async def put_statistics(self, values: Mapping[str, int]) -> None:
         names = octets([name.encode() for name in values])
-        await self._commit(Statement(_PUT_STATISTICS, (names, numbers(list(values.values())))))
+        await self._commit(Statement(sql.PUT_STATISTICS, (names, numbers(list(values.values())))))
 
     # --- packets ------------------------------------------------------------------------------
 
@@ -253,7 +134,7 @@ class PostgresRecords(Records):
         limits: RecordLimits,
     ) -> bool:
         packet = (sender_id, info.sender_key.der, info.size, info.digest, hour)
-        put = (Statement(_PUT_PACKET, packet), _put_recipients(sender_id, recipients))
+        put = (Statement(sql.PUT_PACKET, packet), _put_recipients(sender_id, recipients))
         rows = 1 + len(recipients)
         async with self._changing(sender_id):
             if not self.counts.most_to_forget(1, rows, limits):
@@ -303,10 +184,10 @@ class PostgresRecords(Records):
     ) -> bool:
         """Add so many records, if there is room after deleting unused packets."""
         lacking = self.counts.most_to_forget(packets, rows, limits)
-        unused = await self._fetch(_OLDEST_UNUSED, limits.unused_before, but_not, lacking)
+        unused = await self._fetch(sql.OLDEST_UNUSED, limits.unused_before, but_not, lacking)
         room = self.counts.room(packets, rows, limits, (count for _, count in unused))
         forgotten = [sender_id for sender_id, _ in unused[: room.packets]]
-        changes = [Statement(_DELETE, (octets(forgotten),))] if forgotten else []
+        changes = [Statement(sql.DELETE, (octets(forgotten),))] if forgotten else []
         changes += put if room.is_enough else ()
         if changes:
             await self._commit(*changes)
@@ -315,22 +196,22 @@ class PostgresRecords(Records):
 
     async def _sizes(self, sender_id: bytes) -> tuple[int, int] | None:
         """The size of a packet's body, and the number of its recipients."""
-        for size, recipients in await self._fetch(_SIZES, sender_id):
+        for size, recipients in await self._fetch(sql.SIZES, sender_id):
             return size, recipients
         return None
 
     async def delete_recipient(self, recipient_id: bytes) -> None:
-        for (sender_id,) in await self._fetch(_SENDER_OF, recipient_id):
+        for (sender_id,) in await self._fetch(sql.SENDER_OF, recipient_id):
             async with self._changing(sender_id):
-                if await self._fetch(_SENDER_OF, recipient_id):
-                    await self._commit(Statement(_DELETE_RECIPIENT, (recipient_id,)))
+                if await self._fetch(sql.SENDER_OF, recipient_id):
+                    await self._commit(Statement(sql.DELETE_RECIPIENT, (recipient_id,)))
                     self.counts.note_recipients_deleted(1)
 
     async def by_sender(self, sender_id: bytes) -> PacketRecord | None:
-        return await self._packet(_BY_SENDER, sender_id)
+        return await self._packet(sql.BY_SENDER, sender_id)
 
     async def by_recipient(self, recipient_id: bytes) -> PacketRecord | None:
-        return await self._packet(_BY_RECIPIENT, recipient_id)
+        return await self._packet(sql.BY_RECIPIENT, recipient_id)
 
     async def _packet(self, query: str, entity_id: bytes) -> PacketRecord | None:
         for row in await self._fetch(query, entity_id):
@@ -338,7 +219,7 @@ class PostgresRecords(Records):
         return None
 
     async def created_before(self, hour: int, after: bytes, limit: int) -> list[bytes]:
-        rows = await self._fetch(_CREATED_BEFORE, hour, after, limit)
+        rows = await self._fetch(sql.CREATED_BEFORE, hour, after, limit)
         return [sender_id for (sender_id,) in rows]
 
     # --- packets and their bodies -------------------------------------------------------------
@@ -347,11 +228,11 @@ class PostgresRecords(Records):
         self, sender_id: bytes, place: Callable[[], None], remove: Callable[[], None]
     ) -> bool:
         async with self._changing(sender_id):
-            if not await self._fetch(_AWAITS_BODY, sender_id):
+            if not await self._fetch(sql.AWAITS_BODY, sender_id):
                 return False
             await in_thread(place)
             try:
-                await self._commit(Statement(_NOTE_BODY, (sender_id,)))
+                await self._commit(Statement(sql.NOTE_BODY, (sender_id,)))
             except StoreFull:
                 # After other errors the lease may be another's, and the body as well.  What is left
                 # then is overwritten by the next upload, or goes with the packet.
@@ -368,7 +249,7 @@ class PostgresRecords(Records):
             await in_thread(remove)
             if found is None:
                 return None
-            await self._commit(Statement(_BLOCK, (sender_id, reason.encode())))
+            await self._commit(Statement(sql.BLOCK, (sender_id, reason.encode())))
             return found[0]
 
     async def delete(self, sender_id: bytes, remove: Callable[[], None]) -> int | None:
@@ -378,7 +259,7 @@ class PostgresRecords(Records):
             if found is None:
                 return None
             size, recipients = found
-            await self._commit(Statement(_DELETE, (octets([sender_id]),)))
+            await self._commit(Statement(sql.DELETE, (octets([sender_id]),)))
             self.counts.note_deleted(recipients)
             return size
 
@@ -386,7 +267,7 @@ class PostgresRecords(Records):
         found: set[bytes] = set()
         async with self._database.snapshot() as snapshot:
             await snapshot.read(
-                _WITH_BODIES, lambda rows: found.update(sender_id for (sender_id,) in rows)
+                sql.WITH_BODIES, lambda rows: found.update(sender_id for (sender_id,) in rows)
             )
         return found
 
@@ -394,21 +275,47 @@ class PostgresRecords(Records):
         async with self._changing():
             for first in range(0, len(sender_ids), _LOST_AT_ONCE):
                 some = octets(sender_ids[first : first + _LOST_AT_ONCE])
-                await self._commit(Statement(_NOTE_LOSSES, (some,)))
+                await self._commit(Statement(sql.NOTE_LOSSES, (some,)))
+
+    # --- all records at once ------------------------------------------------------------------
+
+    async def clear(self) -> None:
+        """Delete all records, which are those of a move that was interrupted."""
+        async with self._changing():
+            await self._commit(
+                Statement("DELETE FROM packets"), Statement("DELETE FROM statistics")
+            )
+            self.counts = RecordCounts(0, 0)
+
+    async def put_packets(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Add packets, given by all of their columns."""
+        ids, keys, sizes, digests, hours, bodies, blocked = zip(*rows, strict=True)
+        columns = (octets(ids), octets(keys), numbers(sizes), octets(digests), numbers(hours))
+        put = Statement(sql.PUT_PACKETS, (*columns, numbers(bodies), octets(blocked)))
+        async with self._changing():
+            await self._add((put,), len(rows), len(rows))
+
+    async def put_recipients(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Add recipients, given by all of their columns."""
+        put = Statement(sql.PUT_ALL_RECIPIENTS, [octets(each) for each in zip(*rows, strict=True)])
+        async with self._changing():
+            await self._add((put,), 0, len(rows))
 
     # --- the folder ---------------------------------------------------------------------------
 
     async def pairing(self) -> Pairing | None:
         """Which folder has the bodies, if one has been opened with these records."""
-        for folder_id, openings in await self._fetch(_PAIRING):
+        for folder_id, openings in await self._fetch(sql.PAIRING):
             return Pairing(folder_id, openings)
         return None
 
     async def put_pairing(self, pairing: Pairing) -> None:
         """Store which folder has the bodies."""
-        await self._commit(Statement(_PUT_PAIRING, (pairing.folder_id, pairing.openings)))
+        await self._commit(Statement(sql.PUT_PAIRING, (pairing.folder_id, pairing.openings)))
 
 
 def _put_recipients(sender_id: bytes, recipients: Recipients) -> Statement:
     ids = octets([recipient_id for recipient_id, _ in recipients])
-    return Statement(_PUT_RECIPIENTS, (sender_id, ids, octets([key.der for _, key in recipients])))
+    return Statement(
+        sql.PUT_RECIPIENTS, (sender_id, ids, octets([key.der for _, key in recipients]))
+    )
