@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from elsewhere import address_of
 from implementation import find_type, is_alias, is_there, is_type_variable, union_for_checkers
-from published import field_names, public, public_value, short_names, spelled
+from published import (
+    field_names,
+    full_names,
+    packages_with,
+    public,
+    public_value,
+    short_names,
+    spelled,
+)
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python import ObjectEntry
@@ -34,19 +43,39 @@ class NamesInProse(SphinxTransform):
     def apply(self, **_: Any) -> None:
         if Path(self.env.doc2path(self.env.docname)).suffix == ".rst":
             return  # which has roles for that
+        used = self._packages()
         for literal in list(self.document.findall(nodes.literal)):
             parent: nodes.Node | None = literal.parent
             while parent is not None and not isinstance(parent, nodes.reference | nodes.title):
                 parent = parent.parent
             found = self._NAME.fullmatch(literal.astext())
-            if parent is None and found and self._is_known(found["name"]):
-                literal.replace_self(self._reference(found["name"], literal))
+            if parent is None and found:
+                name = self._with_package(found["name"], used)
+                if self._is_known(name):
+                    literal.replace_self(self._reference(name, literal))
+
+    def _packages(self) -> Counter[str]:
+        """How often the page, in its text and in its programs, uses what each package has."""
+        names = (each.astext().partition(".")[0] for each in self.document.findall(nodes.literal))
+        known = (short_names()[name] for name in names if name in short_names())
+        used = Counter(full.rpartition(".")[0] for full in known)
+        for block in self.document.findall(nodes.literal_block):
+            used.update(re.findall(r"^from (\S+) import", block.astext(), re.MULTILINE))
+        return used
+
+    @staticmethod
+    def _with_package(name: str, used: Counter[str]) -> str:
+        """A name that several packages have is that of the one which the page uses most."""
+        packages = sorted(packages_with(name.partition(".")[0]), key=lambda each: -used[each])
+        if packages and used[packages[0]] > used[packages[1]]:
+            return f"{packages[0]}.{name}"
+        return name
 
     @staticmethod
     def _is_known(name: str) -> bool:
-        head, dot, attribute = name.partition(".")
-        if name.startswith("trio."):
+        if name.startswith("trio.") or name in full_names():
             return True
+        head, dot, attribute = name.partition(".")
         if head in short_names():
             value = public_value(short_names()[head])
             return not dot or hasattr(value, attribute) or attribute in field_names(value)

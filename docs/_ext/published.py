@@ -17,7 +17,9 @@ __all__ = [
     "exported",
     "field_names",
     "full_name",
+    "full_names",
     "is_implementation",
+    "packages_with",
     "public",
     "public_value",
     "short_names",
@@ -66,19 +68,30 @@ def full_names() -> frozenset[str]:
 
 
 @cache
+def _by_last_part() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for full in full_names():
+        found.setdefault(full.rpartition(".")[2], []).append(full)
+    return found
+
+
+@cache
 def short_names() -> dict[str, str]:
     """The full public name by the last part of it, for those that have it to themselves.
 
     Names of the first page win over those of packages below.
     """
-    found: dict[str, list[str]] = {}
-    for full, _ in public().values():
-        found.setdefault(full.rpartition(".")[2], []).append(full)
     return {
         name: min(names, key=lambda full: full.count("."))
-        for name, names in found.items()
+        for name, names in _by_last_part().items()
         if len(names) == 1 or any(full.count(".") == 1 for full in names)
     }
+
+
+def packages_with(name: str) -> tuple[str, ...]:
+    """The packages that export something by a name which none of them has to itself."""
+    found = [] if name in short_names() else _by_last_part().get(name, [])
+    return tuple(full.rpartition(".")[0] for full in found)
 
 
 def spelled(name: str) -> str | None:

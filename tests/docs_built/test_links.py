@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
+
 from tests.docs_built.pages import FOLDER, Page, pages
 
 
@@ -44,6 +46,21 @@ def test_links_lead_to_pages_and_places_that_exist() -> None:
             if not is_there:
                 lost.append(f"{page.path.relative_to(FOLDER)}: {link}")
     assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        ("how-to/receipts", "duplex.MessageSent"),
+        ("how-to/repair", "duplex.SecurityCodeChanged"),
+        ("how-to/contacts", "chat.SecurityCodeChanged"),
+        ("how-to/alerts", "chat.Notification"),
+    ],
+)
+def test_a_name_of_several_packages_leads_to_that_of_the_page(page: str, name: str) -> None:
+    links = pages()[FOLDER / f"{page}.html"].links
+    found = {link.partition("#")[2] for link in links if link.endswith(f".{name.split('.')[1]}")}
+    assert found == {f"simplex_trio.{name}"}
 
 
 def test_places_have_one_name_each() -> None:
