@@ -125,8 +125,19 @@ class MemoryFile:
         self._connection.close()
 
 
+class _InMemory(sqlite3.Connection):
+    """A connection that may be dropped: all that it has is its memory, which is freed then.
+
+    From 3.13 on Python warns of others that were not closed.
+    """
+
+    def __del__(self) -> None:
+        with suppress(sqlite3.ProgrammingError):  # in another thread, which may not close it
+            self.close()
+
+
 def _new_tables() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = sqlite3.connect(":memory:", isolation_level=None, factory=_InMemory)
     connection.text_factory = bytes
     connection.execute("PRAGMA foreign_keys = ON")
     for statement in TABLES:
