@@ -37,9 +37,12 @@ from simplex_trio.errors import (
     EncodeError,
     EncryptionSupportMissing,
     NotAService,
+    PostgresSupportMissing,
     SimplexError,
     SocksSupportMissing,
+    StoreFenced,
     StoreFull,
+    StoreOutcomeUnknown,
     WrongIdentity,
 )
 from simplex_trio.ratchet.errors import KEMSupportMissing
@@ -87,6 +90,9 @@ ERRORS: list[tuple[BaseException, int]] = [
     (StoreFull("no room"), 1),
     (KEMSupportMissing("pip install 'simplex-trio[duplex]'"), 1),
     (EncryptionSupportMissing("pip install 'simplex-trio[sqlcipher]'"), 1),
+    (PostgresSupportMissing("pip install 'simplex-trio[postgres]'"), 1),
+    (StoreFenced("another process has taken over the store"), 1),
+    (StoreOutcomeUnknown("it cannot be told what became of a commit"), 1),
     (UnknownConnection(), 2),
     (NoServers("none"), 2),
     (AlreadyJoined("0123456789abcdef"), 2),
