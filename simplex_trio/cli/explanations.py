@@ -137,8 +137,8 @@ def explain(error: BaseException, place: str | None = None) -> tuple[str, ExitCo
             )
         case StoreLost():
             return (
-                f"The router has ended, because {error}. Nothing that it has acknowledged is "
-                "lost. Start it again, with --standby if another one may run.",
+                f"The router has ended, because {error}. Start it again, with --standby if "
+                "another one may run.",
                 ExitCode.FAILED,
             )
         case StoreError() if isinstance(error.__cause__, OSError):
