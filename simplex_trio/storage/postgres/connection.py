@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import trio
 
-from simplex_trio.errors import PostgresSupportMissing, StoreForeign, StoreUnavailable
+from simplex_trio.errors import PostgresSupportMissing, StoreError, StoreForeign
 from simplex_trio.storage.postgres.failures import DatabaseLost
 from simplex_trio.storage.postgres.parameters import Parameter, Statement
 from simplex_trio.storage.postgres.url import DatabaseURL
@@ -160,7 +160,7 @@ async def _settle(connection: Connection, schema: str | None) -> None:
         raise StoreForeign("the database is of a PostgreSQL before version 14")
     set_all = [Statement(_SET, setting) for setting in settings.items()]
     await run_in_time(connection, [*set_all, Statement(_WAIT_FOR_THE_DISK)])
-    with suppress(StoreUnavailable):  # on some systems the server cannot
+    with suppress(StoreError):  # on some systems the server cannot
         await run_in_time(connection, [Statement(_SET, _LOOK_FOR_US)])
 
 

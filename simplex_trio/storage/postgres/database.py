@@ -56,7 +56,7 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 LEASE_SECONDS: Final = 20.0
-"""So long after the last answer of the database the lease counts as lost, and whoever writes ends.
+"""So long after the last answer of the database the lease counts as lost, and the program ends.
 
 It is less than the half minute after which the server gives the lock of a machine that it cannot
 reach to the next: so two processes that cannot know of each other do not both go on.
