@@ -148,7 +148,7 @@ def store_controls(store: Store) -> Controls:
         name = request.text("folder")
         if not isinstance(store, SQLiteStore):
             raise ControlError(ControlError.BAD_REQUEST, "the router's store is not a file")
-        if Path(name).name != name:
+        if Path(name).name != name or name == "..":
             raise ControlError(ControlError.BAD_REQUEST, "the folder must be beside the store")
         try:
             await store.back_up(store.path.parent / name / store.path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from simplex_trio.router.core.administration import QueueState
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.server import EMBEDDED, Router, open_router
 from simplex_trio.router.session_info import origin_text
+from simplex_trio.router.store.interface import PutQueue
+from simplex_trio.router.store.sqlite import read_backup
 from simplex_trio.serving.control import ask_router
 from simplex_trio.serving.control_messages import ControlError
 from simplex_trio.transport.networks import Origin
@@ -237,3 +240,30 @@ async def test_a_change_of_configuration_on_the_socket(tmp_path: Path) -> None:
         assert answer["credentials"] is False
         assert isinstance(router, Router)
         await trio.lowlevel.checkpoint()
+
+
+async def test_a_copy_of_the_store_on_the_socket(tmp_path: Path) -> None:
+    store, socket = tmp_path / "router.sqlite", tmp_path / "control"
+    (tmp_path / "beside").mkdir()
+    async with (
+        open_router(evolve(EMBEDDED, store=store, control=socket)) as router,
+        open_smp_client(router.address) as client,
+    ):
+        await client.create_queue()
+        assert await ask_router(socket, "back_up", folder="beside") == {}
+        for wrong in ("..", "beside/..", "/tmp", "beside", "not there"):
+            with pytest.raises(ControlError):
+                await ask_router(socket, "back_up", folder=wrong)
+        await client.create_queue()
+    async with read_backup(tmp_path / "beside" / "router.sqlite") as reading:
+        assert not reading.is_complete
+        queues = [each for each in await reading.portion() if isinstance(each, PutQueue)]
+    assert len(queues) == 1
+    assert os.listdir(tmp_path / "beside") == ["router.sqlite"]
+
+
+async def test_there_is_no_copy_of_a_store_that_is_no_file(tmp_path: Path) -> None:
+    socket = tmp_path / "control"
+    async with open_router(evolve(EMBEDDED, control=socket)):
+        with pytest.raises(ControlError, match="not a file"):
+            await ask_router(socket, "back_up", folder="beside")
