@@ -70,9 +70,8 @@ async def serve_control(
 @asynccontextmanager
 async def _opened(path: Path) -> AsyncIterator[trio.SocketListener]:
     await _remove_stale(path)
-    sock = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = trio.socket.from_stdlib_socket(_bound(path))
     try:
-        await _bind(sock, path)
         ours = os.stat(path).st_ino
         try:
             sock.listen(CONNECTIONS)
@@ -85,19 +84,23 @@ async def _opened(path: Path) -> AsyncIterator[trio.SocketListener]:
         sock.close()
 
 
-async def _bind(sock: trio.socket.SocketType, path: Path) -> None:
-    """Bind the socket so that there is no moment in which others can connect."""
+def _bound(path: Path) -> socket.socket:
+    """A socket at this path, to which there is no moment in which others can connect."""
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise OSError(None, "the path of the control socket is too long", str(path))
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # It is the whole process's, so no other task may run until it is as before.
     before = os.umask(0o177)
     try:
-        with trio.CancelScope(shield=True):
-            await sock.bind(os.fspath(path))  # which does not wait, for a path
-    except OSError as exc:
-        exc.filename = str(path)
+        sock.bind(os.fspath(path))
+    except BaseException as exc:
+        sock.close()
+        if isinstance(exc, OSError):
+            exc.filename = str(path)
         raise
     finally:
         os.umask(before)
+    return sock
 
 
 async def _remove_stale(path: Path) -> None:

@@ -169,6 +169,23 @@ async def test_a_store_that_refuses() -> None:
             owner.events.receive_nowait()
 
 
+async def test_what_is_cancelled_happens_all_the_same() -> None:
+    store = ReluctantStore()
+    async with open_router(store=store) as router, open_smp_client(router.address) as owner:
+        queue = await owner.create_queue()
+        store.go = trio.Event()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await router.block_queue(queue.sender_id, SPAM)
+        assert scope.cancelled_caught
+        store.go.set()
+        event = await owner.events.receive()
+        assert isinstance(event, ErrorEvent)
+        status = router.queue_status(queue.sender_id)
+        assert status is not None
+        assert status.state is QueueState.BLOCKED
+
+
 async def test_on_the_socket(tmp_path: Path) -> None:
     path = tmp_path / "control"
     config = evolve(EMBEDDED, control=path)

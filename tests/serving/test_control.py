@@ -255,6 +255,17 @@ async def test_what_is_none_of_ours_stays(tmp_path: Path) -> None:
     assert other.read_text() == "precious"
 
 
+async def test_a_folder_that_is_missing(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with a_socket(tmp_path / "missing" / "control"):
+                pass
+        assert caught.group_contains(FileNotFoundError, match="missing/control")
+    finally:
+        assert os.umask(before) == 0o022
+
+
 async def test_paths_that_are_too_long(tmp_path: Path) -> None:
     path = tmp_path / ("x" * control.LONGEST_PATH)
     with pytest.raises(ExceptionGroup) as caught:
