@@ -50,7 +50,7 @@ from tests.xftp.stored import (
     stored,
 )
 
-ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("SIMPLEX_TRIO_CRASH_ROUNDS", "1"))
 
 SPAM = Blocked(BlockingReason.SPAM)
 
