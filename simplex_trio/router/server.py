@@ -22,10 +22,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import cached_property, partial
+from pathlib import Path
 
 import trio
 
 from simplex_trio.crypto.credentials import RouterCredentials
+from simplex_trio.errors import StoreUnavailable
 from simplex_trio.nursery import open_inner_nursery
 from simplex_trio.router import housekeeping
 from simplex_trio.router.config import RouterConfig
@@ -42,6 +44,7 @@ from simplex_trio.router.store.interface import Store
 from simplex_trio.router.store.memory import MemoryStore
 from simplex_trio.router.store.opening import open_store
 from simplex_trio.router.store.postgres import PostgresStore
+from simplex_trio.router.store.sqlite import SQLiteStore
 from simplex_trio.serving.control_messages import Controls
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.deadlines import PromptStream
@@ -151,6 +154,22 @@ class Router(RunningRouter):
     async def delete_queue(self, queue_id: bytes) -> bool:
         """Delete a queue with its messages; its subscribers are told.  See `block_queue`."""
         return await self._queues.delete(queue_id)
+
+    # --- its store ------------------------------------------------------------------------------
+
+    async def back_up(self, path: Path) -> None:
+        """Copy the store to ``path``, where nothing may be, while everything goes on.
+
+        The copy has all that was stored before the call, and some of what is stored meanwhile.  It
+        lacks what comes later, so that a router refuses it with `StoreIncomplete`, unless that is
+        accepted.  If this raises, or is cancelled, there is nothing at ``path``.
+
+        Raises `StoreUnavailable`, also if the store is not a file.
+        """
+        if not isinstance(self._store, SQLiteStore):
+            await trio.lowlevel.checkpoint()
+            raise StoreUnavailable("the router's store is not a file")
+        await self._store.back_up(path)
 
     def _controls(self) -> Controls:
         return {

@@ -15,7 +15,7 @@ from simplex_trio.client.smp.client import SMPClient, open_smp_client
 from simplex_trio.client.smp.queues import MessageReceived, ReceivingQueue
 from simplex_trio.crypto.keys import Ed25519PrivateKey
 from simplex_trio.engine.events import ErrorEvent, Notice
-from simplex_trio.errors import StoreError
+from simplex_trio.errors import StoreError, StoreIncomplete, StoreUnavailable
 from simplex_trio.router.core.administration import QueueState
 from simplex_trio.router.core.counters import Count
 from simplex_trio.router.server import EMBEDDED, Router, open_router
@@ -284,3 +284,31 @@ async def test_there_is_no_copy_of_a_store_that_is_no_file(tmp_path: Path) -> No
     async with open_router(evolve(EMBEDDED, control=socket)):
         with pytest.raises(ControlError, match="not a file"):
             await ask_router(socket, "back_up", folder="beside")
+
+
+async def test_a_program_backs_up_its_router(tmp_path: Path) -> None:
+    backup = tmp_path / "backup"
+    async with (
+        open_router(evolve(EMBEDDED, store=tmp_path / "router.sqlite")) as router,
+        open_smp_client(router.address) as client,
+    ):
+        queue = await client.create_queue(subscribe=False)
+        await client.send(queue.sender_id, b"hello")
+        await router.back_up(backup)
+        with pytest.raises(StoreUnavailable):
+            await router.back_up(backup)
+    with pytest.raises(StoreIncomplete):
+        async with open_router(evolve(EMBEDDED, store=backup)):
+            pytest.fail("it lacks what came later")
+    async with (
+        open_router(evolve(EMBEDDED, store=backup), accept_loss=True) as router,
+        open_smp_client(router.address) as client,
+    ):
+        await client.subscribe(queue)
+        assert await received(client, queue) == b"hello"
+
+
+async def test_a_router_in_memory_has_nothing_to_back_up(tmp_path: Path) -> None:
+    async with open_router() as router:
+        with pytest.raises(StoreUnavailable, match="not a file"):
+            await router.back_up(tmp_path / "backup")
