@@ -37,9 +37,16 @@ from simplex_trio.router.store.rows import (
     read_queue,
     read_service,
 )
-from simplex_trio.storage.postgres.connection import Rows, Snapshot, connect, snapshot
+from simplex_trio.storage.postgres.connection import (
+    Rows,
+    Snapshot,
+    connect,
+    run_in_time,
+    snapshot,
+)
 from simplex_trio.storage.postgres.failures import LEASE_TABLE
 from simplex_trio.storage.postgres.lease import lock_number, try_lock
+from simplex_trio.storage.postgres.parameters import Statement
 from simplex_trio.storage.postgres.url import DatabaseURL
 
 __all__ = ["PostgresReading", "open_postgres_reading", "stored_kind"]
@@ -90,6 +97,7 @@ _PARTS: Final = (
 _COUNT: Final = f"SELECT {' + '.join(f'(SELECT count(*) FROM {part.table})' for part in _PARTS)}"
 
 _KIND: Final = f"SELECT kind, version FROM {LEASE_TABLE}"
+_WRITES: Final = "SELECT NOT current_setting('transaction_read_only')::bool"
 _HAS_LEASE: Final = f"SELECT to_regclass('{LEASE_TABLE}') IS NOT NULL"
 
 
@@ -135,13 +143,16 @@ def _read(part: _Part, rows: Sequence[Columns]) -> Iterator[Filling]:
 async def open_postgres_reading(url: DatabaseURL) -> AsyncIterator[Reading]:
     """Read a store, also while a router uses it; then it is not complete.
 
-    If none uses it, none can open it until this ends.  Raises `StoreForeign` if there is no store,
+    If none uses it, none can open it until this ends.  A server that only reads, as one does that
+    follows another, has to be asked for with ``target_session_attrs``; what it has is not complete.  Raises `StoreForeign` if there is no store,
     or one of another version of this package, and `StoreUnavailable`.
     """
     name = url.schema or POSTGRES_SCHEMA.name
     connection = await connect(url, name="simplex-trio router copy", schema=name)
     try:
-        is_ours = await try_lock(connection, lock_number(name))
+        # The lock of a copy that follows another server says nothing about who writes there.
+        (((writes,),),) = await run_in_time(connection, [Statement(_WRITES)])
+        is_ours = await try_lock(connection, lock_number(name)) and writes
         async with snapshot(connection) as found:
             kind, version = await stored_kind(found)
             if kind != POSTGRES_SCHEMA.kind:

@@ -137,7 +137,8 @@ class TrioConnection(psycopg.AsyncConnection[Any]):
             result = results[0]
             if result.status == ExecStatus.PIPELINE_SYNC:
                 break
-            prepared = expected.popleft()
+            # What fails after all of them have succeeded is the commit.
+            prepared = expected.popleft() if expected else None
             if result.status not in _SUCCESS:
                 if prepared is not None:
                     del self._names[prepared]
@@ -184,8 +185,9 @@ def _raise_refusal(result: PGresult) -> None:
 
 
 async def connect(conninfo: str, seconds: float, **defaults: str) -> TrioConnection:
-    """A connection to the first server of ``conninfo`` that accepts one, within ``seconds`` each.
+    """A connection to the first server of ``conninfo`` that accepts one.
 
+    Each address of a server has ``seconds``, or its ``connect_timeout`` if that is less.
     ``defaults`` are parameters for those that it does not have.  Every statement is a transaction.
     Raises `StoreUnavailable`, which never shows the password, nor where the server is.
     """
@@ -199,24 +201,35 @@ async def connect(conninfo: str, seconds: float, **defaults: str) -> TrioConnect
         raise error from None
     failure: StoreError | None = None
     for attempt in attempts:
-        with trio.move_on_after(seconds) as scope:
-            try:
-                for resolved in await _resolved(attempt):
-                    try:
-                        gen = TrioConnection._connect_gen(make_conninfo("", **resolved))
-                        connection: TrioConnection = await _wait_connecting(gen)
-                    except psycopg.Error as exc:
-                        failure = _cannot_connect(exc)
-                    else:
-                        connection._autocommit = True
-                        return connection
-            except OSError as exc:
-                failure = StoreUnavailable("the name of the database's server has no address")
-                failure.__cause__ = exc
-        if scope.cancelled_caught:
-            failure = StoreUnavailable("the database's server did not answer in time")
+        limit = _limit(attempt, seconds)
+        addresses: list[dict[str, Any]] = []
+        try:
+            with trio.move_on_after(limit):
+                addresses = await _resolved(attempt)
+        except OSError as exc:
+            failure = StoreUnavailable("the name of the database's server has no address")
+            failure.__cause__ = exc
+            continue
+        failure = DatabaseLost("the database's server did not answer in time")
+        for resolved in addresses:
+            with trio.move_on_after(limit):
+                try:
+                    gen = TrioConnection._connect_gen(make_conninfo("", **resolved))
+                    connection: TrioConnection = await _wait_connecting(gen)
+                except psycopg.Error as exc:
+                    failure = _cannot_connect(exc)
+                else:
+                    connection._autocommit = True
+                    return connection
     assert failure is not None
     raise failure
+
+
+def _limit(attempt: Mapping[str, Any], seconds: float) -> float:
+    """How long to wait for an address; 0 and what is no number stand for no limit of their own."""
+    text = _conninfo_utils.get_param(attempt, "connect_timeout") or ""
+    own = int(text) if text.isdecimal() else 0
+    return min(own or seconds, seconds)
 
 
 def _cannot_connect(exc: psycopg.Error) -> StoreError:
@@ -251,6 +264,8 @@ async def _wait_connecting(gen: PQGenConn[Any]) -> Any:
             file, wanted = gen.send(await _ready(file, wanted))
     except StopIteration as finished:
         return finished.value
+    finally:
+        gen.close()
 
 
 async def _ready(file: int, wanted: Wait) -> Ready:

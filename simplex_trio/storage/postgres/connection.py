@@ -36,7 +36,8 @@ ANSWER_SECONDS: Final = 10.0
 """The most that the server may take for one call; then the connection is closed."""
 
 CONNECT_SECONDS: Final = 5.0
-"""The most for finding a server, TLS, and the password; then the next server has its turn."""
+"""The most for one address of a server, with TLS and the password: the next may be the one that
+has taken over."""
 
 _LOWEST: Final = 140000
 """The oldest PostgreSQL that is used: in earlier ones a process of the server cannot be told to
@@ -48,6 +49,8 @@ _DEFAULTS: Final = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
+    # A copy that only reads has the lease as well, and its lock keeps no other process away.
+    "target_session_attrs": "read-write",
 }
 
 _SETTINGS: Final = {

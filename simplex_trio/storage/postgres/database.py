@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 import trio
 
 from simplex_trio.errors import (
+    StoreCorrupted,
     StoreError,
     StoreFenced,
     StoreLocked,
@@ -33,7 +34,7 @@ from simplex_trio.storage.postgres.connection import (
     run_in_time,
     snapshot,
 )
-from simplex_trio.storage.postgres.failures import DatabaseLost
+from simplex_trio.storage.postgres.failures import LEASE_TABLE, DatabaseLost
 from simplex_trio.storage.postgres.lease import (
     Lease,
     lock_number,
@@ -76,11 +77,13 @@ STANDBY_SECONDS: Final = 0.5
 """How often a process that stands by tries to take the lock.  It does not wait in the server, which
 would have to keep all that is deleted in the meantime."""
 
-_LOOK: Final = Statement("SELECT 1")
+_LOOK: Final = Statement(f"SELECT epoch FROM {LEASE_TABLE}")  # noqa: S608 - a constant
 
 _DURABILITY: Final = Statement("""
     SELECT name FROM pg_settings WHERE setting = 'off' AND name IN ('fsync', 'full_page_writes')
     """)
+
+_ANOTHER: Final = "the database is another one, or lacks what it has confirmed"
 
 _SHORTEST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
@@ -282,6 +285,9 @@ class PostgresDatabase:
                     raise StoreUnavailable("the connection to the database is lost") from exc
                 await trio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
+            except StoreError as exc:
+                # There is no lease in this database, or not the one that was taken.
+                self._fail(StoreLost(_ANOTHER), exc)
             else:
                 _log.warning("the connection to the database has been made again")
                 assert self._connection is not None
@@ -295,7 +301,7 @@ class PostgresDatabase:
             try:
                 lease, commits = await take_again(connection, self._lease)
                 if not 0 <= commits - self._commits <= in_doubt:
-                    raise StoreLost("the database is another one, or lacks what it has confirmed")
+                    raise StoreLost(_ANOTHER)
             except BaseException:
                 with trio.CancelScope(shield=True):
                     await connection.close()
@@ -319,11 +325,19 @@ class PostgresDatabase:
                 return
             if self.failure is None and trio.current_time() - self._answered_at > LOOK_SECONDS:
                 with suppress(StoreError, trio.ClosedResourceError):
-                    await self.fetch(_LOOK)
+                    await self._look()
             if self.failure is not None:
                 _log.error("%s", self.failure)
                 scope.cancel()
                 return
+
+    async def _look(self) -> None:
+        try:
+            rows = await self.fetch(_LOOK)
+        except StoreCorrupted as exc:
+            self._fail(StoreLost(_ANOTHER), exc)
+        if self._lease is not None and rows != [(self._lease.epoch,)]:
+            self._fail(StoreFenced("another process has taken over the store"))
 
     # --- opening --------------------------------------------------------------------------------
 

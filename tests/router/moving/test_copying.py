@@ -267,6 +267,19 @@ async def test_no_router_opens_a_store_while_it_is_read(postgres: str) -> None:
                 pytest.fail("it is being read")
 
 
+async def test_a_server_that_follows_another_does_not_know_who_writes(postgres: str) -> None:
+    url = new_url(postgres)
+    async with open_postgres_store(url):
+        pass
+    only_reads = f"{url.libpq}&options=-cdefault_transaction_read_only%3Don"
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        async with open_postgres_reading(DatabaseURL(only_reads, url.schema)):
+            pytest.fail("it may lack what the other server has")
+    asked_for = DatabaseURL(f"{only_reads}&target_session_attrs=any", url.schema)
+    async with open_postgres_reading(asked_for) as source:
+        assert not source.is_complete
+
+
 async def test_a_database_without_a_store(postgres: str) -> None:
     with pytest.raises(StoreForeign, match="no store"):
         async with open_postgres_reading(new_url(postgres)):

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from tempfile import TemporaryDirectory
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -115,6 +116,45 @@ async def test_a_snapshot_is_of_one_moment(postgres: str) -> None:
         await writer.run([Statement(f"DROP SCHEMA {url.schema} CASCADE")])
 
 
+_LATE: Final = {
+    "refuses": ("RAISE unique_violation", StoreConflict),
+    "ends the connection": ("PERFORM pg_terminate_backend(pg_backend_pid())", DatabaseLost),
+}
+
+
+@pytest.mark.parametrize("what", _LATE)
+async def test_a_commit_that_fails_after_its_statements(postgres: str, what: str) -> None:
+    body, error = _LATE[what]
+    async with connected(postgres) as connection:
+        await connection.run(
+            [
+                Statement(
+                    "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS "
+                    f"$$ BEGIN {body}; RETURN NULL; END $$"
+                ),
+                Statement(
+                    "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON notes "
+                    "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late()"
+                ),
+            ]
+        )
+        with pytest.raises(error):
+            await connection.run([put((1, b"one"))])
+        if not connection.closed:
+            assert await count(connection) == 0
+
+
+async def test_a_server_that_only_reads(postgres: str) -> None:
+    """As a copy that follows another server."""
+    options = "options=-cdefault_transaction_read_only%3Don"
+    url = f"{postgres}{'&' if '?' in postgres else '?'}{options}"
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        await connect(DatabaseURL.parse(url), name="test")
+    reads = DatabaseURL.parse(f"{url}&target_session_attrs=any")
+    async with open_connection(reads, name="test") as connection:
+        assert await connection.run([Statement("SELECT 5::int8")]) == [[(5,)]]
+
+
 async def test_calls_of_many_tasks_take_their_turns(postgres: str) -> None:
     async with connected(postgres) as connection, trio.open_nursery() as nursery:
         for number in range(30):
@@ -156,7 +196,7 @@ async def test_a_connection_that_the_server_ends(postgres: str) -> None:
         assert connection.closed
 
 
-_UNREACHABLE = {
+_UNREACHABLE: Final = {
     "postgresql://router:secret-word@127.0.0.1:1/x": ("Connection refused", True),
     "postgresql://router:secret-word@/x?host=/nowhere": ("No such file", True),
     "postgresql://router:secret-word@127.0.0.1:1,127.0.0.1:1/x": ("Connection refused", True),
@@ -192,6 +232,26 @@ async def test_the_next_server_has_its_turn_when_one_is_silent(
         alone = DatabaseURL.parse(postgres.replace(folder, name))
         with pytest.raises(StoreUnavailable, match="in time"):
             await connect(alone, name="test")
+
+
+class _TwoAddresses(trio.abc.HostnameResolver):
+    async def getaddrinfo(self, _host: Any, port: Any, *_: Any, **__: Any) -> Any:
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+        return [(*kind, (address, int(port))) for address in ("127.0.0.1", "127.0.0.2")]
+
+    async def getnameinfo(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+async def test_the_next_address_has_its_turn_when_one_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("simplex_trio.storage.postgres.connection.CONNECT_SECONDS", 0.2)
+    trio.socket.set_custom_hostname_resolver(_TwoAddresses())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://x@db.example:{silent.getsockname()[1]}/x"
+        with pytest.raises(StoreUnavailable, match="Connection refused"):
+            await connect(DatabaseURL.parse(url), name="test")
 
 
 async def test_a_database_that_refuses(postgres: str) -> None:

@@ -355,6 +355,39 @@ async def test_a_database_that_is_not_as_it_was_left_ends_everything(
         await write()
 
 
+@pytest.mark.parametrize("is_connected", [True, False])
+async def test_a_database_without_the_tables_ends_everything(
+    way: UnreliableWay, url: DatabaseURL, monkeypatch: pytest.MonkeyPatch, *, is_connected: bool
+) -> None:
+    """As after the switch to another database, in which there was no such store."""
+
+    async def wait() -> None:
+        async with counting(way.url):
+            if not is_connected:
+                way.close()
+                await way.refused.wait()
+            await do(url, f"DROP SCHEMA {url.schema} CASCADE")
+            way.is_open = True
+            await trio.sleep_forever()
+
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
+    with trio.fail_after(30), pytest.raises(StoreLost, match="another one, or lacks"):
+        await wait()
+
+
+async def test_an_idle_process_notices_that_another_has_taken_over(
+    url: DatabaseURL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait() -> None:
+        async with counting(url):
+            await do(url, TAKE_OVER)
+            await trio.sleep_forever()
+
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
+    with trio.fail_after(30), pytest.raises(StoreFenced):
+        await wait()
+
+
 # --- others take over ---------------------------------------------------------------------------
 
 
