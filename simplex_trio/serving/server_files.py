@@ -46,6 +46,8 @@ class Line(Redacted):
     content: bytes
     is_whole: bool = True
     """Whether it has its end."""
+    is_appended: bool = True
+    """Whether the server had not answered yet if it ended while it wrote the line."""
 
 
 class ServerFiles:
@@ -56,27 +58,36 @@ class ServerFiles:
         self.left_out: Counter[str] = Counter()
         """What is left out, in words, and how much of it there is."""
 
-    def lines(self, path: Path) -> Iterator[Line]:
-        """The lines of a file; none if there is no file."""
+    def lines(self, path: Path, *, is_appended: bool = True) -> Iterator[Line]:
+        """The lines of a file; none if there is no file.
+
+        ``is_appended`` says that the server adds a line before it answers, so that a last one that
+        has no end is missed by no client.  In other files it is damage.
+        """
         with translated(path.name), suppress(FileNotFoundError), path.open("rb") as file:
             for number in count(1):
                 line = file.readline(_LONGEST_LINE)
                 if not line:
                     return
                 is_whole = line.endswith(b"\n")
-                yield Line(path.name, number, line.rstrip(b"\n"), is_whole)
+                yield Line(path.name, number, line.rstrip(b"\n"), is_whole, is_appended)
 
     def read(self, line: Line, read: Callable[[bytes], T]) -> T | None:
-        """What is in a line; `None` if it cannot be read and this is accepted."""
-        try:
-            return read(line.content)
-        except DecodeError as exc:
-            if not line.is_whole:
-                # It was being written when the server ended, which had not answered yet.
-                self.left_out["lines that were not finished"] += 1
-            else:
-                self.damaged(f"{line.file}, line {line.number}", exc)
-            return None
+        """What is in a line; `None` if it cannot be read and this is accepted.
+
+        A line without its end is left out: what is there may look like a line, and be another one.
+        """
+        place = f"{line.file}, line {line.number}"
+        if line.is_whole:
+            try:
+                return read(line.content)
+            except DecodeError as exc:
+                self.damaged(place, exc)
+        elif line.is_appended:
+            self.left_out["lines that were not finished"] += 1
+        else:
+            self.damaged(place)
+        return None
 
     def damaged(self, place: str, cause: Exception | None = None) -> None:
         """Raise `StoreCorrupted`, or count it."""

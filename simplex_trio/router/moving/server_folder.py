@@ -118,7 +118,7 @@ class ServerReading(Reading):
     # --- messages and notifications -------------------------------------------------------------
 
     def _messages(self) -> Iterator[PutMessage]:
-        for line in self._files.lines(self._folder / _MESSAGES):
+        for line in self._files.lines(self._folder / _MESSAGES, is_appended=False):
             read = partial(read_logged_message, sequence=next(self._numbers))
             if (message := self._files.read(line, read)) is not None:
                 if self._log.has_queue(message.recipient_id):
@@ -126,15 +126,23 @@ class ServerReading(Reading):
                 else:
                     self.left_out["messages of queues that are gone"] += 1
         # The server has one or the other.
-        for folder, _, names in os.walk(self._journals):
-            # While the server writes a state anew, there may be the one of before alone.
-            states = {name.removesuffix(_BEFORE) for name in names if name.startswith(_STATE)}
-            for name in sorted(states):
-                if name.endswith(_LOG):
-                    yield from self._journal(Path(folder, name))
+        for state_path in self._states():
+            yield from self._journal(state_path)
+
+    def _states(self) -> Iterator[Path]:
+        """The files with the states of journals."""
+        if not self._journals.exists():
+            return
+        with translated(_JOURNALS):
+            for folder, _, names in os.walk(self._journals, onerror=_raise):
+                # While the server writes a state anew, there may be the one of before alone.
+                states = {name.removesuffix(_BEFORE) for name in names if name.startswith(_STATE)}
+                for name in sorted(states):
+                    if name.endswith(_LOG):
+                        yield Path(folder, name)
 
     def _notifications(self) -> Iterator[PutNotification]:
-        for line in self._files.lines(self._folder / _NOTIFICATIONS):
+        for line in self._files.lines(self._folder / _NOTIFICATIONS, is_appended=False):
             read = partial(read_notification, sequence=next(self._numbers))
             if (notification := self._files.read(line, read)) is not None:
                 if self._log.has_notifier(notification.notifier_id):
@@ -196,6 +204,11 @@ class ServerReading(Reading):
                 return
             with path.open("rb") as file:
                 file.seek(part.start)
-                content = file.read(part.end - part.start)
+                end = min(part.end, os.fstat(file.fileno()).st_size)
+                content = file.read(max(0, end - part.start))
         for number, line in enumerate(content.splitlines(), 1):
             yield Line(path.name, number, line)
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -144,8 +144,9 @@ async def open_postgres_reading(url: DatabaseURL) -> AsyncIterator[Reading]:
     """Read a store, also while a router uses it; then it is not complete.
 
     If none uses it, none can open it until this ends.  A server that only reads, as one does that
-    follows another, has to be asked for with ``target_session_attrs``; what it has is not complete.  Raises `StoreForeign` if there is no store,
-    or one of another version of this package, and `StoreUnavailable`.
+    follows another, has to be asked for with ``target_session_attrs``; what it has is not complete.
+    Raises `StoreForeign` if there is no store, or one of another version of this package, and
+    `StoreUnavailable`.
     """
     name = url.schema or POSTGRES_SCHEMA.name
     connection = await connect(url, name="simplex-trio router copy", schema=name)

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from simplex_trio.crypto.box import BoxKey
 from simplex_trio.crypto.keys import Ed25519PublicKey, X25519PublicKey
-from simplex_trio.errors import DecodeError, StoreCorrupted
+from simplex_trio.errors import DecodeError, StoreCorrupted, StoreUnavailable
 from simplex_trio.router.moving.copying import copy_everything
 from simplex_trio.router.moving.new_store import new_sqlite_store
 from simplex_trio.router.moving.server_folder import (
@@ -313,6 +313,18 @@ async def test_an_unfinished_line_was_not_answered(tmp_path: Path) -> None:
         assert reading.left_out == {"lines that were not finished": 1}
 
 
+@pytest.mark.parametrize("name", ["smp-server-messages.log", "smp-server-ntfs.log"])
+async def test_files_that_the_server_writes_at_its_end_are_whole(tmp_path: Path, name: str) -> None:
+    """What is missing behind the cut was answered long before."""
+    files = {"smp-server-store.log": create() + "\n", name: message(1)[:-9]}
+    log = write(tmp_path, files)
+    with pytest.raises(StoreCorrupted, match=f"{name}, line 1"):
+        async with imported(log):
+            pytest.fail("messages are missing")
+    async with imported(log, accept_loss=True) as (reading, _):
+        assert reading.left_out == {"lines or files that cannot be read": 1}
+
+
 async def test_damage_is_refused_with_its_place_unless_it_is_accepted(tmp_path: Path) -> None:
     files = {
         "smp-server-store.log": f"{create()}\nnonsense\n",
@@ -467,6 +479,12 @@ def _with_nonsense(files: dict[str, str]) -> None:
     files[f"messages/aa/bb/cc/rest/queue_state.{b(R)}.log"] = "nonsense\nnonsense\n"
 
 
+def _with_numbers_that_no_file_has(files: dict[str, str]) -> None:
+    most = 2**59
+    name = f"messages/aa/bb/cc/rest/queue_state.{b(R)}.log"
+    files[name] = state(f"{ID},3,3,{most},{most}", f"{ID},0,3,{FIRST},{most}", 3) + "\n"
+
+
 def _with_a_strange_name(files: dict[str, str]) -> None:
     files["messages/aa/queue_state.!.log"] = STATE
 
@@ -477,6 +495,7 @@ def _with_a_strange_name(files: dict[str, str]) -> None:
         (_without_second, [b"2", b"3"]),
         (_with_less, [b"2", b"3", b"4"]),
         (_with_nonsense, []),
+        (_with_numbers_that_no_file_has, []),
         (_with_a_strange_name, [b"2", b"3", b"4", b"5"]),
     ],
 )
@@ -492,6 +511,13 @@ async def test_damaged_journals(
     async with imported(log, accept_loss=True) as (reading, changes):
         assert bodies(changes) == left
         assert reading.left_out["lines or files that cannot be read"]
+
+
+async def test_journals_that_cannot_be_listed(tmp_path: Path) -> None:
+    log = write(tmp_path, {"smp-server-store.log": create() + "\n", "messages": "no folder"})
+    with pytest.raises(StoreUnavailable, match="messages"):
+        async with imported(log):
+            pytest.fail("messages are missing")
 
 
 async def test_journals_of_queues_that_are_gone(tmp_path: Path) -> None:
