@@ -14,6 +14,7 @@ from typing import Any, Final
 from simplex_trio.errors import DecodeError, SimplexError
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
+from simplex_trio.wire.json_object import INT64
 from simplex_trio.wire.text import from_base64url
 
 __all__ = [
@@ -78,11 +79,11 @@ class ControlRequest(Redacted):
         return value
 
     def number(self, name: str) -> int | None:
-        """A whole number that is not negative, if it is there; raises `ControlError`."""
+        """A whole number from 0 on, of at most 64 bits, if it is there; raises `ControlError`."""
         value = self.arguments.get(name)
         if value is None:
             return None
-        if type(value) is not int or value < 0:
+        if type(value) is not int or value < 0 or value not in INT64:
             raise ControlError(ControlError.BAD_REQUEST, f"{name} must be a whole number")
         return value
 

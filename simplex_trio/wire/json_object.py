@@ -14,9 +14,10 @@ from typing import Any, NoReturn, Self
 
 from simplex_trio.errors import DecodeError, EncodeError
 
-__all__ = ["JSONObject", "encode_json"]
+__all__ = ["INT64", "JSONObject", "encode_json"]
 
-_INT64 = range(-(2**63), 2**63)
+INT64 = range(-(2**63), 2**63)
+"""The whole numbers that may be in JSON."""
 
 
 def encode_json(value: Mapping[str, object]) -> bytes:
@@ -77,7 +78,7 @@ class JSONObject:
         """Return a number without a fraction, of at most 64 bits, in any JSON notation."""
         value = self._required(key)
         number = int(value) if isinstance(value, float) and value.is_integer() else value
-        if not isinstance(number, int) or isinstance(number, bool) or number not in _INT64:
+        if not isinstance(number, int) or isinstance(number, bool) or number not in INT64:
             raise DecodeError("a JSON value is not a 64-bit integer")
         return number
 

@@ -76,6 +76,7 @@ def test_any_line_is_a_request_or_refused(line: bytes) -> None:
         ({"x": True}, "number"),
         ({"x": -1}, "number"),
         ({"x": 1.5}, "number"),
+        ({"x": 2**63}, "number"),
         ({"x": None}, "text"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from simplex_trio.errors import DecodeError, EncodeError
@@ -171,3 +173,9 @@ def test_a_short_text_is_not_cut() -> None:
 def test_refused(data: bytes) -> None:
     with pytest.raises(DecodeError):
         decoded(data)
+
+
+@pytest.mark.parametrize("seconds", [2**63, -(2**63) - 1, 1.5, True])
+def test_a_notice_that_could_not_be_read_again_cannot_be_made(seconds: Any) -> None:
+    with pytest.raises(ValueError, match="at most 64 bits"):
+        BlockingNotice(seconds)

@@ -15,6 +15,8 @@ and errors end up in logs.
 
 from __future__ import annotations
 
+from attrs import field
+
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
 from simplex_trio.wire.buffer import Reader, short
@@ -29,7 +31,7 @@ from simplex_trio.wire.errors.codes import (
     ProxyErrorKind,
     TransportErrorKind,
 )
-from simplex_trio.wire.json_object import encode_json
+from simplex_trio.wire.json_object import INT64, encode_json
 
 __all__ = [
     "Blocked",
@@ -203,11 +205,17 @@ class Proxy(Redacted):
         return b"PROXY " + self.error.encode()
 
 
+def _is_int64(_instance: object, _attribute: object, value: int | None) -> None:
+    # What a router stores of it could not be read again otherwise.
+    if value is not None and (type(value) is not int or value not in INT64):
+        raise ValueError("the seconds of a notice are a whole number of at most 64 bits")
+
+
 @frozen(repr=False)
 class BlockingNotice(Redacted):
     """The user should see a notice, for ``ttl`` seconds; for good if that is `None`."""
 
-    ttl: int | None = None
+    ttl: int | None = field(default=None, validator=_is_int64)
 
 
 @frozen(repr=False)
