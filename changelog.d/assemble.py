@@ -28,7 +28,8 @@ AREAS = {
     "Files": ("file", "second-packet", "transfer", "xftp"),
     "Routers": (
         *("collector", "control", "last-answers", "places", "postgres", "proxy", "relay", "reload"),
-        *("router", "serving", "standby", "store", "turns"),
+        *("connection-rates", "metrics", "moving", "router", "serving", "standby", "store"),
+        *("supervisors", "taking-over", "turns", "two-routers"),
     ),
     "Clients and agents": (
         *("agent", "client", "deliveries", "dialer", "freeing", "key-updates", "logging"),
