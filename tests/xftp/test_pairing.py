@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from secrets import token_bytes
 
 import pytest
 
-from simplex_trio.errors import StoreCorrupted, StoreIncomplete
+from simplex_trio.errors import StoreCorrupted, StoreIncomplete, StoreUnavailable
 from simplex_trio.storage.postgres.url import DatabaseURL
+from simplex_trio.xftp.router.body_files import BodyFolder
 from simplex_trio.xftp.router.records.interface import PacketRecord
 from simplex_trio.xftp.router.records.pairing import Pairing
+from simplex_trio.xftp.router.records.postgres import PostgresRecords
 from simplex_trio.xftp.router.storage import open_storage
 from tests.postgres import new_url
 from tests.xftp.routers import bodies
@@ -110,12 +113,55 @@ async def test_records_that_are_older_than_the_folder(
     pairing = Pairing.decode(file.read_bytes())
     assert pairing.openings == 1
     file.write_bytes(Pairing(pairing.folder_id, 3).encode())
-    with pytest.raises(StoreIncomplete, match="earlier records"):
+    with pytest.raises(StoreIncomplete, match="database is from an earlier time"):
         async with opened(tmp_path / "files", url):
             pytest.fail("a router without its last records")
     async with opened(tmp_path / "files", url, accept_loss=True) as storage:
         assert await has_body(storage, packet)
     assert Pairing.decode(file.read_bytes()).openings == 4
+
+
+async def test_a_folder_that_was_copied(tmp_path: Path, url: DatabaseURL) -> None:
+    """What came since is not in the copy, and is not given up for that."""
+    folder, copy = tmp_path / "files", tmp_path / "copy"
+    async with opened(folder, url):
+        pass
+    shutil.copytree(folder, copy)
+    async with opened(folder, url) as storage:
+        packet = await stored(storage)
+    with pytest.raises(StoreIncomplete, match="folder is from an earlier time"):
+        async with opened(copy, url):
+            pytest.fail("a router without its last packets")
+    async with opened(folder, url) as storage:
+        assert await has_body(storage, packet)
+    async with opened(copy, url, accept_loss=True) as storage:
+        assert not await has_body(storage, packet)
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+async def test_crashes_while_the_two_are_opened(
+    tmp_path: Path, url: DatabaseURL, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    def crash(_: BodyFolder, __: Pairing) -> None:
+        raise StoreUnavailable("a crash")
+
+    async def crash_later(_: PostgresRecords, pairing: Pairing) -> None:
+        if pairing.is_in_both:
+            raise StoreUnavailable("a crash")
+        await put_pairing(_, pairing)
+
+    put_pairing = PostgresRecords.put_pairing
+    async with opened(tmp_path, url) as storage:
+        packet = await stored(storage)
+    for _ in range(rounds):
+        for where, how in (*[(BodyFolder, crash)] * 2, (PostgresRecords, crash_later)):
+            with monkeypatch.context() as patch:
+                patch.setattr(where, "put_pairing", how)
+                with pytest.raises(StoreUnavailable, match="a crash"):
+                    async with opened(tmp_path, url):
+                        pytest.fail("there was a crash")
+    async with opened(tmp_path, url) as storage:
+        assert await has_body(storage, packet)
 
 
 async def test_a_folder_from_before_records_were_in_a_database(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import trio
+from attrs import evolve
 
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.errors import StoreError, StoreIncomplete
@@ -281,6 +282,7 @@ async def _pair(
     )
     await records.put_pairing(pairing)
     await in_thread(partial(bodies.put_pairing, pairing))
+    await records.put_pairing(evolve(pairing, is_in_both=True))
 
 
 async def _unpair(bodies: BodyFolder, *, accept_loss: bool) -> None:

@@ -235,7 +235,8 @@ async def test_the_next_server_has_its_turn_when_one_is_silent(
 
 
 class _TwoAddresses(trio.abc.HostnameResolver):
-    async def getaddrinfo(self, _host: Any, port: Any, *_: Any, **__: Any) -> Any:
+    async def getaddrinfo(self, host: Any, port: Any, *_: Any, **__: Any) -> Any:
+        assert host == b"db.example"
         kind = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
         return [(*kind, (address, int(port))) for address in ("127.0.0.1", "127.0.0.2")]
 

@@ -1,9 +1,10 @@
 """`Pairing`: which folder of bodies belongs to which records, where these are in a database.
 
 At start, bodies without a record are removed, and records of bodies that are missing are changed.
-With the wrong database, an old copy of it, or a folder that is not mounted, that would be all of
-them.  So both sides have the same random id, and the number of times they were opened together,
-which the database gets first.
+With the wrong database, an old copy of either side, or a folder that is not mounted, that would be
+all of them.  So both sides have the same random id, and the number of times they were opened
+together.  The database gets it first, and hears when the folder has it as well: only in between may
+the two be different.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Pairing:
 
     folder_id: bytes
     openings: int
+    is_in_both: bool = True
+    """Whether the folder has this number, as far as the records know."""
 
     def encode(self) -> bytes:
         """The content of the file in the folder."""
@@ -50,17 +53,22 @@ def next_pairing(
     is_empty: bool,
     accept_loss: bool,
 ) -> Pairing:
-    """What both sides have from now on.
+    """What both sides are to have from now on.
 
     Raises `StoreIncomplete` if they do not belong together, unless ``is_empty`` says that there are
     no bodies and no records of any, or ``accept_loss`` that what does not match is given up.
     """
     if in_folder is not None and in_records is not None:
         if in_folder.folder_id == in_records.folder_id:
-            if in_records.openings < in_folder.openings and not accept_loss:
-                raise StoreIncomplete("the database has earlier records than the folder", None)
+            behind = in_records.openings - in_folder.openings
+            if behind == 1 and not in_records.is_in_both:
+                return in_records
+            if behind and not accept_loss:
+                earlier, later = ("database", "folder") if behind < 0 else ("folder", "database")
+                problem = f"the {earlier} is from an earlier time than the {later}"
+                raise StoreIncomplete(problem, None)
             openings = max(in_records.openings, in_folder.openings)
-            return Pairing(in_records.folder_id, openings + 1)
+            return Pairing(in_records.folder_id, openings + 1, is_in_both=False)
         problem = "the folder has the packets of other records than the database"
     elif in_records is not None:
         problem = "the folder is not that of the records in the database, or is not mounted"
@@ -68,4 +76,4 @@ def next_pairing(
         problem = "the folder has packets whose records are not in the database"
     if not (is_empty or accept_loss):
         raise StoreIncomplete(problem, None)
-    return Pairing(random(_ID_SIZE), 1)
+    return Pairing(random(_ID_SIZE), 1, is_in_both=False)

@@ -306,12 +306,14 @@ class PostgresRecords(Records):
     async def pairing(self) -> Pairing | None:
         """Which folder has the bodies, if one has been opened with these records."""
         for folder_id, openings in await self._fetch(sql.PAIRING):
-            return Pairing(folder_id, openings)
+            # A number below zero is one that the folder may not have yet.
+            return Pairing(folder_id, abs(openings), is_in_both=openings > 0)
         return None
 
     async def put_pairing(self, pairing: Pairing) -> None:
         """Store which folder has the bodies."""
-        await self._commit(Statement(sql.PUT_PAIRING, (pairing.folder_id, pairing.openings)))
+        openings = pairing.openings if pairing.is_in_both else -pairing.openings
+        await self._commit(Statement(sql.PUT_PAIRING, (pairing.folder_id, openings)))
 
 
 def _put_recipients(sender_id: bytes, recipients: Recipients) -> Statement:
