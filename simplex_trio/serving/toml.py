@@ -6,6 +6,7 @@ has the default of the class, and an unknown key is an error.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -22,6 +23,9 @@ from simplex_trio.storage.postgres.url import DatabaseURL
 __all__ = ["ConfigError", "read_config"]
 
 T = TypeVar("T")
+
+_PLACE = re.compile(r"at line \d+, column \d+|at end of document")
+"""Where a mistake is, in the message of the parser, whose rest may repeat what is in the file."""
 
 _WORDS: dict[Any, str] = {
     bool: "true or false",
@@ -47,8 +51,10 @@ def read_config(cls: type[T], path: Path, renamed: Mapping[str, str]) -> T:
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError("the configuration is not TOML") from exc
+    except (ValueError, RecursionError) as exc:  # the latter for brackets in brackets
+        place = _PLACE.search(str(exc))
+        at = f" ({place[0]})" if place else ""
+        raise ConfigError(f"the configuration is not TOML{at}") from exc
     return _File(path.parent, tuple(_options(cls)), renamed).section(cls, table)
 
 

@@ -111,6 +111,10 @@ def test_a_router_for_files(tmp_path: Path) -> None:
         (XFTPRouterConfig, "web_ports = [443]", "need a folder with credentials"),
         (XFTPRouterConfig, "web_ports = [444]\ncredentials = '.'", "not among ports"),
         (XFTPRouterConfig, "[packets]\nsizes = []", "the table packets: "),
+        (RouterConfig, "\nports = secret", r"is not TOML \(at line 2, column 9\)"),
+        (RouterConfig, 'store = "secret', r"is not TOML \(at end of document\)"),
+        (RouterConfig, "ports = " + "[" * 3000, "is not TOML$"),
+        (RouterConfig, "ports = [" + "9" * 5000 + "]", "is not TOML$"),
     ],
 )
 def test_mistakes_are_told_with_what_would_be_right(
