@@ -12,7 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import ceil
+from math import ceil, isinf
 
 import trio
 from attrs import field
@@ -161,5 +161,5 @@ class Places:
 
 def _rate(limits: ListenLimits) -> tuple[int, float]:
     """What comes at once, those of a second at the least, and those of each second after that."""
-    per_second = limits.new_connections_per_second
-    return max(limits.max_connections_per_address, ceil(per_second)), per_second
+    burst, per_second = limits.max_connections_per_address, limits.new_connections_per_second
+    return burst if isinf(per_second) else max(burst, ceil(per_second)), per_second

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from math import inf
 
 import pytest
 import trio
@@ -152,3 +153,11 @@ async def test_new_connections_of_an_address_have_a_rate(autojump_clock: MockClo
     among.change(ListenLimits(connections=10, max_connections_per_address=10))
     await trio.sleep(1)
     assert [await among.take(HOME) for _ in range(4)] == [True] * 4
+
+
+async def test_the_rate_of_an_address_may_be_infinite(autojump_clock: MockClock) -> None:
+    among = places(connections=10, max_connections_per_address=1, new_connections_per_second=inf)
+    among.change(among.limits)
+    for _ in range(5):
+        assert await among.take(HOME)
+        among.leave(HOME)
