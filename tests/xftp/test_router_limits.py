@@ -10,8 +10,10 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
+from trio.testing import MockClock
 
 from simplex_trio.crypto.keys import Ed25519PrivateKey, X25519PrivateKey
+from simplex_trio.errors import StoreUnavailable
 from simplex_trio.serving.config import ServingIntervals
 from simplex_trio.wire.xftp.commands import FGET
 from simplex_trio.wire.xftp.errors import Blocked, BlockingReason, XFTPCode
@@ -24,6 +26,7 @@ from simplex_trio.xftp.router.server import (
     open_xftp_router,
 )
 from simplex_trio.xftp.router.short_lives import ShortLives
+from simplex_trio.xftp.router.storage import Storage
 from tests.scenarios.xftp import SMALLEST, NewPacket, client_at, refused, stored_packet
 from tests.xftp.raw import raw_client
 from tests.xftp.routers import CREDENTIALS, bodies, config
@@ -342,6 +345,24 @@ async def test_packets_of_seconds_expire_by_themselves(tmp_path: Path) -> None:
             assert router._seconds_to_expiry() == 0
             await router.reload(attrs.evolve(settings, intervals=ServingIntervals(expiry=5)))
             await eventually(lambda: not router.statistics().packets)
+
+
+async def test_expiry_that_fails_is_tried_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    times: list[float] = []
+
+    async def fail(_: Storage, __: int) -> int:
+        times.append(trio.current_time())
+        await (trio.sleep_forever if len(times) > 100 else trio.lowlevel.checkpoint)()
+        raise StoreUnavailable("the disk fails")
+
+    settings = config(tmp_path, packet_ttl=1)
+    monkeypatch.setattr(Storage, "delete_created_before", fail)
+    async with open_xftp_router(settings, clock=lambda: 1000.0) as router:
+        router._commands.short_lives.add(b"too old", 0.0)
+        await trio.sleep(60)
+    assert 1 < len(times) < 10
 
 
 # --- blocking -------------------------------------------------------------------------------------

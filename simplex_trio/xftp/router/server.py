@@ -66,6 +66,8 @@ EMBEDDED = XFTPRouterConfig(hosts=("127.0.0.1",), listen="127.0.0.1", ports=(0,)
 
 _HOUR = 3600
 
+_AFTER_FAILURE = 10.0
+"""Seconds before packets that are to be deleted at once, and could not be, are tried again."""
 
 METRICS_PREFIX = "simplex_xftp_router_"
 """What the names of metrics begin with."""
@@ -233,6 +235,7 @@ class XFTPRouter(RunningRouter):
                     _log.info("%d packets have expired", count)
             except StoreError as exc:
                 _log.error("expired packets cannot be deleted: %s", exc)
+                await trio.sleep(_AFTER_FAILURE)
             await self._pace.wait(self._seconds_to_expiry)
 
     def _seconds_to_expiry(self) -> float:
