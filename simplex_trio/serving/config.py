@@ -18,7 +18,7 @@ from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted, instance_of
 from simplex_trio.serving.toml import ConfigError, read_config
 from simplex_trio.storage.postgres.url import DatabaseURL
-from simplex_trio.transport.places import ListenLimits, Places
+from simplex_trio.transport.places import MOST_CONNECTIONS, ListenLimits, Places
 from simplex_trio.wire.hosts import MAX_HOSTS, parse_host
 
 __all__ = ["ConnectionLimits", "ServingConfig", "ServingIntervals", "are_ports"]
@@ -45,9 +45,10 @@ are_ports: Callable[[Any, Attribute[tuple[int, ...]], tuple[int, ...]], Any] = d
 class ConnectionLimits:
     """How many connections there may be, and how long the router waits for them, in seconds."""
 
-    connections: int = field(default=10_000, validator=ge(1))
-    """The most at a time; half of the files that a process may open where that limit is 20,000.
-    At the limit, the next connection waits a moment for a place, and is closed if there is none."""
+    connections: int = field(default=10_000, validator=[ge(1), le(MOST_CONNECTIONS)])
+    """The most at a time, a million at most; half of the files that a process may open where that
+    limit is 20,000.  At the limit, the next connection waits a moment for a place, and is closed if
+    there is none."""
     max_connections_per_address: int = field(default=1000, validator=ge(1))
     """The most from one public address of IPv4, or one /64 of IPv6; further ones are closed at
     once.  A tenth of all, so that it takes ten addresses to exhaust the router, and far more than

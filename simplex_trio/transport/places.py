@@ -13,25 +13,29 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil, isinf
+from typing import Final
 
 import trio
 from attrs import field
-from attrs.validators import ge, gt
+from attrs.validators import ge, gt, le
 
 from simplex_trio.frozen import frozen
 from simplex_trio.transport.networks import Origin
 from simplex_trio.transport.rates import Rates
 
-__all__ = ["ListenLimits", "Places"]
+__all__ = ["MOST_CONNECTIONS", "ListenLimits", "Places"]
 
 _log = logging.getLogger(__name__)
+
+MOST_CONNECTIONS: Final = 1_000_000
+"""About as many files as a process may open; `Places.change` takes a moment for so many."""
 
 
 @frozen
 class ListenLimits:
     """Bounds for the connections of one router."""
 
-    connections: int = field(default=10_000, validator=ge(1))
+    connections: int = field(default=10_000, validator=[ge(1), le(MOST_CONNECTIONS)])
     """The most at a time: half of what a process may open where the limit is 20,000 files, as the
     others may be needed for the store and for relays.  When it is reached, nothing more is accepted
     than the one that waits for a place."""

@@ -113,6 +113,7 @@ def test_a_router_for_files(tmp_path: Path) -> None:
         (XFTPRouterConfig, "[packets]\nsizes = []", "the table packets: "),
         (RouterConfig, "\nports = secret", r"is not TOML \(at line 2, column 9\)"),
         (RouterConfig, 'store = "secret', r"is not TOML \(at end of document\)"),
+        (RouterConfig, "[limits]\nconnections = 1000001", "must be <= 1000000"),
         (RouterConfig, "ports = " + "[" * 3000, "is not TOML$"),
         (RouterConfig, "ports = [" + "9" * 5000 + "]", "is not TOML$"),
     ],
