@@ -262,6 +262,12 @@ async def test_a_router_that_takes_nothing_new(tmp_path: Path) -> None:
         assert await packet.download(client) == packet.body
 
 
+async def test_packets_may_be_kept_for_good(tmp_path: Path) -> None:
+    forever = config(tmp_path, packet_ttl=10**30, max_packets=10**30)
+    async with open_xftp_router(forever) as router:
+        assert await router.expire() == 0
+
+
 async def test_expiry(tmp_path: Path) -> None:
     now = 1000 * 3600 + 1800.0
     async with (

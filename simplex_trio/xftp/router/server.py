@@ -181,7 +181,7 @@ class XFTPRouter(RunningRouter):
         Raises `StoreError`.
         """
         packets, now = self._config.packets, self._clock()
-        oldest = int(now) // _HOUR - packets.kept_hours
+        oldest = max(0, int(now) // _HOUR - packets.kept_hours)
         count = await self._storage.delete_created_before(oldest)
         for sender_id in self._commands.short_lives.take_older(now - packets.packet_ttl):
             count += await self._storage.delete(sender_id)

@@ -5,6 +5,7 @@ Records have the hour of a registration alone, since a router should know no mor
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterator
 
@@ -15,7 +16,7 @@ class ShortLives:
     """Packets in the order in which they were registered; as many as a router may have at most."""
 
     def __init__(self, most: int) -> None:
-        self._registered: deque[tuple[float, bytes]] = deque(maxlen=most)
+        self._registered: deque[tuple[float, bytes]] = deque(maxlen=min(most, sys.maxsize))
 
     def __len__(self) -> int:
         return len(self._registered)
