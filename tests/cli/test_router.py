@@ -300,6 +300,18 @@ def test_a_hang_up_reloads(cli: Cli, tmp_path: Path, program: tuple[str, ...]) -
         assert running.stop(signal.SIGTERM).code == 0
 
 
+def test_a_hang_up_while_standing_by_does_not_become_the_end(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "router"
+    a_router(cli, folder)
+    with Program("router", "start", folder, folder=tmp_path) as first:
+        first.next_line()
+        with Program("router", "start", folder, "--standby", folder=tmp_path) as second:
+            assert "standing by" in second.next_log()["message"]
+            second.process.send_signal(signal.SIGHUP)
+            stopped = second.stop(signal.SIGTERM)
+            assert (stopped.code, "stopped after SIGTERM" in stopped.err) == (0, True)
+
+
 def test_a_supervisor_is_told(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "router"
     a_router(cli, folder)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import trio
@@ -68,10 +68,10 @@ def run_router(
         _log.info("there is no control socket, since there is no place for it or none is wanted")
     serve = partial(program.serve, config, accept_loss=how.accept_loss)
     supervisor = Supervisor.of_this_process()
-    if config.standby:
-        supervisor.standing_by()
     with collector_for_much() as loaded:
-        reason = run_service(partial(_serve, serve, ready, load, supervisor))
+        reason = run_service(
+            partial(_serve, serve, ready, load, supervisor, stands_by=config.standby)
+        )
     _log.info("the router has stopped after %s", reason)
 
 
@@ -80,6 +80,8 @@ async def _serve(
     ready: Callable[[RunningRouter], None],
     load: Callable[[], ServingConfig] | None,
     supervisor: Supervisor,
+    *,
+    stands_by: bool,
 ) -> None:
     router: RunningRouter | None = None
 
@@ -87,6 +89,8 @@ async def _serve(
         return "not serving yet" if router is None else _status(router)
 
     with _hang_ups(can_reload=load is not None) as signals:
+        if stands_by:
+            supervisor.standing_by()
         async with open_inner_nursery() as nursery:
             nursery.start_soon(_announce_end, supervisor)
             nursery.start_soon(supervisor.keep_informed, status)
@@ -112,10 +116,20 @@ async def _announce_end(supervisor: Supervisor) -> None:
         supervisor.stopping()
 
 
-def _hang_ups(*, can_reload: bool) -> AbstractContextManager[AsyncIterator[int] | None]:
+@contextmanager
+def _hang_ups(*, can_reload: bool) -> Iterator[AsyncIterator[int] | None]:
     """The signals that ask for a reload; without a configuration to read they end the program."""
     number = getattr(signal, "SIGHUP", None)  # not on Windows
-    return nullcontext() if not can_reload or number is None else trio.open_signal_receiver(number)
+    if not can_reload or number is None:
+        yield None
+        return
+    # Trio raises anew, for the handler of before, what has come and was not taken.
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with trio.open_signal_receiver(number) as signals:
+            yield signals
+    finally:
+        signal.signal(number, before)
 
 
 async def _reload_at(
