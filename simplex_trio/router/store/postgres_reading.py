@@ -38,6 +38,8 @@ from simplex_trio.router.store.rows import (
     read_service,
 )
 from simplex_trio.storage.postgres.connection import (
+    ANSWER_SECONDS,
+    COUNTING_SECONDS,
     Rows,
     Snapshot,
     connect,
@@ -114,7 +116,7 @@ class PostgresReading(Reading):
     @classmethod
     async def begin(cls, found: Snapshot, *, is_complete: bool) -> Self:
         """A reading of all that is in a snapshot."""
-        ((records,),) = await _all(found, _COUNT)
+        ((records,),) = await _all(found, _COUNT, COUNTING_SECONDS)
         return cls(found, records, is_complete=is_complete)
 
     async def portion(self) -> Sequence[Filling]:
@@ -178,7 +180,7 @@ async def stored_kind(found: Snapshot) -> tuple[int | None, int]:
     return kind, version
 
 
-async def _all(found: Snapshot, sql: str) -> Rows:
+async def _all(found: Snapshot, sql: str, seconds: float = ANSWER_SECONDS) -> Rows:
     rows: Rows = []
-    await found.read(sql, rows.extend)
+    await found.read(sql, rows.extend, seconds=seconds)
     return rows

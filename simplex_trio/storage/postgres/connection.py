@@ -20,6 +20,7 @@ from simplex_trio.storage.postgres.url import DatabaseURL
 __all__ = [
     "ANSWER_SECONDS",
     "CONNECT_SECONDS",
+    "COUNTING_SECONDS",
     "Connection",
     "Rows",
     "Snapshot",
@@ -34,6 +35,9 @@ Rows: TypeAlias = list[tuple[Any, ...]]
 
 ANSWER_SECONDS: Final = 10.0
 """The most that the server may take for one call; then the connection is closed."""
+
+COUNTING_SECONDS: Final = 300.0
+"""The same for queries that read whole tables before their first row is there."""
 
 CONNECT_SECONDS: Final = 5.0
 """The most for one address of a server, with TLS and the password: the next may be the one that

@@ -238,7 +238,7 @@ class PostgresDatabase:
                 self._commits += 1
                 self._answered_at = asked_at
                 return
-            _log.warning("the connection to the database is lost during a commit: %s", lost)
+            _log.warning("during a commit: %s", lost)
             await connection.close()
             await self._connected(self._answered_at + LEASE_SECONDS, in_doubt=True)
             if self._commits == before + 1:
@@ -253,7 +253,7 @@ class PostgresDatabase:
             try:
                 (rows,) = await run_in_time(connection, [statement])
             except DatabaseLost as exc:
-                _log.warning("the connection to the database is lost: %s", exc)
+                _log.warning("%s", exc)
                 if trio.current_time() >= deadline:
                     raise
             else:

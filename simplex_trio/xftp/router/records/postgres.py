@@ -10,7 +10,7 @@ from typing import Any, Final
 import trio
 
 from simplex_trio.errors import StoreFull
-from simplex_trio.storage.postgres.connection import Rows
+from simplex_trio.storage.postgres.connection import COUNTING_SECONDS, Rows
 from simplex_trio.storage.postgres.database import PostgresDatabase, open_postgres_database
 from simplex_trio.storage.postgres.parameters import Parameter, Statement, numbers, octets
 from simplex_trio.storage.postgres.url import DatabaseURL
@@ -40,9 +40,6 @@ _ENOUGH: Final = Room(0, 0, is_enough=True)
 
 _LOST_AT_ONCE: Final = 10_000
 """Packets that are changed in one statement."""
-
-_COUNTING_SECONDS: Final = 300.0
-"""The most for reading whole tables at the start; they have up to four million rows."""
 
 
 @asynccontextmanager
@@ -74,7 +71,7 @@ async def _totals(database: PostgresDatabase, query: str) -> Rows:
     """The rows of a query that reads whole tables, in their order on the disk."""
     rows: Rows = []
     async with database.snapshot() as found:
-        await found.read(query, rows.extend, seconds=_COUNTING_SECONDS)
+        await found.read(query, rows.extend, seconds=COUNTING_SECONDS)
     return rows
 
 
@@ -267,7 +264,9 @@ class PostgresRecords(Records):
         found: set[bytes] = set()
         async with self._database.snapshot() as snapshot:
             await snapshot.read(
-                sql.WITH_BODIES, lambda rows: found.update(sender_id for (sender_id,) in rows)
+                sql.WITH_BODIES,
+                lambda rows: found.update(sender_id for (sender_id,) in rows),
+                seconds=COUNTING_SECONDS,
             )
         return found
 
