@@ -49,7 +49,7 @@ from simplex_trio.serving.control_messages import Controls
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.deadlines import PromptStream
 from simplex_trio.serving.http import answer_one
-from simplex_trio.serving.running import RunningRouter, ServingNames
+from simplex_trio.serving.running import CONNECTION_LOST, RunningRouter, ServingNames
 from simplex_trio.serving.web import WebPage
 from simplex_trio.transport.block_stream import BlockStream
 from simplex_trio.transport.tls import TlsCredentials, TlsStream
@@ -118,7 +118,7 @@ class Router(RunningRouter):
         if self._hub.commits.seconds_in_store > _STORE_SECONDS:
             found.append("the store does not answer")
         if isinstance(self._store, PostgresStore) and not self._store.is_connected:
-            found.append("the connection to the database is lost")
+            found.append(CONNECTION_LOST)
         return tuple(found)
 
     # --- what its operator does with queues -----------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Final
 
 import trio
 from cryptography import x509
@@ -42,9 +42,18 @@ from simplex_trio.transport.tls import (
 from simplex_trio.wire.addresses import ServerAddress, ServerProtocol
 from simplex_trio.wire.hosts import parse_host
 
-__all__ = ["RunningRouter", "ServingNames", "store_counters", "store_counters_regularly"]
+__all__ = [
+    "CONNECTION_LOST",
+    "RunningRouter",
+    "ServingNames",
+    "store_counters",
+    "store_counters_regularly",
+]
 
 _log = logging.getLogger(__name__)
+
+CONNECTION_LOST: Final = "the connection to the database is lost"
+"""One of `RunningRouter.problems`."""
 
 
 @frozen

@@ -425,3 +425,16 @@ async def test_clients_try_again_while_the_database_is_away(
         way.is_open = True
         await packet.upload(client)
         assert await packet.download(client) == packet.body
+
+
+async def test_a_router_says_that_it_has_lost_its_database(
+    tmp_path: Path, way: UnreliableWay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.01)
+    async with open_xftp_router(config(tmp_path, records=way.url)) as router:
+        assert router.problems() == ()
+        way.close()
+        await until(lambda: router.problems() == ("the connection to the database is lost",))
+        assert router.statistics().problems == 1
+        way.is_open = True
+        await until(lambda: not router.problems())

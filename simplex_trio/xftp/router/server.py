@@ -35,7 +35,7 @@ from simplex_trio.serving.control_messages import Controls
 from simplex_trio.serving.counters import Counters
 from simplex_trio.serving.credentials import CredentialSource, ShownCredentials
 from simplex_trio.serving.pace import Pace
-from simplex_trio.serving.running import RunningRouter, ServingNames
+from simplex_trio.serving.running import CONNECTION_LOST, RunningRouter, ServingNames
 from simplex_trio.serving.shares import FairShares
 from simplex_trio.serving.web import WebPage
 from simplex_trio.transport.tls import TlsCredentials, TlsStream
@@ -131,6 +131,10 @@ class XFTPRouter(RunningRouter):
             web_certificate_until=self._web_certificate_until,
             counters=self._counters,
         )
+
+    def problems(self) -> tuple[str, ...]:
+        """See `RunningRouter`."""
+        return () if self._storage.is_connected else (CONNECTION_LOST,)
 
     async def block_packet(self, packet_id: bytes, reason: Blocked) -> bool:
         """Remove the body of a packet permanently; clients that request it get the reason.

@@ -72,6 +72,11 @@ class Storage:
         self.bytes_reserved: int = 0
 
     @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to the database with the records, if that needs one."""
+        return self._records.is_connected
+
+    @property
     def packets(self) -> int:
         """How many are registered."""
         return self._records.counts.packets

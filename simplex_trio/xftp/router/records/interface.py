@@ -54,6 +54,11 @@ class Records(Protocol):
     row_bytes: int
     """The size of a packet or a recipient in the database, with its part of the indexes."""
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the database can be asked, as far as is known; a file always can."""
+        return True
+
     # --- numbers ------------------------------------------------------------------------------
 
     async def bytes_stored(self) -> int:

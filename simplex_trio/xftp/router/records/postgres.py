@@ -89,6 +89,10 @@ class PostgresRecords(Records):
         self.counts = counts
         self.row_bytes = _ROW_BYTES
 
+    @property
+    def is_connected(self) -> bool:
+        return self._database.is_connected
+
     async def _fetch(self, query: str, *parameters: Parameter) -> Rows:
         return await self._database.fetch(Statement(query, parameters))
 
