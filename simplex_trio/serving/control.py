@@ -114,9 +114,13 @@ async def _remove_stale(path: Path) -> None:
         return
     try:
         stream = await trio.open_unix_socket(path)
-    except OSError:
-        os.unlink(path)
+    except (ConnectionRefusedError, FileNotFoundError):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
         return
+    except OSError as exc:  # it may be that of another user's router, for example
+        exc.filename = str(path)
+        raise
     await stream.aclose()
     raise OSError(None, "another router has this control socket", str(path))
 

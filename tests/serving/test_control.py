@@ -241,6 +241,24 @@ async def test_what_a_crash_has_left(tmp_path: Path) -> None:
         assert await ask_router(path, "echo", text="still") == {"said": "still"}
 
 
+async def test_the_socket_of_a_router_that_cannot_be_asked_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(_path: Path) -> trio.SocketStream:
+        await trio.lowlevel.checkpoint()
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    path = tmp_path / "control"
+    with socket.socket(socket.AF_UNIX) as of_another_user:
+        of_another_user.bind(str(path))
+    monkeypatch.setattr(trio, "open_unix_socket", refused)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with a_socket(path):
+            pass
+    assert caught.group_contains(PermissionError, match="control")
+    assert path.is_socket()
+
+
 async def test_what_is_none_of_ours_stays(tmp_path: Path) -> None:
     path = tmp_path / "control"
     path.write_text("precious")
