@@ -21,9 +21,12 @@ def blocking_reason(request: ControlRequest) -> Blocked:
     except ValueError:
         known = " or ".join(each.value for each in BlockingReason)
         raise ControlError(ControlError.BAD_REQUEST, f"the reason must be {known}") from None
-    if not request.flag("notice"):
-        return Blocked(reason)
-    return Blocked(reason, BlockingNotice(request.number("notice_seconds")))
+    seconds = request.number("notice_seconds")
+    if request.flag("notice"):
+        return Blocked(reason, BlockingNotice(seconds))
+    if seconds is not None:
+        raise ControlError(ControlError.BAD_REQUEST, "notice_seconds are for a notice")
+    return Blocked(reason)
 
 
 def blocked_in(blocked: Blocked | None) -> dict[str, Any] | None:

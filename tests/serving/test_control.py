@@ -119,6 +119,11 @@ def test_reasons(arguments: dict[str, Any], reason: Blocked) -> None:
     assert shown["notice_seconds"] == arguments.get("notice_seconds")
 
 
+def test_seconds_without_a_notice() -> None:
+    with pytest.raises(ControlError, match="for a notice"):
+        blocking_reason(ControlRequest("block", {"reason": "spam", "notice_seconds": 60}))
+
+
 def test_a_reason_that_does_not_exist() -> None:
     with pytest.raises(ControlError, match="must be spam or content"):
         blocking_reason(ControlRequest("block", {"reason": "dislike"}))
