@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.output import one_line
@@ -457,6 +457,10 @@ def find_command(arguments: Sequence[str]) -> Callable[[], Any]:
 
 
 def _mistake(error: CycloptsError) -> str:
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        name = error.argument.name
+        needed = f"a value for {name}" if name.startswith("-") else name
+        return f'The command "{" ".join(error.command_chain or ())}" needs {needed}.'
     if not isinstance(error, UnusedCliTokensError):
         return str(error)
     unused = error.unused_tokens or ()

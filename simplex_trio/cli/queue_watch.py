@@ -32,9 +32,11 @@ from simplex_trio.cli.output import (
     say,
     text_or_base64,
 )
+from simplex_trio.cli.refusals import refusal_in_words
 from simplex_trio.cli.running import run
 from simplex_trio.cli.sealing import open_sealed
 from simplex_trio.cli.state import SavedQueue, State, default_path
+from simplex_trio.client.router_errors import RouterError
 from simplex_trio.client.smp.queues import MessageReceived, QuotaReached
 from simplex_trio.errors import SimplexError
 from simplex_trio.frozen import frozen
@@ -180,7 +182,8 @@ def _note(
             aside(f"no connection to {place}: {event.error}; trying again")
         case SubscriptionError():
             for recipient_id, error in event.failures:
-                aside(f"{watch.lost(event.server, recipient_id)}: the router refused: {error}")
+                why = refusal_in_words(error) if isinstance(error, RouterError) else error
+                aside(f"{watch.lost(event.server, recipient_id)}: the router refused: {why}")
         case SubscriptionEnded():
             why = "was deleted" if event.deleted else "is read by another program now"
             aside(f"{watch.lost(event.server, event.queue_id)} {why}")

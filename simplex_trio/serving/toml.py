@@ -101,7 +101,7 @@ class _File:
         key = name.rpartition(".")[2]
         elsewhere = [each for each in self.options if each.rpartition(".")[2] == key]
         similar = elsewhere or get_close_matches(name, self.options, n=1)
-        suggestion = f"; did you mean {similar[0]}?" if similar else ""
+        suggestion = f" (did you mean {similar[0]}?)" if similar else ""
         return f"there is no {name} in the configuration of this router{suggestion}"
 
     def value(self, kind: Any, value: Any, name: str) -> Any:

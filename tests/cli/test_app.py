@@ -100,7 +100,8 @@ def test_no_kem(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "about"),
     [
         (("queue", "creat"), "create"),
-        (("ping",), "SERVER"),
+        (("ping",), 'The command "ping" needs SERVER.'),
+        (("router", "block", "x"), 'The command "router block" needs a value for --reason.'),
         (("ping", "--nonsense"), "--nonsense"),
         (("ping", "x", "--count", "many"), "many"),
         (("queue", "list", "one", "two"), "one two"),

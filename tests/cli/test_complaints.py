@@ -62,7 +62,8 @@ def test_the_address_of_a_queue() -> None:
 
 
 @pytest.mark.parametrize(
-    "named", ["https://example.com/", "smp://a@b", "smp://a@b/not base64!#/?v=1", "simplex:/x#"]
+    "named",
+    ["https://example.com/", "smp://a@b", "smp://a@b/not base64!#/?v=1", "simplex:/x#", "x"],
 )
 def test_neither(named: str) -> None:
     with pytest.raises(CommandFailed, match="neither the id of a queue nor a link"):

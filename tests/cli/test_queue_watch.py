@@ -111,7 +111,7 @@ def test_queues_that_the_router_does_not_know(cli: Cli, router: str, state_file:
     state_file.write_bytes(kept)
     watched = cli("queue", "watch", "--seconds", "20")
     assert watched.code == 4
-    assert "inbox: the router refused" in watched.err
+    assert "inbox: the router refused: it does not know this queue" in watched.err
     assert "no queue left" in watched.err
 
 

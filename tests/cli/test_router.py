@@ -452,7 +452,7 @@ def test_no_configuration(cli: Cli, tmp_path: Path, command: str) -> None:
     (tmp_path / "router.toml").write_text("hosts = 7")
     wrong = cli("router", command, tmp_path)
     assert wrong.code == 2
-    assert "hosts" in wrong.err
+    assert f"{tmp_path / 'router.toml'} cannot be used: hosts" in wrong.err
 
 
 def test_a_store_that_is_damaged(cli: Cli, tmp_path: Path) -> None:

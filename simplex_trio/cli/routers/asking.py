@@ -102,7 +102,9 @@ def _in_words(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case dict():
-            return ", ".join(f"{name} {_in_words(each)}" for name, each in value.items())
+            return ", ".join(
+                f"{name.replace('_', ' ')} {_in_words(each)}" for name, each in value.items()
+            )
         case list():
             return ", ".join(map(_in_words, value)) or "-"
         case _:

@@ -22,6 +22,10 @@ def queue_ids(named: str) -> tuple[str, ...]:
     if named.startswith("@"):
         named = Path(named[1:]).read_bytes()[:_LONGEST_FILE].decode("utf-8", "replace").strip()
     if ":" not in named:
+        try:
+            from_base64url(named)
+        except DecodeError as exc:
+            raise _leads_nowhere() from exc
         return (named,)
     from simplex_trio.wire.duplex.link_boxes import LinkKeys
     from simplex_trio.wire.duplex.links import parse_link
@@ -32,9 +36,7 @@ def queue_ids(named: str) -> tuple[str, ...]:
     except DecodeError as exc:
         found = _of_queue_address(named)
         if found is None:
-            raise CommandFailed(
-                "This is neither the id of a queue nor a link that leads to one.", ExitCode.USAGE
-            ) from exc
+            raise _leads_nowhere() from exc
         return (found,)
     match link:
         case ShortInvitationLink():
@@ -46,6 +48,12 @@ def queue_ids(named: str) -> tuple[str, ...]:
         case _:
             ids = [queue.queue.sender_id for queue in link.queues]
     return tuple(map(to_base64url, ids))
+
+
+def _leads_nowhere() -> CommandFailed:
+    return CommandFailed(
+        "This is neither the id of a queue nor a link that leads to one.", ExitCode.USAGE
+    )
 
 
 def _of_queue_address(text: str) -> str | None:

@@ -53,6 +53,8 @@ def show_numbers(program: RouterProgram[ConfigT], path: Path, *, zeros: bool, js
     shown = {name: value for name, value in found.counters.items() if value or zeros}
     for title, numbers in (("Now", found.now), ("Since the router was created", shown)):
         say(title, style="bold")
+        if not numbers:
+            say("  nothing")
         for name, value in numbers.items():
             say(f"  {name.replace('_', ' '):<32}{value:>12,}")
 

@@ -14,6 +14,7 @@ from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.frozen import frozen
 from simplex_trio.serving.config import ServingConfig
 from simplex_trio.serving.control import LONGEST_PATH
+from simplex_trio.serving.toml import ConfigError
 from simplex_trio.wire.addresses import ServerProtocol
 
 __all__ = ["ConfigT", "Numbers", "RouterProgram"]
@@ -86,3 +87,5 @@ class RouterProgram(Generic[ConfigT]):
                 f"There is no {path}; make a router with: simplex-trio {self.command} init",
                 ExitCode.USAGE,
             ) from exc
+        except ConfigError as exc:
+            raise CommandFailed(f"{path} cannot be used: {exc}.", ExitCode.USAGE) from exc
