@@ -156,6 +156,15 @@ def test_what_is_refused(cli: Cli, tmp_path: Path) -> None:
     assert "There is no store at" in nothing.err
     assert cli("router", "copy", tmp_path / "nothing.sqlite", folder).code == 2
     assert not (tmp_path / "nothing.sqlite").exists()
+    for url, problem in (
+        ("postgresql://u:secret@h/d?schema=Big", "the schema in the URL"),
+        ("postgresql://u:secret%zz@h/d", "is not one of libpq"),
+    ):
+        refused = cli("router", "copy", store, url)
+        assert refused.code in (1, 2)
+        assert problem in refused.err
+        assert "secret" not in refused.err
+        assert "Traceback" not in refused.err
     strange = cli("router", "import", store, folder)
     assert strange.code == 2
     assert "neither an export" in strange.err

@@ -54,7 +54,10 @@ class StorePlace(Redacted):
     def named(cls, name: str) -> StorePlace:
         """The store with this path or URL, or that of the router with this configuration."""
         if DatabaseURL.is_one(name):
-            return cls(DatabaseURL.parse(name))
+            try:
+                return cls(DatabaseURL.parse(name))
+            except ValueError as exc:
+                raise CommandFailed(f"This is no store: {exc}.", ExitCode.USAGE) from exc
         path = Path(name)
         if not path.is_dir() and path.suffix != ".toml":
             return cls(path, path.with_suffix(".sock"))
