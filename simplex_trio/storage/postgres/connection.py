@@ -233,7 +233,8 @@ class Snapshot:
     async def _run(
         self, statements: Sequence[Statement], seconds: float = ANSWER_SECONDS
     ) -> list[Rows]:
-        with trio.CancelScope(shield=True):  # cancelled, it would close the connection
+        # Cancelled, it closes the connection; that is better than to wait for minutes.
+        with trio.CancelScope(shield=seconds <= ANSWER_SECONDS):
             rows = await run_in_time(self._connection, statements, seconds)
         await trio.lowlevel.checkpoint_if_cancelled()
         return rows

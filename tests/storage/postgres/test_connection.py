@@ -155,6 +155,15 @@ async def test_a_server_that_only_reads(postgres: str) -> None:
         assert await connection.run([Statement("SELECT 5::int8")]) == [[(5,)]]
 
 
+async def test_a_query_that_may_take_minutes_can_be_cancelled(postgres: str) -> None:
+    async with connected(postgres) as connection:
+        with trio.fail_after(30), trio.move_on_after(0.2) as scope:
+            async with snapshot(connection) as found:
+                await found.read("SELECT pg_sleep(60)::text", lambda _: None, seconds=90)
+        assert scope.cancelled_caught
+        assert connection.closed
+
+
 async def test_calls_of_many_tasks_take_their_turns(postgres: str) -> None:
     async with connected(postgres) as connection, trio.open_nursery() as nursery:
         for number in range(30):
