@@ -78,7 +78,10 @@ class DatabaseURL:
         return f"<DatabaseURL {self}>"
 
     def __str__(self) -> str:
-        base = self._libpq.partition("?")[0]
-        scheme, _, rest = base.partition("://")
-        authority, slash, path = rest.partition("/")
-        return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+        scheme, _, rest = self._libpq.partition("://")
+        base, _, query = rest.partition("?")
+        _, at, place = base.rpartition("@")
+        # A password that was not encoded may have any of these signs in it.
+        if "@" in query and not at:
+            place = ""
+        return f"{scheme}://{place}"

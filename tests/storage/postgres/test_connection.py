@@ -225,6 +225,22 @@ async def test_a_database_that_cannot_be_reached(text: str) -> None:
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://u:secret@h:1/x?user=secret", "postgresql://h:1/x"),
+        ("postgresql:///x?host=/run", "postgresql:///x"),
+        ("postgresql://h/x?user=u@secret", "postgresql://"),
+        ("postgresql://u:secret/secret@h/x", "postgresql://h/x"),
+        ("postgresql://u:secret?secret@h/x", "postgresql://"),
+        ("postgresql://u:secret@secret@h/x", "postgresql://h/x"),
+    ],
+)
+def test_urls_show_no_password_even_if_it_is_not_encoded(text: str, shown: str) -> None:
+    url = DatabaseURL.parse(text)
+    assert (str(url), repr(url)) == (shown, f"<DatabaseURL {shown}>")
+
+
 async def test_the_next_server_has_its_turn_when_one_is_silent(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
