@@ -13,12 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["THRESHOLDS", "collector_for_much"]
+import trio
+
+__all__ = ["THRESHOLDS", "collect_while", "collector_for_much"]
 
 THRESHOLDS: Final = (20_000, 20, 20)
 """How many objects more than before there are when the collector looks at the newest ones, and how
 often it does that before it looks at older ones.  With the usual 700 it looks at what belongs to
 commands on their way, which are gone a moment later; 20,000 objects are a few MiB."""
+
+_EVERY: Final = 60.0
+"""Seconds between two looks while a router stands by, in which it tries a hundred times to open the
+store.  What a failure leaves is some kB, in cycles."""
 
 
 @contextmanager
@@ -45,3 +51,14 @@ def collector_for_much() -> Iterator[Callable[[], None]]:
         gc.set_threshold(*before)
         if was_enabled:
             gc.enable()
+
+
+async def collect_while(waits: Callable[[], bool]) -> None:
+    """Do now and then what the collector does not, as long as this is true.
+
+    A router may stand by for years before it loads what there is.
+    """
+    await trio.sleep(_EVERY)
+    while waits():
+        gc.collect()
+        await trio.sleep(_EVERY)

@@ -12,7 +12,7 @@ import trio
 
 from simplex_trio.cli.logs import LogFormat, log_to_stderr
 from simplex_trio.cli.output import print_json, say, show_qr_code
-from simplex_trio.cli.routers.collector import collector_for_much
+from simplex_trio.cli.routers.collector import collect_while, collector_for_much
 from simplex_trio.cli.routers.making import shown_address
 from simplex_trio.cli.routers.program import ConfigT, RouterProgram
 from simplex_trio.cli.running import run_service
@@ -94,6 +94,8 @@ async def _serve(
         async with open_inner_nursery() as nursery:
             nursery.start_soon(_announce_end, supervisor)
             nursery.start_soon(supervisor.keep_informed, status)
+            if stands_by:
+                nursery.start_soon(collect_while, lambda: router is None)
             router = await nursery.start(serve)
             router.config_loader = load
             ready(router)
