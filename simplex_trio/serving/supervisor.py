@@ -54,10 +54,9 @@ class Supervisor:
         self._is_ready = True
         self._tell(READY="1", STATUS=status)
 
-    def standing_by(self) -> None:
+    def standing_by(self, status: str) -> None:
         """The program waits until it is needed, which may take years."""
-        self._is_ready = True
-        self._tell(READY="1", STATUS="standing by for another router")
+        self.ready(status)
 
     def reloading(self) -> None:
         """The program takes another configuration; `ready` follows, whatever becomes of it."""

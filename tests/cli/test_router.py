@@ -303,10 +303,18 @@ def test_a_hang_up_reloads(cli: Cli, tmp_path: Path, program: tuple[str, ...]) -
 def test_a_hang_up_while_standing_by_does_not_become_the_end(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "router"
     a_router(cli, folder)
-    with Program("router", "start", folder, folder=tmp_path) as first:
+    start = ("router", "start", folder)
+    address = str(tmp_path / "notify")
+    with (
+        closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as told,
+        Program(*start, folder=tmp_path) as first,
+    ):
+        told.bind(address)
+        told.settimeout(60)
         first.next_line()
-        with Program("router", "start", folder, "--standby", folder=tmp_path) as second:
-            assert "standing by" in second.next_log()["message"]
+        with Program(*start, "--standby", folder=tmp_path, NOTIFY_SOCKET=address) as second:
+            assert told.recv(4096) == b"READY=1\nSTATUS=standing by for another router\n"
+            assert told.recv(4096) == b"STATUS=standing by for another router\n"
             second.process.send_signal(signal.SIGHUP)
             stopped = second.stop(signal.SIGTERM)
             assert (stopped.code, "stopped after SIGTERM" in stopped.err) == (0, True)

@@ -84,13 +84,14 @@ async def _serve(
     stands_by: bool,
 ) -> None:
     router: RunningRouter | None = None
+    before = "standing by for another router" if stands_by else "not serving yet"
 
     def status() -> str:
-        return "not serving yet" if router is None else _status(router)
+        return before if router is None else _status(router)
 
     with _hang_ups(can_reload=load is not None) as signals:
         if stands_by:
-            supervisor.standing_by()
+            supervisor.standing_by(before)
         async with open_inner_nursery() as nursery:
             nursery.start_soon(_announce_end, supervisor)
             nursery.start_soon(supervisor.keep_informed, status)
