@@ -50,13 +50,9 @@ class Supervisor:
     # --- what is told -------------------------------------------------------------------------
 
     def ready(self, status: str) -> None:
-        """The program does what it is for, also after a reload."""
+        """The program does what it is for, such as standing by, also after a reload."""
         self._is_ready = True
         self._tell(READY="1", STATUS=status)
-
-    def standing_by(self, status: str) -> None:
-        """The program waits until it is needed, which may take years."""
-        self.ready(status)
 
     def reloading(self) -> None:
         """The program takes another configuration; `ready` follows, whatever becomes of it."""

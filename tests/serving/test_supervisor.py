@@ -101,7 +101,7 @@ async def test_keeping_informed(
     lives: bool,
 ) -> None:
     supervisor = Supervisor({"NOTIFY_SOCKET": told.getsockname(), **watchdog}, 7)
-    supervisor.standing_by("standing by")
+    supervisor.ready("standing by")
     assert heard(told) == [{"READY": "1", "STATUS": "standing by"}]
     with trio.move_on_after(121):
         await supervisor.keep_informed(lambda: f"at {trio.current_time():g}")

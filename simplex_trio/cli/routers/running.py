@@ -91,7 +91,7 @@ async def _serve(
 
     with _hang_ups(can_reload=load is not None) as signals:
         if stands_by:
-            supervisor.standing_by(before)
+            supervisor.ready(before)
         async with open_inner_nursery() as nursery:
             nursery.start_soon(_announce_end, supervisor)
             nursery.start_soon(supervisor.keep_informed, status)
