@@ -141,6 +141,8 @@ def explain(error: BaseException, place: str | None = None) -> tuple[str, ExitCo
                 "another one may run.",
                 ExitCode.FAILED,
             )
+        case StoreError() if isinstance(error.__cause__, FileExistsError):
+            return f"Nothing was written: {error}; name another place.", ExitCode.USAGE
         case StoreError() if isinstance(error.__cause__, OSError):
             return f"It did not work: {error}.", ExitCode.FAILED
         case StoreError():

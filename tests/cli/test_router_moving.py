@@ -102,7 +102,7 @@ def test_to_a_database_and_back(cli: Cli, tmp_path: Path, postgres: str) -> None
     assert cli("router", "copy", url, again, "--json").json() == there
     assert found(again) == trio.run(contents_after, EVERYTHING)
     taken = cli("router", "copy", store, url)
-    assert taken.code == 1
+    assert taken.code == 2
     assert "there is a store in the database already" in taken.err
     folder = tmp_path / "router"
     a_router(cli, folder)
@@ -172,7 +172,7 @@ def test_what_is_refused(cli: Cli, tmp_path: Path) -> None:
     assert cli("router", "export", store, export).code == 0
     for arguments in (("export", store, export), ("copy", store, store), ("import", export, store)):
         taken = cli("router", *arguments)
-        assert taken.code == 1
+        assert taken.code == 2
         assert "is there already" in taken.err
     config = folder / "router.toml"
     config.write_text(config.read_text().replace("store =", "# store ="))

@@ -21,7 +21,7 @@ def test_import(cli: Cli, tmp_path: Path) -> None:
     }
     assert cli("xftp", "router", "stats", folder, "--json").json()["now"]["packets"] == 1
     again = cli("xftp", "router", "import", log, folder / "xftp.toml")
-    assert again.code == 1
+    assert again.code == 2
     assert "is there already" in again.err
     log.write_text(log.read_text() + "nonsense\n")
     arguments = (log, tmp_path / "packets", "--files", log.parent)

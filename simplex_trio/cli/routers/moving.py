@@ -131,8 +131,8 @@ async def _fill_store(
     async with opened() as reading:
         if not reading.is_complete and not accept_loss:
             raise CommandFailed(
-                "What comes after this copy would be missing from the new store: the router or "
-                "server was not stopped in order before it. Stop it first, or say --accept-loss."
+                "The router or server was not stopped in order before this copy was made, so the "
+                "new store would lack what comes after it. Stop it first, or say --accept-loss."
             )
         async with target.new() as new:
             return await _fill(reading, new, json=json)

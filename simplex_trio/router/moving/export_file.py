@@ -126,7 +126,9 @@ def _create(path: Path) -> tuple[Path, BinaryIO]:
 
 def _check_free(path: Path) -> None:
     if os.path.lexists(path):
-        raise StoreUnavailable(f"{path.name} is there already, and stays as it is")
+        raise StoreUnavailable(
+            f"{path.name} is there already, and stays as it is"
+        ) from FileExistsError()
 
 
 class _NewExport(Destination):

@@ -79,7 +79,7 @@ async def _check_no_store(url: DatabaseURL) -> None:
             if kind == POSTGRES_SCHEMA.kind:
                 raise StoreUnavailable(
                     "there is a store in the database already, and it stays as it is"
-                )
+                ) from FileExistsError()
     finally:
         with trio.CancelScope(shield=True):
             await connection.close()

@@ -69,7 +69,9 @@ def check_nothing_there(path: Path) -> None:
     with translated("the path of the copy"):
         for part in (path, log_path(path), mark_path(path)):
             if os.path.lexists(part):
-                raise StoreUnavailable(f"{part.name} is there already, and stays as it is")
+                raise StoreUnavailable(
+                    f"{part.name} is there already, and stays as it is"
+                ) from FileExistsError()
 
 
 def _folder_beside(path: Path) -> Path:

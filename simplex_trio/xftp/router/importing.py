@@ -150,7 +150,9 @@ def _link(source: Path, target: Path) -> None:
 
 def _check_free(target: Path) -> None:
     if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
-        raise StoreUnavailable(f"{target.name} is there already, and stays as it is")
+        raise StoreUnavailable(
+            f"{target.name} is there already, and stays as it is"
+        ) from FileExistsError()
 
 
 def _folder_beside(target: Path) -> Path:
