@@ -465,7 +465,13 @@ def _mistake(error: CycloptsError) -> str:
         return str(error)
     unused = error.unused_tokens or ()
     is_or_are = "This argument is" if len(unused) == 1 else "These arguments are"
-    return f"{is_or_are} too many: {one_line(' '.join(unused))}."
+    return f"{is_or_are} too many: {one_line(' '.join(map(_without_secrets, unused)))}."
+
+
+def _without_secrets(token: str) -> str:
+    """An argument as errors may show it: addresses and URLs have passwords, links have keys."""
+    scheme, mark, _ = token.partition("://")
+    return f"{scheme}://…" if mark else token
 
 
 def _load_listed(arguments: Sequence[str]) -> None:

@@ -127,6 +127,10 @@ async def test_a_folder_that_was_copied(tmp_path: Path, url: DatabaseURL) -> Non
     async with opened(folder, url):
         pass
     shutil.copytree(folder, copy)
+    async with opened(folder, url):
+        pass
+    async with opened(copy, url):  # nothing is lost
+        pass
     async with opened(folder, url) as storage:
         packet = await stored(storage)
     with pytest.raises(StoreIncomplete, match="folder is from an earlier time"):

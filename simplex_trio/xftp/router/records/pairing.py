@@ -63,7 +63,7 @@ def next_pairing(
             behind = in_records.openings - in_folder.openings
             if behind == 1 and not in_records.is_in_both:
                 return in_records
-            if behind and not accept_loss:
+            if behind and not (is_empty or accept_loss):
                 earlier, later = ("database", "folder") if behind < 0 else ("folder", "database")
                 problem = f"the {earlier} is from an earlier time than the {later}"
                 raise StoreIncomplete(problem, None)
