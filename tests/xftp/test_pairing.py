@@ -111,14 +111,14 @@ async def test_records_that_are_older_than_the_folder(
 ) -> None:
     file = tmp_path / "files" / "records-in-database"
     pairing = Pairing.decode(file.read_bytes())
-    assert pairing.openings == 1
+    assert pairing.number == 1
     file.write_bytes(Pairing(pairing.folder_id, 3).encode())
     with pytest.raises(StoreIncomplete, match="database is from an earlier time"):
         async with opened(tmp_path / "files", url):
             pytest.fail("a router without its last records")
     async with opened(tmp_path / "files", url, accept_loss=True) as storage:
         assert await has_body(storage, packet)
-    assert Pairing.decode(file.read_bytes()).openings == 4
+    assert Pairing.decode(file.read_bytes()).number == 4
 
 
 async def test_a_folder_that_was_copied(tmp_path: Path, url: DatabaseURL) -> None:
@@ -140,6 +140,20 @@ async def test_a_folder_that_was_copied(tmp_path: Path, url: DatabaseURL) -> Non
         assert await has_body(storage, packet)
     async with opened(copy, url, accept_loss=True) as storage:
         assert not await has_body(storage, packet)
+
+
+async def test_a_folder_that_was_copied_while_it_was_used(tmp_path: Path, url: DatabaseURL) -> None:
+    """As for a machine that stands by, but does not share the folder."""
+    folder, copy = tmp_path / "files", tmp_path / "copy"
+    async with opened(folder, url) as storage:
+        shutil.copytree(folder, copy)
+        packet = await stored(storage)
+        await storage.put_statistics({"uploads": 1})
+    with pytest.raises(StoreIncomplete, match="folder is from an earlier time"):
+        async with opened(copy, url):
+            pytest.fail("a router without its last packets")
+    async with opened(folder, url) as storage:
+        assert await has_body(storage, packet)
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
@@ -200,7 +214,7 @@ async def test_a_database_that_is_not_named_any_more(
             pytest.fail("a router without the last records")
 
 
-@pytest.mark.parametrize("text", [b"", b"folder 00, opened 1 times\n", b"folder"])
+@pytest.mark.parametrize("text", [b"", b"folder 00, number 1\n", b"folder"])
 async def test_a_damaged_file_in_the_folder(
     tmp_path: Path, url: DatabaseURL, packet: PacketRecord, text: bytes
 ) -> None:

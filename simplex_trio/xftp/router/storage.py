@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import trio
-from attrs import evolve
+from attrs import define, evolve
 
 from simplex_trio.crypto.keys import AuthPublicKey
 from simplex_trio.errors import StoreError, StoreIncomplete
@@ -26,7 +26,7 @@ from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.router.body_files import BodyFolder, IncomingBody, OutgoingBody
 from simplex_trio.xftp.router.records.interface import PacketRecord, Recipients, Records
 from simplex_trio.xftp.router.records.limits import RecordLimits
-from simplex_trio.xftp.router.records.pairing import next_pairing
+from simplex_trio.xftp.router.records.pairing import Pairing, next_pairing
 from simplex_trio.xftp.router.records.postgres import PostgresRecords, open_postgres_records
 from simplex_trio.xftp.router.records.sqlite import open_sqlite_records
 
@@ -62,8 +62,10 @@ class Storage:
         random: Callable[[int], bytes],
         *,
         bytes_stored: int,
+        pair: _Pair | None = None,
     ) -> None:
         self._bodies = bodies
+        self._pair = pair
         self._records = records
         self.quota: int = quota
         """The most bytes of bodies; what is there beyond it stays."""
@@ -101,8 +103,10 @@ class Storage:
         return await self._records.statistics()
 
     async def put_statistics(self, values: Mapping[str, int]) -> None:
-        """Store the counters."""
+        """Store the counters, as the router does every few minutes."""
         await self._records.put_statistics(values)
+        if self._pair is not None:
+            await self._pair.renew()
 
     def _new_recipients(self, keys: Sequence[AuthPublicKey]) -> Recipients:
         return tuple((self._random(_ID_SIZE), key) for key in keys)
@@ -267,8 +271,8 @@ async def open_storage(
     async with open_postgres_records(records, standby=standby) as in_database:
         # Not earlier: until now, another router may have been writing into it.
         bodies = await in_thread(partial(BodyFolder, folder))
-        await _pair(in_database, bodies, random, accept_loss=accept_loss)
-        yield await _storage(bodies, in_database, quota, random)
+        pair = await _pair(in_database, bodies, random, accept_loss=accept_loss)
+        yield await _storage(bodies, in_database, quota, random, pair)
 
 
 async def _pair(
@@ -277,7 +281,7 @@ async def _pair(
     random: Callable[[int], bytes],
     *,
     accept_loss: bool,
-) -> None:
+) -> _Pair:
     """Make sure that records and bodies belong together."""
     in_records = await records.pairing()
     in_folder = await in_thread(bodies.pairing)
@@ -285,9 +289,30 @@ async def _pair(
     pairing = next_pairing(
         in_folder, in_records, random, is_empty=is_empty, accept_loss=accept_loss
     )
-    await records.put_pairing(pairing)
-    await in_thread(partial(bodies.put_pairing, pairing))
-    await records.put_pairing(evolve(pairing, is_in_both=True))
+    pair = _Pair(records, bodies, pairing)
+    await pair.agree()
+    return pair
+
+
+@define
+class _Pair:
+    """Records in a database, and the folder that belongs to them."""
+
+    _records: PostgresRecords
+    _bodies: BodyFolder
+    _pairing: Pairing
+
+    async def agree(self) -> None:
+        """Have both sides store what they have in common."""
+        await self._records.put_pairing(self._pairing)
+        await in_thread(partial(self._bodies.put_pairing, self._pairing))
+        self._pairing = evolve(self._pairing, is_in_both=True)
+        await self._records.put_pairing(self._pairing)
+
+    async def renew(self) -> None:
+        """The same with the next number, so that a copy of the folder is known for one."""
+        self._pairing = self._pairing.next
+        await self.agree()
 
 
 async def _unpair(bodies: BodyFolder, *, accept_loss: bool) -> None:
@@ -302,7 +327,11 @@ async def _unpair(bodies: BodyFolder, *, accept_loss: bool) -> None:
 
 
 async def _storage(
-    bodies: BodyFolder, records: Records, quota: int, random: Callable[[int], bytes]
+    bodies: BodyFolder,
+    records: Records,
+    quota: int,
+    random: Callable[[int], bytes],
+    pair: _Pair | None = None,
 ) -> Storage:
     """The storage, after making records and bodies consistent: there may have been a crash."""
     known = await records.with_bodies()
@@ -311,7 +340,7 @@ async def _storage(
         _log.warning("%d packets have lost their bodies", len(lost))
         await records.note_losses(lost)
     stored = await records.bytes_stored()
-    return Storage(bodies, records, quota, random, bytes_stored=stored)
+    return Storage(bodies, records, quota, random, bytes_stored=stored, pair=pair)
 
 
 def _ids_of(recipients: Recipients) -> tuple[bytes, ...]:

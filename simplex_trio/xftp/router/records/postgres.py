@@ -308,15 +308,15 @@ class PostgresRecords(Records):
 
     async def pairing(self) -> Pairing | None:
         """Which folder has the bodies, if one has been opened with these records."""
-        for folder_id, openings in await self._fetch(sql.PAIRING):
+        for folder_id, number in await self._fetch(sql.PAIRING):
             # A number below zero is one that the folder may not have yet.
-            return Pairing(folder_id, abs(openings), is_in_both=openings > 0)
+            return Pairing(folder_id, abs(number), is_in_both=number > 0)
         return None
 
     async def put_pairing(self, pairing: Pairing) -> None:
         """Store which folder has the bodies."""
-        openings = pairing.openings if pairing.is_in_both else -pairing.openings
-        await self._commit(Statement(sql.PUT_PAIRING, (pairing.folder_id, openings)))
+        number = pairing.number if pairing.is_in_both else -pairing.number
+        await self._commit(Statement(sql.PUT_PAIRING, (pairing.folder_id, number)))
 
 
 def _put_recipients(sender_id: bytes, recipients: Recipients) -> Statement:
