@@ -204,6 +204,18 @@ def _a_full_folder(target: Path) -> None:
     (target / "records.sqlite").touch()
 
 
+async def test_a_file_system_is_no_place_for_a_folder_to_be_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would fail at its end, after all packets were copied to another disk."""
+    log, target = a_server(tmp_path / "server"), tmp_path / "packets"
+    target.mkdir()
+    monkeypatch.setattr("os.path.ismount", lambda path: path == target)
+    with pytest.raises(StoreUnavailable, match="name a folder in it"):
+        await import_files(log, target)
+    assert {*tmp_path.iterdir()} == {log.parent, target}
+
+
 @pytest.mark.parametrize("take", [_a_file, _a_full_folder])
 async def test_a_place_that_is_taken_is_refused(
     tmp_path: Path, take: Callable[[Path], None]

@@ -153,6 +153,9 @@ def _check_free(target: Path) -> None:
         raise StoreUnavailable(
             f"{target.name} is there already, and stays as it is"
         ) from FileExistsError()
+    if os.path.ismount(target):
+        # It could not be replaced, and the copy beside it would be in another file system.
+        raise StoreUnavailable(f"{target.name} is a file system of its own: name a folder in it")
 
 
 def _folder_beside(target: Path) -> Path:
