@@ -292,7 +292,9 @@ def test_a_hang_up_reloads(cli: Cli, tmp_path: Path, program: tuple[str, ...]) -
         running.next_line()
         config.write_text("nonsense")
         running.process.send_signal(signal.SIGHUP)
-        assert "stays as it was: the configuration is not TOML" in running.next_log()["message"]
+        told = running.next_log()["message"]
+        assert told.startswith("the configuration stays as it was: ")
+        assert "the configuration is not TOML (at end of document)" in told
         config.write_text(f"metrics_port = 1\n{right}\n[intervals]\nexpiry = 5\n")
         running.process.send_signal(signal.SIGHUP)
         assert running.next_log()["message"] == "other values from now on: intervals.expiry"

@@ -18,10 +18,12 @@ from simplex_trio.errors import ConnectionLost
 def usual_signals() -> Iterator[None]:
     """Signals have their usual effects, also where the tests run in the background of a shell."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGHUP, hang_up)
 
 
 async def seven() -> int:
@@ -42,7 +44,16 @@ def test_an_error_comes_out_as_it_is() -> None:
         run(fail)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_hang_up_that_is_ignored_cancels_nothing() -> None:
+    async def hang_up() -> int:
+        signal.raise_signal(signal.SIGHUP)
+        return await seven()
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    assert run(hang_up) == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_cancels(number: signal.Signals) -> None:
     cleaned = False
 

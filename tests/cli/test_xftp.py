@@ -392,6 +392,16 @@ def test_a_router_for_trying(cli: Cli, photo: Path, tmp_path: Path) -> None:
         assert program.stop(signal.SIGINT).code == 0
 
 
+def test_a_router_for_trying_leaves_nothing_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    place = tmp_path / "temporary"
+    place.mkdir()
+    with Program("xftp", "router", "try", folder=tmp_path, TMPDIR=str(place)) as program:
+        program.next_line()
+        assert [*place.iterdir()]
+        assert program.stop(signal.SIGHUP).code == 0
+    assert not [*place.iterdir()]
+
+
 def test_metrics_of_a_router(cli: Cli, photo: Path, tmp_path: Path) -> None:
     folder, port = tmp_path / "router", a_free_port()
     a_router(cli, folder, more=f"metrics_port = {port}")

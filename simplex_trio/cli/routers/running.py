@@ -70,7 +70,8 @@ def run_router(
     supervisor = Supervisor.of_this_process()
     with collector_for_much() as loaded:
         reason = run_service(
-            partial(_serve, serve, ready, load, supervisor, stands_by=config.standby)
+            partial(_serve, serve, ready, load, supervisor, stands_by=config.standby),
+            takes_hang_ups=load is not None,
         )
     _log.info("the router has stopped after %s", reason)
 
