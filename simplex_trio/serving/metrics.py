@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import attrs
 import trio
@@ -22,8 +22,19 @@ import trio
 from simplex_trio.errors import SimplexError
 from simplex_trio.serving.http import HttpRequest, HttpResponse, answer_one
 from simplex_trio.serving.statistics import ServingStatistics
+from simplex_trio.transport.listen import accept
 
-__all__ = ["Counted", "MetricsSupportMissing", "gauges", "metrics_writer", "serve_metrics"]
+__all__ = [
+    "CONNECTIONS",
+    "Counted",
+    "MetricsSupportMissing",
+    "gauges",
+    "metrics_writer",
+    "serve_metrics",
+]
+
+CONNECTIONS: Final = 32
+"""How many there may be at a time; a further one waits until one of them has ended."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -123,10 +134,15 @@ def _answer(
     return HttpResponse(b"404 Not Found\n", status=HTTPStatus.NOT_FOUND)
 
 
-async def _serve(answer: Callable[[HttpRequest], HttpResponse], stream: trio.abc.Stream) -> None:
-    async with stream:
-        with suppress(trio.BrokenResourceError):
-            await answer_one(stream, answer)
+async def _serve(
+    answer: Callable[[HttpRequest], HttpResponse], stream: trio.abc.Stream, places: trio.Semaphore
+) -> None:
+    try:
+        async with stream:
+            with suppress(trio.BrokenResourceError):
+                await answer_one(stream, answer)
+    finally:
+        places.release()
 
 
 async def serve_metrics(
@@ -146,7 +162,10 @@ async def serve_metrics(
     """
     answer = partial(_answer, metrics_writer(statistics, prefix, aliases), problems)
     (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
-    async with trio.open_nursery() as nursery:
-        serve = partial(trio.serve_listeners, partial(_serve, answer), [listener])
-        await nursery.start(serve)
+    places = trio.Semaphore(CONNECTIONS)
+    async with listener, trio.open_nursery() as nursery:
         task_status.started(listener.socket.getsockname()[1])
+        while True:
+            await places.acquire()
+            stream = await accept(listener)
+            nursery.start_soon(_serve, answer, stream, places)
