@@ -88,4 +88,4 @@ class RouterProgram(Generic[ConfigT]):
                 ExitCode.USAGE,
             ) from exc
         except ConfigError as exc:
-            raise CommandFailed(f"{path} cannot be used: {exc}.", ExitCode.USAGE) from exc
+            raise ConfigError(f"{path}: {exc}") from exc
