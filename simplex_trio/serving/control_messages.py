@@ -62,7 +62,9 @@ class ControlRequest(Redacted):
         try:
             return from_base64url(self.text("id"))
         except DecodeError:
-            raise ControlError(ControlError.BAD_REQUEST, "the id is no base64") from None
+            raise ControlError(
+                ControlError.BAD_REQUEST, "this is no id, which would be in base64"
+            ) from None
 
     def text(self, name: str) -> str:
         """A text that must be there; raises `ControlError`."""

@@ -430,7 +430,8 @@ def test_files(alerts: Alerts, phone: Phone, apprise: Any, tmp_path: Path) -> No
         names = {phone.next(IncomingMessage).file.name for _ in range(2)}
         assert names == {"backup.log", "door.PNG"}
     log.unlink()
-    assert alerts("alice", "--file", log).code == 1
+    missing = alerts("alice", "--file", log)
+    assert (missing.code, f"There is no file {log}." in missing.err) == (2, True)
 
 
 # --- Apprise ------------------------------------------------------------------------------------

@@ -127,6 +127,8 @@ def notify(
         raise CommandFailed("Give --file-router together with --file.", ExitCode.USAGE)
     if file is not None and (pair or list_ or remove or flush):
         raise CommandFailed("A file needs a contact to send it to.", ExitCode.USAGE)
+    if file is not None and not file.is_file():
+        raise CommandFailed(f"There is no file {file}.", ExitCode.USAGE)
     if pair:
         _run_pairing(
             partial(

@@ -52,7 +52,7 @@ def renew_credentials(
         print_json({"folder": str(folder)})
         return
     say(f"The key and the certificate in {folder} are new, and the address is the same.")
-    say("A router that runs uses them once it reloads, which SIGHUP makes it do.")
+    say(f"If it runs, have it use them with: simplex-trio {program.command} reload {path}")
 
 
 def _read_key(path: Path) -> bytes:
