@@ -260,6 +260,18 @@ async def test_a_message_of_long_ago_is_forgotten(autojump_clock: Clock) -> None
 # --- security codes -------------------------------------------------------------------------------
 
 
+async def test_who_has_not_answered_yet_has_no_security_code(tmp_path: Path) -> None:
+    async with open_router() as router:
+        async with open_bot(None, profile="Echo", servers=[router.address]) as echo:
+            address = echo.address
+        async with open_bot(
+            tmp_path / "alice.db", profile="Alice", servers=[router.address], address=False
+        ) as alice:
+            asked = await alice.connect(address)
+            assert await asked.security_code() is None
+            assert not await asked.has_security_code("")
+
+
 async def test_a_security_code_is_the_same_on_both_sides(tmp_path: Path) -> None:
     path, copy = tmp_path / "alice.db", tmp_path / "copy.db"
 
@@ -273,9 +285,7 @@ async def test_a_security_code_is_the_same_on_both_sides(tmp_path: Path) -> None
     async with open_router() as router, person(None, profile="Echo") as echo:
         async with person(path, profile="Alice", address=False) as alice:
             bot = echo.bot
-            asked = await alice.bot.connect(bot.address)
-            assert await asked.security_code() is None
-            assert not await asked.has_security_code("")
+            await alice.bot.connect(bot.address)
             theirs, ours = await alice.next(Contact), await echo.next(Contact)
             code = await ours.security_code()
             assert code is not None

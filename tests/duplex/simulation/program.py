@@ -529,6 +529,8 @@ class Program:
             await agent.accept(event, side.info)
         except UnknownConnection:
             assert side.is_deleted
+        except CannotAccept:
+            assert side.pairing.ends_early  # the peer has gone in the meantime
 
     async def _take(self, agent: DuplexAgent, side: Side, message: PeerMessage) -> None:
         number = message.sender_message_id
