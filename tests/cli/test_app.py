@@ -105,6 +105,7 @@ def test_no_kem(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         (("ping", "--nonsense"), "--nonsense"),
         (("ping", "x", "--count", "many"), "many"),
         (("queue", "list", "one", "two"), "one two"),
+        (("queue", "list", "one", "smp://x:secret@host"), "one smp://…."),
         (("ping", "x", "--count", "0"), "at least 1"),
         (("queue", "watch", "--count", "0"), "at least 1"),
         (("connect", "watch", "--count", "-1"), "at least 1"),
@@ -124,6 +125,7 @@ def test_mistakes_are_named_in_a_sentence(cli: Cli, arguments: tuple[str, ...], 
     assert result.out == ""
     assert result.err.startswith("simplex-trio: ")
     assert about in result.err
+    assert "secret" not in result.err
     assert result.err.endswith("--help.\n")
 
 
