@@ -115,6 +115,17 @@ def test_an_empty_host_is_told_in_words(cli: Cli, tmp_path: Path, program: tuple
     assert "[" not in refused.err
 
 
+@pytest.mark.parametrize("program", [("router",), ("xftp", "router")])
+@pytest.mark.parametrize("command", ["start", "status", "reload", "renew", "stats"])
+def test_the_url_of_a_database_is_no_router(
+    cli: Cli, program: tuple[str, ...], command: str
+) -> None:
+    result = cli(*program, command, "postgresql://x:secret@127.0.0.1:1/x")
+    assert result.code == 2
+    assert "secret" not in result.err
+    assert "in the configuration" in result.err
+
+
 def test_long_names(cli: Cli, tmp_path: Path) -> None:
     name = ".".join(["a" * 60] * 4)
     assert cli("router", "init", tmp_path / "router", "--host", name).code == 0

@@ -79,6 +79,13 @@ class RouterProgram(Generic[ConfigT]):
 
     def load(self, path: Path) -> ConfigT:
         """The configuration in a file, or in the one of its usual name in a folder."""
+        if path.parts[:1] in (("postgresql:",), ("postgres:",)):
+            # With what it has, perhaps a password, it is not shown.
+            raise CommandFailed(
+                "The URL of a database belongs in the configuration of a router; "
+                "name its folder here.",
+                ExitCode.USAGE,
+            )
         path = self.config_path(path)
         try:
             return self.config.load(path)
