@@ -166,7 +166,7 @@ class Tables:
 
     def _check_room(self, change: Change) -> None:
         if effect_of(change, self._stored_size, self._has_service) is SizeEffect.GROWS:
-            raise StoreFull("the room that is left is kept for deleting")
+            raise StoreFull("no room is left but 16 MiB, which are kept for deleting")
 
     def _has_service(self, service_id: bytes) -> bool:
         return self._connection.execute(_SERVICE, (service_id,)).fetchone() is not None
