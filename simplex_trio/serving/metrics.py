@@ -161,7 +161,11 @@ async def serve_metrics(
     Raises `MetricsSupportMissing`, or `OSError` if the port cannot be opened.
     """
     answer = partial(_answer, metrics_writer(statistics, prefix, aliases), problems)
-    (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
+    try:
+        (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
+    except OSError as exc:
+        exc.add_note(f"port {port}")  # the system's message does not name it
+        raise
     places = trio.Semaphore(CONNECTIONS)
     async with listener, trio.open_nursery() as nursery:
         task_status.started(listener.socket.getsockname()[1])

@@ -71,3 +71,10 @@ async def test_those_that_say_nothing_give_way(autojump_clock: MockClock) -> Non
             await stack.enter_async_context(await trio.open_tcp_stream("127.0.0.1", port))
         assert (await asked(port)).endswith(b"live\n")
         assert trio.current_time() >= 20
+
+
+async def test_a_port_in_use_is_named() -> None:
+    async with a_port() as port:
+        with pytest.raises(OSError, match="in use") as caught:
+            await serve_metrics(lambda: _Numbers(5, {}), port, "x_")
+    assert caught.value.__notes__ == [f"port {port}"]
