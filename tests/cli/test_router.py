@@ -291,6 +291,21 @@ def test_a_router_without_a_control_socket(cli: Cli, tmp_path: Path) -> None:
     assert "put control into its configuration" in nothing.err
 
 
+def test_a_folder_that_can_only_be_read_has_no_control_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "router.toml"
+    config.write_text('store = "postgresql:///smp"')
+    assert messages.PROGRAM.load_with_control(config).control == tmp_path / "router.sock"
+    # As in a container, and for tests of the superuser, who may write wherever that is possible.
+    monkeypatch.setattr("os.access", lambda place, _mode: place != tmp_path)
+    assert messages.PROGRAM.load_with_control(config).control is None
+    config.write_text('store = "new/files"')  # in a folder that the router will make
+    assert files.PROGRAM.load_with_control(config).control == tmp_path / "new/files/control.sock"
+    config.write_text('store = "postgresql:///smp"\ncontrol = "here"')
+    assert messages.PROGRAM.load_with_control(config).control == tmp_path / "here"
+
+
 @pytest.mark.parametrize("program", [("router",), ("xftp", "router")], ids=" ".join)
 def test_a_hang_up_reloads(cli: Cli, tmp_path: Path, program: tuple[str, ...]) -> None:
     folder = tmp_path / "router"

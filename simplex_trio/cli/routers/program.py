@@ -68,7 +68,7 @@ class RouterProgram(Generic[ConfigT]):
         control = self.control_path(config, path)
         if config.control is None and control is not None:
             too_long = len(os.fsencode(control)) > LONGEST_PATH
-            if sys.platform == "win32" or too_long:
+            if sys.platform == "win32" or too_long or _is_read_only(control.parent):
                 return config
         return attrs.evolve(config, control=control)
 
@@ -96,3 +96,8 @@ class RouterProgram(Generic[ConfigT]):
             ) from exc
         except ConfigError as exc:
             raise ConfigError(f"{path}: {exc}") from exc
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether there is such a folder, and nothing can be made in it."""
+    return folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK)
