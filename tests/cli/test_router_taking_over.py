@@ -105,8 +105,11 @@ def test_options_come_before_what_is_taken_over(cli: Cli, tmp_path: Path) -> Non
     ("old", "new"),
     [
         ("port = 5223,443", "port = many"),
+        ("port = 5223,443", "port = 5223,65536"),
+        ("create_password = let%me-in", "create_password = let me in"),
         ("new_queues = off", "new_queues = maybe"),
         ("expire_messages_days = 14", "expire_messages_days = long"),
+        ("expire_messages_days = 14", "expire_messages_days = -1"),
         ("[STORE_LOG]", "no section"),
     ],
 )

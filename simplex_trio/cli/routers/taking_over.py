@@ -19,12 +19,15 @@ from simplex_trio.crypto.credentials import load_chain_pem
 from simplex_trio.errors import DecodeError
 from simplex_trio.frozen import frozen
 from simplex_trio.redaction import Redacted
+from simplex_trio.wire.basic_auth import is_basic_auth
 
 __all__ = ["TakenOver", "take_over"]
 
 T = TypeVar("T")
 
 _PUBLIC_FILES: Final = ("server.crt", "ca.crt")
+
+_MAX_PORT: Final = 0xFFFF
 
 _HOUR: Final = 3600
 _DAY: Final = 24 * _HOUR
@@ -65,7 +68,7 @@ def take_over(folder: Path, ini_name: str) -> TakenOver:
         fingerprint=chain.identity_fingerprint,
         hosts=ini.maybe("TRANSPORT", "host", _hosts),
         ports=ini.maybe("TRANSPORT", "port", _ports),
-        password=ini.maybe("AUTH", "create_password", str),
+        password=ini.maybe("AUTH", "create_password", _password),
         accept_new=ini.maybe("AUTH", ("new_queues", "new_files"), _is_on),
         ttl=ini.maybe("STORE_LOG", "expire_messages_days", _times(_DAY))
         or ini.maybe("STORE_LOG", "expire_files_hours", _times(_HOUR)),
@@ -123,7 +126,16 @@ def _hosts(text: str) -> tuple[str, ...] | None:
 
 
 def _ports(text: str) -> tuple[int, ...]:
-    return tuple(int(port) for port in text.split(","))
+    ports = tuple(int(port) for port in text.split(","))
+    if not all(0 < port <= _MAX_PORT for port in ports):
+        raise ValueError("not a port")
+    return ports
+
+
+def _password(text: str) -> str:
+    if not is_basic_auth(text.encode()):
+        raise ValueError("not a password")
+    return text
 
 
 def _is_on(text: str) -> bool:
@@ -133,7 +145,13 @@ def _is_on(text: str) -> bool:
 
 
 def _times(unit: int) -> Callable[[str], int]:
-    return lambda text: int(text) * unit
+    def read(text: str) -> int:
+        number = int(text)
+        if number < 0:
+            raise ValueError("less than nothing")
+        return number * unit
+
+    return read
 
 
 def _size(text: str) -> int:
