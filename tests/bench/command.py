@@ -214,7 +214,7 @@ def _list() -> str:
     lines = []
     for group in GROUPS:
         lines += [f"{group.name}: {group.title}"]
-        lines += [f"  {row.name:26}{row.about}" for row in group]
+        lines += [f"  {row.name:30}  {row.about}" for row in group]
     return "\n".join(lines)
 
 
