@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
+from cyclopts import (
+    App,
+    CoercionError,
+    CycloptsError,
+    MissingArgumentError,
+    Parameter,
+    UnusedCliTokensError,
+)
 
 from simplex_trio.cli.failures import CommandFailed, ExitCode
 from simplex_trio.cli.output import one_line
@@ -456,11 +463,18 @@ def find_command(arguments: Sequence[str]) -> Callable[[], Any]:
     return lambda: command(*bound.args, **bound.kwargs)
 
 
+_NUMBERS: dict[type, str] = {int: "a whole number", float: "a number"}
+
+
 def _mistake(error: CycloptsError) -> str:
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         name = error.argument.name
         needed = f"a value for {name}" if name.startswith("-") else name
         return f'The command "{" ".join(error.command_chain or ())}" needs {needed}.'
+    if isinstance(error, CoercionError) and error.token and error.target_type in _NUMBERS:
+        name = error.token.keyword or (error.argument.name if error.argument else "an argument")
+        value = one_line(error.token.value)
+        return f'Invalid value "{value}" for {name}. Must be {_NUMBERS[error.target_type]}.'
     if not isinstance(error, UnusedCliTokensError):
         return str(error)
     unused = error.unused_tokens or ()

@@ -490,6 +490,15 @@ def test_no_configuration(cli: Cli, tmp_path: Path, command: str) -> None:
     assert f"cannot be used: {tmp_path / 'router.toml'}: hosts" in wrong.err
 
 
+def test_a_router_of_the_other_kind(cli: Cli, tmp_path: Path) -> None:
+    for program, other in ((("router",), ("xftp", "router")), (("xftp", "router"), ("router",))):
+        folder = tmp_path / program[0]
+        assert cli(*program, "init", folder).code == 0
+        mistaken = cli(*other, "stats", folder)
+        assert mistaken.code == 2
+        assert f"begin with: simplex-trio {' '.join(program)}\n" in mistaken.err
+
+
 def test_a_store_that_is_damaged(cli: Cli, tmp_path: Path) -> None:
     a_router(cli, tmp_path / "router")
     (tmp_path / "router" / "router.sqlite").write_bytes(b"nothing of the kind" * 1000)

@@ -24,6 +24,13 @@ ConfigT = TypeVar("ConfigT", bound=ServingConfig)
 Numbers = Mapping[str, int]
 
 
+_OTHER_KINDS = {
+    "router.toml": ("xftp.toml", "xftp router"),
+    "xftp.toml": ("router.toml", "router"),
+}
+"""By the file that is missing: the one of a router of the other kind, and the command for that."""
+
+
 @frozen
 class RouterProgram(Generic[ConfigT]):
     """A kind of router, as the command line has it."""
@@ -90,6 +97,13 @@ class RouterProgram(Generic[ConfigT]):
         try:
             return self.config.load(path)
         except FileNotFoundError as exc:
+            other_name, command = _OTHER_KINDS[self.config_name]
+            if path.name == self.config_name and path.with_name(other_name).is_file():
+                raise CommandFailed(
+                    f"{path.parent} has a router of the other kind; its commands begin with: "
+                    f"simplex-trio {command}",
+                    ExitCode.USAGE,
+                ) from exc
             raise CommandFailed(
                 f"There is no {path}; make a router with: simplex-trio {self.command} init",
                 ExitCode.USAGE,
