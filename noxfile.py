@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 
 import nox
 
@@ -66,7 +67,12 @@ def run_tests(session: nox.Session, *command: str, folder: Path = Path()) -> Non
         session.run(
             *(command or ("python", "-m", "pytest")),
             *["--numprocesses=auto", "--dist=worksteal", *session.posargs],
-            env={"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(compiled)},
+            env={
+                "PYTHONDONTWRITEBYTECODE": "",
+                "PYTHONPYCACHEPREFIX": str(compiled),
+                # Not the session's own folder: paths of Unix sockets have some 100 bytes at most.
+                "TMPDIR": gettempdir(),
+            },
         )
 
 

@@ -53,12 +53,13 @@ class Style(Enum):
 
 def width_of(text: str, style: Style) -> float:
     """The width of a text, in pixels."""
+    size: float = style.value
     if style in (Style.CODE, Style.NAME):
-        return len(text) * _FIXED * style.value / 1000
+        return len(text) * _FIXED * size / 1000
     table = _BOLD if style is Style.TITLE else _REGULAR
     places = (ord(character) - 32 for character in text)
     units = sum(table[place] if 0 <= place < len(table) else _OTHER for place in places)
-    return units * style.value / 1000
+    return units * size / 1000
 
 
 def wrapped(text: str, style: Style, width: float) -> Sequence[str]:
