@@ -86,7 +86,7 @@ class PostgresRecords(Records):
         self._database = database
         self._turns = PacketTurns()
         self._commits = SharedCommits(database)
-        self.counts = counts
+        self.counts: RecordCounts = counts
         self.row_bytes = _ROW_BYTES
 
     @property

@@ -12,7 +12,7 @@ from simplex_trio.wire.xftp.commands import PacketInfo
 from simplex_trio.wire.xftp.errors import Blocked
 from simplex_trio.xftp.disk import in_thread
 from simplex_trio.xftp.router.records.interface import PacketRecord, Recipients, Records
-from simplex_trio.xftp.router.records.limits import ROW_BYTES, RecordLimits
+from simplex_trio.xftp.router.records.limits import ROW_BYTES, RecordCounts, RecordLimits
 from simplex_trio.xftp.router.records.tables import RecordTables
 
 __all__ = ["SQLiteRecords", "open_sqlite_records"]
@@ -41,7 +41,7 @@ class SQLiteRecords(Records):
     def __init__(self, tables: RecordTables) -> None:
         self._tables = tables
         self._run = tables.database.run
-        self.counts = tables.counts
+        self.counts: RecordCounts = tables.counts
         self.row_bytes = ROW_BYTES
 
     async def aclose(self) -> None:
