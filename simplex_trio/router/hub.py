@@ -60,7 +60,7 @@ class Hub:
 
     ``clock`` tells the seconds since 1970.  Without ``proxying`` the router is no proxy, without a
     ``resolver`` it knows no names.  ``commits``, ``ends``, ``notifications`` and
-    ``signature_threads`` have a task each, for whoever runs the router.
+    ``signature_threads`` have a task each, for the function that runs the router.
     """
 
     config: RouterConfig

@@ -148,7 +148,7 @@ class Router(RunningRouter):
         return await self._queues.suspend(queue_id)
 
     async def resume_queue(self, queue_id: bytes) -> bool:
-        """Have a queue work again that is blocked or suspended, whoever has; see `block_queue`."""
+        """Have a queue work again, also if its owner has suspended it; see `block_queue`."""
         return await self._queues.resume(queue_id)
 
     async def delete_queue(self, queue_id: bytes) -> bool:

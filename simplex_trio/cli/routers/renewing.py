@@ -44,7 +44,7 @@ def renew_credentials(
     )
     leaf = dump_chain_pem(CertificateChain((renewed.certificate,)))
     # After a crash between the two the router does not start until this has been done once more.
-    # The router's user has to be able to read them, whoever renews them.
+    # The router's user has to be able to read them, also if another user renews them.
     replace_file(folder / "server.key", dump_key_pem(renewed.key), keep_access=True)
     replace_file(folder / "server.crt", leaf, keep_access=True)
     sync_folder(folder)

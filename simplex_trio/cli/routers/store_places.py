@@ -1,7 +1,7 @@
 """Where commands that move a router's store find it, and where they make another.
 
 A store in a file belongs to one process.  If that is a router, it is asked for a copy on its
-control socket; a database is read in a snapshot, whoever uses it.
+control socket; a database is read in a snapshot, also while others use it.
 """
 
 from __future__ import annotations

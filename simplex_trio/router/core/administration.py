@@ -109,7 +109,7 @@ def suspend(state: RouterState, queue: Queue, now: int) -> Work:
 
 
 def resume(state: RouterState, queue: Queue) -> Work:
-    """Have it work again, whoever has blocked or suspended it."""
+    """Have it work again, also if its owner has suspended it."""
     return Work() if queue.record.status is None else _with_status(state, queue, None)
 
 

@@ -10,7 +10,7 @@ payload, and a CRC-32 of all of these in four bytes.
 | ``E`` | last: a JSON object with the number of records of each kind, and their checksums |
 
 A file that is cut short has no ``E``, and one that lost records in between does not have its
-numbers.  What another program made on purpose these do not notice: whoever can write the file can
+numbers.  What another program made on purpose these do not notice: who can write the file can
 write its checksums.
 """
 
