@@ -21,20 +21,16 @@ from simplex_trio.router.store.interface import (
     Filling,
     PutMessage,
     PutNotification,
-    PutQueue,
     PutService,
-    PutStatistics,
     Reading,
 )
 from simplex_trio.router.store.postgres_schema import COLUMNS, POSTGRES_SCHEMA
+from simplex_trio.router.store.reading import read_put_counter, read_put_queue
 from simplex_trio.router.store.rows import (
     Columns,
     read_body,
-    read_counter,
     read_head,
-    read_link,
     read_notification,
-    read_queue,
     read_service,
 )
 from simplex_trio.storage.postgres.connection import (
@@ -53,21 +49,11 @@ from simplex_trio.storage.postgres.url import DatabaseURL
 
 __all__ = ["PostgresReading", "open_postgres_reading", "stored_kind"]
 
-_QUEUES: Final = len(COLUMNS["queues"])
 _BODY: Final = len(COLUMNS["messages"]) - 2
-
-
-def _read_queue(row: Columns) -> PutQueue:
-    queue, link = read_queue(row[:_QUEUES]), row[_QUEUES:]
-    return PutQueue(queue, None if queue.link is None else read_link(link))
 
 
 def _read_message(row: Columns) -> PutMessage:
     return PutMessage(*read_head(row[:_BODY]), read_body((row[0], *row[_BODY:])))
-
-
-def _read_counter(row: Columns) -> PutStatistics:
-    return PutStatistics(dict([read_counter(row)]))
 
 
 @frozen
@@ -90,10 +76,10 @@ class _Part:
 
 _PARTS: Final = (
     _Part("services", lambda row: PutService(read_service(row)), 1024),
-    _Part("queues", _read_queue, 512, "LEFT JOIN links USING (recipient_id)"),
+    _Part("queues", read_put_queue, 512, "LEFT JOIN links USING (recipient_id)"),
     _Part("messages", _read_message, 256, "ORDER BY sequence"),
     _Part("notifications", lambda row: PutNotification(read_notification(row)), 1024),
-    _Part("statistics", _read_counter, 1024),
+    _Part("statistics", read_put_counter, 1024),
 )
 
 _COUNT: Final = f"SELECT {' + '.join(f'(SELECT count(*) FROM {part.table})' for part in _PARTS)}"

@@ -35,13 +35,14 @@ from simplex_trio.router.store.rows import (
 from simplex_trio.router.store.schema import COLUMNS
 from simplex_trio.storage.failures import translated
 
-__all__ = ["TableReader"]
+__all__ = ["TableReader", "read_put_counter", "read_put_queue"]
 
 _QUEUES = len(COLUMNS["queues"])
 _HEADS = len(COLUMNS["messages"])
 
 
-def _read_queue(row: Columns) -> PutQueue:
+def read_put_queue(row: Columns) -> PutQueue:
+    """What stores a queue again, from its row and, behind that, the row of its link."""
     queue, link = read_queue(row[:_QUEUES]), row[_QUEUES:]
     return PutQueue(queue, None if queue.link is None else read_link(link))
 
@@ -50,7 +51,8 @@ def _read_message(row: Columns) -> PutMessage:
     return PutMessage(*read_head(row[:_HEADS]), read_body(row[_HEADS:]))
 
 
-def _read_counter(row: Columns) -> PutStatistics:
+def read_put_counter(row: Columns) -> PutStatistics:
+    """What stores a counter again."""
     return PutStatistics(dict([read_counter(row)]))
 
 
@@ -82,10 +84,10 @@ class _Part:
 
 _PARTS: Final = (
     _Part("services", lambda row: PutService(read_service(row)), 1024),
-    _Part("queues", _read_queue, 512, "links", "recipient_id"),
+    _Part("queues", read_put_queue, 512, "links", "recipient_id"),
     _Part("messages", _read_message, 256, "bodies", "sequence"),
     _Part("notifications", lambda row: PutNotification(read_notification(row)), 1024),
-    _Part("statistics", _read_counter, 1024),
+    _Part("statistics", read_put_counter, 1024),
 )
 
 
