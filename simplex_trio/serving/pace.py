@@ -16,7 +16,7 @@ class Pace:
         self._changed = trio.Event()
 
     def change(self) -> None:
-        """Have those who wait look again for how long: there is another configuration."""
+        """Apply the intervals of a new configuration to the waits in progress."""
         self._changed.set()
         self._changed = trio.Event()
 

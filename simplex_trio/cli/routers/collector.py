@@ -54,7 +54,7 @@ def collector_for_much() -> Iterator[Callable[[], None]]:
 
 
 async def collect_while(waits: Callable[[], bool]) -> None:
-    """Do now and then what the collector does not, as long as this is true.
+    """Collect garbage regularly for as long as ``waits`` returns true.
 
     A router may stand by for years before it loads what there is.
     """

@@ -148,7 +148,7 @@ def shown_address(address: ServerAddress, password: str | None) -> str:
 
 
 def setting_lines(**settings: int | bool | None) -> str:
-    """Lines of a configuration with these settings, as far as they are something."""
+    """The lines of a configuration for the settings that are not `None`."""
     return "".join(
         f"{name} = {json_format.dumps(value)}\n"
         for name, value in settings.items()

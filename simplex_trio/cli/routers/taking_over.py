@@ -148,7 +148,7 @@ def _times(unit: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         number = int(text)
         if number < 0:
-            raise ValueError("less than nothing")
+            raise ValueError("a time is negative")
         return number * unit
 
     return read

@@ -310,7 +310,7 @@ class _Pair:
         await self._records.put_pairing(self._pairing)
 
     async def renew(self) -> None:
-        """The same with the next number, so that a copy of the folder is known for one."""
+        """The same with the next number, which exposes an older copy of the folder."""
         self._pairing = self._pairing.next
         await self.agree()
 
